@@ -1,0 +1,403 @@
+//! Components to events: starts, lengths, rules, exceptions, and the changed instances of a series.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono_tz::Tz;
+
+use crate::model::{Origin, Problem};
+
+use super::lines::{self, Component, Property, texts};
+use super::recurrence::Rule;
+use super::timezones::{EventZone, Zones};
+
+/// Events a calendar may have; a country's holidays for a century are fewer.
+const MAX_EVENTS: usize = 50_000;
+
+/// A calendar file, understood.
+#[derive(Debug)]
+pub struct Calendar {
+    /// The file as the settings name it.
+    pub file: Arc<str>,
+    /// The zone the calendar names as its own (`X-WR-TIMEZONE`).
+    pub zone: Option<Tz>,
+    pub(super) series: Vec<Series>,
+}
+
+/// An event with its changed instances.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) master: Option<Event>,
+    pub(super) changed: Vec<Event>,
+}
+
+/// A date or a time.
+#[derive(Clone, Debug)]
+pub(super) enum Stamp {
+    Date(NaiveDate),
+    Time(NaiveDateTime, EventZone),
+}
+
+impl Stamp {
+    /// The wall clock time; midnight for a date.
+    pub(super) fn local(&self) -> NaiveDateTime {
+        match self {
+            Self::Date(date) => date.and_time(NaiveTime::MIN),
+            Self::Time(local, _) => *local,
+        }
+    }
+
+    /// Whether `id` (of an EXDATE or a RECURRENCE-ID) means the instance that starts at `local` in the
+    /// zone of this start. A date means every instance on it.
+    pub(super) fn is_meant(&self, local: NaiveDateTime, id: &Stamp) -> bool {
+        match (self, id) {
+            (_, Stamp::Date(date)) => local.date() == *date,
+            (Stamp::Date(_), Stamp::Time(time, _)) => local.date() == time.date(),
+            (Stamp::Time(_, EventZone::Floating), Stamp::Time(time, _)) => local == *time,
+            (Stamp::Time(..), Stamp::Time(time, EventZone::Floating)) => local == *time,
+            (Stamp::Time(_, own), Stamp::Time(time, other)) => {
+                own.instant(local, Tz::UTC) == other.instant(*time, Tz::UTC)
+            }
+        }
+    }
+}
+
+/// How long an event lasts (RFC 5545, 3.8.5.3): a DTEND gives an exact length, a DURATION's days are nominal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Length {
+    pub(super) days: i64,
+    pub(super) seconds: i64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) start: Stamp,
+    pub(super) length: Length,
+    pub(super) rules: Vec<(Rule, Property)>,
+    pub(super) extra: Vec<(Stamp, Option<Length>)>,
+    pub(super) except: Vec<Stamp>,
+    pub(super) replaces: Option<(Stamp, bool)>,
+    pub(super) cancelled: bool,
+    pub(super) summary: String,
+    pub(super) categories: Vec<String>,
+    pub(super) origin: Origin,
+    uid: String,
+    sequence: i64,
+}
+
+impl Calendar {
+    /// Reads a whole calendar file.
+    ///
+    /// # Errors
+    /// Every event that is not understood, each with file, line and property. There is no calendar
+    /// then: one that lost an event would open a shop on a holiday.
+    pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
+        let components = lines::parse(file, bytes).map_err(|problem| vec![problem])?;
+        let mut zone = None;
+        let (mut events, mut problems) = (Vec::new(), Vec::new());
+        for calendar in &components {
+            let zones = Zones::read(calendar).map_err(|problem| vec![problem])?;
+            zone = zone.or(calendar
+                .all("X-WR-TIMEZONE")
+                .find_map(|property| property.value.trim().parse().ok()));
+            for component in calendar.children.iter().filter(|c| c.name == "VEVENT") {
+                match Event::read(component, &zones) {
+                    Ok(event) => events.push(event),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+        }
+        if events.len() > MAX_EVENTS {
+            let message = format!("{} events; at most {MAX_EVENTS} are read", events.len());
+            problems.push(Problem::at(&Origin::line(file, 1), message));
+        }
+        match problems.is_empty() {
+            true => Ok(Self {
+                file: file.clone(),
+                zone,
+                series: group(events),
+            }),
+            false => Err(problems),
+        }
+    }
+}
+
+/// Gathers events by UID. Of several versions of one event the one with the highest SEQUENCE counts;
+/// events that share UID and SEQUENCE are all kept, because to drop one could drop a closure.
+fn group(events: Vec<Event>) -> Vec<Series> {
+    let mut order: Vec<String> = Vec::new();
+    let mut by_uid: HashMap<String, Vec<Event>> = HashMap::new();
+    for event in events {
+        if !by_uid.contains_key(&event.uid) {
+            order.push(event.uid.clone());
+        }
+        by_uid.entry(event.uid.clone()).or_default().push(event);
+    }
+    let mut series = Vec::new();
+    for uid in order {
+        let (changed, masters): (Vec<Event>, Vec<Event>) = by_uid
+            .remove(&uid)
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|event| event.replaces.is_some());
+        let newest = masters.iter().map(|event| event.sequence).max();
+        let mut masters = masters
+            .into_iter()
+            .filter(|event| Some(event.sequence) == newest);
+        series.push(Series {
+            master: masters.next(),
+            changed: newest_changes(changed),
+        });
+        series.extend(masters.map(|event| Series {
+            master: Some(event),
+            changed: Vec::new(),
+        }));
+    }
+    series
+}
+
+fn newest_changes(mut changed: Vec<Event>) -> Vec<Event> {
+    changed.sort_by_key(|event| event.sequence);
+    let mut kept: Vec<Event> = Vec::new();
+    for event in changed {
+        kept.retain(|older| match (&older.replaces, &event.replaces) {
+            (Some((a, _)), Some((b, _))) => older.sequence == event.sequence || !a.is_meant(a.local(), b),
+            _ => true,
+        });
+        kept.push(event);
+    }
+    kept
+}
+
+impl Event {
+    fn read(component: &Component, zones: &Zones) -> Result<Self, Problem> {
+        let start_property = component
+            .single("DTSTART")?
+            .ok_or_else(|| Problem::at(&component.origin, "VEVENT: has no DTSTART"))?;
+        let start = stamp(start_property, zones)?;
+        if let Some(property) = component.all("EXRULE").next() {
+            return Err(property
+                .problem("is obsolete and not supported")
+                .hint("list the dates that are left out as EXDATE"));
+        }
+        let wall = |until: NaiveDateTime| match &start {
+            Stamp::Date(_) => until,
+            Stamp::Time(_, zone) => zone.local(until.and_utc()),
+        };
+        let rules = component
+            .all("RRULE")
+            .map(|property| Ok((Rule::parse(property, start.local(), wall)?, property.clone())))
+            .collect::<Result<_, Problem>>()?;
+        let mut except = Vec::new();
+        for property in component.all("EXDATE") {
+            except.extend(stamps(property, zones)?);
+        }
+        let mut extra = Vec::new();
+        for property in component.all("RDATE") {
+            extra.extend(extra_starts(property, zones)?);
+        }
+        let summary = component.single("SUMMARY")?;
+        Ok(Self {
+            length: length(component, &start, start_property, zones)?,
+            replaces: component
+                .single("RECURRENCE-ID")?
+                .map(|property| Ok((stamp(property, zones)?, and_future(property)?)))
+                .transpose()?,
+            cancelled: is_cancelled(component)?,
+            // A comma in a summary is often not escaped, so the pieces are put together again.
+            summary: summary.map_or_else(String::new, |property| texts(&property.value).join(",")),
+            categories: component
+                .all("CATEGORIES")
+                .flat_map(|property| texts(&property.value))
+                .map(|category| category.trim().to_owned())
+                .collect(),
+            origin: component.origin.clone(),
+            uid: match component.single("UID")? {
+                Some(property) => property.value.trim().to_owned(),
+                None => format!("line {}", component.origin.line),
+            },
+            sequence: component
+                .single("SEQUENCE")?
+                .and_then(|property| property.value.trim().parse().ok())
+                .unwrap_or(0),
+            start,
+            rules,
+            extra,
+            except,
+        })
+    }
+}
+
+fn is_cancelled(component: &Component) -> Result<bool, Problem> {
+    let Some(property) = component.single("STATUS")? else {
+        return Ok(false);
+    };
+    match property.value.trim().to_ascii_uppercase().as_str() {
+        "CANCELLED" => Ok(true),
+        "CONFIRMED" | "TENTATIVE" => Ok(false),
+        other => Err(property.problem(format!("\"{other}\" is no status of an event"))),
+    }
+}
+
+fn and_future(property: &Property) -> Result<bool, Problem> {
+    match property.param("RANGE") {
+        None => Ok(false),
+        Some("THISANDFUTURE") => Ok(true),
+        Some(other) => Err(property.problem(format!("RANGE={other} is not supported"))),
+    }
+}
+
+/// The length by DTEND, by DURATION, or the one that RFC 5545, 3.6.1 gives an event without either.
+fn length(
+    component: &Component,
+    start: &Stamp,
+    start_property: &Property,
+    zones: &Zones,
+) -> Result<Length, Problem> {
+    match (component.single("DTEND")?, component.single("DURATION")?) {
+        (Some(_), Some(duration)) => Err(duration.problem("stands beside DTEND; an event has one of them")),
+        (Some(end), None) => length_until(start, &stamp(end, zones)?, end),
+        (None, Some(property)) => {
+            let length = duration(&property.value).ok_or_else(|| {
+                property.problem(format!("\"{}\" is no length of an event", property.value))
+            })?;
+            if matches!(start, Stamp::Date(_)) && length.seconds != 0 {
+                return Err(property.problem("an event of whole days lasts whole days"));
+            }
+            Ok(length)
+        }
+        (None, None) if start_property.param("VALUE") == Some("DATE") || matches!(start, Stamp::Date(_)) => {
+            Ok(Length { days: 1, seconds: 0 })
+        }
+        (None, None) => Ok(Length { days: 0, seconds: 0 }),
+    }
+}
+
+fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> Result<Length, Problem> {
+    let length = match (start, end) {
+        (Stamp::Date(start), Stamp::Date(end)) => Length {
+            // Some programs write the same date for a single day.
+            days: (*end - *start).num_days() + i64::from(start == end),
+            seconds: 0,
+        },
+        (Stamp::Time(start, EventZone::Floating), Stamp::Time(end, _))
+        | (Stamp::Time(start, _), Stamp::Time(end, EventZone::Floating)) => Length {
+            days: 0,
+            seconds: (*end - *start).num_seconds(),
+        },
+        (Stamp::Time(start, from), Stamp::Time(end, to)) => Length {
+            days: 0,
+            seconds: (to.instant(*end, Tz::UTC) - from.instant(*start, Tz::UTC)).num_seconds(),
+        },
+        _ => return Err(property.problem("is a date where DTSTART is a time, or the other way round")),
+    };
+    match length.days < 0 || length.seconds < 0 {
+        true => Err(property.problem("lies before DTSTART")),
+        false => Ok(length),
+    }
+}
+
+/// `P1DT2H30M`, `P2W` (RFC 5545, 3.3.6); not negative, and no longer than ten years.
+fn duration(text: &str) -> Option<Length> {
+    let text = text.trim();
+    let mut rest = text.strip_prefix('+').unwrap_or(text).strip_prefix('P')?;
+    let mut length = Length { days: 0, seconds: 0 };
+    let mut in_time = false;
+    while !rest.is_empty() {
+        if let Some(time) = rest.strip_prefix('T') {
+            (in_time, rest) = (true, time);
+            continue;
+        }
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        let unit = rest[digits..].chars().next()?;
+        rest = &rest[digits + unit.len_utf8()..];
+        match (in_time, unit) {
+            (false, 'W') => length.days = length.days.checked_add(number.checked_mul(7)?)?,
+            (false, 'D') => length.days = length.days.checked_add(number)?,
+            (true, 'H') => length.seconds = length.seconds.checked_add(number.checked_mul(3600)?)?,
+            (true, 'M') => length.seconds = length.seconds.checked_add(number.checked_mul(60)?)?,
+            (true, 'S') => length.seconds = length.seconds.checked_add(number)?,
+            _ => return None,
+        }
+    }
+    (length.days <= 3_660 && length.seconds <= 3_660 * 86_400).then_some(length)
+}
+
+/// A single date or time.
+fn stamp(property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
+    stamp_of(property.value.trim(), property, zones)
+}
+
+fn stamps(property: &Property, zones: &Zones) -> Result<Vec<Stamp>, Problem> {
+    property
+        .value
+        .split(',')
+        .map(|value| stamp_of(value.trim(), property, zones))
+        .collect()
+}
+
+/// RDATE: dates, times, or periods with a length of their own.
+fn extra_starts(
+    property: &Property,
+    zones: &Zones,
+) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
+    property
+        .value
+        .split(',')
+        .map(|value| {
+            let Some((start, end)) = value.trim().split_once('/') else {
+                return Ok((stamp_of(value.trim(), property, zones)?, None));
+            };
+            let start = stamp_of(start, property, zones)?;
+            let length = match duration(end) {
+                Some(length) => length,
+                None => length_until(&start, &stamp_of(end, property, zones)?, property)?,
+            };
+            Ok((start, Some(length)))
+        })
+        .collect()
+}
+
+fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
+    let kind = property.param("VALUE").map(str::to_ascii_uppercase);
+    match kind.as_deref() {
+        None | Some("DATE" | "DATE-TIME" | "PERIOD") => {}
+        Some(other) => return Err(property.problem(format!("VALUE={other} is not supported"))),
+    }
+    if value.len() == 8 {
+        let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
+        let date = date.filter(|_| kind.as_deref() != Some("DATE-TIME"));
+        return date
+            .map(Stamp::Date)
+            .ok_or_else(|| property.problem(format!("\"{value}\" is no date")));
+    }
+    let (text, zone) = match (value.strip_suffix('Z'), property.param("TZID")) {
+        (Some(text), _) => (text, EventZone::Utc),
+        (None, Some(id)) => (value, zones.find(id, property)?),
+        (None, None) => (value, EventZone::Floating),
+    };
+    let time = parse_local(text).filter(|_| kind.as_deref() != Some("DATE"));
+    time.map(|time| Stamp::Time(time, zone))
+        .ok_or_else(|| property.problem(format!("\"{value}\" is no date and no time")))
+}
+
+/// `19970714T133000` (RFC 5545, 3.3.5, form 1). A leap second counts as the second before it.
+pub(super) fn parse_local(text: &str) -> Option<NaiveDateTime> {
+    let (date, time) = text.trim().split_once('T')?;
+    if time.len() != 6 || !time.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let date = NaiveDate::parse_from_str(date, "%Y%m%d").ok()?;
+    let part = |at: usize| time[at..at + 2].parse::<u32>().ok();
+    date.and_hms_opt(part(0)?, part(2)?, part(4)?.min(59))
+}
+
+/// Adds to a wall clock time, staying within the years chrono can count.
+pub(super) fn add(local: NaiveDateTime, days: i64, seconds: i64) -> NaiveDateTime {
+    TimeDelta::try_days(days)
+        .zip(TimeDelta::try_seconds(seconds))
+        .and_then(|(days, seconds)| local.checked_add_signed(days)?.checked_add_signed(seconds))
+        .unwrap_or(local)
+}

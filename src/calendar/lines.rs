@@ -1,0 +1,207 @@
+//! Content lines and components (RFC 5545, 3.1 and 3.6): unfolded, split and nested, each with its line
+//! number. Our own reader, because no crate says on which line a property stands.
+
+use std::sync::Arc;
+
+use crate::model::{Origin, Problem};
+
+/// Components nest three deep at most in the wild (calendar, event, alarm).
+const MAX_DEPTH: usize = 8;
+
+/// One property: `NAME;PARAM=value:value`.
+#[derive(Clone, Debug)]
+pub struct Property {
+    pub name: String,
+    pub params: Vec<(String, String)>,
+    pub value: String,
+    pub origin: Origin,
+}
+
+impl Property {
+    /// The value of a parameter.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A problem with this property, naming file, line and property.
+    pub fn problem(&self, message: impl std::fmt::Display) -> Problem {
+        Problem::at(&self.origin, format!("{}: {message}", self.name))
+    }
+}
+
+/// `BEGIN:NAME` to `END:NAME`.
+#[derive(Clone, Debug)]
+pub struct Component {
+    pub name: String,
+    pub origin: Origin,
+    pub properties: Vec<Property>,
+    pub children: Vec<Component>,
+}
+
+impl Component {
+    /// The property with a name that may stand only once.
+    pub fn single(&self, name: &str) -> Result<Option<&Property>, Problem> {
+        let mut found = self.all(name);
+        let first = found.next();
+        match found.next() {
+            Some(second) => Err(second.problem("stands twice in one event")),
+            None => Ok(first),
+        }
+    }
+
+    /// All properties with a name.
+    pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a Property> + use<'a, 'n> {
+        self.properties.iter().filter(move |p| p.name == name)
+    }
+}
+
+/// Reads the VCALENDAR objects of a file.
+///
+/// # Errors
+/// Anything that is no content line, and a file that ends before `END:VCALENDAR`: half a download
+/// must not delete closures.
+pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
+    let mut done = Vec::new();
+    let mut open: Vec<Component> = Vec::new();
+    for property in unfold(file, bytes)?.iter().map(|line| split(file, line)) {
+        let property = property?;
+        match property.name.as_str() {
+            "BEGIN" if open.len() >= MAX_DEPTH => {
+                return Err(property.problem("components nest too deep"));
+            }
+            "BEGIN" => open.push(Component {
+                name: property.value.trim().to_ascii_uppercase(),
+                origin: property.origin,
+                properties: Vec::new(),
+                children: Vec::new(),
+            }),
+            "END" => {
+                let name = property.value.trim().to_ascii_uppercase();
+                match open.pop() {
+                    Some(component) if component.name == name => match open.last_mut() {
+                        Some(parent) => parent.children.push(component),
+                        None => done.push(component),
+                    },
+                    _ => return Err(property.problem(format!("{name} was not begun here"))),
+                }
+            }
+            _ => match open.last_mut() {
+                Some(component) => component.properties.push(property),
+                None => return Err(property.problem("stands outside of BEGIN:VCALENDAR")),
+            },
+        }
+    }
+    if let Some(component) = open.first() {
+        let message = format!("the {} that begins here never ends", component.name);
+        return Err(Problem::at(&component.origin, message)
+            .hint("the file is cut off; fetch or export it again"));
+    }
+    if done.is_empty() {
+        return Err(Problem::at(&Origin::line(file, 1), "there is no BEGIN:VCALENDAR")
+            .hint("this must be an iCalendar (.ics) file"));
+    }
+    if let Some(other) = done.iter().find(|component| component.name != "VCALENDAR") {
+        let message = format!("{} stands outside of a VCALENDAR", other.name);
+        return Err(Problem::at(&other.origin, message));
+    }
+    Ok(done)
+}
+
+struct Line {
+    number: usize,
+    text: String,
+}
+
+/// Joins folded lines. A fold may split a character, so bytes are joined before they are decoded.
+fn unfold(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Line>, Problem> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let mut lines: Vec<(usize, Vec<u8>)> = Vec::new();
+    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match (line.first(), lines.last_mut()) {
+            (Some(b' ' | b'\t'), Some((_, previous))) => previous.extend_from_slice(&line[1..]),
+            _ => lines.push((index + 1, line.to_vec())),
+        }
+    }
+    lines
+        .into_iter()
+        .filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
+        .map(|(number, line)| {
+            let text = String::from_utf8(line).map_err(|_| {
+                Problem::at(&Origin::line(file, number), "this line is not UTF-8")
+                    .hint("save or export the calendar as UTF-8")
+            })?;
+            Ok(Line { number, text })
+        })
+        .collect()
+}
+
+fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {
+    let origin = Origin::line(file, line.number);
+    let bad = || {
+        Problem::at(&origin, "this is no iCalendar line")
+            .hint("a line reads NAME:value or NAME;PARAM=value:value")
+    };
+    let (head, value) = split_unquoted(&line.text, ':').ok_or_else(bad)?;
+    let (name, mut rest) = match split_unquoted(head, ';') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (head, None),
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
+    if name.is_empty() || !name.chars().all(is_name) || value.contains('\0') {
+        return Err(bad());
+    }
+    let mut params = Vec::new();
+    while let Some(text) = rest {
+        let (param, next) = match split_unquoted(text, ';') {
+            Some((param, next)) => (param, Some(next)),
+            None => (text, None),
+        };
+        let (key, value) = param.split_once('=').ok_or_else(bad)?;
+        params.push((key.to_ascii_uppercase(), value.trim_matches('"').to_owned()));
+        rest = next;
+    }
+    Ok(Property {
+        name: name.to_ascii_uppercase(),
+        params,
+        value: value.to_owned(),
+        origin,
+    })
+}
+
+/// Splits at the first separator that stands outside of double quotes (RFC 5545, 3.1).
+fn split_unquoted(text: &str, separator: char) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let index = text.find(|c| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    })?;
+    Some((&text[..index], &text[index + separator.len_utf8()..]))
+}
+
+/// Text with its escapes resolved (RFC 5545, 3.3.11), split at commas that are not escaped.
+pub fn texts(value: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut characters = value.chars();
+    while let Some(c) = characters.next() {
+        let next = match c {
+            '\\' => match characters.next() {
+                Some('n' | 'N') => '\n',
+                Some(escaped) => escaped,
+                None => '\\',
+            },
+            ',' => {
+                found.push(String::new());
+                continue;
+            }
+            other => other,
+        };
+        if let Some(text) = found.last_mut() {
+            text.push(next);
+        }
+    }
+    found
+}

@@ -1,0 +1,230 @@
+//! Events to occurrences in a window: rules, extra dates and exceptions put together.
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono_tz::Tz;
+
+use crate::model::{Instant, Origin, Problem};
+use crate::zone;
+
+use super::Calendar;
+use super::event::{Event, Length, Series, Stamp, add};
+use super::timezones::EventZone;
+
+/// Local dates from one, up to and not including another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first date.
+    pub from: NaiveDate,
+    /// The date after the last.
+    pub to: NaiveDate,
+}
+
+/// When something takes place, as it is written; a zone turns it into instants.
+#[derive(Clone, Debug)]
+pub enum Span {
+    /// Whole dates, wherever one looks; the end is the date after the last.
+    Dates(NaiveDate, NaiveDate),
+    /// From one local time to another; `Tz` is used for floating ones.
+    Times(Moment, Moment),
+}
+
+/// A local time in an event's zone, moved by an exact number of seconds.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    local: NaiveDateTime,
+    zone: EventZone,
+    plus_seconds: i64,
+}
+
+impl Moment {
+    /// The instant; floating time counts in `here`.
+    pub fn instant(&self, here: Tz) -> Instant {
+        let at = self.zone.instant(self.local, here);
+        TimeDelta::try_seconds(self.plus_seconds)
+            .and_then(|by| at.checked_add_signed(by))
+            .unwrap_or(at)
+    }
+}
+
+/// One time that an event takes place.
+#[derive(Clone, Debug)]
+pub struct Occurrence {
+    /// When.
+    pub span: Span,
+    /// Its SUMMARY.
+    pub summary: String,
+    /// Its CATEGORIES.
+    pub categories: Vec<String>,
+    /// Where the event stands.
+    pub origin: Origin,
+}
+
+impl Occurrence {
+    /// The first and the end instant as seen in a zone.
+    pub fn instants(&self, here: Tz) -> (Instant, Instant) {
+        match &self.span {
+            Span::Dates(from, to) => (zone::start_of(here, *from), zone::start_of(here, *to)),
+            Span::Times(from, to) => (from.instant(here), to.instant(here)),
+        }
+    }
+}
+
+impl Calendar {
+    /// The occurrences that may touch the window in any zone; cancelled ones are left out. In no order.
+    ///
+    /// # Errors
+    /// A rule that gives too many occurrences or takes too long, with its place.
+    pub fn occurrences(&self, window: Window) -> Result<Vec<Occurrence>, Problem> {
+        // Zones reach from UTC-12 to UTC+14, so two days of margin hold every zone's view.
+        let from = add(window.from.and_time(NaiveTime::MIN), -2, 0);
+        let to = add(window.to.and_time(NaiveTime::MIN), 2, 0);
+        let mut found = Vec::new();
+        for series in &self.series {
+            series.expand(from, to, &mut found)?;
+        }
+        Ok(found)
+    }
+}
+
+impl Series {
+    fn expand(
+        &self,
+        from: NaiveDateTime,
+        to: NaiveDateTime,
+        found: &mut Vec<Occurrence>,
+    ) -> Result<(), Problem> {
+        if let Some(master) = self.master.as_ref().filter(|master| !master.cancelled) {
+            for (start, length) in master.starts(self.earliest_start(from), to)? {
+                let local = start.local();
+                if master.except.iter().any(|id| master.start.is_meant(local, id))
+                    || self.changed.iter().any(|event| event.replaces_at(master, local))
+                {
+                    continue;
+                }
+                found.extend(match self.moved_by(master, local) {
+                    None => Some(master.occurrence(&start, length)),
+                    Some(event) if event.cancelled => None,
+                    Some(event) => Some(event.moved_occurrence(master, &start)),
+                });
+            }
+        }
+        let changed = self.changed.iter().filter(|event| !event.cancelled);
+        found.extend(changed.map(|event| event.occurrence(&event.start, event.length)));
+        Ok(())
+    }
+
+    /// The last change for "this and future" instances before a start that stands by its rule.
+    fn moved_by(&self, master: &Event, local: NaiveDateTime) -> Option<&Event> {
+        let applies = |event: &&Event| {
+            matches!(&event.replaces, Some((id, true)) if master.local_of(id) <= local)
+        };
+        self.changed
+            .iter()
+            .filter(applies)
+            .max_by_key(|event| event.replaces.as_ref().map(|(id, _)| master.local_of(id)))
+    }
+
+    /// How early an occurrence may start and still touch the window.
+    fn earliest_start(&self, from: NaiveDateTime) -> NaiveDateTime {
+        let events = self.master.iter().chain(&self.changed);
+        let longest = events
+            .flat_map(|event| {
+                let shift = match (&event.replaces, &self.master) {
+                    (Some((id, true)), Some(master)) => (event.start.local() - master.local_of(id)).num_seconds().abs(),
+                    _ => 0,
+                };
+                let extra = event.extra.iter().filter_map(|(_, length)| *length);
+                extra.chain([event.length]).map(move |length| length.days * 86_400 + length.seconds + shift)
+            })
+            .max();
+        add(from, -1, -longest.unwrap_or(0))
+    }
+}
+
+impl Event {
+    /// The starts by DTSTART, RRULE and RDATE, each once.
+    fn starts(
+        &self,
+        from: NaiveDateTime,
+        to: NaiveDateTime,
+    ) -> Result<Vec<(Stamp, Length)>, Problem> {
+        let first = self.start.local();
+        let mut locals = Vec::new();
+        for (rule, property) in &self.rules {
+            locals.extend(rule.starts(first, from, to, property)?);
+        }
+        // DTSTART is the first instance even where the rule would not give it (RFC 5545, 3.8.5.3).
+        locals.push(first);
+        let mut starts: Vec<(Stamp, Length)> = locals
+            .into_iter()
+            .map(|local| (self.start_at(local), self.length))
+            .collect();
+        for (stamp, length) in &self.extra {
+            let local = self.local_of(stamp);
+            // A period in RDATE tells more than the same start by the rule.
+            if length.is_some() {
+                starts.retain(|(known, _)| known.local() != local);
+            }
+            starts.push((self.start_at(local), length.unwrap_or(self.length)));
+        }
+        starts.sort_by_key(|(stamp, _)| stamp.local());
+        starts.dedup_by_key(|(stamp, _)| stamp.local());
+        Ok(starts)
+    }
+
+    fn start_at(&self, local: NaiveDateTime) -> Stamp {
+        match &self.start {
+            Stamp::Date(_) => Stamp::Date(local.date()),
+            Stamp::Time(_, zone) => Stamp::Time(local, zone.clone()),
+        }
+    }
+
+    /// Another stamp in the wall clock time of this event.
+    fn local_of(&self, stamp: &Stamp) -> NaiveDateTime {
+        match (&self.start, stamp) {
+            (Stamp::Time(_, own), Stamp::Time(local, other))
+                if !matches!(own, EventZone::Floating) && !matches!(other, EventZone::Floating) =>
+            {
+                own.local(other.instant(*local, Tz::UTC))
+            }
+            (Stamp::Time(first, _), Stamp::Date(date)) => date.and_time(first.time()),
+            _ => stamp.local(),
+        }
+    }
+
+    fn replaces_at(&self, master: &Event, local: NaiveDateTime) -> bool {
+        matches!(&self.replaces, Some((id, _)) if master.start.is_meant(local, id))
+    }
+
+    fn occurrence(&self, start: &Stamp, length: Length) -> Occurrence {
+        let span = match start {
+            Stamp::Date(date) => {
+                Span::Dates(*date, add(date.and_time(NaiveTime::MIN), length.days.max(1), 0).date())
+            }
+            Stamp::Time(local, zone) => {
+                let moment = |local, plus_seconds| Moment {
+                    local,
+                    zone: zone.clone(),
+                    plus_seconds,
+                };
+                Span::Times(moment(*local, 0), moment(add(*local, length.days, 0), length.seconds))
+            }
+        };
+        Occurrence {
+            span,
+            summary: self.summary.clone(),
+            categories: self.categories.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+
+    /// An instance after a "this and future" change: moved as the changed one was, and as long.
+    fn moved_occurrence(&self, master: &Event, start: &Stamp) -> Occurrence {
+        let shift = match &self.replaces {
+            Some((id, _)) => self.start.local() - master.local_of(id),
+            None => TimeDelta::zero(),
+        };
+        let local = add(start.local(), 0, shift.num_seconds());
+        self.occurrence(&self.start_at(local), self.length)
+    }
+}

@@ -1,0 +1,214 @@
+//! What a TZID means (RFC 5545, 3.2.19 and 3.6.5): a zone of the IANA database, a Windows name, or
+//! offsets that the file brings along.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use chrono_tz::Tz;
+
+use crate::model::{Instant, Problem};
+use crate::zone;
+
+use super::event::parse_local;
+use super::lines::{Component, Property};
+use super::recurrence::Rule;
+
+/// The zone of an event's time.
+#[derive(Clone, Debug)]
+pub enum EventZone {
+    /// No zone: whatever the wall clock shows where one looks.
+    Floating,
+    /// UTC.
+    Utc,
+    /// A zone of the IANA database.
+    Named(Tz),
+    /// Offsets that the file defines itself.
+    Custom(Arc<Offsets>),
+}
+
+impl EventZone {
+    /// The instant of a local time; floating time counts in `here`.
+    pub fn instant(&self, local: NaiveDateTime, here: Tz) -> Instant {
+        match self {
+            Self::Floating => zone::event_instant(here, local),
+            Self::Utc => local.and_utc(),
+            Self::Named(named) => zone::event_instant(*named, local),
+            Self::Custom(offsets) => shifted(local, -offsets.at_local(local)).and_utc(),
+        }
+    }
+
+    /// What the wall clock shows at an instant; floating time has none, so UTC stands in.
+    pub fn local(&self, at: Instant) -> NaiveDateTime {
+        match self {
+            Self::Floating | Self::Utc => at.naive_utc(),
+            Self::Named(named) => zone::local(*named, at),
+            Self::Custom(offsets) => shifted(at.naive_utc(), offsets.at_utc(at.naive_utc())),
+        }
+    }
+}
+
+fn shifted(local: NaiveDateTime, seconds: i64) -> NaiveDateTime {
+    TimeDelta::try_seconds(seconds)
+        .and_then(|by| local.checked_add_signed(by))
+        .unwrap_or(local)
+}
+
+/// The offsets of one VTIMEZONE, as changes in the order of time.
+#[derive(Debug)]
+pub struct Offsets {
+    changes: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    /// The wall clock's time before the change.
+    local: NaiveDateTime,
+    from_seconds: i64,
+    to_seconds: i64,
+}
+
+impl Offsets {
+    fn at_local(&self, local: NaiveDateTime) -> i64 {
+        // A skipped time counts with the offset before the gap, a repeated one is its first occurrence.
+        let after = self.changes.partition_point(|change| {
+            let gap = (change.to_seconds - change.from_seconds).max(0);
+            shifted(change.local, gap) <= local
+        });
+        self.offset_after(after)
+    }
+
+    fn at_utc(&self, utc: NaiveDateTime) -> i64 {
+        let after = self
+            .changes
+            .partition_point(|change| shifted(change.local, -change.from_seconds) <= utc);
+        self.offset_after(after)
+    }
+
+    fn offset_after(&self, count: usize) -> i64 {
+        match count.checked_sub(1) {
+            Some(last) => self.changes[last].to_seconds,
+            None => self.changes.first().map_or(0, |first| first.from_seconds),
+        }
+    }
+}
+
+/// The zones that a file defines, by TZID.
+#[derive(Debug, Default)]
+pub struct Zones {
+    defined: HashMap<String, EventZone>,
+}
+
+impl Zones {
+    /// Reads the VTIMEZONE components of a calendar.
+    pub fn read(calendar: &Component) -> Result<Self, Problem> {
+        let mut zones = Self::default();
+        for component in calendar.children.iter().filter(|c| c.name == "VTIMEZONE") {
+            let Some(id) = component.single("TZID")? else {
+                return Err(Problem::at(&component.origin, "VTIMEZONE: has no TZID"));
+            };
+            let known = component
+                .single("X-LIC-LOCATION")?
+                .and_then(|location| Tz::from_str(location.value.trim()).ok());
+            let zone = match well_known(&id.value).or(known) {
+                Some(zone) => EventZone::Named(zone),
+                None => EventZone::Custom(Arc::new(offsets(component)?)),
+            };
+            zones.defined.insert(id.value.clone(), zone);
+        }
+        Ok(zones)
+    }
+
+    /// The zone that a property's TZID means.
+    pub fn find(&self, id: &str, property: &Property) -> Result<EventZone, Problem> {
+        if let Some(zone) = self.defined.get(id) {
+            return Ok(zone.clone());
+        }
+        well_known(id).map(EventZone::Named).ok_or_else(|| {
+            property
+                .problem(format!("the time zone \"{id}\" is unknown"))
+                .hint("export the calendar with its VTIMEZONE, or with a name such as Europe/London")
+        })
+    }
+}
+
+/// IANA names, with the prefixes that some programs put before them, and Windows names.
+fn well_known(id: &str) -> Option<Tz> {
+    let id = id.trim();
+    if let Ok(zone) = Tz::from_str(id) {
+        return Some(zone);
+    }
+    let steps: Vec<&str> = id.split('/').collect();
+    let suffix = (1..steps.len().min(4)).find_map(|count| {
+        Tz::from_str(&steps[steps.len() - count..].join("/")).ok()
+    });
+    if id.starts_with('/') && suffix.is_some() {
+        return suffix;
+    }
+    match calcard::common::timezone::Tz::from_str(id) {
+        Ok(calcard::common::timezone::Tz::Tz(zone)) => Some(zone),
+        _ => None,
+    }
+}
+
+/// The changes of a VTIMEZONE, its rules expanded up to 2100.
+fn offsets(component: &Component) -> Result<Offsets, Problem> {
+    let end = NaiveDate::from_ymd_opt(2100, 1, 1).unwrap_or(NaiveDate::MAX).into();
+    let mut changes = Vec::new();
+    for observance in &component.children {
+        let need = |name: &str| {
+            observance.single(name)?.ok_or_else(|| {
+                Problem::at(&observance.origin, format!("{}: has no {name}", observance.name))
+            })
+        };
+        let start_property = need("DTSTART")?;
+        let start = parse_local(&start_property.value)
+            .ok_or_else(|| start_property.problem("is no local time"))?;
+        let change = |local| {
+            Ok(Change {
+                local,
+                from_seconds: offset_seconds(need("TZOFFSETFROM")?)?,
+                to_seconds: offset_seconds(need("TZOFFSETTO")?)?,
+            })
+        };
+        changes.push(change(start)?);
+        for date in observance.all("RDATE").flat_map(|p| p.value.split(',')) {
+            changes.extend(parse_local(date).map(change).transpose()?);
+        }
+        if let Some(property) = observance.single("RRULE")? {
+            let rule = Rule::parse(property, start, |until| {
+                shifted(until, change(start).map_or(0, |change| change.from_seconds))
+            })?;
+            for local in rule.starts(start, start, end, property)? {
+                changes.push(change(local)?);
+            }
+        }
+    }
+    changes.sort_by_key(|change| change.local);
+    changes.dedup_by_key(|change| change.local);
+    match changes.is_empty() {
+        true => Err(Problem::at(&component.origin, "VTIMEZONE: has no STANDARD and no DAYLIGHT part")),
+        false => Ok(Offsets { changes }),
+    }
+}
+
+/// `+0530` or `-033000` in seconds (RFC 5545, 3.3.14).
+fn offset_seconds(property: &Property) -> Result<i64, Problem> {
+    let value = property.value.trim();
+    let parsed = (|| {
+        let (sign, digits) = match value.split_at_checked(1)? {
+            ("+", digits) => (1, digits),
+            ("-", digits) => (-1, digits),
+            _ => return None,
+        };
+        if !matches!(digits.len(), 4 | 6) || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let part = |at: usize| digits.get(at..at + 2).map_or(Some(0), |d| d.parse::<i64>().ok());
+        let (hours, minutes, seconds) = (part(0)?, part(2)?, part(4)?);
+        (hours < 24 && minutes < 60 && seconds < 60)
+            .then_some(sign * (hours * 3600 + minutes * 60 + seconds))
+    })();
+    parsed.ok_or_else(|| property.problem(format!("\"{value}\" is no offset")))
+}

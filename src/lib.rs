@@ -1,0 +1,17 @@
+//! rtconfd keeps real-time config pages right: it works out from local files and calendars what every
+//! variable should be now and when it next changes, and puts it on the page on the second.
+//!
+//! The floors of the house stand in `ARCHITECTURE.md`; a module uses only what stands below it.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::todo, clippy::dbg_macro, clippy::print_stdout, clippy::print_stderr)
+)]
+
+pub mod calendar;
+pub mod model;
+pub mod tables;
+pub mod written;
+pub mod zone;

@@ -1,0 +1,62 @@
+//! Comparing and showing JSON values.
+
+use serde_json::{Number, Value};
+
+/// Whether two values say the same to a reader: numbers by their value (`8` and `8.0` are one),
+/// objects whatever the order of their keys. A page that stores `8` for a sent `8.0` is not adrift.
+pub fn same_value(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => same_number(a, b),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, a)| b.get(key).is_some_and(|b| same_value(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+fn same_number(a: &Number, b: &Number) -> bool {
+    if a.as_str() == b.as_str() {
+        return true;
+    }
+    match (a.as_i128(), b.as_i128()) {
+        // Beyond 2^53 two different integers are one f64, so integers are compared as integers.
+        (Some(a), Some(b)) => a == b,
+        _ => a.as_f64().is_some() && a.as_f64() == b.as_f64(),
+    }
+}
+
+/// The value as one line of JSON, cut after `limit` characters; for messages and tables.
+pub fn shorten(value: &Value, limit: usize) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= limit {
+        return text;
+    }
+    let mut cut: String = text.chars().take(limit.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_by_value_and_large_integers_exactly() {
+        let same = |a: &str, b: &str| {
+            same_value(
+                &serde_json::from_str(a).unwrap(),
+                &serde_json::from_str(b).unwrap(),
+            )
+        };
+        assert!(same("8", "8.0"));
+        assert!(same("[1, {\"a\": 2, \"b\": 3}]", "[1.0, {\"b\": 3, \"a\": 2}]"));
+        assert!(!same("9007199254740993", "9007199254740992"));
+        assert!(!same("true", "\"true\""));
+        assert!(!same("{\"a\": 1}", "{\"a\": 1, \"b\": null}"));
+    }
+}

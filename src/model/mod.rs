@@ -1,0 +1,15 @@
+//! The words every floor shares: where a value stands, what is wrong with it, which page and
+//! variable it is for. Knows nothing of files, networks or clocks.
+
+mod json;
+mod page;
+mod problem;
+mod row;
+
+pub use json::{same_value, shorten};
+pub use page::{Change, Environment, OnDrift, PageId, Variable};
+pub use problem::{Origin, Problem, Severity, nearest};
+pub use row::{Cell, Row};
+
+/// A point in time; always UTC, shown to people with its local time beside it.
+pub type Instant = chrono::DateTime<chrono::Utc>;

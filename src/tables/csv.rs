@@ -1,0 +1,323 @@
+//! CSV as RFC 4180 has it, strictly: csv-core reads the fields, and what it forgives is refused here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use csv_core::{ReadFieldResult, ReaderBuilder};
+
+use crate::model::{Cell, Origin, Problem, Row, nearest};
+
+use super::{Rejected, Rows};
+
+/// Reads a header and rows. With `key`, that column names the rows: unique and never empty.
+///
+/// # Errors
+/// What makes the whole file unusable. A bad row only lands in [`Rows::rejected`].
+pub fn parse(
+    file: &Arc<str>,
+    text: &str,
+    delimiter: u8,
+    key: Option<&str>,
+) -> Result<Rows, Problem> {
+    let mut records = read_records(file, text, delimiter)?.into_iter();
+    let header = records.next().ok_or_else(|| {
+        Problem::at(&Origin::line(file, 1), "the file is empty")
+            .hint("the first line names the columns")
+    })?;
+    let columns = column_names(&header, delimiter)?;
+    let key_index = key
+        .map(|key| key_column(&header, &columns, key))
+        .transpose()?;
+
+    let mut rows = Rows {
+        file: file.clone(),
+        columns: columns.clone(),
+        rows: Vec::new(),
+        rejected: Vec::new(),
+        by_key: HashMap::new(),
+    };
+    for cells in records {
+        match build_row(cells, &columns, key_index) {
+            Ok(row) => rows.rows.push(row),
+            Err(rejected) => rows.rejected.push(rejected),
+        }
+    }
+    reject_repeated_keys(&mut rows);
+    if rows.rows.is_empty() && rows.rejected.is_empty() {
+        return Err(Problem::at(&Origin::line(file, 1), "the file has a header and no rows")
+            .hint("missing rows never mean \"closed\"; remove the source from the settings if it is not needed"));
+    }
+    Ok(rows)
+}
+
+fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Problem> {
+    let mut seen: HashMap<&str, &Cell> = HashMap::new();
+    for cell in header {
+        if cell.text.trim().is_empty() {
+            return Err(Problem::at(&cell.origin, "a column has no name"));
+        }
+        if seen.insert(cell.text.trim(), cell).is_some() {
+            return Err(Problem::at(&cell.origin, format!("two columns are called \"{}\"", cell.text)));
+        }
+    }
+    let other = [b',', b';', b'\t']
+        .into_iter()
+        .find(|other| *other != delimiter && header[0].text.contains(char::from(*other)));
+    if let (1, Some(other)) = (header.len(), other) {
+        return Err(Problem::at(
+            &header[0].origin,
+            format!("the header is one column, with {:?} in its name", char::from(other)),
+        )
+        .hint(format!("set delimiter = {:?} for this source", char::from(other).to_string())));
+    }
+    Ok(header.iter().map(|cell| Arc::from(cell.text.trim())).collect())
+}
+
+fn key_column(header: &[Cell], columns: &[Arc<str>], key: &str) -> Result<usize, Problem> {
+    columns.iter().position(|name| &**name == key).ok_or_else(|| {
+        let problem = Problem::at(&header[0].origin, format!("there is no key column \"{key}\""));
+        match nearest(key, columns.iter().map(|name| &**name)) {
+            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+            None => problem.hint(format!("the columns are: {}", columns.join(", "))),
+        }
+    })
+}
+
+fn build_row(
+    mut cells: Vec<Cell>,
+    columns: &Arc<[Arc<str>]>,
+    key_index: Option<usize>,
+) -> Result<Row, Rejected> {
+    let origin = Origin {
+        column: 0,
+        ..cells[0].origin.clone()
+    };
+    let key = key_index
+        .and_then(|index| cells.get(index))
+        .map(|cell| cell.text.trim().to_owned());
+    if cells.len() != columns.len() {
+        let message = format!("{} fields where the header has {}", cells.len(), columns.len());
+        return Err(Rejected {
+            // With fields missing or added, what stands in the key column may be something else.
+            key: None,
+            problem: Problem::at(&origin, message)
+                .hint("put quotes around a field that holds the delimiter"),
+        });
+    }
+    for (cell, name) in cells.iter_mut().zip(columns.iter()) {
+        cell.origin.field = Some(name.clone());
+    }
+    if let (Some(index), Some("")) = (key_index, key.as_deref()) {
+        return Err(Rejected {
+            key: None,
+            problem: Problem::at(&cells[index].origin, "the key is empty")
+                .hint("give every row a key of its own"),
+        });
+    }
+    Ok(Row {
+        key,
+        origin,
+        columns: columns.clone(),
+        cells,
+    })
+}
+
+/// Two rows with one key contradict each other, so neither counts.
+fn reject_repeated_keys(rows: &mut Rows) {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut repeated: HashMap<String, usize> = HashMap::new();
+    for row in &rows.rows {
+        let Some(key) = &row.key else { return };
+        if let Some(line) = first.insert(key.clone(), row.origin.line) {
+            repeated.entry(key.clone()).or_insert(line);
+        }
+    }
+    for (key, line) in repeated {
+        for row in rows.rows.iter().filter(|row| row.key.as_ref() == Some(&key)) {
+            if row.origin.line != line {
+                let message = format!("the key \"{key}\" stands on line {line} already");
+                rows.rejected.push(Rejected {
+                    key: Some(key.clone()),
+                    problem: Problem::at(&row.origin, message).hint("keep one of the rows"),
+                });
+            }
+        }
+        rows.rows.retain(|row| row.key.as_ref() != Some(&key));
+    }
+    rows.rejected.sort_by_key(|rejected| {
+        rejected.problem.origin.as_ref().map_or(0, |origin| origin.line)
+    });
+    rows.by_key = rows
+        .rows
+        .iter()
+        .enumerate()
+        .filter_map(|(index, row)| Some((row.key.clone()?, index)))
+        .collect();
+}
+
+/// Splits text into records of cells that know their line and column.
+fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Cell>>, Problem> {
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
+    let mut place = Place::new(file, text);
+    let mut records = Vec::new();
+    let mut record: Vec<Cell> = Vec::new();
+    let mut offset = 0;
+    // No field is longer than the text it stands in.
+    let mut buffer = vec![0; text.len().max(1)];
+    loop {
+        if record.is_empty() {
+            offset += text[offset..].len() - text[offset..].trim_start_matches(['\r', '\n']).len();
+        }
+        let start = offset;
+        let mut length = 0;
+        let record_ends = loop {
+            let (result, read, written) =
+                reader.read_field(&text.as_bytes()[offset..], &mut buffer[length..]);
+            offset += read;
+            length += written;
+            match result {
+                ReadFieldResult::Field { record_end } => break Some(record_end),
+                ReadFieldResult::End => break None,
+                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+            }
+        };
+        let Some(record_ends) = record_ends else {
+            return Ok(records);
+        };
+        let raw = text[start..offset].trim_end_matches(['\r', '\n']);
+        let raw = raw.strip_suffix(char::from(delimiter)).filter(|_| !record_ends).unwrap_or(raw);
+        let origin = place.at(start, raw.len());
+        check_quotes(raw, &origin)?;
+        record.push(Cell {
+            text: String::from_utf8_lossy(&buffer[..length]).into_owned(),
+            origin,
+        });
+        if record_ends {
+            records.push(std::mem::take(&mut record));
+        }
+    }
+}
+
+/// A field is quoted from end to end with inner quotes doubled, or holds no quote (RFC 4180, 2.5 to 2.7).
+fn check_quotes(raw: &str, origin: &Origin) -> Result<(), Problem> {
+    if !raw.contains('"') {
+        return Ok(());
+    }
+    let Some(inner) = raw.strip_prefix('"') else {
+        return Err(Problem::at(origin, "a quote inside a field that does not begin with one")
+            .hint("put quotes around the whole field and double those inside"));
+    };
+    // With the doubled quotes gone, a good field has one quote left: its last character.
+    let single = inner.replace("\"\"", "\u{1}");
+    match single.find('"') {
+        Some(index) if index + 1 == single.len() => Ok(()),
+        Some(_) => Err(Problem::at(origin, "text after the closing quote of a field")
+            .hint("put quotes around the whole field and double those inside")),
+        None => Err(Problem::at(origin, "the quote that opens here is never closed")
+            .hint("the file may be cut off; close the quote or write the file anew")),
+    }
+}
+
+/// Lines and columns for offsets that only grow.
+struct Place<'t> {
+    file: Arc<str>,
+    text: &'t str,
+    line: usize,
+    line_start: usize,
+    offset: usize,
+}
+
+impl<'t> Place<'t> {
+    fn new(file: &Arc<str>, text: &'t str) -> Self {
+        Self {
+            file: file.clone(),
+            text,
+            line: 1,
+            line_start: 0,
+            offset: 0,
+        }
+    }
+
+    fn at(&mut self, offset: usize, length: usize) -> Origin {
+        for (index, _) in self.text[self.offset..offset].match_indices('\n') {
+            self.line += 1;
+            self.line_start = self.offset + index + 1;
+        }
+        self.offset = offset;
+        Origin {
+            file: self.file.clone(),
+            line: self.line,
+            column: self.text[self.line_start..offset].chars().count() + 1,
+            field: None,
+            span: offset..offset + length,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Rows, Problem> {
+        parse(&"t.csv".into(), text, b',', Some("k"))
+    }
+
+    #[test]
+    fn every_cell_knows_its_line_and_column() {
+        let rows = read("k,a,b\r\n1,\"x\ny\",z\r\n\r\n2,\"say \"\"hi\"\"\",é,\n".trim_end_matches(",\n")).unwrap();
+        let places: Vec<_> = rows
+            .rows
+            .iter()
+            .flat_map(|row| &row.cells)
+            .map(|cell| (cell.text.as_str(), cell.origin.line, cell.origin.column))
+            .collect();
+        assert_eq!(places, [
+            ("1", 2, 1), ("x\ny", 2, 3), ("z", 3, 4),
+            ("2", 5, 1), ("say \"hi\"", 5, 3), ("é", 5, 16),
+        ]);
+        assert_eq!(
+            rows.row("2").unwrap().cell("b").unwrap().origin.to_string(),
+            "t.csv:5, column \"b\""
+        );
+    }
+
+    #[test]
+    fn what_makes_a_file_unusable_is_refused_with_its_place() {
+        for (text, wanted) in [
+            ("", "t.csv:1: the file is empty"),
+            ("k,a\n", "a header and no rows"),
+            ("a,b\n1,2\n", "no key column \"k\""),
+            ("k,a,a\n1,2,3\n", "t.csv:1:5: two columns are called \"a\""),
+            ("k;a\n1;2\n", "set delimiter = \";\""),
+            ("k,a\n1,\"cut of", "t.csv:2:3: the quote that opens here is never closed"),
+            ("k,a\n1,\"x\"y\n", "text after the closing quote"),
+            ("k,a\n1,x\"y\n", "a quote inside a field"),
+            ("k,a\n1,\"x\"\"\n", "never closed"),
+        ] {
+            let problem = read(text).map(|_| ()).unwrap_err().to_string();
+            assert!(problem.contains(wanted), "{text:?}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_bad_row_is_rejected_alone() {
+        let rows = read("k,a\n1,x\n2\n,y\n3,z\n3,zz\n4,w\n").unwrap();
+        let keys: Vec<_> = rows.rows.iter().filter_map(|row| row.key.as_deref()).collect();
+        assert_eq!(keys, ["1", "4"]);
+        let rejected: Vec<_> = rows.rejected.iter().map(|r| r.problem.to_string()).collect();
+        assert!(rejected[0].starts_with("t.csv:3: 1 fields where the header has 2"), "{rejected:?}");
+        assert!(rejected[1].starts_with("t.csv:4, column \"k\": the key is empty"), "{rejected:?}");
+        assert!(rejected[2].starts_with("t.csv:6: the key \"3\" stands on line 5 already"), "{rejected:?}");
+        assert!(rows.may_hide("anything"), "the row without a key could be any");
+    }
+
+    #[test]
+    fn other_encodings_are_refused_by_name() {
+        let file = "t.csv".into();
+        let problem = super::super::decode(&file, b"k,a\n1,caf\xE9\n").unwrap_err().to_string();
+        assert!(problem.starts_with("t.csv:2:6: byte 0xE9 is not UTF-8"), "{problem}");
+        assert!(problem.contains("Windows-1252"), "{problem}");
+        assert!(super::super::decode(&file, b"\xFF\xFEk\0").is_err());
+        assert_eq!(super::super::decode(&file, b"\xEF\xBB\xBFk").unwrap(), "k");
+    }
+}

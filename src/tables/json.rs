@@ -1,0 +1,190 @@
+//! JSON to a tree of values that know their place; serde_json reads, and what it forgives is refused here.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::model::{Origin, Problem};
+use crate::written::{Entry, Node, Raw};
+
+/// How deep arrays and objects may nest; the same limit that serde_json has.
+const MAX_DEPTH: usize = 128;
+
+/// Reads one JSON document. Numbers keep their text; an object with a key twice is refused.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and column.
+pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
+    let document = Document::new(file, text);
+    let raw: &RawValue =
+        serde_json::from_str(text).map_err(|error| document.syntax_problem(&error))?;
+    document.node(raw, 0)
+}
+
+struct Document<'t> {
+    file: &'t Arc<str>,
+    text: &'t str,
+    line_starts: Vec<usize>,
+}
+
+impl<'t> Document<'t> {
+    fn new(file: &'t Arc<str>, text: &'t str) -> Self {
+        let after_newlines = text.match_indices('\n').map(|(index, _)| index + 1);
+        Self {
+            file,
+            text,
+            line_starts: std::iter::once(0).chain(after_newlines).collect(),
+        }
+    }
+
+    fn syntax_problem(&self, error: &serde_json::Error) -> Problem {
+        let text = error.to_string();
+        let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+        let origin = Origin {
+            column: error.column(),
+            ..Origin::line(self.file, error.line())
+        };
+        Problem::at(&origin, format!("this is not JSON: {message}"))
+    }
+
+    /// The raw text is a slice of the document, so its address tells where it stands.
+    fn origin(&self, raw: &str) -> Origin {
+        let offset = (raw.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        Origin {
+            file: self.file.clone(),
+            line,
+            column: self.text[self.line_starts[line - 1]..offset].chars().count() + 1,
+            field: None,
+            span: offset..offset + raw.len(),
+        }
+    }
+
+    fn node(&self, raw: &'t RawValue, depth: usize) -> Result<Node, Problem> {
+        let text = raw.get();
+        let origin = self.origin(text);
+        if depth > MAX_DEPTH {
+            return Err(Problem::at(&origin, format!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        let raw = match text.as_bytes().first() {
+            Some(b'{') => self.table(text, depth)?,
+            Some(b'[') => self.list(text, depth)?,
+            Some(b'"') => Raw::Text(self.read(text)?),
+            Some(b't' | b'f') => Raw::Bool(text == "true"),
+            Some(b'n') => Raw::Null,
+            _ => Raw::Number(self.read(text)?),
+        };
+        Ok(Node { origin, raw })
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, Problem> {
+        serde_json::from_str(text)
+            .map_err(|error| Problem::at(&self.origin(text), format!("this is not JSON: {error}")))
+    }
+
+    fn list(&self, text: &'t str, depth: usize) -> Result<Raw, Problem> {
+        let Items(items) = serde_json::from_str(text).map_err(|error| self.syntax_problem(&error))?;
+        let nodes = items.into_iter().map(|item| self.node(item, depth + 1));
+        Ok(Raw::List(nodes.collect::<Result<_, _>>()?))
+    }
+
+    fn table(&self, text: &'t str, depth: usize) -> Result<Raw, Problem> {
+        let Pairs(pairs) = serde_json::from_str(text).map_err(|error| self.syntax_problem(&error))?;
+        let mut seen = HashSet::new();
+        let mut entries = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            let at = self.origin(key.get());
+            let key: String = self.read(key.get())?;
+            if !seen.insert(key.clone()) {
+                return Err(Problem::at(&at, format!("the key \"{key}\" stands twice in one object"))
+                    .hint("keep one of them"));
+            }
+            let node = self.node(value, depth + 1)?;
+            entries.push(Entry { key, at, node });
+        }
+        Ok(Raw::Table(entries))
+    }
+}
+
+struct Items<'t>(Vec<&'t RawValue>);
+
+impl<'de> serde::Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Items<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Items(items))
+            }
+        }
+        deserializer.deserialize_seq(Collect)
+    }
+}
+
+/// Keys stay raw too: only so their place is known, and a key that stands twice is seen.
+struct Pairs<'t>(Vec<(&'t RawValue, &'t RawValue)>);
+
+impl<'de> serde::Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Pairs<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_and_key_knows_its_place() {
+        let root = parse(&"m.json".into(), "{\n  \"a\": [1.0, {\"é\": \"x\"}],\n  \"b\": null\n}").unwrap();
+        let place = |pointer: &str| {
+            let node = root.pointer(pointer).unwrap();
+            (node.origin.line, node.origin.column)
+        };
+        assert_eq!(place("/a/0"), (2, 9));
+        assert_eq!(place("/a/1/é"), (2, 20));
+        assert_eq!(place("/b"), (3, 8));
+        assert_eq!(root.to_json().to_string(), "{\"a\":[1.0,{\"é\":\"x\"}],\"b\":null}");
+    }
+
+    #[test]
+    fn bad_json_is_refused_with_its_place() {
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        for (text, wanted) in [
+            ("{\n\"a\": 1,\n\"a\": 2}", "m.json:3:1: the key \"a\" stands twice"),
+            ("{\"a\": {\"b\": 1, \"\\u0062\": 2}}", "m.json:1:16: the key \"b\" stands twice"),
+            ("{\"a\": 1", "m.json:1:7: this is not JSON"),
+            ("", "this is not JSON"),
+            ("{\"a\": 1} x", "this is not JSON"),
+            ("[01]", "this is not JSON"),
+            (deep.as_str(), "nested more than 128 levels deep"),
+        ] {
+            let problem = parse(&"m.json".into(), text).unwrap_err().to_string();
+            assert!(problem.contains(wanted), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! CSV and JSON text to rows and values that know where they stand. Reads no files.
+
+mod csv;
+mod json;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::{Origin, Problem, Row};
+use crate::written::Node;
+
+pub use csv::parse as parse_csv;
+pub use json::parse as parse_json;
+
+/// What a source holds, once it was read.
+#[derive(Debug)]
+pub enum Table {
+    /// Rows, from CSV.
+    Rows(Rows),
+    /// A tree, from JSON.
+    Tree(Node),
+}
+
+/// The rows of a CSV file.
+#[derive(Debug)]
+pub struct Rows {
+    /// The file as the settings name it.
+    pub file: Arc<str>,
+    /// The header.
+    pub columns: Arc<[Arc<str>]>,
+    /// The rows that are good, in file order.
+    pub rows: Vec<Row>,
+    /// The rows that are not. Nothing that rests on them changes.
+    pub rejected: Vec<Rejected>,
+    by_key: HashMap<String, usize>,
+}
+
+/// A row that can't be used.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Its key, when that much is certain.
+    pub key: Option<String>,
+    /// Why.
+    pub problem: Problem,
+}
+
+impl Rows {
+    /// The row with this key.
+    pub fn row(&self, key: &str) -> Option<&Row> {
+        self.by_key.get(key).map(|index| &self.rows[*index])
+    }
+
+    /// Whether a row that used to be here may only be unreadable: its key was rejected, or a
+    /// rejected row has no key to tell.
+    pub fn may_hide(&self, key: &str) -> bool {
+        self.rejected
+            .iter()
+            .any(|rejected| rejected.key.as_deref().is_none_or(|hidden| hidden == key))
+    }
+}
+
+/// Text from bytes: UTF-8, with or without a byte order mark.
+///
+/// # Errors
+/// Names the encoding it looks like, the place, and how to save the file instead.
+pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Problem> {
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err(Problem::at(&Origin::line(file, 1), "this is UTF-16, not UTF-8")
+            .hint("save the file as UTF-8 (in Excel: \"CSV UTF-8\")"));
+    }
+    let place = |valid: &str, length: usize| Origin {
+        column: valid.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+        span: valid.len()..valid.len() + length,
+        ..Origin::line(file, valid.matches('\n').count() + 1)
+    };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+        Problem::at(
+            &place(valid, 1),
+            format!("byte 0x{byte:02X} is not UTF-8; the file looks like Windows-1252 or Latin-1"),
+        )
+        .hint("save the file as UTF-8 (in Excel: \"CSV UTF-8\")")
+    })?;
+    if let Some(offset) = text.find('\0') {
+        return Err(Problem::at(&place(&text[..offset], 1), "a NUL byte: the file was written incompletely")
+            .hint("write the file anew"));
+    }
+    Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
+}

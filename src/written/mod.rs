@@ -1,0 +1,9 @@
+//! What a user wrote, in settings or JSON: a tree of values that know their place, and a reader
+//! that collects every problem instead of stopping at the first.
+
+mod node;
+mod reader;
+mod template;
+
+pub use node::{Entry, Node, Raw};
+pub use reader::{Fields, Reader, Scope, Text};

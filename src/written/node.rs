@@ -1,0 +1,97 @@
+//! A written value and where it stands.
+
+use serde_json::Value;
+
+use crate::model::Origin;
+
+/// A value as it was written, with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Where it stands.
+    pub origin: Origin,
+    /// What it is.
+    pub raw: Raw,
+}
+
+/// A key and its value in a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key stands.
+    pub at: Origin,
+    /// The value.
+    pub node: Node,
+}
+
+/// The kinds of written values; TOML's dates are text here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Raw {
+    /// JSON's `null`; TOML has none.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, its text kept.
+    Number(serde_json::Number),
+    /// Text.
+    Text(String),
+    /// An array.
+    List(Vec<Node>),
+    /// A table or object, in the order written; keys are unique.
+    Table(Vec<Entry>),
+}
+
+impl Node {
+    /// The value under a key, if this is a table that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.raw {
+            Raw::Table(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+        .map(|entry| &entry.node)
+    }
+
+    /// The value that a JSON Pointer (RFC 6901) names.
+    pub fn pointer(&self, pointer: &str) -> Option<&Node> {
+        if pointer.is_empty() {
+            return Some(self);
+        }
+        pointer
+            .strip_prefix('/')?
+            .split('/')
+            .map(|step| step.replace("~1", "/").replace("~0", "~"))
+            .try_fold(self, |node, step| match &node.raw {
+                Raw::List(items) => items.get(step.parse::<usize>().ok()?),
+                _ => node.get(&step),
+            })
+    }
+
+    /// The plain JSON value.
+    pub fn to_json(&self) -> Value {
+        match &self.raw {
+            Raw::Null => Value::Null,
+            Raw::Bool(value) => Value::Bool(*value),
+            Raw::Number(value) => Value::Number(value.clone()),
+            Raw::Text(value) => Value::String(value.clone()),
+            Raw::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            Raw::Table(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.node.to_json()))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// What kind of value this is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self.raw {
+            Raw::Null => "null",
+            Raw::Bool(_) => "a boolean",
+            Raw::Number(_) => "a number",
+            Raw::Text(_) => "text",
+            Raw::List(_) => "a list",
+            Raw::Table(_) => "a table",
+        }
+    }
+}

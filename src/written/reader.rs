@@ -1,0 +1,272 @@
+//! Reading written values: every method gives what it could read and notes what it could not.
+
+use std::cell::RefCell;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use crate::model::{Origin, Problem, Row, nearest};
+
+use super::template::{is_template, render};
+use super::{Entry, Node, Raw};
+
+/// What `{{ row.x }}` means where a value is read.
+#[derive(Clone, Copy)]
+pub enum Scope<'a> {
+    /// No row: a template is an error.
+    Plain,
+    /// There will be a row, but it isn't known yet: templated values are passed over, everything
+    /// else is checked.
+    RowToCome,
+    /// This row.
+    Row(&'a Row),
+}
+
+/// Text that was read, and the place it really comes from: the cell, for `{{ row.x }}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The text, templates filled in.
+    pub value: String,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// Reads written values in a scope and collects the problems.
+pub struct Reader<'a> {
+    scope: Scope<'a>,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader without problems yet.
+    pub fn new(scope: Scope<'a>) -> Self {
+        Self {
+            scope,
+            problems: RefCell::default(),
+        }
+    }
+
+    /// The row in scope.
+    pub fn row(&self) -> Option<&'a Row> {
+        match self.scope {
+            Scope::Row(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// Whether rows are in scope at all, known or to come.
+    pub fn has_rows(&self) -> bool {
+        !matches!(self.scope, Scope::Plain)
+    }
+
+    /// Notes a problem.
+    pub fn note(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// Notes what went wrong, or gives what went right.
+    pub fn ok<T>(&self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.note(problem)).ok()
+    }
+
+    /// All problems, in the order they were found.
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+
+    /// How many problems there are so far.
+    pub fn problem_count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
+    /// A table whose keys must be among `known`; `what` names it in messages.
+    pub fn table<'n>(&self, node: &'n Node, what: &'static str, known: &[&str]) -> Option<Fields<'n>> {
+        let fields = self.open_table(node, what)?;
+        for entry in fields.entries {
+            if !known.contains(&entry.key.as_str()) {
+                self.note(unknown_key(entry, what, known));
+            }
+        }
+        Some(fields)
+    }
+
+    /// A table with keys of the user's own choosing.
+    pub fn open_table<'n>(&self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
+        match &node.raw {
+            Raw::Table(entries) => Some(Fields {
+                origin: &node.origin,
+                entries,
+                what,
+            }),
+            _ => {
+                self.wrong_kind(node, "a table", what);
+                None
+            }
+        }
+    }
+
+    /// A list.
+    pub fn list<'n>(&self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        match &node.raw {
+            Raw::List(items) => Some(items),
+            _ => {
+                self.wrong_kind(node, "a list", what);
+                None
+            }
+        }
+    }
+
+    /// Text, its templates filled in.
+    pub fn text(&self, node: &Node, what: &str) -> Option<Text> {
+        let Raw::Text(text) = &node.raw else {
+            self.wrong_kind(node, "text", what);
+            return None;
+        };
+        self.fill_in(text, &node.origin)
+    }
+
+    /// Text with its templates filled in.
+    pub fn fill_in(&self, text: &str, origin: &Origin) -> Option<Text> {
+        if !is_template(text) {
+            return Some(Text {
+                value: text.to_owned(),
+                origin: origin.clone(),
+            });
+        }
+        match self.scope {
+            Scope::Row(row) => self.ok(render(text, origin, row)),
+            Scope::RowToCome => None,
+            Scope::Plain => {
+                self.note(
+                    Problem::at(origin, format!("\"{text}\" needs a row to fill it in"))
+                        .hint("give the page for_each = \"SOURCE\""),
+                );
+                None
+            }
+        }
+    }
+
+    /// Text that `T` can be read from; `hint` says how to write one.
+    pub fn parse<T: FromStr<Err = String>>(&self, node: &Node, what: &str, hint: &str) -> Option<T> {
+        let text = self.text(node, what)?;
+        let parsed = text.value.parse();
+        self.ok(parsed.map_err(|message| Problem::at(&text.origin, message).hint(hint)))
+    }
+
+    /// A length of time such as `90s`, `5m`, `4h` or `1h 30m`; never zero.
+    pub fn duration(&self, node: &Node, what: &str) -> Option<Duration> {
+        let text = self.text(node, what)?;
+        match humantime::parse_duration(&text.value) {
+            Ok(duration) if !duration.is_zero() && duration.as_secs() < 400 * 86_400 => Some(duration),
+            _ => {
+                self.note(
+                    Problem::at(&text.origin, format!("{what}: \"{}\" is no length of time", text.value))
+                        .hint("write a number and a unit, as in 90s, 5m or 4h"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A whole number within bounds; text of digits counts, for the environment and templates.
+    pub fn integer(&self, node: &Node, what: &str, min: u64, max: u64) -> Option<u64> {
+        let (text, origin) = match &node.raw {
+            Raw::Number(number) => (number.to_string(), node.origin.clone()),
+            _ => {
+                let text = self.text(node, what)?;
+                (text.value, text.origin)
+            }
+        };
+        let value = text.parse().ok().filter(|value| (min..=max).contains(value));
+        if value.is_none() {
+            self.note(
+                Problem::at(&origin, format!("{what}: {text} is out of range"))
+                    .hint(format!("write a whole number from {min} to {max}")),
+            );
+        }
+        value
+    }
+
+    /// A zone of the IANA database.
+    pub fn zone(&self, node: &Node, what: &str) -> Option<Tz> {
+        let text = self.text(node, what)?;
+        self.zone_named(&text)
+    }
+
+    /// The zone that text names.
+    pub fn zone_named(&self, text: &Text) -> Option<Tz> {
+        let parsed = text.value.trim().parse::<Tz>();
+        self.ok(parsed.map_err(|_| {
+            let problem = Problem::at(&text.origin, format!("\"{}\" is no time zone", text.value));
+            let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+            match nearest(text.value.trim(), known) {
+                Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+                None => problem.hint("write a name of the IANA database, as in Europe/London"),
+            }
+        }))
+    }
+
+    /// Notes that a value is of another kind than it should be.
+    pub fn wrong_kind(&self, node: &Node, wanted: &str, what: &str) {
+        self.note(Problem::at(
+            &node.origin,
+            format!("{what} must be {wanted}, not {}", node.kind()),
+        ));
+    }
+}
+
+/// The entries of a table that is being read.
+#[derive(Clone, Copy)]
+pub struct Fields<'n> {
+    /// Where the table stands.
+    pub origin: &'n Origin,
+    /// Its entries, in the order written.
+    pub entries: &'n [Entry],
+    what: &'static str,
+}
+
+impl<'n> Fields<'n> {
+    /// The value under a key.
+    pub fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entries
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.node)
+    }
+
+    /// The value under a key that must be there.
+    pub fn require(&self, reader: &Reader, key: &str) -> Option<&'n Node> {
+        let node = self.get(key);
+        if node.is_none() {
+            reader.note(Problem::at(
+                self.origin,
+                format!("{} needs \"{key}\"", self.what),
+            ));
+        }
+        node
+    }
+
+    /// Whether any of the keys is there.
+    pub fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.get(key).is_some())
+    }
+}
+
+fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Problem {
+    let key = &entry.key;
+    let mut problem = Problem::at(&entry.at, format!("{what} has no setting \"{key}\""));
+    problem.hint = Some(match nearest(key, known.iter().copied()) {
+        Some(known) => format!("did you mean \"{known}\"?"),
+        None => format!("known here: {}", known.join(", ")),
+    });
+    // Somebody who writes the key itself into the settings must not find it in a log.
+    let lower = key.to_lowercase();
+    if ["key", "token", "secret", "password"].iter().any(|word| lower.contains(word)) {
+        problem.secret = true;
+        problem = problem.hint(
+            "the API key never stands in the settings: write key_file = \"PATH\", or set RTCONFD_API_KEY",
+        );
+    }
+    problem
+}
