@@ -11,6 +11,7 @@
 )]
 
 pub mod calendar;
+pub mod hours;
 pub mod model;
 pub mod tables;
 pub mod written;

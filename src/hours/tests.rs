@@ -1,0 +1,214 @@
+//! The rules of time as tables, one line a case: `zone | weekly | special and closing dates | local time => state`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
+
+use super::{Day, Hours, parse_day, parse_week};
+use crate::calendar::{Agenda, Entry, Timed};
+use crate::model::{Instant, Origin};
+use crate::zone;
+
+/// Hours from text: `2026-12-25 closed` and `2026-12-24 09:00-13:00` are special dates,
+/// `holiday 2026-12-25` is a closing calendar's day, `shut 2026-12-24T10:00Z/2026-12-24T11:00Z` a timed event of one.
+fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
+    let origin = Origin::named("test");
+    let day = |intervals| Day { intervals, name: None, origin: origin.clone() };
+    let entry = Entry { name: "Holiday".into(), origin: origin.clone() };
+    let (mut special, mut closures) = (BTreeMap::new(), Agenda::default());
+    for exception in exceptions.split(" & ").filter(|text| !text.is_empty()) {
+        match exception.split_once(' ').unwrap() {
+            ("holiday", date) => {
+                closures.days.insert(date.parse().unwrap(), vec![entry.clone()]);
+            }
+            ("shut", range) => {
+                let (from, to) = range.split_once('/').unwrap();
+                let instant = |text: &str| text.replace('Z', ":00Z").parse().unwrap();
+                closures.timed.push(Timed { from: instant(from), to: instant(to), entry: entry.clone() });
+            }
+            (date, hours) => {
+                special.insert(date.parse().unwrap(), day(parse_day(hours).unwrap()));
+            }
+        }
+    }
+    Hours {
+        name: "hours".to_owned(),
+        zone: zone.parse().unwrap(),
+        weekly: parse_week(weekly).unwrap().map(|intervals| intervals.map(day)),
+        special,
+        closures: Arc::new(closures),
+        origin: origin.clone(),
+    }
+}
+
+/// A local time (its first occurrence), or with a `Z` an instant.
+fn at(zone: Tz, text: &str) -> Instant {
+    match text.strip_suffix('Z') {
+        Some(utc) => NaiveDateTime::parse_from_str(utc, "%Y-%m-%dT%H:%M").unwrap().and_utc(),
+        None => zone::instant(zone, NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap()),
+    }
+}
+
+const CASES: &[&str] = &[
+    // [open, close): the opening minute is open, the closing minute is not.
+    "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-21T08:59 => closed",
+    "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-21T09:00 => open",
+    "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-21T16:59 => open",
+    "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-21T17:00 => closed",
+    "Europe/London | Mo-Fr 09:00-12:30, 13:30-17:30 | | 2026-12-21T13:00 => closed",
+    "Europe/London | Mo-Fr 09:00-12:30, 13:30-17:30 | | 2026-12-21T13:30 => open",
+    "Asia/Kathmandu | Mo-Fr 09:00-17:00 | | 2026-12-21T03:15Z => open",
+    "Asia/Kathmandu | Mo-Fr 09:00-17:00 | | 2026-12-21T03:14Z => closed",
+    // Past midnight: the interval belongs to its first date and runs to its end into a holiday.
+    "Europe/London | fr 22:00-02:00 | 2026-12-25 closed | 2026-12-25T23:00 => closed",
+    "Europe/London | th 22:00-02:00 | 2026-12-25 closed | 2026-12-25T00:30 => open",
+    "Europe/London | th 22:00-02:00 | holiday 2026-12-25 | 2026-12-25T01:59 => open",
+    "Europe/London | fr 22:00-02:00 | holiday 2026-12-25 | 2026-12-26T00:30 => closed",
+    // 24:00, whole days, and intervals that touch.
+    "Europe/London | daily 18:00-24:00 | | 2026-12-21T23:59 => open",
+    "Europe/London | daily 18:00-24:00 | | 2026-12-22T00:00 => closed",
+    "Europe/London | daily 00:00-24:00 | | 2026-12-22T00:00 => open",
+    // Highest wins: special date, closing calendar, weekly hours.
+    "Europe/London | mo-fr 09:00-17:00 | holiday 2026-12-25 | 2026-12-25T10:00 => closed",
+    "Europe/London | mo-fr 09:00-17:00 | holiday 2026-12-25 & 2026-12-25 10:00-12:00 | 2026-12-25T10:30 => open",
+    "Europe/London | mo-fr 09:00-17:00 | 2026-12-26 10:00-12:00 | 2026-12-26T11:00 => open",
+    "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T10:30 => closed",
+    "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T11:00 => open",
+    "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z & 2026-12-24 09:00-13:00 | 2026-12-24T10:30 => open",
+    // The clock goes forward: 01:15-01:45 is no opening at all; an hour that is half skipped starts at the change.
+    "Europe/London | su 01:15-01:45 | | 2026-03-29T01:00Z => closed",
+    "Europe/London | su 01:15-01:45 | | 2026-03-29T00:59Z => closed",
+    "Europe/London | su 01:30-03:00 | | 2026-03-29T00:59Z => closed",
+    "Europe/London | su 01:30-03:00 | | 2026-03-29T01:00Z => open",
+    "Europe/London | su 01:30-03:00 | | 2026-03-29T02:00Z => closed",
+    "America/New_York | su 02:00-04:00 | | 2026-03-08T06:59Z => closed",
+    "America/New_York | su 02:00-04:00 | | 2026-03-08T07:00Z => open",
+    "Africa/Casablanca | su 02:15-04:00 | | 2026-03-22T02:00Z => open",
+    "Africa/Casablanca | su 02:15-04:00 | | 2026-03-22T01:59Z => closed",
+    "Australia/Lord_Howe | su 02:15-03:00 | | 2026-10-03T15:29Z => closed",
+    "Australia/Lord_Howe | su 02:15-03:00 | | 2026-10-03T15:30Z => open",
+    // The clock goes back: a repeated time is its first occurrence, at both ends.
+    "Europe/London | su 00:30-01:30 | | 2026-10-25T00:29Z => open",
+    "Europe/London | su 00:30-01:30 | | 2026-10-25T00:30Z => closed",
+    "Europe/London | su 00:30-01:30 | | 2026-10-25T01:15Z => closed",
+    "Europe/London | su 01:30-02:30 | | 2026-10-25T01:45Z => open",
+    "America/New_York | su 01:30-03:00 | | 2026-11-01T05:29Z => closed",
+    "America/New_York | su 01:30-03:00 | | 2026-11-01T05:30Z => open",
+    "Australia/Lord_Howe | su 01:45-03:00 | | 2026-04-04T14:45Z => open",
+    "Australia/Lord_Howe | su 01:45-03:00 | | 2026-04-04T14:44Z => closed",
+    "Africa/Casablanca | su 02:30-05:00 | | 2026-02-15T01:30Z => open",
+    // Samoa had no 30 December 2011, a Friday; what began on the 29th ends at the change.
+    "Pacific/Apia | fr 09:00-17:00 | | 2011-12-30T10:00Z => closed",
+    "Pacific/Apia | th 22:00-02:00 | | 2011-12-30T09:59Z => open",
+    "Pacific/Apia | th 22:00-02:00 | | 2011-12-30T10:00Z => closed",
+    "Pacific/Apia | th 22:00-24:00 | | 2011-12-30T09:59Z => open",
+    "Pacific/Apia | th,sa 00:00-24:00 | | 2011-12-30T10:00Z => open",
+];
+
+#[test]
+fn the_rules_of_time_hold_in_every_zone() {
+    for case in CASES {
+        let (question, wanted) = case.split_once("=>").unwrap();
+        let parts: Vec<&str> = question.split('|').map(str::trim).collect();
+        let hours = hours(parts[0], parts[1], parts[2]);
+        let found = if hours.is_open(at(hours.zone, parts[3])) { "open" } else { "closed" };
+        assert_eq!(found, wanted.trim(), "{case}");
+    }
+}
+
+/// `zone | weekly | exceptions | from => next change, next opening` in UTC.
+#[test]
+fn the_next_change_is_found_however_far_it_is() {
+    for case in [
+        "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-18T16:59 => 2026-12-18T17:00 2026-12-21T09:00",
+        "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-18T17:00 => 2026-12-21T09:00 2026-12-21T09:00",
+        "Europe/London | Mo-Fr 09:00-17:00 | holiday 2026-12-25 & holiday 2026-12-28 | 2026-12-24T17:00 => 2026-12-29T09:00 2026-12-29T09:00",
+        "Europe/London | daily 00:00-24:00 | | 2026-12-18T17:00 => never never",
+        "Europe/London | closed | | 2026-12-18T17:00 => never never",
+        "Europe/London | closed | 2027-06-01 10:00-11:00 | 2026-12-18T17:00 => 2027-06-01T09:00 2027-06-01T09:00",
+        "Europe/London | daily 00:00-24:00 | 2027-06-01 closed | 2026-12-18T17:00 => 2027-05-31T23:00 2027-06-01T23:00",
+        "Europe/London | daily 08:00-02:00 | | 2026-12-18T17:00 => 2026-12-19T02:00 2026-12-19T08:00",
+        "Europe/London | mo 09:00-12:00, 12:00-15:00, 14:00-17:00 | | 2026-12-21T09:00 => 2026-12-21T17:00 2026-12-28T09:00",
+        "America/New_York | daily 09:00-17:00 | | 2026-03-07T22:00Z => 2026-03-08T13:00 2026-03-08T13:00",
+    ] {
+        let (question, wanted) = case.split_once("=>").unwrap();
+        let parts: Vec<&str> = question.split('|').map(str::trim).collect();
+        let hours = hours(parts[0], parts[1], parts[2]);
+        let from = at(hours.zone, parts[3]);
+        let show = |at: Option<Instant>| at.map_or("never".to_owned(), |at| at.format("%Y-%m-%dT%H:%M").to_string());
+        let found = format!("{} {}", show(hours.next_change(from)), show(hours.next_open(from)));
+        assert_eq!(found, wanted.trim(), "{case}");
+    }
+}
+
+#[test]
+fn a_day_is_told_in_its_own_times() {
+    let london = hours("Europe/London", "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Sa 18:00-24:00; Su 00:00-24:00", "holiday 2026-12-24");
+    for (date, wanted) in [
+        ("2026-12-21", "09:00-12:30, 13:30-17:30"),
+        ("2026-12-24", "closed"),
+        ("2026-12-25", "22:00-02:00"),
+        ("2026-12-26", "18:00-24:00"),
+        ("2026-12-27", "00:00-24:00"),
+        ("2026-03-29", "00:00-24:00"),
+    ] {
+        assert_eq!(london.text(date.parse().unwrap()), wanted, "{date}");
+    }
+    let special = london.special_dates("2026-12-20".parse().unwrap(), 10);
+    assert_eq!(special.len(), 1);
+    assert_eq!((special[0].date.to_string().as_str(), special[0].name.as_deref()), ("2026-12-24", Some("Holiday")));
+}
+
+/// The timeline agrees with itself: the state flips at each change and nowhere between, minute by minute.
+#[test]
+fn between_two_changes_the_state_stays() {
+    let hours = hours("Europe/London", "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Su 01:15-02:15", "2026-03-31 10:00-01:00 & shut 2026-03-30T10:00Z/2026-03-30T11:30Z");
+    let mut now = at(chrono_tz::UTC, "2026-03-26T00:00Z");
+    let end = at(chrono_tz::UTC, "2026-04-05T00:00Z");
+    let mut next = hours.next_change(now).unwrap();
+    let mut state = hours.is_open(now);
+    while now < end {
+        if now == next {
+            assert_ne!(hours.is_open(now), state, "{now}");
+            state = !state;
+            next = hours.next_change(now).unwrap();
+        }
+        assert_eq!(hours.is_open(now), state, "{now}");
+        now += chrono::TimeDelta::minutes(1);
+    }
+}
+
+#[test]
+fn text_that_says_no_hours_is_refused_with_a_remedy() {
+    for (text, wanted) in [
+        ("", "the hours are empty"),
+        ("25:00-26:00", "\"25:00\" is not a time"),
+        ("9-17", "\"9\" is not a time"),
+        ("09:00", "\"09:00\" is no interval"),
+        ("09:00-09:00", "opens and closes at the same time"),
+        ("24:00-06:00", "ends a day and opens none"),
+        ("09:60-10:00", "\"09:60\" is not a time"),
+        ("Closed ", ""),
+        ("9:00–17:30", ""),
+    ] {
+        match parse_day(text) {
+            Err(error) => assert!(!wanted.is_empty() && error.message.contains(wanted), "{text}: {error:?}"),
+            Ok(_) => assert_eq!(wanted, "", "{text}"),
+        }
+    }
+    for (text, wanted) in [
+        ("", "empty"),
+        ("Mo-Fr", "has no hours"),
+        ("Xx 09:00-17:00", "\"Xx\" is no day"),
+        ("PH off", "holidays don't stand in weekly hours"),
+        ("Mo 09:00-25:00", "\"25:00\" is not a time"),
+    ] {
+        let error = parse_week(text).unwrap_err();
+        assert!(error.message.contains(wanted), "{text}: {error:?}");
+    }
+    let week = parse_week("09:00-17:00; Tues,Thurs closed; fri-mon 10:00-11:00").unwrap();
+    let open: Vec<usize> = week.iter().map(|day| day.as_ref().map_or(9, Vec::len)).collect();
+    assert_eq!(open, [1, 0, 1, 0, 1, 1, 1]);
+}

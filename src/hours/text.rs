@@ -1,0 +1,179 @@
+//! Hours as people write them: `09:00-12:30, 13:30-17:30`, `mon-thu`, `Mo-Fr 09:00-17:00; Sa 10:00-14:00`.
+
+use chrono::Weekday;
+
+/// Minutes of a day.
+const DAY: u16 = 24 * 60;
+
+/// A stretch of opening, in minutes since midnight of the date on which it starts. `22:00-02:00` is
+/// 1320 to 1560: it belongs to the date it starts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interval {
+    /// From this minute, 0 to 1439.
+    pub open: u16,
+    /// Up to, not including, this one; at most 24 hours later.
+    pub close: u16,
+}
+
+/// What is wrong with a text, and how to write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadText {
+    /// What is wrong, naming the text.
+    pub message: String,
+    /// The remedy.
+    pub hint: &'static str,
+}
+
+fn bad<T>(message: String, hint: &'static str) -> Result<T, BadText> {
+    Err(BadText { message, hint })
+}
+
+/// The hours of one day: `closed`, or intervals separated by commas or semicolons.
+///
+/// # Errors
+/// Names the part that is no time. Empty text is an error: missing never means closed.
+pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
+    let text = text.trim();
+    if text.is_empty() {
+        return bad(
+            "the hours are empty".to_owned(),
+            "write hours such as 09:00-17:00, or closed",
+        );
+    }
+    if ["closed", "off"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return Ok(Vec::new());
+    }
+    text.split([',', ';']).map(|part| parse_interval(part.trim())).collect()
+}
+
+fn parse_interval(text: &str) -> Result<Interval, BadText> {
+    let Some((open_text, close_text)) = text.split_once(['-', '–']) else {
+        return bad(
+            format!("\"{text}\" is no interval"),
+            "write FROM-TO, as in 09:00-17:00, or closed",
+        );
+    };
+    let open = parse_time(open_text)?;
+    let close = parse_time(close_text)?;
+    if open == DAY {
+        return bad("\"24:00\" ends a day and opens none".to_owned(), "write 00:00");
+    }
+    if open == close {
+        return bad(
+            format!("\"{text}\" opens and closes at the same time"),
+            "write 00:00-24:00 for the whole day, or closed",
+        );
+    }
+    let close = if close < open { close + DAY } else { close };
+    Ok(Interval { open, close })
+}
+
+fn parse_time(text: &str) -> Result<u16, BadText> {
+    let text = text.trim();
+    let parsed = text.split_once(':').and_then(|(hour, minute)| {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let shape = (1..=2).contains(&hour.len()) && minute.len() == 2;
+        if !shape || !digits(hour) || !digits(minute) {
+            return None;
+        }
+        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60 || (hour, minute) == (24, 0)).then_some(hour * 60 + minute)
+    });
+    match parsed {
+        Some(minutes) => Ok(minutes),
+        None => bad(format!("\"{text}\" is not a time"), "write HH:MM, as in 09:30"),
+    }
+}
+
+const DAYS: [(Weekday, &str); 7] = [
+    (Weekday::Mon, "monday"),
+    (Weekday::Tue, "tuesday"),
+    (Weekday::Wed, "wednesday"),
+    (Weekday::Thu, "thursday"),
+    (Weekday::Fri, "friday"),
+    (Weekday::Sat, "saturday"),
+    (Weekday::Sun, "sunday"),
+];
+
+/// Days: `mon`, `Mo`, `Monday`, ranges such as `fri-mon`, lists separated by commas, `daily`.
+///
+/// # Errors
+/// Names the word that is no day.
+pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
+    let mut days = Vec::new();
+    for part in text.split(',') {
+        let part = part.trim();
+        if ["daily", "every day"].iter().any(|word| part.eq_ignore_ascii_case(word)) {
+            days.extend(DAYS.map(|(day, _)| day));
+            continue;
+        }
+        let (first, last) = part.split_once(['-', '–']).unwrap_or((part, part));
+        let (mut day, last) = (parse_weekday(first)?, parse_weekday(last)?);
+        days.push(day);
+        while day != last {
+            day = day.succ();
+            days.push(day);
+        }
+    }
+    Ok(days)
+}
+
+fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
+    let word = text.trim().to_lowercase();
+    // Any beginning of at least two letters names a day: Mo, mon, Tues, thurs, Wednesday.
+    let found = DAYS
+        .iter()
+        .find(|(_, name)| word.len() >= 2 && name.starts_with(&word));
+    match found {
+        Some((day, _)) => Ok(*day),
+        None => bad(
+            format!("\"{}\" is no day of the week", text.trim()),
+            "write mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri",
+        ),
+    }
+}
+
+/// A week in one text: `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su closed`. Days that are not named
+/// are closed; a later part overrides an earlier one, as in OpenStreetMap's syntax.
+///
+/// # Errors
+/// Names the part that can't be read.
+pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
+    let mut week: [Option<Vec<Interval>>; 7] = Default::default();
+    if text.trim().is_empty() {
+        return bad(
+            "the weekly hours are empty".to_owned(),
+            "write hours such as Mo-Fr 09:00-17:00, or closed",
+        );
+    }
+    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+    for part in parts {
+        // The days end where the first time or word of state begins.
+        let hours_at = part
+            .find(|c: char| c.is_ascii_digit())
+            .or_else(|| part.to_lowercase().find("closed"))
+            .or_else(|| part.to_lowercase().find("off"));
+        let Some(hours_at) = hours_at else {
+            return bad(
+                format!("\"{part}\" has no hours"),
+                "write days and hours, as in Mo-Fr 09:00-17:00; Sa closed",
+            );
+        };
+        let (days, hours) = part.split_at(hours_at);
+        let days = match days.trim().trim_end_matches(':') {
+            "" => parse_days("daily")?,
+            public if public.eq_ignore_ascii_case("ph") || public.eq_ignore_ascii_case("sh") => {
+                return bad(
+                    format!("\"{part}\": holidays don't stand in weekly hours"),
+                    "name a calendar in closed_on instead",
+                );
+            }
+            days => parse_days(days)?,
+        };
+        let intervals = parse_day(hours)?;
+        for day in days {
+            week[day.num_days_from_monday() as usize] = Some(intervals.clone());
+        }
+    }
+    Ok(week)
+}

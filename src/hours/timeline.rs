@@ -1,0 +1,319 @@
+//! The timeline that hours make: open and closed stretches of time, asked at an instant.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{Datelike, Days, NaiveDate, NaiveTime, Timelike};
+use chrono_tz::Tz;
+
+use crate::calendar::{Agenda, Entry};
+use crate::model::{Instant, Origin};
+use crate::zone;
+
+use super::Interval;
+
+/// How far ahead a change is looked for; hours that don't change within it don't change.
+const HORIZON_DAYS: u64 = 400;
+
+/// The hours of a day, and where they are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// Open in these; closed when there are none.
+    pub intervals: Vec<Interval>,
+    /// What the day is called, when it is a special date.
+    pub name: Option<String>,
+    /// Where the hours stand.
+    pub origin: Origin,
+}
+
+/// Named opening hours: what stands in the settings, put together.
+#[derive(Clone, Debug)]
+pub struct Hours {
+    /// What messages call them.
+    pub name: String,
+    /// The zone whose wall clock the hours are written for.
+    pub zone: Tz,
+    /// Monday first; a day without hours is closed.
+    pub weekly: [Option<Day>; 7],
+    /// Dated exceptions; they win over everything else.
+    pub special: BTreeMap<NaiveDate, Day>,
+    /// Events that close; they win over the weekly hours.
+    pub closures: Arc<Agenda>,
+    /// Where the hours stand.
+    pub origin: Origin,
+}
+
+/// An open stretch of time, `[from, to)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stretch {
+    /// Opens.
+    pub from: Instant,
+    /// Closes.
+    pub to: Instant,
+}
+
+/// A date whose hours are not the weekly ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecialDate {
+    /// The date.
+    pub date: NaiveDate,
+    /// Open in these; closed when there are none.
+    pub open: Vec<Stretch>,
+    /// What the day is called.
+    pub name: Option<String>,
+}
+
+/// What decides the hours of a date (DESIGN 3.4, highest first).
+enum Rule<'h> {
+    Special(&'h Day),
+    Closed(&'h Entry),
+    Weekly(Option<&'h Day>),
+}
+
+impl Hours {
+    /// Whether it is open at an instant.
+    pub fn is_open(&self, at: Instant) -> bool {
+        self.current(at).is_some()
+    }
+
+    /// The open stretch an instant lies in.
+    pub fn current(&self, at: Instant) -> Option<Stretch> {
+        let mut stretches = self.around(at, 1);
+        stretches.retain(|stretch| stretch.from <= at && at < stretch.to);
+        stretches.pop()
+    }
+
+    /// The next instant after `at` at which it opens or closes, within 400 days.
+    pub fn next_change(&self, at: Instant) -> Option<Instant> {
+        self.search(at, |stretch| [stretch.from, stretch.to].into_iter().find(|edge| *edge > at))
+    }
+
+    /// The next instant after `at` at which it opens, within 400 days.
+    pub fn next_open(&self, at: Instant) -> Option<Instant> {
+        self.search(at, |stretch| Some(stretch.from).filter(|from| *from > at))
+    }
+
+    /// The first answer along the timeline, looking further ahead step by step. An answer in the last
+    /// days looked at doesn't count: a longer look may join that stretch with the next.
+    fn search(&self, at: Instant, answer: impl Fn(&Stretch) -> Option<Instant>) -> Option<Instant> {
+        [8, 40, HORIZON_DAYS].into_iter().find_map(|days| {
+            let certain_until = zone::start_of(self.zone, self.date_after(at, days - 1));
+            let found = self.around(at, days).iter().find_map(&answer)?;
+            (found < certain_until).then_some(found)
+        })
+    }
+
+    /// The stretches that start on a date, joined where they touch.
+    pub fn on(&self, date: NaiveDate) -> Vec<Stretch> {
+        if !zone::occurs(self.zone, date) {
+            return Vec::new();
+        }
+        let written = match self.rule(date) {
+            Rule::Special(day) => return join(self.stretches(date, &day.intervals)),
+            Rule::Closed(_) | Rule::Weekly(None) => return Vec::new(),
+            Rule::Weekly(Some(day)) => self.stretches(date, &day.intervals),
+        };
+        // A special date wins over timed closures too, so these are cut out of weekly hours alone.
+        let mut open = written;
+        for closure in &self.closures.timed {
+            open = open
+                .into_iter()
+                .flat_map(|stretch| cut(stretch, closure.from, closure.to))
+                .collect();
+        }
+        join(open)
+    }
+
+    /// The date that the wall clock shows.
+    pub fn today(&self, at: Instant) -> NaiveDate {
+        zone::date(self.zone, at)
+    }
+
+    /// The hours of a date as text: `09:00-12:30, 13:30-17:30`, or `closed`.
+    pub fn text(&self, date: NaiveDate) -> String {
+        self.text_of(date, &self.on(date))
+    }
+
+    /// Stretches of a date as text; a stretch that ends with the date ends at `24:00`.
+    pub fn text_of(&self, date: NaiveDate, open: &[Stretch]) -> String {
+        if open.is_empty() {
+            return "closed".to_owned();
+        }
+        let texts: Vec<String> = open
+            .iter()
+            .map(|stretch| {
+                let (hour, minute) = self.closing_time(date, stretch.to);
+                let from = zone::local(self.zone, stretch.from).format("%H:%M");
+                format!("{from}-{hour:02}:{minute:02}")
+            })
+            .collect();
+        texts.join(", ")
+    }
+
+    /// Hour and minute of a closing time for somebody who looks at `date`: midnight at its end is 24:00.
+    pub fn closing_time(&self, date: NaiveDate, at: Instant) -> (u32, u32) {
+        let local = zone::local(self.zone, at);
+        match local.date() > date && local.time() == NaiveTime::MIN {
+            true => (24, 0),
+            false => (local.hour(), local.minute()),
+        }
+    }
+
+    /// The dates from `from` on, for `days` days, whose hours an exception or a calendar decides.
+    pub fn special_dates(&self, from: NaiveDate, days: u64) -> Vec<SpecialDate> {
+        let dates = (0..days).filter_map(|day| from.checked_add_days(Days::new(day)));
+        dates.filter_map(|date| self.special_date(date)).collect()
+    }
+
+    fn special_date(&self, date: NaiveDate) -> Option<SpecialDate> {
+        let open = self.on(date);
+        let name = match self.rule(date) {
+            Rule::Special(day) => {
+                let entry = self.closures.days.get(&date).and_then(|entries| entries.first());
+                day.name.clone().or_else(|| entry.map(|entry| entry.name.to_string()))
+            }
+            Rule::Closed(entry) => Some(entry.name.to_string()),
+            Rule::Weekly(day) => {
+                let intervals = day.map_or(&[][..], |day| &day.intervals);
+                let weekly = join(self.stretches(date, intervals));
+                let entry = self.closing_event(*weekly.iter().find(|stretch| !open.contains(stretch))?)?;
+                Some(entry.name.to_string())
+            }
+        };
+        Some(SpecialDate { date, open, name })
+    }
+
+    /// Why it is open or closed at an instant, naming the rule that decides and its place.
+    pub fn because(&self, at: Instant) -> String {
+        if self.is_open(at) {
+            return self.because_open(at);
+        }
+        let name = &self.name;
+        let today = self.today(at);
+        match self.rule(today) {
+            Rule::Special(day) => format!(
+                "{name} is {} on {today}{} ({})",
+                self.text(today),
+                day.name.as_ref().map_or_else(String::new, |name| format!(", {name}")),
+                day.origin
+            ),
+            Rule::Closed(entry) => format!("{name} is closed: {} ({})", entry.name, entry.origin),
+            Rule::Weekly(day) => {
+                let closure = self.closures.timed.iter().find(|timed| timed.from <= at && at < timed.to);
+                match (closure, day) {
+                    (Some(timed), _) => {
+                        format!("{name} is closed: {} ({})", timed.entry.name, timed.entry.origin)
+                    }
+                    (None, Some(day)) => format!(
+                        "{name} is {} on {} ({})",
+                        self.text(today),
+                        today.weekday(),
+                        day.origin
+                    ),
+                    (None, None) => format!("{name} has no hours on {} ({})", today.weekday(), self.origin),
+                }
+            }
+        }
+    }
+
+    fn because_open(&self, at: Instant) -> String {
+        let today = self.today(at);
+        let dates = [Some(today), today.pred_opt()];
+        for date in dates.into_iter().flatten() {
+            let is_meant = |stretch: &Stretch| stretch.from <= at && at < stretch.to;
+            if let Some(stretch) = self.on(date).into_iter().find(is_meant) {
+                let origin = match self.rule(date) {
+                    Rule::Special(day) | Rule::Weekly(Some(day)) => &day.origin,
+                    Rule::Closed(entry) => &entry.origin,
+                    Rule::Weekly(None) => &self.origin,
+                };
+                let text = self.text_of(date, &[stretch]);
+                return format!("{} is open {text} on {} {date} ({origin})", self.name, date.weekday());
+            }
+        }
+        format!("{} is open ({})", self.name, self.origin)
+    }
+
+    fn rule(&self, date: NaiveDate) -> Rule<'_> {
+        if let Some(day) = self.special.get(&date) {
+            return Rule::Special(day);
+        }
+        match self.closures.days.get(&date).and_then(|entries| entries.first()) {
+            Some(entry) => Rule::Closed(entry),
+            None => Rule::Weekly(self.weekly[date.weekday().num_days_from_monday() as usize].as_ref()),
+        }
+    }
+
+    fn closing_event(&self, stretch: Stretch) -> Option<&Entry> {
+        let touches = |from: Instant, to: Instant| from < stretch.to && to > stretch.from;
+        let mut timed = self.closures.timed.iter();
+        timed.find(|timed| touches(timed.from, timed.to)).map(|timed| &timed.entry)
+    }
+
+    fn stretches(&self, date: NaiveDate, intervals: &[Interval]) -> Vec<Stretch> {
+        let instant = |minutes: u16| {
+            let (days, minutes) = (u64::from(minutes / 1440), u32::from(minutes % 1440));
+            let date = date.checked_add_days(Days::new(days)).unwrap_or(date);
+            let time = NaiveTime::from_num_seconds_from_midnight_opt(minutes * 60, 0);
+            zone::instant(self.zone, date.and_time(time.unwrap_or(NaiveTime::MIN)))
+        };
+        intervals
+            .iter()
+            .map(|interval| Stretch {
+                from: instant(interval.open),
+                to: instant(interval.close),
+            })
+            // A clock change can leave nothing of an interval.
+            .filter(|stretch| stretch.from < stretch.to)
+            .collect()
+    }
+
+    /// The joined stretches from two dates before an instant to some days after it: one that touches
+    /// the instant starts on its date or the one before.
+    fn around(&self, at: Instant, days: u64) -> Vec<Stretch> {
+        let end = self.date_after(at, days);
+        let mut date = self.today(at).checked_sub_days(Days::new(2)).unwrap_or(NaiveDate::MIN);
+        let mut found = Vec::new();
+        while date <= end {
+            found.extend(self.on(date));
+            date = zone::next(date);
+        }
+        join(found)
+    }
+
+    fn date_after(&self, at: Instant, days: u64) -> NaiveDate {
+        let today = self.today(at);
+        today.checked_add_days(Days::new(days)).unwrap_or(today)
+    }
+}
+
+/// Touching or overlapping stretches are one.
+fn join(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
+    stretches.sort();
+    let mut joined: Vec<Stretch> = Vec::with_capacity(stretches.len());
+    for stretch in stretches {
+        match joined.last_mut() {
+            Some(last) if stretch.from <= last.to => last.to = last.to.max(stretch.to),
+            _ => joined.push(stretch),
+        }
+    }
+    joined
+}
+
+/// What is left of a stretch when `[from, to)` is closed.
+fn cut(stretch: Stretch, from: Instant, to: Instant) -> impl Iterator<Item = Stretch> {
+    let before = Stretch {
+        from: stretch.from,
+        to: stretch.to.min(from),
+    };
+    let after = Stretch {
+        from: stretch.from.max(to),
+        to: stretch.to,
+    };
+    let untouched = from >= stretch.to || to <= stretch.from || from >= to;
+    let parts = match untouched {
+        true => [Some(stretch), None],
+        false => [Some(before), Some(after)],
+    };
+    parts.into_iter().flatten().filter(|part| part.from < part.to)
+}
