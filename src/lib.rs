@@ -11,8 +11,11 @@
 )]
 
 pub mod calendar;
+pub mod desired;
 pub mod hours;
 pub mod model;
+pub mod plan;
+pub mod schema;
 pub mod tables;
 pub mod written;
 pub mod zone;

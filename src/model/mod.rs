@@ -7,7 +7,7 @@ mod problem;
 mod row;
 
 pub use json::{same_value, shorten};
-pub use page::{Change, Environment, OnDrift, PageId, Variable};
+pub use page::{Change, Environment, OnDrift, PageId, RemotePage, Variable};
 pub use problem::{Origin, Problem, Severity, nearest};
 pub use row::{Cell, Row};
 

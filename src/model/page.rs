@@ -212,6 +212,17 @@ impl FromStr for OnDrift {
     }
 }
 
+/// A page as the API answered it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemotePage {
+    /// Its values; a page that nobody has touched has none.
+    pub variables: Map<String, Value>,
+    /// Its JSON Schema (Draft 7), if it has one.
+    pub schema: Option<Value>,
+    /// When it was last written, as the API words it; only good for telling whether it is another.
+    pub last_updated: Option<String>,
+}
+
 /// One variable of a page going from one value to another, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {

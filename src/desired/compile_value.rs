@@ -1,0 +1,408 @@
+//! A variable's definition as the settings write it.
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono_tz::Tz;
+use croner::parser::{CronParser, Seconds, Year};
+use serde_json::Value;
+
+use crate::model::{Cell, Problem, nearest};
+use crate::tables::Table;
+use crate::written::{Fields, Node, Raw, Reader, Text};
+use crate::zone;
+
+use super::compile::{Compiler, Context};
+use super::compile_hours::filter;
+use super::definition::{Clause, Definition};
+use super::show::{CalendarShow, HoursShow, TimeFormat};
+use super::window::{Condition, Conditions, CronWindow};
+
+/// Dates that `special_dates` looks at unless the settings say otherwise.
+const DEFAULT_SPECIAL_DAYS: u64 = 60;
+/// The longest window of a cron pattern; dates serve for longer ones.
+const MAX_CRON_LENGTH: TimeDelta = TimeDelta::days(31);
+
+const KINDS: &str =
+    "write a value, or a table with value, column, pointer, show (with hours or calendar) or when";
+
+impl Compiler<'_> {
+    /// A definition; none when something is wrong, or known only with the inputs.
+    pub(super) fn definition(&self, reader: &Reader, node: &Node, context: &Context) -> Option<Definition> {
+        let Raw::Table(_) = &node.raw else {
+            return constant(reader, node);
+        };
+        let all = reader.open_table(node, "a variable")?;
+        let kinds: [(&str, &[&str]); 6] = [
+            ("when", &["when", "otherwise", "timezone"]),
+            ("value", &["value"]),
+            ("pointer", &["source", "pointer"]),
+            ("column", &["source", "row", "column"]),
+            ("calendar", &["calendar", "show", "summary", "category", "timezone", "otherwise"]),
+            ("show", &["hours", "show", "format", "days", "otherwise"]),
+        ];
+        let Some((kind, keys)) = kinds.iter().find(|(kind, _)| all.get(kind).is_some()) else {
+            let known = kinds.iter().map(|(kind, _)| *kind);
+            let meant = all.entries.first().and_then(|entry| nearest(&entry.key, known));
+            let problem = Problem::at(&node.origin, "this defines no value");
+            reader.note(match meant {
+                Some(meant) => problem.hint(format!("did you mean \"{meant}\"? {KINDS}")),
+                None => problem.hint(KINDS),
+            });
+            return None;
+        };
+        let fields = reader.table(node, "a variable", keys)?;
+        match *kind {
+            "when" => self.when(reader, &fields, context),
+            "value" => Some(Definition::Constant {
+                value: all.get("value")?.to_json(),
+                origin: all.get("value")?.origin.clone(),
+            }),
+            "pointer" => self.pointer(reader, &fields),
+            "column" => self.column(reader, &fields),
+            "calendar" => self.calendar(reader, &fields, context),
+            _ => self.hours_value(reader, &fields, context),
+        }
+    }
+
+    /// A value in a JSON source.
+    fn pointer(&self, reader: &Reader, fields: &Fields) -> Option<Definition> {
+        let source = reader.text(fields.require(reader, "source")?, "source");
+        let pointer = reader.text(fields.require(reader, "pointer")?, "pointer");
+        let source = source?;
+        let table = self.table(reader, &source)?;
+        let pointer = pointer?;
+        let Table::Tree(root) = &*table else {
+            let message = format!("source \"{}\" is CSV; a pointer needs JSON", source.value);
+            reader.note(Problem::at(&pointer.origin, message).hint("name a cell with row and column"));
+            return None;
+        };
+        let Some(node) = root.pointer(&pointer.value) else {
+            let message = format!("{} has nothing at \"{}\"", root.origin.file, pointer.value);
+            reader.note(Problem::at(&pointer.origin, message).hint("write /key/key or /list/0"));
+            return None;
+        };
+        Some(Definition::Constant {
+            value: node.to_json(),
+            origin: node.origin.clone(),
+        })
+    }
+
+    /// A cell: of the page's own row, or of a named row of a source.
+    fn column(&self, reader: &Reader, fields: &Fields) -> Option<Definition> {
+        let column = reader.text(fields.require(reader, "column")?, "column");
+        let Some(source) = fields.get("source") else {
+            let Some(row) = reader.row() else {
+                if !reader.has_rows() {
+                    reader.note(
+                        Problem::at(fields.origin, "of which row is the column?")
+                            .hint("name source and row, or give the page for_each"),
+                    );
+                }
+                return None;
+            };
+            let column = column?;
+            let cell = row.cell(&column.value).cloned();
+            return self.cell(reader, cell, &column, &row.columns);
+        };
+        let source = reader.text(source, "source")?;
+        let key = reader.text(fields.require(reader, "row")?, "row");
+        let table = self.table(reader, &source)?;
+        let (key, column) = (key?, column?);
+        self.with_rows(reader, &source, &table, |rows| {
+            let Some(row) = rows.row(key.value.trim()) else {
+                let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(key.value.trim()));
+                reader.note(match hidden {
+                    Some(rejected) => rejected.problem.clone(),
+                    None => {
+                        let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
+                        let problem =
+                            Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
+                        match nearest(&key.value, keys) {
+                            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+                            None => problem,
+                        }
+                    }
+                });
+                return None;
+            };
+            self.cell(reader, row.cell(&column.value).cloned(), &column, &row.columns)
+        })
+    }
+
+    fn cell(
+        &self,
+        reader: &Reader,
+        cell: Option<Cell>,
+        column: &Text,
+        columns: &[std::sync::Arc<str>],
+    ) -> Option<Definition> {
+        if cell.is_none() {
+            let problem = Problem::at(&column.origin, format!("there is no column \"{}\"", column.value));
+            reader.note(match nearest(&column.value, columns.iter().map(|name| &**name)) {
+                Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+                None => problem.hint(format!("the columns are: {}", columns.join(", "))),
+            });
+        }
+        cell.map(Definition::Cell)
+    }
+
+    fn calendar(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
+        let name = reader.text(fields.get("calendar")?, "calendar")?;
+        let known = self.knows_calendar(reader, &name);
+        let show = fields.require(reader, "show").and_then(|node| {
+            let text = reader.text(node, "show")?;
+            let show = CalendarShow::named(&text.value);
+            reader.ok(show.ok_or_else(|| no_show(&text, "a calendar", CalendarShow::NAMES)))
+        });
+        let filter = filter(reader, fields);
+        let zone = known.then(|| self.zone(reader, fields, context, Some(&name.value)))??;
+        let agenda = self.agenda(reader, &name, filter, zone)?;
+        Some(Definition::Calendar {
+            agenda,
+            name: name.value,
+            zone,
+            show: show?,
+            otherwise: otherwise(fields),
+            origin: fields.origin.clone(),
+        })
+    }
+
+    fn hours_value(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
+        let days = match fields.get("days") {
+            Some(node) => reader.integer(node, "days", 1, 400),
+            None => Some(DEFAULT_SPECIAL_DAYS),
+        };
+        let text = reader.text(fields.get("show")?, "show")?;
+        let show = HoursShow::named(&text.value, days.unwrap_or(DEFAULT_SPECIAL_DAYS));
+        let show = reader.ok(show.ok_or_else(|| no_show(&text, "hours", HoursShow::NAMES)))?;
+        let format = self.format(reader, fields, show);
+        let hours = match (fields.get("hours"), context.hours) {
+            (Some(node), _) => self.hours(reader, node, context.zone),
+            (None, Some(hours)) => Some(hours.clone()),
+            (None, None) => {
+                if !context.has_hours {
+                    reader.note(
+                        Problem::at(fields.origin, "of which hours?")
+                            .hint("name them with hours = \"NAME\", here or on the page"),
+                    );
+                }
+                None
+            }
+        };
+        if fields.get("days").is_some() && !matches!(show, HoursShow::SpecialDates { .. }) {
+            reader.note(Problem::at(fields.origin, "days goes with show = \"special_dates\" alone"));
+        }
+        Some(Definition::Hours {
+            hours: hours?,
+            show,
+            format: format?,
+            otherwise: otherwise(fields),
+            origin: fields.origin.clone(),
+        })
+    }
+
+    fn format(&self, reader: &Reader, fields: &Fields, show: HoursShow) -> Option<TimeFormat> {
+        let hint = "write hour, HH:MM, HH:MM:SS or RFC 3339";
+        match (fields.get("format"), show.default_format()) {
+            (None, default) => Some(default.unwrap_or(TimeFormat::Minutes)),
+            (Some(node), Some(_)) => reader.parse(node, "format", hint),
+            (Some(node), None) => {
+                reader.note(Problem::at(&node.origin, "what is shown here is no time and has no format"));
+                None
+            }
+        }
+    }
+
+    fn when(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
+        let zone = self.zone(reader, fields, context, None);
+        let nodes = reader.list(fields.get("when")?, "when")?;
+        let clauses: Vec<Option<Clause>> =
+            nodes.iter().map(|node| self.clause(reader, node, context, zone)).collect();
+        let otherwise = fields
+            .require(reader, "otherwise")
+            .and_then(|node| self.definition(reader, node, context));
+        Some(Definition::When {
+            clauses: clauses.into_iter().collect::<Option<_>>()?,
+            otherwise: Box::new(otherwise?),
+        })
+    }
+
+    fn clause(&self, reader: &Reader, node: &Node, context: &Context, zone: Option<Tz>) -> Option<Clause> {
+        const KEYS: &[&str] = &[
+            "from", "until", "calendar", "summary", "category", "hours", "state", "cron", "for", "value",
+        ];
+        let fields = reader.table(node, "a clause of when", KEYS)?;
+        let definition = fields
+            .require(reader, "value")
+            .and_then(|node| self.definition(reader, node, context));
+        let mut conditions = Vec::new();
+        let problems = reader.problem_count();
+        if fields.has_any(&["from", "until"]) {
+            conditions.push(self.dates(reader, &fields, zone));
+        }
+        if let Some(node) = fields.get("calendar") {
+            conditions.push(self.calendar_condition(reader, node, &fields, zone));
+        }
+        if fields.has_any(&["hours", "state"]) {
+            conditions.push(self.hours_condition(reader, &fields, context));
+        }
+        if fields.has_any(&["cron", "for"]) {
+            conditions.push(cron(reader, &fields, zone));
+        }
+        if conditions.is_empty() && problems == reader.problem_count() {
+            reader.note(
+                Problem::at(&node.origin, "this clause has no condition and would always hold")
+                    .hint("give it from and until, calendar, hours, or cron with for; or write it as otherwise"),
+            );
+        }
+        Some(Clause {
+            conditions: Conditions(conditions.into_iter().collect::<Option<_>>()?),
+            definition: definition?,
+            origin: node.origin.clone(),
+        })
+    }
+
+    fn dates(&self, reader: &Reader, fields: &Fields, zone: Option<Tz>) -> Option<Condition> {
+        let moment = |key: &str| {
+            let node = fields.get(key)?;
+            let text = reader.text(node, key)?;
+            Some((local_time(reader, &text)?, text))
+        };
+        let (from, until) = (moment("from"), moment("until"));
+        if let (Some((from, _)), Some((until, text))) = (&from, &until)
+            && from >= until
+        {
+            reader.note(
+                Problem::at(&text.origin, "until is not after from")
+                    .hint("until is the first moment that no longer counts"),
+            );
+        }
+        let words = |end: &Option<(NaiveDateTime, Text)>, word: &str| {
+            end.as_ref().map(|(_, text)| format!("{word} {}", text.value))
+        };
+        let text = [words(&from, "from"), words(&until, "until")];
+        let complete = from.is_some() == fields.get("from").is_some()
+            && until.is_some() == fields.get("until").is_some();
+        let zone = zone?;
+        let instant = |(local, _): (NaiveDateTime, Text)| zone::instant(zone, local);
+        complete.then(|| Condition::Dates {
+            from: from.map(instant),
+            until: until.map(instant),
+            text: text.into_iter().flatten().collect::<Vec<_>>().join(" "),
+        })
+    }
+
+    fn calendar_condition(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        fields: &Fields,
+        zone: Option<Tz>,
+    ) -> Option<Condition> {
+        let name = reader.text(node, "calendar")?;
+        if !self.knows_calendar(reader, &name) {
+            return None;
+        }
+        let zone = zone?;
+        Some(Condition::Calendar {
+            agenda: self.agenda(reader, &name, filter(reader, fields), zone)?,
+            zone,
+            name: name.value,
+        })
+    }
+
+    fn hours_condition(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Condition> {
+        let open = match fields.get("state") {
+            None => Some(true),
+            Some(node) => {
+                let text = reader.text(node, "state")?;
+                match text.value.as_str() {
+                    "open" => Some(true),
+                    "closed" => Some(false),
+                    other => {
+                        let message = format!("\"{other}\" is no state of hours");
+                        reader.note(Problem::at(&text.origin, message).hint("write open or closed"));
+                        None
+                    }
+                }
+            }
+        };
+        let hours = match (fields.get("hours"), context.hours) {
+            (Some(node), _) => self.hours(reader, node, context.zone),
+            (None, hours) => {
+                if hours.is_none() && !context.has_hours {
+                    reader.note(Problem::at(fields.origin, "of which hours is the state?")
+                        .hint("name them with hours = \"NAME\", here or on the page"));
+                }
+                hours.cloned()
+            }
+        };
+        Some(Condition::Hours { hours: hours?, open: open? })
+    }
+}
+
+/// A scalar or a list as it stands. Text filled in from a row is typed like the cell it comes from.
+fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
+    if let Raw::Text(written) = &node.raw {
+        let text = reader.text(node, "a value")?;
+        if text.value != *written {
+            return Some(Definition::Cell(Cell {
+                text: text.value,
+                origin: text.origin,
+            }));
+        }
+    }
+    Some(Definition::Constant {
+        value: node.to_json(),
+        origin: node.origin.clone(),
+    })
+}
+
+fn otherwise(fields: &Fields) -> Value {
+    fields.get("otherwise").map_or(Value::Null, Node::to_json)
+}
+
+fn no_show(text: &Text, what: &str, known: &[&str]) -> Problem {
+    let problem = Problem::at(&text.origin, format!("{what} can't show \"{}\"", text.value));
+    match nearest(&text.value, known.iter().copied()) {
+        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+        None => problem.hint(format!("known here: {}", known.join(", "))),
+    }
+}
+
+/// `2026-12-24` (its first moment) or `2026-12-24T18:00`, on the wall clock.
+fn local_time(reader: &Reader, text: &Text) -> Option<NaiveDateTime> {
+    let value = text.value.trim().replace(' ', "T");
+    let date = value.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN)).ok();
+    let time = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(&value, format).ok());
+    reader.ok(date.or(time).ok_or_else(|| {
+        Problem::at(&text.origin, format!("\"{}\" is no date", text.value))
+            .hint("write YYYY-MM-DD or YYYY-MM-DDTHH:MM, in local time")
+    }))
+}
+
+/// `cron = "0 8 * * FRI", for = "4h"`: the window opens by the pattern and stays open for the length.
+fn cron(reader: &Reader, fields: &Fields, zone: Option<Tz>) -> Option<Condition> {
+    let pattern = fields.require(reader, "cron").and_then(|node| reader.text(node, "cron"));
+    let length = fields.require(reader, "for").and_then(|node| {
+        let length = TimeDelta::from_std(reader.duration(node, "for")?).ok()?;
+        let in_range = length <= MAX_CRON_LENGTH;
+        reader.ok(in_range.then_some(length).ok_or_else(|| {
+            Problem::at(&node.origin, "a cron window lasts at most 31 days").hint("use from and until")
+        }))
+    });
+    let pattern = pattern?;
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    let cron = reader.ok(parser.parse(pattern.value.trim()).map_err(|error| {
+        Problem::at(&pattern.origin, format!("\"{}\" is no cron pattern: {error}", pattern.value))
+            .hint("write minute, hour, day, month and weekday, as in 0 8 * * FRI")
+    }));
+    let (cron, length, zone) = (cron?, length?, zone?);
+    Some(Condition::Cron(CronWindow {
+        text: format!("by cron \"{}\" for {}", pattern.value, humantime::format_duration(length.to_std().ok()?)),
+        cron,
+        length,
+        zone,
+    }))
+}

@@ -1,0 +1,17 @@
+//! What every owned variable of a page should be at an instant, why, and until when. Pure: inputs and
+//! the instant are arguments.
+
+mod compile;
+mod compile_hours;
+mod compile_value;
+mod definition;
+mod page;
+mod show;
+mod window;
+mod world;
+
+pub use compile::{Blueprint, CalendarUse, Inputs, SourceUse, check_shape};
+pub use definition::{Definition, Evaluated, Wanted};
+pub use page::{Desired, DesiredValue, Flip, Owned, Page};
+pub use world::{Managed, World};
+

@@ -1,0 +1,136 @@
+//! A page's definition, ready to be asked at an instant.
+
+use chrono_tz::Tz;
+
+use crate::model::{Instant, OnDrift, Origin, PageId, Problem, Variable};
+
+use super::{Definition, Wanted};
+
+/// Steps that a look ahead takes for one variable; a flip every minute for two months is less.
+const MAX_STEPS: usize = 100_000;
+
+/// The owned variables of one page.
+#[derive(Debug)]
+pub struct Page {
+    /// Which page.
+    pub id: PageId,
+    /// What names the definition across reloads: its settings block and its row.
+    pub key: String,
+    /// What happens to values that others change.
+    pub on_drift: OnDrift,
+    /// The zone that people read the page's times in.
+    pub zone: Option<Tz>,
+    /// What is owned, in the order written.
+    pub variables: Vec<Owned>,
+    /// Where the page is defined: the settings block or the row.
+    pub origin: Origin,
+}
+
+/// One owned variable.
+#[derive(Debug)]
+pub struct Owned {
+    /// Its place on the page.
+    pub variable: Variable,
+    /// What it should be.
+    pub definition: Definition,
+}
+
+/// What a page should hold at an instant.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Which page.
+    pub page: PageId,
+    /// Every owned variable.
+    pub values: Vec<DesiredValue>,
+    /// When a value may next change by itself.
+    pub until: Option<Instant>,
+}
+
+/// What a variable should hold, and why.
+#[derive(Clone, Debug)]
+pub struct DesiredValue {
+    /// Its place on the page.
+    pub variable: Variable,
+    /// The value, or the cell it is in.
+    pub wanted: Wanted,
+    /// Where the value stands.
+    pub origin: Origin,
+    /// The reason in words.
+    pub because: String,
+    /// When it may next change by itself.
+    pub until: Option<Instant>,
+}
+
+/// A variable taking a value at an instant.
+#[derive(Clone, Debug)]
+pub struct Flip {
+    /// When.
+    pub at: Instant,
+    /// What it then is.
+    pub wanted: Wanted,
+    /// The reason in words.
+    pub because: String,
+}
+
+impl Page {
+    /// What the page should hold at an instant.
+    ///
+    /// # Errors
+    /// Every variable that has no value then, such as one asked for a whole hour at half past nine.
+    pub fn desired(&self, at: Instant) -> Result<Desired, Vec<Problem>> {
+        let (mut values, mut problems) = (Vec::with_capacity(self.variables.len()), Vec::new());
+        for owned in &self.variables {
+            match owned.definition.evaluate(at) {
+                Ok(evaluated) => values.push(DesiredValue {
+                    variable: owned.variable.clone(),
+                    wanted: evaluated.wanted,
+                    origin: evaluated.origin,
+                    because: evaluated.because,
+                    until: evaluated.until,
+                }),
+                Err(problem) => problems.push(problem.about(&owned.variable)),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(Desired {
+                page: self.id.clone(),
+                until: values.iter().filter_map(|value| value.until).min(),
+                values,
+            }),
+            false => Err(problems),
+        }
+    }
+
+    /// The owned variable at a place.
+    pub fn owned(&self, variable: &Variable) -> Option<&Owned> {
+        self.variables.iter().find(|owned| owned.variable == *variable)
+    }
+}
+
+impl Owned {
+    /// The values from one instant up to another: the one at the start first, then every change.
+    ///
+    /// # Errors
+    /// The first instant at which there is no value.
+    pub fn flips(&self, from: Instant, to: Instant) -> Result<Vec<Flip>, Problem> {
+        let mut flips: Vec<Flip> = Vec::new();
+        let mut at = from;
+        for _ in 0..MAX_STEPS {
+            let evaluated = self.definition.evaluate(at).map_err(|problem| {
+                problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
+            })?;
+            if flips.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
+                flips.push(Flip {
+                    at,
+                    wanted: evaluated.wanted,
+                    because: evaluated.because,
+                });
+            }
+            match evaluated.until {
+                Some(next) if next > at && next < to => at = next,
+                _ => break,
+            }
+        }
+        Ok(flips)
+    }
+}

@@ -1,0 +1,255 @@
+//! What can be shown of opening hours and calendars, and how times are written.
+
+use std::str::FromStr;
+
+use chrono::{SecondsFormat, Timelike};
+use chrono_tz::Tz;
+use serde_json::{Map, Value, json};
+
+use crate::calendar::{Agenda, Entry};
+use crate::hours::{Hours, Stretch};
+use crate::model::{Instant, Origin, Problem};
+use crate::zone;
+
+/// What of opening hours a variable shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoursShow {
+    /// `true` while open.
+    IsOpen,
+    /// `true` while closed.
+    IsClosed,
+    /// The opening time of the running interval, else of today's next, else of today's last.
+    OpensAt,
+    /// The closing time of the same interval.
+    ClosesAt,
+    /// The next opening after now.
+    NextOpenAt,
+    /// The next opening or closing after now.
+    NextChangeAt,
+    /// Today's hours as text.
+    Today,
+    /// Today and the six dates after it, under the names of their weekdays; exceptions included.
+    Week,
+    /// The coming dates whose hours an exception or a calendar decides.
+    SpecialDates {
+        /// How many dates are looked at, today the first.
+        days: u64,
+    },
+}
+
+/// What of a calendar a variable shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalendarShow {
+    /// `true` on a date with an event.
+    IsToday,
+    /// The name of today's first event.
+    Name,
+    /// The next date with an event, today included, as `2026-12-25`.
+    NextDate,
+}
+
+/// How a time is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// `9`: a whole hour, as a number; a closing at midnight is `24`.
+    Hour,
+    /// `09:00`; a closing at midnight is `24:00`.
+    Minutes,
+    /// `09:00:00`; a closing at midnight is `24:00:00`.
+    Seconds,
+    /// `2026-12-25T09:00:00+00:00`, with the zone's offset.
+    Rfc3339,
+}
+
+impl FromStr for TimeFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().replace([' ', '_'], "").as_str() {
+            "hour" => Ok(Self::Hour),
+            "hh:mm" => Ok(Self::Minutes),
+            "hh:mm:ss" => Ok(Self::Seconds),
+            "rfc3339" => Ok(Self::Rfc3339),
+            _ => Err(format!("\"{text}\" is no format of a time")),
+        }
+    }
+}
+
+impl HoursShow {
+    /// The names in settings.
+    pub const NAMES: &'static [&'static str] = &[
+        "is_open", "is_closed", "opens_at", "closes_at", "next_open_at", "next_change_at", "today", "week",
+        "special_dates",
+    ];
+
+    /// The one with a name in settings.
+    pub fn named(name: &str, days: u64) -> Option<Self> {
+        Some(match name {
+            "is_open" => Self::IsOpen,
+            "is_closed" => Self::IsClosed,
+            "opens_at" => Self::OpensAt,
+            "closes_at" => Self::ClosesAt,
+            "next_open_at" => Self::NextOpenAt,
+            "next_change_at" => Self::NextChangeAt,
+            "today" => Self::Today,
+            "week" => Self::Week,
+            "special_dates" => Self::SpecialDates { days },
+            _ => return None,
+        })
+    }
+
+    /// The format a time has unless the settings say otherwise; none when no time is shown.
+    pub fn default_format(self) -> Option<TimeFormat> {
+        match self {
+            Self::OpensAt | Self::ClosesAt => Some(TimeFormat::Minutes),
+            Self::NextOpenAt | Self::NextChangeAt => Some(TimeFormat::Rfc3339),
+            _ => None,
+        }
+    }
+
+    /// The value at an instant; `otherwise` when there is no such time.
+    pub(super) fn value(
+        self,
+        hours: &Hours,
+        format: TimeFormat,
+        otherwise: &Value,
+        at: Instant,
+        origin: &Origin,
+    ) -> Result<Value, Problem> {
+        let today = hours.today(at);
+        let time = |when: Option<(Instant, bool)>| match when {
+            Some((when, closes)) => written(hours, when, closes, format, origin),
+            None => Ok(otherwise.clone()),
+        };
+        match self {
+            Self::IsOpen => Ok(Value::Bool(hours.is_open(at))),
+            Self::IsClosed => Ok(Value::Bool(!hours.is_open(at))),
+            Self::OpensAt => time(of_the_day(hours, at).map(|stretch| (stretch.from, false))),
+            Self::ClosesAt => time(of_the_day(hours, at).map(|stretch| (stretch.to, true))),
+            Self::NextOpenAt => time(hours.next_open(at).map(|when| (when, false))),
+            Self::NextChangeAt => time(hours.next_change(at).map(|when| (when, hours.is_open(at)))),
+            Self::Today => Ok(Value::String(hours.text(today))),
+            Self::Week => Ok(week(hours, at)),
+            Self::SpecialDates { days } => {
+                let dates = hours.special_dates(today, days);
+                let dates = dates.into_iter().map(|special| {
+                    let mut date = Map::new();
+                    date.insert("date".to_owned(), json!(special.date));
+                    date.insert("hours".to_owned(), json!(hours.text_of(special.date, &special.open)));
+                    if let Some(name) = special.name.filter(|name| !name.is_empty()) {
+                        date.insert("special_date_name".to_owned(), json!(name));
+                    }
+                    Value::Object(date)
+                });
+                Ok(Value::Array(dates.collect()))
+            }
+        }
+    }
+
+    /// When the value may next be another.
+    pub(super) fn until(self, hours: &Hours, at: Instant) -> Option<Instant> {
+        let midnight = zone::start_of(hours.zone, zone::next(hours.today(at)));
+        match self {
+            Self::IsOpen | Self::IsClosed | Self::NextOpenAt | Self::NextChangeAt => hours.next_change(at),
+            Self::OpensAt | Self::ClosesAt => {
+                Some(hours.next_change(at).map_or(midnight, |change| change.min(midnight)))
+            }
+            Self::Today | Self::Week | Self::SpecialDates { .. } => Some(midnight),
+        }
+    }
+}
+
+/// The interval that a reader of one opening and one closing time should know: the running one, else the
+/// next that starts today, else the last that did. So `opens_at <= now < closes_at` is true exactly
+/// while it is open, on a day with a lunch break too.
+fn of_the_day(hours: &Hours, at: Instant) -> Option<Stretch> {
+    let running = |stretches: &[Stretch]| {
+        stretches.iter().find(|stretch| stretch.from <= at && at < stretch.to).copied()
+    };
+    let today = hours.on(hours.today(at));
+    let yesterday = hours.today(at).pred_opt().map(|date| hours.on(date)).unwrap_or_default();
+    running(&today)
+        .or_else(|| running(&yesterday))
+        .or_else(|| today.iter().find(|stretch| stretch.from > at).copied())
+        .or_else(|| today.last().copied())
+}
+
+fn week(hours: &Hours, at: Instant) -> Value {
+    let mut date = hours.today(at);
+    let mut days = Map::new();
+    for _ in 0..7 {
+        let name = date.format("%A").to_string().to_lowercase();
+        days.insert(name, Value::String(hours.text(date)));
+        date = zone::next(date);
+    }
+    // Monday first, whatever today is, so that the text doesn't change with the date.
+    let names = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let sorted = names.iter().filter_map(|name| Some(((*name).to_owned(), days.remove(*name)?)));
+    Value::Object(sorted.collect())
+}
+
+fn written(
+    hours: &Hours,
+    when: Instant,
+    closes: bool,
+    format: TimeFormat,
+    origin: &Origin,
+) -> Result<Value, Problem> {
+    let local = when.with_timezone(&hours.zone);
+    let (hour, minute) = match closes && local.num_seconds_from_midnight() == 0 {
+        true => (24, 0),
+        false => (local.hour(), local.minute()),
+    };
+    match format {
+        TimeFormat::Hour if minute != 0 || local.second() != 0 => Err(Problem::at(
+            origin,
+            format!("{hour:02}:{minute:02} is no whole hour"),
+        )
+        .hint("set format = \"HH:MM\", or let the hours start and end on the hour")),
+        TimeFormat::Hour => Ok(json!(hour)),
+        TimeFormat::Minutes => Ok(json!(format!("{hour:02}:{minute:02}"))),
+        TimeFormat::Seconds => Ok(json!(format!("{hour:02}:{minute:02}:{:02}", local.second()))),
+        TimeFormat::Rfc3339 => Ok(json!(local.to_rfc3339_opts(SecondsFormat::Secs, false))),
+    }
+}
+
+impl CalendarShow {
+    /// The names in settings.
+    pub const NAMES: &'static [&'static str] = &["is_today", "name", "next_date"];
+
+    /// The one with a name in settings.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "is_today" => Self::IsToday,
+            "name" => Self::Name,
+            "next_date" => Self::NextDate,
+            _ => return None,
+        })
+    }
+
+    /// The value at an instant, and the reason.
+    pub(super) fn value(
+        self,
+        agenda: &Agenda,
+        name: &str,
+        zone: Tz,
+        otherwise: &Value,
+        at: Instant,
+    ) -> (Value, String) {
+        let today = zone::date(zone, at);
+        let entry = agenda.on(zone, today).into_iter().next();
+        let value = match self {
+            Self::IsToday => Value::Bool(entry.is_some()),
+            Self::Name => entry.map_or_else(|| otherwise.clone(), |entry| json!(*entry.name)),
+            Self::NextDate => match agenda.next_date(zone, today) {
+                Some(date) => json!(date),
+                None => otherwise.clone(),
+            },
+        };
+        let because = match entry {
+            Some(Entry { name: event, origin }) => format!("{today} in {zone} is \"{event}\" ({origin})"),
+            None => format!("calendar \"{name}\" has nothing on {today} in {zone}"),
+        };
+        (value, because)
+    }
+}

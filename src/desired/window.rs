@@ -1,0 +1,144 @@
+//! The conditions of a `when` clause: dates, a calendar, hours, a cron pattern with a length.
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+
+use crate::calendar::Agenda;
+use crate::hours::Hours;
+use crate::model::Instant;
+use crate::zone;
+
+use super::definition::after;
+
+/// Conditions that must all hold.
+#[derive(Debug, Default)]
+pub struct Conditions(pub(super) Vec<Condition>);
+
+/// One condition.
+#[derive(Debug)]
+pub(super) enum Condition {
+    /// `[from, until)`; either end may be open.
+    Dates {
+        from: Option<Instant>,
+        until: Option<Instant>,
+        text: String,
+    },
+    /// While an event of a calendar goes on.
+    Calendar {
+        agenda: Arc<Agenda>,
+        zone: Tz,
+        name: String,
+    },
+    /// While hours are open, or closed.
+    Hours { hours: Arc<Hours>, open: bool },
+    /// From each start by the pattern, for a length of time.
+    Cron(CronWindow),
+}
+
+/// Windows that start by a cron pattern on the wall clock of a zone.
+#[derive(Debug)]
+pub(super) struct CronWindow {
+    pub(super) cron: Cron,
+    pub(super) length: TimeDelta,
+    pub(super) zone: Tz,
+    pub(super) text: String,
+}
+
+/// Whether conditions hold, and the next instant at which that may be another.
+pub(super) struct State {
+    pub(super) holds: bool,
+    pub(super) until: Option<Instant>,
+}
+
+impl Conditions {
+    pub(super) fn at(&self, at: Instant) -> State {
+        let mut state = State {
+            holds: true,
+            until: None,
+        };
+        for condition in &self.0 {
+            let (holds, until) = condition.at(at);
+            state.holds &= holds;
+            state.until = [state.until, until].into_iter().flatten().min();
+        }
+        state
+    }
+
+    /// The conditions in words.
+    pub(super) fn describe(&self) -> String {
+        let texts: Vec<String> = self.0.iter().map(Condition::describe).collect();
+        texts.join(" and ")
+    }
+}
+
+impl Condition {
+    fn at(&self, at: Instant) -> (bool, Option<Instant>) {
+        match self {
+            Self::Dates { from, until, .. } => {
+                let holds = from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until);
+                let edges = [*from, *until].into_iter().flatten();
+                (holds, edges.filter(|edge| *edge > at).min())
+            }
+            Self::Calendar { agenda, zone, .. } => {
+                (agenda.at(*zone, at).is_some(), agenda.next_edge(*zone, at))
+            }
+            Self::Hours { hours, open } => (hours.is_open(at) == *open, hours.next_change(at)),
+            Self::Cron(window) => window.at(at),
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Dates { text, .. } => text.clone(),
+            Self::Calendar { name, .. } => format!("an event of calendar \"{name}\" goes on"),
+            Self::Hours { hours, open: true } => format!("{} is open", hours.name),
+            Self::Hours { hours, open: false } => format!("{} is closed", hours.name),
+            Self::Cron(window) => window.text.clone(),
+        }
+    }
+}
+
+impl CronWindow {
+    fn at(&self, at: Instant) -> (bool, Option<Instant>) {
+        let started = self.last_start(at);
+        match started.map(|start| after(start, self.length)) {
+            Some(end) if at < end => (true, Some(end)),
+            _ => (false, self.next_start(at)),
+        }
+    }
+
+    // The pattern is searched on the wall clock, with local time dressed up as UTC; `zone` alone decides
+    // which instant a start is. Near a clock change the two orders differ by hours at most, so the
+    // search begins three hours off and skips what is on the wrong side.
+
+    fn last_start(&self, at: Instant) -> Option<Instant> {
+        let mut local = after(zone::local(self.zone, at).and_utc(), TimeDelta::hours(3));
+        loop {
+            local = self.cron.find_previous_occurrence(&local, false).ok()?;
+            match self.start(local) {
+                Some(start) if start <= at => return Some(start),
+                _ => {}
+            }
+        }
+    }
+
+    fn next_start(&self, at: Instant) -> Option<Instant> {
+        let mut local = after(zone::local(self.zone, at).and_utc(), TimeDelta::hours(-3));
+        loop {
+            local = self.cron.find_next_occurrence(&local, false).ok()?;
+            match self.start(local) {
+                Some(start) if start > at => return Some(start),
+                _ => {}
+            }
+        }
+    }
+
+    /// The instant of a start; none on a date that does not occur.
+    fn start(&self, local: chrono::DateTime<Utc>) -> Option<Instant> {
+        let local = local.naive_utc();
+        zone::occurs(self.zone, local.date()).then(|| zone::instant(self.zone, local))
+    }
+}

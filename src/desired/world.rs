@@ -1,0 +1,183 @@
+//! All pages at once, put together from the inputs; a page that can't be is kept as it last was.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate};
+
+use crate::calendar::Window;
+use crate::model::{Instant, PageId, Problem, Row};
+use crate::tables::{Rows, Table};
+use crate::written::{Node, Reader, Scope};
+
+use super::compile::Compiler;
+use super::{Blueprint, Inputs, Page};
+
+/// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
+const DAYS_BACK: u64 = 45;
+/// Dates ahead: the 400 days that are looked ahead, and as long again as a world may grow old.
+const DAYS_AHEAD: u64 = 410;
+
+/// The pages as the inputs of one moment define them.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The pages, in the order of the settings and their rows.
+    pub pages: Vec<Managed>,
+    /// Blocks and rows that gave no page at all, and why.
+    pub missing: Vec<Problem>,
+    /// Pages that were there before and are no longer defined: nothing is sent to them any more.
+    pub released: Vec<PageId>,
+    /// The date (UTC) up to which the calendars reach far enough; from then on a new world is due.
+    pub fresh_until: Option<NaiveDate>,
+}
+
+/// A page and the state of its definition.
+#[derive(Debug, Clone)]
+pub struct Managed {
+    /// The definition in force.
+    pub page: Arc<Page>,
+    /// Why the newest definition is not in force; empty when it is.
+    pub problems: Vec<Problem>,
+}
+
+impl World {
+    /// Puts all pages together as of an instant. A page whose inputs are bad stays as it was in the
+    /// previous world; one that was in none is left out (DESIGN 4.4).
+    pub fn new(blueprint: &Blueprint, inputs: &Inputs, at: Instant, previous: Option<&World>) -> Self {
+        Self::over(blueprint, inputs, at, at, previous)
+    }
+
+    /// The same, with calendars that reach from one instant to another and beyond.
+    pub fn over(
+        blueprint: &Blueprint,
+        inputs: &Inputs,
+        from: Instant,
+        to: Instant,
+        previous: Option<&World>,
+    ) -> Self {
+        let today = from.date_naive();
+        let window = Window {
+            from: today.checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(today),
+            to: to.date_naive().checked_add_days(Days::new(DAYS_AHEAD)).unwrap_or(today),
+        };
+        let known = previous.map(|world| &world.pages[..]).unwrap_or_default();
+        let mut builder = Builder {
+            compiler: Compiler::new(blueprint, Some((inputs, window))),
+            inputs,
+            previous: known.iter().map(|managed| (managed.page.key.as_str(), &managed.page)).collect(),
+            by_id: BTreeMap::new(),
+            world: World {
+                fresh_until: to.date_naive().checked_add_days(Days::new(5)),
+                ..World::default()
+            },
+        };
+        for block in &blueprint.pages {
+            builder.block(block);
+        }
+        let mut world = builder.world;
+        let is_gone = |id: &&PageId| !world.pages.iter().any(|managed| managed.page.id == **id);
+        world.released = known.iter().map(|managed| &managed.page.id).filter(is_gone).cloned().collect();
+        world
+    }
+
+    /// The page with an id.
+    pub fn page(&self, id: &PageId) -> Option<&Managed> {
+        self.pages.iter().find(|managed| managed.page.id == *id)
+    }
+
+    /// Every problem, of pages and of what gave none.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.missing
+            .iter()
+            .chain(self.pages.iter().flat_map(|managed| &managed.problems))
+    }
+}
+
+struct Builder<'a> {
+    compiler: Compiler<'a>,
+    inputs: &'a Inputs,
+    previous: HashMap<&'a str, &'a Arc<Page>>,
+    by_id: BTreeMap<PageId, Arc<Page>>,
+    world: World,
+}
+
+impl Builder<'_> {
+    fn block(&mut self, block: &Node) {
+        let Some(for_each) = block.get("for_each") else {
+            self.page(block, None);
+            return;
+        };
+        let reader = Reader::new(Scope::RowToCome);
+        let source = self.compiler.for_each_source(for_each, &reader);
+        self.world.missing.extend(reader.into_problems());
+        let Some(source) = source else { return };
+        match self.inputs.tables.get(source).map(|table| &**table) {
+            Some(Table::Rows(rows)) => {
+                for row in &rows.rows {
+                    self.page(block, Some(row));
+                }
+                self.hidden_rows(block, rows);
+            }
+            _ => self.world.missing.push(Problem::at(
+                &for_each.origin,
+                format!("source \"{source}\" could not be read, so its pages are unknown"),
+            )),
+        }
+    }
+
+    fn page(&mut self, block: &Node, row: Option<&Row>) {
+        let reader = Reader::new(row.map_or(Scope::Plain, Scope::Row));
+        let page = self.compiler.page(&reader, block, row);
+        let problems = reader.into_problems();
+        match page.filter(|_| problems.is_empty()) {
+            Some(page) => self.add(Arc::new(page), Vec::new()),
+            None => self.keep(&page_key(block, row.and_then(|row| row.key.as_deref())), problems),
+        }
+    }
+
+    /// The page as it last was, or its problems when there was none.
+    fn keep(&mut self, key: &str, problems: Vec<Problem>) {
+        match self.previous.get(key).map(|page| Arc::clone(page)) {
+            Some(page) => self.add(page, problems),
+            None => self.world.missing.extend(problems),
+        }
+    }
+
+    fn add(&mut self, page: Arc<Page>, problems: Vec<Problem>) {
+        if let Some(first) = self.by_id.get(&page.id) {
+            self.world.missing.push(
+                Problem::at(&page.origin, format!("page {} is defined at {} already", page.id, first.origin))
+                    .hint("put all variables of a page into one block"),
+            );
+            return;
+        }
+        self.by_id.insert(page.id.clone(), page.clone());
+        self.world.pages.push(Managed { page, problems });
+    }
+
+    /// Rows that can't be read: the pages they stood for stay as they were.
+    fn hidden_rows(&mut self, block: &Node, rows: &Rows) {
+        let prefix = page_key(block, None);
+        let mut kept = Vec::new();
+        for key in self.previous.keys() {
+            let Some(row_key) = key.strip_prefix(prefix.as_str()) else { continue };
+            if rows.row(row_key).is_none() && rows.may_hide(row_key) {
+                kept.push((*key).to_owned());
+            }
+        }
+        kept.sort();
+        let problems: Vec<Problem> = rows.rejected.iter().map(|rejected| rejected.problem.clone()).collect();
+        for key in kept {
+            self.keep(&key, problems.clone());
+        }
+        // What no page shows is shown by itself.
+        let shown: Vec<Problem> = self.world.problems().cloned().collect();
+        self.world.missing.extend(problems.into_iter().filter(|problem| !shown.contains(problem)));
+    }
+}
+
+/// What names a page's definition across reloads: its block, as written, and its row.
+pub(super) fn page_key(block: &Node, row: Option<&str>) -> String {
+    let written = |key: &str| block.get(key).map_or(String::new(), |node| node.to_json().to_string());
+    format!("{}/{}#{}", written("agent"), written("environment"), row.unwrap_or_default())
+}

@@ -1,0 +1,192 @@
+//! Decides what to send: the page three ways against what we last put there and what it should be.
+//! No IO, no clock; acting on a plan has no choices left.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::model::{Change, OnDrift, PageId, Problem, Variable, same_value};
+use crate::schema::{Checked, CheckedValue};
+
+/// The values that we last put on a page and saw confirmed.
+pub type Base = BTreeMap<Variable, Value>;
+
+/// What happens to one page now.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which page.
+    pub page: PageId,
+    /// What to change, all in one PATCH; empty when nothing is to be sent.
+    pub changes: Vec<Change>,
+    /// The body of that PATCH: the top-level keys of the changes, neighbours included.
+    pub body: Map<String, Value>,
+    /// Values that others changed.
+    pub drift: Vec<Drift>,
+    /// Values that stand on the page as wanted, though not by us: the base learns them.
+    pub adopted: Vec<(Variable, Value)>,
+}
+
+/// A value that somebody else changed, and what is done about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Which variable.
+    pub variable: Variable,
+    /// What we last put there.
+    pub base: Value,
+    /// What stands there.
+    pub found: Option<Value>,
+    /// What should stand there.
+    pub desired: Value,
+    /// What happens.
+    pub answer: Answer,
+}
+
+/// What is done about a drifted value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Ours is sent.
+    Restored,
+    /// Theirs stays until our value next changes.
+    Kept,
+    /// Theirs stays; people are told.
+    Reported,
+    /// Ours has changed too, and is withheld until a person decides.
+    Held,
+}
+
+impl Plan {
+    /// Whether something waits for a person.
+    pub fn is_held(&self) -> bool {
+        self.drift.iter().any(|drift| drift.answer == Answer::Held)
+    }
+}
+
+enum Verdict {
+    Nothing,
+    Adopt,
+    Send,
+    Drift(Answer),
+}
+
+/// Three ways (DESIGN 4.3), for a value that differs from the page:
+///
+/// | page vs base | desired vs base | restore | keep | report |
+/// |---|---|---|---|---|
+/// | same | changed | send | send | send |
+/// | changed | same | send | leave | leave, tell |
+/// | changed | changed | send | send | hold, tell |
+/// | no base | any | send | send | send |
+fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy: OnDrift) -> Verdict {
+    if found.is_some_and(|found| same_value(found, desired)) {
+        return match base {
+            Some(base) if same_value(base, desired) => Verdict::Nothing,
+            _ => Verdict::Adopt,
+        };
+    }
+    let Some(base) = base else {
+        return Verdict::Send;
+    };
+    if found.is_some_and(|found| same_value(found, base)) {
+        return Verdict::Send;
+    }
+    match (policy, same_value(base, desired)) {
+        (OnDrift::Restore, _) | (OnDrift::Keep, false) => Verdict::Drift(Answer::Restored),
+        (OnDrift::Keep, true) => Verdict::Drift(Answer::Kept),
+        (OnDrift::Report, true) => Verdict::Drift(Answer::Reported),
+        (OnDrift::Report, false) => Verdict::Drift(Answer::Held),
+    }
+}
+
+/// Decides for one page.
+///
+/// # Errors
+/// When the values that stay others' would break the schema together with ours.
+pub fn plan(checked: &Checked, base: &Base, policy: OnDrift) -> Result<Plan, Vec<Problem>> {
+    let mut plan = Plan {
+        page: checked.page().clone(),
+        changes: Vec::new(),
+        body: Map::new(),
+        drift: Vec::new(),
+        adopted: Vec::new(),
+    };
+    let found = &checked.observed().variables;
+    let mut withheld = Vec::new();
+    for wanted in checked.values() {
+        let variable = &wanted.variable;
+        let at_page = variable.read(found);
+        match verdict(base.get(variable), at_page, &wanted.value, policy) {
+            Verdict::Nothing => {}
+            Verdict::Adopt => plan.adopted.push((variable.clone(), wanted.value.clone())),
+            Verdict::Send => plan.changes.push(change(wanted, at_page)),
+            Verdict::Drift(answer) => {
+                plan.drift.push(Drift {
+                    variable: variable.clone(),
+                    base: base.get(variable).cloned().unwrap_or_default(),
+                    found: at_page.cloned(),
+                    desired: wanted.value.clone(),
+                    answer,
+                });
+                match answer {
+                    Answer::Restored => plan.changes.push(change(wanted, at_page)),
+                    _ => withheld.push(variable.clone()),
+                }
+            }
+        }
+    }
+    if plan.changes.is_empty() {
+        return Ok(plan);
+    }
+    let merged = match withheld.is_empty() {
+        true => checked.merged(),
+        false => checked.without(&withheld)?.merged(),
+    };
+    for change in &plan.changes {
+        let key = change.variable.key();
+        if let Some(value) = merged.get(key) {
+            plan.body.insert(key.to_owned(), value.clone());
+        }
+    }
+    Ok(plan)
+}
+
+fn change(wanted: &CheckedValue, found: Option<&Value>) -> Change {
+    Change {
+        variable: wanted.variable.clone(),
+        from: found.cloned(),
+        to: wanted.value.clone(),
+        because: wanted.because.clone(),
+        until: wanted.until,
+    }
+}
+
+/// What became of an intent, told by the page as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The page holds what was intended.
+    Applied,
+    /// The page holds what it held before.
+    NotApplied,
+    /// The page holds something else: others wrote since.
+    Overwritten,
+}
+
+/// Looks up an unknown outcome: a reply that never came is not guessed (DESIGN 4.6).
+pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> Found {
+    let holds = |wanted: &dyn Fn(&Change) -> Option<Value>| {
+        intent.iter().all(|change| match (change.variable.read(page), wanted(change)) {
+            (Some(found), Some(wanted)) => same_value(found, &wanted),
+            (None, None) => true,
+            _ => false,
+        })
+    };
+    if holds(&|change| Some(change.to.clone())) {
+        Found::Applied
+    } else if holds(&|change| change.from.clone()) {
+        Found::NotApplied
+    } else {
+        Found::Overwritten
+    }
+}
+
+#[cfg(test)]
+mod tests;

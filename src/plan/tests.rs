@@ -1,0 +1,125 @@
+//! The truth table of DESIGN 4.3, a line a case, with real schemas and checked values.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Answer, Base, Found, look_up, plan};
+use crate::desired::{Desired, DesiredValue, Wanted};
+use crate::model::{Change, OnDrift, Origin, RemotePage, Variable};
+use crate::schema::{Schema, check};
+
+fn variable(name: &str) -> Variable {
+    name.parse().unwrap()
+}
+
+fn desired(values: &[(&str, Value)]) -> Desired {
+    Desired {
+        page: "A-1/live".parse().unwrap(),
+        until: None,
+        values: values
+            .iter()
+            .map(|(name, value)| DesiredValue {
+                variable: variable(name),
+                wanted: Wanted::Json(value.clone()),
+                origin: Origin::named("test"),
+                because: "test".to_owned(),
+                until: None,
+            })
+            .collect(),
+    }
+}
+
+fn decide(base: Option<Value>, page: Option<Value>, wanted: Value, policy: &str) -> String {
+    let mut remote = RemotePage::default();
+    remote.variables.extend(page.map(|value| ("x".to_owned(), value)));
+    let schema = Arc::new(Schema::compile(None).unwrap());
+    let checked = check(&desired(&[("x", wanted)]), &Arc::new(remote), &schema).unwrap();
+    let base: Base = base.into_iter().map(|value| (variable("x"), value)).collect();
+    let plan = plan(&checked, &base, policy.parse::<OnDrift>().unwrap()).unwrap();
+    let mut told = Vec::new();
+    if let Some(change) = plan.changes.first() {
+        told.push(format!("send {}", change.to));
+        assert_eq!(plan.body.get("x"), Some(&change.to));
+    }
+    told.extend(plan.drift.iter().map(|drift| format!("{:?}", drift.answer)));
+    told.extend(plan.adopted.iter().map(|(_, value)| format!("adopt {value}")));
+    assert_eq!(plan.is_held(), plan.drift.iter().any(|drift| drift.answer == Answer::Held));
+    told.join(", ")
+}
+
+#[test]
+fn the_page_is_compared_three_ways() {
+    let none = || None::<Value>;
+    let some = |value: i32| Some(json!(value));
+    for (base, page, wanted, policy, expected) in [
+        (some(1), some(1), 1, "restore", ""),
+        (some(1), some(1), 2, "restore", "send 2"),
+        (some(1), some(1), 2, "report", "send 2"),
+        (some(1), some(9), 1, "restore", "send 1, Restored"),
+        (some(1), some(9), 1, "keep", "Kept"),
+        (some(1), some(9), 1, "report", "Reported"),
+        (some(1), some(9), 2, "restore", "send 2, Restored"),
+        (some(1), some(9), 2, "keep", "send 2, Restored"),
+        (some(1), some(9), 2, "report", "Held"),
+        (some(1), some(2), 2, "report", "adopt 2"),
+        (some(1), none(), 1, "restore", "send 1, Restored"),
+        (none(), none(), 1, "report", "send 1"),
+        (none(), some(9), 1, "keep", "send 1"),
+        (none(), some(1), 1, "restore", "adopt 1"),
+    ] {
+        let found = decide(base.clone(), page.clone(), json!(wanted), policy);
+        assert_eq!(found, expected, "base {base:?} page {page:?} wanted {wanted} {policy}");
+    }
+}
+
+#[test]
+fn a_value_that_says_the_same_is_not_sent() {
+    assert_eq!(decide(Some(json!(8)), Some(json!(8.0)), json!(8), "restore"), "");
+}
+
+#[test]
+fn only_owned_and_changed_keys_are_sent_and_neighbours_below_a_key_survive() {
+    let mut remote = RemotePage::default();
+    remote.variables = json!({"a": 1, "b": 2, "theirs": 3, "m": {"ours": "x", "neighbour": "y"}})
+        .as_object()
+        .cloned()
+        .unwrap();
+    let schema = Arc::new(Schema::compile(None).unwrap());
+    let wanted = desired(&[("a", json!(1)), ("b", json!(5)), ("/m/ours", json!("z"))]);
+    let checked = check(&wanted, &Arc::new(remote), &schema).unwrap();
+    let plan = plan(&checked, &Base::new(), OnDrift::Restore).unwrap();
+    assert_eq!(
+        Value::Object(plan.body),
+        json!({"b": 5, "m": {"ours": "z", "neighbour": "y"}})
+    );
+}
+
+#[test]
+fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
+    let schema = json!({"dependencies": {"a": ["b"]}, "properties": {"pair": {"maximum": 5}}});
+    let schema = json!({"allOf": [schema, {"not": {"required": ["a", "b"], "properties": {"a": {"const": 2}, "b": {"const": 9}}}}]});
+    let mut remote = RemotePage::default();
+    remote.variables = json!({"a": 1, "b": 9}).as_object().cloned().unwrap();
+    let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
+    let checked = check(&desired(&[("a", json!(2)), ("b", json!(3))]), &Arc::new(remote), &schema).unwrap();
+    // b drifted from 3 to 9 and is kept, so a = 2 would meet b = 9, which the schema forbids.
+    let base = Base::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
+    assert!(plan(&checked, &base, OnDrift::Keep).is_err());
+    assert!(plan(&checked, &base, OnDrift::Restore).is_ok());
+}
+
+#[test]
+fn an_unknown_outcome_is_told_by_the_page() {
+    let intent = [Change {
+        variable: variable("x"),
+        from: None,
+        to: json!(2),
+        because: String::new(),
+        until: None,
+    }];
+    let page = |value: Value| value.as_object().cloned().unwrap();
+    assert_eq!(look_up(&intent, &page(json!({"x": 2}))), Found::Applied);
+    assert_eq!(look_up(&intent, &page(json!({}))), Found::NotApplied);
+    assert_eq!(look_up(&intent, &page(json!({"x": 3}))), Found::Overwritten);
+}

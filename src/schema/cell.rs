@@ -1,0 +1,109 @@
+//! The type of a cell: text in a file, a number or a boolean on the page when its schema asks for one.
+
+use serde_json::{Number, Value};
+
+use crate::model::{Cell, Problem, Variable};
+
+/// References followed from one place; a schema that needs more is going in circles.
+const MAX_REFERENCES: usize = 32;
+
+/// The cell's text as the type that the schema allows at the variable's place; text without a schema.
+pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, Problem> {
+    let mut types = Vec::new();
+    collect_types(place(schema, variable), schema, &mut types, MAX_REFERENCES);
+    let text = &cell.text;
+    let found = if types.is_empty() {
+        Some(Value::String(text.clone()))
+    } else {
+        ORDER
+            .iter()
+            .filter(|(name, _)| types.contains(name))
+            .find_map(|(_, read)| read(text))
+    };
+    found.ok_or_else(|| {
+        Problem::at(&cell.origin, format!("{variable}: \"{text}\" is no {}", types.join(" or ")))
+            .hint(format!("the page's schema wants type {} there", types.join(" or ")))
+    })
+}
+
+type Read = fn(&str) -> Option<Value>;
+
+/// The most particular type first: what can be a number and may be one is one.
+const ORDER: &[(&str, Read)] = &[
+    ("null", |text| text.trim().is_empty().then_some(Value::Null)),
+    ("boolean", boolean),
+    ("integer", |text| text.trim().parse::<i128>().ok().and_then(Number::from_i128).map(Value::Number)),
+    ("number", |text| {
+        serde_json::from_str::<Number>(text.trim()).ok().map(Value::Number)
+    }),
+    ("array", |text| serde_json::from_str(text).ok().filter(Value::is_array)),
+    ("object", |text| serde_json::from_str(text).ok().filter(Value::is_object)),
+    ("string", |text| Some(Value::String(text.to_owned()))),
+];
+
+fn boolean(text: &str) -> Option<Value> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "yes" | "1" => Some(Value::Bool(true)),
+        "false" | "no" | "0" => Some(Value::Bool(false)),
+        _ => None,
+    }
+}
+
+/// The part of the schema that speaks of a variable's place, if it does.
+fn place<'s>(schema: &'s Value, variable: &Variable) -> Option<&'s Value> {
+    variable.steps().try_fold(schema, |at, step| {
+        let at = follow(at, schema)?;
+        at.get("properties")
+            .and_then(|properties| properties.get(step))
+            .or_else(|| at.get("items").filter(|_| step.parse::<usize>().is_ok()))
+            .or_else(|| at.get("additionalProperties").filter(|value| value.is_object()))
+    })
+}
+
+/// The schema that a local `$ref` means.
+fn follow<'s>(mut at: &'s Value, root: &'s Value) -> Option<&'s Value> {
+    for _ in 0..MAX_REFERENCES {
+        match at.get("$ref").and_then(Value::as_str) {
+            Some(reference) => at = root.pointer(reference.strip_prefix('#')?)?,
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+fn collect_types(at: Option<&Value>, root: &Value, types: &mut Vec<&'static str>, depth: usize) {
+    let Some(at) = at.and_then(|at| follow(at, root)) else {
+        return;
+    };
+    let mut add = |name: &str| {
+        if let Some((known, _)) = ORDER.iter().find(|(known, _)| *known == name)
+            && !types.contains(known)
+        {
+            types.push(known);
+        }
+    };
+    match at.get("type") {
+        Some(Value::String(name)) => return add(name),
+        Some(Value::Array(names)) => return names.iter().filter_map(Value::as_str).for_each(add),
+        _ => {}
+    }
+    let listed = at.get("enum").and_then(Value::as_array);
+    for value in listed.into_iter().flatten().chain(at.get("const")) {
+        add(match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        });
+    }
+    if depth == 0 {
+        return;
+    }
+    for key in ["anyOf", "oneOf", "allOf"] {
+        for part in at.get(key).and_then(Value::as_array).into_iter().flatten() {
+            collect_types(Some(part), root, types, depth - 1);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The gate: desired values, typed and validated with the page they will be merged into. Only this
+//! module makes a [`Checked`], and nothing else is ever sent.
+
+mod cell;
+
+use std::sync::Arc;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value};
+
+use crate::desired::{Desired, DesiredValue, Wanted};
+use crate::model::{Instant, Origin, PageId, Problem, RemotePage, Variable, shorten};
+
+/// Bytes that one compiled pattern may take.
+const PATTERN_BYTES: usize = 1 << 20;
+/// Steps back that a pattern with look-around may take; only those need backtracking.
+const PATTERN_STEPS: usize = 10_000;
+
+/// A page's JSON Schema (Draft 7), compiled: no network, no files, bounded patterns.
+pub struct Schema {
+    source: Value,
+    validator: Option<Validator>,
+}
+
+impl std::fmt::Debug for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Schema").field("source", &self.source).finish()
+    }
+}
+
+impl Schema {
+    /// Compiles a page's schema; a page without one takes every value.
+    ///
+    /// # Errors
+    /// Why it can't be compiled: it is no Draft 7 schema, or refers to another document.
+    pub fn compile(source: Option<&Value>) -> Result<Self, Problem> {
+        let Some(source) = source else {
+            return Ok(Self {
+                source: Value::Bool(true),
+                validator: None,
+            });
+        };
+        let options = jsonschema::options()
+            .with_draft(Draft::Draft7)
+            .offline()
+            .should_validate_formats(true);
+        let linear = options
+            .clone()
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
+            .build(source);
+        // The linear engine knows no look-around; a schema that needs it gets a bounded backtracking one.
+        let validator = linear.or_else(|_| {
+            let patterns = PatternOptions::fancy_regex()
+                .size_limit(PATTERN_BYTES)
+                .backtrack_limit(PATTERN_STEPS);
+            options.with_pattern_options(patterns).build(source)
+        });
+        let validator = validator.map_err(|error| {
+            Problem::new(format!("the page's schema can't be used: {error}"))
+                .hint("put a self-contained Draft 7 schema on the page")
+        })?;
+        Ok(Self {
+            source: source.clone(),
+            validator: Some(validator),
+        })
+    }
+
+    /// Whether this is the schema that `source` compiles to.
+    pub fn is_of(&self, source: Option<&Value>) -> bool {
+        match source {
+            Some(source) => self.validator.is_some() && self.source == *source,
+            None => self.validator.is_none(),
+        }
+    }
+
+    /// The value of a variable as the schema types it; what is no cell stays as it is.
+    ///
+    /// # Errors
+    /// A cell whose text is none of the types that the schema allows there.
+    pub fn typed(&self, variable: &Variable, wanted: &Wanted) -> Result<Value, Problem> {
+        match wanted {
+            Wanted::Json(value) => Ok(value.clone()),
+            Wanted::Cell(cell) => cell::typed(cell, variable, &self.source),
+        }
+    }
+
+    fn errors<'i>(&'i self, instance: &'i Value) -> Vec<ValidationError<'i>> {
+        match &self.validator {
+            Some(validator) => validator.iter_errors(instance).collect(),
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Values that may be sent: the page they will make meets its schema.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    page: PageId,
+    values: Vec<CheckedValue>,
+    observed: Arc<RemotePage>,
+    schema: Arc<Schema>,
+}
+
+/// One value that may be sent.
+#[derive(Clone, Debug)]
+pub struct CheckedValue {
+    /// Its place on the page.
+    pub variable: Variable,
+    /// The value, typed.
+    pub value: Value,
+    /// Where it stands.
+    pub origin: Origin,
+    /// The reason in words.
+    pub because: String,
+    /// When it may next change by itself.
+    pub until: Option<Instant>,
+}
+
+impl Checked {
+    /// Which page.
+    pub fn page(&self) -> &PageId {
+        &self.page
+    }
+
+    /// The values.
+    pub fn values(&self) -> &[CheckedValue] {
+        &self.values
+    }
+
+    /// The page that they were checked with.
+    pub fn observed(&self) -> &RemotePage {
+        &self.observed
+    }
+
+    /// The page as it will be, and the keys to send for it.
+    pub fn merged(&self) -> Map<String, Value> {
+        let mut page = self.observed.variables.clone();
+        for checked in &self.values {
+            // `check` has written every one of these before.
+            let _ = checked.variable.write(&mut page, checked.value.clone());
+        }
+        page
+    }
+
+    /// The same without some variables, checked anew: what is left must meet the schema without them.
+    ///
+    /// # Errors
+    /// What breaks the schema then.
+    pub fn without(&self, withheld: &[Variable]) -> Result<Self, Vec<Problem>> {
+        let mut rest = self.clone();
+        rest.values.retain(|checked| !withheld.contains(&checked.variable));
+        rest.validate().map(|()| rest)
+    }
+
+    fn validate(&self) -> Result<(), Vec<Problem>> {
+        let merged = Value::Object(self.merged());
+        let problems: Vec<Problem> = self
+            .schema
+            .errors(&merged)
+            .iter()
+            .map(|error| self.explain(error))
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Names the cell, the variable and the rule that a value breaks.
+    fn explain(&self, error: &ValidationError) -> Problem {
+        let rule = rule(error);
+        let path = error.instance_path().to_string();
+        let steps: Vec<String> = path
+            .split('/')
+            .skip(1)
+            .map(|step| step.replace("~1", "/").replace("~0", "~"))
+            .collect();
+        let about = |checked: &&CheckedValue| {
+            let own: Vec<&str> = checked.variable.steps().collect();
+            own.iter().zip(&steps).all(|(a, b)| *a == b.as_str()) && !steps.is_empty()
+        };
+        // An unknown key is reported at the object that has it; the key itself is the variable.
+        let named = match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => self
+                .values
+                .iter()
+                .find(|checked| unexpected.iter().any(|key| checked.variable.steps().any(|step| step == key))),
+            _ => None,
+        };
+        match named.or_else(|| self.values.iter().find(about)) {
+            Some(checked) => Problem::at(
+                &checked.origin,
+                format!("{} = {}: {error}", checked.variable, shorten(&checked.value, 60)),
+            )
+            .hint(format!("the page's schema says so at {rule}")),
+            None => {
+                let place = if path.is_empty() { "the page" } else { path.as_str() };
+                Problem::new(format!("{place} would break the schema of the page: {error}"))
+                    .hint(format!("the rule is {rule}; own that variable too, or set it on the page"))
+            }
+        }
+    }
+}
+
+fn rule(error: &ValidationError) -> String {
+    let path = error.schema_path().to_string();
+    if path.is_empty() { "its root".to_owned() } else { path }
+}
+
+/// Types the desired values and validates the page they will make.
+///
+/// # Errors
+/// Every value that breaks the schema, with its cell, its variable and the rule. Nothing of the page is
+/// sent then (DESIGN 4.2).
+pub fn check(
+    desired: &Desired,
+    observed: &Arc<RemotePage>,
+    schema: &Arc<Schema>,
+) -> Result<Checked, Vec<Problem>> {
+    let (mut values, mut problems) = (Vec::with_capacity(desired.values.len()), Vec::new());
+    let mut page = observed.variables.clone();
+    for wanted in &desired.values {
+        match typed_and_placed(wanted, schema, &mut page) {
+            Ok(checked) => values.push(checked),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let checked = Checked {
+        page: desired.page.clone(),
+        values,
+        observed: observed.clone(),
+        schema: schema.clone(),
+    };
+    checked.validate().map(|()| checked)
+}
+
+fn typed_and_placed(
+    wanted: &DesiredValue,
+    schema: &Schema,
+    page: &mut Map<String, Value>,
+) -> Result<CheckedValue, Problem> {
+    let value = schema.typed(&wanted.variable, &wanted.wanted)?;
+    wanted.variable.write(page, value.clone()).map_err(|message| {
+        Problem::at(&wanted.origin, format!("{} can't be set: {message}", wanted.variable))
+            .hint("own the whole key, or correct the page")
+    })?;
+    Ok(CheckedValue {
+        variable: wanted.variable.clone(),
+        value,
+        origin: wanted.origin.clone(),
+        because: wanted.because.clone(),
+        until: wanted.until,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Values against schemas, as tables.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Schema, check};
+use crate::desired::{Desired, DesiredValue, Wanted};
+use crate::model::{Cell, Origin, RemotePage};
+
+fn cell(text: &str) -> Cell {
+    let origin = Origin {
+        field: Some("phone".into()),
+        ..Origin::line(&"sites.csv".into(), 14)
+    };
+    Cell { text: text.to_owned(), origin }
+}
+
+fn desired(variable: &str, wanted: Wanted) -> Desired {
+    Desired {
+        page: "A-1/live".parse().unwrap(),
+        until: None,
+        values: vec![DesiredValue {
+            variable: variable.parse().unwrap(),
+            wanted,
+            origin: cell("").origin,
+            because: String::new(),
+            until: None,
+        }],
+    }
+}
+
+#[test]
+fn a_cell_takes_the_type_that_the_schema_asks_for() {
+    let cases = [
+        (json!({"type": "integer"}), "8", Some(json!(8))),
+        (json!({"type": "integer"}), "08", Some(json!(8))),
+        (json!({"type": "integer"}), "8.5", None),
+        (json!({"type": "number"}), "8.5", Some(json!(8.5))),
+        (json!({"type": "number"}), "eight", None),
+        (json!({"type": "boolean"}), "Yes", Some(json!(true))),
+        (json!({"type": "boolean"}), "FALSE", Some(json!(false))),
+        (json!({"type": "boolean"}), "open", None),
+        (json!({"type": "string"}), "08", Some(json!("08"))),
+        (json!({"type": ["string", "null"]}), "", Some(json!(null))),
+        (json!({"type": "string"}), "", Some(json!(""))),
+        (json!({"type": "array"}), "[1, 2]", Some(json!([1, 2]))),
+        (json!({"enum": [1, 2]}), "2", Some(json!(2))),
+        (json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}), "3", Some(json!(3))),
+        (json!({"$ref": "#/definitions/hour"}), "3", Some(json!(3))),
+        (json!({"$ref": "#/definitions/loop"}), "3", Some(json!("3"))),
+        (json!({}), "3", Some(json!("3"))),
+    ];
+    for (schema, text, wanted) in cases {
+        let root = json!({
+            "properties": {"x": schema},
+            "definitions": {"hour": {"type": "integer"}, "loop": {"$ref": "#/definitions/loop"}}
+        });
+        let found = super::cell::typed(&cell(text), &"x".parse().unwrap(), &root);
+        assert_eq!(found.ok(), wanted, "{schema} {text:?}");
+    }
+    let below = json!({"properties": {"a": {"properties": {"b": {"type": "boolean"}}}}});
+    assert_eq!(super::cell::typed(&cell("no"), &"/a/b".parse().unwrap(), &below).unwrap(), json!(false));
+}
+
+#[test]
+fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "phone": {"type": "string", "pattern": "^\\+44\\d{10}$"},
+            "hour": {"type": "integer", "maximum": 23},
+            "day": {"type": "string", "format": "date"}
+        },
+        "required": ["phone"],
+        "additionalProperties": false
+    });
+    let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
+    let page = |value: Value| Arc::new(RemotePage {
+        variables: value.as_object().cloned().unwrap(),
+        ..RemotePage::default()
+    });
+    let complain = |variable: &str, wanted: Wanted, on: Value| {
+        let problems = check(&desired(variable, wanted), &page(on), &schema).unwrap_err();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let good = json!({"phone": "+442071234567"});
+    let told = complain("phone", Wanted::Cell(cell("020 7123 4567")), json!({}));
+    for part in ["sites.csv:14, column \"phone\"", "phone = \"020 7123 4567\"", "/properties/phone/pattern"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(complain("hour", Wanted::Json(json!(24)), good.clone()).contains("/properties/hour/maximum"));
+    assert!(complain("hour", Wanted::Cell(cell("nine")), good.clone()).contains("\"nine\" is no integer"));
+    assert!(complain("day", Wanted::Json(json!("2026-02-30")), good.clone()).contains("/properties/day/format"));
+    let told = complain("opn_hour", Wanted::Json(json!(8)), good);
+    assert!(told.contains("opn_hour = 8") && told.contains("/additionalProperties"), "{told}");
+    // What nobody owns and the schema requires keeps the page from being sent, and says so.
+    let told = complain("hour", Wanted::Json(json!(9)), json!({}));
+    assert!(told.contains("\"phone\" is a required property") && told.contains("own that variable too"), "{told}");
+}
+
+#[test]
+fn a_schema_reaches_no_network_and_no_file() {
+    for reference in ["http://127.0.0.1:1/x.json", "file:///etc/hostname"] {
+        let schema = json!({"properties": {"x": {"$ref": reference}}});
+        let problem = Schema::compile(Some(&schema)).unwrap_err().to_string();
+        assert!(problem.contains("can't be used"), "{problem}");
+    }
+    assert!(Schema::compile(Some(&json!({"type": "nonsense"}))).is_err());
+    // Look-around needs the other engine, with its own bound.
+    let schema = json!({"properties": {"x": {"pattern": "^(?!closed)"}}});
+    let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
+    let page = Arc::new(RemotePage::default());
+    assert!(check(&desired("x", Wanted::Json(json!("closed"))), &page, &schema).is_err());
+    assert!(check(&desired("x", Wanted::Json(json!("open"))), &page, &schema).is_ok());
+}
