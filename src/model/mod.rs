@@ -5,11 +5,13 @@ mod json;
 mod page;
 mod problem;
 mod row;
+mod source_text;
 
 pub use json::{same_value, shorten};
 pub use page::{Change, Environment, OnDrift, PageId, RemotePage, Variable};
 pub use problem::{Origin, Problem, Severity, nearest};
 pub use row::{Cell, Row};
+pub use source_text::SourceText;
 
 /// A point in time; always UTC, shown to people with its local time beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;

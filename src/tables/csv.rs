@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use csv_core::{ReadFieldResult, ReaderBuilder};
 
-use crate::model::{Cell, Origin, Problem, Row, nearest};
+use crate::model::{Cell, Origin, Problem, Row, SourceText, nearest};
 
 use super::{Rejected, Rows};
 
@@ -158,7 +158,7 @@ fn reject_repeated_keys(rows: &mut Rows) {
 /// Splits text into records of cells that know their line and column.
 fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Cell>>, Problem> {
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
-    let mut place = Place::new(file, text);
+    let places = SourceText::new(file, text);
     let mut records = Vec::new();
     let mut record: Vec<Cell> = Vec::new();
     let mut offset = 0;
@@ -186,7 +186,7 @@ fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Ce
         };
         let raw = text[start..offset].trim_end_matches(['\r', '\n']);
         let raw = raw.strip_suffix(char::from(delimiter)).filter(|_| !record_ends).unwrap_or(raw);
-        let origin = place.at(start, raw.len());
+        let origin = places.origin(start..start + raw.len());
         check_quotes(raw, &origin)?;
         record.push(Cell {
             text: String::from_utf8_lossy(&buffer[..length]).into_owned(),
@@ -215,42 +215,6 @@ fn check_quotes(raw: &str, origin: &Origin) -> Result<(), Problem> {
             .hint("put quotes around the whole field and double those inside")),
         None => Err(Problem::at(origin, "the quote that opens here is never closed")
             .hint("the file may be cut off; close the quote or write the file anew")),
-    }
-}
-
-/// Lines and columns for offsets that only grow.
-struct Place<'t> {
-    file: Arc<str>,
-    text: &'t str,
-    line: usize,
-    line_start: usize,
-    offset: usize,
-}
-
-impl<'t> Place<'t> {
-    fn new(file: &Arc<str>, text: &'t str) -> Self {
-        Self {
-            file: file.clone(),
-            text,
-            line: 1,
-            line_start: 0,
-            offset: 0,
-        }
-    }
-
-    fn at(&mut self, offset: usize, length: usize) -> Origin {
-        for (index, _) in self.text[self.offset..offset].match_indices('\n') {
-            self.line += 1;
-            self.line_start = self.offset + index + 1;
-        }
-        self.offset = offset;
-        Origin {
-            file: self.file.clone(),
-            line: self.line,
-            column: self.text[self.line_start..offset].chars().count() + 1,
-            field: None,
-            span: offset..offset + length,
-        }
     }
 }
 

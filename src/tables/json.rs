@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::model::{Origin, Problem};
+use crate::model::{Origin, Problem, SourceText};
 use crate::written::{Entry, Node, Raw};
 
 /// How deep arrays and objects may nest; the same limit that serde_json has.
@@ -27,16 +27,15 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
 struct Document<'t> {
     file: &'t Arc<str>,
     text: &'t str,
-    line_starts: Vec<usize>,
+    places: SourceText<'t>,
 }
 
 impl<'t> Document<'t> {
     fn new(file: &'t Arc<str>, text: &'t str) -> Self {
-        let after_newlines = text.match_indices('\n').map(|(index, _)| index + 1);
         Self {
             file,
             text,
-            line_starts: std::iter::once(0).chain(after_newlines).collect(),
+            places: SourceText::new(file, text),
         }
     }
 
@@ -53,14 +52,7 @@ impl<'t> Document<'t> {
     /// The raw text is a slice of the document, so its address tells where it stands.
     fn origin(&self, raw: &str) -> Origin {
         let offset = (raw.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        let line = self.line_starts.partition_point(|start| *start <= offset);
-        Origin {
-            file: self.file.clone(),
-            line,
-            column: self.text[self.line_starts[line - 1]..offset].chars().count() + 1,
-            field: None,
-            span: offset..offset + raw.len(),
-        }
+        self.places.origin(offset..offset + raw.len())
     }
 
     fn node(&self, raw: &'t RawValue, depth: usize) -> Result<Node, Problem> {

@@ -6,7 +6,7 @@ mod json;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{Origin, Problem, Row};
+use crate::model::{Origin, Problem, Row, SourceText};
 use crate::written::Node;
 
 pub use csv::parse as parse_csv;
@@ -68,22 +68,18 @@ pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Problem> 
         return Err(Problem::at(&Origin::line(file, 1), "this is UTF-16, not UTF-8")
             .hint("save the file as UTF-8 (in Excel: \"CSV UTF-8\")"));
     }
-    let place = |valid: &str, length: usize| Origin {
-        column: valid.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
-        span: valid.len()..valid.len() + length,
-        ..Origin::line(file, valid.matches('\n').count() + 1)
-    };
+    let place = |valid: &str| SourceText::new(file, valid).origin(valid.len()..valid.len());
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
         let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
         Problem::at(
-            &place(valid, 1),
+            &place(valid),
             format!("byte 0x{byte:02X} is not UTF-8; the file looks like Windows-1252 or Latin-1"),
         )
         .hint("save the file as UTF-8 (in Excel: \"CSV UTF-8\")")
     })?;
     if let Some(offset) = text.find('\0') {
-        return Err(Problem::at(&place(&text[..offset], 1), "a NUL byte: the file was written incompletely")
+        return Err(Problem::at(&place(&text[..offset]), "a NUL byte: the file was written incompletely")
             .hint("write the file anew"));
     }
     Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))

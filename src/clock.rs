@@ -1,0 +1,256 @@
+//! The only reader of the wall clock, and the only place that waits for an instant.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use chrono::TimeDelta;
+use tokio::sync::watch;
+
+use crate::model::Instant;
+
+/// A wait that is over at an instant, or earlier when the clock was set.
+pub type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Tells the time and waits for it.
+pub trait Clock: Send + Sync + 'static {
+    /// The instant that it is now.
+    fn now(&self) -> Instant;
+
+    /// Waits until it is `at` or later. It may end early, when the clock was set: ask for the time again.
+    fn sleep_until(&self, at: Instant) -> Wait<'_>;
+
+    /// Waits for a length of time on this clock.
+    fn sleep(&self, length: Duration) -> Wait<'_> {
+        let at = TimeDelta::from_std(length)
+            .ok()
+            .and_then(|length| self.now().checked_add_signed(length))
+            .unwrap_or(Instant::MAX_UTC);
+        Box::pin(async move {
+            while self.now() < at {
+                self.sleep_until(at).await;
+            }
+        })
+    }
+}
+
+/// The machine's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Instant {
+        wall_time()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Wait<'_> {
+        Box::pin(async move {
+            if timer::wait_until(at).await.is_err() {
+                // Without a timer the wait is cut into pieces, so that a clock that was set is noticed.
+                let left = (at - self.now()).to_std().unwrap_or_default();
+                tokio::time::sleep(left.min(Duration::from_secs(30))).await;
+            }
+        })
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+fn wall_time() -> Instant {
+    chrono::Utc::now()
+}
+
+/// How long ago a file was written, by the machine's clock; files know no other.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
+pub fn age(written: SystemTime) -> Duration {
+    SystemTime::now().duration_since(written).unwrap_or_default()
+}
+
+#[cfg(target_os = "linux")]
+mod timer {
+    //! `timerfd` on CLOCK_REALTIME: it goes off on the wall clock's second, after a suspend at once, and
+    //! is cancelled when the clock is set.
+
+    use std::io;
+
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    };
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    use crate::model::Instant;
+
+    pub async fn wait_until(at: Instant) -> io::Result<()> {
+        let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let when = Itimerspec {
+            it_interval: zero,
+            it_value: Timespec {
+                tv_sec: at.timestamp().max(1),
+                tv_nsec: at.timestamp_subsec_nanos().into(),
+            },
+        };
+        timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &when)?;
+        // SAFETY: an `OwnedFd` gives the same descriptor each time and keeps it open until it is dropped, which
+        // happens when the `AsyncFd` that owns it is; that is all the call asks for. The only unsafe code here.
+        #[allow(unsafe_code)]
+        let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?;
+        // Readable means: gone off, or cancelled because the clock was set. Either way, look again.
+        timer.readable().await.map(drop)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod timer {
+    pub async fn wait_until(_: crate::model::Instant) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// A clock that starts at an instant of one's choice and runs faster than the wall clock; for
+/// rehearsals and the demo.
+#[derive(Clone, Copy, Debug)]
+pub struct FastClock {
+    start: Instant,
+    wall_start: tokio::time::Instant,
+    speed: u32,
+}
+
+impl FastClock {
+    /// Starts a clock; `speed` seconds pass in one.
+    pub fn new(start: Instant, speed: u32) -> Self {
+        Self {
+            start,
+            wall_start: tokio::time::Instant::now(),
+            speed: speed.max(1),
+        }
+    }
+}
+
+impl Clock for FastClock {
+    fn now(&self) -> Instant {
+        let passed = self.wall_start.elapsed().checked_mul(self.speed).unwrap_or(Duration::MAX);
+        TimeDelta::from_std(passed)
+            .ok()
+            .and_then(|passed| self.start.checked_add_signed(passed))
+            .unwrap_or(Instant::MAX_UTC)
+    }
+
+    fn sleep_until(&self, at: Instant) -> Wait<'_> {
+        let left = (at - self.now()).to_std().unwrap_or_default() / self.speed;
+        // Rounded up, so that the time is reached when the wait is over.
+        Box::pin(tokio::time::sleep(left + Duration::from_micros(500)))
+    }
+}
+
+/// A clock that only moves when it is told to; for tests that own the time.
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    time: watch::Sender<Instant>,
+    waits: Arc<Mutex<Waits>>,
+}
+
+/// The waits on a manual clock, under a number each.
+#[derive(Debug, Default)]
+struct Waits {
+    last: u64,
+    until: BTreeMap<u64, Instant>,
+}
+
+impl ManualClock {
+    /// A clock that stands at an instant.
+    pub fn new(start: Instant) -> Self {
+        Self {
+            time: watch::Sender::new(start),
+            waits: Arc::default(),
+        }
+    }
+
+    /// Sets the time, forward or back.
+    pub fn set(&self, at: Instant) {
+        self.time.send_replace(at);
+    }
+
+    /// The earliest instant that anybody waits for.
+    pub fn next_wait(&self) -> Option<Instant> {
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.until.values().min().copied()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Instant {
+        *self.time.borrow()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Wait<'_> {
+        let registered = Registered::new(&self.waits, at);
+        let mut time = self.time.subscribe();
+        Box::pin(async move {
+            let _registered = registered;
+            // The sender lives as long as the clock.
+            let _ = time.wait_for(|now| *now >= at).await;
+        })
+    }
+}
+
+/// Takes a wait off the list when it is over or given up.
+struct Registered {
+    id: u64,
+    waits: Arc<Mutex<Waits>>,
+}
+
+impl Registered {
+    fn new(waits: &Arc<Mutex<Waits>>, at: Instant) -> Self {
+        let mut list = waits.lock().unwrap_or_else(PoisonError::into_inner);
+        list.last += 1;
+        let id = list.last;
+        list.until.insert(id, at);
+        Self { id, waits: waits.clone() }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).until.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_wall_clock_never_wakes_before_the_instant() {
+        let clock = WallClock;
+        let at = clock.now() + TimeDelta::milliseconds(30);
+        clock.sleep_until(at).await;
+        assert!(clock.now() >= at);
+        // What is past is over at once.
+        clock.sleep_until(at - TimeDelta::days(1)).await;
+    }
+
+    #[tokio::test]
+    async fn a_fast_clock_gets_there_sooner() {
+        let start: Instant = "2026-12-24T16:00:00Z".parse().unwrap();
+        let clock = FastClock::new(start, 36_000);
+        let at = start + TimeDelta::hours(1);
+        clock.sleep(Duration::from_secs(3600)).await;
+        assert!(clock.now() >= at);
+    }
+
+    #[tokio::test]
+    async fn a_manual_clock_knows_what_is_waited_for() {
+        let start: Instant = "2026-12-24T16:00:00Z".parse().unwrap();
+        let clock = ManualClock::new(start);
+        assert_eq!(clock.next_wait(), None);
+        let at = start + TimeDelta::hours(1);
+        let wait = clock.sleep_until(at);
+        assert_eq!(clock.next_wait(), Some(at));
+        clock.set(at);
+        wait.await;
+        assert_eq!(clock.next_wait(), None);
+    }
+}

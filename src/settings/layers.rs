@@ -1,0 +1,332 @@
+//! The layers: the file below, the environment above it, flags on top. figment decides which layer's
+//! value counts; the values themselves stay as written, with their places.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use toml_edit::{ImDocument, Item};
+
+use crate::model::{Origin, Problem, SourceText, nearest};
+use crate::written::{Entry, Node, Raw};
+
+use super::{Report, Surroundings, file_origin};
+
+/// The settings that the environment and flags can set: those that are a single value.
+pub const SCALARS: &[&str] = &[
+    "timezone",
+    "resync",
+    "restat",
+    "api.region",
+    "api.base_url",
+    "api.key_file",
+    "api.concurrency",
+    "api.connect_timeout",
+    "api.read_timeout",
+    "api.total_timeout",
+    "store.path",
+    "log.format",
+    "log.level",
+];
+
+/// Variables that begin with `RTCONFD_` and are no settings.
+const RESERVED: &[&str] = &["RTCONFD_API_KEY", "RTCONFD_CONFIG"];
+
+/// `--set api.region=uk`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// The setting's path.
+    pub path: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl std::str::FromStr for Flag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (path, value) = text.split_once('=').ok_or("write SETTING=VALUE, as in api.region=uk")?;
+        Ok(Self {
+            path: path.trim().to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
+/// Reads all layers into one tree. The report holds the file's text for carets.
+pub(super) fn read(file: &Path, surroundings: &Surroundings) -> Result<(Node, Report), Report> {
+    let bytes = std::fs::read(file).map_err(|error| {
+        Report::new(file, "").with(vec![
+            Problem::at(&file_origin(file), format!("the settings can't be read: {error}"))
+                .hint("name the file with --config FILE"),
+        ])
+    })?;
+    let name: Arc<str> = file.display().to_string().into();
+    let text = match crate::tables::decode(&name, &bytes) {
+        Ok(text) => text.to_owned(),
+        Err(problem) => return Err(Report::new(file, "").with(vec![problem])),
+    };
+    let report = Report::new(file, &text);
+    let parsed = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => crate::tables::parse_json(&name, &text),
+        Some("yaml" | "yml") => Err(Problem::at(&file_origin(file), "settings in YAML are not read")
+            .hint("write them in TOML or JSON")),
+        _ => parse_toml(&name, &text),
+    };
+    let mut problems = Vec::new();
+    let environment = environment(surroundings, &mut problems);
+    let flags = flags(&surroundings.flags, &mut problems);
+    match parsed {
+        Ok(tree) if problems.is_empty() => {
+            let layers = [
+                Layer { name: "file", tree },
+                Layer { name: "environment", tree: environment },
+                Layer { name: "flags", tree: flags },
+            ];
+            merge(&layers).map(|node| (node, report)).map_err(|problem| {
+                Report::new(file, &text).with(vec![problem])
+            })
+        }
+        parsed => {
+            problems.extend(parsed.err());
+            Err(report.with(problems))
+        }
+    }
+}
+
+/// How high the layer of a value stands; the higher wins.
+pub(super) fn rank(origin: &Origin) -> u8 {
+    match () {
+        () if origin.file.starts_with("--set ") => 2,
+        () if origin.file.starts_with("environment ") => 1,
+        () => 0,
+    }
+}
+
+struct Layer {
+    name: &'static str,
+    tree: Node,
+}
+
+impl Provider for &Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let dict = match to_figment(&self.tree) {
+            Value::Dict(_, dict) => dict,
+            _ => Dict::new(),
+        };
+        Ok(Map::from([(Profile::Default, dict)]))
+    }
+}
+
+/// Only the shape matters here; values are taken from the layer's own tree again.
+fn to_figment(node: &Node) -> Value {
+    match &node.raw {
+        Raw::Table(entries) => {
+            let dict: Dict = entries
+                .iter()
+                .map(|entry| (entry.key.clone(), to_figment(&entry.node)))
+                .collect();
+            Value::from(dict)
+        }
+        _ => Value::from(true),
+    }
+}
+
+fn merge(layers: &[Layer]) -> Result<Node, Problem> {
+    let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
+    let merged: Value = figment
+        .extract()
+        .map_err(|error| Problem::new(format!("the settings can't be merged: {error}")))?;
+    let trees: Vec<(&str, &Node)> = layers.iter().map(|layer| (layer.name, &layer.tree)).collect();
+    Ok(rebuild(&figment, &merged, &trees))
+}
+
+fn rebuild(figment: &Figment, value: &Value, trees: &[(&str, &Node)]) -> Node {
+    let Value::Dict(_, dict) = value else {
+        let winner = figment.get_metadata(value.tag()).map(|metadata| metadata.name.as_ref());
+        let tree = trees.iter().find(|(name, _)| Some(*name) == winner).or(trees.last());
+        return tree.map_or_else(nothing, |(_, node)| (*node).clone());
+    };
+    let mut entries: Vec<Entry> = Vec::new();
+    // The order of the file, and behind it what only other layers have.
+    for (_, tree) in trees {
+        let Raw::Table(written) = &tree.raw else { continue };
+        for entry in written {
+            if entries.iter().any(|known| known.key == entry.key) {
+                continue;
+            }
+            let Some(inner) = dict.get(&entry.key) else { continue };
+            let below: Vec<(&str, &Node)> = trees
+                .iter()
+                .filter_map(|(name, tree)| Some((*name, tree.get(&entry.key)?)))
+                .collect();
+            entries.push(Entry {
+                key: entry.key.clone(),
+                at: entry.at.clone(),
+                node: rebuild(figment, inner, &below),
+            });
+        }
+    }
+    Node {
+        origin: trees.first().map(|(_, node)| node.origin.clone()).unwrap_or_default(),
+        raw: Raw::Table(entries),
+    }
+}
+
+fn nothing() -> Node {
+    Node { origin: Origin::default(), raw: Raw::Null }
+}
+
+fn environment(surroundings: &Surroundings, problems: &mut Vec<Problem>) -> Node {
+    let mut values = Vec::new();
+    for (name, value) in &surroundings.environment {
+        if !name.starts_with("RTCONFD_") || RESERVED.contains(&name.as_str()) || is_of_kubernetes(name) {
+            continue;
+        }
+        let origin = Origin::named(format!("environment {name}"));
+        // Between section and setting both `_` and `__` are read; no two settings differ in that alone.
+        let flat = name["RTCONFD_".len()..].to_lowercase().replace("__", "_");
+        match SCALARS.iter().find(|path| path.replace('.', "_") == flat) {
+            Some(path) => values.push(((*path).to_owned(), value.clone(), origin)),
+            None => {
+                let known: Vec<String> = SCALARS.iter().map(|path| variable_name(path)).collect();
+                let problem = Problem::at(&origin, "there is no such setting");
+                problems.push(match nearest(name, known.iter().map(String::as_str)) {
+                    Some(known) => problem.hint(format!("did you mean {known}?")),
+                    None => problem.hint(format!("known are: {}", known.join(", "))),
+                });
+            }
+        }
+    }
+    tree(values)
+}
+
+/// Kubernetes puts `RTCONFD_SERVICE_HOST` and the like into every container beside a service called rtconfd.
+fn is_of_kubernetes(name: &str) -> bool {
+    let rest = &name["RTCONFD_".len()..];
+    rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_")
+}
+
+fn variable_name(path: &str) -> String {
+    format!("RTCONFD_{}", path.to_uppercase().replace('.', "__"))
+}
+
+fn flags(flags: &[Flag], problems: &mut Vec<Problem>) -> Node {
+    let mut values = Vec::new();
+    for flag in flags {
+        let origin = Origin::named(format!("--set {}", flag.path));
+        if SCALARS.contains(&flag.path.as_str()) {
+            values.push((flag.path.clone(), flag.value.clone(), origin));
+        } else {
+            let problem = Problem::at(&origin, "there is no such setting");
+            problems.push(match nearest(&flag.path, SCALARS.iter().copied()) {
+                Some(known) => problem.hint(format!("did you mean {known}?")),
+                None => problem.hint(format!("known are: {}", SCALARS.join(", "))),
+            });
+        }
+    }
+    tree(values)
+}
+
+/// Paths of one or two steps to a tree. All values are text; whoever reads them knows their type.
+fn tree(values: Vec<(String, String, Origin)>) -> Node {
+    let mut root: Vec<Entry> = Vec::new();
+    for (path, value, origin) in values {
+        let leaf = |key: &str| Entry {
+            key: key.to_owned(),
+            at: origin.clone(),
+            node: Node { origin: origin.clone(), raw: Raw::Text(value.clone()) },
+        };
+        let Some((section, key)) = path.split_once('.') else {
+            root.push(leaf(&path));
+            continue;
+        };
+        let index = root.iter().position(|entry| entry.key == section).unwrap_or_else(|| {
+            let table = Node { origin: origin.clone(), raw: Raw::Table(Vec::new()) };
+            root.push(Entry { key: section.to_owned(), at: origin.clone(), node: table });
+            root.len() - 1
+        });
+        if let Raw::Table(entries) = &mut root[index].node.raw {
+            entries.push(leaf(key));
+        }
+    }
+    Node { origin: Origin::default(), raw: Raw::Table(root) }
+}
+
+fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
+    let places = SourceText::new(file, text);
+    let document = ImDocument::parse(text).map_err(|error| {
+        let span = error.span().unwrap_or_default();
+        let origin = places.origin(span.clone());
+        let mut problem = Problem::at(&origin, format!("this is not TOML: {}", error.message().trim()));
+        // Whoever forgot the quotes of a key wrote into the settings must not find it in a log.
+        let line = text.lines().nth(origin.line.saturating_sub(1)).unwrap_or_default().to_lowercase();
+        problem.secret = line.contains("key") && !line.contains("key_file");
+        problem
+    })?;
+    let whole = Origin::line(file, 1);
+    Ok(from_toml(document.as_item(), &places, &whole))
+}
+
+fn from_toml(item: &Item, places: &SourceText, around: &Origin) -> Node {
+    let origin = item.span().map_or_else(|| around.clone(), |span| places.origin(span));
+    let raw = match item {
+        Item::None => Raw::Null,
+        Item::Table(table) => entries(table, places, &origin),
+        Item::ArrayOfTables(tables) => Raw::List(
+            tables
+                .iter()
+                .map(|table| {
+                    let origin = table.span().map_or_else(|| origin.clone(), |span| places.origin(span));
+                    Node { raw: entries(table, places, &origin), origin }
+                })
+                .collect(),
+        ),
+        Item::Value(value) => from_value(value, places, &origin),
+    };
+    Node { origin, raw }
+}
+
+fn entries(table: &dyn toml_edit::TableLike, places: &SourceText, origin: &Origin) -> Raw {
+    Raw::Table(
+        table
+            .iter()
+            .map(|(key, item)| {
+                let span = table.key(key).and_then(toml_edit::Key::span);
+                Entry {
+                    key: key.to_owned(),
+                    at: span.map_or_else(|| origin.clone(), |span| places.origin(span)),
+                    node: from_toml(item, places, origin),
+                }
+            })
+            .collect(),
+    )
+}
+
+fn from_value(value: &toml_edit::Value, places: &SourceText, origin: &Origin) -> Raw {
+    use toml_edit::Value;
+    match value {
+        Value::String(text) => Raw::Text(text.value().clone()),
+        Value::Integer(number) => Raw::Number((*number.value()).into()),
+        Value::Float(number) => {
+            serde_json::Number::from_f64(*number.value()).map_or(Raw::Null, Raw::Number)
+        }
+        Value::Boolean(value) => Raw::Bool(*value.value()),
+        Value::Datetime(date) => Raw::Text(date.value().to_string()),
+        Value::Array(items) => Raw::List(
+            items
+                .iter()
+                .map(|item| {
+                    let origin = item.span().map_or_else(|| origin.clone(), |span| places.origin(span));
+                    Node { raw: from_value(item, places, &origin), origin }
+                })
+                .collect(),
+        ),
+        Value::InlineTable(table) => entries(table, places, origin),
+    }
+}

@@ -1,0 +1,464 @@
+//! Settings: as written in a file, the environment and flags (merged by figment), to resolved, every
+//! value with its origin and every error of the file in one run.
+
+mod layers;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use crate::calendar::Filter;
+use crate::desired::{Blueprint, CalendarUse, SourceUse, check_shape};
+use crate::model::{Origin, Problem, nearest};
+use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
+
+pub use layers::{Flag, SCALARS};
+pub use report::Report;
+
+/// Everything that can be set, resolved.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The settings file.
+    pub file: PathBuf,
+    /// The remote API.
+    pub api: Api,
+    /// Where the state is kept.
+    pub store: StorePath,
+    /// How often every page is looked at though nothing is due.
+    pub resync: Duration,
+    /// How often files are looked at though nothing was reported.
+    pub restat: Duration,
+    /// The sources by name.
+    pub sources: BTreeMap<String, Source>,
+    /// The calendars by name.
+    pub calendars: BTreeMap<String, CalendarFile>,
+    /// Pages and hours.
+    pub blueprint: Blueprint,
+    /// What is allowed and yet worth a look.
+    pub warnings: Vec<Problem>,
+}
+
+/// The remote API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Scheme, host and port, without a slash at the end.
+    pub base_url: String,
+    /// The file with the key; the credentials directory and the environment come after it.
+    pub key_file: Option<PathBuf>,
+    /// Pages that are worked on at once.
+    pub concurrency: usize,
+    /// To a connection.
+    pub connect_timeout: Duration,
+    /// Between two pieces of an answer.
+    pub read_timeout: Duration,
+    /// For a whole request.
+    pub total_timeout: Duration,
+}
+
+/// Where the state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorePath {
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// In this SQLite file.
+    File(PathBuf),
+}
+
+/// A source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its path as the settings write it, for messages.
+    pub shown: String,
+    /// How it is read.
+    pub format: Format,
+}
+
+/// How a source is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 4180.
+    Csv {
+        /// Between fields.
+        delimiter: u8,
+        /// The column that names a row.
+        key: Option<String>,
+    },
+    /// RFC 8259.
+    Json,
+}
+
+/// A calendar file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalendarFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its path as the settings write it, for messages.
+    pub shown: String,
+}
+
+/// What the settings are read from, beside the file.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The environment's variables.
+    pub environment: Vec<(String, String)>,
+    /// The flags.
+    pub flags: Vec<Flag>,
+}
+
+impl Surroundings {
+    /// A variable of the environment that is set and not empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.environment.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+}
+
+const TOP_KEYS: &[&str] =
+    &["timezone", "resync", "restat", "api", "store", "log", "sources", "calendars", "hours", "page"];
+const API_KEYS: &[&str] = &[
+    "region", "base_url", "key_file", "concurrency", "connect_timeout", "read_timeout", "total_timeout",
+];
+const REGIONS: &[&str] = &["us", "eu", "uk", "studio"];
+
+impl Settings {
+    /// Reads and resolves the settings.
+    ///
+    /// # Errors
+    /// All of them in one report, each with its place.
+    pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Self, Report> {
+        let (root, report) = layers::read(file, surroundings)?;
+        let reader = Reader::new(Scope::Plain);
+        let settings = read(&reader, &root, file, surroundings);
+        let mut problems = reader.into_problems();
+        if let Some(settings) = &settings {
+            problems.extend(check_shape(&settings.blueprint));
+        }
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(settings),
+            _ => Err(report.with(problems)),
+        }
+    }
+}
+
+fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) -> Option<Settings> {
+    let fields = reader.table(root, "the settings file", TOP_KEYS)?;
+    let directory = file.parent().unwrap_or(Path::new("")).to_owned();
+    let mut warnings = Vec::new();
+    let api = read_api(reader, root, &fields, &directory, &mut warnings);
+    let store = read_store(reader, &fields, &directory, surroundings);
+    check_log(reader, &fields);
+    let duration = |key: &str, default: u64| match fields.get(key) {
+        Some(node) => reader.duration(node, key),
+        None => Some(Duration::from_secs(default)),
+    };
+    let (resync, restat) = (duration("resync", 300), duration("restat", 30));
+    let zone = fields.get("timezone").map(|node| reader.zone(node, "timezone"));
+    let sources = named(reader, &fields, "sources", |entry| read_source(reader, entry, &directory));
+    let calendars = named(reader, &fields, "calendars", |entry| read_calendar(reader, entry, &directory));
+    let hours = named(reader, &fields, "hours", |entry| Some(entry.node.clone()));
+    let pages = match fields.get("page") {
+        Some(node) => reader.list(node, "page").map(<[Node]>::to_vec),
+        None => {
+            reader.note(
+                Problem::at(&root.origin, "no page is defined")
+                    .hint("add a [[page]] block with agent, environment and variables"),
+            );
+            None
+        }
+    };
+    let blueprint = Blueprint {
+        zone: zone.flatten(),
+        sources: sources.iter().map(|(name, source)| (name.clone(), source_use(source))).collect(),
+        calendars: calendars
+            .iter()
+            .map(|(name, (_, filter, zone))| {
+                (name.clone(), CalendarUse { filter: filter.clone(), zone: *zone })
+            })
+            .collect(),
+        hours,
+        pages: pages.unwrap_or_default(),
+    };
+    // The shape of pages is told even when other settings are wrong, so that one run shows all.
+    if api.is_none() || store.is_none() || resync.is_none() || restat.is_none() {
+        check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));
+    }
+    Some(Settings {
+        file: file.to_owned(),
+        api: api?,
+        store: store?,
+        resync: resync?,
+        restat: restat?,
+        sources,
+        calendars: calendars.into_iter().map(|(name, (file, _, _))| (name, file)).collect(),
+        blueprint,
+        warnings,
+    })
+}
+
+/// A table of things by name, each read by `read`; what can't be read is left out and noted.
+fn named<T>(
+    reader: &Reader,
+    fields: &Fields,
+    key: &'static str,
+    read: impl Fn(&Entry) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let table = fields.get(key).and_then(|node| reader.open_table(node, key));
+    let entries = table.map(|table| table.entries).unwrap_or_default();
+    entries
+        .iter()
+        .filter_map(|entry| Some((entry.key.clone(), read(entry)?)))
+        .collect()
+}
+
+fn read_api(
+    reader: &Reader,
+    root: &Node,
+    fields: &Fields,
+    directory: &Path,
+    warnings: &mut Vec<Problem>,
+) -> Option<Api> {
+    let empty = Node { origin: root.origin.clone(), raw: Raw::Table(Vec::new()) };
+    let node = fields.get("api").unwrap_or(&empty);
+    let api = reader.table(node, "api", API_KEYS)?;
+    let duration = |key: &str, default: u64| match api.get(key) {
+        Some(node) => reader.duration(node, key),
+        None => Some(Duration::from_secs(default)),
+    };
+    let (connect, read, total) =
+        (duration("connect_timeout", 5), duration("read_timeout", 10), duration("total_timeout", 20));
+    let concurrency = match api.get("concurrency") {
+        Some(node) => reader.integer(node, "concurrency", 1, 256),
+        None => Some(16),
+    };
+    let key_file = api.get("key_file").map(|node| reader.text(node, "key_file"));
+    let base_url = base_url(reader, &api, warnings);
+    Some(Api {
+        base_url: base_url?,
+        key_file: match key_file {
+            Some(text) => Some(directory.join(text?.value)),
+            None => None,
+        },
+        concurrency: usize::try_from(concurrency?).ok()?,
+        connect_timeout: connect?,
+        read_timeout: read?,
+        total_timeout: total?,
+    })
+}
+
+/// A region's host, or a base URL. Of two layers the higher one decides; within one it is either.
+fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Option<String> {
+    let (region, url) = (api.get("region"), api.get("base_url"));
+    let url = match (region, url) {
+        (Some(region), Some(url)) if layers::rank(&region.origin) == layers::rank(&url.origin) => {
+            reader.note(
+                Problem::at(&url.origin, "region and base_url are both set").hint("keep one of them"),
+            );
+            return None;
+        }
+        (Some(region), Some(url)) if layers::rank(&region.origin) > layers::rank(&url.origin) => None,
+        (_, url) => url,
+    };
+    if let Some(node) = url {
+        return checked_url(reader, node, warnings);
+    }
+    let Some(node) = region else {
+        reader.note(
+            Problem::at(api.origin, "which API? neither region nor base_url is set")
+                .hint("set region = \"us\", \"eu\", \"uk\" or \"studio\" under [api]"),
+        );
+        return None;
+    };
+    let region = reader.text(node, "region")?;
+    if REGIONS.contains(&region.value.as_str()) {
+        return Some(format!("https://api.{}.poly.ai", region.value));
+    }
+    let problem = Problem::at(&region.origin, format!("\"{}\" is no region", region.value));
+    reader.note(match nearest(&region.value, REGIONS.iter().copied()) {
+        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+        None => problem.hint("write us, eu, uk or studio"),
+    });
+    None
+}
+
+fn checked_url(reader: &Reader, node: &Node, warnings: &mut Vec<Problem>) -> Option<String> {
+    let text = reader.text(node, "base_url")?;
+    let bad = |message: &str, secret: bool| {
+        let mut problem = Problem::at(&text.origin, message)
+            .hint("write scheme, host and port, as in https://api.uk.poly.ai");
+        problem.secret = secret;
+        reader.note(problem);
+        None
+    };
+    let Ok(url) = reqwest::Url::parse(text.value.trim()) else {
+        return bad("base_url is no URL", true);
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return bad("base_url holds a user name or password", true);
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return bad("base_url must be http or https, without a query", false);
+    }
+    let host = url.host_str().unwrap_or_default();
+    let loopback = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+    if url.scheme() == "http" && !loopback {
+        warnings.push(
+            Problem::at(&text.origin, "the API key will cross the network unencrypted")
+                .hint("use https")
+                .warning(),
+        );
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn read_store(
+    reader: &Reader,
+    fields: &Fields,
+    directory: &Path,
+    surroundings: &Surroundings,
+) -> Option<StorePath> {
+    let store = fields.get("store").map(|node| reader.table(node, "store", &["path"]));
+    let node = match store {
+        Some(fields) => fields?.get("path"),
+        None => None,
+    };
+    let Some(node) = node else {
+        return Some(StorePath::File(state_directory(surroundings).join("rtconfd.sqlite")));
+    };
+    let text = reader.text(node, "path")?;
+    Some(match text.value.as_str() {
+        ":memory:" => StorePath::Memory,
+        path => StorePath::File(directory.join(path)),
+    })
+}
+
+/// What systemd hands out, else root's place, else the user's (XDG base directories).
+fn state_directory(surroundings: &Surroundings) -> PathBuf {
+    if let Some(directories) = surroundings.variable("STATE_DIRECTORY") {
+        return PathBuf::from(directories.split(':').next().unwrap_or(directories));
+    }
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/rtconfd");
+    }
+    match (surroundings.variable("XDG_STATE_HOME"), surroundings.variable("HOME")) {
+        (Some(state), _) => PathBuf::from(state).join("rtconfd"),
+        (None, Some(home)) => PathBuf::from(home).join(".local/state/rtconfd"),
+        (None, None) => PathBuf::from("."),
+    }
+}
+
+/// The logging settings; they take force before the rest is read, so here they are only checked.
+fn check_log(reader: &Reader, fields: &Fields) -> Option<()> {
+    let log = reader.table(fields.get("log")?, "log", &["format", "level"])?;
+    if let Some(node) = log.get("format") {
+        let format = reader.text(node, "format")?;
+        if !["text", "json"].contains(&format.value.as_str()) {
+            let message = format!("\"{}\" is no log format", format.value);
+            reader.note(Problem::at(&format.origin, message).hint("write text or json"));
+        }
+    }
+    if let Some(node) = log.get("level") {
+        let level = reader.text(node, "level")?;
+        if level.value.parse::<tracing::Level>().is_err() {
+            let message = format!("\"{}\" is no log level", level.value);
+            reader.note(Problem::at(&level.origin, message).hint("write error, warn, info, debug or trace"));
+        }
+    }
+    Some(())
+}
+
+fn source_use(source: &Source) -> SourceUse {
+    match &source.format {
+        Format::Csv { key, .. } => SourceUse { has_rows: true, has_key: key.is_some() },
+        Format::Json => SourceUse { has_rows: false, has_key: false },
+    }
+}
+
+fn read_source(reader: &Reader, entry: &Entry, directory: &Path) -> Option<Source> {
+    let fields = reader.table(&entry.node, "a source", &["path", "key", "format", "delimiter"])?;
+    let path = reader.text(fields.require(reader, "path")?, "path")?;
+    let extension = Path::new(&path.value).extension().and_then(|extension| extension.to_str());
+    let (format, origin) = match fields.get("format") {
+        Some(node) => {
+            let text = reader.text(node, "format")?;
+            (text.value, text.origin)
+        }
+        None => (extension.unwrap_or_default().to_lowercase(), path.origin.clone()),
+    };
+    let format = match format.as_str() {
+        "json" => {
+            for key in ["key", "delimiter"] {
+                if let Some(node) = fields.get(key) {
+                    reader.note(Problem::at(&node.origin, format!("{key} goes with CSV alone")));
+                }
+            }
+            Format::Json
+        }
+        "csv" | "tsv" | "txt" => Format::Csv {
+            delimiter: delimiter(reader, &fields, &format)?,
+            key: match fields.get("key") {
+                Some(node) => Some(reader.text(node, "key")?.value),
+                None => None,
+            },
+        },
+        other => {
+            let message = format!("\"{other}\" is no format of a source");
+            reader.note(Problem::at(&origin, message).hint("set format = \"csv\" or format = \"json\""));
+            return None;
+        }
+    };
+    Some(Source {
+        path: directory.join(&path.value),
+        shown: path.value,
+        format,
+    })
+}
+
+fn delimiter(reader: &Reader, fields: &Fields, format: &str) -> Option<u8> {
+    let Some(node) = fields.get("delimiter") else {
+        return Some(if format == "tsv" { b'\t' } else { b',' });
+    };
+    let text = reader.text(node, "delimiter")?;
+    match text.value.as_str() {
+        "," | ";" | "\t" => text.value.bytes().next(),
+        "tab" => Some(b'\t'),
+        other => {
+            let message = format!("\"{other}\" is no delimiter");
+            reader.note(Problem::at(&text.origin, message).hint("write \",\", \";\" or \"tab\""));
+            None
+        }
+    }
+}
+
+fn read_calendar(
+    reader: &Reader,
+    entry: &Entry,
+    directory: &Path,
+) -> Option<(CalendarFile, Filter, Option<Tz>)> {
+    let fields =
+        reader.table(&entry.node, "a calendar", &["path", "summary", "category", "timezone"])?;
+    let path = reader.text(fields.require(reader, "path")?, "path")?;
+    let text = |key: &str| fields.get(key).and_then(|node| reader.text(node, key)).map(|text| text.value);
+    let filter = Filter {
+        summary: text("summary"),
+        category: text("category"),
+    };
+    let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
+    let file = CalendarFile {
+        path: directory.join(&path.value),
+        shown: path.value,
+    };
+    Some((file, filter, zone))
+}
+
+/// The file's own place, for what is missing in it.
+fn file_origin(file: &Path) -> Origin {
+    Origin::named(file.display().to_string())
+}
+
+#[cfg(test)]
+mod tests;

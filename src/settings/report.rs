@@ -1,0 +1,73 @@
+//! Problems as people see them: the place with a caret under it, the rule, the remedy.
+
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use crate::model::{Problem, Severity};
+
+/// All problems of a run, with the text of the settings file to show them in.
+#[derive(Clone, Debug)]
+pub struct Report {
+    file: String,
+    text: String,
+    /// The problems.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// A report without problems yet.
+    pub fn new(file: &Path, text: &str) -> Self {
+        Self {
+            file: file.display().to_string(),
+            text: text.to_owned(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The same with problems, in the order of their places.
+    #[must_use]
+    pub fn with(mut self, problems: Vec<Problem>) -> Self {
+        self.problems.extend(problems);
+        self.problems.sort_by_key(|problem| {
+            problem.origin.as_ref().map_or((1, 0, 0), |origin| (0, origin.line, origin.column))
+        });
+        self.problems.dedup();
+        self
+    }
+
+    /// The report as text; `color` for a terminal.
+    pub fn render(&self, color: bool) -> String {
+        let texts: Vec<String> = self.problems.iter().map(|problem| self.render_one(problem, color)).collect();
+        let mut text = texts.join("\n\n");
+        text.push('\n');
+        text
+    }
+
+    fn render_one(&self, problem: &Problem, color: bool) -> String {
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let mut message = problem.message.clone();
+        let snippet = problem.origin.as_ref().filter(|origin| {
+            *origin.file == *self.file && !problem.secret && self.text.get(origin.span.clone()).is_some()
+                && !origin.span.is_empty()
+        });
+        if let (None, Some(origin)) = (snippet, &problem.origin) {
+            message = format!("{origin}: {message}");
+        }
+        let mut group = level.primary_title(&message).elements(snippet.map(|origin| {
+            // Of a table that spans lines only the first is shown.
+            let end = self.text[origin.span.clone()].find('\n').map_or(origin.span.end, |at| origin.span.start + at);
+            Snippet::source(&self.text)
+                .path(&self.file)
+                .annotation(AnnotationKind::Primary.span(origin.span.start..end))
+        }));
+        if let Some(hint) = &problem.hint {
+            group = group.element(Level::HELP.with_name("hint").message(hint));
+        }
+        renderer.render(&[group])
+    }
+}

@@ -1,0 +1,74 @@
+//! The store's tables, version by version. A step that was released never changes; a change is a new step.
+
+use rusqlite::Connection;
+
+/// Each step takes the store from its index to the next version.
+const STEPS: &[&str] = &["
+    -- A page at one API: the same agent elsewhere is another page.
+    CREATE TABLE pages (
+        id INTEGER PRIMARY KEY,
+        api TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        schema TEXT,                -- as last seen, for looking ahead without the API
+        last_updated TEXT,          -- as last seen
+        problem TEXT,               -- what keeps the page from being right, in words
+        problem_since TEXT,
+        UNIQUE (api, agent, environment)
+    ) STRICT;
+
+    -- The values that we last put on a page and saw confirmed.
+    CREATE TABLE bases (
+        page INTEGER NOT NULL REFERENCES pages (id),
+        variable TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (page, variable)
+    ) STRICT, WITHOUT ROWID;
+
+    -- One PATCH: written as an intent before it is sent, settled after.
+    CREATE TABLE writes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        page INTEGER NOT NULL REFERENCES pages (id),
+        at TEXT NOT NULL,
+        who TEXT NOT NULL,
+        outcome TEXT NOT NULL DEFAULT 'intended',   -- applied, failed, unknown, overwritten
+        settled_at TEXT,
+        correlation_id TEXT,
+        error TEXT
+    ) STRICT;
+    CREATE INDEX unsettled ON writes (page) WHERE outcome IN ('intended', 'unknown');
+
+    CREATE TABLE changes (
+        write INTEGER NOT NULL REFERENCES writes (id),
+        variable TEXT NOT NULL,
+        before TEXT,
+        after TEXT NOT NULL,
+        because TEXT NOT NULL,
+        PRIMARY KEY (write, variable)
+    ) STRICT, WITHOUT ROWID;
+
+    -- The inputs as they last were without a problem, so that a restart with bad files has something to go on.
+    CREATE TABLE inputs (
+        path TEXT PRIMARY KEY,
+        content BLOB NOT NULL,
+        accepted_at TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// The version that this program writes.
+pub const VERSION: i64 = STEPS.len() as i64;
+
+/// The version of a store; 0 for a new one.
+pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Brings a store from a version up to date, all or nothing.
+pub fn apply(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}

@@ -1,0 +1,201 @@
+//! Looking into the store; used by the writer at its start and by commands beside a running daemon.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+use crate::model::{Change, Instant, PageId, Variable};
+use crate::plan::Base;
+
+use super::{Location, StoreError};
+
+/// An open store that is only read.
+#[derive(Debug)]
+pub struct Reading {
+    connection: Connection,
+    location: Location,
+}
+
+/// What the store knows of a page.
+#[derive(Clone, Debug, Default)]
+pub struct PageState {
+    /// The values that we last put there and saw confirmed.
+    pub base: Base,
+    /// A PATCH whose outcome nobody knows.
+    pub open: Option<OpenIntent>,
+    /// Its schema as last seen.
+    pub schema: Option<Value>,
+    /// What keeps it from being right, and since when.
+    pub problem: Option<(String, Instant)>,
+}
+
+/// A PATCH whose outcome nobody knows: the process died, or the reply never came.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenIntent {
+    /// Its number.
+    pub id: i64,
+    /// What it was to change.
+    pub changes: Vec<Change>,
+}
+
+/// One change in the history.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct HistoryRow {
+    /// When it was intended (UTC).
+    pub at: Instant,
+    /// Who intended it: the command, and the user it ran as.
+    pub who: String,
+    /// The page.
+    pub page: String,
+    /// The variable.
+    pub variable: String,
+    /// The value before; null when there was none.
+    pub from: Value,
+    /// The value after.
+    pub to: Value,
+    /// The reason in words.
+    pub because: String,
+    /// `applied`, `failed`, `unknown`, `overwritten`, or `intended` while under way.
+    pub outcome: String,
+    /// What the vendor's support asks for.
+    pub correlation_id: Option<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl Reading {
+    pub(super) fn new(connection: Connection, location: Location) -> Self {
+        Self { connection, location }
+    }
+
+    /// Everything known of the pages of one API.
+    pub fn pages(&self, api: &str) -> Result<BTreeMap<PageId, PageState>, StoreError> {
+        pages(&self.connection, api).map_err(|error| self.location.sqlite(error))
+    }
+
+    /// The inputs as they last were without a problem, by path.
+    pub fn inputs(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        inputs(&self.connection).map_err(|error| self.location.sqlite(error))
+    }
+
+    /// The newest changes first, at most `limit`, of one page or all.
+    pub fn history(&self, page: Option<&PageId>, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        history(&self.connection, page, limit).map_err(|error| self.location.sqlite(error))
+    }
+
+    /// When a page was last changed by us.
+    pub fn last_applied(&self, api: &str, page: &PageId) -> Result<Option<Instant>, StoreError> {
+        let sql = "SELECT max(settled_at) FROM writes JOIN pages ON pages.id = writes.page
+            WHERE api = ?1 AND agent = ?2 AND environment = ?3 AND outcome = 'applied'";
+        self.connection
+            .query_row(sql, params![api, page.agent, page.environment.as_str()], |row| row.get(0))
+            .optional()
+            .map(Option::flatten)
+            .map_err(|error| self.location.sqlite(error))
+    }
+}
+
+pub(super) fn inputs(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
+    let mut statement = connection.prepare("SELECT path, content FROM inputs")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, PageState>> {
+    let mut states = BTreeMap::new();
+    let mut by_number = BTreeMap::new();
+    let mut statement = connection.prepare(
+        "SELECT id, agent, environment, schema, problem, problem_since FROM pages WHERE api = ?1",
+    )?;
+    let mut rows = statement.query([api])?;
+    while let Some(row) = rows.next()? {
+        let page: PageId = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(2)?)
+            .parse()
+            .map_err(|message: String| unreadable(row, 1, message))?;
+        let problem: Option<String> = row.get(4)?;
+        let since: Option<Instant> = row.get(5)?;
+        by_number.insert(row.get::<_, i64>(0)?, page.clone());
+        states.insert(page, PageState {
+            schema: row.get::<_, Option<String>>(3)?.map(|text| json(row, 3, &text)).transpose()?,
+            problem: problem.zip(since),
+            ..PageState::default()
+        });
+    }
+    let mut statement = connection.prepare("SELECT page, variable, value FROM bases")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(state) = by_number.get(&row.get(0)?).and_then(|page| states.get_mut(page)) {
+            state.base.insert(variable(row, 1)?, json(row, 2, &row.get::<_, String>(2)?)?);
+        }
+    }
+    let mut statement = connection.prepare(
+        "SELECT writes.page, writes.id, variable, before, after, because
+            FROM writes JOIN changes ON changes.write = writes.id
+            WHERE outcome IN ('intended', 'unknown') ORDER BY writes.id",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(state) = by_number.get(&row.get(0)?).and_then(|page| states.get_mut(page)) {
+            let id = row.get(1)?;
+            // Only the newest can still be open: a page has one PATCH at a time.
+            let open = match state.open.take() {
+                Some(open) if open.id == id => open,
+                _ => OpenIntent { id, changes: Vec::new() },
+            };
+            state.open.insert(open).changes.push(change(row)?);
+        }
+    }
+    Ok(states)
+}
+
+fn change(row: &Row) -> rusqlite::Result<Change> {
+    let before: Option<String> = row.get(3)?;
+    Ok(Change {
+        variable: variable(row, 2)?,
+        from: before.map(|text| json(row, 3, &text)).transpose()?,
+        to: json(row, 4, &row.get::<_, String>(4)?)?,
+        because: row.get(5)?,
+        until: None,
+    })
+}
+
+fn history(connection: &Connection, page: Option<&PageId>, limit: usize) -> rusqlite::Result<Vec<HistoryRow>> {
+    let mut statement = connection.prepare(
+        "SELECT at, who, agent || '/' || environment, variable, before, after, because, outcome, correlation_id, error
+            FROM writes JOIN pages ON pages.id = writes.page JOIN changes ON changes.write = writes.id
+            WHERE ?1 IS NULL OR agent || '/' || environment = ?1
+            ORDER BY writes.id DESC, variable LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![page.map(ToString::to_string), limit], |row| {
+        let before: Option<String> = row.get(4)?;
+        Ok(HistoryRow {
+            at: row.get(0)?,
+            who: row.get(1)?,
+            page: row.get(2)?,
+            variable: row.get(3)?,
+            from: before.map(|text| json(row, 4, &text)).transpose()?.unwrap_or_default(),
+            to: json(row, 5, &row.get::<_, String>(5)?)?,
+            because: row.get(6)?,
+            outcome: row.get(7)?,
+            correlation_id: row.get(8)?,
+            error: row.get(9)?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn json(row: &Row, column: usize, text: &str) -> rusqlite::Result<Value> {
+    serde_json::from_str(text).map_err(|error| unreadable(row, column, error.to_string()))
+}
+
+fn variable(row: &Row, column: usize) -> rusqlite::Result<Variable> {
+    row.get::<_, String>(column)?
+        .parse()
+        .map_err(|message: String| unreadable(row, column, message))
+}
+
+fn unreadable(_: &Row, column: usize, message: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, message.into())
+}
