@@ -10,14 +10,17 @@
     deny(clippy::unwrap_used, clippy::todo, clippy::dbg_macro, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod agents_api;
 pub mod calendar;
 pub mod clock;
 pub mod desired;
 pub mod hours;
 pub mod model;
 pub mod plan;
+pub mod reconcile;
 pub mod schema;
 pub mod settings;
+pub mod sources;
 pub mod store;
 pub mod tables;
 pub mod written;

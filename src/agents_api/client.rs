@@ -1,0 +1,254 @@
+//! The HTTP client: bounded in time and size, follows no redirect, covers up the key.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Response, redirect};
+use serde_json::{Map, Value, json};
+
+use crate::model::{Environment, PageId, RemotePage};
+
+use super::wire::{WireError, WirePage, WirePages};
+use super::{ApiError, ApiKey, Meaning, Patched, ReadPages, WritePages};
+
+/// Bytes of an answer that are read; a page with ten thousand sites is smaller.
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// The longest wait that a Retry-After may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// How long to wait when a Retry-After can't be read.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
+const CORRELATION_ID: &str = "x-polyai-correlation-id";
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// To a connection.
+    pub connect: Duration,
+    /// Between two pieces of an answer.
+    pub read: Duration,
+    /// For a whole request.
+    pub total: Duration,
+}
+
+/// The Agents API at a base URL.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base_url: String,
+    key: RwLock<ApiKey>,
+}
+
+impl Client {
+    /// A client for one base URL and key.
+    ///
+    /// # Errors
+    /// When TLS can't be set up, as on a machine without root certificates.
+    pub fn new(base_url: &str, key: ApiKey, timeouts: Timeouts) -> Result<Self, ApiError> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("rtconfd/", env!("CARGO_PKG_VERSION")))
+            // A redirect would carry the key and the body to another host.
+            .redirect(redirect::Policy::none())
+            .connect_timeout(timeouts.connect)
+            .read_timeout(timeouts.read)
+            .timeout(timeouts.total)
+            .tcp_nodelay(true);
+        if base_url.starts_with("http://127.") || base_url.starts_with("http://localhost") {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| ApiError {
+            message: format!("the HTTP client can't be set up: {error} (hint: install ca-certificates)"),
+            ..failed(Meaning::TryAgain)
+        })?;
+        Ok(Self {
+            http,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            key: RwLock::new(key),
+        })
+    }
+
+    /// Uses another key from now on.
+    pub fn set_key(&self, key: ApiKey) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    fn key(&self) -> ApiKey {
+        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
+        let key = self.key();
+        let mut secret = HeaderValue::from_str(key.expose()).map_err(|_| ApiError {
+            message: "the API key has characters that a header can't hold".to_owned(),
+            ..failed(Meaning::KeyRefused)
+        })?;
+        secret.set_sensitive(true);
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.base_url))
+            .header("x-api-key", secret);
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        let response = request.send().await.map_err(|error| unanswered(&key, &error))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let correlation_id = header(&headers, CORRELATION_ID);
+        let body = read_body(response).await.map_err(|message| ApiError {
+            status: Some(status),
+            message: key.redact(&message),
+            correlation_id: correlation_id.clone(),
+            // The status line of an accepted change says what happened, even if the rest is lost.
+            ..failed(Meaning::OutcomeUnknown)
+        })?;
+        if !(200..300).contains(&status) {
+            return Err(refused(&key, status, &headers, correlation_id, &body));
+        }
+        Ok(Answer { body, correlation_id })
+    }
+}
+
+struct Answer {
+    body: Vec<u8>,
+    correlation_id: Option<String>,
+}
+
+impl Answer {
+    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body).map_err(|error| ApiError {
+            message: format!("the API's answer is not understood: {error}"),
+            correlation_id: self.correlation_id.clone(),
+            ..failed(Meaning::OutcomeUnknown)
+        })
+    }
+
+    /// A page; an answer without a body counts as an empty one.
+    fn page(&self) -> Result<RemotePage, ApiError> {
+        match self.body.is_empty() {
+            true => Ok(RemotePage::default()),
+            false => self.read::<WirePage>().map(RemotePage::from),
+        }
+    }
+}
+
+impl ReadPages for Client {
+    async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
+        let path = format!("/v1/agents/{agent}/real-time-configs");
+        let answer = self.send(Method::GET, &path, None).await?;
+        if answer.body.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pages: WirePages = answer.read()?;
+        let known = pages.config_pages.into_iter();
+        Ok(known.filter_map(|page| Some((page.environment()?, page.into()))).collect())
+    }
+
+    async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
+        self.send(Method::GET, &path(page), None).await?.page()
+    }
+}
+
+impl WritePages for Client {
+    async fn patch(&self, page: &PageId, variables: &Map<String, Value>) -> Result<Patched, ApiError> {
+        let path = format!("{}/variables", path(page));
+        let body = json!({ "variables": variables });
+        let answer = self.send(Method::PATCH, &path, Some(&body)).await?;
+        Ok(Patched {
+            page: answer.page()?,
+            correlation_id: answer.correlation_id,
+        })
+    }
+}
+
+fn path(page: &PageId) -> String {
+    format!("/v1/agents/{}/real-time-configs/{}", page.agent, page.environment)
+}
+
+fn failed(meaning: Meaning) -> ApiError {
+    ApiError {
+        meaning,
+        status: None,
+        code: None,
+        message: String::new(),
+        correlation_id: None,
+        retry_after: None,
+    }
+}
+
+/// No answer came: nothing was sent when there was no connection, else nobody knows.
+fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
+    let meaning = if error.is_connect() || error.is_builder() {
+        Meaning::TryAgain
+    } else {
+        Meaning::OutcomeUnknown
+    };
+    // The URL is left out, the causes are not: reqwest's own text is only the outermost.
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        causes.push(inner.to_string());
+        cause = inner.source();
+    }
+    let what = if error.is_timeout() { "the API did not answer in time" } else { "the API can't be reached" };
+    let message = match causes.last() {
+        Some(cause) => format!("{what}: {cause}"),
+        None => what.to_owned(),
+    };
+    ApiError {
+        message: key.redact(&message),
+        ..failed(meaning)
+    }
+}
+
+fn refused(
+    key: &ApiKey,
+    status: u16,
+    headers: &HeaderMap,
+    correlation_id: Option<String>,
+    body: &[u8],
+) -> ApiError {
+    let said = WireError::read(body);
+    let message = said.message.unwrap_or_else(|| match std::str::from_utf8(body) {
+        Ok(text) if !text.trim().is_empty() => text.trim().chars().take(200).collect(),
+        _ => "no message".to_owned(),
+    });
+    let meaning = Meaning::of_status(status);
+    ApiError {
+        status: Some(status),
+        code: said.code.map(|code| key.redact(&code)),
+        message: key.redact(&message),
+        correlation_id,
+        retry_after: headers.get(RETRY_AFTER).map(|value| retry_after(value, headers)),
+        ..failed(meaning)
+    }
+}
+
+/// Seconds, or a date (RFC 9110, 10.2.3); the answer's own Date tells how far off that is.
+fn retry_after(value: &HeaderValue, headers: &HeaderMap) -> Duration {
+    let text = value.to_str().unwrap_or_default();
+    let date = |text: &str| chrono::DateTime::parse_from_rfc2822(text).ok();
+    let seconds = text.trim().parse::<u64>().map(Duration::from_secs).ok();
+    let until = || {
+        let then = date(text)?;
+        let now = date(headers.get(DATE)?.to_str().ok()?)?;
+        (then - now).to_std().ok()
+    };
+    seconds.or_else(until).unwrap_or(DEFAULT_RETRY_AFTER).min(MAX_RETRY_AFTER)
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.chars().take(128).collect())
+}
+
+async fn read_body(mut response: Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_BODY_BYTES => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(format!("the answer is larger than {MAX_BODY_BYTES} bytes")),
+            Ok(None) => return Ok(body),
+            Err(error) => return Err(format!("the answer broke off: {}", error.without_url())),
+        }
+    }
+}

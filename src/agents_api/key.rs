@@ -1,0 +1,204 @@
+//! The API key: where it comes from, and that it is seen nowhere.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// The name of the systemd credential.
+const CREDENTIAL: &str = "agents-api-key";
+/// The environment variable.
+const VARIABLE: &str = "RTCONFD_API_KEY";
+/// A key is a few dozen characters; a larger file is something else.
+const MAX_BYTES: u64 = 4096;
+
+/// A key. It prints as `[REDACTED]`.
+#[derive(Clone, Debug)]
+pub struct ApiKey(SecretString);
+
+impl ApiKey {
+    /// Takes the key out of text: printable ASCII, white space around it gone.
+    fn from_text(text: &str, place: &str) -> Result<Self, KeyError> {
+        let key = text.trim();
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(KeyError::NoKey { place: place.to_owned() });
+        }
+        Ok(Self(key.to_owned().into()))
+    }
+
+    /// For the request header alone.
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Text in which the key, should it occur, is covered up.
+    pub fn redact(&self, text: &str) -> String {
+        text.replace(self.expose(), "[key]")
+    }
+}
+
+/// A key for programs that run their own stand-in API.
+impl From<&str> for ApiKey {
+    fn from(key: &str) -> Self {
+        Self(key.to_owned().into())
+    }
+}
+
+impl PartialEq for ApiKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Nobody named one.
+    #[error(
+        "there is no API key (hint: set key_file under [api], pass the systemd credential agents-api-key, or set RTCONFD_API_KEY)"
+    )]
+    Missing,
+    /// The file can't be read.
+    #[error("the key file {path} can't be read: {error} (hint: check key_file and who may read it)")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// Anybody on the machine can read it.
+    #[error("the key file {path} can be read by others (mode {mode:03o}) (hint: chmod 600 {path})")]
+    ReadableByOthers {
+        /// The file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// What stands there is no key.
+    #[error("{place} holds no key (hint: write the key, and nothing else)")]
+    NoKey {
+        /// Where.
+        place: String,
+    },
+}
+
+/// Where the key comes from; asked again whenever it may have changed.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// A file.
+    File(PathBuf),
+    /// The environment, as it was at the start.
+    Environment(ApiKey),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl KeySource {
+    /// The settings' `key_file`, else the systemd credential, else the environment.
+    pub fn find(
+        key_file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, KeyError> {
+        if let Some(path) = key_file {
+            return Ok(Self::File(path.to_owned()));
+        }
+        let credential = variable("CREDENTIALS_DIRECTORY").map(|path| PathBuf::from(path).join(CREDENTIAL));
+        if let Some(path) = credential.filter(|path| path.exists()) {
+            return Ok(Self::File(path));
+        }
+        match variable(VARIABLE) {
+            Some(text) => Ok(Self::Environment(ApiKey::from_text(&text, VARIABLE)?)),
+            None => Ok(Self::Nowhere),
+        }
+    }
+
+    /// The file to watch, if the key is in one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The key as it is now.
+    pub fn load(&self) -> Result<ApiKey, KeyError> {
+        match self {
+            Self::Environment(key) => Ok(key.clone()),
+            Self::Nowhere => Err(KeyError::Missing),
+            Self::File(path) => read_file(path),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
+    let shown = path.display().to_string();
+    let unreadable = |error| KeyError::Unreadable { path: shown.clone(), error };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    // Group bits are let pass: systemd shows a credential's access list as group rights, and Kubernetes
+    // gives a secret to the pod's group.
+    if mode & 0o007 != 0 {
+        return Err(KeyError::ReadableByOthers { path: shown, mode });
+    }
+    if metadata.len() > MAX_BYTES || !metadata.is_file() {
+        return Err(KeyError::NoKey { place: shown });
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    ApiKey::from_text(&text, &shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &str, mode: u32) -> (tempfile::TempDir, KeySource) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (directory, KeySource::File(path))
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused_with_the_remedy() {
+        for (mode, good) in [(0o600, true), (0o400, true), (0o440, true), (0o640, true), (0o644, false), (0o604, false)] {
+            let (_directory, source) = file("secret-key-1\n", mode);
+            let loaded = source.load();
+            assert_eq!(loaded.is_ok(), good, "{mode:o}");
+            if let Err(error) = loaded {
+                assert!(error.to_string().contains("chmod 600"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_printable_and_never_printed() {
+        let (_directory, source) = file("  secret-key-1\r\n", 0o600);
+        let key = source.load().unwrap();
+        assert_eq!(key.expose(), "secret-key-1");
+        assert!(!format!("{key:?} {source:?}").contains("secret-key-1"));
+        assert_eq!(key.redact("no secret-key-1 here"), "no [key] here");
+        for bad in ["", " \n", "two words", "k\u{e9}y"] {
+            let (_directory, source) = file(bad, 0o600);
+            let error = source.load().unwrap_err().to_string();
+            assert!(error.contains("holds no key"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_settings_win_over_the_credential_and_that_over_the_environment() {
+        let (directory, _) = file("x", 0o600);
+        let credentials = directory.path().to_owned();
+        let all = |name: &str| match name {
+            "CREDENTIALS_DIRECTORY" => Some(credentials.display().to_string()),
+            "RTCONFD_API_KEY" => Some("from-environment".to_owned()),
+            _ => None,
+        };
+        assert!(matches!(KeySource::find(Some(Path::new("/k")), all).unwrap(), KeySource::File(path) if path == Path::new("/k")));
+        assert!(matches!(KeySource::find(None, all).unwrap(), KeySource::Environment(_)), "no such credential");
+        std::fs::write(directory.path().join("agents-api-key"), "x").unwrap();
+        assert!(matches!(KeySource::find(None, all).unwrap(), KeySource::File(path) if path.ends_with("agents-api-key")));
+        let nothing = KeySource::find(None, |_| None).unwrap();
+        assert!(matches!(nothing.load(), Err(KeyError::Missing)));
+    }
+}

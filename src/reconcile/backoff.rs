@@ -1,0 +1,34 @@
+//! How long to wait before the next try: exponential, with full jitter, so that many pages that failed
+//! together don't come back together.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A random wait before try number `attempt` (the first retry is 1): anything up to a limit that doubles.
+pub fn wait(attempt: u32, random: &mut fastrand::Rng) -> Duration {
+    let limit = FIRST.saturating_mul(1 << attempt.clamp(1, 16).saturating_sub(1)).min(LONGEST);
+    limit.mul_f64(random.f64())
+}
+
+/// A length of time, up to a tenth shorter or longer.
+pub fn jittered(length: Duration, random: &mut fastrand::Rng) -> Duration {
+    length.mul_f64(0.9 + 0.2 * random.f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_doubles_up_to_a_minute_and_the_wait_is_anywhere_below() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for (attempt, limit_ms) in [(1, 500), (2, 1000), (3, 2000), (8, 60_000), (40, 60_000)] {
+            let waits: Vec<u128> = (0..2000).map(|_| wait(attempt, &mut random).as_millis()).collect();
+            assert!(waits.iter().all(|wait| *wait <= limit_ms), "{attempt}");
+            assert!(waits.iter().any(|wait| *wait < limit_ms / 10), "{attempt}: jitter is full");
+            assert!(waits.iter().any(|wait| *wait > limit_ms * 9 / 10), "{attempt}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Decides what a page needs now, from what is known of it. No IO; the instant is an argument.
+
+use std::sync::Arc;
+
+use crate::desired::Page;
+use crate::model::{Instant, Problem, RemotePage};
+use crate::plan::{Base, Found, Plan, look_up, plan};
+use crate::schema::{Schema, check};
+use crate::store::OpenIntent;
+
+/// A page as it was seen, with its schema compiled.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The page.
+    pub page: Arc<RemotePage>,
+    /// Its schema, or why it can't be used.
+    pub schema: Result<Arc<Schema>, Problem>,
+}
+
+impl Observed {
+    /// Compiles the schema, unless it is the one known before.
+    pub fn new(page: RemotePage, before: Option<&Observed>) -> Self {
+        let known = before.and_then(|before| before.schema.as_ref().ok());
+        let schema = match known {
+            Some(schema) if schema.is_of(page.schema.as_ref()) => Ok(schema.clone()),
+            _ => Schema::compile(page.schema.as_ref()).map(Arc::new),
+        };
+        Self { page: Arc::new(page), schema }
+    }
+}
+
+/// What is known of a page.
+#[derive(Clone, Debug, Default)]
+pub struct Knowledge {
+    /// The page as last seen.
+    pub observed: Option<Observed>,
+    /// What we last put there and saw confirmed.
+    pub base: Base,
+    /// A PATCH whose outcome nobody knows.
+    pub open: Option<OpenIntent>,
+}
+
+/// What a page needs.
+#[derive(Debug)]
+pub enum Decision {
+    /// It has to be looked at.
+    Look,
+    /// The page tells what became of an intent; that is noted first.
+    Settle(OpenIntent, Found),
+    /// Its values can't be sent; nothing of the page is, until that changes.
+    Withhold {
+        /// Why.
+        problems: Vec<Problem>,
+        /// When the values may change by themselves.
+        until: Option<Instant>,
+    },
+    /// What to do, which may be nothing.
+    Plan {
+        /// The plan.
+        plan: Plan,
+        /// When the values may change by themselves.
+        until: Option<Instant>,
+    },
+}
+
+/// Decides for one page at an instant.
+pub fn decide(page: &Page, known: &Knowledge, now: Instant) -> Decision {
+    let Some(observed) = &known.observed else {
+        return Decision::Look;
+    };
+    if let Some(open) = &known.open {
+        return Decision::Settle(open.clone(), look_up(&open.changes, &observed.page.variables));
+    }
+    let desired = match page.desired(now) {
+        Ok(desired) => desired,
+        // The next boundary isn't known then, so the page is asked again after a minute.
+        Err(problems) => {
+            let until = now.checked_add_signed(chrono::TimeDelta::minutes(1));
+            return Decision::Withhold { problems, until };
+        }
+    };
+    let until = desired.until;
+    let planned = observed
+        .schema
+        .as_ref()
+        .map_err(|problem| vec![problem.clone()])
+        .and_then(|schema| check(&desired, &observed.page, schema))
+        .and_then(|checked| plan(&checked, &known.base, page.on_drift));
+    match planned {
+        Ok(plan) => Decision::Plan { plan, until },
+        Err(problems) => Decision::Withhold { problems, until },
+    }
+}

@@ -1,0 +1,234 @@
+//! All input files: what they hold now, what they last held that was good, and what is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::calendar::Calendar;
+use crate::desired::Inputs;
+use crate::model::{Origin, Problem};
+use crate::settings::{Format, Settings};
+use crate::tables::{self, Table};
+
+use super::read::{Content, Stamp, quiet_stamp, read};
+
+/// What is wrong with files, by the path that the settings write.
+pub type FileProblems = BTreeMap<String, Vec<Problem>>;
+
+/// The inputs at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Revision {
+    /// What the sources and calendars hold: of a bad file what it last held that was good.
+    pub inputs: Inputs,
+    /// What is wrong with the files as they are now.
+    pub problems: FileProblems,
+    /// The content of each file that is good now, by path.
+    pub contents: BTreeMap<String, Arc<[u8]>>,
+}
+
+/// The input files of the settings.
+#[derive(Debug)]
+pub struct Files {
+    files: Vec<InputFile>,
+}
+
+#[derive(Debug)]
+struct InputFile {
+    name: String,
+    path: PathBuf,
+    shown: Arc<str>,
+    kind: Kind,
+    /// The content that was last taken, good or bad.
+    taken: Option<Result<Arc<[u8]>, String>>,
+    /// The stamp of what was taken, when it is one to rely on.
+    stamp: Option<Stamp>,
+    /// Content that somebody may still be writing; taken when the next look finds the same.
+    unsure: Option<Arc<[u8]>>,
+    good: Option<Parsed>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Source(Format),
+    Calendar,
+}
+
+#[derive(Clone, Debug)]
+enum Parsed {
+    Table(Arc<Table>),
+    Calendar(Arc<Calendar>),
+}
+
+/// What a look at the files found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Something changed.
+    pub changed: bool,
+    /// A file may still be being written; look again soon.
+    pub unsure: bool,
+}
+
+impl Files {
+    /// The files that the settings name; none is read yet.
+    pub fn new(settings: &Settings) -> Self {
+        let file = |name: &String, path: &Path, shown: &str, kind: Kind| InputFile {
+            name: name.clone(),
+            path: path.to_owned(),
+            shown: shown.into(),
+            kind,
+            taken: None,
+            stamp: None,
+            unsure: None,
+            good: None,
+            problems: Vec::new(),
+        };
+        let sources = settings.sources.iter().map(|(name, source)| {
+            file(name, &source.path, &source.shown, Kind::Source(source.format.clone()))
+        });
+        let calendars = settings
+            .calendars
+            .iter()
+            .map(|(name, calendar)| file(name, &calendar.path, &calendar.shown, Kind::Calendar));
+        Self {
+            files: sources.chain(calendars).collect(),
+        }
+    }
+
+    /// The files' paths.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// Goes back to what the files last held that was good, from an earlier run of the program.
+    pub fn recall(&mut self, remembered: &BTreeMap<String, Vec<u8>>) -> Revision {
+        for file in &mut self.files {
+            if let Some(bytes) = remembered.get(&file.id()) {
+                file.good = file.parse(bytes).0;
+            }
+        }
+        self.revision()
+    }
+
+    /// Looks at every file. New content counts at once when its writer is done with it: the file is in
+    /// `finished`, or has lain untouched. Else it counts when a second look finds the same.
+    pub fn look(&mut self, finished: &BTreeSet<PathBuf>) -> Looked {
+        let mut looked = Looked::default();
+        for file in &mut self.files {
+            let found = file.look(finished.contains(&file.path));
+            looked.changed |= found.changed;
+            looked.unsure |= found.unsure;
+        }
+        looked
+    }
+
+    /// Looks until no file is being written any more; for commands that run once.
+    pub fn settle(&mut self) {
+        while self.look(&BTreeSet::new()).unsure {
+            std::thread::sleep(super::watch::SECOND_LOOK);
+        }
+    }
+
+    /// What the files hold.
+    pub fn revision(&self) -> Revision {
+        let mut revision = Revision::default();
+        for file in &self.files {
+            match &file.good {
+                Some(Parsed::Table(table)) => {
+                    revision.inputs.tables.insert(file.name.clone(), table.clone());
+                }
+                Some(Parsed::Calendar(calendar)) => {
+                    revision.inputs.calendars.insert(file.name.clone(), calendar.clone());
+                }
+                None => {}
+            }
+            if !file.problems.is_empty() {
+                revision.problems.insert(file.shown.to_string(), file.problems.clone());
+            }
+            if let (true, Some(Ok(bytes))) = (file.problems.is_empty(), &file.taken) {
+                revision.contents.insert(file.id(), bytes.clone());
+            }
+        }
+        revision
+    }
+}
+
+impl InputFile {
+    /// What names the file's content in the store.
+    fn id(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn look(&mut self, finished: bool) -> Looked {
+        let stamp = quiet_stamp(&self.path);
+        if stamp.is_some() && stamp == self.stamp {
+            return Looked::default();
+        }
+        let found = read(&self.path);
+        self.stamp = stamp;
+        let known = match (&found, &self.taken) {
+            (Ok(content), Some(Ok(taken))) => content.bytes == *taken,
+            (Err(error), Some(Err(taken))) => error == taken,
+            _ => false,
+        };
+        if known {
+            self.unsure = None;
+            return Looked::default();
+        }
+        if let Ok(Content { bytes, quiet }) = &found
+            && !(finished || *quiet || self.unsure.as_ref() == Some(bytes))
+        {
+            self.unsure = Some(bytes.clone());
+            return Looked { changed: false, unsure: true };
+        }
+        self.unsure = None;
+        self.take(found.map(|content| content.bytes));
+        Looked { changed: true, unsure: false }
+    }
+
+    /// Takes content in. What is good replaces what was; what is bad only leaves its problems.
+    fn take(&mut self, found: Result<Arc<[u8]>, String>) {
+        let (parsed, problems) = match &found {
+            Ok(bytes) => self.parse(bytes),
+            Err(error) => (None, vec![Problem::at(&Origin::named(self.shown.clone()), error.clone())]),
+        };
+        self.good = parsed.or(self.good.take());
+        self.problems = problems;
+        self.taken = Some(found);
+    }
+
+    fn parse(&self, bytes: &[u8]) -> (Option<Parsed>, Vec<Problem>) {
+        let parsed = match &self.kind {
+            Kind::Calendar => Calendar::parse(&self.shown, bytes).map(|calendar| Parsed::Calendar(Arc::new(calendar))),
+            Kind::Source(format) => table(&self.shown, bytes, format)
+                .map(|table| Parsed::Table(Arc::new(table)))
+                .map_err(|problem| vec![problem]),
+        };
+        match parsed {
+            // Rejected rows are problems of the file, though the others count.
+            Ok(Parsed::Table(table)) => {
+                let problems = match &*table {
+                    Table::Rows(rows) => rows.rejected.iter().map(|rejected| rejected.problem.clone()).collect(),
+                    Table::Tree(_) => Vec::new(),
+                };
+                (Some(Parsed::Table(table)), problems)
+            }
+            Ok(parsed) => (Some(parsed), Vec::new()),
+            Err(problems) => (None, problems),
+        }
+    }
+}
+
+fn table(file: &Arc<str>, bytes: &[u8], format: &Format) -> Result<Table, Problem> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem::at(&Origin::line(file, 1), "the file is empty")
+            .hint("an empty file changes nothing; write it anew"));
+    }
+    let text = tables::decode(file, bytes)?;
+    match format {
+        Format::Csv { delimiter, key } => {
+            tables::parse_csv(file, text, *delimiter, key.as_deref()).map(Table::Rows)
+        }
+        Format::Json => tables::parse_json(file, text).map(Table::Tree),
+    }
+}

@@ -1,0 +1,11 @@
+//! The input files: read whole, kept as they last were good, watched.
+
+mod files;
+mod read;
+mod watch;
+
+pub use files::{FileProblems, Files, Revision};
+pub use watch::{Watched, watch};
+
+#[cfg(test)]
+mod tests;
