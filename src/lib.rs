@@ -20,6 +20,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod schema;
 pub mod settings;
+pub mod simulator;
 pub mod sources;
 pub mod store;
 pub mod tables;

@@ -85,6 +85,11 @@ impl Schema {
         }
     }
 
+    /// Whether a page's values meet the schema.
+    pub fn takes(&self, values: &Value) -> bool {
+        self.validator.as_ref().is_none_or(|validator| validator.is_valid(values))
+    }
+
     fn errors<'i>(&'i self, instance: &'i Value) -> Vec<ValidationError<'i>> {
         match &self.validator {
             Some(validator) => validator.iter_errors(instance).collect(),

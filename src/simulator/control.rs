@@ -1,0 +1,98 @@
+//! The simulator's own controls: faults, the request log, all pages, a person's edits, and a page to look at.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Query, State as FromState};
+use axum::http::{Method, Request, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Simulator;
+use super::faults::Fault;
+
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+fn json(value: &Value) -> Response {
+    ([("content-type", "application/json")], value.to_string()).into_response()
+}
+
+fn told(status: StatusCode, message: String) -> Response {
+    (status, json(&json!({ "error": message }))).into_response()
+}
+
+async fn read(request: Request<Body>) -> Option<Value> {
+    let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES).await.ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Which part of the log is wanted.
+#[derive(Deserialize)]
+pub struct Since {
+    #[serde(default)]
+    since: usize,
+}
+
+/// `GET` shows the requests so far (`?since=N` from number N on), `DELETE` forgets them.
+pub async fn requests(
+    FromState(simulator): FromState<Simulator>,
+    method: Method,
+    Query(Since { since }): Query<Since>,
+) -> Response {
+    if method == Method::DELETE {
+        simulator.state().log.clear();
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let log = simulator.log();
+    json(&json!(log.get(since..).unwrap_or_default()))
+}
+
+/// `POST` adds a fault, `GET` shows those that are left, `DELETE` ends them all.
+pub async fn faults(FromState(simulator): FromState<Simulator>, request: Request<Body>) -> Response {
+    match *request.method() {
+        Method::DELETE => {
+            simulator.heal();
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Method::POST => match read(request).await.map(serde_json::from_value::<Fault>) {
+            Some(Ok(fault)) => {
+                simulator.inject(fault.clone());
+                json(&json!(fault))
+            }
+            Some(Err(error)) => told(StatusCode::BAD_REQUEST, error.to_string()),
+            None => told(StatusCode::BAD_REQUEST, "the body must be JSON".to_owned()),
+        },
+        _ => json(&json!(simulator.state().faults)),
+    }
+}
+
+/// All pages that were touched.
+pub async fn all_pages(FromState(simulator): FromState<Simulator>) -> Response {
+    let pages = simulator.with_pages(|pages| {
+        let keys: Vec<_> = pages.touched().map(|(agent, environment)| (agent.to_owned(), environment)).collect();
+        let page = |(agent, environment): &(String, _)| {
+            let mut page = pages.page(agent, *environment);
+            page["agent"] = json!(agent);
+            page
+        };
+        keys.iter().map(page).collect::<Vec<_>>()
+    });
+    json(&json!({ "now": simulator.shared.clock.now(), "pages": pages }))
+}
+
+/// `PATCH {"variables": …}` edits a page as a person in the vendor's UI would.
+pub async fn edit(
+    FromState(simulator): FromState<Simulator>,
+    Path((agent, environment)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Response {
+    if request.method() != Method::PATCH {
+        return told(StatusCode::METHOD_NOT_ALLOWED, "PATCH edits a page".to_owned());
+    }
+    let body = read(request).await;
+    simulator.edit(&agent, &environment, body.as_ref())
+}
+
+/// The page that people look at.
+pub async fn ui() -> Html<&'static str> {
+    Html(include_str!("ui.html"))
+}

@@ -1,0 +1,323 @@
+//! The operations of the Agents API: paths, statuses, the envelope, the correlation id.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, State as FromState};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+use crate::model::{Environment, Instant};
+
+use super::Simulator;
+use super::connection::Hangup;
+use super::faults::{Kind, strike};
+use super::pages::Refusal;
+
+const CORRELATION_ID: &str = "x-polyai-correlation-id";
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// Requests that are remembered; older ones are dropped.
+const MAX_LOG: usize = 100_000;
+
+/// A request, as the log shows it. The key is not in it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Logged {
+    /// When it came.
+    pub at: Instant,
+    /// Its method.
+    pub method: String,
+    /// Its path.
+    pub path: String,
+    /// Its body, when that was JSON.
+    pub body: Option<Value>,
+    /// How it was answered; 0 when the connection was reset.
+    pub status: u16,
+    /// Whether it was carried out; an unlucky one may be without being answered so.
+    pub applied: bool,
+    /// Its correlation id.
+    pub correlation_id: String,
+}
+
+/// An answer: a status, a body, and whether something was changed.
+pub struct Answer {
+    status: StatusCode,
+    body: Value,
+    headers: Vec<(header::HeaderName, String)>,
+}
+
+impl Answer {
+    fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, body, headers: Vec::new() }
+    }
+}
+
+/// What the API says when it refuses.
+fn refuse(status: u16, code: &str, message: &str) -> Answer {
+    let body = json!({
+        "success": false,
+        "error": message,
+        "error_id": null,
+        "error_code": code,
+        "error_message": message,
+        "data": null,
+    });
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Answer { status, body, headers: Vec::new() }
+}
+
+/// Answers every request that is not for the simulator's own controls.
+pub async fn api(
+    FromState(simulator): FromState<Simulator>,
+    ConnectInfo(hangup): ConnectInfo<Hangup>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let (method, path) = (parts.method, parts.uri.path().to_owned());
+    let bytes = to_bytes(body, MAX_BODY_BYTES).await;
+    let struck = strike(&mut simulator.state().faults, method.as_str(), &path);
+    for kind in &struck {
+        if let Kind::Latency { ms } = kind {
+            tokio::time::sleep(Duration::from_millis(*ms)).await;
+        }
+    }
+    let correlation_id = simulator.correlation_id(&parts.headers);
+    let parsed = bytes.as_ref().ok().and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+    let early = struck.iter().find_map(early_answer);
+    let reset_early = struck.contains(&Kind::Reset);
+    let applied = early.is_none() && !reset_early;
+    let mut answer = match early {
+        Some(answer) => answer,
+        None if reset_early => refuse(500, "RESET", "reset"),
+        None => match bytes {
+            Ok(_) => simulator.answer(&method, &path, &parts.headers, parsed.as_ref()),
+            Err(_) => refuse(413, "PAYLOAD_TOO_LARGE", "The request body is too large."),
+        },
+    };
+    let applied = applied && answer.status.is_success();
+    let mut reset = reset_early;
+    for kind in &struck {
+        match kind {
+            Kind::AppliedThenReset => reset = true,
+            Kind::AppliedThenStatus { status } => answer = of_status(*status),
+            _ => {}
+        }
+    }
+    simulator.remember(Logged {
+        at: simulator.shared.clock.now(),
+        method: method.to_string(),
+        path,
+        body: parsed,
+        status: if reset { 0 } else { answer.status.as_u16() },
+        applied,
+        correlation_id: correlation_id.clone(),
+    });
+    if reset {
+        hangup.now();
+    }
+    respond(answer, &correlation_id)
+}
+
+fn early_answer(kind: &Kind) -> Option<Answer> {
+    match kind {
+        Kind::Status { status } => Some(of_status(*status)),
+        Kind::RateLimit { retry_after } => {
+            let mut answer = of_status(429);
+            answer.headers.push((header::RETRY_AFTER, retry_after.to_string()));
+            Some(answer)
+        }
+        _ => None,
+    }
+}
+
+fn of_status(status: u16) -> Answer {
+    let (code, message) = match status {
+        400 => ("REAL_TIME_CONFIG_INVALID_FOR_SCHEMA", "Config values fail JSON Schema validation."),
+        401 => ("AUTH_USER_UNAUTHORISED", "Missing or invalid API key."),
+        403 => ("REAL_TIME_CONFIG_FORBIDDEN_ACCESS", "Not authorized to access real-time configs."),
+        404 => ("PROJECT_NOT_FOUND", "Project not found."),
+        408 => ("REQUEST_TIMEOUT", "The request timed out."),
+        409 => ("CONFLICT", "The request conflicts with another."),
+        422 => ("VALIDATION_ERROR", "The request is malformed."),
+        429 => ("RATE_LIMIT_EXCEEDED", "Too many requests."),
+        _ => ("INTERNAL_ERROR", "Something went wrong."),
+    };
+    refuse(status, code, message)
+}
+
+fn respond(mut answer: Answer, correlation_id: &str) -> Response {
+    if let Some(error_id) = answer.body.get_mut("error_id") {
+        *error_id = json!(correlation_id);
+    }
+    let mut response = (answer.status, [(header::CONTENT_TYPE, "application/json")], answer.body.to_string()).into_response();
+    let extra = answer.headers.into_iter().chain([(header::HeaderName::from_static(CORRELATION_ID), correlation_id.to_owned())]);
+    for (name, value) in extra {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+impl Simulator {
+    /// The one that the request brings, else a new one.
+    fn correlation_id(&self, headers: &HeaderMap) -> String {
+        let brought = headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
+        match brought.filter(|id| !id.is_empty() && id.len() <= 128) {
+            Some(id) => id.to_owned(),
+            None => {
+                let mut state = self.state();
+                state.requests += 1;
+                format!("00000000-0000-4000-8000-{:012x}", state.requests)
+            }
+        }
+    }
+
+    fn remember(&self, logged: Logged) {
+        let mut state = self.state();
+        if state.log.len() >= MAX_LOG {
+            state.log.drain(..MAX_LOG / 2);
+        }
+        state.log.push(logged);
+    }
+
+    /// One operation: path, key, method, type, and then what it is about.
+    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap, body: Option<&Value>) -> Answer {
+        let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let (allowed, operation): (&[Method], Operation) = match steps.as_slice() {
+            ["v1", "agents"] => (&[Method::GET], Operation::Agents),
+            ["v1", "accounts", _, "agents"] => (&[Method::GET, Method::POST], Operation::Agents),
+            ["v1", "agents", agent, "real-time-configs"] => (&[Method::GET], Operation::List(agent)),
+            ["v1", "agents", agent, "real-time-configs", environment] => {
+                (&[Method::GET], Operation::Page(agent, environment))
+            }
+            ["v1", "agents", agent, "real-time-configs", environment, "schema"] => {
+                (&[Method::PUT], Operation::Schema(agent, environment))
+            }
+            ["v1", "agents", agent, "real-time-configs", environment, "variables"] => {
+                (&[Method::PATCH], Operation::Variables(agent, environment))
+            }
+            _ => return refuse(404, "NOT_FOUND", "There is no such path."),
+        };
+        if headers.get("x-api-key").and_then(|key| key.to_str().ok()) != Some(&self.shared.api_key) {
+            return of_status(401);
+        }
+        if !allowed.contains(method) {
+            let mut answer = refuse(405, "METHOD_NOT_ALLOWED", "The method is not allowed here.");
+            let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+            answer.headers.push((header::ALLOW, names.join(", ")));
+            return answer;
+        }
+        if method != Method::GET {
+            let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_lowercase();
+            if kind != "application/json" {
+                return refuse(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.");
+            }
+        }
+        self.carry_out(operation, method, body)
+    }
+
+    fn carry_out(&self, operation: Operation, method: &Method, body: Option<&Value>) -> Answer {
+        let at = self.shared.clock.now();
+        match operation {
+            Operation::Agents if method == Method::POST => self.create_agent(body, at),
+            Operation::Agents => Answer::ok(Value::Array(self.state().pages.agents())),
+            Operation::List(agent) => match self.check_agent(agent) {
+                // The list operation has no 404.
+                Err(answer) if answer.status == StatusCode::NOT_FOUND => of_status(403),
+                Err(answer) => answer,
+                Ok(()) => {
+                    let state = self.state();
+                    let pages = Environment::ALL.map(|environment| state.pages.page(agent, environment));
+                    Answer::ok(json!({ "configPages": pages }))
+                }
+            },
+            Operation::Page(agent, environment) => match self.check_page(agent, environment) {
+                Ok(environment) => Answer::ok(self.state().pages.page(agent, environment)),
+                Err(answer) => answer,
+            },
+            Operation::Schema(agent, environment) => match self.check_page(agent, environment) {
+                Ok(environment) => match body.and_then(|body| body.get("schema")) {
+                    Some(schema) => settle(self.state().pages.put_schema(agent, environment, schema, at)),
+                    None => refuse(400, "VALIDATION_ERROR", "The body needs a schema."),
+                },
+                Err(answer) => answer,
+            },
+            Operation::Variables(agent, environment) => match self.check_page(agent, environment) {
+                Ok(environment) => match variables(body) {
+                    Some(variables) => settle(self.state().pages.patch(agent, environment, variables, at)),
+                    None => refuse(400, "VALIDATION_ERROR", "The body needs an object of variables."),
+                },
+                Err(answer) => answer,
+            },
+        }
+    }
+
+    fn check_agent(&self, agent: &str) -> Result<(), Answer> {
+        let well_formed = !agent.is_empty() && agent.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        match well_formed {
+            false => Err(of_status(422)),
+            true if !self.state().pages.has_agent(agent) => Err(of_status(404)),
+            true => Ok(()),
+        }
+    }
+
+    fn check_page(&self, agent: &str, environment: &str) -> Result<Environment, Answer> {
+        self.check_agent(agent)?;
+        environment.parse().map_err(|_| {
+            refuse(400, "REAL_TIME_CONFIG_UNKNOWN_CLIENT_ENVIRONMENT", "Unknown client environment.")
+        })
+    }
+
+    fn create_agent(&self, body: Option<&Value>, at: Instant) -> Answer {
+        let text = |pointer: &str| body.and_then(|body| body.pointer(pointer)).and_then(Value::as_str);
+        let name = text("/name").filter(|name| (1..=100).contains(&name.chars().count()));
+        let greeting = text("/responseSettings/greeting").filter(|greeting| !greeting.is_empty());
+        let (Some(name), Some(_)) = (name, greeting) else {
+            return refuse(400, "VALIDATION_ERROR", "name and responseSettings.greeting are required.");
+        };
+        let made = format!("PROJECT-{:08}", self.state().requests);
+        let id = text("/agentId").unwrap_or(&made);
+        if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') || id.is_empty() {
+            return of_status(422);
+        }
+        match self.state().pages.create_agent(id, name, at) {
+            Some(agent) => Answer::ok(agent),
+            None => of_status(409),
+        }
+    }
+
+    /// A person's edit in the vendor's UI: the same checks, no key.
+    pub(super) fn edit(&self, agent: &str, environment: &str, body: Option<&Value>) -> Response {
+        let at = self.shared.clock.now();
+        let answer = match (self.check_page(agent, environment), variables(body)) {
+            (Ok(environment), Some(variables)) => settle(self.state().pages.patch(agent, environment, variables, at)),
+            (Err(answer), _) => answer,
+            (_, None) => refuse(400, "VALIDATION_ERROR", "The body needs an object of variables."),
+        };
+        respond(answer, "edited-by-hand")
+    }
+}
+
+enum Operation<'p> {
+    Agents,
+    List(&'p str),
+    Page(&'p str, &'p str),
+    Schema(&'p str, &'p str),
+    Variables(&'p str, &'p str),
+}
+
+fn variables(body: Option<&Value>) -> Option<&Map<String, Value>> {
+    body?.get("variables")?.as_object()
+}
+
+fn settle(written: Result<Value, Refusal>) -> Answer {
+    match written {
+        Ok(page) => Answer::ok(page),
+        Err(Refusal::InvalidForSchema) => of_status(400),
+        Err(Refusal::InvalidSchema) => {
+            refuse(400, "REAL_TIME_CONFIG_INVALID_SCHEMA", "JSON Schema definition is invalid.")
+        }
+    }
+}
