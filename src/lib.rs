@@ -12,6 +12,7 @@
 
 pub mod agents_api;
 pub mod calendar;
+pub mod cli;
 pub mod clock;
 pub mod desired;
 pub mod hours;

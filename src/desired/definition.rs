@@ -105,6 +105,17 @@ pub struct Evaluated {
 }
 
 impl Definition {
+    /// Whether a cell is in it, whose type only the page's schema knows.
+    pub fn has_cells(&self) -> bool {
+        match self {
+            Self::Cell(_) => true,
+            Self::When { clauses, otherwise } => {
+                otherwise.has_cells() || clauses.iter().any(|clause| clause.definition.has_cells())
+            }
+            Self::Constant { .. } | Self::Hours { .. } | Self::Calendar { .. } => false,
+        }
+    }
+
     /// The value at an instant.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ pub struct Settings {
     pub resync: Duration,
     /// How often files are looked at though nothing was reported.
     pub restat: Duration,
+    /// How the log is written.
+    pub log: Log,
     /// The sources by name.
     pub sources: BTreeMap<String, Source>,
     /// The calendars by name.
@@ -56,6 +58,15 @@ pub struct Api {
     pub read_timeout: Duration,
     /// For a whole request.
     pub total_timeout: Duration,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// One JSON object a line, instead of text.
+    pub json: bool,
+    /// The least that is worth a line.
+    pub level: tracing::Level,
 }
 
 /// Where the state is kept.
@@ -151,7 +162,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
     let mut warnings = Vec::new();
     let api = read_api(reader, root, &fields, &directory, &mut warnings);
     let store = read_store(reader, &fields, &directory, surroundings);
-    check_log(reader, &fields);
+    let log = read_log(reader, &fields);
     let duration = |key: &str, default: u64| match fields.get(key) {
         Some(node) => reader.duration(node, key),
         None => Some(Duration::from_secs(default)),
@@ -184,7 +195,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         pages: pages.unwrap_or_default(),
     };
     // The shape of pages is told even when other settings are wrong, so that one run shows all.
-    if api.is_none() || store.is_none() || resync.is_none() || restat.is_none() {
+    if api.is_none() || store.is_none() || resync.is_none() || restat.is_none() || log.is_none() {
         check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));
     }
     Some(Settings {
@@ -193,6 +204,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         store: store?,
         resync: resync?,
         restat: restat?,
+        log: log?,
         sources,
         calendars: calendars.into_iter().map(|(name, (file, _, _))| (name, file)).collect(),
         blueprint,
@@ -351,24 +363,31 @@ fn state_directory(surroundings: &Surroundings) -> PathBuf {
     }
 }
 
-/// The logging settings; they take force before the rest is read, so here they are only checked.
-fn check_log(reader: &Reader, fields: &Fields) -> Option<()> {
-    let log = reader.table(fields.get("log")?, "log", &["format", "level"])?;
-    if let Some(node) = log.get("format") {
+fn read_log(reader: &Reader, fields: &Fields) -> Option<Log> {
+    let mut log = Log { json: false, level: tracing::Level::INFO };
+    let Some(node) = fields.get("log") else { return Some(log) };
+    let fields = reader.table(node, "log", &["format", "level"])?;
+    if let Some(node) = fields.get("format") {
         let format = reader.text(node, "format")?;
-        if !["text", "json"].contains(&format.value.as_str()) {
-            let message = format!("\"{}\" is no log format", format.value);
-            reader.note(Problem::at(&format.origin, message).hint("write text or json"));
-        }
+        log.json = match format.value.as_str() {
+            "text" => false,
+            "json" => true,
+            other => {
+                let message = format!("\"{other}\" is no log format");
+                reader.note(Problem::at(&format.origin, message).hint("write text or json"));
+                return None;
+            }
+        };
     }
-    if let Some(node) = log.get("level") {
+    if let Some(node) = fields.get("level") {
         let level = reader.text(node, "level")?;
-        if level.value.parse::<tracing::Level>().is_err() {
-            let message = format!("\"{}\" is no log level", level.value);
-            reader.note(Problem::at(&level.origin, message).hint("write error, warn, info, debug or trace"));
-        }
+        let parsed = level.value.parse().map_err(|_| {
+            Problem::at(&level.origin, format!("\"{}\" is no log level", level.value))
+                .hint("write error, warn, info, debug or trace")
+        });
+        log.level = reader.ok(parsed)?;
     }
-    Some(())
+    Some(log)
 }
 
 fn source_use(source: &Source) -> SourceUse {

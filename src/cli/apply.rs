@@ -1,0 +1,83 @@
+//! `rtconfd apply`: one cycle, then the end; for cron.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::reconcile::{Ended, Mode, PageReport, Standing, Unsupervised};
+
+use super::{Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, run};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    shown: Shown,
+    /// How long to try at most, as in 90s or 5m
+    #[arg(long, default_value = "60s", value_name = "LENGTH", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let settings = match load::settings(global) {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    let clock = load::wall_clock();
+    let store = load::store(&settings).open()?;
+    let (feed, mut fed) = mpsc::channel(64);
+    let key_source = load::key_source(&settings, global)?;
+    let (driver, _watching) = run::build(&settings, &key_source, &store, &clock, global, None, &feed).await?;
+    let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
+    let mode = Mode::Once { deadline: deadline(&*clock, timeout) };
+    let ended = driver.run(mode, &mut fed, &Unsupervised).await?;
+    show(&ended, arguments.shown.format)?;
+    output::show_problems(&ended.problems);
+    Ok(exit(&ended))
+}
+
+fn deadline(clock: &dyn Clock, timeout: TimeDelta) -> crate::model::Instant {
+    clock.now().checked_add_signed(timeout).unwrap_or(crate::model::Instant::MAX_UTC)
+}
+
+fn show(ended: &Ended, format: Format) -> anyhow::Result<()> {
+    if format == Format::Json {
+        return output::print_lines(ended.pages.iter().map(|report| {
+            json!({
+                "page": report.page.to_string(),
+                "result": word(&report.standing),
+                "applied": report.applied,
+                "problem": report.standing.problem(),
+            })
+        }));
+    }
+    let row = |report: &PageReport| {
+        let problem = report.standing.problem().unwrap_or_default().to_owned();
+        [report.page.to_string(), word(&report.standing).to_owned(), report.applied.to_string(), problem]
+    };
+    output::print_table(["PAGE", "RESULT", "APPLIED", "PROBLEM"], ended.pages.iter().map(row));
+    Ok(())
+}
+
+fn word(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Right => "right",
+        Standing::Stale(_) => "stale",
+        Standing::Held(_) => "held",
+        Standing::Unseen | Standing::Retrying(_) | Standing::Stuck(_) => "failed",
+    }
+}
+
+fn exit(ended: &Ended) -> Exit {
+    let is = |wanted: &str| ended.pages.iter().any(|report| word(&report.standing) == wanted);
+    if is("failed") || is("stale") || !ended.problems.is_empty() {
+        FAILED
+    } else if is("held") {
+        HELD
+    } else {
+        OK
+    }
+}

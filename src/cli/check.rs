@@ -1,0 +1,116 @@
+//! `rtconfd check`: settings, inputs, and the values of the coming 400 days against today's schemas.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::json;
+
+use crate::agents_api::ReadOnly;
+use crate::desired::{Managed, Page};
+use crate::model::{Instant, Problem, RemotePage};
+use crate::reconcile::Observed;
+use crate::schema::check;
+use crate::zone;
+
+use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan};
+
+/// How far ahead values are checked, so that Christmas fails in October.
+const AHEAD: TimeDelta = TimeDelta::days(400);
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    shown: Shown,
+    /// Ask no API: check everything but the values against the pages' schemas
+    #[arg(long)]
+    offline: bool,
+    /// Look ahead from this instant
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    at: Option<Instant>,
+}
+
+pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let from = arguments.at.unwrap_or_else(load::now);
+    let to = from.checked_add_signed(AHEAD).unwrap_or(from);
+    let view = match load::view(global, Some(from), Some(to)) {
+        Ok(view) => view?,
+        Err(exit) => return Ok(exit),
+    };
+    let mut problems = view.problems();
+    let pages = if arguments.offline {
+        BTreeMap::new()
+    } else {
+        let client = ReadOnly::new(load::client(&view.settings, &load::key_source(&view.settings, global)?)?);
+        plan::observe(&client, &view.world.pages, view.settings.api.concurrency).await
+    };
+    for managed in &view.world.pages {
+        match pages.get(&managed.page.id) {
+            Some(Ok(page)) => problems.extend(look_ahead(managed, Some(page), from, to)),
+            Some(Err(error)) => problems.push(Problem::new(error).about(&managed.page.id)),
+            None => problems.extend(look_ahead(managed, None, from, to)),
+        }
+    }
+    if arguments.shown.format == Format::Json {
+        output::print_lines(problems.iter().map(|problem| {
+            json!({
+                "place": problem.origin.as_ref().map(ToString::to_string),
+                "message": problem.message,
+                "hint": problem.hint,
+            })
+        }))?;
+    } else {
+        output::show_problems(&problems);
+        if problems.is_empty() {
+            let what = if arguments.offline { "" } else { ", and every value up to then meets its page's schema" };
+            output::print(&format!(
+                "All is well: {} page(s), looked ahead to {}{what}.\n",
+                view.world.pages.len(),
+                to.date_naive()
+            ));
+        }
+    }
+    Ok(if problems.is_empty() { OK } else { FAILED })
+}
+
+/// The first of each kind of problem that a page will have.
+fn look_ahead(managed: &Managed, remote: Option<&RemotePage>, from: Instant, to: Instant) -> Vec<Problem> {
+    let page = &managed.page;
+    let observed = remote.map(|remote| Observed::new(remote.clone(), None));
+    let mut found: Vec<(Problem, Problem)> = Vec::new();
+    let mut at = from;
+    while at < to {
+        let (problems, until) = look_at(page, observed.as_ref(), at);
+        for problem in problems {
+            // One cell that is wrong every day is one problem.
+            let is_new = found.iter().all(|(known, _)| {
+                (&known.origin, &known.hint) != (&problem.origin, &problem.hint) || known.origin.is_none() && known.message != problem.message
+            });
+            if is_new {
+                let told = problem.clone().about(format!("{} at {}", page.id, zone::show(load::zone(managed), at)));
+                found.push((problem, told));
+            }
+        }
+        match until {
+            Some(until) if until > at => at = until,
+            _ => break,
+        }
+    }
+    found.into_iter().map(|(_, told)| told).collect()
+}
+
+fn look_at(page: &Page, observed: Option<&Observed>, at: Instant) -> (Vec<Problem>, Option<Instant>) {
+    let desired = match page.desired(at) {
+        Ok(desired) => desired,
+        Err(problems) => return (problems, at.checked_add_signed(TimeDelta::hours(1))),
+    };
+    let Some(observed) = observed else {
+        return (Vec::new(), desired.until);
+    };
+    let checked = match &observed.schema {
+        Ok(schema) => check(&desired, &Arc::clone(&observed.page), schema).map(drop),
+        Err(problem) => Err(vec![problem.clone()]),
+    };
+    (checked.err().unwrap_or_default(), desired.until)
+}

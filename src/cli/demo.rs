@@ -1,0 +1,209 @@
+//! `rtconfd demo`: simulator and daemon on sample data, on a clock that runs fast.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::{Map, Value};
+use tokio::net::TcpListener;
+
+use crate::clock::{Clock, FastClock};
+use crate::desired::World;
+use crate::model::{Instant, shorten};
+use crate::settings::{Flag, Settings};
+use crate::simulator::{Logged, Options, Simulator};
+use crate::sources::Files;
+
+use super::{Exit, FAILED, Global, load, output, parse_instant, run, simulator};
+
+const KEY: &str = "demo-key";
+/// How long the demo waits before the first change.
+const LEAD: Duration = Duration::from_secs(6);
+
+/// The sample data, for a demo away from the project's folder.
+const FILES: [(&str, &str); 5] = [
+    ("rtconfd.toml", include_str!("../../config/demo/rtconfd.toml")),
+    ("sites.csv", include_str!("../../config/demo/sites.csv")),
+    ("holidays.ics", include_str!("../../config/demo/holidays.ics")),
+    ("messages.json", include_str!("../../config/demo/messages.json")),
+    ("page-schema.json", include_str!("../../config/demo/page-schema.json")),
+];
+
+#[derive(Args)]
+pub struct Arguments {
+    /// So many seconds pass in one; 3600 lets an hour pass each second
+    #[arg(long, default_value_t = 600, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    speed: u32,
+    /// The instant at which the demo starts [default: shortly before the next opening or closing]
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    at: Option<Instant>,
+    /// Where the simulator listens; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:4010", value_name = "ADDR")]
+    listen: SocketAddr,
+}
+
+pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let listener = listen(arguments.listen).await?;
+    let address = listener.local_addr()?;
+    let temporary = temporary_directory()?;
+    let folder = sample_data(&temporary)?;
+    let global = demo_global(global, &folder, address, &temporary);
+    let settings = match Settings::load(&global.config(), &global.surroundings()) {
+        Ok(settings) => settings,
+        Err(report) => {
+            output::show_report(&report);
+            return Ok(FAILED);
+        }
+    };
+    output::start_log(settings.log);
+    let clock: Arc<dyn Clock> = Arc::new(FastClock::new(start(&settings, &arguments), arguments.speed));
+    let simulator = Simulator::new(Options {
+        api_key: KEY.to_owned(),
+        agents: Vec::new(),
+        state_file: None,
+        clock: clock.clone(),
+    })?;
+    put_schemas(&simulator, &settings, &folder, clock.now())?;
+    introduce(&folder, address, arguments.speed, clock.now());
+    tokio::spawn(simulator.clone().serve(listener, simulator::stopped()?));
+    tokio::spawn(narrate(simulator));
+    let ended = run::daemon(&global, settings, clock).await;
+    // What is left behind in the temporary directory hurts nobody.
+    let _ = std::fs::remove_dir_all(&temporary);
+    ended
+}
+
+/// The wanted port, or when that is taken any other.
+async fn listen(wanted: SocketAddr) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(wanted).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind(SocketAddr::new(wanted.ip(), 0))
+            .await
+            .with_context(|| format!("{wanted} can't be listened at")),
+    }
+}
+
+fn temporary_directory() -> anyhow::Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("rtconfd-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&path).with_context(|| format!("{} can't be made", path.display()))?;
+    Ok(path)
+}
+
+/// The project's own folder, where it can be edited; elsewhere a copy.
+fn sample_data(temporary: &Path) -> anyhow::Result<PathBuf> {
+    let here = PathBuf::from("config/demo");
+    if here.join("rtconfd.toml").exists() {
+        return Ok(here);
+    }
+    for (name, content) in FILES {
+        std::fs::write(temporary.join(name), content)?;
+    }
+    Ok(temporary.to_owned())
+}
+
+/// The demo's settings file, with its own API, key and store above it.
+fn demo_global(global: &Global, folder: &Path, address: SocketAddr, temporary: &Path) -> Global {
+    let mut demo = global.clone();
+    let flag = |path: &str, value: String| Flag { path: path.to_owned(), value };
+    demo.config = Some(folder.join("rtconfd.toml"));
+    demo.flags.push(flag("api.base_url", format!("http://{address}")));
+    demo.flags.push(flag("store.path", temporary.join("demo.sqlite").display().to_string()));
+    if !demo.flags.iter().any(|flag| flag.path == "log.level") {
+        demo.flags.push(flag("log.level", "warn".to_owned()));
+    }
+    demo.environment.retain(|(name, _)| !name.starts_with("RTCONFD_") && name != "CREDENTIALS_DIRECTORY");
+    demo.environment.push(("RTCONFD_API_KEY".to_owned(), KEY.to_owned()));
+    demo
+}
+
+/// Shortly before the next opening or closing, so that there is something to see.
+fn start(settings: &Settings, arguments: &Arguments) -> Instant {
+    let now = load::now();
+    if let Some(at) = arguments.at {
+        return at;
+    }
+    let mut files = Files::new(settings);
+    files.settle();
+    let world = World::new(&settings.blueprint, &files.revision().inputs, now, None);
+    let variable = "is_open".parse().ok();
+    let flips = world.pages.iter().filter_map(|managed| {
+        let owned = managed.page.owned(variable.as_ref()?)?;
+        let flips = owned.flips(now, now.checked_add_signed(TimeDelta::days(8))?).ok()?;
+        flips.get(1).map(|flip| flip.at)
+    });
+    let lead = TimeDelta::from_std(LEAD * arguments.speed).unwrap_or_default();
+    flips.min().and_then(|flip| flip.checked_sub_signed(lead)).unwrap_or(now)
+}
+
+fn put_schemas(simulator: &Simulator, settings: &Settings, folder: &Path, at: Instant) -> anyhow::Result<()> {
+    let path = folder.join("page-schema.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
+    let schema: Value = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+    let mut files = Files::new(settings);
+    files.settle();
+    let world = World::new(&settings.blueprint, &files.revision().inputs, at, None);
+    for managed in &world.pages {
+        let id = &managed.page.id;
+        let put = simulator.with_pages(|pages| pages.put_schema(&id.agent, id.environment, &schema, at));
+        anyhow::ensure!(put.is_ok(), "{} is no schema", path.display());
+    }
+    Ok(())
+}
+
+fn introduce(folder: &Path, address: SocketAddr, speed: u32, start: Instant) {
+    let folder = folder.display();
+    output::print(&format!(
+        "rtconfd demo: three sites, three time zones, one config page each.
+
+  settings  {folder}/rtconfd.toml
+  hours     {folder}/sites.csv        edit it while this runs: it is picked up at once
+  holidays  {folder}/holidays.ics
+  messages  {folder}/messages.json
+  pages     http://{address}/    as an agent reads them; change a value there, it is put right
+
+The demo's clock starts at {} and runs {speed} times as fast (--speed N).
+Every line below is one PATCH. The first fill the pages; a site opens or closes about {} seconds later. Ctrl-C ends.
+
+",
+        start.format("%Y-%m-%d %H:%M:%SZ"),
+        LEAD.as_secs()
+    ));
+}
+
+/// Tells of every PATCH as it comes.
+async fn narrate(simulator: Simulator) {
+    let mut told = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let log = simulator.log();
+        for request in log.iter().skip(told).filter(|request| request.method == "PATCH") {
+            output::print(&tell(request));
+        }
+        told = log.len();
+    }
+}
+
+fn tell(request: &Logged) -> String {
+    let agent = request.path.split('/').nth(3).unwrap_or_default();
+    let none = Map::new();
+    let variables = request.body.as_ref().and_then(|body| body.get("variables")).and_then(Value::as_object);
+    let values: Vec<String> = variables
+        .unwrap_or(&none)
+        .iter()
+        .map(|(key, value)| format!("{key} = {}", shorten(value, 60)))
+        .collect();
+    let state = match variables.and_then(|variables| variables.get("is_open")) {
+        Some(Value::Bool(true)) => "opens",
+        Some(Value::Bool(false)) => "closed",
+        _ => "",
+    };
+    format!(
+        "{}  {agent:<15} {state:<7} {}\n",
+        request.at.format("%a %Y-%m-%d %H:%M:%SZ"),
+        values.join(", ")
+    )
+}

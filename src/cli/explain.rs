@@ -1,0 +1,132 @@
+//! `rtconfd explain PAGE VARIABLE`: the value, where it stands, since when, until when, what else was considered.
+
+use chrono::TimeDelta;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::desired::{Definition, Managed, Owned};
+use crate::model::{Instant, PageId, Variable};
+use crate::schema::Schema;
+use crate::zone;
+
+use super::preview::typed;
+use super::{Exit, Format, Global, OK, Shown, load, output, parse_instant};
+
+/// How far back the beginning of a value is looked for.
+const BACK: TimeDelta = TimeDelta::days(40);
+/// How far ahead its end is.
+const AHEAD: TimeDelta = TimeDelta::days(400);
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The page, as AGENT/environment
+    page: PageId,
+    /// The variable: a key of the page, or a pointer such as /messages/seasonal
+    variable: Variable,
+    #[command(flatten)]
+    shown: Shown,
+    /// Explain the value of this instant
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    at: Option<Instant>,
+}
+
+pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let at = arguments.at.unwrap_or_else(load::now);
+    let view = match load::view(global, Some(at), None) {
+        Ok(view) => view?,
+        Err(exit) => return Ok(exit),
+    };
+    output::show_problems(&view.problems());
+    let managed = view.pages(Some(&arguments.page))?[0];
+    let Some(owned) = managed.page.owned(&arguments.variable) else {
+        let known: Vec<String> = managed.page.variables.iter().map(|owned| owned.variable.to_string()).collect();
+        anyhow::bail!("{} owns no {}\n  hint: it owns: {}", arguments.page, arguments.variable, known.join(", "));
+    };
+    let stored = view.stored.get(&arguments.page);
+    let schema = Schema::compile(stored.and_then(|stored| stored.schema.as_ref()))
+        .map_err(|problem| anyhow::anyhow!("{problem}"))?;
+    let told = explain(managed, owned, &schema, at)?;
+    match arguments.shown.format {
+        Format::Json => output::print_lines([told])?,
+        Format::Table => show(&told, managed),
+    }
+    Ok(OK)
+}
+
+fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> anyhow::Result<Value> {
+    let problem = |problem: crate::model::Problem| anyhow::anyhow!("{problem}");
+    let evaluated = owned.definition.evaluate(at).map_err(problem)?;
+    let from = at.checked_sub_signed(BACK).unwrap_or(at);
+    let to = at.checked_add_signed(AHEAD).unwrap_or(at);
+    let before = owned.flips(from, at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at)).map_err(problem)?;
+    let since = before.last().map(|flip| flip.at).filter(|since| *since > from);
+    let until = owned.flips(at, to).map_err(problem)?.get(1).map(|flip| flip.at);
+    Ok(json!({
+        "page": managed.page.id.to_string(),
+        "variable": owned.variable.to_string(),
+        "at": output::utc(at),
+        "value": typed(schema, owned, &evaluated.wanted).map_err(problem)?,
+        "origin": evaluated.origin.to_string(),
+        "because": evaluated.because,
+        "since": since.map(output::utc),
+        "until": until.map(output::utc),
+        "considered": considered(&owned.definition, at),
+    }))
+}
+
+/// What else could have given the value, and why it did not.
+fn considered(definition: &Definition, at: Instant) -> Vec<String> {
+    match definition {
+        Definition::When { clauses, .. } => {
+            let mut decided = false;
+            let told = clauses.iter().enumerate().map(|(index, clause)| {
+                let holds = clause.holds(at);
+                let verdict = match (holds, decided) {
+                    (true, false) => "holds, and is first",
+                    (true, true) => "holds, but an earlier clause comes first",
+                    (false, _) => "does not hold",
+                };
+                decided |= holds;
+                format!("clause {} {verdict}: {}", index + 1, clause.describe())
+            });
+            told.collect()
+        }
+        Definition::Hours { hours, .. } => {
+            let date = hours.today(at);
+            vec![
+                match hours.special.get(&date) {
+                    Some(day) => format!("special date {date} decides ({})", day.origin),
+                    None => format!("no special date on {date}"),
+                },
+                match hours.closures.days.get(&date).and_then(|entries| entries.first()) {
+                    Some(entry) => format!("closing calendar: \"{}\" ({})", entry.name, entry.origin),
+                    None => format!("no closing calendar has {date}"),
+                },
+                format!("weekly hours and all else make {date}: {}", hours.text(date)),
+            ]
+        }
+        Definition::Constant { .. } | Definition::Cell(_) | Definition::Calendar { .. } => Vec::new(),
+    }
+}
+
+fn show(told: &Value, managed: &Managed) {
+    let here = load::zone(managed);
+    let instant = |key: &str| {
+        let at: Option<Instant> = told[key].as_str().and_then(|text| text.parse().ok());
+        at.map(|at| zone::show(here, at))
+    };
+    let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+    let line = |name: &str, value: String| output::print(&format!("{name:<11}{value}\n"));
+    line("page", text("page"));
+    line("variable", text("variable"));
+    line("at", instant("at").unwrap_or_default());
+    line("value", told["value"].to_string());
+    line("because", text("because"));
+    line("written", text("origin"));
+    line("since", instant("since").unwrap_or_else(|| "more than 40 days".to_owned()));
+    line("until", instant("until").unwrap_or_else(|| "no change within 400 days".to_owned()));
+    for (index, considered) in told["considered"].as_array().into_iter().flatten().enumerate() {
+        let name = if index == 0 { "considered" } else { "" };
+        line(name, considered.as_str().unwrap_or_default().to_owned());
+    }
+}

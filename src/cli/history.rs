@@ -1,0 +1,58 @@
+//! `rtconfd history`: what was changed, when, by whom and why.
+
+use clap::Args;
+
+use crate::model::{PageId, shorten};
+
+use super::{Exit, Format, Global, OK, Shown, load, output};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The page, as AGENT/environment; all pages without it
+    page: Option<PageId>,
+    #[command(flatten)]
+    shown: Shown,
+    /// The newest so many changes
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+}
+
+pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let settings = match load::settings(global) {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    let rows = match load::store(&settings).look()? {
+        Some(reading) => reading.history(arguments.page.as_ref(), arguments.limit)?,
+        None => Vec::new(),
+    };
+    if arguments.shown.format == Format::Json {
+        output::print_lines(rows)?;
+        return Ok(OK);
+    }
+    if rows.is_empty() {
+        output::remark("Nothing was changed yet.");
+    }
+    output::print_table(
+        ["AT (UTC)", "WHO", "PAGE", "VARIABLE", "FROM", "TO", "BECAUSE", "OUTCOME", "CORRELATION ID"],
+        rows.into_iter().map(|row| {
+            let outcome = match &row.error {
+                Some(error) => format!("{}: {error}", row.outcome),
+                None => row.outcome,
+            };
+            let from = if row.from.is_null() { "-".to_owned() } else { shorten(&row.from, 40) };
+            [
+                row.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+                row.who,
+                row.page,
+                row.variable,
+                from,
+                shorten(&row.to, 40),
+                row.because,
+                outcome,
+                row.correlation_id.unwrap_or_default(),
+            ]
+        }),
+    );
+    Ok(OK)
+}

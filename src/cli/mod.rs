@@ -1,0 +1,200 @@
+//! The commands: what they take, what they print, how they end. Data goes to standard output, logs and
+//! problems to standard error.
+
+mod apply;
+mod calendar;
+mod check;
+mod demo;
+mod explain;
+mod history;
+mod load;
+mod output;
+mod plan;
+mod preview;
+mod run;
+mod simulator;
+mod status;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use chrono::{NaiveDate, NaiveDateTime};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::Instant;
+use crate::settings::{Flag, Surroundings};
+
+/// How a command ended: its exit code.
+pub type Exit = u8;
+
+/// All is well.
+const OK: Exit = 0;
+/// Something failed.
+const FAILED: Exit = 1;
+/// `plan`: there is something to do.
+const CHANGES: Exit = 2;
+/// Something waits for a person.
+const HELD: Exit = 3;
+
+#[derive(Parser)]
+#[command(
+    name = "rtconfd",
+    version,
+    about = "Keeps real-time config pages right: opening hours, holidays and messages, on the second",
+    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan), 3 something is held."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Clone)]
+struct Global {
+    /// The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]
+    #[arg(long, global = true, env = "RTCONFD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How the log is written
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Sets a single setting, as in --set api.region=uk; stands above file and environment
+    #[arg(long = "set", global = true, value_name = "SETTING=VALUE")]
+    flags: Vec<Flag>,
+    #[arg(skip)]
+    environment: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+#[derive(Args, Clone, Copy)]
+struct Shown {
+    /// How the data is printed
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The daemon: keeps all pages right until it is stopped
+    Run(run::Arguments),
+    /// Makes all pages right once, then ends; for cron
+    Apply(apply::Arguments),
+    /// Shows what apply would do; never writes
+    Plan(plan::Arguments),
+    /// Checks settings and inputs, and the values of the coming 400 days against the pages' schemas
+    Check(check::Arguments),
+    /// Tells why a variable has its value, since when and until when
+    Explain(explain::Arguments),
+    /// Shows the coming changes
+    Preview(preview::Arguments),
+    /// Shows how the pages stand
+    Status(status::Arguments),
+    /// Shows what was changed, when and why
+    History(history::Arguments),
+    /// Shows what a calendar file says in a window
+    Calendar(calendar::Arguments),
+    /// Serves a stand-in for the Agents API
+    Simulator(simulator::Arguments),
+    /// Shows the whole thing at work on sample data
+    Demo(demo::Arguments),
+}
+
+/// Runs the program. Gives its exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(String, String)>) -> Exit {
+    let mut cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output and is no failure; clap's own code 2 would say "changes".
+            let _ = error.print();
+            return if error.use_stderr() { FAILED } else { OK };
+        }
+    };
+    cli.global.environment = environment;
+    let ended = runtime().and_then(|runtime| runtime.block_on(dispatch(cli.global, cli.command)));
+    match ended {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::complain(&format!("{error:#}"));
+            FAILED
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime can't be started")
+}
+
+async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(arguments) => run::run(&global, arguments).await,
+        Command::Apply(arguments) => apply::run(&global, arguments).await,
+        Command::Plan(arguments) => plan::run(&global, arguments).await,
+        Command::Check(arguments) => check::run(&global, arguments).await,
+        Command::Explain(arguments) => explain::run(&global, &arguments),
+        Command::Preview(arguments) => preview::run(&global, &arguments).await,
+        Command::Status(arguments) => status::run(&global, arguments),
+        Command::History(arguments) => history::run(&global, &arguments),
+        Command::Calendar(arguments) => calendar::run(&arguments),
+        Command::Simulator(arguments) => simulator::run(&global, arguments).await,
+        Command::Demo(arguments) => demo::run(&global, arguments).await,
+    }
+}
+
+impl Global {
+    /// What the settings are read from, beside the file.
+    fn surroundings(&self) -> Surroundings {
+        let mut flags = self.flags.clone();
+        flags.extend(self.log_format.map(|format| Flag {
+            path: "log.format".to_owned(),
+            value: match format {
+                LogFormat::Text => "text".to_owned(),
+                LogFormat::Json => "json".to_owned(),
+            },
+        }));
+        Surroundings { environment: self.environment.clone(), flags }
+    }
+
+    fn config(&self) -> PathBuf {
+        let here = PathBuf::from("rtconfd.toml");
+        match &self.config {
+            Some(path) => path.clone(),
+            None if here.exists() => here,
+            None => PathBuf::from("/etc/rtconfd/rtconfd.toml"),
+        }
+    }
+}
+
+/// An instant on the command line: RFC 3339, or a date or time without an offset, which is UTC.
+fn parse_instant(text: &str) -> Result<Instant, String> {
+    let with_offset = chrono::DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok();
+    let date = || text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0);
+    let time = || {
+        ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+    };
+    with_offset
+        .or_else(|| Some(date().or_else(time)?.and_utc()))
+        .filter(|at| (1900..=2200).contains(&chrono::Datelike::year(at)))
+        .ok_or_else(|| "write an instant as in 2026-12-24T17:00:00Z, or a date (UTC)".to_owned())
+}

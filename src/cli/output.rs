@@ -1,0 +1,96 @@
+//! Printing: tables and JSON lines to standard output, problems to standard error.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+use tabled::builder::Builder;
+use tabled::settings::{Padding, Style, object::Columns};
+
+use crate::model::{Instant, Problem, Severity};
+use crate::settings::{Log, Report};
+
+/// Writes data to standard output. A reader that has gone away is none of our trouble.
+pub fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// One JSON object a line.
+pub fn print_lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for row in rows {
+        text.push_str(&serde_json::to_string(&row)?);
+        text.push('\n');
+    }
+    print(&text);
+    Ok(())
+}
+
+/// A table with a header; nothing at all when there are no rows.
+pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut builder = Builder::default();
+    builder.push_record(header);
+    let mut empty = true;
+    for row in rows {
+        builder.push_record(row);
+        empty = false;
+    }
+    if empty {
+        return;
+    }
+    let mut table = builder.build();
+    table.with(Style::blank()).modify(Columns::first(), Padding::new(0, 1, 0, 0));
+    let lines: Vec<String> = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    print(&lines.concat());
+}
+
+/// Writes an error to standard error.
+pub fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "error: {text}");
+}
+
+/// Writes a remark to standard error.
+pub fn remark(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes problems to standard error, a remedy under each.
+pub fn show_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
+    for problem in problems {
+        let level = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        let place = problem.origin.as_ref().map_or_else(String::new, |origin| format!("{origin}: "));
+        remark(&format!("{level}: {place}{}", problem.message));
+        if let Some(hint) = &problem.hint {
+            remark(&format!("  hint: {hint}"));
+        }
+    }
+}
+
+/// Writes a report on the settings to standard error, in colour on a terminal.
+pub fn show_report(report: &Report) {
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = std::io::stderr().lock().write_all(report.render(color).as_bytes());
+}
+
+/// Starts logging to standard error.
+pub fn start_log(log: Log) {
+    let terminal = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(log.level)
+        .with_target(false)
+        .with_ansi(terminal && !log.json);
+    // A second start in one process (the demo's) changes nothing.
+    let _ = match log.json {
+        true => builder.json().flatten_event(true).try_init(),
+        false => builder.try_init(),
+    };
+}
+
+/// An instant for programs: UTC, whole seconds.
+pub fn utc(at: Instant) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}

@@ -1,0 +1,220 @@
+//! `rtconfd plan`: what `apply` would do. It holds a client that can't write.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use futures_util::StreamExt;
+use serde_json::Value;
+
+use crate::agents_api::{Client, ReadOnly, ReadPages};
+use crate::desired::Managed;
+use crate::model::{Instant, PageId, RemotePage, shorten};
+use crate::plan::{Answer, Plan};
+use crate::reconcile::{Decision, Knowledge, Observed, decide};
+use crate::zone;
+
+use super::{CHANGES, Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, parse_instant};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    shown: Shown,
+    /// Plan as if it were this instant
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    at: Option<Instant>,
+}
+
+pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let view = match load::view(global, arguments.at, None) {
+        Ok(view) => view?,
+        Err(exit) => return Ok(exit),
+    };
+    let client = ReadOnly::new(load::client(&view.settings, &load::key_source(&view.settings, global)?)?);
+    let pages = observe(&client, &view.world.pages, view.settings.api.concurrency).await;
+    let now = arguments.at.unwrap_or_else(load::now);
+    let mut outcome = Outcome { rows: Vec::new(), failed: !view.problems().is_empty() };
+    output::show_problems(&view.problems());
+    for managed in &view.world.pages {
+        let id = &managed.page.id;
+        let page = match pages.get(id) {
+            Some(Ok(page)) => page.clone(),
+            Some(Err(error)) => {
+                outcome.fail(id, error);
+                continue;
+            }
+            None => continue,
+        };
+        let stored = view.stored.get(id).cloned().unwrap_or_default();
+        let mut known = Knowledge {
+            observed: Some(Observed::new(page, None)),
+            base: stored.base,
+            open: stored.open,
+        };
+        outcome.decide(managed, &mut known, now);
+    }
+    outcome.show(arguments.shown.format)?;
+    Ok(outcome.exit())
+}
+
+/// Looks at every page: one list an agent, and single looks where the list does not have the page.
+pub async fn observe(
+    client: &ReadOnly<Client>,
+    pages: &[Managed],
+    concurrency: usize,
+) -> BTreeMap<PageId, Result<RemotePage, String>> {
+    let mut agents: Vec<&str> = pages.iter().map(|managed| managed.page.id.agent.as_str()).collect();
+    agents.sort_unstable();
+    agents.dedup();
+    let lists = futures_util::stream::iter(agents)
+        .map(|agent| async move { (agent, client.list(agent).await) })
+        .buffer_unordered(concurrency)
+        .collect::<Vec<_>>()
+        .await;
+    let mut found = BTreeMap::new();
+    for (agent, listed) in lists {
+        let mut listed: BTreeMap<_, _> = match listed {
+            Ok(pages) => pages.into_iter().collect(),
+            // An unknown agent answers 403 here; its page tells more.
+            Err(_) => BTreeMap::new(),
+        };
+        for managed in pages.iter().filter(|managed| managed.page.id.agent == agent) {
+            let id = &managed.page.id;
+            let page = match listed.remove(&id.environment) {
+                Some(page) => Ok(page),
+                None => client.page(id).await.map_err(|error| error.to_string()),
+            };
+            found.insert(id.clone(), page);
+        }
+    }
+    found
+}
+
+#[derive(serde::Serialize)]
+struct Row {
+    page: String,
+    variable: Option<String>,
+    action: &'static str,
+    from: Value,
+    to: Value,
+    because: String,
+    until: Option<String>,
+    #[serde(skip)]
+    until_shown: String,
+}
+
+struct Outcome {
+    rows: Vec<Row>,
+    failed: bool,
+}
+
+impl Outcome {
+    fn fail(&mut self, page: &PageId, why: &str) {
+        self.failed = true;
+        self.rows.push(Row {
+            page: page.to_string(),
+            variable: None,
+            action: "fail",
+            from: Value::Null,
+            to: Value::Null,
+            because: why.to_owned(),
+            until: None,
+            until_shown: String::new(),
+        });
+    }
+
+    fn decide(&mut self, managed: &Managed, known: &mut Knowledge, now: Instant) {
+        let id = &managed.page.id;
+        loop {
+            match decide(&managed.page, known, now) {
+                Decision::Look => return self.fail(id, "the page was not seen"),
+                // What became of it shows on the page that was just seen.
+                Decision::Settle(open, found) => {
+                    if found == crate::plan::Found::Applied {
+                        let values = open.changes.into_iter();
+                        known.base.extend(values.map(|change| (change.variable, change.to)));
+                    }
+                    known.open = None;
+                }
+                Decision::Withhold { problems, .. } => {
+                    for problem in problems {
+                        self.fail(id, &problem.to_string());
+                    }
+                    return;
+                }
+                Decision::Plan { plan, .. } => return self.add(managed, plan),
+            }
+        }
+    }
+
+    fn add(&mut self, managed: &Managed, plan: Plan) {
+        let page = plan.page.to_string();
+        for change in plan.changes {
+            self.rows.push(Row {
+                page: page.clone(),
+                variable: Some(change.variable.to_string()),
+                action: "set",
+                from: change.from.unwrap_or_default(),
+                to: change.to,
+                because: change.because,
+                until: change.until.map(output::utc),
+                until_shown: change.until.map_or_else(String::new, |until| zone::show(load::zone(managed), until)),
+            });
+        }
+        for drift in plan.drift {
+            let (action, because) = match drift.answer {
+                Answer::Restored => continue,
+                Answer::Kept => ("keep", "others changed it, and on_drift = \"keep\""),
+                Answer::Reported => ("report", "others changed it, and on_drift = \"report\""),
+                Answer::Held => ("hold", "others changed it and ours changed too, and on_drift = \"report\""),
+            };
+            self.rows.push(Row {
+                page: page.clone(),
+                variable: Some(drift.variable.to_string()),
+                action,
+                from: drift.found.unwrap_or_default(),
+                to: drift.desired,
+                because: because.to_owned(),
+                until: None,
+                until_shown: String::new(),
+            });
+        }
+    }
+
+    fn show(&self, format: Format) -> anyhow::Result<()> {
+        if format == Format::Json {
+            return output::print_lines(&self.rows);
+        }
+        if self.rows.is_empty() && !self.failed {
+            output::remark("Nothing to do: every page is as it should be.");
+        }
+        let value = |value: &Value| if value.is_null() { "-".to_owned() } else { shorten(value, 48) };
+        output::print_table(
+            ["PAGE", "VARIABLE", "ACTION", "FROM", "TO", "BECAUSE", "UNTIL"],
+            self.rows.iter().map(|row| {
+                [
+                    row.page.clone(),
+                    row.variable.clone().unwrap_or_else(|| "-".to_owned()),
+                    row.action.to_owned(),
+                    value(&row.from),
+                    value(&row.to),
+                    row.because.clone(),
+                    row.until_shown.clone(),
+                ]
+            }),
+        );
+        Ok(())
+    }
+
+    fn exit(&self) -> Exit {
+        let has = |action: &str| self.rows.iter().any(|row| row.action == action);
+        if self.failed {
+            FAILED
+        } else if has("hold") {
+            HELD
+        } else if has("set") {
+            CHANGES
+        } else {
+            OK
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `rtconfd run`: the daemon, its signals and its supervisor.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::agents_api::KeySource;
+use crate::clock::{Clock, FastClock};
+use crate::desired::World;
+use crate::model::Instant;
+use crate::reconcile::{Actor, Driver, Feed, Mode, Setup, Supervisor};
+use crate::settings::Settings;
+use crate::sources::{Files, Watched, watch};
+use crate::store::Writer;
+
+use super::{Exit, Global, OK, load, output, parse_instant};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Rehearse: run as if it were this instant; only against an API on this machine
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    at: Option<Instant>,
+    /// Rehearse: let so many seconds pass in one; only against an API on this machine
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    speed: u32,
+}
+
+pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let settings = match load::settings(global) {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    let clock = clock(&arguments, &settings)?;
+    daemon(global, settings, clock).await
+}
+
+/// The wall clock, or for a rehearsal another; one that could not reach callers.
+fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn Clock>> {
+    if arguments.at.is_none() && arguments.speed == 1 {
+        return Ok(load::wall_clock());
+    }
+    let url = &settings.api.base_url;
+    let is_local = ["http://127.", "http://localhost", "http://[::1]"].iter().any(|local| url.starts_with(local));
+    if !is_local {
+        bail!("--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url to a simulator's address");
+    }
+    Ok(Arc::new(FastClock::new(arguments.at.unwrap_or_else(load::now), arguments.speed)))
+}
+
+/// Runs until a signal ends it. Settings that are read again take the place of the old ones when they are good.
+pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Exit> {
+    let store = load::store(&settings).open()?;
+    let supervisor = Systemd::new();
+    let next = Arc::new(Mutex::new(None));
+    let (feed, mut fed) = mpsc::channel(64);
+    listen_for_signals(global.clone(), settings.clone(), feed.clone(), next.clone())?;
+    let mut settings = settings;
+    let mut previous: Option<World> = None;
+    loop {
+        let key_source = load::key_source(&settings, global)?;
+        let (driver, _watching) =
+            build(&settings, &key_source, &store, &clock, global, previous.take(), &feed).await?;
+        tracing::info!(
+            api = settings.api.base_url,
+            settings = %settings.file.display(),
+            zone_database = chrono_tz::IANA_TZDB_VERSION,
+            "running"
+        );
+        let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
+        if !ended.reload {
+            let _ = sd_notify::notify(&[NotifyState::Stopping]);
+            tracing::info!("stopped");
+            return Ok(OK);
+        }
+        previous = Some(ended.world);
+        if let Some(newer) = next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            settings = newer;
+        }
+        tracing::info!("the settings were read again");
+    }
+}
+
+/// Puts a driver together and starts to watch its files.
+pub async fn build(
+    settings: &Settings,
+    key_source: &KeySource,
+    store: &Writer,
+    clock: &Arc<dyn Clock>,
+    global: &Global,
+    previous: Option<World>,
+    feed: &mpsc::Sender<Feed>,
+) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>)> {
+    let client = Arc::new(load::client(settings, key_source)?);
+    let mut files = Files::new(settings);
+    let recalled = files.recall(&store.inputs().await?);
+    let previous =
+        previous.unwrap_or_else(|| World::new(&settings.blueprint, &recalled.inputs, clock.now(), None));
+    files.settle();
+    let revision = files.revision();
+    let watching = {
+        let (feed, key_source) = (feed.clone(), key_source.clone());
+        let key_file = key_source.file().map(ToOwned::to_owned);
+        watch(files, key_file, settings.restat, move |watched| tell(&feed, &key_source, watched))
+            .context("files can't be watched")?
+    };
+    let setter = client.clone();
+    let driver = Driver::new(Setup {
+        actor: Actor {
+            api: client,
+            api_url: settings.api.base_url.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            who: load::who("run", global),
+        },
+        set_key: Box::new(move |key| setter.set_key(key)),
+        blueprint: settings.blueprint.clone(),
+        revision,
+        previous: Some(previous),
+        resync: settings.resync,
+        concurrency: settings.api.concurrency,
+        seed: fastrand::u64(..),
+    })
+    .await?;
+    Ok((driver, watching))
+}
+
+/// Passes on what the watching thread saw. A key that is bad leaves the one before in force.
+fn tell(feed: &mpsc::Sender<Feed>, key_source: &KeySource, watched: Watched) -> bool {
+    let fed = match watched {
+        Watched::Revision(revision) => Feed::Inputs(revision),
+        Watched::Key => match key_source.load() {
+            Ok(key) => Feed::Key(key),
+            Err(error) => {
+                tracing::error!(%error, "the API key was not changed");
+                return true;
+            }
+        },
+    };
+    feed.blocking_send(fed).is_ok()
+}
+
+/// SIGTERM and SIGINT end the daemon, SIGHUP reads the settings again and keeps the old ones when they are bad.
+fn listen_for_signals(
+    global: Global,
+    running: Settings,
+    feed: mpsc::Sender<Feed>,
+    next: Arc<Mutex<Option<Settings>>>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals can't be listened for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals can't be listened for")?;
+    let mut hangup = signal(SignalKind::hangup()).context("signals can't be listened for")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => {
+                    announce_reload();
+                    if let Some(newer) = newer_settings(&global, &running) {
+                        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(newer);
+                        if feed.send(Feed::Reload).await.is_err() {
+                            return;
+                        }
+                    } else {
+                        let _ = sd_notify::notify(&[NotifyState::Ready]);
+                    }
+                }
+            }
+        }
+        // The driver may have ended already.
+        let _ = feed.send(Feed::Stop).await;
+    });
+    Ok(())
+}
+
+fn newer_settings(global: &Global, running: &Settings) -> Option<Settings> {
+    let newer = match Settings::load(&global.config(), &global.surroundings()) {
+        Ok(newer) => newer,
+        Err(report) => {
+            tracing::error!(problems = report.problems.len(), "the settings are bad; the old ones stay in force");
+            output::show_report(&report);
+            return None;
+        }
+    };
+    if newer.store != running.store {
+        tracing::error!("store.path can't change while running; the old settings stay in force (hint: restart)");
+        return None;
+    }
+    if let Err(error) = load::key_source(&newer, global).and_then(|source| Ok(source.load()?)) {
+        tracing::error!(%error, "the new settings give no key; the old ones stay in force");
+        return None;
+    }
+    Some(newer)
+}
+
+fn announce_reload() {
+    if let Ok(monotonic) = NotifyState::monotonic_usec_now() {
+        let _ = sd_notify::notify(&[NotifyState::Reloading, monotonic]);
+    }
+}
+
+/// Tells systemd, if it is there.
+struct Systemd {
+    watchdog: Option<Duration>,
+}
+
+impl Systemd {
+    fn new() -> Self {
+        Self { watchdog: sd_notify::watchdog_enabled() }
+    }
+}
+
+impl Supervisor for Systemd {
+    fn ready(&self) {
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+    }
+
+    fn alive(&self) {
+        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+    }
+
+    fn beat(&self) -> Option<Duration> {
+        self.watchdog.map(|watchdog| watchdog / 2)
+    }
+}
