@@ -75,7 +75,8 @@ mod timer {
     use std::io;
 
     use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
     };
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
@@ -87,10 +88,7 @@ mod timer {
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
         let when = Itimerspec {
             it_interval: zero,
-            it_value: Timespec {
-                tv_sec: at.timestamp().max(1),
-                tv_nsec: at.timestamp_subsec_nanos().into(),
-            },
+            it_value: Timespec { tv_sec: at.timestamp().max(1), tv_nsec: at.timestamp_subsec_nanos().into() },
         };
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &when)?;
         // SAFETY: an `OwnedFd` gives the same descriptor each time and keeps it open until it is dropped, which
@@ -121,11 +119,7 @@ pub struct FastClock {
 impl FastClock {
     /// Starts a clock; `speed` seconds pass in one.
     pub fn new(start: Instant, speed: u32) -> Self {
-        Self {
-            start,
-            wall_start: tokio::time::Instant::now(),
-            speed: speed.max(1),
-        }
+        Self { start, wall_start: tokio::time::Instant::now(), speed: speed.max(1) }
     }
 }
 
@@ -162,10 +156,7 @@ struct Waits {
 impl ManualClock {
     /// A clock that stands at an instant.
     pub fn new(start: Instant) -> Self {
-        Self {
-            time: watch::Sender::new(start),
-            waits: Arc::default(),
-        }
+        Self { time: watch::Sender::new(start), waits: Arc::default() }
     }
 
     /// Sets the time, forward or back.

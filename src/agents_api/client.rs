@@ -60,11 +60,7 @@ impl Client {
             message: format!("the HTTP client can't be set up: {error} (hint: install ca-certificates)"),
             ..failed(Meaning::TryAgain)
         })?;
-        Ok(Self {
-            http,
-            base_url: base_url.trim_end_matches('/').to_owned(),
-            key: RwLock::new(key),
-        })
+        Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), key: RwLock::new(key) })
     }
 
     /// Uses another key from now on.
@@ -83,10 +79,8 @@ impl Client {
             ..failed(Meaning::KeyRefused)
         })?;
         secret.set_sensitive(true);
-        let mut request = self
-            .http
-            .request(method.clone(), format!("{}{path}", self.base_url))
-            .header("x-api-key", secret);
+        let mut request =
+            self.http.request(method.clone(), format!("{}{path}", self.base_url)).header("x-api-key", secret);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
@@ -153,10 +147,7 @@ impl WritePages for Client {
         let path = format!("{}/variables", path(page));
         let body = json!({ "variables": variables });
         let answer = self.send(Method::PATCH, &path, Some(&body)).await?;
-        Ok(Patched {
-            page: answer.page()?,
-            correlation_id: answer.correlation_id,
-        })
+        Ok(Patched { page: answer.page()?, correlation_id: answer.correlation_id })
     }
 }
 
@@ -177,11 +168,8 @@ fn failed(meaning: Meaning) -> ApiError {
 
 /// No answer came: nothing was sent when there was no connection, else nobody knows.
 fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
-    let meaning = if error.is_connect() || error.is_builder() {
-        Meaning::TryAgain
-    } else {
-        Meaning::OutcomeUnknown
-    };
+    let meaning =
+        if error.is_connect() || error.is_builder() { Meaning::TryAgain } else { Meaning::OutcomeUnknown };
     // The URL is left out, the causes are not: reqwest's own text is only the outermost.
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
@@ -194,10 +182,7 @@ fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
         Some(cause) => format!("{what}: {cause}"),
         None => what.to_owned(),
     };
-    ApiError {
-        message: key.redact(&message),
-        ..failed(meaning)
-    }
+    ApiError { message: key.redact(&message), ..failed(meaning) }
 }
 
 fn refused(

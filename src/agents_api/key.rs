@@ -161,7 +161,9 @@ mod tests {
 
     #[test]
     fn a_key_file_that_others_can_read_is_refused_with_the_remedy() {
-        for (mode, good) in [(0o600, true), (0o400, true), (0o440, true), (0o640, true), (0o644, false), (0o604, false)] {
+        for (mode, good) in
+            [(0o600, true), (0o400, true), (0o440, true), (0o640, true), (0o644, false), (0o604, false)]
+        {
             let (_directory, source) = file("secret-key-1\n", mode);
             let loaded = source.load();
             assert_eq!(loaded.is_ok(), good, "{mode:o}");
@@ -194,10 +196,17 @@ mod tests {
             "RTCONFD_API_KEY" => Some("from-environment".to_owned()),
             _ => None,
         };
-        assert!(matches!(KeySource::find(Some(Path::new("/k")), all).unwrap(), KeySource::File(path) if path == Path::new("/k")));
-        assert!(matches!(KeySource::find(None, all).unwrap(), KeySource::Environment(_)), "no such credential");
+        assert!(
+            matches!(KeySource::find(Some(Path::new("/k")), all).unwrap(), KeySource::File(path) if path == Path::new("/k"))
+        );
+        assert!(
+            matches!(KeySource::find(None, all).unwrap(), KeySource::Environment(_)),
+            "no such credential"
+        );
         std::fs::write(directory.path().join("agents-api-key"), "x").unwrap();
-        assert!(matches!(KeySource::find(None, all).unwrap(), KeySource::File(path) if path.ends_with("agents-api-key")));
+        assert!(
+            matches!(KeySource::find(None, all).unwrap(), KeySource::File(path) if path.ends_with("agents-api-key"))
+        );
         let nothing = KeySource::find(None, |_| None).unwrap();
         assert!(matches!(nothing.load(), Err(KeyError::Missing)));
     }

@@ -59,9 +59,6 @@ impl WireError {
             let listed = format!("{} {}", part("field"), part("message"));
             message = Some(message.map_or(listed.clone(), |message| format!("{message}; {listed}")));
         }
-        Self {
-            code: text("error_code"),
-            message,
-        }
+        Self { code: text("error_code"), message }
     }
 }

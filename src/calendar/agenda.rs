@@ -22,9 +22,10 @@ pub struct Filter {
 
 impl Filter {
     fn takes(&self, occurrence: &Occurrence) -> bool {
-        let summary = self.summary.as_ref().is_none_or(|wanted| {
-            occurrence.summary.to_lowercase().contains(&wanted.to_lowercase())
-        });
+        let summary = self
+            .summary
+            .as_ref()
+            .is_none_or(|wanted| occurrence.summary.to_lowercase().contains(&wanted.to_lowercase()));
         let category = self.category.as_ref().is_none_or(|wanted| {
             let wanted = wanted.to_lowercase();
             occurrence.categories.iter().any(|category| category.to_lowercase() == wanted)
@@ -67,10 +68,7 @@ impl Agenda {
     pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Tz) -> Self {
         let mut agenda = Self::default();
         for occurrence in occurrences.iter().filter(|occurrence| filter.takes(occurrence)) {
-            let entry = Entry {
-                name: occurrence.summary.as_str().into(),
-                origin: occurrence.origin.clone(),
-            };
+            let entry = Entry { name: occurrence.summary.as_str().into(), origin: occurrence.origin.clone() };
             match &occurrence.span {
                 Span::Dates(from, to) => {
                     let mut date = *from;
@@ -79,11 +77,9 @@ impl Agenda {
                         date = zone::next(date);
                     }
                 }
-                Span::Times(from, to) => agenda.timed.push(Timed {
-                    from: from.instant(here),
-                    to: to.instant(here),
-                    entry,
-                }),
+                Span::Times(from, to) => {
+                    agenda.timed.push(Timed { from: from.instant(here), to: to.instant(here), entry })
+                }
             }
         }
         agenda.timed.sort_by_key(|timed| (timed.from, timed.to));

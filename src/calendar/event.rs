@@ -98,9 +98,8 @@ impl Calendar {
         let (mut events, mut problems) = (Vec::new(), Vec::new());
         for calendar in &components {
             let zones = Zones::read(calendar).map_err(|problem| vec![problem])?;
-            zone = zone.or(calendar
-                .all("X-WR-TIMEZONE")
-                .find_map(|property| property.value.trim().parse().ok()));
+            zone = zone
+                .or(calendar.all("X-WR-TIMEZONE").find_map(|property| property.value.trim().parse().ok()));
             for component in calendar.children.iter().filter(|c| c.name == "VEVENT") {
                 match Event::read(component, &zones) {
                     Ok(event) => events.push(event),
@@ -113,11 +112,7 @@ impl Calendar {
             problems.push(Problem::at(&Origin::line(file, 1), message));
         }
         match problems.is_empty() {
-            true => Ok(Self {
-                file: file.clone(),
-                zone,
-                series: group(events),
-            }),
+            true => Ok(Self { file: file.clone(), zone, series: group(events) }),
             false => Err(problems),
         }
     }
@@ -136,23 +131,12 @@ fn group(events: Vec<Event>) -> Vec<Series> {
     }
     let mut series = Vec::new();
     for uid in order {
-        let (changed, masters): (Vec<Event>, Vec<Event>) = by_uid
-            .remove(&uid)
-            .unwrap_or_default()
-            .into_iter()
-            .partition(|event| event.replaces.is_some());
+        let (changed, masters): (Vec<Event>, Vec<Event>) =
+            by_uid.remove(&uid).unwrap_or_default().into_iter().partition(|event| event.replaces.is_some());
         let newest = masters.iter().map(|event| event.sequence).max();
-        let mut masters = masters
-            .into_iter()
-            .filter(|event| Some(event.sequence) == newest);
-        series.push(Series {
-            master: masters.next(),
-            changed: newest_changes(changed),
-        });
-        series.extend(masters.map(|event| Series {
-            master: Some(event),
-            changed: Vec::new(),
-        }));
+        let mut masters = masters.into_iter().filter(|event| Some(event.sequence) == newest);
+        series.push(Series { master: masters.next(), changed: newest_changes(changed) });
+        series.extend(masters.map(|event| Series { master: Some(event), changed: Vec::new() }));
     }
     series
 }
@@ -282,10 +266,9 @@ fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> Result<Lengt
             seconds: 0,
         },
         (Stamp::Time(start, EventZone::Floating), Stamp::Time(end, _))
-        | (Stamp::Time(start, _), Stamp::Time(end, EventZone::Floating)) => Length {
-            days: 0,
-            seconds: (*end - *start).num_seconds(),
-        },
+        | (Stamp::Time(start, _), Stamp::Time(end, EventZone::Floating)) => {
+            Length { days: 0, seconds: (*end - *start).num_seconds() }
+        }
         (Stamp::Time(start, from), Stamp::Time(end, to)) => Length {
             days: 0,
             seconds: (to.instant(*end, Tz::UTC) - from.instant(*start, Tz::UTC)).num_seconds(),
@@ -331,18 +314,11 @@ fn stamp(property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
 }
 
 fn stamps(property: &Property, zones: &Zones) -> Result<Vec<Stamp>, Problem> {
-    property
-        .value
-        .split(',')
-        .map(|value| stamp_of(value.trim(), property, zones))
-        .collect()
+    property.value.split(',').map(|value| stamp_of(value.trim(), property, zones)).collect()
 }
 
 /// RDATE: dates, times, or periods with a length of their own.
-fn extra_starts(
-    property: &Property,
-    zones: &Zones,
-) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
+fn extra_starts(property: &Property, zones: &Zones) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
     property
         .value
         .split(',')
@@ -369,9 +345,7 @@ fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Result<Stamp, Pr
     if value.len() == 8 {
         let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
         let date = date.filter(|_| kind.as_deref() != Some("DATE-TIME"));
-        return date
-            .map(Stamp::Date)
-            .ok_or_else(|| property.problem(format!("\"{value}\" is no date")));
+        return date.map(Stamp::Date).ok_or_else(|| property.problem(format!("\"{value}\" is no date")));
     }
     let (text, zone) = match (value.strip_suffix('Z'), property.param("TZID")) {
         (Some(text), _) => (text, EventZone::Utc),

@@ -20,10 +20,7 @@ pub struct Property {
 impl Property {
     /// The value of a parameter.
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.params
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A problem with this property, naming file, line and property.
@@ -96,8 +93,9 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
     }
     if let Some(component) = open.first() {
         let message = format!("the {} that begins here never ends", component.name);
-        return Err(Problem::at(&component.origin, message)
-            .hint("the file is cut off; fetch or export it again"));
+        return Err(
+            Problem::at(&component.origin, message).hint("the file is cut off; fetch or export it again")
+        );
     }
     if done.is_empty() {
         return Err(Problem::at(&Origin::line(file, 1), "there is no BEGIN:VCALENDAR")
@@ -164,12 +162,7 @@ fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {
         params.push((key.to_ascii_uppercase(), value.trim_matches('"').to_owned()));
         rest = next;
     }
-    Ok(Property {
-        name: name.to_ascii_uppercase(),
-        params,
-        value: value.to_owned(),
-        origin,
-    })
+    Ok(Property { name: name.to_ascii_uppercase(), params, value: value.to_owned(), origin })
 }
 
 /// Splits at the first separator that stands outside of double quotes (RFC 5545, 3.1).

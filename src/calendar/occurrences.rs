@@ -40,9 +40,7 @@ impl Moment {
     /// The instant; floating time counts in `here`.
     pub fn instant(&self, here: Tz) -> Instant {
         let at = self.zone.instant(self.local, here);
-        TimeDelta::try_seconds(self.plus_seconds)
-            .and_then(|by| at.checked_add_signed(by))
-            .unwrap_or(at)
+        TimeDelta::try_seconds(self.plus_seconds).and_then(|by| at.checked_add_signed(by)).unwrap_or(at)
     }
 }
 
@@ -115,9 +113,8 @@ impl Series {
 
     /// The last change for "this and future" instances before a start that stands by its rule.
     fn moved_by(&self, master: &Event, local: NaiveDateTime) -> Option<&Event> {
-        let applies = |event: &&Event| {
-            matches!(&event.replaces, Some((id, true)) if master.local_of(id) <= local)
-        };
+        let applies =
+            |event: &&Event| matches!(&event.replaces, Some((id, true)) if master.local_of(id) <= local);
         self.changed
             .iter()
             .filter(applies)
@@ -130,7 +127,9 @@ impl Series {
         let longest = events
             .flat_map(|event| {
                 let shift = match (&event.replaces, &self.master) {
-                    (Some((id, true)), Some(master)) => (event.start.local() - master.local_of(id)).num_seconds().abs(),
+                    (Some((id, true)), Some(master)) => {
+                        (event.start.local() - master.local_of(id)).num_seconds().abs()
+                    }
                     _ => 0,
                 };
                 let extra = event.extra.iter().filter_map(|(_, length)| *length);
@@ -143,11 +142,7 @@ impl Series {
 
 impl Event {
     /// The starts by DTSTART, RRULE and RDATE, each once.
-    fn starts(
-        &self,
-        from: NaiveDateTime,
-        to: NaiveDateTime,
-    ) -> Result<Vec<(Stamp, Length)>, Problem> {
+    fn starts(&self, from: NaiveDateTime, to: NaiveDateTime) -> Result<Vec<(Stamp, Length)>, Problem> {
         let first = self.start.local();
         let mut locals = Vec::new();
         for (rule, property) in &self.rules {
@@ -155,10 +150,8 @@ impl Event {
         }
         // DTSTART is the first instance even where the rule would not give it (RFC 5545, 3.8.5.3).
         locals.push(first);
-        let mut starts: Vec<(Stamp, Length)> = locals
-            .into_iter()
-            .map(|local| (self.start_at(local), self.length))
-            .collect();
+        let mut starts: Vec<(Stamp, Length)> =
+            locals.into_iter().map(|local| (self.start_at(local), self.length)).collect();
         for (stamp, length) in &self.extra {
             let local = self.local_of(stamp);
             // A period in RDATE tells more than the same start by the rule.
@@ -202,11 +195,7 @@ impl Event {
                 Span::Dates(*date, add(date.and_time(NaiveTime::MIN), length.days.max(1), 0).date())
             }
             Stamp::Time(local, zone) => {
-                let moment = |local, plus_seconds| Moment {
-                    local,
-                    zone: zone.clone(),
-                    plus_seconds,
-                };
+                let moment = |local, plus_seconds| Moment { local, zone: zone.clone(), plus_seconds };
                 Span::Times(moment(*local, 0), moment(add(*local, length.days, 0), length.seconds))
             }
         };

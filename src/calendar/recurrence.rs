@@ -63,10 +63,8 @@ impl Rule {
         if count.is_some() && until.is_some() {
             return Err(bad("has both COUNT and UNTIL"));
         }
-        let rule: RRule<Unvalidated> = kept
-            .join(";")
-            .parse()
-            .map_err(|error| bad(&format!("is not understood: {error}")))?;
+        let rule: RRule<Unvalidated> =
+            kept.join(";").parse().map_err(|error| bad(&format!("is not understood: {error}")))?;
         rule.clone()
             .validate(start.and_utc().with_timezone(&Tz::UTC))
             .map_err(|error| bad(&format!("is not understood: {error}")))?;
@@ -83,11 +81,7 @@ impl Rule {
     ) -> Result<Vec<NaiveDateTime>, Problem> {
         let begin = self.fast_forward(start, from);
         let utc_begin = begin.and_utc().with_timezone(&Tz::UTC);
-        let rule = self
-            .rule
-            .clone()
-            .validate(utc_begin)
-            .map_err(|error| property.problem(error))?;
+        let rule = self.rule.clone().validate(utc_begin).map_err(|error| property.problem(error))?;
         let mut starts = Vec::new();
         let mut iterator = RRuleSet::new(utc_begin).rrule(rule).limit().into_iter();
         let mut taken = 0;
@@ -157,10 +151,7 @@ impl Rule {
 }
 
 /// UNTIL is inclusive; a date stands for its last second.
-fn parse_until(
-    value: &str,
-    to_wall: impl Fn(NaiveDateTime) -> NaiveDateTime,
-) -> Option<NaiveDateTime> {
+fn parse_until(value: &str, to_wall: impl Fn(NaiveDateTime) -> NaiveDateTime) -> Option<NaiveDateTime> {
     if let Some(utc) = value.strip_suffix('Z') {
         return parse_local(utc).map(to_wall);
     }

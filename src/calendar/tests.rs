@@ -34,7 +34,9 @@ fn starts(calendar: &Calendar, here: Tz, from: &str, to: &str) -> Vec<String> {
         })
         .map(|occurrence| match &occurrence.span {
             Span::Dates(from, _) => from.to_string(),
-            Span::Times(from, _) => zone::local(here, from.instant(here)).format("%Y-%m-%dT%H:%M").to_string(),
+            Span::Times(from, _) => {
+                zone::local(here, from.instant(here)).format("%Y-%m-%dT%H:%M").to_string()
+            }
         })
         .collect();
     found.sort();
@@ -71,48 +73,186 @@ fn the_examples_of_rfc_5545_give_its_dates() {
     let every_day_in_january = "1998 Jan 1-31; 1999 Jan 1-31; 2000 Jan 1-31";
     let cases: &[(&str, &str, &str)] = &[
         ("RRULE:FREQ=DAILY;COUNT=10", "1999-01-01", "1997 Sep 2-11"),
-        ("RRULE:FREQ=DAILY;UNTIL=19971224T000000Z", "1999-01-01", "1997 Sep 2-30; Oct 1-31; Nov 1-30; Dec 1-23"),
-        ("RRULE:FREQ=DAILY;INTERVAL=2", "1997-10-06", "1997 Sep 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30; Oct 2 4"),
+        (
+            "RRULE:FREQ=DAILY;UNTIL=19971224T000000Z",
+            "1999-01-01",
+            "1997 Sep 2-30; Oct 1-31; Nov 1-30; Dec 1-23",
+        ),
+        (
+            "RRULE:FREQ=DAILY;INTERVAL=2",
+            "1997-10-06",
+            "1997 Sep 2 4 6 8 10 12 14 16 18 20 22 24 26 28 30; Oct 2 4",
+        ),
         ("RRULE:FREQ=DAILY;INTERVAL=10;COUNT=5", "1999-01-01", "1997 Sep 2 12 22; Oct 2 12"),
-        ("DTSTART;TZID=America/New_York:19980101T090000\nRRULE:FREQ=YEARLY;UNTIL=20000131T140000Z;BYMONTH=1;BYDAY=SU,MO,TU,WE,TH,FR,SA", "2003-01-01", every_day_in_january),
-        ("DTSTART;TZID=America/New_York:19980101T090000\nRRULE:FREQ=DAILY;UNTIL=20000131T140000Z;BYMONTH=1", "2003-01-01", every_day_in_january),
+        (
+            "DTSTART;TZID=America/New_York:19980101T090000\nRRULE:FREQ=YEARLY;UNTIL=20000131T140000Z;BYMONTH=1;BYDAY=SU,MO,TU,WE,TH,FR,SA",
+            "2003-01-01",
+            every_day_in_january,
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19980101T090000\nRRULE:FREQ=DAILY;UNTIL=20000131T140000Z;BYMONTH=1",
+            "2003-01-01",
+            every_day_in_january,
+        ),
         ("RRULE:FREQ=WEEKLY;COUNT=10", "1999-01-01", "1997 Sep 2 9 16 23 30; Oct 7 14 21 28; Nov 4"),
-        ("RRULE:FREQ=WEEKLY;UNTIL=19971224T000000Z", "1999-01-01", "1997 Sep 2 9 16 23 30; Oct 7 14 21 28; Nov 4 11 18 25; Dec 2 9 16 23"),
-        ("RRULE:FREQ=WEEKLY;INTERVAL=2;WKST=SU", "1998-03-01", "1997 Sep 2 16 30; Oct 14 28; Nov 11 25; Dec 9 23; 1998 Jan 6 20; Feb 3 17"),
-        ("RRULE:FREQ=WEEKLY;UNTIL=19971007T000000Z;WKST=SU;BYDAY=TU,TH", "1999-01-01", "1997 Sep 2 4 9 11 16 18 23 25 30; Oct 2"),
-        ("RRULE:FREQ=WEEKLY;COUNT=10;WKST=SU;BYDAY=TU,TH", "1999-01-01", "1997 Sep 2 4 9 11 16 18 23 25 30; Oct 2"),
-        ("DTSTART;TZID=America/New_York:19970901T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;UNTIL=19971224T000000Z;WKST=SU;BYDAY=MO,WE,FR", "1999-01-01",
-            "1997 Sep 1 3 5 15 17 19 29; Oct 1 3 13 15 17 27 29 31; Nov 10 12 14 24 26 28; Dec 8 10 12 22"),
-        ("RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=8;WKST=SU;BYDAY=TU,TH", "1999-01-01", "1997 Sep 2 4 16 18 30; Oct 2 14 16"),
-        ("DTSTART;TZID=America/New_York:19970905T090000\nRRULE:FREQ=MONTHLY;COUNT=10;BYDAY=1FR", "1999-01-01", "1997 Sep 5; Oct 3; Nov 7; Dec 5; 1998 Jan 2; Feb 6; Mar 6; Apr 3; May 1; Jun 5"),
-        ("DTSTART;TZID=America/New_York:19970905T090000\nRRULE:FREQ=MONTHLY;UNTIL=19971224T000000Z;BYDAY=1FR", "1999-01-01", "1997 Sep 5; Oct 3; Nov 7; Dec 5"),
-        ("DTSTART;TZID=America/New_York:19970907T090000\nRRULE:FREQ=MONTHLY;INTERVAL=2;COUNT=10;BYDAY=1SU,-1SU", "1999-01-01", "1997 Sep 7 28; Nov 2 30; 1998 Jan 4 25; Mar 1 29; May 3 31"),
-        ("DTSTART;TZID=America/New_York:19970922T090000\nRRULE:FREQ=MONTHLY;COUNT=6;BYDAY=-2MO", "1999-01-01", "1997 Sep 22; Oct 20; Nov 17; Dec 22; 1998 Jan 19; Feb 16"),
-        ("DTSTART;TZID=America/New_York:19970928T090000\nRRULE:FREQ=MONTHLY;BYMONTHDAY=-3", "1998-03-01", "1997 Sep 28; Oct 29; Nov 28; Dec 29; 1998 Jan 29; Feb 26"),
-        ("RRULE:FREQ=MONTHLY;COUNT=10;BYMONTHDAY=2,15", "1999-01-01", "1997 Sep 2 15; Oct 2 15; Nov 2 15; Dec 2 15; 1998 Jan 2 15"),
-        ("DTSTART;TZID=America/New_York:19970930T090000\nRRULE:FREQ=MONTHLY;COUNT=10;BYMONTHDAY=1,-1", "1999-01-01", "1997 Sep 30; Oct 1 31; Nov 1 30; Dec 1 31; 1998 Jan 1 31; Feb 1"),
-        ("DTSTART;TZID=America/New_York:19970910T090000\nRRULE:FREQ=MONTHLY;INTERVAL=18;COUNT=10;BYMONTHDAY=10,11,12,13,14,15", "2001-01-01", "1997 Sep 10-15; 1999 Mar 10-13"),
-        ("RRULE:FREQ=MONTHLY;INTERVAL=2;BYDAY=TU", "1998-04-01", "1997 Sep 2 9 16 23 30; Nov 4 11 18 25; 1998 Jan 6 13 20 27; Mar 3 10 17 24 31"),
-        ("DTSTART;TZID=America/New_York:19970610T090000\nRRULE:FREQ=YEARLY;COUNT=10;BYMONTH=6,7", "2003-01-01", "1997 Jun 10; Jul 10; 1998 Jun 10; Jul 10; 1999 Jun 10; Jul 10; 2000 Jun 10; Jul 10; 2001 Jun 10; Jul 10"),
-        ("DTSTART;TZID=America/New_York:19970310T090000\nRRULE:FREQ=YEARLY;INTERVAL=2;COUNT=10;BYMONTH=1,2,3", "2005-01-01", "1997 Mar 10; 1999 Jan 10; Feb 10; Mar 10; 2001 Jan 10; Feb 10; Mar 10; 2003 Jan 10; Feb 10; Mar 10"),
-        ("DTSTART;TZID=America/New_York:19970101T090000\nRRULE:FREQ=YEARLY;INTERVAL=3;COUNT=10;BYYEARDAY=1,100,200", "2007-01-01",
-            "1997 Jan 1; Apr 10; Jul 19; 2000 Jan 1; Apr 9; Jul 18; 2003 Jan 1; Apr 10; Jul 19; 2006 Jan 1"),
-        ("DTSTART;TZID=America/New_York:19970519T090000\nRRULE:FREQ=YEARLY;BYDAY=20MO", "2000-01-01", "1997 May 19; 1998 May 18; 1999 May 17"),
-        ("DTSTART;TZID=America/New_York:19970512T090000\nRRULE:FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO", "2000-01-01", "1997 May 12; 1998 May 11; 1999 May 17"),
-        ("DTSTART;TZID=America/New_York:19970313T090000\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=TH", "2000-01-01", "1997 Mar 13 20 27; 1998 Mar 5 12 19 26; 1999 Mar 4 11 18 25"),
-        ("DTSTART;TZID=America/New_York:19970605T090000\nRRULE:FREQ=YEARLY;BYDAY=TH;BYMONTH=6,7,8", "1998-01-01", "1997 Jun 5 12 19 26; Jul 3 10 17 24 31; Aug 7 14 21 28"),
-        ("EXDATE;TZID=America/New_York:19970902T090000\nRRULE:FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13", "2001-01-01", "1998 Feb 13; Mar 13; Nov 13; 1999 Aug 13; 2000 Oct 13"),
-        ("DTSTART;TZID=America/New_York:19970913T090000\nRRULE:FREQ=MONTHLY;BYDAY=SA;BYMONTHDAY=7,8,9,10,11,12,13", "1998-07-01", "1997 Sep 13; Oct 11; Nov 8; Dec 13; 1998 Jan 10; Feb 7; Mar 7; Apr 11; May 9; Jun 13"),
-        ("DTSTART;TZID=America/New_York:19961105T090000\nRRULE:FREQ=YEARLY;INTERVAL=4;BYMONTH=11;BYDAY=TU;BYMONTHDAY=2,3,4,5,6,7,8", "2005-01-01", "1996 Nov 5; 2000 Nov 7; 2004 Nov 2"),
-        ("DTSTART;TZID=America/New_York:19970904T090000\nRRULE:FREQ=MONTHLY;COUNT=3;BYDAY=TU,WE,TH;BYSETPOS=3", "1999-01-01", "1997 Sep 4; Oct 7; Nov 6"),
-        ("DTSTART;TZID=America/New_York:19970929T090000\nRRULE:FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-2", "1998-04-01", "1997 Sep 29; Oct 30; Nov 27; Dec 30; 1998 Jan 29; Feb 26; Mar 30"),
+        (
+            "RRULE:FREQ=WEEKLY;UNTIL=19971224T000000Z",
+            "1999-01-01",
+            "1997 Sep 2 9 16 23 30; Oct 7 14 21 28; Nov 4 11 18 25; Dec 2 9 16 23",
+        ),
+        (
+            "RRULE:FREQ=WEEKLY;INTERVAL=2;WKST=SU",
+            "1998-03-01",
+            "1997 Sep 2 16 30; Oct 14 28; Nov 11 25; Dec 9 23; 1998 Jan 6 20; Feb 3 17",
+        ),
+        (
+            "RRULE:FREQ=WEEKLY;UNTIL=19971007T000000Z;WKST=SU;BYDAY=TU,TH",
+            "1999-01-01",
+            "1997 Sep 2 4 9 11 16 18 23 25 30; Oct 2",
+        ),
+        (
+            "RRULE:FREQ=WEEKLY;COUNT=10;WKST=SU;BYDAY=TU,TH",
+            "1999-01-01",
+            "1997 Sep 2 4 9 11 16 18 23 25 30; Oct 2",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970901T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;UNTIL=19971224T000000Z;WKST=SU;BYDAY=MO,WE,FR",
+            "1999-01-01",
+            "1997 Sep 1 3 5 15 17 19 29; Oct 1 3 13 15 17 27 29 31; Nov 10 12 14 24 26 28; Dec 8 10 12 22",
+        ),
+        (
+            "RRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=8;WKST=SU;BYDAY=TU,TH",
+            "1999-01-01",
+            "1997 Sep 2 4 16 18 30; Oct 2 14 16",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970905T090000\nRRULE:FREQ=MONTHLY;COUNT=10;BYDAY=1FR",
+            "1999-01-01",
+            "1997 Sep 5; Oct 3; Nov 7; Dec 5; 1998 Jan 2; Feb 6; Mar 6; Apr 3; May 1; Jun 5",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970905T090000\nRRULE:FREQ=MONTHLY;UNTIL=19971224T000000Z;BYDAY=1FR",
+            "1999-01-01",
+            "1997 Sep 5; Oct 3; Nov 7; Dec 5",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970907T090000\nRRULE:FREQ=MONTHLY;INTERVAL=2;COUNT=10;BYDAY=1SU,-1SU",
+            "1999-01-01",
+            "1997 Sep 7 28; Nov 2 30; 1998 Jan 4 25; Mar 1 29; May 3 31",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970922T090000\nRRULE:FREQ=MONTHLY;COUNT=6;BYDAY=-2MO",
+            "1999-01-01",
+            "1997 Sep 22; Oct 20; Nov 17; Dec 22; 1998 Jan 19; Feb 16",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970928T090000\nRRULE:FREQ=MONTHLY;BYMONTHDAY=-3",
+            "1998-03-01",
+            "1997 Sep 28; Oct 29; Nov 28; Dec 29; 1998 Jan 29; Feb 26",
+        ),
+        (
+            "RRULE:FREQ=MONTHLY;COUNT=10;BYMONTHDAY=2,15",
+            "1999-01-01",
+            "1997 Sep 2 15; Oct 2 15; Nov 2 15; Dec 2 15; 1998 Jan 2 15",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970930T090000\nRRULE:FREQ=MONTHLY;COUNT=10;BYMONTHDAY=1,-1",
+            "1999-01-01",
+            "1997 Sep 30; Oct 1 31; Nov 1 30; Dec 1 31; 1998 Jan 1 31; Feb 1",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970910T090000\nRRULE:FREQ=MONTHLY;INTERVAL=18;COUNT=10;BYMONTHDAY=10,11,12,13,14,15",
+            "2001-01-01",
+            "1997 Sep 10-15; 1999 Mar 10-13",
+        ),
+        (
+            "RRULE:FREQ=MONTHLY;INTERVAL=2;BYDAY=TU",
+            "1998-04-01",
+            "1997 Sep 2 9 16 23 30; Nov 4 11 18 25; 1998 Jan 6 13 20 27; Mar 3 10 17 24 31",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970610T090000\nRRULE:FREQ=YEARLY;COUNT=10;BYMONTH=6,7",
+            "2003-01-01",
+            "1997 Jun 10; Jul 10; 1998 Jun 10; Jul 10; 1999 Jun 10; Jul 10; 2000 Jun 10; Jul 10; 2001 Jun 10; Jul 10",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970310T090000\nRRULE:FREQ=YEARLY;INTERVAL=2;COUNT=10;BYMONTH=1,2,3",
+            "2005-01-01",
+            "1997 Mar 10; 1999 Jan 10; Feb 10; Mar 10; 2001 Jan 10; Feb 10; Mar 10; 2003 Jan 10; Feb 10; Mar 10",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970101T090000\nRRULE:FREQ=YEARLY;INTERVAL=3;COUNT=10;BYYEARDAY=1,100,200",
+            "2007-01-01",
+            "1997 Jan 1; Apr 10; Jul 19; 2000 Jan 1; Apr 9; Jul 18; 2003 Jan 1; Apr 10; Jul 19; 2006 Jan 1",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970519T090000\nRRULE:FREQ=YEARLY;BYDAY=20MO",
+            "2000-01-01",
+            "1997 May 19; 1998 May 18; 1999 May 17",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970512T090000\nRRULE:FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO",
+            "2000-01-01",
+            "1997 May 12; 1998 May 11; 1999 May 17",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970313T090000\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=TH",
+            "2000-01-01",
+            "1997 Mar 13 20 27; 1998 Mar 5 12 19 26; 1999 Mar 4 11 18 25",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970605T090000\nRRULE:FREQ=YEARLY;BYDAY=TH;BYMONTH=6,7,8",
+            "1998-01-01",
+            "1997 Jun 5 12 19 26; Jul 3 10 17 24 31; Aug 7 14 21 28",
+        ),
+        (
+            "EXDATE;TZID=America/New_York:19970902T090000\nRRULE:FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13",
+            "2001-01-01",
+            "1998 Feb 13; Mar 13; Nov 13; 1999 Aug 13; 2000 Oct 13",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970913T090000\nRRULE:FREQ=MONTHLY;BYDAY=SA;BYMONTHDAY=7,8,9,10,11,12,13",
+            "1998-07-01",
+            "1997 Sep 13; Oct 11; Nov 8; Dec 13; 1998 Jan 10; Feb 7; Mar 7; Apr 11; May 9; Jun 13",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19961105T090000\nRRULE:FREQ=YEARLY;INTERVAL=4;BYMONTH=11;BYDAY=TU;BYMONTHDAY=2,3,4,5,6,7,8",
+            "2005-01-01",
+            "1996 Nov 5; 2000 Nov 7; 2004 Nov 2",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970904T090000\nRRULE:FREQ=MONTHLY;COUNT=3;BYDAY=TU,WE,TH;BYSETPOS=3",
+            "1999-01-01",
+            "1997 Sep 4; Oct 7; Nov 6",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970929T090000\nRRULE:FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-2",
+            "1998-04-01",
+            "1997 Sep 29; Oct 30; Nov 27; Dec 30; 1998 Jan 29; Feb 26; Mar 30",
+        ),
         // As corrected by erratum 3883: UNTIL is 21:00 UTC, which is 17:00 in New York.
         ("RRULE:FREQ=HOURLY;INTERVAL=3;UNTIL=19970902T210000Z", "1999-01-01", "1997 Sep 2@09:00,12:00,15:00"),
-        ("RRULE:FREQ=MINUTELY;INTERVAL=15;COUNT=6", "1999-01-01", "1997 Sep 2@09:00,09:15,09:30,09:45,10:00,10:15"),
+        (
+            "RRULE:FREQ=MINUTELY;INTERVAL=15;COUNT=6",
+            "1999-01-01",
+            "1997 Sep 2@09:00,09:15,09:30,09:45,10:00,10:15",
+        ),
         ("RRULE:FREQ=MINUTELY;INTERVAL=90;COUNT=4", "1999-01-01", "1997 Sep 2@09:00,10:30,12:00,13:30"),
-        ("DTSTART;TZID=America/New_York:19970805T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=MO", "1999-01-01", "1997 Aug 5 10 19 24"),
-        ("DTSTART;TZID=America/New_York:19970805T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=SU", "1999-01-01", "1997 Aug 5 17 19 31"),
-        ("DTSTART;TZID=America/New_York:20070115T090000\nRRULE:FREQ=MONTHLY;BYMONTHDAY=15,30;COUNT=5", "2008-01-01", "2007 Jan 15 30; Feb 15; Mar 15 30"),
+        (
+            "DTSTART;TZID=America/New_York:19970805T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=MO",
+            "1999-01-01",
+            "1997 Aug 5 10 19 24",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:19970805T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=SU",
+            "1999-01-01",
+            "1997 Aug 5 17 19 31",
+        ),
+        (
+            "DTSTART;TZID=America/New_York:20070115T090000\nRRULE:FREQ=MONTHLY;BYMONTHDAY=15,30;COUNT=5",
+            "2008-01-01",
+            "2007 Jan 15 30; Feb 15; Mar 15 30",
+        ),
     ];
     for (properties, to, wanted) in cases {
         let start = match properties.contains("DTSTART") {
@@ -163,9 +303,18 @@ fn exceptions_and_changed_instances_take_the_place_of_what_the_rule_gives() {
         // A bare date leaves out the timed instance on it.
         ("EXDATE;VALUE=DATE:20260112,20260119", "05T10 26T10 02T10"),
         ("RDATE;TZID=Europe/London:20260107T090000", "05T10 07T09 12T10 19T10 26T10 02T10"),
-        ("END:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID;TZID=Europe/London:20260112T100000\nDTSTART;TZID=Europe/London:20260113T150000", "05T10 13T15 19T10 26T10 02T10"),
-        ("END:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID:20260112T100000Z\nSTATUS:CANCELLED\nDTSTART;TZID=Europe/London:20260112T100000", "05T10 19T10 26T10 02T10"),
-        ("END:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/London:20260119T100000\nDTSTART;TZID=Europe/London:20260119T120000", "05T10 12T10 19T12 26T12 02T12"),
+        (
+            "END:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID;TZID=Europe/London:20260112T100000\nDTSTART;TZID=Europe/London:20260113T150000",
+            "05T10 13T15 19T10 26T10 02T10",
+        ),
+        (
+            "END:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID:20260112T100000Z\nSTATUS:CANCELLED\nDTSTART;TZID=Europe/London:20260112T100000",
+            "05T10 19T10 26T10 02T10",
+        ),
+        (
+            "END:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/London:20260119T100000\nDTSTART;TZID=Europe/London:20260119T120000",
+            "05T10 12T10 19T12 26T12 02T12",
+        ),
         ("STATUS:CANCELLED", ""),
         ("END:VEVENT\nBEGIN:VEVENT\nUID:1\nSEQUENCE:2\nDTSTART:20260108T080000", "08T08"),
     ];
@@ -184,7 +333,11 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
         ("", "DTSTART;TZID=Europe/London:20260701T090000", "2026-07-01T08:00"),
         ("", "DTSTART;TZID=\"W. Europe Standard Time\":20260701T090000", "2026-07-01T07:00"),
         ("", "DTSTART;TZID=Eastern Standard Time:20260701T090000", "2026-07-01T13:00"),
-        ("", "DTSTART;TZID=/freeassociation.sourceforge.net/Europe/London:20260701T090000", "2026-07-01T08:00"),
+        (
+            "",
+            "DTSTART;TZID=/freeassociation.sourceforge.net/Europe/London:20260701T090000",
+            "2026-07-01T08:00",
+        ),
         (custom, "DTSTART;TZID=Home:20260701T090000", "2026-07-01T06:00"),
         (custom, "DTSTART;TZID=Home:20261201T090000", "2026-12-01T07:00"),
         ("", "DTSTART:20260701T090000Z", "2026-07-01T09:00"),
@@ -199,7 +352,10 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
 #[test]
 fn what_is_not_understood_is_an_error_with_file_line_and_property() {
     for (text, wanted) in [
-        (event("DTSTART;TZID=Mars/Olympus:20260101T090000"), "c.ics:6: DTSTART: the time zone \"Mars/Olympus\" is unknown"),
+        (
+            event("DTSTART;TZID=Mars/Olympus:20260101T090000"),
+            "c.ics:6: DTSTART: the time zone \"Mars/Olympus\" is unknown",
+        ),
         (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: \"2026-01-01\" is no date and no time"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=FORTNIGHTLY"), "c.ics:7: RRULE:"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;INTERVAL=0"), "INTERVAL that is out of range"),
@@ -248,7 +404,9 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
     let all = agenda(Filter::default());
     let date = |text: &str| text.parse::<NaiveDate>().unwrap();
     let at = |text: &str| text.parse::<crate::model::Instant>().unwrap();
-    let names = |day: &str| all.on(NEW_YORK, date(day)).iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>();
+    let names = |day: &str| {
+        all.on(NEW_YORK, date(day)).iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(names("2026-12-26"), ["Christmas Day"]);
     assert_eq!(names("2026-12-27"), Vec::<String>::new());
     assert_eq!(names("2026-12-30"), ["Stocktaking"]);

@@ -50,9 +50,7 @@ impl EventZone {
 }
 
 fn shifted(local: NaiveDateTime, seconds: i64) -> NaiveDateTime {
-    TimeDelta::try_seconds(seconds)
-        .and_then(|by| local.checked_add_signed(by))
-        .unwrap_or(local)
+    TimeDelta::try_seconds(seconds).and_then(|by| local.checked_add_signed(by)).unwrap_or(local)
 }
 
 /// The offsets of one VTIMEZONE, as changes in the order of time.
@@ -80,9 +78,7 @@ impl Offsets {
     }
 
     fn at_utc(&self, utc: NaiveDateTime) -> i64 {
-        let after = self
-            .changes
-            .partition_point(|change| shifted(change.local, -change.from_seconds) <= utc);
+        let after = self.changes.partition_point(|change| shifted(change.local, -change.from_seconds) <= utc);
         self.offset_after(after)
     }
 
@@ -140,9 +136,8 @@ fn well_known(id: &str) -> Option<Tz> {
         return Some(zone);
     }
     let steps: Vec<&str> = id.split('/').collect();
-    let suffix = (1..steps.len().min(4)).find_map(|count| {
-        Tz::from_str(&steps[steps.len() - count..].join("/")).ok()
-    });
+    let suffix =
+        (1..steps.len().min(4)).find_map(|count| Tz::from_str(&steps[steps.len() - count..].join("/")).ok());
     if id.starts_with('/') && suffix.is_some() {
         return suffix;
     }
@@ -158,13 +153,13 @@ fn offsets(component: &Component) -> Result<Offsets, Problem> {
     let mut changes = Vec::new();
     for observance in &component.children {
         let need = |name: &str| {
-            observance.single(name)?.ok_or_else(|| {
-                Problem::at(&observance.origin, format!("{}: has no {name}", observance.name))
-            })
+            observance
+                .single(name)?
+                .ok_or_else(|| Problem::at(&observance.origin, format!("{}: has no {name}", observance.name)))
         };
         let start_property = need("DTSTART")?;
-        let start = parse_local(&start_property.value)
-            .ok_or_else(|| start_property.problem("is no local time"))?;
+        let start =
+            parse_local(&start_property.value).ok_or_else(|| start_property.problem("is no local time"))?;
         let change = |local| {
             Ok(Change {
                 local,
@@ -207,8 +202,7 @@ fn offset_seconds(property: &Property) -> Result<i64, Problem> {
         }
         let part = |at: usize| digits.get(at..at + 2).map_or(Some(0), |d| d.parse::<i64>().ok());
         let (hours, minutes, seconds) = (part(0)?, part(2)?, part(4)?);
-        (hours < 24 && minutes < 60 && seconds < 60)
-            .then_some(sign * (hours * 3600 + minutes * 60 + seconds))
+        (hours < 24 && minutes < 60 && seconds < 60).then_some(sign * (hours * 3600 + minutes * 60 + seconds))
     })();
     parsed.ok_or_else(|| property.problem(format!("\"{value}\" is no offset")))
 }

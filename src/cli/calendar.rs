@@ -80,13 +80,20 @@ fn row(occurrence: &Occurrence, window: Window, here: Tz) -> Option<Row> {
     if let Span::Dates(from, to) = occurrence.span {
         let order = (from.and_time(NaiveTime::MIN), false, to.and_time(NaiveTime::MIN));
         let touches = from < window.to && to > window.from;
-        return touches.then(|| Row { start: from.to_string(), end: to.to_string(), all_day: true, summary, order });
+        return touches.then(|| Row {
+            start: from.to_string(),
+            end: to.to_string(),
+            all_day: true,
+            summary,
+            order,
+        });
     }
     let (from, to) = occurrence.instants(here);
     let (start, end) = (zone::start_of(here, window.from), zone::start_of(here, window.to));
     // What lasts no time touches the window it lies in.
     let touches = from < end && (to > start || from >= start);
-    let text = |at: DateTime<chrono::Utc>| at.with_timezone(&here).to_rfc3339_opts(SecondsFormat::Secs, false);
+    let text =
+        |at: DateTime<chrono::Utc>| at.with_timezone(&here).to_rfc3339_opts(SecondsFormat::Secs, false);
     touches.then(|| Row {
         start: text(from),
         end: text(to),

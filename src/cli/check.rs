@@ -63,7 +63,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     } else {
         output::show_problems(&problems);
         if problems.is_empty() {
-            let what = if arguments.offline { "" } else { ", and every value up to then meets its page's schema" };
+            let what =
+                if arguments.offline { "" } else { ", and every value up to then meets its page's schema" };
             output::print(&format!(
                 "All is well: {} page(s), looked ahead to {}{what}.\n",
                 view.world.pages.len(),
@@ -85,10 +86,12 @@ fn look_ahead(managed: &Managed, remote: Option<&RemotePage>, from: Instant, to:
         for problem in problems {
             // One cell that is wrong every day is one problem.
             let is_new = found.iter().all(|(known, _)| {
-                (&known.origin, &known.hint) != (&problem.origin, &problem.hint) || known.origin.is_none() && known.message != problem.message
+                (&known.origin, &known.hint) != (&problem.origin, &problem.hint)
+                    || known.origin.is_none() && known.message != problem.message
             });
             if is_new {
-                let told = problem.clone().about(format!("{} at {}", page.id, zone::show(load::zone(managed), at)));
+                let told =
+                    problem.clone().about(format!("{} at {}", page.id, zone::show(load::zone(managed), at)));
                 found.push((problem, told));
             }
         }

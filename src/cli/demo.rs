@@ -142,7 +142,8 @@ fn start(settings: &Settings, arguments: &Arguments) -> Instant {
 fn put_schemas(simulator: &Simulator, settings: &Settings, folder: &Path, at: Instant) -> anyhow::Result<()> {
     let path = folder.join("page-schema.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
-    let schema: Value = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+    let schema: Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
     let mut files = Files::new(settings);
     files.settle();
     let world = World::new(&settings.blueprint, &files.revision().inputs, at, None);
@@ -201,9 +202,5 @@ fn tell(request: &Logged) -> String {
         Some(Value::Bool(false)) => "closed",
         _ => "",
     };
-    format!(
-        "{}  {agent:<15} {state:<7} {}\n",
-        request.at.format("%a %Y-%m-%d %H:%M:%SZ"),
-        values.join(", ")
-    )
+    format!("{}  {agent:<15} {state:<7} {}\n", request.at.format("%a %Y-%m-%d %H:%M:%SZ"), values.join(", "))
 }

@@ -39,8 +39,14 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     output::show_problems(&view.problems());
     let managed = view.pages(Some(&arguments.page))?[0];
     let Some(owned) = managed.page.owned(&arguments.variable) else {
-        let known: Vec<String> = managed.page.variables.iter().map(|owned| owned.variable.to_string()).collect();
-        anyhow::bail!("{} owns no {}\n  hint: it owns: {}", arguments.page, arguments.variable, known.join(", "));
+        let known: Vec<String> =
+            managed.page.variables.iter().map(|owned| owned.variable.to_string()).collect();
+        anyhow::bail!(
+            "{} owns no {}\n  hint: it owns: {}",
+            arguments.page,
+            arguments.variable,
+            known.join(", ")
+        );
     };
     let stored = view.stored.get(&arguments.page);
     let schema = Schema::compile(stored.and_then(|stored| stored.schema.as_ref()))
@@ -58,7 +64,9 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let evaluated = owned.definition.evaluate(at).map_err(problem)?;
     let from = at.checked_sub_signed(BACK).unwrap_or(at);
     let to = at.checked_add_signed(AHEAD).unwrap_or(at);
-    let before = owned.flips(from, at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at)).map_err(problem)?;
+    let before = owned
+        .flips(from, at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at))
+        .map_err(problem)?;
     let since = before.last().map(|flip| flip.at).filter(|since| *since > from);
     let until = owned.flips(at, to).map_err(problem)?.get(1).map(|flip| flip.at);
     Ok(json!({

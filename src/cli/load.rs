@@ -14,7 +14,7 @@ use crate::settings::{Settings, StorePath};
 use crate::sources::{Files, Revision};
 use crate::store::{Location, PageState};
 
-use super::{FAILED, Exit, Global, output};
+use super::{Exit, FAILED, Global, output};
 
 /// The settings; on failure the report was shown.
 pub fn settings(global: &Global) -> Result<Settings, Exit> {
@@ -77,7 +77,11 @@ pub struct View {
 }
 
 /// Settings, inputs and the store's knowledge, for an instant and up to a later one.
-pub fn view(global: &Global, from: Option<Instant>, to: Option<Instant>) -> Result<anyhow::Result<View>, Exit> {
+pub fn view(
+    global: &Global,
+    from: Option<Instant>,
+    to: Option<Instant>,
+) -> Result<anyhow::Result<View>, Exit> {
     let settings = settings(global)?;
     Ok(look(settings, from, to))
 }
@@ -94,8 +98,7 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     let previous = World::over(&settings.blueprint, &recalled.inputs, from, to.unwrap_or(from), None);
     files.settle();
     let revision = files.revision();
-    let world =
-        World::over(&settings.blueprint, &revision.inputs, from, to.unwrap_or(from), Some(&previous));
+    let world = World::over(&settings.blueprint, &revision.inputs, from, to.unwrap_or(from), Some(&previous));
     Ok(View { settings, revision, world, stored })
 }
 

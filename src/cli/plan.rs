@@ -45,11 +45,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             None => continue,
         };
         let stored = view.stored.get(id).cloned().unwrap_or_default();
-        let mut known = Knowledge {
-            observed: Some(Observed::new(page, None)),
-            base: stored.base,
-            open: stored.open,
-        };
+        let mut known =
+            Knowledge { observed: Some(Observed::new(page, None)), base: stored.base, open: stored.open };
         outcome.decide(managed, &mut known, now);
     }
     outcome.show(arguments.shown.format)?;
@@ -157,7 +154,9 @@ impl Outcome {
                 to: change.to,
                 because: change.because,
                 until: change.until.map(output::utc),
-                until_shown: change.until.map_or_else(String::new, |until| zone::show(load::zone(managed), until)),
+                until_shown: change
+                    .until
+                    .map_or_else(String::new, |until| zone::show(load::zone(managed), until)),
             });
         }
         for drift in plan.drift {

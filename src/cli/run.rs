@@ -45,9 +45,12 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
         return Ok(load::wall_clock());
     }
     let url = &settings.api.base_url;
-    let is_local = ["http://127.", "http://localhost", "http://[::1]"].iter().any(|local| url.starts_with(local));
+    let is_local =
+        ["http://127.", "http://localhost", "http://[::1]"].iter().any(|local| url.starts_with(local));
     if !is_local {
-        bail!("--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url to a simulator's address");
+        bail!(
+            "--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url to a simulator's address"
+        );
     }
     Ok(Arc::new(FastClock::new(arguments.at.unwrap_or_else(load::now), arguments.speed)))
 }
@@ -182,13 +185,18 @@ fn newer_settings(global: &Global, running: &Settings) -> Option<Settings> {
     let newer = match Settings::load(&global.config(), &global.surroundings()) {
         Ok(newer) => newer,
         Err(report) => {
-            tracing::error!(problems = report.problems.len(), "the settings are bad; the old ones stay in force");
+            tracing::error!(
+                problems = report.problems.len(),
+                "the settings are bad; the old ones stay in force"
+            );
             output::show_report(&report);
             return None;
         }
     };
     if newer.store != running.store {
-        tracing::error!("store.path can't change while running; the old settings stay in force (hint: restart)");
+        tracing::error!(
+            "store.path can't change while running; the old settings stay in force (hint: restart)"
+        );
         return None;
     }
     if let Err(error) = load::key_source(&newer, global).and_then(|source| Ok(source.load()?)) {

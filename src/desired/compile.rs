@@ -129,9 +129,8 @@ impl<'a> Compiler<'a> {
             hours: hours.as_ref(),
             has_hours: fields.get("hours").is_some(),
         };
-        let variables = fields
-            .require(reader, "variables")
-            .and_then(|node| self.variables(reader, node, &context));
+        let variables =
+            fields.require(reader, "variables").and_then(|node| self.variables(reader, node, &context));
         Some(Page {
             id: id?,
             key: page_key(block, row.and_then(|row| row.key.as_deref())),
@@ -161,9 +160,9 @@ impl<'a> Compiler<'a> {
 
     fn page_id(&self, reader: &Reader, fields: &Fields) -> Option<PageId> {
         let agent = fields.require(reader, "agent").and_then(|node| reader.text(node, "agent"));
-        let environment: Option<Environment> = fields.require(reader, "environment").and_then(|node| {
-            reader.parse(node, "environment", "write sandbox, pre-release or live")
-        });
+        let environment: Option<Environment> = fields
+            .require(reader, "environment")
+            .and_then(|node| reader.parse(node, "environment", "write sandbox, pre-release or live"));
         let agent = agent?;
         let checked = PageId::new(agent.value.trim(), environment.unwrap_or(Environment::Live));
         let id = reader.ok(checked.map_err(|message| {
@@ -325,9 +324,7 @@ impl<'a> Compiler<'a> {
             return known.clone();
         }
         let node = self.blueprint.hours.get(name)?;
-        let hours = self
-            .build_hours(reader, node, &format!("hours \"{name}\""), zone)
-            .map(Arc::new);
+        let hours = self.build_hours(reader, node, &format!("hours \"{name}\""), zone).map(Arc::new);
         if hours.is_some() {
             self.hours.borrow_mut().insert(name.to_owned(), hours.clone());
         }

@@ -50,9 +50,7 @@ impl Compiler<'_> {
                 None
             }),
         };
-        let weekly = fields
-            .require(reader, "weekly")
-            .and_then(|node| weekly(reader, node));
+        let weekly = fields.require(reader, "weekly").and_then(|node| weekly(reader, node));
         let mut special = BTreeMap::new();
         if let Some(node) = fields.get("special") {
             inline_special(reader, node, &mut special);
@@ -96,7 +94,12 @@ impl Compiler<'_> {
     }
 
     /// Dated exceptions from a table, or from a list or object in JSON.
-    fn special_from(&self, reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveDate, Day>) -> Option<()> {
+    fn special_from(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        special: &mut BTreeMap<NaiveDate, Day>,
+    ) -> Option<()> {
         let fields = reader.table(node, "special_from", SPECIAL_FROM_KEYS)?;
         let source = fields.require(reader, "source")?;
         let source = reader.text(source, "source")?;
@@ -151,12 +154,12 @@ impl Columns {
             let cell = row.cell(column);
             if cell.is_none() {
                 let message = format!("{} has no column \"{column}\"", row.origin.file);
-                reader.note(Problem::at(&row.origin, message).hint(format!("its columns are: {}", row.columns.join(", "))));
+                reader.note(
+                    Problem::at(&row.origin, message)
+                        .hint(format!("its columns are: {}", row.columns.join(", "))),
+                );
             }
-            cell.map(|cell| Text {
-                value: cell.text.clone(),
-                origin: cell.origin.clone(),
-            })
+            cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() })
         };
         let name = match (self.name_is_wanted, row.cell(&self.name)) {
             (true, None) => text(&self.name),
@@ -207,9 +210,7 @@ fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
         return Vec::new();
     };
     let entries = fields.entries.iter();
-    entries
-        .filter_map(|entry| Some((entry.key.clone(), reader.text(&entry.node, "match")?)))
-        .collect()
+    entries.filter_map(|entry| Some((entry.key.clone(), reader.text(&entry.node, "match")?))).collect()
 }
 
 /// A list as its items, anything else as itself.
@@ -226,18 +227,15 @@ pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
         return None;
     }
     let text = |key: &str| Some(reader.text(fields.get(key)?, key)?.value);
-    Some(Filter {
-        summary: text("summary"),
-        category: text("category"),
-    })
+    Some(Filter { summary: text("summary"), category: text("category") })
 }
 
 /// Weekly hours: one text, or a table of days and texts.
 fn weekly(reader: &Reader, node: &Node) -> Option<[Option<Day>; 7]> {
     if let Raw::Text(_) = &node.raw {
         let text = reader.text(node, "weekly")?;
-        let week = parse_week(&text.value)
-            .map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint));
+        let week =
+            parse_week(&text.value).map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint));
         let day = |intervals| Day { intervals, name: None, origin: text.origin.clone() };
         return Some(reader.ok(week)?.map(|intervals| intervals.map(day)));
     }

@@ -80,10 +80,7 @@ impl Compiler<'_> {
             reader.note(Problem::at(&pointer.origin, message).hint("write /key/key or /list/0"));
             return None;
         };
-        Some(Definition::Constant {
-            value: node.to_json(),
-            origin: node.origin.clone(),
-        })
+        Some(Definition::Constant { value: node.to_json(), origin: node.origin.clone() })
     }
 
     /// A cell: of the page's own row, or of a named row of a source.
@@ -109,7 +106,8 @@ impl Compiler<'_> {
         let (key, column) = (key?, column?);
         self.with_rows(reader, &source, &table, |rows| {
             let Some(row) = rows.row(key.value.trim()) else {
-                let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(key.value.trim()));
+                let hidden =
+                    rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(key.value.trim()));
                 reader.note(match hidden {
                     Some(rejected) => rejected.problem.clone(),
                     None => {
@@ -217,9 +215,8 @@ impl Compiler<'_> {
         let nodes = reader.list(fields.get("when")?, "when")?;
         let clauses: Vec<Option<Clause>> =
             nodes.iter().map(|node| self.clause(reader, node, context, zone)).collect();
-        let otherwise = fields
-            .require(reader, "otherwise")
-            .and_then(|node| self.definition(reader, node, context));
+        let otherwise =
+            fields.require(reader, "otherwise").and_then(|node| self.definition(reader, node, context));
         Some(Definition::When {
             clauses: clauses.into_iter().collect::<Option<_>>()?,
             otherwise: Box::new(otherwise?),
@@ -227,13 +224,11 @@ impl Compiler<'_> {
     }
 
     fn clause(&self, reader: &Reader, node: &Node, context: &Context, zone: Option<Tz>) -> Option<Clause> {
-        const KEYS: &[&str] = &[
-            "from", "until", "calendar", "summary", "category", "hours", "state", "cron", "for", "value",
-        ];
+        const KEYS: &[&str] =
+            &["from", "until", "calendar", "summary", "category", "hours", "state", "cron", "for", "value"];
         let fields = reader.table(node, "a clause of when", KEYS)?;
-        let definition = fields
-            .require(reader, "value")
-            .and_then(|node| self.definition(reader, node, context));
+        let definition =
+            fields.require(reader, "value").and_then(|node| self.definition(reader, node, context));
         let mut conditions = Vec::new();
         let problems = reader.problem_count();
         if fields.has_any(&["from", "until"]) {
@@ -250,8 +245,9 @@ impl Compiler<'_> {
         }
         if conditions.is_empty() && problems == reader.problem_count() {
             reader.note(
-                Problem::at(&node.origin, "this clause has no condition and would always hold")
-                    .hint("give it from and until, calendar, hours, or cron with for; or write it as otherwise"),
+                Problem::at(&node.origin, "this clause has no condition and would always hold").hint(
+                    "give it from and until, calendar, hours, or cron with for; or write it as otherwise",
+                ),
             );
         }
         Some(Clause {
@@ -330,8 +326,10 @@ impl Compiler<'_> {
             (Some(node), _) => self.hours(reader, node, context.zone),
             (None, hours) => {
                 if hours.is_none() && !context.has_hours {
-                    reader.note(Problem::at(fields.origin, "of which hours is the state?")
-                        .hint("name them with hours = \"NAME\", here or on the page"));
+                    reader.note(
+                        Problem::at(fields.origin, "of which hours is the state?")
+                            .hint("name them with hours = \"NAME\", here or on the page"),
+                    );
                 }
                 hours.cloned()
             }
@@ -345,16 +343,10 @@ fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
     if let Raw::Text(written) = &node.raw {
         let text = reader.text(node, "a value")?;
         if text.value != *written {
-            return Some(Definition::Cell(Cell {
-                text: text.value,
-                origin: text.origin,
-            }));
+            return Some(Definition::Cell(Cell { text: text.value, origin: text.origin }));
         }
     }
-    Some(Definition::Constant {
-        value: node.to_json(),
-        origin: node.origin.clone(),
-    })
+    Some(Definition::Constant { value: node.to_json(), origin: node.origin.clone() })
 }
 
 fn otherwise(fields: &Fields) -> Value {
@@ -399,10 +391,14 @@ fn cron(reader: &Reader, fields: &Fields, zone: Option<Tz>) -> Option<Condition>
             .hint("write minute, hour, day, month and weekday, as in 0 8 * * FRI")
     }));
     let (cron, length, zone) = (cron?, length?, zone?);
-    Some(Condition::Cron(CronWindow {
-        text: format!("by cron \"{}\" for {}", pattern.value, humantime::format_duration(length.to_std().ok()?)),
+    Some(Condition::Cron(Box::new(CronWindow {
+        text: format!(
+            "by cron \"{}\" for {}",
+            pattern.value,
+            humantime::format_duration(length.to_std().ok()?)
+        ),
         cron,
         length,
         zone,
-    }))
+    })))
 }

@@ -154,11 +154,7 @@ impl Definition {
     }
 }
 
-fn evaluate_when(
-    clauses: &[Clause],
-    otherwise: &Definition,
-    at: Instant,
-) -> Result<Evaluated, Problem> {
+fn evaluate_when(clauses: &[Clause], otherwise: &Definition, at: Instant) -> Result<Evaluated, Problem> {
     let mut until: Option<Instant> = None;
     for (index, clause) in clauses.iter().enumerate() {
         let state = clause.conditions.at(at);
@@ -166,12 +162,8 @@ fn evaluate_when(
         until = [until, state.until].into_iter().flatten().min();
         if state.holds {
             let mut evaluated = clause.definition.evaluate(at)?;
-            evaluated.because = format!(
-                "clause {} holds: {} ({})",
-                index + 1,
-                clause.conditions.describe(),
-                clause.origin
-            );
+            evaluated.because =
+                format!("clause {} holds: {} ({})", index + 1, clause.conditions.describe(), clause.origin);
             evaluated.until = [until, evaluated.until].into_iter().flatten().min();
             return Ok(evaluated);
         }

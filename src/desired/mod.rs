@@ -14,4 +14,3 @@ pub use compile::{Blueprint, CalendarUse, Inputs, SourceUse, check_shape};
 pub use definition::{Definition, Evaluated, Wanted};
 pub use page::{Desired, DesiredValue, Flip, Owned, Page};
 pub use world::{Managed, World};
-

@@ -120,11 +120,7 @@ impl Owned {
                 problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
             })?;
             if flips.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
-                flips.push(Flip {
-                    at,
-                    wanted: evaluated.wanted,
-                    because: evaluated.because,
-                });
+                flips.push(Flip { at, wanted: evaluated.wanted, because: evaluated.because });
             }
             match evaluated.until {
                 Some(next) if next > at && next < to => at = next,

@@ -78,7 +78,14 @@ impl FromStr for TimeFormat {
 impl HoursShow {
     /// The names in settings.
     pub const NAMES: &'static [&'static str] = &[
-        "is_open", "is_closed", "opens_at", "closes_at", "next_open_at", "next_change_at", "today", "week",
+        "is_open",
+        "is_closed",
+        "opens_at",
+        "closes_at",
+        "next_open_at",
+        "next_change_at",
+        "today",
+        "week",
         "special_dates",
     ];
 
@@ -201,11 +208,10 @@ fn written(
         false => (local.hour(), local.minute()),
     };
     match format {
-        TimeFormat::Hour if minute != 0 || local.second() != 0 => Err(Problem::at(
-            origin,
-            format!("{hour:02}:{minute:02} is no whole hour"),
-        )
-        .hint("set format = \"HH:MM\", or let the hours start and end on the hour")),
+        TimeFormat::Hour if minute != 0 || local.second() != 0 => {
+            Err(Problem::at(origin, format!("{hour:02}:{minute:02} is no whole hour"))
+                .hint("set format = \"HH:MM\", or let the hours start and end on the hour"))
+        }
         TimeFormat::Hour => Ok(json!(hour)),
         TimeFormat::Minutes => Ok(json!(format!("{hour:02}:{minute:02}"))),
         TimeFormat::Seconds => Ok(json!(format!("{hour:02}:{minute:02}:{:02}", local.second()))),

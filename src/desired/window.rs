@@ -21,21 +21,13 @@ pub struct Conditions(pub(super) Vec<Condition>);
 #[derive(Debug)]
 pub(super) enum Condition {
     /// `[from, until)`; either end may be open.
-    Dates {
-        from: Option<Instant>,
-        until: Option<Instant>,
-        text: String,
-    },
+    Dates { from: Option<Instant>, until: Option<Instant>, text: String },
     /// While an event of a calendar goes on.
-    Calendar {
-        agenda: Arc<Agenda>,
-        zone: Tz,
-        name: String,
-    },
+    Calendar { agenda: Arc<Agenda>, zone: Tz, name: String },
     /// While hours are open, or closed.
     Hours { hours: Arc<Hours>, open: bool },
     /// From each start by the pattern, for a length of time.
-    Cron(CronWindow),
+    Cron(Box<CronWindow>),
 }
 
 /// Windows that start by a cron pattern on the wall clock of a zone.
@@ -55,10 +47,7 @@ pub(super) struct State {
 
 impl Conditions {
     pub(super) fn at(&self, at: Instant) -> State {
-        let mut state = State {
-            holds: true,
-            until: None,
-        };
+        let mut state = State { holds: true, until: None };
         for condition in &self.0 {
             let (holds, until) = condition.at(at);
             state.holds &= holds;

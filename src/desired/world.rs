@@ -66,10 +66,7 @@ impl World {
             inputs,
             previous: known.iter().map(|managed| (managed.page.key.as_str(), &managed.page)).collect(),
             by_id: BTreeMap::new(),
-            world: World {
-                fresh_until: to.date_naive().checked_add_days(Days::new(5)),
-                ..World::default()
-            },
+            world: World { fresh_until: to.date_naive().checked_add_days(Days::new(5)), ..World::default() },
         };
         for block in &blueprint.pages {
             builder.block(block);
@@ -87,9 +84,7 @@ impl World {
 
     /// Every problem, of pages and of what gave none.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.missing
-            .iter()
-            .chain(self.pages.iter().flat_map(|managed| &managed.problems))
+        self.missing.iter().chain(self.pages.iter().flat_map(|managed| &managed.problems))
     }
 }
 

@@ -137,7 +137,8 @@ fn the_next_change_is_found_however_far_it_is() {
         let parts: Vec<&str> = question.split('|').map(str::trim).collect();
         let hours = hours(parts[0], parts[1], parts[2]);
         let from = at(hours.zone, parts[3]);
-        let show = |at: Option<Instant>| at.map_or("never".to_owned(), |at| at.format("%Y-%m-%dT%H:%M").to_string());
+        let show =
+            |at: Option<Instant>| at.map_or("never".to_owned(), |at| at.format("%Y-%m-%dT%H:%M").to_string());
         let found = format!("{} {}", show(hours.next_change(from)), show(hours.next_open(from)));
         assert_eq!(found, wanted.trim(), "{case}");
     }
@@ -145,7 +146,11 @@ fn the_next_change_is_found_however_far_it_is() {
 
 #[test]
 fn a_day_is_told_in_its_own_times() {
-    let london = hours("Europe/London", "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Sa 18:00-24:00; Su 00:00-24:00", "holiday 2026-12-24");
+    let london = hours(
+        "Europe/London",
+        "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Sa 18:00-24:00; Su 00:00-24:00",
+        "holiday 2026-12-24",
+    );
     for (date, wanted) in [
         ("2026-12-21", "09:00-12:30, 13:30-17:30"),
         ("2026-12-24", "closed"),
@@ -158,13 +163,20 @@ fn a_day_is_told_in_its_own_times() {
     }
     let special = london.special_dates("2026-12-20".parse().unwrap(), 10);
     assert_eq!(special.len(), 1);
-    assert_eq!((special[0].date.to_string().as_str(), special[0].name.as_deref()), ("2026-12-24", Some("Holiday")));
+    assert_eq!(
+        (special[0].date.to_string().as_str(), special[0].name.as_deref()),
+        ("2026-12-24", Some("Holiday"))
+    );
 }
 
 /// The timeline agrees with itself: the state flips at each change and nowhere between, minute by minute.
 #[test]
 fn between_two_changes_the_state_stays() {
-    let hours = hours("Europe/London", "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Su 01:15-02:15", "2026-03-31 10:00-01:00 & shut 2026-03-30T10:00Z/2026-03-30T11:30Z");
+    let hours = hours(
+        "Europe/London",
+        "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Su 01:15-02:15",
+        "2026-03-31 10:00-01:00 & shut 2026-03-30T10:00Z/2026-03-30T11:30Z",
+    );
     let mut now = at(chrono_tz::UTC, "2026-03-26T00:00Z");
     let end = at(chrono_tz::UTC, "2026-04-05T00:00Z");
     let mut next = hours.next_change(now).unwrap();

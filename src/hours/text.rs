@@ -35,10 +35,7 @@ fn bad<T>(message: String, hint: &'static str) -> Result<T, BadText> {
 pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
     let text = text.trim();
     if text.is_empty() {
-        return bad(
-            "the hours are empty".to_owned(),
-            "write hours such as 09:00-17:00, or closed",
-        );
+        return bad("the hours are empty".to_owned(), "write hours such as 09:00-17:00, or closed");
     }
     if ["closed", "off"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Ok(Vec::new());
@@ -48,10 +45,7 @@ pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
 
 fn parse_interval(text: &str) -> Result<Interval, BadText> {
     let Some((open_text, close_text)) = text.split_once(['-', '–']) else {
-        return bad(
-            format!("\"{text}\" is no interval"),
-            "write FROM-TO, as in 09:00-17:00, or closed",
-        );
+        return bad(format!("\"{text}\" is no interval"), "write FROM-TO, as in 09:00-17:00, or closed");
     };
     let open = parse_time(open_text)?;
     let close = parse_time(close_text)?;
@@ -121,9 +115,7 @@ pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
 fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
     let word = text.trim().to_lowercase();
     // Any beginning of at least two letters names a day: Mo, mon, Tues, thurs, Wednesday.
-    let found = DAYS
-        .iter()
-        .find(|(_, name)| word.len() >= 2 && name.starts_with(&word));
+    let found = DAYS.iter().find(|(_, name)| word.len() >= 2 && name.starts_with(&word));
     match found {
         Some((day, _)) => Ok(*day),
         None => bad(

@@ -116,10 +116,7 @@ impl Hours {
         // A special date wins over timed closures too, so these are cut out of weekly hours alone.
         let mut open = written;
         for closure in &self.closures.timed {
-            open = open
-                .into_iter()
-                .flat_map(|stretch| cut(stretch, closure.from, closure.to))
-                .collect();
+            open = open.into_iter().flat_map(|stretch| cut(stretch, closure.from, closure.to)).collect();
         }
         join(open)
     }
@@ -204,12 +201,9 @@ impl Hours {
                     (Some(timed), _) => {
                         format!("{name} is closed: {} ({})", timed.entry.name, timed.entry.origin)
                     }
-                    (None, Some(day)) => format!(
-                        "{name} is {} on {} ({})",
-                        self.text(today),
-                        today.weekday(),
-                        day.origin
-                    ),
+                    (None, Some(day)) => {
+                        format!("{name} is {} on {} ({})", self.text(today), today.weekday(), day.origin)
+                    }
                     (None, None) => format!("{name} has no hours on {} ({})", today.weekday(), self.origin),
                 }
             }
@@ -259,10 +253,7 @@ impl Hours {
         };
         intervals
             .iter()
-            .map(|interval| Stretch {
-                from: instant(interval.open),
-                to: instant(interval.close),
-            })
+            .map(|interval| Stretch { from: instant(interval.open), to: instant(interval.close) })
             // A clock change can leave nothing of an interval.
             .filter(|stretch| stretch.from < stretch.to)
             .collect()
@@ -302,14 +293,8 @@ fn join(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
 
 /// What is left of a stretch when `[from, to)` is closed.
 fn cut(stretch: Stretch, from: Instant, to: Instant) -> impl Iterator<Item = Stretch> {
-    let before = Stretch {
-        from: stretch.from,
-        to: stretch.to.min(from),
-    };
-    let after = Stretch {
-        from: stretch.from.max(to),
-        to: stretch.to,
-    };
+    let before = Stretch { from: stretch.from, to: stretch.to.min(from) };
+    let after = Stretch { from: stretch.from.max(to), to: stretch.to };
     let untouched = from >= stretch.to || to <= stretch.from || from >= to;
     let parts = match untouched {
         true => [Some(stretch), None],

@@ -11,9 +11,7 @@ pub fn same_value(a: &Value, b: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, a)| b.get(key).is_some_and(|b| same_value(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same_value(a, b)))
         }
         _ => a == b,
     }
@@ -48,10 +46,7 @@ mod tests {
     #[test]
     fn numbers_are_compared_by_value_and_large_integers_exactly() {
         let same = |a: &str, b: &str| {
-            same_value(
-                &serde_json::from_str(a).unwrap(),
-                &serde_json::from_str(b).unwrap(),
-            )
+            same_value(&serde_json::from_str(a).unwrap(), &serde_json::from_str(b).unwrap())
         };
         assert!(same("8", "8.0"));
         assert!(same("[1, {\"a\": 2, \"b\": 3}]", "[1.0, {\"b\": 3, \"a\": 2}]"));

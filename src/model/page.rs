@@ -65,10 +65,7 @@ impl PageId {
         if agent.is_empty() || agent.len() > 128 || !agent.chars().all(allowed) {
             return Err(format!("\"{agent}\" is no agent id"));
         }
-        Ok(Self {
-            agent: agent.to_owned(),
-            environment,
-        })
+        Ok(Self { agent: agent.to_owned(), environment })
     }
 }
 
@@ -82,9 +79,8 @@ impl FromStr for PageId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (agent, environment) = text
-            .rsplit_once('/')
-            .ok_or_else(|| format!("\"{text}\" is no page; write AGENT/environment"))?;
+        let (agent, environment) =
+            text.rsplit_once('/').ok_or_else(|| format!("\"{text}\" is no page; write AGENT/environment"))?;
         Self::new(agent, environment.parse()?)
     }
 }
@@ -160,8 +156,7 @@ impl fmt::Display for Variable {
         if self.below.is_empty() && !self.key.starts_with('/') {
             return f.write_str(&self.key);
         }
-        self.steps()
-            .try_for_each(|step| write!(f, "/{}", step.replace('~', "~0").replace('/', "~1")))
+        self.steps().try_for_each(|step| write!(f, "/{}", step.replace('~', "~0").replace('/', "~1")))
     }
 }
 
@@ -171,17 +166,13 @@ impl FromStr for Variable {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let steps: Vec<String> = match text.strip_prefix('/') {
             None => vec![text.to_owned()],
-            Some(pointer) => pointer
-                .split('/')
-                .map(|step| step.replace("~1", "/").replace("~0", "~"))
-                .collect(),
+            Some(pointer) => {
+                pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
+            }
         };
         let mut steps = steps.into_iter();
         match steps.next() {
-            Some(key) if !key.is_empty() => Ok(Self {
-                key,
-                below: steps.collect(),
-            }),
+            Some(key) if !key.is_empty() => Ok(Self { key, below: steps.collect() }),
             _ => Err(format!("\"{text}\" names no variable")),
         }
     }
@@ -266,9 +257,7 @@ mod tests {
         for text in ["is_open", "/messages/seasonal", "/a~1b/c~0d"] {
             assert_eq!(text.parse::<Variable>().unwrap().to_string(), text);
         }
-        let overlaps = |a: &str, b: &str| {
-            a.parse::<Variable>().unwrap().overlaps(&b.parse().unwrap())
-        };
+        let overlaps = |a: &str, b: &str| a.parse::<Variable>().unwrap().overlaps(&b.parse().unwrap());
         assert!(overlaps("messages", "/messages/seasonal"));
         assert!(!overlaps("/messages/a", "/messages/b"));
         assert!("/".parse::<Variable>().is_err());

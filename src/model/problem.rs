@@ -22,19 +22,12 @@ pub struct Origin {
 impl Origin {
     /// A place that has no lines, such as an environment variable.
     pub fn named(name: impl Into<Arc<str>>) -> Self {
-        Self {
-            file: name.into(),
-            ..Self::default()
-        }
+        Self { file: name.into(), ..Self::default() }
     }
 
     /// A line of a file.
     pub fn line(file: &Arc<str>, line: usize) -> Self {
-        Self {
-            file: file.clone(),
-            line,
-            ..Self::default()
-        }
+        Self { file: file.clone(), line, ..Self::default() }
     }
 }
 
@@ -79,21 +72,12 @@ pub struct Problem {
 impl Problem {
     /// An error without a place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            origin: None,
-            message: message.into(),
-            hint: None,
-            secret: false,
-        }
+        Self { severity: Severity::Error, origin: None, message: message.into(), hint: None, secret: false }
     }
 
     /// An error at a place.
     pub fn at(origin: &Origin, message: impl Into<String>) -> Self {
-        Self {
-            origin: Some(origin.clone()),
-            ..Self::new(message)
-        }
+        Self { origin: Some(origin.clone()), ..Self::new(message) }
     }
 
     /// The same with a remedy.

@@ -17,11 +17,7 @@ impl<'t> SourceText<'t> {
     /// Finds the lines of a text.
     pub fn new(file: &'t Arc<str>, text: &'t str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(index, _)| index + 1);
-        Self {
-            file,
-            text,
-            line_starts: std::iter::once(0).chain(after_newlines).collect(),
-        }
+        Self { file, text, line_starts: std::iter::once(0).chain(after_newlines).collect() }
     }
 
     /// Where a range of bytes stands. The range must lie in the text, on character boundaries.

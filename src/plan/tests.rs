@@ -13,6 +13,10 @@ fn variable(name: &str) -> Variable {
     name.parse().unwrap()
 }
 
+fn remote(variables: Value) -> RemotePage {
+    RemotePage { variables: variables.as_object().cloned().unwrap(), ..RemotePage::default() }
+}
+
 fn desired(values: &[(&str, Value)]) -> Desired {
     Desired {
         page: "A-1/live".parse().unwrap(),
@@ -80,27 +84,19 @@ fn a_value_that_says_the_same_is_not_sent() {
 
 #[test]
 fn only_owned_and_changed_keys_are_sent_and_neighbours_below_a_key_survive() {
-    let mut remote = RemotePage::default();
-    remote.variables = json!({"a": 1, "b": 2, "theirs": 3, "m": {"ours": "x", "neighbour": "y"}})
-        .as_object()
-        .cloned()
-        .unwrap();
+    let remote = remote(json!({"a": 1, "b": 2, "theirs": 3, "m": {"ours": "x", "neighbour": "y"}}));
     let schema = Arc::new(Schema::compile(None).unwrap());
     let wanted = desired(&[("a", json!(1)), ("b", json!(5)), ("/m/ours", json!("z"))]);
     let checked = check(&wanted, &Arc::new(remote), &schema).unwrap();
     let plan = plan(&checked, &Base::new(), OnDrift::Restore).unwrap();
-    assert_eq!(
-        Value::Object(plan.body),
-        json!({"b": 5, "m": {"ours": "z", "neighbour": "y"}})
-    );
+    assert_eq!(Value::Object(plan.body), json!({"b": 5, "m": {"ours": "z", "neighbour": "y"}}));
 }
 
 #[test]
 fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
     let schema = json!({"dependencies": {"a": ["b"]}, "properties": {"pair": {"maximum": 5}}});
     let schema = json!({"allOf": [schema, {"not": {"required": ["a", "b"], "properties": {"a": {"const": 2}, "b": {"const": 9}}}}]});
-    let mut remote = RemotePage::default();
-    remote.variables = json!({"a": 1, "b": 9}).as_object().cloned().unwrap();
+    let remote = remote(json!({"a": 1, "b": 9}));
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let checked = check(&desired(&[("a", json!(2)), ("b", json!(3))]), &Arc::new(remote), &schema).unwrap();
     // b drifted from 3 to 9 and is kept, so a = 2 would meet b = 9, which the schema forbids.
@@ -111,13 +107,8 @@ fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
 
 #[test]
 fn an_unknown_outcome_is_told_by_the_page() {
-    let intent = [Change {
-        variable: variable("x"),
-        from: None,
-        to: json!(2),
-        because: String::new(),
-        until: None,
-    }];
+    let intent =
+        [Change { variable: variable("x"), from: None, to: json!(2), because: String::new(), until: None }];
     let page = |value: Value| value.as_object().cloned().unwrap();
     assert_eq!(look_up(&intent, &page(json!({"x": 2}))), Found::Applied);
     assert_eq!(look_up(&intent, &page(json!({}))), Found::NotApplied);

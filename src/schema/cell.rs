@@ -15,10 +15,7 @@ pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, 
     let found = if types.is_empty() {
         Some(Value::String(text.clone()))
     } else {
-        ORDER
-            .iter()
-            .filter(|(name, _)| types.contains(name))
-            .find_map(|(_, read)| read(text))
+        ORDER.iter().filter(|(name, _)| types.contains(name)).find_map(|(_, read)| read(text))
     };
     found.ok_or_else(|| {
         Problem::at(&cell.origin, format!("{variable}: \"{text}\" is no {}", types.join(" or ")))
@@ -33,9 +30,7 @@ const ORDER: &[(&str, Read)] = &[
     ("null", |text| text.trim().is_empty().then_some(Value::Null)),
     ("boolean", boolean),
     ("integer", |text| text.trim().parse::<i128>().ok().and_then(Number::from_i128).map(Value::Number)),
-    ("number", |text| {
-        serde_json::from_str::<Number>(text.trim()).ok().map(Value::Number)
-    }),
+    ("number", |text| serde_json::from_str::<Number>(text.trim()).ok().map(Value::Number)),
     ("array", |text| serde_json::from_str(text).ok().filter(Value::is_array)),
     ("object", |text| serde_json::from_str(text).ok().filter(Value::is_object)),
     ("string", |text| Some(Value::String(text.to_owned()))),

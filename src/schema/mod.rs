@@ -36,34 +36,24 @@ impl Schema {
     /// Why it can't be compiled: it is no Draft 7 schema, or refers to another document.
     pub fn compile(source: Option<&Value>) -> Result<Self, Problem> {
         let Some(source) = source else {
-            return Ok(Self {
-                source: Value::Bool(true),
-                validator: None,
-            });
+            return Ok(Self { source: Value::Bool(true), validator: None });
         };
-        let options = jsonschema::options()
-            .with_draft(Draft::Draft7)
-            .offline()
-            .should_validate_formats(true);
+        let options = jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(true);
         let linear = options
             .clone()
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
             .build(source);
         // The linear engine knows no look-around; a schema that needs it gets a bounded backtracking one.
         let validator = linear.or_else(|_| {
-            let patterns = PatternOptions::fancy_regex()
-                .size_limit(PATTERN_BYTES)
-                .backtrack_limit(PATTERN_STEPS);
+            let patterns =
+                PatternOptions::fancy_regex().size_limit(PATTERN_BYTES).backtrack_limit(PATTERN_STEPS);
             options.with_pattern_options(patterns).build(source)
         });
         let validator = validator.map_err(|error| {
             Problem::new(format!("the page's schema can't be used: {error}"))
                 .hint("put a self-contained Draft 7 schema on the page")
         })?;
-        Ok(Self {
-            source: source.clone(),
-            validator: Some(validator),
-        })
+        Ok(Self { source: source.clone(), validator: Some(validator) })
     }
 
     /// Whether this is the schema that `source` compiles to.
@@ -160,12 +150,8 @@ impl Checked {
 
     fn validate(&self) -> Result<(), Vec<Problem>> {
         let merged = Value::Object(self.merged());
-        let problems: Vec<Problem> = self
-            .schema
-            .errors(&merged)
-            .iter()
-            .map(|error| self.explain(error))
-            .collect();
+        let problems: Vec<Problem> =
+            self.schema.errors(&merged).iter().map(|error| self.explain(error)).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
@@ -173,21 +159,17 @@ impl Checked {
     fn explain(&self, error: &ValidationError) -> Problem {
         let rule = rule(error);
         let path = error.instance_path().to_string();
-        let steps: Vec<String> = path
-            .split('/')
-            .skip(1)
-            .map(|step| step.replace("~1", "/").replace("~0", "~"))
-            .collect();
+        let steps: Vec<String> =
+            path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
         let about = |checked: &&CheckedValue| {
             let own: Vec<&str> = checked.variable.steps().collect();
             own.iter().zip(&steps).all(|(a, b)| *a == b.as_str()) && !steps.is_empty()
         };
         // An unknown key is reported at the object that has it; the key itself is the variable.
         let named = match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected } => self
-                .values
-                .iter()
-                .find(|checked| unexpected.iter().any(|key| checked.variable.steps().any(|step| step == key))),
+            ValidationErrorKind::AdditionalProperties { unexpected } => self.values.iter().find(|checked| {
+                unexpected.iter().any(|key| checked.variable.steps().any(|step| step == key))
+            }),
             _ => None,
         };
         match named.or_else(|| self.values.iter().find(about)) {
@@ -231,12 +213,8 @@ pub fn check(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let checked = Checked {
-        page: desired.page.clone(),
-        values,
-        observed: observed.clone(),
-        schema: schema.clone(),
-    };
+    let checked =
+        Checked { page: desired.page.clone(), values, observed: observed.clone(), schema: schema.clone() };
     checked.validate().map(|()| checked)
 }
 

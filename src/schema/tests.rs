@@ -9,10 +9,7 @@ use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Cell, Origin, RemotePage};
 
 fn cell(text: &str) -> Cell {
-    let origin = Origin {
-        field: Some("phone".into()),
-        ..Origin::line(&"sites.csv".into(), 14)
-    };
+    let origin = Origin { field: Some("phone".into()), ..Origin::line(&"sites.csv".into(), 14) };
     Cell { text: text.to_owned(), origin }
 }
 
@@ -76,10 +73,9 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
         "additionalProperties": false
     });
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
-    let page = |value: Value| Arc::new(RemotePage {
-        variables: value.as_object().cloned().unwrap(),
-        ..RemotePage::default()
-    });
+    let page = |value: Value| {
+        Arc::new(RemotePage { variables: value.as_object().cloned().unwrap(), ..RemotePage::default() })
+    };
     let complain = |variable: &str, wanted: Wanted, on: Value| {
         let problems = check(&desired(variable, wanted), &page(on), &schema).unwrap_err();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -91,12 +87,17 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     }
     assert!(complain("hour", Wanted::Json(json!(24)), good.clone()).contains("/properties/hour/maximum"));
     assert!(complain("hour", Wanted::Cell(cell("nine")), good.clone()).contains("\"nine\" is no integer"));
-    assert!(complain("day", Wanted::Json(json!("2026-02-30")), good.clone()).contains("/properties/day/format"));
+    assert!(
+        complain("day", Wanted::Json(json!("2026-02-30")), good.clone()).contains("/properties/day/format")
+    );
     let told = complain("opn_hour", Wanted::Json(json!(8)), good);
     assert!(told.contains("opn_hour = 8") && told.contains("/additionalProperties"), "{told}");
     // What nobody owns and the schema requires keeps the page from being sent, and says so.
     let told = complain("hour", Wanted::Json(json!(9)), json!({}));
-    assert!(told.contains("\"phone\" is a required property") && told.contains("own that variable too"), "{told}");
+    assert!(
+        told.contains("\"phone\" is a required property") && told.contains("own that variable too"),
+        "{told}"
+    );
 }
 
 #[test]

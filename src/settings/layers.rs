@@ -47,10 +47,7 @@ impl std::str::FromStr for Flag {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (path, value) = text.split_once('=').ok_or("write SETTING=VALUE, as in api.region=uk")?;
-        Ok(Self {
-            path: path.trim().to_owned(),
-            value: value.to_owned(),
-        })
+        Ok(Self { path: path.trim().to_owned(), value: value.to_owned() })
     }
 }
 
@@ -84,9 +81,9 @@ pub(super) fn read(file: &Path, surroundings: &Surroundings) -> Result<(Node, Re
                 Layer { name: "environment", tree: environment },
                 Layer { name: "flags", tree: flags },
             ];
-            merge(&layers).map(|node| (node, report)).map_err(|problem| {
-                Report::new(file, &text).with(vec![problem])
-            })
+            merge(&layers)
+                .map(|node| (node, report))
+                .map_err(|problem| Report::new(file, &text).with(vec![problem]))
         }
         parsed => {
             problems.extend(parsed.err());
@@ -127,10 +124,8 @@ impl Provider for &Layer {
 fn to_figment(node: &Node) -> Value {
     match &node.raw {
         Raw::Table(entries) => {
-            let dict: Dict = entries
-                .iter()
-                .map(|entry| (entry.key.clone(), to_figment(&entry.node)))
-                .collect();
+            let dict: Dict =
+                entries.iter().map(|entry| (entry.key.clone(), to_figment(&entry.node))).collect();
             Value::from(dict)
         }
         _ => Value::from(true),
@@ -139,9 +134,8 @@ fn to_figment(node: &Node) -> Value {
 
 fn merge(layers: &[Layer]) -> Result<Node, Problem> {
     let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
-    let merged: Value = figment
-        .extract()
-        .map_err(|error| Problem::new(format!("the settings can't be merged: {error}")))?;
+    let merged: Value =
+        figment.extract().map_err(|error| Problem::new(format!("the settings can't be merged: {error}")))?;
     let trees: Vec<(&str, &Node)> = layers.iter().map(|layer| (layer.name, &layer.tree)).collect();
     Ok(rebuild(&figment, &merged, &trees))
 }
@@ -161,10 +155,8 @@ fn rebuild(figment: &Figment, value: &Value, trees: &[(&str, &Node)]) -> Node {
                 continue;
             }
             let Some(inner) = dict.get(&entry.key) else { continue };
-            let below: Vec<(&str, &Node)> = trees
-                .iter()
-                .filter_map(|(name, tree)| Some((*name, tree.get(&entry.key)?)))
-                .collect();
+            let below: Vec<(&str, &Node)> =
+                trees.iter().filter_map(|(name, tree)| Some((*name, tree.get(&entry.key)?))).collect();
             entries.push(Entry {
                 key: entry.key.clone(),
                 at: entry.at.clone(),
@@ -313,9 +305,7 @@ fn from_value(value: &toml_edit::Value, places: &SourceText, origin: &Origin) ->
     match value {
         Value::String(text) => Raw::Text(text.value().clone()),
         Value::Integer(number) => Raw::Number((*number.value()).into()),
-        Value::Float(number) => {
-            serde_json::Number::from_f64(*number.value()).map_or(Raw::Null, Raw::Number)
-        }
+        Value::Float(number) => serde_json::Number::from_f64(*number.value()).map_or(Raw::Null, Raw::Number),
         Value::Boolean(value) => Raw::Bool(*value.value()),
         Value::Datetime(date) => Raw::Text(date.value().to_string()),
         Value::Array(items) => Raw::List(

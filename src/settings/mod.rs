@@ -131,9 +131,8 @@ impl Surroundings {
 
 const TOP_KEYS: &[&str] =
     &["timezone", "resync", "restat", "api", "store", "log", "sources", "calendars", "hours", "page"];
-const API_KEYS: &[&str] = &[
-    "region", "base_url", "key_file", "concurrency", "connect_timeout", "read_timeout", "total_timeout",
-];
+const API_KEYS: &[&str] =
+    &["region", "base_url", "key_file", "concurrency", "connect_timeout", "read_timeout", "total_timeout"];
 const REGIONS: &[&str] = &["us", "eu", "uk", "studio"];
 
 impl Settings {
@@ -221,10 +220,7 @@ fn named<T>(
 ) -> BTreeMap<String, T> {
     let table = fields.get(key).and_then(|node| reader.open_table(node, key));
     let entries = table.map(|table| table.entries).unwrap_or_default();
-    entries
-        .iter()
-        .filter_map(|entry| Some((entry.key.clone(), read(entry)?)))
-        .collect()
+    entries.iter().filter_map(|entry| Some((entry.key.clone(), read(entry)?))).collect()
 }
 
 fn read_api(
@@ -267,9 +263,8 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
     let (region, url) = (api.get("region"), api.get("base_url"));
     let url = match (region, url) {
         (Some(region), Some(url)) if layers::rank(&region.origin) == layers::rank(&url.origin) => {
-            reader.note(
-                Problem::at(&url.origin, "region and base_url are both set").hint("keep one of them"),
-            );
+            reader
+                .note(Problem::at(&url.origin, "region and base_url are both set").hint("keep one of them"));
             return None;
         }
         (Some(region), Some(url)) if layers::rank(&region.origin) > layers::rank(&url.origin) => None,
@@ -430,11 +425,7 @@ fn read_source(reader: &Reader, entry: &Entry, directory: &Path) -> Option<Sourc
             return None;
         }
     };
-    Some(Source {
-        path: directory.join(&path.value),
-        shown: path.value,
-        format,
-    })
+    Some(Source { path: directory.join(&path.value), shown: path.value, format })
 }
 
 fn delimiter(reader: &Reader, fields: &Fields, format: &str) -> Option<u8> {
@@ -458,19 +449,12 @@ fn read_calendar(
     entry: &Entry,
     directory: &Path,
 ) -> Option<(CalendarFile, Filter, Option<Tz>)> {
-    let fields =
-        reader.table(&entry.node, "a calendar", &["path", "summary", "category", "timezone"])?;
+    let fields = reader.table(&entry.node, "a calendar", &["path", "summary", "category", "timezone"])?;
     let path = reader.text(fields.require(reader, "path")?, "path")?;
     let text = |key: &str| fields.get(key).and_then(|node| reader.text(node, key)).map(|text| text.value);
-    let filter = Filter {
-        summary: text("summary"),
-        category: text("category"),
-    };
+    let filter = Filter { summary: text("summary"), category: text("category") };
     let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
-    let file = CalendarFile {
-        path: directory.join(&path.value),
-        shown: path.value,
-    };
+    let file = CalendarFile { path: directory.join(&path.value), shown: path.value };
     Some((file, filter, zone))
 }
 

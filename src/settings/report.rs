@@ -18,11 +18,7 @@ pub struct Report {
 impl Report {
     /// A report without problems yet.
     pub fn new(file: &Path, text: &str) -> Self {
-        Self {
-            file: file.display().to_string(),
-            text: text.to_owned(),
-            problems: Vec::new(),
-        }
+        Self { file: file.display().to_string(), text: text.to_owned(), problems: Vec::new() }
     }
 
     /// The same with problems, in the order of their places.
@@ -38,7 +34,8 @@ impl Report {
 
     /// The report as text; `color` for a terminal.
     pub fn render(&self, color: bool) -> String {
-        let texts: Vec<String> = self.problems.iter().map(|problem| self.render_one(problem, color)).collect();
+        let texts: Vec<String> =
+            self.problems.iter().map(|problem| self.render_one(problem, color)).collect();
         let mut text = texts.join("\n\n");
         text.push('\n');
         text
@@ -52,7 +49,9 @@ impl Report {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut message = problem.message.clone();
         let snippet = problem.origin.as_ref().filter(|origin| {
-            *origin.file == *self.file && !problem.secret && self.text.get(origin.span.clone()).is_some()
+            *origin.file == *self.file
+                && !problem.secret
+                && self.text.get(origin.span.clone()).is_some()
                 && !origin.span.is_empty()
         });
         if let (None, Some(origin)) = (snippet, &problem.origin) {
@@ -60,7 +59,9 @@ impl Report {
         }
         let mut group = level.primary_title(&message).elements(snippet.map(|origin| {
             // Of a table that spans lines only the first is shown.
-            let end = self.text[origin.span.clone()].find('\n').map_or(origin.span.end, |at| origin.span.start + at);
+            let end = self.text[origin.span.clone()]
+                .find('\n')
+                .map_or(origin.span.end, |at| origin.span.start + at);
             Snippet::source(&self.text)
                 .path(&self.file)
                 .annotation(AnnotationKind::Primary.span(origin.span.start..end))

@@ -68,7 +68,8 @@ pub async fn faults(FromState(simulator): FromState<Simulator>, request: Request
 /// All pages that were touched.
 pub async fn all_pages(FromState(simulator): FromState<Simulator>) -> Response {
     let pages = simulator.with_pages(|pages| {
-        let keys: Vec<_> = pages.touched().map(|(agent, environment)| (agent.to_owned(), environment)).collect();
+        let keys: Vec<_> =
+            pages.touched().map(|(agent, environment)| (agent.to_owned(), environment)).collect();
         let page = |(agent, environment): &(String, _)| {
             let mut page = pages.page(agent, *environment);
             page["agent"] = json!(agent);

@@ -63,12 +63,7 @@ impl Simulator {
             shared: Arc::new(Shared {
                 api_key: options.api_key,
                 clock: options.clock,
-                state: Mutex::new(State {
-                    pages,
-                    faults: Vec::new(),
-                    log: Vec::new(),
-                    requests: 0,
-                }),
+                state: Mutex::new(State { pages, faults: Vec::new(), log: Vec::new(), requests: 0 }),
             }),
         })
     }

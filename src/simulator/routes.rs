@@ -149,8 +149,12 @@ fn respond(mut answer: Answer, correlation_id: &str) -> Response {
     if let Some(error_id) = answer.body.get_mut("error_id") {
         *error_id = json!(correlation_id);
     }
-    let mut response = (answer.status, [(header::CONTENT_TYPE, "application/json")], answer.body.to_string()).into_response();
-    let extra = answer.headers.into_iter().chain([(header::HeaderName::from_static(CORRELATION_ID), correlation_id.to_owned())]);
+    let mut response = (answer.status, [(header::CONTENT_TYPE, "application/json")], answer.body.to_string())
+        .into_response();
+    let extra = answer
+        .headers
+        .into_iter()
+        .chain([(header::HeaderName::from_static(CORRELATION_ID), correlation_id.to_owned())]);
     for (name, value) in extra {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
@@ -255,7 +259,8 @@ impl Simulator {
     }
 
     fn check_agent(&self, agent: &str) -> Result<(), Answer> {
-        let well_formed = !agent.is_empty() && agent.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let well_formed =
+            !agent.is_empty() && agent.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         match well_formed {
             false => Err(of_status(422)),
             true if !self.state().pages.has_agent(agent) => Err(of_status(404)),
@@ -292,7 +297,9 @@ impl Simulator {
     pub(super) fn edit(&self, agent: &str, environment: &str, body: Option<&Value>) -> Response {
         let at = self.shared.clock.now();
         let answer = match (self.check_page(agent, environment), variables(body)) {
-            (Ok(environment), Some(variables)) => settle(self.state().pages.patch(agent, environment, variables, at)),
+            (Ok(environment), Some(variables)) => {
+                settle(self.state().pages.patch(agent, environment, variables, at))
+            }
             (Err(answer), _) => answer,
             (_, None) => refuse(400, "VALIDATION_ERROR", "The body needs an object of variables."),
         };

@@ -90,9 +90,7 @@ impl Files {
             .calendars
             .iter()
             .map(|(name, calendar)| file(name, &calendar.path, &calendar.shown, Kind::Calendar));
-        Self {
-            files: sources.chain(calendars).collect(),
-        }
+        Self { files: sources.chain(calendars).collect() }
     }
 
     /// The files' paths.
@@ -199,7 +197,9 @@ impl InputFile {
 
     fn parse(&self, bytes: &[u8]) -> (Option<Parsed>, Vec<Problem>) {
         let parsed = match &self.kind {
-            Kind::Calendar => Calendar::parse(&self.shown, bytes).map(|calendar| Parsed::Calendar(Arc::new(calendar))),
+            Kind::Calendar => {
+                Calendar::parse(&self.shown, bytes).map(|calendar| Parsed::Calendar(Arc::new(calendar)))
+            }
             Kind::Source(format) => table(&self.shown, bytes, format)
                 .map(|table| Parsed::Table(Arc::new(table)))
                 .map_err(|problem| vec![problem]),
@@ -208,7 +208,9 @@ impl InputFile {
             // Rejected rows are problems of the file, though the others count.
             Ok(Parsed::Table(table)) => {
                 let problems = match &*table {
-                    Table::Rows(rows) => rows.rejected.iter().map(|rejected| rejected.problem.clone()).collect(),
+                    Table::Rows(rows) => {
+                        rows.rejected.iter().map(|rejected| rejected.problem.clone()).collect()
+                    }
                     Table::Tree(_) => Vec::new(),
                 };
                 (Some(Parsed::Table(table)), problems)

@@ -61,10 +61,7 @@ pub fn read(path: &Path) -> Result<Content, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
     }
-    Ok(Content {
-        quiet: stamp(&before) == stamp(&after) && is_quiet(&after),
-        bytes: bytes.into(),
-    })
+    Ok(Content { quiet: stamp(&before) == stamp(&after) && is_quiet(&after), bytes: bytes.into() })
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {

@@ -33,16 +33,8 @@ pub fn watch(
 ) -> std::io::Result<Stop> {
     let (send, events) = channel();
     let stop = Stop(send.clone());
-    let mut watching = Watching {
-        files,
-        key_file,
-        restat,
-        directories: Directories::new(send),
-        tell,
-    };
-    std::thread::Builder::new()
-        .name("sources".to_owned())
-        .spawn(move || watching.run(&events))?;
+    let mut watching = Watching { files, key_file, restat, directories: Directories::new(send), tell };
+    std::thread::Builder::new().name("sources".to_owned()).spawn(move || watching.run(&events))?;
     Ok(stop)
 }
 
@@ -115,9 +107,11 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
             let is_swap = path.file_name().is_some_and(|name| name == "..data");
             for file in self.files.paths() {
                 let same_name = file.file_name() == path.file_name();
-                let same_place = same_name && file.parent().and_then(canonical) == path.parent().and_then(canonical);
+                let same_place =
+                    same_name && file.parent().and_then(canonical) == path.parent().and_then(canonical);
                 let target = canonical(&file).is_some_and(|target| canonical(&path) == Some(target));
-                let swapped = is_swap && file.parent().and_then(canonical) == path.parent().and_then(canonical);
+                let swapped =
+                    is_swap && file.parent().and_then(canonical) == path.parent().and_then(canonical);
                 if same_place || target || swapped {
                     finished.insert(file);
                 }
@@ -155,7 +149,9 @@ impl Directories {
             let _ = send.send(noticed);
         };
         let watcher = notify::recommended_watcher(handler)
-            .inspect_err(|error| tracing::warn!(%error, "files can't be watched; they are looked at now and then"))
+            .inspect_err(
+                |error| tracing::warn!(%error, "files can't be watched; they are looked at now and then"),
+            )
             .ok();
         Self { watcher, watched: HashMap::new() }
     }
@@ -166,7 +162,9 @@ impl Directories {
         let Some(watcher) = &mut self.watcher else { return };
         let wanted: HashMap<PathBuf, (u64, u64)> = paths
             .iter()
-            .flat_map(|path| [nearest_directory(path), canonical(path).and_then(|path| nearest_directory(&path))])
+            .flat_map(|path| {
+                [nearest_directory(path), canonical(path).and_then(|path| nearest_directory(&path))]
+            })
             .flatten()
             .filter_map(|directory| {
                 let metadata = std::fs::metadata(&directory).ok()?;
@@ -185,16 +183,15 @@ impl Directories {
             let _ = watcher.unwatch(&directory);
         }
         for (directory, identity) in wanted {
-            if !self.watched.contains_key(&directory) {
-                match watcher.watch(&directory, RecursiveMode::NonRecursive) {
-                    Ok(()) => {
-                        self.watched.insert(directory, identity);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, directory = %directory.display(), "can't be watched; looked at now and then");
-                    }
-                }
+            if self.watched.contains_key(&directory) {
+                continue;
             }
+            if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
+                let directory = directory.display();
+                tracing::warn!(%error, %directory, "can't be watched; looked at now and then");
+                continue;
+            }
+            self.watched.insert(directory, identity);
         }
     }
 }
@@ -213,10 +210,7 @@ fn done_writing(kind: &EventKind) -> Option<bool> {
 fn nearest_directory(path: &Path) -> Option<PathBuf> {
     let mut directory = path.parent()?;
     while !directory.is_dir() {
-        directory = match directory.parent() {
-            Some(parent) => parent,
-            None => return None,
-        };
+        directory = directory.parent()?;
     }
     match directory.as_os_str().is_empty() {
         true => Some(PathBuf::from(".")),

@@ -24,7 +24,9 @@ pub enum StoreError {
         error: rusqlite::Error,
     },
     /// The file or its directory can't be used.
-    #[error("the store {path} can't be opened: {error} (hint: set store.path to a file in a directory that can be written)")]
+    #[error(
+        "the store {path} can't be opened: {error} (hint: set store.path to a file in a directory that can be written)"
+    )]
     Io {
         /// The file.
         path: String,
@@ -32,13 +34,17 @@ pub enum StoreError {
         error: std::io::Error,
     },
     /// Another process has it.
-    #[error("the store {path} is in use by another rtconfd (hint: stop the other one, or give each its own store.path)")]
+    #[error(
+        "the store {path} is in use by another rtconfd (hint: stop the other one, or give each its own store.path)"
+    )]
     InUse {
         /// The file.
         path: String,
     },
     /// It was written by a newer version.
-    #[error("the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, or give this one its own store.path)")]
+    #[error(
+        "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, or give this one its own store.path)"
+    )]
     Newer {
         /// The file.
         path: String,
@@ -61,9 +67,7 @@ pub struct Location {
 impl Location {
     /// A file, or none for memory.
     pub fn new(path: Option<&Path>) -> Self {
-        Self {
-            path: path.map(Path::to_owned),
-        }
+        Self { path: path.map(Path::to_owned) }
     }
 
     fn shown(&self) -> String {
@@ -88,16 +92,12 @@ impl Location {
         };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| self.sqlite(error))?;
-        connection
-            .busy_timeout(std::time::Duration::from_secs(5))
-            .map_err(|error| self.sqlite(error))?;
+        connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| self.sqlite(error))?;
         match migrations::version(&connection).map_err(|error| self.sqlite(error))? {
             0 => Ok(None),
-            found if found > migrations::VERSION => Err(StoreError::Newer {
-                path: self.shown(),
-                found,
-                known: migrations::VERSION,
-            }),
+            found if found > migrations::VERSION => {
+                Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION })
+            }
             _ => Ok(Some(Reading::new(connection, self.clone()))),
         }
     }

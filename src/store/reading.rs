@@ -105,9 +105,8 @@ pub(super) fn inputs(connection: &Connection) -> rusqlite::Result<BTreeMap<Strin
 pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, PageState>> {
     let mut states = BTreeMap::new();
     let mut by_number = BTreeMap::new();
-    let mut statement = connection.prepare(
-        "SELECT id, agent, environment, schema, problem, problem_since FROM pages WHERE api = ?1",
-    )?;
+    let mut statement = connection
+        .prepare("SELECT id, agent, environment, schema, problem, problem_since FROM pages WHERE api = ?1")?;
     let mut rows = statement.query([api])?;
     while let Some(row) = rows.next()? {
         let page: PageId = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(2)?)
@@ -116,11 +115,14 @@ pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTre
         let problem: Option<String> = row.get(4)?;
         let since: Option<Instant> = row.get(5)?;
         by_number.insert(row.get::<_, i64>(0)?, page.clone());
-        states.insert(page, PageState {
-            schema: row.get::<_, Option<String>>(3)?.map(|text| json(row, 3, &text)).transpose()?,
-            problem: problem.zip(since),
-            ..PageState::default()
-        });
+        states.insert(
+            page,
+            PageState {
+                schema: row.get::<_, Option<String>>(3)?.map(|text| json(row, 3, &text)).transpose()?,
+                problem: problem.zip(since),
+                ..PageState::default()
+            },
+        );
     }
     let mut statement = connection.prepare("SELECT page, variable, value FROM bases")?;
     let mut rows = statement.query([])?;
@@ -160,7 +162,11 @@ fn change(row: &Row) -> rusqlite::Result<Change> {
     })
 }
 
-fn history(connection: &Connection, page: Option<&PageId>, limit: usize) -> rusqlite::Result<Vec<HistoryRow>> {
+fn history(
+    connection: &Connection,
+    page: Option<&PageId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<HistoryRow>> {
     let mut statement = connection.prepare(
         "SELECT at, who, agent || '/' || environment, variable, before, after, because, outcome, correlation_id, error
             FROM writes JOIN pages ON pages.id = writes.page JOIN changes ON changes.write = writes.id
@@ -191,9 +197,7 @@ fn json(row: &Row, column: usize, text: &str) -> rusqlite::Result<Value> {
 }
 
 fn variable(row: &Row, column: usize) -> rusqlite::Result<Variable> {
-    row.get::<_, String>(column)?
-        .parse()
-        .map_err(|message: String| unreadable(row, column, message))
+    row.get::<_, String>(column)?.parse().map_err(|message: String| unreadable(row, column, message))
 }
 
 fn unreadable(_: &Row, column: usize, message: String) -> rusqlite::Error {

@@ -103,7 +103,11 @@ impl Writer {
     }
 
     /// Keeps the inputs that are good now, and forgets those that are no longer inputs.
-    pub async fn keep_inputs(&self, inputs: BTreeMap<String, Vec<u8>>, at: Instant) -> Result<(), StoreError> {
+    pub async fn keep_inputs(
+        &self,
+        inputs: BTreeMap<String, Vec<u8>>,
+        at: Instant,
+    ) -> Result<(), StoreError> {
         self.run(move |connection| {
             let mut known = connection.prepare_cached("SELECT path FROM inputs")?;
             let known: Vec<String> = known.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -162,7 +166,8 @@ impl Writer {
                 )?
                 .execute(params![write, outcome.word(), at, outcome.error(), correlation_id])?;
             if let Outcome::Applied(values) = &outcome {
-                let page = connection.query_row("SELECT page FROM writes WHERE id = ?1", [write], |row| row.get(0))?;
+                let page = connection
+                    .query_row("SELECT page FROM writes WHERE id = ?1", [write], |row| row.get(0))?;
                 set_bases(connection, page, values)?;
             }
             Ok(())
@@ -281,14 +286,19 @@ fn commit(connection: &mut Connection, batch: Vec<Queued>) -> Result<(), (Fails,
 
 /// SQLite's errors can't be cloned; their words can.
 fn copy(error: &rusqlite::Error) -> rusqlite::Error {
-    let code = error.sqlite_error().copied().unwrap_or_else(|| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR));
+    let code = error
+        .sqlite_error()
+        .copied()
+        .unwrap_or_else(|| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR));
     rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
 }
 
 fn page_number(connection: &Connection, api: &str, page: &PageId) -> rusqlite::Result<i64> {
     let key = params![api, page.agent, page.environment.as_str()];
     connection
-        .prepare_cached("INSERT INTO pages (api, agent, environment) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO pages (api, agent, environment) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?
         .execute(key)?;
     connection
         .prepare_cached("SELECT id FROM pages WHERE api = ?1 AND agent = ?2 AND environment = ?3")?

@@ -13,21 +13,13 @@ use super::{Rejected, Rows};
 ///
 /// # Errors
 /// What makes the whole file unusable. A bad row only lands in [`Rows::rejected`].
-pub fn parse(
-    file: &Arc<str>,
-    text: &str,
-    delimiter: u8,
-    key: Option<&str>,
-) -> Result<Rows, Problem> {
+pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> Result<Rows, Problem> {
     let mut records = read_records(file, text, delimiter)?.into_iter();
     let header = records.next().ok_or_else(|| {
-        Problem::at(&Origin::line(file, 1), "the file is empty")
-            .hint("the first line names the columns")
+        Problem::at(&Origin::line(file, 1), "the file is empty").hint("the first line names the columns")
     })?;
     let columns = column_names(&header, delimiter)?;
-    let key_index = key
-        .map(|key| key_column(&header, &columns, key))
-        .transpose()?;
+    let key_index = key.map(|key| key_column(&header, &columns, key)).transpose()?;
 
     let mut rows = Rows {
         file: file.clone(),
@@ -39,13 +31,14 @@ pub fn parse(
     for cells in records {
         match build_row(cells, &columns, key_index) {
             Ok(row) => rows.rows.push(row),
-            Err(rejected) => rows.rejected.push(rejected),
+            Err(rejected) => rows.rejected.push(*rejected),
         }
     }
     reject_repeated_keys(&mut rows);
     if rows.rows.is_empty() && rows.rejected.is_empty() {
-        return Err(Problem::at(&Origin::line(file, 1), "the file has a header and no rows")
-            .hint("missing rows never mean \"closed\"; remove the source from the settings if it is not needed"));
+        return Err(Problem::at(&Origin::line(file, 1), "the file has a header and no rows").hint(
+            "missing rows never mean \"closed\"; remove the source from the settings if it is not needed",
+        ));
     }
     Ok(rows)
 }
@@ -87,39 +80,28 @@ fn build_row(
     mut cells: Vec<Cell>,
     columns: &Arc<[Arc<str>]>,
     key_index: Option<usize>,
-) -> Result<Row, Rejected> {
-    let origin = Origin {
-        column: 0,
-        ..cells[0].origin.clone()
-    };
-    let key = key_index
-        .and_then(|index| cells.get(index))
-        .map(|cell| cell.text.trim().to_owned());
+) -> Result<Row, Box<Rejected>> {
+    let origin = Origin { column: 0, ..cells[0].origin.clone() };
+    let key = key_index.and_then(|index| cells.get(index)).map(|cell| cell.text.trim().to_owned());
     if cells.len() != columns.len() {
         let message = format!("{} fields where the header has {}", cells.len(), columns.len());
-        return Err(Rejected {
+        return Err(Box::new(Rejected {
             // With fields missing or added, what stands in the key column may be something else.
             key: None,
-            problem: Problem::at(&origin, message)
-                .hint("put quotes around a field that holds the delimiter"),
-        });
+            problem: Problem::at(&origin, message).hint("put quotes around a field that holds the delimiter"),
+        }));
     }
     for (cell, name) in cells.iter_mut().zip(columns.iter()) {
         cell.origin.field = Some(name.clone());
     }
     if let (Some(index), Some("")) = (key_index, key.as_deref()) {
-        return Err(Rejected {
+        return Err(Box::new(Rejected {
             key: None,
             problem: Problem::at(&cells[index].origin, "the key is empty")
                 .hint("give every row a key of its own"),
-        });
+        }));
     }
-    Ok(Row {
-        key,
-        origin,
-        columns: columns.clone(),
-        cells,
-    })
+    Ok(Row { key, origin, columns: columns.clone(), cells })
 }
 
 /// Two rows with one key contradict each other, so neither counts.
@@ -144,15 +126,9 @@ fn reject_repeated_keys(rows: &mut Rows) {
         }
         rows.rows.retain(|row| row.key.as_ref() != Some(&key));
     }
-    rows.rejected.sort_by_key(|rejected| {
-        rejected.problem.origin.as_ref().map_or(0, |origin| origin.line)
-    });
-    rows.by_key = rows
-        .rows
-        .iter()
-        .enumerate()
-        .filter_map(|(index, row)| Some((row.key.clone()?, index)))
-        .collect();
+    rows.rejected.sort_by_key(|rejected| rejected.problem.origin.as_ref().map_or(0, |origin| origin.line));
+    rows.by_key =
+        rows.rows.iter().enumerate().filter_map(|(index, row)| Some((row.key.clone()?, index))).collect();
 }
 
 /// Splits text into records of cells that know their line and column.
@@ -188,10 +164,7 @@ fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Ce
         let raw = raw.strip_suffix(char::from(delimiter)).filter(|_| !record_ends).unwrap_or(raw);
         let origin = places.origin(start..start + raw.len());
         check_quotes(raw, &origin)?;
-        record.push(Cell {
-            text: String::from_utf8_lossy(&buffer[..length]).into_owned(),
-            origin,
-        });
+        record.push(Cell { text: String::from_utf8_lossy(&buffer[..length]).into_owned(), origin });
         if record_ends {
             records.push(std::mem::take(&mut record));
         }
@@ -228,21 +201,19 @@ mod tests {
 
     #[test]
     fn every_cell_knows_its_line_and_column() {
-        let rows = read("k,a,b\r\n1,\"x\ny\",z\r\n\r\n2,\"say \"\"hi\"\"\",é,\n".trim_end_matches(",\n")).unwrap();
+        let rows =
+            read("k,a,b\r\n1,\"x\ny\",z\r\n\r\n2,\"say \"\"hi\"\"\",é,\n".trim_end_matches(",\n")).unwrap();
         let places: Vec<_> = rows
             .rows
             .iter()
             .flat_map(|row| &row.cells)
             .map(|cell| (cell.text.as_str(), cell.origin.line, cell.origin.column))
             .collect();
-        assert_eq!(places, [
-            ("1", 2, 1), ("x\ny", 2, 3), ("z", 3, 4),
-            ("2", 5, 1), ("say \"hi\"", 5, 3), ("é", 5, 16),
-        ]);
         assert_eq!(
-            rows.row("2").unwrap().cell("b").unwrap().origin.to_string(),
-            "t.csv:5, column \"b\""
+            places,
+            [("1", 2, 1), ("x\ny", 2, 3), ("z", 3, 4), ("2", 5, 1), ("say \"hi\"", 5, 3), ("é", 5, 16),]
         );
+        assert_eq!(rows.row("2").unwrap().cell("b").unwrap().origin.to_string(), "t.csv:5, column \"b\"");
     }
 
     #[test]

@@ -19,8 +19,7 @@ const MAX_DEPTH: usize = 128;
 /// The first thing that is wrong, with its line and column.
 pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     let document = Document::new(file, text);
-    let raw: &RawValue =
-        serde_json::from_str(text).map_err(|error| document.syntax_problem(&error))?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| document.syntax_problem(&error))?;
     document.node(raw, 0)
 }
 
@@ -32,20 +31,13 @@ struct Document<'t> {
 
 impl<'t> Document<'t> {
     fn new(file: &'t Arc<str>, text: &'t str) -> Self {
-        Self {
-            file,
-            text,
-            places: SourceText::new(file, text),
-        }
+        Self { file, text, places: SourceText::new(file, text) }
     }
 
     fn syntax_problem(&self, error: &serde_json::Error) -> Problem {
         let text = error.to_string();
         let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
-        let origin = Origin {
-            column: error.column(),
-            ..Origin::line(self.file, error.line())
-        };
+        let origin = Origin { column: error.column(), ..Origin::line(self.file, error.line()) };
         Problem::at(&origin, format!("this is not JSON: {message}"))
     }
 

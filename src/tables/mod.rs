@@ -53,9 +53,7 @@ impl Rows {
     /// Whether a row that used to be here may only be unreadable: its key was rejected, or a
     /// rejected row has no key to tell.
     pub fn may_hide(&self, key: &str) -> bool {
-        self.rejected
-            .iter()
-            .any(|rejected| rejected.key.as_deref().is_none_or(|hidden| hidden == key))
+        self.rejected.iter().any(|rejected| rejected.key.as_deref().is_none_or(|hidden| hidden == key))
     }
 }
 

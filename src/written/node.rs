@@ -56,14 +56,13 @@ impl Node {
         if pointer.is_empty() {
             return Some(self);
         }
-        pointer
-            .strip_prefix('/')?
-            .split('/')
-            .map(|step| step.replace("~1", "/").replace("~0", "~"))
-            .try_fold(self, |node, step| match &node.raw {
+        pointer.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).try_fold(
+            self,
+            |node, step| match &node.raw {
                 Raw::List(items) => items.get(step.parse::<usize>().ok()?),
                 _ => node.get(&step),
-            })
+            },
+        )
     }
 
     /// The plain JSON value.
@@ -74,12 +73,9 @@ impl Node {
             Raw::Number(value) => Value::Number(value.clone()),
             Raw::Text(value) => Value::String(value.clone()),
             Raw::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
-            Raw::Table(entries) => Value::Object(
-                entries
-                    .iter()
-                    .map(|entry| (entry.key.clone(), entry.node.to_json()))
-                    .collect(),
-            ),
+            Raw::Table(entries) => {
+                Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect())
+            }
         }
     }
 

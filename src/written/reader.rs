@@ -41,10 +41,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader without problems yet.
     pub fn new(scope: Scope<'a>) -> Self {
-        Self {
-            scope,
-            problems: RefCell::default(),
-        }
+        Self { scope, problems: RefCell::default() }
     }
 
     /// The row in scope.
@@ -94,11 +91,7 @@ impl<'a> Reader<'a> {
     /// A table with keys of the user's own choosing.
     pub fn open_table<'n>(&self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
         match &node.raw {
-            Raw::Table(entries) => Some(Fields {
-                origin: &node.origin,
-                entries,
-                what,
-            }),
+            Raw::Table(entries) => Some(Fields { origin: &node.origin, entries, what }),
             _ => {
                 self.wrong_kind(node, "a table", what);
                 None
@@ -129,10 +122,7 @@ impl<'a> Reader<'a> {
     /// Text with its templates filled in.
     pub fn fill_in(&self, text: &str, origin: &Origin) -> Option<Text> {
         if !is_template(text) {
-            return Some(Text {
-                value: text.to_owned(),
-                origin: origin.clone(),
-            });
+            return Some(Text { value: text.to_owned(), origin: origin.clone() });
         }
         match self.scope {
             Scope::Row(row) => self.ok(render(text, origin, row)),
@@ -209,10 +199,7 @@ impl<'a> Reader<'a> {
 
     /// Notes that a value is of another kind than it should be.
     pub fn wrong_kind(&self, node: &Node, wanted: &str, what: &str) {
-        self.note(Problem::at(
-            &node.origin,
-            format!("{what} must be {wanted}, not {}", node.kind()),
-        ));
+        self.note(Problem::at(&node.origin, format!("{what} must be {wanted}, not {}", node.kind())));
     }
 }
 
@@ -229,20 +216,14 @@ pub struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// The value under a key.
     pub fn get(&self, key: &str) -> Option<&'n Node> {
-        self.entries
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.node)
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
     /// The value under a key that must be there.
     pub fn require(&self, reader: &Reader, key: &str) -> Option<&'n Node> {
         let node = self.get(key);
         if node.is_none() {
-            reader.note(Problem::at(
-                self.origin,
-                format!("{} needs \"{key}\"", self.what),
-            ));
+            reader.note(Problem::at(self.origin, format!("{} needs \"{key}\"", self.what)));
         }
         node
     }

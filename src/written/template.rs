@@ -26,9 +26,7 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
         Problem::at(at, format!("the template \"{template}\" fails: {error}"))
             .hint("write {{ row.COLUMN }} for the cell in that column")
     };
-    let compiled = environment
-        .template_from_str(template)
-        .map_err(|error| broken(&error))?;
+    let compiled = environment.template_from_str(template).map_err(|error| broken(&error))?;
 
     let mut origin = None;
     for name in compiled.undeclared_variables(true) {
@@ -44,13 +42,8 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
         .zip(&row.cells)
         .map(|(name, cell)| (name.to_string(), cell.text.clone()))
         .collect();
-    let value = compiled
-        .render(minijinja::context! { row => cells })
-        .map_err(|error| broken(&error))?;
-    Ok(Text {
-        value,
-        origin: origin.unwrap_or_else(|| at.clone()),
-    })
+    let value = compiled.render(minijinja::context! { row => cells }).map_err(|error| broken(&error))?;
+    Ok(Text { value, origin: origin.unwrap_or_else(|| at.clone()) })
 }
 
 fn no_column(at: &Origin, row: &Row, column: &str) -> Problem {

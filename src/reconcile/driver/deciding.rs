@@ -1,0 +1,280 @@
+//! Deciding on the pages that are due, and starting what they need.
+
+use crate::agents_api::{ReadPages, WritePages};
+use crate::desired::World;
+use crate::model::{Instant, PageId, Problem, shorten};
+use crate::plan::{Answer, Found, Plan};
+use crate::reconcile::page_state::PageState;
+use crate::reconcile::{Decision, decide};
+use crate::store::{Outcome, StoreError};
+
+use super::{Agent, Done, Driver, Key, Standing, after};
+
+enum Start {
+    Nothing,
+    Look(PageId),
+    Act(Plan),
+}
+
+impl<R: ReadPages + WritePages> Driver<R> {
+    /// Decides on every page that is due and starts what is needed, as far as there is room.
+    pub(super) async fn pump(&mut self, now: Instant) -> Result<(), StoreError> {
+        if now < self.last_now {
+            tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
+            for state in self.pages.values_mut().filter(|state| state.due.is_some()) {
+                state.due = Some(now);
+            }
+        }
+        self.last_now = now;
+        if self.world.fresh_until.is_some_and(|until| now.date_naive() >= until) {
+            let world = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.world));
+            self.take_world(world, now);
+        }
+        if let Key::Paused { until } = self.key
+            && until <= now
+        {
+            self.key = Key::Good;
+        }
+        let due: Vec<usize> = (0..self.world.pages.len())
+            .filter(|index| {
+                self.page_state(*index)
+                    .is_some_and(|state| !state.in_flight && state.due.is_some_and(|due| due <= now))
+            })
+            .collect();
+        let mut acts = Vec::new();
+        let mut looks = Vec::new();
+        for index in due {
+            if self.jobs.len() + acts.len() + looks.len() >= self.concurrency {
+                break;
+            }
+            match self.decide_page(index, now) {
+                Start::Nothing => {}
+                Start::Look(id) => looks.push(id),
+                Start::Act(plan) => acts.push(plan),
+            }
+        }
+        // What was learned is durable before anything new is sent.
+        self.flush_notes().await?;
+        for plan in acts {
+            self.start_act(plan);
+        }
+        for id in looks {
+            self.start_look(id);
+        }
+        self.start_lists(now);
+        Ok(())
+    }
+
+    fn page_state(&self, index: usize) -> Option<&PageState> {
+        self.pages.get(&self.world.pages[index].page.id)
+    }
+
+    fn decide_page(&mut self, index: usize, now: Instant) -> Start {
+        let managed = self.world.pages[index].clone();
+        let id = managed.page.id.clone();
+        let can_send = matches!(self.key, Key::Good);
+        loop {
+            let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
+            if state.needs_look() {
+                return self.look_or_wait(&id, can_send);
+            }
+            match decide(&managed.page, &state.known, now) {
+                Decision::Look => return self.look_or_wait(&id, can_send),
+                Decision::Settle(open, found) => {
+                    state.known.open = None;
+                    tracing::info!(page = %id, ?found, "looked up what became of the last PATCH");
+                    let outcome = match found {
+                        Found::Applied => {
+                            let values = open.changes.iter();
+                            let values: Vec<_> =
+                                values.map(|change| (change.variable.clone(), change.to.clone())).collect();
+                            state.known.base.extend(values.iter().cloned());
+                            *self.applied.entry(id.clone()).or_default() += values.len();
+                            Outcome::Applied(values)
+                        }
+                        Found::NotApplied => Outcome::Failed("looked up: it was not applied".to_owned()),
+                        Found::Overwritten => Outcome::Overwritten,
+                    };
+                    let store = self.actor.store.clone();
+                    self.notes.push(Box::pin(async move { store.settle(open.id, outcome, None, now).await }));
+                }
+                Decision::Withhold { problems, until } => {
+                    state.due = until;
+                    let standing = Standing::Stuck(in_one_line(&problems));
+                    if state.standing != standing {
+                        for problem in &problems {
+                            tracing::error!(page = %id, %problem, "withheld: nothing is sent to this page");
+                        }
+                    }
+                    self.set_standing(&id, standing);
+                    return Start::Nothing;
+                }
+                Decision::Plan { plan, until } => {
+                    return self.take_plan(plan, until, in_one_line(&managed.problems), can_send);
+                }
+            }
+        }
+    }
+
+    fn look_or_wait(&mut self, id: &PageId, can_send: bool) -> Start {
+        if can_send {
+            return Start::Look(id.clone());
+        }
+        let key_returns = self.key_returns();
+        if let Some(state) = self.pages.get_mut(id) {
+            state.due = key_returns;
+        }
+        Start::Nothing
+    }
+
+    fn take_plan(&mut self, plan: Plan, until: Option<Instant>, stale: String, can_send: bool) -> Start {
+        let id = plan.page.clone();
+        let key_returns = self.key_returns();
+        let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
+        if !plan.adopted.is_empty() {
+            state.known.base.extend(plan.adopted.iter().cloned());
+            let (store, api, page, values) =
+                (self.actor.store.clone(), self.actor.api_url.clone(), id.clone(), plan.adopted.clone());
+            self.notes.push(Box::pin(async move { store.adopt(&api, &page, values).await }));
+        }
+        let standing = match drift_standing(&plan) {
+            Standing::Right if !stale.is_empty() => Standing::Stale(stale),
+            standing => standing,
+        };
+        if standing != state.standing {
+            tell_drift(&plan);
+        }
+        if plan.changes.is_empty() {
+            state.due = until;
+            state.attempts = 0;
+            state.refused = None;
+            self.set_standing(&id, standing);
+            return Start::Nothing;
+        }
+        let observed = state.known.observed.as_ref();
+        let stamp = observed.map(|observed| (&observed.page.last_updated, &observed.page.schema));
+        let fingerprint = format!("{:?} {stamp:?}", plan.body);
+        if state.refused.as_ref() == Some(&fingerprint) {
+            // The same would be refused again; the next boundary may bring another.
+            state.due = until;
+            return Start::Nothing;
+        }
+        if !can_send {
+            state.due = key_returns;
+            if let Key::Stopped { error, .. } = &self.key {
+                let text = error.clone();
+                self.set_standing(&id, Standing::Stuck(text));
+            }
+            return Start::Nothing;
+        }
+        if !state.is_fresh() {
+            return Start::Look(id);
+        }
+        // Forgotten again when it is applied.
+        state.refused = Some(fingerprint);
+        Start::Act(plan)
+    }
+
+    fn key_returns(&self) -> Option<Instant> {
+        match &self.key {
+            Key::Good => None,
+            Key::Paused { until } => Some(*until),
+            Key::Stopped { .. } => None,
+        }
+    }
+
+    fn start_act(&mut self, plan: Plan) {
+        let id = plan.page.clone();
+        if let Some(state) = self.pages.get_mut(&id) {
+            state.in_flight = true;
+            state.due = None;
+        }
+        let actor = self.actor.clone();
+        self.jobs.spawn(async move { Done::Acted(id, actor.act(plan).await) });
+    }
+
+    fn start_look(&mut self, id: PageId) {
+        if let Some(state) = self.pages.get_mut(&id) {
+            state.in_flight = true;
+            state.due = None;
+        }
+        let api = self.actor.api.clone();
+        self.jobs.spawn(async move {
+            let answer = api.page(&id).await;
+            Done::Looked(id, answer)
+        });
+    }
+
+    fn start_lists(&mut self, now: Instant) {
+        let probe = matches!(self.key, Key::Stopped { probe_at, .. } if probe_at <= now);
+        if !matches!(self.key, Key::Good) && !probe {
+            return;
+        }
+        if let Key::Stopped { probe_at, .. } = &mut self.key {
+            *probe_at = after(now, self.resync);
+        }
+        let due = |agent: &Agent| !agent.in_flight && (probe || agent.due <= now);
+        let names: Vec<String> =
+            self.agents.iter().filter(|(_, agent)| due(agent)).map(|(name, _)| name.clone()).collect();
+        let room = self.concurrency.saturating_sub(self.jobs.len());
+        for name in names.into_iter().take(if probe { 1 } else { room }) {
+            if let Some(agent) = self.agents.get_mut(&name) {
+                agent.in_flight = true;
+            }
+            let api = self.actor.api.clone();
+            self.jobs.spawn(async move {
+                let answer = api.list(&name).await;
+                Done::Listed(name, answer)
+            });
+        }
+    }
+
+    pub(super) async fn flush_notes(&mut self) -> Result<(), StoreError> {
+        let notes = std::mem::take(&mut self.notes);
+        futures_util::future::try_join_all(notes).await.map(drop)
+    }
+
+    pub(super) fn pages_of(&self, agent: &str) -> Vec<PageId> {
+        let managed = self.world.pages.iter().map(|managed| &managed.page.id);
+        managed.filter(|id| id.agent == agent).cloned().collect()
+    }
+}
+
+fn in_one_line(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+fn drift_standing(plan: &Plan) -> Standing {
+    let told: Vec<String> = plan
+        .drift
+        .iter()
+        .filter(|drift| matches!(drift.answer, Answer::Held))
+        .map(|drift| {
+            let found = drift.found.as_ref().map_or("nothing".to_owned(), |found| shorten(found, 60));
+            format!(
+                "{} is {found} on the page, changed by others; {} is held (hint: set on_drift = \"restore\", or correct the page)",
+                drift.variable,
+                shorten(&drift.desired, 60)
+            )
+        })
+        .collect();
+    match told.is_empty() {
+        true => Standing::Right,
+        false => Standing::Held(told.join("; ")),
+    }
+}
+
+fn tell_drift(plan: &Plan) {
+    for drift in &plan.drift {
+        tracing::warn!(
+            page = %plan.page,
+            variable = %drift.variable,
+            base = shorten(&drift.base, 200),
+            found = drift.found.as_ref().map(|found| shorten(found, 200)),
+            desired = shorten(&drift.desired, 200),
+            answer = ?drift.answer,
+            "drift: others changed this value"
+        );
+    }
+}

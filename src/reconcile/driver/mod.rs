@@ -1,0 +1,310 @@
+//! Drives the cycle: sleeps until something is due, works on pages side by side, tries again, ends in order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
+use crate::desired::{Blueprint, World};
+use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
+use crate::sources::Revision;
+use crate::store::StoreError;
+
+use super::page_state::PageState;
+use super::{Acted, Actor};
+
+pub use super::page_state::Standing;
+
+mod deciding;
+mod incoming;
+
+/// How long requests under way may take when the program ends; what has no answer then is looked up at the
+/// next start.
+const LAST_CALLS: Duration = Duration::from_secs(3);
+/// The longest sleep; nothing depends on it, it only keeps a clock that leapt back from sleeping for years.
+const LONGEST_SLEEP: TimeDelta = TimeDelta::days(1);
+
+/// What comes to the driver from outside.
+#[derive(Debug)]
+pub enum Feed {
+    /// The inputs are others than before.
+    Inputs(Box<Revision>),
+    /// The key was read again.
+    Key(ApiKey),
+    /// End in order.
+    Stop,
+    /// End in order, to start again with other settings.
+    Reload,
+}
+
+/// How long to drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Until told to stop.
+    Daemon,
+    /// Until every page is right or can't be made so, or the time is up.
+    Once {
+        /// When the time is up.
+        deadline: Instant,
+    },
+}
+
+/// Whoever watches over the process.
+pub trait Supervisor: Send + Sync {
+    /// The first decisions can be made.
+    fn ready(&self) {}
+    /// Still turning. Called at least every `beat`.
+    fn alive(&self) {}
+    /// How often `alive` is wanted.
+    fn beat(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// Nobody watches.
+pub struct Unsupervised;
+impl Supervisor for Unsupervised {}
+
+/// What a driver is made of.
+pub struct Setup<R> {
+    /// Acts on pages.
+    pub actor: Actor<R>,
+    /// Takes a new key.
+    pub set_key: Box<dyn Fn(ApiKey) + Send>,
+    /// The pages as the settings define them.
+    pub blueprint: Blueprint,
+    /// The inputs as they are at the start.
+    pub revision: Revision,
+    /// The pages as they last were good.
+    pub previous: Option<World>,
+    /// How often every page is looked at.
+    pub resync: Duration,
+    /// Pages that are worked on at once.
+    pub concurrency: usize,
+    /// Seeds the jitter.
+    pub seed: u64,
+}
+
+/// Why and with what a driver ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The settings are to be read again.
+    pub reload: bool,
+    /// The pages as they were last.
+    pub world: World,
+    /// How each page stands.
+    pub pages: Vec<PageReport>,
+    /// What is wrong with the inputs.
+    pub problems: Vec<Problem>,
+}
+
+/// How a page stood at the end.
+#[derive(Clone, Debug)]
+pub struct PageReport {
+    /// Which page.
+    pub page: PageId,
+    /// How it stands.
+    pub standing: Standing,
+    /// Values that were put on it.
+    pub applied: usize,
+}
+
+struct Agent {
+    /// When its pages are next listed.
+    due: Instant,
+    attempts: u32,
+    in_flight: bool,
+}
+
+enum Key {
+    Good,
+    /// Asked to be slower.
+    Paused {
+        until: Instant,
+    },
+    /// Refused; tried again with one call at a time.
+    Stopped {
+        probe_at: Instant,
+        error: String,
+    },
+}
+
+enum Done {
+    Listed(String, Result<Vec<(Environment, RemotePage)>, ApiError>),
+    Looked(PageId, Result<RemotePage, ApiError>),
+    Acted(PageId, Result<Acted, StoreError>),
+}
+
+/// The loop and all it remembers.
+pub struct Driver<R> {
+    actor: Actor<R>,
+    set_key: Box<dyn Fn(ApiKey) + Send>,
+    blueprint: Blueprint,
+    revision: Revision,
+    world: World,
+    resync: Duration,
+    concurrency: usize,
+    random: fastrand::Rng,
+    pages: BTreeMap<PageId, PageState>,
+    applied: BTreeMap<PageId, usize>,
+    agents: BTreeMap<String, Agent>,
+    key: Key,
+    jobs: JoinSet<Done>,
+    notes: Vec<BoxFuture<'static, Result<(), StoreError>>>,
+    told: Vec<String>,
+    last_now: Instant,
+}
+
+impl<R: ReadPages + WritePages> Driver<R> {
+    /// Puts the pages together and takes up what the store knows of them.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn new(setup: Setup<R>) -> Result<Self, StoreError> {
+        let now = setup.actor.clock.now();
+        let stored = setup.actor.store.pages(&setup.actor.api_url).await?;
+        let world = World::new(&setup.blueprint, &setup.revision.inputs, now, setup.previous.as_ref());
+        let mut driver = Self {
+            actor: setup.actor,
+            set_key: setup.set_key,
+            blueprint: setup.blueprint,
+            revision: setup.revision,
+            world: World::default(),
+            resync: setup.resync,
+            concurrency: setup.concurrency,
+            random: fastrand::Rng::with_seed(setup.seed),
+            pages: stored.into_iter().map(|(page, state)| (page, PageState::new(state))).collect(),
+            applied: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            key: Key::Good,
+            jobs: JoinSet::new(),
+            notes: Vec::new(),
+            told: Vec::new(),
+            last_now: now,
+        };
+        driver.take_world(world, now);
+        Ok(driver)
+    }
+
+    /// Drives until the end of the mode.
+    ///
+    /// # Errors
+    /// When the store fails: nothing is sent any more then.
+    pub async fn run(
+        mut self,
+        mode: Mode,
+        feed: &mut mpsc::Receiver<Feed>,
+        supervisor: &dyn Supervisor,
+    ) -> Result<Ended, StoreError> {
+        supervisor.ready();
+        let clock = self.actor.clock.clone();
+        let mut beat = supervisor.beat().map(tokio::time::interval);
+        let reload = loop {
+            let now = clock.now();
+            self.pump(now).await?;
+            if self.is_done(mode, now) {
+                break false;
+            }
+            let wake = self.next_wake(mode, now);
+            tokio::select! {
+                biased;
+                fed = feed.recv() => match fed {
+                    Some(Feed::Inputs(revision)) => self.take_inputs(*revision),
+                    Some(Feed::Key(key)) => self.take_key(key),
+                    Some(Feed::Stop) | None => break false,
+                    Some(Feed::Reload) => break true,
+                },
+                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
+                    // A job that panicked is a bug of ours; its page is looked at again at the next resync.
+                    match done {
+                        Ok(done) => self.take(done)?,
+                        Err(error) => tracing::error!(%error, "a job failed"),
+                    }
+                }
+                () = clock.sleep_until(wake) => {}
+                () = next_beat(&mut beat) => supervisor.alive(),
+            }
+        };
+        self.end(reload).await
+    }
+
+    async fn end(mut self, reload: bool) -> Result<Ended, StoreError> {
+        let last_calls = async {
+            while let Some(done) = self.jobs.join_next().await {
+                if let Ok(done) = done {
+                    self.take(done)?;
+                }
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(LAST_CALLS, last_calls).await {
+            Ok(ended) => ended?,
+            Err(_) => tracing::warn!("requests are still unanswered; they are looked up at the next start"),
+        }
+        self.jobs.shutdown().await;
+        self.flush_notes().await?;
+        let managed = self.world.pages.iter().map(|managed| managed.page.id.clone());
+        let pages = managed.filter_map(|page| {
+            let state = self.pages.get(&page)?;
+            let applied = self.applied.get(&page).copied().unwrap_or(0);
+            Some(PageReport { standing: state.standing.clone(), applied, page })
+        });
+        let mut problems: Vec<Problem> = self.revision.problems.values().flatten().cloned().collect();
+        let of_pages = self.world.problems().filter(|problem| !problems.contains(problem)).cloned();
+        let of_pages: Vec<Problem> = of_pages.collect();
+        problems.extend(of_pages);
+        Ok(Ended { reload, pages: pages.collect(), problems, world: self.world })
+    }
+
+    fn next_wake(&self, mode: Mode, now: Instant) -> Instant {
+        let full = self.jobs.len() >= self.concurrency;
+        let pages = self.world.pages.iter().filter_map(|managed| {
+            let state = self.pages.get(&managed.page.id)?;
+            state.due.filter(|_| !state.in_flight)
+        });
+        let lists = match &self.key {
+            Key::Good => self.agents.values().filter(|agent| !agent.in_flight).map(|agent| agent.due).min(),
+            Key::Paused { until } => Some(*until),
+            Key::Stopped { probe_at, .. } => Some(*probe_at),
+        };
+        let fresh = self.world.fresh_until.map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc());
+        let deadline = match mode {
+            Mode::Once { deadline } => Some(deadline),
+            Mode::Daemon => None,
+        };
+        // What is due now and found no room is woken by the job that ends.
+        let wakes = pages.chain(lists).filter(|_| !full).chain(fresh).chain(deadline);
+        let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);
+        wakes.chain([longest]).min().unwrap_or(longest)
+    }
+
+    fn is_done(&self, mode: Mode, now: Instant) -> bool {
+        let Mode::Once { deadline } = mode else { return false };
+        if now >= deadline {
+            return true;
+        }
+        let settled = |standing: &Standing| !matches!(standing, Standing::Unseen | Standing::Retrying(_));
+        let stopped = matches!(self.key, Key::Stopped { .. });
+        self.jobs.is_empty()
+            && self.world.pages.iter().all(|managed| {
+                self.pages.get(&managed.page.id).is_none_or(|state| {
+                    stopped || (settled(&state.standing) && state.due.is_none_or(|due| due > now))
+                })
+            })
+    }
+}
+
+fn after(now: Instant, length: Duration) -> Instant {
+    TimeDelta::from_std(length).ok().and_then(|length| now.checked_add_signed(length)).unwrap_or(now)
+}
+
+async fn next_beat(beat: &mut Option<tokio::time::Interval>) {
+    match beat {
+        Some(beat) => drop(beat.tick().await),
+        None => std::future::pending().await,
+    }
+}
