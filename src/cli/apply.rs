@@ -65,6 +65,7 @@ fn show(ended: &Ended, format: Format) -> anyhow::Result<()> {
 fn word(standing: &Standing) -> &'static str {
     match standing {
         Standing::Right => "right",
+        Standing::Drifted(_) => "drifted",
         Standing::Stale(_) => "stale",
         Standing::Held(_) => "held",
         Standing::Unseen | Standing::Retrying(_) | Standing::Stuck(_) => "failed",

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant as Monotonic;
 
 use crate::model::{Instant, RemotePage};
+use crate::plan::Drift;
 use crate::store;
 
 use super::{Knowledge, Observed};
@@ -22,6 +23,8 @@ pub enum Standing {
     Right,
     /// It holds what its last good definition says; the newest one is bad.
     Stale(String),
+    /// Others changed it, and the settings only want that told.
+    Drifted(String),
     /// It will be tried again by itself.
     Retrying(String),
     /// It waits until something about it changes.
@@ -35,7 +38,11 @@ impl Standing {
     pub fn problem(&self) -> Option<&str> {
         match self {
             Self::Unseen | Self::Right => None,
-            Self::Stale(text) | Self::Retrying(text) | Self::Stuck(text) | Self::Held(text) => Some(text),
+            Self::Stale(text)
+            | Self::Drifted(text)
+            | Self::Retrying(text)
+            | Self::Stuck(text)
+            | Self::Held(text) => Some(text),
         }
     }
 }
@@ -56,6 +63,8 @@ pub struct PageState {
     pub refused: Option<String>,
     /// How it stands.
     pub standing: Standing,
+    /// The drift that was logged.
+    pub told_drift: Vec<Drift>,
     /// The problem that the store has for it.
     pub noted: Option<String>,
 }
@@ -71,6 +80,7 @@ impl PageState {
             attempts: 0,
             refused: None,
             standing: Standing::Unseen,
+            told_drift: Vec::new(),
             noted: stored.problem.map(|(problem, _)| problem),
         }
     }

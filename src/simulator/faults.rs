@@ -42,6 +42,11 @@ pub enum Kind {
     Reset,
     /// The request is carried out, and the connection reset instead of an answer.
     AppliedThenReset,
+    /// The request is carried out, and the answer comes late.
+    AppliedThenLatency {
+        /// So many milliseconds late.
+        ms: u64,
+    },
     /// The request is carried out, and answered with an error.
     AppliedThenStatus {
         /// The HTTP status.

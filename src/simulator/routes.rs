@@ -112,6 +112,11 @@ pub async fn api(
         applied,
         correlation_id: correlation_id.clone(),
     });
+    for kind in &struck {
+        if let Kind::AppliedThenLatency { ms } = kind {
+            tokio::time::sleep(Duration::from_millis(*ms)).await;
+        }
+    }
     if reset {
         hangup.now();
     }

@@ -141,8 +141,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Standing::Right if !stale.is_empty() => Standing::Stale(stale),
             standing => standing,
         };
-        if standing != state.standing {
+        if plan.drift != state.told_drift {
             tell_drift(&plan);
+            state.told_drift.clone_from(&plan.drift);
         }
         if plan.changes.is_empty() {
             state.due = until;
@@ -245,24 +246,23 @@ fn in_one_line(problems: &[Problem]) -> String {
     texts.join("; ")
 }
 
+/// How a page stands by what others changed on it: held, drifted, or right.
 fn drift_standing(plan: &Plan) -> Standing {
-    let told: Vec<String> = plan
-        .drift
-        .iter()
-        .filter(|drift| matches!(drift.answer, Answer::Held))
-        .map(|drift| {
+    let told = |answer: Answer, what: &str| {
+        let drift = plan.drift.iter().filter(|drift| drift.answer == answer);
+        let texts = drift.map(|drift| {
             let found = drift.found.as_ref().map_or("nothing".to_owned(), |found| shorten(found, 60));
-            format!(
-                "{} is {found} on the page, changed by others; {} is held (hint: set on_drift = \"restore\", or correct the page)",
-                drift.variable,
-                shorten(&drift.desired, 60)
-            )
-        })
-        .collect();
-    match told.is_empty() {
-        true => Standing::Right,
-        false => Standing::Held(told.join("; ")),
+            let desired = shorten(&drift.desired, 60);
+            format!("{} is {found} on the page, changed by others; our {desired} {what}", drift.variable)
+        });
+        let hint = " (hint: correct the page, or set on_drift = \"restore\")";
+        let text = texts.collect::<Vec<_>>().join("; ");
+        (!text.is_empty()).then(|| text + hint)
+    };
+    if let Some(text) = told(Answer::Held, "has changed too and is held") {
+        return Standing::Held(text);
     }
+    told(Answer::Reported, "is not sent").map_or(Standing::Right, Standing::Drifted)
 }
 
 fn tell_drift(plan: &Plan) {

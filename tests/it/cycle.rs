@@ -1,0 +1,443 @@
+//! The driver in this process, against the simulator, on a clock that only the test moves.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rtconfd::clock::{Clock, ManualClock};
+use rtconfd::model::Instant;
+use rtconfd::reconcile::{Mode, Standing};
+use rtconfd::simulator::{Fault, Kind};
+use serde_json::{Value, json};
+
+use crate::support::{Api, Driving, Folder, SITES, at, desk, until};
+
+/// Thursday noon in London, with five hours to the next boundary.
+const NOON: &str = "2026-11-26T12:00:00Z";
+
+/// Lets the driver's time run, wait by wait, until a condition holds; not beyond a limit.
+async fn run_until(driving: &Driving, what: &str, limit: Instant, holds: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        if let Some(wait) = driving.clock.next_wait()
+            && wait > driving.clock.now()
+            && wait <= limit
+        {
+            driving.clock.set(wait);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn later(minutes: i64) -> Instant {
+    at(NOON) + TimeDelta::minutes(minutes)
+}
+
+#[tokio::test]
+async fn a_boundary_reaches_the_page_as_one_patch_of_one_key() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    driving.advance(at("2026-11-26T16:59:59Z")).await;
+    assert_eq!(api.variables("A-1"), json!({"is_open": true}));
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    let patches = api.requests("PATCH");
+    assert_eq!(patches.len(), 2);
+    assert_eq!(patches[1].body, Some(json!({"variables": {"is_open": false}})));
+    driving.stop().await;
+    let history = folder.look().history(None, 10).unwrap();
+    assert_eq!(history.len(), 2);
+    assert_eq!(
+        (&history[0].from, &history[0].to, history[0].outcome.as_str()),
+        (&json!(true), &json!(false), "applied")
+    );
+    assert_eq!(history[0].correlation_id.as_ref(), Some(&patches[1].correlation_id));
+    assert_eq!(history[0].at, at("2026-11-26T17:00:00Z"));
+}
+
+#[tokio::test]
+async fn converged_sends_nothing_for_an_hour_but_one_list_an_agent_at_each_resync() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, SITES);
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-2", "phone", &json!("2")).await;
+    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    driving.advance(later(1)).await;
+    let before = api.simulator.log().len();
+    driving.advance(later(61)).await;
+    until("the last lists are answered", || api.simulator.log().len() >= before + 2 * 10).await;
+    driving.stop().await;
+    let after = &api.simulator.log()[before..];
+    assert!(
+        after.iter().all(|request| request.method == "GET" && request.path.ends_with("real-time-configs"))
+    );
+    // Every five minutes, a tenth more or less, for two agents.
+    assert!((2 * 10..=2 * 14).contains(&after.len()), "{}", after.len());
+}
+
+#[tokio::test]
+async fn every_fault_is_got_over_and_no_change_is_made_twice() {
+    for (fault, wanted_patches) in [
+        (Kind::Status { status: 500 }, 3),
+        (Kind::Status { status: 503 }, 3),
+        (Kind::Status { status: 408 }, 3),
+        (Kind::RateLimit { retry_after: 2 }, 3),
+        (Kind::Reset, 3),
+        // These were carried out: a look finds that, and nothing is sent again.
+        (Kind::AppliedThenReset, 1),
+        (Kind::AppliedThenStatus { status: 503 }, 1),
+        (Kind::AppliedThenStatus { status: 408 }, 1),
+    ] {
+        let api = Api::start().await;
+        api.simulator.inject(Fault::new(fault.clone()).method("PATCH").times(2));
+        let folder = Folder::new(&api.url, &desk("A-1"));
+        let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+        let settled = || {
+            folder.store().look().ok().flatten().is_some_and(|reading| {
+                reading.pages(&api.url).is_ok_and(|pages| {
+                    pages.values().any(|page| !page.base.is_empty() && page.open.is_none())
+                })
+            })
+        };
+        run_until(&driving, &format!("{fault:?} is got over"), later(30), settled).await;
+        assert_eq!(api.variables("A-1"), json!({"is_open": true}), "{fault:?}");
+        driving.stop().await;
+        let patches = api.requests("PATCH");
+        assert_eq!(patches.len(), wanted_patches, "{fault:?}");
+        assert_eq!(patches.iter().filter(|patch| patch.applied).count(), 1, "{fault:?}");
+        let history = folder.look().history(None, 10).unwrap();
+        assert_eq!(
+            history.iter().filter(|row| row.outcome == "applied").count(),
+            1,
+            "{fault:?}: {history:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_late_answer_counts_as_unknown_and_is_looked_up() {
+    let api = Api::start().await;
+    api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 60_000 }).method("PATCH").times(1));
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    // The client gives up after its read timeout of a second, on the real clock.
+    let settled = || {
+        folder.store().look().ok().flatten().is_some_and(|reading| {
+            reading.history(None, 1).is_ok_and(|rows| rows.iter().any(|row| row.outcome == "applied"))
+        })
+    };
+    run_until(&driving, "the outcome was looked up", later(30), settled).await;
+    driving.stop().await;
+    assert_eq!(api.requests("PATCH").len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
+    for status in [400, 404, 422] {
+        let api = Api::start().await;
+        api.simulator.inject(Fault::new(Kind::Status { status }).method("PATCH"));
+        let folder = Folder::new(&api.url, &desk("A-1"));
+        let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+        until("the refusal", || api.requests("PATCH").len() == 1).await;
+        driving.advance(later(61)).await;
+        assert_eq!(api.requests("PATCH").len(), 1, "{status}: sent again without a reason");
+        api.simulator.heal();
+        driving.advance(later(70)).await;
+        assert_eq!(api.requests("PATCH").len(), 1, "{status}: nothing has changed yet");
+        // Somebody gives the page another schema: at the next resync that is a reason.
+        api.schema("A-1", &json!({"properties": {"is_open": {"type": "boolean"}}}));
+        driving.advance(later(80)).await;
+        api.until_variable("A-1", "is_open", &json!(true)).await;
+        driving.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_page_is_tried_again_at_its_next_boundary() {
+    let api = Api::start().await;
+    api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(1));
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
+    until("the refusal", || api.requests("PATCH").len() == 1).await;
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_key_stops_everything_until_it_is_replaced() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, SITES);
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    folder.write("key", "a-wrong-key");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("the refusals", || api.simulator.log().len() == 2).await;
+    driving.advance(later(4)).await;
+    assert_eq!(api.simulator.log().len(), 2, "the key was tried again too soon");
+    // One call at each resync asks whether the key is taken again.
+    driving.advance(later(12)).await;
+    until("a probe", || api.simulator.log().len() > 2).await;
+    assert!(api.simulator.log().len() <= 4);
+    folder.write("key", crate::support::KEY);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    api.until_variable("A-2", "is_open", &json!(true)).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_write_is_stopped_at_the_first_refusal() {
+    let api = Api::start().await;
+    api.simulator.inject(Fault::new(Kind::Status { status: 403 }).method("PATCH").times(1));
+    let folder = Folder::new(
+        &api.url,
+        &format!(
+            "{}{}",
+            desk("A-1"),
+            desk("A-2")
+                .replace("[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Fr 09:00-17:00\"", "")
+        ),
+    );
+    let mut settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    settings = settings.replace("[store]", "concurrency = 1\n[store]");
+    folder.write("rtconfd.toml", &settings);
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("the refusal", || api.requests("PATCH").len() == 1).await;
+    driving.advance(later(3)).await;
+    assert_eq!(api.requests("PATCH").len(), 1, "the other page was sent to with a stopped key");
+    // The probe at the resync succeeds, and both pages are made right.
+    driving.advance(later(12)).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    api.until_variable("A-2", "is_open", &json!(true)).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, SITES);
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    driving.advance(later(1)).await;
+    api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 90 }).path("A-1").times(1));
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    until("the 429", || api.simulator.log().iter().any(|request| request.status == 429)).await;
+    let before = api.simulator.log().len();
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,4\n");
+    driving.advance(later(1) + TimeDelta::seconds(89)).await;
+    assert_eq!(api.simulator.log().len(), before, "something was sent during the pause");
+    driving.advance(later(3)).await;
+    api.until_variable("A-1", "phone", &json!("3")).await;
+    api.until_variable("A-2", "phone", &json!("4")).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn one_page_in_trouble_delays_no_other() {
+    let clock = ManualClock::new(at(NOON));
+    let shared: std::sync::Arc<dyn Clock> = std::sync::Arc::new(clock.clone());
+    let api = Api::with(vec!["A-1".to_owned(), "A-2".to_owned()], shared).await;
+    let folder = Folder::new(&api.url, SITES);
+    // A-1 is slow, A-2 is well, A-3 does not exist.
+    api.simulator.inject(Fault::new(Kind::Latency { ms: 1500 }).path("A-1"));
+    folder.write(
+        "sites.csv",
+        "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\nc,A-3,Mo-Fr 09:00-17:00,3\n",
+    );
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-2", "is_open", &json!(true)).await;
+    assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
+    let ended = driving.stop().await;
+    let unknown = ended.pages.iter().find(|report| report.page.agent == "A-3").unwrap();
+    assert!(
+        matches!(&unknown.standing, Standing::Stuck(text) if text.contains("PROJECT_NOT_FOUND") && text.contains("check the agent id")),
+        "{unknown:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_persons_edit_is_restored_kept_or_reported() {
+    for (policy, expected) in [("restore", json!(true)), ("keep", json!(false)), ("report", json!(false))] {
+        let api = Api::start().await;
+        let settings = desk("A-1").replace("variables =", &format!("on_drift = \"{policy}\"\nvariables ="));
+        let folder = Folder::new(&api.url, &settings);
+        let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+        api.until_variable("A-1", "is_open", &json!(true)).await;
+        driving.advance(later(1)).await;
+        api.edit("A-1", &json!({"is_open": false, "theirs": "x"}));
+        driving.advance(later(8)).await;
+        if policy == "restore" {
+            api.until_variable("A-1", "is_open", &json!(true)).await;
+        }
+        driving.advance(later(20)).await;
+        assert_eq!(api.variables("A-1"), json!({"is_open": expected, "theirs": "x"}), "{policy}");
+        // Our value changes at 17:00. The page holds false already, whoever put it there.
+        driving.advance(at("2026-11-26T17:00:00Z")).await;
+        api.until_variable("A-1", "is_open", &json!(false)).await;
+        driving.advance(at("2026-11-27T09:00:00Z")).await;
+        api.until_variable("A-1", "is_open", &json!(true)).await;
+        driving.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_report_page_that_changed_on_both_sides_is_held() {
+    let api = Api::start().await;
+    let settings = "\n[sources.m]\npath = \"m.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\non_drift = \"report\"\nvariables = { text = { source = \"m\", pointer = \"/text\" } }\n";
+    let folder = Folder::new(&api.url, settings);
+    folder.write("m.json", "{\"text\": \"one\"}");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "text", &json!("one")).await;
+    driving.advance(later(1)).await;
+    api.edit("A-1", &json!({"text": "theirs"}));
+    driving.advance(later(8)).await;
+    let noted = |wanted: &str| {
+        let pages = folder.look().pages(&api.url).unwrap();
+        pages.values().any(|page| page.problem.as_ref().is_some_and(|(text, _)| text.contains(wanted)))
+    };
+    until("the drift is reported", || noted("changed by others")).await;
+    folder.write("m.json", "{\"text\": \"two\"}");
+    until("the change is held", || noted("and is held")).await;
+    assert_eq!(api.variables("A-1"), json!({"text": "theirs"}));
+    let ended = driving.stop().await;
+    assert!(matches!(ended.pages[0].standing, Standing::Held(_)));
+}
+
+#[tokio::test]
+async fn an_invalid_value_is_never_sent_and_names_its_cell() {
+    let api = Api::start().await;
+    for agent in ["A-1", "A-2"] {
+        api.schema(agent, &json!({"properties": {"phone": {"type": "string", "pattern": "^\\+44\\d+$"}}}));
+    }
+    let folder = Folder::new(&api.url, SITES);
+    folder.write(
+        "sites.csv",
+        "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,020\nb,A-2,Mo-Fr 09:00-17:00,+441\n",
+    );
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-2", "phone", &json!("+441")).await;
+    driving.advance(at("2026-11-26T18:00:00Z")).await;
+    assert_eq!(api.variables("A-1"), json!({}), "nothing of an invalid page is sent");
+    assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
+    let pages = folder.look().pages(&api.url).unwrap();
+    let problem = &pages[&"A-1/live".parse().unwrap()].problem.as_ref().unwrap().0;
+    for part in ["sites.csv:2, column \"phone\"", "phone = \"020\"", "/properties/phone/pattern"] {
+        assert!(problem.contains(part), "{part} in {problem}");
+    }
+    // The cell is mended, and the page follows at once.
+    folder.write(
+        "sites.csv",
+        "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,+442\nb,A-2,Mo-Fr 09:00-17:00,+441\n",
+    );
+    api.until_variable("A-1", "phone", &json!("+442")).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_boundaries_included() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, SITES);
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    // One cell says nonsense, another row changes: only the good row takes force.
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-25:00,9\nb,A-2,Mo-Fr 09:00-17:00,3\n");
+    api.until_variable("A-2", "phone", &json!("3")).await;
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    assert_eq!(api.variables("A-1"), json!({"is_open": false, "phone": "1"}));
+    // The whole file is gone: both go on.
+    std::fs::remove_file(folder.path("sites.csv")).unwrap();
+    driving.advance(at("2026-11-27T09:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    api.until_variable("A-2", "is_open", &json!(true)).await;
+    let ended = driving.stop().await;
+    assert!(
+        ended.problems.iter().any(|problem| problem.to_string().contains("the file is missing")),
+        "{:?}",
+        ended.problems
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_disappears_stops_being_managed_and_nothing_is_sent() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, SITES);
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    folder.write("sites.csv", "site,agent,hours,phone\nb,A-2,Mo-Fr 09:00-17:00,3\n");
+    api.until_variable("A-2", "phone", &json!("3")).await;
+    driving.advance(at("2026-11-26T18:00:00Z")).await;
+    api.until_variable("A-2", "is_open", &json!(false)).await;
+    assert_eq!(api.variables("A-1"), json!({"is_open": true, "phone": "1"}));
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
+    let api = Api::start().await;
+    let settings = desk("A-1").replace("{ is_open =", "{ \"/desk/is_open\" =");
+    let folder = Folder::new(&api.url, &settings);
+    api.edit("A-1", &json!({"desk": {"greeting": "old"}, "other": 1}));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "desk", &json!({"greeting": "old", "is_open": true})).await;
+    driving.advance(later(1)).await;
+    // Between two resyncs: the look before the PATCH sees it.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    api.edit("A-1", &json!({"desk": {"greeting": "new", "is_open": true}}));
+    let before_close = at("2026-11-26T16:59:30Z");
+    driving.clock.set(before_close);
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-1", "desk", &json!({"greeting": "new", "is_open": false})).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T18:00:00Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.clock.set(at(NOON));
+    // Real clocks cancel the wait; here a change of inputs wakes the driver.
+    folder.settings(&api.url, &desk("A-1"));
+    let revision = rtconfd::sources::Revision::default();
+    driving.feed.send(rtconfd::reconcile::Feed::Inputs(Box::new(revision))).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn once_ends_when_all_is_right_and_tells_what_is_not() {
+    let api = Api::start().await;
+    let folder = Folder::new(&api.url, SITES);
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    api.schema("A-2", &json!({"properties": {"phone": {"type": "integer", "maximum": 1}}}));
+    let mode = Mode::Once { deadline: later(1) };
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), mode).await;
+    let ended = driving.ended().await;
+    let standing: Vec<(&str, bool, usize)> = ended
+        .pages
+        .iter()
+        .map(|report| (report.page.agent.as_str(), report.standing == Standing::Right, report.applied))
+        .collect();
+    assert_eq!(standing, [("A-1", true, 2), ("A-2", false, 0)]);
+    assert_eq!(api.variables("A-2"), Value::Object(Default::default()));
+}

@@ -1,0 +1,359 @@
+//! What the tests stand on: a folder with settings and inputs, a simulator, a driver on a manual clock, processes.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant as Monotonic};
+
+use rtconfd::agents_api::{Client, KeySource, Timeouts};
+use rtconfd::clock::{Clock, ManualClock, WallClock};
+use rtconfd::model::{Environment, Instant};
+use rtconfd::reconcile::{Actor, Driver, Ended, Feed, Mode, Setup, Unsupervised};
+use rtconfd::settings::{Settings, Surroundings};
+use rtconfd::simulator::{Logged, Options, Simulator};
+use rtconfd::sources::{Files, Watched, watch};
+use rtconfd::store::{Location, Reading, StoreError};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+pub const KEY: &str = "k-3f9a-very-secret-key";
+/// The longest that anything may take here; a machine has to be very slow to get near it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub fn at(text: &str) -> Instant {
+    text.parse().unwrap()
+}
+
+/// Waits until a condition holds; a test that waits in vain says for what.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Monotonic::now();
+    while !holds() {
+        assert!(start.elapsed() < LIMIT, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A folder with settings, a key and inputs.
+pub struct Folder {
+    directory: tempfile::TempDir,
+}
+
+impl Folder {
+    /// `rest` of the settings comes behind the API, key and store.
+    pub fn new(base_url: &str, rest: &str) -> Self {
+        let folder = Self { directory: tempfile::tempdir().unwrap() };
+        folder.write("key", KEY);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.path("key"), mode).unwrap();
+        folder.settings(base_url, rest);
+        folder
+    }
+
+    pub fn settings(&self, base_url: &str, rest: &str) {
+        let top = format!(
+            "[api]\nbase_url = \"{base_url}\"\nkey_file = \"key\"\ntotal_timeout = \"2s\"\n[store]\npath = \"state.sqlite\"\n"
+        );
+        self.write("rtconfd.toml", &format!("{top}{rest}"));
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes beside and renames, as a careful program does.
+    pub fn write(&self, name: &str, content: &str) {
+        let beside = self.path(&format!(".{name}.new"));
+        std::fs::write(&beside, content).unwrap();
+        std::fs::rename(beside, self.path(name)).unwrap();
+    }
+
+    pub fn load(&self) -> Settings {
+        let loaded = Settings::load(&self.path("rtconfd.toml"), &Surroundings::default());
+        loaded.unwrap_or_else(|report| panic!("{}", report.render(false)))
+    }
+
+    pub fn store(&self) -> Location {
+        Location::new(Some(&self.path("state.sqlite")))
+    }
+
+    pub fn look(&self) -> Reading {
+        self.store().look().unwrap().unwrap()
+    }
+
+    /// A command in this folder, with nothing of the tests' environment but the search path.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rtconfd"));
+        command.args(arguments).current_dir(self.directory.path()).env_clear().env("USER", "tester");
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::new(self.command(arguments).output().unwrap())
+    }
+
+    /// A process that goes on, its standard error in a file.
+    pub fn spawn(&self, arguments: &[&str]) -> Process {
+        let log = self.path("log.txt");
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(file))
+            .spawn()
+            .unwrap();
+        Process { child, log }
+    }
+
+    /// Everything that the program may have left behind: the store and its log, and what else lies here.
+    pub fn everything(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let mut content = Vec::new();
+                std::fs::File::open(&path).unwrap().read_to_end(&mut content).unwrap();
+                found.push((path, content));
+            }
+        }
+        found
+    }
+}
+
+/// A command that ended.
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The JSON objects that it printed, one a line.
+    pub fn lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "standard output:\n{}\nstandard error:\n{}", self.out, self.err);
+        self
+    }
+}
+
+/// A running process; it does not outlive the test.
+pub struct Process {
+    pub child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let done = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    pub async fn ends(&mut self) -> i32 {
+        let start = Monotonic::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(start.elapsed() < LIMIT, "the process does not end");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A simulator on a port of its own.
+pub struct Api {
+    pub simulator: Simulator,
+    pub url: String,
+}
+
+impl Api {
+    pub async fn start() -> Self {
+        Self::with(Vec::new(), Arc::new(WallClock)).await
+    }
+
+    pub async fn with(agents: Vec<String>, clock: Arc<dyn Clock>) -> Self {
+        let options = Options { api_key: KEY.to_owned(), agents, state_file: None, clock };
+        let simulator = Simulator::new(options).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
+        Self { simulator, url }
+    }
+
+    pub fn schema(&self, agent: &str, schema: &Value) {
+        let now = WallClock.now();
+        self.simulator
+            .with_pages(|pages| pages.put_schema(agent, Environment::Live, schema, now).map(drop))
+            .unwrap();
+    }
+
+    /// A person changes values in the vendor's UI.
+    pub fn edit(&self, agent: &str, variables: &Value) {
+        let variables = variables.as_object().unwrap();
+        let now = WallClock.now();
+        self.simulator
+            .with_pages(|pages| pages.patch(agent, Environment::Live, variables, now).map(drop))
+            .unwrap();
+    }
+
+    /// What stands on a live page.
+    pub fn variables(&self, agent: &str) -> Value {
+        self.simulator.with_pages(|pages| pages.page(agent, Environment::Live)["variables"].clone())
+    }
+
+    /// The requests of a method, oldest first.
+    pub fn requests(&self, method: &str) -> Vec<Logged> {
+        self.simulator.log().into_iter().filter(|request| request.method == method).collect()
+    }
+
+    pub async fn until_variable(&self, agent: &str, variable: &str, wanted: &Value) {
+        until(&format!("{agent} has {variable} = {wanted}"), || {
+            self.variables(agent).get(variable) == Some(wanted)
+        })
+        .await;
+    }
+}
+
+/// A driver in this process, on a clock that the test moves.
+pub struct Driving {
+    pub clock: ManualClock,
+    pub feed: mpsc::Sender<Feed>,
+    task: tokio::task::JoinHandle<Result<Ended, StoreError>>,
+    _watching: Box<dyn std::any::Any + Send>,
+}
+
+impl Driving {
+    pub async fn start(folder: &Folder, clock: &ManualClock, mode: Mode) -> Self {
+        let settings = folder.load();
+        let key = KeySource::File(folder.path("key"));
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { connect: second, read: second, total: settings.api.total_timeout };
+        let client = Client::new(&settings.api.base_url, key.load().unwrap(), timeouts).unwrap();
+        let client = Arc::new(client);
+        let store = folder.store().open().unwrap();
+        let mut files = Files::new(&settings);
+        files.settle();
+        let revision = files.revision();
+        let (feed, mut fed) = mpsc::channel(64);
+        let (tell, key_source) = (feed.clone(), key.clone());
+        let watching = watch(files, Some(folder.path("key")), settings.restat, move |watched| {
+            let fed = match watched {
+                Watched::Revision(revision) => Feed::Inputs(revision),
+                Watched::Key => match key_source.load() {
+                    Ok(key) => Feed::Key(key),
+                    Err(_) => return true,
+                },
+            };
+            tell.blocking_send(fed).is_ok()
+        })
+        .unwrap();
+        let setter = client.clone();
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let driver = Driver::new(Setup {
+            actor: Actor {
+                api: client,
+                api_url: settings.api.base_url.clone(),
+                store,
+                clock: shared,
+                who: "test".to_owned(),
+            },
+            set_key: Box::new(move |key| setter.set_key(key)),
+            blueprint: settings.blueprint.clone(),
+            revision,
+            previous: None,
+            resync: settings.resync,
+            concurrency: settings.api.concurrency,
+            seed: 1,
+        })
+        .await
+        .unwrap();
+        let task = tokio::spawn(async move { driver.run(mode, &mut fed, &Unsupervised).await });
+        Self { clock: clock.clone(), feed, task, _watching: Box::new(watching) }
+    }
+
+    /// Lets time pass, stopping wherever the driver wants to wake, until an instant.
+    pub async fn advance(&self, to: Instant) {
+        loop {
+            until("the driver sleeps", || self.clock.next_wait().is_some_and(|wait| wait > self.clock.now()))
+                .await;
+            let next = self.clock.next_wait().map_or(to, |wait| wait.min(to));
+            self.clock.set(next);
+            if next >= to {
+                return;
+            }
+        }
+    }
+
+    pub async fn stop(self) -> Ended {
+        let _ = self.feed.send(Feed::Stop).await;
+        self.ended().await
+    }
+
+    pub async fn ended(self) -> Ended {
+        let ended = tokio::time::timeout(LIMIT, self.task).await.expect("the driver ends");
+        ended.unwrap().unwrap()
+    }
+}
+
+/// Settings for one page that is open 09:00 to 17:00 in London.
+pub fn desk(agent: &str) -> String {
+    format!(
+        r#"
+[hours.desk]
+timezone = "Europe/London"
+weekly = "Mo-Fr 09:00-17:00"
+[[page]]
+agent = "{agent}"
+environment = "live"
+variables = {{ is_open = {{ hours = "desk", show = "is_open" }} }}
+"#
+    )
+}
+
+/// Sites in a table, one page each, with a phone number.
+pub const SITES: &str = r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+agent = "{{ row.agent }}"
+environment = "live"
+hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }
+variables = { is_open = { show = "is_open" }, phone = { column = "phone" } }
+"#;
+
+pub fn write_atomically(path: &Path, content: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, content).unwrap();
+    std::fs::rename(beside, path).unwrap();
+}
+
+pub fn open(value: bool) -> Value {
+    json!(value)
+}

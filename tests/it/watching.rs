@@ -1,0 +1,252 @@
+//! Every way a file can change, on a real file system with real inotify. The re-stat is set so long that only
+//! events can explain what is seen, but for the one test that is about it.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use rtconfd::settings::{Settings, Surroundings};
+use rtconfd::sources::{Files, Watched, watch};
+use rtconfd::tables::Table;
+
+use crate::support::{Folder, write_atomically};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Watching {
+    folder: Folder,
+    told: Receiver<Watched>,
+    _stop: Box<dyn std::any::Any>,
+}
+
+impl Watching {
+    fn start(restat: Duration, prepare: impl FnOnce(&Folder)) -> Self {
+        let folder = Folder::new(
+            "http://127.0.0.1:1",
+            "[sources.s]\npath = \"in/s.csv\"\nkey = \"k\"\n[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = { x = 1 }\n",
+        );
+        fs::create_dir(folder.path("in")).unwrap();
+        prepare(&folder);
+        let settings = Settings::load(&folder.path("rtconfd.toml"), &Surroundings::default()).unwrap();
+        let (send, told) = channel();
+        let files = Files::new(&settings);
+        let stop = watch(files, Some(folder.path("key")), restat, move |watched| send.send(watched).is_ok())
+            .unwrap();
+        Self { folder, told, _stop: Box::new(stop) }
+    }
+
+    fn new() -> Self {
+        let watching = Self::start(HOUR, |folder| fs::write(folder.path("in/s.csv"), csv("first")).unwrap());
+        watching.sees("first");
+        watching
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.folder.path("in/s.csv")
+    }
+
+    /// Waits for a revision whose only cell is this.
+    #[track_caller]
+    fn sees(&self, wanted: &str) {
+        loop {
+            let watched = self
+                .told
+                .recv_timeout(Duration::from_secs(30))
+                .unwrap_or_else(|_| panic!("never saw {wanted}"));
+            if let Watched::Revision(revision) = watched
+                && let Some(table) = revision.inputs.tables.get("s")
+                && let Table::Rows(rows) = &**table
+                && rows.rows[0].cells[1].text == wanted
+                && revision.problems.is_empty()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a problem with the file; what was good before is still there.
+    #[track_caller]
+    fn complains(&self, wanted: &str, still: &str) {
+        loop {
+            let watched =
+                self.told.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("no {wanted}"));
+            let Watched::Revision(revision) = watched else { continue };
+            let Some(problem) = revision.problems.get("in/s.csv").and_then(|problems| problems.first())
+            else {
+                continue;
+            };
+            assert!(problem.to_string().contains(wanted), "{problem}");
+            let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
+            assert_eq!(rows.rows[0].cells[1].text, still);
+            return;
+        }
+    }
+}
+
+fn csv(value: &str) -> String {
+    format!("k,v\n1,{value}\n")
+}
+
+#[test]
+fn a_file_renamed_over_is_seen() {
+    let watching = Watching::new();
+    for value in ["second", "third", "fourth"] {
+        write_atomically(&watching.file(), &csv(value));
+        watching.sees(value);
+    }
+}
+
+#[test]
+fn a_file_written_in_place_is_seen_when_its_writer_closes_it() {
+    let watching = Watching::new();
+    fs::write(watching.file(), csv("second")).unwrap();
+    watching.sees("second");
+}
+
+#[test]
+fn a_file_appended_to_in_pieces_is_taken_whole() {
+    let watching = Watching::new();
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(watching.file()).unwrap();
+    for piece in ["k,v\n", "1,", "sec", "ond\n"] {
+        file.write_all(piece.as_bytes()).unwrap();
+        file.sync_all().unwrap();
+    }
+    drop(file);
+    watching.sees("second");
+}
+
+#[test]
+fn vim_saves_are_seen() {
+    let watching = Watching::new();
+    let done = Command::new("vim")
+        .args(["-es", "-u", "NONE", "-c", "%s/first/second/", "-c", "wq"])
+        .arg(watching.file())
+        .status();
+    let done = done.expect("vim is needed for this test: install the package vim");
+    assert!(done.success());
+    watching.sees("second");
+    let done = Command::new("vim")
+        .args(["-es", "-u", "NONE", "-c", "set backup backupcopy=no", "-c", "%s/second/third/", "-c", "wq"])
+        .arg(watching.file())
+        .status();
+    assert!(done.unwrap().success());
+    watching.sees("third");
+}
+
+#[test]
+fn a_deleted_and_recreated_file_is_seen_and_what_was_good_stays_meanwhile() {
+    let watching = Watching::new();
+    fs::remove_file(watching.file()).unwrap();
+    watching.complains("the file is missing", "first");
+    fs::write(watching.file(), csv("second")).unwrap();
+    watching.sees("second");
+}
+
+#[test]
+fn a_removed_and_recreated_directory_is_watched_again() {
+    let watching = Watching::new();
+    for value in ["second", "third"] {
+        fs::remove_dir_all(watching.folder.path("in")).unwrap();
+        watching.complains("the file is missing", if value == "second" { "first" } else { "second" });
+        fs::create_dir(watching.folder.path("in")).unwrap();
+        fs::write(watching.file(), csv(value)).unwrap();
+        watching.sees(value);
+    }
+    write_atomically(&watching.file(), &csv("fourth"));
+    watching.sees("fourth");
+}
+
+/// What the kubelet does: files are links through `..data`, which is swapped to another directory.
+#[test]
+fn a_config_map_swap_is_seen() {
+    let swap = |folder: &Path, version: &str| {
+        let inside = folder.join("in");
+        fs::create_dir(inside.join(version)).unwrap();
+        fs::write(inside.join(version).join("s.csv"), csv(version)).unwrap();
+        symlink(version, inside.join("..data_tmp")).unwrap();
+        fs::rename(inside.join("..data_tmp"), inside.join("..data")).unwrap();
+    };
+    let watching = Watching::start(HOUR, |folder| {
+        swap(&folder.path(""), "..v1");
+        symlink("..data/s.csv", folder.path("in/s.csv")).unwrap();
+    });
+    watching.sees("..v1");
+    for version in ["..v2", "..v3"] {
+        swap(&watching.folder.path(""), version);
+        watching.sees(version);
+    }
+}
+
+#[test]
+fn the_restat_sees_what_no_event_told() {
+    // The file is a link into a directory two links away, which nobody watches.
+    let watching = Watching::start(Duration::from_millis(50), |folder| {
+        for name in ["a", "b"] {
+            fs::create_dir(folder.path(name)).unwrap();
+            fs::write(folder.path(name).join("s.csv"), csv(name)).unwrap();
+        }
+        fs::create_dir(folder.path("links")).unwrap();
+        symlink(folder.path("a"), folder.path("links/current")).unwrap();
+        symlink(folder.path("links/current/s.csv"), folder.path("in/s.csv")).unwrap();
+    });
+    watching.sees("a");
+    symlink(watching.folder.path("b"), watching.folder.path("links/new")).unwrap();
+    fs::rename(watching.folder.path("links/new"), watching.folder.path("links/current")).unwrap();
+    watching.sees("b");
+}
+
+#[test]
+fn the_same_content_is_not_told_again_and_reading_makes_no_noise() {
+    let watching = Watching::new();
+    fs::write(watching.file(), csv("first")).unwrap();
+    write_atomically(&watching.file(), &csv("first"));
+    drop(fs::read(watching.file()).unwrap());
+    // The next thing told is the next change.
+    write_atomically(&watching.file(), &csv("second"));
+    let first = watching.told.recv_timeout(Duration::from_secs(30)).unwrap();
+    let Watched::Revision(revision) = first else { panic!("only the file changed") };
+    let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
+    assert_eq!(rows.rows[0].cells[1].text, "second");
+}
+
+#[test]
+fn an_emptied_a_cut_and_a_foreign_file_leave_what_was_good() {
+    let watching = Watching::new();
+    for (content, wanted) in [
+        (&b""[..], "the file is empty"),
+        (b"k,v\n", "a header and no rows"),
+        (b"k,v\n1,\"cut of", "never closed"),
+        (b"k,v\n1,caf\xE9\n", "not UTF-8"),
+        (b"k,v\n1,x\0\0\0\0", "a NUL byte"),
+    ] {
+        fs::write(watching.file(), content).unwrap();
+        watching.complains(wanted, "first");
+    }
+    fs::write(watching.file(), csv("second")).unwrap();
+    watching.sees("second");
+}
+
+#[test]
+fn a_changed_key_file_is_told() {
+    let watching = Watching::new();
+    watching.folder.write("key", "another-key");
+    loop {
+        let told = watching.told.recv_timeout(Duration::from_secs(30)).expect("the key file is watched");
+        if matches!(told, Watched::Key) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_file_is_refused_without_waiting_for_a_writer() {
+    let watching = Watching::new();
+    fs::remove_file(watching.file()).unwrap();
+    watching.complains("the file is missing", "first");
+    assert!(Command::new("mkfifo").arg(watching.file()).status().unwrap().success());
+    watching.complains("this is no file", "first");
+}
