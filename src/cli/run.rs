@@ -67,7 +67,8 @@ pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) 
     loop {
         let key_source = load::key_source(&settings, global)?;
         let (driver, _watching) =
-            build(&settings, &key_source, &store, &clock, global, previous.take(), &feed).await?;
+            build(&settings, &key_source, &store, &clock, load::who("run", global), previous.take(), &feed)
+                .await?;
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
@@ -94,7 +95,7 @@ pub async fn build(
     key_source: &KeySource,
     store: &Writer,
     clock: &Arc<dyn Clock>,
-    global: &Global,
+    who: String,
     previous: Option<World>,
     feed: &mpsc::Sender<Feed>,
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>)> {
@@ -118,7 +119,7 @@ pub async fn build(
             api_url: settings.api.base_url.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            who: load::who("run", global),
+            who,
         },
         set_key: Box::new(move |key| setter.set_key(key)),
         blueprint: settings.blueprint.clone(),

@@ -1,1 +1,254 @@
+//! What a person sees who wrote something wrong, as transcripts; and which layer wins.
 
+use std::time::Duration;
+
+use super::{Flag, Format, Settings, StorePath, Surroundings};
+
+const PAGE: &str = "[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = { x = 1 }\n";
+
+fn load(text: &str, environment: &[(&str, &str)], flags: &[&str]) -> Result<Settings, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rtconfd.toml");
+    std::fs::write(&path, text).unwrap();
+    let surroundings = Surroundings {
+        environment: environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        flags: flags.iter().map(|flag| flag.parse::<Flag>().unwrap()).collect(),
+    };
+    Settings::load(&path, &surroundings)
+        .map_err(|report| report.render(false).replace(&path.display().to_string(), "rtconfd.toml"))
+}
+
+fn with_api(rest: &str) -> String {
+    format!("[api]\nregion = \"uk\"\n{rest}{PAGE}")
+}
+
+#[test]
+fn every_error_of_the_file_is_shown_in_one_run_each_with_a_caret() {
+    let text = "resync = \"5 parsecs\"\n[api]\nregon = \"uk\"\n[sources.s]\npath = \"s.csv\"\ndelimiter = \"|\"\n[[page]]\nagent = \"a b\"\nenvironment = \"lve\"\n";
+    let told = load(text, &[], &[]).unwrap_err();
+    let wanted = "\
+error: resync: \"5 parsecs\" is no length of time
+ --> rtconfd.toml:1:10
+  |
+1 | resync = \"5 parsecs\"
+  |          ^^^^^^^^^^^
+  |
+  = hint: write a number and a unit, as in 90s, 5m or 4h
+
+error: which API? neither region nor base_url is set
+ --> rtconfd.toml:2:1
+  |
+2 | [api]
+  | ^^^^^
+  |
+  = hint: set region = \"us\", \"eu\", \"uk\" or \"studio\" under [api]
+
+error: api has no setting \"regon\"
+ --> rtconfd.toml:3:1
+  |
+3 | regon = \"uk\"
+  | ^^^^^
+  |
+  = hint: did you mean \"region\"?
+
+error: \"|\" is no delimiter
+ --> rtconfd.toml:6:13
+  |
+6 | delimiter = \"|\"
+  |             ^^^
+  |
+  = hint: write \",\", \";\" or \"tab\"
+
+error: [[page]] needs \"variables\"
+ --> rtconfd.toml:7:1
+  |
+7 | [[page]]
+  | ^^^^^^^^
+
+error: \"a b\" is no agent id
+ --> rtconfd.toml:8:9
+  |
+8 | agent = \"a b\"
+  |         ^^^^^
+  |
+  = hint: write the Project ID of the vendor's UI: letters, digits and -
+
+error: \"lve\" is no environment
+ --> rtconfd.toml:9:15
+  |
+9 | environment = \"lve\"
+  |               ^^^^^
+  |
+  = hint: write sandbox, pre-release or live
+";
+    assert_eq!(told, wanted, "got:\n{told}");
+}
+
+#[test]
+fn mistakes_are_named_with_the_nearest_right_thing() {
+    let variable = |definition: &str| {
+        with_api("[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Fr 09:00-17:00\"\n[sources.sites]\npath = \"s.csv\"\nkey = \"k\"\n[calendars.hols]\npath = \"h.ics\"\n").replace("x = 1", &format!("x = {definition}"))
+    };
+    for (text, wanted) in [
+        (variable("{ hours = \"dsk\", show = \"is_open\" }"), "there is no hours \"dsk\"\n"),
+        (variable("{ hours = \"dsk\", show = \"is_open\" }"), "did you mean \"desk\"?"),
+        (variable("{ hours = \"desk\", show = \"is_opn\" }"), "did you mean \"is_open\"?"),
+        (variable("{ hours = \"desk\", shw = \"is_open\" }"), "this defines no value"),
+        (
+            variable("{ hours = \"desk\", show = \"is_open\", format = \"hour\" }"),
+            "is no time and has no format",
+        ),
+        (variable("{ hours = \"desk\", show = \"opens_at\", format = \"ours\" }"), "\"ours\" is no format"),
+        (
+            variable("{ hours = \"desk\", show = \"special_dates\", days = 0 }"),
+            "write a whole number from 1 to 400",
+        ),
+        (variable("{ calendar = \"hol\", show = \"is_today\" }"), "did you mean \"hols\"?"),
+        (variable("{ source = \"sits\", row = \"a\", column = \"b\" }"), "did you mean \"sites\"?"),
+        (variable("{ column = \"b\" }"), "of which row is the column?"),
+        (variable("{ show = \"is_open\" }"), "of which hours?"),
+        (variable("\"{{ row.x }}\""), "needs a row to fill it in"),
+        (variable("{ when = [{ value = 1 }], otherwise = 2 }"), "has no condition and would always hold"),
+        (
+            variable("{ when = [{ cron = \"0 8 * * *\", value = 1 }], otherwise = 2 }"),
+            "a clause of when needs \"for\"",
+        ),
+        (
+            variable("{ when = [{ cron = \"0 8 * * *\", for = \"40days\", value = 1 }], otherwise = 2 }"),
+            "at most 31 days",
+        ),
+        (
+            variable("{ when = [{ cron = \"61 8 * * *\", for = \"1h\", value = 1 }], otherwise = 2 }"),
+            "is no cron pattern",
+        ),
+        (
+            variable(
+                "{ when = [{ from = \"2026-12-02\", until = \"2026-12-01\", value = 1 }], otherwise = 2 }",
+            ),
+            "until is not after from",
+        ),
+        (
+            variable("{ when = [{ hours = \"desk\", state = \"shut\", value = 1 }], otherwise = 2 }"),
+            "write open or closed",
+        ),
+        (variable("{ when = [{ hours = \"desk\", value = 1 }] }"), "a variable needs \"otherwise\""),
+        (variable("1, y = 2, \"/y/z\" = 3"), "/y/z and y overlap"),
+        (
+            with_api("[hours.desk]\ntimezone = \"Europe/Londn\"\nweekly = \"closed\"\n"),
+            "did you mean \"Europe/London\"?",
+        ),
+        (with_api("[hours.desk]\nweekly = \"closed\"\n"), "needs a time zone"),
+        (
+            with_api("[hours.desk]\ntimezone = \"UTC\"\nweekly = { mon = \"09:00-25:00\" }\n"),
+            "\"25:00\" is not a time",
+        ),
+        (
+            with_api(
+                "[hours.desk]\ntimezone = \"UTC\"\nweekly = { mon-wed = \"closed\", tue = \"closed\" }\n",
+            ),
+            "Tue has hours already",
+        ),
+        (
+            with_api(
+                "[hours.desk]\ntimezone = \"UTC\"\nweekly = \"closed\"\nspecial = { \"2026-02-30\" = \"closed\" }\n",
+            ),
+            "\"2026-02-30\" is not a date",
+        ),
+        (
+            with_api("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"closed\"\nclosed_on = [\"hls\"]\n"),
+            "there is no calendar \"hls\"",
+        ),
+        (with_api("[sources.s]\npath = \"s.xls\"\n"), "\"xls\" is no format of a source"),
+        (
+            with_api("").replace("region = \"uk\"", "region = \"uk\"\nbase_url = \"http://127.0.0.1\""),
+            "keep one of them",
+        ),
+        (with_api("").replace("region = \"uk\"", "region = \"ukk\""), "did you mean \"uk\"?"),
+        (with_api("").replace("region = \"uk\"", "base_url = \"ftp://x\""), "must be http or https"),
+        ("[api]\nregion = \"uk\"\n".to_owned(), "no page is defined"),
+        ("[api\n".to_owned(), "this is not TOML"),
+        ("a = 1\na = 2\n".to_owned(), "this is not TOML"),
+    ] {
+        let told = load(&text, &[], &[]).map(|_| ()).unwrap_err();
+        assert!(told.contains(wanted), "{text}\n---\n{told}\n--- lacks {wanted}");
+    }
+}
+
+#[test]
+fn flags_stand_above_the_environment_and_that_above_the_file() {
+    let text = with_api("")
+        .replace("region = \"uk\"", "region = \"uk\"\nconcurrency = 3")
+        .replace("[api]", "resync = \"1m\"\n[api]");
+    let environment = [
+        ("RTCONFD_RESYNC", "2m"),
+        ("RTCONFD_API__CONCURRENCY", "4"),
+        ("RTCONFD_LOG_FORMAT", "json"),
+        ("RTCONFD_API_KEY", "0123"),
+        ("RTCONFD_SERVICE_HOST", "10.0.0.1"),
+        ("RTCONFD_PORT_80_TCP", "x"),
+    ];
+    let settings = load(&text, &environment, &["resync=3m", "store.path=:memory:"]).unwrap();
+    assert_eq!(settings.resync, Duration::from_secs(180));
+    assert_eq!(settings.api.concurrency, 4);
+    assert_eq!(settings.api.base_url, "https://api.uk.poly.ai");
+    assert_eq!(settings.store, StorePath::Memory);
+    assert!(settings.log.json);
+    // A higher layer's base_url wins over the file's region.
+    let settings = load(&text, &[("RTCONFD_API__BASE_URL", "http://127.0.0.1:4010/")], &[]).unwrap();
+    assert_eq!(settings.api.base_url, "http://127.0.0.1:4010");
+
+    let told = load(&text, &[("RTCONFD_API__REGON", "uk")], &["resnc=1m"]).unwrap_err();
+    assert!(told.contains("environment RTCONFD_API__REGON: there is no such setting"), "{told}");
+    assert!(
+        told.contains("did you mean RTCONFD_API__REGION?") && told.contains("did you mean resync?"),
+        "{told}"
+    );
+    let told = load(&text, &[("RTCONFD_RESYNC", "soon")], &[]).unwrap_err();
+    assert!(told.contains("environment RTCONFD_RESYNC: resync: \"soon\" is no length of time"), "{told}");
+}
+
+#[test]
+fn regions_and_paths_are_resolved() {
+    for region in ["us", "eu", "uk", "studio"] {
+        let settings = load(&with_api("").replace("\"uk\"", &format!("\"{region}\"")), &[], &[]).unwrap();
+        assert_eq!(settings.api.base_url, format!("https://api.{region}.poly.ai"));
+    }
+    let settings =
+        load(&with_api("[sources.s]\npath = \"sub/s.tsv\"\n"), &[("STATE_DIRECTORY", "/var/lib/x")], &[])
+            .unwrap();
+    assert_eq!(settings.store, StorePath::File("/var/lib/x/rtconfd.sqlite".into()));
+    let source = &settings.sources["s"];
+    assert!(source.path.is_absolute() && source.path.ends_with("sub/s.tsv") && source.shown == "sub/s.tsv");
+    assert_eq!(source.format, Format::Csv { delimiter: b'\t', key: None });
+}
+
+#[test]
+fn a_key_in_the_settings_is_refused_and_not_printed() {
+    for text in [
+        with_api("").replace("region", "key = \"sk-1234\"\nregion"),
+        with_api("").replace("region", "api_key = \"sk-1234\"\nregion"),
+        with_api("").replace("region", "key = sk-1234\nregion"),
+        with_api("").replace("region = \"uk\"", "base_url = \"https://me:sk-1234@api.example\""),
+    ] {
+        let told = load(&text, &[], &[]).map(|_| ()).unwrap_err();
+        assert!(!told.contains("sk-1234"), "{told}");
+        assert!(told.contains("rtconfd.toml:2"), "the place is told: {told}");
+    }
+}
+
+#[test]
+fn settings_may_be_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rtconfd.json");
+    let write = |text: &str| std::fs::write(&path, text).unwrap();
+    write(
+        r#"{"api": {"region": "uk"}, "page": [{"agent": "A", "environment": "live", "variables": {"x": 1.50}}]}"#,
+    );
+    assert!(Settings::load(&path, &Surroundings::default()).is_ok());
+    write("{\"api\": {\n  \"regon\": \"uk\"}}");
+    let report = Settings::load(&path, &Surroundings::default()).unwrap_err().render(false);
+    assert!(report.contains("2 |   \"regon\": \"uk\"}}"), "{report}");
+}

@@ -6,6 +6,3 @@ mod watch;
 
 pub use files::{FileProblems, Files, Revision};
 pub use watch::{Watched, watch};
-
-#[cfg(test)]
-mod tests;

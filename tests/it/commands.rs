@@ -1,1 +1,358 @@
+//! What the commands print and how they end, as transcripts.
 
+use serde_json::{Value, json};
+
+use crate::support::{Api, Folder, SITES, desk};
+
+const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
+
+fn nobody() -> &'static str {
+    // A port that nobody listens at; connections are refused at once.
+    "http://127.0.0.1:9"
+}
+
+#[test]
+fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", CSV);
+    let plan = folder.run(&["plan", "--format", "json", "--at", "2026-11-26T12:00:00Z"]).expect(2).lines();
+    assert_eq!(plan.len(), 4);
+    assert_eq!(
+        plan[0],
+        json!({
+            "page": "A-1/live", "variable": "is_open", "action": "set", "from": null, "to": true,
+            "because": "the page's hours is open 09:00-17:00 on Thu 2026-11-26 (sites.csv:2, column \"hours\")",
+            "until": "2026-11-26T17:00:00Z"
+        })
+    );
+    assert!(!folder.path("state.sqlite").exists(), "plan makes no store");
+    assert!(api.requests("PATCH").is_empty(), "plan never writes");
+    let applied = folder.run(&["apply", "--format", "json"]).expect(0).lines();
+    assert_eq!(applied[0], json!({"page": "A-1/live", "result": "right", "applied": 2, "problem": null}));
+    assert_eq!(folder.run(&["plan"]).expect(0).err, "Nothing to do: every page is as it should be.\n");
+    folder.run(&["apply"]).expect(0);
+    assert_eq!(api.requests("PATCH").len(), 2);
+}
+
+#[test]
+fn exit_codes_are_as_documented_when_things_are_wrong() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", CSV);
+    api.schema("A-2", &json!({"properties": {"phone": {"type": "string", "minLength": 5}}}));
+    let plan = folder.run(&["plan"]).expect(1);
+    assert!(
+        plan.out.contains("A-2/live") && plan.out.contains("/properties/phone/minLength"),
+        "{}",
+        plan.out
+    );
+    let apply = folder.run(&["apply", "--format", "json"]).expect(1).lines();
+    assert_eq!(
+        apply.iter().map(|row| row["result"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["right", "failed"]
+    );
+    let status = folder.run(&["status", "--format", "json"]).expect(1).lines();
+    assert_eq!((status[0]["state"].as_str(), status[1]["state"].as_str()), (Some("right"), Some("problem")));
+    assert!(status[1]["problem"].as_str().unwrap().contains("sites.csv:3, column \"phone\""));
+    let check = folder.run(&["check"]).expect(1);
+    assert!(
+        check.err.contains("sites.csv:3, column \"phone\"") && check.err.contains("A-2/live"),
+        "{}",
+        check.err
+    );
+
+    // Mended: all commands are content again.
+    folder.write("sites.csv", &CSV.replace(",2\n", ",22222\n"));
+    folder.run(&["apply"]).expect(0);
+    folder.run(&["status"]).expect(0);
+    folder.run(&["check"]).expect(0);
+
+    // Nobody there: plan and apply fail, within the time allowed.
+    let folder = Folder::new(nobody(), &desk("A-1"));
+    assert!(folder.run(&["plan"]).expect(1).out.contains("can't be reached"));
+    folder.run(&["apply", "--timeout", "1s"]).expect(1);
+    // A usage error is a failure, not "changes".
+    folder.run(&["plan", "--nonsense"]).expect(1);
+    folder.run(&["--help"]).expect(0);
+}
+
+#[test]
+fn something_held_ends_with_3() {
+    let api = Api::start();
+    let settings = "\n[sources.m]\npath = \"m.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\non_drift = \"report\"\nvariables = { text = { source = \"m\", pointer = \"/text\" } }\n";
+    let folder = Folder::new(&api.url, settings);
+    folder.write("m.json", "{\"text\": \"one\"}");
+    folder.run(&["apply"]).expect(0);
+    api.edit("A-1", &json!({"text": "theirs"}));
+    folder.run(&["plan"]).expect(0);
+    folder.write("m.json", "{\"text\": \"two\"}");
+    let plan = folder.run(&["plan", "--format", "json"]).expect(3).lines();
+    assert_eq!((plan[0]["action"].as_str(), &plan[0]["from"]), (Some("hold"), &json!("theirs")));
+    folder.run(&["apply"]).expect(3);
+    assert_eq!(api.variables("A-1"), json!({"text": "theirs"}));
+    assert!(folder.run(&["status"]).expect(1).out.contains("changed by others"));
+}
+
+#[test]
+fn preview_gives_the_value_at_the_start_and_then_each_change() {
+    let folder = Folder::new(nobody(), &desk("A-1"));
+    let rows = folder
+        .run(&[
+            "preview",
+            "--format",
+            "json",
+            "--from",
+            "2026-03-27T12:00:00Z",
+            "--to",
+            "2026-03-30T12:00:00Z",
+        ])
+        .expect(0)
+        .lines();
+    let told: Vec<(&str, &Value, &Value)> =
+        rows.iter().map(|row| (row["at"].as_str().unwrap(), &row["from"], &row["to"])).collect();
+    // The clock goes forward on Sunday: Monday's nine is eight in UTC.
+    assert_eq!(
+        told,
+        [
+            ("2026-03-27T12:00:00Z", &Value::Null, &json!(true)),
+            ("2026-03-27T17:00:00Z", &json!(true), &json!(false)),
+            ("2026-03-30T08:00:00Z", &json!(false), &json!(true)),
+        ]
+    );
+    assert_eq!(
+        rows[1].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["page", "variable", "at", "from", "to", "because"]
+    );
+    let table =
+        folder.run(&["preview", "A-1/live", "--at", "2026-03-30T00:00:00Z", "--days", "1"]).expect(0).out;
+    assert!(table.contains("Mon 2026-03-30 09:00:00 Europe/London (2026-03-30T08:00:00Z)"), "{table}");
+    let unknown = folder.run(&["preview", "A-9/live"]).expect(1);
+    assert!(
+        unknown.err.contains("no page A-9/live is defined") && unknown.err.contains("A-1/live"),
+        "{}",
+        unknown.err
+    );
+}
+
+#[test]
+fn every_kind_of_value_can_be_had() {
+    let settings = r#"
+[sources.m]
+path = "m.json"
+[sources.closures]
+path = "closures.csv"
+[calendars.hols]
+path = "hols.ics"
+[hours.desk]
+timezone = "Europe/London"
+weekly = { mon-thu = "09:00-12:30, 13:30-17:30", fri = "09:00-16:00", sat = "22:00-02:00" }
+special = { "2026-12-24" = "09:00-13:00" }
+special_from = { source = "closures", date = "day", hours = "open", name = "why", match = { site = "leeds" } }
+closed_on = ["hols"]
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.variables]
+constant = 8.50
+list = ["a", 1]
+table = { value = { a = 1 } }
+pointer = { source = "m", pointer = "/deep/0/text" }
+is_open = { hours = "desk", show = "is_open" }
+is_closed = { hours = "desk", show = "is_closed" }
+opens_at = { hours = "desk", show = "opens_at" }
+closes_at = { hours = "desk", show = "closes_at", format = "HH:MM:SS" }
+open_hour = { hours = "desk", show = "opens_at", format = "hour", otherwise = -1 }
+next_open_at = { hours = "desk", show = "next_open_at" }
+next_change_at = { hours = "desk", show = "next_change_at", format = "HH:MM" }
+today = { hours = "desk", show = "today" }
+week = { hours = "desk", show = "week" }
+special = { hours = "desk", show = "special_dates", days = 12 }
+is_today = { calendar = "hols", show = "is_today" }
+name = { calendar = "hols", show = "name", otherwise = "none" }
+next_date = { calendar = "hols", show = "next_date" }
+only = { calendar = "hols", summary = "new year", show = "next_date" }
+"/below/a" = { when = [
+  { calendar = "hols", value = "holiday" },
+  { hours = "desk", value = "open" },
+  { cron = "0 3 * * *", for = "1h", value = "night" },
+  { from = "2026-12-20", until = "2026-12-21T12:00", value = "window" },
+], otherwise = { source = "m", pointer = "/deep/0/text" } }
+"#;
+    let folder = Folder::new(nobody(), settings);
+    folder.write("m.json", r#"{"deep": [{"text": "hello"}]}"#);
+    folder.write(
+        "closures.csv",
+        "site,day,open,why\nleeds,2026-12-22,10:00-11:00,Training\nyork,2026-12-21,closed,Other\n",
+    );
+    folder.write("hols.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261225\nSUMMARY:Christmas Day\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART;VALUE=DATE:20260101\nRRULE:FREQ=YEARLY\nSUMMARY:New Year's Day\nEND:VEVENT\nEND:VCALENDAR\n");
+    let values = |at: &str| {
+        let rows = folder.run(&["preview", "--format", "json", "--from", at, "--to", at]).expect(0).lines();
+        let pair = |row: &Value| (row["variable"].as_str().unwrap().to_owned(), row["to"].clone());
+        rows.iter().map(pair).collect::<serde_json::Map<String, Value>>()
+    };
+    let monday = values("2026-12-21T10:00:00Z");
+    for (variable, wanted) in [
+        ("constant", json!(8.5)),
+        ("list", json!(["a", 1])),
+        ("table", json!({"a": 1})),
+        ("pointer", json!("hello")),
+        ("is_open", json!(true)),
+        ("is_closed", json!(false)),
+        ("opens_at", json!("09:00")),
+        ("closes_at", json!("12:30:00")),
+        ("open_hour", json!(9)),
+        ("next_open_at", json!("2026-12-21T13:30:00+00:00")),
+        ("next_change_at", json!("12:30")),
+        ("today", json!("09:00-12:30, 13:30-17:30")),
+        (
+            "week",
+            json!({
+                "monday": "09:00-12:30, 13:30-17:30", "tuesday": "10:00-11:00", "wednesday": "09:00-12:30, 13:30-17:30",
+                "thursday": "09:00-13:00", "friday": "closed", "saturday": "22:00-02:00", "sunday": "closed"
+            }),
+        ),
+        (
+            "special",
+            json!([
+                {"date": "2026-12-22", "hours": "10:00-11:00", "special_date_name": "Training"},
+                {"date": "2026-12-24", "hours": "09:00-13:00"},
+                {"date": "2026-12-25", "hours": "closed", "special_date_name": "Christmas Day"},
+                {"date": "2027-01-01", "hours": "closed", "special_date_name": "New Year's Day"}
+            ]),
+        ),
+        ("is_today", json!(false)),
+        ("name", json!("none")),
+        ("next_date", json!("2026-12-25")),
+        ("only", json!("2027-01-01")),
+        ("/below/a", json!("open")),
+    ] {
+        assert_eq!(monday[variable], wanted, "{variable}");
+    }
+    let christmas = values("2026-12-25T10:00:00Z");
+    for (variable, wanted) in [
+        ("is_open", json!(false)),
+        ("opens_at", json!(null)),
+        ("open_hour", json!(-1)),
+        ("next_open_at", json!("2026-12-26T22:00:00+00:00")),
+        ("today", json!("closed")),
+        ("is_today", json!(true)),
+        ("name", json!("Christmas Day")),
+        ("/below/a", json!("holiday")),
+    ] {
+        assert_eq!(christmas[variable], wanted, "{variable}");
+    }
+    // Past midnight the running interval is yesterday's.
+    let night = values("2026-12-27T01:00:00Z");
+    assert_eq!(
+        (&night["opens_at"], &night["closes_at"], &night["is_open"]),
+        (&json!("22:00"), &json!("02:00:00"), &json!(true))
+    );
+    for (at, wanted) in [
+        ("2026-12-23T03:30:00Z", "night"),
+        ("2026-12-20T08:00:00Z", "window"),
+        ("2026-12-20T23:59:59Z", "window"),
+        ("2026-12-19T20:00:00Z", "hello"),
+        ("2026-12-22T20:00:00Z", "hello"),
+    ] {
+        assert_eq!(values(at)["/below/a"], json!(wanted), "{at}");
+    }
+    // What can't be said in whole hours is refused, not rounded.
+    let at = ["--from", "2026-12-21T13:00:00Z", "--to", "2026-12-21T13:00:00Z"];
+    let ran = folder.run(&["preview", at[0], at[1], at[2], at[3]]).expect(1);
+    assert!(ran.err.contains("open_hour") && ran.err.contains("13:30 is no whole hour"), "{}", ran.err);
+}
+
+#[test]
+fn explain_tells_value_place_reason_and_duration() {
+    let folder = Folder::new(nobody(), &desk("A-1"));
+    let at = "2026-11-26T12:00:00Z";
+    let told =
+        folder.run(&["explain", "A-1/live", "is_open", "--at", at, "--format", "json"]).expect(0).lines();
+    assert_eq!(told[0]["value"], json!(true));
+    assert_eq!(
+        (told[0]["since"].as_str(), told[0]["until"].as_str()),
+        (Some("2026-11-26T09:00:00Z"), Some("2026-11-26T17:00:00Z"))
+    );
+    assert!(told[0]["because"].as_str().unwrap().contains("open 09:00-17:00 on Thu 2026-11-26"));
+    assert_eq!(told[0]["considered"].as_array().unwrap().len(), 3);
+    let table = folder.run(&["explain", "A-1/live", "is_open", "--at", at]).expect(0).out;
+    assert!(
+        table.contains("until      Thu 2026-11-26 17:00:00 Europe/London (2026-11-26T17:00:00Z)"),
+        "{table}"
+    );
+    let ran = folder.run(&["explain", "A-1/live", "nothing"]).expect(1);
+    assert!(ran.err.contains("owns no nothing") && ran.err.contains("it owns: is_open"), "{}", ran.err);
+}
+
+#[test]
+fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
+    let api = Api::start();
+    // The schema takes one interval a day and knows no midnight.
+    let day = json!({"type": "string", "pattern": "^(closed|([01]\\d|2[0-3]):[0-5]\\d-([01]\\d|2[0-3]):[0-5]\\d)$"});
+    api.schema("A-1", &json!({"properties": {"today": day}}));
+    let settings = desk("A-1")
+        .replace(
+            "is_open = { hours = \"desk\", show = \"is_open\" }",
+            "today = { hours = \"desk\", show = \"today\" }",
+        )
+        .replace("[[page]]", "special = { \"2026-12-24\" = \"09:00-12:00, 13:00-15:00\" }\n[[page]]");
+    let folder = Folder::new(&api.url, &settings);
+    let ran = folder.run(&["check", "--at", "2026-10-01T00:00:00Z"]).expect(1);
+    assert!(ran.err.contains("A-1/live at Thu 2026-12-24 00:00:00 Europe/London"), "{}", ran.err);
+    assert!(ran.err.contains("/properties/today/pattern"), "{}", ran.err);
+    assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+    folder.run(&["check", "--at", "2026-12-25T00:00:00Z"]).expect(0);
+    folder.run(&["check", "--at", "2026-10-01T00:00:00Z", "--offline"]).expect(0);
+}
+
+#[test]
+fn calendar_prints_what_overlaps_the_window_all_day_first() {
+    let folder = Folder::new(nobody(), "");
+    folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID=Europe/London:20261224T100000\nDTEND;TZID=Europe/London:20261224T113000\nRRULE:FREQ=DAILY;COUNT=3\nSUMMARY:Standup\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART;VALUE=DATE:20261220\nDTEND;VALUE=DATE:20261225\nSUMMARY:Week\nEND:VEVENT\nBEGIN:VEVENT\nUID:3\nDTSTART;VALUE=DATE:20261224\nSTATUS:CANCELLED\nSUMMARY:No\nEND:VEVENT\nBEGIN:VEVENT\nUID:4\nDTSTART:20261224T000000\nSUMMARY:Midnight\nEND:VEVENT\nEND:VCALENDAR\n");
+    let window = ["--timezone", "America/New_York", "--from", "2026-12-24", "--to", "2026-12-26"];
+    let rows =
+        folder.run(&[&["calendar", "c.ics", "--format", "json"], &window[..]].concat()).expect(0).lines();
+    assert_eq!(
+        rows,
+        [
+            json!({"start": "2026-12-20", "end": "2026-12-25", "all_day": true, "summary": "Week"}),
+            json!({"start": "2026-12-24T00:00:00-05:00", "end": "2026-12-24T00:00:00-05:00", "all_day": false, "summary": "Midnight"}),
+            json!({"start": "2026-12-24T05:00:00-05:00", "end": "2026-12-24T06:30:00-05:00", "all_day": false, "summary": "Standup"}),
+            json!({"start": "2026-12-25T05:00:00-05:00", "end": "2026-12-25T06:30:00-05:00", "all_day": false, "summary": "Standup"}),
+        ]
+    );
+    folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:nonsense\n");
+    let ran = folder.run(&[&["calendar", "c.ics"], &window[..]].concat()).expect(1);
+    assert!(ran.err.starts_with("error: c.ics:1: the VCALENDAR that begins here never ends"), "{}", ran.err);
+}
+
+#[test]
+fn history_shows_who_when_what_why_and_the_correlation_id() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    folder.run(&["apply"]).expect(0);
+    let rows = folder.run(&["history", "--format", "json"]).expect(0).lines();
+    assert_eq!(rows.len(), 1);
+    let row = rows[0].as_object().unwrap();
+    assert_eq!(
+        row.keys().collect::<Vec<_>>(),
+        ["at", "who", "page", "variable", "from", "to", "because", "outcome", "correlation_id", "error"]
+    );
+    assert_eq!(row["who"], json!("apply as tester"));
+    assert_eq!(row["correlation_id"], json!(api.requests("PATCH")[0].correlation_id));
+    assert!(row["because"].as_str().unwrap().contains("hours \"desk\""));
+    let table = folder.run(&["history", "A-1/live"]).expect(0).out;
+    assert!(table.contains("apply as tester") && table.contains("applied"), "{table}");
+}
+
+#[test]
+fn a_broken_pipe_and_a_missing_settings_file_are_no_panic() {
+    let folder = Folder::new(nobody(), &desk("A-1"));
+    let ran = folder.run(&["--config", "nowhere.toml", "plan"]).expect(1);
+    assert!(ran.err.contains("nowhere.toml") && ran.err.contains("--config FILE"), "{}", ran.err);
+    let mut child =
+        folder.command(&["preview", "--days", "400"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

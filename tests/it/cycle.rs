@@ -19,8 +19,8 @@ async fn run_until(driving: &Driving, what: &str, limit: Instant, holds: impl Fn
     let start = std::time::Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
-        if let Some(wait) = driving.clock.next_wait()
-            && wait > driving.clock.now()
+        if driving.is_quiet()
+            && let Some(wait) = driving.clock.next_wait()
             && wait <= limit
         {
             driving.clock.set(wait);
@@ -35,7 +35,7 @@ fn later(minutes: i64) -> Instant {
 
 #[tokio::test]
 async fn a_boundary_reaches_the_page_as_one_patch_of_one_key() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
@@ -59,7 +59,7 @@ async fn a_boundary_reaches_the_page_as_one_patch_of_one_key() {
 
 #[tokio::test]
 async fn converged_sends_nothing_for_an_hour_but_one_list_an_agent_at_each_resync() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
@@ -92,7 +92,7 @@ async fn every_fault_is_got_over_and_no_change_is_made_twice() {
         (Kind::AppliedThenStatus { status: 503 }, 1),
         (Kind::AppliedThenStatus { status: 408 }, 1),
     ] {
-        let api = Api::start().await;
+        let api = Api::start();
         api.simulator.inject(Fault::new(fault.clone()).method("PATCH").times(2));
         let folder = Folder::new(&api.url, &desk("A-1"));
         let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -120,7 +120,7 @@ async fn every_fault_is_got_over_and_no_change_is_made_twice() {
 
 #[tokio::test]
 async fn a_late_answer_counts_as_unknown_and_is_looked_up() {
-    let api = Api::start().await;
+    let api = Api::start();
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 60_000 }).method("PATCH").times(1));
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -138,7 +138,7 @@ async fn a_late_answer_counts_as_unknown_and_is_looked_up() {
 #[tokio::test]
 async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
     for status in [400, 404, 422] {
-        let api = Api::start().await;
+        let api = Api::start();
         api.simulator.inject(Fault::new(Kind::Status { status }).method("PATCH"));
         let folder = Folder::new(&api.url, &desk("A-1"));
         let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -158,7 +158,7 @@ async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
 
 #[tokio::test]
 async fn a_refused_page_is_tried_again_at_its_next_boundary() {
-    let api = Api::start().await;
+    let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(1));
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
@@ -170,7 +170,7 @@ async fn a_refused_page_is_tried_again_at_its_next_boundary() {
 
 #[tokio::test]
 async fn a_refused_key_stops_everything_until_it_is_replaced() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
@@ -195,7 +195,7 @@ async fn a_refused_key_stops_everything_until_it_is_replaced() {
 
 #[tokio::test]
 async fn a_key_that_may_not_write_is_stopped_at_the_first_refusal() {
-    let api = Api::start().await;
+    let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 403 }).method("PATCH").times(1));
     let folder = Folder::new(
         &api.url,
@@ -222,7 +222,7 @@ async fn a_key_that_may_not_write_is_stopped_at_the_first_refusal() {
 
 #[tokio::test]
 async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
@@ -248,7 +248,7 @@ async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
 async fn one_page_in_trouble_delays_no_other() {
     let clock = ManualClock::new(at(NOON));
     let shared: std::sync::Arc<dyn Clock> = std::sync::Arc::new(clock.clone());
-    let api = Api::with(vec!["A-1".to_owned(), "A-2".to_owned()], shared).await;
+    let api = Api::with(vec!["A-1".to_owned(), "A-2".to_owned()], shared);
     let folder = Folder::new(&api.url, SITES);
     // A-1 is slow, A-2 is well, A-3 does not exist.
     api.simulator.inject(Fault::new(Kind::Latency { ms: 1500 }).path("A-1"));
@@ -270,7 +270,7 @@ async fn one_page_in_trouble_delays_no_other() {
 #[tokio::test]
 async fn a_persons_edit_is_restored_kept_or_reported() {
     for (policy, expected) in [("restore", json!(true)), ("keep", json!(false)), ("report", json!(false))] {
-        let api = Api::start().await;
+        let api = Api::start();
         let settings = desk("A-1").replace("variables =", &format!("on_drift = \"{policy}\"\nvariables ="));
         let folder = Folder::new(&api.url, &settings);
         let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -294,7 +294,7 @@ async fn a_persons_edit_is_restored_kept_or_reported() {
 
 #[tokio::test]
 async fn a_report_page_that_changed_on_both_sides_is_held() {
-    let api = Api::start().await;
+    let api = Api::start();
     let settings = "\n[sources.m]\npath = \"m.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\non_drift = \"report\"\nvariables = { text = { source = \"m\", pointer = \"/text\" } }\n";
     let folder = Folder::new(&api.url, settings);
     folder.write("m.json", "{\"text\": \"one\"}");
@@ -317,7 +317,7 @@ async fn a_report_page_that_changed_on_both_sides_is_held() {
 
 #[tokio::test]
 async fn an_invalid_value_is_never_sent_and_names_its_cell() {
-    let api = Api::start().await;
+    let api = Api::start();
     for agent in ["A-1", "A-2"] {
         api.schema(agent, &json!({"properties": {"phone": {"type": "string", "pattern": "^\\+44\\d+$"}}}));
     }
@@ -347,7 +347,7 @@ async fn an_invalid_value_is_never_sent_and_names_its_cell() {
 
 #[tokio::test]
 async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_boundaries_included() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
@@ -375,7 +375,7 @@ async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_boundaries_included(
 
 #[tokio::test]
 async fn a_row_that_disappears_stops_being_managed_and_nothing_is_sent() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
@@ -391,7 +391,7 @@ async fn a_row_that_disappears_stops_being_managed_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
-    let api = Api::start().await;
+    let api = Api::start();
     let settings = desk("A-1").replace("{ is_open =", "{ \"/desk/is_open\" =");
     let folder = Folder::new(&api.url, &settings);
     api.edit("A-1", &json!({"desk": {"greeting": "old"}, "other": 1}));
@@ -410,7 +410,7 @@ async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
 
 #[tokio::test]
 async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T18:00:00Z")), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
@@ -425,7 +425,7 @@ async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
 
 #[tokio::test]
 async fn once_ends_when_all_is_right_and_tells_what_is_not() {
-    let api = Api::start().await;
+    let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");

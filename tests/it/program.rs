@@ -1,1 +1,363 @@
+//! The program as a process: edits while it runs, boundaries on an injected clock, signals, crashes, secrets.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rtconfd::simulator::{Fault, Kind};
+use serde_json::json;
+
+use crate::support::{Api, Folder, KEY, Ran, SITES, desk, until};
+
+const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
+
+#[tokio::test]
+async fn an_edited_file_reaches_the_page_at_once() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", CSV);
+    let mut running = folder.spawn(&["run"]);
+    api.until_variable("A-2", "phone", &json!("2")).await;
+    folder.write("sites.csv", &CSV.replace(",2\n", ",22\n"));
+    api.until_variable("A-2", "phone", &json!("22")).await;
+    // Written in place by somebody else's program.
+    std::fs::write(folder.path("sites.csv"), CSV.replace(",2\n", ",222\n")).unwrap();
+    api.until_variable("A-2", "phone", &json!("222")).await;
+    running.signal("TERM");
+    assert_eq!(running.ends().await, 0, "{}", running.log());
+    assert!(running.log().contains("stopped"), "{}", running.log());
+}
+
+#[tokio::test]
+async fn boundaries_on_an_injected_clock_are_met_and_none_is_missed_or_doubled() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    // A Thursday's end to a Tuesday's noon: an hour a second. The vendor's clock stays the real one.
+    let mut running = folder.spawn(&["run", "--at", "2026-11-26T16:00:00Z", "--speed", "36000"]);
+    until("three days of boundaries", || api.requests("PATCH").len() >= 6).await;
+    running.signal("TERM");
+    assert_eq!(running.ends().await, 0, "{}", running.log());
+    let sent: Vec<bool> = api
+        .requests("PATCH")
+        .iter()
+        .map(|patch| patch.body.as_ref().unwrap()["variables"]["is_open"].as_bool().unwrap())
+        .collect();
+    assert_eq!(sent[..6], [true, false, true, false, true, false]);
+    let history = folder.run(&["history", "--format", "json"]).expect(0).lines();
+    let mut at: Vec<String> =
+        history.iter().map(|row| row["at"].as_str().unwrap()[..13].to_owned()).collect();
+    at.reverse();
+    assert_eq!(
+        at[1..6],
+        ["2026-11-26T17", "2026-11-27T09", "2026-11-27T17", "2026-11-30T09", "2026-11-30T17"]
+    );
+}
+
+#[tokio::test]
+async fn a_rehearsal_against_a_real_api_is_refused() {
+    let folder = Folder::new("https://api.uk.poly.ai", &desk("A-1"));
+    let ran = folder.run(&["run", "--at", "2026-11-26T16:00:00Z"]).expect(1);
+    assert!(ran.err.contains("not on this machine"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_cleanly_within_five_seconds_even_while_the_api_hangs() {
+    let api = Api::start();
+    api.simulator.inject(Fault::new(Kind::Latency { ms: 60_000 }).method("PATCH"));
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    folder.settings(&api.url, &desk("A-1"));
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write(
+        "rtconfd.toml",
+        &settings.replace("total_timeout = \"2s\"", "total_timeout = \"50s\"\nread_timeout = \"50s\""),
+    );
+    let mut running = folder.spawn(&["run"]);
+    let is_open = || {
+        let reading = folder.store().look().ok().flatten();
+        reading.is_some_and(|reading| {
+            reading.pages(&api.url).is_ok_and(|pages| pages.values().any(|page| page.open.is_some()))
+        })
+    };
+    until("a PATCH hangs", is_open).await;
+    let start = Instant::now();
+    running.signal("TERM");
+    assert_eq!(running.ends().await, 0, "{}", running.log());
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(running.log().contains("looked up at the next start"), "{}", running.log());
+}
+
+#[tokio::test]
+async fn sighup_takes_good_settings_and_keeps_the_old_ones_when_the_new_are_bad() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let mut running = folder.spawn(&["run"]);
+    until("A-1 is filled", || !api.requests("PATCH").is_empty()).await;
+    folder.settings(&api.url, &desk("A-2").replace("weekly", "wekly"));
+    running.signal("HUP");
+    until("the complaint", || running.log().contains("the old ones stay in force")).await;
+    assert!(running.log().contains("did you mean \"weekly\"?"), "{}", running.log());
+    folder.settings(&api.url, &desk("A-2"));
+    running.signal("HUP");
+    until("A-2 is filled", || api.variables("A-2").get("is_open").is_some()).await;
+    running.signal("INT");
+    assert_eq!(running.ends().await, 0, "{}", running.log());
+}
+
+/// `kill -9` between the intent and its outcome. Afterwards the page is right, nothing was sent twice without
+/// need, and the history says what happened.
+#[tokio::test]
+async fn a_kill_between_intent_and_outcome_loses_and_doubles_nothing() {
+    for (fault, patches) in [
+        // Carried out, the answer never seen: a look finds that.
+        (Kind::AppliedThenLatency { ms: 60_000 }, 1),
+        // Never carried out: sent again.
+        (Kind::Latency { ms: 60_000 }, 1),
+    ] {
+        let api = Api::start();
+        api.simulator.inject(Fault::new(fault.clone()).method("PATCH").times(1));
+        let folder = Folder::new(&api.url, &desk("A-1"));
+        let at = ["--at", "2026-11-26T12:00:00Z"];
+        let mut running = folder.spawn(&["run", at[0], at[1]]);
+        let hangs = || {
+            let reading = folder.store().look().ok().flatten();
+            let open = |reading: rtconfd::store::Reading| {
+                reading.pages(&api.url).is_ok_and(|pages| pages.values().any(|page| page.open.is_some()))
+            };
+            reading.is_some_and(open)
+                && (matches!(fault, Kind::Latency { .. }) || !api.requests("PATCH").is_empty())
+        };
+        until("the intent is durable and the PATCH under way", hangs).await;
+        running.signal("KILL");
+        running.ends().await;
+
+        let mut again = folder.spawn(&["run", at[0], at[1]]);
+        api.until_variable("A-1", "is_open", &json!(true)).await;
+        until("the outcome is noted", || {
+            folder
+                .look()
+                .pages(&api.url)
+                .unwrap()
+                .values()
+                .all(|page| page.open.is_none() && !page.base.is_empty())
+        })
+        .await;
+        again.signal("TERM");
+        assert_eq!(again.ends().await, 0, "{}", again.log());
+        assert_eq!(
+            api.requests("PATCH").iter().filter(|patch| patch.status != 0 && patch.applied).count(),
+            patches,
+            "{fault:?}"
+        );
+        let rows = folder.run(&["history", "--format", "json"]).expect(0).lines();
+        let outcomes: Vec<&str> = rows.iter().map(|row| row["outcome"].as_str().unwrap()).collect();
+        match fault {
+            Kind::AppliedThenLatency { .. } => assert_eq!(outcomes, ["applied"]),
+            _ => assert_eq!(outcomes, ["applied", "failed"]),
+        }
+        let check = rusqlite::Connection::open(folder.path("state.sqlite")).unwrap();
+        let verdict: String = check.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(verdict, "ok");
+    }
+}
+
+#[tokio::test]
+async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_in_force() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", CSV);
+    let mut running = folder.spawn(&["run", "--at", "2026-11-26T12:00:00Z"]);
+    until("both pages are filled", || api.requests("PATCH").len() == 2).await;
+    running.signal("TERM");
+    running.ends().await;
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,\"cut of");
+    let mut again = folder.spawn(&["run", "--at", "2026-11-26T16:59:58Z"]);
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    api.until_variable("A-2", "is_open", &json!(false)).await;
+    assert!(
+        again.log().contains("sites.csv:2:7: the quote that opens here is never closed"),
+        "{}",
+        again.log()
+    );
+    again.signal("TERM");
+    assert_eq!(again.ends().await, 0);
+}
+
+#[tokio::test]
+async fn the_key_is_in_no_output_no_store_and_no_log() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", CSV);
+    let mut told = String::new();
+    // As a good key, as one that is refused, and with a server that fails in every way.
+    for fault in [
+        None,
+        Some(Kind::Status { status: 401 }),
+        Some(Kind::Status { status: 500 }),
+        Some(Kind::Reset),
+        Some(Kind::RateLimit { retry_after: 1 }),
+    ] {
+        api.simulator.heal();
+        api.simulator.inject(Fault::new(fault.clone().unwrap_or(Kind::Latency { ms: 0 })));
+        for arguments in [
+            &["--set", "log.level=trace", "apply", "--timeout", "1s"][..],
+            &["plan"],
+            &["check"],
+            &["preview"],
+            &["status"],
+            &["history"],
+            &["explain", "A-1/live", "phone"],
+        ] {
+            let ran = folder.run(arguments);
+            told.push_str(&ran.out);
+            told.push_str(&ran.err);
+        }
+        let mut running = folder.spawn(&["--set", "log.level=trace", "run"]);
+        let before = api.simulator.log().len();
+        until("it asks", || api.simulator.log().len() > before).await;
+        running.signal("TERM");
+        running.ends().await;
+    }
+    // As a key that was written into the settings by mistake, in three ways.
+    let good = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    for bad in
+        [format!("key = \"{KEY}\""), format!("api_key = {KEY}"), format!("base_url = \"http://u:{KEY}@h\"")]
+    {
+        folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", &bad));
+        let ran = folder.run(&["check", "--offline"]).expect(1);
+        told.push_str(&ran.out);
+        told.push_str(&ran.err);
+        folder.write("rtconfd.toml", "");
+    }
+    assert!(told.len() > 2000);
+    assert!(!told.contains(KEY));
+    for (path, content) in folder.everything() {
+        if path.file_name().is_some_and(|name| name == "key") {
+            continue;
+        }
+        let found = content.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+        assert!(!found, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_key_file_that_others_can_read_is_refused_and_a_key_may_come_from_elsewhere() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    std::fs::set_permissions(folder.path("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = folder.run(&["plan"]).expect(1);
+    assert!(
+        ran.err.contains("can be read by others (mode 644)") && ran.err.contains("chmod 600"),
+        "{}",
+        ran.err
+    );
+
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace("key_file = \"key\"", ""));
+    let ran = folder.run(&["plan"]).expect(1);
+    assert!(ran.err.contains("there is no API key") && ran.err.contains("RTCONFD_API_KEY"), "{}", ran.err);
+    let with =
+        |name: &str, value: &str| Ran::new(folder.command(&["plan"]).env(name, value).output().unwrap());
+    with("RTCONFD_API_KEY", KEY).expect(2);
+    std::fs::create_dir(folder.path("credentials")).unwrap();
+    std::fs::write(folder.path("credentials/agents-api-key"), KEY).unwrap();
+    std::fs::set_permissions(
+        folder.path("credentials/agents-api-key"),
+        std::fs::Permissions::from_mode(0o440),
+    )
+    .unwrap();
+    with("CREDENTIALS_DIRECTORY", folder.path("credentials").to_str().unwrap()).expect(2);
+}
+
+#[tokio::test]
+async fn two_writers_of_one_store_are_refused() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let mut running = folder.spawn(&["run"]);
+    until("the daemon works", || !api.requests("PATCH").is_empty()).await;
+    let ran = folder.run(&["apply"]).expect(1);
+    assert!(ran.err.contains("in use by another rtconfd"), "{}", ran.err);
+    // Commands that look don't mind.
+    folder.run(&["history"]).expect(0);
+    folder.run(&["plan"]).expect(0);
+    let status = folder.run(&["status"]).expect(0);
+    assert!(status.out.starts_with("rtconfd is running."), "{}", status.out);
+    running.signal("TERM");
+    running.ends().await;
+}
+
+/// systemd's protocol, with a socket in systemd's place.
+#[tokio::test]
+async fn systemd_is_told_of_readiness_reload_watchdog_and_stopping() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let socket = std::os::unix::net::UnixDatagram::bind(folder.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut child = folder
+        .command(&["run"])
+        .env("NOTIFY_SOCKET", folder.path("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let wait_for = |wanted: &str| {
+        let mut buffer = [0; 512];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap_or_else(|_| panic!("{wanted} never came"));
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    };
+    wait_for("READY=1");
+    wait_for("WATCHDOG=1");
+    wait_for("WATCHDOG=1");
+    let kill =
+        |signal: &str| Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+    kill("HUP");
+    assert!(wait_for("RELOADING=1").contains("MONOTONIC_USEC="));
+    wait_for("READY=1");
+    kill("TERM");
+    wait_for("STOPPING=1");
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
+    let folder = tempfile::tempdir().unwrap();
+    // Away from the project's folder the demo brings its own data; here it finds a copy that can be edited.
+    let data = folder.path().join("config/demo");
+    std::fs::create_dir_all(&data).unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo");
+    for entry in std::fs::read_dir(own).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), data.join(entry.file_name())).unwrap();
+    }
+    let out = folder.path().join("out.txt");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rtconfd"))
+        .args(["demo", "--speed", "3600", "--listen", "127.0.0.1:0"])
+        .current_dir(folder.path())
+        .env_clear()
+        .stdout(std::fs::File::create(&out).unwrap())
+        .stderr(std::fs::File::create(folder.path().join("err.txt")).unwrap())
+        .spawn()
+        .unwrap();
+    let told = || std::fs::read_to_string(&out).unwrap_or_default();
+    until("the pages are filled", || {
+        ["LEEDS", "BOSTON", "KATHMANDU"].iter().all(|site| told().contains(&format!("DEMO-{site} ")))
+    })
+    .await;
+    until("a site opens or closes", || {
+        told().lines().filter(|line| line.contains("opens") || line.contains("closed  ")).count() > 4
+    })
+    .await;
+    let sites = std::fs::read_to_string(data.join("sites.csv")).unwrap();
+    std::fs::write(data.join("sites.csv"), sites.replace("+441130000001", "+441139999999")).unwrap();
+    until("the edit is picked up", || told().contains("+441139999999")).await;
+    Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
+    assert!(child.wait().unwrap().success());
+    let complaints = std::fs::read_to_string(folder.path().join("err.txt")).unwrap();
+    assert_eq!(complaints, "");
+}

@@ -4,17 +4,18 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant as Monotonic};
 
 use rtconfd::agents_api::{Client, KeySource, Timeouts};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant};
-use rtconfd::reconcile::{Actor, Driver, Ended, Feed, Mode, Setup, Unsupervised};
+use rtconfd::reconcile::{Actor, Driver, Ended, Feed, Mode, Setup, Supervisor};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
 use rtconfd::sources::{Files, Watched, watch};
 use rtconfd::store::{Location, Reading, StoreError};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -192,16 +193,25 @@ pub struct Api {
 }
 
 impl Api {
-    pub async fn start() -> Self {
-        Self::with(Vec::new(), Arc::new(WallClock)).await
+    pub fn start() -> Self {
+        Self::with(Vec::new(), Arc::new(WallClock))
     }
 
-    pub async fn with(agents: Vec<String>, clock: Arc<dyn Clock>) -> Self {
+    pub fn with(agents: Vec<String>, clock: Arc<dyn Clock>) -> Self {
         let options = Options { api_key: KEY.to_owned(), agents, state_file: None, clock };
         let simulator = Simulator::new(options).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
+        let serving = simulator.clone();
+        // A thread of its own: tests block theirs while they wait for a command.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).unwrap();
+                serving.serve(listener, std::future::pending()).await
+            })
+        });
         Self { simulator, url }
     }
 
@@ -239,9 +249,19 @@ impl Api {
     }
 }
 
+/// Tells the test how many requests are under way whenever the driver goes to sleep.
+struct Observer(Arc<AtomicUsize>);
+
+impl Supervisor for Observer {
+    fn resting(&self, under_way: usize) {
+        self.0.store(under_way, Ordering::SeqCst);
+    }
+}
+
 /// A driver in this process, on a clock that the test moves.
 pub struct Driving {
     pub clock: ManualClock,
+    under_way: Arc<AtomicUsize>,
     pub feed: mpsc::Sender<Feed>,
     task: tokio::task::JoinHandle<Result<Ended, StoreError>>,
     _watching: Box<dyn std::any::Any + Send>,
@@ -292,15 +312,24 @@ impl Driving {
         })
         .await
         .unwrap();
-        let task = tokio::spawn(async move { driver.run(mode, &mut fed, &Unsupervised).await });
-        Self { clock: clock.clone(), feed, task, _watching: Box::new(watching) }
+        let under_way = Arc::new(AtomicUsize::new(usize::MAX));
+        let observer = Observer(under_way.clone());
+        let task = tokio::spawn(async move { driver.run(mode, &mut fed, &observer).await });
+        Self { clock: clock.clone(), under_way, feed, task, _watching: Box::new(watching) }
+    }
+
+    /// Whether the driver sleeps until some later time and waits for no answer.
+    pub fn is_quiet(&self) -> bool {
+        let now = self.clock.now();
+        // In this order: a driver that wakes in between has no wait for a later time.
+        let quiet = self.under_way.load(Ordering::SeqCst) == 0;
+        quiet && self.clock.next_wait().is_some_and(|wait| wait > now)
     }
 
     /// Lets time pass, stopping wherever the driver wants to wake, until an instant.
     pub async fn advance(&self, to: Instant) {
         loop {
-            until("the driver sleeps", || self.clock.next_wait().is_some_and(|wait| wait > self.clock.now()))
-                .await;
+            until("the driver is quiet", || self.is_quiet()).await;
             let next = self.clock.next_wait().map_or(to, |wait| wait.min(to));
             self.clock.set(next);
             if next >= to {
@@ -352,8 +381,4 @@ pub fn write_atomically(path: &Path, content: &str) {
     let beside = path.with_extension("new");
     std::fs::write(&beside, content).unwrap();
     std::fs::rename(beside, path).unwrap();
-}
-
-pub fn open(value: bool) -> Value {
-    json!(value)
 }

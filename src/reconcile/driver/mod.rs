@@ -57,6 +57,8 @@ pub enum Mode {
 pub trait Supervisor: Send + Sync {
     /// The first decisions can be made.
     fn ready(&self) {}
+    /// All that can be started is started; so many requests are under way. Called before each sleep.
+    fn resting(&self, _under_way: usize) {}
     /// Still turning. Called at least every `beat`.
     fn alive(&self) {}
     /// How often `alive` is wanted.
@@ -210,6 +212,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 break false;
             }
             let wake = self.next_wake(mode, now);
+            supervisor.resting(self.jobs.len());
             tokio::select! {
                 biased;
                 fed = feed.recv() => match fed {
