@@ -1,0 +1,257 @@
+//! How fast rtconfd reacts, as ratios to a raw HTTP client and to a plain loop, measured in one run:
+//! `cargo bench`.
+//!
+//! FIGURES
+
+#![allow(clippy::print_stdout, missing_docs)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Monotonic};
+
+use chrono::{Datelike, Days, NaiveDate, TimeDelta, Timelike, Weekday};
+use rtconfd::calendar::{Calendar, Window};
+use rtconfd::clock::{Clock, WallClock};
+use rtconfd::desired::World;
+use rtconfd::model::Instant;
+use rtconfd::sources::Files;
+use serde_json::{Value, json};
+
+#[path = "../tests/it/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+use support::{Api, Folder, KEY, SITES};
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    println!("cores: {}", std::thread::available_parallelism().unwrap());
+    let raw = runtime.block_on(raw_client());
+    println!("raw HTTP client, one PATCH: {raw}");
+    let file = runtime.block_on(file_to_patch());
+    println!("file renamed into place -> PATCH received: {file}; {} of one raw PATCH", file.ratio_to(&raw));
+    let boundary = runtime.block_on(boundary_to_patch());
+    println!("boundary -> PATCH received: {boundary}; {} of one raw PATCH", boundary.ratio_to(&raw));
+    runtime.block_on(many_at_once(1000));
+    evaluation();
+    expansion();
+}
+
+/// Sorted samples.
+struct Samples(Vec<Duration>);
+
+impl Samples {
+    fn new(mut samples: Vec<Duration>) -> Self {
+        samples.sort();
+        Self(samples)
+    }
+
+    fn at(&self, share: f64) -> Duration {
+        self.0[((self.0.len() - 1) as f64 * share) as usize]
+    }
+
+    fn ratio_to(&self, other: &Samples) -> String {
+        let ratio = |share: f64| self.at(share).as_secs_f64() / other.at(share).as_secs_f64();
+        format!("p50 {:.1}x, p99 {:.1}x", ratio(0.5), ratio(0.99))
+    }
+}
+
+impl std::fmt::Display for Samples {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "p50 {:?}, p99 {:?} ({} samples)", self.at(0.5), self.at(0.99), self.0.len())
+    }
+}
+
+async fn patch_raw(client: &reqwest::Client, url: &str, agent: &str, value: usize) {
+    let reply = client
+        .patch(format!("{url}/v1/agents/{agent}/real-time-configs/live/variables"))
+        .header("x-api-key", KEY)
+        .json(&json!({"variables": {"phone": value.to_string()}}))
+        .send()
+        .await
+        .unwrap();
+    assert!(reply.status().is_success());
+    reply.bytes().await.unwrap();
+}
+
+async fn raw_client() -> Samples {
+    let api = Api::start();
+    let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap();
+    let mut samples = Vec::new();
+    for round in 0..1000 {
+        let start = Monotonic::now();
+        patch_raw(&client, &api.url, "A-1", round).await;
+        samples.push(start.elapsed());
+    }
+    Samples::new(samples)
+}
+
+/// The whole program as a process; the file is renamed into place as a careful writer does.
+async fn file_to_patch() -> Samples {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    let csv = |phone: usize| format!("site,agent,hours,phone\na,A-1,daily 00:00-24:00,{phone}\n");
+    folder.write("sites.csv", &csv(0));
+    let _running = folder.spawn(&["run"]);
+    api.until_variable("A-1", "phone", &json!("0")).await;
+    let mut samples = Vec::new();
+    for phone in 1..=300 {
+        // Another interval each time, so that no round falls on the same beat of some timer.
+        tokio::time::sleep(Duration::from_millis(20 + phone as u64 % 7)).await;
+        let start = WallClock.now();
+        folder.write("sites.csv", &csv(phone));
+        api.until_variable("A-1", "phone", &json!(phone.to_string())).await;
+        let received = api.requests("PATCH").last().unwrap().at;
+        samples.push((received - start).to_std().unwrap());
+    }
+    Samples::new(samples)
+}
+
+/// The whole program as a process, on the wall clock, with a boundary every second.
+async fn boundary_to_patch() -> Samples {
+    const SECONDS: i64 = 60;
+    let api = Api::start();
+    let first = WallClock.now() + TimeDelta::seconds(4);
+    let text = |at: Instant| at.format("%Y-%m-%dT%H:%M:%S").to_string();
+    let clauses: Vec<String> = (0..SECONDS)
+        .map(|second| {
+            let from = first + TimeDelta::seconds(second);
+            format!("{{ from = \"{}\", until = \"{}\", value = {second} }}", text(from), text(from + TimeDelta::seconds(1)))
+        })
+        .collect();
+    let page = format!(
+        "timezone = \"UTC\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ n = {{ when = [{}], otherwise = -1 }} }}\n",
+        clauses.join(", ")
+    );
+    let folder = Folder::new(&api.url, "");
+    let top = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &format!("timezone = \"UTC\"\n{top}{}", page.replace("timezone = \"UTC\"\n", "")));
+    let _running = folder.spawn(&["run"]);
+    tokio::time::sleep(Duration::from_secs(5 + SECONDS as u64)).await;
+    let mut samples = Vec::new();
+    for patch in api.requests("PATCH") {
+        let second = patch.body.as_ref().and_then(|body| body["variables"]["n"].as_i64()).unwrap();
+        if second >= 0 {
+            let late = patch.at - (first - TimeDelta::nanoseconds(first.nanosecond().into()) + TimeDelta::seconds(second));
+            samples.push(late.to_std().unwrap());
+        }
+    }
+    assert_eq!(samples.len(), SECONDS as usize, "a boundary was missed or doubled");
+    Samples::new(samples)
+}
+
+/// Many pages change at one instant: from the change to the last PATCH, against a raw client that sends the same
+/// PATCHes with as many at once.
+async fn many_at_once(count: usize) {
+    let rows = |phone: usize| -> String {
+        let rows = (0..count).map(|row| format!("s{row},A-{row},daily 00:00-24:00,{phone}\n"));
+        std::iter::once("site,agent,hours,phone\n".to_owned()).chain(rows).collect()
+    };
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", &rows(0));
+    let _running = folder.spawn(&["run"]);
+    support::until("all pages are filled", || api.requests("PATCH").len() == count).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let start = WallClock.now();
+    folder.write("sites.csv", &rows(1));
+    support::until("all pages are changed", || api.requests("PATCH").len() == 2 * count).await;
+    let log = api.requests("PATCH");
+    let ours = (log.last().unwrap().at - start).to_std().unwrap();
+
+    let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap();
+    let url = Arc::new(api.url.clone());
+    let start = Monotonic::now();
+    let mut jobs = tokio::task::JoinSet::new();
+    for row in 0..count {
+        if jobs.len() >= 16 {
+            jobs.join_next().await.unwrap().unwrap();
+        }
+        let (client, url) = (client.clone(), url.clone());
+        jobs.spawn(async move { patch_raw(&client, &url, &format!("A-{row}"), 2).await });
+    }
+    jobs.join_all().await;
+    let raw = start.elapsed();
+    println!(
+        "{count} pages at once: {ours:?}, raw client {raw:?}; {:.2}x (ours looks at each page, and makes intent and outcome durable)",
+        ours.as_secs_f64() / raw.as_secs_f64()
+    );
+}
+
+fn time<T>(rounds: u32, mut run: impl FnMut() -> T) -> Duration {
+    let start = Monotonic::now();
+    for _ in 0..rounds {
+        black_box(run());
+    }
+    start.elapsed() / rounds
+}
+
+/// One page with four variables of hours, against a plain loop that knows no clock change and no exception.
+fn evaluation() {
+    let folder = Folder::new(
+        "http://127.0.0.1:9",
+        "[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Fr 09:00-12:30, 13:30-17:30; Sa 22:00-02:00\"\nspecial = { \"2026-12-24\" = \"09:00-13:00\" }\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = \"desk\"\nvariables = { a = { show = \"is_open\" }, b = { show = \"opens_at\" }, c = { show = \"next_change_at\" }, d = { show = \"today\" } }\n",
+    );
+    let settings = folder.load();
+    let mut files = Files::new(&settings);
+    files.settle();
+    let now: Instant = "2026-11-26T12:00:00Z".parse().unwrap();
+    let world = World::new(&settings.blueprint, &files.revision().inputs, now, None);
+    let page = &world.pages[0].page;
+    let ours = time(20_000, || page.desired(black_box(now)).unwrap());
+    let weekly: [&[(u32, u32)]; 7] = {
+        let day: &[(u32, u32)] = &[(540, 750), (810, 1050)];
+        [day, day, day, day, day, &[(1320, 1440)], &[]]
+    };
+    let plain = time(20_000, || {
+        let local = black_box(now).with_timezone(&chrono_tz::Europe::London);
+        let minute = local.hour() * 60 + local.minute();
+        let day = weekly[local.weekday().num_days_from_monday() as usize];
+        let open = day.iter().any(|(from, to)| (*from..*to).contains(&minute));
+        let next = (minute..minute + 10_080).find(|minute| {
+            let day = weekly[((local.weekday().num_days_from_monday() + minute / 1440) % 7) as usize];
+            day.iter().any(|(from, to)| (*from..*to).contains(&(minute % 1440))) != open
+        });
+        (open, day.first().copied(), next, format!("{day:?}"))
+    });
+    println!("evaluation of 4 variables: {ours:?}, plain loop {plain:?}; {:.1}x", ours.as_secs_f64() / plain.as_secs_f64());
+}
+
+/// 1,000 recurring events over two years, against a plain loop that adds weeks.
+fn expansion() {
+    let events: String = (0..1000)
+        .map(|event| {
+            let day = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap() + Days::new(event % 365);
+            format!(
+                "BEGIN:VEVENT\r\nUID:{event}\r\nDTSTART;TZID=Europe/London:{}T090000\r\nDTEND;TZID=Europe/London:{}T100000\r\nRRULE:FREQ=WEEKLY\r\nSUMMARY:Event {event}\r\nEND:VEVENT\r\n",
+                day.format("%Y%m%d"),
+                day.format("%Y%m%d")
+            )
+        })
+        .collect();
+    let text = format!("BEGIN:VCALENDAR\r\n{events}END:VCALENDAR\r\n");
+    let date = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+    let window = Window { from: date(2026), to: date(2028) };
+    let parsing = time(5, || Calendar::parse(&"c.ics".into(), text.as_bytes()).unwrap());
+    let calendar = Calendar::parse(&"c.ics".into(), text.as_bytes()).unwrap();
+    let ours = time(5, || calendar.occurrences(window).unwrap());
+    let count = calendar.occurrences(window).unwrap().len();
+    let plain = time(5, || {
+        let mut found: Vec<(NaiveDate, Value)> = Vec::with_capacity(count);
+        for event in 0..1000 {
+            let mut day = date(2020) + Days::new(event % 365);
+            while day < window.to {
+                if day >= window.from {
+                    found.push((day, Value::String(format!("Event {event}"))));
+                }
+                day = day + Days::new(7);
+            }
+        }
+        found
+    });
+    assert_eq!(date(2026).weekday(), Weekday::Thu);
+    println!(
+        "1,000 weekly events over two years ({count} occurrences): read {parsing:?}, expanded {ours:?}, plain loop {plain:?}; {:.1}x",
+        ours.as_secs_f64() / plain.as_secs_f64()
+    );
+}
