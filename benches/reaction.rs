@@ -116,7 +116,11 @@ async fn boundary_to_patch() -> Samples {
     let clauses: Vec<String> = (0..SECONDS)
         .map(|second| {
             let from = first + TimeDelta::seconds(second);
-            format!("{{ from = \"{}\", until = \"{}\", value = {second} }}", text(from), text(from + TimeDelta::seconds(1)))
+            format!(
+                "{{ from = \"{}\", until = \"{}\", value = {second} }}",
+                text(from),
+                text(from + TimeDelta::seconds(1))
+            )
         })
         .collect();
     let page = format!(
@@ -125,14 +129,18 @@ async fn boundary_to_patch() -> Samples {
     );
     let folder = Folder::new(&api.url, "");
     let top = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
-    folder.write("rtconfd.toml", &format!("timezone = \"UTC\"\n{top}{}", page.replace("timezone = \"UTC\"\n", "")));
+    folder.write(
+        "rtconfd.toml",
+        &format!("timezone = \"UTC\"\n{top}{}", page.replace("timezone = \"UTC\"\n", "")),
+    );
     let _running = folder.spawn(&["run"]);
     tokio::time::sleep(Duration::from_secs(5 + SECONDS as u64)).await;
     let mut samples = Vec::new();
     for patch in api.requests("PATCH") {
         let second = patch.body.as_ref().and_then(|body| body["variables"]["n"].as_i64()).unwrap();
         if second >= 0 {
-            let late = patch.at - (first - TimeDelta::nanoseconds(first.nanosecond().into()) + TimeDelta::seconds(second));
+            let late = patch.at
+                - (first - TimeDelta::nanoseconds(first.nanosecond().into()) + TimeDelta::seconds(second));
             samples.push(late.to_std().unwrap());
         }
     }
@@ -214,7 +222,10 @@ fn evaluation() {
         });
         (open, day.first().copied(), next, format!("{day:?}"))
     });
-    println!("evaluation of 4 variables: {ours:?}, plain loop {plain:?}; {:.1}x", ours.as_secs_f64() / plain.as_secs_f64());
+    println!(
+        "evaluation of 4 variables: {ours:?}, plain loop {plain:?}; {:.1}x",
+        ours.as_secs_f64() / plain.as_secs_f64()
+    );
 }
 
 /// 1,000 recurring events over two years, against a plain loop that adds weeks.

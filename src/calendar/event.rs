@@ -1,6 +1,6 @@
 //! Components to events: starts, lengths, rules, exceptions, and the changed instances of a series.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
@@ -63,6 +63,34 @@ impl Stamp {
     }
 }
 
+/// The instances that are left out, in the wall clock time of their event. A date leaves out all on it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Exceptions {
+    dates: HashSet<NaiveDate>,
+    times: HashSet<NaiveDateTime>,
+}
+
+impl Exceptions {
+    pub(super) fn has(&self, local: NaiveDateTime) -> bool {
+        self.dates.contains(&local.date()) || self.times.contains(&local)
+    }
+}
+
+/// A stamp in the wall clock time of an event that starts at `start`.
+pub(super) fn local_of(start: &Stamp, stamp: &Stamp) -> NaiveDateTime {
+    match (start, stamp) {
+        (Stamp::Time(_, own), Stamp::Time(local, other))
+            if !matches!(own, EventZone::Floating) && !matches!(other, EventZone::Floating) =>
+        {
+            own.local(other.instant(*local, Tz::UTC))
+        }
+        (Stamp::Time(first, _), Stamp::Date(date)) => date.and_time(first.time()),
+        // Of a time only the date counts for an event of whole days.
+        (Stamp::Date(_), Stamp::Time(local, _)) => local.date().and_time(NaiveTime::MIN),
+        _ => stamp.local(),
+    }
+}
+
 /// How long an event lasts (RFC 5545, 3.8.5.3): a DTEND gives an exact length, a DURATION's days are nominal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Length {
@@ -76,7 +104,7 @@ pub(super) struct Event {
     pub(super) length: Length,
     pub(super) rules: Vec<(Rule, Property)>,
     pub(super) extra: Vec<(Stamp, Option<Length>)>,
-    pub(super) except: Vec<Stamp>,
+    pub(super) except: Exceptions,
     pub(super) replaces: Option<(Stamp, bool)>,
     pub(super) cancelled: bool,
     pub(super) summary: String,
@@ -156,6 +184,10 @@ fn newest_changes(mut changed: Vec<Event>) -> Vec<Event> {
 
 impl Event {
     fn read(component: &Component, zones: &Zones) -> Result<Self, Problem> {
+        if let Some(inner) = component.children.iter().find(|inner| inner.name == "VEVENT") {
+            return Err(Problem::at(&inner.origin, "VEVENT: stands inside another event")
+                .hint("an END:VEVENT is missing before it"));
+        }
         let start_property = component
             .single("DTSTART")?
             .ok_or_else(|| Problem::at(&component.origin, "VEVENT: has no DTSTART"))?;
@@ -173,9 +205,14 @@ impl Event {
             .all("RRULE")
             .map(|property| Ok((Rule::parse(property, start.local(), wall)?, property.clone())))
             .collect::<Result<_, Problem>>()?;
-        let mut except = Vec::new();
+        let mut except = Exceptions::default();
         for property in component.all("EXDATE") {
-            except.extend(stamps(property, zones)?);
+            for stamp in stamps(property, zones)? {
+                match stamp {
+                    Stamp::Date(date) => drop(except.dates.insert(date)),
+                    time => drop(except.times.insert(local_of(&start, &time))),
+                }
+            }
         }
         let mut extra = Vec::new();
         for property in component.all("RDATE") {
@@ -201,16 +238,21 @@ impl Event {
                 Some(property) => property.value.trim().to_owned(),
                 None => format!("line {}", component.origin.line),
             },
-            sequence: component
-                .single("SEQUENCE")?
-                .and_then(|property| property.value.trim().parse().ok())
-                .unwrap_or(0),
+            sequence: sequence(component)?,
             start,
             rules,
             extra,
             except,
         })
     }
+}
+
+fn sequence(component: &Component) -> Result<i64, Problem> {
+    let Some(property) = component.single("SEQUENCE")? else {
+        return Ok(0);
+    };
+    let number = property.value.trim().parse();
+    number.map_err(|_| property.problem(format!("\"{}\" is no number", property.value)))
 }
 
 fn is_cancelled(component: &Component) -> Result<bool, Problem> {
@@ -305,7 +347,11 @@ fn duration(text: &str) -> Option<Length> {
             _ => return None,
         }
     }
-    (length.days <= 3_660 && length.seconds <= 3_660 * 86_400).then_some(length)
+    // `P` and `PT` alone say nothing, and weeks stand alone.
+    let says_something = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'P' && c != 'T');
+    let weeks_alone = !text.contains('W') || (text.ends_with('W') && !text.contains('D'));
+    (says_something && weeks_alone && length.days <= 3_660 && length.seconds <= 3_660 * 86_400)
+        .then_some(length)
 }
 
 /// A single date or time.

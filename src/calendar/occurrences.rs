@@ -7,7 +7,7 @@ use crate::model::{Instant, Origin, Problem};
 use crate::zone;
 
 use super::Calendar;
-use super::event::{Event, Length, Series, Stamp, add};
+use super::event::{Event, Length, Series, Stamp, add, local_of};
 use super::timezones::EventZone;
 
 /// Local dates from one, up to and not including another.
@@ -94,7 +94,7 @@ impl Series {
         if let Some(master) = self.master.as_ref().filter(|master| !master.cancelled) {
             for (start, length) in master.starts(self.earliest_start(from), to)? {
                 let local = start.local();
-                if master.except.iter().any(|id| master.start.is_meant(local, id))
+                if master.except.has(local)
                     || self.changed.iter().any(|event| event.replaces_at(master, local))
                 {
                     continue;
@@ -172,17 +172,8 @@ impl Event {
         }
     }
 
-    /// Another stamp in the wall clock time of this event.
     fn local_of(&self, stamp: &Stamp) -> NaiveDateTime {
-        match (&self.start, stamp) {
-            (Stamp::Time(_, own), Stamp::Time(local, other))
-                if !matches!(own, EventZone::Floating) && !matches!(other, EventZone::Floating) =>
-            {
-                own.local(other.instant(*local, Tz::UTC))
-            }
-            (Stamp::Time(first, _), Stamp::Date(date)) => date.and_time(first.time()),
-            _ => stamp.local(),
-        }
+        local_of(&self.start, stamp)
     }
 
     fn replaces_at(&self, master: &Event, local: NaiveDateTime) -> bool {

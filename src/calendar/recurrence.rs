@@ -1,6 +1,9 @@
-//! Recurrence rules (RFC 5545, 3.3.10) on the wall clock: the rrule crate expands, in a bounded number of steps.
+//! Recurrence rules (RFC 5545, 3.3.10) on the wall clock, in a bounded number of steps. The rrule crate
+//! expands; what it gets wrong in silence is put right or expanded here, and has a test each.
 
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use std::collections::BTreeSet;
+
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Weekday};
 use rrule::{RRule, RRuleSet, Tz, Unvalidated};
 
 use crate::model::Problem;
@@ -10,17 +13,46 @@ use super::lines::Property;
 
 /// Starts that one rule may give in one window; every half hour for three years is less.
 const MAX_STARTS: usize = 60_000;
+/// Steps of a rule that are walked one by one; three years of minutes.
+const MAX_STEPS: usize = 1_600_000;
 
 /// A rule, its limits taken out so that they are kept here: the crate refuses a local UNTIL, and can't
 /// tell a rule that ended from one it gave up on.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    rule: RRule<Unvalidated>,
     frequency: String,
     interval: i64,
     count: Option<usize>,
     /// The last wall clock time that counts.
     until: Option<NaiveDateTime>,
+    week_start: Weekday,
+    sets_position: bool,
+    way: Way,
+}
+
+/// How a rule is expanded.
+#[derive(Clone, Debug)]
+enum Way {
+    /// By the crate; a list of days with and without numbers is a union, which needs a rule for each kind.
+    Crate(Vec<RRule<Unvalidated>>),
+    /// Minute by minute, since the crate loses starts when minutes meet other limits.
+    Minutes(Parts),
+    /// By week numbers, since the crate loses weeks that reach into the next year.
+    Weeks(Parts),
+}
+
+/// The parts of a rule that are read here.
+#[derive(Clone, Debug, Default)]
+struct Parts {
+    months: Vec<i64>,
+    month_days: Vec<i64>,
+    year_days: Vec<i64>,
+    week_numbers: Vec<i64>,
+    days: Vec<(i64, Weekday)>,
+    hours: Vec<i64>,
+    minutes: Vec<i64>,
+    seconds: Vec<i64>,
+    positions: Vec<i64>,
 }
 
 impl Rule {
@@ -32,43 +64,51 @@ impl Rule {
     ) -> Result<Self, Problem> {
         let text = property.value.trim().to_ascii_uppercase();
         let bad = |why: &str| property.problem(format!("\"{text}\" {why}"));
+        let mut seen = BTreeSet::new();
+        let mut parts = Parts::default();
         let (mut frequency, mut interval, mut count, mut until) = (String::new(), 1, None, None);
-        let mut kept = Vec::new();
+        let mut week_start = Weekday::Mon;
         for part in text.split(';').filter(|part| !part.is_empty()) {
             let (key, value) = part.split_once('=').ok_or_else(|| bad("is no rule"))?;
-            match key {
-                "COUNT" => {
-                    let number = value.parse().ok().filter(|count| (1..=MAX_STARTS).contains(count));
-                    count = Some(number.ok_or_else(|| bad("has a COUNT that is out of range"))?);
-                    continue;
-                }
-                "UNTIL" => {
-                    until = Some(parse_until(value, &to_wall).ok_or_else(|| bad("has no valid UNTIL"))?);
-                    continue;
-                }
-                "INTERVAL" => {
-                    let number = value.parse().ok().filter(|interval| (1..=10_000).contains(interval));
-                    interval = number.ok_or_else(|| bad("has an INTERVAL that is out of range"))?;
-                }
-                "FREQ" => value.clone_into(&mut frequency),
-                "BYSECOND" | "BYMINUTE" | "BYHOUR" | "BYDAY" | "BYMONTHDAY" | "BYYEARDAY" | "BYWEEKNO"
-                | "BYMONTH" | "BYSETPOS" | "WKST" => {}
-                _ => return Err(bad(&format!("has {key}, which is not supported"))),
+            if !seen.insert(key) {
+                return Err(bad(&format!("has {key} twice")));
             }
-            kept.push(part);
-        }
-        if frequency == "SECONDLY" {
-            return Err(bad("repeats every second, which is not supported"));
+            let number =
+                |low: i64, high: i64| value.parse().ok().filter(|number| (low..=high).contains(number));
+            let list = |low: i64, high: i64| numbers(value, low, high);
+            let read = match key {
+                "FREQ" => Some(value.clone_into(&mut frequency)),
+                "INTERVAL" => number(1, 65_535).map(|number| interval = number),
+                "COUNT" => number(1, MAX_STARTS as i64).map(|number| count = usize::try_from(number).ok()),
+                "UNTIL" => parse_until(value, &to_wall).map(|time| until = Some(time)),
+                "WKST" => weekday(value).map(|day| week_start = day),
+                "BYDAY" => days(value).map(|days| parts.days = days),
+                "BYMONTH" => list(1, 12).map(|list| parts.months = list),
+                "BYMONTHDAY" => list(-31, 31).map(|list| parts.month_days = list),
+                "BYYEARDAY" => list(-366, 366).map(|list| parts.year_days = list),
+                "BYWEEKNO" => list(-53, 53).map(|list| parts.week_numbers = list),
+                "BYSETPOS" => list(-366, 366).map(|list| parts.positions = list),
+                "BYHOUR" => times(value, 23).map(|list| parts.hours = list),
+                "BYMINUTE" => times(value, 59).map(|list| parts.minutes = list),
+                "BYSECOND" => times(value, 59).map(|list| parts.seconds = list),
+                _ => return Err(bad(&format!("has {key}, which is not supported"))),
+            };
+            read.ok_or_else(|| bad(&format!("has a {key} that is out of range or not understood")))?;
         }
         if count.is_some() && until.is_some() {
             return Err(bad("has both COUNT and UNTIL"));
         }
-        let rule: RRule<Unvalidated> =
-            kept.join(";").parse().map_err(|error| bad(&format!("is not understood: {error}")))?;
-        rule.clone()
-            .validate(start.and_utc().with_timezone(&Tz::UTC))
-            .map_err(|error| bad(&format!("is not understood: {error}")))?;
-        Ok(Self { rule, frequency, interval, count, until })
+        parts.check(&frequency).map_err(|why| bad(&why))?;
+        let way = parts.way(&frequency, interval, week_start, start).map_err(|why| bad(&why))?;
+        Ok(Self {
+            frequency,
+            interval,
+            count,
+            until,
+            week_start,
+            sets_position: !parts.positions.is_empty(),
+            way,
+        })
     }
 
     /// The starts from `from` up to, not including, `to`, in wall clock time.
@@ -80,56 +120,145 @@ impl Rule {
         property: &Property,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
         let begin = self.fast_forward(start, from);
-        let utc_begin = begin.and_utc().with_timezone(&Tz::UTC);
-        let rule = self.rule.clone().validate(utc_begin).map_err(|error| property.problem(error))?;
-        let mut starts = Vec::new();
-        let mut iterator = RRuleSet::new(utc_begin).rrule(rule).limit().into_iter();
-        let mut taken = 0;
-        loop {
-            if self.count == Some(taken) {
-                return Ok(starts);
+        // A rule with a COUNT is counted from its first start, whatever the window.
+        let counted_from = if self.count.is_some() { start } else { from };
+        let mut starts = match &self.way {
+            Way::Crate(rules) => {
+                let mut all = BTreeSet::new();
+                for rule in rules {
+                    all.extend(self.by_crate(rule, begin, counted_from.max(start), to, property)?);
+                }
+                all.into_iter().collect()
             }
+            Way::Minutes(parts) => self.by_minutes(parts, begin, counted_from, to, property)?,
+            Way::Weeks(parts) => self.by_weeks(parts, start, to),
+        };
+        starts.retain(|next| *next >= start);
+        starts.truncate(self.count.unwrap_or(usize::MAX));
+        starts.retain(|next| *next >= from && self.until.is_none_or(|until| *next <= until));
+        Ok(starts)
+    }
+
+    fn by_crate(
+        &self,
+        rule: &RRule<Unvalidated>,
+        begin: NaiveDateTime,
+        from: NaiveDateTime,
+        to: NaiveDateTime,
+        property: &Property,
+    ) -> Result<Vec<NaiveDateTime>, Problem> {
+        // The crate would count positions of the first week from the start, not from the week's first day.
+        let begin = match self.sets_position && self.frequency == "WEEKLY" {
+            true => begin - TimeDelta::days(days_into_week(begin.date(), self.week_start)),
+            false => begin,
+        };
+        let utc_begin = begin.and_utc().with_timezone(&Tz::UTC);
+        let rule = rule.clone().validate(utc_begin).map_err(|error| property.problem(error))?;
+        let mut starts = Vec::new();
+        let end = self.until.map_or(to, |until| to.min(until + TimeDelta::seconds(1)));
+        let mut taken = 0;
+        let mut iterator = RRuleSet::new(utc_begin).rrule(rule).limit().into_iter();
+        loop {
             let Some(next) = iterator.next() else {
                 // Limits are kept here, so the iterator itself ends only where the calendar or its patience does.
-                return self.give_up(begin, to, &starts, property);
+                return self.give_up(begin, end, starts, property);
             };
             let next = next.naive_utc();
-            if next >= to || self.until.is_some_and(|until| next > until) {
+            if next >= end || self.count.is_some_and(|count| starts.len() >= count) {
                 return Ok(starts);
             }
             taken += 1;
+            if taken > MAX_STARTS {
+                return Err(too_many(property));
+            }
             if next >= from {
                 starts.push(next);
-            }
-            if taken > MAX_STARTS {
-                return Err(property.problem(format!("gives more than {MAX_STARTS} occurrences")));
             }
         }
     }
 
     /// The iterator tries 100,000 steps for the next start. A yearly rule that never matches (30 February)
-    /// is done then; one of minutes may only have looked too short a time ahead.
+    /// is done then; one of hours may only have looked too short a time ahead.
     fn give_up(
         &self,
         begin: NaiveDateTime,
         to: NaiveDateTime,
-        starts: &[NaiveDateTime],
+        starts: Vec<NaiveDateTime>,
         property: &Property,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
         let looked_from = starts.last().copied().unwrap_or(begin);
         let reach = match self.frequency.as_str() {
-            "MINUTELY" => TimeDelta::minutes(99_000),
             "HOURLY" => TimeDelta::hours(99_000),
             _ => TimeDelta::days(99_000),
         };
         if looked_from.checked_add_signed(reach).is_none_or(|reached| reached >= to) {
-            return Ok(starts.to_vec());
+            return Ok(starts);
         }
         Err(property.problem("takes too many steps to its next occurrence"))
     }
 
+    fn by_minutes(
+        &self,
+        parts: &Parts,
+        begin: NaiveDateTime,
+        from: NaiveDateTime,
+        to: NaiveDateTime,
+        property: &Property,
+    ) -> Result<Vec<NaiveDateTime>, Problem> {
+        let mut starts = Vec::new();
+        let mut next = begin;
+        for _ in 0..MAX_STEPS {
+            if next >= to || self.count.is_some_and(|count| starts.len() >= count) {
+                return Ok(starts);
+            }
+            if next >= from && parts.allow(next) {
+                starts.push(next);
+                if starts.len() > MAX_STARTS {
+                    return Err(too_many(property));
+                }
+            }
+            next = match next.checked_add_signed(TimeDelta::minutes(self.interval)) {
+                Some(later) => later,
+                None => return Ok(starts),
+            };
+        }
+        Err(property.problem("takes too many steps to its next occurrence"))
+    }
+
+    /// The days of numbered weeks; week 1 is the first with four days in the year (ISO 8601, for any first
+    /// day of the week). A week's days may lie in the neighbouring year.
+    fn by_weeks(&self, parts: &Parts, start: NaiveDateTime, to: NaiveDateTime) -> Vec<NaiveDateTime> {
+        let first_week = |year: i32| {
+            let fourth = NaiveDate::from_ymd_opt(year, 1, 4)?;
+            fourth.checked_sub_days(Days::new(days_into_week(fourth, self.week_start).unsigned_abs()))
+        };
+        let mut starts = BTreeSet::new();
+        // The week that DTSTART lies in may be numbered by the year before or after.
+        let interval = i32::try_from(self.interval).unwrap_or(1);
+        let mut year = start.year();
+        while year <= to.year() + 1 {
+            if let (Some(first), Some(next)) = (first_week(year), first_week(year + 1)) {
+                let weeks = (next - first).num_weeks();
+                for number in &parts.week_numbers {
+                    let number = if *number < 0 { weeks + 1 + number } else { *number };
+                    if !(1..=weeks).contains(&number) {
+                        continue;
+                    }
+                    let days = (0..7)
+                        .filter_map(|day| first.checked_add_signed(TimeDelta::days((number - 1) * 7 + day)));
+                    let days = days.filter(|date| parts.days.iter().any(|(_, day)| *day == date.weekday()));
+                    let days = days.filter(|date| allows(&parts.months, date.month().into(), 0));
+                    starts.extend(days.map(|date| date.and_time(start.time())));
+                }
+            }
+            year = year.saturating_add(interval);
+        }
+        starts.retain(|next| *next < to);
+        starts.into_iter().collect()
+    }
+
     /// A later start with the same rhythm, so that an old daily rule isn't walked from its first day.
-    /// One period before the window stays in, because a start cuts off the first part of its week.
+    /// Two periods before the window stay in, because a start cuts off the first part of its week.
     fn fast_forward(&self, start: NaiveDateTime, from: NaiveDateTime) -> NaiveDateTime {
         let period = match self.frequency.as_str() {
             "MINUTELY" => TimeDelta::minutes(self.interval),
@@ -148,6 +277,186 @@ impl Rule {
             .and_then(|ahead| start.checked_add_signed(ahead))
             .unwrap_or(start)
     }
+}
+
+impl Parts {
+    /// What RFC 5545, 3.3.10 forbids together.
+    fn check(&self, frequency: &str) -> Result<(), String> {
+        let numbered = self.days.iter().any(|(number, _)| *number != 0);
+        let is = |names: &[&str]| names.contains(&frequency);
+        if !is(&["YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY"]) {
+            return Err(format!("repeats {frequency}, which is not supported"));
+        }
+        if numbered && (!is(&["YEARLY", "MONTHLY"]) || !self.week_numbers.is_empty()) {
+            return Err("numbers a day of the week where only MONTHLY and YEARLY rules may".to_owned());
+        }
+        if !self.week_numbers.is_empty() && !is(&["YEARLY"]) {
+            return Err("has BYWEEKNO, which only a YEARLY rule may".to_owned());
+        }
+        if !self.year_days.is_empty() && is(&["DAILY", "WEEKLY", "MONTHLY"]) {
+            return Err(format!("has BYYEARDAY, which a {frequency} rule may not"));
+        }
+        if !self.month_days.is_empty() && is(&["WEEKLY"]) {
+            return Err("has BYMONTHDAY, which a WEEKLY rule may not".to_owned());
+        }
+        Ok(())
+    }
+
+    fn way(
+        &self,
+        frequency: &str,
+        interval: i64,
+        week_start: Weekday,
+        start: NaiveDateTime,
+    ) -> Result<Way, String> {
+        let sets_position = !self.positions.is_empty();
+        if frequency == "MINUTELY" {
+            return match sets_position || !self.seconds.is_empty() {
+                true => Err("has BYSETPOS or BYSECOND in a MINUTELY rule, which is not supported".to_owned()),
+                false => Ok(Way::Minutes(self.clone())),
+            };
+        }
+        let mut parts = self.clone();
+        if !self.week_numbers.is_empty() {
+            let others = [
+                &self.month_days,
+                &self.year_days,
+                &self.positions,
+                &self.hours,
+                &self.minutes,
+                &self.seconds,
+            ];
+            if others.iter().any(|list| !list.is_empty()) {
+                return Err(
+                    "combines BYWEEKNO with more than BYDAY and BYMONTH, which is not supported".to_owned()
+                );
+            }
+            // What the rule leaves open is taken from DTSTART.
+            if parts.days.is_empty() {
+                parts.days.push((0, start.weekday()));
+            }
+            return Ok(Way::Weeks(parts));
+        }
+        if sets_position && frequency == "WEEKLY" && parts.days.is_empty() {
+            parts.days.push((0, start.weekday()));
+        }
+        let (numbered, plain): (Vec<_>, Vec<_>) =
+            parts.days.iter().copied().partition(|(number, _)| *number != 0);
+        if !numbered.is_empty() && !plain.is_empty() {
+            if sets_position {
+                return Err(
+                    "has BYSETPOS over days with and without numbers, which is not supported".to_owned()
+                );
+            }
+            let rule = |days| Parts { days, ..parts.clone() }.rule(frequency, interval, week_start, start);
+            return Ok(Way::Crate(vec![rule(numbered)?, rule(plain)?]));
+        }
+        Ok(Way::Crate(vec![parts.rule(frequency, interval, week_start, start)?]))
+    }
+
+    /// The rule as the crate reads it, without its limits.
+    fn rule(
+        &self,
+        frequency: &str,
+        interval: i64,
+        week_start: Weekday,
+        start: NaiveDateTime,
+    ) -> Result<RRule<Unvalidated>, String> {
+        let mut text = format!("FREQ={frequency};INTERVAL={interval};WKST={}", short(week_start));
+        let lists = [
+            ("BYMONTH", &self.months),
+            ("BYMONTHDAY", &self.month_days),
+            ("BYYEARDAY", &self.year_days),
+            ("BYHOUR", &self.hours),
+            ("BYMINUTE", &self.minutes),
+            ("BYSECOND", &self.seconds),
+            ("BYSETPOS", &self.positions),
+        ];
+        for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            let numbers: Vec<String> = list.iter().map(ToString::to_string).collect();
+            text.push_str(&format!(";{key}={}", numbers.join(",")));
+        }
+        if !self.days.is_empty() {
+            let day = |(number, day): &(i64, Weekday)| match number {
+                0 => short(*day),
+                number => format!("{number}{}", short(*day)),
+            };
+            let days: Vec<String> = self.days.iter().map(day).collect();
+            text.push_str(&format!(";BYDAY={}", days.join(",")));
+        }
+        let rule: RRule<Unvalidated> = text.parse().map_err(|error| format!("is not understood: {error}"))?;
+        let begin = start.and_utc().with_timezone(&Tz::UTC);
+        rule.clone().validate(begin).map_err(|error| format!("is not understood: {error}"))?;
+        Ok(rule)
+    }
+
+    /// Whether a minute passes all limits.
+    fn allow(&self, at: NaiveDateTime) -> bool {
+        let date = at.date();
+        let days_of_year = if date.leap_year() { 366 } else { 365 };
+        let days_of_month = i64::from(date.num_days_in_month());
+        allows(&self.months, at.month().into(), 0)
+            && allows(&self.month_days, at.day().into(), days_of_month)
+            && allows(&self.year_days, at.ordinal().into(), days_of_year)
+            && (self.days.is_empty() || self.days.iter().any(|(_, day)| *day == at.weekday()))
+            && allows(&self.hours, at.hour().into(), 0)
+            && allows(&self.minutes, at.minute().into(), 0)
+    }
+}
+
+/// Whether a list has a number, counted from the front or, when negative, from the end of `total`.
+fn allows(list: &[i64], number: i64, total: i64) -> bool {
+    list.is_empty()
+        || list.iter().any(|wanted| *wanted == number || (*wanted < 0 && total + 1 + wanted == number))
+}
+
+fn too_many(property: &Property) -> Problem {
+    property.problem(format!("gives more than {MAX_STARTS} occurrences"))
+}
+
+fn days_into_week(date: NaiveDate, week_start: Weekday) -> i64 {
+    date.weekday().days_since(week_start).into()
+}
+
+fn short(day: Weekday) -> String {
+    day.to_string()[..2].to_uppercase()
+}
+
+fn weekday(text: &str) -> Option<Weekday> {
+    let mut day = Weekday::Mon;
+    for _ in 0..7 {
+        if short(day) == text {
+            return Some(day);
+        }
+        day = day.succ();
+    }
+    None
+}
+
+/// `1MO,-1SU,FR`: a number (0 for none) and a day each.
+fn days(text: &str) -> Option<Vec<(i64, Weekday)>> {
+    let day = |text: &str| {
+        let (number, day) = text.split_at_checked(text.len().checked_sub(2)?)?;
+        let number = match number {
+            "" => 0,
+            number => number.parse().ok().filter(|number: &i64| (1..=53).contains(&number.abs()))?,
+        };
+        Some((number, weekday(day)?))
+    };
+    text.split(',').map(|text| day(text.trim())).collect()
+}
+
+/// Numbers within bounds, none of them 0.
+fn numbers(text: &str, low: i64, high: i64) -> Option<Vec<i64>> {
+    let number =
+        |text: &str| text.trim().parse().ok().filter(|number| (low..=high).contains(number) && *number != 0);
+    text.split(',').map(number).collect()
+}
+
+/// Hours, minutes or seconds up to a last one.
+fn times(text: &str, last: i64) -> Option<Vec<i64>> {
+    let number = |text: &str| text.trim().parse().ok().filter(|number| (0..=last).contains(number));
+    text.split(',').map(number).collect()
 }
 
 /// UNTIL is inclusive; a date stands for its last second.

@@ -277,6 +277,82 @@ fn every_twenty_minutes_can_be_said_in_two_ways() {
     assert_eq!((daily[0].as_str(), daily[47].as_str()), ("1997-09-02T09:00", "1997-09-03T16:40"));
 }
 
+/// Where the rrule crate (and other expanders) would lose or add occurrences without a word.
+#[test]
+fn rules_that_expanders_get_wrong_are_right() {
+    let cases: &[(&str, &str, &str, &str)] = &[
+        // Days with and without numbers are a union.
+        (
+            "DTSTART:20260601T090000\nRRULE:FREQ=MONTHLY;BYDAY=1MO,FR",
+            "2026-06-01",
+            "2026-07-07",
+            "2026 Jun 1 5 12 19 26; Jul 3 6",
+        ),
+        (
+            "DTSTART:20260601T090000\nRRULE:FREQ=MONTHLY;BYDAY=1MO,FR;COUNT=4",
+            "2026-06-01",
+            "2027-01-01",
+            "2026 Jun 1 5 12 19",
+        ),
+        // Positions count from the week's first day, also in the first week.
+        (
+            "DTSTART:20260603T090000\nRRULE:FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=2",
+            "2026-06-01",
+            "2026-06-25",
+            "2026 Jun 3 10 17 24",
+        ),
+        // A numbered week without a day is DTSTART's day of it.
+        (
+            "DTSTART:20260601T090000\nRRULE:FREQ=YEARLY;BYWEEKNO=23",
+            "2026-01-01",
+            "2028-01-01",
+            "2026 Jun 1; 2027 Jun 7",
+        ),
+        // Weeks that reach into another year.
+        (
+            "DTSTART:20241227T090000\nRRULE:FREQ=YEARLY;WKST=SA;BYWEEKNO=52;BYDAY=FR",
+            "2025-12-20",
+            "2026-01-10",
+            "2026 Jan 2",
+        ),
+        (
+            "DTSTART:20201230T090000\nRRULE:FREQ=YEARLY;BYWEEKNO=-53;BYDAY=WE",
+            "2025-12-20",
+            "2026-01-10",
+            "2025 Dec 31",
+        ),
+        // Minutes among other limits.
+        (
+            "DTSTART:20260101T090000\nRRULE:FREQ=MINUTELY;INTERVAL=30;BYDAY=MO,TU;BYHOUR=9",
+            "2026-01-02",
+            "2026-01-07",
+            "2026 Jan 5@09:00,09:30 6@09:00,09:30",
+        ),
+        (
+            "DTSTART:20260101T000000\nRRULE:FREQ=MINUTELY;INTERVAL=7;BYHOUR=4",
+            "2026-01-01",
+            "2026-01-02",
+            "2026 Jan 1@00:00,04:05,04:12,04:19,04:26,04:33,04:40,04:47,04:54",
+        ),
+        (
+            "DTSTART:20260101T000000\nRRULE:FREQ=MINUTELY;INTERVAL=45;BYDAY=SU;BYMINUTE=15;COUNT=3",
+            "2026-01-02",
+            "2026-02-01",
+            "2026 Jan 4@02:15,05:15,08:15",
+        ),
+        (
+            "DTSTART:20260101T090000\nRRULE:FREQ=MINUTELY;INTERVAL=10080",
+            "2026-01-02",
+            "2026-01-16",
+            "2026 Jan 8 15",
+        ),
+    ];
+    for (properties, from, to, wanted) in cases {
+        let calendar = calendar(&event(properties)).unwrap();
+        assert_eq!(starts(&calendar, chrono_tz::UTC, from, to), listed(wanted), "{properties}");
+    }
+}
+
 #[test]
 fn an_old_rule_is_not_walked_from_its_first_day() {
     for rule in ["MINUTELY;INTERVAL=7", "HOURLY", "DAILY;INTERVAL=3", "WEEKLY;INTERVAL=2;BYDAY=MO,WE"] {
@@ -359,7 +435,21 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: \"2026-01-01\" is no date and no time"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=FORTNIGHTLY"), "c.ics:7: RRULE:"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;INTERVAL=0"), "INTERVAL that is out of range"),
-        (event("DTSTART:20260101T090000\nRRULE:FREQ=SECONDLY"), "every second"),
+        (event("DTSTART:20260101T090000\nRRULE:FREQ=SECONDLY"), "repeats SECONDLY, which is not supported"),
+        (event("DTSTART:20260101T090000\nRRULE:FREQ=WEEKLY;BYDAY=2MO"), "numbers a day of the week"),
+        (event("DTSTART:20260101T090000\nRRULE:FREQ=MONTHLY;BYDAY=0MO"), "has a BYDAY that is out of range"),
+        (
+            event("DTSTART:20260101T090000\nRRULE:FREQ=MONTHLY;BYMONTHDAY=0,15"),
+            "has a BYMONTHDAY that is out of range",
+        ),
+        (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;COUNT=3;COUNT=5"), "has COUNT twice"),
+        (event("DTSTART:20260101T090000\nDURATION:PT"), "c.ics:7: DURATION:"),
+        (event("DTSTART:20260101T090000\nDURATION:P1W2D"), "c.ics:7: DURATION:"),
+        (event("DTSTART:20260101T090000\nSEQUENCE:many"), "c.ics:7: SEQUENCE:"),
+        (
+            event("DTSTART:20260101\nBEGIN:VEVENT\nDTSTART:20260102\nEND:VEVENT"),
+            "c.ics:7: VEVENT: stands inside another event",
+        ),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;SKIP=OMIT"), "SKIP, which is not supported"),
         (event("DTSTART:20260101T090000\nEXRULE:FREQ=DAILY"), "c.ics:7: EXRULE: is obsolete"),
         (event("DTSTART:20260101T090000\nDURATION:P99999999999999D"), "c.ics:7: DURATION:"),
