@@ -412,3 +412,21 @@ async fn odd_answers_are_taken_for_what_they_are() {
     assert!(error.to_string().contains("larger than"), "{error}");
     assert_eq!(StatusCode::OK.as_u16(), error.status.unwrap());
 }
+
+#[test]
+fn the_page_that_people_look_at_shows_values_and_requests_in_a_browser() {
+    let api = Api::start();
+    api.edit("A-1", &json!({"greeting": "Good <b>morning</b>"}));
+    let profile = tempfile::tempdir().unwrap();
+    let ran = std::process::Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--virtual-time-budget=3000", "--dump-dom", &format!("{}/", api.url)])
+        .output()
+        .expect("chromium is needed for this test: install the package chromium");
+    let page = String::from_utf8_lossy(&ran.stdout);
+    assert!(page.contains("A-1 / live") && page.contains("<td>greeting</td>"), "{page}");
+    // Values are shown as text, never run.
+    assert!(page.contains("Good &lt;b&gt;morning&lt;/b&gt;"), "{page}");
+}
