@@ -77,7 +77,10 @@ impl Rule {
                 |low: i64, high: i64| value.parse().ok().filter(|number| (low..=high).contains(number));
             let list = |low: i64, high: i64| numbers(value, low, high);
             let read = match key {
-                "FREQ" => Some(value.clone_into(&mut frequency)),
+                "FREQ" => {
+                    value.clone_into(&mut frequency);
+                    Some(())
+                }
                 "INTERVAL" => number(1, 65_535).map(|number| interval = number),
                 "COUNT" => number(1, MAX_STARTS as i64).map(|number| count = usize::try_from(number).ok()),
                 "UNTIL" => parse_until(value, &to_wall).map(|time| until = Some(time)),

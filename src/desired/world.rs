@@ -1,6 +1,6 @@
 //! All pages at once, put together from the inputs; a page that can't be is kept as it last was.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
@@ -29,6 +29,7 @@ pub struct World {
     pub released: Vec<PageId>,
     /// The date (UTC) up to which the calendars reach far enough; from then on a new world is due.
     pub fresh_until: Option<NaiveDate>,
+    index: HashMap<PageId, usize>,
 }
 
 /// A page and the state of its definition.
@@ -65,21 +66,20 @@ impl World {
             compiler: Compiler::new(blueprint, Some((inputs, window))),
             inputs,
             previous: known.iter().map(|managed| (managed.page.key.as_str(), &managed.page)).collect(),
-            by_id: BTreeMap::new(),
             world: World { fresh_until: to.date_naive().checked_add_days(Days::new(5)), ..World::default() },
         };
         for block in &blueprint.pages {
             builder.block(block);
         }
         let mut world = builder.world;
-        let is_gone = |id: &&PageId| !world.pages.iter().any(|managed| managed.page.id == **id);
+        let is_gone = |id: &&PageId| !world.index.contains_key(*id);
         world.released = known.iter().map(|managed| &managed.page.id).filter(is_gone).cloned().collect();
         world
     }
 
     /// The page with an id.
     pub fn page(&self, id: &PageId) -> Option<&Managed> {
-        self.pages.iter().find(|managed| managed.page.id == *id)
+        self.index.get(id).map(|index| &self.pages[*index])
     }
 
     /// Every problem, of pages and of what gave none.
@@ -92,7 +92,6 @@ struct Builder<'a> {
     compiler: Compiler<'a>,
     inputs: &'a Inputs,
     previous: HashMap<&'a str, &'a Arc<Page>>,
-    by_id: BTreeMap<PageId, Arc<Page>>,
     world: World,
 }
 
@@ -139,14 +138,14 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, page: Arc<Page>, problems: Vec<Problem>) {
-        if let Some(first) = self.by_id.get(&page.id) {
-            self.world.missing.push(
-                Problem::at(&page.origin, format!("page {} is defined at {} already", page.id, first.origin))
-                    .hint("put all variables of a page into one block"),
-            );
+        if let Some(first) = self.world.page(&page.id) {
+            let message = format!("page {} is defined at {} already", page.id, first.page.origin);
+            self.world
+                .missing
+                .push(Problem::at(&page.origin, message).hint("put all variables of a page into one block"));
             return;
         }
-        self.by_id.insert(page.id.clone(), page.clone());
+        self.world.index.insert(page.id.clone(), self.world.pages.len());
         self.world.pages.push(Managed { page, problems });
     }
 

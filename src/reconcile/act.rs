@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::agents_api::{ApiError, Meaning, WritePages};
+use serde_json::{Map, Value};
+
+use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
 use crate::model::{Change, RemotePage, same_value};
 use crate::plan::Plan;
@@ -55,6 +57,8 @@ pub enum Acted {
     NotTaken {
         /// The page as answered.
         page: RemotePage,
+        /// What was sent.
+        body: Map<String, Value>,
         /// What is not as sent.
         message: String,
     },
@@ -75,17 +79,14 @@ impl<R: WritePages> Actor<R> {
         };
         let write = self.store.intend(intent).await?;
         let answer = self.api.patch(&plan.page, &plan.body).await;
-        let (outcome, correlation_id, acted) = judge(write, plan.changes, answer);
+        let (outcome, correlation_id, acted) = judge(write, plan, answer);
         self.store.settle(write, outcome, correlation_id, self.clock.now()).await?;
         Ok(acted)
     }
 }
 
-fn judge(
-    write: i64,
-    changes: Vec<Change>,
-    answer: Result<crate::agents_api::Patched, ApiError>,
-) -> (Outcome, Option<String>, Acted) {
+fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome, Option<String>, Acted) {
+    let Plan { changes, body, .. } = plan;
     match answer {
         Ok(patched) => {
             let id = patched.correlation_id;
@@ -117,7 +118,7 @@ fn judge(
                     };
                     Acted::Unknown(OpenIntent { id: write, changes }, error)
                 }
-                false => Acted::NotTaken { page: patched.page, message: message.clone() },
+                false => Acted::NotTaken { page: patched.page, body, message: message.clone() },
             };
             let outcome = match acted {
                 Acted::Unknown(..) => Outcome::Unknown("the API answered without the page".to_owned()),

@@ -1,10 +1,12 @@
 //! What the driver remembers of a page between two looks.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::time::Instant as Monotonic;
 
-use crate::model::{Instant, RemotePage};
+use crate::model::{Instant, PageId, RemotePage};
 use crate::plan::Drift;
 use crate::store;
 
@@ -53,8 +55,9 @@ pub struct PageState {
     /// What is known of it.
     pub known: Knowledge,
     seen_at: Option<Monotonic>,
-    /// When it is next to be decided on; none while nothing is expected.
-    pub due: Option<Instant>,
+    /// When its last request of its own ended; an answer to an older question says nothing new.
+    settled_at: Option<Monotonic>,
+    due: Option<Instant>,
     /// It is being looked at or sent to.
     pub in_flight: bool,
     /// Tries that failed since the last that didn't.
@@ -75,6 +78,7 @@ impl PageState {
         Self {
             known: Knowledge { observed: None, base: stored.base, open: stored.open },
             seen_at: None,
+            settled_at: None,
             due: None,
             in_flight: false,
             attempts: 0,
@@ -97,9 +101,33 @@ impl PageState {
         is_new
     }
 
+    /// The page's own request has ended, however it did.
+    pub fn settle(&mut self) {
+        self.in_flight = false;
+        self.settled_at = Some(Monotonic::now());
+    }
+
+    /// Whether an answer to a question asked at `asked` can tell something about the page: nothing of its own
+    /// is under way, and nothing has ended since.
+    pub fn believes(&self, asked: Monotonic) -> bool {
+        !self.in_flight && self.settled_at.is_none_or(|settled| settled < asked)
+    }
+
     /// Makes the next decision begin with a look.
     pub fn forget_page(&mut self) {
         self.seen_at = None;
+    }
+
+    /// When it is next to be decided on; none while nothing is expected.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// What would be sent, and to which page: the same is not sent again once it was refused.
+    pub fn fingerprint(&self, body: &Map<String, Value>) -> String {
+        let observed = self.known.observed.as_ref();
+        let page = observed.map(|observed| (&observed.page.last_updated, &observed.page.schema));
+        format!("{body:?} {page:?}")
     }
 
     /// Whether the page was seen so recently that it can be sent to.
@@ -110,5 +138,66 @@ impl PageState {
     /// Whether it has to be looked at before anything is decided.
     pub fn needs_look(&self) -> bool {
         self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh())
+    }
+}
+
+/// All pages, and when each is due.
+#[derive(Debug, Default)]
+pub struct Pages {
+    states: HashMap<PageId, PageState>,
+    queue: BTreeSet<(Instant, PageId)>,
+}
+
+impl Pages {
+    /// One page's state.
+    pub fn get(&self, page: &PageId) -> Option<&PageState> {
+        self.states.get(page)
+    }
+
+    /// One page's state, to change all but when it is due.
+    pub fn get_mut(&mut self, page: &PageId) -> Option<&mut PageState> {
+        self.states.get_mut(page)
+    }
+
+    /// One page's state; that of a page nobody knows when there was none.
+    pub fn get_or_new(&mut self, page: &PageId) -> &mut PageState {
+        self.states.entry(page.clone()).or_insert_with(|| PageState::new(store::PageState::default()))
+    }
+
+    /// Takes up what the store knows of a page.
+    pub fn insert(&mut self, page: PageId, stored: store::PageState) {
+        self.states.insert(page, PageState::new(stored));
+    }
+
+    /// All states, to change all but when they are due.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = (&PageId, &mut PageState)> {
+        self.states.iter_mut()
+    }
+
+    /// Sets when a page is next to be decided on; never, for none.
+    pub fn schedule(&mut self, page: &PageId, due: Option<Instant>) {
+        let Some(state) = self.states.get_mut(page) else { return };
+        if let Some(before) = std::mem::replace(&mut state.due, due) {
+            self.queue.remove(&(before, page.clone()));
+        }
+        self.queue.extend(due.map(|due| (due, page.clone())));
+    }
+
+    /// The pages that are due, the longest first.
+    pub fn due(&self, now: Instant) -> Vec<PageId> {
+        self.queue.iter().take_while(|(due, _)| *due <= now).map(|(_, page)| page.clone()).collect()
+    }
+
+    /// When the next page is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.queue.first().map(|(due, _)| *due)
+    }
+
+    /// Makes every page that waits for some later time due now.
+    pub fn hurry(&mut self, now: Instant) {
+        let waiting: Vec<PageId> = self.queue.iter().map(|(_, page)| page.clone()).collect();
+        for page in waiting {
+            self.schedule(&page, Some(now));
+        }
     }
 }

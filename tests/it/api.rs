@@ -16,6 +16,10 @@ use crate::support::{Api, Folder, KEY};
 
 const PAGE: &str = "/v1/agents/A-1/real-time-configs/live";
 
+/// Method, path, key, body, content type; status, error code.
+type Case =
+    (Method, &'static str, Option<&'static str>, Option<&'static str>, &'static str, u16, &'static str);
+
 struct Reply {
     status: u16,
     body: Value,
@@ -60,7 +64,7 @@ async fn every_refusal_has_its_status_code_envelope_and_correlation_id() {
     )
     .await;
     let json = "application/json";
-    let cases: Vec<(Method, &str, Option<&str>, Option<&str>, &str, u16, &str)> = vec![
+    let cases: Vec<Case> = vec![
         (Method::GET, PAGE, None, None, json, 401, "AUTH_USER_UNAUTHORISED"),
         (Method::GET, PAGE, Some("wrong"), None, json, 401, "AUTH_USER_UNAUTHORISED"),
         (

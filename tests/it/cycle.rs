@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use rtconfd::agents_api::{ApiError, Patched, ReadPages, WritePages};
 use rtconfd::clock::{Clock, ManualClock};
-use rtconfd::model::Instant;
+use rtconfd::model::{Environment, Instant, PageId, RemotePage};
 use rtconfd::reconcile::{Mode, Standing};
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
@@ -440,4 +441,71 @@ async fn once_ends_when_all_is_right_and_tells_what_is_not() {
         .collect();
     assert_eq!(standing, [("A-1", true, 2), ("A-2", false, 0)]);
     assert_eq!(api.variables("A-2"), Value::Object(Default::default()));
+}
+
+#[tokio::test]
+async fn a_page_whose_look_is_refused_waits_for_the_next_list() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the answer is taken in", || driving.is_quiet()).await;
+    api.simulator.inject(Fault::new(Kind::Status { status: 404 }).method("GET").path("/live"));
+    // Older than what counts as fresh, so that the boundary begins with a look.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    driving.advance(at("2026-11-26T17:01:00Z")).await;
+    let looks = || api.requests("GET").iter().filter(|request| request.path.ends_with("/live")).count();
+    assert_eq!(looks(), 1, "it was asked again and again");
+    api.simulator.heal();
+    driving.advance(at("2026-11-26T17:06:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.stop().await;
+}
+
+/// An API that says 200 to every PATCH and changes nothing.
+#[derive(Default)]
+struct Deaf {
+    patches: std::sync::atomic::AtomicUsize,
+}
+
+impl ReadPages for Deaf {
+    async fn list(&self, _: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
+        Ok(vec![(Environment::Live, deaf_page())])
+    }
+
+    async fn page(&self, _: &PageId) -> Result<RemotePage, ApiError> {
+        Ok(deaf_page())
+    }
+}
+
+impl WritePages for Deaf {
+    async fn patch(&self, _: &PageId, _: &serde_json::Map<String, Value>) -> Result<Patched, ApiError> {
+        self.patches.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(Patched { page: deaf_page(), correlation_id: None })
+    }
+}
+
+fn deaf_page() -> RemotePage {
+    RemotePage {
+        variables: json!({"is_open": "who knows"}).as_object().cloned().unwrap(),
+        ..RemotePage::default()
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_again() {
+    let api = std::sync::Arc::new(Deaf::default());
+    let folder = Folder::new("http://127.0.0.1:9", &desk("A-1"));
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::with(api.clone(), Box::new(drop), &folder, &clock, Mode::Daemon).await;
+    driving.advance(later(61)).await;
+    assert_eq!(api.patches.load(std::sync::atomic::Ordering::SeqCst), 1);
+    let ended = driving.stop().await;
+    assert!(
+        matches!(&ended.pages[0].standing, Standing::Stuck(text) if text.contains("does not hold what was sent: is_open")),
+        "{:?}",
+        ended.pages[0]
+    );
+    let history = folder.look().history(None, 10).unwrap();
+    assert_eq!((history.len(), history[0].outcome.as_str()), (1, "failed"));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant as Monotonic};
 
-use rtconfd::agents_api::{Client, KeySource, Timeouts};
+use rtconfd::agents_api::{ApiKey, Client, KeySource, Timeouts, WritePages};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant};
 use rtconfd::reconcile::{Actor, Driver, Ended, Feed, Mode, Setup, Supervisor};
@@ -270,11 +270,24 @@ pub struct Driving {
 impl Driving {
     pub async fn start(folder: &Folder, clock: &ManualClock, mode: Mode) -> Self {
         let settings = folder.load();
-        let key = KeySource::File(folder.path("key"));
+        let key = KeySource::File(folder.path("key")).load().unwrap();
         let second = Duration::from_secs(1);
         let timeouts = Timeouts { connect: second, read: second, total: settings.api.total_timeout };
-        let client = Client::new(&settings.api.base_url, key.load().unwrap(), timeouts).unwrap();
-        let client = Arc::new(client);
+        let client = Arc::new(Client::new(&settings.api.base_url, key, timeouts).unwrap());
+        let setter = client.clone();
+        Self::with(client, Box::new(move |key| setter.set_key(key)), folder, clock, mode).await
+    }
+
+    /// The same with an API of one's own making.
+    pub async fn with<R: WritePages>(
+        api: Arc<R>,
+        set_key: Box<dyn Fn(ApiKey) + Send>,
+        folder: &Folder,
+        clock: &ManualClock,
+        mode: Mode,
+    ) -> Self {
+        let settings = folder.load();
+        let key = KeySource::File(folder.path("key"));
         let store = folder.store().open().unwrap();
         let mut files = Files::new(&settings);
         files.settle();
@@ -292,17 +305,16 @@ impl Driving {
             tell.blocking_send(fed).is_ok()
         })
         .unwrap();
-        let setter = client.clone();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let driver = Driver::new(Setup {
             actor: Actor {
-                api: client,
+                api,
                 api_url: settings.api.base_url.clone(),
                 store,
                 clock: shared,
                 who: "test".to_owned(),
             },
-            set_key: Box::new(move |key| setter.set_key(key)),
+            set_key,
             blueprint: settings.blueprint.clone(),
             revision,
             previous: None,

@@ -4,11 +4,10 @@ use crate::agents_api::{ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Instant, PageId, Problem, shorten};
 use crate::plan::{Answer, Found, Plan};
-use crate::reconcile::page_state::PageState;
 use crate::reconcile::{Decision, decide};
 use crate::store::{Outcome, StoreError};
 
-use super::{Agent, Done, Driver, Key, Standing, after};
+use super::{Agent, Answered, Done, Driver, Key, Monotonic, Standing, after};
 
 enum Start {
     Nothing,
@@ -21,8 +20,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) async fn pump(&mut self, now: Instant) -> Result<(), StoreError> {
         if now < self.last_now {
             tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
-            for state in self.pages.values_mut().filter(|state| state.due.is_some()) {
-                state.due = Some(now);
+            self.pages.hurry(now);
+            let next = after(now, self.resync);
+            for agent in self.agents.values_mut() {
+                agent.due = agent.due.min(next);
             }
         }
         self.last_now = now;
@@ -35,19 +36,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         {
             self.key = Key::Good;
         }
-        let due: Vec<usize> = (0..self.world.pages.len())
-            .filter(|index| {
-                self.page_state(*index)
-                    .is_some_and(|state| !state.in_flight && state.due.is_some_and(|due| due <= now))
-            })
-            .collect();
         let mut acts = Vec::new();
         let mut looks = Vec::new();
-        for index in due {
+        for id in self.pages.due(now) {
             if self.jobs.len() + acts.len() + looks.len() >= self.concurrency {
                 break;
             }
-            match self.decide_page(index, now) {
+            match self.decide_page(&id, now) {
                 Start::Nothing => {}
                 Start::Look(id) => looks.push(id),
                 Start::Act(plan) => acts.push(plan),
@@ -65,21 +60,20 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(())
     }
 
-    fn page_state(&self, index: usize) -> Option<&PageState> {
-        self.pages.get(&self.world.pages[index].page.id)
-    }
-
-    fn decide_page(&mut self, index: usize, now: Instant) -> Start {
-        let managed = self.world.pages[index].clone();
-        let id = managed.page.id.clone();
+    fn decide_page(&mut self, id: &PageId, now: Instant) -> Start {
+        let Some(managed) = self.world.page(id).cloned() else {
+            // It is no longer ours.
+            self.pages.schedule(id, None);
+            return Start::Nothing;
+        };
         let can_send = matches!(self.key, Key::Good);
         loop {
-            let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
+            let Some(state) = self.pages.get_mut(id) else { return Start::Nothing };
             if state.needs_look() {
-                return self.look_or_wait(&id, can_send);
+                return self.look_or_wait(id, can_send);
             }
             match decide(&managed.page, &state.known, now) {
-                Decision::Look => return self.look_or_wait(&id, can_send),
+                Decision::Look => return self.look_or_wait(id, can_send),
                 Decision::Settle(open, found) => {
                     state.known.open = None;
                     tracing::info!(page = %id, ?found, "looked up what became of the last PATCH");
@@ -99,14 +93,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     self.notes.push(Box::pin(async move { store.settle(open.id, outcome, None, now).await }));
                 }
                 Decision::Withhold { problems, until } => {
-                    state.due = until;
                     let standing = Standing::Stuck(in_one_line(&problems));
                     if state.standing != standing {
                         for problem in &problems {
                             tracing::error!(page = %id, %problem, "withheld: nothing is sent to this page");
                         }
                     }
-                    self.set_standing(&id, standing);
+                    self.set_standing(id, standing);
+                    self.pages.schedule(id, until);
                     return Start::Nothing;
                 }
                 Decision::Plan { plan, until } => {
@@ -120,16 +114,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if can_send {
             return Start::Look(id.clone());
         }
-        let key_returns = self.key_returns();
-        if let Some(state) = self.pages.get_mut(id) {
-            state.due = key_returns;
-        }
+        self.pages.schedule(id, self.key_returns());
         Start::Nothing
     }
 
     fn take_plan(&mut self, plan: Plan, until: Option<Instant>, stale: String, can_send: bool) -> Start {
         let id = plan.page.clone();
-        let key_returns = self.key_returns();
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if !plan.adopted.is_empty() {
             state.known.base.extend(plan.adopted.iter().cloned());
@@ -146,26 +136,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
             state.told_drift.clone_from(&plan.drift);
         }
         if plan.changes.is_empty() {
-            state.due = until;
             state.attempts = 0;
             state.refused = None;
             self.set_standing(&id, standing);
+            self.pages.schedule(&id, until);
             return Start::Nothing;
         }
-        let observed = state.known.observed.as_ref();
-        let stamp = observed.map(|observed| (&observed.page.last_updated, &observed.page.schema));
-        let fingerprint = format!("{:?} {stamp:?}", plan.body);
+        let fingerprint = state.fingerprint(&plan.body);
         if state.refused.as_ref() == Some(&fingerprint) {
             // The same would be refused again; the next boundary may bring another.
-            state.due = until;
+            self.pages.schedule(&id, until);
             return Start::Nothing;
         }
         if !can_send {
-            state.due = key_returns;
             if let Key::Stopped { error, .. } = &self.key {
                 let text = error.clone();
                 self.set_standing(&id, Standing::Stuck(text));
             }
+            self.pages.schedule(&id, self.key_returns());
             return Start::Nothing;
         }
         if !state.is_fresh() {
@@ -186,58 +174,66 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn start_act(&mut self, plan: Plan) {
         let id = plan.page.clone();
-        if let Some(state) = self.pages.get_mut(&id) {
-            state.in_flight = true;
-            state.due = None;
-        }
+        self.begin(&id);
         let actor = self.actor.clone();
-        self.jobs.spawn(async move { Done::Acted(id, actor.act(plan).await) });
+        self.spawn(async move { Answered::Act(id, actor.act(plan).await) });
     }
 
     fn start_look(&mut self, id: PageId) {
-        if let Some(state) = self.pages.get_mut(&id) {
-            state.in_flight = true;
-            state.due = None;
-        }
+        self.begin(&id);
         let api = self.actor.api.clone();
-        self.jobs.spawn(async move {
+        self.spawn(async move {
             let answer = api.page(&id).await;
-            Done::Looked(id, answer)
+            Answered::Look(id, answer)
         });
     }
 
+    fn begin(&mut self, id: &PageId) {
+        self.pages.schedule(id, None);
+        if let Some(state) = self.pages.get_mut(id) {
+            state.in_flight = true;
+        }
+    }
+
     fn start_lists(&mut self, now: Instant) {
-        let probe = matches!(self.key, Key::Stopped { probe_at, .. } if probe_at <= now);
-        if !matches!(self.key, Key::Good) && !probe {
-            return;
-        }
-        if let Key::Stopped { probe_at, .. } = &mut self.key {
-            *probe_at = after(now, self.resync);
-        }
-        let due = |agent: &Agent| !agent.in_flight && (probe || agent.due <= now);
-        let names: Vec<String> =
-            self.agents.iter().filter(|(_, agent)| due(agent)).map(|(name, _)| name.clone()).collect();
-        let room = self.concurrency.saturating_sub(self.jobs.len());
-        for name in names.into_iter().take(if probe { 1 } else { room }) {
+        let mut due: Vec<String> = match &mut self.key {
+            Key::Good => self.agents_to_list(|agent| agent.due <= now),
+            Key::Stopped { probe_at, .. } if *probe_at <= now => {
+                *probe_at = after(now, self.resync);
+                // Any agent will do, but not always the same: one that doesn't exist answers as a bad key does.
+                let mut all = self.agents_to_list(|_| true);
+                self.random.shuffle(&mut all);
+                all.truncate(1);
+                all
+            }
+            Key::Stopped { .. } | Key::Paused { .. } => return,
+        };
+        due.truncate(self.concurrency.saturating_sub(self.jobs.len()));
+        for name in due {
             if let Some(agent) = self.agents.get_mut(&name) {
                 agent.in_flight = true;
             }
             let api = self.actor.api.clone();
-            self.jobs.spawn(async move {
+            self.spawn(async move {
                 let answer = api.list(&name).await;
-                Done::Listed(name, answer)
+                Answered::List(name, answer)
             });
         }
+    }
+
+    fn agents_to_list(&self, wanted: impl Fn(&Agent) -> bool) -> Vec<String> {
+        let agents = self.agents.iter().filter(|(_, agent)| !agent.in_flight && wanted(agent));
+        agents.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn spawn(&mut self, request: impl Future<Output = Answered> + Send + 'static) {
+        let (asked, key) = (Monotonic::now(), self.key_number);
+        self.jobs.spawn(async move { Done { asked, key, answer: request.await } });
     }
 
     pub(super) async fn flush_notes(&mut self) -> Result<(), StoreError> {
         let notes = std::mem::take(&mut self.notes);
         futures_util::future::try_join_all(notes).await.map(drop)
-    }
-
-    pub(super) fn pages_of(&self, agent: &str) -> Vec<PageId> {
-        let managed = self.world.pages.iter().map(|managed| &managed.page.id);
-        managed.filter(|id| id.agent == agent).cloned().collect()
     }
 }
 

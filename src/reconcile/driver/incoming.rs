@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
-use crate::model::{Environment, Instant, PageId, RemotePage, shorten};
-use crate::reconcile::page_state::PageState;
+use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::{Acted, backoff};
 use crate::sources::{FileProblems, Revision};
 use crate::store::StoreError;
 
-use super::{Agent, Done, Driver, Duration, Key, Standing, after};
+use super::{Agent, Answered, Done, Driver, Duration, Key, Monotonic, Standing, after};
 
 impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_inputs(&mut self, revision: Revision) {
@@ -24,27 +23,34 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_world(&mut self, world: World, now: Instant) {
         for page in &world.released {
             tracing::warn!(%page, "no longer defined: nothing is sent to it any more");
+            self.pages.schedule(page, None);
             if let Some(state) = self.pages.get_mut(page) {
-                state.due = None;
                 state.standing = Standing::Unseen;
             }
         }
+        let mut agents = BTreeMap::new();
         for managed in &world.pages {
             let id = &managed.page.id;
-            let state = self.pages.entry(id.clone()).or_insert_with(|| PageState::new(Default::default()));
-            let agent = self.agents.entry(id.agent.clone());
-            let agent = agent.or_insert(Agent { due: now, attempts: 0, in_flight: false });
-            match state.known.observed {
-                // One that failed keeps its distance; one that is stuck is decided on anew.
-                Some(_) if state.attempts > 0 && state.due.is_some() => {}
-                Some(_) => state.due = Some(now),
+            let known = self.agents.remove(&id.agent);
+            let agent: &mut Agent = agents.entry(id.agent.clone()).or_insert_with(|| {
+                known.map_or_else(
+                    || Agent { pages: Vec::new(), due: now, attempts: 0, in_flight: false },
+                    |known| Agent { pages: Vec::new(), ..known },
+                )
+            });
+            agent.pages.push(id.clone());
+            let state = self.pages.get_or_new(id);
+            match (&state.known.observed, &state.standing) {
+                // Its answer makes it due, and one that failed keeps its distance.
+                _ if state.in_flight => {}
+                (Some(_), Standing::Retrying(_)) if state.due().is_some() => {}
+                (Some(_), _) => self.pages.schedule(id, Some(now)),
                 // A page that was never seen is seen with its agent's list.
-                None if state.standing == Standing::Unseen && !agent.in_flight => agent.due = now,
-                None => {}
+                (None, Standing::Unseen) if !agent.in_flight => agent.due = now,
+                (None, _) => {}
             }
         }
-        let defined = |agent: &String| world.pages.iter().any(|managed| managed.page.id.agent == *agent);
-        self.agents.retain(|agent, _| defined(agent));
+        self.agents = agents;
         self.world = world;
         self.tell_problems();
         self.keep_inputs(now);
@@ -79,148 +85,149 @@ impl<R: ReadPages + WritePages> Driver<R> {
         tracing::info!("the API key was read again");
         (self.set_key)(key);
         self.key = Key::Good;
+        self.key_number += 1;
         let now = self.actor.clock.now();
         for agent in self.agents.values_mut() {
             agent.due = now;
             agent.attempts = 0;
         }
-        for state in self.pages.values_mut() {
+        for (_, state) in self.pages.all_mut() {
             state.refused = None;
         }
     }
 
     pub(super) fn take(&mut self, done: Done) -> Result<(), StoreError> {
         let now = self.actor.clock.now();
-        match done {
-            Done::Listed(agent, answer) => self.take_list(&agent, answer, now),
-            Done::Looked(page, answer) => self.take_look(&page, answer, now),
-            Done::Acted(page, acted) => self.take_act(&page, acted?, now),
+        match done.answer {
+            Answered::List(agent, Ok(pages)) => self.take_list(&agent, pages, done.asked, now),
+            Answered::List(agent, Err(error)) => self.take_list_failure(&agent, &error, done.key, now),
+            Answered::Look(id, answer) => {
+                self.settle(&id);
+                match answer {
+                    Ok(page) => {
+                        self.key_works();
+                        self.see(&id, page, now);
+                    }
+                    Err(error) => self.take_look_failure(&id, &error, done.key, now),
+                }
+            }
+            Answered::Act(id, acted) => {
+                self.settle(&id);
+                self.take_act(&id, acted?, done.key, now);
+            }
         }
         Ok(())
+    }
+
+    fn settle(&mut self, id: &PageId) {
+        if let Some(state) = self.pages.get_mut(id) {
+            state.settle();
+        }
     }
 
     fn take_list(
         &mut self,
         agent: &str,
-        answer: Result<Vec<(Environment, RemotePage)>, ApiError>,
+        pages: Vec<(Environment, RemotePage)>,
+        asked: Monotonic,
         now: Instant,
     ) {
+        self.key_works();
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
         let Some(known) = self.agents.get_mut(agent) else { return };
         known.in_flight = false;
-        match answer {
-            Ok(pages) => {
-                known.attempts = 0;
-                known.due = next;
-                self.key_works();
-                let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
-                for id in self.pages_of(agent) {
-                    match listed.remove(&id.environment) {
-                        Some(page) => self.see(&id, page, now),
-                        // Not in the list: the page itself tells why.
-                        None => self.ask_for_look(&id, now),
-                    }
-                }
+        known.attempts = 0;
+        known.due = next;
+        let ours = known.pages.clone();
+        let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
+        for id in ours {
+            // A list that was asked for before the page's own request ended may show it as it was before.
+            if !self.pages.get(&id).is_some_and(|state| state.believes(asked)) {
+                continue;
             }
-            // An unknown agent answers 403 here and 404 for its page; only the page tells which it is.
-            Err(error) if error.status == Some(403) => {
-                known.due = next;
-                known.attempts = 0;
-                for id in self.pages_of(agent) {
+            match listed.remove(&id.environment) {
+                Some(page) => self.see(&id, page, now),
+                // Not in the list: the page itself tells why.
+                None => self.ask_for_look(&id, now),
+            }
+        }
+    }
+
+    fn take_list_failure(&mut self, agent: &str, error: &ApiError, key: u32, now: Instant) {
+        let next = after(now, backoff::jittered(self.resync, &mut self.random));
+        let Some(known) = self.agents.get_mut(agent) else { return };
+        known.in_flight = false;
+        let ours = known.pages.clone();
+        // An unknown agent answers 403 here and 404 for its page; only the page tells which it is. And where
+        // there is no list at all there may still be the page.
+        if error.status == Some(403) || error.meaning == Meaning::Refused {
+            known.due = next;
+            known.attempts = 0;
+            for id in ours {
+                if self.pages.get(&id).is_some_and(|state| !state.in_flight) {
                     self.ask_for_look(&id, now);
                 }
             }
-            Err(error) => {
-                known.attempts += 1;
-                known.due = match error.meaning {
-                    Meaning::Refused | Meaning::KeyRefused => next,
-                    _ => after(now, backoff::wait(known.attempts, &mut self.random)),
-                };
-                let attempts = known.attempts;
-                for id in self.pages_of(agent) {
-                    self.fail(&id, &error, attempts);
-                }
-                self.judge_key(&error, now);
-            }
+            return;
         }
+        known.attempts += 1;
+        let attempts = known.attempts;
+        known.due = match error.meaning {
+            Meaning::KeyRefused => next,
+            _ => after(now, backoff::wait(attempts, &mut self.random)),
+        };
+        for id in ours {
+            self.fail(&id, error, attempts);
+        }
+        self.judge_key(error, key, now);
     }
 
-    fn take_look(&mut self, id: &PageId, answer: Result<RemotePage, ApiError>, now: Instant) {
-        if let Some(state) = self.pages.get_mut(id) {
-            state.in_flight = false;
+    fn take_look_failure(&mut self, id: &PageId, error: &ApiError, key: u32, now: Instant) {
+        let stuck = matches!(error.meaning, Meaning::Refused | Meaning::KeyRefused);
+        if stuck && let Some(state) = self.pages.get_mut(id) {
+            // What was seen before is worth nothing now; the next list tells when the page is back.
+            state.known.observed = None;
         }
-        match answer {
-            Ok(page) => {
-                self.key_works();
-                self.see(id, page, now);
-            }
-            Err(error) => {
-                let stuck = matches!(error.meaning, Meaning::Refused | Meaning::KeyRefused);
-                // An unknown agent is unknown for all its pages.
-                let affected =
-                    if error.status == Some(404) { self.pages_of(&id.agent) } else { vec![id.clone()] };
-                let unseen = affected.iter().filter(|other| {
-                    *other == id || self.pages.get(other).is_some_and(|state| state.known.observed.is_none())
-                });
-                for other in unseen.cloned().collect::<Vec<_>>() {
-                    self.try_later(&other, &error, stuck, now);
-                }
-                self.judge_key(&error, now);
-            }
-        }
+        self.try_later(id, error, stuck, now);
+        self.judge_key(error, key, now);
     }
 
-    fn take_act(&mut self, id: &PageId, acted: Acted, now: Instant) {
+    fn take_act(&mut self, id: &PageId, acted: Acted, key: u32, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
-        state.in_flight = false;
+        // Only what was refused is remembered as such.
+        let sent = state.refused.take();
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
                 state.see(page);
                 state.attempts = 0;
-                state.refused = None;
-                state.due = Some(now);
                 *self.applied.entry(id.clone()).or_default() += changes.len();
                 for change in changes {
-                    tracing::info!(
-                        page = %id,
-                        variable = %change.variable,
-                        from = change.from.as_ref().map(|value| shorten(value, 200)),
-                        to = shorten(&change.to, 200),
-                        because = change.because,
-                        until = change.until.map(|until| until.to_rfc3339()),
-                        correlation_id,
-                        "applied"
-                    );
+                    tell_applied(id, &change, correlation_id.as_deref());
                     state.known.base.insert(change.variable, change.to);
                 }
+                self.pages.schedule(id, Some(now));
                 self.key_works();
             }
             Acted::Unknown(open, error) => {
                 state.known.open = Some(open);
-                state.refused = None;
                 state.forget_page();
                 self.try_later(id, &error, false, now);
             }
-            Acted::NotTaken { page, message } => {
+            Acted::NotTaken { page, body, message } => {
                 state.see(page);
-                state.refused = None;
-                let error = ApiError {
-                    meaning: Meaning::TryAgain,
-                    status: None,
-                    code: None,
-                    message,
-                    correlation_id: None,
-                    retry_after: None,
-                };
-                self.try_later(id, &error, false, now);
+                // Sent again it would come back as it did; another page or another body is another try.
+                state.refused = Some(state.fingerprint(&body));
+                tracing::error!(page = %id, message, "not taken; waits until something about it changes");
+                self.set_standing(id, Standing::Stuck(message));
+                self.pages.schedule(id, Some(now));
             }
             Acted::Failed(error) => {
                 let stuck = matches!(error.meaning, Meaning::Refused | Meaning::KeyRefused);
-                if !stuck {
-                    state.refused = None;
+                if stuck {
+                    state.refused = sent;
                 }
                 self.try_later(id, &error, stuck, now);
-                self.judge_key(&error, now);
+                self.judge_key(&error, key, now);
             }
         }
     }
@@ -235,14 +242,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(Box::pin(async move { store.saw(&api, &id, &page).await }));
         }
         if !state.in_flight {
-            state.due = Some(now);
+            self.pages.schedule(id, Some(now));
         }
     }
 
     fn ask_for_look(&mut self, id: &PageId, now: Instant) {
         if let Some(state) = self.pages.get_mut(id) {
             state.known.observed = None;
-            state.due = Some(now);
+            self.pages.schedule(id, Some(now));
         }
     }
 
@@ -250,12 +257,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn try_later(&mut self, id: &PageId, error: &ApiError, stuck: bool, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
         state.attempts += 1;
-        state.due = match stuck {
+        let attempts = state.attempts;
+        let due = match stuck {
             // What was refused is remembered, so that deciding again sends nothing until it is another.
             true => state.known.observed.as_ref().map(|_| now),
-            false => Some(after(now, backoff::wait(state.attempts, &mut self.random))),
+            false => Some(after(now, backoff::wait(attempts, &mut self.random))),
         };
-        let attempts = state.attempts;
+        self.pages.schedule(id, due);
         self.fail(id, error, attempts);
     }
 
@@ -274,17 +282,23 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tracing::info!("the API key is taken again");
             self.key = Key::Good;
             let now = self.actor.clock.now();
-            for state in self.pages.values_mut().filter(|state| state.known.observed.is_some()) {
-                state.due = Some(now);
+            let mut seen = Vec::new();
+            for (id, state) in self.pages.all_mut().filter(|(_, state)| state.known.observed.is_some()) {
                 state.attempts = 0;
                 state.refused = None;
+                seen.extend((!state.in_flight).then(|| id.clone()));
+            }
+            for id in seen {
+                self.pages.schedule(&id, Some(now));
             }
         }
     }
 
-    fn judge_key(&mut self, error: &ApiError, now: Instant) {
+    /// What an error says about the key that the request used; one that was replaced since is past judging.
+    fn judge_key(&mut self, error: &ApiError, key: u32, now: Instant) {
         match error.meaning {
-            Meaning::Slower => {
+            _ if key != self.key_number => {}
+            Meaning::Slower if !matches!(self.key, Key::Stopped { .. }) => {
                 let pause = error.retry_after.unwrap_or(Duration::from_secs(5));
                 let until = after(now, pause + backoff::wait(1, &mut self.random));
                 if !matches!(self.key, Key::Paused { until: known } if known >= until) {
@@ -312,4 +326,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(Box::pin(async move { store.note_problem(&api, &id, problem, now).await }));
         }
     }
+}
+
+fn tell_applied(page: &PageId, change: &Change, correlation_id: Option<&str>) {
+    tracing::info!(
+        %page,
+        variable = %change.variable,
+        from = change.from.as_ref().map(|value| shorten(value, 200)),
+        to = shorten(&change.to, 200),
+        because = change.because,
+        until = change.until.map(|until| until.to_rfc3339()),
+        correlation_id,
+        "applied"
+    );
 }

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant as Monotonic;
 
 use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
 use crate::desired::{Blueprint, World};
@@ -14,7 +15,7 @@ use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
 use crate::sources::Revision;
 use crate::store::StoreError;
 
-use super::page_state::PageState;
+use super::page_state::Pages;
 use super::{Acted, Actor};
 
 pub use super::page_state::Standing;
@@ -116,6 +117,8 @@ pub struct PageReport {
 }
 
 struct Agent {
+    /// The pages that are ours.
+    pages: Vec<PageId>,
     /// When its pages are next listed.
     due: Instant,
     attempts: u32,
@@ -135,10 +138,19 @@ enum Key {
     },
 }
 
-enum Done {
-    Listed(String, Result<Vec<(Environment, RemotePage)>, ApiError>),
-    Looked(PageId, Result<RemotePage, ApiError>),
-    Acted(PageId, Result<Acted, StoreError>),
+/// A request that ended.
+struct Done {
+    /// When it was begun.
+    asked: Monotonic,
+    /// Which key it used, counted from the first.
+    key: u32,
+    answer: Answered,
+}
+
+enum Answered {
+    List(String, Result<Vec<(Environment, RemotePage)>, ApiError>),
+    Look(PageId, Result<RemotePage, ApiError>),
+    Act(PageId, Result<Acted, StoreError>),
 }
 
 /// The loop and all it remembers.
@@ -151,10 +163,11 @@ pub struct Driver<R> {
     resync: Duration,
     concurrency: usize,
     random: fastrand::Rng,
-    pages: BTreeMap<PageId, PageState>,
+    pages: Pages,
     applied: BTreeMap<PageId, usize>,
     agents: BTreeMap<String, Agent>,
     key: Key,
+    key_number: u32,
     jobs: JoinSet<Done>,
     notes: Vec<BoxFuture<'static, Result<(), StoreError>>>,
     told: Vec<String>,
@@ -179,15 +192,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
             resync: setup.resync,
             concurrency: setup.concurrency,
             random: fastrand::Rng::with_seed(setup.seed),
-            pages: stored.into_iter().map(|(page, state)| (page, PageState::new(state))).collect(),
+            pages: Pages::default(),
             applied: BTreeMap::new(),
             agents: BTreeMap::new(),
             key: Key::Good,
+            key_number: 0,
             jobs: JoinSet::new(),
             notes: Vec::new(),
             told: Vec::new(),
             last_now: now,
         };
+        for (page, state) in stored {
+            driver.pages.insert(page, state);
+        }
         driver.take_world(world, now);
         Ok(driver)
     }
@@ -222,10 +239,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     Some(Feed::Reload) => break true,
                 },
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
-                    // A job that panicked is a bug of ours; its page is looked at again at the next resync.
-                    match done {
-                        Ok(done) => self.take(done)?,
-                        Err(error) => tracing::error!(%error, "a job failed"),
+                    self.take(finished(done))?;
+                    while let Some(done) = self.jobs.try_join_next() {
+                        self.take(finished(done))?;
                     }
                 }
                 () = clock.sleep_until(wake) => {}
@@ -238,9 +254,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     async fn end(mut self, reload: bool) -> Result<Ended, StoreError> {
         let last_calls = async {
             while let Some(done) = self.jobs.join_next().await {
-                if let Ok(done) = done {
-                    self.take(done)?;
-                }
+                self.take(finished(done))?;
             }
             Ok(())
         };
@@ -263,12 +277,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(Ended { reload, pages: pages.collect(), problems, world: self.world })
     }
 
+    /// When to decide again, if nothing comes in before.
     fn next_wake(&self, mode: Mode, now: Instant) -> Instant {
         let full = self.jobs.len() >= self.concurrency;
-        let pages = self.world.pages.iter().filter_map(|managed| {
-            let state = self.pages.get(&managed.page.id)?;
-            state.due.filter(|_| !state.in_flight)
-        });
         let lists = match &self.key {
             Key::Good => self.agents.values().filter(|agent| !agent.in_flight).map(|agent| agent.due).min(),
             Key::Paused { until } => Some(*until),
@@ -280,7 +291,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Mode::Daemon => None,
         };
         // What is due now and found no room is woken by the job that ends.
-        let wakes = pages.chain(lists).filter(|_| !full).chain(fresh).chain(deadline);
+        let wakes =
+            self.pages.next_due().into_iter().chain(lists).filter(|_| !full).chain(fresh).chain(deadline);
         let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);
         wakes.chain([longest]).min().unwrap_or(longest)
     }
@@ -295,7 +307,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.jobs.is_empty()
             && self.world.pages.iter().all(|managed| {
                 self.pages.get(&managed.page.id).is_none_or(|state| {
-                    stopped || (settled(&state.standing) && state.due.is_none_or(|due| due > now))
+                    stopped || (settled(&state.standing) && state.due().is_none_or(|due| due > now))
                 })
             })
     }
@@ -303,6 +315,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
 fn after(now: Instant, length: Duration) -> Instant {
     TimeDelta::from_std(length).ok().and_then(|length| now.checked_add_signed(length)).unwrap_or(now)
+}
+
+/// What a job gave. One that panicked is a bug of ours: the program ends, loudly, and is started anew.
+fn finished(done: Result<Done, tokio::task::JoinError>) -> Done {
+    match done {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 async fn next_beat(beat: &mut Option<tokio::time::Interval>) {
