@@ -14,6 +14,8 @@ use super::{ApiError, ApiKey, Meaning, Patched, ReadPages, WritePages};
 
 /// Bytes of an answer that are read; a page with ten thousand sites is smaller.
 const MAX_BODY_BYTES: usize = 16 << 20;
+/// Characters of an error message that are told.
+const MAX_MESSAGE: usize = 400;
 /// The longest wait that a Retry-After may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// How long to wait when a Retry-After can't be read.
@@ -53,7 +55,9 @@ impl Client {
             .read_timeout(timeouts.read)
             .timeout(timeouts.total)
             .tcp_nodelay(true);
-        if base_url.starts_with("http://127.") || base_url.starts_with("http://localhost") {
+        // A proxy would look for this machine's loopback on its own.
+        let host = reqwest::Url::parse(base_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| ApiError {
@@ -98,19 +102,21 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(refused(&key, status, &headers, correlation_id, &body));
         }
-        Ok(Answer { body, correlation_id })
+        Ok(Answer { body, correlation_id, key })
     }
 }
 
 struct Answer {
     body: Vec<u8>,
     correlation_id: Option<String>,
+    /// What must not be told of the body.
+    key: ApiKey,
 }
 
 impl Answer {
     fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ApiError> {
         serde_json::from_slice(&self.body).map_err(|error| ApiError {
-            message: format!("the API's answer is not understood: {error}"),
+            message: self.key.redact(&format!("the API's answer is not understood: {error}")),
             correlation_id: self.correlation_id.clone(),
             ..failed(Meaning::OutcomeUnknown)
         })
@@ -194,14 +200,16 @@ fn refused(
 ) -> ApiError {
     let said = WireError::read(body);
     let message = said.message.unwrap_or_else(|| match std::str::from_utf8(body) {
-        Ok(text) if !text.trim().is_empty() => text.trim().chars().take(200).collect(),
+        Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => "no message".to_owned(),
     });
+    // Covered up first and cut then: a cut through the key would leave its beginning.
+    let message: String = key.redact(&message).chars().take(MAX_MESSAGE).collect();
     let meaning = Meaning::of_status(status);
     ApiError {
         status: Some(status),
         code: said.code.map(|code| key.redact(&code)),
-        message: key.redact(&message),
+        message,
         correlation_id,
         retry_after: headers.get(RETRY_AFTER).map(|value| retry_after(value, headers)),
         ..failed(meaning)

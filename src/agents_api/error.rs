@@ -23,13 +23,13 @@ pub struct ApiError {
 /// What follows from a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Nothing was changed, and a later try may well succeed (no connection).
+    /// Nothing was changed, and a later try may well succeed (no connection, a conflict).
     TryAgain,
     /// Nothing was changed; the whole key has to wait (429).
     Slower,
     /// A change may or may not have been made; the page must be looked at before it is sent to again.
     OutcomeUnknown,
-    /// The same request will fail again (400, 404, 409, 422 …): the page has to wait for another one.
+    /// The same request will fail again (400, 404, 422 …): the page has to wait for another one.
     Refused,
     /// The key is not taken (401) or may not do this (403).
     KeyRefused,
@@ -40,6 +40,7 @@ impl Meaning {
     pub fn of_status(status: u16) -> Self {
         match status {
             401 | 403 => Self::KeyRefused,
+            409 => Self::TryAgain,
             429 => Self::Slower,
             408 | 500.. => Self::OutcomeUnknown,
             _ => Self::Refused,

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use crate::model::{Instant, Origin};
 use crate::zone;
 
-use super::{Occurrence, Span};
+use super::{Occurrence, Span, Window};
 
 /// Which events of a calendar count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,15 +64,16 @@ pub struct Agenda {
 }
 
 impl Agenda {
-    /// Sorts occurrences into a zone's dates and instants.
-    pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Tz) -> Self {
+    /// Sorts occurrences into a zone's dates and instants; the dates within the window.
+    pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Tz, window: Window) -> Self {
         let mut agenda = Self::default();
         for occurrence in occurrences.iter().filter(|occurrence| filter.takes(occurrence)) {
             let entry = Entry { name: occurrence.summary.as_str().into(), origin: occurrence.origin.clone() };
             match &occurrence.span {
+                // One that lasts for ever fills the window and no more.
                 Span::Dates(from, to) => {
-                    let mut date = *from;
-                    while date < *to {
+                    let mut date = (*from).max(window.from);
+                    while date < (*to).min(window.to) {
                         agenda.days.entry(date).or_default().push(entry.clone());
                         date = zone::next(date);
                     }

@@ -91,7 +91,11 @@ impl Series {
         to: NaiveDateTime,
         found: &mut Vec<Occurrence>,
     ) -> Result<(), Problem> {
-        if let Some(master) = self.master.as_ref().filter(|master| !master.cancelled) {
+        // A series that is cancelled takes its changed instances with it.
+        if self.master.as_ref().is_some_and(|master| master.cancelled) {
+            return Ok(());
+        }
+        if let Some(master) = &self.master {
             for (start, length) in master.starts(self.earliest_start(from), to)? {
                 let local = start.local();
                 if master.except.has(local)

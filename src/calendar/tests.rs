@@ -490,7 +490,7 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
     let calendar = calendar(&events.join("\n")).unwrap();
     let window = Window { from: "2026-12-01".parse().unwrap(), to: "2027-02-01".parse().unwrap() };
     let occurrences = calendar.occurrences(window).unwrap();
-    let agenda = |filter: Filter| Agenda::new(&occurrences, &filter, NEW_YORK);
+    let agenda = |filter: Filter| Agenda::new(&occurrences, &filter, NEW_YORK, window);
     let all = agenda(Filter::default());
     let date = |text: &str| text.parse::<NaiveDate>().unwrap();
     let at = |text: &str| text.parse::<crate::model::Instant>().unwrap();

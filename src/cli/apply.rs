@@ -31,7 +31,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let (feed, mut fed) = mpsc::channel(64);
     let key_source = load::key_source(&settings, global)?;
     let (driver, _watching) =
-        run::build(&settings, &key_source, &store, &clock, load::who("apply", global), None, &feed).await?;
+        run::build(&settings, &key_source, &store, &clock, load::who("apply", global), None, (0, &feed))
+            .await?;
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };
     let ended = driver.run(mode, &mut fed, &Unsupervised).await?;

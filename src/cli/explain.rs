@@ -64,11 +64,11 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let evaluated = owned.definition.evaluate(at).map_err(problem)?;
     let from = at.checked_sub_signed(BACK).unwrap_or(at);
     let to = at.checked_add_signed(AHEAD).unwrap_or(at);
-    let before = owned
-        .flips(from, at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at))
-        .map_err(problem)?;
+    // An instant without a value somewhere around is no reason not to explain this one.
+    let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);
+    let before = owned.flips(from, until_now).unwrap_or_default();
     let since = before.last().map(|flip| flip.at).filter(|since| *since > from);
-    let until = owned.flips(at, to).map_err(problem)?.get(1).map(|flip| flip.at);
+    let until = owned.flips(at, to).unwrap_or_default().get(1).map(|flip| flip.at);
     Ok(json!({
         "page": managed.page.id.to_string(),
         "variable": owned.variable.to_string(),

@@ -14,7 +14,7 @@ use crate::clock::{Clock, FastClock};
 use crate::desired::World;
 use crate::model::Instant;
 use crate::reconcile::{Actor, Driver, Feed, Mode, Setup, Supervisor};
-use crate::settings::Settings;
+use crate::settings::{Settings, is_on_this_machine};
 use crate::sources::{Files, Watched, watch};
 use crate::store::Writer;
 
@@ -45,9 +45,7 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
         return Ok(load::wall_clock());
     }
     let url = &settings.api.base_url;
-    let is_local =
-        ["http://127.", "http://localhost", "http://[::1]"].iter().any(|local| url.starts_with(local));
-    if !is_local {
+    if !is_on_this_machine(url) {
         bail!(
             "--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url to a simulator's address"
         );
@@ -64,11 +62,18 @@ pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) 
     listen_for_signals(global.clone(), settings.clone(), feed.clone(), next.clone())?;
     let mut settings = settings;
     let mut previous: Option<World> = None;
-    loop {
+    for number in 0.. {
         let key_source = load::key_source(&settings, global)?;
-        let (driver, _watching) =
-            build(&settings, &key_source, &store, &clock, load::who("run", global), previous.take(), &feed)
-                .await?;
+        let (driver, _watching) = build(
+            &settings,
+            &key_source,
+            &store,
+            &clock,
+            load::who("run", global),
+            previous.take(),
+            (number, &feed),
+        )
+        .await?;
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
@@ -87,6 +92,7 @@ pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) 
         }
         tracing::info!("the settings were read again");
     }
+    Ok(OK)
 }
 
 /// Puts a driver together and starts to watch its files.
@@ -97,7 +103,7 @@ pub async fn build(
     clock: &Arc<dyn Clock>,
     who: String,
     previous: Option<World>,
-    feed: &mpsc::Sender<Feed>,
+    (number, feed): (u32, &mpsc::Sender<Feed>),
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>)> {
     let client = Arc::new(load::client(settings, key_source)?);
     let mut files = Files::new(settings);
@@ -109,7 +115,7 @@ pub async fn build(
     let watching = {
         let (feed, key_source) = (feed.clone(), key_source.clone());
         let key_file = key_source.file().map(ToOwned::to_owned);
-        watch(files, key_file, settings.restat, move |watched| tell(&feed, &key_source, watched))
+        watch(files, key_file, settings.restat, move |watched| tell(&feed, number, &key_source, watched))
             .context("files can't be watched")?
     };
     let setter = client.clone();
@@ -127,6 +133,7 @@ pub async fn build(
         previous: Some(previous),
         resync: settings.resync,
         concurrency: settings.api.concurrency,
+        settings_number: number,
         seed: fastrand::u64(..),
     })
     .await?;
@@ -134,11 +141,11 @@ pub async fn build(
 }
 
 /// Passes on what the watching thread saw. A key that is bad leaves the one before in force.
-fn tell(feed: &mpsc::Sender<Feed>, key_source: &KeySource, watched: Watched) -> bool {
+fn tell(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched: Watched) -> bool {
     let fed = match watched {
-        Watched::Revision(revision) => Feed::Inputs(revision),
+        Watched::Revision(revision) => Feed::Inputs(number, revision),
         Watched::Key => match key_source.load() {
-            Ok(key) => Feed::Key(key),
+            Ok(key) => Feed::Key(number, key),
             Err(error) => {
                 tracing::error!(%error, "the API key was not changed");
                 return true;

@@ -89,13 +89,16 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
 const PAGE_KEYS: &[&str] =
     &["for_each", "agent", "environment", "on_drift", "timezone", "hours", "variables"];
 
+/// What was put together already.
+type Cache<K, V> = RefCell<HashMap<K, V>>;
+
 /// Puts pages together. Without inputs it only checks what is written.
 pub(super) struct Compiler<'a> {
     pub(super) blueprint: &'a Blueprint,
     pub(super) inputs: Option<(&'a Inputs, Window)>,
-    occurrences: RefCell<HashMap<String, Option<Arc<[Occurrence]>>>>,
-    agendas: RefCell<HashMap<(String, Filter, Tz), Arc<Agenda>>>,
-    hours: RefCell<HashMap<String, Option<Arc<Hours>>>>,
+    occurrences: Cache<String, Result<Arc<[Occurrence]>, Problem>>,
+    agendas: Cache<(String, Filter, Tz), Arc<Agenda>>,
+    hours: Cache<(String, Option<Tz>), Arc<Hours>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -290,7 +293,8 @@ impl<'a> Compiler<'a> {
             return Some(known.clone());
         }
         let occurrences = self.occurrences(reader, name)?;
-        let agenda = Arc::new(Agenda::new(&occurrences, &filter, zone));
+        let (_, window) = self.inputs?;
+        let agenda = Arc::new(Agenda::new(&occurrences, &filter, zone, window));
         self.agendas.borrow_mut().insert(key, agenda.clone());
         Some(agenda)
     }
@@ -305,28 +309,30 @@ impl<'a> Compiler<'a> {
     }
 
     fn occurrences(&self, reader: &Reader, name: &Text) -> Option<Arc<[Occurrence]>> {
-        if let Some(known) = self.occurrences.borrow().get(&name.value).cloned().flatten() {
-            return Some(known);
+        if let Some(known) = self.occurrences.borrow().get(&name.value) {
+            return reader.ok(known.clone());
         }
         let (inputs, window) = self.inputs?;
         let Some(calendar) = inputs.calendars.get(&name.value) else {
             reader.note(Problem::at(&name.origin, format!("calendar \"{}\" could not be read", name.value)));
             return None;
         };
-        let found: Option<Arc<[Occurrence]>> = reader.ok(calendar.occurrences(window)).map(Into::into);
+        let found = calendar.occurrences(window).map(Into::into);
         self.occurrences.borrow_mut().insert(name.value.clone(), found.clone());
-        found
+        reader.ok(found)
     }
 
-    /// Hours by name. They are put together once, unless a zone is handed down to them.
+    /// Hours by name, put together once for each zone that is handed down to them.
     pub(super) fn named_hours(&self, reader: &Reader, name: &str, zone: Option<Tz>) -> Option<Arc<Hours>> {
-        if let Some(known) = self.hours.borrow().get(name) {
-            return known.clone();
+        // A zone that is handed down makes other hours of them.
+        let key = (name.to_owned(), zone);
+        if let Some(known) = self.hours.borrow().get(&key) {
+            return Some(known.clone());
         }
         let node = self.blueprint.hours.get(name)?;
         let hours = self.build_hours(reader, node, &format!("hours \"{name}\""), zone).map(Arc::new);
-        if hours.is_some() {
-            self.hours.borrow_mut().insert(name.to_owned(), hours.clone());
+        if let Some(hours) = &hours {
+            self.hours.borrow_mut().insert(key, hours.clone());
         }
         hours
     }

@@ -53,7 +53,7 @@ impl Compiler<'_> {
         match *kind {
             "when" => self.when(reader, &fields, context),
             "value" => Some(Definition::Constant {
-                value: all.get("value")?.to_json(),
+                value: reader.json(all.get("value")?)?,
                 origin: all.get("value")?.origin.clone(),
             }),
             "pointer" => self.pointer(reader, &fields),
@@ -159,7 +159,7 @@ impl Compiler<'_> {
             name: name.value,
             zone,
             show: show?,
-            otherwise: otherwise(fields),
+            otherwise: otherwise(reader, fields)?,
             origin: fields.origin.clone(),
         })
     }
@@ -193,7 +193,7 @@ impl Compiler<'_> {
             hours: hours?,
             show,
             format: format?,
-            otherwise: otherwise(fields),
+            otherwise: otherwise(reader, fields)?,
             origin: fields.origin.clone(),
         })
     }
@@ -346,11 +346,12 @@ fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
             return Some(Definition::Cell(Cell { text: text.value, origin: text.origin }));
         }
     }
-    Some(Definition::Constant { value: node.to_json(), origin: node.origin.clone() })
+    Some(Definition::Constant { value: reader.json(node)?, origin: node.origin.clone() })
 }
 
-fn otherwise(fields: &Fields) -> Value {
-    fields.get("otherwise").map_or(Value::Null, Node::to_json)
+/// What stands in when there is nothing to show: null, unless the settings say otherwise.
+fn otherwise(reader: &Reader, fields: &Fields) -> Option<Value> {
+    fields.get("otherwise").map_or(Some(Value::Null), |node| reader.json(node))
 }
 
 fn no_show(text: &Text, what: &str, known: &[&str]) -> Problem {

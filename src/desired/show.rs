@@ -170,13 +170,9 @@ impl HoursShow {
 /// next that starts today, else the last that did. So `opens_at <= now < closes_at` is true exactly
 /// while it is open, on a day with a lunch break too.
 fn of_the_day(hours: &Hours, at: Instant) -> Option<Stretch> {
-    let running = |stretches: &[Stretch]| {
-        stretches.iter().find(|stretch| stretch.from <= at && at < stretch.to).copied()
-    };
     let today = hours.on(hours.today(at));
-    let yesterday = hours.today(at).pred_opt().map(|date| hours.on(date)).unwrap_or_default();
-    running(&today)
-        .or_else(|| running(&yesterday))
+    hours
+        .current(at)
         .or_else(|| today.iter().find(|stretch| stretch.from > at).copied())
         .or_else(|| today.last().copied())
 }

@@ -112,10 +112,16 @@ impl Builder<'_> {
                 }
                 self.hidden_rows(block, rows);
             }
-            _ => self.world.missing.push(Problem::at(
-                &for_each.origin,
-                format!("source \"{source}\" could not be read, so its pages are unknown"),
-            )),
+            _ => {
+                let problem = Problem::at(
+                    &for_each.origin,
+                    format!("source \"{source}\" could not be read, so its pages are unknown"),
+                );
+                for key in self.previous_keys(block) {
+                    self.keep(&key, vec![problem.clone()]);
+                }
+                self.world.missing.push(problem);
+            }
         }
     }
 
@@ -151,27 +157,38 @@ impl Builder<'_> {
 
     /// Rows that can't be read: the pages they stood for stay as they were.
     fn hidden_rows(&mut self, block: &Node, rows: &Rows) {
-        let prefix = page_key(block, None);
-        let mut kept = Vec::new();
-        for key in self.previous.keys() {
-            let Some(row_key) = key.strip_prefix(prefix.as_str()) else { continue };
-            if rows.row(row_key).is_none() && rows.may_hide(row_key) {
-                kept.push((*key).to_owned());
+        let prefix = page_key(block, None).len();
+        for key in self.previous_keys(block) {
+            let row = &key[prefix..];
+            if rows.row(row).is_none() && rows.may_hide(row) {
+                // Its own rejection, or any row that has no key to tell.
+                let mut rejected = rows.rejected.iter();
+                let own =
+                    rejected.find(|rejected| rejected.key.as_deref().is_none_or(|hidden| hidden == row));
+                self.keep(&key, own.map(|rejected| rejected.problem.clone()).into_iter().collect());
             }
         }
-        kept.sort();
-        let problems: Vec<Problem> = rows.rejected.iter().map(|rejected| rejected.problem.clone()).collect();
-        for key in kept {
-            self.keep(&key, problems.clone());
-        }
-        // What no page shows is shown by itself.
-        let shown: Vec<Problem> = self.world.problems().cloned().collect();
-        self.world.missing.extend(problems.into_iter().filter(|problem| !shown.contains(problem)));
+        self.world.missing.extend(rows.rejected.iter().map(|rejected| rejected.problem.clone()));
+    }
+
+    /// The keys that the block's pages had in the previous world, sorted.
+    fn previous_keys(&self, block: &Node) -> Vec<String> {
+        let prefix = page_key(block, None);
+        let keys = self.previous.keys().filter(|key| key.starts_with(&prefix));
+        let mut keys: Vec<String> = keys.map(|key| (*key).to_owned()).collect();
+        keys.sort();
+        keys
     }
 }
 
 /// What names a page's definition across reloads: its block, as written, and its row.
 pub(super) fn page_key(block: &Node, row: Option<&str>) -> String {
     let written = |key: &str| block.get(key).map_or(String::new(), |node| node.to_json().to_string());
-    format!("{}/{}#{}", written("agent"), written("environment"), row.unwrap_or_default())
+    format!(
+        "{}*{}/{}#{}",
+        written("for_each"),
+        written("agent"),
+        written("environment"),
+        row.unwrap_or_default()
+    )
 }

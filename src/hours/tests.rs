@@ -214,6 +214,8 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
         ("", "empty"),
         ("Mo-Fr", "has no hours"),
         ("Xx 09:00-17:00", "\"Xx\" is no day"),
+        ("Mo-Fr 09:00-12:00; 13:00-17:00", "of which days is \"13:00-17:00\"?"),
+        ("ẞclosed", "is no day of the week"),
         ("PH off", "holidays don't stand in weekly hours"),
         ("Mo 09:00-25:00", "\"25:00\" is not a time"),
     ] {

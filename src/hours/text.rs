@@ -139,12 +139,12 @@ pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
         );
     }
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-    for part in parts {
+    for (index, part) in parts.enumerate() {
         // The days end where the first time or word of state begins.
         let hours_at = part
             .find(|c: char| c.is_ascii_digit())
-            .or_else(|| part.to_lowercase().find("closed"))
-            .or_else(|| part.to_lowercase().find("off"));
+            .or_else(|| part.to_ascii_lowercase().find("closed"))
+            .or_else(|| part.to_ascii_lowercase().find("off"));
         let Some(hours_at) = hours_at else {
             return bad(
                 format!("\"{part}\" has no hours"),
@@ -153,7 +153,13 @@ pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
         };
         let (days, hours) = part.split_at(hours_at);
         let days = match days.trim().trim_end_matches(':') {
-            "" => parse_days("daily")?,
+            "" if index == 0 => parse_days("daily")?,
+            "" => {
+                return bad(
+                    format!("of which days is \"{part}\"?"),
+                    "put a comma between intervals of one day, and days before hours: Mo-Fr 09:00-12:00, 13:00-17:00",
+                );
+            }
             public if public.eq_ignore_ascii_case("ph") || public.eq_ignore_ascii_case("sh") => {
                 return bad(
                     format!("\"{part}\": holidays don't stand in weekly hours"),

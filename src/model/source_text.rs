@@ -1,5 +1,6 @@
 //! From byte offsets of a text to lines and columns.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,25 +12,32 @@ pub struct SourceText<'t> {
     file: &'t Arc<str>,
     text: &'t str,
     line_starts: Vec<usize>,
+    /// Offset and column of the last place told: along one long line only what lies between is counted.
+    last: Cell<(usize, usize)>,
 }
 
 impl<'t> SourceText<'t> {
     /// Finds the lines of a text.
     pub fn new(file: &'t Arc<str>, text: &'t str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(index, _)| index + 1);
-        Self { file, text, line_starts: std::iter::once(0).chain(after_newlines).collect() }
+        Self {
+            file,
+            text,
+            line_starts: std::iter::once(0).chain(after_newlines).collect(),
+            last: Cell::new((0, 1)),
+        }
     }
 
     /// Where a range of bytes stands. The range must lie in the text, on character boundaries.
     pub fn origin(&self, span: Range<usize>) -> Origin {
         let line = self.line_starts.partition_point(|start| *start <= span.start).max(1);
-        let column = self.text.get(self.line_starts[line - 1]..span.start);
-        Origin {
-            file: self.file.clone(),
-            line,
-            column: column.map_or(0, |text| text.chars().count() + 1),
-            field: None,
-            span,
-        }
+        let line_start = self.line_starts[line - 1];
+        let (known, column) = match self.last.get() {
+            (offset, column) if (line_start..=span.start).contains(&offset) => (offset, column),
+            _ => (line_start, 1),
+        };
+        let column = column + self.text.get(known..span.start).map_or(0, |text| text.chars().count());
+        self.last.set((span.start, column));
+        Origin { file: self.file.clone(), line, column, field: None, span }
     }
 }

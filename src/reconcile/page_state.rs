@@ -89,15 +89,15 @@ impl PageState {
         }
     }
 
-    /// Takes in the page as it was just seen. Gives whether its schema or stamp is another.
-    pub fn see(&mut self, page: RemotePage) -> bool {
+    /// Takes in the page as it was when it was asked for. Gives whether its schema or stamp is another.
+    pub fn see(&mut self, page: RemotePage, asked: Monotonic) -> bool {
         let observed = Observed::new(page, self.known.observed.as_ref());
         let before = self.known.observed.as_ref().map(|before| &before.page);
         let is_new = before.is_none_or(|before| {
             before.schema != observed.page.schema || before.last_updated != observed.page.last_updated
         });
         self.known.observed = Some(observed);
-        self.seen_at = Some(Monotonic::now());
+        self.seen_at = Some(asked);
         is_new
     }
 

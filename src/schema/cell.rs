@@ -4,18 +4,25 @@ use serde_json::{Number, Value};
 
 use crate::model::{Cell, Problem, Variable};
 
+/// Parts of a schema that are looked at for the type of one place.
+const MAX_NODES: usize = 500;
 /// References followed from one place; a schema that needs more is going in circles.
 const MAX_REFERENCES: usize = 32;
 
 /// The cell's text as the type that the schema allows at the variable's place; text without a schema.
 pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, Problem> {
     let mut types = Vec::new();
-    collect_types(place(schema, variable), schema, &mut types, MAX_REFERENCES);
+    collect_types(place(schema, variable), schema, &mut types, &mut { MAX_NODES });
     let text = &cell.text;
     let found = if types.is_empty() {
         Some(Value::String(text.clone()))
     } else {
-        ORDER.iter().filter(|(name, _)| types.contains(name)).find_map(|(_, read)| read(text))
+        // Where text is allowed too, `0113` and `+44` are no numbers: only what JSON writes as one is.
+        let is_text = |name: &str| {
+            types.contains(&"string") && ["integer", "number"].contains(&name) && !is_json_number(text)
+        };
+        let allowed = ORDER.iter().filter(|(name, _)| types.contains(name) && !is_text(name));
+        allowed.into_iter().find_map(|(_, read)| read(text))
     };
     found.ok_or_else(|| {
         Problem::at(&cell.origin, format!("{variable}: \"{text}\" is no {}", types.join(" or ")))
@@ -35,6 +42,10 @@ const ORDER: &[(&str, Read)] = &[
     ("object", |text| serde_json::from_str(text).ok().filter(Value::is_object)),
     ("string", |text| Some(Value::String(text.to_owned()))),
 ];
+
+fn is_json_number(text: &str) -> bool {
+    serde_json::from_str::<Number>(text).is_ok()
+}
 
 fn boolean(text: &str) -> Option<Value> {
     match text.trim().to_lowercase().as_str() {
@@ -66,10 +77,11 @@ fn follow<'s>(mut at: &'s Value, root: &'s Value) -> Option<&'s Value> {
     None
 }
 
-fn collect_types(at: Option<&Value>, root: &Value, types: &mut Vec<&'static str>, depth: usize) {
-    let Some(at) = at.and_then(|at| follow(at, root)) else {
+fn collect_types(at: Option<&Value>, root: &Value, types: &mut Vec<&'static str>, nodes_left: &mut usize) {
+    let Some(at) = at.and_then(|at| follow(at, root)).filter(|_| *nodes_left > 0) else {
         return;
     };
+    *nodes_left -= 1;
     let mut add = |name: &str| {
         if let Some((known, _)) = ORDER.iter().find(|(known, _)| *known == name)
             && !types.contains(known)
@@ -93,12 +105,9 @@ fn collect_types(at: Option<&Value>, root: &Value, types: &mut Vec<&'static str>
             Value::Object(_) => "object",
         });
     }
-    if depth == 0 {
-        return;
-    }
     for key in ["anyOf", "oneOf", "allOf"] {
         for part in at.get(key).and_then(Value::as_array).into_iter().flatten() {
-            collect_types(Some(part), root, types, depth - 1);
+            collect_types(Some(part), root, types, nodes_left);
         }
     }
 }

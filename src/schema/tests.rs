@@ -39,6 +39,10 @@ fn a_cell_takes_the_type_that_the_schema_asks_for() {
         (json!({"type": "boolean"}), "FALSE", Some(json!(false))),
         (json!({"type": "boolean"}), "open", None),
         (json!({"type": "string"}), "08", Some(json!("08"))),
+        (json!({"type": ["string", "integer"]}), "0113", Some(json!("0113"))),
+        (json!({"type": ["string", "integer"]}), "+44", Some(json!("+44"))),
+        (json!({"type": ["string", "integer"]}), "113", Some(json!(113))),
+        (json!({"anyOf": [{"$ref": "#/definitions/bomb"}, {"type": "integer"}]}), "3", Some(json!("3"))),
         (json!({"type": ["string", "null"]}), "", Some(json!(null))),
         (json!({"type": "string"}), "", Some(json!(""))),
         (json!({"type": "array"}), "[1, 2]", Some(json!([1, 2]))),
@@ -51,7 +55,8 @@ fn a_cell_takes_the_type_that_the_schema_asks_for() {
     for (schema, text, wanted) in cases {
         let root = json!({
             "properties": {"x": schema},
-            "definitions": {"hour": {"type": "integer"}, "loop": {"$ref": "#/definitions/loop"}}
+            "definitions": {"hour": {"type": "integer"}, "loop": {"$ref": "#/definitions/loop"},
+                "bomb": {"anyOf": [{"$ref": "#/definitions/bomb"}, {"$ref": "#/definitions/bomb"}]}}
         });
         let found = super::cell::typed(&cell(text), &"x".parse().unwrap(), &root);
         assert_eq!(found.ok(), wanted, "{schema} {text:?}");

@@ -292,6 +292,14 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
     None
 }
 
+/// Whether a URL leads to this machine alone.
+pub fn is_on_this_machine(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn checked_url(reader: &Reader, node: &Node, warnings: &mut Vec<Problem>) -> Option<String> {
     let text = reader.text(node, "base_url")?;
     let bad = |message: &str, secret: bool| {
@@ -310,9 +318,7 @@ fn checked_url(reader: &Reader, node: &Node, warnings: &mut Vec<Problem>) -> Opt
     if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
         return bad("base_url must be http or https, without a query", false);
     }
-    let host = url.host_str().unwrap_or_default();
-    let loopback = host == "localhost" || host.starts_with("127.") || host == "[::1]";
-    if url.scheme() == "http" && !loopback {
+    if url.scheme() == "http" && !is_on_this_machine(url.as_str()) {
         warnings.push(
             Problem::at(&text.origin, "the API key will cross the network unencrypted")
                 .hint("use https")

@@ -12,6 +12,9 @@ use crate::tables::{self, Table};
 
 use super::read::{Content, Stamp, quiet_stamp, read};
 
+/// Looks that a command takes at files that are being written: six seconds' worth.
+const MAX_LOOKS: usize = 40;
+
 /// What is wrong with files, by the path that the settings write.
 pub type FileProblems = BTreeMap<String, Vec<Problem>>;
 
@@ -22,8 +25,19 @@ pub struct Revision {
     pub inputs: Inputs,
     /// What is wrong with the files as they are now.
     pub problems: FileProblems,
-    /// The content of each file that is good now, by path.
-    pub contents: BTreeMap<String, Arc<[u8]>>,
+    /// The content of each file that is good now.
+    pub contents: Vec<GoodFile>,
+}
+
+/// A file without problems.
+#[derive(Clone, Debug)]
+pub struct GoodFile {
+    /// Where it is.
+    pub path: String,
+    /// Its path as the settings write it.
+    pub shown: Arc<str>,
+    /// What it holds.
+    pub bytes: Arc<[u8]>,
 }
 
 /// The input files of the settings.
@@ -120,9 +134,13 @@ impl Files {
         looked
     }
 
-    /// Looks until no file is being written any more; for commands that run once.
+    /// Looks until no file is being written any more; for commands that run once. One that is written without
+    /// end counts as it last was good.
     pub fn settle(&mut self) {
-        while self.look(&BTreeSet::new()).unsure {
+        for _ in 0..MAX_LOOKS {
+            if !self.look(&BTreeSet::new()).unsure {
+                return;
+            }
             std::thread::sleep(super::watch::SECOND_LOOK);
         }
     }
@@ -144,7 +162,11 @@ impl Files {
                 revision.problems.insert(file.shown.to_string(), file.problems.clone());
             }
             if let (true, Some(Ok(bytes))) = (file.problems.is_empty(), &file.taken) {
-                revision.contents.insert(file.id(), bytes.clone());
+                revision.contents.push(GoodFile {
+                    path: file.id(),
+                    shown: file.shown.clone(),
+                    bytes: bytes.clone(),
+                });
             }
         }
         revision
@@ -173,8 +195,8 @@ impl InputFile {
             self.unsure = None;
             return Looked::default();
         }
-        if let Ok(Content { bytes, quiet }) = &found
-            && !(finished || *quiet || self.unsure.as_ref() == Some(bytes))
+        if let Ok(Content { bytes, steady, quiet }) = &found
+            && !(*quiet || (*steady && (finished || self.is_same_again(bytes))))
         {
             self.unsure = Some(bytes.clone());
             return Looked { changed: false, unsure: true };
@@ -182,6 +204,11 @@ impl InputFile {
         self.unsure = None;
         self.take(found.map(|content| content.bytes));
         Looked { changed: true, unsure: false }
+    }
+
+    /// Whether a look before this found the same, and it ends as a finished text does.
+    fn is_same_again(&self, bytes: &[u8]) -> bool {
+        self.unsure.as_deref() == Some(bytes) && bytes.ends_with(b"\n")
     }
 
     /// Takes content in. What is good replaces what was; what is bad only leaves its problems.

@@ -33,7 +33,9 @@ fn is_quiet(metadata: &Metadata) -> bool {
 pub struct Content {
     /// All of it.
     pub bytes: Arc<[u8]>,
-    /// Whether it lay untouched for a while, before and during the reading.
+    /// Whether nobody wrote to it during the reading.
+    pub steady: bool,
+    /// Whether nobody had written to it for a while either.
     pub quiet: bool,
 }
 
@@ -61,7 +63,8 @@ pub fn read(path: &Path) -> Result<Content, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
     }
-    Ok(Content { quiet: stamp(&before) == stamp(&after) && is_quiet(&after), bytes: bytes.into() })
+    let steady = stamp(&before) == stamp(&after);
+    Ok(Content { steady, quiet: steady && is_quiet(&after), bytes: bytes.into() })
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {

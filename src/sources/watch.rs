@@ -101,19 +101,19 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
         self.files.paths().into_iter().chain(self.key_file.clone()).collect()
     }
 
-    /// Remembers the files whose writer is done. Kubernetes swaps `..data`, and with it all files beside it.
+    /// Remembers the files whose writer is done, and forgets those that are written again. Kubernetes swaps
+    /// `..data`, and with it all files beside it.
     fn note(&self, paths: Vec<PathBuf>, done: bool, finished: &mut BTreeSet<PathBuf>) {
-        for path in paths.into_iter().filter(|_| done) {
+        for path in paths {
             let is_swap = path.file_name().is_some_and(|name| name == "..data");
             for file in self.files.paths() {
-                let same_name = file.file_name() == path.file_name();
-                let same_place =
-                    same_name && file.parent().and_then(canonical) == path.parent().and_then(canonical);
+                let beside = file.parent().and_then(canonical) == path.parent().and_then(canonical);
+                let named = beside && (is_swap || file.file_name() == path.file_name());
                 let target = canonical(&file).is_some_and(|target| canonical(&path) == Some(target));
-                let swapped =
-                    is_swap && file.parent().and_then(canonical) == path.parent().and_then(canonical);
-                if same_place || target || swapped {
+                if done && (named || target) {
                     finished.insert(file);
+                } else if named || target {
+                    finished.remove(&file);
                 }
             }
         }

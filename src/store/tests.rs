@@ -88,9 +88,12 @@ async fn a_file_that_is_no_store_is_an_error_and_stays_as_it_is() {
 #[tokio::test]
 async fn inputs_are_kept_as_they_last_were_good() {
     let writer = Location::new(None).open().unwrap();
-    let inputs = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), b"x".to_vec())).collect();
-    writer.keep_inputs(inputs(&["a.csv", "b.csv"]), at()).await.unwrap();
-    writer.keep_inputs(inputs(&["b.csv"]), at()).await.unwrap();
+    let keep = |path: &str, text: &str| {
+        writer.keep_inputs([(path.to_owned(), text.as_bytes().to_vec())].into(), at())
+    };
+    keep("a.csv", "1").await.unwrap();
+    keep("b.csv", "2").await.unwrap();
+    keep("a.csv", "3").await.unwrap();
     let kept = writer.inputs().await.unwrap();
-    assert_eq!(kept.keys().collect::<Vec<_>>(), ["b.csv"]);
+    assert_eq!((kept["a.csv"].as_slice(), kept["b.csv"].as_slice()), (&b"3"[..], &b"2"[..]));
 }

@@ -102,18 +102,13 @@ impl Writer {
         self.run(reading::inputs).await
     }
 
-    /// Keeps the inputs that are good now, and forgets those that are no longer inputs.
+    /// Keeps the inputs that are good now in place of what they were.
     pub async fn keep_inputs(
         &self,
         inputs: BTreeMap<String, Vec<u8>>,
         at: Instant,
     ) -> Result<(), StoreError> {
         self.run(move |connection| {
-            let mut known = connection.prepare_cached("SELECT path FROM inputs")?;
-            let known: Vec<String> = known.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            for path in known.iter().filter(|path| !inputs.contains_key(*path)) {
-                connection.execute("DELETE FROM inputs WHERE path = ?1", [path])?;
-            }
             let mut keep = connection.prepare_cached(
                 "INSERT INTO inputs VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
                     SET content = excluded.content, accepted_at = excluded.accepted_at
@@ -216,10 +211,13 @@ impl Writer {
         let (api, page) = (api.to_owned(), page.clone());
         self.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
-            let since = problem.as_ref().map(|_| at);
             connection
-                .prepare_cached("UPDATE pages SET problem = ?2, problem_since = ?3 WHERE id = ?1")?
-                .execute(params![page, problem, since])
+                .prepare_cached(
+                    // It is one problem as long as there is any, however its words change.
+                    "UPDATE pages SET problem = ?2, problem_since =
+                        CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(problem_since, ?3) END WHERE id = ?1",
+                )?
+                .execute(params![page, problem, at])
                 .map(drop)
         })
         .await

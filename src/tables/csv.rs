@@ -1,6 +1,6 @@
 //! CSV as RFC 4180 has it, strictly: csv-core reads the fields, and what it forgives is refused here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use csv_core::{ReadFieldResult, ReaderBuilder};
@@ -107,25 +107,21 @@ fn build_row(
 /// Two rows with one key contradict each other, so neither counts.
 fn reject_repeated_keys(rows: &mut Rows) {
     let mut first: HashMap<String, usize> = HashMap::new();
-    let mut repeated: HashMap<String, usize> = HashMap::new();
+    let mut repeated: HashSet<String> = HashSet::new();
     for row in &rows.rows {
         let Some(key) = &row.key else { return };
-        if let Some(line) = first.insert(key.clone(), row.origin.line) {
-            repeated.entry(key.clone()).or_insert(line);
+        if let Some(line) = first.get(key) {
+            let message = format!("the key \"{key}\" stands on line {line} already");
+            rows.rejected.push(Rejected {
+                key: Some(key.clone()),
+                problem: Problem::at(&row.origin, message).hint("keep one of the rows"),
+            });
+            repeated.insert(key.clone());
+        } else {
+            first.insert(key.clone(), row.origin.line);
         }
     }
-    for (key, line) in repeated {
-        for row in rows.rows.iter().filter(|row| row.key.as_ref() == Some(&key)) {
-            if row.origin.line != line {
-                let message = format!("the key \"{key}\" stands on line {line} already");
-                rows.rejected.push(Rejected {
-                    key: Some(key.clone()),
-                    problem: Problem::at(&row.origin, message).hint("keep one of the rows"),
-                });
-            }
-        }
-        rows.rows.retain(|row| row.key.as_ref() != Some(&key));
-    }
+    rows.rows.retain(|row| row.key.as_ref().is_none_or(|key| !repeated.contains(key)));
     rows.rejected.sort_by_key(|rejected| rejected.problem.origin.as_ref().map_or(0, |origin| origin.line));
     rows.by_key =
         rows.rows.iter().enumerate().filter_map(|(index, row)| Some((row.key.clone()?, index))).collect();

@@ -320,7 +320,7 @@ async fn each_failure_has_its_meaning() {
     for (kind, meaning) in [
         (Kind::Status { status: 400 }, Meaning::Refused),
         (Kind::Status { status: 404 }, Meaning::Refused),
-        (Kind::Status { status: 409 }, Meaning::Refused),
+        (Kind::Status { status: 409 }, Meaning::TryAgain),
         (Kind::Status { status: 422 }, Meaning::Refused),
         (Kind::Status { status: 401 }, Meaning::KeyRefused),
         (Kind::Status { status: 403 }, Meaning::KeyRefused),

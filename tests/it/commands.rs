@@ -356,3 +356,55 @@ fn a_broken_pipe_and_a_missing_settings_file_are_no_panic() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// What a review found: named hours under two zones, templates in every value, joined intervals, two tables with
+/// equal blocks.
+#[test]
+fn named_hours_follow_the_zone_of_each_page_and_templates_are_filled_in_everywhere() {
+    let settings = r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.others]
+path = "others.csv"
+key = "site"
+[hours.desk]
+weekly = "Fr 22:00-24:00; Sa 00:00-02:00"
+[[page]]
+for_each = "sites"
+agent = "{{ row.agent }}"
+environment = "live"
+timezone = "{{ row.zone }}"
+[page.variables]
+closes_at = { hours = "desk", show = "closes_at" }
+text = { value = "Hi {{ row.site }}" }
+list = ["{{ row.site }}", { a = "{{ row.agent }}" }]
+never = { hours = "desk", show = "opens_at", otherwise = "{{ row.site }} is closed" }
+[[page]]
+for_each = "others"
+agent = "{{ row.agent }}"
+environment = "live"
+variables = { x = "{{ row.zone }}" }
+"#;
+    let folder = Folder::new(nobody(), &format!("timezone = \"Europe/London\"\n{settings}"));
+    let text = std::fs::read_to_string(folder.path("rtconfd.toml"))
+        .unwrap()
+        .replace("timezone = \"Europe/London\"\n\n[sources", "\n[sources");
+    folder.write("rtconfd.toml", &format!("timezone = \"Europe/London\"\n{text}"));
+    folder.write("sites.csv", "site,agent,zone\na,A-1,Europe/London\nb,A-2,America/New_York\nbroken\n");
+    folder.write("others.csv", "site,agent,zone\na,B-1,one\n");
+    let value = |page: &str, variable: &str, at: &str| {
+        let arguments =
+            ["preview", page, "--variable", variable, "--format", "json", "--from", at, "--to", at];
+        let ran = folder.run(&arguments).expect(1);
+        assert!(ran.err.contains("sites.csv:4: 1 fields where the header has 3"), "{}", ran.err);
+        ran.lines()[0]["to"].clone()
+    };
+    // Friday 23:00 in London, and in New York: open up to 02:00, whatever midnight lies between.
+    assert_eq!(value("A-1/live", "closes_at", "2026-11-27T23:00:00Z"), json!("02:00"));
+    assert_eq!(value("A-2/live", "closes_at", "2026-11-28T04:00:00Z"), json!("02:00"));
+    assert_eq!(value("A-1/live", "text", "2026-11-27T23:00:00Z"), json!("Hi a"));
+    assert_eq!(value("A-2/live", "list", "2026-11-27T23:00:00Z"), json!(["b", {"a": "A-2"}]));
+    assert_eq!(value("A-2/live", "never", "2026-11-23T12:00:00Z"), json!("b is closed"));
+    assert_eq!(value("B-1/live", "x", "2026-11-23T12:00:00Z"), json!("one"));
+}

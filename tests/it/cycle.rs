@@ -163,7 +163,7 @@ async fn a_refused_page_is_tried_again_at_its_next_boundary() {
     api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(1));
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
-    until("the refusal", || api.requests("PATCH").len() == 1).await;
+    until("the refusal", || api.requests("PATCH").len() == 1 && driving.is_quiet()).await;
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.stop().await;
@@ -211,7 +211,7 @@ async fn a_key_that_may_not_write_is_stopped_at_the_first_refusal() {
     settings = settings.replace("[store]", "concurrency = 1\n[store]");
     folder.write("rtconfd.toml", &settings);
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("the refusal", || api.requests("PATCH").len() == 1).await;
+    until("the refusal", || api.requests("PATCH").len() == 1 && driving.is_quiet()).await;
     driving.advance(later(3)).await;
     assert_eq!(api.requests("PATCH").len(), 1, "the other page was sent to with a stopped key");
     // The probe at the resync succeeds, and both pages are made right.
@@ -234,6 +234,7 @@ async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     until("the 429", || api.simulator.log().iter().any(|request| request.status == 429)).await;
+    until("it is taken in", || driving.is_quiet()).await;
     let before = api.simulator.log().len();
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,4\n");
@@ -252,7 +253,7 @@ async fn one_page_in_trouble_delays_no_other() {
     let api = Api::with(vec!["A-1".to_owned(), "A-2".to_owned()], shared);
     let folder = Folder::new(&api.url, SITES);
     // A-1 is slow, A-2 is well, A-3 does not exist.
-    api.simulator.inject(Fault::new(Kind::Latency { ms: 1500 }).path("A-1"));
+    api.simulator.inject(Fault::new(Kind::Latency { ms: 600 }).path("A-1"));
     folder.write(
         "sites.csv",
         "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\nc,A-3,Mo-Fr 09:00-17:00,3\n",
@@ -260,6 +261,12 @@ async fn one_page_in_trouble_delays_no_other() {
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     api.until_variable("A-2", "is_open", &json!(true)).await;
     assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
+    until("the unknown agent is told", || {
+        let pages = folder.look().pages(&api.url).unwrap();
+        pages.get(&"A-3/live".parse().unwrap()).is_some_and(|page| page.problem.is_some())
+    })
+    .await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
     let ended = driving.stop().await;
     let unknown = ended.pages.iter().find(|report| report.page.agent == "A-3").unwrap();
     assert!(
@@ -396,14 +403,12 @@ async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
     let settings = desk("A-1").replace("{ is_open =", "{ \"/desk/is_open\" =");
     let folder = Folder::new(&api.url, &settings);
     api.edit("A-1", &json!({"desk": {"greeting": "old"}, "other": 1}));
-    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
     api.until_variable("A-1", "desk", &json!({"greeting": "old", "is_open": true})).await;
-    driving.advance(later(1)).await;
-    // Between two resyncs: the look before the PATCH sees it.
+    until("the answer is taken in", || driving.is_quiet()).await;
+    // Two seconds old, what was seen is no longer fresh; the next list comes after the boundary.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     api.edit("A-1", &json!({"desk": {"greeting": "new", "is_open": true}}));
-    let before_close = at("2026-11-26T16:59:30Z");
-    driving.clock.set(before_close);
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     api.until_variable("A-1", "desk", &json!({"greeting": "new", "is_open": false})).await;
     driving.stop().await;
@@ -419,7 +424,7 @@ async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
     // Real clocks cancel the wait; here a change of inputs wakes the driver.
     folder.settings(&api.url, &desk("A-1"));
     let revision = rtconfd::sources::Revision::default();
-    driving.feed.send(rtconfd::reconcile::Feed::Inputs(Box::new(revision))).await.unwrap();
+    driving.feed.send(rtconfd::reconcile::Feed::Inputs(0, Box::new(revision))).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(true)).await;
     driving.stop().await;
 }
@@ -508,4 +513,46 @@ async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_again()
     );
     let history = folder.look().history(None, 10).unwrap();
     assert_eq!((history.len(), history[0].outcome.as_str()), (1, "failed"));
+}
+
+#[tokio::test]
+async fn a_corrected_file_is_sent_at_once_after_a_refusal() {
+    let api = Api::start();
+    api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(1));
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("the refusal", || api.requests("PATCH").len() == 1 && driving.is_quiet()).await;
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,2\n");
+    api.until_variable("A-1", "phone", &json!("2")).await;
+    driving.stop().await;
+}
+
+/// One bad row for weeks: what is good in the file meanwhile is what a restart goes back to.
+#[tokio::test]
+async fn a_bad_row_does_not_keep_a_later_good_file_from_being_remembered() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &format!("{SITES}\n[sources.m]\npath = \"m.json\"\n"));
+    folder.write("m.json", "{\"text\": \"one\"}");
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-25:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-2", "phone", &json!("1")).await;
+    let remembered = |name: &str| {
+        let inputs = folder.look().inputs().unwrap();
+        inputs
+            .into_iter()
+            .find(|(path, _)| path.ends_with(name))
+            .map(|(_, content)| String::from_utf8(content).unwrap())
+    };
+    until("the good file is remembered", || remembered("m.json").is_some()).await;
+    assert_eq!(remembered("sites.csv"), None, "a file that a page's problem stands in is not good");
+    folder
+        .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-15:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the mended file is remembered", || {
+        remembered("sites.csv").is_some_and(|text| text.contains("15:00"))
+    })
+    .await;
+    driving.stop().await;
 }

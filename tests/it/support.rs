@@ -59,6 +59,13 @@ impl Folder {
         self.write("rtconfd.toml", &format!("{top}{rest}"));
     }
 
+    /// Lets requests hang for as long as a test may want them to.
+    pub fn be_patient(&self) {
+        let settings = std::fs::read_to_string(self.path("rtconfd.toml")).unwrap();
+        let patient = "total_timeout = \"50s\"\nread_timeout = \"50s\"";
+        self.write("rtconfd.toml", &settings.replace("total_timeout = \"2s\"", patient));
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -296,9 +303,9 @@ impl Driving {
         let (tell, key_source) = (feed.clone(), key.clone());
         let watching = watch(files, Some(folder.path("key")), settings.restat, move |watched| {
             let fed = match watched {
-                Watched::Revision(revision) => Feed::Inputs(revision),
+                Watched::Revision(revision) => Feed::Inputs(0, revision),
                 Watched::Key => match key_source.load() {
-                    Ok(key) => Feed::Key(key),
+                    Ok(key) => Feed::Key(0, key),
                     Err(_) => return true,
                 },
             };
@@ -320,6 +327,7 @@ impl Driving {
             previous: None,
             resync: settings.resync,
             concurrency: settings.api.concurrency,
+            settings_number: 0,
             seed: 1,
         })
         .await

@@ -116,7 +116,11 @@ fn a_file_appended_to_in_pieces_is_taken_whole() {
         file.sync_all().unwrap();
     }
     drop(file);
-    watching.sees("second");
+    // The first thing told is the whole; nothing in between was taken.
+    let first = watching.told.recv_timeout(Duration::from_secs(30)).unwrap();
+    let Watched::Revision(revision) = first else { panic!("only the file changed") };
+    let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
+    assert_eq!((rows.rows[0].cells[1].text.as_str(), revision.problems.len()), ("second", 0));
 }
 
 #[test]

@@ -23,7 +23,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.hurry(now);
             let next = after(now, self.resync);
             for agent in self.agents.values_mut() {
-                agent.due = agent.due.min(next);
+                agent.due = if agent.attempts > 0 { now } else { agent.due.min(next) };
+            }
+            match &mut self.key {
+                Key::Good => {}
+                Key::Paused { until } => *until = (*until).min(next),
+                Key::Stopped { probe_at, .. } => *probe_at = (*probe_at).min(next),
             }
         }
         self.last_now = now;
@@ -149,10 +154,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Start::Nothing;
         }
         if !can_send {
-            if let Key::Stopped { error, .. } = &self.key {
-                let text = error.clone();
-                self.set_standing(&id, Standing::Stuck(text));
-            }
+            let standing = match &self.key {
+                Key::Stopped { error, .. } => Standing::Stuck(error.clone()),
+                _ => Standing::Retrying("waits, because the API asks for fewer requests".to_owned()),
+            };
+            self.set_standing(&id, standing);
             self.pages.schedule(&id, self.key_returns());
             return Start::Nothing;
         }

@@ -6,7 +6,7 @@ use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::{Acted, backoff};
-use crate::sources::{FileProblems, Revision};
+use crate::sources::Revision;
 use crate::store::StoreError;
 
 use super::{Agent, Answered, Done, Driver, Duration, Key, Monotonic, Standing, after};
@@ -71,14 +71,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.told = now;
     }
 
-    /// Inputs without any problem are what a restart with bad files goes back to.
+    /// What a restart with bad files goes back to: each file as it last was without any problem, its own or
+    /// one of a page that rests on it.
     fn keep_inputs(&mut self, now: Instant) {
-        if self.told.is_empty() && self.revision.problems == FileProblems::default() {
-            let contents = self.revision.contents.iter();
-            let contents = contents.map(|(path, bytes)| (path.clone(), bytes.to_vec())).collect();
-            let store = self.actor.store.clone();
-            self.notes.push(Box::pin(async move { store.keep_inputs(contents, now).await }));
-        }
+        let blamed = |shown: &str| {
+            let origins = self.world.problems().filter_map(|problem| problem.origin.as_ref());
+            origins.into_iter().any(|origin| *origin.file == *shown)
+        };
+        let good = self.revision.contents.iter().filter(|content| !blamed(&content.shown));
+        let good = good.map(|content| (content.path.clone(), content.bytes.to_vec())).collect();
+        let store = self.actor.store.clone();
+        self.notes.push(Box::pin(async move { store.keep_inputs(good, now).await }));
     }
 
     pub(super) fn take_key(&mut self, key: ApiKey) {
@@ -99,14 +102,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take(&mut self, done: Done) -> Result<(), StoreError> {
         let now = self.actor.clock.now();
         match done.answer {
-            Answered::List(agent, Ok(pages)) => self.take_list(&agent, pages, done.asked, now),
+            Answered::List(agent, Ok(pages)) => {
+                self.key_works(done.key);
+                self.take_list(&agent, pages, done.asked, now);
+            }
             Answered::List(agent, Err(error)) => self.take_list_failure(&agent, &error, done.key, now),
             Answered::Look(id, answer) => {
                 self.settle(&id);
                 match answer {
                     Ok(page) => {
-                        self.key_works();
-                        self.see(&id, page, now);
+                        self.key_works(done.key);
+                        self.see(&id, page, done.asked, now);
                     }
                     Err(error) => self.take_look_failure(&id, &error, done.key, now),
                 }
@@ -132,7 +138,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         asked: Monotonic,
         now: Instant,
     ) {
-        self.key_works();
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
         let Some(known) = self.agents.get_mut(agent) else { return };
         known.in_flight = false;
@@ -146,7 +151,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 continue;
             }
             match listed.remove(&id.environment) {
-                Some(page) => self.see(&id, page, now),
+                Some(page) => self.see(&id, page, asked, now),
                 // Not in the list: the page itself tells why.
                 None => self.ask_for_look(&id, now),
             }
@@ -198,7 +203,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let sent = state.refused.take();
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
-                state.see(page);
+                state.see(page, Monotonic::now());
                 state.attempts = 0;
                 *self.applied.entry(id.clone()).or_default() += changes.len();
                 for change in changes {
@@ -206,7 +211,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     state.known.base.insert(change.variable, change.to);
                 }
                 self.pages.schedule(id, Some(now));
-                self.key_works();
+                self.key_works(key);
             }
             Acted::Unknown(open, error) => {
                 state.known.open = Some(open);
@@ -214,7 +219,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.try_later(id, &error, false, now);
             }
             Acted::NotTaken { page, body, message } => {
-                state.see(page);
+                state.see(page, Monotonic::now());
                 // Sent again it would come back as it did; another page or another body is another try.
                 state.refused = Some(state.fingerprint(&body));
                 tracing::error!(page = %id, message, "not taken; waits until something about it changes");
@@ -223,7 +228,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Acted::Failed(error) => {
                 let stuck = matches!(error.meaning, Meaning::Refused | Meaning::KeyRefused);
-                if stuck {
+                // A refused key says nothing of the change; its own state keeps everything back.
+                if error.meaning == Meaning::Refused {
                     state.refused = sent;
                 }
                 self.try_later(id, &error, stuck, now);
@@ -232,9 +238,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    fn see(&mut self, id: &PageId, page: RemotePage, now: Instant) {
+    fn see(&mut self, id: &PageId, page: RemotePage, asked: Monotonic, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
-        if state.see(page)
+        if state.see(page, asked)
             && let Some(observed) = &state.known.observed
         {
             let (store, api, id, page) =
@@ -277,8 +283,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.set_standing(id, if stuck { Standing::Stuck(text) } else { Standing::Retrying(text) });
     }
 
-    fn key_works(&mut self) {
-        if let Key::Stopped { .. } = self.key {
+    /// A key that was stopped is taken again; an answer to a request from before the stop proves nothing.
+    fn key_works(&mut self, key: u32) {
+        if let Key::Stopped { .. } = self.key
+            && key == self.key_number
+        {
             tracing::info!("the API key is taken again");
             self.key = Key::Good;
             let now = self.actor.clock.now();
@@ -310,6 +319,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let probe_at = after(now, backoff::jittered(self.resync, &mut self.random));
                 tracing::error!(%error, "the API refuses the key: nothing is sent until it is replaced; one call is tried at each resync");
                 self.key = Key::Stopped { probe_at, error: error.to_string() };
+                self.key_number += 1;
             }
             _ => {}
         }

@@ -25,17 +25,17 @@ mod incoming;
 
 /// How long requests under way may take when the program ends; what has no answer then is looked up at the
 /// next start.
-const LAST_CALLS: Duration = Duration::from_secs(3);
+const LAST_CALLS: Duration = Duration::from_secs(2);
 /// The longest sleep; nothing depends on it, it only keeps a clock that leapt back from sleeping for years.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::days(1);
 
 /// What comes to the driver from outside.
 #[derive(Debug)]
 pub enum Feed {
-    /// The inputs are others than before.
-    Inputs(Box<Revision>),
-    /// The key was read again.
-    Key(ApiKey),
+    /// The inputs are others than before. The number is that of the settings they were read by.
+    Inputs(u32, Box<Revision>),
+    /// The key was read again, likewise.
+    Key(u32, ApiKey),
     /// End in order.
     Stop,
     /// End in order, to start again with other settings.
@@ -88,6 +88,8 @@ pub struct Setup<R> {
     pub resync: Duration,
     /// Pages that are worked on at once.
     pub concurrency: usize,
+    /// Tells what is fed by these settings from what older ones left in the feed.
+    pub settings_number: u32,
     /// Seeds the jitter.
     pub seed: u64,
 }
@@ -162,6 +164,7 @@ pub struct Driver<R> {
     world: World,
     resync: Duration,
     concurrency: usize,
+    settings_number: u32,
     random: fastrand::Rng,
     pages: Pages,
     applied: BTreeMap<PageId, usize>,
@@ -191,6 +194,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             world: World::default(),
             resync: setup.resync,
             concurrency: setup.concurrency,
+            settings_number: setup.settings_number,
             random: fastrand::Rng::with_seed(setup.seed),
             pages: Pages::default(),
             applied: BTreeMap::new(),
@@ -233,8 +237,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tokio::select! {
                 biased;
                 fed = feed.recv() => match fed {
-                    Some(Feed::Inputs(revision)) => self.take_inputs(*revision),
-                    Some(Feed::Key(key)) => self.take_key(key),
+                    // What was read by older settings says nothing of these.
+                    Some(Feed::Inputs(number, _) | Feed::Key(number, _)) if number != self.settings_number => {}
+                    Some(Feed::Inputs(_, revision)) => self.take_inputs(*revision),
+                    Some(Feed::Key(_, key)) => self.take_key(key),
                     Some(Feed::Stop) | None => break false,
                     Some(Feed::Reload) => break true,
                 },
