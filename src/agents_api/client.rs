@@ -184,9 +184,10 @@ fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
         cause = inner.source();
     }
     let what = if error.is_timeout() { "the API did not answer in time" } else { "the API can't be reached" };
+    let hint = "(hint: check base_url or region, and the network)";
     let message = match causes.last() {
-        Some(cause) => format!("{what}: {cause}"),
-        None => what.to_owned(),
+        Some(cause) => format!("{what}: {cause} {hint}"),
+        None => format!("{what} {hint}"),
     };
     ApiError { message: key.redact(&message), ..failed(meaning) }
 }

@@ -75,7 +75,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// What stands there is no key.
-    #[error("{place} holds no key (hint: write the key, and nothing else)")]
+    #[error("{place} holds no key (hint: write the key in one line of ASCII, and nothing else)")]
     NoKey {
         /// Where.
         place: String,
@@ -134,13 +134,16 @@ fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
     let shown = path.display().to_string();
     let unreadable = |error| KeyError::Unreadable { path: shown.clone(), error };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(KeyError::NoKey { place: format!("{shown} is no file and") });
+    }
     let mode = metadata.permissions().mode() & 0o777;
     // Group bits are let pass: systemd shows a credential's access list as group rights, and Kubernetes
     // gives a secret to the pod's group.
     if mode & 0o007 != 0 {
         return Err(KeyError::ReadableByOthers { path: shown, mode });
     }
-    if metadata.len() > MAX_BYTES || !metadata.is_file() {
+    if metadata.len() > MAX_BYTES {
         return Err(KeyError::NoKey { place: shown });
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;

@@ -115,6 +115,11 @@ pub(super) struct Event {
 }
 
 impl Calendar {
+    /// Whether it has no event at all.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
     /// Reads a whole calendar file.
     ///
     /// # Errors

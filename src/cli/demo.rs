@@ -132,8 +132,7 @@ fn start(settings: &Settings, arguments: &Arguments) -> Instant {
     let variable = "is_open".parse().ok();
     let flips = world.pages.iter().filter_map(|managed| {
         let owned = managed.page.owned(variable.as_ref()?)?;
-        let flips = owned.flips(now, now.checked_add_signed(TimeDelta::days(8))?).ok()?;
-        flips.get(1).map(|flip| flip.at)
+        owned.next_flip(now, now.checked_add_signed(TimeDelta::days(8))?).map(|flip| flip.at)
     });
     let lead = TimeDelta::from_std(LEAD * arguments.speed).unwrap_or_default();
     flips.min().and_then(|flip| flip.checked_sub_signed(lead)).unwrap_or(now)

@@ -68,7 +68,7 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);
     let before = owned.flips(from, until_now).unwrap_or_default();
     let since = before.last().map(|flip| flip.at).filter(|since| *since > from);
-    let until = owned.flips(at, to).unwrap_or_default().get(1).map(|flip| flip.at);
+    let until = owned.next_flip(at, to).map(|flip| flip.at);
     Ok(json!({
         "page": managed.page.id.to_string(),
         "variable": owned.variable.to_string(),

@@ -27,7 +27,11 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         None => Vec::new(),
     };
     if arguments.shown.format == Format::Json {
-        output::print_lines(rows)?;
+        output::print_lines(rows.iter().map(|row| {
+            let mut line = serde_json::json!(row);
+            line["at"] = output::utc(row.at).into();
+            line
+        }))?;
         return Ok(OK);
     }
     if rows.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use clap::Args;
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -138,14 +139,17 @@ impl Outcome {
                     }
                     return;
                 }
-                Decision::Plan { plan, .. } => return self.add(managed, plan),
+                Decision::Plan { plan, .. } => return self.add(managed, plan, now),
             }
         }
     }
 
-    fn add(&mut self, managed: &Managed, plan: Plan) {
+    fn add(&mut self, managed: &Managed, plan: Plan, now: Instant) {
         let page = plan.page.to_string();
+        let horizon = now.checked_add_signed(TimeDelta::days(400)).unwrap_or(now);
         for change in plan.changes {
+            let owned = managed.page.owned(&change.variable);
+            let until = owned.and_then(|owned| owned.next_flip(now, horizon)).map(|flip| flip.at);
             self.rows.push(Row {
                 page: page.clone(),
                 variable: Some(change.variable.to_string()),
@@ -153,10 +157,8 @@ impl Outcome {
                 from: change.from.unwrap_or_default(),
                 to: change.to,
                 because: change.because,
-                until: change.until.map(output::utc),
-                until_shown: change
-                    .until
-                    .map_or_else(String::new, |until| zone::show(load::zone(managed), until)),
+                until: until.map(output::utc),
+                until_shown: until.map_or_else(String::new, |until| zone::show(load::zone(managed), until)),
             });
         }
         for drift in plan.drift {

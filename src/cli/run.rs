@@ -36,7 +36,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Err(exit) => return Ok(exit),
     };
     let clock = clock(&arguments, &settings)?;
-    daemon(global, settings, clock).await
+    // What is read again is the file that was read first, wherever one would look for it now.
+    let global = Global { config: Some(settings.file.clone()), ..global.clone() };
+    daemon(&global, settings, clock).await
 }
 
 /// The wall clock, or for a rehearsal another; one that could not reach callers.
@@ -50,6 +52,7 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
             "--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url to a simulator's address"
         );
     }
+    tracing::warn!("this is a rehearsal: the store and its history take in the time that is played");
     Ok(Arc::new(FastClock::new(arguments.at.unwrap_or_else(load::now), arguments.speed)))
 }
 

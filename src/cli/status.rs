@@ -86,8 +86,7 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
 fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let to = now.checked_add_signed(AHEAD)?;
     let changes = managed.page.variables.iter().filter_map(|owned| {
-        let flips = owned.flips(now, to).ok()?;
-        let flip = flips.get(1)?;
+        let flip = owned.next_flip(now, to)?;
         let value = match &flip.wanted {
             crate::desired::Wanted::Json(value) => shorten(value, 40),
             crate::desired::Wanted::Cell(cell) => cell.text.clone(),

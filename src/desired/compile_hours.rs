@@ -240,6 +240,13 @@ fn weekly(reader: &Reader, node: &Node) -> Option<[Option<Day>; 7]> {
         return Some(reader.ok(week)?.map(|intervals| intervals.map(day)));
     }
     let fields = reader.open_table(node, "weekly")?;
+    if fields.entries.is_empty() {
+        reader.note(
+            Problem::at(&node.origin, "the weekly hours are empty")
+                .hint("write hours such as { mon-fri = \"09:00-17:00\" }, or weekly = \"closed\""),
+        );
+        return None;
+    }
     let mut week: [Option<Day>; 7] = Default::default();
     let mut complete = true;
     for entry in fields.entries {

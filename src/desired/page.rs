@@ -8,6 +8,8 @@ use super::{Definition, Wanted};
 
 /// Steps that a look ahead takes for one variable; a flip every minute for two months is less.
 const MAX_STEPS: usize = 100_000;
+/// Steps that are taken to find the next change alone; a year of midnights is fewer.
+const MAX_STEPS_TO_NEXT: usize = 2_000;
 
 /// The owned variables of one page.
 #[derive(Debug)]
@@ -108,6 +110,24 @@ impl Page {
 }
 
 impl Owned {
+    /// The next change after an instant and before another; none also when it is not found within a bounded
+    /// number of steps, as for a window that starts anew every minute and never ends.
+    pub fn next_flip(&self, from: Instant, to: Instant) -> Option<Flip> {
+        let first = self.definition.evaluate(from).ok()?;
+        let mut at = first.until?;
+        for _ in 0..MAX_STEPS_TO_NEXT {
+            if at >= to {
+                return None;
+            }
+            let evaluated = self.definition.evaluate(at).ok()?;
+            if !first.wanted.same(&evaluated.wanted) {
+                return Some(Flip { at, wanted: evaluated.wanted, because: evaluated.because });
+            }
+            at = evaluated.until.filter(|next| *next > at)?;
+        }
+        None
+    }
+
     /// The values from one instant up to another: the one at the start first, then every change.
     ///
     /// # Errors

@@ -146,9 +146,9 @@ impl Builder<'_> {
     fn add(&mut self, page: Arc<Page>, problems: Vec<Problem>) {
         if let Some(first) = self.world.page(&page.id) {
             let message = format!("page {} is defined at {} already", page.id, first.page.origin);
-            self.world
-                .missing
-                .push(Problem::at(&page.origin, message).hint("put all variables of a page into one block"));
+            self.world.missing.push(
+                Problem::at(&page.origin, message).hint("a page has one block, and in a table one row"),
+            );
             return;
         }
         self.world.index.insert(page.id.clone(), self.world.pages.len());

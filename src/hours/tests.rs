@@ -215,6 +215,7 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
         ("Mo-Fr", "has no hours"),
         ("Xx 09:00-17:00", "\"Xx\" is no day"),
         ("Mo-Fr 09:00-12:00; 13:00-17:00", "of which days is \"13:00-17:00\"?"),
+        ("Mo-Fr 09:00-12:00; Mo-Fr 13:00-17:00", "Mon has hours already"),
         ("ẞclosed", "is no day of the week"),
         ("PH off", "holidays don't stand in weekly hours"),
         ("Mo 09:00-25:00", "\"25:00\" is not a time"),
@@ -222,7 +223,7 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
         let error = parse_week(text).unwrap_err();
         assert!(error.message.contains(wanted), "{text}: {error:?}");
     }
-    let week = parse_week("09:00-17:00; Tues,Thurs closed; fri-mon 10:00-11:00").unwrap();
+    let week = parse_week("fri-wed 09:00-12:00, 13:00-17:00; Tues,Sun closed").unwrap();
     let open: Vec<usize> = week.iter().map(|day| day.as_ref().map_or(9, Vec::len)).collect();
-    assert_eq!(open, [1, 0, 1, 0, 1, 1, 1]);
+    assert_eq!(open, [2, 0, 2, 9, 2, 2, 0]);
 }

@@ -126,7 +126,7 @@ fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
 }
 
 /// A week in one text: `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su closed`. Days that are not named
-/// are closed; a later part overrides an earlier one, as in OpenStreetMap's syntax.
+/// are closed. A later part may close days that an earlier one opened (`Mo-Su 09:00-17:00; Su off`).
 ///
 /// # Errors
 /// Names the part that can't be read.
@@ -170,7 +170,14 @@ pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
         };
         let intervals = parse_day(hours)?;
         for day in days {
-            week[day.num_days_from_monday() as usize] = Some(intervals.clone());
+            let slot = &mut week[day.num_days_from_monday() as usize];
+            if slot.is_some() && !intervals.is_empty() {
+                return bad(
+                    format!("\"{part}\": {day} has hours already"),
+                    "name each day once, with a comma between its intervals: Mo-Fr 09:00-12:00, 13:00-17:00",
+                );
+            }
+            *slot = Some(intervals.clone());
         }
     }
     Ok(week)

@@ -12,9 +12,10 @@ use crate::store;
 
 use super::{Knowledge, Observed};
 
-/// A page that was seen this long ago is fresh enough to be sent to; an older look is repeated, so that a
-/// person's edit in between is seen.
-const FRESH: Duration = Duration::from_secs(2);
+/// A page that was seen this long ago is fresh enough to be sent to; an older look is repeated, so that a person's
+/// edit in between is seen. A list counts from when it was asked for, a look of the page's own from its answer, or
+/// a slow API would be looked at for ever.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// How a page stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,15 +90,15 @@ impl PageState {
         }
     }
 
-    /// Takes in the page as it was when it was asked for. Gives whether its schema or stamp is another.
-    pub fn see(&mut self, page: RemotePage, asked: Monotonic) -> bool {
+    /// Takes in the page as it was at `seen_at`. Gives whether its schema or stamp is another.
+    pub fn see(&mut self, page: RemotePage, seen_at: Monotonic) -> bool {
         let observed = Observed::new(page, self.known.observed.as_ref());
         let before = self.known.observed.as_ref().map(|before| &before.page);
         let is_new = before.is_none_or(|before| {
             before.schema != observed.page.schema || before.last_updated != observed.page.last_updated
         });
         self.known.observed = Some(observed);
-        self.seen_at = Some(asked);
+        self.seen_at = Some(seen_at);
         is_new
     }
 

@@ -262,7 +262,23 @@ fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
         problem
     })?;
     let whole = Origin::line(file, 1);
-    Ok(from_toml(document.as_item(), &places, &whole))
+    let root = from_toml(document.as_item(), &places, &whole);
+    match not_a_number(&root) {
+        Some(origin) => {
+            Err(Problem::at(origin, "this is no number that JSON has").hint("write a finite number"))
+        }
+        None => Ok(root),
+    }
+}
+
+/// TOML has no null; what became one is `nan` or `inf`.
+fn not_a_number(node: &Node) -> Option<&Origin> {
+    match &node.raw {
+        Raw::Null => Some(&node.origin),
+        Raw::List(items) => items.iter().find_map(not_a_number),
+        Raw::Table(entries) => entries.iter().find_map(|entry| not_a_number(&entry.node)),
+        _ => None,
+    }
 }
 
 fn from_toml(item: &Item, places: &SourceText, around: &Origin) -> Node {

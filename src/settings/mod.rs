@@ -345,6 +345,11 @@ fn read_store(
     let text = reader.text(node, "path")?;
     Some(match text.value.as_str() {
         ":memory:" => StorePath::Memory,
+        "" => {
+            let problem = Problem::at(&text.origin, "store.path is empty");
+            reader.note(problem.hint("name a file, or write \":memory:\" to keep nothing"));
+            return None;
+        }
         path => StorePath::File(directory.join(path)),
     })
 }

@@ -225,7 +225,7 @@ impl InputFile {
     fn parse(&self, bytes: &[u8]) -> (Option<Parsed>, Vec<Problem>) {
         let parsed = match &self.kind {
             Kind::Calendar => {
-                Calendar::parse(&self.shown, bytes).map(|calendar| Parsed::Calendar(Arc::new(calendar)))
+                calendar(&self.shown, bytes).map(|calendar| Parsed::Calendar(Arc::new(calendar)))
             }
             Kind::Source(format) => table(&self.shown, bytes, format)
                 .map(|table| Parsed::Table(Arc::new(table)))
@@ -245,6 +245,18 @@ impl InputFile {
             Ok(parsed) => (Some(parsed), Vec::new()),
             Err(problems) => (None, problems),
         }
+    }
+}
+
+/// A calendar that lost all its events would open every shop it closes, so it counts as empty.
+fn calendar(file: &Arc<str>, bytes: &[u8]) -> Result<Calendar, Vec<Problem>> {
+    let calendar = Calendar::parse(file, bytes)?;
+    match calendar.is_empty() {
+        true => Err(vec![
+            Problem::at(&Origin::line(file, 1), "the calendar has no events")
+                .hint("an empty calendar changes nothing; remove it from the settings if it is not needed"),
+        ]),
+        false => Ok(calendar),
     }
 }
 

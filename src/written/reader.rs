@@ -203,7 +203,8 @@ impl<'a> Reader<'a> {
         self.ok(parsed.map_err(|_| {
             let problem = Problem::at(&text.origin, format!("\"{}\" is no time zone", text.value));
             let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-            match nearest(text.value.trim(), known) {
+            // Of a short abbreviation the nearest name is as likely another continent's.
+            match nearest(text.value.trim(), known).filter(|_| text.value.trim().len() > 6) {
                 Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
                 None => problem.hint("write a name of the IANA database, as in Europe/London"),
             }

@@ -112,7 +112,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 match answer {
                     Ok(page) => {
                         self.key_works(done.key);
-                        self.see(&id, page, done.asked, now);
+                        // However long its answer took, there is none fresher to be had.
+                        self.see(&id, page, Monotonic::now(), now);
                     }
                     Err(error) => self.take_look_failure(&id, &error, done.key, now),
                 }
@@ -204,6 +205,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
                 state.see(page, Monotonic::now());
+                // Good enough to decide by, but what is sent next is sent after a look of its own.
+                state.forget_page();
                 state.attempts = 0;
                 *self.applied.entry(id.clone()).or_default() += changes.len();
                 for change in changes {
