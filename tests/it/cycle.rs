@@ -553,3 +553,49 @@ async fn a_bad_row_does_not_keep_a_later_good_file_from_being_remembered() {
     .await;
     driving.stop().await;
 }
+
+#[tokio::test]
+async fn a_list_from_before_a_patch_is_not_believed_after_it() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:54:00Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the answer is taken in", || driving.is_quiet()).await;
+    // The next list is answered with the page as it is now, and late.
+    api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 700 }).method("GET").times(1));
+    let before = api.simulator.log().len();
+    driving.clock.set(at("2026-11-26T16:59:45Z"));
+    until("the list is asked for", || api.simulator.log().len() > before).await;
+    driving.clock.set(at("2026-11-26T17:00:00Z"));
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    until("the late list is taken in", || driving.is_quiet()).await;
+    driving.advance(at("2026-11-26T17:01:00Z")).await;
+    assert_eq!(api.requests("PATCH").len(), 2, "sent again because of an old answer");
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_calendar_that_lost_its_events_closes_as_before() {
+    let api = Api::start();
+    let settings = desk("A-1")
+        .replace("weekly =", "closed_on = [\"hols\"]\nweekly =")
+        .replace("{ is_open", "{ text = { source = \"m\", pointer = \"\" }, is_open");
+    let top = "[calendars.hols]\npath = \"h.ics\"\n[sources.m]\npath = \"m.json\"\n";
+    let folder = Folder::new(&api.url, &format!("{top}{settings}"));
+    folder.write("m.json", "1");
+    let calendar = |events: &str| format!("BEGIN:VCALENDAR\nVERSION:2.0\n{events}END:VCALENDAR\n");
+    folder.write(
+        "h.ics",
+        &calendar("BEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261225\nSUMMARY:Christmas\nEND:VEVENT\n"),
+    );
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-12-25T08:00:00Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    folder.write("h.ics", &calendar(""));
+    // What is written after it is taken in after it.
+    folder.write("m.json", "2");
+    api.until_variable("A-1", "text", &json!(2)).await;
+    driving.advance(at("2026-12-25T12:00:00Z")).await;
+    assert_eq!(api.variables("A-1"), json!({"text": 2, "is_open": false}));
+    let ended = driving.stop().await;
+    assert!(ended.problems.iter().any(|problem| problem.to_string().contains("the calendar has no events")));
+}
