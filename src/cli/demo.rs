@@ -68,7 +68,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         clock: clock.clone(),
     })?;
     put_schemas(&simulator, &settings, &folder, clock.now())?;
-    introduce(&folder, address, arguments.speed, clock.now());
+    introduce(&folder, address, &arguments, clock.now());
     tokio::spawn(simulator.clone().serve(listener, simulator::stopped()?));
     tokio::spawn(narrate(simulator));
     let ended = run::daemon(&global, settings, clock).await;
@@ -154,8 +154,12 @@ fn put_schemas(simulator: &Simulator, settings: &Settings, folder: &Path, at: In
     Ok(())
 }
 
-fn introduce(folder: &Path, address: SocketAddr, speed: u32, start: Instant) {
-    let folder = folder.display();
+fn introduce(folder: &Path, address: SocketAddr, arguments: &Arguments, start: Instant) {
+    let (folder, speed) = (folder.display(), arguments.speed);
+    let next = match arguments.at {
+        Some(_) => String::new(),
+        None => format!(" A site opens or closes about {} seconds later.", LEAD.as_secs()),
+    };
     output::print(&format!(
         "rtconfd demo: three sites, three time zones, one config page each.
 
@@ -166,11 +170,10 @@ fn introduce(folder: &Path, address: SocketAddr, speed: u32, start: Instant) {
   pages     http://{address}/    as an agent reads them; change a value there, it is put right
 
 The demo's clock starts at {} and runs {speed} times as fast (--speed N).
-Every line below is one PATCH. The first fill the pages; a site opens or closes about {} seconds later. Ctrl-C ends.
+Every line below is one PATCH. The first fill the pages.{next} Ctrl-C ends.
 
 ",
-        start.format("%Y-%m-%d %H:%M:%SZ"),
-        LEAD.as_secs()
+        start.format("%Y-%m-%d %H:%M:%SZ")
     ));
 }
 

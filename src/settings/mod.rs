@@ -370,30 +370,26 @@ fn state_directory(surroundings: &Surroundings) -> PathBuf {
 }
 
 fn read_log(reader: &Reader, fields: &Fields) -> Option<Log> {
-    let mut log = Log { json: false, level: tracing::Level::INFO };
-    let Some(node) = fields.get("log") else { return Some(log) };
+    let Some(node) = fields.get("log") else {
+        return Some(Log { json: false, level: tracing::Level::INFO });
+    };
     let fields = reader.table(node, "log", &["format", "level"])?;
-    if let Some(node) = fields.get("format") {
-        let format = reader.text(node, "format")?;
-        log.json = match format.value.as_str() {
-            "text" => false,
-            "json" => true,
-            other => {
-                let message = format!("\"{other}\" is no log format");
-                reader.note(Problem::at(&format.origin, message).hint("write text or json"));
-                return None;
-            }
-        };
-    }
-    if let Some(node) = fields.get("level") {
-        let level = reader.text(node, "level")?;
-        let parsed = level.value.parse().map_err(|_| {
-            Problem::at(&level.origin, format!("\"{}\" is no log level", level.value))
+    let format = fields.get("format").map(|node| {
+        let text = reader.text(node, "format")?;
+        let known = ["text", "json"].contains(&text.value.as_str());
+        reader.ok(known.then(|| text.value == "json").ok_or_else(|| {
+            Problem::at(&text.origin, format!("\"{}\" is no log format", text.value))
+                .hint("write text or json")
+        }))
+    });
+    let level = fields.get("level").map(|node| {
+        let text = reader.text(node, "level")?;
+        reader.ok(text.value.parse().map_err(|_| {
+            Problem::at(&text.origin, format!("\"{}\" is no log level", text.value))
                 .hint("write error, warn, info, debug or trace")
-        });
-        log.level = reader.ok(parsed)?;
-    }
-    Some(log)
+        }))
+    });
+    Some(Log { json: format.unwrap_or(Some(false))?, level: level.unwrap_or(Some(tracing::Level::INFO))? })
 }
 
 fn source_use(source: &Source) -> SourceUse {

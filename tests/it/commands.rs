@@ -408,3 +408,30 @@ variables = { x = "{{ row.zone }}" }
     assert_eq!(value("A-2/live", "never", "2026-11-23T12:00:00Z"), json!("b is closed"));
     assert_eq!(value("B-1/live", "x", "2026-11-23T12:00:00Z"), json!("one"));
 }
+
+#[test]
+fn dated_exceptions_come_from_json_as_a_list_or_as_an_object() {
+    let settings = |source: &str| {
+        format!(
+            "[sources.c]\npath = \"c.json\"\n[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Su 09:00-17:00\"\nspecial_from = {{ source = \"c\"{source} }}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ today = {{ hours = \"desk\", show = \"today\" }} }}\n"
+        )
+    };
+    let today = |folder: &Folder, code: i32| {
+        let at = "2026-12-24T08:00:00Z";
+        let ran = folder.run(&["preview", "--format", "json", "--from", at, "--to", at]).expect(code);
+        (ran.lines().first().map(|row| row["to"].clone()), ran.err)
+    };
+    let list = Folder::new(nobody(), &settings(", pointer = \"/leeds\", date = \"day\", name = \"why\""));
+    list.write(
+        "c.json",
+        r#"{"leeds": [{"day": "2026-12-24", "hours": "09:00-12:00", "why": "Christmas Eve"}]}"#,
+    );
+    assert_eq!(today(&list, 0).0, Some(json!("09:00-12:00")));
+    let object = Folder::new(nobody(), &settings(""));
+    object.write("c.json", r#"{"2026-12-24": "closed"}"#);
+    assert_eq!(today(&object, 0).0, Some(json!("closed")));
+    object.write("c.json", "{\n  \"2026-12-24\": \"closd\"}");
+    let (value, told) = today(&object, 1);
+    assert_eq!(value, None, "nothing rests on hours that can't be read");
+    assert!(told.contains("c.json:2:17: \"closd\" is no interval"), "{told}");
+}
