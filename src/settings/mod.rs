@@ -157,7 +157,9 @@ impl Settings {
 
 fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) -> Option<Settings> {
     let fields = reader.table(root, "the settings file", TOP_KEYS)?;
-    let directory = file.parent().unwrap_or(Path::new("")).to_owned();
+    // Absolute, so that what is remembered of a file does not depend on where one stands.
+    let file = &std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut warnings = Vec::new();
     let api = read_api(reader, root, &fields, &directory, &mut warnings);
     let store = read_store(reader, &fields, &directory, surroundings);

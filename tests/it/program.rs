@@ -29,6 +29,19 @@ async fn an_edited_file_reaches_the_page_at_once() {
     assert!(running.log().contains("stopped"), "{}", running.log());
 }
 
+/// With settings named by a relative path, as in `cd folder && rtconfd run`.
+#[tokio::test]
+async fn a_file_that_comes_later_is_seen_at_once_wherever_one_stands() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &format!("{SITES}{}", desk("A-9")));
+    let mut running = folder.spawn(&["run", "--set", "restat=1h"]);
+    until("the daemon works", || api.variables("A-9").get("is_open").is_some()).await;
+    folder.write("sites.csv", CSV);
+    api.until_variable("A-1", "phone", &json!("1")).await;
+    running.signal("TERM");
+    assert_eq!(running.ends().await, 0);
+}
+
 #[tokio::test]
 async fn boundaries_on_an_injected_clock_are_met_and_none_is_missed_or_doubled() {
     let api = Api::start();
