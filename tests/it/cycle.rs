@@ -402,11 +402,12 @@ async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
     let api = Api::start();
     let settings = desk("A-1").replace("{ is_open =", "{ \"/desk/is_open\" =");
     let folder = Folder::new(&api.url, &settings);
-    api.edit("A-1", &json!({"desk": {"greeting": "old"}, "other": 1}));
+    api.edit("A-1", &json!({"desk": {"greeting": "old", "is_open": true}, "other": 1}));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
-    api.until_variable("A-1", "desk", &json!({"greeting": "old", "is_open": true})).await;
-    until("the answer is taken in", || driving.is_quiet()).await;
-    // The next list comes after the boundary; only a look of its own can show the edit.
+    until("the page is seen", || !api.requests("GET").is_empty() && driving.is_quiet()).await;
+    // What the list showed is no longer fresh, and the next one comes after the boundary: only a look of the
+    // page's own can show the edit.
+    tokio::time::sleep(Duration::from_millis(600)).await;
     api.edit("A-1", &json!({"desk": {"greeting": "new", "is_open": true}}));
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     api.until_variable("A-1", "desk", &json!({"greeting": "new", "is_open": false})).await;
@@ -562,7 +563,7 @@ async fn a_list_from_before_a_patch_is_not_believed_after_it() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     until("the answer is taken in", || driving.is_quiet()).await;
     // The next list is answered with the page as it is now, and late.
-    api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 700 }).method("GET").times(1));
+    api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 350 }).method("GET").times(1));
     let before = api.simulator.log().len();
     driving.clock.set(at("2026-11-26T16:59:45Z"));
     until("the list is asked for", || api.simulator.log().len() > before).await;

@@ -164,6 +164,21 @@ fn a_removed_and_recreated_directory_is_watched_again() {
     watching.sees("fourth");
 }
 
+#[test]
+fn a_directory_that_is_replaced_at_once_is_watched_again() {
+    let watching = Watching::new();
+    for round in 0..5 {
+        let (put, later) = (format!("put-{round}"), format!("later-{round}"));
+        fs::create_dir(watching.folder.path("new")).unwrap();
+        fs::write(watching.folder.path("new/s.csv"), csv(&put)).unwrap();
+        fs::rename(watching.folder.path("in"), watching.folder.path(&format!("old-{round}"))).unwrap();
+        fs::rename(watching.folder.path("new"), watching.folder.path("in")).unwrap();
+        watching.sees(&put);
+        write_atomically(&watching.file(), &csv(&later));
+        watching.sees(&later);
+    }
+}
+
 /// What the kubelet does: files are links through `..data`, which is swapped to another directory.
 #[test]
 fn a_config_map_swap_is_seen() {
