@@ -18,7 +18,7 @@ use crate::settings::{Flag, Settings};
 use crate::simulator::{Logged, Options, Simulator};
 use crate::sources::Files;
 
-use super::{Exit, FAILED, Global, load, output, parse_instant, run, simulator};
+use super::{Exit, FAILED, Global, load, output, parse_instant, run};
 
 const KEY: &str = "demo-key";
 /// How long the demo waits before the first change.
@@ -69,7 +69,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     })?;
     put_schemas(&simulator, &settings, &folder, clock.now())?;
     introduce(&folder, address, &arguments, clock.now());
-    tokio::spawn(simulator.clone().serve(listener, simulator::stopped()?));
+    // It goes on until the daemon has ended.
+    tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
     tokio::spawn(narrate(simulator));
     let ended = run::daemon(&global, settings, clock).await;
     // What is left behind in the temporary directory hurts nobody.

@@ -51,7 +51,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 }
 
 /// Over when the process is told to end.
-pub fn stopped() -> anyhow::Result<impl Future<Output = ()> + Send> {
+fn stopped() -> anyhow::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

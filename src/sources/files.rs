@@ -74,6 +74,15 @@ enum Parsed {
     Calendar(Arc<Calendar>),
 }
 
+/// What is known of those who write the files.
+#[derive(Clone, Debug, Default)]
+pub struct Writers {
+    /// Files whose writer has just closed them, or put them into place.
+    pub done: BTreeSet<PathBuf>,
+    /// Files that were written to and not closed yet.
+    pub busy: BTreeSet<PathBuf>,
+}
+
 /// What a look at the files found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
@@ -123,11 +132,12 @@ impl Files {
     }
 
     /// Looks at every file. New content counts at once when its writer is done with it: the file is in
-    /// `finished`, or has lain untouched. Else it counts when a second look finds the same.
-    pub fn look(&mut self, finished: &BTreeSet<PathBuf>) -> Looked {
+    /// `writers.done`, or has lain untouched. Else it counts when a second look finds the same, unless somebody is
+    /// known to have it open still.
+    pub fn look(&mut self, writers: &Writers) -> Looked {
         let mut looked = Looked::default();
         for file in &mut self.files {
-            let found = file.look(finished.contains(&file.path));
+            let found = file.look(writers.done.contains(&file.path), writers.busy.contains(&file.path));
             looked.changed |= found.changed;
             looked.unsure |= found.unsure;
         }
@@ -138,7 +148,7 @@ impl Files {
     /// end counts as it last was good.
     pub fn settle(&mut self) {
         for _ in 0..MAX_LOOKS {
-            if !self.look(&BTreeSet::new()).unsure {
+            if !self.look(&Writers::default()).unsure {
                 return;
             }
             std::thread::sleep(super::watch::SECOND_LOOK);
@@ -179,7 +189,7 @@ impl InputFile {
         self.path.display().to_string()
     }
 
-    fn look(&mut self, finished: bool) -> Looked {
+    fn look(&mut self, done: bool, busy: bool) -> Looked {
         let stamp = quiet_stamp(&self.path);
         if stamp.is_some() && stamp == self.stamp {
             return Looked::default();
@@ -196,7 +206,7 @@ impl InputFile {
             return Looked::default();
         }
         if let Ok(Content { bytes, steady, quiet }) = &found
-            && !(*quiet || (*steady && (finished || self.is_same_again(bytes))))
+            && !(*quiet || (*steady && (done || (!busy && self.is_same_again(bytes)))))
         {
             self.unsure = Some(bytes.clone());
             return Looked { changed: false, unsure: true };

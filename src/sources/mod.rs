@@ -4,5 +4,5 @@ mod files;
 mod read;
 mod watch;
 
-pub use files::{FileProblems, Files, GoodFile, Revision};
+pub use files::{FileProblems, Files, GoodFile, Revision, Writers};
 pub use watch::{Watched, watch};

@@ -1,6 +1,6 @@
 //! Watches the directories of files, never the files: one that is replaced would be lost.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{Files, Revision};
+use super::{Files, Revision, Writers};
 
 /// How long after a doubtful look the next one comes.
 pub(super) const SECOND_LOOK: Duration = Duration::from_millis(150);
@@ -66,11 +66,11 @@ struct Watching<F> {
 impl<F: Fn(Watched) -> bool> Watching<F> {
     fn run(&mut self, events: &Receiver<Noticed>) {
         let mut key_stamp = self.key_stamp();
-        let mut finished = BTreeSet::new();
+        let mut writers = Writers::default();
         loop {
             self.directories.arm(&self.paths());
-            let looked = self.files.look(&finished);
-            finished.clear();
+            let looked = self.files.look(&writers);
+            writers.done.clear();
             if looked.changed && !(self.tell)(Watched::Revision(Box::new(self.files.revision()))) {
                 return;
             }
@@ -88,7 +88,7 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
                 Ok(first) => {
                     for noticed in std::iter::once(first).chain(events.try_iter()) {
                         match noticed {
-                            Noticed::Paths(paths, done) => self.note(paths, done, &mut finished),
+                            Noticed::Paths(paths, done) => self.note(paths, done, &mut writers),
                             Noticed::Stop => return,
                         }
                     }
@@ -103,18 +103,22 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
 
     /// Remembers the files whose writer is done, and forgets those that are written again. Kubernetes swaps
     /// `..data`, and with it all files beside it.
-    fn note(&self, paths: Vec<PathBuf>, done: bool, finished: &mut BTreeSet<PathBuf>) {
+    fn note(&self, paths: Vec<PathBuf>, done: bool, writers: &mut Writers) {
         for path in paths {
             let is_swap = path.file_name().is_some_and(|name| name == "..data");
             for file in self.files.paths() {
                 let beside = file.parent().and_then(canonical) == path.parent().and_then(canonical);
                 let named = beside && (is_swap || file.file_name() == path.file_name());
                 let target = canonical(&file).is_some_and(|target| canonical(&path) == Some(target));
-                if done && (named || target) {
-                    finished.insert(file);
-                } else if named || target {
-                    finished.remove(&file);
+                if !(named || target) {
+                    continue;
                 }
+                let (is, is_not) = match done {
+                    true => (&mut writers.done, &mut writers.busy),
+                    false => (&mut writers.busy, &mut writers.done),
+                };
+                is_not.remove(&file);
+                is.insert(file);
             }
         }
     }
