@@ -36,6 +36,11 @@ pub enum Meaning {
 }
 
 impl Meaning {
+    /// Whether the same request would fail again, so that something has to change first.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Refused | Self::KeyRefused)
+    }
+
     /// By HTTP status.
     pub fn of_status(status: u16) -> Self {
         match status {

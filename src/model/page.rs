@@ -98,11 +98,6 @@ impl Variable {
         &self.key
     }
 
-    /// Whether a neighbour's value is sent along, because only part of the key is ours.
-    pub fn is_below_a_key(&self) -> bool {
-        !self.below.is_empty()
-    }
-
     /// The steps from the page to the value: the key first.
     pub fn steps(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.key.as_str()).chain(self.below.iter().map(String::as_str))

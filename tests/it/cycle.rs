@@ -600,3 +600,21 @@ async fn a_calendar_that_lost_its_events_closes_as_before() {
     let ended = driving.stop().await;
     assert!(ended.problems.iter().any(|problem| problem.to_string().contains("the calendar has no events")));
 }
+
+#[tokio::test]
+async fn a_key_replaced_while_the_old_one_is_being_refused_is_used_at_once() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    folder.write("key", "an-old-key");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    // The list that the old key is refused for is answered only after the new key was read.
+    api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 700 }).times(1));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("the old key is asked with", || !api.simulator.log().is_empty()).await;
+    folder.write("key", crate::support::KEY);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    driving.stop().await;
+}

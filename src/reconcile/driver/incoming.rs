@@ -179,6 +179,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         known.attempts += 1;
         let attempts = known.attempts;
         known.due = match error.meaning {
+            // With the key of before; the one of now has not been asked yet.
+            Meaning::KeyRefused if key != self.key_number => now,
             Meaning::KeyRefused => next,
             _ => after(now, backoff::wait(attempts, &mut self.random)),
         };
@@ -189,12 +191,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn take_look_failure(&mut self, id: &PageId, error: &ApiError, key: u32, now: Instant) {
-        let stuck = matches!(error.meaning, Meaning::Refused | Meaning::KeyRefused);
-        if stuck && let Some(state) = self.pages.get_mut(id) {
+        if error.meaning == Meaning::KeyRefused && key != self.key_number {
+            return self.ask_for_look(id, now);
+        }
+        if error.meaning.is_final()
+            && let Some(state) = self.pages.get_mut(id)
+        {
             // What was seen before is worth nothing now; the next list tells when the page is back.
             state.known.observed = None;
         }
-        self.try_later(id, error, stuck, now);
+        self.try_later(id, error, now);
         self.judge_key(error, key, now);
     }
 
@@ -219,7 +225,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Acted::Unknown(open, error) => {
                 state.known.open = Some(open);
                 state.forget_page();
-                self.try_later(id, &error, false, now);
+                self.try_later(id, &error, now);
             }
             Acted::NotTaken { page, body, message } => {
                 state.see(page, Monotonic::now());
@@ -230,20 +236,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.pages.schedule(id, Some(now));
             }
             Acted::Failed(error) => {
-                let stuck = matches!(error.meaning, Meaning::Refused | Meaning::KeyRefused);
                 // A refused key says nothing of the change; its own state keeps everything back.
                 if error.meaning == Meaning::Refused {
                     state.refused = sent;
                 }
-                self.try_later(id, &error, stuck, now);
+                self.try_later(id, &error, now);
                 self.judge_key(&error, key, now);
             }
         }
     }
 
-    fn see(&mut self, id: &PageId, page: RemotePage, asked: Monotonic, now: Instant) {
+    fn see(&mut self, id: &PageId, page: RemotePage, seen_at: Monotonic, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
-        if state.see(page, asked)
+        if state.see(page, seen_at)
             && let Some(observed) = &state.known.observed
         {
             let (store, api, id, page) =
@@ -262,12 +267,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// A page's look or PATCH failed: again after a while, or (when `stuck`) only when something changes.
-    fn try_later(&mut self, id: &PageId, error: &ApiError, stuck: bool, now: Instant) {
+    /// A page's look or PATCH failed: again after a while, or only when something changes.
+    fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
         state.attempts += 1;
         let attempts = state.attempts;
-        let due = match stuck {
+        let due = match error.meaning.is_final() {
             // What was refused is remembered, so that deciding again sends nothing until it is another.
             true => state.known.observed.as_ref().map(|_| now),
             false => Some(after(now, backoff::wait(attempts, &mut self.random))),
@@ -277,7 +282,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn fail(&mut self, id: &PageId, error: &ApiError, attempts: u32) {
-        let stuck = matches!(error.meaning, Meaning::Refused | Meaning::KeyRefused);
+        let stuck = error.meaning.is_final();
         match stuck {
             true => tracing::error!(page = %id, %error, "refused; waits until something about it changes"),
             false => tracing::warn!(page = %id, %error, attempts, "failed; will be tried again"),
