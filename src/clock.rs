@@ -28,6 +28,11 @@ pub trait Clock: Send + Sync + 'static {
         1
     }
 
+    /// Whether this is the machine's own clock, which others should agree with.
+    fn is_wall(&self) -> bool {
+        false
+    }
+
     /// The instant that it will be when the uptime has grown by a length.
     fn after(&self, length: Duration) -> Instant {
         let length = length.checked_mul(self.speed()).and_then(|length| TimeDelta::from_std(length).ok());
@@ -62,6 +67,10 @@ impl Clock for WallClock {
 
     fn uptime(&self) -> Duration {
         timer::uptime()
+    }
+
+    fn is_wall(&self) -> bool {
+        true
     }
 
     fn sleep_until(&self, at: Instant) -> Wait<'_> {

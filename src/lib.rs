@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod desired;
 pub mod hours;
+pub mod listener;
 pub mod model;
 pub mod plan;
 pub mod reconcile;

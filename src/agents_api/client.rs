@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, redirect};
 use serde_json::{Map, Value, json};
 
-use crate::model::{Environment, PageId, RemotePage};
+use crate::model::{Environment, Instant, PageId, RemotePage};
 
 use super::wire::{WireError, WirePage, WirePages};
 use super::{ApiError, ApiKey, Meaning, Patched, ReadPages, WritePages};
@@ -102,7 +102,8 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(refused(&key, status, &headers, correlation_id, &body));
         }
-        Ok(Answer { body, correlation_id, key })
+        let served_at = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+        Ok(Answer { body, correlation_id, key, served_at })
     }
 }
 
@@ -111,6 +112,8 @@ struct Answer {
     correlation_id: Option<String>,
     /// What must not be told of the body.
     key: ApiKey,
+    /// What the API's clock showed.
+    served_at: Option<Instant>,
 }
 
 impl Answer {
@@ -125,9 +128,15 @@ impl Answer {
     /// A page; an answer without a body counts as an empty one.
     fn page(&self) -> Result<RemotePage, ApiError> {
         match self.body.is_empty() {
-            true => Ok(RemotePage::default()),
-            false => self.read::<WirePage>().map(RemotePage::from),
+            true => Ok(RemotePage { served_at: self.served_at, ..RemotePage::default() }),
+            false => self.read::<WirePage>().map(|page| self.dated(page)),
         }
+    }
+}
+
+impl Answer {
+    fn dated(&self, page: WirePage) -> RemotePage {
+        RemotePage { served_at: self.served_at, ..page.into() }
     }
 }
 
@@ -140,7 +149,7 @@ impl ReadPages for Client {
         }
         let pages: WirePages = answer.read()?;
         let known = pages.config_pages.into_iter();
-        Ok(known.filter_map(|page| Some((page.environment()?, page.into()))).collect())
+        Ok(known.filter_map(|page| Some((page.environment()?, answer.dated(page)))).collect())
     }
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
@@ -220,14 +229,18 @@ fn refused(
 /// Seconds, or a date (RFC 9110, 10.2.3); the answer's own Date tells how far off that is.
 fn retry_after(value: &HeaderValue, headers: &HeaderMap) -> Duration {
     let text = value.to_str().unwrap_or_default();
-    let date = |text: &str| chrono::DateTime::parse_from_rfc2822(text).ok();
     let seconds = text.trim().parse::<u64>().map(Duration::from_secs).ok();
     let until = || {
-        let then = date(text)?;
-        let now = date(headers.get(DATE)?.to_str().ok()?)?;
+        let then = http_date(text)?;
+        let now = http_date(headers.get(DATE)?.to_str().ok()?)?;
         (then - now).to_std().ok()
     };
     seconds.or_else(until).unwrap_or(DEFAULT_RETRY_AFTER).min(MAX_RETRY_AFTER)
+}
+
+/// A date as headers write it (RFC 9110, 5.6.7).
+fn http_date(text: &str) -> Option<Instant> {
+    chrono::DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc())
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

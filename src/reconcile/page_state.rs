@@ -65,14 +65,18 @@ pub struct PageState {
     pub urgency: Urgency,
     /// It is being looked at or sent to.
     pub in_flight: bool,
+    /// Somebody says that it was changed, so what was seen of it is old.
+    pub look_wanted: bool,
+    /// Who is said to have changed it.
+    pub changed_by: Option<String>,
     /// Tries that failed since the last that didn't.
     pub attempts: u32,
     /// What was refused; the same is not sent again.
     pub refused: Option<String>,
     /// How it stands.
     pub standing: Standing,
-    /// The drift that was logged.
-    pub told_drift: Vec<Drift>,
+    /// The drift that was logged and recorded; none when that is not known.
+    pub told_drift: Option<Vec<Drift>>,
     /// The problem that the store has for it.
     pub noted: Option<String>,
 }
@@ -87,10 +91,12 @@ impl PageState {
             due: None,
             urgency: Urgency::default(),
             in_flight: false,
+            look_wanted: false,
+            changed_by: None,
             attempts: 0,
             refused: None,
             standing: Standing::Unseen,
-            told_drift: Vec::new(),
+            told_drift: (!stored.is_adrift).then(Vec::new),
             noted: stored.problem.map(|(problem, _)| problem),
         }
     }
@@ -143,7 +149,7 @@ impl PageState {
 
     /// Whether it has to be looked at before anything is decided.
     pub fn needs_look(&self, up: Duration) -> bool {
-        self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh(up))
+        self.look_wanted || self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh(up))
     }
 }
 

@@ -30,6 +30,15 @@ pub const SCALARS: &[&str] = &[
     "store.path",
     "log.format",
     "log.level",
+    "hold.pages_percent",
+    "hold.pages",
+    "hold.rows_percent",
+    "hold.closed_percent",
+    "listen.address",
+    "listen.token_file",
+    "listen.webhook_secret_file",
+    "listen.webhook_header",
+    "listen.webhook_query",
 ];
 
 /// Variables that begin with `RTCONFD_` and are no settings.

@@ -39,7 +39,7 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
     let cells: BTreeMap<String, String> = row
         .columns
         .iter()
-        .zip(&row.cells)
+        .zip(row.cells.iter())
         .map(|(name, cell)| (name.to_string(), cell.text.clone()))
         .collect();
     let value = compiled.render(minijinja::context! { row => cells }).map_err(|error| broken(&error))?;

@@ -10,6 +10,7 @@ use rtconfd::settings::{SCALARS, Settings, Surroundings};
 /// Top to bottom, as in ARCHITECTURE.md. A module may use what stands below it.
 const FLOORS: &[&str] = &[
     "cli",
+    "listener",
     "simulator",
     "reconcile",
     "sources",

@@ -2,13 +2,15 @@
 //!
 //! Where a new test belongs: a rule of one module stands beside the module, in `src`. What needs several floors
 //! stands here: `watching` (ways a file can change), `api` (the simulator on the wire, and our client against it),
-//! `cycle` (the driver in this process, on a clock that the test moves), `program` (the program as a process),
+//! `cycle` (the driver in this process, on a clock that the test moves), `people` (overrides,
+//! holds, approvals, drift, a clock in doubt), `program` (the program as a process),
 //! `commands` (what the commands print and how they end), `house` (layering, units, what the repository promises).
 
 mod api;
 mod commands;
 mod cycle;
 mod house;
+mod people;
 mod program;
 mod support;
 mod watching;

@@ -1,9 +1,9 @@
 //! Deciding on the pages that are due, and starting what they need.
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::desired::World;
 use crate::model::{Instant, PageId, Problem, shorten};
 use crate::plan::{Answer, Found, Plan};
+use crate::reconcile::doubt::News;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::{Decision, decide};
 use crate::store::{Outcome, StoreError};
@@ -19,6 +19,8 @@ enum Start {
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Decides on every page that is due and starts what is needed, as far as there is room.
     pub(super) async fn pump(&mut self, now: Instant) -> Result<(), StoreError> {
+        let news = self.clock_watch.look(&*self.actor.clock);
+        self.tell_clock(news, now);
         if now < self.last_now {
             tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
             self.pages.hurry(now);
@@ -30,26 +32,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.last_now = now;
         if self.world.fresh_until.is_some_and(|until| now.date_naive() >= until) {
-            let world = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.world));
-            self.take_world(world, now);
+            self.revise(now);
         }
         self.gate.turn(self.actor.clock.uptime());
         self.room_at = None;
         let mut starts = Vec::new();
-        for id in self.pages.due(now) {
-            if self.jobs.len() + starts.len() >= self.concurrency {
+        loop {
+            self.decide_due(&mut starts, now);
+            if !self.roll_on(now) {
                 break;
             }
-            let start = self.decide_page(&id, now);
-            if matches!(start, Start::Nothing) {
-                continue;
-            }
-            let (urgency, is_retry) =
-                self.pages.get(&id).map_or_else(Default::default, |state| (state.urgency, state.attempts > 0));
-            if !self.pass(starts.len(), urgency, is_retry, now) {
-                break;
-            }
-            starts.push(start);
         }
         // What was learned is durable before anything new is sent.
         self.flush_notes().await?;
@@ -62,6 +54,29 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.start_lists(now);
         Ok(())
+    }
+
+    /// Decides on the pages that are due, as long as there is room for what they need.
+    fn decide_due(&mut self, starts: &mut Vec<Start>, now: Instant) {
+        for id in self.pages.due(now) {
+            if self.jobs.len() + starts.len() >= self.concurrency {
+                return;
+            }
+            let start = self.decide_page(&id, now);
+            if matches!(start, Start::Nothing) {
+                continue;
+            }
+            let (urgency, is_retry) = self
+                .pages
+                .get(&id)
+                .map_or_else(Default::default, |state| (state.urgency, state.attempts > 0));
+            if !self.pass(starts.len(), urgency, is_retry, now) {
+                return;
+            }
+            // It is on its way, though its request starts a little later.
+            self.begin(&id);
+            starts.push(start);
+        }
     }
 
     /// Takes the permission for a request, or remembers when to ask again.
@@ -147,9 +162,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Standing::Right if !stale.is_empty() => Standing::Stale(stale),
             standing => standing,
         };
-        if plan.drift != state.told_drift {
-            tell_drift(&plan);
-            state.told_drift.clone_from(&plan.drift);
+        if state.told_drift.as_ref() != Some(&plan.drift) {
+            tell_drift(&plan, state.changed_by.as_deref());
+            state.told_drift = Some(plan.drift.clone());
+            self.counts.drifted += plan.drift.len() as u64;
+            let (store, api, page, drift, by) = (
+                self.actor.store.clone(),
+                self.actor.api_url.clone(),
+                id.clone(),
+                plan.drift.clone(),
+                state.changed_by.take(),
+            );
+            let now = self.actor.clock.now();
+            self.notes.push(Box::pin(async move { store.note_drift(&api, &page, drift, by, now).await }));
         }
         if plan.changes.is_empty() {
             state.attempts = 0;
@@ -159,6 +184,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(&id, until);
             return Start::Nothing;
         }
+        if let Some(doubt) = self.clock_watch.doubt() {
+            let standing = Standing::Stuck(doubt.describe());
+            self.set_standing(&id, standing);
+            self.pages.schedule(&id, None);
+            return Start::Nothing;
+        }
+        let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         let fingerprint = state.fingerprint(&plan.body);
         if state.refused.as_ref() == Some(&fingerprint) {
             // The same would be refused again; the next boundary may bring another.
@@ -188,7 +220,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn start_act(&mut self, plan: Plan) {
         let id = plan.page.clone();
-        self.begin(&id);
+        self.counts.patches += 1;
         if let Some(state) = self.pages.get_mut(&id) {
             // Forgotten again when it is applied.
             state.refused = Some(state.fingerprint(&plan.body));
@@ -198,7 +230,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn start_look(&mut self, id: PageId) {
-        self.begin(&id);
         let api = self.actor.api.clone();
         self.spawn(async move {
             let answer = api.page(&id).await;
@@ -270,8 +301,35 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn spawn(&mut self, request: impl Future<Output = Answered> + Send + 'static) {
         self.turn += 1;
+        self.counts.requests += 1;
         let (asked, key) = ((self.turn, self.actor.clock.uptime()), self.key_number);
         self.jobs.spawn(async move { Done { asked, key, answer: request.await } });
+    }
+
+    /// Logs what is new about the clock. One that comes into doubt calls for the API's own; one that is believed
+    /// again lets every page be decided on.
+    pub(super) fn tell_clock(&mut self, news: News, now: Instant) {
+        match (news, self.clock_watch.doubt()) {
+            (News::Doubted, Some(doubt)) => {
+                tracing::error!("{}", doubt.describe());
+                self.agents.values_mut().for_each(|agent| agent.due = now);
+            }
+            (News::Believed, _) => {
+                tracing::info!("the clock is believed again");
+                let ids: Vec<PageId> =
+                    self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
+                for id in ids {
+                    if self
+                        .pages
+                        .get(&id)
+                        .is_some_and(|state| !state.in_flight && state.known.observed.is_some())
+                    {
+                        self.pages.schedule(&id, Some(now));
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     pub(super) async fn flush_notes(&mut self) -> Result<(), StoreError> {
@@ -304,7 +362,7 @@ fn drift_standing(plan: &Plan) -> Standing {
     told(Answer::Reported, "is not sent").map_or(Standing::Right, Standing::Drifted)
 }
 
-fn tell_drift(plan: &Plan) {
+fn tell_drift(plan: &Plan, by: Option<&str>) {
     for drift in &plan.drift {
         tracing::warn!(
             page = %plan.page,
@@ -312,7 +370,8 @@ fn tell_drift(plan: &Plan) {
             base = shorten(&drift.base, 200),
             found = drift.found.as_ref().map(|found| shorten(found, 200)),
             desired = shorten(&drift.desired, 200),
-            answer = ?drift.answer,
+            answer = drift.answer.word(),
+            by,
             "drift: others changed this value"
         );
     }

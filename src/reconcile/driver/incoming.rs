@@ -6,23 +6,18 @@ use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::{Acted, backoff};
-use crate::sources::Revision;
 use crate::store::StoreError;
 
 use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    pub(super) fn take_inputs(&mut self, revision: Revision) {
-        self.revision = revision;
-        let now = self.actor.clock.now();
-        let world = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.world));
-        self.take_world(world, now);
-    }
-
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
-    pub(super) fn take_world(&mut self, world: World, now: Instant) {
+    pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
+        world.overrule(&self.overrides);
         for page in &world.released {
-            tracing::warn!(%page, "no longer defined: nothing is sent to it any more");
+            if self.world.page(page).is_some() {
+                tracing::warn!(%page, "no longer defined: nothing is sent to it any more");
+            }
             self.pages.schedule(page, None);
             if let Some(state) = self.pages.get_mut(page) {
                 state.standing = Standing::Unseen;
@@ -40,7 +35,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             });
             agent.pages.push(id.clone());
             let state = self.pages.get_or_new(id);
-            state.urgency = Urgency::Source;
+            state.urgency = urgency;
             match (&state.known.observed, &state.standing) {
                 // Its answer makes it due, and one that failed keeps its distance.
                 _ if state.in_flight => {}
@@ -53,14 +48,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.agents = agents;
         self.world = world;
-        self.tell_problems();
-        self.keep_inputs(now);
     }
 
     /// Logs each problem once when it comes up, and when it is gone.
-    fn tell_problems(&mut self) {
+    pub(super) fn tell_problems(&mut self, world: &World) {
         let files = self.revision.problems.values().flatten();
-        let mut now: Vec<String> = files.chain(self.world.problems()).map(ToString::to_string).collect();
+        let mut now: Vec<String> = files.chain(world.problems()).map(ToString::to_string).collect();
         now.sort();
         now.dedup();
         for problem in now.iter().filter(|problem| !self.told.contains(problem)) {
@@ -74,7 +67,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// What a restart with bad files goes back to: each file as it last was without any problem, its own or
     /// one of a page that rests on it.
-    fn keep_inputs(&mut self, now: Instant) {
+    pub(super) fn keep_inputs(&mut self, now: Instant) {
         let blamed = |shown: &str| {
             let origins = self.world.problems().filter_map(|problem| problem.origin.as_ref());
             origins.into_iter().any(|origin| *origin.file == *shown)
@@ -105,6 +98,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         match done.answer {
             Answered::List(agent, Ok(pages)) => {
                 self.came_through(&agent, done.key);
+                if let Some((_, page)) = pages.first() {
+                    self.hear_clock(page.served_at, now);
+                }
                 self.take_list(&agent, pages, done.asked, now);
             }
             Answered::List(agent, Err(error)) => self.take_list_failure(&agent, &error, done.key, now),
@@ -113,6 +109,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 match answer {
                     Ok(page) => {
                         self.came_through(&id.agent, done.key);
+                        self.hear_clock(page.served_at, now);
                         // However long its answer took, there is none fresher to be had.
                         self.see(&id, page, self.actor.clock.uptime(), now);
                     }
@@ -125,6 +122,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
         }
         Ok(())
+    }
+
+    /// The API's clock, as an answer brought it.
+    fn hear_clock(&mut self, served_at: Option<Instant>, now: Instant) {
+        if let Some(served_at) = served_at {
+            let news = self.clock_watch.hear(served_at, &*self.actor.clock);
+            self.tell_clock(news, now);
+        }
     }
 
     fn settle(&mut self, id: &PageId) {
@@ -219,6 +224,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.forget_page();
                 state.attempts = 0;
                 *self.applied.entry(id.clone()).or_default() += changes.len();
+                self.counts.applied += changes.len() as u64;
                 for change in changes {
                     tell_applied(id, &change, correlation_id.as_deref());
                     state.known.base.insert(change.variable, change.to);
@@ -253,6 +259,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn see(&mut self, id: &PageId, page: RemotePage, seen_at: Duration, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
+        state.look_wanted = false;
         if state.see(page, seen_at)
             && let Some(observed) = &state.known.observed
         {
@@ -324,6 +331,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// What an error says about the API and the key that the request used; a key that was replaced since is past
     /// judging.
     fn judge(&mut self, error: &ApiError, whom: &str, key: u32, now: Instant) {
+        self.counts.failures += 1;
         let up = self.actor.clock.uptime();
         match error.meaning {
             _ if key != self.key_number => {}
@@ -346,7 +354,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Meaning::Refused | Meaning::TryAgain | Meaning::OutcomeUnknown => {
                 if let Some(pause) = self.gate.failed(whom, up, &mut self.random) {
                     let until = self.actor.clock.after(pause).to_rfc3339();
-                    tracing::warn!(until, "half of the last requests failed; all pages wait, then one is tried");
+                    tracing::warn!(
+                        until,
+                        "half of the last requests failed; all pages wait, then one is tried"
+                    );
                 }
             }
         }
