@@ -18,6 +18,7 @@ pub mod desired;
 pub mod hours;
 pub mod model;
 pub mod plan;
+pub mod process;
 pub mod reconcile;
 pub mod schema;
 pub mod settings;

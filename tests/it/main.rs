@@ -3,12 +3,15 @@
 //! Where a new test belongs: a rule of one module stands beside the module, in `src`. What needs several floors
 //! stands here: `watching` (ways a file can change), `api` (the simulator on the wire, and our client against it),
 //! `cycle` (the driver in this process, on a clock that the test moves), `program` (the program as a process),
-//! `commands` (what the commands print and how they end), `house` (layering, units, what the repository promises).
+//! `commands` (what the commands print and how they end), `house` (layering, units, what the repository promises),
+//! `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
 mod api;
 mod commands;
+mod crash;
 mod cycle;
 mod house;
 mod program;
 mod support;
 mod watching;
+mod zone_oracle;
