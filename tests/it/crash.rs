@@ -90,7 +90,7 @@ struct Figures {
     looked_up_as_failed: usize,
     overwritten: usize,
     patches: usize,
-    sent_again_after_an_unknown_outcome: usize,
+    intended_again_after_a_cut: usize,
 }
 
 impl Figures {
@@ -105,7 +105,7 @@ impl Figures {
         self.looked_up_as_failed += other.looked_up_as_failed;
         self.overwritten += other.overwritten;
         self.patches += other.patches;
-        self.sent_again_after_an_unknown_outcome += other.sent_again_after_an_unknown_outcome;
+        self.intended_again_after_a_cut += other.intended_again_after_a_cut;
     }
 }
 
@@ -199,7 +199,13 @@ impl Run {
         };
         assert_eq!(column(&store, "PRAGMA integrity_check"), ["ok"]);
         assert_eq!(column(&store, "PRAGMA foreign_key_check"), [""; 0]);
-        assert_eq!(replayed(&store), bases(&store), "the history does not replay to the bases");
+        let (replayed, bases) = (replayed(&store), bases(&store));
+        let of_one = |one: &Values, other: &Values| -> Values {
+            let differing = one.iter().filter(|(key, value)| other.get(key) != Some(value));
+            differing.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        let (history, state) = (of_one(&replayed, &bases), of_one(&bases, &replayed));
+        assert!(history.is_empty() && state.is_empty(), "the history says {history:?}, the bases {state:?}");
         let writes = writes(&store);
         for (before, now) in self.writes.iter().zip(&writes) {
             assert!(before == now || before.is_open(), "a settled write changed: {before:?} -> {now:?}");
@@ -265,17 +271,17 @@ impl Run {
             assert!(*count <= writes.len(), "{sent:?} was sent {count} times, intended: {writes:?}");
             let known = |write: &&Write| ["applied", "overwritten"].contains(&write.outcome.as_str());
             assert!(*applied == 0 || writes.iter().any(known), "{sent:?} was carried out, but: {writes:?}");
-            self.figures.sent_again_after_an_unknown_outcome += count - 1;
         }
         for (sent, writes) in &intended {
             let applied = patches.get(sent).map_or(0, |(_, applied)| *applied);
             let claimed = writes.iter().filter(|write| write.outcome == "applied").count();
             assert!(claimed <= applied, "{sent:?} was carried out {applied} times, but: {writes:?}");
-            // Only what a kill cut off is sent again, and of that only what was not carried out.
+            self.figures.intended_again_after_a_cut += writes.len() - 1;
+            // Only what a kill cut off is intended again, and of that only what was not carried out.
             for write in &writes[..writes.len() - 1] {
                 assert!(
                     self.cut_off.contains(&write.id) && write.outcome == "failed",
-                    "sent again: {writes:?}"
+                    "intended again: {writes:?}"
                 );
             }
         }
