@@ -13,7 +13,7 @@ use crate::agents_api::KeySource;
 use crate::clock::{Clock, FastClock};
 use crate::desired::World;
 use crate::model::Instant;
-use crate::reconcile::{Actor, Driver, Feed, Mode, Setup, Supervisor};
+use crate::reconcile::{Actor, Driver, Feed, Limits, Mode, Setup, Supervisor};
 use crate::settings::{Settings, is_on_this_machine};
 use crate::sources::{Files, Watched, watch};
 use crate::store::Writer;
@@ -136,6 +136,7 @@ pub async fn build(
         previous: Some(previous),
         resync: settings.resync,
         concurrency: settings.api.concurrency,
+        limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
         settings_number: number,
         seed: fastrand::u64(..),
     })

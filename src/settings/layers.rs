@@ -22,6 +22,8 @@ pub const SCALARS: &[&str] = &[
     "api.base_url",
     "api.key_file",
     "api.concurrency",
+    "api.rate",
+    "api.burst",
     "api.connect_timeout",
     "api.read_timeout",
     "api.total_timeout",

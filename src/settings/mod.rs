@@ -52,6 +52,10 @@ pub struct Api {
     pub key_file: Option<PathBuf>,
     /// Pages that are worked on at once.
     pub concurrency: usize,
+    /// Requests a second, in the long run.
+    pub rate: u32,
+    /// Requests at once, after a rest.
+    pub burst: u32,
     /// To a connection.
     pub connect_timeout: Duration,
     /// Between two pieces of an answer.
@@ -137,6 +141,8 @@ const API_KEYS: &[&str] = &[
     "allow_http",
     "key_file",
     "concurrency",
+    "rate",
+    "burst",
     "connect_timeout",
     "read_timeout",
     "total_timeout",
@@ -249,10 +255,12 @@ fn read_api(
     };
     let (connect, read, total) =
         (duration("connect_timeout", 5), duration("read_timeout", 10), duration("total_timeout", 20));
-    let concurrency = match api.get("concurrency") {
-        Some(node) => reader.integer(node, "concurrency", 1, 256),
-        None => Some(16),
+    let number = |key: &str, most: u64, default: u64| match api.get(key) {
+        Some(node) => reader.integer(node, key, 1, most),
+        None => Some(default),
     };
+    let concurrency = number("concurrency", 256, 16);
+    let (rate, burst) = (number("rate", 100_000, 10), number("burst", 100_000, 20));
     let key_file = api.get("key_file").map(|node| reader.text(node, "key_file"));
     let base_url = base_url(reader, &api, warnings);
     Some(Api {
@@ -262,6 +270,8 @@ fn read_api(
             None => None,
         },
         concurrency: usize::try_from(concurrency?).ok()?,
+        rate: u32::try_from(rate?).ok()?,
+        burst: u32::try_from(burst?).ok()?,
         connect_timeout: connect?,
         read_timeout: read?,
         total_timeout: total?,

@@ -254,6 +254,7 @@ async fn the_program_works_within_what_the_units_allow() {
             .arg(env!("CARGO_BIN_EXE_rtconfd"))
             .args(arguments)
             .current_dir(folder.path(""))
+            .stderr(fs::File::create(folder.path("log.txt")).unwrap())
             .env("NOTIFY_SOCKET", folder.path("notify"));
         without_settings(&mut command);
         command
@@ -264,9 +265,9 @@ async fn the_program_works_within_what_the_units_allow() {
     folder.write("sites.csv", CSV);
     let socket = notify_socket(&folder);
 
-    let applied = confined(&folder, "rtconfd-apply.service", &["apply"]).output();
+    let applied = confined(&folder, "rtconfd-apply.service", &["apply"]).status();
     let applied = applied.expect("python3 is needed for this test: install the package python3");
-    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    assert!(applied.success(), "{}", fs::read_to_string(folder.path("log.txt")).unwrap());
     assert_eq!(api.variables("A-1")["phone"], "1");
 
     let daemon = Started(confined(&folder, "rtconfd.service", &["run"]).spawn().unwrap());
@@ -312,6 +313,7 @@ async fn the_memory_of_the_daemon_is_its_own() {
 
     let mut daemon = as_user(&program);
     daemon.arg("run").current_dir(folder.path("")).env("NOTIFY_SOCKET", folder.path("notify"));
+    daemon.stderr(fs::File::create(folder.path("log.txt")).unwrap());
     without_settings(&mut daemon);
     let daemon = Started(daemon.spawn().unwrap());
     assert!(told(&socket).contains("READY=1"));

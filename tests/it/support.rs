@@ -10,7 +10,7 @@ use std::time::{Duration, Instant as Monotonic};
 use rtconfd::agents_api::{ApiKey, Client, KeySource, Timeouts, WritePages};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant};
-use rtconfd::reconcile::{Actor, Driver, Ended, Feed, Mode, Setup, Supervisor};
+use rtconfd::reconcile::{Actor, Driver, Ended, Feed, Limits, Mode, Setup, Supervisor};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
 use rtconfd::sources::{Files, Watched, watch};
@@ -327,6 +327,7 @@ impl Driving {
             previous: None,
             resync: settings.resync,
             concurrency: settings.api.concurrency,
+            limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
             settings_number: 0,
             seed: 1,
         })

@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant as Monotonic;
 
 use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
 use crate::desired::{Blueprint, World};
@@ -15,6 +14,7 @@ use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
 use crate::sources::Revision;
 use crate::store::StoreError;
 
+use super::gate::{Gate, Limits, Urgency};
 use super::page_state::Pages;
 use super::{Acted, Actor};
 
@@ -88,6 +88,8 @@ pub struct Setup<R> {
     pub resync: Duration,
     /// Pages that are worked on at once.
     pub concurrency: usize,
+    /// How fast requests may be sent.
+    pub limits: Limits,
     /// Tells what is fed by these settings from what older ones left in the feed.
     pub settings_number: u32,
     /// Seeds the jitter.
@@ -127,23 +129,10 @@ struct Agent {
     in_flight: bool,
 }
 
-enum Key {
-    Good,
-    /// Asked to be slower.
-    Paused {
-        until: Instant,
-    },
-    /// Refused; tried again with one call at a time.
-    Stopped {
-        probe_at: Instant,
-        error: String,
-    },
-}
-
 /// A request that ended.
 struct Done {
-    /// When it was begun.
-    asked: Monotonic,
+    /// The turn at which it was begun, and the uptime then.
+    asked: (u64, Duration),
     /// Which key it used, counted from the first.
     key: u32,
     answer: Answered,
@@ -169,8 +158,14 @@ pub struct Driver<R> {
     pages: Pages,
     applied: BTreeMap<PageId, usize>,
     agents: BTreeMap<String, Agent>,
-    key: Key,
+    gate: Gate,
+    /// When a refused key is next tried, with one call.
+    probe_at: Instant,
+    /// When there may be room at the gate for what found none.
+    room_at: Option<Instant>,
     key_number: u32,
+    /// Counts what begins and ends, so that it can be told what came first.
+    turn: u64,
     jobs: JoinSet<Done>,
     notes: Vec<BoxFuture<'static, Result<(), StoreError>>>,
     told: Vec<String>,
@@ -183,7 +178,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// # Errors
     /// When the store can't be read.
     pub async fn new(setup: Setup<R>) -> Result<Self, StoreError> {
-        let now = setup.actor.clock.now();
+        let (now, up) = (setup.actor.clock.now(), setup.actor.clock.uptime());
         let stored = setup.actor.store.pages(&setup.actor.api_url).await?;
         let world = World::new(&setup.blueprint, &setup.revision.inputs, now, setup.previous.as_ref());
         let mut driver = Self {
@@ -199,8 +194,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             pages: Pages::default(),
             applied: BTreeMap::new(),
             agents: BTreeMap::new(),
-            key: Key::Good,
+            gate: Gate::new(setup.limits, up),
+            probe_at: now,
+            room_at: None,
             key_number: 0,
+            turn: 0,
             jobs: JoinSet::new(),
             notes: Vec::new(),
             told: Vec::new(),
@@ -285,20 +283,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// When to decide again, if nothing comes in before.
     fn next_wake(&self, mode: Mode, now: Instant) -> Instant {
-        let full = self.jobs.len() >= self.concurrency;
-        let lists = match &self.key {
-            Key::Good => self.agents.values().filter(|agent| !agent.in_flight).map(|agent| agent.due).min(),
-            Key::Paused { until } => Some(*until),
-            Key::Stopped { probe_at, .. } => Some(*probe_at),
+        // What is due now and found no room waits for the gate, or for the job that ends.
+        let later = |agent: &&Agent| !agent.in_flight && agent.due > now;
+        let lists = match self.gate.stopped() {
+            Some(_) => Some(self.probe_at),
+            None => self.agents.values().filter(later).map(|agent| agent.due).min(),
         };
         let fresh = self.world.fresh_until.map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc());
         let deadline = match mode {
             Mode::Once { deadline } => Some(deadline),
             Mode::Daemon => None,
         };
-        // What is due now and found no room is woken by the job that ends.
-        let wakes =
-            self.pages.next_due().into_iter().chain(lists).filter(|_| !full).chain(fresh).chain(deadline);
+        let pages = self.pages.next_due(now);
+        let wakes = pages.into_iter().chain(lists).chain(self.room_at).chain(fresh).chain(deadline);
         let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);
         wakes.chain([longest]).min().unwrap_or(longest)
     }
@@ -309,7 +306,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return true;
         }
         let settled = |standing: &Standing| !matches!(standing, Standing::Unseen | Standing::Retrying(_));
-        let stopped = matches!(self.key, Key::Stopped { .. });
+        let stopped = self.gate.stopped().is_some();
         self.jobs.is_empty()
             && self.world.pages.iter().all(|managed| {
                 self.pages.get(&managed.page.id).is_none_or(|state| {
