@@ -19,6 +19,7 @@ pub mod hours;
 pub mod listener;
 pub mod model;
 pub mod plan;
+pub mod process;
 pub mod reconcile;
 pub mod schema;
 pub mod settings;

@@ -55,8 +55,11 @@ impl Client {
             .read_timeout(timeouts.read)
             .timeout(timeouts.total)
             .tcp_nodelay(true);
+        let url = reqwest::Url::parse(base_url).ok();
+        // Whatever asks it for plain http later: a key that is meant for TLS is not sent without.
+        builder = builder.https_only(url.as_ref().is_some_and(|url| url.scheme() == "https"));
         // A proxy would look for this machine's loopback on its own.
-        let host = reqwest::Url::parse(base_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let host = url.and_then(|url| url.host_str().map(str::to_owned));
         if host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
             builder = builder.no_proxy();
         }
@@ -257,5 +260,23 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, String> {
             Ok(None) => return Ok(body),
             Err(error) => return Err(format!("the answer broke off: {}", error.without_url())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_for_https_sends_nothing_without_tls() {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { connect: second, read: second, total: second };
+        let client = |url: &str| Client::new(url, ApiKey::from("k-1"), timeouts).unwrap();
+        // Nobody listens on port 1: what is tried fails to connect, what is refused isn't tried.
+        let plain = "http://127.0.0.1:1";
+        let refused = client("https://127.0.0.1:1").http.get(plain).send().await.unwrap_err();
+        assert!(refused.is_builder(), "{refused:?}");
+        let tried = client(plain).http.get(plain).send().await.unwrap_err();
+        assert!(tried.is_connect(), "{tried:?}");
     }
 }

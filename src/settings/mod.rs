@@ -16,7 +16,7 @@ use crate::desired::{Blueprint, CalendarUse, SourceUse, check_shape};
 use crate::model::{Origin, Problem, nearest};
 use crate::plan::Thresholds;
 use crate::tables::parse_json;
-use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
+use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
 
 pub use layers::{Flag, SCALARS};
 pub use report::Report;
@@ -176,6 +176,7 @@ const TOP_KEYS: &[&str] = &[
 const API_KEYS: &[&str] = &[
     "region",
     "base_url",
+    "allow_http",
     "key_file",
     "concurrency",
     "rate",
@@ -347,8 +348,9 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
         (Some(region), Some(url)) if layers::rank(&region.origin) > layers::rank(&url.origin) => None,
         (_, url) => url,
     };
+    let allowed = api.get("allow_http").map(|node| http_hosts(reader, node)).unwrap_or_default();
     if let Some(node) = url {
-        return checked_url(reader, node, warnings);
+        return checked_url(reader, node, &allowed, warnings);
     }
     let Some(node) = region else {
         reader.note(
@@ -377,7 +379,32 @@ pub fn is_on_this_machine(url: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn checked_url(reader: &Reader, node: &Node, warnings: &mut Vec<Problem>) -> Option<String> {
+/// The names of hosts that may be spoken to without TLS.
+fn http_hosts(reader: &Reader, node: &Node) -> Vec<String> {
+    let names = reader.list(node, "allow_http").unwrap_or_default();
+    let names = names.iter().filter_map(|name| reader.text(name, "allow_http"));
+    let host = |text: Text| {
+        let name = text.value.trim();
+        let url = reqwest::Url::parse(&format!("http://{name}/")).ok();
+        // As a URL writes it, and nothing but a name: neither a port nor a pattern.
+        let host = url
+            .as_ref()
+            .and_then(reqwest::Url::host_str)
+            .filter(|host| host.eq_ignore_ascii_case(name) && !host.contains('*'));
+        reader.ok(host.map(str::to_owned).ok_or_else(|| {
+            Problem::at(&text.origin, "allow_http: this is no name of a host")
+                .hint("write the name alone, without scheme and port, as in simulator.internal")
+        }))
+    };
+    names.filter_map(host).collect()
+}
+
+fn checked_url(
+    reader: &Reader,
+    node: &Node,
+    allowed: &[String],
+    warnings: &mut Vec<Problem>,
+) -> Option<String> {
     let text = reader.text(node, "base_url")?;
     let bad = |message: &str, secret: bool| {
         let mut problem = Problem::at(&text.origin, message)
@@ -396,6 +423,12 @@ fn checked_url(reader: &Reader, node: &Node, warnings: &mut Vec<Problem>) -> Opt
         return bad("base_url must be http or https, without a query", false);
     }
     if url.scheme() == "http" && !is_on_this_machine(url.as_str()) {
+        let host = url.host_str().unwrap_or_default();
+        if !allowed.iter().any(|allowed| allowed == host) {
+            let problem = Problem::at(&text.origin, "the API key would cross the network unencrypted");
+            reader.note(problem.hint(format!("use https, or set allow_http = [\"{host}\"] under [api]")));
+            return None;
+        }
         warnings.push(
             Problem::at(&text.origin, "the API key will cross the network unencrypted")
                 .hint("use https")
