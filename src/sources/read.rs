@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::clock;
 
-/// Bytes that an input may have; a hundred thousand rows are a tenth of it.
-const MAX_BYTES: u64 = 128 << 20;
+/// Bytes that an input may have; a hundred thousand rows are half of it.
+pub const MAX_BYTES: u64 = 24 << 20;
 /// A file that nobody wrote to for this long is taken to be finished.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -54,17 +54,21 @@ pub fn read(path: &Path) -> Result<Content, String> {
         return Err("this is no file".to_owned());
     }
     if before.len() > MAX_BYTES {
-        return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
+        return Err(too_large());
     }
     let mut file = File::open(path).map_err(words)?;
     let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
     (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(words)?;
     let after = file.metadata().map_err(words)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
+        return Err(too_large());
     }
     let steady = stamp(&before) == stamp(&after);
     Ok(Content { steady, quiet: steady && is_quiet(&after), bytes: bytes.into() })
+}
+
+fn too_large() -> String {
+    format!("the file is larger than {} MiB (hint: split it into several sources)", MAX_BYTES >> 20)
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {

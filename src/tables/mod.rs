@@ -2,6 +2,7 @@
 
 mod csv;
 mod json;
+mod shape;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::written::Node;
 
 pub use csv::parse as parse_csv;
 pub use json::parse as parse_json;
+pub use shape::Shape;
 
 /// What a source holds, once it was read.
 #[derive(Debug)]
