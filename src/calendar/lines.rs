@@ -13,6 +13,8 @@ pub const MAX_BYTES: usize = 8 << 20;
 pub const MAX_LINES: usize = 200_000;
 /// Bytes of one line, its folds joined.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// Characters of a message, which may quote the property's value.
+const MAX_MESSAGE: usize = 300;
 /// Parameters of one property; RFC 5545 knows twenty.
 const MAX_PARAMETERS: usize = 50;
 /// Values of one property that is a list, such as the dates of an EXDATE.
@@ -48,7 +50,12 @@ impl Property {
 
     /// A problem with this property, naming file, line and property.
     pub fn problem(&self, message: impl std::fmt::Display) -> Problem {
-        Problem::at(&self.origin, format!("{}: {message}", self.name))
+        let whole = format!("{}: {message}", self.name);
+        let mut message: String = whole.chars().take(MAX_MESSAGE).collect();
+        if message.len() < whole.len() {
+            message.push('…');
+        }
+        Problem::at(&self.origin, message)
     }
 }
 

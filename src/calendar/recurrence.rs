@@ -95,7 +95,8 @@ impl Rule {
         to_wall: impl Fn(NaiveDateTime) -> NaiveDateTime,
     ) -> Result<Self, Problem> {
         let text = property.value.trim().to_ascii_uppercase();
-        let bad = |why: &str| property.problem(format!("\"{text}\" {why}"));
+        let shown: String = text.chars().take(100).collect();
+        let bad = |why: &str| property.problem(format!("\"{shown}\" {why}"));
         let mut seen = BTreeSet::new();
         let mut parts = Parts::default();
         let (mut frequency, mut interval, mut count, mut until) = (String::new(), 1, None, None);

@@ -34,7 +34,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     };
     if !too_much.is_empty() {
         return Err(Problem::at(&Origin::line(file, 1), format!("the document is too large: {too_much}"))
-            .hint(format!("at most {MAX_VALUES} values are read; split the file, or write it as CSV")));
+            .hint(format!("at most {MAX_VALUES} values are read; nest less, split it, or write it as CSV")));
     }
     let document = Document::new(file, text);
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| document.syntax_problem(&error))?;

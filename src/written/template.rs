@@ -53,10 +53,15 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
         .zip(&row.cells)
         .map(|(name, cell)| (name.to_string(), cell.text.clone()))
         .collect();
-    let mut out = Filled(Vec::new());
+    let mut out = Filled::default();
     let context = minijinja::context! { row => cells };
-    compiled.render_captured_to(context, &mut out).map_err(|error| broken(&error))?;
-    let value = String::from_utf8_lossy(&out.0).into_owned();
+    let rendered = compiled.render_captured_to(context, &mut out).map(drop);
+    if out.is_full {
+        let message = format!("more than {MAX_FILLED_IN} bytes come out of the template \"{template}\"");
+        return Err(Problem::at(at, message).hint("insert fewer or shorter cells"));
+    }
+    rendered.map_err(|error| broken(&error))?;
+    let value = String::from_utf8_lossy(&out.bytes).into_owned();
     Ok(Text { value, origin: origin.unwrap_or_else(|| at.clone()) })
 }
 
@@ -107,14 +112,19 @@ fn multiplies(template: &str) -> bool {
 }
 
 /// What came out so far, up to a limit.
-struct Filled(Vec<u8>);
+#[derive(Default)]
+struct Filled {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
 
 impl std::io::Write for Filled {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_FILLED_IN {
-            return Err(std::io::Error::other(format!("more than {MAX_FILLED_IN} bytes come out of it")));
+        if self.bytes.len() + bytes.len() > MAX_FILLED_IN {
+            self.is_full = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
