@@ -14,8 +14,8 @@ use super::lines::Property;
 /// Starts that one rule may give in one window; every half hour for three years is less.
 const MAX_STARTS: usize = 60_000;
 /// Steps that all rules of a calendar may take together, each step as dear as a minute tried: a thousand rules that
-/// began in 1900 take a tenth.
-const MAX_STEPS: u64 = 20_000_000;
+/// began in 1900 take a fifth.
+const MAX_STEPS: u64 = 10_000_000;
 /// Periods that the crate tries for the next start before it gives up.
 const CRATE_PATIENCE: i64 = 100_000;
 /// Times of day that a rule may list; every ten minutes.
