@@ -8,13 +8,15 @@ use crate::model::{Origin, Problem, Row, nearest};
 
 use super::Text;
 
-/// Instructions one template may run, texts that it makes counted by their length; a plain substitution needs fewer
-/// than ten.
+/// Instructions one template may run; a plain substitution needs fewer than ten.
 const FUEL: u64 = 10_000;
 /// Bytes of a template.
 pub const MAX_TEMPLATE: usize = 4_096;
 /// Bytes of what comes out of one.
 pub const MAX_FILLED_IN: usize = 64 << 10;
+/// The statements that are taken. Others keep a value (`set`, `with`, `for`), and then a list may double at every step;
+/// fuel counts the texts that a template makes, and not its lists.
+const STATEMENTS: &[&str] = &["if", "elif", "else", "endif"];
 
 /// Whether text has something to fill in.
 pub fn is_template(text: &str) -> bool {
@@ -68,7 +70,45 @@ fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {
         let message = format!("a template of {} bytes; at most {MAX_TEMPLATE} are read", template.len());
         return Err(Problem::at(at, message).hint("write {{ row.COLUMN }} for the cell in that column"));
     }
-    Ok(())
+    let statements =
+        template.split("{%").skip(1).map(|rest| rest.trim_start_matches(['-', '+']).trim_start());
+    for statement in statements {
+        let word = statement.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        if !STATEMENTS.contains(&word) {
+            return Err(Problem::at(at, format!("the template \"{template}\" has {{% {word} %}}"))
+                .hint("a template tests and inserts cells; it keeps no values of its own"));
+        }
+    }
+    // In a comment quotes and braces stand as they like, and what follows it could not be told from it.
+    if template.contains("{#") {
+        let message = format!("the template \"{template}\" has a comment");
+        return Err(Problem::at(at, message).hint("write the comment beside it"));
+    }
+    match multiplies(template) {
+        true => Err(Problem::at(at, format!("the template \"{template}\" multiplies"))
+            .hint("a template tests and inserts cells")),
+        false => Ok(()),
+    }
+}
+
+/// Whether an asterisk stands in the code of a template, outside of quotes: `[0] * 100000000` is one instruction.
+fn multiplies(template: &str) -> bool {
+    let (mut rest, mut in_code, mut quote) = (template, false, None);
+    while let Some(c) = rest.chars().next() {
+        let pair = rest.get(..2).unwrap_or_default();
+        rest = &rest[c.len_utf8()..];
+        match (in_code, quote) {
+            (false, _) => in_code = ["{{", "{%"].contains(&pair),
+            (true, None) if c == '*' => return true,
+            (true, None) if ["}}", "%}"].contains(&pair) => in_code = false,
+            (true, None) => quote = Some(c).filter(|c| matches!(c, '"' | '\'')),
+            (true, Some(_)) if c == '\\' => {
+                rest = rest.chars().next().map_or("", |escaped| &rest[escaped.len_utf8()..]);
+            }
+            (true, Some(open)) => quote = Some(open).filter(|open| *open != c),
+        }
+    }
+    false
 }
 
 /// What came out so far, up to a limit.
