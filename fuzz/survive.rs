@@ -15,8 +15,11 @@ use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::tables::{decode, parse_csv, parse_json};
 use rtconfd::zone;
 
+/// A name, and what it feeds.
+type Target = (&'static str, fn(&[u8]));
+
 /// The targets by name; a corpus has the name of its target.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[Target] = &[
     ("csv", csv),
     ("ics", ics),
     ("hours", hours),
