@@ -149,7 +149,8 @@ fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
 pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
     let mut week: [Option<Vec<Interval>>; 7] = Default::default();
     check_length(text)?;
-    if text.trim().is_empty() {
+    // A lone semicolon names no day either, and missing never means closed.
+    if text.trim_matches(|c: char| c == ';' || c.is_whitespace()).is_empty() {
         return bad(
             "the weekly hours are empty".to_owned(),
             "write hours such as Mo-Fr 09:00-17:00, or closed",

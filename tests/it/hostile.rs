@@ -370,6 +370,10 @@ fn hours_and_words_are_compared_up_to_a_length() {
     assert!(parse_day(&"09:00-10:00,".repeat(1_000)).is_err());
     let told = parse_week(&"Mo 09:00-10:00;".repeat(1_000)).unwrap_err();
     assert!(told.message.len() < 200, "the text is not told again");
+    // Hours that name no day are missing, and missing never means closed.
+    for nothing in ["", " ", ";", " ; ;\t"] {
+        assert!(parse_week(nothing).unwrap_err().message.contains("weekly hours are empty"), "{nothing:?}");
+    }
     assert_eq!(nearest(&"timezone".repeat(100_000), ["timezone"]), None);
     assert_eq!(nearest("timezne", ["timezone"]), Some("timezone"));
 }
