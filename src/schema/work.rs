@@ -13,8 +13,9 @@ pub const MAX_NODES: usize = 50_000;
 pub const MAX_BYTES: usize = 1 << 20;
 /// Subschemas that one place of a page may have to meet, all references followed.
 pub const MAX_EXPANDED: u64 = 100_000;
-/// Levels that references may lead through, all their targets put behind one another; a compiler recurses so deep.
-pub const MAX_LEVELS: usize = 1_000;
+/// Levels that references may lead through, all their targets put behind one another. A compiler recurses as deep, and
+/// twice as many still fit a thread.
+pub const MAX_LEVELS: usize = 500;
 /// Different patterns; each may take `PATTERN_BYTES` of memory.
 pub const MAX_PATTERNS: usize = 100;
 /// Subschemas that a whole page may have to meet, one for each value and rule.
