@@ -9,11 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{Environment, Instant, PageId, RemotePage};
 
-use super::wire::{WireError, WirePage, WirePages};
+use super::wire::{MAX_BODY_BYTES, WireError, read_page, read_pages};
 use super::{ApiError, ApiKey, Meaning, Patched, ReadPages, WritePages};
 
-/// Bytes of an answer that are read; a page with ten thousand sites is smaller.
-const MAX_BODY_BYTES: usize = 16 << 20;
 /// Characters of an error message that are told.
 const MAX_MESSAGE: usize = 400;
 /// The longest wait that a Retry-After may ask for.
@@ -120,26 +118,26 @@ struct Answer {
 }
 
 impl Answer {
-    fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.body).map_err(|error| ApiError {
-            message: self.key.redact(&format!("the API's answer is not understood: {error}")),
-            correlation_id: self.correlation_id.clone(),
-            ..failed(Meaning::OutcomeUnknown)
+    fn understood<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, ApiError> {
+        read(&self.body).map_err(|why| {
+            // Covered up first and cut then, as in what is refused.
+            let message = self.key.redact(&format!("the API's answer is not understood: {why}"));
+            ApiError {
+                message: message.chars().take(MAX_MESSAGE).collect(),
+                correlation_id: self.correlation_id.clone(),
+                ..failed(Meaning::OutcomeUnknown)
+            }
         })
     }
 
-    /// A page; an answer without a body counts as an empty one.
     fn page(&self) -> Result<RemotePage, ApiError> {
-        match self.body.is_empty() {
-            true => Ok(RemotePage { served_at: self.served_at, ..RemotePage::default() }),
-            false => self.read::<WirePage>().map(|page| self.dated(page)),
-        }
+        self.understood(read_page).map(|page| self.dated(page))
     }
 }
 
 impl Answer {
-    fn dated(&self, page: WirePage) -> RemotePage {
-        RemotePage { served_at: self.served_at, ..page.into() }
+    fn dated(&self, page: RemotePage) -> RemotePage {
+        RemotePage { served_at: self.served_at, ..page }
     }
 }
 
@@ -147,12 +145,8 @@ impl ReadPages for Client {
     async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
         let path = format!("/v1/agents/{agent}/real-time-configs");
         let answer = self.send(Method::GET, &path, None).await?;
-        if answer.body.is_empty() {
-            return Ok(Vec::new());
-        }
-        let pages: WirePages = answer.read()?;
-        let known = pages.config_pages.into_iter();
-        Ok(known.filter_map(|page| Some((page.environment()?, answer.dated(page)))).collect())
+        let pages = answer.understood(read_pages)?.into_iter();
+        Ok(pages.map(|(environment, page)| (environment, answer.dated(page))).collect())
     }
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
@@ -221,7 +215,7 @@ fn refused(
     let meaning = Meaning::of_status(status);
     ApiError {
         status: Some(status),
-        code: said.code.map(|code| key.redact(&code)),
+        code: said.code.map(|code| key.redact(&code).chars().take(MAX_MESSAGE).collect()),
         message,
         correlation_id,
         retry_after: headers.get(RETRY_AFTER).map(|value| retry_after(value, headers)),

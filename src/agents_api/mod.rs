@@ -14,6 +14,8 @@ use crate::model::{Environment, PageId, RemotePage};
 pub use client::{Client, Timeouts};
 pub use error::{ApiError, Meaning};
 pub use key::{ApiKey, KeyError, KeySource};
+#[doc(hidden)]
+pub use wire::{read_page, read_pages};
 
 /// Looks at pages. A dry run holds this and nothing more, so it can't write.
 pub trait ReadPages: Send + Sync + 'static {

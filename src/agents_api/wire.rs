@@ -4,6 +4,62 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::model::{Environment, RemotePage};
+use crate::tables::Shape;
+
+/// Bytes of an answer; a page with ten thousand sites is smaller.
+pub const MAX_BODY_BYTES: usize = 8 << 20;
+/// Values in an answer, keys counted too; ten thousand sites with ten fields each have as many.
+pub const MAX_VALUES: usize = 250_000;
+/// Levels of arrays and objects; what JSON readers take by default.
+pub const MAX_DEPTH: usize = 100;
+/// Pages in one answer; an agent has one for each environment.
+pub const MAX_PAGES: usize = 100;
+/// Fields that an error lists; more are not told.
+const MAX_LISTED: usize = 20;
+
+/// An answer read as `T`, unless it would take too much memory as a tree of values.
+///
+/// # Errors
+/// In words: what is too much, or why it is no such answer.
+pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let shape = Shape::of(body);
+    if body.len() > MAX_BODY_BYTES {
+        return Err(format!("it is larger than {MAX_BODY_BYTES} bytes"));
+    }
+    if shape.values > MAX_VALUES {
+        return Err(format!("it holds {} values, and at most {MAX_VALUES} are read", shape.values));
+    }
+    if shape.depth > MAX_DEPTH {
+        return Err(format!("it is nested {} levels deep, and at most {MAX_DEPTH} are read", shape.depth));
+    }
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+/// The page that an answer holds; an answer without a body counts as an empty one.
+///
+/// # Errors
+/// In words: why it is not understood.
+pub fn read_page(body: &[u8]) -> Result<RemotePage, String> {
+    match body.is_empty() {
+        true => Ok(RemotePage::default()),
+        false => read::<WirePage>(body).map(RemotePage::from),
+    }
+}
+
+/// The pages that an answer lists; those of environments that we don't know are left out.
+///
+/// # Errors
+/// In words: why it is not understood.
+pub fn read_pages(body: &[u8]) -> Result<Vec<(Environment, RemotePage)>, String> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pages = read::<WirePages>(body)?.config_pages;
+    if pages.len() > MAX_PAGES {
+        return Err(format!("it lists {} pages, and at most {MAX_PAGES} are read", pages.len()));
+    }
+    Ok(pages.into_iter().filter_map(|page| Some((page.environment()?, page.into()))).collect())
+}
 
 /// A page; all but its environment may be missing or null.
 #[derive(Debug, Deserialize)]
@@ -49,13 +105,13 @@ pub struct WireError {
 
 impl WireError {
     pub fn read(body: &[u8]) -> Self {
-        let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
+        let Ok(Value::Object(body)) = read(body) else {
             return Self::default();
         };
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
         let mut message = text("error_message").or_else(|| text("error")).or_else(|| text("message"));
         // The older envelope lists the fields.
-        for error in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        for error in body.get("errors").and_then(Value::as_array).into_iter().flatten().take(MAX_LISTED) {
             let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
             let listed = format!("{} {}", part("field"), part("message"));
             message = Some(message.map_or(listed.clone(), |message| format!("{message}; {listed}")));

@@ -60,7 +60,13 @@ pub struct Agenda {
     /// The events of whole days, under each of their dates.
     pub days: BTreeMap<NaiveDate, Vec<Entry>>,
     /// The events at a time of day, by their start.
-    pub timed: Vec<Timed>,
+    timed: Vec<Timed>,
+    /// For each of them, how long it or an earlier one goes on.
+    reach: Vec<Instant>,
+    /// The instants at which one begins or ends.
+    edges: Vec<Instant>,
+    /// While at least one goes on, `[from, to)`; these neither touch nor overlap.
+    taken: Vec<(Instant, Instant)>,
 }
 
 impl Agenda {
@@ -83,7 +89,7 @@ impl Agenda {
                 }
             }
         }
-        agenda.timed.sort_by_key(|timed| (timed.from, timed.to));
+        agenda.index();
         agenda
     }
 
@@ -100,13 +106,56 @@ impl Agenda {
                 .all(|(a, b)| (a.from, a.to, &a.entry.name) == (b.from, b.to, &b.entry.name))
     }
 
+    /// Puts an event at a time of day beside those that are there.
+    pub fn add(&mut self, timed: Timed) {
+        self.timed.push(timed);
+        self.index();
+    }
+
+    /// Prepares the answers, so that none of them goes through all events.
+    fn index(&mut self) {
+        self.timed.sort_by_key(|timed| (timed.from, timed.to));
+        self.edges = self.timed.iter().flat_map(|timed| [timed.from, timed.to]).collect();
+        self.edges.sort_unstable();
+        self.edges.dedup();
+        (self.reach, self.taken) = (Vec::with_capacity(self.timed.len()), Vec::new());
+        for timed in &self.timed {
+            self.reach.push(self.reach.last().map_or(timed.to, |reach| timed.to.max(*reach)));
+            match self.taken.last_mut() {
+                _ if timed.from >= timed.to => {}
+                Some((_, to)) if timed.from <= *to => *to = timed.to.max(*to),
+                _ => self.taken.push((timed.from, timed.to)),
+            }
+        }
+    }
+
     /// Puts another calendar's events beside these.
     pub fn merge(&mut self, other: &Agenda) {
         for (date, entries) in &other.days {
             self.days.entry(*date).or_default().extend(entries.iter().cloned());
         }
         self.timed.extend(other.timed.iter().cloned());
-        self.timed.sort_by_key(|timed| (timed.from, timed.to));
+        self.index();
+    }
+
+    /// The events at a time of day, by their start.
+    pub fn timed(&self) -> &[Timed] {
+        &self.timed
+    }
+
+    /// The stretches between two instants in which an event at a time of day goes on; the first and the last may
+    /// reach beyond.
+    pub fn taken(&self, from: Instant, to: Instant) -> &[(Instant, Instant)] {
+        let first = self.taken.partition_point(|(_, end)| *end <= from);
+        let last = self.taken.partition_point(|(start, _)| *start < to);
+        self.taken.get(first..last).unwrap_or_default()
+    }
+
+    /// The first of the events at a time of day that go on at an instant.
+    pub fn timed_at(&self, at: Instant) -> Option<&Timed> {
+        // The first that is not over: none before it goes on, and those behind it begin no earlier.
+        let first = self.reach.partition_point(|reach| *reach <= at);
+        self.timed.get(first).filter(|timed| timed.from <= at)
     }
 
     /// The events that take place on a date, at least for a while: whole days first.
@@ -122,10 +171,7 @@ impl Agenda {
     /// The event that is going on at an instant.
     pub fn at(&self, here: Tz, at: Instant) -> Option<&Entry> {
         let whole_day = self.days.get(&zone::date(here, at)).and_then(|entries| entries.first());
-        whole_day.or_else(|| {
-            let going_on = |timed: &&Timed| timed.from <= at && at < timed.to;
-            self.timed.iter().find(going_on).map(|timed| &timed.entry)
-        })
+        whole_day.or_else(|| self.timed_at(at).map(|timed| &timed.entry))
     }
 
     /// The first instant after `at` at which an event begins or ends.
@@ -137,8 +183,8 @@ impl Agenda {
             .take(2)
             .flat_map(|(date, _)| [*date, zone::next(*date)])
             .map(|date| zone::start_of(here, date));
-        let edges_of_times = self.timed.iter().flat_map(|timed| [timed.from, timed.to]);
-        edges_of_days.chain(edges_of_times).filter(|edge| *edge > at).min()
+        let edge_of_times = self.edges.get(self.edges.partition_point(|edge| *edge <= at)).copied();
+        edges_of_days.chain(edge_of_times).filter(|edge| *edge > at).min()
     }
 
     /// The first date from `date` on with an event on it.

@@ -13,7 +13,13 @@ use super::recurrence::Rule;
 use super::timezones::{EventZone, Zones};
 
 /// Events a calendar may have; a country's holidays for a century are fewer.
-const MAX_EVENTS: usize = 50_000;
+const MAX_EVENTS: usize = 10_000;
+/// Changed instances of one event.
+const MAX_CHANGED: usize = 1_000;
+/// Categories of one event.
+const MAX_CATEGORIES: usize = 100;
+/// Problems of one file that are told; who mends these sees the others then.
+const MAX_TOLD: usize = 100;
 
 /// A calendar file, understood.
 #[derive(Debug)]
@@ -134,18 +140,22 @@ impl Calendar {
             zone = zone
                 .or(calendar.all("X-WR-TIMEZONE").find_map(|property| property.value.trim().parse().ok()));
             for component in calendar.children.iter().filter(|c| c.name == "VEVENT") {
+                if events.len() >= MAX_EVENTS {
+                    let message = format!("the calendar has more than {MAX_EVENTS} events");
+                    let problem = Problem::at(&component.origin, message);
+                    return Err(vec![problem.hint("export those alone that are still to come")]);
+                }
                 match Event::read(component, &zones) {
                     Ok(event) => events.push(event),
                     Err(problem) => problems.push(problem),
                 }
             }
         }
-        if events.len() > MAX_EVENTS {
-            let message = format!("{} events; at most {MAX_EVENTS} are read", events.len());
-            problems.push(Problem::at(&Origin::line(file, 1), message));
-        }
+        problems.truncate(MAX_TOLD);
         match problems.is_empty() {
-            true => Ok(Self { file: file.clone(), zone, series: group(events) }),
+            true => {
+                Ok(Self { file: file.clone(), zone, series: group(events).map_err(|problem| vec![problem])? })
+            }
             false => Err(problems),
         }
     }
@@ -153,7 +163,7 @@ impl Calendar {
 
 /// Gathers events by UID. Of several versions of one event the one with the highest SEQUENCE counts;
 /// events that share UID and SEQUENCE are all kept, because to drop one could drop a closure.
-fn group(events: Vec<Event>) -> Vec<Series> {
+fn group(events: Vec<Event>) -> Result<Vec<Series>, Problem> {
     let mut order: Vec<String> = Vec::new();
     let mut by_uid: HashMap<String, Vec<Event>> = HashMap::new();
     for event in events {
@@ -166,12 +176,16 @@ fn group(events: Vec<Event>) -> Vec<Series> {
     for uid in order {
         let (changed, masters): (Vec<Event>, Vec<Event>) =
             by_uid.remove(&uid).unwrap_or_default().into_iter().partition(|event| event.replaces.is_some());
+        if let Some(last) = changed.get(MAX_CHANGED) {
+            let message = format!("VEVENT: more than {MAX_CHANGED} instances of one event are changed");
+            return Err(Problem::at(&last.origin, message).hint("make it several events"));
+        }
         let newest = masters.iter().map(|event| event.sequence).max();
         let mut masters = masters.into_iter().filter(|event| Some(event.sequence) == newest);
         series.push(Series { master: masters.next(), changed: newest_changes(changed) });
         series.extend(masters.map(|event| Series { master: Some(event), changed: Vec::new() }));
     }
-    series
+    Ok(series)
 }
 
 fn newest_changes(mut changed: Vec<Event>) -> Vec<Event> {
@@ -233,11 +247,7 @@ impl Event {
             cancelled: is_cancelled(component)?,
             // A comma in a summary is often not escaped, so the pieces are put together again.
             summary: summary.map_or_else(String::new, |property| texts(&property.value).join(",")),
-            categories: component
-                .all("CATEGORIES")
-                .flat_map(|property| texts(&property.value))
-                .map(|category| category.trim().to_owned())
-                .collect(),
+            categories: categories(component)?,
             origin: component.origin.clone(),
             uid: match component.single("UID")? {
                 Some(property) => property.value.trim().to_owned(),
@@ -250,6 +260,17 @@ impl Event {
             except,
         })
     }
+}
+
+fn categories(component: &Component) -> Result<Vec<String>, Problem> {
+    let mut categories: Vec<String> = Vec::new();
+    for property in component.all("CATEGORIES") {
+        if property.values()?.count() + categories.len() > MAX_CATEGORIES {
+            return Err(property.problem(format!("more than {MAX_CATEGORIES} categories of one event")));
+        }
+        categories.extend(texts(&property.value).iter().map(|category| category.trim().to_owned()));
+    }
+    Ok(categories)
 }
 
 fn sequence(component: &Component) -> Result<i64, Problem> {
@@ -365,14 +386,13 @@ fn stamp(property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
 }
 
 fn stamps(property: &Property, zones: &Zones) -> Result<Vec<Stamp>, Problem> {
-    property.value.split(',').map(|value| stamp_of(value.trim(), property, zones)).collect()
+    property.values()?.map(|value| stamp_of(value.trim(), property, zones)).collect()
 }
 
 /// RDATE: dates, times, or periods with a length of their own.
 fn extra_starts(property: &Property, zones: &Zones) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
     property
-        .value
-        .split(',')
+        .values()?
         .map(|value| {
             let Some((start, end)) = value.trim().split_once('/') else {
                 return Ok((stamp_of(value.trim(), property, zones)?, None));
@@ -411,7 +431,8 @@ fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Result<Stamp, Pr
 /// `19970714T133000` (RFC 5545, 3.3.5, form 1). A leap second counts as the second before it.
 pub(super) fn parse_local(text: &str) -> Option<NaiveDateTime> {
     let (date, time) = text.trim().split_once('T')?;
-    if time.len() != 6 || !time.bytes().all(|byte| byte.is_ascii_digit()) {
+    // Years have four digits; more would lead rules through hundreds of thousands of years.
+    if date.len() != 8 || time.len() != 6 || !time.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let date = NaiveDate::parse_from_str(date, "%Y%m%d").ok()?;

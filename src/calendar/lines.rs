@@ -7,6 +7,18 @@ use crate::model::{Origin, Problem};
 
 /// Components nest three deep at most in the wild (calendar, event, alarm).
 const MAX_DEPTH: usize = 8;
+/// Bytes of a calendar; a holiday calendar of a century is a hundredth of it.
+pub const MAX_BYTES: usize = 8 << 20;
+/// Lines, folded ones counted once; twenty for each of ten thousand events.
+pub const MAX_LINES: usize = 200_000;
+/// Bytes of one line, its folds joined.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// Characters of a message, which may quote the property's value.
+const MAX_MESSAGE: usize = 300;
+/// Parameters of one property; RFC 5545 knows twenty.
+const MAX_PARAMETERS: usize = 50;
+/// Values of one property that is a list, such as the dates of an EXDATE.
+pub const MAX_VALUES: usize = 10_000;
 
 /// One property: `NAME;PARAM=value:value`.
 #[derive(Clone, Debug)]
@@ -23,9 +35,27 @@ impl Property {
         self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// The values of a list.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn values(&self) -> Result<impl Iterator<Item = &str>, Problem> {
+        match self.value.split(',').nth(MAX_VALUES) {
+            Some(_) => Err(self
+                .problem(format!("lists more than {MAX_VALUES} values"))
+                .hint("list those alone that are still to come")),
+            None => Ok(self.value.split(',')),
+        }
+    }
+
     /// A problem with this property, naming file, line and property.
     pub fn problem(&self, message: impl std::fmt::Display) -> Problem {
-        Problem::at(&self.origin, format!("{}: {message}", self.name))
+        let whole = format!("{}: {message}", self.name);
+        let mut message: String = whole.chars().take(MAX_MESSAGE).collect();
+        if message.len() < whole.len() {
+            message.push('…');
+        }
+        Problem::at(&self.origin, message)
     }
 }
 
@@ -63,8 +93,19 @@ impl Component {
 pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
     let mut done = Vec::new();
     let mut open: Vec<Component> = Vec::new();
-    for property in unfold(file, bytes)?.iter().map(|line| split(file, line)) {
-        let property = property?;
+    if bytes.len() > MAX_BYTES {
+        return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
+            .hint(format!("at most {MAX_BYTES} are read; export the events that are still to come")));
+    }
+    for (count, line) in unfold(file, bytes).enumerate() {
+        let property = split(file, &line?)?;
+        if count >= MAX_LINES {
+            return Err(Problem::at(
+                &property.origin,
+                format!("the calendar has more than {MAX_LINES} lines"),
+            )
+            .hint("export the events that are still to come"));
+        }
         match property.name.as_str() {
             "BEGIN" if open.len() >= MAX_DEPTH => {
                 return Err(property.problem("components nest too deep"));
@@ -113,28 +154,51 @@ struct Line {
     text: String,
 }
 
-/// Joins folded lines. A fold may split a character, so bytes are joined before they are decoded.
-fn unfold(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Line>, Problem> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let mut lines: Vec<(usize, Vec<u8>)> = Vec::new();
-    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match (line.first(), lines.last_mut()) {
-            (Some(b' ' | b'\t'), Some((_, previous))) => previous.extend_from_slice(&line[1..]),
-            _ => lines.push((index + 1, line.to_vec())),
+/// Joins folded lines, one at a time. A fold may split a character, so bytes are joined before they are decoded.
+struct Unfolded<'b, L: Iterator<Item = &'b [u8]>> {
+    file: &'b Arc<str>,
+    physical: std::iter::Peekable<std::iter::Enumerate<L>>,
+}
+
+impl<'b, L: Iterator<Item = &'b [u8]>> Iterator for Unfolded<'b, L> {
+    type Item = Result<Line, Problem>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let is_fold = |line: &[u8]| matches!(line.first(), Some(b' ' | b'\t'));
+        loop {
+            let (index, first) = self.physical.next()?;
+            let mut line = first.to_vec();
+            while let Some((_, fold)) = self.physical.next_if(|(_, line)| is_fold(line)) {
+                line.extend_from_slice(&fold[1..]);
+                if line.len() > MAX_LINE_BYTES {
+                    break;
+                }
+            }
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                return Some(self.decoded(index + 1, line));
+            }
         }
     }
-    lines
-        .into_iter()
-        .filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
-        .map(|(number, line)| {
-            let text = String::from_utf8(line).map_err(|_| {
-                Problem::at(&Origin::line(file, number), "this line is not UTF-8")
-                    .hint("save or export the calendar as UTF-8")
-            })?;
-            Ok(Line { number, text })
-        })
-        .collect()
+}
+
+impl<'b, L: Iterator<Item = &'b [u8]>> Unfolded<'b, L> {
+    fn decoded(&self, number: usize, line: Vec<u8>) -> Result<Line, Problem> {
+        let origin = Origin::line(self.file, number);
+        if line.len() > MAX_LINE_BYTES {
+            return Err(Problem::at(&origin, format!("this line has more than {MAX_LINE_BYTES} bytes"))
+                .hint("export the calendar without attachments"));
+        }
+        let text = String::from_utf8(line).map_err(|_| {
+            Problem::at(&origin, "this line is not UTF-8").hint("save or export the calendar as UTF-8")
+        })?;
+        Ok(Line { number, text })
+    }
+}
+
+fn unfold<'b>(file: &'b Arc<str>, bytes: &'b [u8]) -> impl Iterator<Item = Result<Line, Problem>> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let physical = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    Unfolded { file, physical: physical.enumerate().peekable() }
 }
 
 fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {
@@ -154,6 +218,9 @@ fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {
     }
     let mut params = Vec::new();
     while let Some(text) = rest {
+        if params.len() >= MAX_PARAMETERS {
+            return Err(Problem::at(&origin, format!("more than {MAX_PARAMETERS} parameters")));
+        }
         let (param, next) = match split_unquoted(text, ';') {
             Some((param, next)) => (param, Some(next)),
             None => (text, None),

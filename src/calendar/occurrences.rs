@@ -1,5 +1,7 @@
 //! Events to occurrences in a window: rules, extra dates and exceptions put together.
 
+use std::collections::BTreeMap;
+
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 
@@ -8,7 +10,15 @@ use crate::zone;
 
 use super::Calendar;
 use super::event::{Event, Length, Series, Stamp, add, local_of};
+use super::recurrence::Budget;
 use super::timezones::EventZone;
+
+/// Occurrences of a calendar in one window; a shop that closes for lunch has a twentieth in a year.
+const MAX_OCCURRENCES: usize = 100_000;
+/// Dates that all events of whole days may cover together in one window; an event of a year covers 365.
+const MAX_DATES: i64 = 200_000;
+/// Bytes of the names and categories of all occurrences in one window.
+const MAX_TEXT: usize = 16 << 20;
 
 /// Local dates from one, up to and not including another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +86,44 @@ impl Calendar {
         // Zones reach from UTC-12 to UTC+14, so two days of margin hold every zone's view.
         let from = add(window.from.and_time(NaiveTime::MIN), -2, 0);
         let to = add(window.to.and_time(NaiveTime::MIN), 2, 0);
-        let mut found = Vec::new();
+        let mut gathered = Gathered { window, found: Vec::new(), dates: 0, text: 0 };
+        let mut budget = Budget::default();
         for series in &self.series {
-            series.expand(from, to, &mut found)?;
+            series.expand(from, to, &mut gathered, &mut budget)?;
         }
-        Ok(found)
+        Ok(gathered.found)
+    }
+}
+
+/// The occurrences so far, and what they will cost whoever looks through them.
+struct Gathered {
+    window: Window,
+    found: Vec<Occurrence>,
+    dates: i64,
+    text: usize,
+}
+
+impl Gathered {
+    fn add(&mut self, occurrence: Occurrence) -> Result<(), Problem> {
+        if let Span::Dates(from, to) = &occurrence.span {
+            let (from, to) = ((*from).max(self.window.from), (*to).min(self.window.to));
+            self.dates += (to - from).num_days().max(0);
+        }
+        let categories = occurrence.categories.iter().map(|category| category.len() + size_of::<String>());
+        self.text += occurrence.summary.len() + categories.sum::<usize>();
+        let too_much = match () {
+            () if self.found.len() >= MAX_OCCURRENCES => format!("more than {MAX_OCCURRENCES} occurrences"),
+            () if self.dates > MAX_DATES => format!("events of whole days on more than {MAX_DATES} dates"),
+            () if self.text > MAX_TEXT => format!("occurrences with more than {MAX_TEXT} bytes of text"),
+            () => {
+                self.found.push(occurrence);
+                return Ok(());
+            }
+        };
+        let window = self.window;
+        let message = format!("from {} to {} the calendar has {too_much}", window.from, window.to);
+        Err(Problem::at(&occurrence.origin, message)
+            .hint("end this event's rule with an UNTIL, or split the calendar"))
     }
 }
 
@@ -89,30 +132,35 @@ impl Series {
         &self,
         from: NaiveDateTime,
         to: NaiveDateTime,
-        found: &mut Vec<Occurrence>,
+        gathered: &mut Gathered,
+        budget: &mut Budget,
     ) -> Result<(), Problem> {
         // A series that is cancelled takes its changed instances with it.
         if self.master.as_ref().is_some_and(|master| master.cancelled) {
             return Ok(());
         }
         if let Some(master) = &self.master {
-            for (start, length) in master.starts(self.earliest_start(from), to)? {
+            let starts = master.starts(self.earliest_start(from), to, budget)?;
+            if let Some((_, property)) = master.rules.first() {
+                // Every start is compared with every changed instance.
+                budget.spend(4 * (starts.len() * self.changed.len()) as u64, property)?;
+            }
+            for (start, length) in starts {
                 let local = start.local();
                 if master.except.has(local)
                     || self.changed.iter().any(|event| event.replaces_at(master, local))
                 {
                     continue;
                 }
-                found.extend(match self.moved_by(master, local) {
-                    None => Some(master.occurrence(&start, length)),
-                    Some(event) if event.cancelled => None,
-                    Some(event) => Some(event.moved_occurrence(master, &start)),
-                });
+                match self.moved_by(master, local) {
+                    None => gathered.add(master.occurrence(&start, length))?,
+                    Some(event) if event.cancelled => {}
+                    Some(event) => gathered.add(event.moved_occurrence(master, &start))?,
+                }
             }
         }
-        let changed = self.changed.iter().filter(|event| !event.cancelled);
-        found.extend(changed.map(|event| event.occurrence(&event.start, event.length)));
-        Ok(())
+        let mut changed = self.changed.iter().filter(|event| !event.cancelled);
+        changed.try_for_each(|event| gathered.add(event.occurrence(&event.start, event.length)))
     }
 
     /// The last change for "this and future" instances before a start that stands by its rule.
@@ -146,27 +194,28 @@ impl Series {
 
 impl Event {
     /// The starts by DTSTART, RRULE and RDATE, each once.
-    fn starts(&self, from: NaiveDateTime, to: NaiveDateTime) -> Result<Vec<(Stamp, Length)>, Problem> {
+    fn starts(
+        &self,
+        from: NaiveDateTime,
+        to: NaiveDateTime,
+        budget: &mut Budget,
+    ) -> Result<Vec<(Stamp, Length)>, Problem> {
         let first = self.start.local();
-        let mut locals = Vec::new();
-        for (rule, property) in &self.rules {
-            locals.extend(rule.starts(first, from, to, property)?);
-        }
         // DTSTART is the first instance even where the rule would not give it (RFC 5545, 3.8.5.3).
-        locals.push(first);
-        let mut starts: Vec<(Stamp, Length)> =
-            locals.into_iter().map(|local| (self.start_at(local), self.length)).collect();
+        let mut starts = BTreeMap::from([(first, self.length)]);
+        for (rule, property) in &self.rules {
+            let locals = rule.starts(first, from, to, property, budget)?;
+            starts.extend(locals.into_iter().map(|local| (local, self.length)));
+        }
         for (stamp, length) in &self.extra {
             let local = self.local_of(stamp);
-            // A period in RDATE tells more than the same start by the rule.
-            if length.is_some() {
-                starts.retain(|(known, _)| known.local() != local);
+            match length {
+                // A period in RDATE tells more than the same start by the rule.
+                Some(length) => drop(starts.insert(local, *length)),
+                None => drop(starts.entry(local).or_insert(self.length)),
             }
-            starts.push((self.start_at(local), length.unwrap_or(self.length)));
         }
-        starts.sort_by_key(|(stamp, _)| stamp.local());
-        starts.dedup_by_key(|(stamp, _)| stamp.local());
-        Ok(starts)
+        Ok(starts.into_iter().map(|(local, length)| (self.start_at(local), length)).collect())
     }
 
     fn start_at(&self, local: NaiveDateTime) -> Stamp {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Weekday};
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Weekday};
 use rrule::{RRule, RRuleSet, Tz, Unvalidated};
 
 use crate::model::Problem;
@@ -13,8 +13,40 @@ use super::lines::Property;
 
 /// Starts that one rule may give in one window; every half hour for three years is less.
 const MAX_STARTS: usize = 60_000;
-/// Steps of a rule that are walked one by one; three years of minutes.
-const MAX_STEPS: usize = 1_600_000;
+/// Steps that all rules of a calendar may take together, each step as dear as a minute tried: a thousand rules that
+/// began in 1900 take a fifth.
+const MAX_STEPS: u64 = 10_000_000;
+/// Periods that the crate tries for the next start before it gives up.
+const CRATE_PATIENCE: i64 = 100_000;
+/// Times of day that a rule may list; every ten minutes.
+const MAX_TIMES: usize = 144;
+/// Numbers in one list of a rule; the days of a year, counted from both ends, are fewer.
+const MAX_LISTED: usize = 1_000;
+
+/// The steps that the rules of a calendar have left.
+#[derive(Debug)]
+pub struct Budget(u64);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(MAX_STEPS)
+    }
+}
+
+impl Budget {
+    /// Takes steps off.
+    ///
+    /// # Errors
+    /// When there are none left, naming the property that wanted them.
+    pub fn spend(&mut self, steps: u64, property: &Property) -> Result<(), Problem> {
+        self.0 = self.0.checked_sub(steps).ok_or_else(|| {
+            property
+                .problem("the rules of this calendar take too many steps")
+                .hint("let rules that give nothing end with an UNTIL, or export fewer events")
+        })?;
+        Ok(())
+    }
+}
 
 /// A rule, its limits taken out so that they are kept here: the crate refuses a local UNTIL, and can't
 /// tell a rule that ended from one it gave up on.
@@ -63,7 +95,8 @@ impl Rule {
         to_wall: impl Fn(NaiveDateTime) -> NaiveDateTime,
     ) -> Result<Self, Problem> {
         let text = property.value.trim().to_ascii_uppercase();
-        let bad = |why: &str| property.problem(format!("\"{text}\" {why}"));
+        let shown: String = text.chars().take(100).collect();
+        let bad = |why: &str| property.problem(format!("\"{shown}\" {why}"));
         let mut seen = BTreeSet::new();
         let mut parts = Parts::default();
         let (mut frequency, mut interval, mut count, mut until) = (String::new(), 1, None, None);
@@ -121,6 +154,7 @@ impl Rule {
         from: NaiveDateTime,
         to: NaiveDateTime,
         property: &Property,
+        budget: &mut Budget,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
         let begin = self.fast_forward(start, from);
         // A rule with a COUNT is counted from its first start, whatever the window.
@@ -129,12 +163,16 @@ impl Rule {
             Way::Crate(rules) => {
                 let mut all = BTreeSet::new();
                 for rule in rules {
-                    all.extend(self.by_crate(rule, begin, counted_from.max(start), to, property)?);
+                    all.extend(self.by_crate(rule, begin, counted_from.max(start), to, property, budget)?);
                 }
                 all.into_iter().collect()
             }
-            Way::Minutes(parts) => self.by_minutes(parts, begin, counted_from, to, property)?,
-            Way::Weeks(parts) => self.by_weeks(parts, start, to),
+            Way::Minutes(parts) => self.by_minutes(parts, begin, counted_from, to, property, budget)?,
+            Way::Weeks(parts) => {
+                let years = u64::try_from(to.year() - start.year()).unwrap_or(0) + 1;
+                budget.spend(years * 10 * (1 + parts.week_numbers.len() as u64), property)?;
+                self.by_weeks(parts, start, to)
+            }
         };
         starts.retain(|next| *next >= start);
         starts.truncate(self.count.unwrap_or(usize::MAX));
@@ -149,6 +187,7 @@ impl Rule {
         from: NaiveDateTime,
         to: NaiveDateTime,
         property: &Property,
+        budget: &mut Budget,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
         // The crate would count positions of the first week from the start, not from the week's first day.
         let begin = match self.sets_position && self.frequency == "WEEKLY" {
@@ -160,13 +199,17 @@ impl Rule {
         let mut starts = Vec::new();
         let end = self.until.map_or(to, |until| to.min(until + TimeDelta::seconds(1)));
         let mut taken = 0;
+        let mut reached = begin;
         let mut iterator = RRuleSet::new(utc_begin).rrule(rule).limit().into_iter();
         loop {
             let Some(next) = iterator.next() else {
+                budget.spend(self.cost(reached, NaiveDateTime::MAX), property)?;
                 // Limits are kept here, so the iterator itself ends only where the calendar or its patience does.
                 return self.give_up(begin, end, starts, property);
             };
             let next = next.naive_utc();
+            budget.spend(self.cost(reached, next), property)?;
+            reached = next;
             if next >= end || self.count.is_some_and(|count| starts.len() >= count) {
                 return Ok(starts);
             }
@@ -178,6 +221,22 @@ impl Rule {
                 starts.push(next);
             }
         }
+    }
+
+    /// What the crate spent on the way from one start to the next, or on giving up: it tries period by period, and
+    /// one of years or months is dear because it makes tables of their days.
+    fn cost(&self, from: NaiveDateTime, to: NaiveDateTime) -> u64 {
+        const ONE_START: u64 = 20;
+        let (seconds, dear) = match self.frequency.as_str() {
+            "YEARLY" => (365 * 86_400, 500),
+            "MONTHLY" => (28 * 86_400, 100),
+            "WEEKLY" => (7 * 86_400, 10),
+            "DAILY" => (86_400, 5),
+            _ => (3_600, 5),
+        };
+        let last_year = NaiveDate::from_ymd_opt(9999, 12, 31).unwrap_or(NaiveDate::MAX).into();
+        let periods = (to.min(last_year) - from).num_seconds() / (seconds * self.interval);
+        ONE_START + dear * u64::try_from(periods.clamp(0, CRATE_PATIENCE)).unwrap_or(0)
     }
 
     /// The iterator tries 100,000 steps for the next start. A yearly rule that never matches (30 February)
@@ -207,10 +266,12 @@ impl Rule {
         from: NaiveDateTime,
         to: NaiveDateTime,
         property: &Property,
+        budget: &mut Budget,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
         let mut starts = Vec::new();
         let mut next = begin;
-        for _ in 0..MAX_STEPS {
+        loop {
+            budget.spend(1, property)?;
             if next >= to || self.count.is_some_and(|count| starts.len() >= count) {
                 return Ok(starts);
             }
@@ -225,7 +286,6 @@ impl Rule {
                 None => return Ok(starts),
             };
         }
-        Err(property.problem("takes too many steps to its next occurrence"))
     }
 
     /// The days of numbered weeks; week 1 is the first with four days in the year (ISO 8601, for any first
@@ -268,6 +328,8 @@ impl Rule {
             "HOURLY" => TimeDelta::hours(self.interval),
             "DAILY" => TimeDelta::days(self.interval),
             "WEEKLY" => TimeDelta::weeks(self.interval),
+            "MONTHLY" => return self.forward_by_months(start, from, self.interval),
+            "YEARLY" => return self.forward_by_months(start, from, 12 * self.interval),
             _ => return start,
         };
         let periods = (from - start).num_seconds() / period.num_seconds() - 2;
@@ -278,6 +340,25 @@ impl Rule {
             .ok()
             .and_then(|periods| period.checked_mul(periods))
             .and_then(|ahead| start.checked_add_signed(ahead))
+            .unwrap_or(start)
+    }
+}
+
+impl Rule {
+    /// The same for rules of months and years, to a month that has the day of the start: what a rule leaves open is
+    /// taken from there.
+    fn forward_by_months(&self, start: NaiveDateTime, from: NaiveDateTime, months: i64) -> NaiveDateTime {
+        let between =
+            i64::from(from.year() - start.year()) * 12 + i64::from(from.month()) - i64::from(start.month());
+        let periods = between / months - 2;
+        if self.count.is_some() || periods <= 0 {
+            return start;
+        }
+        // The 29th of February comes again within eight years, and any interval meets it within eight times that.
+        (0..64)
+            .map_while(|back| u32::try_from((periods - back).max(0) * months).ok())
+            .filter_map(|ahead| start.checked_add_months(Months::new(ahead)))
+            .find(|moved| moved.day() == start.day())
             .unwrap_or(start)
     }
 }
@@ -313,6 +394,9 @@ impl Parts {
         start: NaiveDateTime,
     ) -> Result<Way, String> {
         let sets_position = !self.positions.is_empty();
+        if self.times_of_day(frequency) > MAX_TIMES {
+            return Err(format!("lists more than {MAX_TIMES} times a day, which is not supported"));
+        }
         if frequency == "MINUTELY" {
             return match sets_position || !self.seconds.is_empty() {
                 true => Err("has BYSETPOS or BYSECOND in a MINUTELY rule, which is not supported".to_owned()),
@@ -355,6 +439,16 @@ impl Parts {
             return Ok(Way::Crate(vec![rule(numbered)?, rule(plain)?]));
         }
         Ok(Way::Crate(vec![parts.rule(frequency, interval, week_start, start)?]))
+    }
+
+    /// How many times a day the lists of a rule make; the crate makes them all before it gives one.
+    fn times_of_day(&self, frequency: &str) -> usize {
+        let hours = match frequency {
+            "MINUTELY" => return 1,
+            "HOURLY" => 24,
+            _ => self.hours.len().max(1),
+        };
+        hours * self.minutes.len().max(1) * self.seconds.len().max(1)
     }
 
     /// The rule as the crate reads it, without its limits.
@@ -446,20 +540,31 @@ fn days(text: &str) -> Option<Vec<(i64, Weekday)>> {
         };
         Some((number, weekday(day)?))
     };
-    text.split(',').map(|text| day(text.trim())).collect()
+    let some = text.split(',').take(MAX_LISTED + 1);
+    let days: Vec<_> = some.map(|text| day(text.trim())).collect::<Option<_>>()?;
+    (days.len() <= MAX_LISTED).then_some(days)
 }
 
 /// Numbers within bounds, none of them 0.
 fn numbers(text: &str, low: i64, high: i64) -> Option<Vec<i64>> {
     let number =
         |text: &str| text.trim().parse().ok().filter(|number| (low..=high).contains(number) && *number != 0);
-    text.split(',').map(number).collect()
+    listed(text, number)
+}
+
+/// A list without what stands in it twice.
+fn listed<T: Ord>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    let some = text.split(',').take(MAX_LISTED + 1);
+    let mut list: Vec<T> =
+        some.map(read).collect::<Option<_>>().filter(|list: &Vec<T>| list.len() <= MAX_LISTED)?;
+    list.sort_unstable();
+    list.dedup();
+    Some(list)
 }
 
 /// Hours, minutes or seconds up to a last one.
 fn times(text: &str, last: i64) -> Option<Vec<i64>> {
-    let number = |text: &str| text.trim().parse().ok().filter(|number| (0..=last).contains(number));
-    text.split(',').map(number).collect()
+    listed(text, |text| text.trim().parse().ok().filter(|number| (0..=last).contains(number)))
 }
 
 /// UNTIL is inclusive; a date stands for its last second.

@@ -509,7 +509,7 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
     let only = |summary: Option<&str>, category: Option<&str>| {
         let filter = Filter { summary: summary.map(Into::into), category: category.map(Into::into) };
         let agenda = agenda(filter);
-        (agenda.days.len(), agenda.timed.len())
+        (agenda.days.len(), agenda.timed().len())
     };
     assert_eq!(only(Some("christmas"), None), (2, 0));
     assert_eq!(only(None, Some("HOLIDAY")), (2, 0));

@@ -13,7 +13,7 @@ use crate::zone;
 
 use super::event::parse_local;
 use super::lines::{Component, Property};
-use super::recurrence::Rule;
+use super::recurrence::{Budget, Rule};
 
 /// The zone of an event's time.
 #[derive(Clone, Debug)]
@@ -100,6 +100,7 @@ impl Zones {
     /// Reads the VTIMEZONE components of a calendar.
     pub fn read(calendar: &Component) -> Result<Self, Problem> {
         let mut zones = Self::default();
+        let mut budget = Budget::default();
         for component in calendar.children.iter().filter(|c| c.name == "VTIMEZONE") {
             let Some(id) = component.single("TZID")? else {
                 return Err(Problem::at(&component.origin, "VTIMEZONE: has no TZID"));
@@ -109,7 +110,7 @@ impl Zones {
                 .and_then(|location| Tz::from_str(location.value.trim()).ok());
             let zone = match well_known(&id.value).or(known) {
                 Some(zone) => EventZone::Named(zone),
-                None => EventZone::Custom(Arc::new(offsets(component)?)),
+                None => EventZone::Custom(Arc::new(offsets(component, &mut budget)?)),
             };
             zones.defined.insert(id.value.clone(), zone);
         }
@@ -148,7 +149,7 @@ fn well_known(id: &str) -> Option<Tz> {
 }
 
 /// The changes of a VTIMEZONE, its rules expanded up to 2100.
-fn offsets(component: &Component) -> Result<Offsets, Problem> {
+fn offsets(component: &Component, budget: &mut Budget) -> Result<Offsets, Problem> {
     let end = NaiveDate::from_ymd_opt(2100, 1, 1).unwrap_or(NaiveDate::MAX).into();
     let mut changes = Vec::new();
     for observance in &component.children {
@@ -168,14 +169,16 @@ fn offsets(component: &Component) -> Result<Offsets, Problem> {
             })
         };
         changes.push(change(start)?);
-        for date in observance.all("RDATE").flat_map(|p| p.value.split(',')) {
-            changes.extend(parse_local(date).map(change).transpose()?);
+        for property in observance.all("RDATE") {
+            for date in property.values()? {
+                changes.extend(parse_local(date).map(change).transpose()?);
+            }
         }
         if let Some(property) = observance.single("RRULE")? {
             let rule = Rule::parse(property, start, |until| {
                 shifted(until, change(start).map_or(0, |change| change.from_seconds))
             })?;
-            for local in rule.starts(start, start, end, property)? {
+            for local in rule.starts(start, start, end, property, budget)? {
                 changes.push(change(local)?);
             }
         }

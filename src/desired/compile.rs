@@ -57,6 +57,9 @@ pub struct Inputs {
     pub calendars: BTreeMap<String, Arc<Calendar>>,
 }
 
+/// Problems of page blocks that are told in one run.
+const MAX_TOLD: usize = 1_000;
+
 /// Checks page blocks and hours as far as that goes without the inputs.
 pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     let compiler = Compiler::new(blueprint, None);
@@ -77,6 +80,8 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
         compiler.page(&reader, block, None);
         problems.extend(reader.into_problems());
     }
+    // Each is compared with all before it; who mends these sees the others then.
+    problems.truncate(MAX_TOLD);
     let mut seen: Vec<Problem> = Vec::new();
     problems.retain(|problem| {
         let new = !seen.contains(problem);

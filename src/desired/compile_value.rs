@@ -14,7 +14,7 @@ use super::compile::{Compiler, Context};
 use super::compile_hours::filter;
 use super::definition::{Clause, Definition};
 use super::show::{CalendarShow, HoursShow, TimeFormat};
-use super::window::{Condition, Conditions, CronWindow};
+use super::window::{Condition, Conditions, CronWindow, ever_starts};
 
 /// Dates that `special_dates` looks at unless the settings say otherwise.
 const DEFAULT_SPECIAL_DAYS: u64 = 60;
@@ -391,6 +391,13 @@ fn cron(reader: &Reader, fields: &Fields, zone: Option<Tz>) -> Option<Condition>
         Problem::at(&pattern.origin, format!("\"{}\" is no cron pattern: {error}", pattern.value))
             .hint("write minute, hour, day, month and weekday, as in 0 8 * * FRI")
     }));
+    let cron = cron.and_then(|cron| {
+        let never = || {
+            Problem::at(&pattern.origin, format!("\"{}\" names no date that there is", pattern.value))
+                .hint("write a day that the month has")
+        };
+        reader.ok(ever_starts(&cron).then_some(cron).ok_or_else(never))
+    });
     let (cron, length, zone) = (cron?, length?, zone?);
     Some(Condition::Cron(Box::new(CronWindow {
         text: format!(

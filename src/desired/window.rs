@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
-use croner::Cron;
+use croner::{Cron, Weekday};
 
 use crate::calendar::Agenda;
 use crate::hours::Hours;
@@ -43,6 +43,28 @@ pub(super) struct CronWindow {
 pub(super) struct State {
     pub(super) holds: bool,
     pub(super) until: Option<Instant>,
+}
+
+/// Whether a pattern has any date at all within forty years, which hold every date on every weekday. To look for a
+/// 30th of February the crate would go through three thousand years at every question.
+pub(super) fn ever_starts(cron: &Cron) -> bool {
+    const WEEK: [Weekday; 7] = [
+        Weekday::Sunday,
+        Weekday::Monday,
+        Weekday::Tuesday,
+        Weekday::Wednesday,
+        Weekday::Thursday,
+        Weekday::Friday,
+        Weekday::Saturday,
+    ];
+    let first = NaiveDate::from_ymd_opt(2000, 1, 1);
+    let mut dates = first.into_iter().flat_map(|first| first.iter_days().take(40 * 366));
+    dates.any(|date| {
+        let weekday = WEEK[date.weekday().num_days_from_sunday() as usize];
+        let of_month = cron.pattern.month_match(date.month());
+        let of_day = cron.pattern.day_match(date.year(), date.month(), date.day(), weekday);
+        of_month.is_ok_and(|matches| matches) && of_day.is_ok_and(|matches| matches)
+    })
 }
 
 impl Conditions {

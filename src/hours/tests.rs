@@ -26,7 +26,7 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
             ("shut", range) => {
                 let (from, to) = range.split_once('/').unwrap();
                 let instant = |text: &str| text.replace('Z', ":00Z").parse().unwrap();
-                closures.timed.push(Timed { from: instant(from), to: instant(to), entry: entry.clone() });
+                closures.add(Timed { from: instant(from), to: instant(to), entry: entry.clone() });
             }
             (date, hours) => {
                 special.insert(date.parse().unwrap(), day(parse_day(hours).unwrap()));

@@ -5,6 +5,9 @@ use chrono::Weekday;
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
+/// Bytes that the hours of a day or a week may be written in.
+pub const MAX_TEXT: usize = 4_096;
+
 /// A stretch of opening, in minutes since midnight of the date on which it starts. `22:00-02:00` is
 /// 1320 to 1560: it belongs to the date it starts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,12 +31,24 @@ fn bad<T>(message: String, hint: &'static str) -> Result<T, BadText> {
     Err(BadText { message, hint })
 }
 
+/// Whoever writes that much writes no hours; the text itself is not told again.
+fn check_length(text: &str) -> Result<(), BadText> {
+    match text.len() > MAX_TEXT {
+        true => bad(
+            format!("the hours are a text of {} bytes, and at most {MAX_TEXT} are read", text.len()),
+            "write hours such as 09:00-17:00, or closed",
+        ),
+        false => Ok(()),
+    }
+}
+
 /// The hours of one day: `closed`, or intervals separated by commas or semicolons.
 ///
 /// # Errors
 /// Names the part that is no time. Empty text is an error: missing never means closed.
 pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
     let text = text.trim();
+    check_length(text)?;
     if text.is_empty() {
         return bad("the hours are empty".to_owned(), "write hours such as 09:00-17:00, or closed");
     }
@@ -94,6 +109,7 @@ const DAYS: [(Weekday, &str); 7] = [
 /// # Errors
 /// Names the word that is no day.
 pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
+    check_length(text)?;
     let mut days = Vec::new();
     for part in text.split(',') {
         let part = part.trim();
@@ -132,7 +148,9 @@ fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
 /// Names the part that can't be read.
 pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
     let mut week: [Option<Vec<Interval>>; 7] = Default::default();
-    if text.trim().is_empty() {
+    check_length(text)?;
+    // A lone semicolon names no day either, and missing never means closed.
+    if text.trim_matches(|c: char| c == ';' || c.is_whitespace()).is_empty() {
         return bad(
             "the weekly hours are empty".to_owned(),
             "write hours such as Mo-Fr 09:00-17:00, or closed",

@@ -173,11 +173,11 @@ impl Hours {
             Rule::Weekly(Some(day)) => self.stretches(date, &day.intervals),
         };
         // A special date wins over timed closures too, so these are cut out of weekly hours alone.
-        let mut open = written;
-        for closure in &self.closures.timed {
-            open = open.into_iter().flat_map(|stretch| cut(stretch, closure.from, closure.to)).collect();
-        }
-        join(open)
+        let open = written.into_iter().flat_map(|stretch| {
+            let closed = self.closures.taken(stretch.from, stretch.to);
+            left_of(stretch, closed)
+        });
+        join(open.collect())
     }
 
     /// The date that the wall clock shows.
@@ -255,7 +255,7 @@ impl Hours {
             ),
             Rule::Closed(entry) => format!("{name} is closed: {} ({})", entry.name, entry.origin),
             Rule::Weekly(day) => {
-                let closure = self.closures.timed.iter().find(|timed| timed.from <= at && at < timed.to);
+                let closure = self.closures.timed_at(at);
                 match (closure, day) {
                     (Some(timed), _) => {
                         format!("{name} is closed: {} ({})", timed.entry.name, timed.entry.origin)
@@ -299,7 +299,7 @@ impl Hours {
 
     fn closing_event(&self, stretch: Stretch) -> Option<&Entry> {
         let touches = |from: Instant, to: Instant| from < stretch.to && to > stretch.from;
-        let mut timed = self.closures.timed.iter();
+        let mut timed = self.closures.timed().iter();
         timed.find(|timed| touches(timed.from, timed.to)).map(|timed| &timed.entry)
     }
 
@@ -350,14 +350,15 @@ fn join(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
     joined
 }
 
-/// What is left of a stretch when `[from, to)` is closed.
-fn cut(stretch: Stretch, from: Instant, to: Instant) -> impl Iterator<Item = Stretch> {
-    let before = Stretch { from: stretch.from, to: stretch.to.min(from) };
-    let after = Stretch { from: stretch.from.max(to), to: stretch.to };
-    let untouched = from >= stretch.to || to <= stretch.from || from >= to;
-    let parts = match untouched {
-        true => [Some(stretch), None],
-        false => [Some(before), Some(after)],
-    };
-    parts.into_iter().flatten().filter(|part| part.from < part.to)
+/// What is left of a stretch when others, in their order, are taken out of it.
+fn left_of(stretch: Stretch, closed: &[(Instant, Instant)]) -> Vec<Stretch> {
+    let mut left = Vec::with_capacity(closed.len() + 1);
+    let mut from = stretch.from;
+    for (start, end) in closed {
+        left.push(Stretch { from, to: *start });
+        from = *end;
+    }
+    left.push(Stretch { from, to: stretch.to });
+    left.retain(|part| part.from < part.to);
+    left
 }

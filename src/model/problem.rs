@@ -116,10 +116,14 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Bytes of the longest word that is compared: what is longer is no slip of the pen, and comparing costs the square.
+const MAX_WORD: usize = 100;
+
 /// The known word that `word` was most likely meant to be.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
+        .filter(|candidate| candidate.len().max(word.len()) <= MAX_WORD)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(word.len()) / 3)
         .min()

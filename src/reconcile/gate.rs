@@ -130,31 +130,45 @@ impl Gate {
         }
     }
 
-    /// Takes the permission for one request, with so many under way; `false` when it has to wait.
-    pub fn take(&mut self, up: Duration, under_way: usize, urgency: Urgency, is_retry: bool) -> bool {
+    /// Takes the permission for so many requests in a row, with others under way; `false` when they have to wait.
+    pub fn take(
+        &mut self,
+        up: Duration,
+        count: u32,
+        under_way: usize,
+        urgency: Urgency,
+        is_retry: bool,
+    ) -> bool {
         if !self.is_open() || (self.trial && under_way > 0) {
             return false;
         }
         // Looks that nothing has called for leave half of the burst to what has.
         let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
-        if !self.all.has(up, 1.0 + spare) || (is_retry && !self.retries.has(up, 1.0)) {
+        let count = f64::from(count);
+        if !self.all.has(up, count + spare) || (is_retry && !self.retries.has(up, 1.0)) {
             return false;
         }
-        self.all.tokens -= 1.0;
+        // A bucket that is smaller than that owes the rest.
+        self.all.tokens -= count;
         if is_retry {
             self.retries.tokens -= 1.0;
         }
         true
     }
 
+    /// Gives a permission back that was not used.
+    pub fn give_back(&mut self) {
+        self.all.tokens = (self.all.tokens + 1.0).min(self.all.size);
+    }
+
     /// The least wait after which [`take`](Self::take) may say yes; none while only an answer can change that.
-    pub fn wait(&self, up: Duration, urgency: Urgency, is_retry: bool) -> Option<Duration> {
+    pub fn wait(&self, up: Duration, count: u32, urgency: Urgency, is_retry: bool) -> Option<Duration> {
         match self.state {
             State::Stopped { .. } => None,
             State::Paused { until, .. } => Some(until.saturating_sub(up)),
             State::Open => {
                 let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
-                let all = self.all.wait(up, 1.0 + spare);
+                let all = self.all.wait(up, f64::from(count) + spare);
                 Some(if is_retry { all.max(self.retries.wait(up, 1.0)) } else { all })
             }
         }
@@ -263,7 +277,7 @@ mod tests {
     }
 
     fn taken(gate: &mut Gate, up: f64, urgency: Urgency, is_retry: bool) -> usize {
-        (0..1000).take_while(|_| gate.take(seconds(up), 0, urgency, is_retry)).count()
+        (0..1000).take_while(|_| gate.take(seconds(up), 1, 0, urgency, is_retry)).count()
     }
 
     #[test]
@@ -271,7 +285,7 @@ mod tests {
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         assert_eq!(taken(&mut gate, 0.0, Urgency::Boundary, false), 20);
         assert_eq!(taken(&mut gate, 0.5, Urgency::Boundary, false), 5);
-        let wait = gate.wait(seconds(0.5), Urgency::Boundary, false).unwrap();
+        let wait = gate.wait(seconds(0.5), 1, Urgency::Boundary, false).unwrap();
         assert!(wait > seconds(0.1) && wait < seconds(0.11), "{wait:?}");
         assert_eq!(taken(&mut gate, 100.0, Urgency::Boundary, false), 20, "it does not fill beyond its size");
     }
@@ -295,12 +309,12 @@ mod tests {
         assert!(gate.pause_for(seconds(30.0), seconds(0.0)));
         assert!(!gate.pause_for(seconds(10.0), seconds(5.0)), "the longer pause stands");
         gate.turn(seconds(29.9));
-        assert!(!gate.take(seconds(29.9), 0, Urgency::Boundary, false));
+        assert!(!gate.take(seconds(29.9), 1, 0, Urgency::Boundary, false));
         gate.turn(seconds(30.0));
-        assert!(gate.take(seconds(30.0), 0, Urgency::Boundary, false));
-        assert!(!gate.take(seconds(30.0), 1, Urgency::Boundary, false), "one at a time");
+        assert!(gate.take(seconds(30.0), 1, 0, Urgency::Boundary, false));
+        assert!(!gate.take(seconds(30.0), 1, 1, Urgency::Boundary, false), "one at a time");
         gate.came_through("a");
-        assert!(gate.take(seconds(30.0), 1, Urgency::Boundary, false));
+        assert!(gate.take(seconds(30.0), 1, 1, Urgency::Boundary, false));
     }
 
     #[test]
@@ -318,12 +332,12 @@ mod tests {
         }
         assert_eq!(gate.pause(), Some(Pause::Breaker));
         gate.turn(seconds(6.0));
-        assert!(gate.take(seconds(6.0), 0, Urgency::Source, true));
+        assert!(gate.take(seconds(6.0), 1, 0, Urgency::Source, true));
         let longer = gate.failed("page 1", seconds(6.0), &mut random).expect("the trial failed");
         assert!(longer > seconds(8.0), "{longer:?}");
         gate.turn(seconds(30.0));
-        assert!(gate.take(seconds(30.0), 0, Urgency::Source, true));
+        assert!(gate.take(seconds(30.0), 1, 0, Urgency::Source, true));
         gate.came_through("page 1");
-        assert!(gate.is_open() && gate.take(seconds(30.0), 5, Urgency::Source, false));
+        assert!(gate.is_open() && gate.take(seconds(30.0), 1, 5, Urgency::Source, false));
     }
 }

@@ -65,6 +65,8 @@ pub struct PageState {
     pub urgency: Urgency,
     /// It is being looked at or sent to.
     pub in_flight: bool,
+    /// The permission for its PATCH was taken with that for the look before it, so that the look isn't old by then.
+    pub reserved: bool,
     /// Somebody says that it was changed, so what was seen of it is old.
     pub look_wanted: bool,
     /// Who is said to have changed it.
@@ -91,6 +93,7 @@ impl PageState {
             due: None,
             urgency: Urgency::default(),
             in_flight: false,
+            reserved: false,
             look_wanted: false,
             changed_by: None,
             attempts: 0,
@@ -195,11 +198,13 @@ impl Pages {
         self.queue.extend(due.map(|due| (due, page.clone())));
     }
 
-    /// The pages that are due, the most urgent first, and of these the longest.
+    /// The pages that are due: first those whose look is waited on by a PATCH, then the most urgent, and of these the
+    /// longest.
     pub fn due(&self, now: Instant) -> Vec<PageId> {
         let due = self.queue.iter().take_while(|(due, _)| *due <= now);
-        let mut due: Vec<_> =
-            due.map(|(at, page)| (self.get(page).map(|state| state.urgency), at, page)).collect();
+        let mut due: Vec<_> = due
+            .map(|(at, page)| (self.get(page).map(|state| (!state.reserved, state.urgency)), at, page))
+            .collect();
         due.sort();
         due.into_iter().map(|(_, _, page)| page.clone()).collect()
     }

@@ -2,7 +2,9 @@
 //! module makes a [`Checked`], and nothing else is ever sent.
 
 mod cell;
+mod work;
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
@@ -13,9 +15,13 @@ use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Instant, Origin, PageId, Problem, RemotePage, Variable, shorten};
 
 /// Bytes that one compiled pattern may take.
-const PATTERN_BYTES: usize = 1 << 20;
+const PATTERN_BYTES: usize = 1 << 19;
 /// Steps back that a pattern with look-around may take; only those need backtracking.
 const PATTERN_STEPS: usize = 10_000;
+/// Broken rules that are told of one page; who mends these sees the others then.
+const MAX_TOLD: usize = 50;
+/// Characters of a validator's message, which may quote the whole page.
+const MAX_MESSAGE: usize = 400;
 
 /// A page's JSON Schema (Draft 7), compiled: no network, no files, bounded patterns.
 pub struct Schema {
@@ -33,11 +39,12 @@ impl Schema {
     /// Compiles a page's schema; a page without one takes every value.
     ///
     /// # Errors
-    /// Why it can't be compiled: it is no Draft 7 schema, or refers to another document.
+    /// Why it can't be compiled: it is no Draft 7 schema, refers to another document, or asks for too much work.
     pub fn compile(source: Option<&Value>) -> Result<Self, Problem> {
         let Some(source) = source else {
             return Ok(Self { source: Value::Bool(true), validator: None });
         };
+        work::check(source)?;
         let options = jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(true);
         let linear = options
             .clone()
@@ -50,7 +57,7 @@ impl Schema {
             options.with_pattern_options(patterns).build(source)
         });
         let validator = validator.map_err(|error| {
-            Problem::new(format!("the page's schema can't be used: {error}"))
+            Problem::new(format!("the page's schema can't be used: {}", brief(&error)))
                 .hint("put a self-contained Draft 7 schema on the page")
         })?;
         Ok(Self { source: source.clone(), validator: Some(validator) })
@@ -75,15 +82,29 @@ impl Schema {
         }
     }
 
-    /// Whether a page's values meet the schema.
+    /// Whether a page's values meet the schema, and can be checked within a bounded amount of work.
     pub fn takes(&self, values: &Value) -> bool {
-        self.validator.as_ref().is_none_or(|validator| validator.is_valid(values))
+        let meets =
+            |validator: &Validator| work::is_bounded(&self.source, values) && validator.is_valid(values);
+        self.validator.as_ref().is_none_or(meets)
     }
 
-    fn errors<'i>(&'i self, instance: &'i Value) -> Vec<ValidationError<'i>> {
+    /// The rules that a page's values break.
+    ///
+    /// # Errors
+    /// When it would take too much work to tell.
+    fn errors<'i>(&'i self, instance: &'i Value) -> Result<Vec<ValidationError<'i>>, Problem> {
         match &self.validator {
-            Some(validator) => validator.iter_errors(instance).collect(),
-            None => Vec::new(),
+            Some(_) if !work::is_bounded(&self.source, instance) => {
+                let message = "the page is too large for its schema to be checked";
+                let hint = format!("at most {} steps are taken; simplify the schema", work::MAX_STEPS);
+                Err(Problem::new(message).hint(hint))
+            }
+            // Whether it is valid is asked first, because nothing is gathered for that.
+            Some(validator) if !validator.is_valid(instance) => {
+                Ok(validator.iter_errors(instance).take(MAX_TOLD).collect())
+            }
+            _ => Ok(Vec::new()),
         }
     }
 }
@@ -150,14 +171,15 @@ impl Checked {
 
     fn validate(&self) -> Result<(), Vec<Problem>> {
         let merged = Value::Object(self.merged());
-        let problems: Vec<Problem> =
-            self.schema.errors(&merged).iter().map(|error| self.explain(error)).collect();
+        let errors = self.schema.errors(&merged).map_err(|problem| vec![problem])?;
+        let problems: Vec<Problem> = errors.iter().map(|error| self.explain(error)).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// Names the cell, the variable and the rule that a value breaks.
     fn explain(&self, error: &ValidationError) -> Problem {
         let rule = rule(error);
+        let said = brief(error);
         let path = error.instance_path().to_string();
         let steps: Vec<String> =
             path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
@@ -175,15 +197,34 @@ impl Checked {
         match named.or_else(|| self.values.iter().find(about)) {
             Some(checked) => Problem::at(
                 &checked.origin,
-                format!("{} = {}: {error}", checked.variable, shorten(&checked.value, 60)),
+                format!("{} = {}: {said}", checked.variable, shorten(&checked.value, 60)),
             )
             .hint(format!("the page's schema says so at {rule}")),
             None => {
                 let place = if path.is_empty() { "the page" } else { path.as_str() };
-                Problem::new(format!("{place} would break the schema of the page: {error}"))
+                Problem::new(format!("{place} would break the schema of the page: {said}"))
                     .hint(format!("the rule is {rule}; own that variable too, or set it on the page"))
             }
         }
+    }
+}
+
+/// A validator's message, cut while it is written.
+fn brief(error: &ValidationError) -> String {
+    let mut brief = Brief(String::new());
+    if write!(brief, "{error}").is_err() {
+        brief.0.push('…');
+    }
+    brief.0
+}
+
+struct Brief(String);
+
+impl std::fmt::Write for Brief {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = MAX_MESSAGE.saturating_sub(self.0.chars().count());
+        self.0.extend(text.chars().take(room));
+        if text.chars().nth(room).is_some() { Err(std::fmt::Error) } else { Ok(()) }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The layers: the file below, the environment above it, flags on top. figment decides which layer's
 //! value counts; the values themselves stay as written, with their places.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,16 +64,59 @@ impl std::str::FromStr for Flag {
     }
 }
 
-/// Reads all layers into one tree. The report holds the file's text for carets.
-pub(super) fn read(file: &Path, surroundings: &Surroundings) -> Result<(Node, Report), Report> {
-    let bytes = std::fs::read(file).map_err(|error| {
-        Report::new(file, "").with(vec![
+/// Bytes of a settings file; four thousand pages written out one by one are as many.
+pub const MAX_BYTES: usize = 1 << 20;
+/// Values of a settings file, counted by the signs between them.
+pub const MAX_VALUES: usize = 200_000;
+/// Keys in one table.
+pub const MAX_KEYS: usize = 10_000;
+
+/// Reads the file, up to one byte more than is allowed.
+pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, Report> {
+    let mut bytes = Vec::new();
+    let opened = File::open(file);
+    let read = opened.and_then(|opened| opened.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Report::new(file, "").with(vec![
             Problem::at(&file_origin(file), format!("the settings can't be read: {error}"))
                 .hint("name the file with --config FILE"),
-        ])
-    })?;
+        ])),
+    }
+}
+
+fn check_size(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let problem = |message: String| Problem::at(&file_origin(file), message);
+    if bytes.len() > MAX_BYTES {
+        return Err(problem(format!("the settings have more than {MAX_BYTES} bytes"))
+            .hint("put pages that are alike into a table, and name it with for_each"));
+    }
+    let signs = bytes.iter().filter(|byte| matches!(**byte, b',' | b'=' | b':' | b'[' | b'{')).count();
+    match signs > MAX_VALUES {
+        true => Err(problem(format!("the settings have more than {MAX_VALUES} values"))
+            .hint("put values into a source, and name it under [sources]")),
+        false => Ok(()),
+    }
+}
+
+/// A table of the file with too many keys: everything that looks a key up goes through all of them.
+fn check_tables(node: &Node) -> Result<(), Problem> {
+    match &node.raw {
+        Raw::Table(entries) if entries.len() > MAX_KEYS => {
+            Err(Problem::at(&node.origin, format!("more than {MAX_KEYS} keys in one table"))
+                .hint("put them into a source, and name it under [sources]"))
+        }
+        Raw::Table(entries) => entries.iter().try_for_each(|entry| check_tables(&entry.node)),
+        Raw::List(items) => items.iter().try_for_each(check_tables),
+        _ => Ok(()),
+    }
+}
+
+/// Reads all layers into one tree. The report holds the file's text for carets.
+pub(super) fn read(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Result<(Node, Report), Report> {
+    check_size(file, bytes).map_err(|problem| Report::new(file, "").with(vec![problem]))?;
     let name: Arc<str> = file.display().to_string().into();
-    let text = match crate::tables::decode(&name, &bytes) {
+    let text = match crate::tables::decode(&name, bytes) {
         Ok(text) => text.to_owned(),
         Err(problem) => return Err(Report::new(file, "").with(vec![problem])),
     };
@@ -82,6 +127,7 @@ pub(super) fn read(file: &Path, surroundings: &Surroundings) -> Result<(Node, Re
             .hint("write them in TOML or JSON")),
         _ => parse_toml(&name, &text),
     };
+    let parsed = parsed.and_then(|tree| check_tables(&tree).map(|()| tree));
     let mut problems = Vec::new();
     let environment = environment(surroundings, &mut problems);
     let flags = flags(&surroundings.flags, &mut problems);

@@ -185,6 +185,12 @@ const API_KEYS: &[&str] = &[
     "read_timeout",
     "total_timeout",
 ];
+/// Page blocks; more pages than that come from a table.
+pub const MAX_PAGES: usize = 5_000;
+/// Sources, and as many calendars and hours.
+pub const MAX_NAMED: usize = 1_000;
+/// Variables of one page.
+pub const MAX_VARIABLES: usize = 1_000;
 const REGIONS: &[&str] = &["us", "eu", "uk", "studio"];
 
 impl Settings {
@@ -201,7 +207,15 @@ impl Settings {
     /// # Errors
     /// All of them in one report, each with its place.
     pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Self, Report> {
-        let (root, report) = layers::read(file, surroundings)?;
+        Self::parse(file, &layers::read_file(file)?, surroundings)
+    }
+
+    /// Resolves settings that were read from `file`; how that is called decides whether they are TOML or JSON.
+    ///
+    /// # Errors
+    /// All of them in one report, each with its place.
+    pub fn parse(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Result<Self, Report> {
+        let (root, report) = layers::read(file, bytes, surroundings)?;
         let reader = Reader::new(Scope::Plain);
         let settings = read(&reader, &root, file, surroundings);
         let mut problems = reader.into_problems();
@@ -236,7 +250,9 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
     let calendars = named(reader, &fields, "calendars", |entry| read_calendar(reader, entry, &directory));
     let hours = named(reader, &fields, "hours", |entry| Some(entry.node.clone()));
     let pages = match fields.get("page") {
-        Some(node) => reader.list(node, "page").map(<[Node]>::to_vec),
+        Some(node) => {
+            reader.list(node, "page").filter(|pages| few(reader, node, pages)).map(<[Node]>::to_vec)
+        }
         None => {
             reader.note(
                 Problem::at(&root.origin, "no page is defined")
@@ -294,7 +310,35 @@ fn named<T>(
 ) -> BTreeMap<String, T> {
     let table = fields.get(key).and_then(|node| reader.open_table(node, key));
     let entries = table.map(|table| table.entries).unwrap_or_default();
+    if let Some(beyond) = entries.get(MAX_NAMED) {
+        let message = format!("more than {MAX_NAMED} {key}");
+        reader.note(Problem::at(&beyond.at, message).hint("put several files into one"));
+        return BTreeMap::new();
+    }
     entries.iter().filter_map(|entry| Some((entry.key.clone(), read(entry)?))).collect()
+}
+
+/// Whether there are no more page blocks, and no more variables in one of them, than are taken.
+fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
+    if pages.len() > MAX_PAGES {
+        let message = format!("{} pages, and at most {MAX_PAGES} are written out", pages.len());
+        reader.note(
+            Problem::at(&node.origin, message).hint("put them into a table, and name it with for_each"),
+        );
+        return false;
+    }
+    let count = |page: &Node| match page.get("variables").map(|node| &node.raw) {
+        Some(Raw::Table(entries)) => entries.len(),
+        _ => 0,
+    };
+    let large = pages.iter().find(|page| count(page) > MAX_VARIABLES);
+    if let Some(page) = large {
+        let message =
+            format!("the page owns {} variables, and at most {MAX_VARIABLES} are kept", count(page));
+        reader
+            .note(Problem::at(&page.origin, message).hint("own an object that holds them, as one variable"));
+    }
+    large.is_none()
 }
 
 fn read_api(

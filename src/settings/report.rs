@@ -6,6 +6,11 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::model::{Problem, Severity};
 
+/// Problems that are shown; who mends these sees the others then.
+const MAX_SHOWN: usize = 100;
+/// Bytes of a line that is shown with a caret; a longer one is only named.
+const MAX_LINE: usize = 1_000;
+
 /// All problems of a run, with the text of the settings file to show them in.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -34,11 +39,20 @@ impl Report {
 
     /// The report as text; `color` for a terminal.
     pub fn render(&self, color: bool) -> String {
-        let texts: Vec<String> =
-            self.problems.iter().map(|problem| self.render_one(problem, color)).collect();
+        let shown = self.problems.iter().take(MAX_SHOWN);
+        let mut texts: Vec<String> = shown.map(|problem| self.render_one(problem, color)).collect();
+        if let Some(more) = self.problems.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+            texts.push(format!("and {more} more"));
+        }
         let mut text = texts.join("\n\n");
         text.push('\n');
         text
+    }
+
+    fn line_length(&self, at: usize) -> usize {
+        let (before, after) = self.text.split_at_checked(at).unwrap_or_default();
+        let before = before.len() - before.rfind('\n').map_or(0, |newline| newline + 1);
+        before + after.find('\n').unwrap_or(after.len())
     }
 
     fn render_one(&self, problem: &Problem, color: bool) -> String {
@@ -53,6 +67,7 @@ impl Report {
                 && !problem.secret
                 && self.text.get(origin.span.clone()).is_some()
                 && !origin.span.is_empty()
+                && self.line_length(origin.span.start) <= MAX_LINE
         });
         if let (None, Some(origin)) = (snippet, &problem.origin) {
             message = format!("{origin}: {message}");

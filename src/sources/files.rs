@@ -11,7 +11,7 @@ use crate::model::{Origin, Problem};
 use crate::settings::{Format, Settings};
 use crate::tables::{self, Table};
 
-use super::read::{Content, Stamp, quiet_stamp, read};
+use super::read::{Content, Disk, ReadFiles, Stamp};
 
 /// Looks that a command takes at files that are being written: six seconds' worth.
 const MAX_LOOKS: usize = 40;
@@ -47,6 +47,7 @@ pub struct GoodFile {
 #[derive(Debug)]
 pub struct Files {
     files: Vec<InputFile>,
+    reader: Box<dyn ReadFiles>,
 }
 
 #[derive(Debug)]
@@ -98,6 +99,11 @@ pub struct Looked {
 impl Files {
     /// The files that the settings name; none is read yet.
     pub fn new(settings: &Settings) -> Self {
+        Self::read_by(settings, Box::new(Disk))
+    }
+
+    /// The same, read from elsewhere than the disk.
+    pub fn read_by(settings: &Settings, reader: Box<dyn ReadFiles>) -> Self {
         let file = |name: &String, path: &Path, shown: &str, kind: Kind| InputFile {
             name: name.clone(),
             path: path.to_owned(),
@@ -116,7 +122,7 @@ impl Files {
             .calendars
             .iter()
             .map(|(name, calendar)| file(name, &calendar.path, &calendar.shown, Kind::Calendar));
-        Self { files: sources.chain(calendars).collect() }
+        Self { files: sources.chain(calendars).collect(), reader }
     }
 
     /// The files' paths.
@@ -140,7 +146,11 @@ impl Files {
     pub fn look(&mut self, writers: &Writers) -> Looked {
         let mut looked = Looked::default();
         for file in &mut self.files {
-            let found = file.look(writers.done.contains(&file.path), writers.busy.contains(&file.path));
+            let found = file.look(
+                &*self.reader,
+                writers.done.contains(&file.path),
+                writers.busy.contains(&file.path),
+            );
             looked.changed |= found.changed;
             looked.unsure |= found.unsure;
         }
@@ -193,12 +203,12 @@ impl InputFile {
         self.path.display().to_string()
     }
 
-    fn look(&mut self, done: bool, busy: bool) -> Looked {
-        let stamp = quiet_stamp(&self.path);
+    fn look(&mut self, reader: &dyn ReadFiles, done: bool, busy: bool) -> Looked {
+        let stamp = reader.quiet_stamp(&self.path);
         if stamp.is_some() && stamp == self.stamp {
             return Looked::default();
         }
-        let found = read(&self.path);
+        let found = reader.read(&self.path);
         self.stamp = stamp;
         let known = match (&found, &self.taken) {
             (Ok(content), Some(Ok(taken))) => content.bytes == *taken,

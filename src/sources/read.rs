@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::clock;
 
-/// Bytes that an input may have; a hundred thousand rows are a tenth of it.
-const MAX_BYTES: u64 = 128 << 20;
+/// Bytes that an input may have; a hundred thousand rows are half of it.
+pub const MAX_BYTES: u64 = 24 << 20;
 /// A file that nobody wrote to for this long is taken to be finished.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -19,7 +19,7 @@ pub type Stamp = (u64, u64, i64, i64, u64);
 
 /// The stamp of a file that has lain untouched for a while. Clocks of file systems tick coarsely, so that of
 /// a file just written proves nothing.
-pub fn quiet_stamp(path: &Path) -> Option<Stamp> {
+fn quiet_stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
     is_quiet(&metadata).then(|| stamp(&metadata))
 }
@@ -39,11 +39,37 @@ pub struct Content {
     pub quiet: bool,
 }
 
+/// Where files are read from.
+pub trait ReadFiles: std::fmt::Debug + Send {
+    /// A file's content as it is now.
+    ///
+    /// # Errors
+    /// In words: it is missing, no file, too large, or can't be read.
+    fn read(&self, path: &Path) -> Result<Content, String>;
+
+    /// The stamp of a file that has lain untouched for a while; none when there is none to rely on.
+    fn quiet_stamp(&self, path: &Path) -> Option<Stamp>;
+}
+
+/// The machine's own files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl ReadFiles for Disk {
+    fn read(&self, path: &Path) -> Result<Content, String> {
+        read(path)
+    }
+
+    fn quiet_stamp(&self, path: &Path) -> Option<Stamp> {
+        quiet_stamp(path)
+    }
+}
+
 /// Reads a file.
 ///
 /// # Errors
 /// In words: it is missing, no file, too large, or can't be read.
-pub fn read(path: &Path) -> Result<Content, String> {
+fn read(path: &Path) -> Result<Content, String> {
     let words = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "the file is missing".to_owned(),
         _ => format!("the file can't be read: {error}"),
@@ -54,17 +80,21 @@ pub fn read(path: &Path) -> Result<Content, String> {
         return Err("this is no file".to_owned());
     }
     if before.len() > MAX_BYTES {
-        return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
+        return Err(too_large());
     }
     let mut file = File::open(path).map_err(words)?;
     let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
     (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(words)?;
     let after = file.metadata().map_err(words)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
+        return Err(too_large());
     }
     let steady = stamp(&before) == stamp(&after);
     Ok(Content { steady, quiet: steady && is_quiet(&after), bytes: bytes.into() })
+}
+
+fn too_large() -> String {
+    format!("the file is larger than {} MiB (hint: split it into several sources)", MAX_BYTES >> 20)
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {

@@ -120,17 +120,6 @@ impl Location {
             None => Connection::open_in_memory(),
         };
         let mut connection = connection.map_err(|error| self.sqlite(error))?;
-        let prepare = |connection: &mut Connection| {
-            // A file that is no database fails here, before anything is written to it.
-            let found = migrations::version(connection)?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.pragma_update(None, "foreign_keys", "ON")?;
-            if found < migrations::VERSION {
-                migrations::apply(connection, found)?;
-            }
-            rusqlite::Result::Ok(found)
-        };
         let found = prepare(&mut connection).map_err(|error| self.sqlite(error))?;
         if found > migrations::VERSION {
             return Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION });
@@ -155,6 +144,19 @@ impl Location {
             Err(std::fs::TryLockError::Error(error)) => Err(self.io(error)),
         }
     }
+}
+
+/// Brings a store up to date. Gives the version that it had.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
+    // A file that is no database fails here, before anything is written to it.
+    let found = migrations::version(connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    if found < migrations::VERSION {
+        migrations::apply(connection, found)?;
+    }
+    Ok(found)
 }
 
 fn lock_path(path: &Path) -> PathBuf {

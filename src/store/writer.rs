@@ -1,7 +1,7 @@
 //! The one writer: a thread that owns the connection and commits what has gathered in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -24,8 +24,16 @@ type Queued = (Job, oneshot::Sender<rusqlite::Error>);
 /// Writes to the store. What a method acknowledges is durable.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    queue: mpsc::Sender<Queued>,
+    queue: Queue,
     location: Location,
+}
+
+#[derive(Clone, Debug)]
+enum Queue {
+    /// To the thread that owns the connection.
+    Thread(mpsc::Sender<Queued>),
+    /// Each job is committed by whoever brings it.
+    InPlace(Arc<Mutex<Connection>>),
 }
 
 /// A PATCH that is about to be sent.
@@ -90,7 +98,21 @@ impl Writer {
                 work(connection, &jobs);
             })
             .map_err(|error| shown.io(error))?;
-        Ok(Self { queue, location })
+        Ok(Self { queue: Queue::Thread(queue), location })
+    }
+
+    /// Writes on a connection that others may hold too, job by job and without a thread: for worlds in which everything
+    /// happens in one order.
+    ///
+    /// # Errors
+    /// When it can't be brought up to date.
+    pub fn in_place(connection: Arc<Mutex<Connection>>) -> Result<Self, StoreError> {
+        let location = Location::new(None);
+        {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            super::prepare(&mut connection).map_err(|error| location.sqlite(error))?;
+        }
+        Ok(Self { queue: Queue::InPlace(connection), location })
     }
 
     /// Everything known of the pages of one API.
@@ -378,7 +400,13 @@ impl Writer {
                 let _ = answer.send(value);
             }))
         });
-        self.queue.send((job, fail)).map_err(|_| StoreError::Closed)?;
+        match &self.queue {
+            Queue::Thread(queue) => queue.send((job, fail)).map_err(|_| StoreError::Closed)?,
+            Queue::InPlace(connection) => {
+                let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                write(&mut connection, vec![(job, fail)]);
+            }
+        }
         match answered.await {
             Ok(value) => Ok(value),
             Err(_) => Err(match failed.await {
@@ -394,11 +422,15 @@ fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>) {
     while let Ok(first) = jobs.recv() {
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
         let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
-        if let Err((fails, error)) = commit(&mut connection, batch) {
-            tracing::error!(%error, "the store refuses to write");
-            for fail in fails {
-                let _ = fail.send(copy(&error));
-            }
+        write(&mut connection, batch);
+    }
+}
+
+fn write(connection: &mut Connection, batch: Vec<Queued>) {
+    if let Err((fails, error)) = commit(connection, batch) {
+        tracing::error!(%error, "the store refuses to write");
+        for fail in fails {
+            let _ = fail.send(copy(&error));
         }
     }
 }

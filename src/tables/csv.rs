@@ -9,11 +9,25 @@ use crate::model::{Cell, Origin, Problem, Row, SourceText, nearest};
 
 use super::{Rejected, Rows};
 
+/// Columns of a table.
+pub const MAX_COLUMNS: usize = 1_000;
+/// Bytes of a column's name.
+const MAX_NAME: usize = 256;
+/// Cells of a table; twenty columns of a hundred thousand rows.
+pub const MAX_CELLS: usize = 2_000_000;
+/// Rows of a table.
+pub const MAX_ROWS: usize = 200_000;
+/// Bytes of a cell; spreadsheets end at half of it.
+pub const MAX_CELL_BYTES: usize = 64 << 10;
+/// Bad rows that are borne; a file with more is not what it should be.
+pub const MAX_REJECTED: usize = 10_000;
+
 /// Reads a header and rows. With `key`, that column names the rows: unique and never empty.
 ///
 /// # Errors
 /// What makes the whole file unusable. A bad row only lands in [`Rows::rejected`].
 pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> Result<Rows, Problem> {
+    check_count(file, text, delimiter)?;
     let mut records = read_records(file, text, delimiter)?.into_iter();
     let header = records.next().ok_or_else(|| {
         Problem::at(&Origin::line(file, 1), "the file is empty").hint("the first line names the columns")
@@ -35,6 +49,13 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
         }
     }
     reject_repeated_keys(&mut rows);
+    if let Some(last) = rows.rejected.get(MAX_REJECTED) {
+        let message = format!("more than {MAX_REJECTED} rows are bad, so none is used");
+        let problem = Problem { message, ..last.problem.clone() };
+        return Err(
+            problem.hint("the first of the bad rows tell what is wrong: read the file with fewer rows")
+        );
+    }
     if rows.rows.is_empty() && rows.rejected.is_empty() {
         return Err(Problem::at(&Origin::line(file, 1), "the file has a header and no rows").hint(
             "missing rows never mean \"closed\"; remove the source from the settings if it is not needed",
@@ -43,11 +64,45 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
     Ok(rows)
 }
 
+/// Refuses a table that is too large before anything is made of it.
+fn check_count(file: &Arc<str>, text: &str, delimiter: u8) -> Result<(), Problem> {
+    // Delimiters and line ends within quotes count here too, so only a large count is looked at closely.
+    let ends = |byte: &&u8| **byte == delimiter || matches!(**byte, b'\n' | b'\r');
+    let at_most = text.as_bytes().iter().filter(ends).count();
+    if at_most < MAX_ROWS {
+        return Ok(());
+    }
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
+    let (mut rest, mut buffer) = (text.as_bytes(), [0; 4096]);
+    let (mut cells, mut rows) = (0, 0);
+    loop {
+        let (result, read, _) = reader.read_field(rest, &mut buffer);
+        rest = &rest[read..];
+        match result {
+            ReadFieldResult::Field { record_end } => {
+                cells += 1;
+                rows += usize::from(record_end);
+            }
+            ReadFieldResult::End => return Ok(()),
+            ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+        }
+        // The header is a row as well.
+        if cells > MAX_CELLS || rows > MAX_ROWS + 1 {
+            let message = format!("the table has more than {MAX_ROWS} rows or {MAX_CELLS} cells");
+            return Err(Problem::at(&Origin::line(file, 1), message).hint("split it into several sources"));
+        }
+    }
+}
+
 fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Problem> {
     let mut seen: HashMap<&str, &Cell> = HashMap::new();
     for cell in header {
         if cell.text.trim().is_empty() {
             return Err(Problem::at(&cell.origin, "a column has no name"));
+        }
+        if cell.text.len() > MAX_NAME {
+            return Err(Problem::at(&cell.origin, format!("a column's name has more than {MAX_NAME} bytes"))
+                .hint("the first line must name the columns"));
         }
         if seen.insert(cell.text.trim(), cell).is_some() {
             return Err(Problem::at(&cell.origin, format!("two columns are called \"{}\"", cell.text)));
@@ -134,8 +189,7 @@ fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Ce
     let mut records = Vec::new();
     let mut record: Vec<Cell> = Vec::new();
     let mut offset = 0;
-    // No field is longer than the text it stands in.
-    let mut buffer = vec![0; text.len().max(1)];
+    let mut buffer = vec![0; text.len().clamp(1, MAX_CELL_BYTES)];
     loop {
         if record.is_empty() {
             offset += text[offset..].len() - text[offset..].trim_start_matches(['\r', '\n']).len();
@@ -150,7 +204,12 @@ fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Ce
             match result {
                 ReadFieldResult::Field { record_end } => break Some(record_end),
                 ReadFieldResult::End => break None,
-                ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+                ReadFieldResult::OutputFull => {
+                    let message = format!("a cell has more than {MAX_CELL_BYTES} bytes");
+                    return Err(Problem::at(&places.origin(start..start), message)
+                        .hint("close its quote, or shorten its text"));
+                }
+                ReadFieldResult::InputEmpty => {}
             }
         };
         let Some(record_ends) = record_ends else {
@@ -160,6 +219,10 @@ fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Ce
         let raw = raw.strip_suffix(char::from(delimiter)).filter(|_| !record_ends).unwrap_or(raw);
         let origin = places.origin(start..start + raw.len());
         check_quotes(raw, &origin)?;
+        if record.len() >= MAX_COLUMNS {
+            return Err(Problem::at(&origin, format!("a row has more than {MAX_COLUMNS} fields"))
+                .hint("break the file into lines"));
+        }
         record.push(Cell { text: String::from_utf8_lossy(&buffer[..length]).into_owned(), origin });
         if record_ends {
             records.push(std::mem::take(&mut record));

@@ -10,14 +10,32 @@ use serde_json::value::RawValue;
 use crate::model::{Origin, Problem, SourceText};
 use crate::written::{Entry, Node, Raw};
 
+use super::Shape;
+
 /// How deep arrays and objects may nest; the same limit that serde_json has.
 const MAX_DEPTH: usize = 128;
+/// Values in a document, keys counted too; ten thousand sites with ten fields each have as many.
+pub const MAX_VALUES: usize = 250_000;
+/// Bytes of a document, each counted once for every level around it, because reading goes over it as often.
+pub const MAX_WEIGHT: usize = 256 << 20;
+/// Characters of a number; a double has 17 digits.
+const MAX_NUMBER: usize = 100;
 
 /// Reads one JSON document. Numbers keep their text; an object with a key twice is refused.
 ///
 /// # Errors
 /// The first thing that is wrong, with its line and column.
 pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
+    let shape = Shape::of(text.as_bytes());
+    let too_much = match () {
+        () if shape.values > MAX_VALUES => format!("it holds {} values", shape.values),
+        () if shape.weight > MAX_WEIGHT => format!("it is nested {} levels deep for its size", shape.depth),
+        () => String::new(),
+    };
+    if !too_much.is_empty() {
+        return Err(Problem::at(&Origin::line(file, 1), format!("the document is too large: {too_much}"))
+            .hint(format!("at most {MAX_VALUES} values are read; nest less, split it, or write it as CSV")));
+    }
     let document = Document::new(file, text);
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| document.syntax_problem(&error))?;
     document.node(raw, 0)
@@ -59,7 +77,7 @@ impl<'t> Document<'t> {
             Some(b'"') => Raw::Text(self.read(text)?),
             Some(b't' | b'f') => Raw::Bool(text == "true"),
             Some(b'n') => Raw::Null,
-            _ => Raw::Number(self.read(text)?),
+            _ => Raw::Number(self.number(text, &origin)?),
         };
         Ok(Node { origin, raw })
     }
@@ -67,6 +85,19 @@ impl<'t> Document<'t> {
     fn read<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, Problem> {
         serde_json::from_str(text)
             .map_err(|error| Problem::at(&self.origin(text), format!("this is not JSON: {error}")))
+    }
+
+    /// A number that others can read too: no reader of JSON takes `1e400` for what it is.
+    fn number(&self, text: &str, origin: &Origin) -> Result<serde_json::Number, Problem> {
+        let number: serde_json::Number = self.read(text)?;
+        match text.len() <= MAX_NUMBER && number.as_f64().is_some_and(f64::is_finite) {
+            true => Ok(number),
+            false => {
+                let shown: String = text.chars().take(20).collect();
+                Err(Problem::at(origin, format!("the number {shown}… is too long or too large"))
+                    .hint("write it as text, or with the digits that count"))
+            }
+        }
     }
 
     fn list(&self, text: &'t str, depth: usize) -> Result<Raw, Problem> {

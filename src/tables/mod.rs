@@ -2,6 +2,7 @@
 
 mod csv;
 mod json;
+mod shape;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,10 @@ use crate::written::Node;
 
 pub use csv::parse as parse_csv;
 pub use json::parse as parse_json;
+pub use shape::Shape;
+
+/// Lines of a text; a place is told by its line, so each costs memory even when it is blank.
+pub const MAX_LINES: usize = 1_000_000;
 
 /// What a source holds, once it was read.
 #[derive(Debug)]
@@ -60,8 +65,12 @@ impl Rows {
 /// Text from bytes: UTF-8, with or without a byte order mark.
 ///
 /// # Errors
-/// Names the encoding it looks like, the place, and how to save the file instead.
+/// Too many lines. Else it names the encoding it looks like, the place, and how to save the file instead.
 pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Problem> {
+    if bytes.iter().filter(|byte| **byte == b'\n').count() > MAX_LINES {
+        return Err(Problem::at(&Origin::line(file, 1), format!("the file has more than {MAX_LINES} lines"))
+            .hint("leave blank lines out, or split the file"));
+    }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err(Problem::at(&Origin::line(file, 1), "this is UTF-16, not UTF-8")
             .hint("save the file as UTF-8 (in Excel: \"CSV UTF-8\")"));

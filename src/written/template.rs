@@ -10,6 +10,13 @@ use super::Text;
 
 /// Instructions one template may run; a plain substitution needs fewer than ten.
 const FUEL: u64 = 10_000;
+/// Bytes of a template.
+pub const MAX_TEMPLATE: usize = 4_096;
+/// Bytes of what comes out of one.
+pub const MAX_FILLED_IN: usize = 64 << 10;
+/// The statements that are taken. Others keep a value (`set`, `with`, `for`), and then a list may double at every step;
+/// fuel counts the texts that a template makes, and not its lists.
+const STATEMENTS: &[&str] = &["if", "elif", "else", "endif"];
 
 /// Whether text has something to fill in.
 pub fn is_template(text: &str) -> bool {
@@ -18,7 +25,11 @@ pub fn is_template(text: &str) -> bool {
 
 /// Fills in a template for one row. What comes out stands where the first cell in it stands, so
 /// that a later complaint names the cell and not the template.
+///
+/// # Errors
+/// A template that is no template, names a column that is not there, or takes too much to fill in.
 pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
+    check_size(template, at)?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
@@ -42,8 +53,84 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
         .zip(row.cells.iter())
         .map(|(name, cell)| (name.to_string(), cell.text.clone()))
         .collect();
-    let value = compiled.render(minijinja::context! { row => cells }).map_err(|error| broken(&error))?;
+    let mut out = Filled::default();
+    let context = minijinja::context! { row => cells };
+    let rendered = compiled.render_captured_to(context, &mut out).map(drop);
+    if out.is_full {
+        let message = format!("more than {MAX_FILLED_IN} bytes come out of the template \"{template}\"");
+        return Err(Problem::at(at, message).hint("insert fewer or shorter cells"));
+    }
+    rendered.map_err(|error| broken(&error))?;
+    let value = String::from_utf8_lossy(&out.bytes).into_owned();
     Ok(Text { value, origin: origin.unwrap_or_else(|| at.clone()) })
+}
+
+fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {
+    if template.len() > MAX_TEMPLATE {
+        let message = format!("a template of {} bytes; at most {MAX_TEMPLATE} are read", template.len());
+        return Err(Problem::at(at, message).hint("write {{ row.COLUMN }} for the cell in that column"));
+    }
+    let statements =
+        template.split("{%").skip(1).map(|rest| rest.trim_start_matches(['-', '+']).trim_start());
+    for statement in statements {
+        let word = statement.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        if !STATEMENTS.contains(&word) {
+            return Err(Problem::at(at, format!("the template \"{template}\" has {{% {word} %}}"))
+                .hint("a template tests and inserts cells; it keeps no values of its own"));
+        }
+    }
+    // In a comment quotes and braces stand as they like, and what follows it could not be told from it.
+    if template.contains("{#") {
+        let message = format!("the template \"{template}\" has a comment");
+        return Err(Problem::at(at, message).hint("write the comment beside it"));
+    }
+    match multiplies(template) {
+        true => Err(Problem::at(at, format!("the template \"{template}\" multiplies"))
+            .hint("a template tests and inserts cells")),
+        false => Ok(()),
+    }
+}
+
+/// Whether an asterisk stands in the code of a template, outside of quotes: `[0] * 100000000` is one instruction.
+fn multiplies(template: &str) -> bool {
+    let (mut rest, mut in_code, mut quote) = (template, false, None);
+    while let Some(c) = rest.chars().next() {
+        let pair = rest.get(..2).unwrap_or_default();
+        rest = &rest[c.len_utf8()..];
+        match (in_code, quote) {
+            (false, _) => in_code = ["{{", "{%"].contains(&pair),
+            (true, None) if c == '*' => return true,
+            (true, None) if ["}}", "%}"].contains(&pair) => in_code = false,
+            (true, None) => quote = Some(c).filter(|c| matches!(c, '"' | '\'')),
+            (true, Some(_)) if c == '\\' => {
+                rest = rest.chars().next().map_or("", |escaped| &rest[escaped.len_utf8()..]);
+            }
+            (true, Some(open)) => quote = Some(open).filter(|open| *open != c),
+        }
+    }
+    false
+}
+
+/// What came out so far, up to a limit.
+#[derive(Default)]
+struct Filled {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl std::io::Write for Filled {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + bytes.len() > MAX_FILLED_IN {
+            self.is_full = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn no_column(at: &Origin, row: &Row, column: &str) -> Problem {

@@ -147,7 +147,10 @@ impl Run {
     fn start(&self) -> Process {
         let _ = std::fs::remove_file(self.folder.path("log.txt"));
         // What is tested is much work at once; the gate would spread it over a minute.
-        self.folder.spawn(&["run", "--set", "api.rate=10000", "--set", "api.burst=10000"])
+        let fast = ["--set", "api.rate=10000", "--set", "api.burst=10000"];
+        // Every revision changes many pages.
+        let unheld = ["--set", "hold.pages_percent=100"];
+        self.folder.spawn(&[&["run"][..], &fast, &unheld].concat())
     }
 
     /// Rewrites the source for a random while, and kills. The while is what is tested, so it is slept, not waited for.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::json;
 
-use crate::support::{Api, Folder, KEY, Ran, SITES, desk, until};
+use crate::support::{Api, Folder, KEY, NO_HOLD, Ran, SITES, desk, until};
 
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
 
@@ -366,4 +366,28 @@ async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
     assert!(child.wait().unwrap().success());
     let complaints = std::fs::read_to_string(folder.path().join("err.txt")).unwrap();
     assert_eq!(complaints, "");
+}
+
+/// More pages than may be asked about at once: each look leads to its PATCH before it is too old to send on.
+#[tokio::test]
+async fn more_pages_than_the_gate_lets_through_at_once_all_become_right() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &format!("{NO_HOLD}{SITES}"));
+    let rewrite = |round: usize| {
+        let rows = (0..40).map(|site| format!("s{site},A-{site},Mo-Fr 09:00-17:00,{round}-{site}\n"));
+        folder.write("sites.csv", &format!("site,agent,hours,phone\n{}", rows.collect::<String>()));
+    };
+    rewrite(0);
+    let mut running = folder.spawn(&["run"]);
+    for round in 0..2 {
+        rewrite(round);
+        until(&format!("every page is right in round {round}"), || {
+            let right =
+                |site| api.variables(&format!("A-{site}"))["phone"] == json!(format!("{round}-{site}"));
+            (0..40).all(right)
+        })
+        .await;
+    }
+    running.signal("TERM");
+    assert_eq!(running.ends().await, 0, "{}", running.log());
 }

@@ -404,6 +404,9 @@ variables = {{ is_open = {{ hours = "desk", show = "is_open" }} }}
     )
 }
 
+/// Everything may change at once.
+pub const NO_HOLD: &str = "[hold]\npages_percent = 100\nrows_percent = 100\nclosed_percent = 100\n";
+
 /// Sites in a table, one page each, with a phone number.
 pub const SITES: &str = r#"
 [sources.sites]

@@ -66,12 +66,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if matches!(start, Start::Nothing) {
                 continue;
             }
-            let (urgency, is_retry) = self
-                .pages
-                .get(&id)
-                .map_or_else(Default::default, |state| (state.urgency, state.attempts > 0));
-            if !self.pass(starts.len(), urgency, is_retry, now) {
+            let Some(state) = self.pages.get(&id) else { continue };
+            let (urgency, is_retry) = (state.urgency, state.attempts > 0);
+            // A look at a page that is known is for the sake of its PATCH.
+            let is_look = matches!(start, Start::Look(_));
+            let count = if is_look && state.known.observed.is_some() { 2 } else { 1 };
+            let may = state.reserved && !is_look && self.gate.is_open();
+            if !may && !self.pass(count, starts.len(), urgency, is_retry, now) {
                 return;
+            }
+            if let Some(state) = self.pages.get_mut(&id) {
+                state.reserved = count == 2;
             }
             // It is on its way, though its request starts a little later.
             self.begin(&id);
@@ -80,12 +85,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Takes the permission for a request, or remembers when to ask again.
-    fn pass(&mut self, starting: usize, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
+    fn pass(&mut self, count: u32, starting: usize, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
         let up = self.actor.clock.uptime();
         let under_way = self.jobs.len() + starting;
-        let passes = self.gate.take(up, under_way, urgency, is_retry);
+        let passes = self.gate.take(up, count, under_way, urgency, is_retry);
         // With something under way its end may make room sooner.
-        if !passes && let Some(wait) = self.gate.wait(up, urgency, is_retry) {
+        if !passes && let Some(wait) = self.gate.wait(up, count, urgency, is_retry) {
             self.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
         }
         passes
@@ -177,6 +182,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(Box::pin(async move { store.note_drift(&api, &page, drift, by, now).await }));
         }
         if plan.changes.is_empty() {
+            if std::mem::take(&mut state.reserved) {
+                self.gate.give_back();
+            }
             state.attempts = 0;
             state.refused = None;
             state.urgency = Urgency::Boundary;
@@ -214,7 +222,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// When the gate opens by itself.
     fn gate_opens(&self) -> Option<Instant> {
-        let wait = self.gate.wait(self.actor.clock.uptime(), Urgency::Boundary, false)?;
+        let wait = self.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
         Some(self.actor.clock.after(wait))
     }
 
@@ -262,7 +270,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 false => Urgency::Resync,
             };
             // Pages that wait come before lists.
-            if self.room_at.is_some() || !self.pass(0, urgency, is_retry, now) {
+            if self.room_at.is_some() || !self.pass(1, 0, urgency, is_retry, now) {
                 return;
             }
             self.start_list(name);

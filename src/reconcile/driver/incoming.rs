@@ -286,6 +286,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// A page's look or PATCH failed: again after a while, or only when something changes.
     fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
+        if std::mem::take(&mut state.reserved) {
+            self.gate.give_back();
+        }
         state.attempts += 1;
         let attempts = state.attempts;
         let due = match error.meaning.is_final() {

@@ -1,0 +1,180 @@
+//! What is fed with arbitrary bytes, and what must hold of whatever comes out: the fuzz targets call this, and so
+//! does the test that replays the corpora (`tests/it/hostile.rs`), which needs no fuzzer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::Weekday;
+use rtconfd::agents_api::{read_page, read_pages};
+use rtconfd::calendar::{Agenda, Calendar, Filter, Window};
+use rtconfd::desired::{Desired, DesiredValue, Wanted};
+use rtconfd::hours::{Interval, parse_day, parse_days, parse_week};
+use rtconfd::model::{Cell, Origin, RemotePage};
+use rtconfd::schema::{Schema, check};
+use rtconfd::settings::{Settings, Surroundings};
+use rtconfd::tables::{decode, parse_csv, parse_json};
+use rtconfd::zone;
+
+/// A name, and what it feeds.
+type Target = (&'static str, fn(&[u8]));
+
+/// The targets by name; a corpus has the name of its target.
+pub const TARGETS: &[Target] = &[
+    ("csv", csv),
+    ("ics", ics),
+    ("hours", hours),
+    ("settings", settings),
+    ("schema_value", schema_value),
+    ("replies", replies),
+];
+
+/// A table: rows are as wide as the header, keys are unique and find their row, places lie in the text.
+pub fn csv(data: &[u8]) {
+    let file: Arc<str> = "t.csv".into();
+    let Ok(text) = decode(&file, data) else { return };
+    let header = text.lines().next().unwrap_or_default();
+    let key = header.split(',').next().unwrap_or_default().trim().trim_matches('"');
+    for (delimiter, key) in [(b',', Some(key)), (b',', None), (b';', None), (b'\t', None)] {
+        let Ok(table) = parse_csv(&file, text, delimiter, key) else { continue };
+        for row in &table.rows {
+            assert_eq!(row.cells.len(), table.columns.len());
+            for cell in row.cells.iter() {
+                assert!(cell.origin.line >= 1 && text.get(cell.origin.span.clone()).is_some());
+            }
+            if key.is_some() {
+                let key = row.key.as_deref().expect("a row of a table with a key has one");
+                assert!(!key.is_empty() && table.row(key) == Some(row));
+                assert_eq!(row.cell(&table.columns[0]).map(|cell| cell.text.trim()), Some(key));
+            }
+        }
+        assert!(!table.rows.is_empty() || !table.rejected.is_empty());
+    }
+}
+
+/// A calendar: every occurrence has an instant in any zone, and the agenda's short cuts find what a walk finds.
+pub fn ics(data: &[u8]) {
+    let Ok(calendar) = Calendar::parse(&"c.ics".into(), data) else { return };
+    let window = Window { from: date("2026-01-01"), to: date("2028-01-01") };
+    let Ok(occurrences) = calendar.occurrences(window) else { return };
+    let here = chrono_tz::Europe::London;
+    for occurrence in &occurrences {
+        let (from, to) = occurrence.instants(here);
+        assert!(from <= to, "{occurrence:?} ends before it begins");
+    }
+    let agenda = Agenda::new(&occurrences, &Filter::default(), here, window);
+    for month in 1..=12 {
+        let at = zone::start_of(here, date(&format!("2027-{month:02}-09")));
+        let walked = agenda.timed().iter().find(|timed| timed.from <= at && at < timed.to);
+        assert_eq!(agenda.timed_at(at).map(|timed| &timed.entry), walked.map(|timed| &timed.entry));
+        let taken = agenda.taken(at, at + chrono::TimeDelta::seconds(1)).first();
+        assert_eq!(taken.is_some_and(|(from, to)| *from <= at && at < *to), walked.is_some());
+        if let Some(edge) = agenda.next_edge(here, at) {
+            assert!(edge > at);
+        }
+    }
+}
+
+fn date(text: &str) -> chrono::NaiveDate {
+    text.parse().expect("a date of the test itself")
+}
+
+/// Hours: intervals begin on their day, end within the next, and written out again mean the same.
+pub fn hours(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let in_bounds = |interval: &Interval| {
+        assert!(
+            interval.open < 1_440
+                && interval.open < interval.close
+                && interval.close <= interval.open + 1_440
+        );
+    };
+    if let Ok(intervals) = parse_day(text) {
+        intervals.iter().for_each(in_bounds);
+        assert_eq!(parse_day(&written(&intervals)), Ok(intervals));
+    }
+    if let Ok(days) = parse_days(text) {
+        assert!(!days.is_empty());
+    }
+    if let Ok(week) = parse_week(text) {
+        week.iter().flatten().flatten().for_each(in_bounds);
+        let parts = week
+            .iter()
+            .zip(WEEK)
+            .filter_map(|(day, name)| Some(format!("{name} {}", written(day.as_ref()?))));
+        let again = parts.collect::<Vec<_>>().join("; ");
+        assert_eq!(parse_week(&again), Ok(week), "{text:?} is {again:?}");
+    }
+}
+
+const WEEK: [Weekday; 7] =
+    [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+
+fn written(intervals: &[Interval]) -> String {
+    let time = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    let one = |interval: &Interval| {
+        // 24:00 ends a day; past it the clock begins anew.
+        let close = if interval.close > 1_440 { interval.close - 1_440 } else { interval.close };
+        format!("{}-{}", time(interval.open), time(close))
+    };
+    match intervals.is_empty() {
+        true => "closed".to_owned(),
+        false => intervals.iter().map(one).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Settings, and JSON sources, which go the same way: refused with words, or whole.
+pub fn settings(data: &[u8]) {
+    for name in ["rtconfd.toml", "rtconfd.json"] {
+        match Settings::parse(Path::new(name), data, &Surroundings::default()) {
+            Ok(settings) => assert!(!settings.api.base_url.is_empty()),
+            Err(report) => {
+                assert!(!report.problems.is_empty() && !report.render(false).trim().is_empty());
+            }
+        }
+    }
+    let file: Arc<str> = "m.json".into();
+    let Ok(text) = decode(&file, data) else { return };
+    if let Ok(node) = parse_json(&file, text) {
+        let value: serde_json::Value = serde_json::from_str(text).expect("what we read is JSON");
+        assert_eq!(node.to_json(), value);
+    }
+}
+
+/// A schema on the first line, a page's values behind it: `takes` and `check` say the same.
+pub fn schema_value(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (schema, value) = text.split_once('\n').unwrap_or((text, "{}"));
+    let Ok(schema) = serde_json::from_str::<serde_json::Value>(schema) else { return };
+    let Ok(schema) = Schema::compile(Some(&schema)) else { return };
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(value) else { return };
+    let taken = schema.takes(&value);
+    let Some(page) = value.as_object() else { return };
+    let page = Arc::new(RemotePage { variables: page.clone(), ..RemotePage::default() });
+    let schema = Arc::new(schema);
+    let desired = |values| Desired { page: "A-1/live".parse().expect("a page"), values, until: None };
+    assert_eq!(check(&desired(Vec::new()), &page, &schema).is_ok(), taken);
+    let cell = Cell { text: "09".to_owned(), origin: Origin::named("test") };
+    let wanted = DesiredValue {
+        variable: "x".parse().expect("a variable"),
+        wanted: Wanted::Cell(cell.clone()),
+        origin: cell.origin,
+        because: String::new(),
+        until: None,
+    };
+    if let Ok(checked) = check(&desired(vec![wanted]), &page, &schema) {
+        assert!(schema.takes(&serde_json::Value::Object(checked.merged())));
+    }
+}
+
+/// Answers of the API, as a page and as a list of pages.
+pub fn replies(data: &[u8]) {
+    for told in [
+        read_page(data).map(|page| vec![page]),
+        read_pages(data).map(|pages| pages.into_iter().map(|(_, page)| page).collect()),
+    ] {
+        match told {
+            Ok(pages) => pages.iter().for_each(|page| drop(Schema::compile(page.schema.as_ref()))),
+            Err(why) => assert!(!why.is_empty()),
+        }
+    }
+}

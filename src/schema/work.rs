@@ -1,0 +1,335 @@
+//! How much work a schema makes, counted before any of it is done: a page's schema is somebody else's text, and
+//! a dozen small definitions can ask for more steps than a day has microseconds.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use crate::model::Problem;
+
+/// Values in a schema, all arrays and objects counted.
+pub const MAX_NODES: usize = 50_000;
+/// Bytes of text in a schema: keys, patterns, descriptions.
+pub const MAX_BYTES: usize = 1 << 20;
+/// Subschemas that one place of a page may have to meet, all references followed.
+pub const MAX_EXPANDED: u64 = 100_000;
+/// Levels that references may lead through, all their targets put behind one another. A compiler recurses as deep, and
+/// twice as many still fit a thread.
+pub const MAX_LEVELS: usize = 500;
+/// Different patterns; each may take `PATTERN_BYTES` of memory.
+pub const MAX_PATTERNS: usize = 100;
+/// Subschemas that a whole page may have to meet, one for each value and rule.
+pub const MAX_STEPS: u64 = 500_000;
+
+const REMEDY: &str = "put a smaller Draft 7 schema on the page, without references that multiply";
+
+/// Keywords whose subschemas are met by the same value.
+const IN_PLACE: &[&str] = &["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
+/// Keywords with a subschema, or a list of them, for what lies inside the value.
+const INSIDE: &[&str] = &["additionalProperties", "propertyNames", "items", "additionalItems", "contains"];
+/// Keywords with subschemas by name.
+const NAMED: &[&str] = &["properties", "patternProperties", "dependencies", "definitions"];
+
+/// Refuses a schema that is too large, or whose references lead out of it, in circles, or multiply.
+///
+/// # Errors
+/// What is too much, the limit, and the place in the schema where there is one.
+pub fn check(root: &Value) -> Result<(), Problem> {
+    let mut size = Size::default();
+    size.add(root);
+    if size.nodes > MAX_NODES || size.bytes > MAX_BYTES {
+        let message = format!("the page's schema has {} values and {} bytes of text", size.nodes, size.bytes);
+        let hint = format!("at most {MAX_NODES} values and {MAX_BYTES} bytes are read; {REMEDY}");
+        return Err(Problem::new(message).hint(hint));
+    }
+    let mut survey = Survey::new(root);
+    survey.visit(root, true)?;
+    if survey.patterns.len() > MAX_PATTERNS {
+        let message = format!("the page's schema has {} different patterns", survey.patterns.len());
+        return Err(Problem::new(message).hint(format!("at most {MAX_PATTERNS} are read")));
+    }
+    if survey.levels > MAX_LEVELS {
+        let message = format!("references of the page's schema lead through {} levels", survey.levels);
+        return Err(Problem::new(message).hint(format!("at most {MAX_LEVELS} are followed; {REMEDY}")));
+    }
+    let mut expansion = Expansion { root, known: HashMap::new(), open: HashSet::new() };
+    for schema in survey.seen {
+        if expansion.of(schema)? > MAX_EXPANDED {
+            let message = "references of the page's schema multiply: one value would have to meet more than \
+                           100000 subschemas";
+            return Err(Problem::new(message).hint(REMEDY));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a page can be checked against a schema within [`MAX_STEPS`]. The schema must have passed [`check`].
+pub fn is_bounded(root: &Value, page: &Value) -> bool {
+    let mut count = Count { root, known: HashMap::new(), counted: 0 };
+    count.of(root, page, 0).is_some_and(|steps| steps <= MAX_STEPS)
+}
+
+#[derive(Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn add(&mut self, value: &Value) {
+        self.nodes += 1;
+        match value {
+            Value::String(text) => self.bytes += text.len(),
+            Value::Number(number) => self.bytes += number.as_str().len(),
+            Value::Array(items) => items.iter().for_each(|item| self.add(item)),
+            Value::Object(object) => object.iter().for_each(|(key, value)| {
+                self.bytes += key.len();
+                self.add(value);
+            }),
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+}
+
+/// The subschemas directly below one, by the way they are reached.
+fn parts<'s>(schema: &'s Map<String, Value>, keywords: &[&str]) -> Vec<&'s Value> {
+    let values = keywords.iter().filter_map(|keyword| schema.get(*keyword));
+    values
+        .flat_map(|value| match value {
+            Value::Array(items) => items.iter().collect(),
+            other => vec![other],
+        })
+        .collect()
+}
+
+fn named<'s>(schema: &'s Map<String, Value>, keyword: &str) -> impl Iterator<Item = (&'s String, &'s Value)> {
+    schema.get(keyword).and_then(Value::as_object).into_iter().flatten()
+}
+
+fn reference(schema: &Map<String, Value>) -> Option<&str> {
+    schema.get("$ref").and_then(Value::as_str)
+}
+
+/// The subschema that a reference within the schema means.
+fn target<'s>(root: &'s Value, reference: &str) -> Result<&'s Value, Problem> {
+    let own = root.get("$id").and_then(Value::as_str).unwrap_or_default().trim_end_matches('#');
+    let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+    let found = (base.is_empty() || base == own).then(|| root.pointer(&percent_decoded(fragment)?)).flatten();
+    found.ok_or_else(|| {
+        Problem::new(format!(
+            "the page's schema can't be used: it refers to \"{}\", which is not in it",
+            cut(reference)
+        ))
+        .hint("write references as #/definitions/NAME; no other document is read")
+    })
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// A URI's fragment as a JSON Pointer (RFC 6901, 6).
+fn percent_decoded(fragment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(fragment.len());
+    let mut rest = fragment.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16);
+                bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
+                rest = tail;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A schema's parts: what can be reached in it, each once.
+struct Survey<'s> {
+    root: &'s Value,
+    seen: Vec<&'s Value>,
+    known: HashSet<*const Value>,
+    patterns: BTreeSet<&'s str>,
+    levels: usize,
+}
+
+impl<'s> Survey<'s> {
+    fn new(root: &'s Value) -> Self {
+        Self { root, seen: Vec::new(), known: HashSet::new(), patterns: BTreeSet::new(), levels: 0 }
+    }
+
+    /// Visits a subschema and all below; targets of references wait in a list, so that this never goes deeper
+    /// than the text of the schema is nested.
+    fn visit(&mut self, schema: &'s Value, is_root: bool) -> Result<(), Problem> {
+        let mut targets = Vec::new();
+        self.levels += self.tree(schema, is_root, &mut targets)?;
+        while let Some(reference) = targets.pop() {
+            let target = target(self.root, reference)?;
+            // A target inside of what was visited is compiled again from there, so its levels count again.
+            let is_new = self.known.insert(std::ptr::from_ref(target));
+            if is_new {
+                let is_root = std::ptr::eq(target, self.root);
+                self.levels += self.tree(target, is_root, &mut targets)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many levels deep the text is nested here.
+    fn tree(
+        &mut self,
+        schema: &'s Value,
+        is_root: bool,
+        targets: &mut Vec<&'s str>,
+    ) -> Result<usize, Problem> {
+        let Value::Object(object) = schema else {
+            return Ok(1);
+        };
+        self.seen.push(schema);
+        if let Some(reference) = reference(object) {
+            targets.push(reference);
+        }
+        if !is_root && let Some(Value::String(id)) = object.get("$id") {
+            let message = format!("the page's schema holds another one, \"{}\"", cut(id));
+            return Err(Problem::new(message).hint("leave $id out of its definitions"));
+        }
+        self.patterns.extend(object.get("pattern").and_then(Value::as_str));
+        self.patterns.extend(named(object, "patternProperties").map(|(pattern, _)| pattern.as_str()));
+        let mut below = parts(object, IN_PLACE);
+        below.extend(parts(object, INSIDE));
+        below.extend(NAMED.iter().flat_map(|keyword| named(object, keyword)).map(|(_, value)| value));
+        let mut deepest = 0;
+        for part in below {
+            deepest = self.tree(part, false, targets)?.max(deepest);
+        }
+        Ok(deepest + 1)
+    }
+}
+
+/// How many subschemas one value has to meet, references followed as often as they stand.
+struct Expansion<'s> {
+    root: &'s Value,
+    known: HashMap<*const Value, u64>,
+    open: HashSet<*const Value>,
+}
+
+impl<'s> Expansion<'s> {
+    fn of(&mut self, schema: &'s Value) -> Result<u64, Problem> {
+        let Value::Object(object) = schema else {
+            return Ok(1);
+        };
+        let place = std::ptr::from_ref(schema);
+        if let Some(known) = self.known.get(&place) {
+            return Ok(*known);
+        }
+        if !self.open.insert(place) {
+            let message = "references of the page's schema go in a circle without going into the value";
+            return Err(Problem::new(message).hint("let the reference stand below properties or items"));
+        }
+        let mut sum = 1_u64;
+        for part in same_value(self.root, object)? {
+            sum = sum.saturating_add(self.of(part)?);
+        }
+        self.open.remove(&place);
+        self.known.insert(place, sum);
+        Ok(sum)
+    }
+}
+
+/// The subschemas that the same value has to meet. Beside `$ref` Draft 7 ignores everything (8.3).
+fn same_value<'s>(root: &'s Value, schema: &'s Map<String, Value>) -> Result<Vec<&'s Value>, Problem> {
+    if let Some(reference) = reference(schema) {
+        return Ok(vec![target(root, reference)?]);
+    }
+    let mut parts = parts(schema, IN_PLACE);
+    parts.extend(named(schema, "dependencies").map(|(_, value)| value).filter(|value| !value.is_array()));
+    Ok(parts)
+}
+
+/// Counts the steps that a validator takes at most. What stands behind references is counted once for each
+/// value and then known, so that counting is quick where validating is not.
+struct Count<'s> {
+    root: &'s Value,
+    known: HashMap<(*const Value, *const Value), u64>,
+    counted: u64,
+}
+
+impl<'s> Count<'s> {
+    /// None when it is too much.
+    fn of(&mut self, schema: &'s Value, value: &Value, depth: usize) -> Option<u64> {
+        let Value::Object(object) = schema else {
+            return Some(1);
+        };
+        self.counted += 1;
+        if self.counted > MAX_STEPS || depth > MAX_LEVELS {
+            return None;
+        }
+        if let Some(reference) = reference(object) {
+            let target = target(self.root, reference).ok()?;
+            let key = (std::ptr::from_ref(target), std::ptr::from_ref(value));
+            if let Some(known) = self.known.get(&key) {
+                return Some(*known);
+            }
+            let steps = self.of(target, value, depth + 1)?.saturating_add(1);
+            self.known.insert(key, steps);
+            return Some(steps);
+        }
+        let listed = object.get("enum").and_then(Value::as_array).map_or(0, Vec::len);
+        let mut steps = 1 + u64::try_from(listed).unwrap_or(u64::MAX);
+        for part in same_value(self.root, object).ok()? {
+            steps = steps.saturating_add(self.of(part, value, depth + 1)?);
+        }
+        let inside = match value {
+            Value::Object(members) => self.members(object, members, depth + 1)?,
+            Value::Array(items) => self.items(object, items, depth + 1)?,
+            _ => 0,
+        };
+        Some(steps.saturating_add(inside))
+    }
+
+    fn members(
+        &mut self,
+        schema: &'s Map<String, Value>,
+        members: &Map<String, Value>,
+        depth: usize,
+    ) -> Option<u64> {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let of_keys = schema.get("propertyNames");
+        let others = schema.get("additionalProperties");
+        let mut steps = 0_u64;
+        for (key, value) in members {
+            let own = properties.and_then(|properties| properties.get(key));
+            let by_pattern = named(schema, "patternProperties").map(|(_, part)| part);
+            for part in own.into_iter().chain(others.filter(|_| own.is_none())).chain(by_pattern) {
+                steps = steps.saturating_add(self.of(part, value, depth)?);
+            }
+            if let Some(part) = of_keys {
+                // A key is text, which has nothing inside.
+                steps = steps.saturating_add(self.of(part, &Value::Null, depth)?);
+            }
+            self.counted += 1;
+        }
+        Some(steps)
+    }
+
+    fn items(&mut self, schema: &'s Map<String, Value>, items: &[Value], depth: usize) -> Option<u64> {
+        let positions = match schema.get("items") {
+            Some(Value::Array(parts)) => parts.as_slice(),
+            _ => &[],
+        };
+        let every = schema.get("items").filter(|part| !part.is_array());
+        let mut steps = 0_u64;
+        for (index, value) in items.iter().enumerate() {
+            let own = every.or(positions.get(index)).or(schema.get("additionalItems"));
+            for part in own.into_iter().chain(schema.get("contains")) {
+                steps = steps.saturating_add(self.of(part, value, depth)?);
+            }
+            self.counted += 1;
+        }
+        Some(steps)
+    }
+}
