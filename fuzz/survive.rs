@@ -38,7 +38,7 @@ pub fn csv(data: &[u8]) {
         let Ok(table) = parse_csv(&file, text, delimiter, key) else { continue };
         for row in &table.rows {
             assert_eq!(row.cells.len(), table.columns.len());
-            for cell in &row.cells {
+            for cell in row.cells.iter() {
                 assert!(cell.origin.line >= 1 && text.get(cell.origin.span.clone()).is_some());
             }
             if key.is_some() {

@@ -19,6 +19,26 @@ pub trait Clock: Send + Sync + 'static {
     /// The instant that it is now.
     fn now(&self) -> Instant;
 
+    /// The time since some moment in the past, suspends included. No setting of the clock moves it, so what differs
+    /// from it is a clock that was set.
+    fn uptime(&self) -> Duration;
+
+    /// So many seconds of this clock go by while the uptime grows by one.
+    fn speed(&self) -> u32 {
+        1
+    }
+
+    /// Whether this is the machine's own clock, which others should agree with.
+    fn is_wall(&self) -> bool {
+        false
+    }
+
+    /// The instant that it will be when the uptime has grown by a length.
+    fn after(&self, length: Duration) -> Instant {
+        let length = length.checked_mul(self.speed()).and_then(|length| TimeDelta::from_std(length).ok());
+        length.and_then(|length| self.now().checked_add_signed(length)).unwrap_or(Instant::MAX_UTC)
+    }
+
     /// Waits until it is `at` or later. It may end early, when the clock was set: ask for the time again.
     fn sleep_until(&self, at: Instant) -> Wait<'_>;
 
@@ -43,6 +63,14 @@ pub struct WallClock;
 impl Clock for WallClock {
     fn now(&self) -> Instant {
         wall_time()
+    }
+
+    fn uptime(&self) -> Duration {
+        timer::uptime()
+    }
+
+    fn is_wall(&self) -> bool {
+        true
     }
 
     fn sleep_until(&self, at: Instant) -> Wait<'_> {
@@ -73,15 +101,23 @@ mod timer {
     //! is cancelled when the clock is set.
 
     use std::io;
+    use std::time::Duration;
 
     use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-        timerfd_settime,
+        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+        timerfd_create, timerfd_settime,
     };
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
     use crate::model::Instant;
+
+    /// CLOCK_BOOTTIME goes on while the machine is suspended.
+    pub fn uptime() -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+        Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
+    }
 
     pub async fn wait_until(at: Instant) -> io::Result<()> {
         let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
@@ -102,6 +138,12 @@ mod timer {
 
 #[cfg(not(target_os = "linux"))]
 mod timer {
+    /// Without suspends, which is the best there is here.
+    pub fn uptime() -> std::time::Duration {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed()
+    }
+
     pub async fn wait_until(_: crate::model::Instant) -> std::io::Result<()> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
@@ -124,8 +166,16 @@ impl FastClock {
 }
 
 impl Clock for FastClock {
+    fn uptime(&self) -> Duration {
+        self.wall_start.elapsed()
+    }
+
+    fn speed(&self) -> u32 {
+        self.speed
+    }
+
     fn now(&self) -> Instant {
-        let passed = self.wall_start.elapsed().checked_mul(self.speed).unwrap_or(Duration::MAX);
+        let passed = self.uptime().checked_mul(self.speed).unwrap_or(Duration::MAX);
         TimeDelta::from_std(passed)
             .ok()
             .and_then(|passed| self.start.checked_add_signed(passed))
@@ -142,7 +192,8 @@ impl Clock for FastClock {
 /// A clock that only moves when it is told to; for tests that own the time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
-    time: watch::Sender<Instant>,
+    /// The time, and the time that has really passed.
+    time: watch::Sender<(Instant, Duration)>,
     waits: Arc<Mutex<Waits>>,
 }
 
@@ -156,12 +207,20 @@ struct Waits {
 impl ManualClock {
     /// A clock that stands at an instant.
     pub fn new(start: Instant) -> Self {
-        Self { time: watch::Sender::new(start), waits: Arc::default() }
+        Self { time: watch::Sender::new((start, Duration::ZERO)), waits: Arc::default() }
     }
 
-    /// Sets the time, forward or back.
+    /// Lets time pass up to an instant. To an instant before, it is a clock that is set back.
     pub fn set(&self, at: Instant) {
-        self.time.send_replace(at);
+        self.time.send_modify(|(now, up)| {
+            *up += (at - *now).to_std().unwrap_or_default();
+            *now = at;
+        });
+    }
+
+    /// Sets the clock to another instant, while no time passes.
+    pub fn step(&self, at: Instant) {
+        self.time.send_modify(|(now, _)| *now = at);
     }
 
     /// The earliest instant that anybody waits for.
@@ -173,16 +232,22 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Instant {
-        *self.time.borrow()
+        self.time.borrow().0
+    }
+
+    fn uptime(&self) -> Duration {
+        self.time.borrow().1
     }
 
     fn sleep_until(&self, at: Instant) -> Wait<'_> {
         let registered = Registered::new(&self.waits, at);
         let mut time = self.time.subscribe();
+        let offset = |(now, up): &(Instant, Duration)| *now - TimeDelta::from_std(*up).unwrap_or_default();
+        let set = offset(&time.borrow());
         Box::pin(async move {
             let _registered = registered;
-            // The sender lives as long as the clock.
-            let _ = time.wait_for(|now| *now >= at).await;
+            // Over when the clock was set, too. The sender lives as long as the clock.
+            let _ = time.wait_for(|state| state.0 >= at || offset(state) != set).await;
         })
     }
 }

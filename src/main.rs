@@ -1,8 +1,14 @@
 //! The real world in, an exit code out.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything else: from here on there may be a key in memory.
+    if let Err(error) = rtconfd::process::keep_memory_private() {
+        let _ = writeln!(std::io::stderr(), "error: the process can't keep its memory to itself: {error}");
+        return ExitCode::FAILURE;
+    }
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

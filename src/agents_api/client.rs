@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, redirect};
 use serde_json::{Map, Value, json};
 
-use crate::model::{Environment, PageId, RemotePage};
+use crate::model::{Environment, Instant, PageId, RemotePage};
 
 use super::wire::{MAX_BODY_BYTES, WireError, read_page, read_pages};
 use super::{ApiError, ApiKey, Meaning, Patched, ReadPages, WritePages};
@@ -53,8 +53,11 @@ impl Client {
             .read_timeout(timeouts.read)
             .timeout(timeouts.total)
             .tcp_nodelay(true);
+        let url = reqwest::Url::parse(base_url).ok();
+        // Whatever asks it for plain http later: a key that is meant for TLS is not sent without.
+        builder = builder.https_only(url.as_ref().is_some_and(|url| url.scheme() == "https"));
         // A proxy would look for this machine's loopback on its own.
-        let host = reqwest::Url::parse(base_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let host = url.and_then(|url| url.host_str().map(str::to_owned));
         if host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
             builder = builder.no_proxy();
         }
@@ -100,7 +103,8 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(refused(&key, status, &headers, correlation_id, &body));
         }
-        Ok(Answer { body, correlation_id, key })
+        let served_at = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+        Ok(Answer { body, correlation_id, key, served_at })
     }
 }
 
@@ -109,6 +113,8 @@ struct Answer {
     correlation_id: Option<String>,
     /// What must not be told of the body.
     key: ApiKey,
+    /// What the API's clock showed.
+    served_at: Option<Instant>,
 }
 
 impl Answer {
@@ -125,14 +131,22 @@ impl Answer {
     }
 
     fn page(&self) -> Result<RemotePage, ApiError> {
-        self.understood(read_page)
+        self.understood(read_page).map(|page| self.dated(page))
+    }
+}
+
+impl Answer {
+    fn dated(&self, page: RemotePage) -> RemotePage {
+        RemotePage { served_at: self.served_at, ..page }
     }
 }
 
 impl ReadPages for Client {
     async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
         let path = format!("/v1/agents/{agent}/real-time-configs");
-        self.send(Method::GET, &path, None).await?.understood(read_pages)
+        let answer = self.send(Method::GET, &path, None).await?;
+        let pages = answer.understood(read_pages)?.into_iter();
+        Ok(pages.map(|(environment, page)| (environment, answer.dated(page))).collect())
     }
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
@@ -212,14 +226,18 @@ fn refused(
 /// Seconds, or a date (RFC 9110, 10.2.3); the answer's own Date tells how far off that is.
 fn retry_after(value: &HeaderValue, headers: &HeaderMap) -> Duration {
     let text = value.to_str().unwrap_or_default();
-    let date = |text: &str| chrono::DateTime::parse_from_rfc2822(text).ok();
     let seconds = text.trim().parse::<u64>().map(Duration::from_secs).ok();
     let until = || {
-        let then = date(text)?;
-        let now = date(headers.get(DATE)?.to_str().ok()?)?;
+        let then = http_date(text)?;
+        let now = http_date(headers.get(DATE)?.to_str().ok()?)?;
         (then - now).to_std().ok()
     };
     seconds.or_else(until).unwrap_or(DEFAULT_RETRY_AFTER).min(MAX_RETRY_AFTER)
+}
+
+/// A date as headers write it (RFC 9110, 5.6.7).
+fn http_date(text: &str) -> Option<Instant> {
+    chrono::DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc())
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -236,5 +254,23 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, String> {
             Ok(None) => return Ok(body),
             Err(error) => return Err(format!("the answer broke off: {}", error.without_url())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_for_https_sends_nothing_without_tls() {
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { connect: second, read: second, total: second };
+        let client = |url: &str| Client::new(url, ApiKey::from("k-1"), timeouts).unwrap();
+        // Nobody listens on port 1: what is tried fails to connect, what is refused isn't tried.
+        let plain = "http://127.0.0.1:1";
+        let refused = client("https://127.0.0.1:1").http.get(plain).send().await.unwrap_err();
+        assert!(refused.is_builder(), "{refused:?}");
+        let tried = client(plain).http.get(plain).send().await.unwrap_err();
+        assert!(tried.is_connect(), "{tried:?}");
     }
 }

@@ -31,6 +31,11 @@ impl ApiKey {
         self.0.expose_secret()
     }
 
+    /// The secret itself, for another use than the API's.
+    pub fn into_secret(self) -> SecretString {
+        self.0
+    }
+
     /// Text in which the key, should it occur, is covered up.
     pub fn redact(&self, text: &str) -> String {
         text.replace(self.expose(), "[key]")

@@ -91,6 +91,7 @@ impl From<WirePage> for RemotePage {
             variables: page.variables.unwrap_or_default(),
             schema: page.schema,
             last_updated: page.last_updated,
+            served_at: None,
         }
     }
 }

@@ -116,6 +116,19 @@ impl Agenda {
         }
     }
 
+    /// Whether two are alike but for the places of their events.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+        self.days.len() == other.days.len()
+            && self.timed.len() == other.timed.len()
+            && self.days.iter().zip(&other.days).all(|(a, b)| a.0 == b.0 && names(a.1) == names(b.1))
+            && self
+                .timed
+                .iter()
+                .zip(&other.timed)
+                .all(|(a, b)| (a.from, a.to, &a.entry.name) == (b.from, b.to, &b.entry.name))
+    }
+
     /// Puts another calendar's events beside these.
     pub fn merge(&mut self, other: &Agenda) {
         for (date, entries) in &other.days {

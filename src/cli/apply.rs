@@ -38,6 +38,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let ended = driver.run(mode, &mut fed, &Unsupervised).await?;
     show(&ended, arguments.shown.format)?;
     output::show_problems(&ended.problems);
+    if let Some(held) = &ended.held {
+        output::remark(&format!("held: {}", held.describe()));
+    }
     Ok(exit(&ended))
 }
 
@@ -85,7 +88,7 @@ fn exit(ended: &Ended) -> Exit {
     let is = |wanted: &str| ended.pages.iter().any(|report| word(&report.standing) == wanted);
     if is("failed") || is("stale") || !ended.problems.is_empty() {
         FAILED
-    } else if is("held") {
+    } else if ended.held.is_some() || is("held") {
         HELD
     } else {
         OK

@@ -46,15 +46,16 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         BTreeMap::new()
     } else {
         let client = ReadOnly::new(load::client(&view.settings, &load::key_source(&view.settings, global)?)?);
-        plan::observe(&client, &view.world.pages, view.settings.api.concurrency).await
+        plan::observe(&client, &view.newest().pages, view.settings.api.concurrency).await
     };
-    for managed in &view.world.pages {
+    for managed in &view.newest().pages {
         match pages.get(&managed.page.id) {
             Some(Ok(page)) => problems.extend(look_ahead(managed, Some(page), from, to)),
             Some(Err(error)) => problems.push(Problem::new(error).about(&managed.page.id)),
             None => problems.extend(look_ahead(managed, None, from, to)),
         }
     }
+    view.tell_held();
     if arguments.shown.format == Format::Json {
         output::print_lines(problems.iter().map(|problem| {
             json!({
@@ -70,7 +71,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
                 if arguments.offline { "" } else { ", and every value up to then meets its page's schema" };
             output::print(&format!(
                 "All is well: {} page(s), looked ahead to {}{what}.\n",
-                view.world.pages.len(),
+                view.newest().pages.len(),
                 to.date_naive()
             ));
         }

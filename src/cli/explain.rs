@@ -37,7 +37,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     output::show_problems(&view.problems());
-    let managed = view.pages(Some(&arguments.page))?[0];
+    let managed = view.pages(&view.world, Some(&arguments.page))?[0];
     let Some(owned) = managed.page.owned(&arguments.variable) else {
         let known: Vec<String> =
             managed.page.variables.iter().map(|owned| owned.variable.to_string()).collect();
@@ -113,7 +113,17 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
                 format!("weekly hours and all else make {date}: {}", hours.text(date)),
             ]
         }
-        Definition::Constant { .. } | Definition::Cell(_) | Definition::Calendar { .. } => Vec::new(),
+        Definition::Overruled(overruled) => {
+            let holds = overruled.from <= at && overruled.until.is_none_or(|until| at < until);
+            let verdict = if holds { "holds" } else { "is not in force then" };
+            let mut told = vec![format!("{verdict}: {}", overruled.words)];
+            told.extend(considered(&overruled.computed, at));
+            told
+        }
+        Definition::Constant { .. }
+        | Definition::Cell(_)
+        | Definition::Set { .. }
+        | Definition::Calendar { .. } => Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::model::{PageId, shorten};
 
+use super::status::describe_drift;
 use super::{Exit, Format, Global, OK, Shown, load, output};
 
 #[derive(Args)]
@@ -22,9 +23,12 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
-    let rows = match load::store(&settings).look()? {
-        Some(reading) => reading.history(arguments.page.as_ref(), arguments.limit)?,
-        None => Vec::new(),
+    let (rows, drifts) = match load::store(&settings).look()? {
+        Some(reading) => {
+            let page = arguments.page.as_ref();
+            (reading.history(page, arguments.limit)?, reading.drifts(page, false, arguments.limit)?)
+        }
+        None => Default::default(),
     };
     if arguments.shown.format == Format::Json {
         output::print_lines(rows.iter().map(|row| {
@@ -32,6 +36,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
             line["at"] = output::utc(row.at).into();
             line
         }))?;
+        output::print_lines(drifts.iter().map(|drift| serde_json::json!({ "drift": drift })))?;
         return Ok(OK);
     }
     if rows.is_empty() {
@@ -58,5 +63,10 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
             ]
         }),
     );
+    for drift in drifts.iter().rev() {
+        let ended =
+            drift.ended_at.map_or_else(|| "it lasts".to_owned(), |at| format!("gone {}", output::utc(at)));
+        output::print(&format!("{} ({ended})\n", describe_drift(drift)));
+    }
     Ok(OK)
 }

@@ -1,6 +1,6 @@
 //! What most commands begin with: settings, inputs, the store's knowledge, the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -8,11 +8,13 @@ use chrono_tz::Tz;
 
 use crate::agents_api::{Client, KeySource, Timeouts};
 use crate::clock::{Clock, WallClock};
-use crate::desired::{Managed, World};
+use crate::desired::{Managed, Override, World};
 use crate::model::{Instant, PageId, Problem};
+use crate::plan::{Recent, Side, weigh};
+use crate::reconcile::{Held, InForce, revision_id};
 use crate::settings::{Settings, StorePath};
 use crate::sources::{Files, Revision};
-use crate::store::{Location, PageState};
+use crate::store::{Location, PageState, Reading};
 
 use super::{Exit, FAILED, Global, output};
 
@@ -56,6 +58,12 @@ pub fn client(settings: &Settings, source: &KeySource) -> anyhow::Result<Client>
     Ok(Client::new(&settings.api.base_url, source.load()?, timeouts)?)
 }
 
+/// A secret in a file that only its owner can read: a token, the webhook's.
+pub fn secret(path: &std::path::Path) -> anyhow::Result<secrecy::SecretString> {
+    let key = KeySource::File(path.to_owned()).load()?;
+    Ok(key.into_secret())
+}
+
 /// Who acts, for the history.
 pub fn who(command: &str, global: &Global) -> String {
     let surroundings = global.surroundings();
@@ -70,8 +78,14 @@ pub struct View {
     pub settings: Settings,
     /// The inputs.
     pub revision: Revision,
-    /// The pages.
+    /// The pages: as they are in force where a revision is held, else as they are written now; with overrides.
     pub world: World,
+    /// The pages as they are written now, when those are held.
+    pub newest: Option<World>,
+    /// What is held.
+    pub held: Option<Held>,
+    /// The overrides in force.
+    pub overrides: Vec<Override>,
     /// What the store knows of pages.
     pub stored: BTreeMap<PageId, PageState>,
 }
@@ -88,18 +102,62 @@ pub fn view(
 
 fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyhow::Result<View> {
     let from = from.unwrap_or_else(now);
+    let to = to.unwrap_or(from);
     let reading = store(&settings).look()?;
-    let (stored, remembered) = match &reading {
-        Some(reading) => (reading.pages(&settings.api.base_url)?, reading.inputs()?),
-        None => Default::default(),
-    };
+    let known = reading.as_ref().map(|reading| Known::read(reading, &settings, from)).transpose()?;
+    let Known { stored, inputs, written, recent, approved, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);
-    let recalled = files.recall(&remembered);
-    let previous = World::over(&settings.blueprint, &recalled.inputs, from, to.unwrap_or(from), None);
+    files.recall(&inputs);
+    let in_force = InForce::recall(&settings, written.as_deref(), &inputs, from, to);
     files.settle();
     let revision = files.revision();
-    let world = World::over(&settings.blueprint, &revision.inputs, from, to.unwrap_or(from), Some(&previous));
-    Ok(View { settings, revision, world, stored })
+    let mut newest = World::over(&settings.blueprint, &revision.inputs, from, to, Some(&in_force.world));
+    let side = Side { world: &newest, inputs: &revision.inputs };
+    let weighed = weigh(in_force.side(), side, &recent, settings.hold, from);
+    let id = revision_id(&settings.written, &revision);
+    let held = (!weighed.reasons.is_empty() && !approved.contains(&id)).then(|| Held {
+        revision: id,
+        since: from,
+        reasons: weighed.reasons,
+    });
+    newest.overrule(&overrides);
+    let (world, newest) = match held {
+        Some(_) => {
+            let mut world = in_force.world;
+            world.overrule(&overrides);
+            (world, Some(newest))
+        }
+        None => (newest, None),
+    };
+    Ok(View { settings, revision, world, newest, held, overrides, stored })
+}
+
+/// What the store knows that commands that look need.
+#[derive(Default)]
+struct Known {
+    stored: BTreeMap<PageId, PageState>,
+    inputs: BTreeMap<String, Vec<u8>>,
+    written: Option<String>,
+    recent: Recent,
+    approved: BTreeSet<String>,
+    overrides: Vec<Override>,
+}
+
+impl Known {
+    fn read(reading: &Reading, settings: &Settings, now: Instant) -> anyhow::Result<Self> {
+        let api = &settings.api.base_url;
+        let recent = reading.fact(Recent::FACT)?.and_then(|fact| serde_json::from_str(&fact).ok());
+        let mut overrides = reading.overrides(api, now, false)?;
+        overrides.reverse();
+        Ok(Self {
+            stored: reading.pages(api)?,
+            inputs: reading.inputs()?,
+            written: reading.fact(InForce::FACT)?,
+            recent: recent.unwrap_or_default(),
+            approved: reading.approvals()?,
+            overrides: overrides.into_iter().map(|row| row.set).collect(),
+        })
+    }
 }
 
 impl View {
@@ -107,7 +165,7 @@ impl View {
     pub fn problems(&self) -> Vec<Problem> {
         let mut all: Vec<Problem> = Vec::new();
         let files = self.revision.problems.values().flatten();
-        for problem in files.chain(self.world.problems()) {
+        for problem in files.chain(self.newest().problems()) {
             if !all.contains(problem) {
                 all.push(problem.clone());
             }
@@ -115,14 +173,27 @@ impl View {
         all
     }
 
+    /// The pages as they are written now, whether or not they are in force.
+    pub fn newest(&self) -> &World {
+        self.newest.as_ref().unwrap_or(&self.world)
+    }
+
+    /// Tells what is held, if something is.
+    pub fn tell_held(&self) {
+        if let Some(held) = &self.held {
+            output::remark(&format!("held: {}", held.describe()));
+        }
+    }
+
     /// The page that an argument names; without one, all.
-    pub fn pages(&self, wanted: Option<&PageId>) -> anyhow::Result<Vec<&Managed>> {
+    pub fn pages<'w>(&self, world: &'w World, wanted: Option<&PageId>) -> anyhow::Result<Vec<&'w Managed>> {
+        self.tell_held();
         let Some(wanted) = wanted else {
-            return Ok(self.world.pages.iter().collect());
+            return Ok(world.pages.iter().collect());
         };
-        let found = self.world.page(wanted).ok_or_else(|| {
+        let found = world.page(wanted).ok_or_else(|| {
             let known: Vec<String> =
-                self.world.pages.iter().take(20).map(|managed| managed.page.id.to_string()).collect();
+                world.pages.iter().take(20).map(|managed| managed.page.id.to_string()).collect();
             anyhow!("no page {wanted} is defined\n  hint: the pages are: {}", known.join(", "))
         })?;
         Ok(vec![found])

@@ -9,6 +9,7 @@ mod explain;
 mod history;
 mod load;
 mod output;
+mod overrides;
 mod plan;
 mod preview;
 mod run;
@@ -107,6 +108,13 @@ enum Command {
     Status(status::Arguments),
     /// Shows what was changed, when and why
     History(history::Arguments),
+    /// Sets, lists and ends what people decide for a while: closed, open, a value
+    Override(overrides::Arguments),
+    /// Lets a held revision pass, and that one only; or says that the clock is right
+    Approve {
+        /// What names it, as status and the log show it; "clock" for the clock
+        revision: String,
+    },
     /// Shows what a calendar file says in a window
     Calendar(calendar::Arguments),
     /// Serves a stand-in for the Agents API
@@ -152,8 +160,10 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(&global, arguments).await,
         Command::Explain(arguments) => explain::run(&global, &arguments),
         Command::Preview(arguments) => preview::run(&global, &arguments).await,
-        Command::Status(arguments) => status::run(&global, arguments),
+        Command::Status(arguments) => status::run(&global, arguments).await,
         Command::History(arguments) => history::run(&global, &arguments),
+        Command::Override(arguments) => overrides::run(&global, arguments).await,
+        Command::Approve { revision } => overrides::approve(&global, &revision).await,
         Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Simulator(arguments) => simulator::run(&global, arguments).await,
         Command::Demo(arguments) => demo::run(&global, arguments).await,

@@ -33,8 +33,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let client = ReadOnly::new(load::client(&view.settings, &load::key_source(&view.settings, global)?)?);
     let pages = observe(&client, &view.world.pages, view.settings.api.concurrency).await;
     let now = arguments.at.unwrap_or_else(load::now);
-    let mut outcome = Outcome { rows: Vec::new(), failed: !view.problems().is_empty() };
+    let mut outcome =
+        Outcome { rows: Vec::new(), failed: !view.problems().is_empty(), held: view.held.is_some() };
     output::show_problems(&view.problems());
+    view.tell_held();
     for managed in &view.world.pages {
         let id = &managed.page.id;
         let page = match pages.get(id) {
@@ -103,6 +105,8 @@ struct Row {
 struct Outcome {
     rows: Vec<Row>,
     failed: bool,
+    /// A revision waits for a person.
+    held: bool,
 }
 
 impl Outcome {
@@ -210,7 +214,7 @@ impl Outcome {
         let has = |action: &str| self.rows.iter().any(|row| row.action == action);
         if self.failed {
             FAILED
-        } else if has("hold") {
+        } else if self.held || has("hold") {
             HELD
         } else if has("set") {
             CHANGES

@@ -64,7 +64,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     let mut problems = view.problems();
     let mut rows = Vec::new();
-    for (index, managed) in view.pages(arguments.page.as_ref())?.into_iter().enumerate() {
+    for (index, managed) in view.pages(view.newest(), arguments.page.as_ref())?.into_iter().enumerate() {
         let schema = match schema(global, &view, managed).await {
             Ok(schema) => schema,
             Err(problem) => {

@@ -1,5 +1,6 @@
 //! `rtconfd run`: the daemon, its signals and its supervisor.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use tokio::sync::mpsc;
 
 use crate::agents_api::KeySource;
 use crate::clock::{Clock, FastClock};
-use crate::desired::World;
+use crate::listener;
 use crate::model::Instant;
-use crate::reconcile::{Actor, Driver, Feed, Mode, Setup, Supervisor};
-use crate::settings::{Settings, is_on_this_machine};
+use crate::reconcile::{Actor, Driver, Feed, InForce, Limits, Mode, Setup, Supervisor};
+use crate::settings::{Settings, StorePath, is_on_this_machine};
 use crate::sources::{Files, Watched, watch};
 use crate::store::Writer;
 
@@ -62,9 +63,11 @@ pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) 
     let supervisor = Systemd::new();
     let next = Arc::new(Mutex::new(None));
     let (feed, mut fed) = mpsc::channel(64);
+    let _socket = socket(&settings, &feed)?;
+    listen(&settings, &feed).await?;
     listen_for_signals(global.clone(), settings.clone(), feed.clone(), next.clone())?;
     let mut settings = settings;
-    let mut previous: Option<World> = None;
+    let mut in_force: Option<InForce> = None;
     for number in 0.. {
         let key_source = load::key_source(&settings, global)?;
         let (driver, _watching) = build(
@@ -73,7 +76,7 @@ pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) 
             &store,
             &clock,
             load::who("run", global),
-            previous.take(),
+            in_force.take(),
             (number, &feed),
         )
         .await?;
@@ -89,13 +92,40 @@ pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) 
             tracing::info!("stopped");
             return Ok(OK);
         }
-        previous = Some(ended.world);
+        in_force = Some(ended.in_force);
         if let Some(newer) = next.lock().unwrap_or_else(PoisonError::into_inner).take() {
             settings = newer;
         }
         tracing::info!("the settings were read again");
     }
     Ok(OK)
+}
+
+/// The socket beside the store, at which the commands ask.
+fn socket(settings: &Settings, feed: &mpsc::Sender<Feed>) -> anyhow::Result<Option<listener::Socket>> {
+    let StorePath::File(store) = &settings.store else { return Ok(None) };
+    let path = listener::socket_path(store);
+    listener::serve_socket(&path, feed.clone()).map(Some).with_context(|| {
+        format!("the socket {} can't be made\n  hint: a shorter store.path may help, and it must be on a local disk", path.display())
+    })
+}
+
+/// HTTP, where the settings ask for it.
+async fn listen(settings: &Settings, feed: &mpsc::Sender<Feed>) -> anyhow::Result<()> {
+    let Some(listen) = &settings.listen else { return Ok(()) };
+    let secret = |file: &Option<PathBuf>| file.as_deref().map(load::secret).transpose();
+    let secrets = listener::Secrets {
+        token: secret(&listen.token_file)?,
+        webhook: secret(&listen.webhook_secret_file)?,
+        webhook_header: listen.webhook_header.clone(),
+        webhook_query: listen.webhook_query.clone(),
+        hosts: listen.hosts.clone(),
+    };
+    let bound = tokio::net::TcpListener::bind(listen.address).await;
+    let bound = bound.with_context(|| format!("listen.address {} can't be listened at", listen.address))?;
+    tracing::info!(address = %bound.local_addr()?, "serving HTTP");
+    listener::serve_http(bound, secrets, feed.clone());
+    Ok(())
 }
 
 /// Puts a driver together and starts to watch its files.
@@ -105,14 +135,20 @@ pub async fn build(
     store: &Writer,
     clock: &Arc<dyn Clock>,
     who: String,
-    previous: Option<World>,
+    in_force: Option<InForce>,
     (number, feed): (u32, &mpsc::Sender<Feed>),
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>)> {
     let client = Arc::new(load::client(settings, key_source)?);
     let mut files = Files::new(settings);
-    let recalled = files.recall(&store.inputs().await?);
-    let previous =
-        previous.unwrap_or_else(|| World::new(&settings.blueprint, &recalled.inputs, clock.now(), None));
+    let remembered = store.inputs().await?;
+    files.recall(&remembered);
+    let in_force = match in_force {
+        Some(in_force) => in_force,
+        None => {
+            let (written, now) = (store.fact(InForce::FACT).await?, clock.now());
+            InForce::recall(settings, written.as_deref(), &remembered, now, now)
+        }
+    };
     files.settle();
     let revision = files.revision();
     let watching = {
@@ -133,9 +169,14 @@ pub async fn build(
         set_key: Box::new(move |key| setter.set_key(key)),
         blueprint: settings.blueprint.clone(),
         revision,
-        previous: Some(previous),
+        written: settings.written.clone(),
+        in_force,
+        thresholds: settings.hold,
+        // A rehearsal plays in a time of its own.
+        last_known: if clock.is_wall() { store.last_known().await? } else { None },
         resync: settings.resync,
         concurrency: settings.api.concurrency,
+        limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
         settings_number: number,
         seed: fastrand::u64(..),
     })

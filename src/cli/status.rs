@@ -2,13 +2,16 @@
 
 use chrono::TimeDelta;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::desired::Managed;
+use crate::desired::{Managed, Override};
+use crate::listener::shown;
 use crate::model::{Instant, shorten};
+use crate::reconcile::Held;
+use crate::store::{DriftRow, Reading};
 use crate::zone;
 
-use super::{Exit, FAILED, Format, Global, OK, Shown, load, output};
+use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, overrides};
 
 /// How far ahead the next change is looked for.
 const AHEAD: TimeDelta = TimeDelta::days(60);
@@ -19,7 +22,7 @@ pub struct Arguments {
     shown: Shown,
 }
 
-pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let view = match load::view(global, None, None) {
         Ok(view) => view?,
         Err(exit) => return Ok(exit),
@@ -29,7 +32,8 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let running = location.is_in_use();
     let problems = view.problems();
     let now = load::now();
-    let mut needs_a_person = !problems.is_empty();
+    let general = General::find(&view, reading.as_ref(), now).await?;
+    let mut needs_a_person = !problems.is_empty() || general.needs_a_person();
     let mut rows = Vec::new();
     for managed in &view.world.pages {
         let id = &managed.page.id;
@@ -56,7 +60,7 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     }
     output::show_problems(&problems);
     match arguments.shown.format {
-        Format::Json => output::print_lines(rows)?,
+        Format::Json => output::print_lines(rows.into_iter().chain([general.to_json(running)]))?,
         Format::Table => {
             output::print(if running { "rtconfd is running.\n" } else { "rtconfd is not running.\n" });
             let here = |index: usize, value: &serde_json::Value| {
@@ -79,7 +83,113 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
             );
         }
     }
+    if arguments.shown.format == Format::Table {
+        general.show();
+    }
     Ok(if needs_a_person { FAILED } else { OK })
+}
+
+/// What concerns more than one page.
+struct General {
+    /// A revision that waits for a person.
+    held: Option<Held>,
+    /// What keeps all requests back, by the running daemon.
+    withheld: Option<String>,
+    /// How far an approved change has come, likewise.
+    rollout: Value,
+    /// Values that others changed and that last.
+    drifts: Vec<DriftRow>,
+    /// Overrides in force.
+    overrides: Vec<Override>,
+}
+
+impl General {
+    async fn find(view: &load::View, reading: Option<&Reading>, now: Instant) -> anyhow::Result<Self> {
+        // What the daemon tells is fresher; that it ends just now is none of our trouble.
+        let live = match overrides::daemon(&view.settings)? {
+            Some(daemon) => daemon.status().await.ok().and_then(Result::ok).unwrap_or_default(),
+            None => Value::Null,
+        };
+        let noted = reading.map(|reading| reading.fact(Held::FACT)).transpose()?.flatten();
+        let noted = noted.and_then(|fact| Held::from_fact(&fact));
+        let held = view.held.clone().map(|held| match noted {
+            Some(noted) if noted.revision == held.revision => noted,
+            _ => held,
+        });
+        let drifts = reading.map(|reading| reading.drifts(None, true, 1000)).transpose()?;
+        let overrides = view.overrides.iter().filter(|set| !set.is_over(now)).cloned();
+        Ok(Self {
+            held,
+            withheld: live["withheld"].as_str().map(str::to_owned),
+            rollout: live["rollout"].clone(),
+            drifts: drifts.unwrap_or_default(),
+            overrides: overrides.collect(),
+        })
+    }
+
+    fn needs_a_person(&self) -> bool {
+        self.held.is_some() || self.withheld.is_some() || !self.rollout["stopped_at"].is_null()
+    }
+
+    fn to_json(&self, running: bool) -> Value {
+        json!({
+            "running": running,
+            "held": self.held,
+            "withheld": self.withheld,
+            "rollout": self.rollout,
+            "drift": self.drifts,
+            "overrides": self.overrides.iter().map(shown).collect::<Vec<_>>(),
+        })
+    }
+
+    fn show(&self) {
+        let line = |text: String| output::print(&format!("{text}\n"));
+        if let Some(held) = &self.held {
+            line(format!("\nHELD since {}: {}", output::utc(held.since), held.describe()));
+        }
+        if let Some(withheld) = &self.withheld {
+            line(format!("\nNOTHING IS SENT: {withheld}"));
+        }
+        if !self.rollout.is_null() {
+            let stopped = match self.rollout["stopped_at"].as_str() {
+                Some(page) => format!("; it is stopped at {page}"),
+                None => String::new(),
+            };
+            let (revision, to_come) = (&self.rollout["revision"], &self.rollout["pages_to_come"]);
+            line(format!("\nApproved {revision} goes out, {to_come} page(s) to come{stopped}"));
+        }
+        for set in &self.overrides {
+            line(format!(
+                "\n{} ({} page(s)); ends with: rtconfd override clear {}",
+                set.describe(),
+                set.pages.len(),
+                set.id
+            ));
+        }
+        for drift in &self.drifts {
+            line(format!("\n{}", describe_drift(drift)));
+        }
+    }
+}
+
+/// What was found, by how much, since when, and what is done about it.
+pub fn describe_drift(drift: &DriftRow) -> String {
+    let value = |value: &Value| if value.is_null() { "nothing".to_owned() } else { shorten(value, 60) };
+    let by_how_much = match (drift.base.as_f64(), drift.found.as_f64()) {
+        (Some(base), Some(found)) => format!(" ({:+})", found - base),
+        _ => String::new(),
+    };
+    let by = drift.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+    format!(
+        "Drift: {} {} was changed from {} to {}{by_how_much}{by}, seen {}: {}; it should be {}",
+        drift.page,
+        drift.variable,
+        value(&drift.base),
+        value(&drift.found),
+        output::utc(drift.since),
+        drift.answer,
+        value(&drift.desired),
+    )
 }
 
 /// The first variable of a page that changes, and to what.

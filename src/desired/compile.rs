@@ -146,6 +146,7 @@ impl<'a> Compiler<'a> {
             zone: context.zone.or(self.blueprint.zone),
             variables: variables?,
             origin: row.map_or(&block.origin, |row| &row.origin).clone(),
+            row: row.cloned(),
         })
     }
 

@@ -73,6 +73,7 @@ impl Compiler<'_> {
             weekly: weekly?,
             special,
             closures: Arc::new(closures),
+            forced: Vec::new(),
             origin: node.origin.clone(),
         })
     }

@@ -11,11 +11,12 @@ use crate::hours::Hours;
 use crate::model::{Cell, Instant, Origin, Problem, same_value};
 use crate::zone;
 
+use super::overrule::Overruled;
 use super::show::{CalendarShow, HoursShow, TimeFormat};
 use super::window::Conditions;
 
 /// How a value comes about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Definition {
     /// A value written in the settings or a JSON file.
     Constant {
@@ -26,6 +27,15 @@ pub enum Definition {
     },
     /// A table's cell; its type is the one that the page's schema asks for.
     Cell(Cell),
+    /// What an override sets.
+    Set {
+        /// The value.
+        wanted: Wanted,
+        /// The override.
+        origin: Origin,
+    },
+    /// What an override puts in the place of what is worked out.
+    Overruled(Box<Overruled>),
     /// Something about opening hours.
     Hours {
         /// The hours.
@@ -64,7 +74,7 @@ pub enum Definition {
 }
 
 /// One clause of a `when`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Clause {
     pub(super) conditions: Conditions,
     pub(super) definition: Definition,
@@ -108,11 +118,55 @@ impl Definition {
     /// Whether a cell is in it, whose type only the page's schema knows.
     pub fn has_cells(&self) -> bool {
         match self {
-            Self::Cell(_) => true,
+            Self::Cell(_) | Self::Set { wanted: Wanted::Cell(_), .. } => true,
+            Self::Overruled(overruled) => overruled.during.has_cells() || overruled.computed.has_cells(),
             Self::When { clauses, otherwise } => {
                 otherwise.has_cells() || clauses.iter().any(|clause| clause.definition.has_cells())
             }
-            Self::Constant { .. } | Self::Hours { .. } | Self::Calendar { .. } => false,
+            Self::Constant { .. } | Self::Set { .. } | Self::Hours { .. } | Self::Calendar { .. } => false,
+        }
+    }
+
+    /// Whether two definitions are alike but for their places; where that is not told cheaply, no.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Constant { value: a, .. }, Self::Constant { value: b, .. }) => same_value(a, b),
+            (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
+            (
+                Self::Hours { hours: a, show, format, otherwise, .. },
+                Self::Hours { hours: b, show: other_show, format: other_format, otherwise: other, .. },
+            ) => {
+                (show, format) == (other_show, other_format)
+                    && same_value(otherwise, other)
+                    && (Arc::ptr_eq(a, b) || a.says_the_same(b))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether hours are in it, which an override can close or open.
+    pub fn has_hours(&self) -> bool {
+        match self {
+            Self::Hours { .. } => true,
+            Self::When { clauses, otherwise } => {
+                let has = |clause: &Clause| clause.definition.has_hours() || clause.conditions.has_hours();
+                otherwise.has_hours() || clauses.iter().any(has)
+            }
+            Self::Overruled(overruled) => overruled.computed.has_hours(),
+            Self::Constant { .. } | Self::Cell(_) | Self::Set { .. } | Self::Calendar { .. } => false,
+        }
+    }
+
+    /// The hours that it shows, without those of conditions.
+    pub fn hours(&self) -> Option<&Arc<Hours>> {
+        match self {
+            Self::Hours { hours, .. } => Some(hours),
+            Self::When { clauses, otherwise } => {
+                let mut clauses = clauses.iter();
+                otherwise.hours().or_else(|| clauses.find_map(|clause| clause.definition.hours()))
+            }
+            Self::Overruled(overruled) => overruled.computed.hours(),
+            Self::Constant { .. } | Self::Cell(_) | Self::Set { .. } | Self::Calendar { .. } => None,
         }
     }
 
@@ -150,7 +204,32 @@ impl Definition {
                 })
             }
             Self::When { clauses, otherwise } => evaluate_when(clauses, otherwise, at),
+            Self::Set { wanted, origin } => Ok(Evaluated {
+                wanted: wanted.clone(),
+                origin: origin.clone(),
+                because: origin.to_string(),
+                until: None,
+            }),
+            Self::Overruled(overruled) => overruled.evaluate(at),
         }
+    }
+}
+
+impl Overruled {
+    /// What was not yet set at an instant does not count at it, and what is over neither.
+    fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
+        if self.until.is_some_and(|until| until <= at) {
+            return self.computed.evaluate(at);
+        }
+        if at < self.from {
+            let mut evaluated = self.computed.evaluate(at)?;
+            evaluated.until = Some(evaluated.until.map_or(self.from, |until| until.min(self.from)));
+            return Ok(evaluated);
+        }
+        let mut evaluated = self.during.evaluate(at)?;
+        evaluated.because.clone_from(&self.words);
+        evaluated.until = [evaluated.until, self.until].into_iter().flatten().min();
+        Ok(evaluated)
     }
 }
 

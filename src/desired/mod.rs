@@ -5,6 +5,7 @@ mod compile;
 mod compile_hours;
 mod compile_value;
 mod definition;
+mod overrule;
 mod page;
 mod show;
 mod window;
@@ -12,5 +13,6 @@ mod world;
 
 pub use compile::{Blueprint, CalendarUse, Inputs, SourceUse, check_shape};
 pub use definition::{Definition, Evaluated, Wanted};
+pub use overrule::{Override, Overruled, Says};
 pub use page::{Desired, DesiredValue, Flip, Owned, Page};
 pub use world::{Managed, World};

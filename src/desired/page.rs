@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use crate::model::{Instant, OnDrift, Origin, PageId, Problem, Variable};
+use crate::model::{Instant, OnDrift, Origin, PageId, Problem, Row, Variable};
 
 use super::{Definition, Wanted};
 
@@ -12,7 +12,7 @@ const MAX_STEPS: usize = 100_000;
 const MAX_STEPS_TO_NEXT: usize = 2_000;
 
 /// The owned variables of one page.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Page {
     /// Which page.
     pub id: PageId,
@@ -26,10 +26,12 @@ pub struct Page {
     pub variables: Vec<Owned>,
     /// Where the page is defined: the settings block or the row.
     pub origin: Origin,
+    /// The row that the page stands for.
+    pub row: Option<Row>,
 }
 
 /// One owned variable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Owned {
     /// Its place on the page.
     pub variable: Variable,

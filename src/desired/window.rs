@@ -14,11 +14,11 @@ use crate::zone;
 use super::definition::after;
 
 /// Conditions that must all hold.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Conditions(pub(super) Vec<Condition>);
 
 /// One condition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Condition {
     /// `[from, until)`; either end may be open.
     Dates { from: Option<Instant>, until: Option<Instant>, text: String },
@@ -31,7 +31,7 @@ pub(super) enum Condition {
 }
 
 /// Windows that start by a cron pattern on the wall clock of a zone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CronWindow {
     pub(super) cron: Cron,
     pub(super) length: TimeDelta,
@@ -76,6 +76,11 @@ impl Conditions {
             state.until = [state.until, until].into_iter().flatten().min();
         }
         state
+    }
+
+    /// Whether one of them is about hours.
+    pub(super) fn has_hours(&self) -> bool {
+        self.0.iter().any(|condition| matches!(condition, Condition::Hours { .. }))
     }
 
     /// The conditions in words.

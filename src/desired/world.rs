@@ -11,7 +11,7 @@ use crate::tables::{Rows, Table};
 use crate::written::{Node, Reader, Scope};
 
 use super::compile::Compiler;
-use super::{Blueprint, Inputs, Page};
+use super::{Blueprint, Inputs, Override, Page};
 
 /// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
 const DAYS_BACK: u64 = 45;
@@ -19,7 +19,7 @@ const DAYS_BACK: u64 = 45;
 const DAYS_AHEAD: u64 = 410;
 
 /// The pages as the inputs of one moment define them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct World {
     /// The pages, in the order of the settings and their rows.
     pub pages: Vec<Managed>,
@@ -35,8 +35,10 @@ pub struct World {
 /// A page and the state of its definition.
 #[derive(Debug, Clone)]
 pub struct Managed {
-    /// The definition in force.
+    /// The definition in force, overrides included.
     pub page: Arc<Page>,
+    /// The same without overrides.
+    pub computed: Arc<Page>,
     /// Why the newest definition is not in force; empty when it is.
     pub problems: Vec<Problem>,
 }
@@ -65,7 +67,10 @@ impl World {
         let mut builder = Builder {
             compiler: Compiler::new(blueprint, Some((inputs, window))),
             inputs,
-            previous: known.iter().map(|managed| (managed.page.key.as_str(), &managed.page)).collect(),
+            previous: known
+                .iter()
+                .map(|managed| (managed.computed.key.as_str(), &managed.computed))
+                .collect(),
             world: World { fresh_until: to.date_naive().checked_add_days(Days::new(5)), ..World::default() },
         };
         for block in &blueprint.pages {
@@ -80,6 +85,26 @@ impl World {
     /// The page with an id.
     pub fn page(&self, id: &PageId) -> Option<&Managed> {
         self.index.get(id).map(|index| &self.pages[*index])
+    }
+
+    /// The same pages, but for some that stay as they are in another world.
+    pub fn with_pages_of(&self, other: &World, stays: impl Fn(&PageId) -> bool) -> World {
+        let mut mixed = self.clone();
+        for managed in &mut mixed.pages {
+            let id = &managed.page.id;
+            if let Some(before) = other.page(id).filter(|_| stays(id)) {
+                *managed = before.clone();
+            }
+        }
+        mixed
+    }
+
+    /// Puts overrides in force, the later above the earlier, in place of those that were.
+    pub fn overrule(&mut self, overrides: &[Override]) {
+        for managed in &mut self.pages {
+            let overruled = managed.computed.overruled(overrides).map(Arc::new);
+            managed.page = overruled.unwrap_or_else(|| managed.computed.clone());
+        }
     }
 
     /// Every problem, of pages and of what gave none.
@@ -152,7 +177,7 @@ impl Builder<'_> {
             return;
         }
         self.world.index.insert(page.id.clone(), self.world.pages.len());
-        self.world.pages.push(Managed { page, problems });
+        self.world.pages.push(Managed { page: page.clone(), computed: page, problems });
     }
 
     /// Rows that can't be read: the pages they stood for stay as they were.

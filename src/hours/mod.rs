@@ -4,7 +4,7 @@ mod text;
 mod timeline;
 
 pub use text::{Interval, parse_day, parse_days, parse_week};
-pub use timeline::{Day, Hours, SpecialDate, Stretch};
+pub use timeline::{Day, Forced, Hours, SpecialDate, Stretch};
 
 #[cfg(test)]
 mod tests;

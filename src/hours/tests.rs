@@ -34,6 +34,7 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         }
     }
     Hours {
+        forced: Vec::new(),
         name: "hours".to_owned(),
         zone: zone.parse().unwrap(),
         weekly: parse_week(weekly).unwrap().map(|intervals| intervals.map(day)),

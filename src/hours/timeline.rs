@@ -39,8 +39,21 @@ pub struct Hours {
     pub special: BTreeMap<NaiveDate, Day>,
     /// Events that close; they win over the weekly hours.
     pub closures: Arc<Agenda>,
+    /// What people decided; it wins over everything, the later over the earlier.
+    pub forced: Vec<Forced>,
     /// Where the hours stand.
     pub origin: Origin,
+}
+
+/// Open or closed by a person's decision, `[from, until)`; without an end until it is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// Open, else closed.
+    pub open: bool,
+    /// From when.
+    pub from: Instant,
+    /// Until when.
+    pub until: Option<Instant>,
 }
 
 /// An open stretch of time, `[from, to)`.
@@ -103,8 +116,54 @@ impl Hours {
         })
     }
 
+    /// Whether two hours are alike but for their name and places.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let day = |a: &Day, b: &Day| a.intervals == b.intervals && a.name == b.name;
+        let weekday = |(a, b): (&Option<Day>, &Option<Day>)| match (a, b) {
+            (Some(a), Some(b)) => a.intervals == b.intervals,
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        self.zone == other.zone
+            && self.forced == other.forced
+            && self.weekly.iter().zip(&other.weekly).all(weekday)
+            && self.special.len() == other.special.len()
+            && self.special.iter().zip(&other.special).all(|(a, b)| a.0 == b.0 && day(a.1, b.1))
+            && (Arc::ptr_eq(&self.closures, &other.closures) || self.closures.says_the_same(&other.closures))
+    }
+
+    /// The same hours with one more decision.
+    pub fn forced(&self, forced: Forced) -> Self {
+        let mut hours = self.clone();
+        hours.forced.push(forced);
+        hours
+    }
+
     /// The stretches that start on a date, joined where they touch.
     pub fn on(&self, date: NaiveDate) -> Vec<Stretch> {
+        self.forced.iter().fold(self.computed_on(date), |open, forced| self.force(open, date, forced))
+    }
+
+    /// What a decision makes of a date. Of a running stretch that it closes nothing is left, not even what is past:
+    /// a reader of "09:00-10:32" could think that it opens at nine tomorrow. One that it opens is shown from the whole
+    /// hour on.
+    fn force(&self, open: Vec<Stretch>, date: NaiveDate, forced: &Forced) -> Vec<Stretch> {
+        let until = forced.until.unwrap_or(Instant::MAX_UTC);
+        if !forced.open {
+            let left = |stretch: Stretch| match stretch.from < until && stretch.to > forced.from {
+                true => Stretch { from: stretch.from.max(until), to: stretch.to },
+                false => stretch,
+            };
+            return open.into_iter().map(left).filter(|stretch| stretch.from < stretch.to).collect();
+        }
+        let local = zone::local(self.zone, forced.from);
+        let hour = local.date().and_hms_opt(local.hour(), 0, 0).map(|hour| zone::instant(self.zone, hour));
+        let day = (zone::start_of(self.zone, date), zone::start_of(self.zone, zone::next(date)));
+        let from = hour.filter(|hour| *hour <= forced.from).unwrap_or(forced.from).max(day.0);
+        let opened = Stretch { from, to: until.min(day.1) };
+        join(open.into_iter().chain((opened.from < opened.to).then_some(opened)).collect())
+    }
+
+    fn computed_on(&self, date: NaiveDate) -> Vec<Stretch> {
         if !zone::occurs(self.zone, date) {
             return Vec::new();
         }

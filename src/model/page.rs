@@ -207,6 +207,8 @@ pub struct RemotePage {
     pub schema: Option<Value>,
     /// When it was last written, as the API words it; only good for telling whether it is another.
     pub last_updated: Option<String>,
+    /// What the API's clock showed when it answered, if it told.
+    pub served_at: Option<Instant>,
 }
 
 /// One variable of a page going from one value to another, and why.

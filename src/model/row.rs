@@ -23,7 +23,7 @@ pub struct Row {
     /// The columns' names, shared by all rows of the table.
     pub columns: Arc<[Arc<str>]>,
     /// The cells, as many as there are columns.
-    pub cells: Vec<Cell>,
+    pub cells: Arc<[Cell]>,
 }
 
 impl Row {

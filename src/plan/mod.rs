@@ -1,12 +1,16 @@
 //! Decides what to send: the page three ways against what we last put there and what it should be.
 //! No IO, no clock; acting on a plan has no choices left.
 
+mod hold;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use crate::model::{Change, OnDrift, PageId, Problem, Variable, same_value};
 use crate::schema::{Checked, CheckedValue};
+
+pub use hold::{Recent, Side, Thresholds, Weighed, weigh};
 
 /// The values that we last put on a page and saw confirmed.
 pub type Base = BTreeMap<Variable, Value>;
@@ -52,6 +56,18 @@ pub enum Answer {
     Reported,
     /// Ours has changed too, and is withheld until a person decides.
     Held,
+}
+
+impl Answer {
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::Kept => "kept",
+            Self::Reported => "reported",
+            Self::Held => "held",
+        }
+    }
 }
 
 impl Plan {

@@ -6,7 +6,7 @@ use crate::desired::Page;
 use crate::model::{Instant, Problem, RemotePage};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, check};
-use crate::store::OpenIntent;
+use crate::store::{self, OpenIntent};
 
 /// A page as it was seen, with its schema compiled.
 #[derive(Clone, Debug)]
@@ -18,6 +18,16 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// A page as the store remembers it: its schema, and of its values what we put there.
+    pub fn remembered(stored: &store::PageState) -> Self {
+        let mut page = RemotePage { schema: stored.schema.clone(), ..RemotePage::default() };
+        for (variable, value) in &stored.base {
+            // A place that can't be written is left out, which the check then tells.
+            let _ = variable.write(&mut page.variables, value.clone());
+        }
+        Self::new(page, None)
+    }
+
     /// Compiles the schema, unless it is the one known before.
     pub fn new(page: RemotePage, before: Option<&Observed>) -> Self {
         let known = before.and_then(|before| before.schema.as_ref().ok());

@@ -3,10 +3,20 @@
 
 mod act;
 mod backoff;
+mod control;
 mod decide;
+mod doubt;
 mod driver;
+mod gate;
+mod overrule;
 mod page_state;
+mod revision;
 
 pub use act::{Acted, Actor};
+pub use control::{Control, Counts, PageStatus, Status};
 pub use decide::{Decision, Knowledge, Observed, decide};
+pub use doubt::Doubt;
 pub use driver::{Driver, Ended, Feed, Mode, PageReport, Setup, Standing, Supervisor, Unsupervised};
+pub use gate::{Limits, Urgency};
+pub use overrule::{Draft, Selection, Until, prepare};
+pub use revision::{Held, InForce, revision_id};

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::{Map, Value};
-use tokio::time::Instant as Monotonic;
 
-use crate::model::{Instant, PageId, RemotePage};
+use crate::model::{Environment, Instant, PageId, RemotePage};
 use crate::plan::Drift;
 use crate::store;
 
+use super::gate::Urgency;
 use super::{Knowledge, Observed};
 
 /// A page that was seen this long ago is fresh enough to be sent to; an older look is repeated, so that a person's
@@ -55,20 +56,27 @@ impl Standing {
 pub struct PageState {
     /// What is known of it.
     pub known: Knowledge,
-    seen_at: Option<Monotonic>,
-    /// When its last request of its own ended; an answer to an older question says nothing new.
-    settled_at: Option<Monotonic>,
+    /// The uptime at which it was seen.
+    seen_at: Option<Duration>,
+    /// The turn at which its last request of its own ended; an answer to an older question says nothing new.
+    settled_at: Option<u64>,
     due: Option<Instant>,
+    /// What its next request is for.
+    pub urgency: Urgency,
     /// It is being looked at or sent to.
     pub in_flight: bool,
+    /// Somebody says that it was changed, so what was seen of it is old.
+    pub look_wanted: bool,
+    /// Who is said to have changed it.
+    pub changed_by: Option<String>,
     /// Tries that failed since the last that didn't.
     pub attempts: u32,
     /// What was refused; the same is not sent again.
     pub refused: Option<String>,
     /// How it stands.
     pub standing: Standing,
-    /// The drift that was logged.
-    pub told_drift: Vec<Drift>,
+    /// The drift that was logged and recorded; none when that is not known.
+    pub told_drift: Option<Vec<Drift>>,
     /// The problem that the store has for it.
     pub noted: Option<String>,
 }
@@ -81,17 +89,20 @@ impl PageState {
             seen_at: None,
             settled_at: None,
             due: None,
+            urgency: Urgency::default(),
             in_flight: false,
+            look_wanted: false,
+            changed_by: None,
             attempts: 0,
             refused: None,
             standing: Standing::Unseen,
-            told_drift: Vec::new(),
+            told_drift: (!stored.is_adrift).then(Vec::new),
             noted: stored.problem.map(|(problem, _)| problem),
         }
     }
 
     /// Takes in the page as it was at `seen_at`. Gives whether its schema or stamp is another.
-    pub fn see(&mut self, page: RemotePage, seen_at: Monotonic) -> bool {
+    pub fn see(&mut self, page: RemotePage, seen_at: Duration) -> bool {
         let observed = Observed::new(page, self.known.observed.as_ref());
         let before = self.known.observed.as_ref().map(|before| &before.page);
         let is_new = before.is_none_or(|before| {
@@ -103,14 +114,14 @@ impl PageState {
     }
 
     /// The page's own request has ended, however it did.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, turn: u64) {
         self.in_flight = false;
-        self.settled_at = Some(Monotonic::now());
+        self.settled_at = Some(turn);
     }
 
     /// Whether an answer to a question asked at `asked` can tell something about the page: nothing of its own
     /// is under way, and nothing has ended since.
-    pub fn believes(&self, asked: Monotonic) -> bool {
+    pub fn believes(&self, asked: u64) -> bool {
         !self.in_flight && self.settled_at.is_none_or(|settled| settled < asked)
     }
 
@@ -132,13 +143,13 @@ impl PageState {
     }
 
     /// Whether the page was seen so recently that it can be sent to.
-    pub fn is_fresh(&self) -> bool {
-        self.seen_at.is_some_and(|at| at.elapsed() < FRESH)
+    pub fn is_fresh(&self, up: Duration) -> bool {
+        self.seen_at.is_some_and(|at| up.saturating_sub(at) < FRESH)
     }
 
     /// Whether it has to be looked at before anything is decided.
-    pub fn needs_look(&self) -> bool {
-        self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh())
+    pub fn needs_look(&self, up: Duration) -> bool {
+        self.look_wanted || self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh(up))
     }
 }
 
@@ -184,14 +195,20 @@ impl Pages {
         self.queue.extend(due.map(|due| (due, page.clone())));
     }
 
-    /// The pages that are due, the longest first.
+    /// The pages that are due, the most urgent first, and of these the longest.
     pub fn due(&self, now: Instant) -> Vec<PageId> {
-        self.queue.iter().take_while(|(due, _)| *due <= now).map(|(_, page)| page.clone()).collect()
+        let due = self.queue.iter().take_while(|(due, _)| *due <= now);
+        let mut due: Vec<_> =
+            due.map(|(at, page)| (self.get(page).map(|state| state.urgency), at, page)).collect();
+        due.sort();
+        due.into_iter().map(|(_, _, page)| page.clone()).collect()
     }
 
-    /// When the next page is due.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.queue.first().map(|(due, _)| *due)
+    /// When the next page is due that is not due yet.
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        let later = now.checked_add_signed(TimeDelta::nanoseconds(1))?;
+        let least = PageId { agent: String::new(), environment: Environment::Sandbox };
+        self.queue.range((later, least)..).next().map(|(due, _)| *due)
     }
 
     /// Makes every page that waits for some later time due now.

@@ -24,12 +24,23 @@ pub const SCALARS: &[&str] = &[
     "api.base_url",
     "api.key_file",
     "api.concurrency",
+    "api.rate",
+    "api.burst",
     "api.connect_timeout",
     "api.read_timeout",
     "api.total_timeout",
     "store.path",
     "log.format",
     "log.level",
+    "hold.pages_percent",
+    "hold.pages",
+    "hold.rows_percent",
+    "hold.closed_percent",
+    "listen.address",
+    "listen.token_file",
+    "listen.webhook_secret_file",
+    "listen.webhook_header",
+    "listen.webhook_query",
 ];
 
 /// Variables that begin with `RTCONFD_` and are no settings.

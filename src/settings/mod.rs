@@ -5,6 +5,7 @@ mod layers;
 mod report;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use chrono_tz::Tz;
 use crate::calendar::Filter;
 use crate::desired::{Blueprint, CalendarUse, SourceUse, check_shape};
 use crate::model::{Origin, Problem, nearest};
-use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
+use crate::plan::Thresholds;
+use crate::tables::parse_json;
+use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
 
 pub use layers::{Flag, SCALARS};
 pub use report::Report;
@@ -33,6 +36,10 @@ pub struct Settings {
     pub restat: Duration,
     /// How the log is written.
     pub log: Log,
+    /// How much may change at once without a person.
+    pub hold: Thresholds,
+    /// Where HTTP is served, if it is.
+    pub listen: Option<Listen>,
     /// The sources by name.
     pub sources: BTreeMap<String, Source>,
     /// The calendars by name.
@@ -41,6 +48,8 @@ pub struct Settings {
     pub blueprint: Blueprint,
     /// What is allowed and yet worth a look.
     pub warnings: Vec<Problem>,
+    /// All that was written, the layers merged, as JSON; for remembering what was in force.
+    pub written: String,
 }
 
 /// The remote API.
@@ -52,6 +61,10 @@ pub struct Api {
     pub key_file: Option<PathBuf>,
     /// Pages that are worked on at once.
     pub concurrency: usize,
+    /// Requests a second, in the long run.
+    pub rate: u32,
+    /// Requests at once, after a rest.
+    pub burst: u32,
     /// To a connection.
     pub connect_timeout: Duration,
     /// Between two pieces of an answer.
@@ -67,6 +80,23 @@ pub struct Log {
     pub json: bool,
     /// The least that is worth a line.
     pub level: tracing::Level,
+}
+
+/// Where HTTP is served, and what callers have to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Names by which it is called, beside this machine's own.
+    pub hosts: Vec<String>,
+    /// The file with the bearer token for what changes state.
+    pub token_file: Option<PathBuf>,
+    /// The file with the webhook's secret.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// The header that brings it.
+    pub webhook_header: String,
+    /// The query parameter that may bring it instead.
+    pub webhook_query: Option<String>,
 }
 
 /// Where the state is kept.
@@ -129,10 +159,32 @@ impl Surroundings {
     }
 }
 
-const TOP_KEYS: &[&str] =
-    &["timezone", "resync", "restat", "api", "store", "log", "sources", "calendars", "hours", "page"];
-const API_KEYS: &[&str] =
-    &["region", "base_url", "key_file", "concurrency", "connect_timeout", "read_timeout", "total_timeout"];
+const TOP_KEYS: &[&str] = &[
+    "timezone",
+    "resync",
+    "restat",
+    "api",
+    "store",
+    "log",
+    "hold",
+    "listen",
+    "sources",
+    "calendars",
+    "hours",
+    "page",
+];
+const API_KEYS: &[&str] = &[
+    "region",
+    "base_url",
+    "allow_http",
+    "key_file",
+    "concurrency",
+    "rate",
+    "burst",
+    "connect_timeout",
+    "read_timeout",
+    "total_timeout",
+];
 /// Page blocks; more pages than that come from a table.
 pub const MAX_PAGES: usize = 5_000;
 /// Sources, and as many calendars and hours.
@@ -142,6 +194,14 @@ pub const MAX_VARIABLES: usize = 1_000;
 const REGIONS: &[&str] = &["us", "eu", "uk", "studio"];
 
 impl Settings {
+    /// Settings as they were in force before, from [`written`](Self::written); none when this program can't read them.
+    pub fn remembered(written: &str, file: &Path) -> Option<Self> {
+        let root = parse_json(&"the settings last in force".into(), written).ok()?;
+        let reader = Reader::new(Scope::Plain);
+        let settings = read(&reader, &root, file, &Surroundings::default())?;
+        (reader.problem_count() == 0 && check_shape(&settings.blueprint).is_empty()).then_some(settings)
+    }
+
     /// Reads and resolves the settings.
     ///
     /// # Errors
@@ -178,6 +238,8 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
     let api = read_api(reader, root, &fields, &directory, &mut warnings);
     let store = read_store(reader, &fields, &directory, surroundings);
     let log = read_log(reader, &fields);
+    let hold = read_hold(reader, &fields);
+    let listen = read_listen(reader, &fields, &directory);
     let duration = |key: &str, default: u64| match fields.get(key) {
         Some(node) => reader.duration(node, key),
         None => Some(Duration::from_secs(default)),
@@ -212,7 +274,14 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         pages: pages.unwrap_or_default(),
     };
     // The shape of pages is told even when other settings are wrong, so that one run shows all.
-    if api.is_none() || store.is_none() || resync.is_none() || restat.is_none() || log.is_none() {
+    if api.is_none()
+        || store.is_none()
+        || resync.is_none()
+        || restat.is_none()
+        || log.is_none()
+        || hold.is_none()
+        || listen.is_none()
+    {
         check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));
     }
     Some(Settings {
@@ -222,10 +291,13 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         resync: resync?,
         restat: restat?,
         log: log?,
+        hold: hold?,
+        listen: listen?,
         sources,
         calendars: calendars.into_iter().map(|(name, (file, _, _))| (name, file)).collect(),
         blueprint,
         warnings,
+        written: root.to_json().to_string(),
     })
 }
 
@@ -285,10 +357,12 @@ fn read_api(
     };
     let (connect, read, total) =
         (duration("connect_timeout", 5), duration("read_timeout", 10), duration("total_timeout", 20));
-    let concurrency = match api.get("concurrency") {
-        Some(node) => reader.integer(node, "concurrency", 1, 256),
-        None => Some(16),
+    let number = |key: &str, most: u64, default: u64| match api.get(key) {
+        Some(node) => reader.integer(node, key, 1, most),
+        None => Some(default),
     };
+    let concurrency = number("concurrency", 256, 16);
+    let (rate, burst) = (number("rate", 100_000, 10), number("burst", 100_000, 20));
     let key_file = api.get("key_file").map(|node| reader.text(node, "key_file"));
     let base_url = base_url(reader, &api, warnings);
     Some(Api {
@@ -298,6 +372,8 @@ fn read_api(
             None => None,
         },
         concurrency: usize::try_from(concurrency?).ok()?,
+        rate: u32::try_from(rate?).ok()?,
+        burst: u32::try_from(burst?).ok()?,
         connect_timeout: connect?,
         read_timeout: read?,
         total_timeout: total?,
@@ -316,8 +392,9 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
         (Some(region), Some(url)) if layers::rank(&region.origin) > layers::rank(&url.origin) => None,
         (_, url) => url,
     };
+    let allowed = api.get("allow_http").map(|node| http_hosts(reader, node)).unwrap_or_default();
     if let Some(node) = url {
-        return checked_url(reader, node, warnings);
+        return checked_url(reader, node, &allowed, warnings);
     }
     let Some(node) = region else {
         reader.note(
@@ -346,7 +423,32 @@ pub fn is_on_this_machine(url: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn checked_url(reader: &Reader, node: &Node, warnings: &mut Vec<Problem>) -> Option<String> {
+/// The names of hosts that may be spoken to without TLS.
+fn http_hosts(reader: &Reader, node: &Node) -> Vec<String> {
+    let names = reader.list(node, "allow_http").unwrap_or_default();
+    let names = names.iter().filter_map(|name| reader.text(name, "allow_http"));
+    let host = |text: Text| {
+        let name = text.value.trim();
+        let url = reqwest::Url::parse(&format!("http://{name}/")).ok();
+        // As a URL writes it, and nothing but a name: neither a port nor a pattern.
+        let host = url
+            .as_ref()
+            .and_then(reqwest::Url::host_str)
+            .filter(|host| host.eq_ignore_ascii_case(name) && !host.contains('*'));
+        reader.ok(host.map(str::to_owned).ok_or_else(|| {
+            Problem::at(&text.origin, "allow_http: this is no name of a host")
+                .hint("write the name alone, without scheme and port, as in simulator.internal")
+        }))
+    };
+    names.filter_map(host).collect()
+}
+
+fn checked_url(
+    reader: &Reader,
+    node: &Node,
+    allowed: &[String],
+    warnings: &mut Vec<Problem>,
+) -> Option<String> {
     let text = reader.text(node, "base_url")?;
     let bad = |message: &str, secret: bool| {
         let mut problem = Problem::at(&text.origin, message)
@@ -365,6 +467,12 @@ fn checked_url(reader: &Reader, node: &Node, warnings: &mut Vec<Problem>) -> Opt
         return bad("base_url must be http or https, without a query", false);
     }
     if url.scheme() == "http" && !is_on_this_machine(url.as_str()) {
+        let host = url.host_str().unwrap_or_default();
+        if !allowed.iter().any(|allowed| allowed == host) {
+            let problem = Problem::at(&text.origin, "the API key would cross the network unencrypted");
+            reader.note(problem.hint(format!("use https, or set allow_http = [\"{host}\"] under [api]")));
+            return None;
+        }
         warnings.push(
             Problem::at(&text.origin, "the API key will cross the network unencrypted")
                 .hint("use https")
@@ -436,6 +544,63 @@ fn read_log(reader: &Reader, fields: &Fields) -> Option<Log> {
         }))
     });
     Some(Log { json: format.unwrap_or(Some(false))?, level: level.unwrap_or(Some(tracing::Level::INFO))? })
+}
+
+fn read_hold(reader: &Reader, fields: &Fields) -> Option<Thresholds> {
+    let default = Thresholds::default();
+    let Some(node) = fields.get("hold") else { return Some(default) };
+    let hold = reader.table(node, "hold", &["pages_percent", "pages", "rows_percent", "closed_percent"])?;
+    let number = |key: &str, most: u64, default: usize| match hold.get(key) {
+        Some(node) => reader.integer(node, key, 0, most).and_then(|number| usize::try_from(number).ok()),
+        None => Some(default),
+    };
+    let (pages_percent, pages) =
+        (number("pages_percent", 100, default.pages_percent), number("pages", 1_000_000, default.pages));
+    let rows_percent = number("rows_percent", 100, default.rows_percent);
+    let closed_percent = number("closed_percent", 100, default.closed_percent);
+    Some(Thresholds {
+        pages_percent: pages_percent?,
+        pages: pages?,
+        rows_percent: rows_percent?,
+        closed_percent: closed_percent?,
+    })
+}
+
+const LISTEN_KEYS: &[&str] =
+    &["address", "hosts", "token_file", "webhook_secret_file", "webhook_header", "webhook_query"];
+
+/// What the settings say of HTTP; the inner none is: no HTTP.
+#[allow(clippy::option_option, reason = "nothing wrong, and nothing wanted, are two things")]
+fn read_listen(reader: &Reader, fields: &Fields, directory: &Path) -> Option<Option<Listen>> {
+    let Some(node) = fields.get("listen") else { return Some(None) };
+    let listen = reader.table(node, "listen", LISTEN_KEYS)?;
+    let text = |key: &str| match listen.get(key) {
+        Some(node) => reader.text(node, key).map(|text| Some(text.value)),
+        None => Some(None),
+    };
+    let file = |key: &str| text(key).map(|path| path.map(|path| directory.join(path)));
+    let address =
+        listen.require(reader, "address").and_then(|node| reader.text(node, "address")).and_then(|text| {
+            reader.ok(text.value.parse().map_err(|_| {
+                Problem::at(&text.origin, format!("\"{}\" is no address", text.value))
+                    .hint("write address and port, as in 127.0.0.1:9464")
+            }))
+        });
+    let hosts = match listen.get("hosts") {
+        Some(node) => reader.list(node, "hosts").map(|items| {
+            items.iter().filter_map(|item| reader.text(item, "hosts")).map(|text| text.value).collect()
+        }),
+        None => Some(Vec::new()),
+    };
+    let header = text("webhook_header")?.unwrap_or_else(|| "x-webhook-secret".to_owned());
+    Some(Some(Listen {
+        address: address?,
+        hosts: hosts?,
+        token_file: file("token_file")?,
+        webhook_secret_file: file("webhook_secret_file")?,
+        webhook_header: header.to_lowercase(),
+        webhook_query: text("webhook_query")?,
+    }))
 }
 
 fn source_use(source: &Source) -> SourceUse {

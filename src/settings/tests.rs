@@ -252,3 +252,56 @@ fn settings_may_be_json() {
     let report = Settings::load(&path, &Surroundings::default()).unwrap_err().render(false);
     assert!(report.contains("2 |   \"regon\": \"uk\"}}"), "{report}");
 }
+
+#[test]
+fn a_key_crosses_the_network_unencrypted_only_to_hosts_that_are_named() {
+    let with_url = |url: &str, rest: &str| {
+        with_api("").replace("region = \"uk\"", &format!("base_url = \"{url}\"{rest}"))
+    };
+    let told = load(&with_url("http://simulator.internal:4010", ""), &[], &[]).unwrap_err();
+    let wanted = "\
+error: the API key would cross the network unencrypted
+ --> rtconfd.toml:2:12
+  |
+2 | base_url = \"http://simulator.internal:4010\"
+  |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = hint: use https, or set allow_http = [\"simulator.internal\"] under [api]
+";
+    assert_eq!(told, wanted, "got:\n{told}");
+
+    let allow = "\nallow_http = [\"Simulator.Internal\", \"10.0.0.7\"]";
+    for url in ["http://simulator.internal:4010", "http://SIMULATOR.internal", "http://10.0.0.7:80"] {
+        let settings = load(&with_url(url, allow), &[], &[]).unwrap();
+        let [warning] = settings.warnings.as_slice() else { panic!("{url}: {:?}", settings.warnings) };
+        assert_eq!(warning.message, "the API key will cross the network unencrypted");
+    }
+    for url in ["http://127.0.0.1:4010", "http://localhost", "http://[::1]:4010", "https://api.example"] {
+        let settings = load(&with_url(url, ""), &[], &[]).unwrap();
+        assert!(settings.warnings.is_empty(), "{url}: {:?}", settings.warnings);
+    }
+    // Names that only look like one that is allowed, or like this machine.
+    for url in
+        ["http://simulator.internal.evil", "http://127.0.0.1.evil", "http://10.0.0.77", "http://0.0.0.0"]
+    {
+        let told = load(&with_url(url, allow), &[], &[]).unwrap_err();
+        assert!(told.contains("would cross the network unencrypted"), "{url}: {told}");
+    }
+    // The environment can't lead the key away either.
+    let environment = [("RTCONFD_API__BASE_URL", "http://elsewhere.internal")];
+    let told = load(&with_api(""), &environment, &[]).unwrap_err();
+    assert!(told.contains("environment RTCONFD_API__BASE_URL: the API key would"), "{told}");
+}
+
+#[test]
+fn hosts_that_are_allowed_are_names_and_nothing_else() {
+    for name in ["http://simulator.internal", "simulator.internal:4010", "*.internal", "a b", "", "u@host"] {
+        let text = with_api(&format!("allow_http = [\"{name}\"]\n"))
+            .replace("region = \"uk\"", "base_url = \"http://127.0.0.1\"");
+        let told = load(&text, &[], &[]).unwrap_err();
+        assert!(told.contains("allow_http: this is no name of a host"), "{name}: {told}");
+        assert!(told.contains("rtconfd.toml:3:15"), "{name}: {told}");
+    }
+    let told = load(&with_api("allow_http = \"simulator.internal\"\n"), &[], &[]).unwrap_err();
+    assert!(told.contains("allow_http"), "{told}");
+}

@@ -120,7 +120,7 @@ pub async fn api(
     if reset {
         hangup.now();
     }
-    respond(answer, &correlation_id)
+    respond(answer, &correlation_id, simulator.shared.clock.now())
 }
 
 fn early_answer(kind: &Kind) -> Option<Answer> {
@@ -150,7 +150,7 @@ fn of_status(status: u16) -> Answer {
     refuse(status, code, message)
 }
 
-fn respond(mut answer: Answer, correlation_id: &str) -> Response {
+fn respond(mut answer: Answer, correlation_id: &str, now: Instant) -> Response {
     if let Some(error_id) = answer.body.get_mut("error_id") {
         *error_id = json!(correlation_id);
     }
@@ -159,7 +159,8 @@ fn respond(mut answer: Answer, correlation_id: &str) -> Response {
     let extra = answer
         .headers
         .into_iter()
-        .chain([(header::HeaderName::from_static(CORRELATION_ID), correlation_id.to_owned())]);
+        .chain([(header::HeaderName::from_static(CORRELATION_ID), correlation_id.to_owned())])
+        .chain([(header::DATE, now.format("%a, %d %b %Y %H:%M:%S GMT").to_string())]);
     for (name, value) in extra {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
@@ -308,7 +309,7 @@ impl Simulator {
             (Err(answer), _) => answer,
             (_, None) => refuse(400, "VALIDATION_ERROR", "The body needs an object of variables."),
         };
-        respond(answer, "edited-by-hand")
+        respond(answer, "edited-by-hand", self.shared.clock.now())
     }
 }
 

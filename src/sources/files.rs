@@ -1,6 +1,7 @@
 //! All input files: what they hold now, what they last held that was good, and what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Revision {
     pub problems: FileProblems,
     /// The content of each file that is good now.
     pub contents: Vec<GoodFile>,
+    /// What tells the content that counts from any other, by its path.
+    pub digests: BTreeMap<String, u64>,
 }
 
 /// A file without problems.
@@ -58,7 +61,7 @@ struct InputFile {
     stamp: Option<Stamp>,
     /// Content that somebody may still be writing; taken when the next look finds the same.
     unsure: Option<Arc<[u8]>>,
-    good: Option<Parsed>,
+    good: Option<(Parsed, u64)>,
     problems: Vec<Problem>,
 }
 
@@ -125,7 +128,7 @@ impl Files {
     pub fn recall(&mut self, remembered: &BTreeMap<String, Vec<u8>>) -> Revision {
         for file in &mut self.files {
             if let Some(bytes) = remembered.get(&file.id()) {
-                file.good = file.parse(bytes).0;
+                file.good = file.parse(bytes).0.map(|parsed| (parsed, digest(bytes)));
             }
         }
         self.revision()
@@ -159,7 +162,8 @@ impl Files {
     pub fn revision(&self) -> Revision {
         let mut revision = Revision::default();
         for file in &self.files {
-            match &file.good {
+            revision.digests.extend(file.good.iter().map(|(_, digest)| (file.id(), *digest)));
+            match file.good.as_ref().map(|(parsed, _)| parsed) {
                 Some(Parsed::Table(table)) => {
                     revision.inputs.tables.insert(file.name.clone(), table.clone());
                 }
@@ -227,6 +231,7 @@ impl InputFile {
             Ok(bytes) => self.parse(bytes),
             Err(error) => (None, vec![Problem::at(&Origin::named(self.shown.clone()), error.clone())]),
         };
+        let parsed = parsed.map(|parsed| (parsed, found.as_deref().map_or(0, digest)));
         self.good = parsed.or(self.good.take());
         self.problems = problems;
         self.taken = Some(found);
@@ -256,6 +261,12 @@ impl InputFile {
             Err(problems) => (None, problems),
         }
     }
+}
+
+fn digest(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A calendar that lost all its events would open every shop it closes, so it counts as empty.

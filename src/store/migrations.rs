@@ -53,6 +53,55 @@ const STEPS: &[&str] = &["
         content BLOB NOT NULL,
         accepted_at TEXT NOT NULL
     ) STRICT;
+", "
+    -- What a person set for a while; in force from its row on, until its end or its release.
+    CREATE TABLE overrides (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        api TEXT NOT NULL,
+        at TEXT NOT NULL,
+        who TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        says TEXT NOT NULL,         -- closed, open, set
+        variable TEXT,
+        value TEXT,
+        released_at TEXT,
+        released_by TEXT
+    ) STRICT;
+
+    CREATE TABLE overridden (
+        override INTEGER NOT NULL REFERENCES overrides (id),
+        page INTEGER NOT NULL REFERENCES pages (id),
+        until TEXT,                 -- none: until it is released
+        PRIMARY KEY (override, page)
+    ) STRICT, WITHOUT ROWID;
+
+    -- A revision of inputs and settings that a person let pass.
+    CREATE TABLE approvals (
+        revision TEXT PRIMARY KEY,
+        at TEXT NOT NULL,
+        who TEXT NOT NULL
+    ) STRICT;
+
+    -- Values that others changed on a page, from when we saw it to when they were gone.
+    CREATE TABLE drifts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        page INTEGER NOT NULL REFERENCES pages (id),
+        variable TEXT NOT NULL,
+        base TEXT NOT NULL,
+        found TEXT,
+        desired TEXT NOT NULL,
+        answer TEXT NOT NULL,       -- restored, kept, reported, held
+        since TEXT NOT NULL,
+        by TEXT,                    -- the user whom the webhook named
+        ended_at TEXT
+    ) STRICT;
+    CREATE INDEX lasting ON drifts (page) WHERE ended_at IS NULL;
+
+    -- Single facts about the whole: the settings in force, what is held.
+    CREATE TABLE facts (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT;
 "];
 
 /// The version that this program writes.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use reading::{HistoryRow, OpenIntent, PageState, Reading};
+pub use reading::{DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Reading};
 pub use writer::{Intent, Outcome, Writer};
 
 /// What can go wrong with the store. All of it stops writing to pages: nothing starts blank by itself.

@@ -1,10 +1,11 @@
 //! Looking into the store; used by the writer at its start and by commands beside a running daemon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
+use crate::desired::{Override, Says};
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::plan::Base;
 
@@ -28,6 +29,8 @@ pub struct PageState {
     pub schema: Option<Value>,
     /// What keeps it from being right, and since when.
     pub problem: Option<(String, Instant)>,
+    /// Whether others' changes on it last.
+    pub is_adrift: bool,
 }
 
 /// A PATCH whose outcome nobody knows: the process died, or the reply never came.
@@ -64,7 +67,67 @@ pub struct HistoryRow {
     pub error: Option<String>,
 }
 
+/// An override, and whether it was released.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverrideRow {
+    /// The override.
+    pub set: Override,
+    /// When and by whom it was released.
+    pub released: Option<(Instant, String)>,
+}
+
+/// A value that others changed.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct DriftRow {
+    /// When it was seen first (UTC).
+    pub since: Instant,
+    /// The page.
+    pub page: String,
+    /// The variable.
+    pub variable: String,
+    /// What we had put there.
+    pub base: Value,
+    /// What was found; null when it was gone.
+    pub found: Value,
+    /// What should have been there.
+    pub desired: Value,
+    /// `restored`, `kept`, `reported` or `held`.
+    pub answer: String,
+    /// Who changed it, when the webhook told.
+    pub by: Option<String>,
+    /// When it was gone; none while it lasts.
+    pub ended_at: Option<Instant>,
+}
+
 impl Reading {
+    /// Overrides of the pages of one API, the newest first; with those that are past or released, or without.
+    pub fn overrides(&self, api: &str, now: Instant, all: bool) -> Result<Vec<OverrideRow>, StoreError> {
+        let mut rows = overrides(&self.connection, api).map_err(|error| self.location.sqlite(error))?;
+        rows.retain(|row| all || (row.released.is_none() && !row.set.is_over(now)));
+        rows.reverse();
+        Ok(rows)
+    }
+
+    /// The revisions that people let pass.
+    pub fn approvals(&self) -> Result<BTreeSet<String>, StoreError> {
+        approvals(&self.connection).map_err(|error| self.location.sqlite(error))
+    }
+
+    /// A single fact by its name.
+    pub fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
+        fact(&self.connection, name).map_err(|error| self.location.sqlite(error))
+    }
+
+    /// Values that others changed, the newest first, at most `limit`, of one page or all; those that last, or all.
+    pub fn drifts(
+        &self,
+        page: Option<&PageId>,
+        lasting: bool,
+        limit: usize,
+    ) -> Result<Vec<DriftRow>, StoreError> {
+        drifts(&self.connection, page, lasting, limit).map_err(|error| self.location.sqlite(error))
+    }
+
     pub(super) fn new(connection: Connection, location: Location) -> Self {
         Self { connection, location }
     }
@@ -96,6 +159,88 @@ impl Reading {
     }
 }
 
+pub(super) fn approvals(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let mut statement = connection.prepare("SELECT revision FROM approvals")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    rows.collect()
+}
+
+pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    connection.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()
+}
+
+/// The overrides of an API in the order in which they were set.
+pub(super) fn overrides(connection: &Connection, api: &str) -> rusqlite::Result<Vec<OverrideRow>> {
+    let mut statement = connection.prepare(
+        "SELECT overrides.id, at, who, reason, says, variable, value, released_at, released_by,
+                agent || '/' || environment, until
+            FROM overrides JOIN overridden ON overridden.override = overrides.id
+            JOIN pages ON pages.id = overridden.page WHERE overrides.api = ?1 ORDER BY overrides.id",
+    )?;
+    let mut rows = statement.query([api])?;
+    let mut found: Vec<OverrideRow> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        if found.last().is_none_or(|last| last.set.id != id) {
+            let released_at: Option<Instant> = row.get(7)?;
+            found.push(OverrideRow {
+                set: Override {
+                    id,
+                    at: row.get(1)?,
+                    who: row.get(2)?,
+                    reason: row.get(3)?,
+                    says: says(row)?,
+                    pages: BTreeMap::new(),
+                },
+                released: released_at.zip(row.get(8)?),
+            });
+        }
+        let page: PageId = row.get::<_, String>(9)?.parse().map_err(|text| unreadable(row, 9, text))?;
+        if let Some(last) = found.last_mut() {
+            last.set.pages.insert(page, row.get(10)?);
+        }
+    }
+    Ok(found)
+}
+
+fn says(row: &Row) -> rusqlite::Result<Says> {
+    match row.get::<_, String>(4)?.as_str() {
+        "closed" => Ok(Says::Closed),
+        "open" => Ok(Says::Open),
+        _ => Ok(Says::Set { variable: variable(row, 5)?, value: row.get(6)? }),
+    }
+}
+
+fn drifts(
+    connection: &Connection,
+    page: Option<&PageId>,
+    lasting: bool,
+    limit: usize,
+) -> rusqlite::Result<Vec<DriftRow>> {
+    let mut statement = connection.prepare(
+        "SELECT since, agent || '/' || environment, variable, base, found, desired, answer, by, ended_at
+            FROM drifts JOIN pages ON pages.id = drifts.page
+            WHERE (?1 IS NULL OR agent || '/' || environment = ?1) AND (ended_at IS NULL OR NOT ?2)
+            ORDER BY drifts.id DESC LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![page.map(ToString::to_string), lasting, limit], |row| {
+        let found: Option<String> = row.get(4)?;
+        Ok(DriftRow {
+            since: row.get(0)?,
+            page: row.get(1)?,
+            variable: row.get(2)?,
+            base: json(row, 3, &row.get::<_, String>(3)?)?,
+            found: found.map(|text| json(row, 4, &text)).transpose()?.unwrap_or_default(),
+            desired: json(row, 5, &row.get::<_, String>(5)?)?,
+            answer: row.get(6)?,
+            by: row.get(7)?,
+            ended_at: row.get(8)?,
+        })
+    })?;
+    rows.collect()
+}
+
 pub(super) fn inputs(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
     let mut statement = connection.prepare("SELECT path, content FROM inputs")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -123,6 +268,13 @@ pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTre
                 ..PageState::default()
             },
         );
+    }
+    let mut statement = connection.prepare("SELECT DISTINCT page FROM drifts WHERE ended_at IS NULL")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(state) = by_number.get(&row.get(0)?).and_then(|page| states.get_mut(page)) {
+            state.is_adrift = true;
+        }
     }
     let mut statement = connection.prepare("SELECT page, variable, value FROM bases")?;
     let mut rows = statement.query([])?;

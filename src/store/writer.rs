@@ -1,13 +1,15 @@
 //! The one writer: a thread that owns the connection and commits what has gathered in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use crate::desired::{Override, Says};
 use crate::model::{Change, Instant, PageId, RemotePage, Variable};
+use crate::plan::{Answer, Drift};
 
 use super::{Location, PageState, StoreError, reading};
 
@@ -100,6 +102,146 @@ impl Writer {
     /// The inputs as they last were without a problem, by path.
     pub async fn inputs(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         self.run(reading::inputs).await
+    }
+
+    /// The overrides of an API's pages that were not released and have not ended, the oldest first.
+    pub async fn overrides(&self, api: &str, now: Instant) -> Result<Vec<Override>, StoreError> {
+        let api = api.to_owned();
+        self.run(move |connection| {
+            let rows = reading::overrides(connection, &api)?.into_iter();
+            let in_force = rows.filter(|row| row.released.is_none() && !row.set.is_over(now));
+            Ok(in_force.map(|row| row.set).collect())
+        })
+        .await
+    }
+
+    /// Makes an override durable. Gives it its number.
+    pub async fn set_override(&self, api: &str, set: Override) -> Result<Override, StoreError> {
+        let api = api.to_owned();
+        self.run(move |connection| {
+            let (says, variable, value) = match &set.says {
+                Says::Closed => ("closed", None, None),
+                Says::Open => ("open", None, None),
+                Says::Set { variable, value } => ("set", Some(variable.to_string()), Some(value)),
+            };
+            connection
+                .prepare_cached(
+                    "INSERT INTO overrides (api, at, who, reason, says, variable, value)
+                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![api, set.at, set.who, set.reason, says, variable, value])?;
+            let id = connection.last_insert_rowid();
+            for (page, until) in &set.pages {
+                let page = page_number(connection, &api, page)?;
+                connection
+                    .prepare_cached("INSERT INTO overridden VALUES (?1, ?2, ?3)")?
+                    .execute(params![id, page, until])?;
+            }
+            Ok(Override { id, ..set })
+        })
+        .await
+    }
+
+    /// Releases an override. Gives whether there was one to release.
+    pub async fn release_override(&self, id: i64, who: &str, at: Instant) -> Result<bool, StoreError> {
+        let who = who.to_owned();
+        self.run(move |connection| {
+            let released = connection
+                .prepare_cached(
+                    "UPDATE overrides SET released_at = ?2, released_by = ?3
+                        WHERE id = ?1 AND released_at IS NULL",
+                )?
+                .execute(params![id, at, who])?;
+            Ok(released > 0)
+        })
+        .await
+    }
+
+    /// The revisions that people let pass.
+    pub async fn approvals(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.run(reading::approvals).await
+    }
+
+    /// Lets one revision pass.
+    pub async fn approve(&self, revision: &str, who: &str, at: Instant) -> Result<(), StoreError> {
+        let (revision, who) = (revision.to_owned(), who.to_owned());
+        self.run(move |connection| {
+            connection
+                .prepare_cached("INSERT INTO approvals VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+                .execute(params![revision, at, who])
+                .map(drop)
+        })
+        .await
+    }
+
+    /// The latest instant at which something was written.
+    pub async fn last_known(&self) -> Result<Option<Instant>, StoreError> {
+        self.run(|connection| {
+            let sql =
+                "SELECT max(coalesce(settled_at, at)) FROM (SELECT * FROM writes ORDER BY id DESC LIMIT 100)";
+            connection.query_row(sql, [], |row| row.get(0))
+        })
+        .await
+    }
+
+    /// A single fact by its name.
+    pub async fn fact(&self, name: &'static str) -> Result<Option<String>, StoreError> {
+        self.run(move |connection| reading::fact(connection, name)).await
+    }
+
+    /// Remembers a single fact, or that there is none.
+    pub async fn set_fact(&self, name: &'static str, value: Option<String>) -> Result<(), StoreError> {
+        self.run(move |connection| {
+            let set = "INSERT INTO facts VALUES (?1, ?2)
+                ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value";
+            match value {
+                Some(value) => connection.prepare_cached(set)?.execute(params![name, value]),
+                None => connection.prepare_cached("DELETE FROM facts WHERE name = ?1")?.execute([name]),
+            }
+            .map(drop)
+        })
+        .await
+    }
+
+    /// Records what others changed on a page, and ends what is gone. Drift that goes on keeps its beginning; what was
+    /// restored is over with it.
+    pub async fn note_drift(
+        &self,
+        api: &str,
+        page: &PageId,
+        drift: Vec<Drift>,
+        by: Option<String>,
+        at: Instant,
+    ) -> Result<(), StoreError> {
+        let (api, page) = (api.to_owned(), page.clone());
+        self.run(move |connection| {
+            let page = page_number(connection, &api, &page)?;
+            let mut lasting = connection.prepare_cached(
+                "SELECT id FROM drifts WHERE page = ?1 AND ended_at IS NULL AND variable = ?2
+                    AND found IS ?3 AND answer = ?4",
+            )?;
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO drifts (page, variable, base, found, desired, answer, since, by, ended_at)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?;
+            let mut kept = BTreeSet::new();
+            for drift in &drift {
+                let (variable, answer) = (drift.variable.to_string(), drift.answer.word());
+                let found = drift.found.as_ref().map(Value::to_string);
+                let known: Option<i64> =
+                    lasting.query_row(params![page, variable, found, answer], |row| row.get(0)).optional()?;
+                if let Some(id) = known {
+                    kept.insert(id);
+                    continue;
+                }
+                let ended = (drift.answer == Answer::Restored).then_some(at);
+                let (base, desired) = (drift.base.to_string(), drift.desired.to_string());
+                insert.execute(params![page, variable, base, found, desired, answer, at, by, ended])?;
+                kept.insert(connection.last_insert_rowid());
+            }
+            end_drifts(connection, page, &kept, at)
+        })
+        .await
     }
 
     /// Keeps the inputs that are good now in place of what they were.
@@ -301,6 +443,17 @@ fn page_number(connection: &Connection, api: &str, page: &PageId) -> rusqlite::R
     connection
         .prepare_cached("SELECT id FROM pages WHERE api = ?1 AND agent = ?2 AND environment = ?3")?
         .query_row(key, |row| row.get(0))
+}
+
+fn end_drifts(connection: &Connection, page: i64, kept: &BTreeSet<i64>, at: Instant) -> rusqlite::Result<()> {
+    let mut lasting =
+        connection.prepare_cached("SELECT id FROM drifts WHERE page = ?1 AND ended_at IS NULL")?;
+    let lasting = lasting.query_map([page], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut end = connection.prepare_cached("UPDATE drifts SET ended_at = ?2 WHERE id = ?1")?;
+    for id in lasting.iter().filter(|id| !kept.contains(id)) {
+        end.execute(params![id, at])?;
+    }
+    Ok(())
 }
 
 fn set_bases(connection: &Connection, page: i64, values: &[(Variable, Value)]) -> rusqlite::Result<()> {

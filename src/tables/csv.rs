@@ -154,7 +154,7 @@ fn build_row(
                 .hint("give every row a key of its own"),
         }));
     }
-    Ok(Row { key, origin, columns: columns.clone(), cells })
+    Ok(Row { key, origin, columns: columns.clone(), cells: cells.into() })
 }
 
 /// Two rows with one key contradict each other, so neither counts.
@@ -263,7 +263,7 @@ mod tests {
         let places: Vec<_> = rows
             .rows
             .iter()
-            .flat_map(|row| &row.cells)
+            .flat_map(|row| row.cells.iter())
             .map(|cell| (cell.text.as_str(), cell.origin.line, cell.origin.column))
             .collect();
         assert_eq!(

@@ -50,7 +50,7 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
     let cells: BTreeMap<String, String> = row
         .columns
         .iter()
-        .zip(&row.cells)
+        .zip(row.cells.iter())
         .map(|(name, cell)| (name.to_string(), cell.text.clone()))
         .collect();
     let mut out = Filled::default();

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use rtconfd::settings::{SCALARS, Settings, Surroundings};
+
+use crate::support::{Api, Folder, SITES, until};
 
 /// Top to bottom, as in ARCHITECTURE.md. A module may use what stands below it.
 const FLOORS: &[&str] = &[
     "cli",
+    "listener",
     "simulator",
     "reconcile",
     "sources",
@@ -17,6 +23,7 @@ const FLOORS: &[&str] = &[
     "agents_api",
     "store",
     "clock",
+    "process",
     "plan",
     "schema",
     "desired",
@@ -171,4 +178,156 @@ fn systemd_takes_the_units() {
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
     let ours: Vec<&str> = told.lines().filter(|line| line.contains("rtconfd")).collect();
     assert!(ran.status.success() && ours.is_empty(), "{told}");
+}
+
+/// What `systemd-analyze security` may find at most, in tenths.
+const MAX_EXPOSURE: u32 = 15;
+
+#[test]
+fn the_units_leave_little_to_attack() {
+    for name in ["rtconfd.service", "rtconfd-apply.service"] {
+        let ran = Command::new("systemd-analyze")
+            .args(["security", "--no-pager", "--offline=yes", &format!("--threshold={MAX_EXPOSURE}")])
+            .arg(root().join("systemd").join(name))
+            .output()
+            .expect("systemd-analyze is needed for this test: install the package systemd");
+        let (table, error) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert!(table.contains("Overall exposure level"), "systemd 250 or later is needed: {error}");
+        let exposed: Vec<&str> = table.lines().filter(|line| !line.starts_with('✓')).collect();
+        assert!(ran.status.success(), "{name} is exposed:\n{}", exposed.join("\n"));
+    }
+}
+
+/// A process that the test starts in its own way; it does not outlive the test.
+struct Started(Child);
+
+impl Started {
+    async fn ends_when_told(mut self) {
+        let told = Command::new("kill").args(["-s", "TERM", &self.0.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        let mut status = None;
+        until("the process ends", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        assert!(status.unwrap().success(), "{status:?}");
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The socket on which systemd would be told how it goes.
+fn notify_socket(folder: &Folder) -> UnixDatagram {
+    let socket = UnixDatagram::bind(folder.path("notify")).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    socket
+}
+
+fn told(socket: &UnixDatagram) -> String {
+    let mut message = [0; 512];
+    let length = socket.recv(&mut message).expect("systemd is told");
+    String::from_utf8_lossy(&message[..length]).into_owned()
+}
+
+/// Variables that begin so are settings; those of whoever runs the tests are not meant.
+fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RTCONFD_")) {
+        command.env_remove(name);
+    }
+}
+
+const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n";
+
+/// Under the very filter of the units, set up by hand: systemd does not run where tests do.
+#[tokio::test]
+async fn the_program_works_within_what_the_units_allow() {
+    let confined = |folder: &Folder, unit: &str, arguments: &[&str]| {
+        let mut command = Command::new("python3");
+        command
+            .arg(root().join(".ci/run-confined.py"))
+            .arg(root().join("systemd").join(unit))
+            .arg(env!("CARGO_BIN_EXE_rtconfd"))
+            .args(arguments)
+            .current_dir(folder.path(""))
+            .stderr(fs::File::create(folder.path("log.txt")).unwrap())
+            .env("NOTIFY_SOCKET", folder.path("notify"));
+        without_settings(&mut command);
+        command
+    };
+    let api = Api::start();
+    // A name, so that names are looked up within the filter too.
+    let folder = Folder::new(&api.url.replace("127.0.0.1", "localhost"), SITES);
+    folder.write("sites.csv", CSV);
+    let socket = notify_socket(&folder);
+
+    let applied = confined(&folder, "rtconfd-apply.service", &["apply"]).status();
+    let applied = applied.expect("python3 is needed for this test: install the package python3");
+    assert!(applied.success(), "{}", fs::read_to_string(folder.path("log.txt")).unwrap());
+    assert_eq!(api.variables("A-1")["phone"], "1");
+
+    let daemon = Started(confined(&folder, "rtconfd.service", &["run"]).spawn().unwrap());
+    assert!(told(&socket).contains("READY=1"));
+    folder.write("sites.csv", &CSV.replace(",1\n", ",2\n"));
+    api.until_variable("A-1", "phone", &"2".into()).await;
+    daemon.ends_when_told().await;
+}
+
+/// `/proc` and core dumps are closed to other processes of the same user, for the key is in memory.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_memory_of_the_daemon_is_its_own() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", CSV);
+    let socket = notify_socket(&folder);
+    // Root may look at everything, so that as root the test takes on a lesser user, who must be able to get at it.
+    let program = folder.path("rtconfd");
+    fs::copy(env!("CARGO_BIN_EXE_rtconfd"), &program).unwrap();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let nobody = is_root.then_some(65_534);
+    if is_root {
+        let inside = fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().path());
+        for path in inside.chain([folder.path("")]) {
+            chown(path, nobody, nobody).unwrap();
+        }
+    }
+    let as_user = |program: &Path| {
+        let mut command = Command::new(program);
+        if let Some(user) = nobody {
+            command.uid(user).gid(user);
+        }
+        command
+    };
+    let can_read = |process: &Started, file: &str| {
+        let path = format!("/proc/{}/{file}", process.0.id());
+        as_user(Path::new("cat")).arg(path).output().unwrap().status.success()
+    };
+
+    let other = Started(as_user(Path::new("sleep")).arg("600").spawn().unwrap());
+    assert!(can_read(&other, "environ"), "the same user may look at any other process");
+
+    let mut daemon = as_user(&program);
+    daemon.arg("run").current_dir(folder.path("")).env("NOTIFY_SOCKET", folder.path("notify"));
+    daemon.stderr(fs::File::create(folder.path("log.txt")).unwrap());
+    without_settings(&mut daemon);
+    let daemon = Started(daemon.spawn().unwrap());
+    assert!(told(&socket).contains("READY=1"));
+    for file in ["environ", "maps", "auxv"] {
+        assert!(!can_read(&daemon, file), "{file} can be read");
+    }
+    let environment = format!("/proc/{}/environ", daemon.0.id());
+    assert_eq!(fs::metadata(environment).unwrap().uid(), 0, "what is not dumpable is root's");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.0.id())).unwrap();
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{cores}");
+    // Its own files under /proc are closed to it as well; what it needs works all the same.
+    folder.write("sites.csv", &CSV.replace(",1\n", ",2\n"));
+    api.until_variable("A-1", "phone", &"2".into()).await;
+    daemon.ends_when_told().await;
 }

@@ -2,15 +2,20 @@
 //!
 //! Where a new test belongs: a rule of one module stands beside the module, in `src`. What needs several floors
 //! stands here: `watching` (ways a file can change), `api` (the simulator on the wire, and our client against it),
-//! `cycle` (the driver in this process, on a clock that the test moves), `program` (the program as a process),
+//! `cycle` (the driver in this process, on a clock that the test moves), `people` (overrides,
+//! holds, approvals, drift, a clock in doubt), `program` (the program as a process),
 //! `commands` (what the commands print and how they end), `hostile` (input that means harm, and the fuzz corpora),
-//! `house` (layering, units, what the repository promises).
+//! `house` (layering, units, what the repository promises),
+//! `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
 mod api;
 mod commands;
+mod crash;
 mod cycle;
 mod hostile;
 mod house;
+mod people;
 mod program;
 mod support;
 mod watching;
+mod zone_oracle;

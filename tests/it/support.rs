@@ -10,14 +10,16 @@ use std::time::{Duration, Instant as Monotonic};
 use rtconfd::agents_api::{ApiKey, Client, KeySource, Timeouts, WritePages};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant};
-use rtconfd::reconcile::{Actor, Driver, Ended, Feed, Mode, Setup, Supervisor};
+use rtconfd::reconcile::{
+    Actor, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Supervisor,
+};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
 use rtconfd::sources::{Files, Watched, watch};
 use rtconfd::store::{Location, Reading, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub const KEY: &str = "k-3f9a-very-secret-key";
 /// The longest that anything may take here; a machine has to be very slow to get near it.
@@ -296,6 +298,9 @@ impl Driving {
         let settings = folder.load();
         let key = KeySource::File(folder.path("key"));
         let store = folder.store().open().unwrap();
+        let (remembered, written) = (store.inputs().await.unwrap(), store.fact(InForce::FACT).await.unwrap());
+        let now = clock.now();
+        let in_force = InForce::recall(&settings, written.as_deref(), &remembered, now, now);
         let mut files = Files::new(&settings);
         files.settle();
         let revision = files.revision();
@@ -324,9 +329,13 @@ impl Driving {
             set_key,
             blueprint: settings.blueprint.clone(),
             revision,
-            previous: None,
+            written: settings.written.clone(),
+            in_force,
+            thresholds: settings.hold,
+            last_known: None,
             resync: settings.resync,
             concurrency: settings.api.concurrency,
+            limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
             settings_number: 0,
             seed: 1,
         })
@@ -356,6 +365,17 @@ impl Driving {
                 return;
             }
         }
+    }
+
+    /// Asks the driver something, as the socket does.
+    pub async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> T {
+        let (send, answered) = oneshot::channel();
+        self.feed.send(Feed::Control(control(send))).await.unwrap();
+        tokio::time::timeout(LIMIT, answered).await.expect("an answer in time").expect("an answer")
+    }
+
+    pub async fn status(&self) -> Status {
+        self.ask(Control::Status).await
     }
 
     pub async fn stop(self) -> Ended {

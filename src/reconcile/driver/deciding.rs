@@ -1,13 +1,14 @@
 //! Deciding on the pages that are due, and starting what they need.
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::desired::World;
 use crate::model::{Instant, PageId, Problem, shorten};
 use crate::plan::{Answer, Found, Plan};
+use crate::reconcile::doubt::News;
+use crate::reconcile::gate::Pause;
 use crate::reconcile::{Decision, decide};
 use crate::store::{Outcome, StoreError};
 
-use super::{Agent, Answered, Done, Driver, Key, Monotonic, Standing, after};
+use super::{Agent, Answered, Done, Driver, Standing, Urgency, after};
 
 enum Start {
     Nothing,
@@ -18,6 +19,8 @@ enum Start {
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Decides on every page that is due and starts what is needed, as far as there is room.
     pub(super) async fn pump(&mut self, now: Instant) -> Result<(), StoreError> {
+        let news = self.clock_watch.look(&*self.actor.clock);
+        self.tell_clock(news, now);
         if now < self.last_now {
             tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
             self.pages.hurry(now);
@@ -25,44 +28,67 @@ impl<R: ReadPages + WritePages> Driver<R> {
             for agent in self.agents.values_mut() {
                 agent.due = if agent.attempts > 0 { now } else { agent.due.min(next) };
             }
-            match &mut self.key {
-                Key::Good => {}
-                Key::Paused { until } => *until = (*until).min(next),
-                Key::Stopped { probe_at, .. } => *probe_at = (*probe_at).min(next),
-            }
+            self.probe_at = self.probe_at.min(next);
         }
         self.last_now = now;
         if self.world.fresh_until.is_some_and(|until| now.date_naive() >= until) {
-            let world = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.world));
-            self.take_world(world, now);
+            self.revise(now);
         }
-        if let Key::Paused { until } = self.key
-            && until <= now
-        {
-            self.key = Key::Good;
-        }
-        let mut acts = Vec::new();
-        let mut looks = Vec::new();
-        for id in self.pages.due(now) {
-            if self.jobs.len() + acts.len() + looks.len() >= self.concurrency {
+        self.gate.turn(self.actor.clock.uptime());
+        self.room_at = None;
+        let mut starts = Vec::new();
+        loop {
+            self.decide_due(&mut starts, now);
+            if !self.roll_on(now) {
                 break;
-            }
-            match self.decide_page(&id, now) {
-                Start::Nothing => {}
-                Start::Look(id) => looks.push(id),
-                Start::Act(plan) => acts.push(plan),
             }
         }
         // What was learned is durable before anything new is sent.
         self.flush_notes().await?;
-        for plan in acts {
-            self.start_act(plan);
-        }
-        for id in looks {
-            self.start_look(id);
+        for start in starts {
+            match start {
+                Start::Nothing => {}
+                Start::Look(id) => self.start_look(id),
+                Start::Act(plan) => self.start_act(plan),
+            }
         }
         self.start_lists(now);
         Ok(())
+    }
+
+    /// Decides on the pages that are due, as long as there is room for what they need.
+    fn decide_due(&mut self, starts: &mut Vec<Start>, now: Instant) {
+        for id in self.pages.due(now) {
+            if self.jobs.len() + starts.len() >= self.concurrency {
+                return;
+            }
+            let start = self.decide_page(&id, now);
+            if matches!(start, Start::Nothing) {
+                continue;
+            }
+            let (urgency, is_retry) = self
+                .pages
+                .get(&id)
+                .map_or_else(Default::default, |state| (state.urgency, state.attempts > 0));
+            if !self.pass(starts.len(), urgency, is_retry, now) {
+                return;
+            }
+            // It is on its way, though its request starts a little later.
+            self.begin(&id);
+            starts.push(start);
+        }
+    }
+
+    /// Takes the permission for a request, or remembers when to ask again.
+    fn pass(&mut self, starting: usize, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
+        let up = self.actor.clock.uptime();
+        let under_way = self.jobs.len() + starting;
+        let passes = self.gate.take(up, under_way, urgency, is_retry);
+        // With something under way its end may make room sooner.
+        if !passes && let Some(wait) = self.gate.wait(up, urgency, is_retry) {
+            self.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
+        }
+        passes
     }
 
     fn decide_page(&mut self, id: &PageId, now: Instant) -> Start {
@@ -71,10 +97,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(id, None);
             return Start::Nothing;
         };
-        let can_send = matches!(self.key, Key::Good);
+        let (can_send, up) = (self.gate.is_open(), self.actor.clock.uptime());
         loop {
             let Some(state) = self.pages.get_mut(id) else { return Start::Nothing };
-            if state.needs_look() {
+            if state.needs_look(up) {
                 return self.look_or_wait(id, can_send);
             }
             match decide(&managed.page, &state.known, now) {
@@ -119,7 +145,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if can_send {
             return Start::Look(id.clone());
         }
-        self.pages.schedule(id, self.key_returns());
+        self.pages.schedule(id, self.gate_opens());
         Start::Nothing
     }
 
@@ -136,17 +162,35 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Standing::Right if !stale.is_empty() => Standing::Stale(stale),
             standing => standing,
         };
-        if plan.drift != state.told_drift {
-            tell_drift(&plan);
-            state.told_drift.clone_from(&plan.drift);
+        if state.told_drift.as_ref() != Some(&plan.drift) {
+            tell_drift(&plan, state.changed_by.as_deref());
+            state.told_drift = Some(plan.drift.clone());
+            self.counts.drifted += plan.drift.len() as u64;
+            let (store, api, page, drift, by) = (
+                self.actor.store.clone(),
+                self.actor.api_url.clone(),
+                id.clone(),
+                plan.drift.clone(),
+                state.changed_by.take(),
+            );
+            let now = self.actor.clock.now();
+            self.notes.push(Box::pin(async move { store.note_drift(&api, &page, drift, by, now).await }));
         }
         if plan.changes.is_empty() {
             state.attempts = 0;
             state.refused = None;
+            state.urgency = Urgency::Boundary;
             self.set_standing(&id, standing);
             self.pages.schedule(&id, until);
             return Start::Nothing;
         }
+        if let Some(doubt) = self.clock_watch.doubt() {
+            let standing = Standing::Stuck(doubt.describe());
+            self.set_standing(&id, standing);
+            self.pages.schedule(&id, None);
+            return Start::Nothing;
+        }
+        let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         let fingerprint = state.fingerprint(&plan.body);
         if state.refused.as_ref() == Some(&fingerprint) {
             // The same would be refused again; the next boundary may bring another.
@@ -154,39 +198,38 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Start::Nothing;
         }
         if !can_send {
-            let standing = match &self.key {
-                Key::Stopped { error, .. } => Standing::Stuck(error.clone()),
-                _ => Standing::Retrying("waits, because the API asks for fewer requests".to_owned()),
+            let standing = match (self.gate.stopped(), self.gate.pause()) {
+                (Some(error), _) => Standing::Stuck(error.to_owned()),
+                (None, pause) => Standing::Retrying(pause.map_or("", Pause::words).to_owned()),
             };
             self.set_standing(&id, standing);
-            self.pages.schedule(&id, self.key_returns());
+            self.pages.schedule(&id, self.gate_opens());
             return Start::Nothing;
         }
-        if !state.is_fresh() {
-            return Start::Look(id);
+        match state.is_fresh(self.actor.clock.uptime()) {
+            true => Start::Act(plan),
+            false => Start::Look(id),
         }
-        // Forgotten again when it is applied.
-        state.refused = Some(fingerprint);
-        Start::Act(plan)
     }
 
-    fn key_returns(&self) -> Option<Instant> {
-        match &self.key {
-            Key::Good => None,
-            Key::Paused { until } => Some(*until),
-            Key::Stopped { .. } => None,
-        }
+    /// When the gate opens by itself.
+    fn gate_opens(&self) -> Option<Instant> {
+        let wait = self.gate.wait(self.actor.clock.uptime(), Urgency::Boundary, false)?;
+        Some(self.actor.clock.after(wait))
     }
 
     fn start_act(&mut self, plan: Plan) {
         let id = plan.page.clone();
-        self.begin(&id);
+        self.counts.patches += 1;
+        if let Some(state) = self.pages.get_mut(&id) {
+            // Forgotten again when it is applied.
+            state.refused = Some(state.fingerprint(&plan.body));
+        }
         let actor = self.actor.clone();
         self.spawn(async move { Answered::Act(id, actor.act(plan).await) });
     }
 
     fn start_look(&mut self, id: PageId) {
-        self.begin(&id);
         let api = self.actor.api.clone();
         self.spawn(async move {
             let answer = api.page(&id).await;
@@ -202,29 +245,53 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn start_lists(&mut self, now: Instant) {
-        let mut due: Vec<String> = match &mut self.key {
-            Key::Good => self.agents_to_list(|agent| agent.due <= now),
-            Key::Stopped { probe_at, .. } if *probe_at <= now => {
-                *probe_at = after(now, self.resync);
-                // Any agent will do, but not always the same: one that doesn't exist answers as a bad key does.
-                let mut all = self.agents_to_list(|_| true);
-                self.random.shuffle(&mut all);
-                all.truncate(1);
-                all
-            }
-            Key::Stopped { .. } | Key::Paused { .. } => return,
-        };
-        due.truncate(self.concurrency.saturating_sub(self.jobs.len()));
-        for name in due {
-            if let Some(agent) = self.agents.get_mut(&name) {
-                agent.in_flight = true;
-            }
-            let api = self.actor.api.clone();
-            self.spawn(async move {
-                let answer = api.list(&name).await;
-                Answered::List(name, answer)
-            });
+        if self.gate.stopped().is_some() {
+            return self.try_key(now);
         }
+        for name in self.agents_to_list(|agent| agent.due <= now) {
+            if self.jobs.len() >= self.concurrency {
+                return;
+            }
+            let Some(agent) = self.agents.get(&name) else { continue };
+            let is_retry = agent.attempts > 0;
+            let is_unseen = |id: &PageId| {
+                self.pages.get(id).is_some_and(|state| state.known.observed.is_none() && !state.in_flight)
+            };
+            let urgency = match agent.pages.iter().any(is_unseen) {
+                true => Urgency::Source,
+                false => Urgency::Resync,
+            };
+            // Pages that wait come before lists.
+            if self.room_at.is_some() || !self.pass(0, urgency, is_retry, now) {
+                return;
+            }
+            self.start_list(name);
+        }
+    }
+
+    /// Tries a refused key with one call. Any agent will do, but not always the same: one that doesn't exist
+    /// answers as a bad key does.
+    fn try_key(&mut self, now: Instant) {
+        if self.probe_at > now {
+            return;
+        }
+        self.probe_at = after(now, self.resync);
+        let mut all = self.agents_to_list(|_| true);
+        self.random.shuffle(&mut all);
+        if let Some(name) = all.pop() {
+            self.start_list(name);
+        }
+    }
+
+    fn start_list(&mut self, name: String) {
+        if let Some(agent) = self.agents.get_mut(&name) {
+            agent.in_flight = true;
+        }
+        let api = self.actor.api.clone();
+        self.spawn(async move {
+            let answer = api.list(&name).await;
+            Answered::List(name, answer)
+        });
     }
 
     fn agents_to_list(&self, wanted: impl Fn(&Agent) -> bool) -> Vec<String> {
@@ -233,8 +300,36 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn spawn(&mut self, request: impl Future<Output = Answered> + Send + 'static) {
-        let (asked, key) = (Monotonic::now(), self.key_number);
+        self.turn += 1;
+        self.counts.requests += 1;
+        let (asked, key) = ((self.turn, self.actor.clock.uptime()), self.key_number);
         self.jobs.spawn(async move { Done { asked, key, answer: request.await } });
+    }
+
+    /// Logs what is new about the clock. One that comes into doubt calls for the API's own; one that is believed
+    /// again lets every page be decided on.
+    pub(super) fn tell_clock(&mut self, news: News, now: Instant) {
+        match (news, self.clock_watch.doubt()) {
+            (News::Doubted, Some(doubt)) => {
+                tracing::error!("{}", doubt.describe());
+                self.agents.values_mut().for_each(|agent| agent.due = now);
+            }
+            (News::Believed, _) => {
+                tracing::info!("the clock is believed again");
+                let ids: Vec<PageId> =
+                    self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
+                for id in ids {
+                    if self
+                        .pages
+                        .get(&id)
+                        .is_some_and(|state| !state.in_flight && state.known.observed.is_some())
+                    {
+                        self.pages.schedule(&id, Some(now));
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     pub(super) async fn flush_notes(&mut self) -> Result<(), StoreError> {
@@ -267,7 +362,7 @@ fn drift_standing(plan: &Plan) -> Standing {
     told(Answer::Reported, "is not sent").map_or(Standing::Right, Standing::Drifted)
 }
 
-fn tell_drift(plan: &Plan) {
+fn tell_drift(plan: &Plan, by: Option<&str>) {
     for drift in &plan.drift {
         tracing::warn!(
             page = %plan.page,
@@ -275,7 +370,8 @@ fn tell_drift(plan: &Plan) {
             base = shorten(&drift.base, 200),
             found = drift.found.as_ref().map(|found| shorten(found, 200)),
             desired = shorten(&drift.desired, 200),
-            answer = ?drift.answer,
+            answer = drift.answer.word(),
+            by,
             "drift: others changed this value"
         );
     }

@@ -6,23 +6,18 @@ use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::{Acted, backoff};
-use crate::sources::Revision;
 use crate::store::StoreError;
 
-use super::{Agent, Answered, Done, Driver, Duration, Key, Monotonic, Standing, after};
+use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    pub(super) fn take_inputs(&mut self, revision: Revision) {
-        self.revision = revision;
-        let now = self.actor.clock.now();
-        let world = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.world));
-        self.take_world(world, now);
-    }
-
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
-    pub(super) fn take_world(&mut self, world: World, now: Instant) {
+    pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
+        world.overrule(&self.overrides);
         for page in &world.released {
-            tracing::warn!(%page, "no longer defined: nothing is sent to it any more");
+            if self.world.page(page).is_some() {
+                tracing::warn!(%page, "no longer defined: nothing is sent to it any more");
+            }
             self.pages.schedule(page, None);
             if let Some(state) = self.pages.get_mut(page) {
                 state.standing = Standing::Unseen;
@@ -40,6 +35,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             });
             agent.pages.push(id.clone());
             let state = self.pages.get_or_new(id);
+            state.urgency = urgency;
             match (&state.known.observed, &state.standing) {
                 // Its answer makes it due, and one that failed keeps its distance.
                 _ if state.in_flight => {}
@@ -52,14 +48,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.agents = agents;
         self.world = world;
-        self.tell_problems();
-        self.keep_inputs(now);
     }
 
     /// Logs each problem once when it comes up, and when it is gone.
-    fn tell_problems(&mut self) {
+    pub(super) fn tell_problems(&mut self, world: &World) {
         let files = self.revision.problems.values().flatten();
-        let mut now: Vec<String> = files.chain(self.world.problems()).map(ToString::to_string).collect();
+        let mut now: Vec<String> = files.chain(world.problems()).map(ToString::to_string).collect();
         now.sort();
         now.dedup();
         for problem in now.iter().filter(|problem| !self.told.contains(problem)) {
@@ -73,7 +67,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// What a restart with bad files goes back to: each file as it last was without any problem, its own or
     /// one of a page that rests on it.
-    fn keep_inputs(&mut self, now: Instant) {
+    pub(super) fn keep_inputs(&mut self, now: Instant) {
         let blamed = |shown: &str| {
             let origins = self.world.problems().filter_map(|problem| problem.origin.as_ref());
             origins.into_iter().any(|origin| *origin.file == *shown)
@@ -87,7 +81,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_key(&mut self, key: ApiKey) {
         tracing::info!("the API key was read again");
         (self.set_key)(key);
-        self.key = Key::Good;
+        self.gate.open();
         self.key_number += 1;
         let now = self.actor.clock.now();
         for agent in self.agents.values_mut() {
@@ -103,7 +97,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let now = self.actor.clock.now();
         match done.answer {
             Answered::List(agent, Ok(pages)) => {
-                self.key_works(done.key);
+                self.came_through(&agent, done.key);
+                if let Some((_, page)) = pages.first() {
+                    self.hear_clock(page.served_at, now);
+                }
                 self.take_list(&agent, pages, done.asked, now);
             }
             Answered::List(agent, Err(error)) => self.take_list_failure(&agent, &error, done.key, now),
@@ -111,9 +108,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.settle(&id);
                 match answer {
                     Ok(page) => {
-                        self.key_works(done.key);
+                        self.came_through(&id.agent, done.key);
+                        self.hear_clock(page.served_at, now);
                         // However long its answer took, there is none fresher to be had.
-                        self.see(&id, page, Monotonic::now(), now);
+                        self.see(&id, page, self.actor.clock.uptime(), now);
                     }
                     Err(error) => self.take_look_failure(&id, &error, done.key, now),
                 }
@@ -126,9 +124,18 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(())
     }
 
+    /// The API's clock, as an answer brought it.
+    fn hear_clock(&mut self, served_at: Option<Instant>, now: Instant) {
+        if let Some(served_at) = served_at {
+            let news = self.clock_watch.hear(served_at, &*self.actor.clock);
+            self.tell_clock(news, now);
+        }
+    }
+
     fn settle(&mut self, id: &PageId) {
+        self.turn += 1;
         if let Some(state) = self.pages.get_mut(id) {
-            state.settle();
+            state.settle(self.turn);
         }
     }
 
@@ -136,7 +143,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         &mut self,
         agent: &str,
         pages: Vec<(Environment, RemotePage)>,
-        asked: Monotonic,
+        (asked, asked_at): (u64, Duration),
         now: Instant,
     ) {
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
@@ -152,7 +159,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 continue;
             }
             match listed.remove(&id.environment) {
-                Some(page) => self.see(&id, page, asked, now),
+                Some(page) => self.see(&id, page, asked_at, now),
                 // Not in the list: the page itself tells why.
                 None => self.ask_for_look(&id, now),
             }
@@ -169,6 +176,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if error.status == Some(403) || error.meaning == Meaning::Refused {
             known.due = next;
             known.attempts = 0;
+            self.gate.came_through(agent);
             for id in ours {
                 if self.pages.get(&id).is_some_and(|state| !state.in_flight) {
                     self.ask_for_look(&id, now);
@@ -187,7 +195,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in ours {
             self.fail(&id, error, attempts);
         }
-        self.judge_key(error, key, now);
+        self.judge(error, agent, key, now);
     }
 
     fn take_look_failure(&mut self, id: &PageId, error: &ApiError, key: u32, now: Instant) {
@@ -201,34 +209,37 @@ impl<R: ReadPages + WritePages> Driver<R> {
             state.known.observed = None;
         }
         self.try_later(id, error, now);
-        self.judge_key(error, key, now);
+        self.judge(error, &id.to_string(), key, now);
     }
 
     fn take_act(&mut self, id: &PageId, acted: Acted, key: u32, now: Instant) {
+        let up = self.actor.clock.uptime();
         let Some(state) = self.pages.get_mut(id) else { return };
         // Only what was refused is remembered as such.
         let sent = state.refused.take();
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
-                state.see(page, Monotonic::now());
+                state.see(page, up);
                 // Good enough to decide by, but what is sent next is sent after a look of its own.
                 state.forget_page();
                 state.attempts = 0;
                 *self.applied.entry(id.clone()).or_default() += changes.len();
+                self.counts.applied += changes.len() as u64;
                 for change in changes {
                     tell_applied(id, &change, correlation_id.as_deref());
                     state.known.base.insert(change.variable, change.to);
                 }
                 self.pages.schedule(id, Some(now));
-                self.key_works(key);
+                self.came_through(&id.agent, key);
             }
             Acted::Unknown(open, error) => {
                 state.known.open = Some(open);
                 state.forget_page();
                 self.try_later(id, &error, now);
+                self.judge(&error, &id.to_string(), key, now);
             }
             Acted::NotTaken { page, body, message } => {
-                state.see(page, Monotonic::now());
+                state.see(page, up);
                 // Sent again it would come back as it did; another page or another body is another try.
                 state.refused = Some(state.fingerprint(&body));
                 tracing::error!(page = %id, message, "not taken; waits until something about it changes");
@@ -241,13 +252,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     state.refused = sent;
                 }
                 self.try_later(id, &error, now);
-                self.judge_key(&error, key, now);
+                self.judge(&error, &id.to_string(), key, now);
             }
         }
     }
 
-    fn see(&mut self, id: &PageId, page: RemotePage, seen_at: Monotonic, now: Instant) {
+    fn see(&mut self, id: &PageId, page: RemotePage, seen_at: Duration, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
+        state.look_wanted = false;
         if state.see(page, seen_at)
             && let Some(observed) = &state.known.observed
         {
@@ -256,6 +268,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(Box::pin(async move { store.saw(&api, &id, &page).await }));
         }
         if !state.in_flight {
+            // A page at rest that needs something now was changed by others.
+            if state.due().is_some_and(|due| due > now) && state.urgency == Urgency::Boundary {
+                state.urgency = Urgency::Drift;
+            }
             self.pages.schedule(id, Some(now));
         }
     }
@@ -291,45 +307,59 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.set_standing(id, if stuck { Standing::Stuck(text) } else { Standing::Retrying(text) });
     }
 
-    /// A key that was stopped is taken again; an answer to a request from before the stop proves nothing.
-    fn key_works(&mut self, key: u32) {
-        if let Key::Stopped { .. } = self.key
-            && key == self.key_number
-        {
-            tracing::info!("the API key is taken again");
-            self.key = Key::Good;
-            let now = self.actor.clock.now();
-            let mut seen = Vec::new();
-            for (id, state) in self.pages.all_mut().filter(|(_, state)| state.known.observed.is_some()) {
-                state.attempts = 0;
-                state.refused = None;
-                seen.extend((!state.in_flight).then(|| id.clone()));
-            }
-            for id in seen {
-                self.pages.schedule(&id, Some(now));
-            }
+    /// The API answered a request. A key that was stopped is taken again then; an answer to a request from before
+    /// the stop proves nothing.
+    fn came_through(&mut self, whom: &str, key: u32) {
+        self.gate.came_through(whom);
+        if self.gate.stopped().is_none() || key != self.key_number {
+            return;
+        }
+        tracing::info!("the API key is taken again");
+        self.gate.open();
+        let now = self.actor.clock.now();
+        let mut seen = Vec::new();
+        for (id, state) in self.pages.all_mut().filter(|(_, state)| state.known.observed.is_some()) {
+            state.attempts = 0;
+            state.refused = None;
+            seen.extend((!state.in_flight).then(|| id.clone()));
+        }
+        for id in seen {
+            self.pages.schedule(&id, Some(now));
         }
     }
 
-    /// What an error says about the key that the request used; one that was replaced since is past judging.
-    fn judge_key(&mut self, error: &ApiError, key: u32, now: Instant) {
+    /// What an error says about the API and the key that the request used; a key that was replaced since is past
+    /// judging.
+    fn judge(&mut self, error: &ApiError, whom: &str, key: u32, now: Instant) {
+        self.counts.failures += 1;
+        let up = self.actor.clock.uptime();
         match error.meaning {
             _ if key != self.key_number => {}
-            Meaning::Slower if !matches!(self.key, Key::Stopped { .. }) => {
+            Meaning::Slower => {
                 let pause = error.retry_after.unwrap_or(Duration::from_secs(5));
-                let until = after(now, pause + backoff::wait(1, &mut self.random));
-                if !matches!(self.key, Key::Paused { until: known } if known >= until) {
-                    tracing::warn!(until = %until.to_rfc3339(), "the API asks for fewer requests; all pages wait");
-                    self.key = Key::Paused { until };
+                let pause = pause + backoff::wait(1, &mut self.random);
+                if self.gate.pause_for(pause, up) {
+                    let until = self.actor.clock.after(pause).to_rfc3339();
+                    tracing::warn!(until, "the API asks for fewer requests; all pages wait");
                 }
             }
             Meaning::KeyRefused => {
-                let probe_at = after(now, backoff::jittered(self.resync, &mut self.random));
+                self.probe_at = after(now, backoff::jittered(self.resync, &mut self.random));
                 tracing::error!(%error, "the API refuses the key: nothing is sent until it is replaced; one call is tried at each resync");
-                self.key = Key::Stopped { probe_at, error: error.to_string() };
+                self.gate.stop(error.to_string());
                 self.key_number += 1;
             }
-            _ => {}
+            // It changed nothing, but the API is there.
+            Meaning::Refused | Meaning::TryAgain if error.status.is_some() => self.gate.came_through(whom),
+            Meaning::Refused | Meaning::TryAgain | Meaning::OutcomeUnknown => {
+                if let Some(pause) = self.gate.failed(whom, up, &mut self.random) {
+                    let until = self.actor.clock.after(pause).to_rfc3339();
+                    tracing::warn!(
+                        until,
+                        "half of the last requests failed; all pages wait, then one is tried"
+                    );
+                }
+            }
         }
     }
 

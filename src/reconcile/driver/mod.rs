@@ -1,27 +1,32 @@
 //! Drives the cycle: sleeps until something is due, works on pages side by side, tries again, ends in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant as Monotonic;
 
 use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
-use crate::desired::{Blueprint, World};
+use crate::desired::{Blueprint, Override, World};
 use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
+use crate::plan::{Recent, Thresholds};
 use crate::sources::Revision;
 use crate::store::StoreError;
 
+use super::doubt::ClockWatch;
+use super::gate::{Gate, Limits, Urgency};
 use super::page_state::Pages;
-use super::{Acted, Actor};
+use super::revision::{HELD, RECENT, Rollout};
+use super::{Acted, Actor, Control, Counts, Held, InForce};
 
 pub use super::page_state::Standing;
 
+mod asked;
 mod deciding;
 mod incoming;
+mod revising;
 
 /// How long requests under way may take when the program ends; what has no answer then is looked up at the
 /// next start.
@@ -36,6 +41,8 @@ pub enum Feed {
     Inputs(u32, Box<Revision>),
     /// The key was read again, likewise.
     Key(u32, ApiKey),
+    /// Somebody asks something.
+    Control(Control),
     /// End in order.
     Stop,
     /// End in order, to start again with other settings.
@@ -82,12 +89,20 @@ pub struct Setup<R> {
     pub blueprint: Blueprint,
     /// The inputs as they are at the start.
     pub revision: Revision,
-    /// The pages as they last were good.
-    pub previous: Option<World>,
+    /// The settings as they were written, for remembering them.
+    pub written: String,
+    /// What was let pass last.
+    pub in_force: InForce,
+    /// How much may change at once without a person.
+    pub thresholds: Thresholds,
+    /// The latest instant that is known to be past; a clock that shows an earlier one is in doubt.
+    pub last_known: Option<Instant>,
     /// How often every page is looked at.
     pub resync: Duration,
     /// Pages that are worked on at once.
     pub concurrency: usize,
+    /// How fast requests may be sent.
+    pub limits: Limits,
     /// Tells what is fed by these settings from what older ones left in the feed.
     pub settings_number: u32,
     /// Seeds the jitter.
@@ -99,8 +114,10 @@ pub struct Setup<R> {
 pub struct Ended {
     /// The settings are to be read again.
     pub reload: bool,
-    /// The pages as they were last.
-    pub world: World,
+    /// What was in force last.
+    pub in_force: InForce,
+    /// A revision that waits for approval.
+    pub held: Option<Held>,
     /// How each page stands.
     pub pages: Vec<PageReport>,
     /// What is wrong with the inputs.
@@ -127,23 +144,10 @@ struct Agent {
     in_flight: bool,
 }
 
-enum Key {
-    Good,
-    /// Asked to be slower.
-    Paused {
-        until: Instant,
-    },
-    /// Refused; tried again with one call at a time.
-    Stopped {
-        probe_at: Instant,
-        error: String,
-    },
-}
-
 /// A request that ended.
 struct Done {
-    /// When it was begun.
-    asked: Monotonic,
+    /// The turn at which it was begun, and the uptime then.
+    asked: (u64, Duration),
     /// Which key it used, counted from the first.
     key: u32,
     answer: Answered,
@@ -161,6 +165,20 @@ pub struct Driver<R> {
     set_key: Box<dyn Fn(ApiKey) + Send>,
     blueprint: Blueprint,
     revision: Revision,
+    written: String,
+    in_force: InForce,
+    /// A revision that waits for a person.
+    held: Option<Held>,
+    /// An approved one on its way.
+    rollout: Option<Rollout>,
+    approved: BTreeSet<String>,
+    thresholds: Thresholds,
+    /// What was let pass lately.
+    recent: Recent,
+    overrides: Vec<Override>,
+    clock_watch: ClockWatch,
+    counts: Counts,
+    /// The pages as they are decided on: what is in force, the stages of a rollout, overrides.
     world: World,
     resync: Duration,
     concurrency: usize,
@@ -169,8 +187,14 @@ pub struct Driver<R> {
     pages: Pages,
     applied: BTreeMap<PageId, usize>,
     agents: BTreeMap<String, Agent>,
-    key: Key,
+    gate: Gate,
+    /// When a refused key is next tried, with one call.
+    probe_at: Instant,
+    /// When there may be room at the gate for what found none.
+    room_at: Option<Instant>,
     key_number: u32,
+    /// Counts what begins and ends, so that it can be told what came first.
+    turn: u64,
     jobs: JoinSet<Done>,
     notes: Vec<BoxFuture<'static, Result<(), StoreError>>>,
     told: Vec<String>,
@@ -183,14 +207,31 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// # Errors
     /// When the store can't be read.
     pub async fn new(setup: Setup<R>) -> Result<Self, StoreError> {
-        let now = setup.actor.clock.now();
-        let stored = setup.actor.store.pages(&setup.actor.api_url).await?;
-        let world = World::new(&setup.blueprint, &setup.revision.inputs, now, setup.previous.as_ref());
+        let (now, up) = (setup.actor.clock.now(), setup.actor.clock.uptime());
+        let (store, api) = (&setup.actor.store, &setup.actor.api_url);
+        let stored = store.pages(api).await?;
+        let recent = store.fact(RECENT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
+        let held = store.fact(HELD).await?.and_then(|fact| Held::from_fact(&fact));
+        let (overrides, approved) = (store.overrides(api, now).await?, store.approvals().await?);
+        let clock_watch = ClockWatch::new(&*setup.actor.clock, setup.last_known);
+        if let Some(doubt) = clock_watch.doubt() {
+            tracing::error!("{}", doubt.describe());
+        }
         let mut driver = Self {
             actor: setup.actor,
             set_key: setup.set_key,
             blueprint: setup.blueprint,
             revision: setup.revision,
+            written: setup.written,
+            in_force: setup.in_force,
+            held,
+            rollout: None,
+            approved,
+            thresholds: setup.thresholds,
+            recent: recent.unwrap_or_default(),
+            overrides,
+            clock_watch,
+            counts: Counts::default(),
             world: World::default(),
             resync: setup.resync,
             concurrency: setup.concurrency,
@@ -199,8 +240,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             pages: Pages::default(),
             applied: BTreeMap::new(),
             agents: BTreeMap::new(),
-            key: Key::Good,
+            gate: Gate::new(setup.limits, up),
+            probe_at: now,
+            room_at: None,
             key_number: 0,
+            turn: 0,
             jobs: JoinSet::new(),
             notes: Vec::new(),
             told: Vec::new(),
@@ -209,7 +253,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for (page, state) in stored {
             driver.pages.insert(page, state);
         }
-        driver.take_world(world, now);
+        driver.revise(now);
         Ok(driver)
     }
 
@@ -241,6 +285,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     Some(Feed::Inputs(number, _) | Feed::Key(number, _)) if number != self.settings_number => {}
                     Some(Feed::Inputs(_, revision)) => self.take_inputs(*revision),
                     Some(Feed::Key(_, key)) => self.take_key(key),
+                    Some(Feed::Control(control)) => self.take_control(control).await?,
                     Some(Feed::Stop) | None => break false,
                     Some(Feed::Reload) => break true,
                 },
@@ -280,25 +325,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let of_pages = self.world.problems().filter(|problem| !problems.contains(problem)).cloned();
         let of_pages: Vec<Problem> = of_pages.collect();
         problems.extend(of_pages);
-        Ok(Ended { reload, pages: pages.collect(), problems, world: self.world })
+        Ok(Ended { reload, pages: pages.collect(), problems, held: self.held, in_force: self.in_force })
     }
 
     /// When to decide again, if nothing comes in before.
     fn next_wake(&self, mode: Mode, now: Instant) -> Instant {
-        let full = self.jobs.len() >= self.concurrency;
-        let lists = match &self.key {
-            Key::Good => self.agents.values().filter(|agent| !agent.in_flight).map(|agent| agent.due).min(),
-            Key::Paused { until } => Some(*until),
-            Key::Stopped { probe_at, .. } => Some(*probe_at),
+        // What is due now and found no room waits for the gate, or for the job that ends.
+        let later = |agent: &&Agent| !agent.in_flight && agent.due > now;
+        let lists = match self.gate.stopped() {
+            Some(_) => Some(self.probe_at),
+            None => self.agents.values().filter(later).map(|agent| agent.due).min(),
         };
         let fresh = self.world.fresh_until.map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc());
         let deadline = match mode {
             Mode::Once { deadline } => Some(deadline),
             Mode::Daemon => None,
         };
-        // What is due now and found no room is woken by the job that ends.
-        let wakes =
-            self.pages.next_due().into_iter().chain(lists).filter(|_| !full).chain(fresh).chain(deadline);
+        let pages = self.pages.next_due(now);
+        let wakes = pages.into_iter().chain(lists).chain(self.room_at).chain(fresh).chain(deadline);
         let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);
         wakes.chain([longest]).min().unwrap_or(longest)
     }
@@ -309,8 +353,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return true;
         }
         let settled = |standing: &Standing| !matches!(standing, Standing::Unseen | Standing::Retrying(_));
-        let stopped = matches!(self.key, Key::Stopped { .. });
+        let stopped = self.gate.stopped().is_some();
+        let rolls = self.rollout.as_ref().is_some_and(|rollout| rollout.stopped_at.is_none());
         self.jobs.is_empty()
+            && (stopped || !rolls)
             && self.world.pages.iter().all(|managed| {
                 self.pages.get(&managed.page.id).is_none_or(|state| {
                     stopped || (settled(&state.standing) && state.due().is_none_or(|due| due > now))

@@ -1,0 +1,191 @@
+//! What can be asked, on the socket and over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::{Environment, PageId, Problem};
+use crate::reconcile::{Control, Feed, Status};
+
+use super::guard::Secrets;
+use super::{Asking, metrics, wire};
+
+/// Bytes of a request that are read.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// How long the daemon may take to answer; a store that commits slowly takes a while.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+struct Driver(mpsc::Sender<Feed>);
+
+/// Everything, for whoever can open the socket.
+pub fn on_socket(feed: mpsc::Sender<Feed>) -> Router {
+    common().with_state(Driver(feed))
+}
+
+/// Everything that the guard lets pass, and the webhook.
+pub fn on_network(feed: mpsc::Sender<Feed>, secrets: Arc<Secrets>) -> Router {
+    let driver = Driver(feed);
+    let hook = Router::new().route("/webhook", post(webhook)).with_state((driver.clone(), secrets.clone()));
+    common().layer(from_fn_with_state(secrets, guard)).with_state(driver).merge(hook)
+}
+
+fn common() -> Router<Driver> {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/metrics", get(numbers))
+        .route("/status", get(status))
+        .route("/overrides", post(set_override))
+        .route("/overrides/{id}", delete(release_override))
+        .route("/approvals", post(approve))
+}
+
+async fn guard(State(secrets): State<Arc<Secrets>>, request: Request, next: Next) -> Response {
+    match secrets.check(request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => answer(StatusCode::FORBIDDEN, &wire::problems(&[Problem::new(refusal.words())])),
+    }
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn refuse(problems: &[Problem]) -> Response {
+    answer(StatusCode::UNPROCESSABLE_ENTITY, &wire::problems(problems))
+}
+
+impl Driver {
+    /// Asks and waits for the answer; none when the daemon is ending.
+    async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Box<Response>> {
+        let (send, answered) = oneshot::channel();
+        let asked = async {
+            self.0.send(Feed::Control(control(send))).await.ok()?;
+            answered.await.ok()
+        };
+        let unavailable = || {
+            let problem = Problem::new("the daemon does not answer").hint("is it ending? look at its log");
+            Box::new(answer(StatusCode::SERVICE_UNAVAILABLE, &wire::problems(&[problem])))
+        };
+        tokio::time::timeout(PATIENCE, asked).await.ok().flatten().ok_or_else(unavailable)
+    }
+
+    async fn status(&self) -> Result<Status, Box<Response>> {
+        self.ask(Control::Status).await
+    }
+}
+
+async fn health(State(driver): State<Driver>) -> Response {
+    driver.status().await.map_or_else(|refusal| *refusal, |_| "ok\n".into_response())
+}
+
+async fn numbers(State(driver): State<Driver>) -> Response {
+    match driver.status().await.map(|status| metrics::text(&status)) {
+        Ok(Ok(text)) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Ok(Err(_)) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(refusal) => *refusal,
+    }
+}
+
+async fn status(State(driver): State<Driver>) -> Response {
+    driver
+        .status()
+        .await
+        .map_or_else(|refusal| *refusal, |status| answer(StatusCode::OK, &wire::status(&status)))
+}
+
+async fn set_override(State(driver): State<Driver>, request: Request) -> Response {
+    let draft = match read::<Asking>(request.into_body()).await.and_then(Asking::read) {
+        Ok(draft) => draft,
+        Err(problems) => return refuse(&problems),
+    };
+    match driver.ask(|answer| Control::Set(Box::new(draft), answer)).await {
+        Ok(Ok(set)) => answer(StatusCode::CREATED, &wire::shown(&set)),
+        Ok(Err(problems)) => refuse(&problems),
+        Err(refusal) => *refusal,
+    }
+}
+
+/// Who asks.
+#[derive(Deserialize)]
+struct Who {
+    #[serde(default)]
+    who: String,
+}
+
+async fn release_override(
+    State(driver): State<Driver>,
+    Path(id): Path<i64>,
+    Query(Who { who }): Query<Who>,
+) -> Response {
+    done(driver.ask(|answer| Control::Release { id, who, answer }).await)
+}
+
+/// The body of an approval.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approval {
+    revision: String,
+    #[serde(default)]
+    who: String,
+}
+
+async fn approve(State(driver): State<Driver>, request: Request) -> Response {
+    match read::<Approval>(request.into_body()).await {
+        Ok(Approval { revision, who }) => {
+            done(driver.ask(|answer| Control::Approve { revision, who, answer }).await)
+        }
+        Err(problems) => refuse(&problems),
+    }
+}
+
+fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
+    match asked {
+        Ok(Ok(())) => answer(StatusCode::OK, &json!({})),
+        Ok(Err(problem)) => refuse(&[problem]),
+        Err(refusal) => *refusal,
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Problem>> {
+    let bytes: Result<Bytes, _> = to_bytes(body, MAX_BODY_BYTES).await;
+    let bytes = bytes.map_err(|error| vec![Problem::new(format!("the request can't be read: {error}"))])?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| vec![Problem::new(format!("the request is not understood: {error}"))])
+}
+
+/// `on_realtime_config_updated`: the page of the agent and environment that it names is looked at; all pages when it
+/// names neither, since users may template the body.
+async fn webhook(
+    State((driver, secrets)): State<(Driver, Arc<Secrets>)>,
+    Query(query): Query<Vec<(String, String)>>,
+    request: Request,
+) -> Response {
+    if !secrets.knows_webhook(request.headers(), &query) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let body: Value = read(request.into_body()).await.unwrap_or_default();
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let environment = text("client_env").and_then(|text| text.parse::<Environment>().ok());
+    let agent = text("project_id").filter(|id| PageId::new(id, Environment::Live).is_ok()).map(str::to_owned);
+    let by = text("user").map(|user| user.chars().take(200).collect());
+    let look = Feed::Control(Control::Look { agent, environment, by });
+    match driver.0.try_send(look) {
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        // A flood of calls: those that came before cause the look as well.
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}

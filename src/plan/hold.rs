@@ -1,0 +1,253 @@
+//! Weighs a new revision of inputs and settings against the one in force: how many schedules change, what is lost, who
+//! closes. A change that is too large for an ordinary day is held for a person. Schedules are compared, not values:
+//! that every site closes at 17:00 is no change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{NaiveDate, TimeDelta};
+use serde::{Deserialize, Serialize};
+
+use crate::desired::{Inputs, Page, World};
+use crate::model::{Instant, PageId};
+use crate::tables::{Rows, Table};
+use crate::written::{Node, Raw};
+use crate::zone;
+
+/// How far ahead schedules are compared.
+const AHEAD: TimeDelta = TimeDelta::days(14);
+/// What was let pass in this time counts together with what is new, so that a large change in small pieces is held too.
+const TOGETHER: TimeDelta = TimeDelta::hours(1);
+
+/// How much may change at once without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Percent of the pages whose schedule may change.
+    pub pages_percent: usize,
+    /// So many pages may change, however few there are.
+    pub pages: usize,
+    /// Percent of its rows that a source may lose.
+    pub rows_percent: usize,
+    /// Percent of the sites that may become closed all day on one date; a single one may always.
+    pub closed_percent: usize,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { pages_percent: 10, pages: 5, rows_percent: 5, closed_percent: 20 }
+    }
+}
+
+/// One set of definitions and what they rest on.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// The pages, without overrides.
+    pub world: &'a World,
+    /// The sources.
+    pub inputs: &'a Inputs,
+}
+
+/// What was let pass lately.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recent {
+    /// Pages whose schedule changed, and when last.
+    changed: BTreeMap<String, Instant>,
+    /// Pages that became closed on a date, and when.
+    closed: BTreeMap<NaiveDate, BTreeMap<String, Instant>>,
+    /// Rows that sources lost, and when.
+    lost: BTreeMap<String, Vec<(Instant, usize)>>,
+}
+
+/// What a revision would change.
+#[derive(Clone, Debug, Default)]
+pub struct Weighed {
+    /// Why it is held; empty when it may pass.
+    pub reasons: Vec<String>,
+    /// The pages whose schedule changes.
+    pub changed: Vec<PageId>,
+    closed: BTreeMap<NaiveDate, BTreeSet<String>>,
+    lost: BTreeMap<String, usize>,
+}
+
+/// Compares the coming days of a revision with those of the one in force.
+pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds, now: Instant) -> Weighed {
+    let mut weighed = Weighed::default();
+    let (mut both, mut sites) = (0, 0);
+    for new in &after.world.pages {
+        let Some(old) = before.world.page(&new.page.id) else { continue };
+        both += 1;
+        sites += usize::from(old.computed.has_hours());
+        if has_same_schedule(&old.computed, &new.computed, now) {
+            continue;
+        }
+        weighed.changed.push(new.page.id.clone());
+        for date in newly_closed(&old.computed, &new.computed, now) {
+            weighed.closed.entry(date).or_default().insert(new.page.id.to_string());
+        }
+    }
+    weighed.judge_pages(recent, thresholds, both, now);
+    weighed.judge_closures(recent, thresholds, sites, now);
+    weighed.judge_sources(before.inputs, after.inputs, recent, thresholds, now);
+    weighed
+}
+
+impl Weighed {
+    fn judge_pages(&mut self, recent: &Recent, thresholds: Thresholds, both: usize, now: Instant) {
+        let lately =
+            recent.changed.iter().filter(|(_, at)| is_recent(**at, now)).map(|(page, _)| page.clone());
+        let all: BTreeSet<String> = self.changed.iter().map(ToString::to_string).chain(lately).collect();
+        let Thresholds { pages_percent, pages, .. } = thresholds;
+        if !self.changed.is_empty() && all.len() > pages && all.len() * 100 > both * pages_percent {
+            self.reasons.push(format!(
+                "the next 14 days change for {} of {both} pages{} (more than {pages_percent}% and more than {pages})",
+                all.len(),
+                together(all.len() > self.changed.len()),
+            ));
+        }
+    }
+
+    fn judge_closures(&mut self, recent: &Recent, thresholds: Thresholds, sites: usize, now: Instant) {
+        let nobody = BTreeMap::new();
+        let percent = thresholds.closed_percent;
+        for (date, closed) in &self.closed {
+            let lately = recent.closed.get(date).unwrap_or(&nobody).iter();
+            let lately = lately.filter(|(_, at)| is_recent(**at, now)).map(|(page, _)| page);
+            let all: BTreeSet<&String> = closed.iter().chain(lately).collect();
+            if all.len() > 1 && all.len() * 100 > sites * percent {
+                self.reasons.push(format!(
+                    "{} of {sites} sites become closed all day on {date}{} (more than {percent}%)",
+                    all.len(),
+                    together(all.len() > closed.len()),
+                ));
+                // One date tells enough.
+                break;
+            }
+        }
+    }
+
+    fn judge_sources(
+        &mut self,
+        before: &Inputs,
+        after: &Inputs,
+        recent: &Recent,
+        thresholds: Thresholds,
+        now: Instant,
+    ) {
+        let percent = thresholds.rows_percent;
+        for (name, old) in &before.tables {
+            let Some(new) = after.tables.get(name) else { continue };
+            let (had, lost) = match (&**old, &**new) {
+                (Table::Rows(old), Table::Rows(new)) => (old.rows.len(), lost_rows(old, new)),
+                (Table::Tree(old), Table::Tree(new)) if !is_empty(old) && is_empty(new) => (1, 1),
+                _ => continue,
+            };
+            if lost == 0 {
+                continue;
+            }
+            let lately = recent.lost.get(name).map(Vec::as_slice).unwrap_or_default();
+            let lately: usize =
+                lately.iter().filter(|(at, _)| is_recent(*at, now)).map(|(_, lost)| lost).sum();
+            self.lost.insert(name.clone(), lost);
+            if (lost + lately) * 100 > (had + lately) * percent {
+                self.reasons.push(match &**new {
+                    Table::Rows(_) => format!(
+                        "source \"{name}\" loses {} of {} rows{} (more than {percent}%)",
+                        lost + lately,
+                        had + lately,
+                        together(lately > 0),
+                    ),
+                    Table::Tree(_) => format!("source \"{name}\" becomes empty"),
+                });
+            }
+        }
+    }
+}
+
+impl Recent {
+    /// The fact of the store that remembers it.
+    pub const FACT: &'static str = "recent";
+
+    /// Remembers what was let pass, and forgets what is long past.
+    pub fn add(&mut self, weighed: &Weighed, now: Instant) {
+        self.changed.retain(|_, at| is_recent(*at, now));
+        self.changed.extend(weighed.changed.iter().map(|page| (page.to_string(), now)));
+        for closed in self.closed.values_mut() {
+            closed.retain(|_, at| is_recent(*at, now));
+        }
+        for (date, pages) in &weighed.closed {
+            self.closed.entry(*date).or_default().extend(pages.iter().map(|page| (page.clone(), now)));
+        }
+        self.closed.retain(|_, closed| !closed.is_empty());
+        for lost in self.lost.values_mut() {
+            lost.retain(|(at, _)| is_recent(*at, now));
+        }
+        for (name, lost) in &weighed.lost {
+            self.lost.entry(name.clone()).or_default().push((now, *lost));
+        }
+        self.lost.retain(|_, lost| !lost.is_empty());
+    }
+}
+
+/// Of a clock that went back what seems to come is recent too.
+fn is_recent(at: Instant, now: Instant) -> bool {
+    now - at <= TOGETHER
+}
+
+fn together(with_earlier: bool) -> &'static str {
+    if with_earlier { ", with those of the last hour" } else { "" }
+}
+
+/// Whether two definitions of a page come to the same for the coming days.
+fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
+    let until = now.checked_add_signed(AHEAD).unwrap_or(now);
+    old.variables.iter().all(|before| {
+        // What is no longer ours is no longer sent; that changes nothing on the page.
+        let Some(after) = new.owned(&before.variable) else { return true };
+        if before.definition.says_the_same(&after.definition) {
+            return true;
+        }
+        match (before.flips(now, until), after.flips(now, until)) {
+            (Ok(before), Ok(after)) => {
+                before.len() == after.len()
+                    && before.iter().zip(&after).all(|(a, b)| a.at == b.at && a.wanted.same(&b.wanted))
+            }
+            // A page that has no value at some instant is withheld then, by itself.
+            (Err(_), Err(_)) => true,
+            _ => false,
+        }
+    })
+}
+
+/// The dates of the coming days on which a page was open and now is closed all day.
+fn newly_closed(old: &Page, new: &Page, now: Instant) -> Vec<NaiveDate> {
+    let hours = |page: &Page| page.variables.iter().find_map(|owned| owned.definition.hours().cloned());
+    let (Some(old), Some(new)) = (hours(old), hours(new)) else { return Vec::new() };
+    let mut date = zone::date(new.zone, now);
+    let mut closed = Vec::new();
+    for _ in 0..AHEAD.num_days() {
+        if !old.on(date).is_empty() && new.on(date).is_empty() {
+            closed.push(date);
+        }
+        date = zone::next(date);
+    }
+    closed
+}
+
+/// Rows by key that are gone; where rows have no key, how many fewer there are. A row that is there and can't be read
+/// is not gone.
+fn lost_rows(old: &Rows, new: &Rows) -> usize {
+    if old.rows.iter().all(|row| row.key.is_none()) || new.rows.iter().all(|row| row.key.is_none()) {
+        return old.rows.len().saturating_sub(new.rows.len() + new.rejected.len());
+    }
+    let keys = old.rows.iter().filter_map(|row| row.key.as_deref());
+    keys.filter(|key| new.row(key).is_none() && !new.may_hide(key)).count()
+}
+
+fn is_empty(tree: &Node) -> bool {
+    match &tree.raw {
+        Raw::Null => true,
+        Raw::Text(text) => text.is_empty(),
+        Raw::List(items) => items.is_empty(),
+        Raw::Table(entries) => entries.is_empty(),
+        Raw::Bool(_) | Raw::Number(_) => false,
+    }
+}

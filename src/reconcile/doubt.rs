@@ -1,0 +1,192 @@
+//! Whether the wall clock can be believed. One that starts in 1970, or leaps by more than an hour while no time passes,
+//! would flip every page; nothing is sent by it until it is right again, the API's own clock agrees, or a person says so.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use crate::clock::Clock;
+use crate::model::Instant;
+
+/// A clock that was set by more than this was not merely corrected.
+const LEAP: TimeDelta = TimeDelta::hours(1);
+/// Two clocks this close show the same time.
+const AGREEMENT: TimeDelta = TimeDelta::minutes(5);
+/// The program did not exist before.
+const FIRST: &str = "2026-01-01T00:00:00Z";
+
+/// Compares the wall clock with the time that has passed.
+#[derive(Debug)]
+pub struct ClockWatch {
+    now: Instant,
+    up: Duration,
+    doubt: Option<Doubt>,
+    /// A person said that it is right, whatever the API's clock shows.
+    vouched: bool,
+}
+
+/// Why the clock is not believed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doubt {
+    /// What it shows, in words.
+    what: String,
+    /// What it would show had nobody set it, and the uptime to which that belongs.
+    expected: Option<(Instant, Duration)>,
+}
+
+impl Doubt {
+    /// What is wrong and what to do.
+    pub fn describe(&self) -> String {
+        format!(
+            "nothing is sent while the clock is in doubt: {} (hint: set the clock right; if it is right: rtconfd approve clock)",
+            self.what
+        )
+    }
+}
+
+/// What a look at the clock found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// Nothing new.
+    None,
+    /// From now on it is in doubt.
+    Doubted,
+    /// It is believed again.
+    Believed,
+}
+
+impl ClockWatch {
+    /// Begins to watch. A clock before the last entry of the store, or before the program's own time, is in doubt.
+    pub fn new(clock: &dyn Clock, last_known: Option<Instant>) -> Self {
+        let now = clock.now();
+        let first: Option<Instant> = FIRST.parse().ok();
+        let known = last_known.and_then(|at| at.checked_sub_signed(LEAP));
+        let earliest = first.into_iter().chain(known).max();
+        let doubt = earliest.filter(|earliest| now < *earliest).map(|earliest| Doubt {
+            what: format!("it shows {}, and it was {} before", utc(now), utc(earliest)),
+            expected: None,
+        });
+        Self { now, up: clock.uptime(), doubt, vouched: false }
+    }
+
+    /// Looks at the clock once more.
+    pub fn look(&mut self, clock: &dyn Clock) -> News {
+        let (now, up) = (clock.now(), clock.uptime());
+        let expected = add(self.now, (up.saturating_sub(self.up)).checked_mul(clock.speed()));
+        let leap = now - expected;
+        let before = self.doubt.clone();
+        if leap.abs() > LEAP {
+            let what = format!("it leapt from {} to {}", utc(expected), utc(now));
+            // A leap back to where it was is a clock that was put right.
+            let origin = before.as_ref().map_or(Some((expected, up)), |doubt| doubt.expected);
+            self.doubt = Some(Doubt { what, expected: origin });
+        }
+        (self.now, self.up) = (now, up);
+        if let Some((expected, then)) = self.doubt.as_ref().and_then(|doubt| doubt.expected)
+            && (now - add(expected, up.saturating_sub(then).checked_mul(clock.speed()))).abs() < AGREEMENT
+        {
+            self.doubt = None;
+        }
+        match (&before, &self.doubt) {
+            (Some(_), None) => News::Believed,
+            (before, Some(doubt)) if before.as_ref() != Some(doubt) => News::Doubted,
+            _ => News::None,
+        }
+    }
+
+    /// The API's clock showed an instant just now. One that agrees ends the doubt, one that is far off begins it; but
+    /// only where the clock claims to be the real one.
+    pub fn hear(&mut self, api: Instant, clock: &dyn Clock) -> News {
+        let off = (api - clock.now()).abs();
+        if off < AGREEMENT && self.doubt.take().is_some() {
+            return News::Believed;
+        }
+        if off > LEAP && self.doubt.is_none() && clock.is_wall() && !self.vouched {
+            let what = format!("it shows {}, and the API's clock {}", utc(clock.now()), utc(api));
+            self.doubt = Some(Doubt { what, expected: None });
+            return News::Doubted;
+        }
+        News::None
+    }
+
+    /// A person says that the clock is right. Gives whether that was news.
+    pub fn vouch(&mut self) -> bool {
+        self.vouched = true;
+        self.doubt.take().is_some()
+    }
+
+    /// Why the clock is not believed, if it is not.
+    pub fn doubt(&self) -> Option<&Doubt> {
+        self.doubt.as_ref()
+    }
+}
+
+fn add(at: Instant, length: Option<Duration>) -> Instant {
+    let length = length.and_then(|length| TimeDelta::from_std(length).ok());
+    length.and_then(|length| at.checked_add_signed(length)).unwrap_or(at)
+}
+
+fn utc(at: Instant) -> String {
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn at(text: &str) -> Instant {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn time_that_passes_and_small_corrections_are_believed() {
+        let clock = ManualClock::new(at("2026-11-26T12:00:00Z"));
+        let mut watch = ClockWatch::new(&clock, Some(at("2026-11-26T11:00:00Z")));
+        for hours in [1, 5, 72] {
+            // A suspend is time that passes.
+            clock.set(clock.now() + TimeDelta::hours(hours));
+            assert_eq!(watch.look(&clock), News::None);
+        }
+        for minutes in [-59, 59, -1] {
+            clock.step(clock.now() + TimeDelta::minutes(minutes));
+            assert_eq!(watch.look(&clock), News::None, "{minutes}");
+        }
+        assert!(watch.doubt().is_none());
+    }
+
+    #[test]
+    fn a_leap_is_doubted_until_the_clock_is_put_back_or_another_clock_agrees_or_a_person() {
+        for hours in [2, -2, 24 * 365 * 10] {
+            let start = at("2026-11-26T12:00:00Z");
+            let clock = ManualClock::new(start);
+            let leap = || {
+                let mut watch = ClockWatch::new(&clock, None);
+                clock.step(clock.now() + TimeDelta::hours(hours));
+                assert_eq!(watch.look(&clock), News::Doubted);
+                assert_eq!(watch.look(&clock), News::None, "it stays in doubt");
+                watch
+            };
+            let mut watch = leap();
+            clock.set(clock.now() + TimeDelta::minutes(10));
+            clock.step(clock.now() - TimeDelta::hours(hours));
+            assert_eq!(watch.look(&clock), News::Believed);
+            let mut watch = leap();
+            assert_eq!(watch.hear(start, &clock), News::None, "that is the time before the leap");
+            assert_eq!(watch.hear(clock.now() + TimeDelta::minutes(1), &clock), News::Believed);
+            assert!(!leap().doubt().unwrap().describe().is_empty());
+            clock.step(start);
+            assert!(leap().vouch());
+            clock.step(start);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_starts_before_all_that_is_known_is_doubted() {
+        let clock = ManualClock::new(at("1970-01-01T00:00:30Z"));
+        assert!(ClockWatch::new(&clock, None).doubt().is_some());
+        let clock = ManualClock::new(at("2026-11-26T12:00:00Z"));
+        let watch = ClockWatch::new(&clock, Some(at("2026-11-27T12:00:00Z")));
+        assert!(watch.doubt().unwrap().describe().contains("rtconfd approve clock"));
+    }
+}

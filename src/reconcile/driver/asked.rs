@@ -1,0 +1,119 @@
+//! What people ask of the driver, and its answers.
+
+use crate::agents_api::{ReadPages, WritePages};
+use crate::desired::Override;
+use crate::model::{Environment, PageId, Problem};
+use crate::reconcile::{Control, Draft, PageStatus, Status, prepare};
+use crate::store::StoreError;
+
+use super::{Driver, Urgency};
+
+impl<R: ReadPages + WritePages> Driver<R> {
+    /// Does what is asked. Whoever asked may have gone, so nobody minds an answer that is not heard.
+    pub(super) async fn take_control(&mut self, control: Control) -> Result<(), StoreError> {
+        match control {
+            Control::Set(draft, answer) => {
+                let set = self.set_override(*draft).await?;
+                let _ = answer.send(set);
+            }
+            Control::Release { id, who, answer } => {
+                let released = self.release_override(id, &who).await?;
+                let _ = answer.send(released);
+            }
+            Control::Approve { revision, who, answer } => {
+                let approved = self.approve(&revision, &who).await?;
+                let _ = answer.send(approved);
+            }
+            Control::Look { agent, environment, by } => {
+                self.look_again(agent.as_deref(), environment, by.as_deref());
+            }
+            Control::Status(answer) => {
+                let _ = answer.send(self.status());
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_override(&mut self, draft: Draft) -> Result<Result<Override, Vec<Problem>>, StoreError> {
+        let now = self.actor.clock.now();
+        let observed = |id: &PageId| self.pages.get(id)?.known.observed.clone();
+        let set = match prepare(draft, &self.world, &self.overrides, observed, now) {
+            Ok(set) => self.actor.store.set_override(&self.actor.api_url, set).await?,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        tracing::warn!(pages = set.pages.len(), "{}", set.describe());
+        self.overrides.push(set.clone());
+        self.take_world(self.world.clone(), now, Urgency::Override);
+        Ok(Ok(set))
+    }
+
+    async fn release_override(&mut self, id: i64, who: &str) -> Result<Result<(), Problem>, StoreError> {
+        let now = self.actor.clock.now();
+        self.overrides.retain(|set| !set.is_over(now));
+        let Some(index) = self.overrides.iter().position(|set| set.id == id) else {
+            let known: Vec<String> = self.overrides.iter().map(|set| set.id.to_string()).collect();
+            let problem = Problem::new(format!("no override {id} is in force"));
+            return Ok(Err(match known.is_empty() {
+                true => problem.hint("none is in force"),
+                false => problem.hint(format!("in force are: {}", known.join(", "))),
+            }));
+        };
+        self.actor.store.release_override(id, who, now).await?;
+        let set = self.overrides.remove(index);
+        tracing::warn!(who, "released: {}", set.describe());
+        self.take_world(self.world.clone(), now, Urgency::Override);
+        Ok(Ok(()))
+    }
+
+    /// Looks at pages that somebody says were changed.
+    fn look_again(&mut self, agent: Option<&str>, environment: Option<Environment>, by: Option<&str>) {
+        let now = self.actor.clock.now();
+        let is_meant = |id: &PageId| {
+            agent.is_none_or(|agent| agent == id.agent)
+                && environment.is_none_or(|environment| environment == id.environment)
+        };
+        let meant: Vec<PageId> =
+            self.world.pages.iter().map(|managed| managed.page.id.clone()).filter(is_meant).collect();
+        for id in &meant {
+            if let Some(state) = self.pages.get_mut(id) {
+                state.changed_by = by.map(str::to_owned);
+                state.urgency = Urgency::Drift;
+                state.look_wanted = true;
+            }
+            if self.pages.get(id).is_some_and(|state| !state.in_flight) {
+                self.pages.schedule(id, Some(now));
+            }
+        }
+        tracing::debug!(agent, pages = meant.len(), "told that pages were changed");
+    }
+
+    fn status(&self) -> Status {
+        let now = self.actor.clock.now();
+        let page = |id: &PageId| {
+            let state = self.pages.get(id)?;
+            Some(PageStatus { page: id.clone(), standing: state.standing.clone(), due: state.due() })
+        };
+        let doubt = self.clock_watch.doubt().map(crate::reconcile::Doubt::describe);
+        let stopped = self.gate.stopped().map(str::to_owned);
+        let pause = self.gate.pause().map(|pause| pause.words().to_owned());
+        let files = self.revision.problems.values().flatten();
+        let mut problems: Vec<Problem> = Vec::new();
+        for problem in files.chain(self.world.problems()) {
+            if !problems.contains(problem) {
+                problems.push(problem.clone());
+            }
+        }
+        Status {
+            pages: self.world.pages.iter().filter_map(|managed| page(&managed.page.id)).collect(),
+            withheld: doubt.or(stopped).or(pause),
+            held: self.held.clone(),
+            rollout: self.rollout.as_ref().map(|rollout| {
+                let to_come = rollout.stages.iter().map(Vec::len).sum::<usize>() + rollout.current.len();
+                (rollout.revision.clone(), to_come, rollout.stopped_at.clone())
+            }),
+            overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
+            problems,
+            counts: self.counts,
+        }
+    }
+}

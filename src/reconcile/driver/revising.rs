@@ -1,0 +1,167 @@
+//! What becomes of new inputs: put in force, held for a person, or let out step by step.
+
+use crate::agents_api::{ReadPages, WritePages};
+use crate::desired::World;
+use crate::model::{Instant, PageId, Problem};
+use crate::plan::{Recent, Side, Weighed, weigh};
+use crate::reconcile::doubt::News;
+use crate::reconcile::revision::{HELD, RECENT, Rollout, revision_id};
+use crate::reconcile::{Held, InForce};
+use crate::sources::Revision;
+use crate::store::StoreError;
+
+use super::{Driver, Standing, Urgency};
+
+impl<R: ReadPages + WritePages> Driver<R> {
+    pub(super) fn take_inputs(&mut self, revision: Revision) {
+        self.revision = revision;
+        let now = self.actor.clock.now();
+        self.revise(now);
+    }
+
+    /// Weighs the newest definitions against those in force, and does what follows.
+    pub(super) fn revise(&mut self, now: Instant) {
+        let newest = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.in_force.world));
+        let side = Side { world: &newest, inputs: &self.revision.inputs };
+        let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
+        let id = revision_id(&self.written, &self.revision);
+        self.tell_problems(&newest);
+        self.rollout = None;
+        if weighed.reasons.is_empty() {
+            self.recent.add(&weighed, now);
+            self.put_in_force(newest, now);
+        } else if self.approved.contains(&id) {
+            tracing::info!(
+                revision = id,
+                pages = weighed.changed.len(),
+                "approved: goes out to one page first"
+            );
+            self.hold(None);
+            let rollout = Rollout::new(id, newest, &weighed.changed);
+            let world = rollout.world(&self.in_force.world);
+            self.rollout = Some(rollout);
+            self.take_world(world, now, Urgency::Source);
+        } else {
+            self.withhold(id, &newest, weighed, now);
+        }
+    }
+
+    /// What was in force goes on; its calendars may have to reach further.
+    fn withhold(&mut self, revision: String, newest: &World, weighed: Weighed, now: Instant) {
+        let since =
+            self.held.as_ref().filter(|held| held.revision == revision).map_or(now, |held| held.since);
+        let held = Held { revision, since, reasons: weighed.reasons };
+        if self.held.as_ref().is_none_or(|before| before.revision != held.revision) {
+            tracing::error!(pages = newest.pages.len(), "{}", held.describe());
+        }
+        self.hold(Some(held));
+        let InForce { blueprint, inputs, world } = &self.in_force;
+        self.in_force.world = World::new(blueprint, inputs, now, Some(world));
+        self.take_world(self.in_force.world.clone(), now, Urgency::Source);
+    }
+
+    fn put_in_force(&mut self, newest: World, now: Instant) {
+        self.hold(None);
+        self.in_force = InForce {
+            blueprint: self.blueprint.clone(),
+            inputs: self.revision.inputs.clone(),
+            world: newest.clone(),
+        };
+        self.take_world(newest, now, Urgency::Source);
+        self.keep_inputs(now);
+        let written = Some(self.written.clone());
+        self.keep_fact(InForce::FACT, written);
+        self.keep_fact(RECENT, serde_json::to_string(&self.recent).ok());
+    }
+
+    /// Lets an approved change go one step further once all pages of the stage hold it. Gives whether it did.
+    pub(super) fn roll_on(&mut self, now: Instant) -> bool {
+        let Some(rollout) = &mut self.rollout else { return false };
+        let standing = |id: &PageId| self.pages.get(id).filter(|state| !state.in_flight);
+        let is_done = |id: &PageId| {
+            standing(id).is_some_and(|state| {
+                let settled =
+                    matches!(state.standing, Standing::Right | Standing::Stale(_) | Standing::Drifted(_));
+                settled && state.known.observed.is_some() && state.due().is_none_or(|due| due > now)
+            })
+        };
+        if !rollout.current.iter().all(is_done) {
+            let is_stuck = |id: &&PageId| {
+                standing(id)
+                    .is_some_and(|state| matches!(state.standing, Standing::Stuck(_) | Standing::Held(_)))
+            };
+            let stuck = rollout.current.iter().find(is_stuck).cloned();
+            if stuck != rollout.stopped_at {
+                if let Some(page) = &stuck {
+                    tracing::error!(revision = rollout.revision, %page, "the approved change stops here: this page does not take it; it goes on when the page does");
+                }
+                rollout.stopped_at = stuck;
+            }
+            return false;
+        }
+        match rollout.stages.pop_front() {
+            Some(next) => {
+                tracing::info!(
+                    revision = rollout.revision,
+                    pages = next.len(),
+                    "the approved change goes on"
+                );
+                rollout.current = next;
+                let world = rollout.world(&self.in_force.world);
+                self.take_world(world, now, Urgency::Source);
+            }
+            None => {
+                let target = std::mem::take(&mut rollout.target);
+                tracing::info!(revision = rollout.revision, "the approved change is out on all pages");
+                self.rollout = None;
+                self.recent = Recent::default();
+                self.put_in_force(target, now);
+            }
+        }
+        true
+    }
+
+    /// Lets the held revision pass, and no other; or believes the clock.
+    pub(super) async fn approve(
+        &mut self,
+        revision: &str,
+        who: &str,
+    ) -> Result<Result<(), Problem>, StoreError> {
+        let now = self.actor.clock.now();
+        if revision == "clock" {
+            let was_doubted = self.clock_watch.vouch();
+            if was_doubted {
+                tracing::warn!(who, "the clock is vouched for");
+                self.tell_clock(News::Believed, now);
+            }
+            return Ok(was_doubted.then_some(()).ok_or_else(|| Problem::new("the clock is not in doubt")));
+        }
+        match self.held.clone() {
+            Some(held) if held.revision == revision => {
+                self.actor.store.approve(revision, who, now).await?;
+                tracing::warn!(revision, who, "approved");
+                self.approved.insert(revision.to_owned());
+                self.revise(now);
+                Ok(Ok(()))
+            }
+            Some(held) => Ok(Err(Problem::new(format!("revision {revision} is not what is held"))
+                .hint(format!("held is {}: {}", held.revision, held.reasons.join("; "))))),
+            None => Ok(Err(Problem::new(format!("no revision is held, so {revision} can't be approved")))),
+        }
+    }
+
+    fn hold(&mut self, held: Option<Held>) {
+        if held != self.held {
+            self.keep_fact(HELD, held.as_ref().and_then(Held::to_fact));
+            if let (Some(before), None) = (&self.held, &held) {
+                tracing::info!(revision = before.revision, "is no longer held");
+            }
+            self.held = held;
+        }
+    }
+
+    fn keep_fact(&mut self, name: &'static str, value: Option<String>) {
+        let store = self.actor.store.clone();
+        self.notes.push(Box::pin(async move { store.set_fact(name, value).await }));
+    }
+}

@@ -1,0 +1,329 @@
+//! What keeps one API key from being a nuisance: so many requests a second, pauses that the API asks for, a
+//! breaker for when it is down, and few retries. Knows no page and no clock; lengths of time are arguments.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use super::backoff;
+
+/// Requests that the breaker looks back on.
+const WINDOW: usize = 20;
+/// The breaker opens only when so many pages or agents fail: one that is broken must not stop the others.
+const FAILING: usize = 3;
+/// How long the breaker stays open at first, and at most.
+const COOLING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// Of so many requests one may be a retry.
+const RETRY_SHARE: f64 = 10.0;
+
+/// How fast requests may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests a second, in the long run.
+    pub rate: u32,
+    /// Requests at once, after a rest.
+    pub burst: u32,
+}
+
+/// The gate of one key. Instants are the clock's uptime, which no setting of the clock moves.
+#[derive(Debug)]
+pub struct Gate {
+    all: Bucket,
+    retries: Bucket,
+    state: State,
+    /// One request at a time, until one succeeds.
+    trial: bool,
+    /// The last requests: whom they concerned, and whether they came through.
+    window: VecDeque<(String, bool)>,
+    /// How often the breaker opened since a request came through.
+    opened: u32,
+}
+
+#[derive(Debug, PartialEq)]
+enum State {
+    Open,
+    /// Nothing is sent until then.
+    Paused {
+        until: Duration,
+        why: Pause,
+    },
+    /// The key is refused: nothing but a call now and then.
+    Stopped {
+        error: String,
+    },
+}
+
+/// Why nothing is sent for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// The API asked for it (429).
+    Asked,
+    /// Too many requests failed.
+    Breaker,
+}
+
+impl Pause {
+    /// In words, for status.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Asked => "waits, because the API asks for fewer requests",
+            Self::Breaker => "waits, because half of the last requests failed; one is tried soon",
+        }
+    }
+}
+
+/// What a request is for; the more urgent go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// A value that changes by itself at its instant.
+    Boundary,
+    /// A person's decision.
+    Override,
+    /// Another content of a source, other settings, a first contact.
+    #[default]
+    Source,
+    /// A value that others changed.
+    Drift,
+    /// A look that nothing has called for.
+    Resync,
+}
+
+impl Gate {
+    /// An open gate with full buckets.
+    pub fn new(limits: Limits, up: Duration) -> Self {
+        let rate = f64::from(limits.rate);
+        Self {
+            all: Bucket::new(rate, f64::from(limits.burst), up),
+            retries: Bucket::new(rate / RETRY_SHARE, f64::from(limits.burst), up),
+            state: State::Open,
+            trial: false,
+            window: VecDeque::with_capacity(WINDOW),
+            opened: 0,
+        }
+    }
+
+    /// Whether anything is sent at all, but for the rate.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Why nothing is sent, if that ends by itself.
+    pub fn pause(&self) -> Option<Pause> {
+        match self.state {
+            State::Paused { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// What the API said when it refused the key.
+    pub fn stopped(&self) -> Option<&str> {
+        match &self.state {
+            State::Stopped { error } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Ends a pause that is over; what follows is a trial.
+    pub fn turn(&mut self, up: Duration) {
+        if matches!(self.state, State::Paused { until, .. } if until <= up) {
+            self.state = State::Open;
+            self.trial = true;
+        }
+    }
+
+    /// Takes the permission for one request, with so many under way; `false` when it has to wait.
+    pub fn take(&mut self, up: Duration, under_way: usize, urgency: Urgency, is_retry: bool) -> bool {
+        if !self.is_open() || (self.trial && under_way > 0) {
+            return false;
+        }
+        // Looks that nothing has called for leave half of the burst to what has.
+        let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
+        if !self.all.has(up, 1.0 + spare) || (is_retry && !self.retries.has(up, 1.0)) {
+            return false;
+        }
+        self.all.tokens -= 1.0;
+        if is_retry {
+            self.retries.tokens -= 1.0;
+        }
+        true
+    }
+
+    /// The least wait after which [`take`](Self::take) may say yes; none while only an answer can change that.
+    pub fn wait(&self, up: Duration, urgency: Urgency, is_retry: bool) -> Option<Duration> {
+        match self.state {
+            State::Stopped { .. } => None,
+            State::Paused { until, .. } => Some(until.saturating_sub(up)),
+            State::Open => {
+                let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
+                let all = self.all.wait(up, 1.0 + spare);
+                Some(if is_retry { all.max(self.retries.wait(up, 1.0)) } else { all })
+            }
+        }
+    }
+
+    /// A request for a page or an agent was carried out or refused for good: the API is there.
+    pub fn came_through(&mut self, whom: &str) {
+        self.trial = false;
+        self.opened = 0;
+        self.note(whom, true);
+    }
+
+    /// A request failed in a way that speaks of the API: no connection, no answer, 5xx. Gives how long the
+    /// breaker stays open, when that opens it.
+    pub fn failed(&mut self, whom: &str, up: Duration, random: &mut fastrand::Rng) -> Option<Duration> {
+        self.note(whom, false);
+        let failing = || self.window.iter().filter(|(_, through)| !through);
+        let failed_trial = self.trial && self.is_open();
+        let many = failing().count() * 2 >= WINDOW
+            && failing().map(|(whom, _)| whom).collect::<HashSet<_>>().len() >= FAILING;
+        if !self.is_open() || !(many || failed_trial) {
+            return None;
+        }
+        let (first, longest) = COOLING;
+        let cooling = first.saturating_mul(1 << self.opened.min(8)).min(longest);
+        let cooling = backoff::jittered(cooling, random);
+        self.opened += 1;
+        self.window.clear();
+        self.state = State::Paused { until: up + cooling, why: Pause::Breaker };
+        Some(cooling)
+    }
+
+    /// The API asked to be left alone for a while. Gives whether that is news.
+    pub fn pause_for(&mut self, length: Duration, up: Duration) -> bool {
+        let until = up + length;
+        match self.state {
+            State::Stopped { .. } => false,
+            State::Paused { until: known, .. } if known >= until => false,
+            _ => {
+                self.state = State::Paused { until, why: Pause::Asked };
+                true
+            }
+        }
+    }
+
+    /// The API refuses the key.
+    pub fn stop(&mut self, error: String) {
+        self.state = State::Stopped { error };
+    }
+
+    /// Another key, or the same taken again: nothing that was said of the one before counts.
+    pub fn open(&mut self) {
+        self.state = State::Open;
+        self.trial = false;
+    }
+
+    fn note(&mut self, whom: &str, through: bool) {
+        if self.window.len() == WINDOW {
+            self.window.pop_front();
+        }
+        self.window.push_back((whom.to_owned(), through));
+    }
+}
+
+/// A token bucket.
+#[derive(Debug)]
+struct Bucket {
+    /// Tokens a second.
+    rate: f64,
+    size: f64,
+    tokens: f64,
+    filled: Duration,
+}
+
+impl Bucket {
+    fn new(rate: f64, size: f64, up: Duration) -> Self {
+        Self { rate, size, tokens: size, filled: up }
+    }
+
+    /// Fills up, and tells whether there is enough.
+    fn has(&mut self, up: Duration, wanted: f64) -> bool {
+        self.tokens = self.at(up);
+        self.filled = up;
+        self.tokens + 1e-9 >= wanted.min(self.size)
+    }
+
+    fn at(&self, up: Duration) -> f64 {
+        (self.tokens + up.saturating_sub(self.filled).as_secs_f64() * self.rate).min(self.size)
+    }
+
+    fn wait(&self, up: Duration, wanted: f64) -> Duration {
+        let missing = wanted.min(self.size) - self.at(up);
+        // Rounded up, so that the token is there when the wait is over.
+        Duration::from_secs_f64((missing / self.rate).max(0.0)) + Duration::from_millis(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { rate: 10, burst: 20 };
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    fn taken(gate: &mut Gate, up: f64, urgency: Urgency, is_retry: bool) -> usize {
+        (0..1000).take_while(|_| gate.take(seconds(up), 0, urgency, is_retry)).count()
+    }
+
+    #[test]
+    fn a_burst_and_then_so_many_a_second() {
+        let mut gate = Gate::new(LIMITS, seconds(0.0));
+        assert_eq!(taken(&mut gate, 0.0, Urgency::Boundary, false), 20);
+        assert_eq!(taken(&mut gate, 0.5, Urgency::Boundary, false), 5);
+        let wait = gate.wait(seconds(0.5), Urgency::Boundary, false).unwrap();
+        assert!(wait > seconds(0.1) && wait < seconds(0.11), "{wait:?}");
+        assert_eq!(taken(&mut gate, 100.0, Urgency::Boundary, false), 20, "it does not fill beyond its size");
+    }
+
+    #[test]
+    fn one_in_ten_is_a_retry_and_a_resync_leaves_half_the_burst() {
+        let mut gate = Gate::new(LIMITS, seconds(0.0));
+        assert_eq!(taken(&mut gate, 0.0, Urgency::Resync, false), 10);
+        assert_eq!(taken(&mut gate, 0.0, Urgency::Source, true), 10);
+        for second in 1..=20 {
+            taken(&mut gate, f64::from(second), Urgency::Source, true);
+        }
+        // What was left of the burst is used up; from now on it is one in ten.
+        let later: usize = (21..=40).map(|s| taken(&mut gate, f64::from(s), Urgency::Source, true)).sum();
+        assert_eq!(later, 20);
+    }
+
+    #[test]
+    fn after_a_pause_one_request_is_tried_alone() {
+        let mut gate = Gate::new(LIMITS, seconds(0.0));
+        assert!(gate.pause_for(seconds(30.0), seconds(0.0)));
+        assert!(!gate.pause_for(seconds(10.0), seconds(5.0)), "the longer pause stands");
+        gate.turn(seconds(29.9));
+        assert!(!gate.take(seconds(29.9), 0, Urgency::Boundary, false));
+        gate.turn(seconds(30.0));
+        assert!(gate.take(seconds(30.0), 0, Urgency::Boundary, false));
+        assert!(!gate.take(seconds(30.0), 1, Urgency::Boundary, false), "one at a time");
+        gate.came_through("a");
+        assert!(gate.take(seconds(30.0), 1, Urgency::Boundary, false));
+    }
+
+    #[test]
+    fn the_breaker_opens_when_half_of_the_last_twenty_fail_and_not_for_one_page_alone() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut gate = Gate::new(LIMITS, seconds(0.0));
+        for _ in 0..100 {
+            assert!(gate.failed("one", seconds(0.0), &mut random).is_none());
+        }
+        let mut gate = Gate::new(LIMITS, seconds(0.0));
+        for number in 0..10 {
+            gate.came_through("good");
+            let opens = gate.failed(&format!("page {}", number % 4), seconds(0.0), &mut random);
+            assert_eq!(opens.is_some(), number == 9);
+        }
+        assert_eq!(gate.pause(), Some(Pause::Breaker));
+        gate.turn(seconds(6.0));
+        assert!(gate.take(seconds(6.0), 0, Urgency::Source, true));
+        let longer = gate.failed("page 1", seconds(6.0), &mut random).expect("the trial failed");
+        assert!(longer > seconds(8.0), "{longer:?}");
+        gate.turn(seconds(30.0));
+        assert!(gate.take(seconds(30.0), 0, Urgency::Source, true));
+        gate.came_through("page 1");
+        assert!(gate.is_open() && gate.take(seconds(30.0), 5, Urgency::Source, false));
+    }
+}

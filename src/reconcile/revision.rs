@@ -1,0 +1,136 @@
+//! One moment's inputs and settings, what names it, and what becomes of it: in force, held, or let out step by step.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::{Deserialize, Serialize};
+
+use crate::desired::{Blueprint, Inputs, World};
+use crate::model::{Instant, PageId};
+use crate::plan::{Recent, Side};
+use crate::settings::Settings;
+use crate::sources::{Files, Revision};
+
+/// The facts that the store keeps beside the settings in force: what was let pass lately, what is held.
+pub(super) const RECENT: &str = Recent::FACT;
+pub(super) const HELD: &str = Held::FACT;
+
+/// What an approved mass change goes out to after its first page, in percent of its pages.
+const SECOND_STAGE_PERCENT: usize = 5;
+
+/// What was let pass last: definitions, what they rest on, and the pages that they make.
+#[derive(Debug, Default)]
+pub struct InForce {
+    /// The pages as the settings define them.
+    pub blueprint: Blueprint,
+    /// The sources and calendars.
+    pub inputs: Inputs,
+    /// The pages, without overrides.
+    pub world: World,
+}
+
+impl InForce {
+    /// The fact of the store that remembers the settings in force.
+    pub const FACT: &'static str = "settings";
+
+    /// Goes back to what was in force when the program last ended, by what the store remembers of settings and inputs.
+    /// What is not remembered is as the settings are now.
+    pub fn recall(
+        settings: &Settings,
+        written: Option<&str>,
+        inputs: &std::collections::BTreeMap<String, Vec<u8>>,
+        from: Instant,
+        to: Instant,
+    ) -> Self {
+        let older = written.filter(|written| *written != settings.written);
+        let older = older.and_then(|written| Settings::remembered(written, &settings.file));
+        let settings = older.as_ref().unwrap_or(settings);
+        let inputs = Files::new(settings).recall(inputs).inputs;
+        let world = World::over(&settings.blueprint, &inputs, from, to, None);
+        Self { blueprint: settings.blueprint.clone(), inputs, world }
+    }
+
+    /// For weighing.
+    pub fn side(&self) -> Side<'_> {
+        Side { world: &self.world, inputs: &self.inputs }
+    }
+}
+
+/// What names a revision: the settings, and the content of every file that is used.
+pub fn revision_id(written: &str, revision: &Revision) -> String {
+    let mut hasher = DefaultHasher::new();
+    written.hash(&mut hasher);
+    revision.digests.hash(&mut hasher);
+    format!("r{:012x}", hasher.finish() & 0xffff_ffff_ffff)
+}
+
+/// A revision that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// What names it.
+    pub revision: String,
+    /// Since when it waits.
+    pub since: Instant,
+    /// What it would change that is so large.
+    pub reasons: Vec<String>,
+}
+
+impl Held {
+    /// The fact of the store that remembers it.
+    pub const FACT: &'static str = "held";
+
+    /// What is held and why, with the command to type.
+    pub fn describe(&self) -> String {
+        format!(
+            "revision {} is held: {} (hint: look at it with rtconfd check and rtconfd preview, then mend the files or run: rtconfd approve {})",
+            self.revision,
+            self.reasons.join("; "),
+            self.revision
+        )
+    }
+
+    pub(super) fn to_fact(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+
+    /// From the store.
+    pub fn from_fact(fact: &str) -> Option<Self> {
+        serde_json::from_str(fact).ok()
+    }
+}
+
+/// An approved mass change on its way: first one page, then a few, then the rest.
+#[derive(Debug)]
+pub(super) struct Rollout {
+    /// What names it.
+    pub revision: String,
+    /// The pages as they will be.
+    pub target: World,
+    /// The pages of the stage that is being watched.
+    pub current: Vec<PageId>,
+    /// The stages to come.
+    pub stages: VecDeque<Vec<PageId>>,
+    /// A page that did not take it, once it was told.
+    pub stopped_at: Option<PageId>,
+}
+
+impl Rollout {
+    pub fn new(revision: String, target: World, changed: &[PageId]) -> Self {
+        let few = (changed.len() * SECOND_STAGE_PERCENT).div_ceil(100);
+        let (first, rest) = changed.split_at(changed.len().min(1));
+        let (second, rest) = rest.split_at(few.min(rest.len()));
+        let mut stages: VecDeque<Vec<PageId>> = [first, second, rest]
+            .into_iter()
+            .filter(|stage| !stage.is_empty())
+            .map(<[PageId]>::to_vec)
+            .collect();
+        let current = stages.pop_front().unwrap_or_default();
+        Self { revision, target, current, stages, stopped_at: None }
+    }
+
+    /// The pages as they are at this stage: those to come stay as they were.
+    pub fn world(&self, before: &World) -> World {
+        let to_come: BTreeSet<&PageId> = self.stages.iter().flatten().collect();
+        self.target.with_pages_of(before, |id| to_come.contains(id))
+    }
+}

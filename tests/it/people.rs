@@ -1,0 +1,324 @@
+//! People in charge: what they overrule, what is held for them, what they change behind our back, and what happens
+//! when the clock can't be believed.
+
+use chrono::TimeDelta;
+use rtconfd::clock::{Clock, ManualClock};
+use rtconfd::desired::Override;
+use rtconfd::model::Problem;
+use rtconfd::reconcile::{Control, Held, Mode, Status};
+use serde_json::{Value, json};
+
+use rtconfd::listener::Asking;
+
+use crate::support::{Api, Driving, Folder, SITES, at, desk, until};
+
+/// Thursday noon in London.
+const NOON: &str = "2026-11-26T12:00:00Z";
+
+fn asking(says: &str, until: Option<&str>) -> Asking {
+    Asking {
+        all: true,
+        says: says.to_owned(),
+        until: until.map(str::to_owned),
+        reason: "snow".to_owned(),
+        who: "anna".to_owned(),
+        ..Asking::default()
+    }
+}
+
+async fn set(driving: &Driving, asking: Asking) -> Result<Override, Vec<Problem>> {
+    let draft = Box::new(asking.read()?);
+    driving.ask(|answer| Control::Set(draft, answer)).await
+}
+
+fn texts(problems: Vec<Problem>) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// So many sites, open 09:00 to 17:00; the hours of those that `differ` end at 16:00.
+fn sites(count: usize, differ: std::ops::Range<usize>) -> String {
+    let rows = (0..count).map(|number| {
+        let end = if differ.contains(&number) { 16 } else { 17 };
+        format!("s{number},A-{number},Mo-Fr 09:00-{end}:00,{number}\n")
+    });
+    format!("site,agent,hours,phone\n{}", rows.collect::<String>())
+}
+
+/// A driver over so many sites, all of which are right.
+async fn driving(api: &Api, count: usize) -> (Folder, Driving) {
+    let folder = Folder::new(&api.url, SITES);
+    fast(&folder);
+    folder.write("sites.csv", &sites(count, 0..0));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("all pages are right", || api.requests("PATCH").len() == count).await;
+    (folder, driving)
+}
+
+/// Asks for the status until it tells something.
+async fn told<T>(driving: &Driving, what: &str, tells: impl Fn(Status) -> Option<T>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(told) = tells(driving.status().await) {
+            return told;
+        }
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "waited in vain until {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
+async fn held(driving: &Driving) -> Held {
+    told(driving, "something is held", |status| status.held).await
+}
+
+/// Without the limits of the rate, which on a clock that stands still would be the end.
+fn fast(folder: &Folder) {
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 100000\nburst = 100000\n"));
+}
+
+#[tokio::test]
+async fn a_closed_override_closes_at_once_and_ends_at_its_end() {
+    let api = Api::start();
+    let settings = desk("A-1").replace(
+        "variables = {",
+        "variables = { opens = { hours = \"desk\", show = \"opens_at\" }, today = { hours = \"desk\", show = \"today\" },",
+    );
+    let folder = Folder::new(&api.url, &settings);
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let done = set(&driving, asking("closed", Some("14:00"))).await.unwrap();
+    assert_eq!(done.pages.values().copied().collect::<Vec<_>>(), [Some(at("2026-11-26T14:00:00Z"))]);
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    // A reader of one opening time knows when it opens again.
+    assert_eq!(api.variables("A-1"), json!({"opens": "14:00", "today": "14:00-17:00", "is_open": false}));
+    driving.advance(at("2026-11-26T14:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    assert_eq!(api.variables("A-1"), json!({"opens": "09:00", "today": "09:00-17:00", "is_open": true}));
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn an_override_survives_a_restart_and_ends_by_its_release_back_to_the_computed_value() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let done = set(&driving, asking("closed", None)).await.unwrap();
+    // Not ended in order: what was acknowledged must be there all the same.
+    drop(driving);
+    until("the store is free", || !folder.store().is_in_use()).await;
+    clock.set(at("2026-11-27T12:00:00Z"));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    let release = |id| move |answer| Control::Release { id, who: "anna".to_owned(), answer };
+    driving.ask(release(done.id)).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let again = driving.ask(release(done.id)).await.unwrap_err();
+    assert_eq!(again.to_string(), "no override 1 is in force (hint: none is in force)");
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    fast(&folder);
+    folder.write("sites.csv", &sites(3, 0..0));
+    api.schema("A-1", &json!({"properties": {"phone": {"type": "integer", "maximum": 9}}}));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("all pages are right", || api.requests("PATCH").len() == 3).await;
+    let mut wanted = asking("phone=7", Some("2h"));
+    wanted.all = false;
+    wanted.cells = vec!["site=s1".to_owned()];
+    set(&driving, wanted.clone()).await.unwrap();
+    api.until_variable("A-1", "phone", &json!(7)).await;
+    assert_eq!(api.variables("A-0")["phone"], json!("0"), "another row");
+    for (says, told) in [
+        ("phone=77", "phone = 77: 77 is greater than the maximum of 9"),
+        ("fax=1", "A-1/live owns no fax (hint: it owns: is_open, phone)"),
+        ("phone", "\"phone\" is no pair (hint: write NAME=VALUE)"),
+    ] {
+        let refused = set(&driving, Asking { says: says.to_owned(), ..wanted.clone() }).await.unwrap_err();
+        assert!(texts(refused.clone()).contains(told), "{}", texts(refused));
+    }
+    for (asking, told) in [
+        (Asking { until: Some("2026-01-01".to_owned()), ..wanted.clone() }, "is past for A-1/live"),
+        (Asking { until: Some("soon".to_owned()), ..wanted.clone() }, "\"soon\" is no end of an override"),
+        (Asking { reason: " ".to_owned(), ..wanted.clone() }, "an override needs a reason"),
+        (
+            Asking { cells: vec!["region=NE".to_owned()], ..wanted.clone() },
+            "no page stands for a row with a column \"region\" (hint: the columns are: site, agent, hours, phone)",
+        ),
+        (Asking { cells: vec!["site=x".to_owned()], ..wanted.clone() }, "no page is like that"),
+        (Asking { cells: Vec::new(), ..wanted.clone() }, "which pages?"),
+        (
+            Asking { pages: vec!["A-9/live".to_owned()], ..wanted.clone() },
+            "no page A-9/live is defined (hint: did you mean A-",
+        ),
+    ] {
+        let refused = texts(set(&driving, asking).await.unwrap_err());
+        assert!(refused.contains(told), "{refused}");
+    }
+    assert_eq!(driving.status().await.overrides.len(), 1, "what was refused was set nowhere");
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn the_next_opening_ends_an_override_and_an_open_one_opens() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    set(&driving, asking("closed", Some("next opening"))).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.advance(at("2026-11-27T09:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    driving.advance(at("2026-11-27T18:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    set(&driving, asking("open", Some("90m"))).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    driving.advance(at("2026-11-27T19:30:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_approval_goes_out_in_steps() {
+    let api = Api::start();
+    let (folder, driving) = driving(&api, 40).await;
+    folder.write("sites.csv", &sites(40, 0..40));
+    let held = held(&driving).await;
+    assert_eq!(
+        held.describe().replace(&held.revision, "R"),
+        "revision R is held: the next 14 days change for 40 of 40 pages (more than 10% and more than 5) (hint: look at it with rtconfd check and rtconfd preview, then mend the files or run: rtconfd approve R)"
+    );
+    driving.advance(at("2026-11-26T16:30:00Z")).await;
+    assert_eq!(api.requests("PATCH").len(), 40, "nothing of the held revision is sent");
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    until("all close by the last good schedule", || api.requests("PATCH").len() == 80).await;
+    driving.advance(at("2026-11-27T16:30:00Z")).await;
+    assert_eq!(api.variables("A-7")["is_open"], json!(true));
+
+    let approve = |revision: String| |answer| Control::Approve { revision, who: "anna".to_owned(), answer };
+    let wrong = driving.ask(approve("r000000000000".to_owned())).await.unwrap_err().to_string();
+    assert!(wrong.starts_with("revision r000000000000 is not what is held"), "{wrong}");
+    let before = api.requests("PATCH").len();
+    driving.ask(approve(held.revision.clone())).await.unwrap();
+    until("all sites are closed", || {
+        (0..40).all(|number| api.variables(&format!("A-{number}"))["is_open"] == json!(false))
+    })
+    .await;
+    // The first page alone, then two, then the rest.
+    let order: Vec<String> =
+        api.requests("PATCH")[before..].iter().map(|request| request.path.clone()).collect();
+    assert_eq!(order.len(), 40);
+    assert!(order[0].contains("/A-0/"), "{order:?}");
+    let second: Vec<bool> =
+        order[1..3].iter().map(|path| path.contains("/A-1/") || path.contains("/A-2/")).collect();
+    assert_eq!(second, [true, true], "{order:?}");
+    told(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    assert!(driving.status().await.held.is_none());
+
+    // The approval serves that revision only.
+    folder.write("sites.csv", &sites(40, 0..0));
+    assert_ne!(self::held(&driving).await.revision, held.revision);
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn an_approved_change_stops_at_the_first_page_that_does_not_take_it() {
+    let api = Api::start();
+    let (folder, driving) = driving(&api, 40).await;
+    let nobody = json!({"properties": {"is_open": {"const": true}}});
+    api.schema("A-0", &nobody);
+    driving.advance(at("2026-11-26T12:10:00Z")).await;
+    folder.write("sites.csv", &sites(40, 0..40).replace("09:00", "13:00"));
+    let revision = held(&driving).await.revision;
+    let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
+    driving.ask(approve).await.unwrap();
+    let stopped = |status: Status| status.rollout.filter(|rollout| rollout.2.is_some());
+    let (_, to_come, stopped_at) = told(&driving, "the change stops", stopped).await;
+    assert_eq!((to_come, stopped_at.unwrap().to_string()), (40, "A-0/live".to_owned()));
+    assert_eq!(api.requests("PATCH").len(), 40, "no other page was touched");
+    api.schema("A-0", &json!({}));
+    driving.advance(at("2026-11-26T12:20:00Z")).await;
+    until("it goes on", || api.variables("A-39")["is_open"] == json!(false)).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn small_pieces_of_a_large_change_add_up_within_the_hour() {
+    let api = Api::start();
+    let (folder, driving) = driving(&api, 40).await;
+    folder.write("sites.csv", &sites(40, 0..4));
+    // Only after the first piece is in force.
+    driving.advance(at("2026-11-26T16:00:00Z")).await;
+    until("the first piece is out", || api.variables("A-3")["is_open"] == json!(false)).await;
+    folder.write("sites.csv", &sites(40, 0..8));
+    driving.advance(at("2026-11-26T16:10:00Z")).await;
+    until("the second piece is out, hours after the first", || {
+        api.variables("A-7")["is_open"] == json!(false)
+    })
+    .await;
+    folder.write("sites.csv", &sites(40, 0..11));
+    assert_eq!(
+        held(&driving).await.reasons.join("; "),
+        "the next 14 days change for 7 of 40 pages, with those of the last hour (more than 10% and more than 5)"
+    );
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history() {
+    let api = Api::start();
+    let settings = desk("A-1")
+        .replace("variables = {", "on_drift = \"report\"\nvariables = { seats = { constant = 40 },");
+    let folder = Folder::new(&api.url, &settings.replace("{ constant = 40 }", "40"));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    api.edit("A-1", &json!({"seats": 42}));
+    let look = Control::Look {
+        agent: Some("A-1".to_owned()),
+        environment: None,
+        by: Some("bert@example.com".to_owned()),
+    };
+    driving.feed.send(rtconfd::reconcile::Feed::Control(look)).await.unwrap();
+    until("the drift is recorded", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    let drift = folder.look().drifts(None, true, 10).unwrap().remove(0);
+    assert_eq!(
+        (drift.variable.as_str(), &drift.base, &drift.found, drift.answer.as_str(), drift.by.as_deref()),
+        ("seats", &json!(40), &json!(42), "reported", Some("bert@example.com"))
+    );
+    // Put right by hand, it is over.
+    api.edit("A-1", &json!({"seats": 40}));
+    driving.advance(at("2026-11-26T12:10:00Z")).await;
+    until("the drift is over", || folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    assert!(folder.look().drifts(None, false, 10).unwrap()[0].ended_at.is_some());
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() {
+    let clock = ManualClock::new(at(NOON));
+    let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(at(NOON))));
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    clock.step(at("2027-03-01T20:00:00Z"));
+    assert_eq!(
+        told(&driving, "the clock is in doubt", |status| status.withheld).await,
+        "nothing is sent while the clock is in doubt: it leapt from 2026-11-26T12:00:00Z to 2027-03-01T20:00:00Z (hint: set the clock right; if it is right: rtconfd approve clock)"
+    );
+    driving.advance(clock.now() + TimeDelta::hours(1)).await;
+    assert_eq!(api.variables("A-1"), json!({"is_open": true}), "closed by that clock, and not sent");
+    let approve = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
+    driving.ask(approve).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    // Back where it came from is another leap; the API's clock knows that time.
+    clock.step(at("2026-11-26T12:01:00Z"));
+    api.until_variable("A-1", "is_open", &Value::Bool(true)).await;
+    assert_eq!(driving.status().await.withheld, None);
+    driving.stop().await;
+}
