@@ -78,6 +78,9 @@ fn date(text: &str) -> chrono::NaiveDate {
     text.parse().expect("a date of the test itself")
 }
 
+/// Bytes that hours may be written in; written out day by day they may become longer.
+const MAX_HOURS: usize = 4_096;
+
 /// Hours: intervals begin on their day, end within the next, and written out again mean the same.
 pub fn hours(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -90,7 +93,8 @@ pub fn hours(data: &[u8]) {
     };
     if let Ok(intervals) = parse_day(text) {
         intervals.iter().for_each(in_bounds);
-        assert_eq!(parse_day(&written(&intervals)), Ok(intervals));
+        let again = written(&intervals);
+        assert!(again.len() > MAX_HOURS || parse_day(&again) == Ok(intervals), "{text:?} is {again:?}");
     }
     if let Ok(days) = parse_days(text) {
         assert!(!days.is_empty());
@@ -102,7 +106,7 @@ pub fn hours(data: &[u8]) {
             .zip(WEEK)
             .filter_map(|(day, name)| Some(format!("{name} {}", written(day.as_ref()?))));
         let again = parts.collect::<Vec<_>>().join("; ");
-        assert_eq!(parse_week(&again), Ok(week), "{text:?} is {again:?}");
+        assert!(again.len() > MAX_HOURS || parse_week(&again) == Ok(week), "{text:?} is {again:?}");
     }
 }
 

@@ -93,19 +93,6 @@ impl Agenda {
         agenda
     }
 
-    /// Whether two are alike but for the places of their events.
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
-        self.days.len() == other.days.len()
-            && self.timed.len() == other.timed.len()
-            && self.days.iter().zip(&other.days).all(|(a, b)| a.0 == b.0 && names(a.1) == names(b.1))
-            && self
-                .timed
-                .iter()
-                .zip(&other.timed)
-                .all(|(a, b)| (a.from, a.to, &a.entry.name) == (b.from, b.to, &b.entry.name))
-    }
-
     /// Puts an event at a time of day beside those that are there.
     pub fn add(&mut self, timed: Timed) {
         self.timed.push(timed);
@@ -127,6 +114,19 @@ impl Agenda {
                 _ => self.taken.push((timed.from, timed.to)),
             }
         }
+    }
+
+    /// Whether two are alike but for the places of their events.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+        self.days.len() == other.days.len()
+            && self.timed.len() == other.timed.len()
+            && self.days.iter().zip(&other.days).all(|(a, b)| a.0 == b.0 && names(a.1) == names(b.1))
+            && self
+                .timed
+                .iter()
+                .zip(&other.timed)
+                .all(|(a, b)| (a.from, a.to, &a.entry.name) == (b.from, b.to, &b.entry.name))
     }
 
     /// Puts another calendar's events beside these.

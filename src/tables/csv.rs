@@ -52,9 +52,7 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
     if let Some(last) = rows.rejected.get(MAX_REJECTED) {
         let message = format!("more than {MAX_REJECTED} rows are bad, so none is used");
         let problem = Problem { message, ..last.problem.clone() };
-        return Err(
-            problem.hint("the first of the bad rows tell what is wrong: read the file with fewer rows")
-        );
+        return Err(problem.hint("check that this is the right file, and its delimiter the right one"));
     }
     if rows.rows.is_empty() && rows.rejected.is_empty() {
         return Err(Problem::at(&Origin::line(file, 1), "the file has a header and no rows").hint(

@@ -1,0 +1,824 @@
+//! Lives through a seed: lets time pass from wake to wake, writes and breaks files, changes pages, kills and restarts the
+//! driver, sets the clock, and judges what can be judged when all is quiet.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use fastrand::Rng;
+use rtconfd::clock::{Clock, ManualClock};
+use rtconfd::listener::Asking;
+use rtconfd::reconcile::{Actor, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Unsupervised};
+use rtconfd::settings::{Settings, Surroundings};
+use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Writers};
+use rtconfd::store::{StoreError, Writer};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::model::{At, Inputs, Overruled, SETTINGS, Said, Site};
+use super::remote::{Remote, Weather};
+
+const FILES: [&str; 4] = ["sites.csv", "closures.csv", "messages.json", "holidays.ics"];
+/// When faults are over, all pages are right within this.
+const RECOVERY: Duration = Duration::from_secs(60);
+/// Edits of inputs keep this distance, or they would add up to a change that is held.
+const APART: TimeDelta = TimeDelta::minutes(65);
+
+/// What a run consisted of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    pub requests: u64,
+    pub patches: u64,
+    pub restarts: u64,
+    pub kills: u64,
+    pub edits: u64,
+    pub bad_files: u64,
+    pub drifts: u64,
+    pub overrides: u64,
+    pub accidents: u64,
+    pub approvals: u64,
+    pub storms: u64,
+    pub steps: u64,
+    pub leaps: u64,
+    pub suspends: u64,
+    pub full_disks: u64,
+    pub judged: u64,
+}
+
+impl Figures {
+    pub fn add(&mut self, other: &Self) {
+        let Self { requests, patches, restarts, kills, edits, bad_files, drifts, overrides, accidents, .. } = other;
+        self.requests += requests;
+        self.patches += patches;
+        self.restarts += restarts;
+        self.kills += kills;
+        self.edits += edits;
+        self.bad_files += bad_files;
+        self.drifts += drifts;
+        self.overrides += overrides;
+        self.accidents += accidents;
+        let Self { approvals, storms, steps, leaps, suspends, full_disks, judged, .. } = other;
+        self.approvals += approvals;
+        self.storms += storms;
+        self.steps += steps;
+        self.leaps += leaps;
+        self.suspends += suspends;
+        self.full_disks += full_disks;
+        self.judged += judged;
+    }
+}
+
+/// Files in memory.
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
+
+impl ReadFiles for Memory {
+    fn read(&self, path: &Path) -> Result<Content, String> {
+        let files = self.0.lock().unwrap();
+        let bytes = files.get(path).ok_or("the file is missing")?;
+        Ok(Content { bytes: bytes.as_slice().into(), steady: true, quiet: false })
+    }
+
+    fn quiet_stamp(&self, _: &Path) -> Option<Stamp> {
+        None
+    }
+}
+
+/// A driver and the ways to it.
+struct Running {
+    feed: mpsc::Sender<Feed>,
+    task: JoinHandle<Result<Ended, StoreError>>,
+    files: Files,
+}
+
+pub struct World {
+    seed: u64,
+    random: Rng,
+    clock: ManualClock,
+    remote: Remote,
+    settings: Settings,
+    disk: Memory,
+    database: Arc<Mutex<Connection>>,
+    store: Writer,
+    running: Option<Running>,
+    /// What the files should say, which the model of the remote has too.
+    inputs: Inputs,
+    /// A file that is broken just now.
+    broken: Option<&'static str>,
+    next_edit: At,
+    /// Since which uptime nothing is wrong any more.
+    well_since: Duration,
+    restarts: u64,
+    pub figures: Figures,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub async fn new(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let sites = match seed % 5 {
+            0 => random.usize(12..30),
+            _ => random.usize(1..6),
+        };
+        let inputs = Inputs::any(&mut random, sites);
+        let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rtconfd.toml");
+        std::fs::write(&path, SETTINGS).unwrap();
+        let settings = Settings::load(&path, &Surroundings::default())
+            .unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let database = Arc::new(Mutex::new(Connection::open_in_memory().unwrap()));
+        let remote = Remote::new(clock.clone(), Rng::with_seed(random.u64(..)), inputs.clone());
+        let mut world = Self {
+            seed,
+            random,
+            next_edit: clock.now() + APART,
+            clock,
+            remote,
+            settings,
+            disk: Memory::default(),
+            store: Writer::in_place(database.clone()).unwrap(),
+            database,
+            running: None,
+            inputs,
+            broken: None,
+            well_since: Duration::ZERO,
+            restarts: 0,
+            figures: Figures::default(),
+            _folder: folder,
+        };
+        for name in FILES {
+            world.put(name);
+        }
+        world.start().await;
+        world.quiet().await;
+        world
+    }
+
+    pub fn violations(&self) -> Vec<String> {
+        self.remote.state().violations.clone()
+    }
+
+    fn violation(&self, what: String) {
+        let what = format!("{what} (at {})", self.clock.now());
+        self.remote.state().violation(what);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.settings.file.parent().unwrap().join(name)
+    }
+
+    fn content(&self, name: &str) -> String {
+        match name {
+            "sites.csv" => self.inputs.sites_csv(),
+            "closures.csv" => self.inputs.closures_csv(),
+            "messages.json" => self.inputs.messages_json(),
+            _ => self.inputs.holidays_ics(),
+        }
+    }
+
+    fn put(&self, name: &str) {
+        self.disk.0.lock().unwrap().insert(self.path(name), self.content(name).into_bytes());
+    }
+
+    /// Starts the driver with what is durable, as the program does.
+    async fn start(&mut self) {
+        self.restarts += 1;
+        self.figures.restarts += 1;
+        let now = self.clock.now();
+        // A process that is new knows of no pause.
+        self.remote.state().pause = None;
+        let remembered = self.store.inputs().await.unwrap();
+        let written = self.store.fact(InForce::FACT).await.unwrap();
+        let in_force = InForce::recall(&self.settings, written.as_deref(), &remembered, now, now);
+        let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
+        files.recall(&remembered);
+        files.look(&self.writers());
+        let last_known = self.store.last_known().await.unwrap();
+        let (feed, mut fed) = mpsc::channel(64);
+        let driver = Driver::new(Setup {
+            actor: Actor {
+                api: Arc::new(self.remote.clone()),
+                api_url: self.settings.api.base_url.clone(),
+                store: self.store.clone(),
+                clock: Arc::new(self.clock.clone()),
+                who: "world".to_owned(),
+            },
+            set_key: Box::new(|_| {}),
+            blueprint: self.settings.blueprint.clone(),
+            revision: files.revision(),
+            written: self.settings.written.clone(),
+            in_force,
+            thresholds: self.settings.hold,
+            last_known,
+            resync: self.settings.resync,
+            concurrency: self.settings.api.concurrency,
+            limits: Limits { rate: self.settings.api.rate, burst: self.settings.api.burst },
+            settings_number: 0,
+            seed: self.seed ^ self.restarts,
+        });
+        let driver = driver.await.unwrap();
+        let task = tokio::spawn(async move { driver.run(Mode::Daemon, &mut fed, &Unsupervised).await });
+        self.running = Some(Running { feed, task, files });
+        self.unwell();
+    }
+
+    /// All files are finished but one that is being written.
+    fn writers(&self) -> Writers {
+        let (busy, done) = FILES.iter().partition(|name| self.broken == Some("torn") && **name == "sites.csv");
+        let paths = |names: Vec<&&str>| names.into_iter().map(|name| self.path(name)).collect();
+        Writers { busy: paths(busy), done: paths(done) }
+    }
+
+    /// Tells the driver that a file may be another.
+    async fn tell(&mut self) {
+        let writers = self.writers();
+        let Some(running) = &mut self.running else { return };
+        if running.files.look(&writers).changed {
+            let revision = Box::new(running.files.revision());
+            running.feed.send(Feed::Inputs(0, revision)).await.unwrap();
+        }
+    }
+
+    async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Option<T> {
+        let (send, answered) = oneshot::channel();
+        self.running.as_ref()?.feed.send(Feed::Control(control(send))).await.ok()?;
+        answered.await.ok()
+    }
+
+    async fn status(&self) -> Option<Status> {
+        self.ask(Control::Status).await
+    }
+
+    /// Nothing moves any more: time in the runtime stands still unless all tasks wait.
+    async fn quiet(&mut self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let mut state = self.remote.state();
+        // What was on its way is there.
+        if state.models.len() > 1 {
+            state.models.remove(0);
+        }
+        state.overrides_before = state.overrides.clone();
+        drop(state);
+        if self.running.as_ref().is_some_and(|running| running.task.is_finished()) {
+            let ended = self.running.take().unwrap().task.await.unwrap();
+            if let Err(error) = ended
+                && !error.to_string().contains("full")
+            {
+                self.violation(format!("the driver ended: {error}"));
+            }
+        }
+    }
+
+    fn unwell(&mut self) {
+        self.well_since = self.clock.uptime();
+    }
+
+    /// Lets time pass up to an instant, stopping wherever the driver wants to wake.
+    async fn pass(&mut self, length: TimeDelta) {
+        let to = self.clock.now() + length;
+        loop {
+            self.quiet().await;
+            self.judge_pages();
+            let now = self.clock.now();
+            if now >= to || !self.violations().is_empty() {
+                return;
+            }
+            // A late answer may be due before the driver wakes; both wait on the clock.
+            let next = self.clock.next_wait().filter(|next| *next > now).unwrap_or(to);
+            self.clock.set(next.min(to));
+        }
+    }
+
+    /// Lets so many minutes pass, and some more.
+    async fn pass_some(&mut self, least: i64, most: i64) {
+        let minutes = self.random.i64(least..most);
+        self.pass(TimeDelta::minutes(minutes)).await;
+    }
+
+    /// When nothing was wrong for a while, every page holds what it should.
+    fn judge_pages(&mut self) {
+        let up = self.clock.uptime();
+        let calm = up.saturating_sub(self.well_since);
+        let mut state = self.remote.state();
+        if state.weather.failing + state.weather.late > 0 || state.weather.storm_until.is_some_and(|until| up < until) {
+            drop(state);
+            return self.unwell();
+        }
+        // Thirty pages at ten requests a second take their time after a boundary.
+        let slack = Duration::from_secs(if state.pages.len() > 8 { 12 } else { 0 });
+        if calm < RECOVERY + slack || self.running.is_none() || state.forbidden.is_some() {
+            return;
+        }
+        let now = self.clock.now();
+        let resync = self.settings.resync.mul_f64(1.1) + slack;
+        let mut wrong = Vec::new();
+        for page in state.pages.values_mut() {
+            page.unsure = false;
+            if page.adrift_since.is_some_and(|since| up > since + resync) {
+                page.adrift_since = None;
+            }
+        }
+        for (site, page) in &state.pages {
+            if page.adrift_since.is_some() || page.in_flight > 0 {
+                continue;
+            }
+            let wanted = |at: At| state.models[0].expected(*site, at, &state.overrides);
+            let expected = wanted(now);
+            let phone = expected.iter().find(|(name, _)| *name == "phone").unwrap().1.as_str().unwrap().len();
+            if page.longest_phone.is_some_and(|most| phone > most) {
+                continue;
+            }
+            let lately = now - TimeDelta::from_std(slack).unwrap();
+            if !slack.is_zero() && expected != wanted(lately) {
+                continue;
+            }
+            for (name, value) in expected {
+                let found = match name {
+                    "box.holiday" => page.variables.get("box").and_then(|value| value.get("holiday")),
+                    name => page.variables.get(name),
+                };
+                if found != Some(&value) {
+                    wrong.push(format!("level: A-{site} has {name} = {found:?}, not {value}"));
+                }
+            }
+            for (key, value) in &page.others {
+                let found = match key.as_str() {
+                    "box.note" => page.variables.get("box").and_then(|value| value.get("note")),
+                    key => page.variables.get(key),
+                };
+                if found != Some(value) {
+                    wrong.push(format!("owned: A-{site} lost {key} = {value}, has {found:?}"));
+                }
+            }
+        }
+        self.figures.judged += 1;
+        drop(state);
+        for what in wrong {
+            self.violation(what);
+        }
+    }
+
+    /// One week, in pieces of a few hours, each with something going on or nothing.
+    pub async fn week(&mut self) {
+        let end = self.clock.now() + TimeDelta::days(7);
+        while self.clock.now() < end && self.violations().is_empty() {
+            let hours = self.random.i64(1..20);
+            self.pass_some(hours * 60 - 40, hours * 60).await;
+            match self.random.u8(..20) {
+                0..=3 => self.edit().await,
+                4 => self.break_file().await,
+                5 => self.drift().await,
+                6 | 7 => self.overrule().await,
+                8 => self.bad_weather().await,
+                9 => self.storm().await,
+                10 | 11 => self.kill().await,
+                12 => self.step().await,
+                13 => self.leap().await,
+                14 => self.suspend().await,
+                15 => self.fill_disk().await,
+                16 => self.tighten_schema().await,
+                17 => self.accident().await,
+                _ => self.meddle(),
+            }
+        }
+        self.judge_history().await;
+    }
+
+    /// An ordinary edit of one file, put into place whole.
+    async fn edit(&mut self) {
+        if self.clock.now() < self.next_edit || self.broken.is_some() {
+            return;
+        }
+        self.next_edit = self.clock.now() + APART;
+        self.figures.edits += 1;
+        let site = self.random.usize(..self.inputs.sites.len());
+        let today = self.clock.now().date_naive();
+        let (name, mass) = match self.random.u8(..6) {
+            0 => {
+                self.inputs.sites[site].phone = format!("0{}", self.random.u16(..));
+                ("sites.csv", false)
+            }
+            1 => {
+                let phone = self.inputs.sites[site].phone.clone();
+                self.inputs.sites[site] = Site { phone, ..Site::any(&mut self.random, site) };
+                ("sites.csv", false)
+            }
+            2 | 3 => {
+                let date = today + chrono::Days::new(self.random.u64(1..20));
+                let open = self.random.bool().then_some((10 * 60, 15 * 60));
+                self.inputs.closures.insert((site, date), open);
+                ("closures.csv", false)
+            }
+            4 => {
+                // Far enough ahead to be no sudden closing of all.
+                self.inputs.holidays.insert(today + chrono::Days::new(self.random.u64(20..60)));
+                ("holidays.ics", false)
+            }
+            _ => {
+                self.inputs.greeting = format!("hello {}", self.random.u16(..));
+                ("messages.json", true)
+            }
+        };
+        self.put(name);
+        if mass && self.inputs.sites.len() > 5 {
+            return self.held(name).await;
+        }
+        self.remote.state().models.push(self.inputs.clone());
+        self.tell().await;
+        self.unwell();
+    }
+
+    /// What is too large for an ordinary day is held; some time later somebody approves it.
+    async fn held(&mut self, name: &'static str) {
+        let intended = self.inputs.clone();
+        self.inputs = self.remote.state().models[0].clone();
+        self.tell().await;
+        self.pass_some(1, 600).await;
+        if self.running.is_none() {
+            self.start().await;
+            self.quiet().await;
+        }
+        let Some(held) = self.status().await.and_then(|status| status.held) else {
+            return self.violation(format!("hold: {name} changed every page and is not held"));
+        };
+        self.figures.approvals += 1;
+        self.inputs = intended;
+        {
+            // On its way page by page, either is right.
+            let mut state = self.remote.state();
+            let before = state.models[0].clone();
+            state.models = vec![before, self.inputs.clone()];
+        }
+        let revision = held.revision;
+        let approved = self.ask(|answer| Control::Approve { revision, who: "anna".to_owned(), answer }).await;
+        if approved.is_none_or(|approved| approved.is_err()) {
+            self.violation("hold: the approval was refused".to_owned());
+        }
+        for _ in 0..120 {
+            let both = self.remote.state().models.clone();
+            self.quiet().await;
+            if self.status().await.is_none_or(|status| status.rollout.is_none()) {
+                break;
+            }
+            if both.len() > 1 {
+                self.remote.state().models = both;
+            }
+            self.clock.set(self.clock.now() + TimeDelta::seconds(1));
+        }
+        self.remote.state().models = vec![self.inputs.clone()];
+        self.next_edit = self.clock.now() + APART;
+        self.unwell();
+    }
+
+    /// A file goes bad for some hours: torn, emptied, cut, a bad row, gone. What was last good stays in force.
+    async fn break_file(&mut self) {
+        self.figures.bad_files += 1;
+        let name = FILES[self.random.usize(..FILES.len())];
+        let good = self.content(name).into_bytes();
+        let (kind, bad) = match self.random.u8(..6) {
+            0 if name == "sites.csv" => ("torn", Some(good[..self.random.usize(..good.len())].to_vec())),
+            1 => ("emptied", Some(Vec::new())),
+            2 if name != "messages.json" => ("cut", Some(good[..good.len() - 3].to_vec())),
+            3 if name == "sites.csv" => {
+                let text = String::from_utf8(good).unwrap().replacen(":00-", ":99-", 1);
+                ("a bad row", Some(text.into_bytes()))
+            }
+            4 => ("no text", Some(vec![0xff, 0xfe, 0, 0])),
+            _ => ("gone", None),
+        };
+        match bad {
+            Some(bad) => drop(self.disk.0.lock().unwrap().insert(self.path(name), bad)),
+            None => drop(self.disk.0.lock().unwrap().remove(&self.path(name))),
+        }
+        self.broken = Some(kind);
+        self.tell().await;
+        self.tell().await;
+        if self.random.bool() {
+            self.kill_now().await;
+        }
+        self.pass_some(1, 900).await;
+        self.broken = None;
+        self.put(name);
+        self.tell().await;
+    }
+
+    /// Somebody changes what is ours; the webhook tells, or the next resync finds it.
+    async fn drift(&mut self) {
+        let site = self.random.usize(..self.inputs.sites.len());
+        self.figures.drifts += 1;
+        let (up, told) = (self.clock.uptime(), self.random.bool());
+        {
+            let mut state = self.remote.state();
+            let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
+            let open = page.variables.get("is_open").and_then(Value::as_bool).unwrap_or_default();
+            match self.random.bool() {
+                true => page.variables.insert("is_open".to_owned(), json!(!open)),
+                false => page.variables.insert("phone".to_owned(), json!("999")),
+            };
+            page.stamp += 1_000_000;
+            page.adrift_since = (!told).then_some(up);
+        }
+        if told && self.running.is_some() {
+            let look = Control::Look { agent: Some(format!("A-{site}")), environment: None, by: None };
+            let _ = self.running.as_ref().unwrap().feed.send(Feed::Control(look)).await;
+            self.unwell();
+        } else {
+            self.remote.state().pages.get_mut(&site).unwrap().adrift_since = Some(up);
+        }
+    }
+
+    /// Somebody changes what is not ours.
+    fn meddle(&mut self) {
+        let value = json!(self.random.u32(..));
+        let below = self.random.bool();
+        let site = self.random.usize(..self.inputs.sites.len());
+        let mut state = self.remote.state();
+        let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
+        page.stamp += 1_000_000;
+        if below {
+            let shared = page.variables.entry("box").or_insert_with(|| json!({}));
+            shared["note"] = value.clone();
+            page.others.insert("box.note".to_owned(), value);
+        } else {
+            page.variables.insert("theirs".to_owned(), value.clone());
+            page.others.insert("theirs".to_owned(), value);
+        }
+    }
+
+    async fn overrule(&mut self) {
+        let now = self.clock.now();
+        let release = {
+            let state = self.remote.state();
+            let lasting = state.overrides.iter().find(|set| set.until.is_none_or(|until| until > now));
+            lasting.map(|set| set.id).filter(|_| self.random.bool())
+        };
+        self.figures.overrides += 1;
+        if let Some(id) = release {
+            let released = self.ask(|answer| Control::Release { id, who: "anna".to_owned(), answer }).await;
+            if released.is_some_and(|released| released.is_ok()) {
+                self.remote.state().overrides.retain(|set| set.id != id);
+            }
+            return self.unwell();
+        }
+        let (says, said) = match self.random.u8(..3) {
+            0 => ("closed".to_owned(), Said::Closed),
+            1 => ("open".to_owned(), Said::Open),
+            _ => {
+                let phone = format!("7{}", self.random.u8(..));
+                (format!("phone={phone}"), Said::Phone(phone))
+            }
+        };
+        let minutes = self.random.i64(1..2000);
+        let region = ["NE", "NW"][self.random.usize(..2)];
+        let asking = Asking {
+            cells: vec![format!("region={region}")],
+            says,
+            until: self.random.bool().then(|| format!("{minutes}m")),
+            reason: "snow".to_owned(),
+            who: "anna".to_owned(),
+            ..Asking::default()
+        };
+        let until = asking.until.is_some().then(|| now + TimeDelta::minutes(minutes));
+        let draft = Box::new(asking.read().unwrap());
+        let Some(Ok(set)) = self.ask(|answer| Control::Set(draft, answer)).await else { return };
+        let sites = self.inputs.sites.iter().enumerate().filter(|(_, site)| site.region == region);
+        let sites = sites.map(|(number, _)| number).collect();
+        self.remote.state().overrides.push(Overruled { id: set.id, sites, says: said, from: now, until });
+        self.unwell();
+        // What was acknowledged survives whatever comes.
+        if self.random.u8(..4) == 0 {
+            self.kill_now().await;
+        }
+    }
+
+    async fn bad_weather(&mut self) {
+        self.remote.state().weather =
+            Weather { failing: self.random.u32(5..90), late: self.random.u32(..60), storm_until: None };
+        self.pass_some(5, 1500).await;
+        self.remote.state().weather = Weather::default();
+        self.unwell();
+    }
+
+    async fn storm(&mut self) {
+        self.figures.storms += 1;
+        let length = Duration::from_secs(self.random.u64(3..300));
+        let until = self.clock.uptime() + length;
+        self.remote.state().weather.storm_until = Some(until);
+        // Something to send in it.
+        self.edit().await;
+        self.pass(TimeDelta::from_std(length).unwrap() + TimeDelta::hours(10)).await;
+        self.remote.state().weather.storm_until = None;
+        self.unwell();
+    }
+
+    /// The process dies at any point of what it does, and is started again by what is durable.
+    async fn kill(&mut self) {
+        // Something to do: what the next boundary or an edit brings.
+        match self.random.bool() {
+            true => self.edit().await,
+            false => {
+                if let Some(next) = self.clock.next_wait() {
+                    self.clock.set(next.max(self.clock.now()));
+                }
+            }
+        }
+        self.kill_now().await;
+    }
+
+    async fn kill_now(&mut self) {
+        self.figures.kills += 1;
+        for _ in 0..self.random.usize(..40) {
+            tokio::task::yield_now().await;
+        }
+        if let Some(running) = self.running.take() {
+            running.task.abort();
+            let _ = running.task.await;
+        }
+        for page in self.remote.state().pages.values_mut() {
+            page.unsure = true;
+        }
+        self.start().await;
+        self.quiet().await;
+        self.unwell();
+    }
+
+    /// Somebody corrects the clock by some minutes, and back.
+    async fn step(&mut self) {
+        self.figures.steps += 1;
+        let minutes = TimeDelta::minutes(self.random.i64(-50..50));
+        self.clock.step(self.clock.now() + minutes);
+        self.unwell();
+        self.pass_some(60, 1800).await;
+        self.clock.step(self.clock.now() - minutes);
+        self.unwell();
+    }
+
+    /// The clock leaps by hours or years: nothing is sent until it is right again.
+    async fn leap(&mut self) {
+        self.figures.leaps += 1;
+        let hours = [-30, -3, 2, 26, 24 * 400][self.random.usize(..5)];
+        self.clock.step(self.clock.now() + TimeDelta::hours(hours));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        {
+            let mut state = self.remote.state();
+            state.forbidden = Some("the clock is in doubt");
+            state.clock_is_wrong = true;
+        }
+        self.pass_some(1, 200).await;
+        self.clock.step(self.clock.now() - TimeDelta::hours(hours));
+        {
+            let mut state = self.remote.state();
+            state.forbidden = None;
+            state.clock_is_wrong = false;
+        }
+        self.unwell();
+    }
+
+    /// The machine sleeps: time passes, and nobody is woken.
+    async fn suspend(&mut self) {
+        self.figures.suspends += 1;
+        self.clock.set(self.clock.now() + TimeDelta::minutes(self.random.i64(5..4000)));
+        self.unwell();
+    }
+
+    /// The disk is full: the driver ends, loudly, and nothing is sent that is not on record.
+    async fn fill_disk(&mut self) {
+        self.figures.full_disks += 1;
+        {
+            // No page more, and those there are without room.
+            let database = self.database.lock().unwrap();
+            database.execute_batch("CREATE TABLE IF NOT EXISTS filling (x)").unwrap();
+            database.query_row("PRAGMA max_page_count = 1", [], |row| row.get::<_, i64>(0)).unwrap();
+            for size in [4000, 400, 40, 4, 4] {
+                while database.execute("INSERT INTO filling VALUES (zeroblob(?1))", [size]).is_ok() {}
+            }
+        }
+        self.pass_some(60, 40 * 60).await;
+        if self.running.is_none() {
+            self.remote.state().forbidden = Some("the disk is full");
+            self.pass_some(1, 600).await;
+        }
+        {
+            let database = self.database.lock().unwrap();
+            database.query_row("PRAGMA max_page_count = 1073741823", [], |row| row.get::<_, i64>(0)).unwrap();
+            database.execute_batch("DROP TABLE filling").unwrap();
+        }
+        self.remote.state().forbidden = None;
+        if self.running.is_none() {
+            for page in self.remote.state().pages.values_mut() {
+                page.unsure = true;
+            }
+            self.start().await;
+        }
+        self.unwell();
+    }
+
+    /// A person makes the schema narrower than what we would send, for some hours.
+    async fn tighten_schema(&mut self) {
+        let site = self.random.usize(..self.inputs.sites.len());
+        let set = |world: &Self, most: Option<usize>| {
+            let mut state = world.remote.state();
+            let page = state.pages.get_mut(&site).unwrap();
+            page.longest_phone = most;
+            page.stamp += 1_000_000;
+            page.adrift_since = Some(world.clock.uptime());
+        };
+        let most = self.random.usize(1..4);
+        set(self, Some(most));
+        self.pass_some(60, 2400).await;
+        set(self, None);
+    }
+
+    /// An accident with a file of many sites: no page gets anything of it until it is mended.
+    async fn accident(&mut self) {
+        if self.inputs.sites.len() < 12 || self.broken.is_some() {
+            return;
+        }
+        self.figures.accidents += 1;
+        let good = self.inputs.clone();
+        let mut bad = good.clone();
+        let text = match self.random.u8(..5) {
+            0 => {
+                bad.sites.iter_mut().for_each(|site| site.zone = chrono_tz::Tz::Asia__Tokyo);
+                bad.sites_csv()
+            }
+            1 => {
+                bad.sites.iter_mut().for_each(|site| site.week = Default::default());
+                bad.sites_csv().replace("\"\"", "closed")
+            }
+            2 => {
+                let text = good.sites_csv();
+                let keep = self.random.usize(1..good.sites.len() / 2);
+                text.lines().take(keep + 1).map(|line| format!("{line}\n")).collect()
+            }
+            3 => {
+                bad.sites.iter_mut().for_each(|site| site.phone = "0".to_owned());
+                bad.sites_csv()
+            }
+            _ => good.sites_csv().replace("s", "x"),
+        };
+        self.disk.0.lock().unwrap().insert(self.path("sites.csv"), text.into_bytes());
+        self.broken = Some("an accident");
+        self.tell().await;
+        if self.random.bool() {
+            self.kill_now().await;
+        }
+        self.pass_some(1, 2000).await;
+        self.broken = None;
+        self.put("sites.csv");
+        self.tell().await;
+    }
+
+    /// Every PATCH is on record before it, and replaying the record gives what we know of the pages.
+    async fn judge_history(&mut self) {
+        let database = self.database.lock().unwrap();
+        let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        let writes = count("SELECT count(*) FROM writes");
+        let sql = "SELECT page, variable, after FROM writes JOIN changes ON changes.write = writes.id
+            WHERE outcome = 'applied' ORDER BY writes.settled_at, writes.id";
+        let mut statement = database.prepare(sql).unwrap();
+        let text = |row: &rusqlite::Row, index| row.get::<_, String>(index);
+        let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, text(row, 1)?, text(row, 2)?)));
+        let mut replayed: BTreeMap<(i64, String), String> = BTreeMap::new();
+        for (page, variable, after) in rows.unwrap().map(Result::unwrap) {
+            replayed.insert((page, variable), after);
+        }
+        drop(statement);
+        let mut statement = database.prepare("SELECT page, variable, value FROM bases").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, text(row, 1)?, text(row, 2)?)));
+        let bases: BTreeMap<(i64, String), String> =
+            rows.unwrap().map(Result::unwrap).map(|(page, variable, value)| ((page, variable), value)).collect();
+        let missing = replayed.keys().filter(|key| !bases.contains_key(*key)).count();
+        let integrity: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        drop(statement);
+        drop(database);
+        let patches = self.remote.state().patches;
+        if i64::try_from(patches).unwrap() > writes {
+            self.violation(format!("history: {patches} PATCHes and {writes} intents"));
+        }
+        if missing > 0 {
+            self.violation(format!("history: {missing} applied values are no base"));
+        }
+        if integrity != "ok" {
+            self.violation(format!("history: {integrity}"));
+        }
+    }
+
+    pub async fn end(mut self) -> (Figures, u64) {
+        if let Some(running) = self.running.take() {
+            let _ = running.feed.send(Feed::Stop).await;
+            running.task.await.unwrap().unwrap();
+        }
+        let state = self.remote.state();
+        let mut trace = state.trace.clone();
+        state.requests.hash(&mut trace);
+        let figures = Figures { requests: state.requests, patches: state.patches, ..self.figures };
+        (figures, trace.finish())
+    }
+}
