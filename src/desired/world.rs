@@ -18,6 +18,9 @@ const DAYS_BACK: u64 = 45;
 /// Dates ahead: the 400 days that are looked ahead, and as long again as a world may grow old.
 const DAYS_AHEAD: u64 = 410;
 
+/// Dates around the day it was made on for which a world is good.
+const DAYS_FRESH: u64 = 5;
+
 /// The pages as the inputs of one moment define them.
 #[derive(Clone, Debug, Default)]
 pub struct World {
@@ -27,8 +30,8 @@ pub struct World {
     pub missing: Vec<Problem>,
     /// Pages that were there before and are no longer defined: nothing is sent to them any more.
     pub released: Vec<PageId>,
-    /// The date (UTC) up to which the calendars reach far enough; from then on a new world is due.
-    pub fresh_until: Option<NaiveDate>,
+    /// The dates (UTC) for which the calendars reach far enough, both ways; on others a new world is due.
+    fresh: Option<(NaiveDate, NaiveDate)>,
     index: HashMap<PageId, usize>,
 }
 
@@ -71,7 +74,12 @@ impl World {
                 .iter()
                 .map(|managed| (managed.computed.key.as_str(), &managed.computed))
                 .collect(),
-            world: World { fresh_until: to.date_naive().checked_add_days(Days::new(5)), ..World::default() },
+            world: World {
+                fresh: today
+                    .checked_sub_days(Days::new(DAYS_FRESH))
+                    .zip(to.date_naive().checked_add_days(Days::new(DAYS_FRESH))),
+                ..World::default()
+            },
         };
         for block in &blueprint.pages {
             builder.block(block);
@@ -80,6 +88,16 @@ impl World {
         let is_gone = |id: &&PageId| !world.index.contains_key(*id);
         world.released = known.iter().map(|managed| &managed.page.id).filter(is_gone).cloned().collect();
         world
+    }
+
+    /// Whether the calendars reach far enough from an instant, back and ahead. A clock can leap either way.
+    pub fn is_fresh(&self, at: Instant) -> bool {
+        self.fresh.is_none_or(|(from, until)| (from..until).contains(&at.date_naive()))
+    }
+
+    /// When a new world is due, should time just pass.
+    pub fn stale_at(&self) -> Option<Instant> {
+        self.fresh.map(|(_, until)| until.and_time(chrono::NaiveTime::MIN).and_utc())
     }
 
     /// The page with an id.

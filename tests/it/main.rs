@@ -6,7 +6,7 @@
 //! holds, approvals, drift, a clock in doubt), `program` (the program as a process),
 //! `commands` (what the commands print and how they end), `hostile` (input that means harm, and the fuzz corpora),
 //! `house` (layering, units, what the repository promises),
-//! `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
+//! `world` (a simulated world with everything that can go wrong), `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
 mod api;
 mod commands;
@@ -18,4 +18,5 @@ mod people;
 mod program;
 mod support;
 mod watching;
+mod world;
 mod zone_oracle;

@@ -31,7 +31,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.probe_at = self.probe_at.min(next);
         }
         self.last_now = now;
-        if self.world.fresh_until.is_some_and(|until| now.date_naive() >= until) {
+        if !self.world.is_fresh(now) && self.clock_watch.doubt().is_none() {
             self.revise(now);
         }
         self.gate.turn(self.actor.clock.uptime());

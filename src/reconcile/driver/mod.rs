@@ -336,7 +336,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Some(_) => Some(self.probe_at),
             None => self.agents.values().filter(later).map(|agent| agent.due).min(),
         };
-        let fresh = self.world.fresh_until.map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc());
+        let fresh = self.world.stale_at().filter(|at| *at > now);
         let deadline = match mode {
             Mode::Once { deadline } => Some(deadline),
             Mode::Daemon => None,

@@ -21,6 +21,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Weighs the newest definitions against those in force, and does what follows.
     pub(super) fn revise(&mut self, now: Instant) {
+        if !self.in_force.world.is_fresh(now) {
+            let InForce { blueprint, inputs, world } = &self.in_force;
+            self.in_force.world = World::new(blueprint, inputs, now, Some(world));
+        }
         let newest = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.in_force.world));
         let side = Side { world: &newest, inputs: &self.revision.inputs };
         let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
@@ -46,7 +50,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// What was in force goes on; its calendars may have to reach further.
+    /// What was in force goes on.
     fn withhold(&mut self, revision: String, newest: &World, weighed: Weighed, now: Instant) {
         let since =
             self.held.as_ref().filter(|held| held.revision == revision).map_or(now, |held| held.since);
@@ -55,8 +59,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tracing::error!(pages = newest.pages.len(), "{}", held.describe());
         }
         self.hold(Some(held));
-        let InForce { blueprint, inputs, world } = &self.in_force;
-        self.in_force.world = World::new(blueprint, inputs, now, Some(world));
         self.take_world(self.in_force.world.clone(), now, Urgency::Source);
     }
 

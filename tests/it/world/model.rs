@@ -190,7 +190,7 @@ pub fn date(text: &str) -> NaiveDate {
 
 /// The settings; all else is in the files.
 pub const SETTINGS: &str = r#"
-resync = "20m"
+resync = "2h"
 [api]
 base_url = "http://127.0.0.1:9"
 [store]

@@ -271,6 +271,12 @@ impl State {
         }
     }
 
+    /// A process that is new knows of no pause, and has its burst before it.
+    pub fn forget_rates(&mut self) {
+        self.pause = None;
+        self.recent.clear();
+    }
+
     /// At most 20 at once and 10 a second, and nothing while the API wants peace.
     fn judge_rate(&mut self, up: Duration) {
         // Requests of the same instant can't have known of it.

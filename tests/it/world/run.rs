@@ -115,6 +115,8 @@ pub struct World {
     well_since: Duration,
     restarts: u64,
     pub figures: Figures,
+    /// What happened last.
+    tale: Vec<String>,
     _folder: tempfile::TempDir,
 }
 
@@ -150,6 +152,7 @@ impl World {
             well_since: Duration::ZERO,
             restarts: 0,
             figures: Figures::default(),
+            tale: Vec::new(),
             _folder: folder,
         };
         for name in FILES {
@@ -162,6 +165,19 @@ impl World {
 
     pub fn violations(&self) -> Vec<String> {
         self.remote.state().violations.clone()
+    }
+
+    /// What led to where we are, for whoever has to understand it.
+    pub async fn tale(&self) -> String {
+        let status = tokio::time::timeout(Duration::from_secs(1), self.status()).await;
+        format!("{}\n{status:#?}", self.tale.join("\n"))
+    }
+
+    fn tell_tale(&mut self, what: String) {
+        if self.tale.len() >= 20 {
+            self.tale.remove(0);
+        }
+        self.tale.push(format!("{} {what}", self.clock.now().format("%Y-%m-%dT%H:%M:%S")));
     }
 
     fn violation(&self, what: String) {
@@ -190,9 +206,9 @@ impl World {
     async fn start(&mut self) {
         self.restarts += 1;
         self.figures.restarts += 1;
+        self.tell_tale("start".to_owned());
         let now = self.clock.now();
-        // A process that is new knows of no pause.
-        self.remote.state().pause = None;
+        self.remote.state().forget_rates();
         let remembered = self.store.inputs().await.unwrap();
         let written = self.store.fact(InForce::FACT).await.unwrap();
         let in_force = InForce::recall(&self.settings, written.as_deref(), &remembered, now, now);
@@ -370,7 +386,9 @@ impl World {
         while self.clock.now() < end && self.violations().is_empty() {
             let hours = self.random.i64(1..20);
             self.pass_some(hours * 60 - 40, hours * 60).await;
-            match self.random.u8(..20) {
+            let event = self.random.u8(..20);
+            self.tell_tale(format!("event {event}"));
+            match event {
                 0..=3 => self.edit().await,
                 4 => self.break_file().await,
                 5 => self.drift().await,
@@ -397,6 +415,7 @@ impl World {
         }
         self.next_edit = self.clock.now() + APART;
         self.figures.edits += 1;
+        self.tell_tale("edit".to_owned());
         let site = self.random.usize(..self.inputs.sites.len());
         let today = self.clock.now().date_naive();
         let (name, mass) = match self.random.u8(..6) {
@@ -560,6 +579,8 @@ impl World {
         };
         self.figures.overrides += 1;
         if let Some(id) = release {
+            // What is computed may be sent before the acknowledgement is heard.
+            self.remote.state().overrides_before.retain(|set| set.id != id);
             let released = self.ask(|answer| Control::Release { id, who: "anna".to_owned(), answer }).await;
             if released.is_some_and(|released| released.is_ok()) {
                 self.remote.state().overrides.retain(|set| set.id != id);
@@ -586,10 +607,18 @@ impl World {
         };
         let until = asking.until.is_some().then(|| now + TimeDelta::minutes(minutes));
         let draft = Box::new(asking.read().unwrap());
-        let Some(Ok(set)) = self.ask(|answer| Control::Set(draft, answer)).await else { return };
         let sites = self.inputs.sites.iter().enumerate().filter(|(_, site)| site.region == region);
         let sites = sites.map(|(number, _)| number).collect();
-        self.remote.state().overrides.push(Overruled { id: set.id, sites, says: said, from: now, until });
+        // It may be sent before its acknowledgement is heard.
+        self.remote.state().overrides.push(Overruled { id: 0, sites, says: said, from: now, until });
+        let set = self.ask(|answer| Control::Set(draft, answer)).await;
+        {
+            let mut state = self.remote.state();
+            match set {
+                Some(Ok(set)) => state.overrides.last_mut().unwrap().id = set.id,
+                _ => drop(state.overrides.pop()),
+            }
+        }
         self.unwell();
         // What was acknowledged survives whatever comes.
         if self.random.u8(..4) == 0 {
