@@ -19,6 +19,9 @@ pub struct Arguments {
     /// How long to try at most, as in 90s or 5m
     #[arg(long, default_value = "60s", value_name = "LENGTH", value_parser = humantime::parse_duration)]
     timeout: Duration,
+    /// Begin with an empty store where it is gone or damaged; what is damaged is put aside
+    #[arg(long)]
+    accept_empty_store: bool,
 }
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
@@ -27,7 +30,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Err(exit) => return Ok(exit),
     };
     let clock = load::wall_clock();
-    let store = load::store(&settings).open()?;
+    let store = load::open_store(&settings, arguments.accept_empty_store)?;
     let (feed, mut fed) = mpsc::channel(64);
     let key_source = load::key_source(&settings, global)?;
     let (driver, _watching) =

@@ -72,7 +72,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // It goes on until the daemon has ended.
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
     tokio::spawn(narrate(simulator));
-    let ended = run::daemon(&global, settings, clock).await;
+    let store = load::open_store(&settings, false)?;
+    let ended = run::daemon(&global, settings, clock, store).await;
     // What is left behind in the temporary directory hurts nobody.
     let _ = std::fs::remove_dir_all(&temporary);
     ended

@@ -14,7 +14,7 @@ use crate::plan::{Recent, Side, weigh};
 use crate::reconcile::{Held, InForce, revision_id};
 use crate::settings::{Settings, StorePath};
 use crate::sources::{Files, Revision};
-use crate::store::{Location, PageState, Reading};
+use crate::store::{Location, PageState, Reading, Writer};
 
 use super::{Exit, FAILED, Global, output};
 
@@ -39,6 +39,12 @@ pub fn store(settings: &Settings) -> Location {
         StorePath::Memory => Location::new(None),
         StorePath::File(path) => Location::new(Some(path)),
     }
+}
+
+/// Opens the store to write.
+pub fn open_store(settings: &Settings, accept_empty: bool) -> anyhow::Result<Writer> {
+    let location = store(settings);
+    Ok(if accept_empty { location.open_or_begin_anew()? } else { location.open()? })
 }
 
 /// The key's place, by the settings and the environment.

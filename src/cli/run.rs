@@ -23,6 +23,9 @@ use super::{Exit, Global, OK, load, output, parse_instant};
 
 #[derive(Args)]
 pub struct Arguments {
+    /// Begin with an empty store where it is gone or damaged; what is damaged is put aside
+    #[arg(long)]
+    accept_empty_store: bool,
     /// Rehearse: run as if it were this instant; only against an API on this machine
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     at: Option<Instant>,
@@ -39,7 +42,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let clock = clock(&arguments, &settings)?;
     // What is read again is the file that was read first, wherever one would look for it now.
     let global = Global { config: Some(settings.file.clone()), ..global.clone() };
-    daemon(&global, settings, clock).await
+    let store = load::open_store(&settings, arguments.accept_empty_store)?;
+    daemon(&global, settings, clock, store).await
 }
 
 /// The wall clock, or for a rehearsal another; one that could not reach callers.
@@ -58,8 +62,12 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
 }
 
 /// Runs until a signal ends it. Settings that are read again take the place of the old ones when they are good.
-pub async fn daemon(global: &Global, settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Exit> {
-    let store = load::store(&settings).open()?;
+pub async fn daemon(
+    global: &Global,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    store: Writer,
+) -> anyhow::Result<Exit> {
     let supervisor = Systemd::new();
     let next = Arc::new(Mutex::new(None));
     let (feed, mut fed) = mpsc::channel(64);

@@ -72,9 +72,13 @@ impl Override {
         Origin::named(format!("override {}", self.id))
     }
 
-    fn value(&self, text: &str) -> Wanted {
-        match serde_json::from_str(text) {
-            Ok(value @ (Value::Object(_) | Value::Array(_) | Value::Null)) => Wanted::Json(value),
+    /// The value that was typed: of the kind that is worked out where that is told, else as the schema types it.
+    fn value(&self, text: &str, computed: &Definition) -> Wanted {
+        let computed = computed.evaluate(self.at).map(|evaluated| evaluated.wanted);
+        match (serde_json::from_str(text), computed) {
+            (Ok(value @ (Value::Object(_) | Value::Array(_) | Value::Null)), _) => Wanted::Json(value),
+            (Ok(value @ Value::Bool(_)), Ok(Wanted::Json(Value::Bool(_))))
+            | (Ok(value @ Value::Number(_)), Ok(Wanted::Json(Value::Number(_)))) => Wanted::Json(value),
             _ => Wanted::Cell(Cell { text: text.to_owned(), origin: self.origin() }),
         }
     }
@@ -119,7 +123,7 @@ impl Page {
 fn overrule(owned: &mut Owned, set: &Override, until: Option<Instant>) {
     let during = match &set.says {
         Says::Set { variable, value } if *variable == owned.variable => {
-            Definition::Set { wanted: set.value(value), origin: set.origin() }
+            Definition::Set { wanted: set.value(value, &owned.definition), origin: set.origin() }
         }
         Says::Set { .. } => return,
         Says::Closed | Says::Open if !owned.definition.has_hours() => return,

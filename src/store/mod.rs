@@ -16,7 +16,7 @@ pub use writer::{Intent, Outcome, Writer};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite refused.
-    #[error("the store {path} fails: {error}")]
+    #[error("the store {path} fails: {error}{}", remedy(error))]
     Sqlite {
         /// The file.
         path: String,
@@ -35,11 +35,32 @@ pub enum StoreError {
     },
     /// Another process has it.
     #[error(
-        "the store {path} is in use by another rtconfd (hint: stop the other one, or give each its own store.path)"
+        "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: two that own the same pages would fight; stop one, or give each its own store.path and pages)",
+        std::process::id()
     )]
     InUse {
         /// The file.
         path: String,
+        /// The other process.
+        other: String,
+    },
+    /// There was a store, and it is gone or empty.
+    #[error(
+        "the store {path} is gone: it was there before, and with it what people decided and what was sent (hint: bring it back from a backup; if it is gone for good, start once with --accept-empty-store)"
+    )]
+    Lost {
+        /// The file.
+        path: String,
+    },
+    /// What is there can't be trusted.
+    #[error(
+        "the store {path} is damaged: {found} (hint: bring it back from a backup; to put it aside and begin anew, start once with --accept-empty-store)"
+    )]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        found: String,
     },
     /// It was written by a newer version.
     #[error(
@@ -56,6 +77,17 @@ pub enum StoreError {
     /// The writer is gone, after an earlier failure.
     #[error("the store was closed after an earlier failure")]
     Closed,
+}
+
+/// What to do about the failures that people can mend.
+fn remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => " (hint: free some space on its disk; nothing is sent until then)",
+        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
+            " (hint: let rtconfd write the file and its directory; nothing is sent until then)"
+        }
+        _ => "",
+    }
 }
 
 /// Where a store is, and how its failures are told.
@@ -75,7 +107,13 @@ impl Location {
     }
 
     fn sqlite(&self, error: rusqlite::Error) -> StoreError {
-        StoreError::Sqlite { path: self.shown(), error }
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match error.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => {
+                StoreError::Damaged { path: self.shown(), found: error.to_string() }
+            }
+            _ => StoreError::Sqlite { path: self.shown(), error },
+        }
     }
 
     fn io(&self, error: std::io::Error) -> StoreError {
@@ -115,16 +153,90 @@ impl Location {
     /// When another process writes it, it can't be written, or it is of a newer version.
     pub fn open(&self) -> Result<Writer, StoreError> {
         let lock = self.lock()?;
+        self.begin(lock)
+    }
+
+    /// The same for a person who means it: a store that is gone is made anew, and one that is damaged is put aside
+    /// first. Nothing is deleted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for what a new store mends.
+    pub fn open_or_begin_anew(&self) -> Result<Writer, StoreError> {
+        let lock = self.lock()?;
+        if let (Some(lock), Some(path)) = (&lock, &self.path) {
+            lock.set_len(0).map_err(|error| self.io(error))?;
+            let damaged = match Connection::open(path).and_then(|connection| is_sound(&connection)) {
+                Ok(found) => found.is_some(),
+                Err(error) => matches!(self.sqlite(error), StoreError::Damaged { .. }),
+            };
+            if damaged {
+                self.put_aside(path)?;
+            }
+        }
+        self.begin(lock)
+    }
+
+    /// Renames the store's files, so that nothing of them is lost.
+    fn put_aside(&self, path: &Path) -> Result<(), StoreError> {
+        let suffixed = |suffix: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let number = (1..).find(|number| !suffixed(&format!(".damaged-{number}")).exists()).unwrap_or(1);
+        for part in ["", "-wal", "-shm"] {
+            let (from, to) = (suffixed(part), suffixed(&format!(".damaged-{number}{part}")));
+            if from.exists() {
+                std::fs::rename(from, to).map_err(|error| self.io(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, lock: Option<std::fs::File>) -> Result<Writer, StoreError> {
+        if let (Some(lock), Some(path)) = (&lock, &self.path) {
+            let was_made = lock.metadata().map_err(|error| self.io(error))?.len() > 0;
+            let is_there = std::fs::metadata(path).is_ok_and(|store| store.len() > 0);
+            if was_made && !is_there {
+                return Err(StoreError::Lost { path: self.shown() });
+            }
+        }
         let connection = match &self.path {
             Some(path) => Connection::open(path),
             None => Connection::open_in_memory(),
         };
         let mut connection = connection.map_err(|error| self.sqlite(error))?;
+        if let Some(found) = is_sound(&connection).map_err(|error| self.sqlite(error))? {
+            return Err(StoreError::Damaged { path: self.shown(), found });
+        }
         let found = prepare(&mut connection).map_err(|error| self.sqlite(error))?;
         if found > migrations::VERSION {
             return Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION });
         }
+        if let Some(lock) = &lock {
+            // From here on a store that isn't there was lost.
+            self.sign(lock).map_err(|error| self.io(error))?;
+        }
         Writer::start(connection, self.clone(), lock)
+    }
+
+    /// Writes into the lock whose it is.
+    fn sign(&self, mut lock: &std::fs::File) -> std::io::Result<()> {
+        use std::io::Write;
+        lock.set_len(0)?;
+        writeln!(lock, "{}", std::process::id())
+    }
+
+    /// Who has the lock, as far as can be told.
+    fn holder(&self, path: &Path) -> String {
+        let written = std::fs::read_to_string(lock_path(path)).unwrap_or_default();
+        let Ok(process) = written.trim().parse::<u32>() else { return "another rtconfd".to_owned() };
+        let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        match command.trim() {
+            "" => format!("process {process}"),
+            command => format!("process {process} ({})", command.chars().take(200).collect::<String>()),
+        }
     }
 
     fn lock(&self) -> Result<Option<std::fs::File>, StoreError> {
@@ -140,10 +252,18 @@ impl Location {
             .map_err(|error| self.io(error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
-            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: self.shown() }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(StoreError::InUse { path: self.shown(), other: self.holder(path) })
+            }
             Err(std::fs::TryLockError::Error(error)) => Err(self.io(error)),
         }
     }
+}
+
+/// What is wrong with a store, if something is.
+fn is_sound(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((found != "ok").then_some(found))
 }
 
 /// Brings a store up to date. Gives the version that it had.

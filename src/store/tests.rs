@@ -81,7 +81,7 @@ async fn a_file_that_is_no_store_is_an_error_and_stays_as_it_is() {
     let text = "this is no database, but somebody's notes, long enough to be looked at as a page".repeat(20);
     std::fs::write(&path, &text).unwrap();
     let location = Location::new(Some(&path));
-    assert!(matches!(location.open(), Err(StoreError::Sqlite { .. })));
+    assert!(matches!(location.open(), Err(StoreError::Damaged { .. })));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -96,4 +96,93 @@ async fn inputs_are_kept_as_they_last_were_good() {
     keep("a.csv", "3").await.unwrap();
     let kept = writer.inputs().await.unwrap();
     assert_eq!((kept["a.csv"].as_slice(), kept["b.csv"].as_slice()), (&b"3"[..], &b"2"[..]));
+}
+
+/// A file store in a folder of its own.
+fn store() -> (tempfile::TempDir, std::path::PathBuf, Location) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sqlite");
+    let location = Location::new(Some(&path));
+    (directory, path, location)
+}
+
+/// The writer's thread lets go of the store some time after the last writer is dropped.
+fn close(writer: super::Writer, location: &Location) {
+    drop(writer);
+    while location.is_in_use() {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_not_begun_anew_by_itself() {
+    let (_directory, path, location) = store();
+    close(location.open().unwrap(), &location);
+    for empty in [false, true] {
+        let _ = std::fs::remove_file(path.with_extension("sqlite-wal"));
+        std::fs::remove_file(&path).unwrap();
+        if empty {
+            std::fs::write(&path, "").unwrap();
+        }
+        let error = location.open().unwrap_err().to_string();
+        assert_eq!(
+            error.replace(&path.display().to_string(), "S"),
+            "the store S is gone: it was there before, and with it what people decided and what was sent (hint: bring it back from a backup; if it is gone for good, start once with --accept-empty-store)"
+        );
+        close(location.open_or_begin_anew().unwrap(), &location);
+        close(location.open().unwrap(), &location);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_refused_and_put_aside_when_a_person_says_so() {
+    let (directory, path, location) = store();
+    let writer = location.open().unwrap();
+    for number in 0..200 {
+        let mut intent = intent();
+        intent.changes[0].because = format!("{number} {}", "x".repeat(400));
+        writer.intend(intent).await.unwrap();
+    }
+    close(writer, &location);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let length = bytes.len();
+    bytes[length / 2..length / 2 + 8000].fill(0x5a);
+    std::fs::write(&path, &bytes).unwrap();
+    let error = location.open().unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(error.to_string().contains("--accept-empty-store"), "{error}");
+    let writer = location.open_or_begin_anew().unwrap();
+    assert!(writer.pages(API).await.unwrap().is_empty());
+    assert_eq!(std::fs::read(directory.path().join("s.sqlite.damaged-1")).unwrap(), bytes, "nothing is deleted");
+    // One that is sound is left as it is by the same words.
+    writer.intend(intent()).await.unwrap();
+    close(writer, &location);
+    let writer = location.open_or_begin_anew().unwrap();
+    assert_eq!(writer.pages(API).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
+    let (_directory, _, location) = store();
+    let _writer = location.open().unwrap();
+    let error = location.open().unwrap_err().to_string();
+    let process = std::process::id();
+    assert!(error.contains(&format!("is in use by process {process} (")), "{error}");
+    assert!(error.contains(&format!("so this rtconfd (process {process}) stops")), "{error}");
+
+    let connection = std::sync::Arc::new(std::sync::Mutex::new(rusqlite::Connection::open_in_memory().unwrap()));
+    let writer = super::Writer::in_place(connection.clone()).unwrap();
+    let set = |pragma: &str| connection.lock().unwrap().query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
+    set("PRAGMA max_page_count = 1");
+    let mut failed = None;
+    while failed.is_none() {
+        failed = writer.intend(intent()).await.err();
+    }
+    let told = failed.unwrap().to_string();
+    assert!(told.contains("full") && told.contains("free some space on its disk; nothing is sent until then"), "{told}");
+    set("PRAGMA max_page_count = 100000");
+    writer.intend(intent()).await.unwrap();
+    connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();
+    let told = writer.intend(intent()).await.unwrap_err().to_string();
+    assert!(told.contains("let rtconfd write the file and its directory"), "{told}");
 }

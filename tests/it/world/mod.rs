@@ -55,6 +55,7 @@ fn the_promises_hold_in_every_simulated_week() {
             let mut figures = Figures::default();
             while let Some(seed) = seeds.get(usize::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap()) {
                 figures.add(&live(*seed, weeks).0);
+                println!("seed {seed}: {weeks} weeks");
             }
             figures
         };

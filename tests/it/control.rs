@@ -1,0 +1,196 @@
+//! The running daemon asked by its commands over the socket, and by others over HTTP; what people see of it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant as Monotonic;
+
+use serde_json::{Value, json};
+
+use crate::support::{Api, Folder, NO_HOLD, Process, SITES, desk, until};
+
+/// Always open, so that the day of the test does not matter.
+fn always(agent: &str) -> String {
+    desk(agent).replace("Mo-Fr 09:00-17:00", "Mo-Su 00:00-24:00")
+}
+
+fn private(folder: &Folder, name: &str, content: &str) {
+    folder.write(name, content);
+    std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+async fn running(folder: &Folder) -> Process {
+    let running = folder.spawn(&["run"]);
+    until("the socket is there", || folder.path("state.sqlite.sock").exists()).await;
+    running
+}
+
+#[tokio::test]
+async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let mode = std::fs::metadata(folder.path("state.sqlite.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "the socket is its owner's alone");
+
+    let set = ["override", "set", "A-1/live", "--closed", "--until-released", "--reason", "snow"];
+    let told = folder.run(&set).expect(0).out;
+    let before = Monotonic::now();
+    assert_eq!(
+        told,
+        "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nIt ends earlier with: rtconfd override clear 1\n"
+    );
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    assert!(before.elapsed().as_secs() < 30);
+
+    let listed = folder.run(&["override", "list", "--format", "json"]).expect(0).lines();
+    assert_eq!((&listed[0]["says"], &listed[0]["reason"]), (&json!("closed"), &json!("snow")));
+    let explained = folder.run(&["explain", "A-1/live", "is_open"]).expect(0).out;
+    assert!(explained.contains("override 1: closed, by override as tester: snow"), "{explained}");
+    let status = folder.run(&["status"]).expect(0).out;
+    assert!(status.contains("override 1: closed, by override as tester: snow (1 page(s)); ends with: rtconfd override clear 1"), "{status}");
+    assert!(folder.run(&["plan"]).expect(0).out.is_empty(), "plan follows the override");
+
+    assert_eq!(
+        folder.run(&["override", "clear", "1"]).expect(0).out,
+        "Override 1 is ended; the computed values come back.\n"
+    );
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let told = folder.run(&["override", "clear", "1"]).expect(1).err;
+    assert!(told.ends_with("error: no override 1 is in force\n  hint: none is in force\n"), "{told}");
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+    assert!(!folder.path("state.sqlite.sock").exists());
+}
+
+#[tokio::test]
+async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    folder.run(&["apply"]).expect(0);
+    let set = ["override", "set", "--all", "--value", "is_open=false", "--until", "2h", "--reason", "fire drill"];
+    folder.run(&set).expect(0);
+    folder.run(&["apply"]).expect(0);
+    assert_eq!(api.variables("A-1"), json!({"is_open": false}));
+    for (arguments, told) in [
+        (&["override", "set", "--all", "--closed", "--reason", "x"][..], "error: until when?"),
+        (&["override", "set", "--all", "--until", "2h", "--reason", "x"], "error: what is overridden?"),
+        (&["override", "set", "--closed", "--until", "2h", "--reason", "x"], "error: which pages?\n  hint: name pages as AGENT/environment"),
+        (&["override", "set", "--all", "--closed", "--until", "12:0x", "--reason", "x"], "\"12:0x\" is no end of an override"),
+        (&["override", "set", "--all", "--value", "is_open=perhaps", "--until", "2h", "--reason", " "], "an override needs a reason"),
+    ] {
+        let err = folder.run(arguments).expect(1).err;
+        assert!(err.contains(told), "{arguments:?}: {err}");
+    }
+    folder.run(&["override", "clear", "1"]).expect(0);
+    folder.run(&["apply"]).expect(0);
+    assert_eq!(api.variables("A-1"), json!({"is_open": true}));
+}
+
+#[tokio::test]
+async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &SITES.replace("[[page]]", "[[page]]\ntimezone = \"UTC\""));
+    let sites = |phone: &str| {
+        let rows = (0..8).map(|site| format!("s{site},A-{site},Mo-Su 00:00-24:00,{phone}{site}\n"));
+        format!("site,agent,hours,phone\n{}", rows.collect::<String>())
+    };
+    folder.write("sites.csv", &sites("1"));
+    folder.run(&["apply"]).expect(0);
+    folder.write("sites.csv", &sites("2"));
+    let applied = folder.run(&["apply"]).expect(3);
+    let reason = "the next 14 days change for 8 of 8 pages (more than 10% and more than 5)";
+    assert!(applied.err.contains(reason), "{}", applied.err);
+    assert_eq!(api.variables("A-3")["phone"], json!("13"), "nothing of it was sent");
+    assert!(folder.run(&["plan"]).expect(3).err.contains(reason));
+    let status = folder.run(&["status"]).expect(1);
+    assert!(status.out.contains("HELD since ") && status.out.contains(reason), "{}", status.out);
+    let preview = folder.run(&["preview", "--days", "1", "A-3/live"]).expect(0);
+    assert!(preview.out.contains("\"23\""), "preview shows what would come: {}", preview.out);
+    let general = folder.run(&["status", "--format", "json"]).expect(1).lines().pop().unwrap();
+    let revision = general["held"]["revision"].as_str().unwrap();
+    let told = folder.run(&["approve", "r123456789abc"]).expect(1).err;
+    assert!(told.contains(&format!("revision r123456789abc is not what is held\n  hint: held is {revision}: ")), "{told}");
+    assert_eq!(folder.run(&["approve", revision]).expect(0).out, format!("{revision} is approved.\n"));
+    folder.run(&["apply"]).expect(0);
+    assert_eq!(api.variables("A-3")["phone"], json!("23"));
+    assert!(folder.run(&["approve", revision]).expect(1).err.contains("no revision is held"));
+}
+
+#[tokio::test]
+async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_overrides() {
+    let api = Api::start();
+    let settings = always("A-1").replace("variables = {", "variables = { seats = 40,");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!(
+        "resync = \"1h\"\n[listen]\naddress = \"127.0.0.1:{port}\"\ntoken_file = \"token\"\nwebhook_secret_file = \"hook\"\nwebhook_query = \"key\"\n"
+    );
+    let folder = Folder::new(&api.url, &format!("{NO_HOLD}{settings}"));
+    let written = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &format!("{}\n{written}", listen.split_once("[listen]").unwrap().0));
+    let written = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &written.replace("[hold]", &format!("[listen]{}[hold]", listen.split_once("[listen]").unwrap().1)));
+    private(&folder, "token", "t0ken\n");
+    private(&folder, "hook", "s3cret\n");
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let get = async |path: &str| http.get(url(path)).send().await.unwrap().text().await.unwrap();
+    assert_eq!(get("/healthz").await, "ok\n");
+    let metrics = get("/metrics").await;
+    for line in ["rtconfd_pages{state=\"right\"} 1", "rtconfd_held 0", "rtconfd_values_applied_total 2", "# EOF"] {
+        assert!(metrics.contains(line), "{line} in\n{metrics}");
+    }
+    let status: Value = serde_json::from_str(&get("/status").await).unwrap();
+    assert_eq!(status["pages"][0]["state"], json!("right"));
+
+    // A page in a browser that resolved its own name to this machine learns nothing.
+    let foreign = http.get(url("/status")).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(foreign.status(), 403);
+    let asking = json!({"all": true, "says": "closed", "reason": "snow", "who": "anna"}).to_string();
+    for (token, wanted) in [(None, 403), (Some("t0kem"), 403), (Some("t0ken"), 201)] {
+        let mut request = http.post(url("/overrides")).body(asking.clone());
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        assert_eq!(request.send().await.unwrap().status(), wanted, "{token:?}");
+    }
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+
+    // The webhook: what was changed is found at once, and put right, though the next resync is far.
+    api.edit("A-1", &json!({"seats": 1}));
+    let call = |query: &str| {
+        let body = json!({"project_id": "A-1", "client_env": "live", "user": "bert@example.com"}).to_string();
+        http.post(url(&format!("/webhook{query}"))).body(body).send()
+    };
+    assert_eq!(call("?key=wrong").await.unwrap().status(), 403);
+    assert_eq!(call("").await.unwrap().status(), 403);
+    assert_eq!(call("?key=s3cret").await.unwrap().status(), 202);
+    api.until_variable("A-1", "seats", &json!(40)).await;
+    until("it is on record", || !folder.look().drifts(None, false, 5).unwrap().is_empty()).await;
+    let history = folder.run(&["history"]).expect(0).out;
+    assert!(
+        history.contains("Drift: A-1/live seats was changed from 40 to 1 (-39) by bert@example.com, seen "),
+        "{history}"
+    );
+    for (file, secret) in folder.everything().iter().flat_map(|file| [(file, "t0ken"), (file, "s3cret")]) {
+        let holds = String::from_utf8_lossy(&file.1).contains(secret);
+        assert!(!holds || ["token", "hook"].contains(&file.0.file_name().unwrap().to_str().unwrap()), "{:?}", file.0);
+    }
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    folder.run(&["apply"]).expect(0);
+    std::fs::remove_file(folder.path("state.sqlite")).unwrap();
+    for command in ["apply", "run"] {
+        let told = folder.run(&[command]).expect(1).err;
+        assert!(told.contains("is gone: it was there before") && told.contains("--accept-empty-store"), "{told}");
+    }
+    folder.run(&["apply", "--accept-empty-store"]).expect(0);
+    folder.run(&["apply"]).expect(0);
+}
