@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Calendar, Filter, Occurrence, Window};
 use crate::hours::Hours;
-use crate::model::{Environment, OnDrift, Origin, PageId, Problem, Row, Variable, nearest};
+use crate::model::{DriftPolicy, Environment, OnDrift, Origin, PageId, Problem, Row, Variable, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Fields, Node, Raw, Reader, Scope, Text};
 
@@ -125,8 +125,8 @@ impl<'a> Compiler<'a> {
         }
         let id = self.page_id(reader, &fields);
         let on_drift = match fields.get("on_drift") {
-            Some(node) => reader.parse(node, "on_drift", "write restore, keep or report"),
-            None => Some(OnDrift::default()),
+            Some(node) => drift_policy(reader, node),
+            None => Some(DriftPolicy::default()),
         };
         let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
         let hours = fields.get("hours").and_then(|node| self.hours(reader, node, zone));
@@ -139,6 +139,13 @@ impl<'a> Compiler<'a> {
         };
         let variables =
             fields.require(reader, "variables").and_then(|node| self.variables(reader, node, &context));
+        if let (Some(policy), Some(variables), Some(node)) = (&on_drift, &variables, fields.get("on_drift")) {
+            let is_owned = |variable: &&Variable| !variables.iter().any(|owned| owned.variable == **variable);
+            if let Some(variable) = policy.of.keys().find(is_owned) {
+                let problem = Problem::at(&node.origin, format!("on_drift names {variable}, which the page does not own"));
+                reader.note(problem.hint("name a variable of the page, or \"*\" for all others"));
+            }
+        }
         Some(Page {
             id: id?,
             key: page_key(block, row.and_then(|row| row.key.as_deref())),
@@ -356,6 +363,26 @@ impl<'a> Compiler<'a> {
             None => problem.hint(format!("add [{what}s.{name}] to the settings")),
         }
     }
+}
+
+/// `on_drift = "restore"`, or by variable: `{ "*" = "report", phone = "keep" }`.
+fn drift_policy(reader: &Reader, node: &Node) -> Option<DriftPolicy> {
+    const HINT: &str = "write restore, keep or report";
+    let Raw::Table(_) = &node.raw else {
+        return reader.parse(node, "on_drift", HINT).map(|all: OnDrift| all.into());
+    };
+    let fields = reader.open_table(node, "on_drift")?;
+    let mut policy = DriftPolicy::default();
+    for entry in fields.entries {
+        let on_drift = reader.parse(&entry.node, "on_drift", HINT)?;
+        if entry.key == "*" {
+            policy.all = on_drift;
+            continue;
+        }
+        let variable = entry.key.parse().map_err(|message: String| Problem::at(&entry.at, message));
+        policy.of.insert(reader.ok(variable)?, on_drift);
+    }
+    Some(policy)
 }
 
 /// What a variable may take from its page.

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use crate::model::{Instant, OnDrift, Origin, PageId, Problem, Row, Variable};
+use crate::model::{DriftPolicy, Instant, Origin, PageId, Problem, Row, Variable};
 
 use super::{Definition, Wanted};
 
@@ -19,7 +19,7 @@ pub struct Page {
     /// What names the definition across reloads: its settings block and its row.
     pub key: String,
     /// What happens to values that others change.
-    pub on_drift: OnDrift,
+    pub on_drift: DriftPolicy,
     /// The zone that people read the page's times in.
     pub zone: Option<Tz>,
     /// What is owned, in the order written.

@@ -8,7 +8,7 @@ mod row;
 mod source_text;
 
 pub use json::{same_value, shorten};
-pub use page::{Change, Environment, OnDrift, PageId, RemotePage, Variable};
+pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage, Variable};
 pub use problem::{Origin, Problem, Severity, nearest};
 pub use row::{Cell, Row};
 pub use source_text::SourceText;

@@ -1,5 +1,6 @@
 //! Which page, which place on it, and a change to it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -195,6 +196,28 @@ impl FromStr for OnDrift {
             "report" => Ok(Self::Report),
             _ => Err(format!("\"{text}\" is no way to treat drift")),
         }
+    }
+}
+
+/// How drift of a page's variables is treated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DriftPolicy {
+    /// Where nothing else is said.
+    pub all: OnDrift,
+    /// Of single variables.
+    pub of: BTreeMap<Variable, OnDrift>,
+}
+
+impl DriftPolicy {
+    /// What happens to a variable.
+    pub fn on(&self, variable: &Variable) -> OnDrift {
+        self.of.get(variable).copied().unwrap_or(self.all)
+    }
+}
+
+impl From<OnDrift> for DriftPolicy {
+    fn from(all: OnDrift) -> Self {
+        Self { all, of: BTreeMap::new() }
     }
 }
 

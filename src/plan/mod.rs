@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Change, OnDrift, PageId, Problem, Variable, same_value};
+use crate::model::{Change, DriftPolicy, OnDrift, PageId, Problem, Variable, same_value};
 use crate::schema::{Checked, CheckedValue};
 
 pub use hold::{Recent, Side, Thresholds, Weighed, weigh};
@@ -117,7 +117,7 @@ fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy:
 ///
 /// # Errors
 /// When the values that stay others' would break the schema together with ours.
-pub fn plan(checked: &Checked, base: &Base, policy: OnDrift) -> Result<Plan, Vec<Problem>> {
+pub fn plan(checked: &Checked, base: &Base, policy: &DriftPolicy) -> Result<Plan, Vec<Problem>> {
     let mut plan = Plan {
         page: checked.page().clone(),
         changes: Vec::new(),
@@ -130,7 +130,7 @@ pub fn plan(checked: &Checked, base: &Base, policy: OnDrift) -> Result<Plan, Vec
     for wanted in checked.values() {
         let variable = &wanted.variable;
         let at_page = variable.read(found);
-        match verdict(base.get(variable), at_page, &wanted.value, policy) {
+        match verdict(base.get(variable), at_page, &wanted.value, policy.on(variable)) {
             Verdict::Nothing => {}
             Verdict::Adopt => plan.adopted.push((variable.clone(), wanted.value.clone())),
             Verdict::Send => plan.changes.push(change(wanted, at_page)),

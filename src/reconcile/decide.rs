@@ -95,7 +95,7 @@ pub fn decide(page: &Page, known: &Knowledge, now: Instant) -> Decision {
         .as_ref()
         .map_err(|problem| vec![problem.clone()])
         .and_then(|schema| check(&desired, &observed.page, schema))
-        .and_then(|checked| plan(&checked, &known.base, page.on_drift));
+        .and_then(|checked| plan(&checked, &known.base, &page.on_drift));
     match planned {
         Ok(plan) => Decision::Plan { plan, until },
         Err(problems) => Decision::Withhold { problems, until },

@@ -272,13 +272,13 @@ async fn small_pieces_of_a_large_change_add_up_within_the_hour() {
 #[tokio::test]
 async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history() {
     let api = Api::start();
-    let settings = desk("A-1")
-        .replace("variables = {", "on_drift = \"report\"\nvariables = { seats = { constant = 40 },");
-    let folder = Folder::new(&api.url, &settings.replace("{ constant = 40 }", "40"));
+    let policy = "on_drift = { \"*\" = \"restore\", seats = \"report\" }";
+    let settings = desk("A-1").replace("variables = {", &format!("{policy}\nvariables = {{ seats = 40,"));
+    let folder = Folder::new(&api.url, &settings);
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
-    api.edit("A-1", &json!({"seats": 42}));
+    api.edit("A-1", &json!({"seats": 42, "is_open": false}));
     let look = Control::Look {
         agent: Some("A-1".to_owned()),
         environment: None,
@@ -286,6 +286,8 @@ async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history(
     };
     driving.feed.send(rtconfd::reconcile::Feed::Control(look)).await.unwrap();
     until("the drift is recorded", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    assert_eq!(api.variables("A-1")["seats"], json!(42), "that is only told");
     let drift = folder.look().drifts(None, true, 10).unwrap().remove(0);
     assert_eq!(
         (drift.variable.as_str(), &drift.base, &drift.found, drift.answer.as_str(), drift.by.as_deref()),

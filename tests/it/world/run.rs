@@ -99,8 +99,8 @@ struct Running {
 pub struct World {
     seed: u64,
     random: Rng,
-    clock: ManualClock,
-    remote: Remote,
+    pub clock: ManualClock,
+    pub remote: Remote,
     settings: Settings,
     disk: Memory,
     database: Arc<Mutex<Connection>>,
@@ -128,6 +128,11 @@ impl World {
             _ => random.usize(1..6),
         };
         let inputs = Inputs::any(&mut random, sites);
+        Self::of(seed, random, inputs).await
+    }
+
+    /// A world with these inputs.
+    pub async fn of(seed: u64, mut random: Rng, inputs: Inputs) -> Self {
         let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rtconfd.toml");
@@ -291,6 +296,22 @@ impl World {
         }
     }
 
+    /// Lets time pass like [`pass`](Self::pass), without a judgement of every page at every step.
+    pub async fn hurry(&mut self, until: At, mut done: impl FnMut(&Remote) -> bool) -> bool {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let now = self.clock.now();
+            if done(&self.remote) {
+                return true;
+            }
+            if now >= until {
+                return false;
+            }
+            let next = self.clock.next_wait().filter(|next| *next > now).unwrap_or(until);
+            self.clock.set(next.min(until));
+        }
+    }
+
     fn unwell(&mut self) {
         self.well_since = self.clock.uptime();
     }
@@ -320,8 +341,13 @@ impl World {
     /// When nothing was wrong for a while, every page holds what it should.
     fn judge_pages(&mut self) {
         let up = self.clock.uptime();
+        let remote = self.remote.clone();
+        let mut state = remote.state();
+        if let Some(until) = state.weather.storm_until {
+            // Nobody may have woken since it was over.
+            self.well_since = self.well_since.max(until.min(up));
+        }
         let calm = up.saturating_sub(self.well_since);
-        let mut state = self.remote.state();
         if state.weather.failing + state.weather.late > 0 || state.weather.storm_until.is_some_and(|until| up < until) {
             drop(state);
             return self.unwell();
@@ -688,7 +714,14 @@ impl World {
     /// Somebody corrects the clock by some minutes, and back.
     async fn step(&mut self) {
         self.figures.steps += 1;
-        let minutes = TimeDelta::minutes(self.random.i64(-50..50));
+        let mut minutes = TimeDelta::minutes(self.random.i64(-50..50));
+        if self.random.bool() {
+            // Back over what has just changed.
+            if let Some(next) = self.clock.next_wait() {
+                self.pass(next - self.clock.now() + TimeDelta::minutes(3)).await;
+            }
+            minutes = -minutes.abs();
+        }
         self.clock.step(self.clock.now() + minutes);
         self.unwell();
         self.pass_some(60, 1800).await;
