@@ -121,11 +121,10 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     let side = Side { world: &newest, inputs: &revision.inputs };
     let weighed = weigh(in_force.side(), side, &recent, settings.hold, from);
     let id = revision_id(&settings.written, &revision);
-    let held = (!weighed.reasons.is_empty() && !approved.contains(&id)).then(|| Held {
-        revision: id,
-        since: from,
-        reasons: weighed.reasons,
-    });
+    let held = match weighed.reasons.is_empty() || approved.contains(&id) {
+        true => None,
+        false => Some(Held { revision: id, since: from, reasons: weighed.reasons }),
+    };
     newest.overrule(&overrides);
     let (world, newest) = match held {
         Some(_) => {

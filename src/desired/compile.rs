@@ -142,7 +142,10 @@ impl<'a> Compiler<'a> {
         if let (Some(policy), Some(variables), Some(node)) = (&on_drift, &variables, fields.get("on_drift")) {
             let is_owned = |variable: &&Variable| !variables.iter().any(|owned| owned.variable == **variable);
             if let Some(variable) = policy.of.keys().find(is_owned) {
-                let problem = Problem::at(&node.origin, format!("on_drift names {variable}, which the page does not own"));
+                let problem = Problem::at(
+                    &node.origin,
+                    format!("on_drift names {variable}, which the page does not own"),
+                );
                 reader.note(problem.hint("name a variable of the page, or \"*\" for all others"));
             }
         }

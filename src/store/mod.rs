@@ -82,7 +82,9 @@ pub enum StoreError {
 /// What to do about the failures that people can mend.
 fn remedy(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => " (hint: free some space on its disk; nothing is sent until then)",
+        Some(rusqlite::ErrorCode::DiskFull) => {
+            " (hint: free some space on its disk; nothing is sent until then)"
+        }
         Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
             " (hint: let rtconfd write the file and its directory; nothing is sent until then)"
         }

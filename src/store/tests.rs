@@ -153,7 +153,11 @@ async fn a_damaged_store_is_refused_and_put_aside_when_a_person_says_so() {
     assert!(error.to_string().contains("--accept-empty-store"), "{error}");
     let writer = location.open_or_begin_anew().unwrap();
     assert!(writer.pages(API).await.unwrap().is_empty());
-    assert_eq!(std::fs::read(directory.path().join("s.sqlite.damaged-1")).unwrap(), bytes, "nothing is deleted");
+    assert_eq!(
+        std::fs::read(directory.path().join("s.sqlite.damaged-1")).unwrap(),
+        bytes,
+        "nothing is deleted"
+    );
     // One that is sound is left as it is by the same words.
     writer.intend(intent()).await.unwrap();
     close(writer, &location);
@@ -170,16 +174,21 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
     assert!(error.contains(&format!("is in use by process {process} (")), "{error}");
     assert!(error.contains(&format!("so this rtconfd (process {process}) stops")), "{error}");
 
-    let connection = std::sync::Arc::new(std::sync::Mutex::new(rusqlite::Connection::open_in_memory().unwrap()));
+    let connection =
+        std::sync::Arc::new(std::sync::Mutex::new(rusqlite::Connection::open_in_memory().unwrap()));
     let writer = super::Writer::in_place(connection.clone()).unwrap();
-    let set = |pragma: &str| connection.lock().unwrap().query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
+    let set =
+        |pragma: &str| connection.lock().unwrap().query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
     set("PRAGMA max_page_count = 1");
     let mut failed = None;
     while failed.is_none() {
         failed = writer.intend(intent()).await.err();
     }
     let told = failed.unwrap().to_string();
-    assert!(told.contains("full") && told.contains("free some space on its disk; nothing is sent until then"), "{told}");
+    assert!(
+        told.contains("full") && told.contains("free some space on its disk; nothing is sent until then"),
+        "{told}"
+    );
     set("PRAGMA max_page_count = 100000");
     writer.intend(intent()).await.unwrap();
     connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();

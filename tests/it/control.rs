@@ -47,7 +47,12 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
     let explained = folder.run(&["explain", "A-1/live", "is_open"]).expect(0).out;
     assert!(explained.contains("override 1: closed, by override as tester: snow"), "{explained}");
     let status = folder.run(&["status"]).expect(0).out;
-    assert!(status.contains("override 1: closed, by override as tester: snow (1 page(s)); ends with: rtconfd override clear 1"), "{status}");
+    assert!(
+        status.contains(
+            "override 1: closed, by override as tester: snow (1 page(s)); ends with: rtconfd override clear 1"
+        ),
+        "{status}"
+    );
     assert!(folder.run(&["plan"]).expect(0).out.is_empty(), "plan follows the override");
 
     assert_eq!(
@@ -67,16 +72,26 @@ async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it()
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     folder.run(&["apply"]).expect(0);
-    let set = ["override", "set", "--all", "--value", "is_open=false", "--until", "2h", "--reason", "fire drill"];
+    let set =
+        ["override", "set", "--all", "--value", "is_open=false", "--until", "2h", "--reason", "fire drill"];
     folder.run(&set).expect(0);
     folder.run(&["apply"]).expect(0);
     assert_eq!(api.variables("A-1"), json!({"is_open": false}));
     for (arguments, told) in [
         (&["override", "set", "--all", "--closed", "--reason", "x"][..], "error: until when?"),
         (&["override", "set", "--all", "--until", "2h", "--reason", "x"], "error: what is overridden?"),
-        (&["override", "set", "--closed", "--until", "2h", "--reason", "x"], "error: which pages?\n  hint: name pages as AGENT/environment"),
-        (&["override", "set", "--all", "--closed", "--until", "12:0x", "--reason", "x"], "\"12:0x\" is no end of an override"),
-        (&["override", "set", "--all", "--value", "is_open=perhaps", "--until", "2h", "--reason", " "], "an override needs a reason"),
+        (
+            &["override", "set", "--closed", "--until", "2h", "--reason", "x"],
+            "error: which pages?\n  hint: name pages as AGENT/environment",
+        ),
+        (
+            &["override", "set", "--all", "--closed", "--until", "12:0x", "--reason", "x"],
+            "\"12:0x\" is no end of an override",
+        ),
+        (
+            &["override", "set", "--all", "--value", "is_open=perhaps", "--until", "2h", "--reason", " "],
+            "an override needs a reason",
+        ),
     ] {
         let err = folder.run(arguments).expect(1).err;
         assert!(err.contains(told), "{arguments:?}: {err}");
@@ -109,7 +124,10 @@ async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
     let general = folder.run(&["status", "--format", "json"]).expect(1).lines().pop().unwrap();
     let revision = general["held"]["revision"].as_str().unwrap();
     let told = folder.run(&["approve", "r123456789abc"]).expect(1).err;
-    assert!(told.contains(&format!("revision r123456789abc is not what is held\n  hint: held is {revision}: ")), "{told}");
+    assert!(
+        told.contains(&format!("revision r123456789abc is not what is held\n  hint: held is {revision}: ")),
+        "{told}"
+    );
     assert_eq!(folder.run(&["approve", revision]).expect(0).out, format!("{revision} is approved.\n"));
     folder.run(&["apply"]).expect(0);
     assert_eq!(api.variables("A-3")["phone"], json!("23"));
@@ -128,7 +146,10 @@ async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_
     let written = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &format!("{}\n{written}", listen.split_once("[listen]").unwrap().0));
     let written = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
-    folder.write("rtconfd.toml", &written.replace("[hold]", &format!("[listen]{}[hold]", listen.split_once("[listen]").unwrap().1)));
+    folder.write(
+        "rtconfd.toml",
+        &written.replace("[hold]", &format!("[listen]{}[hold]", listen.split_once("[listen]").unwrap().1)),
+    );
     private(&folder, "token", "t0ken\n");
     private(&folder, "hook", "s3cret\n");
     let mut process = running(&folder).await;
@@ -138,7 +159,9 @@ async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_
     let get = async |path: &str| http.get(url(path)).send().await.unwrap().text().await.unwrap();
     assert_eq!(get("/healthz").await, "ok\n");
     let metrics = get("/metrics").await;
-    for line in ["rtconfd_pages{state=\"right\"} 1", "rtconfd_held 0", "rtconfd_values_applied_total 2", "# EOF"] {
+    for line in
+        ["rtconfd_pages{state=\"right\"} 1", "rtconfd_held 0", "rtconfd_values_applied_total 2", "# EOF"]
+    {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
     }
     let status: Value = serde_json::from_str(&get("/status").await).unwrap();
@@ -175,7 +198,11 @@ async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_
     );
     for (file, secret) in folder.everything().iter().flat_map(|file| [(file, "t0ken"), (file, "s3cret")]) {
         let holds = String::from_utf8_lossy(&file.1).contains(secret);
-        assert!(!holds || ["token", "hook"].contains(&file.0.file_name().unwrap().to_str().unwrap()), "{:?}", file.0);
+        assert!(
+            !holds || ["token", "hook"].contains(&file.0.file_name().unwrap().to_str().unwrap()),
+            "{:?}",
+            file.0
+        );
     }
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
@@ -189,7 +216,10 @@ async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
     std::fs::remove_file(folder.path("state.sqlite")).unwrap();
     for command in ["apply", "run"] {
         let told = folder.run(&[command]).expect(1).err;
-        assert!(told.contains("is gone: it was there before") && told.contains("--accept-empty-store"), "{told}");
+        assert!(
+            told.contains("is gone: it was there before") && told.contains("--accept-empty-store"),
+            "{told}"
+        );
     }
     folder.run(&["apply", "--accept-empty-store"]).expect(0);
     folder.run(&["apply"]).expect(0);

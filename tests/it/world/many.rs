@@ -20,18 +20,26 @@ fn open_pages(remote: &Remote) -> usize {
 
 #[test]
 fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_more() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut random = Rng::with_seed(9);
         let mut inputs = Inputs::any(&mut random, 1);
-        let week = || [vec![(9 * 60, 17 * 60)], vec![(9 * 60, 17 * 60)], vec![], vec![], vec![], vec![], vec![]];
-        let site = |number| Site { zone: chrono_tz::Tz::UTC, week: week(), phone: format!("0{number}"), region: "NE" };
+        let week =
+            || [vec![(9 * 60, 17 * 60)], vec![(9 * 60, 17 * 60)], vec![], vec![], vec![], vec![], vec![]];
+        let site = |number| Site {
+            zone: chrono_tz::Tz::UTC,
+            week: week(),
+            phone: format!("0{number}"),
+            region: "NE",
+        };
         inputs.sites = (0..PAGES).map(site).collect();
         let mut world = World::of(9, random, inputs).await;
         let began = world.clock.now();
         // First contact: a list and a PATCH each, at ten a second; done long before nine o'clock.
         let nine = began + TimeDelta::hours(9);
-        let all_there = |remote: &Remote| remote.state().pages.values().all(|page| !page.variables.is_empty());
+        let all_there =
+            |remote: &Remote| remote.state().pages.values().all(|page| !page.variables.is_empty());
         assert!(world.hurry(nine - TimeDelta::hours(6), all_there).await);
         world.hurry(nine - TimeDelta::seconds(1), |_| false).await;
         assert_eq!(open_pages(&world.remote), 0);
@@ -40,7 +48,8 @@ fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_mo
 
         // Five storms, of half a minute to two and a half, while the pages open one by one.
         let up = world.clock.uptime();
-        let mut storms = (1..=5u32).map(|n| (up + Duration::from_secs(150 * u64::from(n)), Duration::from_secs(30 * u64::from(n))));
+        let mut storms = (1..=5u32)
+            .map(|n| (up + Duration::from_secs(150 * u64::from(n)), Duration::from_secs(30 * u64::from(n))));
         let mut next = storms.next();
         let done = |remote: &Remote| {
             if let Some((from, length)) = next
@@ -51,7 +60,11 @@ fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_mo
             }
             open_pages(remote) == PAGES
         };
-        assert!(world.hurry(nine + TimeDelta::hours(1), done).await, "{} are open", open_pages(&world.remote));
+        assert!(
+            world.hurry(nine + TimeDelta::hours(1), done).await,
+            "{} are open",
+            open_pages(&world.remote)
+        );
         assert_eq!(world.violations(), Vec::<String>::new(), "nothing was sent in a pause, nor too fast");
         // A look and a PATCH each; lists that were due meanwhile are not counted as needed.
         let (sent, needed) = (world.remote.state().requests - before, 2 * PAGES as u64);

@@ -22,7 +22,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn live(seed: u64, weeks: u32) -> (Figures, u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut world = World::new(seed).await;
         for week in 0..weeks {
@@ -61,7 +62,10 @@ fn the_promises_hold_in_every_simulated_week() {
             figures
         };
         let running: Vec<_> = (0..workers.min(seeds.len())).map(|_| scope.spawn(worker)).collect();
-        running.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        running
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     figures.iter().for_each(|figures| total.add(figures));
     println!("{} seeds of {weeks} weeks, no violation: {total:?}", seeds.len());

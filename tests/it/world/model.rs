@@ -78,7 +78,8 @@ impl Site {
     pub fn hours_text(&self) -> String {
         let days = self.week.iter().zip(DAYS).filter(|(hours, _)| !hours.is_empty());
         let day = |(hours, day): (&Vec<(u32, u32)>, &str)| {
-            let texts: Vec<String> = hours.iter().map(|(from, to)| format!("{}-{}", clock(*from), clock(*to))).collect();
+            let texts: Vec<String> =
+                hours.iter().map(|(from, to)| format!("{}-{}", clock(*from), clock(*to))).collect();
             format!("{day} {}", texts.join(", "))
         };
         days.map(day).collect::<Vec<_>>().join("; ")
@@ -114,7 +115,8 @@ impl Inputs {
     pub fn closures_csv(&self) -> String {
         let mut text = "id,site,date,hours\n".to_owned();
         for (index, ((site, date), open)) in self.closures.iter().enumerate() {
-            let hours = open.map_or("closed".to_owned(), |(from, to)| format!("{}-{}", clock(from), clock(to)));
+            let hours =
+                open.map_or("closed".to_owned(), |(from, to)| format!("{}-{}", clock(from), clock(to)));
             writeln!(text, "c{index},s{site},{date},{hours}").unwrap();
         }
         text
@@ -124,7 +126,11 @@ impl Inputs {
         let mut text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n".to_owned();
         for date in &self.holidays {
             let day = date.format("%Y%m%d");
-            write!(text, "BEGIN:VEVENT\r\nUID:{day}\r\nDTSTART;VALUE=DATE:{day}\r\nSUMMARY:Holiday\r\nEND:VEVENT\r\n").unwrap();
+            write!(
+                text,
+                "BEGIN:VEVENT\r\nUID:{day}\r\nDTSTART;VALUE=DATE:{day}\r\nSUMMARY:Holiday\r\nEND:VEVENT\r\n"
+            )
+            .unwrap();
         }
         text + "END:VCALENDAR\r\n"
     }
@@ -147,9 +153,9 @@ impl Inputs {
         let zone = self.sites[number].zone;
         let today = at.with_timezone(&zone).date_naive();
         [today - Days::new(1), today].into_iter().any(|date| {
-            self.hours_on(number, date).into_iter().any(|(from, to)| {
-                instant(zone, date, from) <= at && at < instant(zone, date, to)
-            })
+            self.hours_on(number, date)
+                .into_iter()
+                .any(|(from, to)| instant(zone, date, from) <= at && at < instant(zone, date, to))
         })
     }
 

@@ -155,9 +155,9 @@ impl Remote {
     fn page_at(&self, site: usize) -> RemotePage {
         let state = self.state();
         let page = &state.pages[&site];
-        let schema = page
-            .longest_phone
-            .map(|most| json!({"type": "object", "properties": {"phone": {"type": "string", "maxLength": most}}}));
+        let schema = page.longest_phone.map(
+            |most| json!({"type": "object", "properties": {"phone": {"type": "string", "maxLength": most}}}),
+        );
         let truth = self.began + chrono::TimeDelta::from_std(self.clock.uptime()).unwrap();
         RemotePage {
             variables: page.variables.clone(),
@@ -334,16 +334,20 @@ impl State {
             .iter()
             .filter(|model| site < model.sites.len())
             .flat_map(|model| {
-                [&self.overrides, &self.overrides_before].map(|overrides| model.expected(site, now, overrides))
+                [&self.overrides, &self.overrides_before]
+                    .map(|overrides| model.expected(site, now, overrides))
             })
             .collect();
         for (key, value) in body {
-            let value = if key == "box" { value.get("holiday").cloned().unwrap_or_default() } else { value.clone() };
+            let value =
+                if key == "box" { value.get("holiday").cloned().unwrap_or_default() } else { value.clone() };
             let right = expected.iter().flatten().any(|(name, wanted)| {
                 (name == key || (*name == "box.holiday" && key == "box")) && *wanted == value
             });
             if !right {
-                self.violation(format!("stale: A-{site} gets {key} = {value} at {now}, which it should not be"));
+                self.violation(format!(
+                    "stale: A-{site} gets {key} = {value} at {now}, which it should not be"
+                ));
             }
         }
     }
