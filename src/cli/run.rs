@@ -259,6 +259,9 @@ fn newer_settings(global: &Global, running: &Settings) -> Option<Settings> {
         );
         return None;
     }
+    if newer.listen != running.listen {
+        tracing::warn!("[listen] takes force with a restart; all else is read again");
+    }
     if let Err(error) = load::key_source(&newer, global).and_then(|source| Ok(source.load()?)) {
         tracing::error!(%error, "the new settings give no key; the old ones stay in force");
         return None;

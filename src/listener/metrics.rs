@@ -56,7 +56,48 @@ pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
     }
+    if let Some(held) = &status.held {
+        let approve = format!("rtconfd approve {}", held.revision);
+        let labels =
+            [("revision", held.revision.clone()), ("why", held.reasons.join("; ")), ("approve", approve)];
+        let info = Family::<[(&'static str, String); 3], Gauge>::default();
+        info.get_or_create(&labels).set(1);
+        registry.register("held_revision", "What is held, why, and the command that lets it pass", info);
+    }
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::{Counts, Held};
+
+    #[test]
+    fn what_is_held_is_told_with_the_command_that_lets_it_pass() {
+        let held = Held {
+            revision: "r1".to_owned(),
+            since: "2026-11-26T17:00:00Z".parse().unwrap(),
+            reasons: vec!["source \"sites\" becomes empty".to_owned()],
+        };
+        let status = Status {
+            pages: Vec::new(),
+            withheld: None,
+            held: Some(held),
+            rollout: None,
+            overrides: Vec::new(),
+            problems: Vec::new(),
+            counts: Counts { requests: 7, ..Counts::default() },
+        };
+        let told = text(&status).unwrap();
+        for line in [
+            "rtconfd_requests_total 7",
+            "rtconfd_pages{state=\"right\"} 0",
+            "rtconfd_held 1",
+            "rtconfd_held_revision{revision=\"r1\",why=\"source \\\"sites\\\" becomes empty\",approve=\"rtconfd approve r1\"} 1",
+        ] {
+            assert!(told.contains(line), "{line} in\n{told}");
+        }
+    }
 }

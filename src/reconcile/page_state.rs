@@ -224,3 +224,41 @@ impl Pages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_goes_by_urgency_and_then_by_how_long_it_waits() {
+        let now: Instant = "2026-11-26T17:00:00Z".parse().unwrap();
+        let mut pages = Pages::default();
+        for (agent, urgency, waits, reserved) in [
+            ("resync", Urgency::Resync, 9, false),
+            ("drift", Urgency::Drift, 8, false),
+            ("source", Urgency::Source, 7, false),
+            ("override", Urgency::Override, 6, false),
+            ("boundary", Urgency::Boundary, 1, false),
+            ("older-boundary", Urgency::Boundary, 5, false),
+            ("looked-at-for-its-patch", Urgency::Resync, 0, true),
+            ("later", Urgency::Boundary, -1, false),
+        ] {
+            let id = PageId::new(agent, Environment::Live).unwrap();
+            let state = pages.get_or_new(&id);
+            (state.urgency, state.reserved) = (urgency, reserved);
+            pages.schedule(&id, Some(now - TimeDelta::seconds(waits)));
+        }
+        let due: Vec<String> = pages.due(now).into_iter().map(|page| page.agent).collect();
+        let wanted = [
+            "looked-at-for-its-patch",
+            "older-boundary",
+            "boundary",
+            "override",
+            "source",
+            "drift",
+            "resync",
+        ];
+        assert_eq!(due, wanted);
+        assert_eq!(pages.next_due(now), Some(now + TimeDelta::seconds(1)));
+    }
+}

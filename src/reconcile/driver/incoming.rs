@@ -13,6 +13,9 @@ use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
     pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
+        // Long enough after their end that no correction of the clock brings them back.
+        let yesterday = now.checked_sub_signed(chrono::TimeDelta::days(1)).unwrap_or(now);
+        self.overrides.retain(|set| !set.is_over(yesterday));
         world.overrule(&self.overrides);
         for page in &world.released {
             if self.world.page(page).is_some() {
