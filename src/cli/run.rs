@@ -17,7 +17,7 @@ use crate::model::Instant;
 use crate::reconcile::{Actor, Driver, Feed, InForce, Limits, Mode, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
 use crate::sources::{Files, Watched, watch};
-use crate::store::Writer;
+use crate::store::{Claim, Writer};
 
 use super::{Exit, Global, OK, load, output, parse_instant};
 
@@ -76,6 +76,7 @@ pub async fn daemon(
     listen_for_signals(global.clone(), settings.clone(), feed.clone(), next.clone())?;
     let mut settings = settings;
     let mut in_force: Option<InForce> = None;
+    let mut claim = None;
     for number in 0.. {
         let key_source = load::key_source(&settings, global)?;
         let (driver, _watching) = build(
@@ -94,6 +95,9 @@ pub async fn daemon(
             zone_database = chrono_tz::IANA_TZDB_VERSION,
             "running"
         );
+        // The one of before gives way to it.
+        drop(claim.take());
+        claim = claim_variables(&settings, global, &driver)?;
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -134,6 +138,35 @@ async fn listen(settings: &Settings, feed: &mpsc::Sender<Feed>) -> anyhow::Resul
     tracing::info!(address = %bound.local_addr()?, "serving HTTP");
     listener::serve_http(bound, secrets, feed.clone());
     Ok(())
+}
+
+/// Claims the variables that are ours among the daemons of this user on this machine.
+fn claim_variables(
+    settings: &Settings,
+    global: &Global,
+    driver: &Driver<crate::agents_api::Client>,
+) -> anyhow::Result<Option<Claim>> {
+    let surroundings = global.surroundings();
+    let shared = surroundings.variable("RUNTIME_DIRECTORY").and_then(|paths| paths.split(':').next());
+    let directory = match (shared, surroundings.variable("XDG_RUNTIME_DIR")) {
+        (Some(shared), _) => PathBuf::from(shared),
+        (None, Some(user)) => PathBuf::from(user).join("rtconfd"),
+        (None, None) => std::env::temp_dir().join(format!("rtconfd-{}", rustix::process::geteuid().as_raw())),
+    };
+    let owned = driver.owned().map(|(page, variable)| format!("{} {page} {variable}", settings.api.base_url));
+    let who = format!("process {} ({})", std::process::id(), settings.file.display());
+    match Claim::make(&directory, &who, &owned.collect()) {
+        Ok(Ok(claim)) => Ok(Some(claim)),
+        Ok(Err(taken)) => bail!(
+            "{} is owned by another rtconfd already: {}; this is {who}\n  hint: two that own the same variable would fight; stop one, or take the variable out of its settings",
+            taken.what,
+            taken.by
+        ),
+        Err(error) => {
+            tracing::warn!(%error, directory = %directory.display(), "other daemons on this machine can't be told from here");
+            Ok(None)
+        }
+    }
 }
 
 /// Puts a driver together and starts to watch its files.

@@ -1,6 +1,7 @@
 //! What must outlive the process, in SQLite: bases, intents and their outcomes, history, the last good inputs.
 //! One writer, WAL, `synchronous=FULL`: what was acknowledged survives a power cut.
 
+mod claims;
 mod migrations;
 mod reading;
 mod writer;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+pub use claims::{Claim, Taken};
 pub use reading::{DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Reading};
 pub use writer::{Intent, Outcome, Writer};
 

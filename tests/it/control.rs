@@ -224,3 +224,29 @@ async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
     folder.run(&["apply", "--accept-empty-store"]).expect(0);
     folder.run(&["apply"]).expect(0);
 }
+
+#[tokio::test]
+async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
+    let api = Api::start();
+    let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-1")));
+    let mut process = running(&first).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let told = second.run(&["run"]).expect(1).err;
+    let (named, ours) = (first.path("rtconfd.toml"), second.path("rtconfd.toml"));
+    assert!(
+        told.contains(&format!(
+            "{} A-1/live is_open is owned by another rtconfd already: process {} ({}); this is process ",
+            api.url,
+            process.child.id(),
+            named.display()
+        )) && told
+            .contains(&format!("({})\n  hint: two that own the same variable would fight", ours.display())),
+        "{told}"
+    );
+    // Once the first has ended, the second may.
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+    let mut process = running(&second).await;
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+}

@@ -282,7 +282,8 @@ async fn two_writers_of_one_store_are_refused() {
     let mut running = folder.spawn(&["run"]);
     until("the daemon works", || !api.requests("PATCH").is_empty()).await;
     let ran = folder.run(&["apply"]).expect(1);
-    assert!(ran.err.contains("in use by another rtconfd"), "{}", ran.err);
+    let named = format!("is in use by process {} (", running.child.id());
+    assert!(ran.err.contains(&named) && ran.err.contains("so this rtconfd (process "), "{}", ran.err);
     // Commands that look don't mind.
     folder.run(&["history"]).expect(0);
     folder.run(&["plan"]).expect(0);

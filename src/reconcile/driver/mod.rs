@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
 use crate::desired::{Blueprint, Override, World};
-use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
+use crate::model::{Environment, Instant, PageId, Problem, RemotePage, Variable};
 use crate::plan::{Recent, Thresholds};
 use crate::sources::Revision;
 use crate::store::StoreError;
@@ -255,6 +255,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         driver.revise(now);
         Ok(driver)
+    }
+
+    /// The variables that are ours, each with its page.
+    pub fn owned(&self) -> impl Iterator<Item = (&PageId, &Variable)> {
+        let pages = self.world.pages.iter();
+        pages.flat_map(|managed| {
+            managed.page.variables.iter().map(|owned| (&managed.page.id, &owned.variable))
+        })
     }
 
     /// Drives until the end of the mode.
