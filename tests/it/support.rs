@@ -29,6 +29,11 @@ pub fn at(text: &str) -> Instant {
     text.parse().unwrap()
 }
 
+/// Tells a figure, whether or not the test passes: what is printed is only seen of tests that fail.
+pub fn tell(figure: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{figure}\n").as_bytes());
+}
+
 /// Waits until a condition holds; a test that waits in vain says for what.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Monotonic::now();

@@ -68,7 +68,7 @@ fn the_promises_hold_in_every_simulated_week() {
             .collect()
     });
     figures.iter().for_each(|figures| total.add(figures));
-    println!("{} seeds of {weeks} weeks, no violation: {total:?}", seeds.len());
+    crate::support::tell(&format!("{} seeds of {weeks} weeks, no violation: {total:?}", seeds.len()));
 }
 
 /// One seed is one world, down to the last request.
