@@ -34,6 +34,9 @@ const LAST_CALLS: Duration = Duration::from_secs(2);
 /// The longest sleep; nothing depends on it, it only keeps a clock that leapt back from sleeping for years.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::days(1);
 
+/// Two readings of a clock that differ by less from the time between them are of a clock that nobody set.
+const NOT_SET: TimeDelta = TimeDelta::seconds(1);
+
 /// What comes to the driver from outside.
 #[derive(Debug)]
 pub enum Feed {
@@ -279,13 +282,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let clock = self.actor.clock.clone();
         let mut beat = supervisor.beat().map(tokio::time::interval);
         let reload = loop {
-            let now = clock.now();
+            let (now, up) = (clock.now(), clock.uptime());
             self.pump(now).await?;
             if self.is_done(mode, now) {
                 break false;
             }
             let wake = self.next_wake(mode, now);
             supervisor.resting(self.jobs.len());
+            let sleep = clock.sleep_until(wake);
+            // A clock that was set since the decisions were made would be slept on as if it had always been so.
+            let passed = clock.uptime().saturating_sub(up) * clock.speed();
+            if (clock.now() - now - TimeDelta::from_std(passed).unwrap_or_default()).abs() > NOT_SET {
+                continue;
+            }
             tokio::select! {
                 biased;
                 fed = feed.recv() => match fed {
@@ -303,7 +312,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         self.take(finished(done))?;
                     }
                 }
-                () = clock.sleep_until(wake) => {}
+                () = sleep => {}
                 () = next_beat(&mut beat) => supervisor.alive(),
             }
         };
