@@ -43,7 +43,10 @@ pub fn date(zone: Tz, at: Instant) -> NaiveDate {
 
 /// Whether the date occurs in the zone: Samoa went from 29 to 31 December 2011.
 pub fn occurs(zone: Tz, date: NaiveDate) -> bool {
-    start_of(zone, date) < start_of(zone, next(date))
+    // One that has a noon occurs; the longer question is for the few that have none.
+    let noon = NaiveTime::from_hms_opt(12, 0, 0).unwrap_or(NaiveTime::MIN);
+    !matches!(zone.offset_from_local_datetime(&date.and_time(noon)), LocalResult::None)
+        || start_of(zone, date) < start_of(zone, next(date))
 }
 
 /// The first instant of a date, which is midnight unless the clock skips it.

@@ -48,8 +48,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             None => continue,
         };
         let stored = view.stored.get(id).cloned().unwrap_or_default();
-        let mut known =
-            Knowledge { observed: Some(Observed::new(page, None)), base: stored.base, open: stored.open };
+        let mut known = Knowledge::new(Some(Observed::new(page, None)), stored.base, stored.open);
         outcome.decide(managed, &mut known, now);
     }
     outcome.show(arguments.shown.format)?;

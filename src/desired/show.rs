@@ -158,9 +158,7 @@ impl HoursShow {
         let midnight = zone::start_of(hours.zone, zone::next(hours.today(at)));
         match self {
             Self::IsOpen | Self::IsClosed | Self::NextOpenAt | Self::NextChangeAt => hours.next_change(at),
-            Self::OpensAt | Self::ClosesAt => {
-                Some(hours.next_change(at).map_or(midnight, |change| change.min(midnight)))
-            }
+            Self::OpensAt | Self::ClosesAt => Some(hours.next_change_of_the_day(at)),
             Self::Today | Self::Week | Self::SpecialDates { .. } => Some(midnight),
         }
     }

@@ -98,22 +98,47 @@ impl Hours {
 
     /// The next instant after `at` at which it opens or closes, within 400 days.
     pub fn next_change(&self, at: Instant) -> Option<Instant> {
-        self.search(at, |stretch| [stretch.from, stretch.to].into_iter().find(|edge| *edge > at))
+        self.search(at, HORIZON_DAYS, |stretch| {
+            [stretch.from, stretch.to].into_iter().find(|edge| *edge > at)
+        })
+    }
+
+    /// The next instant after `at` at which it opens or closes or another date begins.
+    pub fn next_change_of_the_day(&self, at: Instant) -> Instant {
+        let midnight = zone::start_of(self.zone, zone::next(self.today(at)));
+        let change =
+            self.search(at, 0, |stretch| [stretch.from, stretch.to].into_iter().find(|edge| *edge > at));
+        change.map_or(midnight, |change| change.min(midnight))
     }
 
     /// The next instant after `at` at which it opens, within 400 days.
     pub fn next_open(&self, at: Instant) -> Option<Instant> {
-        self.search(at, |stretch| Some(stretch.from).filter(|from| *from > at))
+        self.search(at, HORIZON_DAYS, |stretch| Some(stretch.from).filter(|from| *from > at))
     }
 
-    /// The first answer along the timeline, looking further ahead step by step. An answer in the last
-    /// days looked at doesn't count: a longer look may join that stretch with the next.
-    fn search(&self, at: Instant, answer: impl Fn(&Stretch) -> Option<Instant>) -> Option<Instant> {
-        [8, 40, HORIZON_DAYS].into_iter().find_map(|days| {
-            let certain_until = zone::start_of(self.zone, self.date_after(at, days - 1));
-            let found = self.around(at, days).iter().find_map(&answer)?;
-            (found < certain_until).then_some(found)
-        })
+    /// The first answer along the timeline. One at the end of the last date looked at doesn't count yet: the next date
+    /// may join that stretch with its own.
+    fn search(
+        &self,
+        at: Instant,
+        days: u64,
+        answer: impl Fn(&Stretch) -> Option<Instant>,
+    ) -> Option<Instant> {
+        let (mut date, end) = (self.first_around(at), self.date_after(at, days));
+        let mut found: Vec<Stretch> = Vec::new();
+        while date <= end {
+            for stretch in self.on(date) {
+                add(&mut found, stretch);
+            }
+            if let Some(answer) = found.iter().find_map(&answer)
+                && answer < zone::start_of(self.zone, zone::next(date))
+            {
+                return Some(answer);
+            }
+            found.retain(|stretch| stretch.to >= at);
+            date = zone::next(date);
+        }
+        None
     }
 
     /// Whether two hours are alike but for their name and places.
@@ -318,17 +343,21 @@ impl Hours {
             .collect()
     }
 
-    /// The joined stretches from two dates before an instant to some days after it: one that touches
-    /// the instant starts on its date or the one before.
+    /// The joined stretches from two dates before an instant to some days after it.
     fn around(&self, at: Instant, days: u64) -> Vec<Stretch> {
         let end = self.date_after(at, days);
-        let mut date = self.today(at).checked_sub_days(Days::new(2)).unwrap_or(NaiveDate::MIN);
+        let mut date = self.first_around(at);
         let mut found = Vec::new();
         while date <= end {
             found.extend(self.on(date));
             date = zone::next(date);
         }
         join(found)
+    }
+
+    /// The first date whose stretches may touch an instant: one starts on its date or the one before, by any clock.
+    fn first_around(&self, at: Instant) -> NaiveDate {
+        self.today(at).checked_sub_days(Days::new(2)).unwrap_or(NaiveDate::MIN)
     }
 
     fn date_after(&self, at: Instant, days: u64) -> NaiveDate {
@@ -339,15 +368,20 @@ impl Hours {
 
 /// Touching or overlapping stretches are one.
 fn join(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
-    stretches.sort();
+    stretches.sort_unstable();
     let mut joined: Vec<Stretch> = Vec::with_capacity(stretches.len());
     for stretch in stretches {
-        match joined.last_mut() {
-            Some(last) if stretch.from <= last.to => last.to = last.to.max(stretch.to),
-            _ => joined.push(stretch),
-        }
+        add(&mut joined, stretch);
     }
     joined
+}
+
+/// Adds a stretch that starts no earlier than the last one.
+fn add(joined: &mut Vec<Stretch>, stretch: Stretch) {
+    match joined.last_mut() {
+        Some(last) if stretch.from <= last.to => last.to = last.to.max(stretch.to),
+        _ => joined.push(stretch),
+    }
 }
 
 /// What is left of a stretch when others, in their order, are taken out of it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::desired::Page;
+use crate::desired::{Desired, Page};
 use crate::model::{Instant, Problem, RemotePage};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, check};
@@ -48,6 +48,35 @@ pub struct Knowledge {
     pub base: Base,
     /// A PATCH whose outcome nobody knows.
     pub open: Option<OpenIntent>,
+    worked_out: Option<WorkedOut>,
+}
+
+/// What a definition came to at an instant. It stays so up to the next boundary, however often it is asked.
+#[derive(Clone, Debug)]
+struct WorkedOut {
+    page: Arc<Page>,
+    at: Instant,
+    desired: Arc<Desired>,
+}
+
+impl Knowledge {
+    /// A page that was seen, or not yet.
+    pub fn new(observed: Option<Observed>, base: Base, open: Option<OpenIntent>) -> Self {
+        Self { observed, base, open, worked_out: None }
+    }
+
+    fn desired(&mut self, page: &Arc<Page>, now: Instant) -> Result<Arc<Desired>, Vec<Problem>> {
+        if let Some(known) = &self.worked_out
+            && Arc::ptr_eq(&known.page, page)
+            && known.at <= now
+            && known.desired.until.is_none_or(|until| now < until)
+        {
+            return Ok(known.desired.clone());
+        }
+        let desired = Arc::new(page.desired(now)?);
+        self.worked_out = Some(WorkedOut { page: page.clone(), at: now, desired: desired.clone() });
+        Ok(desired)
+    }
 }
 
 /// What a page needs.
@@ -74,14 +103,14 @@ pub enum Decision {
 }
 
 /// Decides for one page at an instant.
-pub fn decide(page: &Page, known: &Knowledge, now: Instant) -> Decision {
-    let Some(observed) = &known.observed else {
+pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision {
+    let Some(observed) = known.observed.clone() else {
         return Decision::Look;
     };
     if let Some(open) = &known.open {
         return Decision::Settle(open.clone(), look_up(&open.changes, &observed.page.variables));
     }
-    let desired = match page.desired(now) {
+    let desired = match known.desired(page, now) {
         Ok(desired) => desired,
         // The next boundary isn't known then, so the page is asked again after a minute.
         Err(problems) => {

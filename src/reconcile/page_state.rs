@@ -87,7 +87,7 @@ impl PageState {
     /// What the store knows of a page, to begin with.
     pub fn new(stored: store::PageState) -> Self {
         Self {
-            known: Knowledge { observed: None, base: stored.base, open: stored.open },
+            known: Knowledge::new(None, stored.base, stored.open),
             seen_at: None,
             settled_at: None,
             due: None,

@@ -108,7 +108,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if state.needs_look(up) {
                 return self.look_or_wait(id, can_send);
             }
-            match decide(&managed.page, &state.known, now) {
+            match decide(&managed.page, &mut state.known, now) {
                 Decision::Look => return self.look_or_wait(id, can_send),
                 Decision::Settle(open, found) => {
                     state.known.open = None;
