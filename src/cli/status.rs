@@ -155,7 +155,8 @@ impl General {
                 Some(page) => format!("; it is stopped at {page}"),
                 None => String::new(),
             };
-            let (revision, to_come) = (&self.rollout["revision"], &self.rollout["pages_to_come"]);
+            let revision = self.rollout["revision"].as_str().unwrap_or_default();
+            let to_come = &self.rollout["pages_to_come"];
             line(format!("\nApproved {revision} goes out, {to_come} page(s) to come{stopped}"));
         }
         for set in &self.overrides {

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant as Monotonic;
 
+use rtconfd::clock::{Clock, ManualClock, WallClock};
+use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
 
 use crate::support::{Api, Folder, NO_HOLD, Process, SITES, desk, until};
@@ -247,6 +249,94 @@ async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
     let mut process = running(&second).await;
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
+/// So many sites, always open or never.
+fn round_the_clock(count: usize, hours: &str) -> String {
+    let rows = (0..count).map(|number| format!("s{number},A-{number},{hours},{number}\n"));
+    format!("site,agent,hours,phone\n{}", rows.collect::<String>())
+}
+
+/// Waits until `status` tells something, which then is something for a person.
+async fn status_tells(folder: &Folder, line: &str) {
+    until(&format!("status tells: {line}"), || {
+        let status = folder.run(&["status"]);
+        status.out.contains(&format!("\n{line}\n")) && status.code == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are_told() {
+    for (fault, logged, shown) in [
+        (
+            Kind::RateLimit { retry_after: 30 },
+            "the API asks for fewer requests; all pages wait",
+            "NOTHING IS SENT: waits, because the API asks for fewer requests",
+        ),
+        (
+            Kind::Status { status: 503 },
+            "half of the last requests failed; all pages wait, then one is tried",
+            "NOTHING IS SENT: waits, because half of the last requests failed; one is tried soon",
+        ),
+    ] {
+        let api = Api::start();
+        api.simulator.inject(Fault::new(fault));
+        let folder = Folder::new(&api.url, SITES);
+        folder.write("sites.csv", &round_the_clock(12, "Mo-Su 00:00-24:00"));
+        let mut process = running(&folder).await;
+        status_tells(&folder, shown).await;
+        assert!(process.log().contains(logged), "{}", process.log());
+        assert_eq!(api.requests("PATCH").len(), 0);
+        process.signal("TERM");
+        assert_eq!(process.ends().await, 0, "{}", process.log());
+    }
+}
+
+#[tokio::test]
+async fn an_approved_change_that_a_page_does_not_take_is_told_with_the_page() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", &round_the_clock(12, "Mo-Su 00:00-24:00"));
+    api.schema("A-0", &json!({"properties": {"is_open": {"const": true}}}));
+    let mut process = running(&folder).await;
+    until("all pages are right", || api.requests("PATCH").len() == 12).await;
+    folder.write("sites.csv", &round_the_clock(12, "Mo-Su off"));
+    until("it is held", || process.log().contains("is held: ")).await;
+    let status = folder.run(&["status", "--format", "json"]).expect(1).lines();
+    let revision = status.last().unwrap()["held"]["revision"].as_str().unwrap().to_owned();
+    folder.run(&["approve", &revision]).expect(0);
+    let stopped = format!("Approved {revision} goes out, 12 page(s) to come; it is stopped at A-0/live");
+    status_tells(&folder, &stopped).await;
+    let logged = "the approved change stops here: this page does not take it; it goes on when the page does";
+    assert!(process.log().contains(logged), "{}", process.log());
+    assert_eq!(api.requests("PATCH").len(), 12, "no other page was touched");
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_clock_that_the_api_contradicts_is_told_with_both_times_and_can_be_vouched_for() {
+    let ahead = WallClock.now() + chrono::TimeDelta::hours(3);
+    let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(ahead)));
+    let folder = Folder::new(&api.url, &always("A-1"));
+    let mut process = running(&folder).await;
+    until("the clock is in doubt", || process.log().contains("the clock is in doubt")).await;
+    let status = folder.run(&["status"]).expect(1).out;
+    let api_time = ahead.format("%Y-%m-%dT%H:%M:%SZ");
+    let told = format!(
+        ", and the API's clock {api_time} (hint: set the clock right; if it is right: rtconfd approve clock)\n"
+    );
+    assert!(
+        status.contains("NOTHING IS SENT: nothing is sent while the clock is in doubt: it shows "),
+        "{status}"
+    );
+    assert!(status.contains(&told), "{status}");
+    assert_eq!(api.requests("PATCH").len(), 0);
+    assert_eq!(folder.run(&["approve", "clock"]).expect(0).out, "clock is approved.\n");
+    api.until_variable("A-1", "is_open", &json!(true)).await;
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }

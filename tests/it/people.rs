@@ -324,3 +324,31 @@ async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() 
     assert_eq!(driving.status().await.withheld, None);
     driving.stop().await;
 }
+
+/// Calendars are read for the time around the day; a clock that was far off and came back needs them anew.
+#[tokio::test]
+async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
+    let clock = ManualClock::new(at(NOON));
+    let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(at(NOON))));
+    let settings = desk("A-1").replace("weekly =", "closed_on = [\"holidays\"]\nweekly =");
+    let folder = Folder::new(&api.url, &format!("[calendars.holidays]\npath = \"holidays.ics\"\n{settings}"));
+    folder.write(
+        "holidays.ics",
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:20261127\r\nSUMMARY:Holiday\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+    );
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let approve = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
+    clock.step(at("2029-11-25T20:00:00Z"));
+    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    driving.ask(approve).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    clock.step(at("2026-11-26T12:01:00Z"));
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let patches = api.requests("PATCH").len();
+    driving.advance(at("2026-11-27T12:00:00Z")).await;
+    until("it closes in the evening", || api.requests("PATCH").len() > patches).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    assert_eq!(api.variables("A-1"), json!({"is_open": false}), "open on a holiday");
+    driving.stop().await;
+}

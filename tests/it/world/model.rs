@@ -34,6 +34,8 @@ pub struct Inputs {
     pub closures: BTreeMap<(usize, NaiveDate), Option<(u32, u32)>>,
     pub holidays: BTreeSet<NaiveDate>,
     pub greeting: String,
+    /// Written in the settings; what others make of it on a page is kept.
+    pub motto: String,
 }
 
 /// What a person set.
@@ -100,6 +102,7 @@ impl Inputs {
             closures: [((0, date("2026-08-01")), None)].into(),
             holidays: holidays.into_iter().collect(),
             greeting: "hello".to_owned(),
+            motto: "we care".to_owned(),
         }
     }
 
@@ -133,6 +136,10 @@ impl Inputs {
             .unwrap();
         }
         text + "END:VCALENDAR\r\n"
+    }
+
+    pub fn settings(&self) -> String {
+        SETTINGS.replace("MOTTO", &self.motto)
     }
 
     pub fn messages_json(&self) -> String {
@@ -180,6 +187,8 @@ impl Inputs {
             ("greeting", json!(self.greeting)),
             ("season", json!(if season { "Happy holidays!" } else { "" })),
             ("box.holiday", json!(self.holidays.contains(&today))),
+            ("motto", json!(self.motto)),
+            ("label", json!("L")),
         ]
     }
 }
@@ -195,7 +204,7 @@ pub fn date(text: &str) -> NaiveDate {
 }
 
 /// The settings; all else is in the files.
-pub const SETTINGS: &str = r#"
+const SETTINGS: &str = r#"
 resync = "2h"
 [api]
 base_url = "http://127.0.0.1:9"
@@ -215,6 +224,7 @@ path = "holidays.ics"
 for_each = "sites"
 agent = "{{ row.agent }}"
 environment = "live"
+on_drift = { "*" = "restore", motto = "keep", label = "report" }
 [page.hours]
 timezone = "{{ row.zone }}"
 weekly = "{{ row.hours }}"
@@ -225,5 +235,7 @@ is_open = { show = "is_open" }
 phone = { column = "phone" }
 greeting = { source = "messages", pointer = "/greeting" }
 season = { when = [{ from = "2026-12-01", until = "2027-01-07", value = "Happy holidays!" }], otherwise = "" }
+motto = "MOTTO"
+label = "L"
 "/box/holiday" = { calendar = "holidays", show = "is_today" }
 "#;

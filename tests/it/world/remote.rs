@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::model::{At, Inputs, Overruled};
 
 /// The keys that are ours; of `box` only `holiday`.
-const OWNED: [&str; 5] = ["is_open", "phone", "greeting", "season", "box"];
+const OWNED: [&str; 7] = ["is_open", "phone", "greeting", "season", "box", "motto", "label"];
 
 /// One page of the remote.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,10 @@ pub struct Page {
     pub adrift_since: Option<Duration>,
     /// An answer was lost or late, so that the same may come again.
     pub unsure: bool,
+    /// Others changed the motto from this, and it is theirs until ours is another.
+    pub kept: Option<String>,
+    /// Others changed the label, which is theirs until somebody changes it back.
+    pub is_relabelled: bool,
 }
 
 /// What goes wrong now.
@@ -256,6 +260,9 @@ impl WritePages for Remote {
             let page = state.pages.get_mut(&site).unwrap();
             page.variables.extend(body.iter().map(|(key, value)| (key.clone(), value.clone())));
             page.stamp = stamp;
+            if body.contains_key("motto") {
+                page.kept = None;
+            }
             page.unsure |= !late.is_zero() || matches!(fate, Fate::LostAfter);
         }
         let taken = self.page_at(site);
@@ -317,6 +324,13 @@ impl State {
         let phone = merged.get("phone").and_then(Value::as_str).unwrap_or_default();
         if page.longest_phone.is_some_and(|most| phone.chars().count() > most) {
             self.violation(format!("valid: A-{site} would break its schema with {phone:?}"));
+        }
+        let is_kept = |ours: &String| self.models.iter().all(|model| model.motto == *ours);
+        if body.contains_key("motto") && page.kept.as_ref().is_some_and(is_kept) {
+            self.violation(format!("keep: A-{site} gets the motto that others changed"));
+        }
+        if body.contains_key("label") && page.is_relabelled {
+            self.violation(format!("report: A-{site} gets the label that others changed"));
         }
         if merged == page.variables && !page.unsure {
             self.violation(format!("doubled: A-{site} holds {body:?} already"));

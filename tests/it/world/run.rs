@@ -22,9 +22,11 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::model::{At, Inputs, Overruled, SETTINGS, Said, Site};
+use super::model::{At, Inputs, Overruled, Said, Site};
 use super::remote::{Remote, Weather};
 
+/// What names an edit of the settings.
+const SETTINGS: &str = "rtconfd.toml";
 const FILES: [&str; 4] = ["sites.csv", "closures.csv", "messages.json", "holidays.ics"];
 /// When faults are over, all pages are right within this.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -39,6 +41,7 @@ pub struct Figures {
     pub restarts: u64,
     pub kills: u64,
     pub edits: u64,
+    pub reloads: u64,
     pub bad_files: u64,
     pub drifts: u64,
     pub overrides: u64,
@@ -55,13 +58,24 @@ pub struct Figures {
 impl Figures {
     pub fn add(&mut self, other: &Self) {
         let Self {
-            requests, patches, restarts, kills, edits, bad_files, drifts, overrides, accidents, ..
+            requests,
+            patches,
+            restarts,
+            kills,
+            edits,
+            reloads,
+            bad_files,
+            drifts,
+            overrides,
+            accidents,
+            ..
         } = other;
         self.requests += requests;
         self.patches += patches;
         self.restarts += restarts;
         self.kills += kills;
         self.edits += edits;
+        self.reloads += reloads;
         self.bad_files += bad_files;
         self.drifts += drifts;
         self.overrides += overrides;
@@ -140,10 +154,7 @@ impl World {
     pub async fn of(seed: u64, mut random: Rng, inputs: Inputs) -> Self {
         let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rtconfd.toml");
-        std::fs::write(&path, SETTINGS).unwrap();
-        let settings = Settings::load(&path, &Surroundings::default())
-            .unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let settings = written(&folder.path().join(SETTINGS), &inputs);
         let database = Arc::new(Mutex::new(Connection::open_in_memory().unwrap()));
         let remote = Remote::new(clock.clone(), Rng::with_seed(random.u64(..)), inputs.clone());
         let mut world = Self {
@@ -168,7 +179,7 @@ impl World {
         for name in FILES {
             world.put(name);
         }
-        world.start().await;
+        world.start(None).await;
         world.quiet().await;
         world
     }
@@ -212,8 +223,8 @@ impl World {
         self.disk.0.lock().unwrap().insert(self.path(name), self.content(name).into_bytes());
     }
 
-    /// Starts the driver with what is durable, as the program does.
-    async fn start(&mut self) {
+    /// Starts the driver as the program does: with what is durable, or after a reload with what was in force.
+    async fn start(&mut self, in_force: Option<InForce>) {
         self.restarts += 1;
         self.figures.restarts += 1;
         self.tell_tale("start".to_owned());
@@ -221,7 +232,8 @@ impl World {
         self.remote.state().forget_rates();
         let remembered = self.store.inputs().await.unwrap();
         let written = self.store.fact(InForce::FACT).await.unwrap();
-        let in_force = InForce::recall(&self.settings, written.as_deref(), &remembered, now, now);
+        let in_force = in_force
+            .unwrap_or_else(|| InForce::recall(&self.settings, written.as_deref(), &remembered, now, now));
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
         files.recall(&remembered);
         files.look(&self.writers());
@@ -260,6 +272,21 @@ impl World {
             FILES.iter().partition(|name| self.broken == Some("torn") && **name == "sites.csv");
         let paths = |names: Vec<&&str>| names.into_iter().map(|name| self.path(name)).collect();
         Writers { busy: paths(busy), done: paths(done) }
+    }
+
+    /// Puts other settings in place, and lets the driver end in order to begin with them.
+    async fn reload(&mut self) {
+        self.figures.reloads += 1;
+        self.settings = written(&self.settings.file, &self.inputs);
+        let Some(running) = self.running.take() else { return };
+        for page in self.remote.state().pages.values_mut() {
+            page.unsure |= page.in_flight > 0;
+        }
+        let _ = running.feed.send(Feed::Reload).await;
+        match running.task.await.unwrap() {
+            Ok(ended) => self.start(Some(ended.in_force)).await,
+            Err(error) => self.violation(format!("the driver ended: {error}")),
+        }
     }
 
     /// Tells the driver that a file may be another.
@@ -380,13 +407,23 @@ impl World {
                 continue;
             }
             let wanted = |at: At| state.models[0].expected(*site, at, &state.overrides);
-            let expected = wanted(now);
+            let mut expected = wanted(now);
+            let lasts = |name: &str, ours: &Value| match name {
+                "motto" => page.kept.as_ref().is_some_and(|kept| ours == kept),
+                "label" => page.is_relabelled,
+                _ => false,
+            };
+            for (name, value) in &mut expected {
+                if lasts(name, value) {
+                    *value = json!("theirs");
+                }
+            }
             let phone = expected.iter().find(|(name, _)| *name == "phone").unwrap().1.as_str().unwrap().len();
             if page.longest_phone.is_some_and(|most| phone > most) {
                 continue;
             }
             let lately = now - TimeDelta::from_std(slack).unwrap();
-            if !slack.is_zero() && expected != wanted(lately) {
+            if !slack.is_zero() && wanted(now) != wanted(lately) {
                 continue;
             }
             for (name, value) in expected {
@@ -426,7 +463,8 @@ impl World {
             match event {
                 0..=3 => self.edit().await,
                 4 => self.break_file().await,
-                5 => self.drift().await,
+                5 if self.random.bool() => self.drift().await,
+                5 => self.take_over(),
                 6 | 7 => self.overrule().await,
                 8 => self.bad_weather().await,
                 9 => self.storm().await,
@@ -453,7 +491,7 @@ impl World {
         self.tell_tale("edit".to_owned());
         let site = self.random.usize(..self.inputs.sites.len());
         let today = self.clock.now().date_naive();
-        let (name, mass) = match self.random.u8(..6) {
+        let (name, mass) = match self.random.u8(..7) {
             0 => {
                 self.inputs.sites[site].phone = format!("0{}", self.random.u16(..));
                 ("sites.csv", false)
@@ -482,28 +520,40 @@ impl World {
                 }
                 ("holidays.ics", false)
             }
+            5 => {
+                self.inputs.motto = format!("we care {}", self.random.u32(..));
+                (SETTINGS, true)
+            }
             _ => {
                 self.inputs.greeting = format!("hello {}", self.random.u16(..));
                 ("messages.json", true)
             }
         };
-        self.put(name);
         if mass && self.inputs.sites.len() > 5 {
             return self.held(name).await;
         }
         self.remote.state().models.push(self.inputs.clone());
-        self.tell().await;
+        self.change(name).await;
         self.unwell();
+    }
+
+    /// Writes what the inputs now say.
+    async fn change(&mut self, name: &'static str) {
+        if name == SETTINGS {
+            return self.reload().await;
+        }
+        self.put(name);
+        self.tell().await;
     }
 
     /// What is too large for an ordinary day is held; some time later somebody approves it.
     async fn held(&mut self, name: &'static str) {
         let intended = self.inputs.clone();
+        self.change(name).await;
         self.inputs = self.remote.state().models[0].clone();
-        self.tell().await;
         self.pass_some(1, 600).await;
         if self.running.is_none() {
-            self.start().await;
+            self.start(None).await;
             self.quiet().await;
         }
         let Some(held) = self.status().await.and_then(|status| status.held) else {
@@ -592,6 +642,31 @@ impl World {
             self.unwell();
         } else {
             self.remote.state().pages.get_mut(&site).unwrap().adrift_since = Some(up);
+        }
+    }
+
+    /// Somebody changes what the settings leave to others: the motto until ours is another, the label until it is put
+    /// back. Only while all is well: of a page that isn't right yet we couldn't tell a change from what was there.
+    fn take_over(&mut self) {
+        let up = self.clock.uptime();
+        let site = self.random.usize(..self.inputs.sites.len());
+        let is_label = self.random.bool();
+        let mut state = self.remote.state();
+        let calm = up.saturating_sub(self.well_since) > RECOVERY * 3 && self.running.is_some();
+        let (ours, open) = (state.models[0].motto.clone(), state.forbidden.is_none());
+        let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
+        if !calm || !open || page.longest_phone.is_some() || !page.variables.contains_key("motto") {
+            return;
+        }
+        self.figures.drifts += 1;
+        page.stamp += 1_000_000;
+        if is_label {
+            page.is_relabelled = !page.is_relabelled;
+            let label = if page.is_relabelled { "theirs" } else { "L" };
+            page.variables.insert("label".to_owned(), json!(label));
+        } else {
+            page.kept = Some(ours);
+            page.variables.insert("motto".to_owned(), json!("theirs"));
         }
     }
 
@@ -715,7 +790,7 @@ impl World {
         for page in self.remote.state().pages.values_mut() {
             page.unsure = true;
         }
-        self.start().await;
+        self.start(None).await;
         self.quiet().await;
         self.unwell();
     }
@@ -793,7 +868,7 @@ impl World {
             for page in self.remote.state().pages.values_mut() {
                 page.unsure = true;
             }
-            self.start().await;
+            self.start(None).await;
         }
         self.unwell();
     }
@@ -916,4 +991,11 @@ impl World {
         let figures = Figures { requests: state.requests, patches: state.patches, ..self.figures };
         (figures, trace.finish())
     }
+}
+
+/// The settings, written and read.
+fn written(path: &Path, inputs: &Inputs) -> Settings {
+    std::fs::write(path, inputs.settings()).unwrap();
+    let settings = Settings::load(path, &Surroundings::default());
+    settings.unwrap_or_else(|report| panic!("{}", report.render(false)))
 }
