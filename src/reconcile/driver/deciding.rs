@@ -64,6 +64,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             let start = self.decide_page(&id, now);
             if matches!(start, Start::Nothing) {
+                if self.pages.get_mut(&id).is_some_and(|state| std::mem::take(&mut state.reserved)) {
+                    self.gate.give_back();
+                }
                 continue;
             }
             let Some(state) = self.pages.get(&id) else { continue };
@@ -182,9 +185,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(Box::pin(async move { store.note_drift(&api, &page, drift, by, now).await }));
         }
         if plan.changes.is_empty() {
-            if std::mem::take(&mut state.reserved) {
-                self.gate.give_back();
-            }
             state.attempts = 0;
             state.refused = None;
             state.urgency = Urgency::Boundary;
