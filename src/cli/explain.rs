@@ -120,6 +120,10 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
             told.extend(considered(&overruled.computed, at));
             told
         }
+        Definition::Ahead { of, by } => considered(of, at.checked_add_signed(*by).unwrap_or(at)),
+        Definition::Object { .. } | Definition::List { .. } | Definition::Expression(_) => {
+            definition.parts().flat_map(|part| considered(part, at)).collect()
+        }
         Definition::Constant { .. }
         | Definition::Cell(_)
         | Definition::Set { .. }

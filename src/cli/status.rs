@@ -199,8 +199,8 @@ fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let changes = managed.page.variables.iter().filter_map(|owned| {
         let flip = owned.next_flip(now, to)?;
         let value = match &flip.wanted {
-            crate::desired::Wanted::Json(value) => shorten(value, 40),
             crate::desired::Wanted::Cell(cell) => cell.text.clone(),
+            wanted => shorten(&wanted.to_json(), 40),
         };
         Some((flip.at, format!("{} -> {value}", owned.variable)))
     });

@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Calendar, Filter, Occurrence, Window};
 use crate::hours::Hours;
-use crate::model::{DriftPolicy, Environment, OnDrift, Origin, PageId, Problem, Row, Variable, nearest};
+use crate::model::{
+    DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable, nearest,
+};
 use crate::tables::{Rows, Table};
 use crate::written::{Fields, Node, Raw, Reader, Scope, Text};
 
@@ -77,7 +80,7 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
             None => Scope::Plain,
         };
         let reader = Reader::new(scope);
-        compiler.page(&reader, block, None);
+        compiler.pages(&reader, block, None);
         problems.extend(reader.into_problems());
     }
     // Each is compared with all before it; who mends these sees the others then.
@@ -91,8 +94,23 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     problems
 }
 
-const PAGE_KEYS: &[&str] =
-    &["for_each", "agent", "environment", "on_drift", "timezone", "hours", "variables"];
+const PAGE_KEYS: &[&str] = &[
+    "for_each",
+    "join",
+    "agent",
+    "environment",
+    "ahead",
+    "on_drift",
+    "create_items",
+    "timezone",
+    "hours",
+    "variables",
+    "each",
+];
+const EACH_KEYS: &[&str] = &["source", "where", "unless", "join", "timezone", "hours", "variables"];
+
+/// The longest that a page may run ahead of the clock.
+const MAX_AHEAD: TimeDelta = TimeDelta::days(31);
 
 /// What was put together already.
 type Cache<K, V> = RefCell<HashMap<K, V>>;
@@ -117,28 +135,28 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// One page. Every problem is noted in the reader; without inputs nothing comes out.
-    pub(super) fn page(&self, reader: &Reader, block: &Node, row: Option<&Row>) -> Option<Page> {
+    /// The pages of a block for one row, one for each environment. Every problem is noted in the reader; without inputs
+    /// nothing comes out.
+    pub(super) fn pages(&self, reader: &Reader, block: &Node, row: Option<&Row>) -> Option<Vec<Page>> {
         let fields = reader.table(block, "[[page]]", PAGE_KEYS)?;
-        if let Some(node) = fields.get("for_each") {
-            self.for_each_source(node, reader);
+        if let (Some(node), None) = (fields.get("for_each"), row) {
+            self.repeat(reader, node, "for_each", fields.get("join"));
         }
-        let id = self.page_id(reader, &fields);
+        let ids = self.page_ids(reader, &fields);
+        let ahead = match fields.get("ahead") {
+            Some(node) => ahead(reader, node, ids.as_deref().unwrap_or_default()),
+            None => Some(None),
+        };
         let on_drift = match fields.get("on_drift") {
             Some(node) => drift_policy(reader, node),
             None => Some(DriftPolicy::default()),
         };
-        let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
-        let hours = fields.get("hours").and_then(|node| self.hours(reader, node, zone));
-        let context = Context {
-            zone: zone
-                .or(hours.as_ref().map(|hours| hours.zone))
-                .or_else(|| self.only_zone_of_hours(reader, block)),
-            hours: hours.as_ref(),
-            has_hours: fields.get("hours").is_some(),
+        let missing = match fields.get("create_items") {
+            Some(node) => reader.boolean(node, "create_items"),
+            None => Some(false),
         };
-        let variables =
-            fields.require(reader, "variables").and_then(|node| self.variables(reader, node, &context));
+        let context = self.context(reader, block, &fields, None);
+        let variables = self.all_variables(reader, &fields, &context);
         if let (Some(policy), Some(variables), Some(node)) = (&on_drift, &variables, fields.get("on_drift")) {
             let is_owned = |variable: &&Variable| !variables.iter().any(|owned| owned.variable == **variable);
             if let Some(variable) = policy.of.keys().find(is_owned) {
@@ -149,46 +167,107 @@ impl<'a> Compiler<'a> {
                 reader.note(problem.hint("name a variable of the page, or \"*\" for all others"));
             }
         }
-        Some(Page {
-            id: id?,
-            key: page_key(block, row.and_then(|row| row.key.as_deref())),
-            on_drift: on_drift?,
+        let (variables, on_drift, ahead, missing) = (variables?, on_drift?, ahead?, missing?);
+        let page = |id: PageId| Page {
+            key: page_key(block, row.and_then(|row| row.key.as_deref()), id.environment),
+            id,
+            on_drift: on_drift.clone(),
             zone: context.zone.or(self.blueprint.zone),
-            variables: variables?,
+            variables: match ahead {
+                Some(ahead) => variables.iter().map(|owned| owned.ahead(ahead)).collect(),
+                None => variables.clone(),
+            },
+            missing: if missing { Missing::Create } else { Missing::Refuse },
             origin: row.map_or(&block.origin, |row| &row.origin).clone(),
             row: row.cloned(),
-        })
-    }
-
-    /// The rows that a block is repeated for.
-    pub(super) fn for_each_source<'n>(&self, node: &'n Node, reader: &Reader) -> Option<&'n str> {
-        let Raw::Text(name) = &node.raw else {
-            reader.wrong_kind(node, "the name of a source", "for_each");
-            return None;
         };
-        match self.blueprint.sources.get(name) {
-            Some(source) if source.has_rows && source.has_key => return Some(name),
-            Some(_) => reader.note(
-                Problem::at(&node.origin, format!("source \"{name}\" has no rows with keys"))
-                    .hint("for_each needs a CSV source with key = \"COLUMN\""),
-            ),
-            None => reader.note(self.unknown("source", name, &node.origin, self.blueprint.sources.keys())),
-        }
-        None
+        Some(ids?.into_iter().map(page).collect())
     }
 
-    fn page_id(&self, reader: &Reader, fields: &Fields) -> Option<PageId> {
+    /// What the variables of a block may take from it. Hours of a row carry its name.
+    pub(super) fn context(
+        &self,
+        reader: &Reader,
+        block: &Node,
+        fields: &Fields,
+        row: Option<&Row>,
+    ) -> Context {
+        let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
+        let name = row.and_then(|row| row.key.as_ref()).map(|key| format!("hours of \"{key}\""));
+        let hours = fields.get("hours").and_then(|node| self.hours(reader, node, zone, name.as_deref()));
+        Context {
+            zone: zone
+                .or(hours.as_ref().map(|hours| hours.zone))
+                .or_else(|| self.only_zone_of_hours(reader, block)),
+            hours,
+            has_hours: fields.get("hours").is_some(),
+        }
+    }
+
+    /// The page's own variables, and those of each row that it is for.
+    fn all_variables(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Vec<Owned>> {
+        let each = super::compile_hours::one_or_more(fields.get("each"));
+        let mut all = match fields.get("variables") {
+            None if !each.is_empty() => Some(Vec::new()),
+            _ => fields.require(reader, "variables").and_then(|node| self.variables(reader, node, context)),
+        };
+        for block in each {
+            match (&mut all, self.variables_of_rows(reader, block, context)) {
+                (Some(all), Some(more)) => all.extend(more),
+                _ => all = None,
+            }
+        }
+        let all = all?;
+        // Each with those of the same key only, or thousands of rows would be compared with each other.
+        let mut keys: HashMap<&str, Vec<&Variable>> = HashMap::new();
+        for Owned { variable, .. } in &all {
+            let others = keys.entry(variable.key()).or_default();
+            if let Some(other) = others.iter().find(|other| other.overlaps(variable)) {
+                let message = format!("{variable} and {other} overlap");
+                reader.note(Problem::at(fields.origin, message).hint("own one of them"));
+                return None;
+            }
+            others.push(variable);
+        }
+        Some(all)
+    }
+
+    /// `[[page.each]]`: variables that a page has once for each row of a table.
+    fn variables_of_rows(&self, reader: &Reader, block: &Node, outer: &Context) -> Option<Vec<Owned>> {
+        let fields = reader.table(block, "[[page.each]]", EACH_KEYS)?;
+        let repeat = self.repeat_of(reader, block, &fields, ("source", "each"))?;
+        let variables = fields.require(reader, "variables")?;
+        let read = |reader: &Reader, row: Option<&Row>| {
+            let context = self.context(reader, block, &fields, row).or(outer);
+            self.variables(reader, variables, &context)
+        };
+        match self.inputs {
+            Some(_) => {
+                let all = self.each(reader, &repeat, |reader, row| read(reader, Some(row)))?;
+                Some(all.into_iter().flatten().collect())
+            }
+            None => reader.within_row_to_come(|reader| read(reader, None)),
+        }
+    }
+
+    fn page_ids(&self, reader: &Reader, fields: &Fields) -> Option<Vec<PageId>> {
+        const HINT: &str = "write sandbox, pre-release or live, or a list of these";
         let agent = fields.require(reader, "agent").and_then(|node| reader.text(node, "agent"));
-        let environment: Option<Environment> = fields
-            .require(reader, "environment")
-            .and_then(|node| reader.parse(node, "environment", "write sandbox, pre-release or live"));
+        let nodes = super::compile_hours::one_or_more(fields.require(reader, "environment"));
+        let environments: Option<Vec<Environment>> =
+            nodes.iter().map(|node| reader.parse(node, "environment", HINT)).collect();
         let agent = agent?;
-        let checked = PageId::new(agent.value.trim(), environment.unwrap_or(Environment::Live));
-        let id = reader.ok(checked.map_err(|message| {
-            Problem::at(&agent.origin, message)
-                .hint("write the Project ID of the vendor's UI: letters, digits and -")
-        }));
-        environment.and(id)
+        let id = |environment| {
+            let id = PageId::new(agent.value.trim(), environment).map_err(|message| {
+                Problem::at(&agent.origin, message)
+                    .hint("write the Project ID of the vendor's UI: letters, digits and -")
+            });
+            reader.ok(id)
+        };
+        match environments.filter(|environments| !environments.is_empty()) {
+            Some(environments) => environments.into_iter().map(id).collect(),
+            None => id(Environment::Live).and(None),
+        }
     }
 
     fn variables(&self, reader: &Reader, node: &Node, context: &Context) -> Option<Vec<Owned>> {
@@ -200,8 +279,10 @@ impl<'a> Compiler<'a> {
         }
         for entry in fields.entries {
             let definition = self.definition(reader, &entry.node, context);
-            let parsed = entry.key.parse::<Variable>();
-            let variable = reader.ok(parsed.map_err(|message| Problem::at(&entry.at, message)));
+            let variable = reader.fill_in(&entry.key, &entry.at).and_then(|name| {
+                let parsed = name.value.parse::<Variable>();
+                reader.ok(parsed.map_err(|message| Problem::at(&name.origin, message)))
+            });
             if let Some(variable) = &variable
                 && let Some(other) = variables.iter().find(|owned| owned.variable.overlaps(variable))
             {
@@ -388,12 +469,41 @@ fn drift_policy(reader: &Reader, node: &Node) -> Option<DriftPolicy> {
     Some(policy)
 }
 
-/// What a variable may take from its page.
-pub(super) struct Context<'h> {
+/// `ahead = "7d"`: the page shows now what will be right then; never one that callers hear.
+fn ahead(reader: &Reader, node: &Node, pages: &[PageId]) -> Option<Option<TimeDelta>> {
+    let length = TimeDelta::from_std(reader.duration(node, "ahead")?).ok()?;
+    let problem = match pages.iter().any(|page| page.environment == Environment::Live) {
+        true => Problem::at(
+            &node.origin,
+            "a live page can't run ahead: its callers would hear another day's hours",
+        )
+        .hint("give the sandbox a page block of its own"),
+        false if length > MAX_AHEAD => {
+            Problem::at(&node.origin, "a page runs ahead by at most 31 days").hint("write 31d or less")
+        }
+        false => return Some(Some(length)),
+    };
+    reader.note(problem);
+    None
+}
+
+/// What a variable may take from its page, or its row.
+pub(super) struct Context {
     pub(super) zone: Option<Tz>,
-    pub(super) hours: Option<&'h Arc<Hours>>,
+    pub(super) hours: Option<Arc<Hours>>,
     /// The page has hours, even if they could not be put together.
     pub(super) has_hours: bool,
+}
+
+impl Context {
+    /// What is not here is taken from another.
+    pub(super) fn or(self, outer: &Context) -> Self {
+        Self {
+            zone: self.zone.or(outer.zone),
+            hours: if self.has_hours { self.hours } else { outer.hours.clone() },
+            has_hours: self.has_hours || outer.has_hours,
+        }
+    }
 }
 
 fn hours_named_in<'n>(node: &'n Node, names: &mut Vec<&'n str>) {

@@ -19,9 +19,16 @@ const SPECIAL_FROM_KEYS: &[&str] = &["source", "pointer", "date", "hours", "name
 
 impl Compiler<'_> {
     /// Hours by name, or written in place.
-    pub(super) fn hours(&self, reader: &Reader, node: &Node, zone: Option<Tz>) -> Option<Arc<Hours>> {
+    pub(super) fn hours(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        zone: Option<Tz>,
+        name: Option<&str>,
+    ) -> Option<Arc<Hours>> {
         if let Raw::Table(_) = &node.raw {
-            return self.build_hours(reader, node, "the page's hours", zone).map(Arc::new);
+            let name = name.unwrap_or("the page's hours");
+            return self.build_hours(reader, node, name, zone).map(Arc::new);
         }
         let name = reader.text(node, "hours")?;
         if !self.blueprint.hours.contains_key(&name.value) {

@@ -5,15 +5,18 @@ use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds, Year};
 use serde_json::Value;
 
-use crate::model::{Cell, Problem, nearest};
+use crate::model::{Cell, Problem, Row, nearest};
 use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 use crate::zone;
 
 use super::compile::{Compiler, Context};
 use super::compile_hours::filter;
+use super::compile_rows::keyed;
 use super::definition::{Clause, Definition};
+use super::expression::Expression;
 use super::show::{CalendarShow, HoursShow, TimeFormat};
+use super::spoken::Language;
 use super::window::{Condition, Conditions, CronWindow, ever_starts};
 
 /// Dates that `special_dates` looks at unless the settings say otherwise.
@@ -21,8 +24,7 @@ const DEFAULT_SPECIAL_DAYS: u64 = 60;
 /// The longest window of a cron pattern; dates serve for longer ones.
 const MAX_CRON_LENGTH: TimeDelta = TimeDelta::days(31);
 
-const KINDS: &str =
-    "write a value, or a table with value, column, pointer, show (with hours or calendar) or when";
+const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or calendar), when, expression, object, list or each";
 
 impl Compiler<'_> {
     /// A definition; none when something is wrong, or known only with the inputs.
@@ -31,13 +33,17 @@ impl Compiler<'_> {
             return constant(reader, node);
         };
         let all = reader.open_table(node, "a variable")?;
-        let kinds: [(&str, &[&str]); 6] = [
+        let kinds: [(&str, &[&str]); 10] = [
             ("when", &["when", "otherwise", "timezone"]),
             ("value", &["value"]),
             ("pointer", &["source", "pointer"]),
             ("column", &["source", "row", "column"]),
             ("calendar", &["calendar", "show", "summary", "category", "timezone", "otherwise"]),
-            ("show", &["hours", "show", "format", "days", "otherwise"]),
+            ("each", &["each", "where", "unless", "join", "timezone", "hours", "item"]),
+            ("object", &["object"]),
+            ("list", &["list"]),
+            ("expression", &["expression", "with"]),
+            ("show", &["hours", "show", "format", "days", "language", "reader", "otherwise"]),
         ];
         let Some((kind, keys)) = kinds.iter().find(|(kind, _)| all.get(kind).is_some()) else {
             let known = kinds.iter().map(|(kind, _)| *kind);
@@ -59,8 +65,105 @@ impl Compiler<'_> {
             "pointer" => self.pointer(reader, &fields),
             "column" => self.column(reader, &fields),
             "calendar" => self.calendar(reader, &fields, context),
+            "each" => self.array_of_rows(reader, node, &fields, context),
+            "object" => {
+                let entries = self.named_definitions(reader, all.get("object")?, "object", context)?;
+                Some(Definition::Object { entries, origin: node.origin.clone() })
+            }
+            "list" => {
+                let nodes = reader.list(all.get("list")?, "list")?;
+                let items: Vec<_> = nodes.iter().map(|node| self.definition(reader, node, context)).collect();
+                let items = items.into_iter().collect::<Option<_>>()?;
+                Some(Definition::List { items, origin: node.origin.clone() })
+            }
+            "expression" => self.expression(reader, &fields, context),
             _ => self.hours_value(reader, &fields, context),
         }
+    }
+
+    /// Definitions under names, in a table.
+    fn named_definitions(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        what: &'static str,
+        context: &Context,
+    ) -> Option<Vec<(String, Definition)>> {
+        let fields = reader.open_table(node, what)?;
+        let entries: Vec<_> = fields
+            .entries
+            .iter()
+            .map(|entry| {
+                let definition = self.definition(reader, &entry.node, context);
+                Some((reader.fill_in(&entry.key, &entry.at)?.value, definition?))
+            })
+            .collect();
+        entries.into_iter().collect()
+    }
+
+    /// `{ each = "sites", item = { … } }`: an array with an item for each row of a table.
+    fn array_of_rows(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        fields: &Fields,
+        outer: &Context,
+    ) -> Option<Definition> {
+        let repeat = self.repeat_of(reader, node, fields, ("each", "each"))?;
+        let item = fields.require(reader, "item")?;
+        let read = |reader: &Reader, row: Option<&Row>| {
+            let context = self.context(reader, node, fields, row).or(outer);
+            match item.raw {
+                // A table of its own is an object, since an item of one kind alone would be a plain list.
+                Raw::Table(_) if !self.is_kind(item) => {
+                    let entries = self.named_definitions(reader, item, "item", &context)?;
+                    Some(Definition::Object { entries, origin: item.origin.clone() })
+                }
+                _ => self.definition(reader, item, &context),
+            }
+        };
+        if self.inputs.is_none() {
+            reader.within_row_to_come(|reader| read(reader, None))?;
+            return None;
+        }
+        let items = self.each(reader, &repeat, |reader, row| read(reader, Some(row)))?;
+        Some(Definition::List { items, origin: node.origin.clone() })
+    }
+
+    /// Whether a table is a definition by its keys, and not an object written in place.
+    fn is_kind(&self, node: &Node) -> bool {
+        let has = |key: &str| node.get(key).is_some();
+        has("object") || has("list") || has("expression") || (has("when") && has("otherwise"))
+    }
+
+    /// `{ expression = "open and not holiday", with = { open = …, holiday = … } }`
+    fn expression(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
+        let node = fields.get("expression")?;
+        let Raw::Text(text) = &node.raw else {
+            reader.wrong_kind(node, "text", "expression");
+            return None;
+        };
+        let inputs = match fields.get("with") {
+            Some(node) => self.named_definitions(reader, node, "with", context),
+            None => Some(Vec::new()),
+        };
+        let cells = |row: &Row| {
+            row.columns
+                .iter()
+                .zip(row.cells.iter())
+                .map(|(name, cell)| (name.to_string(), cell.text.clone()))
+                .collect()
+        };
+        let rows = reader.rows().iter().map(|scoped| (scoped.name.clone(), cells(&scoped.row))).collect();
+        let expression = Expression {
+            text: text.clone(),
+            inputs: inputs.unwrap_or_default(),
+            rows,
+            origin: node.origin.clone(),
+        };
+        reader.ok(expression.check())?;
+        (fields.get("with").is_none() || !expression.inputs.is_empty())
+            .then(|| Definition::Expression(Box::new(expression)))
     }
 
     /// A value in a JSON source.
@@ -105,23 +208,7 @@ impl Compiler<'_> {
         let table = self.table(reader, &source)?;
         let (key, column) = (key?, column?);
         self.with_rows(reader, &source, &table, |rows| {
-            let Some(row) = rows.row(key.value.trim()) else {
-                let hidden =
-                    rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(key.value.trim()));
-                reader.note(match hidden {
-                    Some(rejected) => rejected.problem.clone(),
-                    None => {
-                        let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
-                        let problem =
-                            Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
-                        match nearest(&key.value, keys) {
-                            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-                            None => problem,
-                        }
-                    }
-                });
-                return None;
-            };
+            let row = keyed(reader, rows, &key)?;
             self.cell(reader, row.cell(&column.value).cloned(), &column, &row.columns)
         })
     }
@@ -170,11 +257,15 @@ impl Compiler<'_> {
             None => Some(DEFAULT_SPECIAL_DAYS),
         };
         let text = reader.text(fields.get("show")?, "show")?;
-        let show = HoursShow::named(&text.value, days.unwrap_or(DEFAULT_SPECIAL_DAYS));
+        let language = match fields.get("language") {
+            Some(node) => reader.parse(node, "language", "write en, de, fr or es")?,
+            None => Language::default(),
+        };
+        let show = HoursShow::named(&text.value, days.unwrap_or(DEFAULT_SPECIAL_DAYS), language);
         let show = reader.ok(show.ok_or_else(|| no_show(&text, "hours", HoursShow::NAMES)))?;
         let format = self.format(reader, fields, show);
-        let hours = match (fields.get("hours"), context.hours) {
-            (Some(node), _) => self.hours(reader, node, context.zone),
+        let hours = match (fields.get("hours"), &context.hours) {
+            (Some(node), _) => self.hours(reader, node, context.zone, None),
             (None, Some(hours)) => Some(hours.clone()),
             (None, None) => {
                 if !context.has_hours {
@@ -186,14 +277,24 @@ impl Compiler<'_> {
                 None
             }
         };
-        if fields.get("days").is_some() && !matches!(show, HoursShow::SpecialDates { .. }) {
-            reader.note(Problem::at(fields.origin, "days goes with show = \"special_dates\" alone"));
+        if fields.get("days").is_some() && !show.looks_ahead() {
+            let message = "days goes with special_dates, weekdays, numbered and special_hours alone";
+            reader.note(Problem::at(fields.origin, message));
         }
+        if fields.get("language").is_some() && !show.is_spoken() {
+            let message = "language goes with spoken and spoken_next_open alone";
+            reader.note(Problem::at(fields.origin, message));
+        }
+        let reading = match fields.get("reader") {
+            Some(node) => reader.parse(node, "reader", "write one_interval, intervals or none")?,
+            None => show.reading(),
+        };
         Some(Definition::Hours {
             hours: hours?,
             show,
             format: format?,
             otherwise: otherwise(reader, fields)?,
+            reading,
             origin: fields.origin.clone(),
         })
     }
@@ -322,8 +423,8 @@ impl Compiler<'_> {
                 }
             }
         };
-        let hours = match (fields.get("hours"), context.hours) {
-            (Some(node), _) => self.hours(reader, node, context.zone),
+        let hours = match (fields.get("hours"), &context.hours) {
+            (Some(node), _) => self.hours(reader, node, context.zone, None),
             (None, hours) => {
                 if hours.is_none() && !context.has_hours {
                     reader.note(
@@ -331,7 +432,7 @@ impl Compiler<'_> {
                             .hint("name them with hours = \"NAME\", here or on the page"),
                     );
                 }
-                hours.cloned()
+                hours.clone()
             }
         };
         Some(Condition::Hours { hours: hours?, open: open? })

@@ -11,7 +11,9 @@ use crate::hours::Hours;
 use crate::model::{Cell, Instant, Origin, Problem, same_value};
 use crate::zone;
 
+use super::expression::Expression;
 use super::overrule::Overruled;
+use super::shape::Reading;
 use super::show::{CalendarShow, HoursShow, TimeFormat};
 use super::window::Conditions;
 
@@ -46,6 +48,8 @@ pub enum Definition {
         format: TimeFormat,
         /// What stands in when there is nothing to show.
         otherwise: Value,
+        /// How it is read.
+        reading: Reading,
         /// Where the definition stands.
         origin: Origin,
     },
@@ -71,6 +75,29 @@ pub enum Definition {
         /// When none holds.
         otherwise: Box<Definition>,
     },
+    /// An object, each of its values defined.
+    Object {
+        /// Keys and values, in the order written.
+        entries: Vec<(String, Definition)>,
+        /// Where the definition stands.
+        origin: Origin,
+    },
+    /// An array, each of its items defined.
+    List {
+        /// The items.
+        items: Vec<Definition>,
+        /// Where the definition stands.
+        origin: Origin,
+    },
+    /// What an expression makes of other values.
+    Expression(Box<Expression>),
+    /// What another definition will be in a while.
+    Ahead {
+        /// The other.
+        of: Box<Definition>,
+        /// How far ahead.
+        by: TimeDelta,
+    },
 }
 
 /// One clause of a `when`.
@@ -88,6 +115,10 @@ pub enum Wanted {
     Json(Value),
     /// Text to be typed.
     Cell(Cell),
+    /// An object with values of either kind.
+    Object(Vec<(String, Wanted)>),
+    /// An array with items of either kind.
+    List(Vec<Wanted>),
 }
 
 impl Wanted {
@@ -96,7 +127,31 @@ impl Wanted {
         match (self, other) {
             (Self::Json(a), Self::Json(b)) => same_value(a, b),
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
+            (Self::Object(a), Self::Object(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.same(&b.1))
+            }
+            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             _ => false,
+        }
+    }
+
+    /// The value as JSON, cells as the text that they are.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Json(value) => value.clone(),
+            Self::Cell(cell) => Value::String(cell.text.clone()),
+            Self::Object(entries) => {
+                Value::Object(entries.iter().map(|(key, wanted)| (key.clone(), wanted.to_json())).collect())
+            }
+            Self::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
+        }
+    }
+
+    /// An object without any cell in it is plain JSON.
+    fn object(entries: Vec<(String, Wanted)>) -> Self {
+        match entries.iter().all(|(_, wanted)| matches!(wanted, Self::Json(_))) {
+            true => Self::Json(Self::Object(entries).to_json()),
+            false => Self::Object(entries),
         }
     }
 }
@@ -123,7 +178,14 @@ impl Definition {
             Self::When { clauses, otherwise } => {
                 otherwise.has_cells() || clauses.iter().any(|clause| clause.definition.has_cells())
             }
-            Self::Constant { .. } | Self::Set { .. } | Self::Hours { .. } | Self::Calendar { .. } => false,
+            Self::Object { entries, .. } => entries.iter().any(|(_, definition)| definition.has_cells()),
+            Self::List { items, .. } => items.iter().any(Self::has_cells),
+            Self::Ahead { of, .. } => of.has_cells(),
+            Self::Constant { .. }
+            | Self::Set { .. }
+            | Self::Hours { .. }
+            | Self::Calendar { .. }
+            | Self::Expression(_) => false,
         }
     }
 
@@ -140,6 +202,15 @@ impl Definition {
                     && same_value(otherwise, other)
                     && (Arc::ptr_eq(a, b) || a.says_the_same(b))
             }
+            (Self::Object { entries: a, .. }, Self::Object { entries: b, .. }) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.says_the_same(&b.1))
+            }
+            (Self::List { items: a, .. }, Self::List { items: b, .. }) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says_the_same(b))
+            }
+            (Self::Ahead { of: a, by }, Self::Ahead { of: b, by: other }) => {
+                by == other && a.says_the_same(b)
+            }
             _ => false,
         }
     }
@@ -152,21 +223,45 @@ impl Definition {
                 let has = |clause: &Clause| clause.definition.has_hours() || clause.conditions.has_hours();
                 otherwise.has_hours() || clauses.iter().any(has)
             }
-            Self::Overruled(overruled) => overruled.computed.has_hours(),
-            Self::Constant { .. } | Self::Cell(_) | Self::Set { .. } | Self::Calendar { .. } => false,
+            _ => self.parts().any(Self::has_hours),
         }
     }
 
     /// The hours that it shows, without those of conditions.
-    pub fn hours(&self) -> Option<&Arc<Hours>> {
+    pub fn hours(&self) -> Vec<&Arc<Hours>> {
         match self {
-            Self::Hours { hours, .. } => Some(hours),
+            Self::Hours { hours, .. } => vec![hours],
+            _ => self.parts().flat_map(Self::hours).collect(),
+        }
+    }
+
+    /// Whether a reader makes hours of something in it.
+    pub fn is_read(&self) -> bool {
+        match self {
+            Self::Hours { reading, .. } => *reading != Reading::Unread,
+            Self::Overruled(overruled) => overruled.computed.is_read() || overruled.during.is_read(),
+            // What an expression makes of it is read by another rule.
+            Self::Expression(_) => false,
+            _ => self.parts().any(Self::is_read),
+        }
+    }
+
+    /// The definitions that it is made of.
+    pub fn parts(&self) -> Box<dyn Iterator<Item = &Definition> + '_> {
+        match self {
             Self::When { clauses, otherwise } => {
-                let mut clauses = clauses.iter();
-                otherwise.hours().or_else(|| clauses.find_map(|clause| clause.definition.hours()))
+                Box::new(std::iter::once(&**otherwise).chain(clauses.iter().map(|clause| &clause.definition)))
             }
-            Self::Overruled(overruled) => overruled.computed.hours(),
-            Self::Constant { .. } | Self::Cell(_) | Self::Set { .. } | Self::Calendar { .. } => None,
+            Self::Object { entries, .. } => Box::new(entries.iter().map(|(_, definition)| definition)),
+            Self::List { items, .. } => Box::new(items.iter()),
+            Self::Expression(expression) => Box::new(expression.inputs.iter().map(|(_, input)| input)),
+            Self::Overruled(overruled) => Box::new(std::iter::once(&overruled.computed)),
+            Self::Ahead { of, .. } => Box::new(std::iter::once(&**of)),
+            Self::Constant { .. }
+            | Self::Cell(_)
+            | Self::Set { .. }
+            | Self::Hours { .. }
+            | Self::Calendar { .. } => Box::new(std::iter::empty()),
         }
     }
 
@@ -188,7 +283,7 @@ impl Definition {
                 because: cell.origin.to_string(),
                 until: None,
             }),
-            Self::Hours { hours, show, format, otherwise, origin } => Ok(Evaluated {
+            Self::Hours { hours, show, format, otherwise, origin, .. } => Ok(Evaluated {
                 wanted: Wanted::Json(show.value(hours, *format, otherwise, at, origin)?),
                 origin: origin.clone(),
                 because: hours.because(at),
@@ -211,14 +306,49 @@ impl Definition {
                 until: None,
             }),
             Self::Overruled(overruled) => overruled.evaluate(at),
+            Self::Object { entries, origin } => {
+                let parts: Vec<Evaluated> = entries
+                    .iter()
+                    .map(|(key, definition)| definition.evaluate(at).map_err(|problem| problem.about(key)))
+                    .collect::<Result<_, _>>()?;
+                let until = parts.iter().filter_map(|part| part.until).min();
+                let values = entries.iter().zip(parts).map(|((key, _), part)| (key.clone(), part.wanted));
+                Ok(made_of_parts(Wanted::object(values.collect()), origin, until))
+            }
+            Self::List { items, origin } => {
+                let parts: Vec<Evaluated> =
+                    items.iter().map(|definition| definition.evaluate(at)).collect::<Result<_, _>>()?;
+                let until = parts.iter().filter_map(|part| part.until).min();
+                let items: Vec<Wanted> = parts.into_iter().map(|part| part.wanted).collect();
+                let wanted = match items.iter().all(|item| matches!(item, Wanted::Json(_))) {
+                    true => Wanted::Json(Wanted::List(items).to_json()),
+                    false => Wanted::List(items),
+                };
+                Ok(made_of_parts(wanted, origin, until))
+            }
+            Self::Expression(expression) => expression.evaluate(at),
+            Self::Ahead { of, by } => {
+                let mut evaluated = of.evaluate(after(at, *by))?;
+                evaluated.until = evaluated.until.map(|until| after(until, -*by));
+                evaluated.because = format!("{} ahead: {}", words(*by), evaluated.because);
+                Ok(evaluated)
+            }
         }
     }
+}
+
+fn made_of_parts(wanted: Wanted, origin: &Origin, until: Option<Instant>) -> Evaluated {
+    Evaluated { wanted, origin: origin.clone(), because: origin.to_string(), until }
+}
+
+fn words(length: TimeDelta) -> String {
+    length.to_std().map_or_else(|_| String::new(), |length| humantime::format_duration(length).to_string())
 }
 
 impl Overruled {
     /// What was not yet set at an instant does not count at it, and what is over neither.
     fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
-        if self.until.is_some_and(|until| until <= at) {
+        if !self.is_on(at) && self.from <= at {
             return self.computed.evaluate(at);
         }
         if at < self.from {

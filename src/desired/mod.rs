@@ -3,11 +3,16 @@
 
 mod compile;
 mod compile_hours;
+mod compile_rows;
 mod compile_value;
 mod definition;
+mod expression;
 mod overrule;
 mod page;
+mod reading;
+mod shape;
 mod show;
+mod spoken;
 mod window;
 mod world;
 

@@ -99,6 +99,13 @@ pub struct Overruled {
     pub computed: Definition,
 }
 
+impl Overruled {
+    /// Whether the override is in force at an instant.
+    pub fn is_on(&self, at: Instant) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+}
+
 impl Page {
     /// The page with the overrides that concern it; none when there are none. The newest stands above the others.
     pub fn overruled(&self, overrides: &[Override]) -> Option<Page> {
@@ -171,6 +178,31 @@ impl Forcing {
             Definition::Overruled(overruled) => {
                 overruled.during = self.definition(&overruled.during);
                 overruled.computed = self.definition(&overruled.computed);
+            }
+            Definition::Object { entries, .. } => {
+                for (_, entry) in entries {
+                    *entry = self.definition(entry);
+                }
+            }
+            Definition::List { items, .. } => {
+                for item in items {
+                    *item = self.definition(item);
+                }
+            }
+            Definition::Expression(expression) => {
+                for (_, input) in &mut expression.inputs {
+                    *input = self.definition(input);
+                }
+            }
+            // What is decided for now is shown now, though the hours are those of another day.
+            Definition::Ahead { of, by } => {
+                let shifted = |at: Instant| at.checked_add_signed(*by).unwrap_or(at);
+                let forced = Forced {
+                    from: shifted(self.forced.from),
+                    until: self.forced.until.map(shifted),
+                    ..self.forced
+                };
+                **of = Forcing { forced, known: BTreeMap::new() }.definition(of);
             }
             Definition::Constant { .. }
             | Definition::Cell(_)

@@ -1,13 +1,17 @@
 //! A page's definition, ready to be asked at an instant.
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use crate::model::{DriftPolicy, Instant, Origin, PageId, Problem, Row, Variable};
+use crate::model::{DriftPolicy, Instant, Missing, Origin, PageId, Problem, Row, Variable};
 
-use super::{Definition, Wanted};
+use super::definition::after;
+use super::{Definition, Wanted, reading};
 
 /// Steps that a look ahead takes for one variable; a flip every minute for two months is less.
 const MAX_STEPS: usize = 100_000;
+/// How far ahead values that never change are held against what their reader makes of them.
+const READ_AHEAD: TimeDelta = TimeDelta::days(8);
 /// Steps that are taken to find the next change alone; a year of midnights is fewer.
 const MAX_STEPS_TO_NEXT: usize = 2_000;
 
@@ -24,6 +28,8 @@ pub struct Page {
     pub zone: Option<Tz>,
     /// What is owned, in the order written.
     pub variables: Vec<Owned>,
+    /// What becomes of array items that the page doesn't have.
+    pub missing: Missing,
     /// Where the page is defined: the settings block or the row.
     pub origin: Origin,
     /// The row that the page stands for.
@@ -46,6 +52,8 @@ pub struct Desired {
     pub page: PageId,
     /// Every owned variable.
     pub values: Vec<DesiredValue>,
+    /// What becomes of array items that the page doesn't have.
+    pub missing: Missing,
     /// When a value may next change by itself.
     pub until: Option<Instant>,
 }
@@ -95,14 +103,19 @@ impl Page {
                 Err(problem) => problems.push(problem.about(&owned.variable)),
             }
         }
-        match problems.is_empty() {
-            true => Ok(Desired {
-                page: self.id.clone(),
-                until: values.iter().filter_map(|value| value.until).min(),
-                values,
-            }),
-            false => Err(problems),
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        let until = values.iter().filter_map(|value| value.until).min();
+        if self.variables.iter().any(|owned| owned.definition.is_read()) {
+            // All are worked out anew at the first change of any.
+            let end = until.unwrap_or_else(|| after(at, READ_AHEAD));
+            let names: Vec<String> = values.iter().map(|value| value.variable.to_string()).collect();
+            let parts = names.iter().zip(&self.variables).zip(&values);
+            let parts = parts.map(|((name, owned), value)| (name.as_str(), &owned.definition, &value.wanted));
+            reading::check(parts, at, end).map_err(|problem| vec![problem])?;
+        }
+        Ok(Desired { page: self.id.clone(), missing: self.missing, until, values })
     }
 
     /// The owned variable at a place.
@@ -112,6 +125,12 @@ impl Page {
 }
 
 impl Owned {
+    /// The same a while ahead of the clock.
+    pub fn ahead(&self, by: TimeDelta) -> Self {
+        let definition = Definition::Ahead { of: Box::new(self.definition.clone()), by };
+        Self { variable: self.variable.clone(), definition }
+    }
+
     /// The next change after an instant and before another; none also when it is not found within a bounded
     /// number of steps, as for a window that starts anew every minute and never ends.
     pub fn next_flip(&self, from: Instant, to: Instant) -> Option<Flip> {

@@ -11,6 +11,9 @@ use crate::hours::{Hours, Stretch};
 use crate::model::{Instant, Origin, Problem};
 use crate::zone;
 
+use super::shape::{self, Reading};
+use super::spoken::Language;
+
 /// What of opening hours a variable shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoursShow {
@@ -35,6 +38,27 @@ pub enum HoursShow {
         /// How many dates are looked at, today the first.
         days: u64,
     },
+    /// The hours of an ordinary week under the names of its days, and the coming dates that differ.
+    Weekdays {
+        /// How many dates are looked at.
+        days: u64,
+    },
+    /// The same with numbered keys, several intervals apart by `;`.
+    NumberedKeys {
+        /// How many dates are looked at.
+        days: u64,
+    },
+    /// The hours of an ordinary week as a list.
+    RegularHours,
+    /// The coming dates that differ as a list.
+    SpecialHours {
+        /// How many dates are looked at.
+        days: u64,
+    },
+    /// Whether it is open and until when, in words: "closed, open again on Monday at eight in the morning".
+    Spoken(Language),
+    /// The next opening in words: "tomorrow at nine in the morning".
+    SpokenNextOpen(Language),
 }
 
 /// What of a calendar a variable shows.
@@ -87,10 +111,16 @@ impl HoursShow {
         "today",
         "week",
         "special_dates",
+        "weekdays",
+        "numbered",
+        "regular_hours",
+        "special_hours",
+        "spoken",
+        "spoken_next_open",
     ];
 
     /// The one with a name in settings.
-    pub fn named(name: &str, days: u64) -> Option<Self> {
+    pub fn named(name: &str, days: u64, language: Language) -> Option<Self> {
         Some(match name {
             "is_open" => Self::IsOpen,
             "is_closed" => Self::IsClosed,
@@ -101,8 +131,41 @@ impl HoursShow {
             "today" => Self::Today,
             "week" => Self::Week,
             "special_dates" => Self::SpecialDates { days },
+            "weekdays" => Self::Weekdays { days },
+            "numbered" => Self::NumberedKeys { days },
+            "regular_hours" => Self::RegularHours,
+            "special_hours" => Self::SpecialHours { days },
+            "spoken" => Self::Spoken(language),
+            "spoken_next_open" => Self::SpokenNextOpen(language),
             _ => return None,
         })
+    }
+
+    /// Whether coming dates are looked at, so that it matters how many.
+    pub fn looks_ahead(self) -> bool {
+        matches!(
+            self,
+            Self::SpecialDates { .. }
+                | Self::Weekdays { .. }
+                | Self::NumberedKeys { .. }
+                | Self::SpecialHours { .. }
+        )
+    }
+
+    /// Whether it is in words, so that the language matters.
+    pub fn is_spoken(self) -> bool {
+        matches!(self, Self::Spoken(_) | Self::SpokenNextOpen(_))
+    }
+
+    /// The reader that the shape is made for; one that is only read aloud has none.
+    pub fn reading(self) -> Reading {
+        match self {
+            Self::OpensAt | Self::ClosesAt | Self::Weekdays { .. } | Self::RegularHours => {
+                Reading::OneInterval
+            }
+            Self::NumberedKeys { .. } => Reading::Intervals,
+            _ => Reading::Unread,
+        }
     }
 
     /// The format a time has unless the settings say otherwise; none when no time is shown.
@@ -138,18 +201,27 @@ impl HoursShow {
             Self::Today => Ok(Value::String(hours.text(today))),
             Self::Week => Ok(week(hours, at)),
             Self::SpecialDates { days } => {
-                let dates = hours.special_dates(today, days);
-                let dates = dates.into_iter().map(|special| {
-                    let mut date = Map::new();
-                    date.insert("date".to_owned(), json!(special.date));
-                    date.insert("hours".to_owned(), json!(hours.text_of(special.date, &special.open)));
-                    if let Some(name) = special.name.filter(|name| !name.is_empty()) {
-                        date.insert("special_date_name".to_owned(), json!(name));
-                    }
-                    Value::Object(date)
-                });
-                Ok(Value::Array(dates.collect()))
+                Ok(shape::special_dates(hours, today, days, "special_date_name", ", "))
             }
+            Self::Weekdays { days } => Ok(shape::weekdays(hours, today, days)),
+            Self::NumberedKeys { days } => Ok(shape::numbered_keys(hours, today, days)),
+            Self::RegularHours => Ok(shape::regular_hours(hours)),
+            Self::SpecialHours { days } => Ok(shape::special_hours(hours, today, days)),
+            Self::Spoken(language) => {
+                let now = zone::local(hours.zone, at);
+                let local = |at: Instant| zone::local(hours.zone, at);
+                Ok(Value::String(match hours.is_open(at) {
+                    true => language.open(now, hours.next_change(at).map(local)),
+                    false => language.closed(now, hours.next_open(at).map(local)),
+                }))
+            }
+            Self::SpokenNextOpen(language) => Ok(match hours.next_open(at) {
+                Some(opens) => {
+                    let now = zone::local(hours.zone, at);
+                    Value::String(language.moment(now, zone::local(hours.zone, opens)))
+                }
+                None => otherwise.clone(),
+            }),
         }
     }
 
@@ -158,8 +230,17 @@ impl HoursShow {
         let midnight = zone::start_of(hours.zone, zone::next(hours.today(at)));
         match self {
             Self::IsOpen | Self::IsClosed | Self::NextOpenAt | Self::NextChangeAt => hours.next_change(at),
-            Self::OpensAt | Self::ClosesAt => Some(hours.next_change_of_the_day(at)),
-            Self::Today | Self::Week | Self::SpecialDates { .. } => Some(midnight),
+            // Words such as "tomorrow" are of a date.
+            Self::OpensAt | Self::ClosesAt | Self::Spoken(_) | Self::SpokenNextOpen(_) => {
+                Some(hours.next_change_of_the_day(at))
+            }
+            Self::Today
+            | Self::Week
+            | Self::SpecialDates { .. }
+            | Self::Weekdays { .. }
+            | Self::NumberedKeys { .. }
+            | Self::RegularHours
+            | Self::SpecialHours { .. } => Some(midnight),
         }
     }
 }

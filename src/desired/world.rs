@@ -6,17 +6,18 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 
 use crate::calendar::Window;
-use crate::model::{Instant, PageId, Problem, Row};
+use crate::model::{Environment, Instant, PageId, Problem, Row};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Reader, Scope};
 
 use super::compile::Compiler;
+use super::compile_rows::Repeat;
 use super::{Blueprint, Inputs, Override, Page};
 
 /// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
 const DAYS_BACK: u64 = 45;
-/// Dates ahead: the 400 days that are looked ahead, and as long again as a world may grow old.
-const DAYS_AHEAD: u64 = 410;
+/// Dates ahead: the 400 days that are looked ahead, the 31 that a page may run ahead, and as many as a world may grow old.
+const DAYS_AHEAD: u64 = 441;
 
 /// Dates around the day it was made on for which a world is good.
 const DAYS_FRESH: u64 = 5;
@@ -145,13 +146,24 @@ impl Builder<'_> {
             return;
         };
         let reader = Reader::new(Scope::RowToCome);
-        let source = self.compiler.for_each_source(for_each, &reader);
-        self.world.missing.extend(reader.into_problems());
-        let Some(source) = source else { return };
-        match self.inputs.tables.get(source).map(|table| &**table) {
+        let repeat = self.compiler.repeat(&reader, for_each, "for_each", block.get("join"));
+        let table = repeat.as_ref().and_then(|repeat| self.inputs.tables.get(repeat.source));
+        let usable = match table.map(|table| &**table) {
             Some(Table::Rows(rows)) => {
-                for row in &rows.rows {
-                    self.page(block, Some(row));
+                repeat.as_ref().is_some_and(|repeat| repeat.check(&reader, rows).is_some())
+            }
+            _ => repeat.is_some(),
+        };
+        self.world.missing.extend(reader.into_problems());
+        let Some(repeat) = repeat.filter(|_| usable) else {
+            // Which rows are meant is not known, so all stay as they were.
+            return self.previous_keys(block).iter().for_each(|key| self.keep_key(key, Vec::new()));
+        };
+        let source = repeat.source;
+        match table.map(|table| &**table) {
+            Some(Table::Rows(rows)) => {
+                for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
+                    self.page(block, Some((&repeat, row)));
                 }
                 self.hidden_rows(block, rows);
             }
@@ -161,25 +173,40 @@ impl Builder<'_> {
                     format!("source \"{source}\" could not be read, so its pages are unknown"),
                 );
                 for key in self.previous_keys(block) {
-                    self.keep(&key, vec![problem.clone()]);
+                    self.keep_key(&key, vec![problem.clone()]);
                 }
                 self.world.missing.push(problem);
             }
         }
     }
 
-    fn page(&mut self, block: &Node, row: Option<&Row>) {
-        let reader = Reader::new(row.map_or(Scope::Plain, Scope::Row));
-        let page = self.compiler.page(&reader, block, row);
+    fn page(&mut self, block: &Node, row: Option<(&Repeat, &Row)>) {
+        let reader = Reader::new(Scope::Plain);
+        let pages = match row {
+            None => self.compiler.pages(&reader, block, None),
+            Some((repeat, row)) => self.compiler.scoped(&reader, repeat, row).and_then(|scoped| {
+                reader.within(&scoped, |reader| self.compiler.pages(reader, block, Some(row)))
+            }),
+        };
         let problems = reader.into_problems();
-        match page.filter(|_| problems.is_empty()) {
-            Some(page) => self.add(Arc::new(page), Vec::new()),
-            None => self.keep(&page_key(block, row.and_then(|row| row.key.as_deref())), problems),
+        match pages.filter(|_| problems.is_empty()) {
+            Some(pages) => pages.into_iter().for_each(|page| self.add(Arc::new(page), Vec::new())),
+            None => self.keep(block, row.and_then(|(_, row)| row.key.as_deref()), problems),
         }
     }
 
-    /// The page as it last was, or its problems when there was none.
-    fn keep(&mut self, key: &str, problems: Vec<Problem>) {
+    /// The pages as they last were, in every environment that there was one in; or the problems when there was none.
+    fn keep(&mut self, block: &Node, row: Option<&str>, problems: Vec<Problem>) {
+        let keys = Environment::ALL.map(|environment| page_key(block, row, environment));
+        let known: Vec<&String> =
+            keys.iter().filter(|key| self.previous.contains_key(key.as_str())).collect();
+        match known.is_empty() {
+            true => self.world.missing.extend(problems),
+            false => known.into_iter().for_each(|key| self.keep_key(key, problems.clone())),
+        }
+    }
+
+    fn keep_key(&mut self, key: &str, problems: Vec<Problem>) {
         match self.previous.get(key).map(|page| Arc::clone(page)) {
             Some(page) => self.add(page, problems),
             None => self.world.missing.extend(problems),
@@ -200,15 +227,15 @@ impl Builder<'_> {
 
     /// Rows that can't be read: the pages they stood for stay as they were.
     fn hidden_rows(&mut self, block: &Node, rows: &Rows) {
-        let prefix = page_key(block, None).len();
+        let prefix = block_key(block).len();
         for key in self.previous_keys(block) {
-            let row = &key[prefix..];
+            let row = key[prefix..].rsplit_once('@').map_or("", |(row, _)| row);
             if rows.row(row).is_none() && rows.may_hide(row) {
                 // Its own rejection, or any row that has no key to tell.
                 let mut rejected = rows.rejected.iter();
                 let own =
                     rejected.find(|rejected| rejected.key.as_deref().is_none_or(|hidden| hidden == row));
-                self.keep(&key, own.map(|rejected| rejected.problem.clone()).into_iter().collect());
+                self.keep_key(&key, own.map(|rejected| rejected.problem.clone()).into_iter().collect());
             }
         }
         self.world.missing.extend(rows.rejected.iter().map(|rejected| rejected.problem.clone()));
@@ -216,7 +243,7 @@ impl Builder<'_> {
 
     /// The keys that the block's pages had in the previous world, sorted.
     fn previous_keys(&self, block: &Node) -> Vec<String> {
-        let prefix = page_key(block, None);
+        let prefix = block_key(block);
         let keys = self.previous.keys().filter(|key| key.starts_with(&prefix));
         let mut keys: Vec<String> = keys.map(|key| (*key).to_owned()).collect();
         keys.sort();
@@ -224,14 +251,12 @@ impl Builder<'_> {
     }
 }
 
-/// What names a page's definition across reloads: its block, as written, and its row.
-pub(super) fn page_key(block: &Node, row: Option<&str>) -> String {
+/// What names a page's definition across reloads: its block, as written, its row and its environment.
+pub(super) fn page_key(block: &Node, row: Option<&str>, environment: Environment) -> String {
+    format!("{}{}@{environment}", block_key(block), row.unwrap_or_default())
+}
+
+fn block_key(block: &Node) -> String {
     let written = |key: &str| block.get(key).map_or(String::new(), |node| node.to_json().to_string());
-    format!(
-        "{}*{}/{}#{}",
-        written("for_each"),
-        written("agent"),
-        written("environment"),
-        row.unwrap_or_default()
-    )
+    format!("{}*{}/{}#", written("for_each"), written("agent"), written("environment"))
 }

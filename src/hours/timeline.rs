@@ -240,6 +240,11 @@ impl Hours {
         }
     }
 
+    /// Whether an exception or a calendar decides the hours of the date that the wall clock shows.
+    pub fn is_special(&self, at: Instant) -> bool {
+        self.special_date(self.today(at)).is_some()
+    }
+
     /// The dates from `from` on, for `days` days, whose hours an exception or a calendar decides.
     pub fn special_dates(&self, from: NaiveDate, days: u64) -> Vec<SpecialDate> {
         let dates = (0..days).filter_map(|day| from.checked_add_days(Days::new(day)));
@@ -257,8 +262,12 @@ impl Hours {
             Rule::Weekly(day) => {
                 let intervals = day.map_or(&[][..], |day| &day.intervals);
                 let weekly = join(self.stretches(date, intervals));
-                let entry = self.closing_event(*weekly.iter().find(|stretch| !open.contains(stretch))?)?;
-                Some(entry.name.to_string())
+                if open == weekly {
+                    return None;
+                }
+                // A clock change takes away some, a person closes or opens: neither has a name.
+                let cut = weekly.iter().find(|stretch| !open.contains(stretch));
+                cut.and_then(|cut| self.closing_event(*cut)).map(|entry| entry.name.to_string())
             }
         };
         Some(SpecialDate { date, open, name })

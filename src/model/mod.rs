@@ -6,12 +6,14 @@ mod page;
 mod problem;
 mod row;
 mod source_text;
+mod variable;
 
 pub use json::{same_value, shorten};
-pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage, Variable};
+pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
 pub use problem::{Origin, Problem, Severity, nearest};
 pub use row::{Cell, Row};
 pub use source_text::SourceText;
+pub use variable::{Missing, Step, Variable};
 
 /// A point in time; always UTC, shown to people with its local time beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;

@@ -3,6 +3,7 @@
 //! that every site closes at 17:00 is no change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
@@ -219,7 +220,11 @@ fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
 
 /// The dates of the coming days on which a page was open and now is closed all day.
 fn newly_closed(old: &Page, new: &Page, now: Instant) -> Vec<NaiveDate> {
-    let hours = |page: &Page| page.variables.iter().find_map(|owned| owned.definition.hours().cloned());
+    let hours = |page: &Page| {
+        page.variables
+            .iter()
+            .find_map(|owned| owned.definition.hours().first().map(|hours| Arc::clone(hours)))
+    };
     let (Some(old), Some(new)) = (hours(old), hours(new)) else { return Vec::new() };
     let mut date = zone::date(new.zone, now);
     let mut closed = Vec::new();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Base, Found, look_up, plan};
 use crate::desired::{Desired, DesiredValue, Wanted};
-use crate::model::{Change, OnDrift, Origin, RemotePage, Variable};
+use crate::model::{Change, Missing, OnDrift, Origin, RemotePage, Variable};
 use crate::schema::{Schema, check};
 
 fn variable(name: &str) -> Variable {
@@ -19,6 +19,7 @@ fn remote(variables: Value) -> RemotePage {
 
 fn desired(values: &[(&str, Value)]) -> Desired {
     Desired {
+        missing: Missing::Refuse,
         page: "A-1/live".parse().unwrap(),
         until: None,
         values: values

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::desired::{Desired, Page};
-use crate::model::{Instant, Problem, RemotePage};
+use crate::model::{Instant, Missing, Problem, RemotePage};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, check};
 use crate::store::{self, OpenIntent};
@@ -23,7 +23,7 @@ impl Observed {
         let mut page = RemotePage { schema: stored.schema.clone(), ..RemotePage::default() };
         for (variable, value) in &stored.base {
             // A place that can't be written is left out, which the check then tells.
-            let _ = variable.write(&mut page.variables, value.clone());
+            let _ = variable.write(&mut page.variables, value.clone(), Missing::Create);
         }
         Self::new(page, None)
     }

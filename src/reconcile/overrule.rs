@@ -203,8 +203,8 @@ fn end(draft: &Draft, page: &Page, now: Instant) -> Result<Option<Instant>, Prob
                 .find(|at| *at > now)
         }
         Until::NextOpening => {
-            let hours = page.variables.iter().find_map(|owned| owned.definition.hours());
-            Some(hours.and_then(|hours| hours.next_open(now)).ok_or_else(|| {
+            let hours = page.variables.iter().flat_map(|owned| owned.definition.hours());
+            Some(hours.filter_map(|hours| hours.next_open(now)).min().ok_or_else(|| {
                 Problem::new(format!("{} has no next opening within 400 days", page.id))
                     .hint("write a time instead")
             })?)

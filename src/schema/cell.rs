@@ -59,9 +59,10 @@ fn boolean(text: &str) -> Option<Value> {
 fn place<'s>(schema: &'s Value, variable: &Variable) -> Option<&'s Value> {
     variable.steps().try_fold(schema, |at, step| {
         let at = follow(at, schema)?;
+        let Some(key) = step.key() else { return at.get("items") };
         at.get("properties")
-            .and_then(|properties| properties.get(step))
-            .or_else(|| at.get("items").filter(|_| step.parse::<usize>().is_ok()))
+            .and_then(|properties| properties.get(key))
+            .or_else(|| at.get("items").filter(|_| key.parse::<usize>().is_ok()))
             .or_else(|| at.get("additionalProperties").filter(|value| value.is_object()))
     })
 }

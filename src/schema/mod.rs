@@ -12,7 +12,7 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use crate::desired::{Desired, DesiredValue, Wanted};
-use crate::model::{Instant, Origin, PageId, Problem, RemotePage, Variable, shorten};
+use crate::model::{Instant, Missing, Origin, PageId, Problem, RemotePage, Step, Variable, shorten};
 
 /// Bytes that one compiled pattern may take.
 const PATTERN_BYTES: usize = 1 << 19;
@@ -79,6 +79,18 @@ impl Schema {
         match wanted {
             Wanted::Json(value) => Ok(value.clone()),
             Wanted::Cell(cell) => cell::typed(cell, variable, &self.source),
+            Wanted::Object(entries) => {
+                let typed = |(key, wanted): &(String, Wanted)| {
+                    Ok((key.clone(), self.typed(&variable.part(Step::Key(key.clone())), wanted)?))
+                };
+                entries.iter().map(typed).collect::<Result<_, _>>().map(Value::Object)
+            }
+            Wanted::List(items) => {
+                let typed = |(index, wanted): (usize, &Wanted)| {
+                    self.typed(&variable.part(Step::Key(index.to_string())), wanted)
+                };
+                items.iter().enumerate().map(typed).collect::<Result<_, _>>().map(Value::Array)
+            }
         }
     }
 
@@ -114,6 +126,7 @@ impl Schema {
 pub struct Checked {
     page: PageId,
     values: Vec<CheckedValue>,
+    missing: Missing,
     observed: Arc<RemotePage>,
     schema: Arc<Schema>,
 }
@@ -154,7 +167,7 @@ impl Checked {
         let mut page = self.observed.variables.clone();
         for checked in &self.values {
             // `check` has written every one of these before.
-            let _ = checked.variable.write(&mut page, checked.value.clone());
+            let _ = checked.variable.write(&mut page, checked.value.clone(), self.missing);
         }
         page
     }
@@ -172,25 +185,25 @@ impl Checked {
     fn validate(&self) -> Result<(), Vec<Problem>> {
         let merged = Value::Object(self.merged());
         let errors = self.schema.errors(&merged).map_err(|problem| vec![problem])?;
-        let problems: Vec<Problem> = errors.iter().map(|error| self.explain(error)).collect();
+        let problems: Vec<Problem> = errors.iter().map(|error| self.explain(error, &merged)).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// Names the cell, the variable and the rule that a value breaks.
-    fn explain(&self, error: &ValidationError) -> Problem {
+    fn explain(&self, error: &ValidationError, merged: &Value) -> Problem {
         let rule = rule(error);
         let said = brief(error);
         let path = error.instance_path().to_string();
         let steps: Vec<String> =
             path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
         let about = |checked: &&CheckedValue| {
-            let own: Vec<&str> = checked.variable.steps().collect();
-            own.iter().zip(&steps).all(|(a, b)| *a == b.as_str()) && !steps.is_empty()
+            let own = merged.as_object().and_then(|page| checked.variable.pointer(page)).unwrap_or_default();
+            own.iter().zip(&steps).all(|(a, b)| a == b) && !steps.is_empty()
         };
         // An unknown key is reported at the object that has it; the key itself is the variable.
         let named = match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => self.values.iter().find(|checked| {
-                unexpected.iter().any(|key| checked.variable.steps().any(|step| step == key))
+                unexpected.iter().any(|key| checked.variable.steps().any(|step| step.key() == Some(key)))
             }),
             _ => None,
         };
@@ -246,7 +259,7 @@ pub fn check(
     let (mut values, mut problems) = (Vec::with_capacity(desired.values.len()), Vec::new());
     let mut page = observed.variables.clone();
     for wanted in &desired.values {
-        match typed_and_placed(wanted, schema, &mut page) {
+        match typed_and_placed(wanted, schema, &mut page, desired.missing) {
             Ok(checked) => values.push(checked),
             Err(problem) => problems.push(problem),
         }
@@ -254,8 +267,13 @@ pub fn check(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let checked =
-        Checked { page: desired.page.clone(), values, observed: observed.clone(), schema: schema.clone() };
+    let checked = Checked {
+        page: desired.page.clone(),
+        values,
+        missing: desired.missing,
+        observed: observed.clone(),
+        schema: schema.clone(),
+    };
     checked.validate().map(|()| checked)
 }
 
@@ -263,11 +281,13 @@ fn typed_and_placed(
     wanted: &DesiredValue,
     schema: &Schema,
     page: &mut Map<String, Value>,
+    missing: Missing,
 ) -> Result<CheckedValue, Problem> {
     let value = schema.typed(&wanted.variable, &wanted.wanted)?;
-    wanted.variable.write(page, value.clone()).map_err(|message| {
-        Problem::at(&wanted.origin, format!("{} can't be set: {message}", wanted.variable))
-            .hint("own the whole key, or correct the page")
+    wanted.variable.write(page, value.clone(), missing).map_err(|message| {
+        Problem::at(&wanted.origin, format!("{} can't be set: {message}", wanted.variable)).hint(
+            "correct the page, own the whole key, or set create_items = true for items that are missing",
+        )
     })?;
     Ok(CheckedValue {
         variable: wanted.variable.clone(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Schema, check};
 use crate::desired::{Desired, DesiredValue, Wanted};
-use crate::model::{Cell, Origin, RemotePage};
+use crate::model::{Cell, Missing, Origin, RemotePage};
 
 fn cell(text: &str) -> Cell {
     let origin = Origin { field: Some("phone".into()), ..Origin::line(&"sites.csv".into(), 14) };
@@ -15,6 +15,7 @@ fn cell(text: &str) -> Cell {
 
 fn desired(variable: &str, wanted: Wanted) -> Desired {
     Desired {
+        missing: Missing::Refuse,
         page: "A-1/live".parse().unwrap(),
         until: None,
         values: vec![DesiredValue {

@@ -82,7 +82,7 @@ error: \"lve\" is no environment
 9 | environment = \"lve\"
   |               ^^^^^
   |
-  = hint: write sandbox, pre-release or live
+  = hint: write sandbox, pre-release or live, or a list of these
 ";
     assert_eq!(told, wanted, "got:\n{told}");
 }

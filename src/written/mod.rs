@@ -6,4 +6,4 @@ mod reader;
 mod template;
 
 pub use node::{Entry, Node, Raw};
-pub use reader::{Fields, Reader, Scope, Text};
+pub use reader::{Fields, Reader, Scope, ScopedRow, Text};

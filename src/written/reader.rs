@@ -20,8 +20,17 @@ pub enum Scope<'a> {
     /// There will be a row, but it isn't known yet: templated values are passed over, everything
     /// else is checked.
     RowToCome,
-    /// This row.
-    Row(&'a Row),
+    /// These rows: `{{ row.x }}`, and the rows joined to it under the names of their sources. Never empty.
+    Rows(&'a [ScopedRow]),
+}
+
+/// A row and the name that templates know it by.
+#[derive(Clone, Debug)]
+pub struct ScopedRow {
+    /// The name.
+    pub name: String,
+    /// The row.
+    pub row: Row,
 }
 
 /// Text that was read, and the place it really comes from: the cell, for `{{ row.x }}`.
@@ -48,14 +57,38 @@ impl<'a> Reader<'a> {
     /// The row in scope.
     pub fn row(&self) -> Option<&'a Row> {
         match self.scope {
-            Scope::Row(row) => Some(row),
+            Scope::Rows(rows) => rows.first().map(|scoped| &scoped.row),
             _ => None,
+        }
+    }
+
+    /// All rows in scope.
+    pub fn rows(&self) -> &'a [ScopedRow] {
+        match self.scope {
+            Scope::Rows(rows) => rows,
+            _ => &[],
         }
     }
 
     /// Whether rows are in scope at all, known or to come.
     pub fn has_rows(&self) -> bool {
         !matches!(self.scope, Scope::Plain)
+    }
+
+    /// Reads something with other rows in scope.
+    pub fn within<T>(&self, rows: &[ScopedRow], read: impl FnOnce(&Reader) -> T) -> T {
+        let inner = Reader::new(Scope::Rows(rows));
+        let value = read(&inner);
+        self.problems.borrow_mut().extend(inner.into_problems());
+        value
+    }
+
+    /// Reads something whose rows are not known yet.
+    pub fn within_row_to_come<T>(&self, read: impl FnOnce(&Reader) -> T) -> T {
+        let inner = Reader::new(Scope::RowToCome);
+        let value = read(&inner);
+        self.problems.borrow_mut().extend(inner.into_problems());
+        value
     }
 
     /// Notes a problem.
@@ -126,7 +159,7 @@ impl<'a> Reader<'a> {
             return Some(Text { value: text.to_owned(), origin: origin.clone() });
         }
         match self.scope {
-            Scope::Row(row) => self.ok(render(text, origin, row)),
+            Scope::Rows(rows) => self.ok(render(text, origin, rows)),
             Scope::RowToCome => None,
             Scope::Plain => {
                 self.note(
@@ -154,6 +187,17 @@ impl<'a> Reader<'a> {
                 entries.iter().map(|entry| Some((entry.key.clone(), self.json(&entry.node)?))).collect()
             }
             _ => Some(node.to_json()),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self, node: &Node, what: &str) -> Option<bool> {
+        match node.raw {
+            Raw::Bool(value) => Some(value),
+            _ => {
+                self.wrong_kind(node, "true or false", what);
+                None
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use minijinja::{Environment, UndefinedBehavior};
 
 use crate::model::{Origin, Problem, Row, nearest};
 
-use super::Text;
+use super::{ScopedRow, Text};
 
 /// Instructions one template may run; a plain substitution needs fewer than ten.
 const FUEL: u64 = 10_000;
@@ -23,12 +23,12 @@ pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-/// Fills in a template for one row. What comes out stands where the first cell in it stands, so
+/// Fills in a template for one row and those joined to it. What comes out stands where the first cell in it stands, so
 /// that a later complaint names the cell and not the template.
 ///
 /// # Errors
 /// A template that is no template, names a column that is not there, or takes too much to fill in.
-pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
+pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, Problem> {
     check_size(template, at)?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -41,20 +41,19 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
 
     let mut origin = None;
     for name in compiled.undeclared_variables(true) {
-        let Some(column) = name.strip_prefix("row.") else {
+        let Some((scope, column)) = name.split_once('.') else {
             continue;
         };
-        let cell = row.cell(column).ok_or_else(|| no_column(at, row, column))?;
+        let Some(scoped) = rows.iter().find(|scoped| scoped.name == scope) else {
+            continue;
+        };
+        let cell = scoped.row.cell(column).ok_or_else(|| no_column(at, &scoped.row, column))?;
         origin.get_or_insert_with(|| cell.origin.clone());
     }
-    let cells: BTreeMap<String, String> = row
-        .columns
-        .iter()
-        .zip(row.cells.iter())
-        .map(|(name, cell)| (name.to_string(), cell.text.clone()))
-        .collect();
     let mut out = Filled::default();
-    let context = minijinja::context! { row => cells };
+    let context: BTreeMap<&str, BTreeMap<&str, &str>> =
+        rows.iter().map(|scoped| (scoped.name.as_str(), cells(&scoped.row))).collect();
+    let context = minijinja::Value::from(minijinja::value::Serde(context));
     let rendered = compiled.render_captured_to(context, &mut out).map(drop);
     if out.is_full {
         let message = format!("more than {MAX_FILLED_IN} bytes come out of the template \"{template}\"");
@@ -63,6 +62,10 @@ pub fn render(template: &str, at: &Origin, row: &Row) -> Result<Text, Problem> {
     rendered.map_err(|error| broken(&error))?;
     let value = String::from_utf8_lossy(&out.bytes).into_owned();
     Ok(Text { value, origin: origin.unwrap_or_else(|| at.clone()) })
+}
+
+fn cells(row: &Row) -> BTreeMap<&str, &str> {
+    row.columns.iter().zip(row.cells.iter()).map(|(name, cell)| (&**name, cell.text.as_str())).collect()
 }
 
 fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {

@@ -1,0 +1,203 @@
+//! Rows that something is repeated for: those of a source that meet the conditions, with the rows that are joined to each.
+
+use crate::model::{Origin, Problem, Row, nearest};
+use crate::tables::{Rows, Table};
+use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text};
+
+use super::compile::Compiler;
+
+/// What something is repeated for: `"sites"`, or `{ source = "sites", where = { region = "NE" } }`.
+pub(super) struct Repeat<'n> {
+    /// The source.
+    pub source: &'n str,
+    /// Where that is written.
+    pub origin: &'n Origin,
+    conditions: Vec<Condition>,
+    join: &'n [Entry],
+}
+
+/// A column that must have, or must not have, one of some texts.
+struct Condition {
+    column: String,
+    texts: Vec<Text>,
+    is_wanted: bool,
+    origin: Origin,
+}
+
+/// The keys that say what something is repeated for.
+pub(super) const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
+
+impl Compiler<'_> {
+    /// Reads what something is repeated for; `join` is the table beside it.
+    pub(super) fn repeat<'n>(
+        &self,
+        reader: &Reader,
+        node: &'n Node,
+        what: &'static str,
+        join: Option<&'n Node>,
+    ) -> Option<Repeat<'n>> {
+        let (name, conditions) = match &node.raw {
+            Raw::Table(_) => {
+                let fields = reader.table(node, what, REPEAT_KEYS)?;
+                (fields.require(reader, "source")?, all_conditions(reader, &fields)?)
+            }
+            _ => (node, Vec::new()),
+        };
+        let Raw::Text(source) = &name.raw else {
+            reader.wrong_kind(name, "the name of a source", what);
+            return None;
+        };
+        self.check_source(reader, source, &name.origin, what)?;
+        let join = match join {
+            Some(node) => reader.open_table(node, "join")?.entries,
+            None => &[],
+        };
+        for entry in join {
+            self.check_source(reader, &entry.key, &entry.at, "join")?;
+        }
+        Some(Repeat { source, origin: &name.origin, conditions, join })
+    }
+
+    /// The same where the keys stand beside others, as in `[[page.each]]`.
+    pub(super) fn repeat_of<'n>(
+        &self,
+        reader: &Reader,
+        block: &'n Node,
+        fields: &Fields<'n>,
+        (key, what): (&str, &'static str),
+    ) -> Option<Repeat<'n>> {
+        let source = fields.require(reader, key)?;
+        let mut repeat = self.repeat(reader, source, what, fields.get("join"))?;
+        repeat.conditions = all_conditions(reader, fields)?;
+        repeat.origin = &block.origin;
+        Some(repeat)
+    }
+
+    fn check_source(&self, reader: &Reader, name: &String, origin: &Origin, what: &str) -> Option<()> {
+        match self.blueprint.sources.get(name) {
+            Some(source) if source.has_rows && source.has_key => return Some(()),
+            Some(_) => reader.note(
+                Problem::at(origin, format!("source \"{name}\" has no rows with keys"))
+                    .hint(format!("{what} needs a CSV source with key = \"COLUMN\"")),
+            ),
+            None => reader.note(self.unknown("source", name, origin, self.blueprint.sources.keys())),
+        }
+        None
+    }
+
+    /// A row in its scope, with the rows that are joined to it. A joined row that is missing is a problem of this
+    /// row alone.
+    pub(super) fn scoped(&self, reader: &Reader, repeat: &Repeat, row: &Row) -> Option<Vec<ScopedRow>> {
+        let mut scoped = vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];
+        for entry in repeat.join {
+            let key = reader.within(&scoped, |inner| inner.text(&entry.node, "join"))?;
+            let name = Text { value: entry.key.clone(), origin: entry.at.clone() };
+            let table = self.table(reader, &name)?;
+            let joined = self.with_rows(reader, &name, &table, |rows| keyed(reader, rows, &key).cloned())?;
+            scoped.push(ScopedRow { name: entry.key.clone(), row: joined });
+        }
+        Some(scoped)
+    }
+}
+
+impl Repeat<'_> {
+    /// Checks that the columns of the conditions are there.
+    pub(super) fn check(&self, reader: &Reader, rows: &Rows) -> Option<()> {
+        let missing = self
+            .conditions
+            .iter()
+            .find(|condition| !rows.columns.iter().any(|column| **column == *condition.column));
+        let Some(Condition { column, origin, .. }) = missing else { return Some(()) };
+        reader.note(no_column(origin, rows, column));
+        None
+    }
+
+    /// Whether a row meets the conditions.
+    pub(super) fn takes(&self, row: &Row) -> bool {
+        self.conditions.iter().all(|condition| {
+            let cell = row.cell(&condition.column).map(|cell| cell.text.trim());
+            condition.texts.iter().any(|text| Some(text.value.trim()) == cell) == condition.is_wanted
+        })
+    }
+}
+
+fn all_conditions(reader: &Reader, fields: &Fields) -> Option<Vec<Condition>> {
+    let mut conditions = Vec::new();
+    for (key, is_wanted) in [("where", true), ("unless", false)] {
+        if let Some(node) = fields.get(key) {
+            conditions.extend(read_conditions(reader, node, is_wanted)?);
+        }
+    }
+    Some(conditions)
+}
+
+fn read_conditions(reader: &Reader, node: &Node, is_wanted: bool) -> Option<Vec<Condition>> {
+    let fields = reader.open_table(node, if is_wanted { "where" } else { "unless" })?;
+    let condition = |entry: &Entry| {
+        let texts = super::compile_hours::one_or_more(Some(&entry.node)).iter();
+        Some(Condition {
+            column: entry.key.clone(),
+            texts: texts.map(|node| reader.text(node, &entry.key)).collect::<Option<_>>()?,
+            is_wanted,
+            origin: entry.at.clone(),
+        })
+    };
+    fields.entries.iter().map(condition).collect()
+}
+
+fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
+    let problem = Problem::at(at, format!("{} has no column \"{column}\"", rows.file));
+    match nearest(column, rows.columns.iter().map(|name| &**name)) {
+        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+        None => problem.hint(format!("its columns are: {}", rows.columns.join(", "))),
+    }
+}
+
+/// The row with a key; notes when there is none, or none that can be read.
+pub(super) fn keyed<'r>(reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&'r Row> {
+    let wanted = key.value.trim();
+    if let Some(row) = rows.row(wanted) {
+        return Some(row);
+    }
+    let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(wanted));
+    reader.note(match hidden {
+        Some(rejected) => rejected.problem.clone(),
+        None => {
+            let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
+            let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
+            match nearest(wanted, keys) {
+                Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+                None => problem,
+            }
+        }
+    });
+    None
+}
+
+impl Compiler<'_> {
+    /// Every row that something in a page is repeated for, each in its scope. A row that can't be read could be any of
+    /// them, so it is a problem of the whole.
+    pub(super) fn each<T>(
+        &self,
+        reader: &Reader,
+        repeat: &Repeat,
+        mut one: impl FnMut(&Reader, &Row) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let name = Text { value: repeat.source.to_owned(), origin: repeat.origin.clone() };
+        let table = self.table(reader, &name)?;
+        let Table::Rows(rows) = &*table else { return None };
+        repeat.check(reader, rows)?;
+        rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
+        let mut all = Some(Vec::new());
+        for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
+            let made = self
+                .scoped(reader, repeat, row)
+                .and_then(|scoped| reader.within(&scoped, |inner| one(inner, row)));
+            match (&mut all, made) {
+                (Some(all), Some(made)) => all.push(made),
+                _ => all = None,
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,224 @@
+//! The reader's rule: what an agent will conclude from the values that are to be sent must be what the hours say, at
+//! every minute until the values change. A value that would mislead is refused, with the minute named.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::hours::Hours;
+use crate::model::{Instant, Origin, Problem};
+use crate::zone;
+
+use super::definition::after;
+use super::shape::Reading;
+use super::show::HoursShow;
+use super::{Definition, Wanted};
+
+/// A value that shows hours, and how it is read.
+struct Shown<'a> {
+    name: &'a str,
+    hours: &'a Arc<Hours>,
+    show: HoursShow,
+    reading: Reading,
+    origin: &'a Origin,
+    value: &'a Value,
+    /// How far ahead of the clock the value is.
+    ahead: chrono::TimeDelta,
+}
+
+/// Checks the values of one object together, for they are read together, and what is in them.
+///
+/// # Errors
+/// The first value that would be misread before `until`.
+pub(super) fn check<'a>(
+    values: impl IntoIterator<Item = (&'a str, &'a Definition, &'a Wanted)>,
+    at: Instant,
+    until: Instant,
+) -> Result<(), Problem> {
+    let mut shown = Vec::new();
+    for (name, definition, wanted) in values {
+        check_inside(name, definition, wanted, at, until)?;
+        if let Wanted::Json(value) = wanted
+            && let Some(found) = find(name, definition, value, at)
+        {
+            shown.push(found);
+        }
+    }
+    shown.iter().try_for_each(|one| one.check(&shown, at, until))
+}
+
+fn check_inside(
+    name: &str,
+    definition: &Definition,
+    wanted: &Wanted,
+    at: Instant,
+    until: Instant,
+) -> Result<(), Problem> {
+    match (definition, wanted) {
+        (Definition::Object { entries, .. }, Wanted::Object(values)) => {
+            let parts = entries.iter().zip(values);
+            check(parts.map(|((key, definition), (_, wanted))| (key.as_str(), definition, wanted)), at, until)
+        }
+        (Definition::List { items, .. }, Wanted::List(values)) => {
+            let mut parts = items.iter().zip(values);
+            parts.try_for_each(|(definition, wanted)| check([(name, definition, wanted)], at, until))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The hours that a value shows at an instant, past conditions and overrides.
+fn find<'a>(name: &'a str, definition: &'a Definition, value: &'a Value, at: Instant) -> Option<Shown<'a>> {
+    match definition {
+        Definition::Hours { hours, show, reading, origin, .. } => {
+            let ahead = chrono::TimeDelta::zero();
+            Some(Shown { name, hours, show: *show, reading: *reading, origin, value, ahead })
+        }
+        Definition::When { clauses, otherwise } => {
+            let holds = clauses.iter().find(|clause| clause.holds(at));
+            find(name, holds.map_or(&**otherwise, |clause| &clause.definition), value, at)
+        }
+        Definition::Overruled(overruled) => match overruled.is_on(at) {
+            true => find(name, &overruled.during, value, at),
+            false => find(name, &overruled.computed, value, at),
+        },
+        Definition::Ahead { of, by } => {
+            let mut shown = find(name, of, value, after(at, *by))?;
+            shown.ahead += *by;
+            Some(shown)
+        }
+        _ => None,
+    }
+}
+
+impl Shown<'_> {
+    fn check(&self, together: &[Shown], at: Instant, until: Instant) -> Result<(), Problem> {
+        if self.reading == Reading::Unread {
+            return Ok(());
+        }
+        let sibling = |show: &dyn Fn(HoursShow) -> bool| {
+            together.iter().find(|other| show(other.show) && Arc::ptr_eq(other.hours, self.hours))
+        };
+        let (at, until) = (after(at, self.ahead), after(until, self.ahead));
+        let misread = match self.show {
+            HoursShow::Week => {
+                self.misread(at, until, |date| self.reading.of_week(self.value, "special_dates", false, date))
+            }
+            HoursShow::Weekdays { .. } => {
+                self.misread(at, until, |date| self.reading.of_week(self.value, "special_dates", false, date))
+            }
+            HoursShow::NumberedKeys { .. } => self
+                .misread(at, until, |date| self.reading.of_week(self.value, "08_special_dates", true, date)),
+            HoursShow::RegularHours => {
+                let special = sibling(&|show| matches!(show, HoursShow::SpecialHours { .. }));
+                let special = special.map(|special| special.value);
+                self.misread(at, until, |date| self.reading.of_lists(self.value, special, date))
+            }
+            HoursShow::Today => {
+                let today = self.hours.today(at);
+                self.misread(at, until, |date| match date == today {
+                    true => self.reading.of_text(self.value.as_str().unwrap_or_default()),
+                    false => Vec::new(),
+                })
+            }
+            HoursShow::ClosesAt => match sibling(&|show| show == HoursShow::OpensAt) {
+                Some(opens) => {
+                    let today = self.hours.today(at);
+                    let (opens, closes) = (minutes(opens.value), minutes(self.value));
+                    // One comparison on the clock of a date, so an end on the next date is never reached.
+                    let interval = opens.zip(closes).filter(|(opens, closes)| opens < closes);
+                    self.misread(at, until, |date| interval.filter(|_| date == today).into_iter().collect())
+                }
+                None => None,
+            },
+            _ => None,
+        };
+        match misread {
+            Some(minute) => Err(self.problem(minute)),
+            None => Ok(()),
+        }
+    }
+
+    /// The first instant at which a reader that takes these intervals for dates is wrong.
+    fn misread(
+        &self,
+        at: Instant,
+        until: Instant,
+        read: impl Fn(chrono::NaiveDate) -> Vec<(u32, u32)>,
+    ) -> Option<Instant> {
+        let zone = self.hours.zone;
+        let first = self.hours.today(at);
+        let dates = first
+            .pred_opt()
+            .into_iter()
+            .chain(first.iter_days().take_while(|date| zone::start_of(zone, *date) < until));
+        let mut read_open = Vec::new();
+        for date in dates {
+            for (from, to) in read(date) {
+                let instant = |minute: u32| {
+                    let date =
+                        date.checked_add_days(chrono::Days::new(u64::from(minute / 1440))).unwrap_or(date);
+                    let time = chrono::NaiveTime::from_num_seconds_from_midnight_opt(minute % 1440 * 60, 0);
+                    zone::instant(zone, date.and_time(time.unwrap_or_default()))
+                };
+                read_open.push((instant(from), instant(to)));
+            }
+        }
+        let takes_for_open = |at: Instant| read_open.iter().any(|(from, to)| *from <= at && at < *to);
+        // Both stay as they are between the instants at which one of them changes.
+        let mut instants: Vec<Instant> = read_open.iter().flat_map(|(from, to)| [*from, *to]).collect();
+        instants.push(at);
+        let mut change = self.hours.next_change(at);
+        while let Some(next) = change.filter(|next| *next < until) {
+            instants.push(next);
+            change = self.hours.next_change(next);
+        }
+        instants.sort_unstable();
+        instants
+            .into_iter()
+            .filter(|instant| (at..until).contains(instant))
+            .find(|instant| takes_for_open(*instant) != self.hours.is_open(*instant))
+    }
+
+    fn problem(&self, minute: Instant) -> Problem {
+        let (taken, is) = match self.hours.is_open(minute) {
+            true => ("closed", "open"),
+            false => ("open", "closed"),
+        };
+        let remedy = match (self.show, self.reading) {
+            (HoursShow::RegularHours, _) if self.hours.is_special(minute) => {
+                "put special_hours beside it, or show is_open"
+            }
+            (HoursShow::OpensAt | HoursShow::ClosesAt, _) => {
+                "show is_open, or show = \"numbered\", whose reader knows several intervals and nights"
+            }
+            (_, Reading::OneInterval) => {
+                "its reader knows one interval a date and no nights: use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"intervals\" or \"none\""
+            }
+            _ => "show is_open; or, if the agent reads it otherwise, say so with reader = \"none\"",
+        };
+        Problem::at(
+            self.origin,
+            format!(
+                "{} would be read as {taken} on {}, and {} is {is} then ({})",
+                self.name,
+                zone::show(self.hours.zone, minute),
+                self.hours.name,
+                self.hours.because(minute)
+            ),
+        )
+        .hint(remedy)
+    }
+}
+
+/// A time of day in minutes: an hour, `HH:MM` or `HH:MM:SS`.
+fn minutes(value: &Value) -> Option<u32> {
+    match value {
+        Value::Number(hour) => Some(u32::try_from(hour.as_u64()?).ok()? * 60),
+        Value::String(text) => {
+            let mut parts = text.split(':').map(|part| part.parse::<u32>().ok());
+            Some(parts.next()?? * 60 + parts.next()??)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,327 @@
+//! A place on a page that we own: a key, or a path below one, through objects, positions and named items of arrays.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+/// A place on a page: a top-level key, or a JSON Pointer (RFC 6901) below one. A step `[field=value]` behind the name of
+/// an array means the item whose field has that value: `/site_hours[site_name=Leeds]/hours`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Variable {
+    key: String,
+    below: Vec<Step>,
+}
+
+/// One step towards a place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// A key of an object, or a position in an array.
+    Key(String),
+    /// The item of an array whose field has a value.
+    Item {
+        /// The field.
+        field: String,
+        /// Its value, as text.
+        value: String,
+    },
+}
+
+/// What becomes of an item that an array doesn't have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// It is made, at the end.
+    Create,
+}
+
+impl Step {
+    /// The key that this is, if it is one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Item { .. } => None,
+        }
+    }
+
+    /// The position of the item that this means.
+    fn position(&self, items: &[Value]) -> Result<Option<usize>, String> {
+        match self {
+            Self::Key(key) => Ok(key.parse().ok().filter(|index| *index < items.len())),
+            Self::Item { field, value } => {
+                let is_meant = |item: &Value| match item.get(field) {
+                    Some(Value::String(text)) => text == value,
+                    Some(found @ (Value::Number(_) | Value::Bool(_))) => found.to_string() == *value,
+                    _ => false,
+                };
+                let mut found = items.iter().enumerate().filter(|(_, item)| is_meant(item));
+                let first = found.next().map(|(index, _)| index);
+                match found.next() {
+                    Some(_) => {
+                        Err(format!("the array on the page has several items with {field} = \"{value}\""))
+                    }
+                    None => Ok(first),
+                }
+            }
+        }
+    }
+
+    /// Whether two steps may lead to the same place.
+    fn may_meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(a), Self::Key(b)) => a == b,
+            (Self::Item { field, value }, Self::Item { field: other_field, value: other }) => {
+                field != other_field || value == other
+            }
+            (Self::Item { .. }, Self::Key(key)) | (Self::Key(key), Self::Item { .. }) => {
+                key.parse::<usize>().is_ok()
+            }
+        }
+    }
+}
+
+impl Variable {
+    /// The top-level key that is sent when this variable changes.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The steps from the page to the value: the key first.
+    pub fn steps(&self) -> impl Iterator<Item = Step> {
+        std::iter::once(Step::Key(self.key.clone())).chain(self.below.iter().cloned())
+    }
+
+    /// The place of one of its parts.
+    pub fn part(&self, step: Step) -> Self {
+        Self { key: self.key.clone(), below: self.below.iter().cloned().chain([step]).collect() }
+    }
+
+    /// Whether one of the two may contain the other, so that both can't be owned.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.key == other.key && self.below.iter().zip(&other.below).all(|(a, b)| a.may_meet(b))
+    }
+
+    /// The value at this place, if the page has one.
+    pub fn read<'a>(&self, page: &'a Map<String, Value>) -> Option<&'a Value> {
+        let mut value = page.get(&self.key)?;
+        for step in &self.below {
+            value = match value {
+                Value::Object(object) => object.get(step.key()?)?,
+                Value::Array(items) => items.get(step.position(items).ok()??)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+
+    /// The JSON Pointer of this place on a page that has it, its steps from the key on.
+    pub fn pointer(&self, page: &Map<String, Value>) -> Option<Vec<String>> {
+        let mut steps = vec![self.key.clone()];
+        let mut value = page.get(&self.key);
+        for step in &self.below {
+            let (name, next) = match value {
+                Some(Value::Array(items)) => {
+                    let index = step.position(items).ok()??;
+                    (index.to_string(), items.get(index))
+                }
+                Some(value) => (step.key()?.to_owned(), value.get(step.key()?)),
+                None => return None,
+            };
+            steps.push(name);
+            value = next;
+        }
+        Some(steps)
+    }
+
+    /// Puts a value at this place; objects on the way are made when they are missing, items of arrays if that is asked
+    /// for.
+    ///
+    /// # Errors
+    /// The place that is in the way, or the item that is not there.
+    pub fn write(&self, page: &mut Map<String, Value>, value: Value, missing: Missing) -> Result<(), String> {
+        let mut slot = page.entry(self.key.clone()).or_insert(Value::Null);
+        for step in &self.below {
+            if slot.is_null() {
+                *slot = match step {
+                    Step::Key(_) => Value::Object(Map::new()),
+                    Step::Item { .. } => Value::Array(Vec::new()),
+                };
+            }
+            slot = match (slot, step) {
+                (Value::Object(object), Step::Key(key)) => object.entry(key.clone()).or_insert(Value::Null),
+                (Value::Array(items), step) => item(items, step, missing)?,
+                (_, Step::Key(key)) => {
+                    return Err(format!("\"{key}\" would go below a value that is no object"));
+                }
+                (_, Step::Item { field, value }) => {
+                    return Err(format!(
+                        "the item with {field} = \"{value}\" would be of a value that is no array"
+                    ));
+                }
+            };
+        }
+        *slot = value;
+        Ok(())
+    }
+}
+
+fn item<'a>(items: &'a mut Vec<Value>, step: &Step, missing: Missing) -> Result<&'a mut Value, String> {
+    let index = match (step.position(items)?, step, missing) {
+        (Some(index), _, _) => index,
+        (None, Step::Item { field, value }, Missing::Create) => {
+            items.push(Value::Object([(field.clone(), Value::String(value.clone()))].into_iter().collect()));
+            items.len() - 1
+        }
+        (None, Step::Item { field, value }, Missing::Refuse) => {
+            return Err(format!("the array on the page has no item with {field} = \"{value}\""));
+        }
+        (None, Step::Key(key), _) => return Err(format!("the array on the page has no item \"{key}\"")),
+    };
+    items.get_mut(index).ok_or_else(|| "the array has no such item".to_owned())
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.below.is_empty() && !self.key.starts_with('/') {
+            return f.write_str(&self.key);
+        }
+        write!(f, "/{}", escaped(&self.key))?;
+        self.below.iter().try_for_each(|step| match step {
+            Step::Key(key) => write!(f, "/{}", escaped(key)),
+            Step::Item { field, value } => {
+                let plain = |text: &str| text.replace('~', "~0").replace('/', "~1");
+                write!(f, "[{}={}]", plain(field), plain(value))
+            }
+        })
+    }
+}
+
+/// A key as RFC 6901 writes it; one that looks like an item has `~2` for its bracket.
+fn escaped(key: &str) -> String {
+    let key = key.replace('~', "~0").replace('/', "~1");
+    match split_item(&key) {
+        Some(_) => key.replace('[', "~2"),
+        None => key,
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("~2", "[").replace("~1", "/").replace("~0", "~")
+}
+
+/// `site_hours[site_name=Leeds]` in its name, field and value.
+fn split_item(step: &str) -> Option<(&str, &str, &str)> {
+    let (name, condition) = step.strip_suffix(']')?.split_once('[')?;
+    let (field, value) = condition.split_once('=')?;
+    (!field.is_empty()).then_some((name, field, value))
+}
+
+impl FromStr for Variable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let nothing = || format!("\"{text}\" names no variable");
+        let Some(pointer) = text.strip_prefix('/') else {
+            return match text.is_empty() {
+                false => Ok(Self { key: text.to_owned(), below: Vec::new() }),
+                true => Err(nothing()),
+            };
+        };
+        let mut steps = Vec::new();
+        for step in pointer.split('/') {
+            let Some((name, field, value)) = split_item(step) else {
+                steps.push(Step::Key(unescaped(step)));
+                continue;
+            };
+            steps.push(Step::Key(unescaped(name)));
+            steps.push(Step::Item { field: unescaped(field), value: unescaped(value) });
+        }
+        let mut steps = steps.into_iter();
+        match steps.next() {
+            Some(Step::Key(key)) if !key.is_empty() => Ok(Self { key, below: steps.collect() }),
+            _ => Err(nothing()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn variable(text: &str) -> Variable {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_pointer_sets_its_place_and_leaves_the_neighbours() {
+        let mut page = json!({"a": {"b": 1, "c": [1, 2]}, "d": 4, "s": [{"n": "Leeds", "h": 1, "p": 5}, {"n": 7, "h": 2}]});
+        let page = page.as_object_mut().unwrap();
+        let write = |page: &mut Map<String, Value>, at: &str, value: Value| {
+            variable(at).write(page, value, Missing::Refuse)
+        };
+        write(page, "/a/b", json!(9)).unwrap();
+        write(page, "/a/c/1", json!(8)).unwrap();
+        write(page, "/new/deep", json!(true)).unwrap();
+        write(page, "/s[n=Leeds]/h", json!(3)).unwrap();
+        write(page, "/s[n=7]/h", json!(4)).unwrap();
+        let after = json!({
+            "a": {"b": 9, "c": [1, 8]}, "d": 4, "new": {"deep": true},
+            "s": [{"n": "Leeds", "h": 3, "p": 5}, {"n": 7, "h": 4}],
+        });
+        assert_eq!(Value::Object(page.clone()), after);
+        assert_eq!(variable("/s[n=7]/h").pointer(page), Some(vec!["s".into(), "1".into(), "h".into()]));
+        for (at, told) in [
+            ("/d/x", "\"x\" would go below a value that is no object"),
+            ("/a/c/7", "the array on the page has no item \"7\""),
+            ("/s[n=York]/h", "the array on the page has no item with n = \"York\""),
+            ("/d[n=York]/h", "the item with n = \"York\" would be of a value that is no array"),
+        ] {
+            assert_eq!(write(page, at, json!(0)), Err(told.to_owned()), "{at}");
+        }
+        page["s"][1]["n"] = json!("Leeds");
+        let told = "the array on the page has several items with n = \"Leeds\"";
+        assert_eq!(write(page, "/s[n=Leeds]/h", json!(0)), Err(told.to_owned()));
+        assert_eq!(variable("/s[n=Leeds]/h").read(page), None);
+    }
+
+    #[test]
+    fn items_are_made_only_if_that_is_asked_for() {
+        let mut page = Map::new();
+        let write = |page: &mut _, at: &str| variable(at).write(page, json!("x"), Missing::Create);
+        write(&mut page, "/s[n=York]/h").unwrap();
+        write(&mut page, "/s[n=York]/p").unwrap();
+        write(&mut page, "/s[n=Leeds]/h").unwrap();
+        let made = json!({"s": [{"n": "York", "h": "x", "p": "x"}, {"n": "Leeds", "h": "x"}]});
+        assert_eq!(Value::Object(page), made);
+    }
+
+    #[test]
+    fn variables_print_as_they_are_written_and_know_when_they_overlap() {
+        for text in [
+            "is_open",
+            "/messages/seasonal",
+            "/a~1b/c~0d",
+            "/site_hours[site_name=Leeds]/hours",
+            "/s[n=a~1b [x]]/h[k=1]",
+            "/odd/key~2a=b]",
+            "odd[a=b]",
+        ] {
+            assert_eq!(variable(text).to_string(), text);
+            assert_eq!(variable(&variable(text).to_string()), variable(text));
+        }
+        let overlaps = |a: &str, b: &str| variable(a).overlaps(&variable(b));
+        assert!(overlaps("messages", "/messages/seasonal"));
+        assert!(!overlaps("/messages/a", "/messages/b"));
+        assert!(!overlaps("/s[n=a]/h", "/s[n=b]/h"));
+        assert!(!overlaps("/s[n=a]/h", "/s[n=a]/p"));
+        assert!(overlaps("/s[n=a]/h", "/s[m=a]/h"));
+        assert!(overlaps("/s[n=a]/h", "/s/0/h"));
+        assert!(overlaps("/s[n=a]/h", "s"));
+        assert!("/".parse::<Variable>().is_err());
+        assert!("/[a=b]".parse::<Variable>().is_err());
+        assert!("".parse::<Variable>().is_err());
+    }
+}
