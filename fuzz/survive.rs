@@ -100,11 +100,10 @@ pub fn hours(data: &[u8]) {
         assert!(!days.is_empty());
     }
     if let Ok(week) = parse_week(text) {
-        week.iter().flatten().flatten().for_each(in_bounds);
-        let parts = week
-            .iter()
-            .zip(WEEK)
-            .filter_map(|(day, name)| Some(format!("{name} {}", written(day.as_ref()?))));
+        week.days.iter().flatten().chain(&week.holidays).flatten().for_each(in_bounds);
+        let days = week.days.iter().zip(WEEK);
+        let days = days.filter_map(|(day, name)| Some(format!("{name} {}", written(day.as_ref()?))));
+        let parts = days.chain(week.holidays.iter().map(|hours| format!("PH {}", written(hours))));
         let again = parts.collect::<Vec<_>>().join("; ");
         assert!(again.len() > MAX_HOURS || parse_week(&again) == Ok(week), "{text:?} is {again:?}");
     }
@@ -155,7 +154,12 @@ pub fn schema_value(data: &[u8]) {
     let Some(page) = value.as_object() else { return };
     let page = Arc::new(RemotePage { variables: page.clone(), ..RemotePage::default() });
     let schema = Arc::new(schema);
-    let desired = |values| Desired { page: "A-1/live".parse().expect("a page"), values, until: None };
+    let desired = |values| Desired {
+        page: "A-1/live".parse().expect("a page"),
+        values,
+        until: None,
+        missing: Default::default(),
+    };
     assert_eq!(check(&desired(Vec::new()), &page, &schema).is_ok(), taken);
     let cell = Cell { text: "09".to_owned(), origin: Origin::named("test") };
     let wanted = DesiredValue {

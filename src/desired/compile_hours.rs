@@ -8,13 +8,18 @@ use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Filter};
 use crate::hours::{Day, Hours, Interval, parse_day, parse_days, parse_week};
-use crate::model::{Problem, Row};
+use crate::model::{Origin, Problem, Row};
 use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::compile::Compiler;
+use super::compile_formats::{self, Published};
+use super::compile_rows::keyed;
 
-const HOURS_KEYS: &[&str] = &["timezone", "weekly", "special", "special_from", "closed_on"];
+const HOURS_KEYS: &[&str] =
+    &["timezone", "weekly", "weekly_from", "google", "schema_org", "special", "special_from", "closed_on"];
+/// What the weekly hours can come from; one of them.
+const WEEKLY_KEYS: &[&str] = &["weekly", "weekly_from", "google", "schema_org"];
 const SPECIAL_FROM_KEYS: &[&str] = &["source", "pointer", "date", "hours", "name", "match"];
 
 impl Compiler<'_> {
@@ -57,8 +62,22 @@ impl Compiler<'_> {
                 None
             }),
         };
-        let weekly = fields.require(reader, "weekly").and_then(|node| weekly(reader, node));
-        let mut special = BTreeMap::new();
+        let published = self.published(reader, &fields);
+        let (weekly, mut special, holidays) = match published {
+            Some(Published { weekly, special, holidays }) => (Some(weekly), special, holidays),
+            None => (None, BTreeMap::new(), None),
+        };
+        if let Some(holidays) = &holidays
+            && fields.get("closed_on").is_none()
+        {
+            reader.note(
+                Problem::at(
+                    &holidays.origin,
+                    "these are the hours of public holidays, and no calendar says when those are",
+                )
+                .hint("set closed_on to a calendar of public holidays"),
+            );
+        }
         if let Some(node) = fields.get("special") {
             inline_special(reader, node, &mut special);
         }
@@ -79,9 +98,97 @@ impl Compiler<'_> {
             zone: zone?,
             weekly: weekly?,
             special,
+            holidays: holidays.filter(|day| !day.intervals.is_empty()),
             closures: Arc::new(closures),
             forced: Vec::new(),
             origin: node.origin.clone(),
+        })
+    }
+
+    /// The weekly hours and what comes with them, in the one way that they are written.
+    fn published(&self, reader: &Reader, fields: &Fields) -> Option<Published> {
+        let given: Vec<&str> = WEEKLY_KEYS.iter().copied().filter(|key| fields.get(key).is_some()).collect();
+        match given.as_slice() {
+            ["weekly"] => weekly(reader, fields.get("weekly")?),
+            ["weekly_from"] => self.weekly_from(reader, fields.get("weekly_from")?),
+            [format @ ("google" | "schema_org")] => self.published_json(reader, fields.get(format)?, format),
+            [] => {
+                reader
+                    .note(Problem::at(fields.origin, "hours needs \"weekly\"").hint(
+                        "write weekly, or take them from elsewhere: weekly_from, google or schema_org",
+                    ));
+                None
+            }
+            several => {
+                let message = format!("the weekly hours come from {} at once", several.join(" and "));
+                reader.note(Problem::at(fields.origin, message).hint("keep one of them"));
+                None
+            }
+        }
+    }
+
+    /// `google = { source = "places", pointer = "/0" }`: a location or a thing in a JSON source.
+    fn published_json(&self, reader: &Reader, node: &Node, format: &str) -> Option<Published> {
+        let google = format == "google";
+        let keys: &[&str] = if google { &["source", "pointer", "more"] } else { &["source", "pointer"] };
+        let fields = reader.table(node, "published hours", keys)?;
+        let source = reader.text(fields.require(reader, "source")?, "source")?;
+        let pointer = match fields.get("pointer") {
+            Some(node) => reader.text(node, "pointer")?,
+            None => Text { value: String::new(), origin: node.origin.clone() },
+        };
+        let more = match fields.get("more") {
+            Some(node) => Some(reader.text(node, "more")?.value),
+            None => None,
+        };
+        let table = self.table(reader, &source)?;
+        let Table::Tree(root) = &*table else {
+            let message = format!("source \"{}\" is CSV; published hours are JSON", source.value);
+            reader.note(Problem::at(&source.origin, message).hint("name a JSON source"));
+            return None;
+        };
+        let Some(found) = root.pointer(&pointer.value) else {
+            let message = format!("{} has nothing at \"{}\"", root.origin.file, pointer.value);
+            reader.note(Problem::at(&pointer.origin, message).hint("write /key/key or /list/0"));
+            return None;
+        };
+        match google {
+            true => compile_formats::google(reader, found, more.as_deref()),
+            false => compile_formats::schema_org(reader, found),
+        }
+    }
+
+    /// Weekly hours from another table: a cell, a column for each day, or a row for each interval.
+    fn weekly_from(&self, reader: &Reader, node: &Node) -> Option<Published> {
+        const KEYS: &[&str] =
+            &["source", "row", "column", "columns", "match", "day", "open", "close", "hours"];
+        let fields = reader.table(node, "weekly_from", KEYS)?;
+        let source = reader.text(fields.require(reader, "source")?, "source")?;
+        let table = self.table(reader, &source);
+        if let Some(key) = fields.get("row") {
+            let key = reader.text(key, "row");
+            let (table, key) = (table?, key?);
+            return self.with_rows(reader, &source, &table, |rows| {
+                let row = keyed(reader, rows, &key)?;
+                weekly_of_row(reader, &fields, row)
+            });
+        }
+        let wanted = fields.require(reader, "match").map(|node| matching(reader, node))?;
+        let table = table?;
+        self.with_rows(reader, &source, &table, |rows| {
+            // Which days a bad row would have opened can't be known.
+            rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
+            let rows: Vec<&Row> =
+                rows.rows.iter().filter(|row| takes(reader, row, Some(&wanted), &source)).collect();
+            if rows.is_empty() {
+                let problem = Problem::at(
+                    &node.origin,
+                    format!("source \"{}\" has no row for these hours", source.value),
+                );
+                reader.note(problem.hint("a place that is always closed has rows that say closed"));
+                return None;
+            }
+            weekly_of_rows(reader, &fields, &rows)
         })
     }
 
@@ -238,14 +345,89 @@ pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
     Some(Filter { summary: text("summary"), category: text("category") })
 }
 
+/// `row` with `column` or `columns`: the hours of a week in one cell, or in a cell for each day.
+fn weekly_of_row(reader: &Reader, fields: &Fields, row: &Row) -> Option<Published> {
+    if let Some(node) = fields.get("column") {
+        let column = reader.text(node, "column")?;
+        return week_text(reader, &cell_text(reader, row, &column.value, &column.origin)?);
+    }
+    let columns = reader.open_table(fields.require(reader, "columns")?, "columns")?;
+    let mut published = Published::default();
+    for entry in columns.entries {
+        let column = reader.text(&entry.node, "columns")?;
+        let days = parse_days(&entry.key).map_err(|bad| Problem::at(&entry.at, bad.message).hint(bad.hint));
+        let text = cell_text(reader, row, &column.value, &column.origin)?;
+        let intervals = day_text(reader, &text)?;
+        for day in reader.ok(days)? {
+            let day_hours = Day { intervals: intervals.clone(), name: None, origin: text.origin.clone() };
+            published.weekly[day.num_days_from_monday() as usize] = Some(day_hours);
+        }
+    }
+    Some(published)
+}
+
+/// A row for each interval: its day, and its hours in one cell or in two.
+fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Published> {
+    let column = |key: &str| match fields.get(key) {
+        Some(node) => reader.text(node, key),
+        None => Some(Text { value: key.to_owned(), origin: fields.origin.clone() }),
+    };
+    let (day, open, close) = (column("day")?, column("open")?, column("close")?);
+    let mut published = Published::default();
+    for row in rows {
+        let days = cell_text(reader, row, &day.value, &day.origin)?;
+        let named =
+            parse_days(&days.value).map_err(|bad| Problem::at(&days.origin, bad.message).hint(bad.hint));
+        let hours = match fields.get("hours") {
+            Some(_) => {
+                let hours = column("hours")?;
+                cell_text(reader, row, &hours.value, &hours.origin)?
+            }
+            None => {
+                let mut opens = cell_text(reader, row, &open.value, &open.origin)?;
+                let closes = cell_text(reader, row, &close.value, &close.origin)?;
+                // "closed" stands in the first of them, and then the second says nothing.
+                if !closes.value.trim().is_empty() {
+                    opens.value = format!("{}-{}", opens.value.trim(), closes.value.trim());
+                }
+                opens
+            }
+        };
+        let intervals = day_text(reader, &hours)?;
+        for weekday in reader.ok(named)? {
+            let new = || Day { intervals: Vec::new(), name: None, origin: hours.origin.clone() };
+            let slot = published.weekly[weekday.num_days_from_monday() as usize].get_or_insert_with(new);
+            if slot.intervals.iter().any(|known| intervals.contains(known)) {
+                let message = format!("{weekday} has these hours already ({})", slot.origin);
+                reader.note(Problem::at(&hours.origin, message).hint("keep one of the rows"));
+            }
+            slot.intervals.extend(&intervals);
+        }
+    }
+    Some(published)
+}
+
+fn cell_text(reader: &Reader, row: &Row, column: &str, at: &Origin) -> Option<Text> {
+    let cell = row.cell(column);
+    if cell.is_none() {
+        let problem = Problem::at(at, format!("{} has no column \"{column}\"", row.origin.file));
+        reader.note(problem.hint(format!("its columns are: {}", row.columns.join(", "))));
+    }
+    cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() })
+}
+
+fn week_text(reader: &Reader, text: &Text) -> Option<Published> {
+    let week = parse_week(&text.value).map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint));
+    let week = reader.ok(week)?;
+    let day = |intervals| Day { intervals, name: None, origin: text.origin.clone() };
+    let weekly = week.days.map(|intervals| intervals.map(day));
+    Some(Published { weekly, special: BTreeMap::new(), holidays: week.holidays.map(day) })
+}
+
 /// Weekly hours: one text, or a table of days and texts.
-fn weekly(reader: &Reader, node: &Node) -> Option<[Option<Day>; 7]> {
+fn weekly(reader: &Reader, node: &Node) -> Option<Published> {
     if let Raw::Text(_) = &node.raw {
-        let text = reader.text(node, "weekly")?;
-        let week =
-            parse_week(&text.value).map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint));
-        let day = |intervals| Day { intervals, name: None, origin: text.origin.clone() };
-        return Some(reader.ok(week)?.map(|intervals| intervals.map(day)));
+        return week_text(reader, &reader.text(node, "weekly")?);
     }
     let fields = reader.open_table(node, "weekly")?;
     if fields.entries.is_empty() {
@@ -272,7 +454,7 @@ fn weekly(reader: &Reader, node: &Node) -> Option<[Option<Day>; 7]> {
             *slot = Some(day.clone());
         }
     }
-    complete.then_some(week)
+    complete.then(|| Published { weekly: week, ..Published::default() })
 }
 
 fn day(reader: &Reader, node: &Node) -> Option<Day> {

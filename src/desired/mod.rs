@@ -2,6 +2,7 @@
 //! the instant are arguments.
 
 mod compile;
+mod compile_formats;
 mod compile_hours;
 mod compile_rows;
 mod compile_value;

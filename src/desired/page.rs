@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
+use serde_json::Value;
 
 use crate::model::{DriftPolicy, Instant, Missing, Origin, PageId, Problem, Row, Variable};
 
@@ -110,9 +111,10 @@ impl Page {
         if self.variables.iter().any(|owned| owned.definition.is_read()) {
             // All are worked out anew at the first change of any.
             let end = until.unwrap_or_else(|| after(at, READ_AHEAD));
-            let names: Vec<String> = values.iter().map(|value| value.variable.to_string()).collect();
-            let parts = names.iter().zip(&self.variables).zip(&values);
-            let parts = parts.map(|((name, owned), value)| (name.as_str(), &owned.definition, &value.wanted));
+            let shown: Vec<(String, Value)> =
+                values.iter().map(|value| (value.variable.to_string(), value.wanted.to_json())).collect();
+            let parts = shown.iter().zip(&self.variables);
+            let parts = parts.map(|((name, value), owned)| (name.as_str(), &owned.definition, value));
             reading::check(parts, at, end).map_err(|problem| vec![problem])?;
         }
         Ok(Desired { page: self.id.clone(), missing: self.missing, until, values })

@@ -9,10 +9,10 @@ use crate::hours::Hours;
 use crate::model::{Instant, Origin, Problem};
 use crate::zone;
 
+use super::Definition;
 use super::definition::after;
 use super::shape::Reading;
 use super::show::HoursShow;
-use super::{Definition, Wanted};
 
 /// A value that shows hours, and how it is read.
 struct Shown<'a> {
@@ -31,18 +31,14 @@ struct Shown<'a> {
 /// # Errors
 /// The first value that would be misread before `until`.
 pub(super) fn check<'a>(
-    values: impl IntoIterator<Item = (&'a str, &'a Definition, &'a Wanted)>,
+    values: impl IntoIterator<Item = (&'a str, &'a Definition, &'a Value)>,
     at: Instant,
     until: Instant,
 ) -> Result<(), Problem> {
     let mut shown = Vec::new();
-    for (name, definition, wanted) in values {
-        check_inside(name, definition, wanted, at, until)?;
-        if let Wanted::Json(value) = wanted
-            && let Some(found) = find(name, definition, value, at)
-        {
-            shown.push(found);
-        }
+    for (name, definition, value) in values {
+        check_inside(name, definition, value, at, until)?;
+        shown.extend(find(name, definition, value, at));
     }
     shown.iter().try_for_each(|one| one.check(&shown, at, until))
 }
@@ -50,18 +46,20 @@ pub(super) fn check<'a>(
 fn check_inside(
     name: &str,
     definition: &Definition,
-    wanted: &Wanted,
+    value: &Value,
     at: Instant,
     until: Instant,
 ) -> Result<(), Problem> {
-    match (definition, wanted) {
-        (Definition::Object { entries, .. }, Wanted::Object(values)) => {
-            let parts = entries.iter().zip(values);
-            check(parts.map(|((key, definition), (_, wanted))| (key.as_str(), definition, wanted)), at, until)
+    match (definition, value) {
+        (Definition::Object { entries, .. }, Value::Object(values)) => {
+            let parts = entries
+                .iter()
+                .filter_map(|(key, definition)| Some((key.as_str(), definition, values.get(key)?)));
+            check(parts, at, until)
         }
-        (Definition::List { items, .. }, Wanted::List(values)) => {
+        (Definition::List { items, .. }, Value::Array(values)) => {
             let mut parts = items.iter().zip(values);
-            parts.try_for_each(|(definition, wanted)| check([(name, definition, wanted)], at, until))
+            parts.try_for_each(|(definition, value)| check([(name, definition, value)], at, until))
         }
         _ => Ok(()),
     }

@@ -28,7 +28,9 @@ pub(super) fn numbered_keys(hours: &Hours, today: NaiveDate, days: u64) -> Value
     let mut shape = Map::new();
     shape.insert("00_timezone".to_owned(), json!(hours.zone.name()));
     shape.extend((0..7).map(|day| (numbered(day), json!(ordinary(hours, day, ";")))));
-    shape.insert("08_special_dates".to_owned(), special_dates(hours, today, days, "name", ";"));
+    // Its reader knows nights, so that yesterday still counts in the small hours.
+    let yesterday = today.pred_opt().unwrap_or(today);
+    shape.insert("08_special_dates".to_owned(), special_dates(hours, yesterday, days + 1, "name", ";"));
     Value::Object(shape)
 }
 

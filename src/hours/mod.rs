@@ -3,7 +3,7 @@
 mod text;
 mod timeline;
 
-pub use text::{Interval, parse_day, parse_days, parse_week};
+pub use text::{Interval, Week, parse_day, parse_days, parse_week};
 pub use timeline::{Day, Forced, Hours, SpecialDate, Stretch};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 
-use super::{Day, Hours, parse_day, parse_week};
+use super::{Day, Hours, Interval, parse_day, parse_week};
 use crate::calendar::{Agenda, Entry, Timed};
 use crate::model::{Instant, Origin};
 use crate::zone;
@@ -37,7 +37,8 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         forced: Vec::new(),
         name: "hours".to_owned(),
         zone: zone.parse().unwrap(),
-        weekly: parse_week(weekly).unwrap().map(|intervals| intervals.map(day)),
+        weekly: parse_week(weekly).unwrap().days.map(|intervals| intervals.map(day)),
+        holidays: parse_week(weekly).unwrap().holidays.map(day),
         special,
         closures: Arc::new(closures),
         origin: origin.clone(),
@@ -218,13 +219,54 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
         ("Mo-Fr 09:00-12:00; 13:00-17:00", "of which days is \"13:00-17:00\"?"),
         ("Mo-Fr 09:00-12:00; Mo-Fr 13:00-17:00", "Mon has hours already"),
         ("ẞclosed", "is no day of the week"),
-        ("PH off", "holidays don't stand in weekly hours"),
+        ("Mo-Fr 09:00-17:00; SH off", "school holidays can't stand in weekly hours"),
+        ("Dec 25 off; Mo-Fr 09:00-17:00", "parts of the year can't stand"),
+        ("week 01-10 Mo 09:00-17:00", "parts of the year can't stand"),
+        ("Mo-Fr sunrise-sunset", "the sun can't stand"),
+        ("Mo-Fr 09:00+", "an open end is not read"),
+        ("Th[1] 09:00-17:00", "a weekday of the month is not read"),
+        ("Mo-Fr 09:00-17:00 || \"by appointment\"", "a comment is not read"),
+        ("PH off; PH 10:00-12:00", "holidays have hours already"),
         ("Mo 09:00-25:00", "\"25:00\" is not a time"),
     ] {
         let error = parse_week(text).unwrap_err();
         assert!(error.message.contains(wanted), "{text}: {error:?}");
     }
     let week = parse_week("fri-wed 09:00-12:00, 13:00-17:00; Tues,Sun closed").unwrap();
-    let open: Vec<usize> = week.iter().map(|day| day.as_ref().map_or(9, Vec::len)).collect();
+    let open: Vec<usize> = week.days.iter().map(|day| day.as_ref().map_or(9, Vec::len)).collect();
     assert_eq!(open, [2, 0, 2, 9, 2, 2, 0]);
+}
+
+/// Examples of the OpenStreetMap wiki's page on opening_hours, as far as they speak of weekdays and holidays.
+#[test]
+fn weeks_of_openstreetmap_are_read() {
+    let week = |text: &str| {
+        let week = parse_week(text).unwrap();
+        let show = |intervals: &Vec<Interval>| {
+            let times: Vec<String> = intervals.iter().map(|i| format!("{}-{}", i.open, i.close)).collect();
+            times.join(",")
+        };
+        let days: Vec<String> =
+            week.days.iter().map(|day| day.as_ref().map_or("-".to_owned(), show)).collect();
+        (days.join(" "), week.holidays.as_ref().map(show))
+    };
+    for (text, days, holidays) in [
+        ("24/7", "0-1440 0-1440 0-1440 0-1440 0-1440 0-1440 0-1440", None),
+        ("Mo-Fr 08:00-17:30", "480-1050 480-1050 480-1050 480-1050 480-1050 - -", None),
+        (
+            "Mo-Fr 09:00-17:00; Sa 10:00-14:00; PH off",
+            "540-1020 540-1020 540-1020 540-1020 540-1020 600-840 -",
+            Some(""),
+        ),
+        (
+            "Mo-Fr 08:00-12:00,13:00-17:30; Sa 08:00-12:00",
+            "480-720,780-1050 480-720,780-1050 480-720,780-1050 480-720,780-1050 480-720,780-1050 480-720 -",
+            None,
+        ),
+        ("Tu-Su 10:00-18:00; Mo,PH off", " 600-1080 600-1080 600-1080 600-1080 600-1080 600-1080", Some("")),
+        ("Su-Tu 11:00-01:00; PH 12:00-20:00", "660-1500 660-1500 - - - - 660-1500", Some("720-1200")),
+        ("00:00-24:00", "0-1440 0-1440 0-1440 0-1440 0-1440 0-1440 0-1440", None),
+    ] {
+        assert_eq!(week(text), (days.to_owned(), holidays.map(str::to_owned)), "{text}");
+    }
 }

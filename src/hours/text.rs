@@ -141,14 +141,63 @@ fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
     }
 }
 
-/// A week in one text: `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su closed`. Days that are not named
-/// are closed. A later part may close days that an earlier one opened (`Mo-Su 09:00-17:00; Su off`).
+/// The hours of a week as one text says them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Week {
+    /// Monday first; none for a day that is not named.
+    pub days: [Option<Vec<Interval>>; 7],
+    /// The hours of public holidays, if they are named.
+    pub holidays: Option<Vec<Interval>>,
+}
+
+/// What OpenStreetMap's syntax has and hours here do not, with the remedy for each.
+const REFUSED: &[(&[&str], &str, &str)] = &[
+    (&["sh"], "school holidays", "put them into a calendar and name it in closed_on"),
+    (&["sunrise", "sunset", "dawn", "dusk"], "the sun", "write times on the clock"),
+    (
+        &[
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "week",
+            "easter",
+        ],
+        "parts of the year",
+        "write dates in special or special_from, or other hours by season in a table",
+    ),
+];
+
+/// Refuses by its name what would have to be guessed at.
+fn check_syntax(part: &str) -> Result<(), BadText> {
+    for (sign, what, hint) in [
+        ("\"", "a comment", "leave it out"),
+        ("||", "a fallback", "write the hours themselves"),
+        ("+", "an open end", "write when it closes"),
+        ("[", "a weekday of the month", "write its dates in special or special_from"),
+    ] {
+        if part.contains(sign) {
+            return bad(format!("\"{part}\": {what} is not read in weekly hours"), hint);
+        }
+    }
+    let words = part.split(|c: char| !c.is_ascii_alphabetic()).map(str::to_ascii_lowercase);
+    for word in words {
+        if let Some((_, what, hint)) = REFUSED.iter().find(|(words, ..)| words.contains(&word.as_str())) {
+            return bad(format!("\"{part}\": {what} can't stand in weekly hours"), hint);
+        }
+    }
+    Ok(())
+}
+
+/// A week in one text, in the part of OpenStreetMap's syntax that speaks of weekdays and public holidays:
+/// `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su,PH off`, or `24/7`. Days that are not named are closed. A later
+/// part may close days that an earlier one opened (`Mo-Su 09:00-17:00; Su off`).
 ///
 /// # Errors
 /// Names the part that can't be read.
-pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
-    let mut week: [Option<Vec<Interval>>; 7] = Default::default();
+pub fn parse_week(text: &str) -> Result<Week, BadText> {
+    let mut week = Week::default();
     check_length(text)?;
+    if text.trim() == "24/7" {
+        week.days = std::array::from_fn(|_| Some(vec![Interval { open: 0, close: DAY }]));
+        return Ok(week);
+    }
     // A lone semicolon names no day either, and missing never means closed.
     if text.trim_matches(|c: char| c == ';' || c.is_whitespace()).is_empty() {
         return bad(
@@ -158,6 +207,7 @@ pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
     }
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     for (index, part) in parts.enumerate() {
+        check_syntax(part)?;
         // The days end where the first time or word of state begins.
         let hours_at = part
             .find(|c: char| c.is_ascii_digit())
@@ -170,7 +220,9 @@ pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
             );
         };
         let (days, hours) = part.split_at(hours_at);
-        let days = match days.trim().trim_end_matches(':') {
+        let (days, names_holidays) = without_holidays(days.trim().trim_end_matches(':'));
+        let days = match days.as_str() {
+            "" if names_holidays => Vec::new(),
             "" if index == 0 => parse_days("daily")?,
             "" => {
                 return bad(
@@ -178,17 +230,14 @@ pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
                     "put a comma between intervals of one day, and days before hours: Mo-Fr 09:00-12:00, 13:00-17:00",
                 );
             }
-            public if public.eq_ignore_ascii_case("ph") || public.eq_ignore_ascii_case("sh") => {
-                return bad(
-                    format!("\"{part}\": holidays don't stand in weekly hours"),
-                    "name a calendar in closed_on instead",
-                );
-            }
             days => parse_days(days)?,
         };
         let intervals = parse_day(hours)?;
+        if names_holidays && week.holidays.replace(intervals.clone()).is_some() {
+            return bad(format!("\"{part}\": holidays have hours already"), "name PH once");
+        }
         for day in days {
-            let slot = &mut week[day.num_days_from_monday() as usize];
+            let slot = &mut week.days[day.num_days_from_monday() as usize];
             if slot.is_some() && !intervals.is_empty() {
                 return bad(
                     format!("\"{part}\": {day} has hours already"),
@@ -199,4 +248,11 @@ pub fn parse_week(text: &str) -> Result<[Option<Vec<Interval>>; 7], BadText> {
         }
     }
     Ok(week)
+}
+
+/// The days without `PH`, and whether it was among them.
+fn without_holidays(days: &str) -> (String, bool) {
+    let is_holiday = |day: &&str| day.trim().eq_ignore_ascii_case("ph");
+    let others: Vec<&str> = days.split(',').filter(|day| !is_holiday(day)).collect();
+    (others.join(","), days.split(',').any(|day| is_holiday(&day)))
 }

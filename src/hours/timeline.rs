@@ -39,6 +39,8 @@ pub struct Hours {
     pub special: BTreeMap<NaiveDate, Day>,
     /// Events that close; they win over the weekly hours.
     pub closures: Arc<Agenda>,
+    /// The hours of dates that a closing calendar has, should these not be closed altogether.
+    pub holidays: Option<Day>,
     /// What people decided; it wins over everything, the later over the earlier.
     pub forced: Vec<Forced>,
     /// Where the hours stand.
@@ -153,6 +155,8 @@ impl Hours {
             && self.weekly.iter().zip(&other.weekly).all(weekday)
             && self.special.len() == other.special.len()
             && self.special.iter().zip(&other.special).all(|(a, b)| a.0 == b.0 && day(a.1, b.1))
+            && self.holidays.as_ref().map(|day| &day.intervals)
+                == other.holidays.as_ref().map(|day| &day.intervals)
             && (Arc::ptr_eq(&self.closures, &other.closures) || self.closures.says_the_same(&other.closures))
     }
 
@@ -194,7 +198,11 @@ impl Hours {
         }
         let written = match self.rule(date) {
             Rule::Special(day) => return join(self.stretches(date, &day.intervals)),
-            Rule::Closed(_) | Rule::Weekly(None) => return Vec::new(),
+            Rule::Closed(_) => {
+                let holidays = self.holidays.as_ref().map_or(&[][..], |day| &day.intervals);
+                return join(self.stretches(date, holidays));
+            }
+            Rule::Weekly(None) => return Vec::new(),
             Rule::Weekly(Some(day)) => self.stretches(date, &day.intervals),
         };
         // A special date wins over timed closures too, so these are cut out of weekly hours alone.

@@ -154,8 +154,12 @@ fn a_page_that_makes_a_schema_multiply_is_refused() {
         assert!(!schema.takes(&page));
         let variables = page.as_object().unwrap().clone();
         let page = Arc::new(rtconfd::model::RemotePage { variables, ..Default::default() });
-        let desired =
-            rtconfd::desired::Desired { page: "A-1/live".parse().unwrap(), values: Vec::new(), until: None };
+        let desired = rtconfd::desired::Desired {
+            page: "A-1/live".parse().unwrap(),
+            values: Vec::new(),
+            until: None,
+            missing: Default::default(),
+        };
         check(&desired, &page, &schema).unwrap_err()[0].to_string()
     });
     assert!(told.contains("too large for its schema") && told.contains("at most 500000 steps"), "{told}");

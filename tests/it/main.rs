@@ -17,6 +17,7 @@ mod hostile;
 mod house;
 mod people;
 mod program;
+mod shapes;
 mod support;
 mod watching;
 mod world;

@@ -1,0 +1,564 @@
+//! Pages of every shape that real agents read, and tables of every shape that people keep: settings in, JSON out, held
+//! against the schema of the page; and what a reader would make of them.
+
+use serde_json::{Value, json};
+
+use crate::support::{Api, Folder};
+
+/// Thursday noon in London.
+const NOON: &str = "2026-11-26T12:00:00Z";
+
+const CALENDAR: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:20261225\r\nRRULE:FREQ=YEARLY\r\nSUMMARY:Christmas Day\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+
+/// What stands in `tests/pages`: a schema, and values that meet it or don't.
+fn shape(name: &str) -> Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A folder whose settings are these, with a calendar of Christmas.
+fn folder(api: &Api, settings: &str) -> Folder {
+    let calendar = "[calendars.holidays]\npath = \"holidays.ics\"\n";
+    let folder = Folder::new(&api.url, &format!("timezone_marker\n{settings}\n{calendar}"));
+    let text = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write(
+        "rtconfd.toml",
+        &format!("timezone = \"Europe/London\"\n{}", text.replace("timezone_marker\n", "")),
+    );
+    folder.write("holidays.ics", CALENDAR);
+    folder
+}
+
+/// The values that would be sent at an instant.
+#[track_caller]
+fn planned(folder: &Folder, at: &str) -> Value {
+    let plan = folder.run(&["plan", "--format", "json", "--at", at]).expect(2).lines();
+    Value::Object(
+        plan.iter().map(|row| (row["variable"].as_str().unwrap().to_owned(), row["to"].clone())).collect(),
+    )
+}
+
+/// The complaints of `check` at an instant, without their number.
+#[track_caller]
+fn complaints(folder: &Folder, at: &str) -> String {
+    folder.run(&["check", "--at", at]).expect(1).err
+}
+
+#[test]
+fn the_weekday_page_gets_its_week_and_its_special_dates() {
+    let api = Api::start();
+    let page = shape("weekdays.json");
+    api.schema("A-1", &page["schema"]);
+    let folder = folder(
+        &api,
+        r#"
+[hours.desk]
+weekly = "Mo-Fr 09:00-17:00; Sa 10:00-14:00"
+closed_on = ["holidays"]
+[[page]]
+agent = "A-1"
+environment = "live"
+hours = "desk"
+[page.variables]
+timezone = "US/Central"
+opening_hours = { show = "weekdays" }
+settings = { object = { force_ooh_enabled = { show = "is_closed" } } }
+"#,
+    );
+    let mut wanted = page["valid"].clone();
+    wanted["opening_hours"]["special_dates"][0]["special_date_name"] = json!("Christmas Day");
+    assert_eq!(planned(&folder, NOON), wanted);
+    folder.run(&["check", "--at", NOON]).expect(0);
+}
+
+#[test]
+fn the_page_of_lists_gets_regular_and_special_hours() {
+    let api = Api::start();
+    let page = shape("lists.json");
+    api.schema("A-1", &page["schema"]);
+    let folder = folder(
+        &api,
+        r#"
+[[page]]
+agent = "A-1"
+environment = "live"
+hours = { weekly = "Mo-Fr 09:00-17:30", closed_on = ["holidays"] }
+[page.variables]
+regular_hours = { show = "regular_hours" }
+special_hours = { show = "special_hours" }
+flags = { object = { ooh_enabled = true, ooh_forced = false } }
+"#,
+    );
+    assert_eq!(planned(&folder, NOON), page["valid"]);
+    folder.run(&["check", "--at", NOON]).expect(0);
+}
+
+#[test]
+fn the_page_of_many_sites_is_built_from_the_rows_of_a_table() {
+    let api = Api::start();
+    let page = shape("sites.json");
+    api.schema("A-1", &page["schema"]);
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.variables.site_hours]
+each = "sites"
+where = { status = ["open", "soft"] }
+unless = { site = "Hull" }
+hours = { weekly = "{{ row.hours }}", closed_on = ["holidays"] }
+item = { site_name = "{{ row.site }}", hours = { show = "today" }, is_open = { show = "is_open" }, next_change = { show = "next_change_at" }, phone = { column = "phone" } }
+[page.variables.ooh_transfers]
+list = [{ object = { "00_type" = "booking", "04_opening_hours" = { hours = "bar", show = "numbered" } } }]
+[hours.bar]
+weekly = "Mo 11:00-22:00, 23:00-01:00"
+closed_on = ["holidays"]
+"#,
+    );
+    folder.write(
+        "sites.csv",
+        "site,status,hours,phone\nLeeds,open,Mo-Su 09:00-17:00,+441130000000\nHull,open,Mo-Su 09:00-17:00,+441130000001\nYork,soft,\"Mo-Su 18:00-23:00\",+441130000002\nBath,closed,off,+441130000003\n",
+    );
+    let planned = planned(&folder, NOON);
+    assert_eq!(
+        planned["site_hours"],
+        json!([
+            {"site_name": "Leeds", "hours": "09:00-17:00", "is_open": true, "next_change": "2026-11-26T17:00:00+00:00", "phone": "+441130000000"},
+            {"site_name": "York", "hours": "18:00-23:00", "is_open": false, "next_change": "2026-11-26T18:00:00+00:00", "phone": "+441130000002"},
+        ])
+    );
+    assert_eq!(
+        planned["ooh_transfers"][0]["04_opening_hours"],
+        json!({
+            "00_timezone": "Europe/London", "01_monday": "11:00-22:00;23:00-01:00", "02_tuesday": "closed",
+            "03_wednesday": "closed", "04_thursday": "closed", "05_friday": "closed", "06_saturday": "closed",
+            "07_sunday": "closed", "08_special_dates": [{"date": "2026-12-25", "hours": "closed", "name": "Christmas Day"}],
+        })
+    );
+    folder.run(&["check", "--at", NOON]).expect(0);
+    // A cell that breaks the rule of its item is named by its place in the table.
+    folder.write("sites.csv", "site,status,hours,phone\nLeeds,open,Mo-Su 09:00-17:00,0113\n");
+    let told = complaints(&folder, NOON);
+    assert!(told.contains("site_hours") && told.contains("0113"), "{told}");
+}
+
+#[test]
+fn the_flat_page_gets_hours_flags_and_messages_by_shape_and_by_expression() {
+    let api = Api::start();
+    let page = shape("flat.json");
+    api.schema("A-1", &page["schema"]);
+    let folder = folder(
+        &api,
+        r#"
+[[page]]
+agent = "A-1"
+environment = "live"
+hours = { weekly = "Mo-Su 08:00-22:00", closed_on = ["holidays"] }
+[page.variables]
+open_hour = { show = "opens_at", format = "hour", otherwise = 0 }
+close_hour = { show = "closes_at", format = "hour", otherwise = 0 }
+is_open = { show = "is_open" }
+holiday_flag = { calendar = "holidays", show = "is_today" }
+holiday_name = { calendar = "holidays", show = "name" }
+seasonal_message = { expression = "'' if open else 'We are ' ~ spoken ~ '.'", with = { open = { show = "is_open" }, spoken = { show = "spoken" } } }
+fallback_number = "+442071234567"
+"#,
+    );
+    assert_eq!(planned(&folder, NOON), page["valid"]);
+    let night = planned(&folder, "2026-12-24T23:00:00Z");
+    assert_eq!(
+        night["seasonal_message"],
+        json!("We are closed, open again on Saturday at eight in the morning.")
+    );
+    let christmas = planned(&folder, "2026-12-25T12:00:00Z");
+    assert_eq!((&christmas["holiday_name"], &christmas["is_open"]), (&json!("Christmas Day"), &json!(false)));
+    folder.run(&["check", "--at", NOON]).expect(0);
+}
+
+#[test]
+fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_better_shape() {
+    let api = Api::start();
+    let page = |weekly: &str, variables: &str| {
+        let settings = format!(
+            "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = {{ weekly = \"{weekly}\", closed_on = [\"holidays\"] }}\n[page.variables]\n{variables}\n"
+        );
+        folder(&api, &settings)
+    };
+    for (weekly, variables, told) in [
+        (
+            "Mo-Fr 09:00-12:30, 13:30-17:00",
+            "opening_hours = { show = \"weekdays\" }",
+            "opening_hours would be read as closed on Thu 2026-11-26 13:30:00 Europe/London (2026-11-26T13:30:00Z), and the page's hours is open then",
+        ),
+        (
+            "Fr 22:00-02:00",
+            "opening_hours = { show = \"weekdays\" }",
+            "would be read as closed on Fri 2026-11-27 22:00:00",
+        ),
+        (
+            "Fr 22:00-02:00",
+            "open = { show = \"opens_at\" }\nclose = { show = \"closes_at\" }",
+            "close would be read as closed on Fri 2026-11-27 22:00:00",
+        ),
+        (
+            "Mo-Su 09:00-17:00",
+            "regular_hours = { show = \"regular_hours\" }",
+            "regular_hours would be read as open on Fri 2026-12-25 09:00:00",
+        ),
+        (
+            "Mo-Fr 09:00-17:00",
+            "times = { list = [{ object = { week = { show = \"week\", reader = \"one_interval\" } } }, { object = { week = { hours = \"late\", show = \"week\", reader = \"one_interval\" } } }] }\n[hours.late]\nweekly = \"Sa 23:00-01:00\"",
+            "week would be read as closed on Sat 2026-11-28 23:00:00",
+        ),
+    ] {
+        let folder = page(weekly, variables);
+        let err = complaints(&folder, "2026-11-26T12:45:00Z");
+        assert!(err.contains(told), "{variables}: {err}");
+        assert!(err.contains("hint: "), "{err}");
+    }
+    // The same hours, in shapes whose readers know them.
+    for (weekly, variables) in [
+        ("Mo-Fr 09:00-12:30, 13:30-17:00", "hours = { show = \"numbered\" }"),
+        ("Fr 22:00-02:00", "hours = { show = \"numbered\" }"),
+        (
+            "Fr 22:00-02:00",
+            "is_open = { show = \"is_open\" }\nweekdays = { show = \"weekdays\", reader = \"none\" }",
+        ),
+        (
+            "Mo-Su 09:00-17:00",
+            "regular = { show = \"regular_hours\" }\nspecial = { show = \"special_hours\" }",
+        ),
+        (
+            "Mo-Fr 09:00-12:30, 13:30-17:00",
+            "open = { show = \"opens_at\" }\nclose = { show = \"closes_at\" }",
+        ),
+        ("Mo-Su 00:00-24:00", "hours = { show = \"week\", reader = \"none\" }"),
+    ] {
+        page(weekly, variables).run(&["check", "--at", NOON]).expect(0);
+    }
+}
+
+#[test]
+fn a_misleading_value_is_not_sent_by_the_cycle_either() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = { weekly = \"Mo-Su 00:00-12:00, 12:30-24:00\" }\nvariables = { opening_hours = { show = \"weekdays\" } }\n",
+    );
+    let applied = folder.run(&["apply", "--format", "json"]).expect(1).lines();
+    assert!(applied[0]["problem"].as_str().unwrap().contains("would be read as closed"), "{applied:?}");
+    assert!(api.requests("PATCH").is_empty());
+}
+
+#[test]
+fn hours_come_from_another_table_by_cell_by_column_and_by_row() {
+    let api = Api::start();
+    let page = |hours: &str| {
+        let folder = folder(
+            &api,
+            &format!(
+                r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.hours]
+path = "hours.csv"
+key = "place"
+[sources.rows]
+path = "rows.csv"
+key = "id"
+[[page]]
+for_each = "sites"
+join = {{ hours = "{{{{ row.place }}}}" }}
+agent = "{{{{ row.agent }}}}"
+environment = "live"
+[page.hours]
+{hours}
+[page.variables]
+week = {{ show = "week" }}
+note = "{{{{ hours.note }}}}"
+"#
+            ),
+        );
+        folder.write("sites.csv", "site,agent,place\na,A-1,p1\n");
+        folder.write(
+            "hours.csv",
+            "place,all,Monday,Sat,note\np1,\"Mo 09:00-17:00; Sa 10:00-14:00\",09:00-17:00,10:00-14:00,ring twice\np2,off,closed,closed,\n",
+        );
+        folder.write(
+            "rows.csv",
+            "id,site,day,open,close\n1,a,Mon,09:00,17:00\n2,a,Sat,10:00,14:00\n3,a,Sun,closed,\n4,b,Sun,09:00,17:00\n",
+        );
+        folder
+    };
+    for hours in [
+        r#"weekly_from = { source = "hours", row = "{{ row.place }}", column = "all" }"#,
+        r#"weekly_from = { source = "hours", row = "{{ row.place }}", columns = { mon = "Monday", sat = "Sat" } }"#,
+        r#"weekly_from = { source = "rows", match = { site = "{{ row.site }}" } }"#,
+        r#"weekly = "{{ hours.all }}""#,
+        r#"weekly = { mon = "{{ hours.Monday }}", sat = "{{ hours.Sat }}" }"#,
+    ] {
+        let planned = planned(&page(hours), NOON);
+        assert_eq!(
+            (&planned["week"]["monday"], &planned["note"]),
+            (&json!("09:00-17:00"), &json!("ring twice")),
+            "{hours}"
+        );
+        assert_eq!(
+            (&planned["week"]["saturday"], &planned["week"]["sunday"]),
+            (&json!("10:00-14:00"), &json!("closed"))
+        );
+    }
+    for (hours, told) in [
+        (
+            r#"weekly_from = { source = "hours", row = "p7", column = "all" }"#,
+            "hours.csv has no row \"p7\"\n",
+        ),
+        (
+            r#"weekly_from = { source = "hours", row = "p1", column = "al" }"#,
+            "hours.csv has no column \"al\"",
+        ),
+        (
+            r#"weekly_from = { source = "rows", match = { site = "zz" } }"#,
+            "source \"rows\" has no row for these hours",
+        ),
+        (
+            "weekly = \"off\"\nweekly_from = { source = \"rows\", match = { site = \"a\" } }",
+            "the weekly hours come from weekly and weekly_from at once",
+        ),
+        ("special = {}", "hours needs \"weekly\""),
+        ("weekly = \"Mo-Fr 09:00-17:00; PH off\"", "no calendar says when those are"),
+    ] {
+        let err = complaints(&page(hours), NOON);
+        assert!(err.contains(told), "{hours}: {err}");
+    }
+}
+
+#[test]
+fn a_row_that_is_filtered_out_or_lacks_its_joined_row_concerns_its_page_alone() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.phones]
+path = "phones.csv"
+key = "site"
+[[page]]
+for_each = { source = "sites", where = { brand = "north" } }
+join = { phones = "{{ row.site }}" }
+agent = "A-{{ row.site }}"
+environment = ["sandbox", "live"]
+variables = { phone = "{{ phones.phone }}" }
+[hold]
+rows_percent = 100
+pages_percent = 100
+"#,
+    );
+    folder.write("sites.csv", "site,brand\na,north\nb,south\nc,north\n");
+    folder.write("phones.csv", "site,phone\na,1\n");
+    let plan = folder.run(&["plan", "--format", "json"]).expect(1);
+    let pages: Vec<Value> = plan.lines().iter().map(|row| row["page"].clone()).collect();
+    assert_eq!(pages, [json!("A-a/sandbox"), json!("A-a/live")]);
+    assert!(plan.err.contains("phones.csv has no row \"c\""), "{}", plan.err);
+    folder.write("phones.csv", "site,phone\na,1\nc,3\n");
+    folder.run(&["apply"]).expect(0);
+    assert_eq!(api.variables("A-c"), json!({"phone": "3"}));
+    assert_eq!(api.variables("A-b"), json!({}));
+}
+
+#[test]
+fn items_of_an_array_are_owned_one_by_one_and_made_only_if_asked() {
+    let api = Api::start();
+    let settings = |create: &str| {
+        format!(
+            r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+agent = "A-1"
+environment = "live"
+{create}
+[[page.each]]
+source = "sites"
+hours = {{ weekly = "{{{{ row.hours }}}}" }}
+[page.each.variables]
+"/site_hours[site_name={{{{ row.site }}}}]/hours" = {{ show = "today" }}
+"/site_hours[site_name={{{{ row.site }}}}]/is_open" = {{ show = "is_open" }}
+"#
+        )
+    };
+    let folder = folder(&api, &settings(""));
+    folder.write("sites.csv", "site,hours\nLeeds,Mo-Su 00:00-24:00\nYork,off\n");
+    let theirs = json!({"site_hours": [
+        {"site_name": "Bath", "hours": "ask"},
+        {"site_name": "Leeds", "hours": "?", "phone": "+44113"},
+    ]});
+    api.edit("A-1", &theirs);
+    let told = folder.run(&["plan"]).expect(1).out;
+    assert!(told.contains("the array on the page has no item with site_name = \"York\""), "{told}");
+    assert!(told.contains("create_items = true"), "{told}");
+    folder.run(&["apply"]).expect(1);
+    assert_eq!(api.variables("A-1"), theirs, "a page that can't be made right gets nothing at all");
+
+    let folder = self::folder(&api, &settings("create_items = true"));
+    folder.write("sites.csv", "site,hours\nLeeds,Mo-Su 00:00-24:00\nYork,off\n");
+    folder.run(&["apply"]).expect(0);
+    let ours = json!({"site_hours": [
+        {"site_name": "Bath", "hours": "ask"},
+        {"site_name": "Leeds", "hours": "00:00-24:00", "phone": "+44113", "is_open": true},
+        {"site_name": "York", "hours": "closed", "is_open": false},
+    ]});
+    assert_eq!(api.variables("A-1"), ours);
+    assert_eq!(folder.run(&["plan"]).expect(0).out, "");
+    // A person moves the items about and edits beside ours: theirs survives, ours is found again.
+    let moved = json!({"site_hours": [
+        {"site_name": "York", "hours": "09:00-17:00", "is_open": false, "phone": "+44190"},
+        {"site_name": "Bath", "hours": "closed"},
+        {"site_name": "Leeds", "hours": "00:00-24:00", "phone": "+44999", "is_open": true},
+    ]});
+    api.edit("A-1", &moved);
+    folder.run(&["apply"]).expect(0);
+    let mut wanted = moved;
+    wanted["site_hours"][0]["hours"] = json!("closed");
+    assert_eq!(api.variables("A-1"), wanted);
+}
+
+#[test]
+fn a_sandbox_may_run_ahead_of_the_clock_and_live_may_not() {
+    let api = Api::start();
+    let block = |environment: &str| {
+        format!(
+            "[[page]]\nagent = \"A-1\"\nenvironment = \"{environment}\"\nahead = \"7d\"\nhours = {{ weekly = \"Mo-Fr 09:00-17:00\", special = {{ \"2026-12-03\" = \"closed\" }} }}\nvariables = {{ is_open = {{ show = \"is_open\" }} }}\n"
+        )
+    };
+    let ahead = folder(&api, &block("sandbox"));
+    assert_eq!(planned(&ahead, NOON), json!({"is_open": false}), "the third of December");
+    assert_eq!(planned(&ahead, "2026-11-27T12:00:00Z"), json!({"is_open": true}));
+    let explained = ahead.run(&["explain", "A-1/sandbox", "is_open", "--at", NOON]).expect(0).out;
+    assert!(explained.contains("7days ahead: the page's hours is closed on 2026-12-03"), "{explained}");
+    let told = complaints(&folder(&api, &block("live")), NOON);
+    assert!(told.contains("a live page can't run ahead"), "{told}");
+}
+
+#[test]
+fn published_hours_of_google_and_schema_org_are_read() {
+    let api = Api::start();
+    let page = |hours: &str, json: &Value| {
+        let folder = folder(
+            &api,
+            &format!(
+                "[sources.place]\npath = \"place.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = {{ {hours}, closed_on = [\"holidays\"] }}\nvariables = {{ hours = {{ show = \"numbered\", days = 90 }} }}\n"
+            ),
+        );
+        folder.write("place.json", &json.to_string());
+        folder
+    };
+    // The example of the Business Profile reference: TimeOfDay leaves out what is zero.
+    let google = json!({"locations": [{
+        "regularHours": {"periods": [
+            {"openDay": "MONDAY", "openTime": {"hours": 9}, "closeDay": "MONDAY", "closeTime": {"hours": 17, "minutes": 30}},
+            {"openDay": "FRIDAY", "openTime": {"hours": 22}, "closeDay": "SATURDAY", "closeTime": {"hours": 2}},
+            {"openDay": "SUNDAY", "openTime": {}, "closeDay": "SUNDAY", "closeTime": {"hours": 24}},
+        ]},
+        "specialHours": {"specialHourPeriods": [
+            {"startDate": {"year": 2026, "month": 12, "day": 24}, "openTime": {"hours": 9}, "endDate": {"year": 2026, "month": 12, "day": 24}, "closeTime": {"hours": 13}},
+            {"startDate": {"year": 2027, "month": 1, "day": 1}, "closed": true},
+        ]},
+        "moreHours": [{"hoursTypeId": "DELIVERY", "periods": [{"openDay": "TUESDAY", "openTime": "11:00", "closeDay": "TUESDAY", "closeTime": "14:00"}]}],
+    }]});
+    let planned_hours = |hours: &str, json: &Value| planned(&page(hours, json), NOON)["hours"].clone();
+    let regular = planned_hours("google = { source = \"place\", pointer = \"/locations/0\" }", &google);
+    assert_eq!(
+        [&regular["01_monday"], &regular["02_tuesday"], &regular["05_friday"], &regular["07_sunday"]],
+        [&json!("09:00-17:30"), &json!("closed"), &json!("22:00-02:00"), &json!("00:00-24:00")]
+    );
+    assert_eq!(
+        regular["08_special_dates"],
+        json!([
+            {"date": "2026-12-24", "hours": "09:00-13:00"},
+            {"date": "2026-12-25", "hours": "closed", "name": "Christmas Day"},
+            {"date": "2027-01-01", "hours": "closed"},
+        ])
+    );
+    let delivery = planned_hours(
+        "google = { source = \"place\", pointer = \"/locations/0\", more = \"DELIVERY\" }",
+        &google,
+    );
+    assert_eq!((&delivery["01_monday"], &delivery["02_tuesday"]), (&json!("closed"), &json!("11:00-14:00")));
+
+    // By schema.org's own examples and Google's advice for closed days and whole days.
+    let schema_org = json!({"@type": "Store", "openingHoursSpecification": [
+        {"@type": "OpeningHoursSpecification", "dayOfWeek": ["Monday", "https://schema.org/Tuesday"], "opens": "09:00", "closes": "17:00:00"},
+        {"dayOfWeek": "http://schema.org/Saturday", "opens": "00:00", "closes": "23:59"},
+        {"dayOfWeek": "Friday", "opens": "18:00", "closes": "02:00"},
+        {"dayOfWeek": "PublicHolidays", "opens": "10:00", "closes": "12:00"},
+        {"validFrom": "2026-12-30", "validThrough": "2026-12-31", "opens": "00:00", "closes": "00:00"},
+    ], "specialOpeningHoursSpecification": {"validFrom": "2027-01-04", "validThrough": "2027-01-10", "dayOfWeek": "Monday", "opens": "12:00", "closes": "14:00"}});
+    let read = planned_hours("schema_org = { source = \"place\" }", &schema_org);
+    assert_eq!(
+        [
+            &read["01_monday"],
+            &read["02_tuesday"],
+            &read["05_friday"],
+            &read["06_saturday"],
+            &read["07_sunday"]
+        ],
+        [
+            &json!("09:00-17:00"),
+            &json!("09:00-17:00"),
+            &json!("18:00-02:00"),
+            &json!("00:00-24:00"),
+            &json!("closed")
+        ]
+    );
+    assert_eq!(
+        read["08_special_dates"],
+        json!([
+            {"date": "2026-12-25", "hours": "10:00-12:00", "name": "Christmas Day"},
+            {"date": "2026-12-30", "hours": "closed"}, {"date": "2026-12-31", "hours": "closed"},
+            {"date": "2027-01-04", "hours": "12:00-14:00"},
+        ])
+    );
+    for (hours, json, told) in [
+        ("google = { source = \"place\" }", json!({}), "a location needs \"regularHours\""),
+        (
+            "google = { source = \"place\", more = \"X\" }",
+            json!({"moreHours": []}),
+            "no moreHours of the type \"X\"",
+        ),
+        (
+            "google = { source = \"place\" }",
+            json!({"regularHours": {"periods": [{"openDay": "FUNDAY", "openTime": {}, "closeDay": "MONDAY", "closeTime": {}}]}}),
+            "\"FUNDAY\" is no day of the week",
+        ),
+        (
+            "google = { source = \"place\" }",
+            json!({"regularHours": {"periods": [{"openDay": "MONDAY", "openTime": {"hours": 25}, "closeDay": "MONDAY", "closeTime": {}}]}}),
+            "hours: 25 is out of range",
+        ),
+        ("schema_org = { source = \"place\" }", json!([]), "there is no OpeningHoursSpecification here"),
+        (
+            "schema_org = { source = \"place\" }",
+            json!([{"opens": "09:00", "closes": "17:00"}]),
+            "for which days or dates",
+        ),
+        (
+            "schema_org = { source = \"place\" }",
+            json!([{"dayOfWeek": "Monday", "opens": "9am", "closes": "17:00"}]),
+            "\"9am\" is not a time",
+        ),
+        ("schema_org = { source = \"place\", pointer = \"/x\" }", json!([]), "has nothing at \"/x\""),
+    ] {
+        let err = complaints(&page(hours, &json), NOON);
+        assert!(err.contains(told), "{hours} {json}: {err}");
+    }
+}
