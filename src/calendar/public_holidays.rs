@@ -193,11 +193,13 @@ impl Region {
         date: NaiveDate,
         origin: &Origin,
     ) -> Problem {
-        let mut near: Vec<&NaiveDate> = days.keys().collect();
-        near.sort_by_key(|day| (**day - date).num_days().abs());
+        let before = days.range(..date).rev().take(MAX_NEAR);
+        let mut near: Vec<_> = before.chain(days.range(date..).take(MAX_NEAR)).collect();
+        near.sort_by_key(|(day, _)| (**day - date).num_days().abs());
         near.truncate(MAX_NEAR);
         near.sort();
-        let near: Vec<String> = near.iter().map(|day| format!("{day} ({})", days[*day].join(", "))).collect();
+        let near: Vec<String> =
+            near.iter().map(|(day, names)| format!("{day} ({})", names.join(", "))).collect();
         Problem::at(origin, format!("{date} is no public holiday of {}", self.code))
             .hint(format!("those near it are {}", near.join(", ")))
     }
@@ -265,12 +267,21 @@ fn meant(code: &str) -> String {
         return known_of(&country);
     }
     // Of two letters every code is as near as another.
-    let close = nearest(code.trim(), Region::all().map(|region| region.name)).filter(|_| upper.len() > 3);
+    let close = match upper.len() {
+        ..=3 => None,
+        _ => nearest(code.trim(), Region::all().map(|region| region.name).filter(|name| alike(code, name))),
+    };
     match close.and_then(by_name) {
         Some(Region { code, name, .. }) => format!("did you mean \"{code}\" ({name})?"),
         None => "write an ISO 3166 code, as in FR, DE-BY or GB-ENG; rtconfd calendar --codes lists them"
             .to_owned(),
     }
+}
+
+/// Whether it is worth the time to compare a word with a name: they are about as long and begin alike.
+fn alike(word: &str, name: &str) -> bool {
+    let first = |text: &str| text.trim().chars().next().map(|c| c.to_ascii_lowercase());
+    first(word) == first(name) && word.len().abs_diff(name.len()) <= 3
 }
 
 /// What to write for a place in a country, for a hint.

@@ -1,5 +1,6 @@
 //! Calendars as the settings write them: iCalendar files, and public holidays, which need none.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use super::CalendarFile;
 const KEYS: &[&str] = &["path", "public_holidays", "add", "remove", "summary", "category", "timezone"];
 /// What goes with public holidays alone.
 const CHANGES: &[&str] = &["add", "remove"];
+/// Calendars of public holidays; a chain with shops in every state of every continent needs fewer.
+pub const MAX_PUBLIC: usize = 200;
 /// Dates that are added, and as many that are removed; a hundred years of one more holiday are fewer.
 const MAX_CHANGES: usize = 1_000;
 
@@ -28,8 +31,8 @@ pub(super) struct Read {
     pub warning: Option<Problem>,
 }
 
-/// Reads the settings of one calendar: a file or public holidays.
-pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<Read> {
+/// Reads the settings of one calendar: a file, or public holidays, `count` of which were read so far.
+pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cell<usize>) -> Option<Read> {
     let fields = reader.table(&entry.node, "a calendar", KEYS)?;
     let text = |key: &str| fields.get(key).and_then(|node| reader.text(node, key)).map(|text| text.value);
     let filter = Filter { summary: text("summary"), category: text("category") };
@@ -47,14 +50,17 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<R
             read.file = Some(CalendarFile { path: directory.join(&path.value), shown: path.value });
         }
         (None, Some(node)) => {
+            count.set(count.get() + 1);
+            if count.get() > MAX_PUBLIC {
+                let problem =
+                    Problem::at(&node.origin, format!("more than {MAX_PUBLIC} have public holidays"));
+                reader.note(problem.hint("let hours share calendars: one for each place is enough"));
+                return None;
+            }
             let public = public_holidays(reader, node, &fields)?;
             // Who adds or removes dates has looked at them.
-            if !fields.has_any(CHANGES) {
-                read.warning = public.region.incomplete();
-            }
-            if let Some(warning) = &mut read.warning {
-                warning.origin = Some(node.origin.clone());
-            }
+            let warning = public.region.incomplete().filter(|_| !fields.has_any(CHANGES));
+            read.warning = warning.map(|warning| Problem { origin: Some(node.origin.clone()), ..warning });
             read.used.public = Some(public);
         }
         (Some(_), Some(node)) => {
@@ -75,10 +81,9 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<R
 fn public_holidays(reader: &Reader, node: &Node, fields: &Fields) -> Option<PublicHolidays> {
     let code = reader.text(node, "public_holidays")?;
     let (added, removed) = (added(reader, fields), removed(reader, fields));
-    let region = reader.ok(Region::named(&code.value).map_err(|mut problem| {
-        problem.origin = Some(code.origin.clone());
-        problem
-    }))?;
+    let region = Region::named(&code.value);
+    let region = region.map_err(|problem| Problem { origin: Some(code.origin.clone()), ..problem });
+    let region = reader.ok(region)?;
     match region.calendar(&added?, &removed?) {
         Ok(calendar) => Some(PublicHolidays { region, calendar: Arc::new(calendar), origin: code.origin }),
         Err(problems) => {

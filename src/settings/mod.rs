@@ -5,6 +5,7 @@ mod calendars;
 mod layers;
 mod report;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::plan::Thresholds;
 use crate::tables::parse_json;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
 
+pub use calendars::MAX_PUBLIC;
 pub use layers::{Flag, SCALARS};
 pub use report::Report;
 
@@ -245,7 +247,9 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
     let (resync, restat) = (duration("resync", 300), duration("restat", 30));
     let zone = fields.get("timezone").map(|node| reader.zone(node, "timezone"));
     let sources = named(reader, &fields, "sources", |entry| read_source(reader, entry, &directory));
-    let calendars = named(reader, &fields, "calendars", |entry| calendars::read(reader, entry, &directory));
+    let public = Cell::new(0);
+    let calendars =
+        named(reader, &fields, "calendars", |entry| calendars::read(reader, entry, &directory, &public));
     warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
     let hours = named(reader, &fields, "hours", |entry| Some(entry.node.clone()));
     let pages = match fields.get("page") {
