@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use crate::model::{Origin, Problem};
 
+use super::Occurrence;
 use super::lines::{self, Component, Property, texts};
 use super::recurrence::Rule;
 use super::timezones::{EventZone, Zones};
@@ -21,14 +22,16 @@ const MAX_CATEGORIES: usize = 100;
 /// Problems of one file that are told; who mends these sees the others then.
 const MAX_TOLD: usize = 100;
 
-/// A calendar file, understood.
+/// A calendar, understood: that of a file, or dates that are listed one by one.
 #[derive(Debug)]
 pub struct Calendar {
-    /// The file as the settings name it.
+    /// The file as the settings name it; of one without a file what messages call it.
     pub file: Arc<str>,
     /// The zone the calendar names as its own (`X-WR-TIMEZONE`).
     pub zone: Option<Tz>,
     pub(super) series: Vec<Series>,
+    /// What takes place once and is not from a file.
+    pub(super) listed: Vec<Occurrence>,
 }
 
 /// An event with its changed instances.
@@ -123,7 +126,12 @@ pub(super) struct Event {
 impl Calendar {
     /// Whether it has no event at all.
     pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
+        self.series.is_empty() && self.listed.is_empty()
+    }
+
+    /// A calendar of single occurrences, under the name that messages give it.
+    pub(super) fn listed(name: &str, listed: Vec<Occurrence>) -> Self {
+        Self { file: name.into(), zone: None, series: Vec::new(), listed }
     }
 
     /// Reads a whole calendar file.
@@ -154,7 +162,8 @@ impl Calendar {
         problems.truncate(MAX_TOLD);
         match problems.is_empty() {
             true => {
-                Ok(Self { file: file.clone(), zone, series: group(events).map_err(|problem| vec![problem])? })
+                let series = group(events).map_err(|problem| vec![problem])?;
+                Ok(Self { file: file.clone(), zone, series, listed: Vec::new() })
             }
             false => Err(problems),
         }

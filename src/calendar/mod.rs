@@ -1,16 +1,18 @@
-//! iCalendar text (RFC 5545) to events, and events to their occurrences in a window. Reads no files
-//! and knows no "now".
+//! iCalendar text (RFC 5545) to events, and events to their occurrences in a window; public holidays by country.
+//! Reads no files and knows no "now".
 
 mod agenda;
 mod event;
 mod lines;
 mod occurrences;
+mod public_holidays;
 mod recurrence;
 mod timezones;
 
 pub use agenda::{Agenda, Entry, Filter, Timed};
 pub use event::Calendar;
 pub use occurrences::{Occurrence, Span, Window};
+pub use public_holidays::{Edition, Region};
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,16 @@ pub enum Span {
     Times(Moment, Moment),
 }
 
+impl Span {
+    /// Whether it may lie in the window, in some zone.
+    fn touches(&self, window: Window) -> bool {
+        match self {
+            Self::Dates(from, to) => *from < window.to && *to > window.from,
+            Self::Times(..) => true,
+        }
+    }
+}
+
 /// A local time in an event's zone, moved by an exact number of seconds.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -90,6 +100,11 @@ impl Calendar {
         let mut budget = Budget::default();
         for series in &self.series {
             series.expand(from, to, &mut gathered, &mut budget)?;
+        }
+        for occurrence in &self.listed {
+            if occurrence.span.touches(window) {
+                gathered.add(occurrence.clone())?;
+            }
         }
         Ok(gathered.found)
     }

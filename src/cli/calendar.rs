@@ -1,15 +1,17 @@
-//! `rtconfd calendar FILE`: what a calendar says in a window.
+//! `rtconfd calendar`: what a calendar file, or the public holidays of a place, say in a window.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 use chrono_tz::Tz;
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::calendar::{Calendar, Occurrence, Span, Window};
+use crate::calendar::{Calendar, Edition, Occurrence, Region, Span, Window};
+use crate::model::Problem;
 use crate::zone;
 
 use super::{Exit, FAILED, Format, OK, Shown, output};
@@ -17,16 +19,23 @@ use super::{Exit, FAILED, Format, OK, Shown, output};
 #[derive(Args)]
 pub struct Arguments {
     /// The iCalendar file
-    file: PathBuf,
-    /// The zone that dates and floating times count in
-    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
-    timezone: Tz,
-    /// The first date of the window
-    #[arg(long, value_name = "DATE")]
-    from: NaiveDate,
-    /// The date after the window's last
-    #[arg(long, value_name = "DATE")]
-    to: NaiveDate,
+    #[arg(required_unless_present_any = ["public", "codes"])]
+    file: Option<PathBuf>,
+    /// Public holidays instead of a file, by ISO 3166 code, as in FR, DE-BY or GB-ENG
+    #[arg(long, value_name = "CODE", conflicts_with = "file")]
+    public: Option<String>,
+    /// List the codes whose public holidays are known
+    #[arg(long, conflicts_with_all = ["file", "public"])]
+    codes: bool,
+    /// The zone that dates and floating times count in; public holidays are whole dates and need none
+    #[arg(long, value_name = "ZONE", value_parser = parse_zone, required_unless_present_any = ["public", "codes"])]
+    timezone: Option<Tz>,
+    /// The first date of the window; for public holidays by default the first that is known
+    #[arg(long, value_name = "DATE", required_unless_present_any = ["public", "codes"])]
+    from: Option<NaiveDate>,
+    /// The date after the window's last; for public holidays by default all that are known
+    #[arg(long, value_name = "DATE", required_unless_present_any = ["public", "codes"])]
+    to: Option<NaiveDate>,
     #[command(flatten)]
     shown: Shown,
 }
@@ -46,11 +55,26 @@ struct Row {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let shown: Arc<str> = arguments.file.display().to_string().into();
-    let bytes = std::fs::read(&arguments.file).with_context(|| format!("{shown} can't be read"))?;
-    let window = Window { from: arguments.from, to: arguments.to };
-    let found = Calendar::parse(&shown, &bytes)
-        .and_then(|calendar| calendar.occurrences(window).map_err(|problem| vec![problem]));
+    if arguments.codes {
+        return codes(arguments.shown.format);
+    }
+    let here = arguments.timezone.unwrap_or(Tz::UTC);
+    let (found, window) = match (&arguments.file, &arguments.public, arguments.from, arguments.to) {
+        (_, Some(code), from, to) => {
+            let region = match Region::named(code) {
+                Ok(region) => region,
+                Err(problem) => {
+                    output::show_problems([&problem]);
+                    return Ok(FAILED);
+                }
+            };
+            let window = window_of(&region, from, to);
+            (region.calendar(&[], &[]), window)
+        }
+        (Some(file), None, Some(from), Some(to)) => (read(file)?, Window { from, to }),
+        _ => bail!("nothing is asked for\n  hint: name a file, or --public CODE"),
+    };
+    let found = found.and_then(|calendar| calendar.occurrences(window).map_err(|problem| vec![problem]));
     let occurrences = match found {
         Ok(occurrences) => occurrences,
         Err(problems) => {
@@ -59,7 +83,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         }
     };
     let mut rows: Vec<Row> =
-        occurrences.iter().filter_map(|occurrence| row(occurrence, window, arguments.timezone)).collect();
+        occurrences.iter().filter_map(|occurrence| row(occurrence, window, here)).collect();
     rows.sort_by(|a, b| (&a.order, &a.summary).cmp(&(&b.order, &b.summary)));
     match arguments.shown.format {
         Format::Json => output::print_lines(rows)?,
@@ -69,6 +93,54 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
                 let all_day = if row.all_day { "yes" } else { "no" };
                 [row.start, row.end, all_day.to_owned(), row.summary]
             }),
+        ),
+    }
+    Ok(OK)
+}
+
+/// The calendar in a file.
+fn read(file: &Path) -> anyhow::Result<Result<Calendar, Vec<Problem>>> {
+    let shown: Arc<str> = file.display().to_string().into();
+    let bytes = std::fs::read(file).with_context(|| match Region::named(&shown) {
+        Ok(Region { name, .. }) => {
+            format!(
+                "the file {shown} can't be read (the public holidays of {name} are told by --public {shown})"
+            )
+        }
+        Err(_) => format!("{shown} can't be read"),
+    })?;
+    Ok(Calendar::parse(&shown, &bytes))
+}
+
+/// The window for a place's public holidays, all that is known unless the arguments narrow it; tells what that is.
+fn window_of(region: &Region, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Window {
+    let edition = Edition::here();
+    output::remark(&format!("public holidays of {} ({}): {edition}", region.code, region.name));
+    let new_year = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or_default();
+    let (first, end) = (new_year(edition.first_year), new_year(region.last_year + 1));
+    let window = Window { from: from.unwrap_or(first), to: to.unwrap_or(end) };
+    if window.from < first || window.to > end {
+        let known = format!("they are known from {} to {}", edition.first_year, region.last_year);
+        let problem =
+            Problem::new(format!("{known} only; outside of these years dates are missing")).warning();
+        output::show_problems([&problem.hint("ask for dates in these years")]);
+    }
+    window
+}
+
+/// The places whose public holidays are known.
+fn codes(format: Format) -> anyhow::Result<Exit> {
+    output::remark(&format!("public holidays: {}", Edition::here()));
+    match format {
+        Format::Json => {
+            output::print_lines(Region::all().map(
+                |region| json!({"code": region.code, "name": region.name, "last_year": region.last_year}),
+            ))?
+        }
+        Format::Table => output::print_table(
+            ["CODE", "KNOWN UP TO", "NAME"],
+            Region::all()
+                .map(|region| [region.code.to_owned(), region.last_year.to_string(), region.name.to_owned()]),
         ),
     }
     Ok(OK)

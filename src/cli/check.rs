@@ -42,6 +42,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Err(exit) => return Ok(exit),
     };
     let mut problems = view.problems();
+    problems.extend(view.ending(from));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {

@@ -178,6 +178,11 @@ impl View {
         all
     }
 
+    /// Public holidays that at an instant are not known much further, or no longer.
+    pub fn ending(&self, at: Instant) -> Vec<Problem> {
+        self.settings.blueprint.ending(at.date_naive())
+    }
+
     /// The pages as they are written now, whether or not they are in force.
     pub fn newest(&self) -> &World {
         self.newest.as_ref().unwrap_or(&self.world)

@@ -115,7 +115,7 @@ enum Command {
         /// What names it, as status and the log show it; "clock" for the clock
         revision: String,
     },
-    /// Shows what a calendar file says in a window
+    /// Shows what a calendar file, or the public holidays of a place, say in a window
     Calendar(calendar::Arguments),
     /// Serves a stand-in for the Agents API
     Simulator(simulator::Arguments),

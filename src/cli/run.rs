@@ -1,5 +1,6 @@
 //! `rtconfd run`: the daemon, its signals and its supervisor.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::agents_api::KeySource;
+use crate::calendar::Edition;
 use crate::clock::{Clock, FastClock};
 use crate::listener;
 use crate::model::Instant;
@@ -95,6 +97,7 @@ pub async fn daemon(
             zone_database = chrono_tz::IANA_TZDB_VERSION,
             "running"
         );
+        tell_public_holidays(&settings, clock.now());
         // The one of before gives way to it.
         drop(claim.take());
         claim = claim_variables(&settings, global, &driver)?;
@@ -111,6 +114,20 @@ pub async fn daemon(
         tracing::info!("the settings were read again");
     }
     Ok(OK)
+}
+
+/// Logs the public holidays that are used, and which of them end soon.
+fn tell_public_holidays(settings: &Settings, now: Instant) {
+    let codes: BTreeSet<&str> =
+        settings.blueprint.public_holidays().map(|(_, public)| public.region.code).collect();
+    if codes.is_empty() {
+        return;
+    }
+    let codes: Vec<&str> = codes.into_iter().collect();
+    tracing::info!(of = codes.join(", "), from = %Edition::here(), "public holidays are used");
+    for problem in settings.blueprint.ending(now.date_naive()) {
+        tracing::warn!("{problem}");
+    }
 }
 
 /// The socket beside the store, at which the commands ask.

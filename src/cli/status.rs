@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::desired::{Managed, Override};
 use crate::listener::shown;
-use crate::model::{Instant, shorten};
+use crate::model::{Instant, Severity, shorten};
 use crate::reconcile::Held;
 use crate::store::{DriftRow, Reading};
 use crate::zone;
@@ -32,8 +32,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let running = location.is_in_use();
     let problems = view.problems();
     let now = load::now();
+    let ending = view.ending(now);
     let general = General::find(&view, reading.as_ref(), now).await?;
-    let mut needs_a_person = !problems.is_empty() || general.needs_a_person();
+    let has_ended = ending.iter().any(|problem| problem.severity == Severity::Error);
+    let mut needs_a_person = has_ended || !problems.is_empty() || general.needs_a_person();
     let mut rows = Vec::new();
     for managed in &view.world.pages {
         let id = &managed.page.id;
@@ -58,7 +60,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             "next_change": next_change(managed, now).map(|(at, what)| json!({"at": output::utc(at), "what": what})),
         }));
     }
-    output::show_problems(&problems);
+    output::show_problems(problems.iter().chain(&ending));
     match arguments.shown.format {
         Format::Json => output::print_lines(rows.into_iter().chain([general.to_json(running)]))?,
         Format::Table => {

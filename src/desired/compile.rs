@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 
-use crate::calendar::{Agenda, Calendar, Filter, Occurrence, Window};
+use crate::calendar::{Agenda, Calendar, Filter, Occurrence, Region, Window};
 use crate::hours::Hours;
 use crate::model::{
     DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable, nearest,
@@ -49,6 +49,36 @@ pub struct CalendarUse {
     pub filter: Filter,
     /// The zone whose dates count where nothing nearer names one.
     pub zone: Option<Tz>,
+    /// The public holidays that it has instead of a file.
+    pub public: Option<PublicHolidays>,
+}
+
+/// A calendar of public holidays, which needs no file.
+#[derive(Clone, Debug)]
+pub struct PublicHolidays {
+    /// Whose they are.
+    pub region: Region,
+    /// What they are, with what the settings add and remove.
+    pub calendar: Arc<Calendar>,
+    /// Where the settings ask for them.
+    pub origin: Origin,
+}
+
+impl Blueprint {
+    /// The public holidays that are used, with the names of their calendars.
+    pub fn public_holidays(&self) -> impl Iterator<Item = (&str, &PublicHolidays)> {
+        self.calendars.iter().filter_map(|(name, calendar)| Some((name.as_str(), calendar.public.as_ref()?)))
+    }
+
+    /// What is to be told on a date of public holidays that are not known much further, or no longer.
+    pub fn ending(&self, on: NaiveDate) -> Vec<Problem> {
+        let told = self.public_holidays().filter_map(|(name, public)| {
+            let mut problem = public.region.ending(on)?.about(format!("calendar \"{name}\""));
+            problem.origin = Some(public.origin.clone());
+            Some(problem)
+        });
+        told.collect()
+    }
 }
 
 /// What the sources and calendars hold; one that could not be read yet is not there.
@@ -410,7 +440,9 @@ impl<'a> Compiler<'a> {
             return reader.ok(known.clone());
         }
         let (inputs, window) = self.inputs?;
-        let Some(calendar) = inputs.calendars.get(&name.value) else {
+        let public = self.blueprint.calendars.get(&name.value).and_then(|known| known.public.as_ref());
+        let calendar = public.map(|public| &public.calendar).or_else(|| inputs.calendars.get(&name.value));
+        let Some(calendar) = calendar else {
             reader.note(Problem::at(&name.origin, format!("calendar \"{}\" could not be read", name.value)));
             return None;
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Filter};
@@ -519,10 +519,5 @@ fn add_special(
 
 /// `2026-12-24`.
 pub(super) fn parse_date(reader: &Reader, text: &Text) -> Option<NaiveDate> {
-    let parsed = text.value.trim().parse::<NaiveDate>();
-    let in_range = parsed.ok().filter(|date| (1900..=2200).contains(&date.year()));
-    reader.ok(in_range.ok_or_else(|| {
-        Problem::at(&text.origin, format!("\"{}\" is not a date", text.value))
-            .hint("write YYYY-MM-DD, as in 2026-12-24")
-    }))
+    reader.date_named(text)
 }

@@ -17,7 +17,7 @@ mod spoken;
 mod window;
 mod world;
 
-pub use compile::{Blueprint, CalendarUse, Inputs, SourceUse, check_shape};
+pub use compile::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse, check_shape};
 pub use definition::{Definition, Evaluated, Wanted};
 pub use overrule::{Override, Overruled, Says};
 pub use page::{Desired, DesiredValue, Flip, Owned, Page};

@@ -1,23 +1,23 @@
 //! Settings: as written in a file, the environment and flags (merged by figment), to resolved, every
 //! value with its origin and every error of the file in one run.
 
+mod calendars;
 mod layers;
 mod report;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono_tz::Tz;
-
-use crate::calendar::Filter;
-use crate::desired::{Blueprint, CalendarUse, SourceUse, check_shape};
+use crate::desired::{Blueprint, SourceUse, check_shape};
 use crate::model::{Origin, Problem, nearest};
 use crate::plan::Thresholds;
 use crate::tables::parse_json;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
 
+pub use calendars::MAX_PUBLIC;
 pub use layers::{Flag, SCALARS};
 pub use report::Report;
 
@@ -42,7 +42,7 @@ pub struct Settings {
     pub listen: Option<Listen>,
     /// The sources by name.
     pub sources: BTreeMap<String, Source>,
-    /// The calendars by name.
+    /// The calendars that are files, by name; those of public holidays are in the blueprint.
     pub calendars: BTreeMap<String, CalendarFile>,
     /// Pages and hours.
     pub blueprint: Blueprint,
@@ -247,7 +247,10 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
     let (resync, restat) = (duration("resync", 300), duration("restat", 30));
     let zone = fields.get("timezone").map(|node| reader.zone(node, "timezone"));
     let sources = named(reader, &fields, "sources", |entry| read_source(reader, entry, &directory));
-    let calendars = named(reader, &fields, "calendars", |entry| read_calendar(reader, entry, &directory));
+    let public = Cell::new(0);
+    let calendars =
+        named(reader, &fields, "calendars", |entry| calendars::read(reader, entry, &directory, &public));
+    warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
     let hours = named(reader, &fields, "hours", |entry| Some(entry.node.clone()));
     let pages = match fields.get("page") {
         Some(node) => {
@@ -264,12 +267,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
     let blueprint = Blueprint {
         zone: zone.flatten(),
         sources: sources.iter().map(|(name, source)| (name.clone(), source_use(source))).collect(),
-        calendars: calendars
-            .iter()
-            .map(|(name, (_, filter, zone))| {
-                (name.clone(), CalendarUse { filter: filter.clone(), zone: *zone })
-            })
-            .collect(),
+        calendars: calendars.iter().map(|(name, calendar)| (name.clone(), calendar.used.clone())).collect(),
         hours,
         pages: pages.unwrap_or_default(),
     };
@@ -294,7 +292,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         hold: hold?,
         listen: listen?,
         sources,
-        calendars: calendars.into_iter().map(|(name, (file, _, _))| (name, file)).collect(),
+        calendars: calendars.into_iter().filter_map(|(name, read)| Some((name, read.file?))).collect(),
         blueprint,
         warnings,
         written: root.to_json().to_string(),
@@ -660,20 +658,6 @@ fn delimiter(reader: &Reader, fields: &Fields, format: &str) -> Option<u8> {
             None
         }
     }
-}
-
-fn read_calendar(
-    reader: &Reader,
-    entry: &Entry,
-    directory: &Path,
-) -> Option<(CalendarFile, Filter, Option<Tz>)> {
-    let fields = reader.table(&entry.node, "a calendar", &["path", "summary", "category", "timezone"])?;
-    let path = reader.text(fields.require(reader, "path")?, "path")?;
-    let text = |key: &str| fields.get(key).and_then(|node| reader.text(node, key)).map(|text| text.value);
-    let filter = Filter { summary: text("summary"), category: text("category") };
-    let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
-    let file = CalendarFile { path: directory.join(&path.value), shown: path.value };
-    Some((file, filter, zone))
 }
 
 /// The file's own place, for what is missing in it.

@@ -305,3 +305,133 @@ fn hosts_that_are_allowed_are_names_and_nothing_else() {
     let told = load(&with_api("allow_http = \"simulator.internal\"\n"), &[], &[]).unwrap_err();
     assert!(told.contains("allow_http"), "{told}");
 }
+
+fn with_calendar(lines: &str) -> String {
+    with_api(&format!("[calendars.hols]\n{lines}\n"))
+}
+
+#[test]
+fn what_is_wrong_with_public_holidays_is_shown_with_its_remedy() {
+    let text = with_calendar(
+        "public_holidays = \"GB-ENG\"\nadd = { \"2026-02-30\" = \"x\", \"2026-06-05\" = \" \" }\nremove = [\"2026-12-27\"]\n[calendars.more]\npublic_holidays = \"GB-ENG\"\nremove = [\"2026-12-27\"]\n[calendars.code]\npublic_holidays = \"GB-LND\"",
+    );
+    let wanted = "\
+error: \"2026-02-30\" is not a date
+ --> rtconfd.toml:5:9
+  |
+5 | add = { \"2026-02-30\" = \"x\", \"2026-06-05\" = \" \" }
+  |         ^^^^^^^^^^^^
+  |
+  = hint: write YYYY-MM-DD, as in 2026-12-24
+
+error: the added date has no name
+ --> rtconfd.toml:5:44
+  |
+5 | add = { \"2026-02-30\" = \"x\", \"2026-06-05\" = \" \" }
+  |                                            ^^^
+  |
+  = hint: name it, as in \"Founders' day\"
+
+error: 2026-12-27 is no public holiday of GB-ENG
+ --> rtconfd.toml:9:11
+  |
+9 | remove = [\"2026-12-27\"]
+  |           ^^^^^^^^^^^^
+  |
+  = hint: those near it are 2026-12-25 (Christmas Day), 2026-12-26 (Boxing Day), 2026-12-28 (Boxing Day (observed))
+
+error: the public holidays of \"GB-LND\" are not known
+  --> rtconfd.toml:11:19
+   |
+11 | public_holidays = \"GB-LND\"
+   |                   ^^^^^^^^
+   |
+   = hint: known are GB-ENG (England), GB-NIR (Northern Ireland), GB-SCT (Scotland), GB-WLS (Wales); elsewhere in United Kingdom write \"GB\"
+";
+    let told = load(&text, &[], &[]).unwrap_err();
+    assert_eq!(told, wanted, "got:\n{told}");
+}
+
+#[test]
+fn a_calendar_is_a_file_or_public_holidays() {
+    let many = vec!["\"2026-12-25\""; 1001].join(", ");
+    for (lines, message, hint) in [
+        (
+            "",
+            "a calendar needs \"path\" or \"public_holidays\"",
+            "write path = \"FILE.ics\", or public_holidays",
+        ),
+        (
+            "path = \"x.ics\"\npublic_holidays = \"FR\"",
+            "path and public_holidays are both set",
+            "keep one of them",
+        ),
+        (
+            "path = \"x.ics\"\nadd = { \"2026-06-05\" = \"x\" }",
+            "add goes with public_holidays alone",
+            "change the dates in the calendar file",
+        ),
+        (
+            "path = \"x.ics\"\nremove = []",
+            "remove goes with public_holidays alone",
+            "change the dates in the calendar file",
+        ),
+        (
+            "public_holidays = \"fr\"",
+            "the public holidays of \"fr\" are not known",
+            "did you mean \"FR\" (France)?",
+        ),
+        ("public_holidays = 33", "public_holidays must be text, not a number", ""),
+        ("public_holidays = \"FR\"\nadd = [\"2026-06-05\"]", "add must be a table, not a list", ""),
+        ("public_holidays = \"FR\"\nremove = \"2026-12-25\"", "remove must be a list, not text", ""),
+        (
+            "public_holidays = \"FR\"\nadds = {}",
+            "a calendar has no setting \"adds\"",
+            "did you mean \"add\"?",
+        ),
+        (
+            &format!("public_holidays = \"FR\"\nremove = [{many}]"),
+            "remove has 1001 dates, and at most 1000 are read",
+            "write a calendar file",
+        ),
+    ] {
+        let told = load(&with_calendar(lines), &[], &[]).map(|_| ()).unwrap_err();
+        let lines = lines.get(..200).unwrap_or(lines);
+        assert!(told.contains(message) && told.contains(hint), "{lines}\n---\n{told}");
+        assert_eq!(told.matches("error:").count(), 1, "{told}");
+    }
+    let settings = load(&with_calendar("path = \"x.ics\""), &[], &[]).unwrap();
+    assert!(settings.calendars.contains_key("hols") && settings.blueprint.public_holidays().next().is_none());
+    // Dates may stand as TOML's own.
+    let lines = "public_holidays = \"FR\"\nadd = { 2026-06-05 = \"Founders' day\" }\nremove = [2026-12-25]";
+    let settings = load(&with_calendar(lines), &[], &[]).unwrap();
+    assert!(settings.calendars.is_empty(), "there is no file to read");
+    let codes: Vec<_> =
+        settings.blueprint.public_holidays().map(|(name, public)| (name, public.region.code)).collect();
+    assert_eq!(codes, [("hols", "FR")]);
+}
+
+#[test]
+fn a_country_alone_is_warned_of_when_its_subdivisions_all_have_more() {
+    for (lines, wanted) in [
+        ("public_holidays = \"GB\"", Some("every subdivision of GB has more public holidays than GB alone")),
+        ("public_holidays = \"GB-SCT\"", None),
+        ("public_holidays = \"FR\"", None),
+        // Who adds what is missing knows of it.
+        ("public_holidays = \"GB\"\nadd = { \"2026-04-06\" = \"Easter Monday\" }", None),
+    ] {
+        let settings = load(&with_calendar(lines), &[], &[]).unwrap();
+        let warned: Vec<&str> = settings.warnings.iter().map(|warning| warning.message.as_str()).collect();
+        assert_eq!(warned, wanted.into_iter().collect::<Vec<_>>(), "{lines}");
+        assert!(settings.warnings.iter().all(|warning| warning.origin.as_ref().unwrap().line == 4));
+    }
+}
+
+#[test]
+fn public_holidays_are_remembered_with_the_settings() {
+    let lines = "public_holidays = \"FR\"\nadd = { 2026-06-05 = \"Founders' day\" }\nremove = [2026-12-25]";
+    let settings = load(&with_calendar(lines), &[], &[]).unwrap();
+    let again = Settings::remembered(&settings.written, &settings.file).unwrap();
+    assert_eq!(again.written, settings.written);
+    assert_eq!(again.blueprint.public_holidays().count(), 1);
+}

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
 use serde_json::Value;
 
@@ -252,6 +253,16 @@ impl<'a> Reader<'a> {
                 Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
                 None => problem.hint("write a name of the IANA database, as in Europe/London"),
             }
+        }))
+    }
+
+    /// The date that text names, as in `2026-12-24`.
+    pub fn date_named(&self, text: &Text) -> Option<NaiveDate> {
+        let parsed = text.value.trim().parse::<NaiveDate>();
+        let in_range = parsed.ok().filter(|date| (1900..=2200).contains(&date.year()));
+        self.ok(in_range.ok_or_else(|| {
+            Problem::at(&text.origin, format!("\"{}\" is not a date", text.value))
+                .hint("write YYYY-MM-DD, as in 2026-12-24")
         }))
     }
 

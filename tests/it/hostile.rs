@@ -425,7 +425,17 @@ fn settings_beyond_their_limits_are_refused() {
     let many = |what: &str| {
         (0..1_001).map(|index| format!("[{what}.n{index}]\npath = \"x.csv\"\n")).collect::<String>()
     };
+    let public = |count: usize, code: &str, rest: &str| {
+        let calendar = |index| format!("[calendars.n{index}]\npublic_holidays = \"{code}\"\n{rest}\n");
+        format!("{api}{}{page}", (0..count).map(calendar).collect::<String>())
+    };
+    let no_holidays = format!("remove = [{}]", "\"2026-12-27\",".repeat(300));
     for (name, text, wanted) in [
+        ("s.toml", public(1_000, "GB-ENG", ""), "more than 200 have public holidays"),
+        ("s.toml", public(200, &"x".repeat(50), ""), "and 100 more"),
+        ("s.toml", public(200, "Untied Sttes of Americca", ""), "and 100 more"),
+        ("s.toml", public(1, &"x".repeat(5_000), ""), "are not known"),
+        ("s.toml", public(200, "US-CA", &no_holidays), "more"),
         ("s.toml", format!("# {}\n", "x".repeat(2 << 20)), "more than 1048576 bytes"),
         ("s.toml", format!("a = [{}]", "1,".repeat(250_000)), "more than 200000 values"),
         ("s.toml", keys(10_001), "more than 10000 keys in one table"),

@@ -5,7 +5,7 @@
 //! `cycle` (the driver in this process, on a clock that the test moves), `people` (overrides,
 //! holds, approvals, drift, a clock in doubt), `program` (the program as a process),
 //! `commands` (what the commands print and how they end), `control` (the daemon asked by commands and over HTTP), `hostile` (input that means harm, and the fuzz corpora),
-//! `house` (layering, units, what the repository promises),
+//! `holidays` (public holidays without a file), `house` (layering, units, what the repository promises),
 //! `world` (a simulated world with everything that can go wrong), `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
 mod api;
@@ -13,6 +13,7 @@ mod commands;
 mod control;
 mod crash;
 mod cycle;
+mod holidays;
 mod hostile;
 mod house;
 mod people;

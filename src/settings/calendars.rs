@@ -1,0 +1,141 @@
+//! Calendars as the settings write them: iCalendar files, and public holidays, which need none.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use crate::calendar::{Entry as Holiday, Filter, Region};
+use crate::desired::{CalendarUse, PublicHolidays};
+use crate::model::{Origin, Problem};
+use crate::written::{Entry, Fields, Node, Reader, Text};
+
+use super::CalendarFile;
+
+const KEYS: &[&str] = &["path", "public_holidays", "add", "remove", "summary", "category", "timezone"];
+/// What goes with public holidays alone.
+const CHANGES: &[&str] = &["add", "remove"];
+/// Calendars of public holidays; a chain with shops in every state of every continent needs fewer.
+pub const MAX_PUBLIC: usize = 200;
+/// Dates that are added, and as many that are removed; a hundred years of one more holiday are fewer.
+const MAX_CHANGES: usize = 1_000;
+
+/// A calendar's settings, resolved.
+pub(super) struct Read {
+    /// What pages make of it.
+    pub used: CalendarUse,
+    /// The file, if it is one.
+    pub file: Option<CalendarFile>,
+    /// What is allowed and yet worth a look.
+    pub warning: Option<Problem>,
+}
+
+/// Reads the settings of one calendar: a file, or public holidays, `count` of which were read so far.
+pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cell<usize>) -> Option<Read> {
+    let fields = reader.table(&entry.node, "a calendar", KEYS)?;
+    let text = |key: &str| fields.get(key).and_then(|node| reader.text(node, key)).map(|text| text.value);
+    let filter = Filter { summary: text("summary"), category: text("category") };
+    let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
+    let mut read = Read { used: CalendarUse { filter, zone, public: None }, file: None, warning: None };
+    match (fields.get("path"), fields.get("public_holidays")) {
+        (Some(path), None) => {
+            for key in CHANGES {
+                if let Some(node) = fields.get(key) {
+                    let problem = Problem::at(&node.origin, format!("{key} goes with public_holidays alone"));
+                    reader.note(problem.hint("change the dates in the calendar file"));
+                }
+            }
+            let path = reader.text(path, "path")?;
+            read.file = Some(CalendarFile { path: directory.join(&path.value), shown: path.value });
+        }
+        (None, Some(node)) => {
+            count.set(count.get() + 1);
+            if count.get() > MAX_PUBLIC {
+                let problem =
+                    Problem::at(&node.origin, format!("more than {MAX_PUBLIC} have public holidays"));
+                reader.note(problem.hint("let hours share calendars: one for each place is enough"));
+                return None;
+            }
+            let public = public_holidays(reader, node, &fields)?;
+            // Who adds or removes dates has looked at them.
+            let warning = public.region.incomplete().filter(|_| !fields.has_any(CHANGES));
+            read.warning = warning.map(|warning| Problem { origin: Some(node.origin.clone()), ..warning });
+            read.used.public = Some(public);
+        }
+        (Some(_), Some(node)) => {
+            let problem = Problem::at(&node.origin, "path and public_holidays are both set");
+            reader.note(problem.hint("keep one of them; hours can be closed on several calendars"));
+            return None;
+        }
+        (None, None) => {
+            let problem = Problem::at(fields.origin, "a calendar needs \"path\" or \"public_holidays\"");
+            reader.note(problem.hint("write path = \"FILE.ics\", or public_holidays = \"GB-ENG\""));
+            return None;
+        }
+    }
+    Some(read)
+}
+
+/// The public holidays that a code names, with the dates that are added and removed.
+fn public_holidays(reader: &Reader, node: &Node, fields: &Fields) -> Option<PublicHolidays> {
+    let code = reader.text(node, "public_holidays")?;
+    let (added, removed) = (added(reader, fields), removed(reader, fields));
+    let region = Region::named(&code.value);
+    let region = region.map_err(|problem| Problem { origin: Some(code.origin.clone()), ..problem });
+    let region = reader.ok(region)?;
+    match region.calendar(&added?, &removed?) {
+        Ok(calendar) => Some(PublicHolidays { region, calendar: Arc::new(calendar), origin: code.origin }),
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| reader.note(problem));
+            None
+        }
+    }
+}
+
+/// `add = { "2026-06-05" = "Founders' day" }`.
+fn added(reader: &Reader, fields: &Fields) -> Option<Vec<(NaiveDate, Holiday)>> {
+    let Some(node) = fields.get("add") else { return Some(Vec::new()) };
+    let table = reader.open_table(node, "add")?;
+    few(reader, node, "add", table.entries.len())?;
+    let added: Vec<Option<_>> = table
+        .entries
+        .iter()
+        .map(|entry| {
+            let date = reader.date_named(&Text { value: entry.key.clone(), origin: entry.at.clone() });
+            let name = reader.text(&entry.node, "the name of an added date")?;
+            if name.value.trim().is_empty() {
+                let problem = Problem::at(&name.origin, "the added date has no name");
+                reader.note(problem.hint("name it, as in \"Founders' day\""));
+                return None;
+            }
+            Some((date?, Holiday { name: name.value.trim().into(), origin: entry.at.clone() }))
+        })
+        .collect();
+    added.into_iter().collect()
+}
+
+/// `remove = ["2026-12-28"]`.
+fn removed(reader: &Reader, fields: &Fields) -> Option<Vec<(NaiveDate, Origin)>> {
+    let Some(node) = fields.get("remove") else { return Some(Vec::new()) };
+    let items = reader.list(node, "remove")?;
+    few(reader, node, "remove", items.len())?;
+    let removed: Vec<Option<_>> = items
+        .iter()
+        .map(|item| {
+            let text = reader.text(item, "a removed date")?;
+            Some((reader.date_named(&text)?, text.origin))
+        })
+        .collect();
+    // All are read before any counts, so that every wrong one is told.
+    removed.into_iter().collect()
+}
+
+fn few(reader: &Reader, node: &Node, key: &str, count: usize) -> Option<()> {
+    if count > MAX_CHANGES {
+        let message = format!("{key} has {count} dates, and at most {MAX_CHANGES} are read");
+        reader.note(Problem::at(&node.origin, message).hint("write a calendar file, and name it with path"));
+        return None;
+    }
+    Some(())
+}
