@@ -3,12 +3,12 @@
 //! that every site closes at 17:00 is no change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Inputs, Page, World};
+use crate::hours::Hours;
 use crate::model::{Instant, PageId};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw};
@@ -65,6 +65,8 @@ pub struct Weighed {
     pub reasons: Vec<String>,
     /// The pages whose schedule changes.
     pub changed: Vec<PageId>,
+    /// The same by what is counted: a page, or each site of a page that has many.
+    units: BTreeSet<String>,
     closed: BTreeMap<NaiveDate, BTreeSet<String>>,
     lost: BTreeMap<String, usize>,
 }
@@ -72,36 +74,65 @@ pub struct Weighed {
 /// Compares the coming days of a revision with those of the one in force.
 pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds, now: Instant) -> Weighed {
     let mut weighed = Weighed::default();
-    let (mut both, mut sites) = (0, 0);
+    let (mut pages, mut units, mut sites) = (0, 0, 0);
     for new in &after.world.pages {
-        let Some(old) = before.world.page(&new.page.id) else { continue };
-        both += 1;
-        sites += usize::from(old.computed.has_hours());
+        let id = &new.page.id;
+        let Some(old) = before.world.page(id) else { continue };
+        let of_page = sites_of(&old.computed);
+        pages += 1;
+        units += of_page.len().max(1);
+        sites += of_page.len().max(usize::from(old.computed.has_hours()));
         if has_same_schedule(&old.computed, &new.computed, now) {
             continue;
         }
-        weighed.changed.push(new.page.id.clone());
-        for date in newly_closed(&old.computed, &new.computed, now) {
-            weighed.closed.entry(date).or_default().insert(new.page.id.to_string());
-        }
+        weighed.changed.push(id.clone());
+        weighed.compare_sites(id, &of_page, &sites_of(&new.computed), now);
     }
-    weighed.judge_pages(recent, thresholds, both, now);
+    weighed.judge_pages(recent, thresholds, (pages, units), now);
     weighed.judge_closures(recent, thresholds, sites, now);
     weighed.judge_sources(before.inputs, after.inputs, recent, thresholds, now);
     weighed
 }
 
 impl Weighed {
-    fn judge_pages(&mut self, recent: &Recent, thresholds: Thresholds, both: usize, now: Instant) {
+    /// Which sites of a page change, and which of them become closed all day.
+    fn compare_sites(&mut self, page: &PageId, old: &Sites, new: &Sites, now: Instant) {
+        let unit = |name: &str| if old.len() > 1 { format!("{page} {name}") } else { page.to_string() };
+        let mut is_other = true;
+        for (name, before) in old {
+            // A site that is gone is no longer told of; what its rows say of that is weighed with the source.
+            let Some(after) = new.get(name) else { continue };
+            for date in newly_closed(before, after, now) {
+                self.closed.entry(date).or_default().insert(unit(name));
+            }
+            if !before.says_the_same(after) {
+                is_other = false;
+                self.units.insert(unit(name));
+            }
+        }
+        // It is something else than hours that changes.
+        if is_other {
+            self.units.insert(page.to_string());
+        }
+    }
+
+    fn judge_pages(
+        &mut self,
+        recent: &Recent,
+        thresholds: Thresholds,
+        (pages, units): (usize, usize),
+        now: Instant,
+    ) {
         let lately =
-            recent.changed.iter().filter(|(_, at)| is_recent(**at, now)).map(|(page, _)| page.clone());
-        let all: BTreeSet<String> = self.changed.iter().map(ToString::to_string).chain(lately).collect();
-        let Thresholds { pages_percent, pages, .. } = thresholds;
-        if !self.changed.is_empty() && all.len() > pages && all.len() * 100 > both * pages_percent {
+            recent.changed.iter().filter(|(_, at)| is_recent(**at, now)).map(|(unit, _)| unit.clone());
+        let all: BTreeSet<String> = self.units.iter().cloned().chain(lately).collect();
+        let Thresholds { pages_percent: percent, pages: few, .. } = thresholds;
+        if !self.changed.is_empty() && all.len() > few && all.len() * 100 > units * percent {
+            let what = if units == pages { "pages" } else { "sites" };
             self.reasons.push(format!(
-                "the next 14 days change for {} of {both} pages{} (more than {pages_percent}% and more than {pages})",
+                "the next 14 days change for {} of {units} {what}{} (more than {percent}% and more than {few})",
                 all.len(),
-                together(all.len() > self.changed.len()),
+                together(all.len() > self.units.len()),
             ));
         }
     }
@@ -170,7 +201,7 @@ impl Recent {
     /// Remembers what was let pass, and forgets what is long past.
     pub fn add(&mut self, weighed: &Weighed, now: Instant) {
         self.changed.retain(|_, at| is_recent(*at, now));
-        self.changed.extend(weighed.changed.iter().map(|page| (page.to_string(), now)));
+        self.changed.extend(weighed.units.iter().map(|unit| (unit.clone(), now)));
         for closed in self.closed.values_mut() {
             closed.retain(|_, at| is_recent(*at, now));
         }
@@ -218,14 +249,16 @@ fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
     })
 }
 
-/// The dates of the coming days on which a page was open and now is closed all day.
-fn newly_closed(old: &Page, new: &Page, now: Instant) -> Vec<NaiveDate> {
-    let hours = |page: &Page| {
-        page.variables
-            .iter()
-            .find_map(|owned| owned.definition.hours().first().map(|hours| Arc::clone(hours)))
-    };
-    let (Some(old), Some(new)) = (hours(old), hours(new)) else { return Vec::new() };
+/// The hours of a page by their names: one for most pages, and for one of many sites each site's.
+type Sites<'p> = BTreeMap<&'p str, &'p Hours>;
+
+fn sites_of(page: &Page) -> Sites<'_> {
+    let hours = page.variables.iter().flat_map(|owned| owned.definition.hours());
+    hours.map(|hours| (hours.name.as_str(), &**hours)).collect()
+}
+
+/// The dates of the coming days on which a site was open and now is closed all day.
+fn newly_closed(old: &Hours, new: &Hours, now: Instant) -> Vec<NaiveDate> {
     let mut date = zone::date(new.zone, now);
     let mut closed = Vec::new();
     for _ in 0..AHEAD.num_days() {
