@@ -173,7 +173,10 @@ mod tests {
         };
         let named = |id: &str, name: Option<&str>| (id.to_owned(), name.map(str::to_owned));
         for (body, wanted) in [
-            (r#"[{"agentId": "A-1", "agentName": "One", "branchCount": 1}]"#, Ok(vec![named("A-1", Some("One"))])),
+            (
+                r#"[{"agentId": "A-1", "agentName": "One", "branchCount": 1}]"#,
+                Ok(vec![named("A-1", Some("One"))]),
+            ),
             (r#"{"agents": [{"id": "A-1", "name": null}]}"#, Ok(vec![named("A-1", None)])),
             (r#"[{"agentId": "A-1"}, {"agentName": "without"}]"#, Ok(vec![named("A-1", None)])),
             ("[]", Ok(vec![])),

@@ -37,7 +37,8 @@ impl Connection {
         let nominal = file.unwrap_or(Path::new("rtconfd.toml"));
         let (root, report) = layers::read(nominal, &bytes, surroundings)?;
         if file.is_none() && !names_an_api(&root) {
-            let problem = Problem::new("which API? there is no settings file, and neither region nor base_url is set");
+            let problem =
+                Problem::new("which API? there is no settings file, and neither region nor base_url is set");
             let hint = "add --region us, eu, uk or studio, or name the settings with --config FILE";
             return Err(report.with(vec![problem.hint(hint)]));
         }
@@ -141,7 +142,8 @@ mod tests {
             let text = format!("[api]\n{wanted}");
             let again = Settings::parse(
                 Path::new("/x/rtconfd.toml"),
-                format!("{text}[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = {{ a = 1 }}\n").as_bytes(),
+                format!("{text}[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = {{ a = 1 }}\n")
+                    .as_bytes(),
                 &Surroundings::default(),
             );
             assert_eq!(again.unwrap().api, api);
@@ -164,7 +166,8 @@ mod tests {
     #[test]
     fn quoted_text_reads_as_itself() {
         for text in ["", "a\"b\\c", "line\nbreak\ttab", "\u{0}\u{1b}\u{7f}", "é~/{}#'"] {
-            let document = toml_edit::ImDocument::parse(format!("{} = {}", quoted(text), quoted(text))).unwrap();
+            let document =
+                toml_edit::ImDocument::parse(format!("{} = {}", quoted(text), quoted(text))).unwrap();
             let (key, value) = document.as_table().iter().next().unwrap();
             assert_eq!((key, value.as_str()), (text, Some(text)));
         }
