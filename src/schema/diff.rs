@@ -75,7 +75,12 @@ const NOTES: &[&str] = &[
     "contentMediaType",
 ];
 
-/// What differs from one schema to another, in the order of the first. The order of keys, of `required` and of `enum`, and
+/// Differences that are told; who looks at so many wants another schema altogether.
+pub const MAX_TOLD: usize = 10_000;
+/// Bytes of a place that are told: below a long key every place is as long.
+const MAX_PLACE: usize = 1_000;
+
+/// What differs from one schema to another, in the order of the first; at most [`MAX_TOLD`]. The order of keys, of `required` and of `enum`, and
 /// the text of numbers, make no difference.
 pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
     let mut comparison = Comparison { at: String::new(), found: Vec::new() };
@@ -101,12 +106,12 @@ impl Comparison {
     }
 
     fn note(&mut self, change: impl Into<String>, from: Side, to: Side) {
-        self.found.push(Difference {
-            at: self.at.clone(),
-            change: change.into(),
-            from: from.cloned(),
-            to: to.cloned(),
-        });
+        if self.found.len() == MAX_TOLD {
+            return;
+        }
+        let cut = self.at.floor_char_boundary(MAX_PLACE);
+        let at = if cut < self.at.len() { format!("{}…", &self.at[..cut]) } else { self.at.clone() };
+        self.found.push(Difference { at, change: change.into(), from: from.cloned(), to: to.cloned() });
     }
 
     fn subschema(&mut self, from: &Value, to: &Value) {
@@ -334,6 +339,17 @@ mod tests {
             r#"{"properties": {}, "required": []}"#,
             &["/properties rule changed: 1 {}", "/required rule changed: 2 []"],
         );
+    }
+
+    #[test]
+    fn hostile_schemas_cost_little_to_compare() {
+        let many: Map<String, Value> =
+            (0..50_000).map(|number| (number.to_string(), Value::Bool(true))).collect();
+        let deep = serde_json::json!({"properties": {"k".repeat(1 << 20): {"properties": many}}});
+        let empty = serde_json::json!({"properties": {"k".repeat(1 << 20): {}}});
+        let found = differences(&empty, &deep);
+        assert_eq!(found.len(), MAX_TOLD);
+        assert!(found.iter().all(|found| found.at.len() < MAX_PLACE + 10));
     }
 
     #[test]

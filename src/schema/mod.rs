@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Instant, Origin, PageId, Problem, RemotePage, Variable, shorten};
 
-pub use diff::{Difference, differences};
+pub use diff::{Difference, MAX_TOLD as MAX_DIFFERENCES, differences};
 
 /// Bytes that one compiled pattern may take.
 const PATTERN_BYTES: usize = 1 << 19;
