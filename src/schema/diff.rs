@@ -312,6 +312,10 @@ mod tests {
             r#"{"items": {"type": "number"}}"#,
             &["/properties/a~1b/items/type type changed: \"string\" \"number\""],
         );
+    }
+
+    #[test]
+    fn subschemas_notes_and_what_is_no_schema_are_told() {
         check(
             r#"{"allOf": [{"minimum": 1}]}"#,
             r#"{"allOf": [{"minimum": 2}, {}]}"#,

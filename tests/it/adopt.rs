@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use rtconfd::clock::{Clock, WallClock};
@@ -9,7 +10,7 @@ use rtconfd::model::Environment;
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Api, Folder, KEY, Ran, desk};
+use crate::support::{Api, Folder, KEY, Ran, desk, until};
 
 /// What a page holds, read with every digit.
 fn shape(name: &str) -> Value {
@@ -558,4 +559,41 @@ fn a_put_whose_outcome_is_unknown_is_looked_up() {
     let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "B-2/live", "--yes"]).expect(1);
     assert!(ran.err.ends_with("B-2/live was not sent to, because another page failed.\n"), "{}", ran.err);
     assert_eq!(schema_of(&api, "B-2"), before);
+}
+
+/// A push while somebody else changes the page: `slow` is the request that lasts long enough for that.
+async fn pushed_meanwhile(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
+    let (api, folder) = desk_page();
+    folder.write("next.json", r#"{"properties": {"phone": {"type": "string"}}}"#);
+    api.simulator.inject(Fault { times: None, ..fault(Kind::Latency { ms: 1_000 }, slow) });
+    let mut command = folder.command(&["schema", "push", "next.json", "A-1/live", "--yes"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("the page was looked at", || api.requests("GET").len() == seen).await;
+    api.edit("A-1", edit);
+    (api, Ran::new(child.wait_with_output().unwrap()))
+}
+
+#[tokio::test]
+async fn a_page_that_changes_while_it_is_checked_is_not_sent_to() {
+    let (api, ran) = pushed_meanwhile("GET", 1, &json!({"phone": "0114"})).await;
+    let ran = ran.expect(1);
+    assert!(
+        ran.err.contains("the page was changed while it was checked, and nothing was sent to it\n  hint: run the command again"),
+        "{}",
+        ran.err
+    );
+    assert!(api.requests("PUT").is_empty());
+}
+
+#[tokio::test]
+async fn values_that_change_right_before_a_schema_is_put_are_told() {
+    let (api, ran) = pushed_meanwhile("PUT", 2, &json!({"phone": 114})).await;
+    let ran = ran.expect(1);
+    assert!(
+        ran.err
+            .contains("the page has the schema now, but its values were changed just before: /phone = 114"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(api.requests("PUT").len(), 1);
 }
