@@ -49,8 +49,6 @@ pub struct Adopted {
 pub struct AdoptedValue {
     /// What the settings call it.
     pub variable: Variable,
-    /// Its key in the file.
-    pub name: String,
     /// As it stands on the page.
     pub value: Value,
 }
@@ -93,7 +91,8 @@ fn block(id: &PageId, page: &RemotePage, files: &mut Files) -> String {
         ));
     } else {
         text.push_str(&page_block(&adopted));
-        let values = adopted.values.iter().map(|adopted| (adopted.name.clone(), adopted.value.clone()));
+        let values =
+            adopted.values.iter().map(|value| (value.variable.key().to_owned(), value.value.clone()));
         files.files.push((adopted.file.clone(), pretty(&Value::Object(values.collect()))));
         files.adopted.push(adopted);
     }
@@ -107,9 +106,8 @@ fn block(id: &PageId, page: &RemotePage, files: &mut Files) -> String {
 fn page_block(adopted: &Adopted) -> String {
     let Adopted { id, source, file, .. } = adopted;
     let lines = adopted.values.iter().map(|value| {
-        let pointer = format!("/{}", value.name.replace('~', "~0").replace('/', "~1"));
-        let variable = value.variable.to_string();
-        format!("{} = {{ source = \"{source}\", pointer = {} }}\n", key(&variable), quoted(&pointer))
+        let (name, pointer) = (value.variable.to_string(), pointer(value.variable.key()));
+        format!("{} = {{ source = \"{source}\", pointer = {} }}\n", key(&name), quoted(&pointer))
     });
     format!(
         "[sources.{source}]\npath = \"{file}\"\n\n[[page]]\nagent = \"{}\"\nenvironment = \"{}\"\n\
@@ -140,8 +138,7 @@ fn adopt(id: &PageId, variables: &Map<String, Value>) -> (Adopted, Vec<Problem>)
         };
         match variable {
             Ok(variable) => {
-                let name = name_in_file(key, variables, adopted.values.len());
-                adopted.values.push(AdoptedValue { variable, name, value: value.clone() });
+                adopted.values.push(AdoptedValue { variable, value: value.clone() });
             }
             Err(problem) => left_out.push(problem),
         }
@@ -151,27 +148,33 @@ fn adopt(id: &PageId, variables: &Map<String, Value>) -> (Adopted, Vec<Problem>)
 
 /// The variable for a top-level key, when the key can be owned and the value be read from a file.
 fn variable(key: &str, value: &Value) -> Result<Variable, Problem> {
-    let text = match key.starts_with('/') {
-        true => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-        false => key.to_owned(),
-    };
     let cant = |why: String| Problem::new(format!("{}: {why}", quoted(key)));
-    let variable: Variable = text.parse().map_err(|why| cant(format!("it can't be owned, because {why}")))?;
+    if is_template(key) {
+        return Err(cant("it can't be owned, because settings take it for a template".to_owned()));
+    }
+    let variable =
+        named(key).ok_or_else(|| cant("it can't be owned, because it names no variable".to_owned()))?;
     parse_json(&"the page".into(), &value.to_string())
         .map_err(|problem| cant(format!("its value can't be kept in a file: {}", problem.message)))?;
     Ok(variable)
 }
 
-/// What a key is called in the file of values: as on the page, but where a pointer to it would be taken for a template.
-fn name_in_file(key: &str, variables: &Map<String, Value>, index: usize) -> String {
-    if !is_template(key) {
-        return key.to_owned();
-    }
-    let mut name = format!("value-{}", index + 1);
-    while variables.contains_key(&name) {
-        name.push('-');
-    }
-    name
+/// The variable that is a top-level key, and no place below one. Where a pointer means more by a bracket than a bracket,
+/// `~2` stands for it.
+fn named(key: &str) -> Option<Variable> {
+    let pointer = pointer(key);
+    let ways = match key.starts_with('/') {
+        true => vec![pointer.clone(), pointer.replace('[', "~2")],
+        false => vec![key.to_owned()],
+    };
+    let variables = ways.into_iter().filter_map(|text| text.parse::<Variable>().ok());
+    let mut meant = variables.filter(|variable| variable.key() == key && variable.steps().count() == 1);
+    meant.next()
+}
+
+/// A top-level key as a JSON Pointer (RFC 6901).
+fn pointer(key: &str) -> String {
+    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 /// A key as TOML writes it.
@@ -263,7 +266,7 @@ mod tests {
     #[test]
     fn keys_of_every_kind_are_named_as_settings_name_them() {
         let text = settings(&json!({
-            "plain": 1, "a/b": 2, "/c": 3, "~d": 4, "with \"quotes\"\n": 5, "{{ row.x }}": 6, "value-6": 7, "é": 8,
+            "plain": 1, "a/b": 2, "/c": 3, "~d": 4, "with \"quotes\"\n": 5, "s[n=1]": 7, "é": 8,
         }));
         let lines: Vec<&str> = text.lines().filter(|line| line.contains("pointer = ")).collect();
         assert_eq!(
@@ -274,8 +277,7 @@ mod tests {
                 r#""/~1c" = { source = "A-1-live", pointer = "/~1c" }"#,
                 r#""~d" = { source = "A-1-live", pointer = "/~0d" }"#,
                 r#""with \"quotes\"\n" = { source = "A-1-live", pointer = "/with \"quotes\"\n" }"#,
-                r#""{{ row.x }}" = { source = "A-1-live", pointer = "/value-6-" }"#,
-                r#"value-6 = { source = "A-1-live", pointer = "/value-6" }"#,
+                r#""s[n=1]" = { source = "A-1-live", pointer = "/s[n=1]" }"#,
                 r#""é" = { source = "A-1-live", pointer = "/é" }"#,
             ]
         );
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_kept_is_left_alone_and_told() {
-        let variables = r#"{"": 1, "huge": 1e999, "fine": 1}"#;
+        let variables = r#"{"": 1, "{{ x }}": 2, "huge": 1e999, "fine": 1}"#;
         let variables = serde_json::from_str::<Map<String, Value>>(variables).unwrap();
         let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];
         let files = write(&pages, &api(), &KeyPlace::Outside);
@@ -291,7 +293,8 @@ mod tests {
         assert_eq!(
             told,
             [
-                "A-1/live: \"\": it can't be owned, because \"\" names no variable",
+                "A-1/live: \"\": it can't be owned, because it names no variable",
+                "A-1/live: \"{{ x }}\": it can't be owned, because settings take it for a template",
                 "A-1/live: \"huge\": its value can't be kept in a file: the number 1e+999… is too long or too large",
             ]
         );
