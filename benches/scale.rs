@@ -53,12 +53,17 @@ fn main() {
     let plain = timed(|| {
         let read = |name| std::fs::read_to_string(folder.path(name)).unwrap();
         let split = |text: String| {
-            text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+            text.lines()
+                .map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
         };
         (split(read("sites.csv")), split(read("closures.csv")))
     })
     .0;
-    println!("{PAGES} pages, {} rows; plain loop: {plain:?}", sites.lines().count() + closures.lines().count());
+    println!(
+        "{PAGES} pages, {} rows; plain loop: {plain:?}",
+        sites.lines().count() + closures.lines().count()
+    );
     let ratio = |took: Duration| format!("{took:?}, {:.1}x", took.as_secs_f64() / plain.as_secs_f64());
 
     let before = resident();
@@ -85,7 +90,8 @@ fn main() {
         files.revision()
     });
     println!("one changed row, files read again: {}", ratio(took));
-    let (remade, after) = timed(|| World::new(&settings.blueprint, &revision_after.inputs, now, Some(&world)));
+    let (remade, after) =
+        timed(|| World::new(&settings.blueprint, &revision_after.inputs, now, Some(&world)));
     println!("one changed row, pages put together: {}", ratio(remade));
     let side = |world, inputs| Side { world, inputs };
     let (weighed, result) = timed(|| {
@@ -113,7 +119,12 @@ fn tables(later: usize) -> (String, String) {
     for site in 0..PAGES {
         let zone = ["Europe/London", "America/New_York", "Asia/Tokyo", "Europe/Berlin"][site % 4];
         let open = if site == later { 10 } else { 6 + site % 5 };
-        writeln!(sites, "{site},{zone},\"Mo-Fr {open:02}:00-{}:30; Sa 10:00-14:00\",0{site}", 16 + site % 10 / 2).unwrap();
+        writeln!(
+            sites,
+            "{site},{zone},\"Mo-Fr {open:02}:00-{}:30; Sa 10:00-14:00\",0{site}",
+            16 + site % 10 / 2
+        )
+        .unwrap();
         for day in 0..9 {
             writeln!(closures, "{site}-{day},{site},2026-12-{:02},closed", 10 + day + site % 5).unwrap();
         }

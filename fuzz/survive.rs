@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::Weekday;
-use rtconfd::agents_api::{read_page, read_pages};
+use rtconfd::agents_api::{read_agents, read_page, read_pages};
 use rtconfd::calendar::{Agenda, Calendar, Filter, Window};
 use rtconfd::desired::{Desired, DesiredValue, Wanted};
 use rtconfd::hours::{Interval, parse_day, parse_days, parse_week};
 use rtconfd::model::{Cell, Origin, RemotePage};
-use rtconfd::schema::{Schema, check};
+use rtconfd::schema::{Schema, check, differences};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::tables::{decode, parse_csv, parse_json};
 use rtconfd::zone;
@@ -174,14 +174,19 @@ pub fn schema_value(data: &[u8]) {
     }
 }
 
-/// Answers of the API, as a page and as a list of pages.
+/// Answers of the API, as a page, as a list of pages and as one of agents.
 pub fn replies(data: &[u8]) {
+    drop(read_agents(data));
     for told in [
         read_page(data).map(|page| vec![page]),
         read_pages(data).map(|pages| pages.into_iter().map(|(_, page)| page).collect()),
     ] {
         match told {
-            Ok(pages) => pages.iter().for_each(|page| drop(Schema::compile(page.schema.as_ref()))),
+            Ok(pages) => pages.iter().filter_map(|page| page.schema.as_ref()).for_each(|schema| {
+                drop(Schema::compile(Some(schema)));
+                assert!(differences(schema, schema).is_empty());
+                drop(differences(&serde_json::json!({"properties": {}}), schema));
+            }),
             Err(why) => assert!(!why.is_empty()),
         }
     }

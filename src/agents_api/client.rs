@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{Environment, Instant, PageId, RemotePage};
 
-use super::wire::{MAX_BODY_BYTES, WireError, read_page, read_pages};
-use super::{ApiError, ApiKey, Meaning, Patched, ReadPages, WritePages};
+use super::wire::{MAX_BODY_BYTES, WireError, read_agents, read_page, read_pages};
+use super::{
+    AccountId, Agent, ApiError, ApiKey, Meaning, Patched, ReadAgents, ReadPages, WritePages, WriteSchemas,
+};
 
 /// Characters of an error message that are told.
 const MAX_MESSAGE: usize = 400;
@@ -160,6 +162,25 @@ impl WritePages for Client {
         let body = json!({ "variables": variables });
         let answer = self.send(Method::PATCH, &path, Some(&body)).await?;
         Ok(Patched { page: answer.page()?, correlation_id: answer.correlation_id })
+    }
+}
+
+impl WriteSchemas for Client {
+    async fn put_schema(&self, page: &PageId, schema: &Value) -> Result<Patched, ApiError> {
+        let path = format!("{}/schema", path(page));
+        let body = json!({ "schema": schema });
+        let answer = self.send(Method::PUT, &path, Some(&body)).await?;
+        Ok(Patched { page: answer.page()?, correlation_id: answer.correlation_id })
+    }
+}
+
+impl ReadAgents for Client {
+    async fn agents(&self, account: Option<&AccountId>) -> Result<Vec<Agent>, ApiError> {
+        let path = match account {
+            Some(AccountId(account)) => format!("/v1/accounts/{account}/agents"),
+            None => "/v1/agents".to_owned(),
+        };
+        self.send(Method::GET, &path, None).await?.understood(read_agents)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The remote API: GET and PATCH of config pages, what its answers mean, and the key.
+//! The remote API: GET, PATCH and PUT of config pages, the list of agents, what its answers mean, and the key.
 
 mod client;
 mod error;
@@ -15,7 +15,7 @@ pub use client::{Client, Timeouts};
 pub use error::{ApiError, Meaning};
 pub use key::{ApiKey, KeyError, KeySource};
 #[doc(hidden)]
-pub use wire::{read_page, read_pages};
+pub use wire::{read_agents, read_page, read_pages};
 
 /// Looks at pages. A dry run holds this and nothing more, so it can't write.
 pub trait ReadPages: Send + Sync + 'static {
@@ -39,7 +39,53 @@ pub trait WritePages: ReadPages {
     ) -> impl Future<Output = Result<Patched, ApiError>> + Send;
 }
 
-/// The answer to a PATCH.
+/// Changes the schemas of pages. Apart from [`WritePages`], because what keeps values right has no business with schemas.
+pub trait WriteSchemas: ReadPages {
+    /// Puts a schema on a page, in place of the one there; answers the page as it is then.
+    fn put_schema(
+        &self,
+        page: &PageId,
+        schema: &Value,
+    ) -> impl Future<Output = Result<Patched, ApiError>> + Send;
+}
+
+/// Lists agents.
+pub trait ReadAgents: Send + Sync + 'static {
+    /// The agents of an account; of the key's own without one, which is an older call.
+    fn agents(
+        &self,
+        account: Option<&AccountId>,
+    ) -> impl Future<Output = Result<Vec<Agent>, ApiError>> + Send;
+}
+
+/// An account, safe in a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountId(String);
+
+impl std::str::FromStr for AccountId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        match !text.is_empty() && text.len() <= 128 && text.chars().all(allowed) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("an account is a word of letters, digits, - and _, as in ws-fd112d8f".to_owned()),
+        }
+    }
+}
+
+/// An agent, as far as the API tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// What settings and commands call it ("Project ID" in the vendor's UI).
+    pub id: String,
+    /// What people call it.
+    pub name: Option<String>,
+    /// The account that it belongs to.
+    pub account: Option<String>,
+}
+
+/// The answer to a change.
 #[derive(Clone, Debug)]
 pub struct Patched {
     /// The page after it.
@@ -66,6 +112,12 @@ impl<R: ReadPages> ReadPages for ReadOnly<R> {
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
         self.0.page(page).await
+    }
+}
+
+impl<R: ReadAgents> ReadAgents for ReadOnly<R> {
+    async fn agents(&self, account: Option<&AccountId>) -> Result<Vec<Agent>, ApiError> {
+        self.0.agents(account).await
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use crate::model::{Environment, RemotePage};
 use crate::tables::Shape;
 
+use super::Agent;
+
 /// Bytes of an answer; a page with ten thousand sites is smaller.
 pub const MAX_BODY_BYTES: usize = 8 << 20;
 /// Values in an answer, keys counted too; ten thousand sites with ten fields each have as many.
@@ -14,6 +16,8 @@ pub const MAX_VALUES: usize = 250_000;
 pub const MAX_DEPTH: usize = 100;
 /// Pages in one answer; an agent has one for each environment.
 pub const MAX_PAGES: usize = 100;
+/// Agents in one answer; an account with more is not known.
+pub const MAX_AGENTS: usize = 10_000;
 /// Fields that an error lists; more are not told.
 const MAX_LISTED: usize = 20;
 
@@ -59,6 +63,43 @@ pub fn read_pages(body: &[u8]) -> Result<Vec<(Environment, RemotePage)>, String>
         return Err(format!("it lists {} pages, and at most {MAX_PAGES} are read", pages.len()));
     }
     Ok(pages.into_iter().filter_map(|page| Some((page.environment()?, page.into()))).collect())
+}
+
+/// The agents that an answer lists, as an array or in an object. Of an agent only its id is needed.
+///
+/// # Errors
+/// In words: why it is not understood.
+pub fn read_agents(body: &[u8]) -> Result<Vec<Agent>, String> {
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = match read::<Value>(body)? {
+        Value::Object(mut object) => ["agents", "data"].iter().find_map(|key| object.remove(*key)),
+        other => Some(other),
+    };
+    let Some(Value::Array(items)) = listed else {
+        return Err("it holds no list of agents".to_owned());
+    };
+    if items.len() > MAX_AGENTS {
+        return Err(format!("it lists {} agents, and at most {MAX_AGENTS} are read", items.len()));
+    }
+    let agents: Vec<Agent> = items.iter().filter_map(agent).collect();
+    match agents.is_empty() && !items.is_empty() {
+        true => Err("none of the agents it lists has an agentId".to_owned()),
+        false => Ok(agents),
+    }
+}
+
+fn agent(item: &Value) -> Option<Agent> {
+    let text = |keys: [&str; 2]| {
+        let found = keys.iter().find_map(|key| item.get(key)?.as_str());
+        found.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    Some(Agent {
+        id: text(["agentId", "id"])?,
+        name: text(["agentName", "name"]),
+        account: text(["accountId", "account"]),
+    })
 }
 
 /// A page; all but its environment may be missing or null.
@@ -117,5 +158,33 @@ impl WireError {
             message = Some(message.map_or(listed.clone(), |message| format!("{message}; {listed}")));
         }
         Self { code: text("error_code"), message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_are_read_however_the_list_is_wrapped() {
+        let read = |body: &str| {
+            read_agents(body.as_bytes())
+                .map(|agents| agents.into_iter().map(|agent| (agent.id, agent.name)).collect::<Vec<_>>())
+        };
+        let named = |id: &str, name: Option<&str>| (id.to_owned(), name.map(str::to_owned));
+        for (body, wanted) in [
+            (
+                r#"[{"agentId": "A-1", "agentName": "One", "branchCount": 1}]"#,
+                Ok(vec![named("A-1", Some("One"))]),
+            ),
+            (r#"{"agents": [{"id": "A-1", "name": null}]}"#, Ok(vec![named("A-1", None)])),
+            (r#"[{"agentId": "A-1"}, {"agentName": "without"}]"#, Ok(vec![named("A-1", None)])),
+            ("[]", Ok(vec![])),
+            ("", Ok(vec![])),
+            ("{}", Err("it holds no list of agents")),
+            ("[1]", Err("none of the agents it lists has an agentId")),
+        ] {
+            assert_eq!(read(body), wanted.map_err(str::to_owned), "{body}");
+        }
     }
 }

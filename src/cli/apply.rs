@@ -32,7 +32,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let clock = load::wall_clock();
     let store = load::open_store(&settings, arguments.accept_empty_store)?;
     let (feed, mut fed) = mpsc::channel(64);
-    let key_source = load::key_source(&settings, global)?;
+    let key_source = load::key_source(&settings.api, global)?;
     let (driver, _watching) =
         run::build(&settings, &key_source, &store, &clock, load::who("apply", global), None, (0, &feed))
             .await?;

@@ -17,7 +17,7 @@ use crate::zone;
 use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan};
 
 /// How far ahead values are checked, so that Christmas fails in October.
-const AHEAD: TimeDelta = TimeDelta::days(400);
+pub const AHEAD: TimeDelta = TimeDelta::days(400);
 
 /// Instants of one page that are looked at; eight changes an hour for 400 days are fewer.
 const MAX_STEPS: usize = 80_000;
@@ -46,7 +46,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {
-        let client = ReadOnly::new(load::client(&view.settings, &load::key_source(&view.settings, global)?)?);
+        let client =
+            ReadOnly::new(load::client(&view.settings.api, &load::key_source(&view.settings.api, global)?)?);
         plan::observe(&client, &view.newest().pages, view.settings.api.concurrency).await
     };
     for managed in &view.newest().pages {
@@ -82,7 +83,12 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 }
 
 /// The first of each kind of problem that a page will have.
-fn look_ahead(managed: &Managed, remote: Option<&RemotePage>, from: Instant, to: Instant) -> Vec<Problem> {
+pub fn look_ahead(
+    managed: &Managed,
+    remote: Option<&RemotePage>,
+    from: Instant,
+    to: Instant,
+) -> Vec<Problem> {
     let page = &managed.page;
     let observed = remote.map(|remote| Observed::new(remote.clone(), None));
     let mut found: Vec<(Problem, Problem)> = Vec::new();

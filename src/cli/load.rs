@@ -12,7 +12,7 @@ use crate::desired::{Managed, Override, World};
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Recent, Side, weigh};
 use crate::reconcile::{Held, InForce, revision_id};
-use crate::settings::{Settings, StorePath};
+use crate::settings::{Api, Settings, StorePath};
 use crate::sources::{Files, Revision};
 use crate::store::{Location, PageState, Reading, Writer};
 
@@ -48,20 +48,17 @@ pub fn open_store(settings: &Settings, accept_empty: bool) -> anyhow::Result<Wri
 }
 
 /// The key's place, by the settings and the environment.
-pub fn key_source(settings: &Settings, global: &Global) -> anyhow::Result<KeySource> {
+pub fn key_source(api: &Api, global: &Global) -> anyhow::Result<KeySource> {
     let surroundings = global.surroundings();
     let variable = |name: &str| surroundings.variable(name).map(str::to_owned);
-    Ok(KeySource::find(settings.api.key_file.as_deref(), variable)?)
+    Ok(KeySource::find(api.key_file.as_deref(), variable)?)
 }
 
 /// A client of the API that the settings name.
-pub fn client(settings: &Settings, source: &KeySource) -> anyhow::Result<Client> {
-    let timeouts = Timeouts {
-        connect: settings.api.connect_timeout,
-        read: settings.api.read_timeout,
-        total: settings.api.total_timeout,
-    };
-    Ok(Client::new(&settings.api.base_url, source.load()?, timeouts)?)
+pub fn client(api: &Api, source: &KeySource) -> anyhow::Result<Client> {
+    let timeouts =
+        Timeouts { connect: api.connect_timeout, read: api.read_timeout, total: api.total_timeout };
+    Ok(Client::new(&api.base_url, source.load()?, timeouts)?)
 }
 
 /// A secret in a file that only its owner can read: a token, the webhook's.

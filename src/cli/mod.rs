@@ -1,6 +1,8 @@
 //! The commands: what they take, what they print, how they end. Data goes to standard output, logs and
 //! problems to standard error.
 
+mod access;
+mod agents;
 mod apply;
 mod calendar;
 mod check;
@@ -12,7 +14,9 @@ mod output;
 mod overrides;
 mod plan;
 mod preview;
+mod pull;
 mod run;
+mod schema;
 mod simulator;
 mod status;
 
@@ -33,7 +37,7 @@ pub type Exit = u8;
 const OK: Exit = 0;
 /// Something failed.
 const FAILED: Exit = 1;
-/// `plan`: there is something to do.
+/// `plan`: there is something to do; `schema`: two differ.
 const CHANGES: Exit = 2;
 /// Something waits for a person.
 const HELD: Exit = 3;
@@ -43,7 +47,7 @@ const HELD: Exit = 3;
     name = "rtconfd",
     version,
     about = "Keeps real-time config pages right: opening hours, holidays and messages, on the second",
-    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan), 3 something is held."
+    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan, schema), 3 something is held."
 )]
 struct Cli {
     #[command(flatten)]
@@ -115,6 +119,12 @@ enum Command {
         /// What names it, as status and the log show it; "clock" for the clock
         revision: String,
     },
+    /// Lists the account's agents, for picking ids
+    Agents(agents::Arguments),
+    /// Turns pages into local files: settings, values and schemas, so that plan finds nothing to do
+    Pull(pull::Arguments),
+    /// Compares schemas of files and pages, and puts a file's schema on pages
+    Schema(schema::Arguments),
     /// Shows what a calendar file, or the public holidays of a place, say in a window
     Calendar(calendar::Arguments),
     /// Serves a stand-in for the Agents API
@@ -164,6 +174,9 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::History(arguments) => history::run(&global, &arguments),
         Command::Override(arguments) => overrides::run(&global, arguments).await,
         Command::Approve { revision } => overrides::approve(&global, &revision).await,
+        Command::Agents(arguments) => agents::run(&global, arguments).await,
+        Command::Pull(arguments) => pull::run(&global, arguments).await,
+        Command::Schema(arguments) => schema::run(&global, arguments).await,
         Command::Calendar(arguments) => calendar::run(&arguments),
         Command::Simulator(arguments) => simulator::run(&global, arguments).await,
         Command::Demo(arguments) => demo::run(&global, arguments).await,
@@ -191,6 +204,11 @@ impl Global {
             None if here.exists() => here,
             None => PathBuf::from("/etc/rtconfd/rtconfd.toml"),
         }
+    }
+
+    /// The settings file, unless nobody named one and there is none where it is looked for.
+    fn config_if_any(&self) -> Option<PathBuf> {
+        Some(self.config()).filter(|path| self.config.is_some() || path.exists())
     }
 }
 

@@ -26,13 +26,22 @@ pub fn print_lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> anyhow::R
     Ok(())
 }
 
+/// Text without control characters: what the API or a file brings must not move a terminal's cursor.
+pub fn visible(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A table with a header; nothing at all when there are no rows.
 pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut builder = Builder::default();
     builder.push_record(header);
     let mut empty = true;
     for row in rows {
-        builder.push_record(row);
+        builder.push_record(row.map(|cell| visible(&cell)));
         empty = false;
     }
     if empty {

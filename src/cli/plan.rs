@@ -30,7 +30,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Ok(view) => view?,
         Err(exit) => return Ok(exit),
     };
-    let client = ReadOnly::new(load::client(&view.settings, &load::key_source(&view.settings, global)?)?);
+    let client =
+        ReadOnly::new(load::client(&view.settings.api, &load::key_source(&view.settings.api, global)?)?);
     let pages = observe(&client, &view.world.pages, view.settings.api.concurrency).await;
     let now = arguments.at.unwrap_or_else(load::now);
     let mut outcome =

@@ -125,8 +125,8 @@ async fn schema(global: &Global, view: &View, managed: &Managed) -> Result<Schem
     if known.is_some() || !has_cells {
         return Schema::compile(known.as_ref());
     }
-    let client =
-        load::key_source(&view.settings, global).and_then(|source| load::client(&view.settings, &source));
+    let client = load::key_source(&view.settings.api, global)
+        .and_then(|source| load::client(&view.settings.api, &source));
     let asked = match client {
         Ok(client) => ReadOnly::new(client).page(&managed.page.id).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),

@@ -80,7 +80,7 @@ pub async fn daemon(
     let mut in_force: Option<InForce> = None;
     let mut claim = None;
     for number in 0.. {
-        let key_source = load::key_source(&settings, global)?;
+        let key_source = load::key_source(&settings.api, global)?;
         let (driver, _watching) = build(
             &settings,
             &key_source,
@@ -196,7 +196,7 @@ pub async fn build(
     in_force: Option<InForce>,
     (number, feed): (u32, &mpsc::Sender<Feed>),
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>)> {
-    let client = Arc::new(load::client(settings, key_source)?);
+    let client = Arc::new(load::client(&settings.api, key_source)?);
     let mut files = Files::new(settings);
     let remembered = store.inputs().await?;
     files.recall(&remembered);
@@ -312,7 +312,7 @@ fn newer_settings(global: &Global, running: &Settings) -> Option<Settings> {
     if newer.listen != running.listen {
         tracing::warn!("[listen] takes force with a restart; all else is read again");
     }
-    if let Err(error) = load::key_source(&newer, global).and_then(|source| Ok(source.load()?)) {
+    if let Err(error) = load::key_source(&newer.api, global).and_then(|source| Ok(source.load()?)) {
         tracing::error!(%error, "the new settings give no key; the old ones stay in force");
         return None;
     }

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use crate::calendar::{Agenda, Filter};
 use crate::hours::{Day, Hours, Interval, parse_day, parse_days, parse_week};
 use crate::model::{Origin, Problem, Row};
-use crate::tables::Table;
+use crate::tables::{Rows, Table};
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::compile::Compiler;
@@ -178,8 +178,7 @@ impl Compiler<'_> {
         self.with_rows(reader, &source, &table, |rows| {
             // Which days a bad row would have opened can't be known.
             rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
-            let rows: Vec<&Row> =
-                rows.rows.iter().filter(|row| takes(reader, row, Some(&wanted), &source)).collect();
+            let rows = matching_rows(reader, rows, &wanted, &source);
             if rows.is_empty() {
                 let problem = Problem::at(
                     &node.origin,
@@ -240,10 +239,8 @@ impl Compiler<'_> {
                     // Which dates a bad row would have closed can't be known.
                     reader.note(rejected.problem.clone());
                 }
-                for row in &rows.rows {
-                    if takes(reader, row, wanted.as_deref(), &source) {
-                        columns.read_row(reader, row, special);
-                    }
+                for row in matching_rows(reader, rows, wanted.as_deref().unwrap_or_default(), &source) {
+                    columns.read_row(reader, row, special);
                 }
             }
             Table::Tree(root) => match root.pointer(&pointer) {
@@ -308,15 +305,27 @@ impl Columns {
     }
 }
 
-fn takes(reader: &Reader, row: &Row, wanted: Option<&[(String, Text)]>, source: &Text) -> bool {
-    wanted.unwrap_or_default().iter().all(|(column, text)| match row.cell(column) {
-        Some(cell) => cell.text.trim() == text.value.trim(),
-        None => {
-            let message = format!("source \"{}\" has no column \"{column}\"", source.value);
-            reader.note(Problem::at(&text.origin, message));
-            false
-        }
-    })
+/// The rows whose cells are all these; of many rows an index finds the few.
+fn matching_rows<'r>(
+    reader: &Reader,
+    rows: &'r Rows,
+    wanted: &[(String, Text)],
+    source: &Text,
+) -> Vec<&'r Row> {
+    let has_column = |name: &str| rows.columns.iter().any(|column| **column == *name);
+    if let Some((column, text)) = wanted.iter().find(|(column, _)| !has_column(column)) {
+        let message = format!("source \"{}\" has no column \"{column}\"", source.value);
+        reader.note(Problem::at(&text.origin, message));
+        return Vec::new();
+    }
+    let Some(((column, text), rest)) = wanted.split_first() else {
+        return rows.rows.iter().collect();
+    };
+    let meets = |row: &&Row| {
+        rest.iter()
+            .all(|(column, text)| row.cell(column).is_some_and(|cell| cell.text.trim() == text.value.trim()))
+    };
+    rows.having(column, &text.value).into_iter().flatten().filter(meets).collect()
 }
 
 /// `match = { site = "{{ row.site }}" }`: the rows whose cells are these.

@@ -2,6 +2,7 @@
 //! module makes a [`Checked`], and nothing else is ever sent.
 
 mod cell;
+mod diff;
 mod work;
 
 use std::fmt::Write;
@@ -13,6 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Instant, Missing, Origin, PageId, Problem, RemotePage, Step, Variable, shorten};
+
+pub use diff::{Difference, MAX_TOLD as MAX_DIFFERENCES, differences};
 
 /// Bytes that one compiled pattern may take.
 const PATTERN_BYTES: usize = 1 << 19;
@@ -61,6 +64,50 @@ impl Schema {
                 .hint("put a self-contained Draft 7 schema on the page")
         })?;
         Ok(Self { source: source.clone(), validator: Some(validator) })
+    }
+
+    /// Compiles a schema that somebody wants to put on a page.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile), and when it is no object, or says that it is of another draft.
+    pub fn proposed(source: &Value) -> Result<Self, Problem> {
+        let Value::Object(object) = source else {
+            return Err(Problem::new("a page's schema must be an object")
+                .hint("write a Draft 7 schema, as in {\"type\": \"object\", \"properties\": {…}}"));
+        };
+        match object.get("$schema").map(Value::as_str) {
+            None => {}
+            Some(Some(draft)) if draft.contains("json-schema.org/draft-07/schema") => {}
+            Some(draft) => {
+                let draft: String = draft.unwrap_or("something else").chars().take(100).collect();
+                return Err(Problem::new(format!(
+                    "the schema says that it is of {draft}, and pages take Draft 7"
+                ))
+                .hint("write \"$schema\": \"http://json-schema.org/draft-07/schema#\", or leave it out"));
+            }
+        }
+        Self::compile(Some(source)).map_err(|problem| Problem {
+            message: problem.message.replacen("the page's schema", "the schema", 1),
+            ..problem
+        })
+    }
+
+    /// The rules that the values of a page break, each with the place on the page.
+    pub fn broken_by(&self, page: &Map<String, Value>) -> Vec<Problem> {
+        let page = Value::Object(page.clone());
+        let broken = |error: &ValidationError| {
+            let path = error.instance_path().to_string();
+            let place = match page.pointer(&path) {
+                Some(value) if !path.is_empty() => format!("{path} = {}", shorten(value, 60)),
+                _ => "the page".to_owned(),
+            };
+            Problem::new(format!("{place}: {}", brief(error)))
+                .hint(format!("the schema says so at {}", rule(error)))
+        };
+        match self.errors(&page) {
+            Ok(errors) => errors.iter().map(broken).collect(),
+            Err(problem) => vec![problem],
+        }
     }
 
     /// Whether this is the schema that `source` compiles to.

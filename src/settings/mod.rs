@@ -2,6 +2,7 @@
 //! value with its origin and every error of the file in one run.
 
 mod calendars;
+mod connection;
 mod layers;
 mod report;
 
@@ -18,6 +19,7 @@ use crate::tables::parse_json;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
 
 pub use calendars::MAX_PUBLIC;
+pub use connection::{Connection, quoted};
 pub use layers::{Flag, SCALARS};
 pub use report::Report;
 
@@ -72,6 +74,18 @@ pub struct Api {
     /// For a whole request.
     pub total_timeout: Duration,
 }
+
+/// What is not set.
+const DEFAULT_API: Api = Api {
+    base_url: String::new(),
+    key_file: None,
+    concurrency: 16,
+    rate: 10,
+    burst: 20,
+    connect_timeout: Duration::from_secs(5),
+    read_timeout: Duration::from_secs(10),
+    total_timeout: Duration::from_secs(20),
+};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -349,18 +363,25 @@ fn read_api(
     let empty = Node { origin: root.origin.clone(), raw: Raw::Table(Vec::new()) };
     let node = fields.get("api").unwrap_or(&empty);
     let api = reader.table(node, "api", API_KEYS)?;
-    let duration = |key: &str, default: u64| match api.get(key) {
+    let duration = |key: &str, default: Duration| match api.get(key) {
         Some(node) => reader.duration(node, key),
-        None => Some(Duration::from_secs(default)),
-    };
-    let (connect, read, total) =
-        (duration("connect_timeout", 5), duration("read_timeout", 10), duration("total_timeout", 20));
-    let number = |key: &str, most: u64, default: u64| match api.get(key) {
-        Some(node) => reader.integer(node, key, 1, most),
         None => Some(default),
     };
-    let concurrency = number("concurrency", 256, 16);
-    let (rate, burst) = (number("rate", 100_000, 10), number("burst", 100_000, 20));
+    let connect = duration("connect_timeout", DEFAULT_API.connect_timeout);
+    let read = duration("read_timeout", DEFAULT_API.read_timeout);
+    let total = duration("total_timeout", DEFAULT_API.total_timeout);
+    let number = |key: &str, most: u64, default: u32| match api.get(key) {
+        Some(node) => reader.integer(node, key, 1, most).and_then(|number| u32::try_from(number).ok()),
+        None => Some(default),
+    };
+    let concurrency = match api.get("concurrency") {
+        Some(node) => {
+            reader.integer(node, "concurrency", 1, 256).and_then(|number| usize::try_from(number).ok())
+        }
+        None => Some(DEFAULT_API.concurrency),
+    };
+    let (rate, burst) =
+        (number("rate", 100_000, DEFAULT_API.rate), number("burst", 100_000, DEFAULT_API.burst));
     let key_file = api.get("key_file").map(|node| reader.text(node, "key_file"));
     let base_url = base_url(reader, &api, warnings);
     Some(Api {
@@ -369,9 +390,9 @@ fn read_api(
             Some(text) => Some(directory.join(text?.value)),
             None => None,
         },
-        concurrency: usize::try_from(concurrency?).ok()?,
-        rate: u32::try_from(rate?).ok()?,
-        burst: u32::try_from(burst?).ok()?,
+        concurrency: concurrency?,
+        rate: rate?,
+        burst: burst?,
         connect_timeout: connect?,
         read_timeout: read?,
         total_timeout: total?,

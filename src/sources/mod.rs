@@ -5,5 +5,5 @@ mod read;
 mod watch;
 
 pub use files::{FileProblems, Files, GoodFile, Revision, Writers};
-pub use read::{Content, ReadFiles, Stamp};
+pub use read::{Content, Disk, ReadFiles, Stamp};
 pub use watch::{Watched, watch};

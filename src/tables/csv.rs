@@ -1,7 +1,7 @@
 //! CSV as RFC 4180 has it, strictly: csv-core reads the fields, and what it forgives is refused here.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use csv_core::{ReadFieldResult, ReaderBuilder};
 
@@ -41,6 +41,7 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
         rows: Vec::new(),
         rejected: Vec::new(),
         by_key: HashMap::new(),
+        by_column: columns.iter().map(|_| OnceLock::new()).collect(),
     };
     for cells in records {
         match build_row(cells, &columns, key_index) {

@@ -5,7 +5,7 @@ mod json;
 mod shape;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::model::{Origin, Problem, Row, SourceText};
 use crate::written::Node;
@@ -38,6 +38,8 @@ pub struct Rows {
     /// The rows that are not. Nothing that rests on them changes.
     pub rejected: Vec<Rejected>,
     by_key: HashMap<String, usize>,
+    /// For each column, the rows by the text of their cell; made when it is first asked for.
+    by_column: Vec<OnceLock<HashMap<Box<str>, Vec<usize>>>>,
 }
 
 /// A row that can't be used.
@@ -53,6 +55,20 @@ impl Rows {
     /// The row with this key.
     pub fn row(&self, key: &str) -> Option<&Row> {
         self.by_key.get(key).map(|index| &self.rows[*index])
+    }
+
+    /// The rows whose cell in a column has this text, but for blanks around it, in file order; none when there is no such
+    /// column.
+    pub fn having(&self, column: &str, text: &str) -> Option<impl Iterator<Item = &Row>> {
+        let column = self.columns.iter().position(|name| **name == *column)?;
+        let index = self.by_column[column].get_or_init(|| {
+            let mut index: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+            for (number, row) in self.rows.iter().enumerate() {
+                index.entry(row.cells[column].text.trim().into()).or_default().push(number);
+            }
+            index
+        });
+        Some(index.get(text.trim()).into_iter().flatten().map(|number| &self.rows[*number]))
     }
 
     /// Whether a row that used to be here may only be unreadable: its key was rejected, or a

@@ -7,3 +7,4 @@ mod template;
 
 pub use node::{Entry, Node, Raw};
 pub use reader::{Fields, Reader, Scope, ScopedRow, Text};
+pub use template::is_template;

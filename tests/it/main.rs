@@ -4,10 +4,12 @@
 //! stands here: `watching` (ways a file can change), `api` (the simulator on the wire, and our client against it),
 //! `cycle` (the driver in this process, on a clock that the test moves), `people` (overrides,
 //! holds, approvals, drift, a clock in doubt), `program` (the program as a process),
-//! `commands` (what the commands print and how they end), `control` (the daemon asked by commands and over HTTP), `hostile` (input that means harm, and the fuzz corpora),
-//! `holidays` (public holidays without a file), `house` (layering, units, what the repository promises),
+//! `commands` (what the commands print and how they end), `adopt` (the same of those that look at agents, pull pages, and compare and put schemas),
+//! `control` (the daemon asked by commands and over HTTP), `hostile` (input that means harm, and the fuzz corpora),
+//! `holidays` (public holidays without a file), `shapes` (pages and tables of every shape), `house` (layering, units, what the repository promises),
 //! `world` (a simulated world with everything that can go wrong), `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
+mod adopt;
 mod api;
 mod commands;
 mod control;

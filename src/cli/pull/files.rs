@@ -1,0 +1,310 @@
+//! The files that a page becomes: settings, its values, its schema. Only text; writing it is another's.
+
+use serde_json::{Map, Value};
+
+use crate::model::{PageId, Problem, RemotePage, Variable};
+use crate::settings::{Api, MAX_VARIABLES, quoted};
+use crate::tables::parse_json;
+use crate::written::is_template;
+
+use super::super::output::visible;
+
+/// The settings' file name.
+pub const SETTINGS: &str = "rtconfd.toml";
+
+/// Where the key comes from, for the settings; never the key.
+pub enum KeyPlace {
+    /// This file.
+    File(String),
+    /// The environment, or a credential, which are no setting.
+    Outside,
+}
+
+/// What is written for pages.
+#[derive(Debug)]
+pub struct Files {
+    /// Names and contents; the settings first.
+    pub files: Vec<(String, String)>,
+    /// Values that can't be owned, and pages without any.
+    pub remarks: Vec<Problem>,
+    /// The pages that have values.
+    pub adopted: Vec<Adopted>,
+}
+
+/// A page that has values.
+#[derive(Debug)]
+pub struct Adopted {
+    /// Which page.
+    pub id: PageId,
+    /// The source's name in the settings.
+    pub source: String,
+    /// Its file.
+    pub file: String,
+    /// The values.
+    pub values: Vec<AdoptedValue>,
+}
+
+/// A value of a page.
+#[derive(Debug)]
+pub struct AdoptedValue {
+    /// What the settings call it.
+    pub variable: Variable,
+    /// As it stands on the page.
+    pub value: Value,
+}
+
+/// Writes files for pages.
+pub fn write(pages: &[(PageId, RemotePage)], api: &Api, key: &KeyPlace) -> Files {
+    let key = match key {
+        KeyPlace::File(path) => format!("key_file = {}\n", quoted(path)),
+        KeyPlace::Outside => NO_KEY_FILE.to_owned(),
+    };
+    let mut settings = format!("{HEAD}\n[api]\n{}{key}\n[store]\npath = \"rtconfd.sqlite\"\n", api.written());
+    let mut files = Files { files: Vec::new(), remarks: Vec::new(), adopted: Vec::new() };
+    for (id, page) in pages {
+        settings.push_str(&block(id, page, &mut files));
+    }
+    settings.push_str(EXAMPLES);
+    files.files.insert(0, (SETTINGS.to_owned(), settings));
+    files
+}
+
+/// A page's source and block; its values and schema go into files of their own.
+fn block(id: &PageId, page: &RemotePage, files: &mut Files) -> String {
+    let mut text = format!("\n# ---- {id} ----\n");
+    if let Some(schema) = &page.schema {
+        let file = format!("{}.{}.schema.json", id.agent, id.environment);
+        text.push_str(&format!(
+            "# Its schema is in {file}. To change it there: rtconfd schema push {file} {id}\n"
+        ));
+        files.files.push((file, pretty(schema)));
+    }
+    let (adopted, left_out) = adopt(id, &page.variables);
+    if adopted.values.is_empty() {
+        let what = format!("{id} holds no values to keep, so its block in {SETTINGS} is a commented example");
+        let hint = "take the # away and write the variables that it shall have";
+        files.remarks.push(Problem::new(what).hint(hint).warning());
+        text.push_str(&format!(
+            "# The page holds no values yet.\n#\n# [[page]]\n# agent = \"{}\"\n# environment = \"{}\"\n#\n\
+             # [page.variables]\n# greeting = \"Welcome.\"\n",
+            id.agent, id.environment
+        ));
+    } else {
+        text.push_str(&page_block(&adopted));
+        let values =
+            adopted.values.iter().map(|value| (value.variable.key().to_owned(), value.value.clone()));
+        files.files.push((adopted.file.clone(), pretty(&Value::Object(values.collect()))));
+        files.adopted.push(adopted);
+    }
+    for problem in &left_out {
+        text.push_str(&format!("# Left alone on the page: {}\n", visible(&problem.message)));
+    }
+    files.remarks.extend(left_out.into_iter().map(|problem| problem.about(id).warning()));
+    text
+}
+
+fn page_block(adopted: &Adopted) -> String {
+    let Adopted { id, source, file, .. } = adopted;
+    let lines = adopted.values.iter().map(|value| {
+        let (name, pointer) = (value.variable.to_string(), pointer(value.variable.key()));
+        format!("{} = {{ source = \"{source}\", pointer = {} }}\n", key(&name), quoted(&pointer))
+    });
+    format!(
+        "[sources.{source}]\npath = \"{file}\"\n\n[[page]]\nagent = \"{}\"\nenvironment = \"{}\"\n\
+         # on_drift = \"keep\"  # what happens to values that others change: restore (the default), keep or report\n\n\
+         [page.variables]\n{}",
+        id.agent,
+        id.environment,
+        lines.collect::<String>()
+    )
+}
+
+/// The values that can be kept, and what keeps the others from it.
+fn adopt(id: &PageId, variables: &Map<String, Value>) -> (Adopted, Vec<Problem>) {
+    let mut adopted = Adopted {
+        id: id.clone(),
+        source: format!("{}-{}", id.agent, id.environment),
+        file: format!("{}.{}.json", id.agent, id.environment),
+        values: Vec::new(),
+    };
+    let mut left_out = Vec::new();
+    for (key, value) in variables {
+        let variable = match adopted.values.len() < MAX_VARIABLES {
+            true => variable(key, value),
+            false => Err(Problem::new(format!(
+                "{}: a page block has at most {MAX_VARIABLES} variables",
+                quoted(key)
+            ))),
+        };
+        match variable {
+            Ok(variable) => {
+                adopted.values.push(AdoptedValue { variable, value: value.clone() });
+            }
+            Err(problem) => left_out.push(problem),
+        }
+    }
+    (adopted, left_out)
+}
+
+/// The variable for a top-level key, when the key can be owned and the value be read from a file.
+fn variable(key: &str, value: &Value) -> Result<Variable, Problem> {
+    let cant = |why: String| Problem::new(format!("{}: {why}", quoted(key)));
+    if is_template(key) {
+        return Err(cant("it can't be owned, because settings take it for a template".to_owned()));
+    }
+    let variable =
+        named(key).ok_or_else(|| cant("it can't be owned, because it names no variable".to_owned()))?;
+    parse_json(&"the page".into(), &value.to_string())
+        .map_err(|problem| cant(format!("its value can't be kept in a file: {}", problem.message)))?;
+    Ok(variable)
+}
+
+/// The variable that is a top-level key, and no place below one. Where a pointer means more by a bracket than a bracket,
+/// `~2` stands for it.
+fn named(key: &str) -> Option<Variable> {
+    let pointer = pointer(key);
+    let ways = match key.starts_with('/') {
+        true => vec![pointer.clone(), pointer.replace('[', "~2")],
+        false => vec![key.to_owned()],
+    };
+    let variables = ways.into_iter().filter_map(|text| text.parse::<Variable>().ok());
+    let mut meant = variables.filter(|variable| variable.key() == key && variable.steps().count() == 1);
+    meant.next()
+}
+
+/// A top-level key as a JSON Pointer (RFC 6901).
+fn pointer(key: &str) -> String {
+    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// A key as TOML writes it.
+fn key(text: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    match !text.is_empty() && text.chars().all(is_bare) {
+        true => text.to_owned(),
+        false => quoted(text),
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+const HEAD: &str = "\
+# Written by rtconfd pull. Every value is as it stood on its page, so that rtconfd plan finds nothing to do.
+# Change a value in its JSON file, or let it follow hours, a calendar or dates: the end of this file shows how.
+";
+
+const NO_KEY_FILE: &str = "\
+# Without key_file the key is the systemd credential agents-api-key, else the variable RTCONFD_API_KEY.
+# key_file = \"agents-api-key\"
+";
+
+/// With its comments opened it is valid; a test looks.
+const EXAMPLES: &str = r#"
+# ---- From a fixed value to one that follows the clock ----
+# Describe hours and calendars once,
+#
+# [calendars.bank_holidays]
+# path = "bank-holidays.ics"
+#
+# [hours.desk]
+# timezone = "Europe/London"
+# weekly = { mon-fri = "09:00-17:00", sat = "10:00-14:00" }
+# special = { "2026-12-24" = "09:00-13:00" }
+# closed_on = ["bank_holidays"]
+#
+# and write such a line in [page.variables], in place of the one with the same name:
+#
+# is_open = { hours = "desk", show = "is_open" }
+# open_hour = { hours = "desk", show = "opens_at", format = "hour", otherwise = 0 }
+# opening_hours = { hours = "desk", show = "week" }
+# holiday_flag = { calendar = "bank_holidays", show = "is_today" }
+# seasonal_message = { when = [{ from = "2026-12-01", until = "2027-01-02", value = "Happy holidays!" }], otherwise = "" }
+#
+# A place below a key is named by a JSON Pointer, as in "/messages/seasonal"; the key itself then stands in no line of its own.
+# rtconfd preview shows what will change, rtconfd check whether the page's schema takes it.
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Settings, Surroundings};
+    use serde_json::json;
+
+    fn api() -> Api {
+        let flags = vec!["api.region=uk".parse().unwrap()];
+        let surroundings = Surroundings { flags, ..Surroundings::default() };
+        crate::settings::Connection::load(None, &surroundings).unwrap().api
+    }
+
+    fn settings(variables: &Value) -> String {
+        let variables = variables.as_object().unwrap().clone();
+        let page = RemotePage { variables, ..RemotePage::default() };
+        let pages = [("A-1/live".parse().unwrap(), page)];
+        write(&pages, &api(), &KeyPlace::Outside).files[0].1.clone()
+    }
+
+    #[test]
+    fn what_the_comments_show_is_valid_settings() {
+        let text = settings(&json!({"other": 1}));
+        let (block, examples) = text.split_once("# ---- From a fixed").unwrap();
+        let open = |from: &str| {
+            let lines = examples.lines().skip_while(|line| !line.contains(from)).skip(1);
+            let lines = lines.take_while(|line| {
+                line.len() < 2 || !line[2..].starts_with("and write") && !line[2..].starts_with("A place")
+            });
+            lines.map(|line| format!("{}\n", line.trim_start_matches(['#', ' ']))).collect::<String>()
+        };
+        let opened = format!("{block}{}{}", open("and write"), open("Describe"));
+        let opened = opened.replace("# key_file", "key_file").replace("# on_drift", "on_drift");
+        let parsed = Settings::parse("/x/rtconfd.toml".as_ref(), opened.as_bytes(), &Surroundings::default());
+        let parsed = parsed.unwrap_or_else(|report| panic!("{}\n{opened}", report.render(false)));
+        assert_eq!((parsed.blueprint.hours.len(), parsed.calendars.len()), (1, 1));
+    }
+
+    #[test]
+    fn keys_of_every_kind_are_named_as_settings_name_them() {
+        let text = settings(&json!({
+            "plain": 1, "a/b": 2, "/c": 3, "~d": 4, "with \"quotes\"\n": 5, "s[n=1]": 7, "é": 8,
+        }));
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("pointer = ")).collect();
+        assert_eq!(
+            lines,
+            [
+                r#"plain = { source = "A-1-live", pointer = "/plain" }"#,
+                r#""a/b" = { source = "A-1-live", pointer = "/a~1b" }"#,
+                r#""/~1c" = { source = "A-1-live", pointer = "/~1c" }"#,
+                r#""~d" = { source = "A-1-live", pointer = "/~0d" }"#,
+                r#""with \"quotes\"\n" = { source = "A-1-live", pointer = "/with \"quotes\"\n" }"#,
+                r#""s[n=1]" = { source = "A-1-live", pointer = "/s[n=1]" }"#,
+                r#""é" = { source = "A-1-live", pointer = "/é" }"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_kept_is_left_alone_and_told() {
+        let variables = r#"{"": 1, "{{ x }}": 2, "huge": 1e999, "fine": 1}"#;
+        let variables = serde_json::from_str::<Map<String, Value>>(variables).unwrap();
+        let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];
+        let files = write(&pages, &api(), &KeyPlace::Outside);
+        let told: Vec<String> = files.remarks.iter().map(|problem| problem.message.clone()).collect();
+        assert_eq!(
+            told,
+            [
+                "A-1/live: \"\": it can't be owned, because it names no variable",
+                "A-1/live: \"{{ x }}\": it can't be owned, because settings take it for a template",
+                "A-1/live: \"huge\": its value can't be kept in a file: the number 1e+999… is too long or too large",
+            ]
+        );
+        assert_eq!(files.files[1], ("A-1.live.json".to_owned(), "{\n  \"fine\": 1\n}\n".to_owned()));
+        assert!(files.files[0].1.contains("# Left alone on the page: \"huge\""), "{}", files.files[0].1);
+
+        let variables = (0..=MAX_VARIABLES).map(|number| (format!("k{number}"), json!(number))).collect();
+        let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];
+        let files = write(&pages, &api(), &KeyPlace::Outside);
+        assert_eq!((files.adopted[0].values.len(), files.remarks.len()), (MAX_VARIABLES, 1));
+        assert!(files.remarks[0].message.contains("\"k1000\": a page block has at most 1000 variables"));
+    }
+}

@@ -1,0 +1,174 @@
+//! `rtconfd pull`: pages turned into local files that plan clean. It changes nothing on a page.
+
+mod files;
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+
+use crate::agents_api::{ReadOnly, ReadPages};
+use crate::desired::{Inputs, Wanted, World};
+use crate::model::{PageId, Problem, RemotePage, Variable};
+use crate::schema::Schema;
+use crate::settings::{Connection, Settings, Surroundings};
+use crate::tables::{Table, parse_json};
+
+use super::access::{self, Access};
+use super::{Exit, FAILED, Global, OK, load, output};
+use files::{Adopted, AdoptedValue, Files, KeyPlace, SETTINGS};
+
+#[derive(Args)]
+#[command(
+    after_help = "It writes rtconfd.toml, and for each page AGENT.environment.json with its values and \
+    AGENT.environment.schema.json with its schema. Every top-level key becomes a variable that stays as it is; comments show how \
+    to let one follow hours or a calendar. Nothing is overwritten, and nothing on the pages changes.\n\n\
+    \x20 rtconfd pull PROJECT-1/live --region uk --key-file agents-api-key --into ~/rtconfd"
+)]
+pub struct Arguments {
+    /// The pages, as AGENT/environment; rtconfd agents lists agents
+    #[arg(value_name = "PAGE", required = true)]
+    pages: Vec<PageId>,
+    /// The folder for the files; it is made when there is none
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    into: PathBuf,
+    #[command(flatten)]
+    access: Access,
+}
+
+pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let global = &arguments.access.over(global)?;
+    let connection = match access::connection(global) {
+        Ok(connection) => connection,
+        Err(exit) => return Ok(exit),
+    };
+    let client = ReadOnly::new(access::client(&connection, global)?);
+    let mut pages: Vec<(PageId, RemotePage)> = Vec::new();
+    for id in arguments.pages {
+        if pages.iter().all(|(known, _)| *known != id) {
+            let page = client.page(&id).await.map_err(|error| anyhow!("{id}: {error}"))?;
+            pages.push((id, page));
+        }
+    }
+    let into = &arguments.into;
+    let files = files::write(&pages, &connection.api, &key_place(&connection, into));
+    if !files.adopted.is_empty() && !reads_as_it_was(&files, into)? {
+        return Ok(FAILED);
+    }
+    put_into(into, &files.files)?;
+    output::show_problems(&files.remarks);
+    output::show_problems(
+        &pages.iter().flat_map(|(id, page)| breaks_its_schema(id, page)).collect::<Vec<_>>(),
+    );
+    for (name, _) in &files.files {
+        output::print(&format!("wrote {}\n", into.join(name).display()));
+    }
+    if !files.adopted.is_empty() {
+        let settings = into.join(SETTINGS);
+        output::remark(&format!("Next: rtconfd plan --config {}", settings.display()));
+    }
+    Ok(OK)
+}
+
+/// A key file of the settings or flags, relative where it lies beside the new settings.
+fn key_place(connection: &Connection, into: &Path) -> KeyPlace {
+    let Some(path) = &connection.api.key_file else { return KeyPlace::Outside };
+    let beside = std::path::absolute(into).ok().and_then(|into| path.strip_prefix(into).ok());
+    KeyPlace::File(beside.unwrap_or(path).display().to_string())
+}
+
+/// Reads what would be written as every other command will, and compares it with the pages: a value that would come out as
+/// another must not be found out by a PATCH. False when the settings are not taken; why was told.
+fn reads_as_it_was(files: &Files, into: &Path) -> anyhow::Result<bool> {
+    let text = |name: &str| files.files.iter().find(|(known, _)| known == name).map_or("", |(_, text)| text);
+    let settings = Settings::parse(&into.join(SETTINGS), text(SETTINGS).as_bytes(), &Surroundings::default());
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(report) => {
+            output::show_report(&report);
+            output::complain("the settings for these pages would not be taken, so nothing was written");
+            return Ok(false);
+        }
+    };
+    let mut inputs = Inputs::default();
+    for adopted in &files.adopted {
+        let tree = parse_json(&adopted.file.as_str().into(), text(&adopted.file))
+            .map_err(|problem| anyhow!("{problem}"))?;
+        inputs.tables.insert(adopted.source.clone(), Arc::new(Table::Tree(tree)));
+    }
+    let world = World::new(&settings.blueprint, &inputs, load::now(), None);
+    for adopted in &files.adopted {
+        if let Some(variable) = first_unlike(adopted, &world) {
+            bail!(
+                "{}: {} would not be read from the files as it stands on the page, so nothing was written\n  hint: write the \
+                 settings by hand, and please report it with the value",
+                adopted.id,
+                output::visible(&variable.to_string())
+            );
+        }
+    }
+    Ok(true)
+}
+
+/// The first variable whose value is not, to the last digit, that of the page.
+fn first_unlike<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Variable> {
+    let desired = world.page(&adopted.id).map(|managed| managed.page.desired(load::now()));
+    let values = desired.and_then(Result::ok).map(|desired| desired.values).unwrap_or_default();
+    let values: BTreeMap<_, _> = values.iter().map(|value| (&value.variable, &value.wanted)).collect();
+    let is_alike = |wanted: &&AdoptedValue| match values.get(&wanted.variable) {
+        Some(Wanted::Json(value)) => *value == wanted.value,
+        _ => false,
+    };
+    adopted.values.iter().find(|wanted| !is_alike(wanted)).map(|wanted| &wanted.variable)
+}
+
+/// Writes all files, or none.
+fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
+    for (name, _) in files {
+        let path = into.join(name);
+        // A link that leads nowhere is something too.
+        if path.symlink_metadata().is_ok() {
+            bail!(
+                "{} exists, and pull overwrites nothing\n  hint: name another folder with --into DIR, or move the file away",
+                path.display()
+            );
+        }
+    }
+    std::fs::create_dir_all(into).with_context(|| format!("the folder {} can't be made", into.display()))?;
+    let mut written = Vec::new();
+    for (name, text) in files {
+        let path = into.join(name);
+        let opened = OpenOptions::new().write(true).create_new(true).open(&path);
+        let made = opened.and_then(|mut file| {
+            written.push(path.clone());
+            file.write_all(text.as_bytes())
+        });
+        if let Err(error) = made {
+            for path in &written {
+                // Half of a set is worse than none; what can't be taken back is named in no other place.
+                let _ = std::fs::remove_file(path);
+            }
+            bail!(
+                "{} can't be written: {error}\n  hint: name another folder with --into DIR",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What keeps a page from being sent to, as it is.
+fn breaks_its_schema(id: &PageId, page: &RemotePage) -> Vec<Problem> {
+    let problems = match Schema::compile(page.schema.as_ref()) {
+        Err(problem) => vec![problem],
+        Ok(_) if page.variables.is_empty() => Vec::new(),
+        Ok(schema) => schema.broken_by(&page.variables),
+    };
+    let about =
+        |problem: Problem| problem.about(format!("{id} is wrong already, and plan will say so")).warning();
+    problems.into_iter().map(about).collect()
+}

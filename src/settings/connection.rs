@@ -1,0 +1,175 @@
+//! What it takes to speak with the API, from settings that may hold nothing else, or not be there at all.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::model::Problem;
+use crate::written::{Node, Reader, Scope};
+
+use super::{
+    Api, DEFAULT_API, Log, REGIONS, Report, Surroundings, is_on_this_machine, layers, read_api, read_log,
+};
+
+/// The API and the log, without pages.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The settings file, if there is one.
+    pub file: Option<PathBuf>,
+    /// The remote API.
+    pub api: Api,
+    /// How the log is written.
+    pub log: Log,
+    /// Whether the settings define pages.
+    pub has_pages: bool,
+    /// What is allowed and yet worth a look.
+    pub warnings: Vec<Problem>,
+}
+
+impl Connection {
+    /// Reads `[api]` and `[log]` and leaves all else alone, so that it may be unfinished. Without a file the environment
+    /// and flags must say enough.
+    ///
+    /// # Errors
+    /// What is wrong with these two, each with its place.
+    pub fn load(file: Option<&Path>, surroundings: &Surroundings) -> Result<Self, Report> {
+        let bytes = file.map(layers::read_file).transpose()?.unwrap_or_default();
+        let nominal = file.unwrap_or(Path::new("rtconfd.toml"));
+        let (root, report) = layers::read(nominal, &bytes, surroundings)?;
+        if file.is_none() && !names_an_api(&root) {
+            let problem =
+                Problem::new("which API? there is no settings file, and neither region nor base_url is set");
+            let hint = "add --region us, eu, uk or studio, or name the settings with --config FILE";
+            return Err(report.with(vec![problem.hint(hint)]));
+        }
+        let reader = Reader::new(Scope::Plain);
+        let mut warnings = Vec::new();
+        let read = reader.open_table(&root, "the settings file").and_then(|fields| {
+            let at = std::path::absolute(nominal).unwrap_or_else(|_| nominal.to_owned());
+            let directory = at.parent().unwrap_or(Path::new("/"));
+            let api = read_api(&reader, &root, &fields, directory, &mut warnings);
+            let log = read_log(&reader, &fields);
+            Some((api?, log?))
+        });
+        let problems = reader.into_problems();
+        match read {
+            Some((api, log)) if problems.is_empty() => Ok(Self {
+                file: file.map(Path::to_owned),
+                api,
+                log,
+                has_pages: root.get("page").is_some(),
+                warnings,
+            }),
+            _ => Err(report.with(problems)),
+        }
+    }
+}
+
+fn names_an_api(root: &Node) -> bool {
+    let api = root.get("api");
+    ["region", "base_url"].iter().any(|key| api.and_then(|api| api.get(key)).is_some())
+}
+
+impl Api {
+    /// Settings that lead to the same API in the same way, as lines of TOML below `[api]`: what is not the default. The key's
+    /// place is not among them.
+    pub fn written(&self) -> String {
+        let mut lines = vec![match region_of(&self.base_url) {
+            Some(region) => format!("region = \"{region}\""),
+            None => format!("base_url = {}", quoted(&self.base_url)),
+        }];
+        let url = reqwest::Url::parse(&self.base_url).ok();
+        let host = url.as_ref().filter(|url| url.scheme() == "http").and_then(reqwest::Url::host_str);
+        // Without it the URL that was taken here would be refused.
+        lines.extend(
+            host.filter(|_| !is_on_this_machine(&self.base_url))
+                .map(|host| format!("allow_http = [{}]", quoted(host))),
+        );
+        let numbers = [
+            ("concurrency", self.concurrency.to_string(), self.concurrency == DEFAULT_API.concurrency),
+            ("rate", self.rate.to_string(), self.rate == DEFAULT_API.rate),
+            ("burst", self.burst.to_string(), self.burst == DEFAULT_API.burst),
+        ];
+        let lengths = [
+            ("connect_timeout", self.connect_timeout, DEFAULT_API.connect_timeout),
+            ("read_timeout", self.read_timeout, DEFAULT_API.read_timeout),
+            ("total_timeout", self.total_timeout, DEFAULT_API.total_timeout),
+        ]
+        .map(|(key, length, default)| {
+            (key, quoted(&humantime::format_duration(length).to_string()), length == default)
+        });
+        let others = numbers.into_iter().chain(lengths).filter(|(.., is_default)| !is_default);
+        lines.extend(others.map(|(key, value, _)| format!("{key} = {value}")));
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+/// The region that a base URL is of.
+fn region_of(base_url: &str) -> Option<&str> {
+    let name = base_url.strip_prefix("https://api.")?.strip_suffix(".poly.ai")?;
+    REGIONS.contains(&name).then_some(name)
+}
+
+/// Text as TOML quotes it. JSON's escapes are TOML's too; only DEL, which JSON lets stand, TOML does not.
+pub fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Flag, Settings};
+
+    fn with(flags: &[&str]) -> Surroundings {
+        let flags = flags.iter().map(|flag| flag.parse::<Flag>().unwrap());
+        Surroundings { flags: flags.collect(), ..Surroundings::default() }
+    }
+
+    #[test]
+    fn what_is_written_of_an_api_reads_as_the_same() {
+        let cases: &[(&[&str], &str)] = &[
+            (&["api.region=uk"], "region = \"uk\"\n"),
+            (&["api.base_url=https://api.uk.poly.ai/"], "region = \"uk\"\n"),
+            (&["api.base_url=http://127.0.0.1:1"], "base_url = \"http://127.0.0.1:1\"\n"),
+            (
+                &["api.base_url=https://x.example/y", "api.rate=3", "api.total_timeout=1m 30s"],
+                "base_url = \"https://x.example/y\"\nrate = 3\ntotal_timeout = \"1m 30s\"\n",
+            ),
+        ];
+        for (flags, wanted) in cases {
+            let api = Connection::load(None, &with(flags)).unwrap().api;
+            assert_eq!(api.written(), *wanted);
+            let text = format!("[api]\n{wanted}");
+            let again = Settings::parse(
+                Path::new("/x/rtconfd.toml"),
+                format!("{text}[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = {{ a = 1 }}\n")
+                    .as_bytes(),
+                &Surroundings::default(),
+            );
+            assert_eq!(again.unwrap().api, api);
+        }
+        let plain = Api { base_url: "http://simulator.internal:4010".to_owned(), ..DEFAULT_API };
+        assert_eq!(
+            plain.written(),
+            "base_url = \"http://simulator.internal:4010\"\nallow_http = [\"simulator.internal\"]\n"
+        );
+    }
+
+    #[test]
+    fn without_a_file_flags_and_environment_must_name_an_api() {
+        let told = Connection::load(None, &with(&[])).unwrap_err().render(false);
+        assert!(told.contains("there is no settings file") && told.contains("--region"), "{told}");
+        let told = Connection::load(None, &with(&["api.region=ku"])).unwrap_err().render(false);
+        assert!(told.contains("\"ku\" is no region"), "{told}");
+    }
+
+    #[test]
+    fn quoted_text_reads_as_itself() {
+        for text in ["", "a\"b\\c", "line\nbreak\ttab", "\u{0}\u{1b}\u{7f}", "é~/{}#'"] {
+            let document =
+                toml_edit::ImDocument::parse(format!("{} = {}", quoted(text), quoted(text))).unwrap();
+            let (key, value) = document.as_table().iter().next().unwrap();
+            assert_eq!((key, value.as_str()), (text, Some(text)));
+        }
+    }
+}
