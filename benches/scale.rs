@@ -12,7 +12,7 @@ use std::time::{Duration, Instant as Monotonic};
 use rtconfd::desired::World;
 use rtconfd::model::Instant;
 use rtconfd::plan::{Recent, Side, Thresholds, weigh};
-use rtconfd::sources::Files;
+use rtconfd::sources::{Files, Writers};
 
 #[path = "../tests/it/support.rs"]
 #[allow(dead_code)]
@@ -86,7 +86,7 @@ fn main() {
 
     folder.write("sites.csv", &tables(7).0);
     let (took, revision_after) = timed(|| {
-        files.settle();
+        files.look(&Writers { done: [folder.path("sites.csv")].into(), ..Writers::default() });
         files.revision()
     });
     println!("one changed row, files read again: {}", ratio(took));

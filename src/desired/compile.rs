@@ -19,7 +19,7 @@ use super::world::page_key;
 use super::{Owned, Page};
 
 /// What the settings say of pages, still as written: templates are filled in row by row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Blueprint {
     /// The zone where nothing nearer names one.
     pub zone: Option<Tz>,
@@ -34,7 +34,7 @@ pub struct Blueprint {
 }
 
 /// A source, as pages see it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceUse {
     /// Whether it has rows (CSV) or is a tree (JSON).
     pub has_rows: bool,
@@ -43,7 +43,7 @@ pub struct SourceUse {
 }
 
 /// A calendar, as pages see it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CalendarUse {
     /// Which of its events count.
     pub filter: Filter,
@@ -62,6 +62,12 @@ pub struct PublicHolidays {
     pub calendar: Arc<Calendar>,
     /// Where the settings ask for them.
     pub origin: Origin,
+}
+
+impl PartialEq for PublicHolidays {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.calendar, &other.calendar) && self.origin == other.origin
+    }
 }
 
 impl Blueprint {

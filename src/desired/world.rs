@@ -1,6 +1,6 @@
 //! All pages at once, put together from the inputs; a page that can't be is kept as it last was.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use crate::calendar::Window;
 use crate::model::{Environment, Instant, PageId, Problem, Row};
 use crate::tables::{Rows, Table};
-use crate::written::{Node, Reader, Scope};
+use crate::written::{Node, Raw, Reader, Scope};
 
 use super::compile::Compiler;
 use super::compile_rows::Repeat;
@@ -34,6 +34,15 @@ pub struct World {
     /// The dates (UTC) for which the calendars reach far enough, both ways; on others a new world is due.
     fresh: Option<(NaiveDate, NaiveDate)>,
     index: HashMap<PageId, usize>,
+    basis: Option<Arc<Basis>>,
+}
+
+/// What a world was made of. Where nothing of that changed, its pages are as they were.
+#[derive(Debug)]
+struct Basis {
+    blueprint: Blueprint,
+    inputs: Inputs,
+    window: Window,
 }
 
 /// A page and the state of its definition.
@@ -63,9 +72,20 @@ impl World {
         previous: Option<&World>,
     ) -> Self {
         let today = from.date_naive();
-        let window = Window {
-            from: today.checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(today),
-            to: to.date_naive().checked_add_days(Days::new(DAYS_AHEAD)).unwrap_or(today),
+        let basis = previous.filter(|world| world.is_fresh(from) && world.is_fresh(to));
+        let basis = basis.and_then(|world| Some((world.basis.clone()?, world.fresh)));
+        // As long as the calendars of before reach far enough, what rests on them is as it was.
+        let (window, fresh) = match &basis {
+            Some((basis, fresh)) => (basis.window, *fresh),
+            None => (
+                Window {
+                    from: today.checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(today),
+                    to: to.date_naive().checked_add_days(Days::new(DAYS_AHEAD)).unwrap_or(today),
+                },
+                today
+                    .checked_sub_days(Days::new(DAYS_FRESH))
+                    .zip(to.date_naive().checked_add_days(Days::new(DAYS_FRESH))),
+            ),
         };
         let known = previous.map(|world| &world.pages[..]).unwrap_or_default();
         let mut builder = Builder {
@@ -75,10 +95,10 @@ impl World {
                 .iter()
                 .map(|managed| (managed.computed.key.as_str(), &managed.computed))
                 .collect(),
+            unchanged: basis.as_ref().and_then(|(basis, _)| basis.unchanged(blueprint, inputs)),
             world: World {
-                fresh: today
-                    .checked_sub_days(Days::new(DAYS_FRESH))
-                    .zip(to.date_naive().checked_add_days(Days::new(DAYS_FRESH))),
+                fresh,
+                basis: Some(Arc::new(Basis { blueprint: blueprint.clone(), inputs: inputs.clone(), window })),
                 ..World::default()
             },
         };
@@ -108,7 +128,7 @@ impl World {
 
     /// The same pages, but for some that stay as they are in another world.
     pub fn with_pages_of(&self, other: &World, stays: impl Fn(&PageId) -> bool) -> World {
-        let mut mixed = self.clone();
+        let mut mixed = World { basis: None, ..self.clone() };
         for managed in &mut mixed.pages {
             let id = &managed.page.id;
             if let Some(before) = other.page(id).filter(|_| stays(id)) {
@@ -136,7 +156,41 @@ struct Builder<'a> {
     compiler: Compiler<'a>,
     inputs: &'a Inputs,
     previous: HashMap<&'a str, &'a Arc<Page>>,
+    /// The tables that are what they were, if settings and calendars are.
+    unchanged: Option<BTreeSet<&'a str>>,
     world: World,
+}
+
+impl Basis {
+    /// The tables that are the same as before; none at all when something else than tables changed.
+    fn unchanged<'a>(&self, blueprint: &Blueprint, inputs: &'a Inputs) -> Option<BTreeSet<&'a str>> {
+        let before = &self.inputs;
+        let calendars = before.calendars.len() == inputs.calendars.len()
+            && before
+                .calendars
+                .iter()
+                .zip(&inputs.calendars)
+                .all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(a.1, b.1));
+        if !calendars || self.blueprint != *blueprint {
+            return None;
+        }
+        let is_same = |(name, table): &(&String, &Arc<Table>)| {
+            before.tables.get(*name).is_some_and(|known| Arc::ptr_eq(known, table))
+        };
+        Some(inputs.tables.iter().filter(is_same).map(|(name, _)| name.as_str()).collect())
+    }
+}
+
+/// How often text stands in what was written: as a value or as a key.
+fn mentions(node: &Node, text: &str) -> usize {
+    match &node.raw {
+        Raw::Text(found) => usize::from(found == text),
+        Raw::List(items) => items.iter().map(|item| mentions(item, text)).sum(),
+        Raw::Table(entries) => {
+            entries.iter().map(|entry| usize::from(entry.key == text) + mentions(&entry.node, text)).sum()
+        }
+        Raw::Null | Raw::Bool(_) | Raw::Number(_) => 0,
+    }
 }
 
 impl Builder<'_> {
@@ -162,8 +216,11 @@ impl Builder<'_> {
         let source = repeat.source;
         match table.map(|table| &**table) {
             Some(Table::Rows(rows)) => {
+                let key = self.rests_on_its_row_alone(block, source).then(|| block_key(block));
                 for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
-                    self.page(block, Some((&repeat, row)));
+                    if !key.as_ref().is_some_and(|key| self.reuse(key, row)) {
+                        self.page(block, Some((&repeat, row)));
+                    }
                 }
                 self.hidden_rows(block, rows);
             }
@@ -178,6 +235,30 @@ impl Builder<'_> {
                 self.world.missing.push(problem);
             }
         }
+    }
+
+    /// Whether the pages of a block can only change with their rows: all else is as it was, and nothing looks at other
+    /// rows of the same table.
+    fn rests_on_its_row_alone(&self, block: &Node, source: &str) -> bool {
+        let Some(unchanged) = &self.unchanged else { return false };
+        let blueprint = self.compiler.blueprint;
+        let others = self.inputs.tables.keys().filter(|name| *name != source);
+        let hours = blueprint.hours.values().map(|node| mentions(node, source)).sum::<usize>();
+        others.map(String::as_str).all(|name| unchanged.contains(name))
+            && mentions(block, source) == 1
+            && hours == 0
+    }
+
+    /// Takes over the pages of a row that is what it was; `false` when it isn't, or had none.
+    fn reuse(&mut self, block_key: &str, row: &Row) -> bool {
+        let row_key = row.key.as_deref().unwrap_or_default();
+        let keys = Environment::ALL.map(|environment| format!("{block_key}{row_key}@{environment}"));
+        let known = keys.iter().filter_map(|key| self.previous.get(key.as_str()));
+        let pages: Vec<Arc<Page>> =
+            known.filter(|page| page.row.as_ref() == Some(row)).map(|page| Arc::clone(page)).collect();
+        let found = !pages.is_empty();
+        pages.into_iter().for_each(|page| self.add(page, Vec::new()));
+        found
     }
 
     fn page(&mut self, block: &Node, row: Option<(&Repeat, &Row)>) {

@@ -3,6 +3,7 @@
 //! that every site closes at 17:00 is no change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,7 @@ pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds,
         pages += 1;
         units += of_page.len().max(1);
         sites += of_page.len().max(usize::from(old.computed.has_hours()));
-        if has_same_schedule(&old.computed, &new.computed, now) {
+        if Arc::ptr_eq(&old.computed, &new.computed) || has_same_schedule(&old.computed, &new.computed, now) {
             continue;
         }
         weighed.changed.push(id.clone());
@@ -166,7 +167,7 @@ impl Weighed {
     ) {
         let percent = thresholds.rows_percent;
         for (name, old) in &before.tables {
-            let Some(new) = after.tables.get(name) else { continue };
+            let Some(new) = after.tables.get(name).filter(|new| !Arc::ptr_eq(old, new)) else { continue };
             let (had, lost) = match (&**old, &**new) {
                 (Table::Rows(old), Table::Rows(new)) => (old.rows.len(), lost_rows(old, new)),
                 (Table::Tree(old), Table::Tree(new)) if !is_empty(old) && is_empty(new) => (1, 1),

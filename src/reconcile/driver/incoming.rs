@@ -1,6 +1,7 @@
 //! What comes to the driver: inputs, a key, answers, and what follows from each.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
@@ -37,7 +38,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 )
             });
             agent.pages.push(id.clone());
+            let is_as_before = self.world.page(id).is_some_and(|before| {
+                Arc::ptr_eq(&before.page, &managed.page) && before.problems == managed.problems
+            });
             let state = self.pages.get_or_new(id);
+            if is_as_before && state.known.observed.is_some() {
+                continue;
+            }
             state.urgency = urgency;
             match (&state.known.observed, &state.standing) {
                 // Its answer makes it due, and one that failed keeps its distance.
