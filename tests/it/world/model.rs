@@ -7,7 +7,7 @@ use std::fmt::Write;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub type At = DateTime<Utc>;
 
@@ -189,7 +189,21 @@ impl Inputs {
             ("box.holiday", json!(self.holidays.contains(&today))),
             ("motto", json!(self.motto)),
             ("label", json!("L")),
+            ("desk.phone", json!(site.phone)),
         ]
+    }
+}
+
+/// What stands on a page under a name of ours: a key, a key below one, or a field of an item of an array.
+pub fn part<'v>(variables: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    match name.split_once('.') {
+        None => variables.get(name),
+        Some(("desk", field)) => {
+            let (item, field) = field.split_once('/').unwrap_or(("main", field));
+            let items = variables.get("desk")?.as_array()?;
+            items.iter().find(|found| found["name"] == json!(item))?.get(field)
+        }
+        Some((key, below)) => variables.get(key)?.get(below),
     }
 }
 
@@ -224,6 +238,7 @@ path = "holidays.ics"
 for_each = "sites"
 agent = "{{ row.agent }}"
 environment = "live"
+create_items = true
 on_drift = { "*" = "restore", motto = "keep", label = "report" }
 [page.hours]
 timezone = "{{ row.zone }}"
@@ -237,5 +252,6 @@ greeting = { source = "messages", pointer = "/greeting" }
 season = { when = [{ from = "2026-12-01", until = "2027-01-07", value = "Happy holidays!" }], otherwise = "" }
 motto = "MOTTO"
 label = "L"
+"/desk[name=main]/phone" = { column = "phone" }
 "/box/holiday" = { calendar = "holidays", show = "is_today" }
 "#;

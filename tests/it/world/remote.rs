@@ -12,10 +12,10 @@ use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::model::{Environment, PageId, RemotePage};
 use serde_json::{Map, Value, json};
 
-use super::model::{At, Inputs, Overruled};
+use super::model::{At, Inputs, Overruled, part};
 
-/// The keys that are ours; of `box` only `holiday`.
-const OWNED: [&str; 7] = ["is_open", "phone", "greeting", "season", "box", "motto", "label"];
+/// The keys that are ours; of `box` only `holiday`, of `desk` only the phone of its item `main`.
+const OWNED: [&str; 8] = ["is_open", "phone", "greeting", "season", "box", "motto", "label", "desk"];
 
 /// One page of the remote.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Page {
     pub stamp: u64,
     /// Requests that are under way for it.
     pub in_flight: usize,
-    /// What others own: by key, and below `box`.
+    /// What others own: by key, below `box`, and in `desk`.
     pub others: Map<String, Value>,
     /// Others changed what is ours, and we were not told.
     pub adrift_since: Option<Duration>,
@@ -319,6 +319,13 @@ impl State {
                 self.violation(format!("owned: A-{site} would lose a neighbour's edit below box"));
             }
         }
+        if page.in_flight == 0 && body.contains_key("desk") {
+            for name in ["desk.note", "desk.other/note", "desk.other/name"] {
+                if part(body, name) != part(&page.variables, name) {
+                    self.violation(format!("owned: A-{site} would lose a neighbour's edit of {name}"));
+                }
+            }
+        }
         let mut merged = page.variables.clone();
         merged.extend(body.iter().map(|(key, value)| (key.clone(), value.clone())));
         let phone = merged.get("phone").and_then(Value::as_str).unwrap_or_default();
@@ -352,12 +359,14 @@ impl State {
                     .map(|overrides| model.expected(site, now, overrides))
             })
             .collect();
-        for (key, value) in body {
-            let value =
-                if key == "box" { value.get("holiday").cloned().unwrap_or_default() } else { value.clone() };
-            let right = expected.iter().flatten().any(|(name, wanted)| {
-                (name == key || (*name == "box.holiday" && key == "box")) && *wanted == value
-            });
+        for key in body.keys() {
+            let name = match key.as_str() {
+                "box" => "box.holiday",
+                "desk" => "desk.phone",
+                key => key,
+            };
+            let value = part(body, name).cloned().unwrap_or_default();
+            let right = expected.iter().flatten().any(|(known, wanted)| *known == name && *wanted == value);
             if !right {
                 self.violation(format!(
                     "stale: A-{site} gets {key} = {value} at {now}, which it should not be"

@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::model::{At, Inputs, Overruled, Said, Site};
-use super::remote::{Remote, Weather};
+use super::model::{At, Inputs, Overruled, Said, Site, part};
+use super::remote::{Page, Remote, Weather};
 
 /// What names an edit of the settings.
 const SETTINGS: &str = "rtconfd.toml";
@@ -427,19 +427,13 @@ impl World {
                 continue;
             }
             for (name, value) in expected {
-                let found = match name {
-                    "box.holiday" => page.variables.get("box").and_then(|value| value.get("holiday")),
-                    name => page.variables.get(name),
-                };
+                let found = part(&page.variables, name);
                 if found != Some(&value) {
                     wrong.push(format!("level: A-{site} has {name} = {found:?}, not {value}"));
                 }
             }
             for (key, value) in &page.others {
-                let found = match key.as_str() {
-                    "box.note" => page.variables.get("box").and_then(|value| value.get("note")),
-                    key => page.variables.get(key),
-                };
+                let found = part(&page.variables, key);
                 if found != Some(value) {
                     wrong.push(format!("owned: A-{site} lost {key} = {value}, has {found:?}"));
                 }
@@ -629,10 +623,13 @@ impl World {
             let mut state = self.remote.state();
             let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
             let open = page.variables.get("is_open").and_then(Value::as_bool).unwrap_or_default();
-            match self.random.bool() {
-                true => page.variables.insert("is_open".to_owned(), json!(!open)),
-                false => page.variables.insert("phone".to_owned(), json!("999")),
-            };
+            match self.random.u8(..3) {
+                0 => drop(page.variables.insert("is_open".to_owned(), json!(!open))),
+                1 => drop(page.variables.insert("phone".to_owned(), json!("999"))),
+                // The whole array, and with it our item.
+                _ => drop(page.variables.insert("desk".to_owned(), json!([]))),
+            }
+            page.others.retain(|name, _| !name.starts_with("desk.") || page.variables["desk"] != json!([]));
             page.stamp += 1_000_000;
             page.adrift_since = (!told).then_some(up);
         }
@@ -673,12 +670,15 @@ impl World {
     /// Somebody changes what is not ours.
     fn meddle(&mut self) {
         let value = json!(self.random.u32(..));
-        let below = self.random.bool();
+        let place = self.random.u8(..5);
         let site = self.random.usize(..self.inputs.sites.len());
         let mut state = self.remote.state();
         let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
         page.stamp += 1_000_000;
-        if below {
+        if place > 1 {
+            return meddle_with_items(page, place, &value);
+        }
+        if place == 1 {
             let shared = page.variables.entry("box").or_insert_with(|| json!({}));
             shared["note"] = value.clone();
             page.others.insert("box.note".to_owned(), value);
@@ -991,6 +991,23 @@ impl World {
         let figures = Figures { requests: state.requests, patches: state.patches, ..self.figures };
         (figures, trace.finish())
     }
+}
+
+/// Somebody changes a field of our item, another item, or their order.
+fn meddle_with_items(page: &mut Page, place: u8, value: &Value) {
+    let items = page.variables.entry("desk").or_insert_with(|| json!([])).as_array_mut().unwrap();
+    let item = match place {
+        2 => "main",
+        3 => "other",
+        _ => return items.reverse(),
+    };
+    match items.iter_mut().find(|found| found["name"] == json!(item)) {
+        Some(found) => found["note"] = value.clone(),
+        None if item == "other" => items.insert(0, json!({"name": "other", "note": value})),
+        None => return,
+    }
+    let name = if item == "main" { "desk.note" } else { "desk.other/note" };
+    page.others.insert(name.to_owned(), value.clone());
 }
 
 /// The settings, written and read.
