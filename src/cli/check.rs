@@ -8,10 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::agents_api::ReadOnly;
-use crate::desired::{Managed, Page};
-use crate::model::{Instant, Problem, RemotePage, Severity};
+use crate::desired::{Managed, Page, running_out};
+use crate::model::{Instant, Problem, RemotePage, Severity, Variable};
 use crate::reconcile::Observed;
-use crate::schema::check;
+use crate::schema::{Schema, check};
 use crate::zone;
 
 use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan};
@@ -43,6 +43,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     let mut problems = view.problems();
     problems.extend(view.ending(from));
+    problems.extend(running_out(view.newest(), &view.revision.inputs, from));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {
@@ -52,12 +53,16 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     for managed in &view.newest().pages {
         match pages.get(&managed.page.id) {
-            Some(Ok(page)) => problems.extend(look_ahead(managed, Some(page), from, to)),
+            Some(Ok(page)) => {
+                problems.extend(look_ahead(managed, Some(page), from, to));
+                problems.extend(strangers(managed, page));
+            }
             Some(Err(error)) => problems.push(Problem::new(error).about(&managed.page.id)),
             None => problems.extend(look_ahead(managed, None, from, to)),
         }
     }
     view.tell_held();
+    let is_error = |problem: &Problem| problem.severity == Severity::Error;
     if arguments.shown.format == Format::Json {
         output::print_lines(problems.iter().map(|problem| {
             json!({
@@ -68,7 +73,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         }))?;
     } else {
         output::show_problems(&problems);
-        if problems.is_empty() {
+        if !problems.iter().any(is_error) {
             let what =
                 if arguments.offline { "" } else { ", and every value up to then meets its page's schema" };
             output::print(&format!(
@@ -78,7 +83,6 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             ));
         }
     }
-    let is_error = |problem: &Problem| problem.severity == Severity::Error;
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
 }
 
@@ -138,4 +142,12 @@ fn look_at(page: &Page, observed: Option<&Observed>, at: Instant) -> (Vec<Proble
         Err(problem) => Err(vec![problem.clone()]),
     };
     (checked.err().unwrap_or_default(), desired.until)
+}
+
+/// What settings and schema of a page don't know of each other.
+pub fn strangers(managed: &Managed, page: &RemotePage) -> Vec<Problem> {
+    let owned: Vec<Variable> = managed.page.variables.iter().map(|owned| owned.variable.clone()).collect();
+    let schema = Schema::compile(page.schema.as_ref());
+    let found = schema.map(|schema| schema.strangers(&owned, &page.variables)).unwrap_or_default();
+    found.into_iter().map(|problem| problem.about(&managed.page.id)).collect()
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::desired::{Managed, Override};
+use crate::desired::{Managed, Override, running_out};
 use crate::listener::shown;
 use crate::model::{Instant, Severity, shorten};
 use crate::reconcile::Held;
@@ -34,6 +34,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let now = load::now();
     let ending = view.ending(now);
     let general = General::find(&view, reading.as_ref(), now).await?;
+    let running_out = running_out(&view.world, &view.revision.inputs, now);
     let has_ended = ending.iter().any(|problem| problem.severity == Severity::Error);
     let mut needs_a_person = has_ended || !problems.is_empty() || general.needs_a_person();
     let mut rows = Vec::new();
@@ -60,9 +61,13 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             "next_change": next_change(managed, now).map(|(at, what)| json!({"at": output::utc(at), "what": what})),
         }));
     }
-    output::show_problems(problems.iter().chain(&ending));
+    output::show_problems(problems.iter().chain(&ending).chain(&running_out));
     match arguments.shown.format {
-        Format::Json => output::print_lines(rows.into_iter().chain([general.to_json(running)]))?,
+        Format::Json => {
+            let mut last = general.to_json(running);
+            last["running_out"] = running_out.iter().map(ToString::to_string).collect();
+            output::print_lines(rows.into_iter().chain([last]))?;
+        }
         Format::Table => {
             output::print(if running { "rtconfd is running.\n" } else { "rtconfd is not running.\n" });
             let here = |index: usize, value: &serde_json::Value| {

@@ -6,6 +6,7 @@ mod compile_formats;
 mod compile_hours;
 mod compile_rows;
 mod compile_value;
+mod coverage;
 mod definition;
 mod expression;
 mod overrule;
@@ -18,6 +19,7 @@ mod window;
 mod world;
 
 pub use compile::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse, check_shape};
+pub use coverage::running_out;
 pub use definition::{Definition, Evaluated, Wanted};
 pub use overrule::{Override, Overruled, Says};
 pub use page::{Desired, DesiredValue, Flip, Owned, Page};

@@ -562,3 +562,107 @@ fn published_hours_of_google_and_schema_org_are_read() {
         assert!(err.contains(told), "{hours} {json}: {err}");
     }
 }
+
+#[test]
+fn what_will_run_out_is_told_before_it_does_and_fails_nothing() {
+    let api = Api::start();
+    api.schema("A-1", &json!({"properties": {"is_open": {}, "phone": {}}, "required": ["is_open"]}));
+    let folder = folder(
+        &api,
+        r#"
+[calendars.works]
+path = "works.ics"
+[hours.desk]
+weekly = "Mo-Fr 09:00-17:00"
+closed_on = ["works"]
+[hours.never]
+weekly = "off"
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.variables]
+is_open = { hours = "desk", show = "is_open" }
+opn = { hours = "never", show = "is_open" }
+phone = { when = [{ from = "2026-01-01", until = "2026-02-01", value = "1" }, { calendar = "works", value = "2" }], otherwise = "3" }
+"#,
+    );
+    let event = "BEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:20261207\r\nDTEND;VALUE=DATE:20261221\r\nSUMMARY:Works\r\nEND:VEVENT\r\n";
+    folder.write(
+        "works.ics",
+        &CALENDAR
+            .replace("BEGIN:VEVENT", &format!("{event}BEGIN:VEVENT"))
+            .replace("RRULE:FREQ=YEARLY\r\n", ""),
+    );
+    let told = folder.run(&["check", "--at", NOON]).expect(0);
+    let lines: Vec<&str> = told.err.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(
+        lines,
+        [
+            "warning: rtconfd.toml:11:1: A-1/live: hours \"desk\" is closed on all 16 dates from 2026-12-05 to 2026-12-20",
+            "warning: rtconfd.toml:22:19: A-1/live phone: clause 1 will not hold again: from 2026-01-01 until 2026-02-01",
+            "warning: calendar \"works\": its last event is on 2026-12-25",
+            "warning: A-1/live: opn is owned, and the page's schema does not know it",
+        ],
+        "{}",
+        told.err
+    );
+    let later = folder.run(&["check", "--at", "2026-12-26T12:00:00Z"]).expect(0).err;
+    assert!(
+        later.contains("clause 2 will not hold again")
+            && later.contains("it has no event in the coming 400 days"),
+        "{later}"
+    );
+    api.schema("A-1", &json!({"required": ["fax"]}));
+    let told = folder.run(&["check", "--at", NOON]).expect(1).err;
+    assert!(told.contains("A-1/live: fax is required by the page's schema, and nobody owns it"), "{told}");
+    let status = folder.run(&["status", "--format", "json"]).lines();
+    assert!(status.last().unwrap()["running_out"].is_array());
+}
+
+/// A person edits beside ours at every point of the cycle: before the look, between look and PATCH, and after it. The
+/// middle one is the race that the API leaves open, since it has no ETag.
+#[tokio::test]
+async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_between_look_and_patch() {
+    use rtconfd::simulator::{Fault, Kind};
+    let api = Api::start();
+    let settings = "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { \"/box/ours\" = \"VALUE\", \"/list[name=ours]/x\" = \"VALUE\" }\n";
+    let theirs = |note: i32, ours: &str| json!({"box": {"note": note, "ours": ours}, "list": [{"name": "theirs", "x": note}, {"name": "ours", "x": ours, "note": note}]});
+    let state = |api: &Api| api.variables("A-1");
+    let write = |folder: &Folder, value: &str| {
+        folder.settings(&api.url, &settings.replace("VALUE", value));
+    };
+    let folder = Folder::new(&api.url, &settings.replace("VALUE", "0"));
+    // Before the look.
+    api.edit("A-1", &theirs(1, "?"));
+    folder.run(&["apply"]).expect(0);
+    assert_eq!(state(&api), theirs(1, "0"));
+    // After the PATCH, and then a change of ours.
+    api.edit("A-1", &theirs(2, "0"));
+    write(&folder, "1");
+    folder.run(&["apply"]).expect(0);
+    assert_eq!(state(&api), theirs(2, "1"));
+    // While the look is on its way back: what it tells is as old as when the API answered.
+    write(&folder, "2");
+    let before = api.simulator.log().len();
+    api.simulator.inject(Fault::new(Kind::Latency { ms: 300 }).method("GET"));
+    let mut applying = folder.spawn(&["apply"]);
+    crate::support::until("the look arrives", || api.simulator.log().len() > before).await;
+    api.edit("A-1", &theirs(3, "1"));
+    assert_eq!(applying.ends().await, 0, "{}", applying.log());
+    api.simulator.heal();
+    let seen = state(&api);
+    // Either it was answered with the edit, and nothing is lost; or before it, and that is the race.
+    assert!(seen == theirs(3, "2") || seen == theirs(2, "2"), "{seen}");
+    // While the PATCH is unanswered: theirs comes after it, and stays.
+    write(&folder, "3");
+    let patches = api.requests("PATCH").len();
+    api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 500 }).method("PATCH"));
+    let mut applying = folder.spawn(&["apply"]);
+    crate::support::until("the PATCH arrives", || api.requests("PATCH").len() > patches).await;
+    crate::support::until("the PATCH is applied", || state(&api)["box"]["ours"] == json!("3")).await;
+    api.edit("A-1", &theirs(4, "3"));
+    assert_eq!(applying.ends().await, 0, "{}", applying.log());
+    api.simulator.heal();
+    assert_eq!(state(&api), theirs(4, "3"));
+    assert_eq!(folder.run(&["plan"]).expect(0).out, "");
+}
