@@ -57,6 +57,8 @@ struct WorkedOut {
     page: Arc<Page>,
     at: Instant,
     desired: Arc<Desired>,
+    /// Whether its next boundary brings other values, once that was asked.
+    flips: Option<bool>,
 }
 
 impl Knowledge {
@@ -74,8 +76,21 @@ impl Knowledge {
             return Ok(known.desired.clone());
         }
         let desired = Arc::new(page.desired(now)?);
-        self.worked_out = Some(WorkedOut { page: page.clone(), at: now, desired: desired.clone() });
+        self.worked_out =
+            Some(WorkedOut { page: page.clone(), at: now, desired: desired.clone(), flips: None });
         Ok(desired)
+    }
+
+    /// Whether the next boundary of what was last worked out brings other values; midnight often brings none.
+    pub fn flips_next(&mut self) -> bool {
+        let Some(WorkedOut { page, desired, flips, .. }) = &mut self.worked_out else { return false };
+        let Some(until) = desired.until else { return false };
+        *flips.get_or_insert_with(|| {
+            page.desired(until).is_ok_and(|next| {
+                let pairs = desired.values.iter().zip(&next.values);
+                pairs.into_iter().any(|(now, then)| !now.wanted.same(&then.wanted))
+            })
+        })
     }
 }
 

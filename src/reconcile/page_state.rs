@@ -18,6 +18,9 @@ use super::{Knowledge, Observed};
 /// a slow API would be looked at for ever.
 const FRESH: Duration = Duration::from_millis(500);
 
+/// So long before a boundary the page is looked at, so that the PATCH can leave on it; less than a look stays fresh.
+pub const LOOK_AHEAD: TimeDelta = TimeDelta::milliseconds(300);
+
 /// How a page stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -148,6 +151,11 @@ impl PageState {
     /// Whether the page was seen so recently that it can be sent to.
     pub fn is_fresh(&self, up: Duration) -> bool {
         self.seen_at.is_some_and(|at| up.saturating_sub(at) < FRESH)
+    }
+
+    /// Whether it waits for a boundary that is near.
+    pub fn awaits_boundary(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due > now && due - now <= LOOK_AHEAD)
     }
 
     /// Whether it has to be looked at before anything is decided.

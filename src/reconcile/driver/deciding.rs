@@ -5,10 +5,14 @@ use crate::model::{Instant, PageId, Problem, shorten};
 use crate::plan::{Answer, Found, Plan};
 use crate::reconcile::doubt::News;
 use crate::reconcile::gate::Pause;
+use crate::reconcile::page_state::{LOOK_AHEAD, PageState};
 use crate::reconcile::{Decision, decide};
 use crate::store::{Outcome, StoreError};
 
-use super::{Agent, Answered, Done, Driver, Standing, Urgency, after};
+use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
+
+/// The same in real time; on a clock that is fast a look is fresh for longer than that.
+const AHEAD: Duration = Duration::from_millis(300);
 
 enum Start {
     Nothing,
@@ -64,7 +68,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             let start = self.decide_page(&id, now);
             if matches!(start, Start::Nothing) {
-                if self.pages.get_mut(&id).is_some_and(|state| std::mem::take(&mut state.reserved)) {
+                // What waits for its boundary has been looked at for it, and keeps the permission for the PATCH.
+                let unused = |state: &mut PageState| {
+                    !state.awaits_boundary(now) && std::mem::take(&mut state.reserved)
+                };
+                if self.pages.get_mut(&id).is_some_and(unused) {
                     self.gate.give_back();
                 }
                 continue;
@@ -143,6 +151,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     return Start::Nothing;
                 }
                 Decision::Plan { plan, until } => {
+                    let is_near = plan.changes.is_empty()
+                        && until.is_some_and(|until| until > now && until - now <= LOOK_AHEAD);
+                    let in_time = is_near && can_send && self.clock_watch.doubt().is_none();
+                    if in_time && !state.is_fresh(up + AHEAD) && state.known.flips_next() {
+                        return Start::Look(id.clone());
+                    }
                     return self.take_plan(plan, until, in_one_line(&managed.problems), can_send);
                 }
             }
@@ -158,7 +172,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn take_plan(&mut self, plan: Plan, until: Option<Instant>, stale: String, can_send: bool) -> Start {
-        let id = plan.page.clone();
+        let (id, now) = (plan.page.clone(), self.actor.clock.now());
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if !plan.adopted.is_empty() {
             state.known.base.extend(plan.adopted.iter().cloned());
@@ -181,15 +195,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 plan.drift.clone(),
                 state.changed_by.take(),
             );
-            let now = self.actor.clock.now();
             self.notes.push(Box::pin(async move { store.note_drift(&api, &page, drift, by, now).await }));
         }
         if plan.changes.is_empty() {
             state.attempts = 0;
             state.refused = None;
             state.urgency = Urgency::Boundary;
+            let early =
+                until.and_then(|until| until.checked_sub_signed(LOOK_AHEAD)).filter(|early| *early > now);
+            let due = if early.is_some() && state.known.flips_next() { early } else { until };
             self.set_standing(&id, standing);
-            self.pages.schedule(&id, until);
+            self.pages.schedule(&id, due);
             return Start::Nothing;
         }
         if let Some(doubt) = self.clock_watch.doubt() {
