@@ -614,3 +614,33 @@ async fn a_key_replaced_while_the_old_one_is_being_refused_is_used_at_once() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     driving.stop().await;
 }
+
+/// The look for a boundary is made before it; on it only the PATCH is sent. A boundary that changes nothing costs nothing.
+#[tokio::test]
+async fn the_patch_leaves_on_its_boundary_and_the_look_before_it() {
+    let api = Api::start();
+    let settings =
+        desk("A-1").replace("is_open = {", "week = { hours = \"desk\", show = \"week\" }, is_open = {");
+    let folder = Folder::new(&api.url, &format!("resync = \"7d\"\n{settings}"));
+    let text = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap().replace("resync = \"7d\"\n", "");
+    folder.write("rtconfd.toml", &format!("resync = \"7d\"\n{text}"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:00:00Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    let methods = |since: usize| -> Vec<String> {
+        api.simulator.log()[since..].iter().map(|request| request.method.clone()).collect()
+    };
+    let before = api.simulator.log().len();
+    driving.advance(at("2026-11-26T16:59:59.900Z")).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    assert_eq!(methods(before), ["GET"], "the look");
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    assert_eq!(methods(before), ["GET", "PATCH"], "on the boundary nothing but the PATCH");
+    // Midnight moves the week by a day, and the same text stands under each of its names.
+    driving.advance(at("2026-11-27T08:00:00Z")).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    assert_eq!(methods(before), ["GET", "PATCH"], "a boundary that changes nothing");
+    driving.stop().await;
+}
