@@ -50,12 +50,6 @@ fn main() {
     expansion();
 }
 
-/// Without the rate that is kept to for the API's sake.
-fn fast(folder: &Folder) {
-    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
-    folder.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 100000\nburst = 100000\n"));
-}
-
 /// Sorted samples.
 struct Samples(Vec<Duration>);
 
@@ -110,7 +104,7 @@ async fn file_to_patch() -> Samples {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     let csv = |phone: usize| format!("site,agent,hours,phone\na,A-1,daily 00:00-24:00,{phone}\n");
-    fast(&folder);
+    folder.without_rate();
     folder.write("sites.csv", &csv(0));
     let _running = folder.spawn(&["run"]);
     api.until_variable("A-1", "phone", &json!("0")).await;
@@ -177,7 +171,7 @@ async fn many_at_once(count: usize) {
     };
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
-    fast(&folder);
+    folder.without_rate();
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &format!("{settings}{NO_HOLD}"));
     folder.write("sites.csv", &rows(0));

@@ -53,7 +53,8 @@ impl Step {
             Self::Item { field, value } => {
                 let is_meant = |item: &Value| match item.get(field) {
                     Some(Value::String(text)) => text == value,
-                    Some(found @ (Value::Number(_) | Value::Bool(_))) => found.to_string() == *value,
+                    Some(Value::Number(number)) => number.as_str() == value,
+                    Some(Value::Bool(flag)) => value.parse() == Ok(*flag),
                     _ => false,
                 };
                 let mut found = items.iter().enumerate().filter(|(_, item)| is_meant(item));

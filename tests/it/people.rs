@@ -47,7 +47,7 @@ fn sites(count: usize, differ: std::ops::Range<usize>) -> String {
 /// A driver over so many sites, all of which are right.
 async fn driving(api: &Api, count: usize) -> (Folder, Driving) {
     let folder = Folder::new(&api.url, SITES);
-    fast(&folder);
+    folder.without_rate();
     folder.write("sites.csv", &sites(count, 0..0));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("all pages are right", || api.requests("PATCH").len() == count).await;
@@ -68,12 +68,6 @@ async fn told<T>(driving: &Driving, what: &str, tells: impl Fn(Status) -> Option
 
 async fn held(driving: &Driving) -> Held {
     told(driving, "something is held", |status| status.held).await
-}
-
-/// Without the limits of the rate, which on a clock that stands still would be the end.
-fn fast(folder: &Folder) {
-    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
-    folder.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 100000\nburst = 100000\n"));
 }
 
 #[tokio::test]
@@ -123,7 +117,7 @@ async fn an_override_survives_a_restart_and_ends_by_its_release_back_to_the_comp
 async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
-    fast(&folder);
+    folder.without_rate();
     folder.write("sites.csv", &sites(3, 0..0));
     api.schema("A-1", &json!({"properties": {"phone": {"type": "integer", "maximum": 9}}}));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;

@@ -73,6 +73,12 @@ impl Folder {
         self.write("rtconfd.toml", &settings.replace("total_timeout = \"2s\"", patient));
     }
 
+    /// Without the limits of the rate, which on a clock that stands still would be the end.
+    pub fn without_rate(&self) {
+        let settings = std::fs::read_to_string(self.path("rtconfd.toml")).unwrap();
+        self.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 100000\nburst = 100000\n"));
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
