@@ -346,3 +346,41 @@ async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
     assert_eq!(api.variables("A-1"), json!({"is_open": false}), "open on a holiday");
     driving.stop().await;
 }
+
+/// One page for many sites is weighed by its sites: that all of them close is no change of one page.
+#[tokio::test]
+async fn the_sites_of_one_page_are_weighed_one_by_one() {
+    let api = Api::start();
+    let settings = SITES.split("[[page]]").next().unwrap().to_owned()
+        + r#"
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.variables.site_hours]
+each = "sites"
+hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }
+item = { site_name = "{{ row.site }}", hours = { show = "today" }, is_open = { show = "is_open" } }
+"#;
+    let folder = Folder::new(&api.url, &settings);
+    folder.write("sites.csv", &sites(20, 0..0));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    let open = |count: usize| {
+        let found = api.variables("A-1")["site_hours"]
+            .as_array()
+            .map_or(0, |sites| sites.iter().filter(|site| site["is_open"] == json!(true)).count());
+        found == count
+    };
+    until("all are open", || open(20)).await;
+    folder.write("sites.csv", &sites(20, 0..0).replacen("Mo-Fr 09:00-17:00", "off", 1));
+    until("one site may close", || open(19)).await;
+    folder.write("sites.csv", &sites(20, 0..0).replace("Mo-Fr 09:00-17:00", "off"));
+    assert_eq!(
+        held(&driving).await.reasons,
+        [
+            "the next 14 days change for 20 of 20 sites, with those of the last hour (more than 10% and more than 5)",
+            "20 of 20 sites become closed all day on 2026-11-26, with those of the last hour (more than 20%)",
+        ]
+    );
+    assert!(open(19), "what was last good goes on");
+    driving.stop().await;
+}
