@@ -13,7 +13,7 @@ use crate::model::{
     DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable, nearest,
 };
 use crate::tables::{Rows, Table};
-use crate::written::{Fields, Node, Raw, Reader, Scope, Text};
+use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
 
 use super::world::page_key;
 use super::{Owned, Page};
@@ -178,6 +178,11 @@ impl<'a> Compiler<'a> {
         if let (Some(node), None) = (fields.get("for_each"), row) {
             self.repeat(reader, node, "for_each", fields.get("join"));
         }
+        if let (None, Some(node)) = (fields.get("for_each"), fields.get("join")) {
+            let problem =
+                Problem::at(&node.origin, "join brings rows to those of for_each, and there is none");
+            reader.note(problem.hint("give the page for_each = \"SOURCE\", or put join beside each"));
+        }
         let ids = self.page_ids(reader, &fields);
         let ahead = match fields.get("ahead") {
             Some(node) => ahead(reader, node, ids.as_deref().unwrap_or_default()),
@@ -254,6 +259,9 @@ impl<'a> Compiler<'a> {
             }
         }
         let all = all?;
+        if each.is_empty() {
+            return Some(all);
+        }
         // Each with those of the same key only, or thousands of rows would be compared with each other.
         let mut keys: HashMap<&str, Vec<&Variable>> = HashMap::new();
         for Owned { variable, .. } in &all {
@@ -292,6 +300,17 @@ impl<'a> Compiler<'a> {
         let nodes = super::compile_hours::one_or_more(fields.require(reader, "environment"));
         let environments: Option<Vec<Environment>> =
             nodes.iter().map(|node| reader.parse(node, "environment", HINT)).collect();
+        if let (Some(node), []) = (fields.get("environment"), nodes) {
+            reader.note(Problem::at(&node.origin, "the page is in no environment").hint(HINT));
+        }
+        if let Some(environments) = &environments
+            && let Some(index) =
+                (1..environments.len()).find(|i| environments[..*i].contains(&environments[*i]))
+        {
+            let message = format!("{} is named twice", environments[index]);
+            reader.note(Problem::at(&nodes[index].origin, message).hint("name each environment once"));
+            return None;
+        }
         let agent = agent?;
         let id = |environment| {
             let id = PageId::new(agent.value.trim(), environment).map_err(|message| {
@@ -315,10 +334,7 @@ impl<'a> Compiler<'a> {
         }
         for entry in fields.entries {
             let definition = self.definition(reader, &entry.node, context);
-            let variable = reader.fill_in(&entry.key, &entry.at).and_then(|name| {
-                let parsed = name.value.parse::<Variable>();
-                reader.ok(parsed.map_err(|message| Problem::at(&name.origin, message)))
-            });
+            let variable = variable_name(reader, entry);
             if let Some(variable) = &variable
                 && let Some(other) = variables.iter().find(|owned| owned.variable.overlaps(variable))
             {
@@ -405,7 +421,10 @@ impl<'a> Compiler<'a> {
             Table::Rows(rows) => read(rows),
             Table::Tree(_) => {
                 let message = format!("source \"{}\" is JSON and has no columns", name.value);
-                reader.note(Problem::at(&name.origin, message).hint("name a value with pointer = \"/a/b\""));
+                reader.note(
+                    Problem::at(&name.origin, message)
+                        .hint("name a CSV source, or a value with pointer = \"/a/b\""),
+                );
                 None
             }
         }
@@ -485,6 +504,66 @@ impl<'a> Compiler<'a> {
             None => problem.hint(format!("add [{what}s.{name}] to the settings")),
         }
     }
+}
+
+/// The name of a variable. Each of its steps is filled in by itself, so that a cell with a slash is one name still.
+fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
+    let written = &entry.key;
+    let (bare, _) = without_templates(written);
+    let is_item = |step: &str| {
+        step.split_once('[').is_some_and(|(_, rest)| !rest.starts_with('=') && rest.contains('='))
+    };
+    let odd = match bare.strip_prefix('/') {
+        Some(pointer) => {
+            pointer.split('/').any(|step| step.contains('[') && step.ends_with(']') && !is_item(step))
+        }
+        None => bare.contains("]/") && is_item(&bare),
+    };
+    if odd {
+        let problem = Problem::at(&entry.at, format!("\"{written}\" names no item of an array"));
+        reader.note(
+            problem
+                .hint("write /array[field=value]/key; a [ that is part of a key is written ~2, behind a /"),
+        );
+        return None;
+    }
+    let parse = |text: &str, at: &Origin| {
+        reader.ok(text.parse::<Variable>().map_err(|message| Problem::at(at, message)))
+    };
+    if !written.starts_with('/') || written.contains("{%") {
+        let name = reader.fill_in(written, &entry.at)?;
+        return parse(&name.value, &name.origin);
+    }
+    // A slash or bracket within a template is a part of the template.
+    let (masked, templates) = without_templates(written);
+    let fill_in = |name: &str| {
+        let unmask = |name: String, (index, template): (usize, &&str)| name.replace(&mask(index), template);
+        let text = templates.iter().enumerate().fold(name.to_owned(), unmask);
+        Some(reader.fill_in(&text, &entry.at)?.value)
+    };
+    let filled = parse(&masked, &entry.at)?.renamed(fill_in)?;
+    match filled.key().is_empty() {
+        false => Some(filled),
+        true => parse("", &entry.at),
+    }
+}
+
+/// What stands for a template while names are taken apart; no one writes it.
+fn mask(index: usize) -> String {
+    format!("\u{1}{index}\u{2}")
+}
+
+/// The text with each `{{ … }}` masked, and these.
+fn without_templates(text: &str) -> (String, Vec<&str>) {
+    let (mut masked, mut templates, mut rest) = (String::new(), Vec::new(), text);
+    while let Some((before, template)) = rest.split_once("{{") {
+        let end = template.find("}}").map_or(template.len(), |end| end + 2);
+        masked.push_str(before);
+        masked.push_str(&mask(templates.len()));
+        templates.push(&rest[before.len()..before.len() + 2 + end]);
+        rest = &template[end..];
+    }
+    (masked + rest, templates)
 }
 
 /// `on_drift = "restore"`, or by variable: `{ "*" = "report", phone = "keep" }`.

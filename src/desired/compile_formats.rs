@@ -34,7 +34,12 @@ impl Published {
         day.intervals.push(interval);
     }
 
-    fn add_special(&mut self, date: NaiveDate, interval: Option<Interval>, origin: &Origin) {
+    fn add_special(&mut self, reader: &Reader, date: NaiveDate, interval: Option<Interval>, origin: &Origin) {
+        let known = self.special.get(&date);
+        if let Some(known) = known.filter(|day| day.intervals.is_empty() != interval.is_none()) {
+            let message = format!("{date} is open and closed at once ({})", known.origin);
+            reader.note(Problem::at(origin, message).hint("keep one of them"));
+        }
         let new = || Day { intervals: Vec::new(), name: None, origin: origin.clone() };
         self.special.entry(date).or_insert_with(new).intervals.extend(interval);
     }
@@ -117,7 +122,7 @@ fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Op
     };
     if closed {
         for date in dates(reader, start, end, &node.origin)? {
-            published.add_special(date, None, &node.origin);
+            published.add_special(reader, date, None, &node.origin);
         }
         return Some(());
     }
@@ -126,7 +131,9 @@ fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Op
     starts(reader, open, &node.origin)?;
     let length = (end - start).num_days() * i64::from(DAY) + i64::from(close) - i64::from(open);
     match u32::try_from(length).ok().filter(|length| (1..=DAY).contains(length)) {
-        Some(length) => published.add_special(start, Some(interval(open, open + length)), &node.origin),
+        Some(length) => {
+            published.add_special(reader, start, Some(interval(open, open + length)), &node.origin)
+        }
         None => reader.note(
             Problem::at(&node.origin, "a special period lasts from one minute to 24 hours")
                 .hint("write a period for each date"),
@@ -237,8 +244,8 @@ fn specification(reader: &Reader, node: &Node, published: &mut Published) -> Opt
                     // Closed on a weekday is what a weekday without hours is.
                     (Some(_), None) => {}
                     (None, interval) => {
-                        let intervals = interval.into_iter().collect();
-                        published.holidays = Some(Day { intervals, name: None, origin: node.origin.clone() });
+                        let new = || Day { intervals: Vec::new(), name: None, origin: node.origin.clone() };
+                        published.holidays.get_or_insert_with(new).intervals.extend(interval);
                     }
                 }
             }
@@ -247,7 +254,7 @@ fn specification(reader: &Reader, node: &Node, published: &mut Published) -> Opt
             for date in dates(reader, from, through.unwrap_or(from), &node.origin)? {
                 let weekday = Some(date.weekday().num_days_from_monday());
                 if days.as_ref().is_none_or(|days| days.contains(&weekday)) {
-                    published.add_special(date, interval, &node.origin);
+                    published.add_special(reader, date, interval, &node.origin);
                 }
             }
         }
@@ -294,7 +301,11 @@ fn days_of_week(reader: &Reader, node: &Node) -> Option<Vec<Option<u32>>> {
 
 /// `09:30` or `09:30:00`, up to `24:00`.
 fn time(reader: &Reader, text: &str, origin: &Origin) -> Option<u32> {
-    let parts: Option<Vec<u32>> = text.trim().split(':').map(|part| part.parse().ok()).collect();
+    let is_written = |part: &str| part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let part = |(index, part): (usize, &str)| {
+        part.parse().ok().filter(|_| is_written(part) && (index == 0 || part.len() == 2))
+    };
+    let parts: Option<Vec<u32>> = text.trim().split(':').enumerate().map(part).collect();
     let minutes = match parts.as_deref() {
         Some([hour, minute] | [hour, minute, 0]) if *minute < 60 && hour * 60 + minute <= DAY => {
             hour * 60 + minute

@@ -14,7 +14,7 @@ use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::compile::Compiler;
 use super::compile_formats::{self, Published};
-use super::compile_rows::keyed;
+use super::compile_rows::{keyed, no_column};
 
 const HOURS_KEYS: &[&str] =
     &["timezone", "weekly", "weekly_from", "google", "schema_org", "special", "special_from", "closed_on"];
@@ -165,6 +165,25 @@ impl Compiler<'_> {
         let fields = reader.table(node, "weekly_from", KEYS)?;
         let source = reader.text(fields.require(reader, "source")?, "source")?;
         let table = self.table(reader, &source);
+        let (by_row, by_match) = (fields.get("row").is_some(), fields.get("match").is_some());
+        if by_row == by_match {
+            let problem = match by_row {
+                true => Problem::at(&node.origin, "weekly_from has row and match at once")
+                    .hint("keep one of them"),
+                false => Problem::at(&node.origin, "weekly_from needs \"row\" or \"match\"").hint(
+                    "write row with column or columns, or match for the rows that have an interval each",
+                ),
+            };
+            reader.note(problem);
+            return None;
+        }
+        if by_row && fields.get("column").is_some() == fields.get("columns").is_some() {
+            let problem = Problem::at(&node.origin, "weekly_from with a row needs \"column\" or \"columns\"");
+            reader.note(problem.hint(
+                "write column = \"COLUMN\" for the week in one cell, or columns = { mon-fri = \"COLUMN\" }",
+            ));
+            return None;
+        }
         if let Some(key) = fields.get("row") {
             let key = reader.text(key, "row");
             let (table, key) = (table?, key?);
@@ -178,7 +197,11 @@ impl Compiler<'_> {
         self.with_rows(reader, &source, &table, |rows| {
             // Which days a bad row would have opened can't be known.
             rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
-            let rows = matching_rows(reader, rows, &wanted, &source);
+            let problems = reader.problem_count();
+            let rows = matching_rows(reader, rows, &wanted);
+            if reader.problem_count() > problems {
+                return None;
+            }
             if rows.is_empty() {
                 let problem = Problem::at(
                     &node.origin,
@@ -239,7 +262,7 @@ impl Compiler<'_> {
                     // Which dates a bad row would have closed can't be known.
                     reader.note(rejected.problem.clone());
                 }
-                for row in matching_rows(reader, rows, wanted.as_deref().unwrap_or_default(), &source) {
+                for row in matching_rows(reader, rows, wanted.as_deref().unwrap_or_default()) {
                     columns.read_row(reader, row, special);
                 }
             }
@@ -306,16 +329,10 @@ impl Columns {
 }
 
 /// The rows whose cells are all these; of many rows an index finds the few.
-fn matching_rows<'r>(
-    reader: &Reader,
-    rows: &'r Rows,
-    wanted: &[(String, Text)],
-    source: &Text,
-) -> Vec<&'r Row> {
+fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(String, Text)]) -> Vec<&'r Row> {
     let has_column = |name: &str| rows.columns.iter().any(|column| **column == *name);
     if let Some((column, text)) = wanted.iter().find(|(column, _)| !has_column(column)) {
-        let message = format!("source \"{}\" has no column \"{column}\"", source.value);
-        reader.note(Problem::at(&text.origin, message));
+        reader.note(no_column(&text.origin, rows, column));
         return Vec::new();
     }
     let Some(((column, text), rest)) = wanted.split_first() else {
@@ -369,7 +386,11 @@ fn weekly_of_row(reader: &Reader, fields: &Fields, row: &Row) -> Option<Publishe
         let intervals = day_text(reader, &text)?;
         for day in reader.ok(days)? {
             let day_hours = Day { intervals: intervals.clone(), name: None, origin: text.origin.clone() };
-            published.weekly[day.num_days_from_monday() as usize] = Some(day_hours);
+            let slot = &mut published.weekly[day.num_days_from_monday() as usize];
+            if slot.replace(day_hours).is_some() {
+                let message = format!("{day} has hours already");
+                reader.note(Problem::at(&entry.at, message).hint("name each day once"));
+            }
         }
     }
     Some(published)
@@ -404,8 +425,14 @@ fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Pub
         };
         let intervals = day_text(reader, &hours)?;
         for weekday in reader.ok(named)? {
+            let slot = &mut published.weekly[weekday.num_days_from_monday() as usize];
+            if let Some(known) = slot.as_ref().filter(|day| day.intervals.is_empty() != intervals.is_empty())
+            {
+                let message = format!("{weekday} is open and closed at once ({})", known.origin);
+                reader.note(Problem::at(&hours.origin, message).hint("keep one of the rows"));
+            }
             let new = || Day { intervals: Vec::new(), name: None, origin: hours.origin.clone() };
-            let slot = published.weekly[weekday.num_days_from_monday() as usize].get_or_insert_with(new);
+            let slot = slot.get_or_insert_with(new);
             if slot.intervals.iter().any(|known| intervals.contains(known)) {
                 let message = format!("{weekday} has these hours already ({})", slot.origin);
                 reader.note(Problem::at(&hours.origin, message).hint("keep one of the rows"));

@@ -145,7 +145,7 @@ fn read_conditions(reader: &Reader, node: &Node, is_wanted: bool) -> Option<Vec<
     fields.entries.iter().map(condition).collect()
 }
 
-fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
+pub(super) fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
     let problem = Problem::at(at, format!("{} has no column \"{column}\"", rows.file));
     match nearest(column, rows.columns.iter().map(|name| &**name)) {
         Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
@@ -167,6 +167,9 @@ pub(super) fn keyed<'r>(reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&
             let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
             match nearest(wanted, keys) {
                 Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+                None if rows.rows.iter().all(|row| row.key.is_none()) => {
+                    problem.hint("give the source key = \"COLUMN\", the column that names its rows")
+                }
                 None => problem,
             }
         }

@@ -143,6 +143,11 @@ impl Compiler<'_> {
             reader.wrong_kind(node, "text", "expression");
             return None;
         };
+        if let Some(node) = fields.get("with")
+            && matches!(&node.raw, Raw::Table(entries) if entries.is_empty())
+        {
+            reader.note(Problem::at(&node.origin, "with names no values").hint("leave it out"));
+        }
         let inputs = match fields.get("with") {
             Some(node) => self.named_definitions(reader, node, "with", context),
             None => Some(Vec::new()),

@@ -92,6 +92,11 @@ impl Expression {
             problem = problem.hint("it does too much; simplify it");
         } else if error.kind() == ErrorKind::UnknownFilter {
             problem = problem.hint(format!("the filters are: {}", FILTERS.join(", ")));
+        } else if error.kind() == ErrorKind::UnknownFunction {
+            problem =
+                problem.hint(format!("there are no functions; the filters are: {}", FILTERS.join(", ")));
+        } else if error.kind() == ErrorKind::InvalidOperation {
+            problem = problem.hint("~ joins values to text, and | int makes a number of text");
         } else {
             problem = problem.hint("write an expression such as open and not holiday");
         }

@@ -119,6 +119,8 @@ impl Shown<'_> {
                     false => Vec::new(),
                 })
             }
+            // Two instants compare as they are, whatever their dates.
+            HoursShow::ClosesAt if is_instant(self.value) => None,
             HoursShow::ClosesAt => match sibling(&|show| show == HoursShow::OpensAt) {
                 Some(opens) => {
                     let today = self.hours.today(at);
@@ -207,6 +209,11 @@ impl Shown<'_> {
         )
         .hint(remedy)
     }
+}
+
+/// Whether a time has its date with it.
+fn is_instant(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok())
 }
 
 /// A time of day in minutes: an hour, `HH:MM` or `HH:MM:SS`.

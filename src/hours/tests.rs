@@ -226,6 +226,8 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
         ("Mo-Fr 09:00+", "an open end is not read"),
         ("Th[1] 09:00-17:00", "a weekday of the month is not read"),
         ("Mo-Fr 09:00-17:00 || \"by appointment\"", "a comment is not read"),
+        ("Mo-Fr 09:00-17:00, Sa 10:00-12:00", "another day stands behind a comma"),
+        ("24/7; Su off", "24/7 stands alone"),
         ("PH off; PH 10:00-12:00", "holidays have hours already"),
         ("Mo 09:00-25:00", "\"25:00\" is not a time"),
     ] {

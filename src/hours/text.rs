@@ -232,6 +232,15 @@ pub fn parse_week(text: &str) -> Result<Week, BadText> {
             }
             days => parse_days(days)?,
         };
+        if hours.split(',').skip(1).any(|text| text.trim().starts_with(char::is_alphabetic)) {
+            return bad(
+                format!("\"{part}\": another day stands behind a comma"),
+                "put a semicolon between days: Mo-Fr 09:00-17:00; Sa 10:00-12:00",
+            );
+        }
+        if hours.trim() == "24/7" {
+            return bad(format!("\"{part}\": 24/7 stands alone"), "write 00:00-24:00");
+        }
         let intervals = parse_day(hours)?;
         if names_holidays && week.holidays.replace(intervals.clone()).is_some() {
             return bad(format!("\"{part}\": holidays have hours already"), "name PH once");

@@ -164,7 +164,33 @@ impl Variable {
             };
         }
         *slot = value;
-        Ok(())
+        match self.lost_item(page) {
+            Some((field, value)) => {
+                Err(format!("the item with {field} = \"{value}\" would lose its {field}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The item that a value has put in another's place: it would not be found again, and be made anew for ever.
+    fn lost_item(&self, page: &Map<String, Value>) -> Option<(&str, &str)> {
+        let (field, value) = match self.below.as_slice() {
+            [.., Step::Item { field, value }] => (field, value),
+            [.., Step::Item { field, value }, Step::Key(key)] if key == field => (field, value),
+            _ => return None,
+        };
+        self.read(page).is_none().then_some((field, value))
+    }
+
+    /// The same place with its names made anew, each by itself: what is put into one can't become several.
+    pub fn renamed(&self, name: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let step = |step: &Step| {
+            Some(match step {
+                Step::Key(key) => Step::Key(name(key)?),
+                Step::Item { field, value } => Step::Item { field: name(field)?, value: name(value)? },
+            })
+        };
+        Some(Self { key: name(&self.key)?, below: self.below.iter().map(step).collect::<Option<_>>()? })
     }
 }
 
@@ -282,6 +308,13 @@ mod tests {
         ] {
             assert_eq!(write(page, at, json!(0)), Err(told.to_owned()), "{at}");
         }
+        for (at, told) in [
+            ("/s[n=Leeds]", "the item with n = \"Leeds\" would lose its n"),
+            ("/s[n=7]/n", "the item with n = \"7\" would lose its n"),
+        ] {
+            assert_eq!(write(&mut page.clone(), at, json!({"h": 1})), Err(told.to_owned()), "{at}");
+        }
+        write(&mut page.clone(), "/s[n=Leeds]", json!({"n": "Leeds"})).unwrap();
         page["s"][1]["n"] = json!("Leeds");
         let told = "the array on the page has several items with n = \"Leeds\"";
         assert_eq!(write(page, "/s[n=Leeds]/h", json!(0)), Err(told.to_owned()));

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 
 use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
@@ -58,7 +57,7 @@ pub enum Acted {
         /// The page as answered.
         page: RemotePage,
         /// What was sent.
-        body: Map<String, Value>,
+        changes: Vec<Change>,
         /// What is not as sent.
         message: String,
     },
@@ -86,7 +85,7 @@ impl<R: WritePages> Actor<R> {
 }
 
 fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome, Option<String>, Acted) {
-    let Plan { changes, body, .. } = plan;
+    let Plan { changes, .. } = plan;
     match answer {
         Ok(patched) => {
             let id = patched.correlation_id;
@@ -118,7 +117,7 @@ fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome,
                     };
                     Acted::Unknown(OpenIntent { id: write, changes }, error)
                 }
-                false => Acted::NotTaken { page: patched.page, body, message: message.clone() },
+                false => Acted::NotTaken { page: patched.page, changes, message: message.clone() },
             };
             let outcome = match acted {
                 Acted::Unknown(..) => Outcome::Unknown("the API answered without the page".to_owned()),

@@ -3,12 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use serde_json::{Map, Value};
-
-use crate::model::{Environment, Instant, PageId, RemotePage};
+use crate::model::{Change, Environment, Instant, PageId, RemotePage};
 use crate::plan::Drift;
 use crate::store;
+use chrono::TimeDelta;
 
 use super::gate::Urgency;
 use super::{Knowledge, Observed};
@@ -141,11 +139,13 @@ impl PageState {
         self.due
     }
 
-    /// What would be sent, and to which page: the same is not sent again once it was refused.
-    pub fn fingerprint(&self, body: &Map<String, Value>) -> String {
+    /// What would be changed, and on which page: the same is not sent again once it was refused. The body is no part of
+    /// it, since that has in it what our own last try made of the page.
+    pub fn fingerprint(&self, changes: &[Change]) -> String {
         let observed = self.known.observed.as_ref();
         let page = observed.map(|observed| (&observed.page.last_updated, &observed.page.schema));
-        format!("{body:?} {page:?}")
+        let changes: Vec<_> = changes.iter().map(|change| (&change.variable, &change.to)).collect();
+        format!("{changes:?} {page:?}")
     }
 
     /// Whether the page was seen so recently that it can be sent to.

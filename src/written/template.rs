@@ -35,7 +35,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
     environment.set_fuel(Some(FUEL));
     let broken = |error: &minijinja::Error| {
         Problem::at(at, format!("the template \"{template}\" fails: {error}"))
-            .hint("write {{ row.COLUMN }} for the cell in that column")
+            .hint("write {{ row.COLUMN }} for the cell in that column, {{ NAME.COLUMN }} of a row in join")
     };
     let compiled = environment.template_from_str(template).map_err(|error| broken(&error))?;
 

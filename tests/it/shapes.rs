@@ -665,3 +665,109 @@ async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_b
     assert_eq!(state(&api), theirs(4, "3"));
     assert_eq!(folder.run(&["plan"]).expect(0).out, "");
 }
+
+#[test]
+fn a_cell_with_a_slash_is_one_name_in_the_place_of_an_item() {
+    let api = Api::start();
+    let settings = r#"
+[sources.sites]
+path = "sites.csv"
+key = "Site Name"
+[[page]]
+agent = "A-1"
+environment = "live"
+create_items = true
+[[page.each]]
+source = "sites"
+[page.each.variables]
+"/sites[name={{ row['Site Name'] }}]/phone" = { column = "phone" }
+"#;
+    let folder = folder(&api, settings);
+    folder.write("sites.csv", "Site Name,phone\nLeeds/York,1\n\"A]b=[c~1d\",2\n");
+    folder.run(&["apply"]).expect(0);
+    let made = json!({"sites": [{"name": "Leeds/York", "phone": "1"}, {"name": "A]b=[c~1d", "phone": "2"}]});
+    assert_eq!(api.variables("A-1"), made);
+    assert_eq!(folder.run(&["plan"]).expect(0).out, "");
+}
+
+#[test]
+fn what_would_be_silently_something_else_is_refused_with_its_remedy() {
+    let api = Api::start();
+    let page = |settings: &str| {
+        let environment = if settings.starts_with("environment") { "" } else { "environment = \"live\"" };
+        let folder = folder(
+            &api,
+            &format!(
+                "[sources.t]\npath = \"t.csv\"\nkey = \"id\"\n[sources.j]\npath = \"j.json\"\n[[page]]\nagent = \"A-1\"\n{environment}\n{settings}\n"
+            ),
+        );
+        folder.write(
+            "t.csv",
+            "id,site,day,open,close,wd\n1,a,Mon,closed,,09:00-17:00\n2,a,Mon,09:00,12:00,closed\n",
+        );
+        folder.write("j.json", r#"[{"dayOfWeek": "PublicHolidays", "opens": "10:00", "closes": "12:00"}, {"dayOfWeek": "PublicHolidays", "opens": "13:00", "closes": "15:00"}, {"validFrom": "2026-12-24", "opens": "00:00", "closes": "00:00"}, {"validFrom": "2026-12-24", "opens": "09:00", "closes": "12:00"}]"#);
+        folder
+    };
+    let hours = |hours: &str| {
+        format!(
+            "hours = {{ {hours}, closed_on = [\"holidays\"] }}\nvariables = {{ a = {{ show = \"today\" }} }}"
+        )
+    };
+    for (settings, told) in [
+        ("environment = []\nvariables = { a = 1 }".to_owned(), "the page is in no environment"),
+        ("environment = [\"live\", \"live\"]\nvariables = { a = 1 }".to_owned(), "live is named twice"),
+        ("variables = { a = { expression = \"1\", with = {} } }".to_owned(), "with names no values"),
+        ("join = { t = \"1\" }\nvariables = { a = 1 }".to_owned(), "join brings rows to those of for_each"),
+        ("variables = { \"s[n=a]/x\" = 1 }".to_owned(), "\"s[n=a]/x\" names no item of an array"),
+        ("variables = { \"/s[n]/x\" = 1 }".to_owned(), "\"/s[n]/x\" names no item of an array"),
+        (
+            "variables = { \"/s[n=a]\" = { value = { b = 1 } } }\ncreate_items = true".to_owned(),
+            "the item with n = \"a\" would lose its n",
+        ),
+        (hours("weekly_from = { source = \"t\" }"), "weekly_from needs \"row\" or \"match\""),
+        (hours("weekly_from = { source = \"t\", row = \"1\" }"), "needs \"column\" or \"columns\""),
+        (
+            hours("weekly_from = { source = \"t\", row = \"1\", match = { site = \"a\" } }"),
+            "row and match at once",
+        ),
+        (
+            hours(
+                "weekly_from = { source = \"t\", row = \"1\", columns = { mon-fri = \"wd\", mon = \"wd\" } }",
+            ),
+            "Mon has hours already",
+        ),
+        (
+            hours("weekly_from = { source = \"t\", match = { site = \"a\" } }"),
+            "Mon is open and closed at once",
+        ),
+        (hours("weekly_from = { source = \"t\", match = { sit = \"a\" } }"), "did you mean \"site\"?"),
+        (hours("schema_org = { source = \"j\" }"), "2026-12-24 is open and closed at once"),
+    ] {
+        let err = complaints(&page(&settings), NOON);
+        assert!(err.contains(told) && err.contains("hint: "), "{settings}: {err}");
+    }
+}
+
+#[test]
+fn instants_are_read_with_their_dates_and_holidays_keep_all_their_hours() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.j]
+path = "j.json"
+[[page]]
+agent = "A-1"
+environment = "live"
+hours = { schema_org = { source = "j" }, closed_on = ["holidays"] }
+[page.variables]
+opens = { show = "opens_at", format = "RFC 3339" }
+closes = { show = "closes_at", format = "RFC 3339" }
+today = { show = "today" }
+"#,
+    );
+    folder.write("j.json", r#"[{"dayOfWeek": "Thursday", "opens": "22:00", "closes": "02:00"}, {"dayOfWeek": "PublicHolidays", "opens": "10:00", "closes": "12:00"}, {"dayOfWeek": "PublicHolidays", "opens": "13:00", "closes": "15:00"}]"#);
+    assert_eq!(planned(&folder, NOON)["closes"], json!("2026-11-27T02:00:00+00:00"));
+    assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["today"], json!("10:00-12:00, 13:00-15:00"));
+    folder.run(&["check", "--at", NOON]).expect(0);
+}

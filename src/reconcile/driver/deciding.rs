@@ -215,7 +215,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Start::Nothing;
         }
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
-        let fingerprint = state.fingerprint(&plan.body);
+        let fingerprint = state.fingerprint(&plan.changes);
         if state.refused.as_ref() == Some(&fingerprint) {
             // The same would be refused again; the next boundary may bring another.
             self.pages.schedule(&id, until);
@@ -247,7 +247,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.counts.patches += 1;
         if let Some(state) = self.pages.get_mut(&id) {
             // Forgotten again when it is applied.
-            state.refused = Some(state.fingerprint(&plan.body));
+            state.refused = Some(state.fingerprint(&plan.changes));
         }
         let actor = self.actor.clone();
         self.spawn(async move { Answered::Act(id, actor.act(plan).await) });

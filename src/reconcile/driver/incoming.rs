@@ -254,10 +254,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.try_later(id, &error, now);
                 self.judge(&error, &id.to_string(), key, now);
             }
-            Acted::NotTaken { page, body, message } => {
+            Acted::NotTaken { page, changes, message } => {
                 state.see(page, up);
                 // Sent again it would come back as it did; another page or another body is another try.
-                state.refused = Some(state.fingerprint(&body));
+                state.refused = Some(state.fingerprint(&changes));
                 tracing::error!(page = %id, message, "not taken; waits until something about it changes");
                 self.set_standing(id, Standing::Stuck(message));
                 self.pages.schedule(id, Some(now));
