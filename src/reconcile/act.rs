@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-
 use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
 use crate::model::{Change, RemotePage, same_value};

@@ -469,32 +469,41 @@ struct Deaf {
 
 impl ReadPages for Deaf {
     async fn list(&self, _: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
-        Ok(vec![(Environment::Live, deaf_page())])
+        Ok(vec![(Environment::Live, self.answer())])
     }
 
     async fn page(&self, _: &PageId) -> Result<RemotePage, ApiError> {
-        Ok(deaf_page())
+        Ok(self.answer())
     }
 }
 
 impl WritePages for Deaf {
     async fn patch(&self, _: &PageId, _: &serde_json::Map<String, Value>) -> Result<Patched, ApiError> {
         self.patches.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        Ok(Patched { page: deaf_page(), correlation_id: None })
+        Ok(Patched { page: self.answer(), correlation_id: None })
     }
 }
 
-fn deaf_page() -> RemotePage {
-    RemotePage {
-        variables: json!({"is_open": "who knows"}).as_object().cloned().unwrap(),
-        ..RemotePage::default()
+impl Deaf {
+    /// Each PATCH makes another page, and never the one that was asked for.
+    fn answer(&self) -> RemotePage {
+        let patches = self.patches.load(std::sync::atomic::Ordering::SeqCst);
+        RemotePage {
+            variables: json!({"is_open": "who knows", "box": {"patches": patches}})
+                .as_object()
+                .cloned()
+                .unwrap(),
+            last_updated: Some(patches.to_string()),
+            ..RemotePage::default()
+        }
     }
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_again() {
     let api = std::sync::Arc::new(Deaf::default());
-    let folder = Folder::new("http://127.0.0.1:9", &desk("A-1"));
+    let settings = desk("A-1").replace("variables = {", "variables = { \"/box/ours\" = 1,");
+    let folder = Folder::new("http://127.0.0.1:9", &settings);
     let clock = ManualClock::new(at(NOON));
     let driving = Driving::with(api.clone(), Box::new(drop), &folder, &clock, Mode::Daemon).await;
     driving.advance(later(61)).await;
