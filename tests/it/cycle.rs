@@ -515,7 +515,7 @@ async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_again()
         ended.pages[0]
     );
     let history = folder.look().history(None, 10).unwrap();
-    assert_eq!((history.len(), history[0].outcome.as_str()), (1, "failed"));
+    assert_eq!((history.len(), history[0].outcome.as_str()), (2, "failed"), "one PATCH of two variables");
 }
 
 #[tokio::test]
