@@ -24,6 +24,20 @@ const DEFAULT_SPECIAL_DAYS: u64 = 60;
 /// The longest window of a cron pattern; dates serve for longer ones.
 const MAX_CRON_LENGTH: TimeDelta = TimeDelta::days(31);
 
+/// The kinds of definitions by the key that tells them, with all keys of each.
+const DEFINITIONS: [(&str, &[&str]); 10] = [
+    ("when", &["when", "otherwise", "timezone"]),
+    ("value", &["value"]),
+    ("pointer", &["source", "pointer"]),
+    ("column", &["source", "row", "column"]),
+    ("calendar", &["calendar", "show", "summary", "category", "timezone", "otherwise"]),
+    ("each", &["each", "where", "unless", "join", "timezone", "hours", "item"]),
+    ("object", &["object"]),
+    ("list", &["list"]),
+    ("expression", &["expression", "with"]),
+    ("show", &["hours", "show", "format", "days", "language", "reader", "otherwise"]),
+];
+
 const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or calendar), when, expression, object, list or each";
 
 impl Compiler<'_> {
@@ -33,20 +47,8 @@ impl Compiler<'_> {
             return constant(reader, node);
         };
         let all = reader.open_table(node, "a variable")?;
-        let kinds: [(&str, &[&str]); 10] = [
-            ("when", &["when", "otherwise", "timezone"]),
-            ("value", &["value"]),
-            ("pointer", &["source", "pointer"]),
-            ("column", &["source", "row", "column"]),
-            ("calendar", &["calendar", "show", "summary", "category", "timezone", "otherwise"]),
-            ("each", &["each", "where", "unless", "join", "timezone", "hours", "item"]),
-            ("object", &["object"]),
-            ("list", &["list"]),
-            ("expression", &["expression", "with"]),
-            ("show", &["hours", "show", "format", "days", "language", "reader", "otherwise"]),
-        ];
-        let Some((kind, keys)) = kinds.iter().find(|(kind, _)| all.get(kind).is_some()) else {
-            let known = kinds.iter().map(|(kind, _)| *kind);
+        let Some((kind, keys)) = DEFINITIONS.iter().find(|(kind, _)| all.get(kind).is_some()) else {
+            let known = DEFINITIONS.iter().map(|(kind, _)| *kind);
             let meant = all.entries.first().and_then(|entry| nearest(&entry.key, known));
             let problem = Problem::at(&node.origin, "this defines no value");
             reader.note(match meant {
@@ -114,8 +116,8 @@ impl Compiler<'_> {
         let read = |reader: &Reader, row: Option<&Row>| {
             let context = self.context(reader, node, fields, row).or(outer);
             match item.raw {
-                // A table of its own is an object, since an item of one kind alone would be a plain list.
-                Raw::Table(_) if !self.is_kind(item) => {
+                // Most items are objects, and these need no word for it.
+                Raw::Table(_) if !is_definition(item) => {
                     let entries = self.named_definitions(reader, item, "item", &context)?;
                     Some(Definition::Object { entries, origin: item.origin.clone() })
                 }
@@ -128,12 +130,6 @@ impl Compiler<'_> {
         }
         let items = self.each(reader, &repeat, |reader, row| read(reader, Some(row)))?;
         Some(Definition::List { items, origin: node.origin.clone() })
-    }
-
-    /// Whether a table is a definition by its keys, and not an object written in place.
-    fn is_kind(&self, node: &Node) -> bool {
-        let has = |key: &str| node.get(key).is_some();
-        has("object") || has("list") || has("expression") || (has("when") && has("otherwise"))
     }
 
     /// `{ expression = "open and not holiday", with = { open = …, holiday = … } }`
@@ -442,6 +438,14 @@ impl Compiler<'_> {
         };
         Some(Condition::Hours { hours: hours?, open: open? })
     }
+}
+
+/// Whether a table defines a value by its keys, and is no object written in place: all of them belong to one kind.
+fn is_definition(node: &Node) -> bool {
+    let Raw::Table(entries) = &node.raw else { return false };
+    DEFINITIONS.iter().any(|(kind, keys)| {
+        node.get(kind).is_some() && entries.iter().all(|entry| keys.contains(&entry.key.as_str()))
+    })
 }
 
 /// A scalar or a list as it stands. Text filled in from a row is typed like the cell it comes from.

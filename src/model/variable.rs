@@ -89,6 +89,11 @@ impl Variable {
         &self.key
     }
 
+    /// Whether it is a top-level key, so that nobody else's value is sent with it.
+    pub fn is_whole(&self) -> bool {
+        self.below.is_empty()
+    }
+
     /// The steps from the page to the value: the key first.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
         std::iter::once(Step::Key(self.key.clone())).chain(self.below.iter().cloned())

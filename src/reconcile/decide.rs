@@ -81,9 +81,14 @@ impl Knowledge {
         Ok(desired)
     }
 
-    /// Whether the next boundary of what was last worked out brings other values; midnight often brings none.
-    pub fn flips_next(&mut self) -> bool {
+    /// Whether a look is worth making before the next boundary of what was last worked out: it brings other values, which
+    /// midnight often doesn't, and none of them shares its key with others' values. Of those that do, a look that is older
+    /// than it must be would undo an edit.
+    pub fn flips_alone(&mut self) -> bool {
         let Some(WorkedOut { page, desired, flips, .. }) = &mut self.worked_out else { return false };
+        if !page.variables.iter().all(|owned| owned.variable.is_whole()) {
+            return false;
+        }
         let Some(until) = desired.until else { return false };
         *flips.get_or_insert_with(|| {
             page.desired(until).is_ok_and(|next| {

@@ -653,3 +653,19 @@ async fn the_patch_leaves_on_its_boundary_and_the_look_before_it() {
     assert_eq!(methods(before), ["GET", "PATCH"], "a boundary that changes nothing");
     driving.stop().await;
 }
+
+/// Below a key that others share the look stays next to the PATCH.
+#[tokio::test]
+async fn a_neighbours_edit_just_before_a_boundary_survives() {
+    let api = Api::start();
+    let settings = desk("A-1").replace("is_open =", "\"/box/is_open\" =");
+    let folder = Folder::new(&api.url, &settings);
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:50Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "box", &json!({"is_open": true})).await;
+    driving.advance(at("2026-11-26T16:59:59.900Z")).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    api.edit("A-1", &json!({"box": {"is_open": true, "note": "theirs"}}));
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-1", "box", &json!({"is_open": false, "note": "theirs"})).await;
+    driving.stop().await;
+}

@@ -564,6 +564,26 @@ fn published_hours_of_google_and_schema_org_are_read() {
 }
 
 #[test]
+fn an_item_that_is_a_definition_by_its_keys_makes_a_plain_array() {
+    let api = Api::start();
+    let sites = "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n";
+    let variables = r#"
+today = { each = "sites", hours = { weekly = "{{ row.hours }}" }, item = { show = "today" } }
+names = { each = "sites", item = "{{ row.site }}" }
+shown = { each = "sites", item = { object = { show = "{{ row.site }}" } } }
+"#;
+    let folder = folder(
+        &api,
+        &format!("{sites}[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]{variables}"),
+    );
+    folder.write("sites.csv", "site,hours\na,Mo-Su 09:00-17:00\nb,off\n");
+    assert_eq!(
+        planned(&folder, NOON),
+        json!({"today": ["09:00-17:00", "closed"], "names": ["a", "b"], "shown": [{"show": "a"}, {"show": "b"}]})
+    );
+}
+
+#[test]
 fn what_will_run_out_is_told_before_it_does_and_fails_nothing() {
     let api = Api::start();
     api.schema("A-1", &json!({"properties": {"is_open": {}, "phone": {}}, "required": ["is_open"]}));

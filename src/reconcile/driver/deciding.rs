@@ -154,7 +154,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     let is_near = plan.changes.is_empty()
                         && until.is_some_and(|until| until > now && until - now <= LOOK_AHEAD);
                     let in_time = is_near && can_send && self.clock_watch.doubt().is_none();
-                    if in_time && !state.is_fresh(up + AHEAD) && state.known.flips_next() {
+                    if in_time && !state.is_fresh(up + AHEAD) && state.known.flips_alone() {
                         return Start::Look(id.clone());
                     }
                     return self.take_plan(plan, until, in_one_line(&managed.problems), can_send);
@@ -203,7 +203,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             state.urgency = Urgency::Boundary;
             let early =
                 until.and_then(|until| until.checked_sub_signed(LOOK_AHEAD)).filter(|early| *early > now);
-            let due = if early.is_some() && state.known.flips_next() { early } else { until };
+            let due = if early.is_some() && state.known.flips_alone() { early } else { until };
             self.set_standing(&id, standing);
             self.pages.schedule(&id, due);
             return Start::Nothing;
