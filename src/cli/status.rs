@@ -69,31 +69,33 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             output::print_lines(rows.into_iter().chain([last]))?;
         }
         Format::Table => {
-            output::print(if running { "rtconfd is running.\n" } else { "rtconfd is not running.\n" });
-            let here = |index: usize, value: &serde_json::Value| {
-                let at: Option<Instant> = value.as_str().and_then(|text| text.parse().ok());
-                at.map_or_else(|| "-".to_owned(), |at| zone::show(load::zone(&view.world.pages[index]), at))
-            };
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            output::print_table(
-                ["PAGE", "STATE", "LAST CHANGE", "NEXT CHANGE", "", "PROBLEM"],
-                rows.iter().enumerate().map(|(index, row)| {
-                    [
-                        text(&row["page"]),
-                        text(&row["state"]),
-                        here(index, &row["last_change"]),
-                        here(index, &row["next_change"]["at"]),
-                        text(&row["next_change"]["what"]),
-                        text(&row["problem"]),
-                    ]
-                }),
-            );
+            show_pages(&view, &rows, running);
+            general.show();
         }
     }
-    if arguments.shown.format == Format::Table {
-        general.show();
-    }
     Ok(if needs_a_person { FAILED } else { OK })
+}
+
+fn show_pages(view: &load::View, rows: &[Value], running: bool) {
+    output::print(if running { "rtconfd is running.\n" } else { "rtconfd is not running.\n" });
+    let here = |index: usize, value: &serde_json::Value| {
+        let at: Option<Instant> = value.as_str().and_then(|text| text.parse().ok());
+        at.map_or_else(|| "-".to_owned(), |at| zone::show(load::zone(&view.world.pages[index]), at))
+    };
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    output::print_table(
+        ["PAGE", "STATE", "LAST CHANGE", "NEXT CHANGE", "", "PROBLEM"],
+        rows.iter().enumerate().map(|(index, row)| {
+            [
+                text(&row["page"]),
+                text(&row["state"]),
+                here(index, &row["last_change"]),
+                here(index, &row["next_change"]["at"]),
+                text(&row["next_change"]["what"]),
+                text(&row["problem"]),
+            ]
+        }),
+    );
 }
 
 /// What concerns more than one page.

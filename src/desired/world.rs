@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use crate::calendar::Window;
 use crate::model::{Environment, Instant, PageId, Problem, Row};
 use crate::tables::{Rows, Table};
-use crate::written::{Node, Raw, Reader, Scope};
+use crate::written::{Node, Raw, Reader, Scope, is_template};
 
 use super::compile::Compiler;
 use super::compile_rows::Repeat;
@@ -181,14 +181,19 @@ impl Basis {
     }
 }
 
-/// How often text stands in what was written: as a value or as a key.
-fn mentions(node: &Node, text: &str) -> usize {
+/// How often a source is, or may be, named in what was written: as a value, as a key, or by a template that a row fills in.
+fn mentions(node: &Node, source: &str) -> usize {
     match &node.raw {
-        Raw::Text(found) => usize::from(found == text),
-        Raw::List(items) => items.iter().map(|item| mentions(item, text)).sum(),
-        Raw::Table(entries) => {
-            entries.iter().map(|entry| usize::from(entry.key == text) + mentions(&entry.node, text)).sum()
-        }
+        Raw::Text(found) => usize::from(found == source),
+        Raw::List(items) => items.iter().map(|item| mentions(item, source)).sum(),
+        Raw::Table(entries) => entries
+            .iter()
+            .map(|entry| {
+                let by_template = matches!(&entry.node.raw, Raw::Text(text) if is_template(text));
+                usize::from(entry.key == source || (entry.key == "source" && by_template))
+                    + mentions(&entry.node, source)
+            })
+            .sum(),
         Raw::Null | Raw::Bool(_) | Raw::Number(_) => 0,
     }
 }

@@ -669,3 +669,26 @@ async fn a_neighbours_edit_just_before_a_boundary_survives() {
     api.until_variable("A-1", "box", &json!({"is_open": false, "note": "theirs"})).await;
     driving.stop().await;
 }
+
+/// A row may name its table by a cell, and that may be the table of the pages itself.
+#[tokio::test]
+async fn a_page_that_looks_at_other_rows_of_its_table_follows_them() {
+    let api = Api::start();
+    let settings = SITES.replace(
+        "weekly = \"{{ row.hours }}\"",
+        "weekly = \"{{ row.hours }}\", special_from = { source = \"{{ row.table }}\", match = { site = \"b\" }, hours = \"exception\" }",
+    );
+    let folder = Folder::new(&api.url, &settings);
+    let rows = |exception: &str| {
+        format!(
+            "site,agent,hours,phone,table,date,exception\na,A-1,Mo-Su 09:00-17:00,1,sites,2026-01-01,closed\nb,A-2,Mo-Su 09:00-17:00,2,sites,2026-11-26,{exception}\n"
+        )
+    };
+    folder.write("sites.csv", &rows("09:00-18:00"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T12:00:00Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    folder.write("sites.csv", &rows("10:00-11:00"));
+    api.until_variable("A-2", "is_open", &json!(false)).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.stop().await;
+}
