@@ -11,10 +11,10 @@ use crate::clock::{Clock, WallClock};
 use crate::desired::{Managed, Override, World};
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Recent, Side, weigh};
-use crate::reconcile::{Held, InForce, revision_id};
+use crate::reconcile::{Following, Held, InForce, Trail, revision_id};
 use crate::settings::{Api, Settings, StorePath};
 use crate::sources::{Files, Revision};
-use crate::store::{Location, PageState, Reading, Writer};
+use crate::store::{Location, PageState, Reading, Remembered, Writer};
 
 use super::{Exit, FAILED, Global, output};
 
@@ -81,10 +81,13 @@ pub struct View {
     pub settings: Settings,
     /// The inputs.
     pub revision: Revision,
-    /// The pages: as they are in force where a revision is held, else as they are written now; with overrides.
+    /// The pages: as they are in force where a revision is held or they follow others, else as they are written now; with
+    /// overrides.
     pub world: World,
-    /// The pages as they are written now, when those are held.
+    /// The pages as they are written now, when some are not in force.
     pub newest: Option<World>,
+    /// The pages that are not yet as they are written, because they follow others.
+    pub trail: Trail,
     /// What is held.
     pub held: Option<Held>,
     /// The overrides in force.
@@ -108,10 +111,10 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     let to = to.unwrap_or(from);
     let reading = store(&settings).look()?;
     let known = reading.as_ref().map(|reading| Known::read(reading, &settings, from)).transpose()?;
-    let Known { stored, inputs, written, recent, approved, overrides } = known.unwrap_or_default();
+    let Known { stored, remembered, recent, approved, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);
-    files.recall(&inputs);
-    let in_force = InForce::recall(&settings, written.as_deref(), &inputs, from, to);
+    files.recall(&remembered.newest.inputs);
+    let in_force = InForce::recall(&settings, &remembered, from, to);
     files.settle();
     let revision = files.revision();
     let mut newest = World::over(&settings.blueprint, &revision.inputs, from, to, Some(&in_force.world));
@@ -122,24 +125,25 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
         true => None,
         false => Some(Held { revision: id, since: from, reasons: weighed.reasons }),
     };
-    newest.overrule(&overrides);
-    let (world, newest) = match held {
-        Some(_) => {
-            let mut world = in_force.world;
-            world.overrule(&overrides);
-            (world, Some(newest))
+    let (mut world, trail) = match held {
+        Some(_) => (in_force.pages(), in_force.trail),
+        None => {
+            let trail = in_force.behind(&newest, from);
+            (trail.in_force(&newest), trail)
         }
-        None => (newest, None),
     };
-    Ok(View { settings, revision, world, newest, held, overrides, stored })
+    let is_in_force = held.is_none() && trail.behind().is_empty();
+    world.overrule(&overrides);
+    newest.overrule(&overrides);
+    let newest = (!is_in_force).then_some(newest);
+    Ok(View { settings, revision, world, newest, trail, held, overrides, stored })
 }
 
 /// What the store knows that commands that look need.
 #[derive(Default)]
 struct Known {
     stored: BTreeMap<PageId, PageState>,
-    inputs: BTreeMap<String, Vec<u8>>,
-    written: Option<String>,
+    remembered: Remembered,
     recent: Recent,
     approved: BTreeSet<String>,
     overrides: Vec<Override>,
@@ -153,8 +157,7 @@ impl Known {
         overrides.reverse();
         Ok(Self {
             stored: reading.pages(api)?,
-            inputs: reading.inputs()?,
-            written: reading.fact(InForce::FACT)?,
+            remembered: reading.remembered(api)?,
             recent: recent.unwrap_or_default(),
             approved: reading.approvals()?,
             overrides: overrides.into_iter().map(|row| row.set).collect(),
@@ -192,9 +195,37 @@ impl View {
         }
     }
 
+    /// The pages that are not yet as they are written, as far as the store knows; of one page, or all.
+    pub fn following(&self, wanted: Option<&PageId>) -> Vec<Following> {
+        let behind =
+            self.trail.behind().iter().filter(|(page, _)| wanted.is_none_or(|wanted| wanted == *page));
+        let following = behind.filter_map(|(page, behind)| {
+            let newest = &self.newest().page(page)?.page;
+            let (leader, follow) = newest.leader().zip(newest.follow)?;
+            let why = match behind.since {
+                Some(since) => format!("{leader} has held the change since {}", output::utc(since)),
+                None => format!("{leader} is to hold the change first"),
+            };
+            let at = behind.since.and_then(|since| since.checked_add_signed(follow.after));
+            Some(Following { page: page.clone(), leader, at, why })
+        });
+        following.collect()
+    }
+
+    /// Tells which pages are not yet as they are written.
+    pub fn tell_following(&self, wanted: Option<&PageId>) {
+        for Following { page, leader, at, why } in self.following(wanted) {
+            let at = at.map_or(String::new(), |at| format!(" at {}", output::utc(at)));
+            output::remark(&format!(
+                "{page} follows {leader}: what is new about it comes in force{at}; {why}"
+            ));
+        }
+    }
+
     /// The page that an argument names; without one, all.
     pub fn pages<'w>(&self, world: &'w World, wanted: Option<&PageId>) -> anyhow::Result<Vec<&'w Managed>> {
         self.tell_held();
+        self.tell_following(wanted);
         let Some(wanted) = wanted else {
             return Ok(world.pages.iter().collect());
         };

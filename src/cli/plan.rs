@@ -38,6 +38,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Outcome { rows: Vec::new(), failed: !view.problems().is_empty(), held: view.held.is_some() };
     output::show_problems(&view.problems());
     view.tell_held();
+    view.tell_following(None);
     for managed in &view.world.pages {
         let id = &managed.page.id;
         let page = match pages.get(id) {

@@ -198,15 +198,12 @@ pub async fn build(
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>)> {
     let client = Arc::new(load::client(&settings.api, key_source)?);
     let mut files = Files::new(settings);
-    let remembered = store.inputs().await?;
-    files.recall(&remembered);
-    let in_force = match in_force {
-        Some(in_force) => in_force,
-        None => {
-            let (written, now) = (store.fact(InForce::FACT).await?, clock.now());
-            InForce::recall(settings, written.as_deref(), &remembered, now, now)
-        }
-    };
+    let remembered = store.remembered(&settings.api.base_url).await?;
+    files.recall(&remembered.newest.inputs);
+    let in_force = in_force.unwrap_or_else(|| {
+        let now = clock.now();
+        InForce::recall(settings, &remembered, now, now)
+    });
     files.settle();
     let revision = files.revision();
     let watching = {

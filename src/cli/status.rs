@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::desired::{Managed, Override, running_out};
-use crate::listener::shown;
+use crate::listener::{shown, waiting};
 use crate::model::{Instant, Severity, shorten};
 use crate::reconcile::Held;
 use crate::store::{DriftRow, Reading};
@@ -106,6 +106,8 @@ struct General {
     withheld: Option<String>,
     /// How far an approved change has come, likewise.
     rollout: Value,
+    /// The pages that wait for those that they follow.
+    following: Vec<Value>,
     /// Values that others changed and that last.
     drifts: Vec<DriftRow>,
     /// Overrides in force.
@@ -127,8 +129,13 @@ impl General {
         });
         let drifts = reading.map(|reading| reading.drifts(None, true, 1000)).transpose()?;
         let overrides = view.overrides.iter().filter(|set| !set.is_over(now)).cloned();
+        let following = match live["following"].as_array() {
+            Some(following) => following.clone(),
+            None => view.following(None).iter().map(waiting).collect(),
+        };
         Ok(Self {
             held,
+            following,
             withheld: live["withheld"].as_str().map(str::to_owned),
             rollout: live["rollout"].clone(),
             drifts: drifts.unwrap_or_default(),
@@ -146,6 +153,7 @@ impl General {
             "held": self.held,
             "withheld": self.withheld,
             "rollout": self.rollout,
+            "following": self.following,
             "drift": self.drifts,
             "overrides": self.overrides.iter().map(shown).collect::<Vec<_>>(),
         })
@@ -167,6 +175,12 @@ impl General {
             let revision = self.rollout["revision"].as_str().unwrap_or_default();
             let to_come = &self.rollout["pages_to_come"];
             line(format!("\nApproved {revision} goes out, {to_come} page(s) to come{stopped}"));
+        }
+        for waits in &self.following {
+            let text = |key: &str| waits[key].as_str().unwrap_or_default();
+            let at = if text("at").is_empty() { String::new() } else { format!(" at {}", text("at")) };
+            let (page, leader, why) = (text("page"), text("follows"), text("why"));
+            line(format!("\n{page} follows {leader}: what is new about it comes in force{at}; {why}"));
         }
         for set in &self.overrides {
             line(format!(

@@ -16,7 +16,7 @@ use crate::tables::{Rows, Table};
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
 
 use super::world::page_key;
-use super::{Owned, Page};
+use super::{Follow, Owned, Page};
 
 /// What the settings say of pages, still as written: templates are filled in row by row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -136,6 +136,8 @@ const PAGE_KEYS: &[&str] = &[
     "agent",
     "environment",
     "ahead",
+    "follow",
+    "after",
     "on_drift",
     "create_items",
     "timezone",
@@ -147,6 +149,8 @@ const EACH_KEYS: &[&str] = &["source", "where", "unless", "join", "timezone", "h
 
 /// The longest that a page may run ahead of the clock.
 const MAX_AHEAD: TimeDelta = TimeDelta::days(31);
+/// The longest that a change may wait on another page.
+const MAX_AFTER: TimeDelta = TimeDelta::days(31);
 
 /// What was put together already.
 type Cache<K, V> = RefCell<HashMap<K, V>>;
@@ -188,6 +192,7 @@ impl<'a> Compiler<'a> {
             Some(node) => ahead(reader, node, ids.as_deref().unwrap_or_default()),
             None => Some(None),
         };
+        let follow = follow(reader, &fields, ids.as_deref().unwrap_or_default());
         let on_drift = match fields.get("on_drift") {
             Some(node) => drift_policy(reader, node),
             None => Some(DriftPolicy::default()),
@@ -208,9 +213,11 @@ impl<'a> Compiler<'a> {
                 reader.note(problem.hint("name a variable of the page, or \"*\" for all others"));
             }
         }
-        let (variables, on_drift, ahead, missing) = (variables?, on_drift?, ahead?, missing?);
+        let (variables, on_drift, ahead, missing, follow) =
+            (variables?, on_drift?, ahead?, missing?, follow?);
         let page = |id: PageId| Page {
             key: page_key(block, row.and_then(|row| row.key.as_deref()), id.environment),
+            follow: follow.filter(|follow| follow.environment != id.environment),
             id,
             on_drift: on_drift.clone(),
             zone: context.zone.or(self.blueprint.zone),
@@ -599,6 +606,33 @@ fn ahead(reader: &Reader, node: &Node, pages: &[PageId]) -> Option<Option<TimeDe
             Problem::at(&node.origin, "a page runs ahead by at most 31 days").hint("write 31d or less")
         }
         false => return Some(Some(length)),
+    };
+    reader.note(problem);
+    None
+}
+
+/// `follow = "sandbox"`, `after = "2h"`: a change waits until the same agent's page there has held it so long.
+fn follow(reader: &Reader, fields: &Fields, pages: &[PageId]) -> Option<Option<Follow>> {
+    const HINT: &str = "write follow = \"sandbox\" and after = \"2h\" together";
+    let (followed, after) = match (fields.get("follow"), fields.get("after")) {
+        (None, None) => return Some(None),
+        (Some(followed), Some(after)) => (followed, after),
+        (Some(lone), None) | (None, Some(lone)) => {
+            let message = "what is followed, and after how long, are told together";
+            reader.note(Problem::at(&lone.origin, message).hint(HINT));
+            return None;
+        }
+    };
+    let environment = reader.parse(followed, "follow", "write sandbox, pre-release or live");
+    let length = TimeDelta::from_std(reader.duration(after, "after")?).ok()?;
+    let environment = environment?;
+    let problem = if length > MAX_AFTER {
+        Problem::at(&after.origin, "a change waits for at most 31 days").hint("write 31d or less")
+    } else if pages.iter().all(|page| page.environment == environment) && !pages.is_empty() {
+        let message = format!("a page in {environment} can't follow itself");
+        Problem::at(&followed.origin, message).hint("follow the page of another environment")
+    } else {
+        return Some(Some(Follow { environment, after: length }));
     };
     reader.note(problem);
     None

@@ -22,5 +22,5 @@ pub use compile::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse, che
 pub use coverage::running_out;
 pub use definition::{Definition, Evaluated, Wanted};
 pub use overrule::{Override, Overruled, Says};
-pub use page::{Desired, DesiredValue, Flip, Owned, Page};
+pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
 pub use world::{Managed, World};

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use crate::model::{DriftPolicy, Instant, Missing, Origin, PageId, Problem, Row, Variable};
+use crate::model::{DriftPolicy, Environment, Instant, Missing, Origin, PageId, Problem, Row, Variable};
 
 use super::definition::after;
 use super::{Definition, Wanted, reading};
@@ -23,6 +23,8 @@ pub struct Page {
     pub id: PageId,
     /// What names the definition across reloads: its settings block and its row.
     pub key: String,
+    /// The page that a change must have been on before it reaches this one.
+    pub follow: Option<Follow>,
     /// What happens to values that others change.
     pub on_drift: DriftPolicy,
     /// The zone that people read the page's times in.
@@ -35,6 +37,15 @@ pub struct Page {
     pub origin: Origin,
     /// The row that the page stands for.
     pub row: Option<Row>,
+}
+
+/// The page of the same agent in another environment, and how long a change must have been there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follow {
+    /// Where that page is.
+    pub environment: Environment,
+    /// How long.
+    pub after: TimeDelta,
 }
 
 /// One owned variable.
@@ -120,6 +131,20 @@ impl Page {
         Ok(Desired { page: self.id.clone(), missing: self.missing, until, values })
     }
 
+    /// The page that this one follows.
+    pub fn leader(&self) -> Option<PageId> {
+        let environment = self.follow?.environment;
+        Some(PageId { agent: self.id.agent.clone(), environment })
+    }
+
+    /// Whether two definitions of a page come to the same up to an instant for all that either owns.
+    pub fn says_the_same(&self, other: &Self, from: Instant, to: Instant) -> bool {
+        self.variables.len() == other.variables.len()
+            && self.variables.iter().all(|owned| {
+                other.owned(&owned.variable).is_some_and(|other| owned.says_the_same(other, from, to))
+            })
+    }
+
     /// The owned variable at a place.
     pub fn owned(&self, variable: &Variable) -> Option<&Owned> {
         self.variables.iter().find(|owned| owned.variable == *variable)
@@ -131,6 +156,22 @@ impl Owned {
     pub fn ahead(&self, by: TimeDelta) -> Self {
         let definition = Definition::Ahead { of: Box::new(self.definition.clone()), by };
         Self { variable: self.variable.clone(), definition }
+    }
+
+    /// Whether two definitions come to the same from one instant to another.
+    pub fn says_the_same(&self, other: &Self, from: Instant, to: Instant) -> bool {
+        if self.definition.says_the_same(&other.definition) {
+            return true;
+        }
+        match (self.flips(from, to), other.flips(from, to)) {
+            (Ok(a), Ok(b)) => {
+                let mut pairs = a.iter().zip(&b);
+                a.len() == b.len() && pairs.all(|(a, b)| a.at == b.at && a.wanted.same(&b.wanted))
+            }
+            // A page that has no value at some instant is withheld then, by itself.
+            (Err(_), Err(_)) => true,
+            _ => false,
+        }
     }
 
     /// The next change after an instant and before another; none also when it is not found within a bounded

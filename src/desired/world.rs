@@ -106,6 +106,7 @@ impl World {
             builder.block(block);
         }
         let mut world = builder.world;
+        world.check_leaders();
         let is_gone = |id: &&PageId| !world.index.contains_key(*id);
         world.released = known.iter().map(|managed| &managed.page.id).filter(is_gone).cloned().collect();
         world
@@ -126,16 +127,26 @@ impl World {
         self.index.get(id).map(|index| &self.pages[*index])
     }
 
-    /// The same pages, but for some that stay as they are in another world.
-    pub fn with_pages_of(&self, other: &World, stays: impl Fn(&PageId) -> bool) -> World {
-        let mut mixed = World { basis: None, ..self.clone() };
-        for managed in &mut mixed.pages {
-            let id = &managed.page.id;
-            if let Some(before) = other.page(id).filter(|_| stays(id)) {
-                *managed = before.clone();
-            }
+    /// The same world with each page as something else makes it, without those that it leaves out.
+    pub fn map(&self, page: impl Fn(&Managed) -> Option<Managed>) -> World {
+        let pages: Vec<Managed> = self.pages.iter().filter_map(page).collect();
+        let index = pages.iter().enumerate().map(|(index, managed)| (managed.page.id.clone(), index));
+        World {
+            index: index.collect(),
+            pages,
+            missing: self.missing.clone(),
+            released: self.released.clone(),
+            fresh: self.fresh,
+            basis: None,
         }
-        mixed
+    }
+
+    /// The same definitions with calendars that reach far enough from an instant.
+    pub fn renewed(&self, at: Instant) -> World {
+        match &self.basis {
+            Some(basis) if !self.is_fresh(at) => World::new(&basis.blueprint, &basis.inputs, at, Some(self)),
+            _ => self.clone(),
+        }
     }
 
     /// Puts overrides in force, the later above the earlier, in place of those that were.
@@ -143,6 +154,31 @@ impl World {
         for managed in &mut self.pages {
             let overruled = managed.computed.overruled(overrides).map(Arc::new);
             managed.page = overruled.unwrap_or_else(|| managed.computed.clone());
+        }
+    }
+
+    /// A page follows one that is there and doesn't follow it, or it would wait for ever.
+    fn check_leaders(&mut self) {
+        let leader = |page: &Page| self.page(&page.leader()?).map(|managed| managed.page.clone());
+        let follows_itself = |page: &Page| {
+            let mut pages = std::iter::successors(leader(page), |next| leader(next));
+            pages.by_ref().take(Environment::ALL.len()).any(|next| next.id == page.id)
+        };
+        let mut found = Vec::new();
+        for (index, managed) in self.pages.iter().enumerate() {
+            let Some(id) = managed.page.leader() else { continue };
+            let message = match self.page(&id) {
+                None => format!("the page {id}, which it follows, is not defined"),
+                Some(_) if follows_itself(&managed.page) => {
+                    format!("it follows {id}, which in the end follows it")
+                }
+                Some(_) => continue,
+            };
+            let problem = Problem::at(&managed.page.origin, message).about(&managed.page.id);
+            found.push((index, problem.hint("a change waits until the page that is followed holds it")));
+        }
+        for (index, problem) in found {
+            self.pages[index].problems.push(problem);
         }
     }
 

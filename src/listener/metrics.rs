@@ -49,6 +49,7 @@ pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
             "Pages that an approved change has not reached",
             status.rollout.as_ref().map_or(0, |r| r.1),
         ),
+        ("following_pages", "Pages that wait for those that they follow", status.following.len()),
         ("overrides", "Overrides in force", status.overrides.len()),
         ("input_problems", "Problems of files, rows and definitions", status.problems.len()),
     ] {
@@ -86,6 +87,7 @@ mod tests {
             withheld: None,
             held: Some(held),
             rollout: None,
+            following: Vec::new(),
             overrides: Vec::new(),
             problems: Vec::new(),
             counts: Counts { requests: 7, ..Counts::default() },

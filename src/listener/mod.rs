@@ -19,7 +19,7 @@ use crate::reconcile::Feed;
 
 pub use client::{Asked, Daemon};
 pub use guard::Secrets;
-pub use wire::{Asking, shown};
+pub use wire::{Asking, shown, waiting};
 
 /// Where the socket of a daemon with this store is.
 pub fn socket_path(store: &Path) -> PathBuf {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::desired::{Override, Says};
 use crate::model::{PageId, Problem};
-use crate::reconcile::{Draft, Selection, Standing, Status, Until};
+use crate::reconcile::{Draft, Following, Selection, Standing, Status, Until};
 
 /// A request for an override, as text; the daemon reads it as the command line would.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -116,6 +116,16 @@ pub fn word(standing: &Standing) -> &'static str {
     }
 }
 
+/// A page that waits for the one that it follows, as JSON.
+pub fn waiting(following: &Following) -> Value {
+    json!({
+        "page": following.page.to_string(),
+        "follows": following.leader.to_string(),
+        "at": following.at,
+        "why": following.why,
+    })
+}
+
 /// How things stand, as JSON.
 pub fn status(status: &Status) -> Value {
     let page = |page: &crate::reconcile::PageStatus| {
@@ -135,6 +145,7 @@ pub fn status(status: &Status) -> Value {
         "withheld": status.withheld,
         "held": status.held,
         "rollout": rollout,
+        "following": status.following.iter().map(waiting).collect::<Vec<_>>(),
         "overrides": status.overrides.iter().map(shown).collect::<Vec<_>>(),
         "problems": problems(&status.problems)["problems"],
         "requests": status.counts.requests,

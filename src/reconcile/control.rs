@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use crate::desired::Override;
 use crate::model::{Environment, Instant, PageId, Problem};
 
-use super::{Draft, Held, Standing};
+use super::{Draft, Following, Held, Standing};
 
 /// A request, each with the place for its answer. What is answered with success is durable.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub struct Status {
     pub held: Option<Held>,
     /// How far an approved mass change has come: pages to come, and the page it is stopped at.
     pub rollout: Option<(String, usize, Option<PageId>)>,
+    /// The pages that wait for those that they follow.
+    pub following: Vec<Following>,
     /// The overrides in force.
     pub overrides: Vec<Override>,
     /// What is wrong with the inputs.

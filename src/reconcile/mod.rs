@@ -11,6 +11,7 @@ mod gate;
 mod overrule;
 mod page_state;
 mod revision;
+mod trail;
 
 pub use act::{Acted, Actor};
 pub use control::{Control, Counts, PageStatus, Status};
@@ -20,3 +21,4 @@ pub use driver::{Driver, Ended, Feed, Mode, PageReport, Setup, Standing, Supervi
 pub use gate::{Limits, Urgency};
 pub use overrule::{Draft, Selection, Until, prepare};
 pub use revision::{Held, InForce, revision_id};
+pub use trail::{Following, Trail};

@@ -10,6 +10,9 @@ use crate::model::{Instant, PageId};
 use crate::plan::{Recent, Side};
 use crate::settings::Settings;
 use crate::sources::{Files, Revision};
+use crate::store::{Accepted, Remembered};
+
+use super::Trail;
 
 /// The facts that the store keeps beside the settings in force: what was let pass lately, what is held.
 pub(super) const RECENT: &str = Recent::FACT;
@@ -21,38 +24,49 @@ const SECOND_STAGE_PERCENT: usize = 5;
 /// What was let pass last: definitions, what they rest on, and the pages that they make.
 #[derive(Debug, Default)]
 pub struct InForce {
+    /// Counts what was let pass; 0 for nothing yet.
+    pub number: i64,
     /// The pages as the settings define them.
     pub blueprint: Blueprint,
     /// The sources and calendars.
     pub inputs: Inputs,
     /// The pages, without overrides.
     pub world: World,
+    /// Those that are still as they were, because they follow others.
+    pub trail: Trail,
 }
 
 impl InForce {
-    /// The fact of the store that remembers the settings in force.
-    pub const FACT: &'static str = "settings";
-
     /// Goes back to what was in force when the program last ended, by what the store remembers of settings and inputs.
     /// What is not remembered is as the settings are now.
-    pub fn recall(
-        settings: &Settings,
-        written: Option<&str>,
-        inputs: &std::collections::BTreeMap<String, Vec<u8>>,
-        from: Instant,
-        to: Instant,
-    ) -> Self {
-        let older = written.filter(|written| *written != settings.written);
-        let older = older.and_then(|written| Settings::remembered(written, &settings.file));
-        let settings = older.as_ref().unwrap_or(settings);
-        let inputs = Files::new(settings).recall(inputs).inputs;
-        let world = World::over(&settings.blueprint, &inputs, from, to, None);
-        Self { blueprint: settings.blueprint.clone(), inputs, world }
+    pub fn recall(settings: &Settings, remembered: &Remembered, from: Instant, to: Instant) -> Self {
+        let recall = |accepted: &Accepted| {
+            let older = accepted.settings.as_ref().filter(|written| **written != settings.written);
+            let older = older.and_then(|written| Settings::remembered(written, &settings.file));
+            let settings = older.as_ref().unwrap_or(settings);
+            let inputs = Files::new(settings).recall(&accepted.inputs).inputs;
+            let world = World::over(&settings.blueprint, &inputs, from, to, None);
+            (settings.blueprint.clone(), inputs, world)
+        };
+        let (blueprint, inputs, world) = recall(&remembered.newest);
+        let older = remembered.older.iter().map(|(number, accepted)| (*number, recall(accepted).2));
+        let trail = Trail::recall(remembered.behind.clone(), older.collect());
+        Self { number: remembered.number, blueprint, inputs, world, trail }
     }
 
     /// For weighing.
     pub fn side(&self) -> Side<'_> {
         Side { world: &self.world, inputs: &self.inputs }
+    }
+
+    /// The pages that would be behind with newer definitions in force.
+    pub fn behind(&self, newest: &World, now: Instant) -> Trail {
+        self.trail.extended((self.number, &self.world), newest, now)
+    }
+
+    /// The pages as they are to be, without overrides.
+    pub fn pages(&self) -> World {
+        self.trail.in_force(&self.world)
     }
 }
 
@@ -106,6 +120,8 @@ pub(super) struct Rollout {
     pub revision: String,
     /// The pages as they will be.
     pub target: World,
+    /// Those that will be behind, because they follow others.
+    pub trail: Trail,
     /// The pages of the stage that is being watched.
     pub current: Vec<PageId>,
     /// The stages to come.
@@ -115,7 +131,10 @@ pub(super) struct Rollout {
 }
 
 impl Rollout {
-    pub fn new(revision: String, target: World, changed: &[PageId]) -> Self {
+    pub fn new(revision: String, target: World, trail: Trail, changed: &[PageId]) -> Self {
+        // Those that follow others have a stage of their own.
+        let changed: Vec<PageId> =
+            changed.iter().filter(|page| !trail.behind().contains_key(page)).cloned().collect();
         let few = (changed.len() * SECOND_STAGE_PERCENT).div_ceil(100);
         let (first, rest) = changed.split_at(changed.len().min(1));
         let (second, rest) = rest.split_at(few.min(rest.len()));
@@ -125,12 +144,17 @@ impl Rollout {
             .map(<[PageId]>::to_vec)
             .collect();
         let current = stages.pop_front().unwrap_or_default();
-        Self { revision, target, current, stages, stopped_at: None }
+        Self { revision, target, trail, current, stages, stopped_at: None }
     }
 
     /// The pages as they are at this stage: those to come stay as they were.
     pub fn world(&self, before: &World) -> World {
         let to_come: BTreeSet<&PageId> = self.stages.iter().flatten().collect();
-        self.target.with_pages_of(before, |id| to_come.contains(id))
+        let staged = self.target.map(|managed| {
+            let stays = to_come.contains(&managed.page.id);
+            let before = before.page(&managed.page.id).filter(|_| stays);
+            Some(before.unwrap_or(managed).clone())
+        });
+        self.trail.in_force(&staged)
     }
 }

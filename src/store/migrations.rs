@@ -102,6 +102,28 @@ const STEPS: &[&str] = &["
         name TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT;
+", "
+    -- Settings and inputs as they were in force, from the acceptance that brought them to the one that replaced them:
+    -- pages that follow others may still be as older ones made them.
+    CREATE TABLE accepted (
+        path TEXT NOT NULL,         -- empty for the settings
+        content BLOB NOT NULL,
+        accepted_at TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER,              -- none while in force
+        PRIMARY KEY (path, since)
+    ) STRICT;
+    INSERT INTO accepted SELECT path, content, accepted_at, 1, NULL FROM inputs;
+    INSERT INTO accepted SELECT '', CAST(value AS BLOB), '', 1, NULL FROM facts WHERE name = 'settings';
+    DELETE FROM facts WHERE name = 'settings';
+    DROP TABLE inputs;
+
+    -- Pages that are not yet as the newest acceptance makes them, because they follow others.
+    CREATE TABLE behind (
+        page INTEGER PRIMARY KEY REFERENCES pages (id),
+        as_of INTEGER,              -- the acceptance that they are as; none: they were never in force
+        since TEXT                  -- from when on the page that they follow has held the newest; none: it doesn't
+    ) STRICT;
 "];
 
 /// The version that this program writes.

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 pub use claims::{Claim, Taken};
-pub use reading::{DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Reading};
-pub use writer::{Intent, Outcome, Writer};
+pub use reading::{
+    Accepted, Behind, DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Reading, Remembered,
+};
+pub use writer::{Acceptance, Intent, Outcome, Writer};
 
 /// What can go wrong with the store. All of it stops writing to pages: nothing starts blank by itself.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,18 @@ pub enum StoreError {
         "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, or give this one its own store.path)"
     )]
     Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// It was written by an older version, and whoever only looks can't bring it up to date.
+    #[error(
+        "the store {path} has version {found}, this program reads {known} (hint: rtconfd run or rtconfd apply brings it up to date)"
+    )]
+    Older {
         /// The file.
         path: String,
         /// Its version.
@@ -139,6 +153,9 @@ impl Location {
             0 => Ok(None),
             found if found > migrations::VERSION => {
                 Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION })
+            }
+            found if found < migrations::VERSION => {
+                Err(StoreError::Older { path: self.shown(), found, known: migrations::VERSION })
             }
             _ => Ok(Some(Reading::new(connection, self.clone()))),
         }

@@ -42,6 +42,37 @@ pub struct OpenIntent {
     pub changes: Vec<Change>,
 }
 
+/// What was in force when the program last ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remembered {
+    /// The number of the newest acceptance; 0 when there was none.
+    pub number: i64,
+    /// What it left in force.
+    pub newest: Accepted,
+    /// What older ones had left in force, where pages are still as these made them.
+    pub older: BTreeMap<i64, Accepted>,
+    /// These pages.
+    pub behind: BTreeMap<PageId, Behind>,
+}
+
+/// Settings and inputs, as an acceptance left them in force.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Accepted {
+    /// The settings as they were written.
+    pub settings: Option<String>,
+    /// The inputs as they last were without a problem, by path.
+    pub inputs: BTreeMap<String, Vec<u8>>,
+}
+
+/// How far a page is behind the one that it follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// The acceptance that it is as; none when it was never in force.
+    pub as_of: Option<i64>,
+    /// From when on the page that it follows has held the newest; none while it doesn't.
+    pub since: Option<Instant>,
+}
+
 /// One change in the history.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct HistoryRow {
@@ -137,9 +168,9 @@ impl Reading {
         pages(&self.connection, api).map_err(|error| self.location.sqlite(error))
     }
 
-    /// The inputs as they last were without a problem, by path.
-    pub fn inputs(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
-        inputs(&self.connection).map_err(|error| self.location.sqlite(error))
+    /// What was in force when the program last ended, with what concerns pages of one API.
+    pub fn remembered(&self, api: &str) -> Result<Remembered, StoreError> {
+        remembered(&self.connection, api).map_err(|error| self.location.sqlite(error))
     }
 
     /// The newest changes first, at most `limit`, of one page or all.
@@ -241,9 +272,41 @@ fn drifts(
     rows.collect()
 }
 
-pub(super) fn inputs(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
-    let mut statement = connection.prepare("SELECT path, content FROM inputs")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+pub(super) fn remembered(connection: &Connection, api: &str) -> rusqlite::Result<Remembered> {
+    let number = "SELECT max((SELECT coalesce(max(coalesce(until, since)), 0) FROM accepted),
+        (SELECT coalesce(max(as_of), 0) FROM behind))";
+    let number = connection.query_row(number, [], |row| row.get(0))?;
+    let behind = behind(connection, api)?;
+    let older = behind.values().filter_map(|behind| behind.as_of).collect::<BTreeSet<i64>>();
+    let older = older.into_iter().map(|number| Ok((number, accepted(connection, number)?)));
+    Ok(Remembered {
+        number,
+        newest: accepted(connection, i64::MAX)?,
+        older: older.collect::<rusqlite::Result<_>>()?,
+        behind,
+    })
+}
+
+/// What was in force after an acceptance, and before the next.
+fn accepted(connection: &Connection, number: i64) -> rusqlite::Result<Accepted> {
+    let mut statement = connection.prepare_cached(
+        "SELECT path, content FROM accepted WHERE since <= ?1 AND (until IS NULL OR until > ?1)",
+    )?;
+    let rows = statement.query_map([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut inputs: BTreeMap<String, Vec<u8>> = rows.collect::<rusqlite::Result<_>>()?;
+    let settings = inputs.remove("").and_then(|settings| String::from_utf8(settings).ok());
+    Ok(Accepted { settings, inputs })
+}
+
+fn behind(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, Behind>> {
+    let mut statement = connection.prepare(
+        "SELECT agent || '/' || environment, as_of, since FROM behind
+            JOIN pages ON pages.id = behind.page WHERE api = ?1",
+    )?;
+    let rows = statement.query_map([api], |row| {
+        let page = row.get::<_, String>(0)?.parse().map_err(|text| unreadable(row, 0, text))?;
+        Ok((page, Behind { as_of: row.get(1)?, since: row.get(2)? }))
+    })?;
     rows.collect()
 }
 

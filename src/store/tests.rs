@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Intent, Location, Outcome, StoreError};
-use crate::model::{Change, Instant};
+use super::{Acceptance, Accepted, Behind, Intent, Location, Outcome, StoreError};
+use crate::model::{Change, Instant, PageId};
 
 const API: &str = "https://api.example";
 
@@ -86,16 +86,37 @@ async fn a_file_that_is_no_store_is_an_error_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn inputs_are_kept_as_they_last_were_good() {
+async fn inputs_are_kept_as_they_last_were_good_and_older_ones_as_long_as_a_page_rests_on_them() {
     let writer = Location::new(None).open().unwrap();
-    let keep = |path: &str, text: &str| {
-        writer.keep_inputs([(path.to_owned(), text.as_bytes().to_vec())].into(), at())
+    let page: PageId = "A-1/live".parse().unwrap();
+    let accept = async |number: i64, path: &str, text: &str, as_of: Option<i64>| {
+        let behind = as_of.map(|as_of| (page.clone(), Behind { as_of: Some(as_of), since: Some(at()) }));
+        let inputs = [(path.to_owned(), text.as_bytes().to_vec())].into();
+        let settings = format!("settings of {}", number.min(3));
+        let acceptance = Acceptance { number, settings, inputs, behind: behind.into_iter().collect() };
+        writer.accept("http://a", acceptance, at()).await.unwrap();
+        let remembered = writer.remembered("http://a").await.unwrap();
+        let text = |accepted: &Accepted| {
+            let inputs = accepted.inputs.iter();
+            let inputs = inputs.map(|(path, bytes)| format!(" {path}={}", String::from_utf8_lossy(bytes)));
+            accepted.settings.clone().unwrap_or_default() + &inputs.collect::<String>()
+        };
+        let older =
+            remembered.older.iter().map(|(number, accepted)| format!("; {number}: {}", text(accepted)));
+        text(&remembered.newest) + &older.collect::<String>()
     };
-    keep("a.csv", "1").await.unwrap();
-    keep("b.csv", "2").await.unwrap();
-    keep("a.csv", "3").await.unwrap();
-    let kept = writer.inputs().await.unwrap();
-    assert_eq!((kept["a.csv"].as_slice(), kept["b.csv"].as_slice()), (&b"3"[..], &b"2"[..]));
+    assert_eq!(accept(1, "a", "1", None).await, "settings of 1 a=1");
+    assert_eq!(accept(2, "b", "2", Some(1)).await, "settings of 2 a=1 b=2; 1: settings of 1 a=1");
+    assert_eq!(accept(3, "a", "3", Some(1)).await, "settings of 3 a=3 b=2; 1: settings of 1 a=1");
+    // Nothing new has no rows of its own, and the page is as of it all the same.
+    assert_eq!(accept(4, "a", "3", Some(1)).await, "settings of 3 a=3 b=2; 1: settings of 1 a=1");
+    assert_eq!(accept(5, "a", "5", Some(4)).await, "settings of 3 a=5 b=2; 4: settings of 3 a=3 b=2");
+    let remembered = writer.remembered("http://a").await.unwrap();
+    assert_eq!((remembered.number, remembered.behind[&page].since), (5, Some(at())));
+    writer.set_behind("http://a", &page, None).await.unwrap();
+    let remembered = writer.remembered("http://a").await.unwrap();
+    assert!(remembered.older.is_empty() && remembered.behind.is_empty());
+    assert_eq!(accept(6, "b", "6", None).await, "settings of 3 a=5 b=6");
 }
 
 /// A file store in a folder of its own.

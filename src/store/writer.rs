@@ -11,7 +11,7 @@ use crate::desired::{Override, Says};
 use crate::model::{Change, Instant, PageId, RemotePage, Variable};
 use crate::plan::{Answer, Drift};
 
-use super::{Location, PageState, StoreError, reading};
+use super::{Behind, Location, PageState, Remembered, StoreError, reading};
 
 /// Jobs that are committed together at most.
 const MAX_BATCH: usize = 256;
@@ -49,6 +49,19 @@ pub struct Intent {
     pub who: String,
     /// What it changes.
     pub changes: Vec<Change>,
+}
+
+/// What is in force from now on.
+#[derive(Clone, Debug, Default)]
+pub struct Acceptance {
+    /// Counts acceptances.
+    pub number: i64,
+    /// The settings as they are written.
+    pub settings: String,
+    /// The inputs that are without a problem, by path.
+    pub inputs: BTreeMap<String, Vec<u8>>,
+    /// The pages that are not yet as these make them.
+    pub behind: BTreeMap<PageId, Behind>,
 }
 
 /// What became of a PATCH.
@@ -121,9 +134,10 @@ impl Writer {
         self.run(move |connection| reading::pages(connection, &api)).await
     }
 
-    /// The inputs as they last were without a problem, by path.
-    pub async fn inputs(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
-        self.run(reading::inputs).await
+    /// What was in force when the program last ended, with what concerns pages of one API.
+    pub async fn remembered(&self, api: &str) -> Result<Remembered, StoreError> {
+        let api = api.to_owned();
+        self.run(move |connection| reading::remembered(connection, &api)).await
     }
 
     /// The overrides of an API's pages that were not released and have not ended, the oldest first.
@@ -266,22 +280,48 @@ impl Writer {
         .await
     }
 
-    /// Keeps the inputs that are good now in place of what they were.
-    pub async fn keep_inputs(
-        &self,
-        inputs: BTreeMap<String, Vec<u8>>,
-        at: Instant,
-    ) -> Result<(), StoreError> {
+    /// Keeps settings and inputs that are in force from now on in place of what they were, and which pages are behind.
+    /// Inputs that are not named stay as they are. What no page rests on any more is forgotten.
+    pub async fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Result<(), StoreError> {
+        let api = api.to_owned();
         self.run(move |connection| {
-            let mut keep = connection.prepare_cached(
-                "INSERT INTO inputs VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE
-                    SET content = excluded.content, accepted_at = excluded.accepted_at
-                    WHERE content != excluded.content",
-            )?;
-            for (path, content) in &inputs {
-                keep.execute(params![path, content, at])?;
+            let Acceptance { number, settings, inputs, behind } = &acceptance;
+            let all = inputs.iter().map(|(path, content)| (path.as_str(), content.as_slice()));
+            for (path, content) in all.chain([("", settings.as_bytes())]) {
+                let is_known = "SELECT 1 FROM accepted WHERE path = ?1 AND until IS NULL AND content = ?2";
+                if connection.prepare_cached(is_known)?.exists(params![path, content])? {
+                    continue;
+                }
+                connection
+                    .prepare_cached("UPDATE accepted SET until = ?2 WHERE path = ?1 AND until IS NULL")?
+                    .execute(params![path, number])?;
+                connection
+                    .prepare_cached("INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, NULL)")?
+                    .execute(params![path, content, at, number])?;
             }
-            Ok(())
+            connection
+                .prepare_cached("DELETE FROM behind WHERE page IN (SELECT id FROM pages WHERE api = ?1)")?
+                .execute([&api])?;
+            for (page, behind) in behind {
+                set_behind(connection, page_number(connection, &api, page)?, Some(*behind))?;
+            }
+            forget(connection)
+        })
+        .await
+    }
+
+    /// Remembers how far a page is behind the one that it follows, or that it no longer is.
+    pub async fn set_behind(
+        &self,
+        api: &str,
+        page: &PageId,
+        behind: Option<Behind>,
+    ) -> Result<(), StoreError> {
+        let (api, page) = (api.to_owned(), page.clone());
+        self.run(move |connection| {
+            let page = page_number(connection, &api, &page)?;
+            set_behind(connection, page, behind)?;
+            if behind.is_none() { forget(connection) } else { Ok(()) }
         })
         .await
     }
@@ -475,6 +515,23 @@ fn page_number(connection: &Connection, api: &str, page: &PageId) -> rusqlite::R
     connection
         .prepare_cached("SELECT id FROM pages WHERE api = ?1 AND agent = ?2 AND environment = ?3")?
         .query_row(key, |row| row.get(0))
+}
+
+fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rusqlite::Result<()> {
+    match behind {
+        Some(Behind { as_of, since }) => connection
+            .prepare_cached("INSERT OR REPLACE INTO behind VALUES (?1, ?2, ?3)")?
+            .execute(params![page, as_of, since]),
+        None => connection.prepare_cached("DELETE FROM behind WHERE page = ?1")?.execute([page]),
+    }
+    .map(drop)
+}
+
+/// Forgets what was in force once and no page is as of any more.
+fn forget(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM accepted WHERE until IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM behind WHERE as_of >= accepted.since AND as_of < accepted.until)";
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 fn end_drifts(connection: &Connection, page: i64, kept: &BTreeSet<i64>, at: Instant) -> rusqlite::Result<()> {

@@ -542,7 +542,7 @@ async fn a_bad_row_does_not_keep_a_later_good_file_from_being_remembered() {
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     api.until_variable("A-2", "phone", &json!("1")).await;
     let remembered = |name: &str| {
-        let inputs = folder.look().inputs().unwrap();
+        let inputs = folder.look().remembered(&api.url).unwrap().newest.inputs;
         inputs
             .into_iter()
             .find(|(path, _)| path.ends_with(name))

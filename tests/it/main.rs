@@ -15,6 +15,7 @@ mod commands;
 mod control;
 mod crash;
 mod cycle;
+mod follow;
 mod holidays;
 mod hostile;
 mod house;

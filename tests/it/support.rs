@@ -309,9 +309,9 @@ impl Driving {
         let settings = folder.load();
         let key = KeySource::File(folder.path("key"));
         let store = folder.store().open().unwrap();
-        let (remembered, written) = (store.inputs().await.unwrap(), store.fact(InForce::FACT).await.unwrap());
+        let remembered = store.remembered(&settings.api.base_url).await.unwrap();
         let now = clock.now();
-        let in_force = InForce::recall(&settings, written.as_deref(), &remembered, now, now);
+        let in_force = InForce::recall(&settings, &remembered, now, now);
         let mut files = Files::new(&settings);
         files.settle();
         let revision = files.revision();

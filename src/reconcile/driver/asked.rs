@@ -111,6 +111,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let to_come = rollout.stages.iter().map(Vec::len).sum::<usize>() + rollout.current.len();
                 (rollout.revision.clone(), to_come, rollout.stopped_at.clone())
             }),
+            following: self.following(now),
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
             problems,
             counts: self.counts,

@@ -43,7 +43,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut starts = Vec::new();
         loop {
             self.decide_due(&mut starts, now);
-            if !self.roll_on(now) {
+            if !self.roll_on(now) && !self.follow(now) {
                 break;
             }
         }
@@ -157,7 +157,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     if in_time && !state.is_fresh(up + AHEAD) && state.known.flips_alone() {
                         return Start::Look(id.clone());
                     }
-                    return self.take_plan(plan, until, in_one_line(&managed.problems), can_send);
+                    let refusal = self.in_force.trail.refusal(id).map(|text| Problem::new(text.clone()));
+                    let stale: Vec<Problem> = managed.problems.iter().cloned().chain(refusal).collect();
+                    return self.take_plan(plan, until, in_one_line(&stale), can_send);
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::{Acted, backoff};
-use crate::store::StoreError;
+use crate::store::{Acceptance, StoreError};
 
 use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
 
@@ -81,17 +81,23 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.told = now;
     }
 
-    /// What a restart with bad files goes back to: each file as it last was without any problem, its own or
-    /// one of a page that rests on it.
-    pub(super) fn keep_inputs(&mut self, now: Instant) {
+    /// What a restart goes back to: the settings, and each file as it last was without any problem, its own or one of a
+    /// page that rests on it.
+    pub(super) fn keep_accepted(&mut self, now: Instant) {
+        let in_force = &self.in_force;
         let blamed = |shown: &str| {
-            let origins = self.world.problems().filter_map(|problem| problem.origin.as_ref());
+            let origins = in_force.world.problems().filter_map(|problem| problem.origin.as_ref());
             origins.into_iter().any(|origin| *origin.file == *shown)
         };
         let good = self.revision.contents.iter().filter(|content| !blamed(&content.shown));
-        let good = good.map(|content| (content.path.clone(), content.bytes.to_vec())).collect();
-        let store = self.actor.store.clone();
-        self.notes.push(Box::pin(async move { store.keep_inputs(good, now).await }));
+        let acceptance = Acceptance {
+            number: in_force.number,
+            settings: self.written.clone(),
+            inputs: good.map(|content| (content.path.clone(), content.bytes.to_vec())).collect(),
+            behind: in_force.trail.behind().clone(),
+        };
+        let (store, api) = (self.actor.store.clone(), self.actor.api_url.clone());
+        self.notes.push(Box::pin(async move { store.accept(&api, acceptance, now).await }));
     }
 
     pub(super) fn take_key(&mut self, key: ApiKey) {

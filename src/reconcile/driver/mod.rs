@@ -25,6 +25,7 @@ pub use super::page_state::Standing;
 
 mod asked;
 mod deciding;
+mod following;
 mod incoming;
 mod revising;
 
@@ -359,7 +360,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Mode::Daemon => None,
         };
         let pages = self.pages.next_due(now);
-        let wakes = pages.into_iter().chain(lists).chain(self.room_at).chain(fresh).chain(deadline);
+        let follows = self.next_to_follow(now);
+        let wakes =
+            pages.into_iter().chain(lists).chain(self.room_at).chain(fresh).chain(follows).chain(deadline);
         let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);
         wakes.chain([longest]).min().unwrap_or(longest)
     }

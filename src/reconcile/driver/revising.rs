@@ -6,7 +6,7 @@ use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Recent, Side, Weighed, weigh};
 use crate::reconcile::doubt::News;
 use crate::reconcile::revision::{HELD, RECENT, Rollout, revision_id};
-use crate::reconcile::{Held, InForce};
+use crate::reconcile::{Held, InForce, Trail};
 use crate::sources::Revision;
 use crate::store::StoreError;
 
@@ -22,18 +22,20 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Weighs the newest definitions against those in force, and does what follows.
     pub(super) fn revise(&mut self, now: Instant) {
         if !self.in_force.world.is_fresh(now) {
-            let InForce { blueprint, inputs, world } = &self.in_force;
+            let InForce { blueprint, inputs, world, .. } = &self.in_force;
             self.in_force.world = World::new(blueprint, inputs, now, Some(world));
+            self.in_force.trail.renew(now);
         }
         let newest = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.in_force.world));
         let side = Side { world: &newest, inputs: &self.revision.inputs };
         let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
         let id = revision_id(&self.written, &self.revision);
         self.tell_problems(&newest);
+        let trail = self.in_force.behind(&newest, now);
         self.rollout = None;
         if weighed.reasons.is_empty() {
             self.recent.add(&weighed, now);
-            self.put_in_force(newest, now);
+            self.put_in_force(newest, trail, now);
         } else if self.approved.contains(&id) {
             tracing::info!(
                 revision = id,
@@ -41,7 +43,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 "approved: goes out to one page first"
             );
             self.hold(None);
-            let rollout = Rollout::new(id, newest, &weighed.changed);
+            let rollout = Rollout::new(id, newest, trail, &weighed.changed);
             let world = rollout.world(&self.in_force.world);
             self.rollout = Some(rollout);
             self.take_world(world, now, Urgency::Source);
@@ -59,20 +61,20 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tracing::error!(pages = newest.pages.len(), "{}", held.describe());
         }
         self.hold(Some(held));
-        self.take_world(self.in_force.world.clone(), now, Urgency::Source);
+        self.take_world(self.in_force.pages(), now, Urgency::Source);
     }
 
-    fn put_in_force(&mut self, newest: World, now: Instant) {
+    fn put_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
         self.hold(None);
         self.in_force = InForce {
+            number: self.in_force.number + 1,
             blueprint: self.blueprint.clone(),
             inputs: self.revision.inputs.clone(),
-            world: newest.clone(),
+            world: newest,
+            trail,
         };
-        self.take_world(newest, now, Urgency::Source);
-        self.keep_inputs(now);
-        let written = Some(self.written.clone());
-        self.keep_fact(InForce::FACT, written);
+        self.take_world(self.in_force.pages(), now, Urgency::Source);
+        self.keep_accepted(now);
         self.keep_fact(RECENT, serde_json::to_string(&self.recent).ok());
     }
 
@@ -113,11 +115,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.take_world(world, now, Urgency::Source);
             }
             None => {
-                let target = std::mem::take(&mut rollout.target);
+                let (target, trail) =
+                    (std::mem::take(&mut rollout.target), std::mem::take(&mut rollout.trail));
                 tracing::info!(revision = rollout.revision, "the approved change is out on all pages");
                 self.rollout = None;
                 self.recent = Recent::default();
-                self.put_in_force(target, now);
+                self.put_in_force(target, trail, now);
             }
         }
         true

@@ -230,12 +230,10 @@ impl World {
         self.tell_tale("start".to_owned());
         let now = self.clock.now();
         self.remote.state().forget_rates();
-        let remembered = self.store.inputs().await.unwrap();
-        let written = self.store.fact(InForce::FACT).await.unwrap();
-        let in_force = in_force
-            .unwrap_or_else(|| InForce::recall(&self.settings, written.as_deref(), &remembered, now, now));
+        let remembered = self.store.remembered(&self.settings.api.base_url).await.unwrap();
+        let in_force = in_force.unwrap_or_else(|| InForce::recall(&self.settings, &remembered, now, now));
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
-        files.recall(&remembered);
+        files.recall(&remembered.newest.inputs);
         files.look(&self.writers());
         let last_known = self.store.last_known().await.unwrap();
         let (feed, mut fed) = mpsc::channel(64);

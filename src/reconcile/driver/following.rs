@@ -1,0 +1,153 @@
+//! Pages that follow others, and when they take over what these hold.
+
+use crate::agents_api::{ReadPages, WritePages};
+use crate::desired::{Follow, Page};
+use crate::model::{Instant, PageId, Problem};
+use crate::reconcile::Following;
+use crate::schema::check;
+use crate::store::Behind;
+
+use super::{Driver, Standing, Urgency};
+
+/// Whether a page holds what its newest definition says.
+enum Holds {
+    Yes,
+    No(String),
+    /// It is being looked at, or can't be reached; which says nothing of the definition.
+    Unknown,
+}
+
+impl<R: ReadPages + WritePages> Driver<R> {
+    /// Lets pages take over what those that they follow have held long enough. Gives whether any did.
+    pub(super) fn follow(&mut self, now: Instant) -> bool {
+        let trail = &self.in_force.trail;
+        // A rollout is a change on its way to the pages that are followed.
+        if trail.behind().is_empty() || self.rollout.is_some() || self.clock_watch.doubt().is_some() {
+            return false;
+        }
+        let mut caught_up = Vec::new();
+        for (id, behind) in trail.behind().clone() {
+            let Some((leader, follow)) = self.followed(&id) else { continue };
+            let holds = self.holds_newest(&leader, now);
+            let since = match holds {
+                // A clock that went back must not make it wait longer than from now.
+                Holds::Yes => Some(behind.since.map_or(now, |since| since.min(now))),
+                Holds::Unknown => behind.since,
+                Holds::No(_) => None,
+            };
+            self.note_since(&id, since);
+            let is_due = since.is_some_and(|since| since + follow.after <= now);
+            if !is_due || !matches!(holds, Holds::Yes) {
+                continue;
+            }
+            match self.refusal(&id, now) {
+                Some(problem) => {
+                    self.note_refusal(&id, format!("what {leader} holds can't follow: {problem}"), now)
+                }
+                None => {
+                    tracing::info!(page = %id, %leader, "follows: takes over what the other page has held");
+                    caught_up.push(id);
+                }
+            }
+        }
+        for id in &caught_up {
+            self.in_force.trail.catch_up(id);
+            self.note_behind(id, None);
+        }
+        if !caught_up.is_empty() {
+            self.take_world(self.in_force.pages(), now, Urgency::Source);
+        }
+        !caught_up.is_empty()
+    }
+
+    /// When the next page may take something over.
+    pub(super) fn next_to_follow(&self, now: Instant) -> Option<Instant> {
+        let ripe = self.in_force.trail.behind().iter().filter_map(|(id, behind)| self.ripe_at(id, behind));
+        ripe.filter(|at| *at > now).min()
+    }
+
+    /// The pages that wait, and what for.
+    pub(super) fn following(&self, now: Instant) -> Vec<Following> {
+        let behind = self.in_force.trail.behind().iter();
+        let following = behind.filter_map(|(id, behind)| {
+            let (leader, _) = self.followed(id)?;
+            let why = match self.holds_newest(&leader, now) {
+                Holds::No(why) => format!("{leader} does not hold the change: {why}"),
+                _ if self.rollout.is_some() => "an approved change goes out first".to_owned(),
+                Holds::Unknown if behind.since.is_none() => format!("{leader} is to hold the change first"),
+                _ => match self.in_force.trail.refusal(id) {
+                    Some(refusal) => refusal.clone(),
+                    None => format!("{leader} holds the change"),
+                },
+            };
+            Some(Following { page: id.clone(), leader, at: self.ripe_at(id, behind), why })
+        });
+        following.collect()
+    }
+
+    fn ripe_at(&self, id: &PageId, behind: &Behind) -> Option<Instant> {
+        behind.since?.checked_add_signed(self.followed(id)?.1.after)
+    }
+
+    fn newest(&self, id: &PageId) -> Option<&Page> {
+        self.in_force.world.page(id).map(|managed| &*managed.computed)
+    }
+
+    fn followed(&self, id: &PageId) -> Option<(PageId, Follow)> {
+        let page = self.newest(id)?;
+        page.leader().zip(page.follow)
+    }
+
+    fn holds_newest(&self, id: &PageId, now: Instant) -> Holds {
+        let Some(managed) = self.in_force.world.page(id) else {
+            return Holds::No("it is not defined".to_owned());
+        };
+        if let Some(problem) = managed.problems.first() {
+            return Holds::No(problem.to_string());
+        }
+        if let Some((leader, _)) = self.followed(id).filter(|_| self.in_force.trail.behind().contains_key(id))
+        {
+            return Holds::No(format!("it waits for {leader}"));
+        }
+        let Some(state) = self.pages.get(id) else { return Holds::Unknown };
+        match &state.standing {
+            _ if state.in_flight || state.due().is_some_and(|due| due <= now) => Holds::Unknown,
+            Standing::Right => Holds::Yes,
+            Standing::Unseen | Standing::Retrying(_) => Holds::Unknown,
+            Standing::Stale(why) | Standing::Drifted(why) | Standing::Stuck(why) | Standing::Held(why) => {
+                Holds::No(why.clone())
+            }
+        }
+    }
+
+    /// Why a page's newest values can't be sent to it, as far as it was seen. As it is, it at least closes at five.
+    fn refusal(&self, id: &PageId, now: Instant) -> Option<Problem> {
+        let page = self.newest(id)?;
+        let desired = match page.desired(now) {
+            Ok(desired) => desired,
+            Err(problems) => return problems.into_iter().next(),
+        };
+        let observed = self.pages.get(id)?.known.observed.as_ref()?;
+        let checked = observed.schema.as_ref().map_err(|problem| vec![problem.clone()]);
+        checked.and_then(|schema| check(&desired, &observed.page, schema)).err()?.into_iter().next()
+    }
+
+    /// The page is known to be as it last was good from then on.
+    fn note_refusal(&mut self, id: &PageId, refusal: String, now: Instant) {
+        if self.in_force.trail.set_refusal(id, Some(refusal.clone())) {
+            tracing::error!(page = %id, problem = refusal, "stays as it is");
+            self.pages.schedule(id, Some(now));
+        }
+    }
+
+    fn note_since(&mut self, id: &PageId, since: Option<Instant>) {
+        if let Some(behind) = self.in_force.trail.set_since(id, since) {
+            self.note_behind(id, Some(behind));
+        }
+    }
+
+    fn note_behind(&mut self, id: &PageId, behind: Option<Behind>) {
+        let (store, api, id) = (self.actor.store.clone(), self.actor.api_url.clone(), id.clone());
+        self.notes.push(Box::pin(async move { store.set_behind(&api, &id, behind).await }));
+    }
+}

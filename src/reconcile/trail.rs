@@ -1,0 +1,129 @@
+//! Pages that follow others: what changes about them waits until the page that they follow has held it for a while.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+
+use crate::desired::{Managed, Page, World};
+use crate::model::{Instant, PageId};
+use crate::store::Behind;
+
+/// How far ahead a definition is compared with the one before it.
+const AHEAD: TimeDelta = TimeDelta::days(400);
+
+/// The pages that are behind the newest acceptance.
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    behind: BTreeMap<PageId, Behind>,
+    /// The pages as older acceptances made them, by their numbers.
+    worlds: BTreeMap<i64, World>,
+    /// Why newer values could not be sent to a page whose time has come.
+    refused: BTreeMap<PageId, String>,
+}
+
+impl Trail {
+    /// Takes up what the store remembers. A page whose older definition can't be made any more is as it newly is: that it
+    /// were nobody's would be worse.
+    pub fn recall(mut behind: BTreeMap<PageId, Behind>, worlds: BTreeMap<i64, World>) -> Self {
+        let is_known =
+            |page: &PageId, as_of| worlds.get(&as_of).is_some_and(|world| world.page(page).is_some());
+        behind.retain(|page, behind| behind.as_of.is_none_or(|as_of| is_known(page, as_of)));
+        Self { behind, worlds, refused: BTreeMap::new() }
+    }
+
+    /// The pages that will be behind with newer definitions in force. Those of before are the ones of an acceptance; with
+    /// the number 0 nothing was in force yet.
+    pub fn extended(&self, (number, before): (i64, &World), newest: &World, now: Instant) -> Trail {
+        let horizon = now.checked_add_signed(AHEAD).unwrap_or(now);
+        let mut trail = Trail::default();
+        for new in newest.pages.iter().map(|managed| &managed.computed).filter(|page| page.follow.is_some()) {
+            let is_same =
+                |old: &Page| std::ptr::eq(old, &raw const **new) || old.says_the_same(new, now, horizon);
+            let was = before.page(&new.id).filter(|_| number > 0).map(|managed| &*managed.computed);
+            let known = self.behind.get(&new.id);
+            let in_force = known.map_or(was, |behind| self.page(&new.id, behind));
+            if in_force.is_some_and(is_same) {
+                continue;
+            }
+            let as_of = known.map_or(was.map(|_| number), |behind| behind.as_of);
+            // What was waited for so far counts for the same change only.
+            let since = known.filter(|_| was.is_some_and(is_same)).and_then(|behind| behind.since);
+            trail.behind.insert(new.id.clone(), Behind { as_of, since });
+        }
+        let needed: BTreeSet<i64> = trail.behind.values().filter_map(|behind| behind.as_of).collect();
+        for as_of in needed {
+            let world = self.worlds.get(&as_of).unwrap_or(before);
+            trail.worlds.insert(as_of, world.clone());
+        }
+        trail
+    }
+
+    /// The pages as they are in force: those that are behind as they were, and those that never were not at all.
+    pub fn in_force(&self, newest: &World) -> World {
+        if self.behind.is_empty() {
+            return newest.clone();
+        }
+        newest.map(|managed| {
+            let Some(behind) = self.behind.get(&managed.page.id) else { return Some(managed.clone()) };
+            let older = self.worlds.get(&behind.as_of?)?.page(&managed.page.id)?;
+            Some(Managed { problems: managed.problems.clone(), ..older.clone() })
+        })
+    }
+
+    /// Keeps the calendars of older definitions reaching far enough.
+    pub fn renew(&mut self, now: Instant) {
+        for world in self.worlds.values_mut() {
+            *world = world.renewed(now);
+        }
+    }
+
+    /// The pages that are behind.
+    pub fn behind(&self) -> &BTreeMap<PageId, Behind> {
+        &self.behind
+    }
+
+    /// Notes from when on the page that is followed has held the newest. Gives what is to be remembered, if it is news.
+    pub fn set_since(&mut self, page: &PageId, since: Option<Instant>) -> Option<Behind> {
+        let behind = self.behind.get_mut(page).filter(|behind| behind.since != since)?;
+        behind.since = since;
+        Some(*behind)
+    }
+
+    /// Why newer values could not be sent to a page whose time has come.
+    pub fn refusal(&self, page: &PageId) -> Option<&String> {
+        self.refused.get(page)
+    }
+
+    /// Notes that they could not be sent, or that they could. Gives whether that is news.
+    pub fn set_refusal(&mut self, page: &PageId, refusal: Option<String>) -> bool {
+        let before = match &refusal {
+            Some(refusal) => self.refused.insert(page.clone(), refusal.clone()),
+            None => self.refused.remove(page),
+        };
+        before != refusal
+    }
+
+    /// A page is as the newest acceptance makes it.
+    pub fn catch_up(&mut self, page: &PageId) {
+        self.behind.remove(page);
+        self.refused.remove(page);
+        self.worlds.retain(|number, _| self.behind.values().any(|behind| behind.as_of == Some(*number)));
+    }
+
+    fn page(&self, page: &PageId, behind: &Behind) -> Option<&Page> {
+        Some(&*self.worlds.get(&behind.as_of?)?.page(page)?.computed)
+    }
+}
+
+/// A page that waits for the one that it follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Following {
+    /// Which waits.
+    pub page: PageId,
+    /// Which it follows.
+    pub leader: PageId,
+    /// When it takes the change over, should the other hold it until then.
+    pub at: Option<Instant>,
+    /// What it waits for, in words.
+    pub why: String,
+}

@@ -1,0 +1,257 @@
+//! Pages that follow others: what reaches live, when, and what keeps it from doing so.
+
+use chrono::TimeDelta;
+use rtconfd::clock::ManualClock;
+use rtconfd::model::{Environment, Instant};
+use rtconfd::reconcile::{Mode, Standing, Status};
+use serde_json::{Value, json};
+
+use crate::support::{Api, Driving, Folder, at, until};
+
+const SITES: &str = r#"
+[hold]
+pages_percent = 100
+rows_percent = 100
+closed_percent = 100
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+agent = "{{ row.agent }}"
+environment = ["sandbox", "live"]
+follow = "sandbox"
+after = "2h"
+hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }
+variables = { is_open = { show = "is_open" }, phone = { column = "phone" } }
+"#;
+
+/// Noon in London, on a Thursday.
+fn noon() -> Instant {
+    at("2026-11-26T12:00:00Z")
+}
+
+fn after(minutes: i64) -> Instant {
+    noon() + TimeDelta::minutes(minutes)
+}
+
+struct Scene {
+    api: Api,
+    folder: Folder,
+    clock: ManualClock,
+    driving: Option<Driving>,
+}
+
+impl Scene {
+    async fn begin(sites: &str) -> Self {
+        let api = Api::start();
+        let folder = Folder::new(&api.url, SITES);
+        let mut scene = Self { api, folder, clock: ManualClock::new(noon()), driving: None };
+        scene.write(sites);
+        scene.start().await;
+        scene
+    }
+
+    fn write(&self, sites: &str) {
+        self.folder.write("sites.csv", &format!("site,agent,hours,phone\n{sites}"));
+    }
+
+    async fn start(&mut self) {
+        self.driving = Some(Driving::start(&self.folder, &self.clock, Mode::Daemon).await);
+    }
+
+    /// The program ends and is started anew, with what the store knows.
+    async fn restart(&mut self) {
+        self.driving.take().unwrap().stop().await;
+        self.start().await;
+    }
+
+    /// Lets time pass up to so many minutes after noon.
+    async fn at(&self, minutes: i64) -> &Self {
+        self.driving.as_ref().unwrap().advance(after(minutes)).await;
+        until("the driver is quiet", || self.driving.as_ref().unwrap().is_quiet()).await;
+        self
+    }
+
+    /// What a page of A-1 holds: whether it is open, and its phone number.
+    fn page(&self, environment: Environment) -> String {
+        let variables: Value =
+            self.api.simulator.with_pages(|pages| pages.page("A-1", environment)["variables"].clone());
+        format!("{} {}", variables["is_open"], variables["phone"])
+    }
+
+    fn both(&self) -> [String; 2] {
+        [self.page(Environment::Sandbox), self.page(Environment::Live)]
+    }
+
+    async fn until_sandbox(&self, wanted: &str) {
+        until(&format!("the sandbox holds {wanted}"), || self.page(Environment::Sandbox) == wanted).await;
+        until("the driver is quiet", || self.driving.as_ref().unwrap().is_quiet()).await;
+    }
+
+    async fn status(&self) -> Status {
+        self.driving.as_ref().unwrap().status().await
+    }
+
+    /// The type that a page wants its phone number to have.
+    fn want(&self, environment: Environment, kind: &str) {
+        let schema = json!({"type": "object", "properties": {"is_open": {"type": "boolean"}, "phone": {"type": "string", "pattern": kind}}});
+        self.api
+            .simulator
+            .with_pages(|pages| pages.put_schema("A-1", environment, &schema, self.clock_now()).map(drop))
+            .unwrap();
+    }
+
+    fn clock_now(&self) -> Instant {
+        rtconfd::clock::Clock::now(&self.clock)
+    }
+}
+
+#[tokio::test]
+async fn a_change_reaches_live_when_the_sandbox_has_held_it_for_two_hours_and_no_restart_changes_that() {
+    let mut scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
+    scene.until_sandbox("true \"1\"").await;
+    scene.at(60).await;
+    scene.restart().await;
+    scene.at(119).await;
+    assert_eq!(scene.both(), ["true \"1\"", "null null"], "a page is new on live like any change");
+    scene.at(120).await;
+    assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
+
+    // It closes at half past three from now on; live learns it at half past four.
+    scene.at(150).await;
+    scene.write("a,A-1,Mo-Fr 09:00-15:30,2\n");
+    scene.until_sandbox("true \"2\"").await;
+    scene.restart().await;
+    scene.at(211).await;
+    assert_eq!(scene.both(), ["false \"2\"", "true \"1\""]);
+    scene.restart().await;
+    scene.at(269).await;
+    assert_eq!(scene.both(), ["false \"2\"", "true \"1\""]);
+    let following = scene.status().await.following;
+    assert_eq!((following[0].at, &*following[0].why), (Some(after(270)), "A-1/sandbox holds the change"));
+    scene.at(270).await;
+    assert_eq!(scene.both(), ["false \"2\"", "false \"2\""]);
+    assert!(scene.status().await.following.is_empty());
+    let remembered = scene.folder.look().remembered(&scene.api.url).unwrap();
+    assert!(remembered.older.is_empty() && remembered.behind.is_empty(), "{remembered:?}");
+
+    // What changes by itself is no change: both open in the morning.
+    scene.at(21 * 60).await;
+    assert_eq!(scene.both(), ["true \"2\"", "true \"2\""]);
+    scene.driving.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
+    let mut scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
+    scene.at(240).await;
+    assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
+    scene.write("a,A-1,Mo-Fr 09:00-18:00,2\n");
+    scene.until_sandbox("true \"2\"").await;
+    scene.at(300).await;
+    assert_eq!(scene.both(), ["true \"2\"", "false \"1\""], "live closes at five, as it did");
+    // Another change of the same page before its time has come.
+    scene.at(350).await;
+    scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
+    while scene.status().await.following[0].at != Some(after(470)) {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    scene.restart().await;
+    scene.at(469).await;
+    assert_eq!(scene.both(), ["true \"2\"", "false \"1\""]);
+    scene.at(470).await;
+    assert_eq!(scene.both(), ["true \"2\"", "true \"2\""]);
+    // And one that is taken back never gets there.
+    scene.write("a,A-1,Mo-Fr 09:00-20:00,3\n");
+    scene.until_sandbox("true \"3\"").await;
+    scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
+    scene.until_sandbox("true \"2\"").await;
+    assert!(scene.status().await.following.is_empty());
+    scene.driving.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn what_the_sandbox_does_not_take_never_reaches_live() {
+    let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n").await;
+    scene.at(121).await;
+    scene.want(Environment::Sandbox, "^[0-9]$");
+    scene.write("a,A-1,Mo-Fr 09:00-16:00,none\nb,A-2,Mo-Fr 09:00-16:00,2\n");
+    scene.driving.as_ref().unwrap().feed.send(look()).await.unwrap();
+    until("the other page has it", || {
+        scene.api.requests("PATCH").iter().any(|request| request.path.contains("A-2"))
+    })
+    .await;
+    scene.at(290).await;
+    assert_eq!(scene.page(Environment::Live), "true \"1\"");
+    let waits = scene.status().await.following.remove(0);
+    assert!(
+        waits.at.is_none() && waits.why.starts_with("A-1/sandbox does not hold the change: "),
+        "{waits:?}"
+    );
+    assert_eq!(scene.api.variables("A-2")["phone"], "2", "the other page is none of its concern");
+    // Mended: two hours from then on.
+    scene.write("a,A-1,Mo-Fr 09:00-16:00,3\n b,A-2,Mo-Fr 09:00-16:00,2\n".replace(" b", "b").as_str());
+    scene.until_sandbox("false \"3\"").await;
+    scene.at(409).await;
+    assert_eq!(scene.page(Environment::Live), "false \"1\"", "it closed at five");
+    scene.at(410).await;
+    assert_eq!(scene.page(Environment::Live), "false \"3\"");
+    scene.driving.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn what_live_would_refuse_leaves_it_with_its_hours_and_is_told() {
+    let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
+    scene.at(121).await;
+    scene.want(Environment::Live, "^[0-9]$");
+    scene.driving.as_ref().unwrap().feed.send(look()).await.unwrap();
+    scene.write("a,A-1,Mo-Fr 09:00-19:00,none\n");
+    scene.until_sandbox("true \"none\"").await;
+    scene.at(305).await;
+    assert_eq!(scene.both(), ["true \"none\"", "false \"1\""], "live closes at five, as it did");
+    let status = scene.status().await;
+    let live = status.pages.iter().find(|page| page.page.environment == Environment::Live).unwrap();
+    let problem = "what A-1/sandbox holds can't follow: ";
+    assert!(matches!(&live.standing, Standing::Stale(text) if text.starts_with(problem)), "{live:?}");
+    assert!(status.following[0].why.starts_with(problem), "{:?}", status.following);
+    scene.want(Environment::Live, "^[a-z]*$");
+    scene.driving.as_ref().unwrap().feed.send(look()).await.unwrap();
+    until("live holds it", || scene.page(Environment::Live) == "true \"none\"").await;
+    scene.driving.unwrap().stop().await;
+}
+
+fn look() -> rtconfd::reconcile::Feed {
+    let look = rtconfd::reconcile::Control::Look { agent: None, environment: None, by: None };
+    rtconfd::reconcile::Feed::Control(look)
+}
+
+#[test]
+fn what_can_not_be_followed_is_refused() {
+    let page = |environment: &str, more: &str| {
+        format!("[[page]]\nagent = \"A-1\"\nenvironment = {environment}\nvariables = {{ a = 1 }}\n{more}\n")
+    };
+    let live = |more: &str| page("\"live\"", more);
+    for (settings, problem) in [
+        (live("follow = \"sandbox\""), "what is followed, and after how long, are told together"),
+        (live("after = \"2h\""), "what is followed, and after how long, are told together"),
+        (live("follow = \"sandbox\"\nafter = \"0s\""), "\"0s\" is no length of time"),
+        (live("follow = \"sandbox\"\nafter = \"40d\""), "a change waits for at most 31 days"),
+        (live("follow = \"live\"\nafter = \"2h\""), "a page in live can't follow itself"),
+        (live("follow = \"prod\"\nafter = \"2h\""), "prod"),
+        (
+            live("follow = \"sandbox\"\nafter = \"2h\""),
+            "the page A-1/sandbox, which it follows, is not defined",
+        ),
+        (
+            page("\"sandbox\"", "follow = \"live\"\nafter = \"2h\"")
+                + &live("follow = \"sandbox\"\nafter = \"2h\""),
+            "which in the end follows it",
+        ),
+    ] {
+        let folder = Folder::new("http://127.0.0.1:9", &settings);
+        let checked = folder.run(&["check", "--offline"]).expect(1);
+        assert!(checked.err.contains(problem), "{settings}\n{}", checked.err);
+        assert!(checked.err.contains("hint: "), "{}", checked.err);
+    }
+}
