@@ -39,6 +39,10 @@ use support::{Api, Folder, KEY, NO_HOLD, SITES};
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     println!("cores: {}", std::thread::available_parallelism().unwrap());
+    if std::env::args().any(|argument| argument == "many") {
+        runtime.block_on(many_at_once(1000));
+        return runtime.block_on(boundaries_at_once(1000));
+    }
     let raw = runtime.block_on(raw_client());
     println!("raw HTTP client, one PATCH: {raw}");
     let file = runtime.block_on(file_to_patch());
@@ -46,6 +50,7 @@ fn main() {
     let boundary = runtime.block_on(boundary_to_patch());
     println!("boundary -> PATCH received: {boundary}; {} of one raw PATCH", boundary.ratio_to(&raw));
     runtime.block_on(many_at_once(1000));
+    runtime.block_on(boundaries_at_once(1000));
     evaluation();
     expansion();
 }
@@ -184,6 +189,43 @@ async fn many_at_once(count: usize) {
     let log = api.requests("PATCH");
     let ours = (log.last().unwrap().at - start).to_std().unwrap();
 
+    let raw = raw_at_once(&api, count).await;
+    println!(
+        "{count} pages change at once: {ours:?}, raw client {raw:?}; {:.2}x (ours looks at each page, and makes intent and outcome durable)",
+        ours.as_secs_f64() / raw.as_secs_f64()
+    );
+}
+
+/// Many pages with a boundary at one instant, which were looked at before it: from the boundary to the last PATCH.
+async fn boundaries_at_once(count: usize) {
+    let api = Api::start();
+    let boundary = WallClock.now() + TimeDelta::seconds(8);
+    let boundary = boundary - TimeDelta::nanoseconds(boundary.nanosecond().into());
+    let from = boundary.format("%Y-%m-%dT%H:%M:%S");
+    let variables =
+        format!("variables = {{ n = {{ when = [{{ from = \"{from}\", value = 1 }}], otherwise = 0 }},");
+    let folder = Folder::new(&api.url, "");
+    let top = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    let pages = SITES.replace("variables = {", &variables);
+    folder.write("rtconfd.toml", &format!("timezone = \"UTC\"\n{top}{pages}{NO_HOLD}"));
+    folder.without_rate();
+    let rows = (0..count).map(|row| format!("s{row},A-{row},daily 00:00-24:00,1\n"));
+    let rows: String = std::iter::once("site,agent,hours,phone\n".to_owned()).chain(rows).collect();
+    folder.write("sites.csv", &rows);
+    let _running = folder.spawn(&["run"]);
+    support::until("all pages are changed", || api.requests("PATCH").len() == 2 * count).await;
+    let log = api.requests("PATCH");
+    let first = (log[count].at - boundary).to_std().unwrap();
+    let ours = (log.last().unwrap().at - boundary).to_std().unwrap();
+    let raw = raw_at_once(&api, count).await;
+    println!(
+        "{count} boundaries at once: first after {first:?}, last after {ours:?}, raw client {raw:?}; {:.2}x",
+        ours.as_secs_f64() / raw.as_secs_f64()
+    );
+}
+
+/// The same PATCHes by a raw client, as many at once.
+async fn raw_at_once(api: &Api, count: usize) -> Duration {
     let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap();
     let url = Arc::new(api.url.clone());
     let start = Monotonic::now();
@@ -196,11 +238,7 @@ async fn many_at_once(count: usize) {
         jobs.spawn(async move { patch_raw(&client, &url, &format!("A-{row}"), 2).await });
     }
     jobs.join_all().await;
-    let raw = start.elapsed();
-    println!(
-        "{count} pages at once: {ours:?}, raw client {raw:?}; {:.2}x (ours looks at each page, and makes intent and outcome durable)",
-        ours.as_secs_f64() / raw.as_secs_f64()
-    );
+    start.elapsed()
 }
 
 fn time<T>(rounds: u32, mut run: impl FnMut() -> T) -> Duration {

@@ -70,6 +70,11 @@ pub struct Agenda {
 }
 
 impl Agenda {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.days.is_empty() && self.timed.is_empty()
+    }
+
     /// Sorts occurrences into a zone's dates and instants; the dates within the window.
     pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Tz, window: Window) -> Self {
         let mut agenda = Self::default();

@@ -73,9 +73,10 @@ pub async fn daemon(
     let supervisor = Systemd::new();
     let next = Arc::new(Mutex::new(None));
     let (feed, mut fed) = mpsc::channel(64);
+    // First of all: whoever finds the socket may already say that it is to end.
+    listen_for_signals(global.clone(), settings.clone(), feed.clone(), next.clone())?;
     let _socket = socket(&settings, &feed)?;
     listen(&settings, &feed).await?;
-    listen_for_signals(global.clone(), settings.clone(), feed.clone(), next.clone())?;
     let mut settings = settings;
     let mut in_force: Option<InForce> = None;
     let mut claim = None;

@@ -126,6 +126,9 @@ impl Hours {
         days: u64,
         answer: impl Fn(&Stretch) -> Option<Instant>,
     ) -> Option<Instant> {
+        if self.never_change() {
+            return None;
+        }
         let (mut date, end) = (self.first_around(at), self.date_after(at, days));
         let mut found: Vec<Stretch> = Vec::new();
         while date <= end {
@@ -141,6 +144,17 @@ impl Hours {
             date = zone::next(date);
         }
         None
+    }
+
+    /// Whether they are open, or closed, on all days alike and without an exception: nobody has to look for a change then.
+    fn never_change(&self) -> bool {
+        const ALL_DAY: Interval = Interval { open: 0, close: 24 * 60 };
+        let intervals = |day: &Option<Day>| day.as_ref().map_or(Vec::new(), |day| day.intervals.clone());
+        self.special.is_empty()
+            && self.closures.is_empty()
+            && self.forced.is_empty()
+            && (self.weekly.iter().all(|day| intervals(day).is_empty())
+                || self.weekly.iter().all(|day| intervals(day) == [ALL_DAY]))
     }
 
     /// Whether two hours are alike but for their name and places.

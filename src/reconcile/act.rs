@@ -7,7 +7,7 @@ use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
 use crate::model::{Change, RemotePage, same_value};
 use crate::plan::Plan;
-use crate::store::{Intent, OpenIntent, Outcome, StoreError, Writer};
+use crate::store::{Intent, OpenIntent, Outcome, StoreError, Writer, Written};
 
 /// What acting needs.
 pub struct Actor<R> {
@@ -63,11 +63,11 @@ pub enum Acted {
 }
 
 impl<R: WritePages> Actor<R> {
-    /// Carries a plan out.
+    /// Carries a plan out. What became of it is on its way to the store by then, and durable before the next intent is.
     ///
     /// # Errors
-    /// When the store can't be written: nothing is sent then, or the outcome stays open.
-    pub async fn act(&self, plan: Plan) -> Result<Acted, StoreError> {
+    /// When the store can't be written: nothing is sent then.
+    pub async fn act(&self, plan: Plan) -> Result<(Acted, Written<()>), StoreError> {
         let intent = Intent {
             api: self.api_url.clone(),
             page: plan.page.clone(),
@@ -78,8 +78,7 @@ impl<R: WritePages> Actor<R> {
         let write = self.store.intend(intent).await?;
         let answer = self.api.patch(&plan.page, &plan.body).await;
         let (outcome, correlation_id, acted) = judge(write, plan, answer);
-        self.store.settle(write, outcome, correlation_id, self.clock.now()).await?;
-        Ok(acted)
+        Ok((acted, self.store.settle(write, outcome, correlation_id, self.clock.now())))
     }
 }
 

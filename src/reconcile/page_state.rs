@@ -62,6 +62,8 @@ pub struct PageState {
     /// The turn at which its last request of its own ended; an answer to an older question says nothing new.
     settled_at: Option<u64>,
     due: Option<Instant>,
+    /// Where it stands among those whose time has come.
+    rank: Option<Rank>,
     /// What its next request is for.
     pub urgency: Urgency,
     /// It is being looked at or sent to.
@@ -92,6 +94,7 @@ impl PageState {
             seen_at: None,
             settled_at: None,
             due: None,
+            rank: None,
             urgency: Urgency::default(),
             in_flight: false,
             reserved: false,
@@ -168,8 +171,15 @@ impl PageState {
 #[derive(Debug, Default)]
 pub struct Pages {
     states: HashMap<PageId, PageState>,
-    queue: BTreeSet<(Instant, PageId)>,
+    /// By when they are due.
+    waiting: BTreeSet<(Instant, PageId)>,
+    /// Those whose time has come, the most urgent first.
+    ripe: BTreeSet<(Rank, PageId)>,
 }
+
+/// What goes first: what was looked at for the sake of a PATCH that waits, then the most urgent, and of these what has
+/// waited longest.
+type Rank = (bool, Urgency, Instant);
 
 impl Pages {
     /// One page's state.
@@ -200,34 +210,45 @@ impl Pages {
     /// Sets when a page is next to be decided on; never, for none.
     pub fn schedule(&mut self, page: &PageId, due: Option<Instant>) {
         let Some(state) = self.states.get_mut(page) else { return };
-        if let Some(before) = std::mem::replace(&mut state.due, due) {
-            self.queue.remove(&(before, page.clone()));
+        match (std::mem::replace(&mut state.due, due), state.rank.take()) {
+            (_, Some(rank)) => drop(self.ripe.remove(&(rank, page.clone()))),
+            (Some(before), None) => drop(self.waiting.remove(&(before, page.clone()))),
+            (None, None) => {}
         }
-        self.queue.extend(due.map(|due| (due, page.clone())));
+        self.waiting.extend(due.map(|due| (due, page.clone())));
     }
 
-    /// The pages that are due: first those whose look is waited on by a PATCH, then the most urgent, and of these the
-    /// longest.
-    pub fn due(&self, now: Instant) -> Vec<PageId> {
-        let due = self.queue.iter().take_while(|(due, _)| *due <= now);
-        let mut due: Vec<_> = due
-            .map(|(at, page)| (self.get(page).map(|state| (!state.reserved, state.urgency)), at, page))
-            .collect();
-        due.sort();
-        due.into_iter().map(|(_, _, page)| page.clone()).collect()
+    /// Ranks the pages whose time has come.
+    pub fn ripen(&mut self, now: Instant) {
+        while let Some((due, _)) = self.waiting.first()
+            && *due <= now
+            && let Some((due, page)) = self.waiting.pop_first()
+        {
+            if let Some(state) = self.states.get_mut(&page) {
+                let rank = (!state.reserved, state.urgency, due);
+                state.rank = Some(rank);
+                self.ripe.insert((rank, page));
+            }
+        }
+    }
+
+    /// The first of the pages whose time has come. It stays the first until it is scheduled anew.
+    pub fn first(&self) -> Option<&PageId> {
+        self.ripe.first().map(|(_, page)| page)
     }
 
     /// When the next page is due that is not due yet.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         let later = now.checked_add_signed(TimeDelta::nanoseconds(1))?;
         let least = PageId { agent: String::new(), environment: Environment::Sandbox };
-        self.queue.range((later, least)..).next().map(|(due, _)| *due)
+        self.waiting.range((later, least)..).next().map(|(due, _)| *due)
     }
 
     /// Makes every page that waits for some later time due now.
     pub fn hurry(&mut self, now: Instant) {
-        let waiting: Vec<PageId> = self.queue.iter().map(|(_, page)| page.clone()).collect();
-        for page in waiting {
+        let waiting = self.waiting.iter().map(|(_, page)| page);
+        let all: Vec<PageId> = waiting.chain(self.ripe.iter().map(|(_, page)| page)).cloned().collect();
+        for page in all {
             self.schedule(&page, Some(now));
         }
     }
@@ -256,7 +277,12 @@ mod tests {
             (state.urgency, state.reserved) = (urgency, reserved);
             pages.schedule(&id, Some(now - TimeDelta::seconds(waits)));
         }
-        let due: Vec<String> = pages.due(now).into_iter().map(|page| page.agent).collect();
+        pages.ripen(now);
+        let mut due = Vec::new();
+        while let Some(page) = pages.first().cloned() {
+            pages.schedule(&page, None);
+            due.push(page.agent);
+        }
         let wanted = [
             "looked-at-for-its-patch",
             "older-boundary",

@@ -1,6 +1,7 @@
 //! All input files: what they hold now, what they last held that was good, and what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use crate::calendar::Calendar;
 use crate::desired::Inputs;
 use crate::model::{Origin, Problem};
-use crate::settings::{Format, Settings};
+use crate::settings::{Format, Settings, StorePath};
 use crate::tables::{self, Table};
 
 use super::read::{Content, Disk, ReadFiles, Stamp};
@@ -48,6 +49,8 @@ pub struct GoodFile {
 pub struct Files {
     files: Vec<InputFile>,
     reader: Box<dyn ReadFiles>,
+    /// The name of the store, which may lie beside them.
+    store: Option<OsString>,
 }
 
 #[derive(Debug)]
@@ -122,12 +125,29 @@ impl Files {
             .calendars
             .iter()
             .map(|(name, calendar)| file(name, &calendar.path, &calendar.shown, Kind::Calendar));
-        Self { files: sources.chain(calendars).collect(), reader }
+        let store = match &settings.store {
+            StorePath::File(path) => path.file_name().map(ToOwned::to_owned),
+            StorePath::Memory => None,
+        };
+        Self { files: sources.chain(calendars).collect(), reader, store }
     }
 
     /// The files' paths.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.files.iter().map(|file| file.path.clone()).collect()
+    }
+
+    /// Whether a path is of the program's own store: what it writes there is no reason to look at the files.
+    pub(super) fn is_ours(&self) -> impl Fn(&Path) -> bool + Send + use<> {
+        let ours = self.store.iter().flat_map(|store| {
+            ["", "-wal", "-shm", "-journal", ".lock"].map(|suffix| {
+                let mut name = store.clone();
+                name.push(suffix);
+                name
+            })
+        });
+        let ours: Vec<OsString> = ours.collect();
+        move |path| path.file_name().is_some_and(|name| ours.iter().any(|ours| ours == name))
     }
 
     /// Goes back to what the files last held that was good, from an earlier run of the program.

@@ -33,7 +33,8 @@ pub fn watch(
 ) -> std::io::Result<Stop> {
     let (send, events) = channel();
     let stop = Stop(send.clone());
-    let mut watching = Watching { files, key_file, restat, directories: Directories::new(send), tell };
+    let directories = Directories::new(send, files.is_ours());
+    let mut watching = Watching { files, key_file, restat, directories, tell };
     std::thread::Builder::new().name("sources".to_owned()).spawn(move || watching.run(&events))?;
     Ok(stop)
 }
@@ -140,10 +141,13 @@ struct Directories {
 }
 
 impl Directories {
-    fn new(send: Sender<Noticed>) -> Self {
+    fn new(send: Sender<Noticed>, is_ours: impl Fn(&Path) -> bool + Send + 'static) -> Self {
         let handler = move |event: notify::Result<Event>| {
             // An error (such as an overflow) says no more than: look again.
             let noticed = match event {
+                Ok(event) if !event.paths.is_empty() && event.paths.iter().all(|path| is_ours(path)) => {
+                    return;
+                }
                 Ok(event) => match done_writing(&event.kind) {
                     Some(done) => Noticed::Paths(event.paths, done),
                     None => return,

@@ -14,7 +14,7 @@ pub use claims::{Claim, Taken};
 pub use reading::{
     Accepted, Behind, DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Reading, Remembered,
 };
-pub use writer::{Acceptance, Intent, Outcome, Writer};
+pub use writer::{Acceptance, Intent, Outcome, Writer, Written};
 
 /// What can go wrong with the store. All of it stops writing to pages: nothing starts blank by itself.
 #[derive(Debug, thiserror::Error)]

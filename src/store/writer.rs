@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
+use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -21,7 +22,11 @@ type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Done> + Send>;
 type Done = Box<dyn FnOnce() + Send>;
 type Queued = (Job, oneshot::Sender<rusqlite::Error>);
 
-/// Writes to the store. What a method acknowledges is durable.
+/// What comes of a job of the writer, once it is durable.
+pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+/// Writes to the store. Jobs are done in the order in which the methods are called, whether or not their outcome is waited
+/// for; what is acknowledged is durable, with all that came before it.
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: Queue,
@@ -129,30 +134,29 @@ impl Writer {
     }
 
     /// Everything known of the pages of one API.
-    pub async fn pages(&self, api: &str) -> Result<BTreeMap<PageId, PageState>, StoreError> {
+    pub fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>> {
         let api = api.to_owned();
-        self.run(move |connection| reading::pages(connection, &api)).await
+        self.run(move |connection| reading::pages(connection, &api))
     }
 
     /// What was in force when the program last ended, with what concerns pages of one API.
-    pub async fn remembered(&self, api: &str) -> Result<Remembered, StoreError> {
+    pub fn remembered(&self, api: &str) -> Written<Remembered> {
         let api = api.to_owned();
-        self.run(move |connection| reading::remembered(connection, &api)).await
+        self.run(move |connection| reading::remembered(connection, &api))
     }
 
     /// The overrides of an API's pages that were not released and have not ended, the oldest first.
-    pub async fn overrides(&self, api: &str, now: Instant) -> Result<Vec<Override>, StoreError> {
+    pub fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
         let api = api.to_owned();
         self.run(move |connection| {
             let rows = reading::overrides(connection, &api)?.into_iter();
             let in_force = rows.filter(|row| row.released.is_none() && !row.set.is_over(now));
             Ok(in_force.map(|row| row.set).collect())
         })
-        .await
     }
 
     /// Makes an override durable. Gives it its number.
-    pub async fn set_override(&self, api: &str, set: Override) -> Result<Override, StoreError> {
+    pub fn set_override(&self, api: &str, set: Override) -> Written<Override> {
         let api = api.to_owned();
         self.run(move |connection| {
             let (says, variable, value) = match &set.says {
@@ -175,11 +179,10 @@ impl Writer {
             }
             Ok(Override { id, ..set })
         })
-        .await
     }
 
     /// Releases an override. Gives whether there was one to release.
-    pub async fn release_override(&self, id: i64, who: &str, at: Instant) -> Result<bool, StoreError> {
+    pub fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool> {
         let who = who.to_owned();
         self.run(move |connection| {
             let released = connection
@@ -190,16 +193,15 @@ impl Writer {
                 .execute(params![id, at, who])?;
             Ok(released > 0)
         })
-        .await
     }
 
     /// The revisions that people let pass.
-    pub async fn approvals(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.run(reading::approvals).await
+    pub fn approvals(&self) -> Written<BTreeSet<String>> {
+        self.run(reading::approvals)
     }
 
     /// Lets one revision pass.
-    pub async fn approve(&self, revision: &str, who: &str, at: Instant) -> Result<(), StoreError> {
+    pub fn approve(&self, revision: &str, who: &str, at: Instant) -> Written<()> {
         let (revision, who) = (revision.to_owned(), who.to_owned());
         self.run(move |connection| {
             connection
@@ -207,26 +209,24 @@ impl Writer {
                 .execute(params![revision, at, who])
                 .map(drop)
         })
-        .await
     }
 
     /// The latest instant at which something was written.
-    pub async fn last_known(&self) -> Result<Option<Instant>, StoreError> {
+    pub fn last_known(&self) -> Written<Option<Instant>> {
         self.run(|connection| {
             let sql =
                 "SELECT max(coalesce(settled_at, at)) FROM (SELECT * FROM writes ORDER BY id DESC LIMIT 100)";
             connection.query_row(sql, [], |row| row.get(0))
         })
-        .await
     }
 
     /// A single fact by its name.
-    pub async fn fact(&self, name: &'static str) -> Result<Option<String>, StoreError> {
-        self.run(move |connection| reading::fact(connection, name)).await
+    pub fn fact(&self, name: &'static str) -> Written<Option<String>> {
+        self.run(move |connection| reading::fact(connection, name))
     }
 
     /// Remembers a single fact, or that there is none.
-    pub async fn set_fact(&self, name: &'static str, value: Option<String>) -> Result<(), StoreError> {
+    pub fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
         self.run(move |connection| {
             let set = "INSERT INTO facts VALUES (?1, ?2)
                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value";
@@ -236,19 +236,18 @@ impl Writer {
             }
             .map(drop)
         })
-        .await
     }
 
     /// Records what others changed on a page, and ends what is gone. Drift that goes on keeps its beginning; what was
     /// restored is over with it.
-    pub async fn note_drift(
+    pub fn note_drift(
         &self,
         api: &str,
         page: &PageId,
         drift: Vec<Drift>,
         by: Option<String>,
         at: Instant,
-    ) -> Result<(), StoreError> {
+    ) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
@@ -277,12 +276,11 @@ impl Writer {
             }
             end_drifts(connection, page, &kept, at)
         })
-        .await
     }
 
     /// Keeps settings and inputs that are in force from now on in place of what they were, and which pages are behind.
     /// Inputs that are not named stay as they are. What no page rests on any more is forgotten.
-    pub async fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Result<(), StoreError> {
+    pub fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
         let api = api.to_owned();
         self.run(move |connection| {
             let Acceptance { number, settings, inputs, behind } = &acceptance;
@@ -307,27 +305,20 @@ impl Writer {
             }
             forget(connection)
         })
-        .await
     }
 
     /// Remembers how far a page is behind the one that it follows, or that it no longer is.
-    pub async fn set_behind(
-        &self,
-        api: &str,
-        page: &PageId,
-        behind: Option<Behind>,
-    ) -> Result<(), StoreError> {
+    pub fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
             set_behind(connection, page, behind)?;
             if behind.is_none() { forget(connection) } else { Ok(()) }
         })
-        .await
     }
 
     /// Makes an intent durable, before its PATCH is sent. Gives its number.
-    pub async fn intend(&self, intent: Intent) -> Result<i64, StoreError> {
+    pub fn intend(&self, intent: Intent) -> Written<i64> {
         self.run(move |connection| {
             let page = page_number(connection, &intent.api, &intent.page)?;
             connection
@@ -346,17 +337,16 @@ impl Writer {
             }
             Ok(write)
         })
-        .await
     }
 
     /// Makes the outcome of an intent durable; what was applied becomes the base.
-    pub async fn settle(
+    pub fn settle(
         &self,
         write: i64,
         outcome: Outcome,
         correlation_id: Option<String>,
         at: Instant,
-    ) -> Result<(), StoreError> {
+    ) -> Written<()> {
         self.run(move |connection| {
             connection
                 .prepare_cached(
@@ -371,26 +361,19 @@ impl Writer {
             }
             Ok(())
         })
-        .await
     }
 
     /// Learns values that stand on a page as wanted, though not by a PATCH of ours.
-    pub async fn adopt(
-        &self,
-        api: &str,
-        page: &PageId,
-        values: Vec<(Variable, Value)>,
-    ) -> Result<(), StoreError> {
+    pub fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
             set_bases(connection, page, &values)
         })
-        .await
     }
 
     /// Remembers a page's schema and stamp as seen.
-    pub async fn saw(&self, api: &str, page: &PageId, remote: &RemotePage) -> Result<(), StoreError> {
+    pub fn saw(&self, api: &str, page: &PageId, remote: &RemotePage) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         let schema = remote.schema.as_ref().map(Value::to_string);
         let last_updated = remote.last_updated.clone();
@@ -401,17 +384,16 @@ impl Writer {
                 .execute(params![page, schema, last_updated])
                 .map(drop)
         })
-        .await
     }
 
     /// Remembers what keeps a page from being right, or that nothing does.
-    pub async fn note_problem(
+    pub fn note_problem(
         &self,
         api: &str,
         page: &PageId,
         problem: Option<String>,
         at: Instant,
-    ) -> Result<(), StoreError> {
+    ) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
@@ -424,13 +406,13 @@ impl Writer {
                 .execute(params![page, problem, at])
                 .map(drop)
         })
-        .await
     }
 
-    async fn run<T: Send + 'static>(
+    /// Brings a job to the writer, now; what is given tells when it is durable, and what it found.
+    fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Written<T> {
         let (answer, answered) = oneshot::channel();
         let (fail, failed) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
@@ -441,19 +423,23 @@ impl Writer {
             }))
         });
         match &self.queue {
-            Queue::Thread(queue) => queue.send((job, fail)).map_err(|_| StoreError::Closed)?,
+            // A writer that is gone drops the job, and with it the places for its answers.
+            Queue::Thread(queue) => drop(queue.send((job, fail))),
             Queue::InPlace(connection) => {
                 let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 write(&mut connection, vec![(job, fail)]);
             }
         }
-        match answered.await {
-            Ok(value) => Ok(value),
-            Err(_) => Err(match failed.await {
-                Ok(error) => self.location.sqlite(error),
-                Err(_) => StoreError::Closed,
-            }),
-        }
+        let location = self.location.clone();
+        Box::pin(async move {
+            match answered.await {
+                Ok(value) => Ok(value),
+                Err(_) => Err(match failed.await {
+                    Ok(error) => location.sqlite(error),
+                    Err(_) => StoreError::Closed,
+                }),
+            }
+        })
     }
 }
 

@@ -63,6 +63,8 @@ impl Scene {
     /// The program ends and is started anew, with what the store knows.
     async fn restart(&mut self) {
         self.driving.take().unwrap().stop().await;
+        // The writer's thread lets go of the store some time after the last writer is dropped.
+        until("the store is free", || !self.folder.store().is_in_use()).await;
         self.start().await;
     }
 
@@ -87,6 +89,15 @@ impl Scene {
     async fn until_sandbox(&self, wanted: &str) {
         until(&format!("the sandbox holds {wanted}"), || self.page(Environment::Sandbox) == wanted).await;
         until("the driver is quiet", || self.driving.as_ref().unwrap().is_quiet()).await;
+    }
+
+    async fn until_it_follows_at(&self, minutes: i64) {
+        let waits = async {
+            while self.status().await.following[0].at != Some(after(minutes)) {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.expect("the wait begins anew");
     }
 
     async fn status(&self) -> Status {
@@ -154,9 +165,7 @@ async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
     // Another change of the same page before its time has come.
     scene.at(350).await;
     scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
-    while scene.status().await.following[0].at != Some(after(470)) {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
+    scene.until_it_follows_at(470).await;
     scene.restart().await;
     scene.at(469).await;
     assert_eq!(scene.both(), ["true \"2\"", "false \"1\""]);

@@ -6,10 +6,10 @@ use crate::plan::{Answer, Found, Plan};
 use crate::reconcile::doubt::News;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState};
-use crate::reconcile::{Decision, decide};
-use crate::store::{Outcome, StoreError};
+use crate::reconcile::{Actor, Decision, decide};
+use crate::store::Outcome;
 
-use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
+use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
 /// The same in real time; on a clock that is fast a look is fresh for longer than that.
 const AHEAD: Duration = Duration::from_millis(300);
@@ -22,7 +22,7 @@ enum Start {
 
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Decides on every page that is due and starts what is needed, as far as there is room.
-    pub(super) async fn pump(&mut self, now: Instant) -> Result<(), StoreError> {
+    pub(super) fn pump(&mut self, now: Instant) {
         let news = self.clock_watch.look(&*self.actor.clock);
         self.tell_clock(news, now);
         if now < self.last_now {
@@ -47,8 +47,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 break;
             }
         }
-        // What was learned is durable before anything new is sent.
-        self.flush_notes().await?;
         for start in starts {
             match start {
                 Start::Nothing => {}
@@ -57,15 +55,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
         }
         self.start_lists(now);
-        Ok(())
     }
 
     /// Decides on the pages that are due, as long as there is room for what they need.
     fn decide_due(&mut self, starts: &mut Vec<Start>, now: Instant) {
-        for id in self.pages.due(now) {
-            if self.jobs.len() + starts.len() >= self.concurrency {
-                return;
-            }
+        self.pages.ripen(now);
+        while self.jobs.len() + starts.len() < self.concurrency
+            && let Some(id) = self.pages.first().cloned()
+        {
             let start = self.decide_page(&id, now);
             if matches!(start, Start::Nothing) {
                 // What waits for its boundary has been looked at for it, and keeps the permission for the PATCH.
@@ -136,8 +133,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         Found::NotApplied => Outcome::Failed("looked up: it was not applied".to_owned()),
                         Found::Overwritten => Outcome::Overwritten,
                     };
-                    let store = self.actor.store.clone();
-                    self.notes.push(Box::pin(async move { store.settle(open.id, outcome, None, now).await }));
+                    self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
                 }
                 Decision::Withhold { problems, until } => {
                     let standing = Standing::Stuck(in_one_line(&problems));
@@ -178,9 +174,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if !plan.adopted.is_empty() {
             state.known.base.extend(plan.adopted.iter().cloned());
-            let (store, api, page, values) =
-                (self.actor.store.clone(), self.actor.api_url.clone(), id.clone(), plan.adopted.clone());
-            self.notes.push(Box::pin(async move { store.adopt(&api, &page, values).await }));
+            let Actor { store, api_url, .. } = &self.actor;
+            self.notes.push(store.adopt(api_url, &id, plan.adopted.clone()));
         }
         let standing = match drift_standing(&plan) {
             Standing::Right if !stale.is_empty() => Standing::Stale(stale),
@@ -190,14 +185,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tell_drift(&plan, state.changed_by.as_deref());
             state.told_drift = Some(plan.drift.clone());
             self.counts.drifted += plan.drift.len() as u64;
-            let (store, api, page, drift, by) = (
-                self.actor.store.clone(),
-                self.actor.api_url.clone(),
-                id.clone(),
-                plan.drift.clone(),
-                state.changed_by.take(),
-            );
-            self.notes.push(Box::pin(async move { store.note_drift(&api, &page, drift, by, now).await }));
+            let Actor { store, api_url, .. } = &self.actor;
+            self.notes.push(store.note_drift(api_url, &id, plan.drift.clone(), state.changed_by.take(), now));
         }
         if plan.changes.is_empty() {
             state.attempts = 0;
@@ -274,12 +263,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if self.gate.stopped().is_some() {
             return self.try_key(now);
         }
-        for name in self.agents_to_list(|agent| agent.due <= now) {
-            if self.jobs.len() >= self.concurrency {
+        // Pages that wait come before lists.
+        while self.jobs.len() < self.concurrency && self.room_at.is_none() {
+            let mut agents = self.agents.iter();
+            let Some((name, agent)) = agents.find(|(_, agent)| !agent.in_flight && agent.due <= now) else {
                 return;
-            }
-            let Some(agent) = self.agents.get(&name) else { continue };
-            let is_retry = agent.attempts > 0;
+            };
+            let (name, is_retry) = (name.clone(), agent.attempts > 0);
             let is_unseen = |id: &PageId| {
                 self.pages.get(id).is_some_and(|state| state.known.observed.is_none() && !state.in_flight)
             };
@@ -287,8 +277,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 true => Urgency::Source,
                 false => Urgency::Resync,
             };
-            // Pages that wait come before lists.
-            if self.room_at.is_some() || !self.pass(1, 0, urgency, is_retry, now) {
+            if !self.pass(1, 0, urgency, is_retry, now) {
                 return;
             }
             self.start_list(name);
@@ -302,9 +291,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         self.probe_at = after(now, self.resync);
-        let mut all = self.agents_to_list(|_| true);
-        self.random.shuffle(&mut all);
-        if let Some(name) = all.pop() {
+        let at_rest = self.agents.iter().filter(|(_, agent)| !agent.in_flight);
+        if let Some(name) = self.random.choice(at_rest.map(|(name, _)| name).collect::<Vec<_>>()).cloned() {
             self.start_list(name);
         }
     }
@@ -318,11 +306,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let answer = api.list(&name).await;
             Answered::List(name, answer)
         });
-    }
-
-    fn agents_to_list(&self, wanted: impl Fn(&Agent) -> bool) -> Vec<String> {
-        let agents = self.agents.iter().filter(|(_, agent)| !agent.in_flight && wanted(agent));
-        agents.map(|(name, _)| name.clone()).collect()
     }
 
     fn spawn(&mut self, request: impl Future<Output = Answered> + Send + 'static) {
@@ -356,11 +339,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             _ => {}
         }
-    }
-
-    pub(super) async fn flush_notes(&mut self) -> Result<(), StoreError> {
-        let notes = std::mem::take(&mut self.notes);
-        futures_util::future::try_join_all(notes).await.map(drop)
     }
 }
 

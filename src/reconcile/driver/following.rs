@@ -147,7 +147,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn note_behind(&mut self, id: &PageId, behind: Option<Behind>) {
-        let (store, api, id) = (self.actor.store.clone(), self.actor.api_url.clone(), id.clone());
-        self.notes.push(Box::pin(async move { store.set_behind(&api, &id, behind).await }));
+        self.notes.push(self.actor.store.set_behind(&self.actor.api_url, id, behind));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
-use crate::reconcile::{Acted, backoff};
+use crate::reconcile::{Acted, Actor, backoff};
 use crate::store::{Acceptance, StoreError};
 
 use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
@@ -96,8 +96,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             inputs: good.map(|content| (content.path.clone(), content.bytes.to_vec())).collect(),
             behind: in_force.trail.behind().clone(),
         };
-        let (store, api) = (self.actor.store.clone(), self.actor.api_url.clone());
-        self.notes.push(Box::pin(async move { store.accept(&api, acceptance, now).await }));
+        self.notes.push(self.actor.store.accept(&self.actor.api_url, acceptance, now));
     }
 
     pub(super) fn take_key(&mut self, key: ApiKey) {
@@ -140,7 +139,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Answered::Act(id, acted) => {
                 self.settle(&id);
-                self.take_act(&id, acted?, done.key, now);
+                let (acted, settled) = acted?;
+                self.notes.push(settled);
+                self.take_act(&id, acted, done.key, now);
             }
         }
         Ok(())
@@ -285,9 +286,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if state.see(page, seen_at)
             && let Some(observed) = &state.known.observed
         {
-            let (store, api, id, page) =
-                (self.actor.store.clone(), self.actor.api_url.clone(), id.clone(), observed.page.clone());
-            self.notes.push(Box::pin(async move { store.saw(&api, &id, &page).await }));
+            self.notes.push(self.actor.store.saw(&self.actor.api_url, id, &observed.page));
         }
         if !state.in_flight {
             // A page at rest that needs something now was changed by others.
@@ -394,9 +393,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let problem = state.standing.problem().map(str::to_owned);
         if problem != state.noted {
             state.noted.clone_from(&problem);
-            let (store, api, id, now) =
-                (self.actor.store.clone(), self.actor.api_url.clone(), id.clone(), self.actor.clock.now());
-            self.notes.push(Box::pin(async move { store.note_problem(&api, &id, problem, now).await }));
+            let Actor { store, api_url, clock, .. } = &self.actor;
+            self.notes.push(store.note_problem(api_url, id, problem, clock.now()));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -13,7 +14,7 @@ use crate::desired::{Blueprint, Override, World};
 use crate::model::{Environment, Instant, PageId, Problem, RemotePage, Variable};
 use crate::plan::{Recent, Thresholds};
 use crate::sources::Revision;
-use crate::store::StoreError;
+use crate::store::{StoreError, Written};
 
 use super::doubt::ClockWatch;
 use super::gate::{Gate, Limits, Urgency};
@@ -160,7 +161,7 @@ struct Done {
 enum Answered {
     List(String, Result<Vec<(Environment, RemotePage)>, ApiError>),
     Look(PageId, Result<RemotePage, ApiError>),
-    Act(PageId, Result<Acted, StoreError>),
+    Act(PageId, Result<(Acted, Written<()>), StoreError>),
 }
 
 /// The loop and all it remembers.
@@ -200,7 +201,8 @@ pub struct Driver<R> {
     /// Counts what begins and ends, so that it can be told what came first.
     turn: u64,
     jobs: JoinSet<Done>,
-    notes: Vec<BoxFuture<'static, Result<(), StoreError>>>,
+    /// What the store was told and has not acknowledged.
+    notes: FuturesUnordered<Written<()>>,
     told: Vec<String>,
     last_now: Instant,
 }
@@ -250,7 +252,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             key_number: 0,
             turn: 0,
             jobs: JoinSet::new(),
-            notes: Vec::new(),
+            notes: FuturesUnordered::new(),
             told: Vec::new(),
             last_now: now,
         };
@@ -284,7 +286,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut beat = supervisor.beat().map(tokio::time::interval);
         let reload = loop {
             let (now, up) = (clock.now(), clock.uptime());
-            self.pump(now).await?;
+            self.pump(now);
             if self.is_done(mode, now) {
                 break false;
             }
@@ -313,6 +315,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         self.take(finished(done))?;
                     }
                 }
+                Some(noted) = self.notes.next(), if !self.notes.is_empty() => {
+                    noted?;
+                    while let Some(Some(noted)) = self.notes.next().now_or_never() {
+                        noted?;
+                    }
+                }
                 () = sleep => {}
                 () = next_beat(&mut beat) => supervisor.alive(),
             }
@@ -332,7 +340,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Err(_) => tracing::warn!("requests are still unanswered; they are looked up at the next start"),
         }
         self.jobs.shutdown().await;
-        self.flush_notes().await?;
+        while let Some(noted) = self.notes.next().await {
+            noted?;
+        }
         let managed = self.world.pages.iter().map(|managed| managed.page.id.clone());
         let pages = managed.filter_map(|page| {
             let state = self.pages.get(&page)?;

@@ -166,7 +166,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn keep_fact(&mut self, name: &'static str, value: Option<String>) {
-        let store = self.actor.store.clone();
-        self.notes.push(Box::pin(async move { store.set_fact(name, value).await }));
+        self.notes.push(self.actor.store.set_fact(name, value));
     }
 }
