@@ -21,6 +21,6 @@ mod world;
 pub use compile::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse, check_shape};
 pub use coverage::running_out;
 pub use definition::{Definition, Evaluated, Wanted};
-pub use overrule::{Override, Overruled, Says};
+pub use overrule::{Made, Override, Overruled, Part, Says};
 pub use page::{Desired, DesiredValue, Flip, Owned, Page};
 pub use world::{Managed, World};

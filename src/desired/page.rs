@@ -44,6 +44,8 @@ pub struct Owned {
     pub variable: Variable,
     /// What it should be.
     pub definition: Definition,
+    /// The row that it is made for, where the page has it once for each row of a table.
+    pub row: Option<Row>,
 }
 
 /// What a page should hold at an instant.
@@ -130,7 +132,7 @@ impl Owned {
     /// The same a while ahead of the clock.
     pub fn ahead(&self, by: TimeDelta) -> Self {
         let definition = Definition::Ahead { of: Box::new(self.definition.clone()), by };
-        Self { variable: self.variable.clone(), definition }
+        Self { variable: self.variable.clone(), definition, row: self.row.clone() }
     }
 
     /// The next change after an instant and before another; none also when it is not found within a bounded

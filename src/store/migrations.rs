@@ -102,6 +102,9 @@ const STEPS: &[&str] = &["
         name TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT;
+", "
+    -- Which rows of a page are meant, as JSON; none where the page is meant whole.
+    ALTER TABLE overridden ADD COLUMN part TEXT;
 "];
 
 /// The version that this program writes.

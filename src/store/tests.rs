@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{Intent, Location, Outcome, StoreError};
-use crate::model::{Change, Instant};
+use crate::desired::{Override, Part, Says};
+use crate::model::{Change, Instant, PageId, RowName};
 
 const API: &str = "https://api.example";
 
@@ -194,4 +195,35 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
     connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();
     let told = writer.intend(intent()).await.unwrap_err().to_string();
     assert!(told.contains("let rtconfd write the file and its directory"), "{told}");
+}
+
+#[tokio::test]
+async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_its_page_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sqlite");
+    let location = Location::new(Some(&path));
+    let (page, other): (PageId, PageId) = ("A-1/live".parse().unwrap(), "A-2/live".parse().unwrap());
+    let row = |key: &str| RowName { column: "site".to_owned(), key: key.to_owned() };
+    let part = Part::new(true, [(row("Leeds"), Some(at())), (row("a\"b"), None)]);
+    let set = Override {
+        id: 0,
+        at: at(),
+        who: "anna".to_owned(),
+        reason: "snow".to_owned(),
+        says: Says::Closed,
+        pages: [(page.clone(), None), (other, None)].into(),
+        parts: [(page, part)].into(),
+    };
+    let writer = location.open().unwrap();
+    let set = writer.set_override(API, set).await.unwrap();
+    assert_eq!(writer.overrides(API, at()).await.unwrap(), std::slice::from_ref(&set));
+    drop(writer);
+    while location.is_in_use() {
+        tokio::task::yield_now().await;
+    }
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("ALTER TABLE overridden DROP COLUMN part; PRAGMA user_version = 2").unwrap();
+    drop(connection);
+    let whole = Override { parts: std::collections::BTreeMap::new(), ..set };
+    assert_eq!(location.open().unwrap().overrides(API, at()).await.unwrap(), [whole]);
 }
