@@ -15,6 +15,7 @@ mod reading;
 mod shape;
 mod show;
 mod spoken;
+mod unmet;
 mod window;
 mod world;
 
@@ -23,4 +24,5 @@ pub use coverage::running_out;
 pub use definition::{Definition, Evaluated, Wanted};
 pub use overrule::{Made, Override, Overruled, Part, Says};
 pub use page::{Desired, DesiredValue, Flip, Owned, Page};
+pub use unmet::unmet_conditions;
 pub use world::{Managed, World};

@@ -221,7 +221,16 @@ async fn one_site_of_a_page_is_closed_until_its_end_through_a_restart_and_the_ot
     );
     let explain = ["explain", "A-1/live", "sites", "--at", "2026-11-26T12:30:00Z"];
     let explained = folder.run(&explain).expect(0).out;
-    assert!(explained.contains("override 1: closed for site=Leeds, by anna: snow"), "{explained}");
+    assert!(
+        explained.contains("because    override 1: closed for site=Leeds, by anna: snow\n"),
+        "{explained}"
+    );
+    for part in [
+        "part       site=Leeds open: false, because override 1: closed for site=Leeds, by anna: snow, until Fri 2026-11-27 09:00:00",
+        "part       site=York open: true, because hours of \"York\" is open 09:00-16:00 on Thu",
+    ] {
+        assert!(explained.contains(part), "{explained}");
+    }
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     driving.advance(at("2026-11-26T16:30:00Z")).await;
     is(page(false, "closed", false)).await;
