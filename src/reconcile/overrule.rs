@@ -406,6 +406,7 @@ mod tests {
 
     use super::*;
     use crate::desired::Inputs;
+    use crate::model::RemotePage;
     use crate::settings::{Settings, Surroundings};
     use crate::tables::{Table, parse_csv};
 
@@ -424,6 +425,7 @@ weekly = "24/7"
 [[page]]
 agent = "ALL"
 environment = "live"
+create_items = true
 [page.variables]
 own = { hours = "always", show = "is_open" }
 phones = { each = "sites", item = { name = "{{ row.site }}", phone = { column = "phone" } } }
@@ -566,6 +568,21 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
             .map(|(_, row, until)| format!("{} {}", row.unwrap(), until.unwrap().format("%H:%M")))
             .collect();
         assert_eq!(ends, ["site=Gent 13:00"]);
+    }
+
+    #[test]
+    fn what_the_schema_would_refuse_of_one_site_is_set_for_none() {
+        let world = world(SITES);
+        let open = serde_json::json!({"properties": {"sites": {"items": {"properties": {"open": {"const": true}}}}}});
+        let page = RemotePage { schema: Some(open), ..RemotePage::default() };
+        let observed = |id: &PageId| (id.agent == "ALL").then(|| Observed::new(page.clone(), None));
+        let refused =
+            prepare(draft("closed", "site=Gent", "1h"), &world, &[], observed, at(NOW)).unwrap_err();
+        let told = refused[0].to_string();
+        assert!(
+            told.contains("ALL/live at ") && told.contains("/properties/sites/items/properties/open/const"),
+            "{told}"
+        );
     }
 
     #[test]
