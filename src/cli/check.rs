@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::agents_api::ReadOnly;
-use crate::desired::{Managed, Page, running_out};
+use crate::desired::{Managed, Page, running_out, unmet_conditions};
 use crate::model::{Instant, Problem, RemotePage, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, check};
@@ -44,6 +44,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let mut problems = view.problems();
     problems.extend(view.ending(from));
     problems.extend(running_out(view.newest(), &view.revision.inputs, from));
+    problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {

@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::desired::{Definition, Managed, Owned};
-use crate::model::{Instant, PageId, Variable};
+use crate::desired::{Definition, Evaluated, Managed, Owned};
+use crate::hours::Forced;
+use crate::model::{Instant, PageId, Row, Variable};
 use crate::schema::Schema;
 use crate::zone;
 
@@ -78,8 +79,82 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
         "because": evaluated.because,
         "since": since.map(output::utc),
         "until": until.map(output::utc),
+        "parts": parts(&owned.definition, at),
         "considered": considered(&owned.definition, at),
     }))
+}
+
+/// What an object or array is made of and may change, each named by its row or its place.
+fn parts(definition: &Definition, at: Instant) -> Vec<Value> {
+    let mut walk = Parts { at, ahead: TimeDelta::zero(), overrides: Vec::new(), found: Vec::new() };
+    walk.inside(definition, "");
+    walk.found
+}
+
+struct Parts<'d> {
+    at: Instant,
+    ahead: TimeDelta,
+    /// Overrides in force, by when they were set.
+    overrides: Vec<(Instant, &'d str)>,
+    found: Vec<Value>,
+}
+
+impl<'d> Parts<'d> {
+    /// The parts of a definition, if it has any.
+    fn inside(&mut self, definition: &'d Definition, name: &str) -> bool {
+        let inner = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name} {part}") };
+        match definition {
+            Definition::Object { entries, .. } => {
+                entries.iter().for_each(|(key, entry)| self.one(entry, &inner(key)));
+            }
+            Definition::List { items, rows, .. } => {
+                for (index, item) in items.iter().enumerate() {
+                    let row = rows.get(index).and_then(Row::name);
+                    let part = row.map_or_else(|| (index + 1).to_string(), |row| row.to_string());
+                    self.one(item, &inner(&part));
+                }
+            }
+            Definition::Overruled(overruled) if overruled.is_on(self.at) => {
+                self.overrides.push((overruled.from, &overruled.words));
+                return self.inside(&overruled.during, name);
+            }
+            Definition::Overruled(overruled) => return self.inside(&overruled.computed, name),
+            Definition::Ahead { of, by } => {
+                self.ahead += *by;
+                return self.inside(of, name);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn one(&mut self, definition: &'d Definition, name: &str) {
+        let stays = matches!(definition, Definition::Constant { .. } | Definition::Cell(_));
+        if stays || self.inside(definition, name) {
+            return;
+        }
+        let then = self.at.checked_add_signed(self.ahead).unwrap_or(self.at);
+        self.found.push(match definition.evaluate(then) {
+            Ok(Evaluated { wanted, because, until, .. }) => json!({
+                "of": name,
+                "value": wanted.to_json(),
+                "because": self.override_of(definition, then).unwrap_or(&because),
+                "until": until.and_then(|until| until.checked_sub_signed(self.ahead)).map(output::utc),
+            }),
+            Err(problem) => {
+                json!({ "of": name, "value": null, "because": problem.to_string(), "until": null })
+            }
+        });
+    }
+
+    /// The override that holds for hours, in words.
+    fn override_of(&self, definition: &Definition, then: Instant) -> Option<&'d str> {
+        let holds = |forced: &&Forced| forced.from <= then && forced.until.is_none_or(|until| then < until);
+        let Definition::Hours { hours, .. } = definition else { return None };
+        let forced = hours.forced.iter().rev().find(holds)?;
+        let set_at = |(from, _): &&(Instant, &str)| from.checked_add_signed(self.ahead) == Some(forced.from);
+        self.overrides.iter().find(set_at).map(|(_, words)| *words)
+    }
 }
 
 /// What else could have given the value, and why it did not.
@@ -147,6 +222,12 @@ fn show(told: &Value, managed: &Managed) {
     line("written", text("origin"));
     line("since", instant("since").unwrap_or_else(|| "more than 40 days".to_owned()));
     line("until", instant("until").unwrap_or_else(|| "no change within 400 days".to_owned()));
+    for part in told["parts"].as_array().into_iter().flatten() {
+        let text = |key: &str| part[key].as_str().unwrap_or_default();
+        let until: Option<Instant> = text("until").parse().ok();
+        let until = until.map_or_else(String::new, |until| format!(", until {}", zone::show(here, until)));
+        line("part", format!("{}: {}, because {}{until}", text("of"), part["value"], text("because")));
+    }
     for (index, considered) in told["considered"].as_array().into_iter().flatten().enumerate() {
         let name = if index == 0 { "considered" } else { "" };
         line(name, considered.as_str().unwrap_or_default().to_owned());

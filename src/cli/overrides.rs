@@ -38,7 +38,8 @@ struct Set {
     /// Pages of this environment
     #[arg(long, value_name = "ENVIRONMENT")]
     environment: Option<String>,
-    /// Pages whose row has this cell; may stand several times, and all must hold
+    /// Pages whose row has this cell, and the sites with it on pages that show many; may stand several times, and all
+    /// must hold
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     cells: Vec<String>,
     /// All pages
@@ -50,7 +51,8 @@ struct Set {
     /// The hours are open
     #[arg(long, group = "says")]
     open: bool,
-    /// A variable has a value
+    /// A variable has a value; with --where on the pages whose row has the cells, or where [[page.each]] makes it for such
+    /// a row
     #[arg(long = "value", group = "says", value_name = "VARIABLE=VALUE")]
     value: Option<String>,
     /// Until then: a local time (14:00, 2026-12-24T14:00), a length (2h), or "next opening"
@@ -177,12 +179,18 @@ fn show_set(view: &load::View, told: &Value, format: Format) -> anyhow::Result<(
     let pages = told["pages"].as_array().cloned().unwrap_or_default();
     output::print_table(
         ["PAGE", "UNTIL"],
-        pages.iter().map(|page| {
+        pages.iter().flat_map(|page| {
             let id = page["page"].as_str().unwrap_or_default();
             let managed = id.parse().ok().and_then(|id| view.world.page(&id));
-            let until: Option<Instant> = page["until"].as_str().and_then(|text| text.parse().ok());
             let here = managed.map_or(chrono_tz::Tz::UTC, load::zone);
-            [id.to_owned(), until.map_or_else(|| "released".to_owned(), |until| zone::show(here, until))]
+            let rows = page["rows"].as_array();
+            let meant = rows.map_or_else(|| vec![page], |rows| rows.iter().collect());
+            meant.into_iter().map(move |meant| {
+                let until: Option<Instant> = meant["until"].as_str().and_then(|text| text.parse().ok());
+                let what = [id, meant["row"].as_str().unwrap_or_default()].join(" ");
+                let end = until.map_or_else(|| "released".to_owned(), |until| zone::show(here, until));
+                [what.trim().to_owned(), end]
+            })
         }),
     );
     output::print(&format!("It ends earlier with: rtconfd override clear {}\n", told["id"]));
@@ -219,11 +227,11 @@ fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     output::print_table(
         ["ID", "SAYS", "PAGE", "UNTIL (UTC)", "SET AT (UTC)", "BY", "REASON", "STATE"],
         rows.iter().flat_map(|row| {
-            row.set.pages.iter().map(move |(page, until)| {
+            row.set.reach().into_iter().map(move |(page, of, until)| {
                 [
                     row.set.id.to_string(),
                     row.set.says.describe(),
-                    page.to_string(),
+                    of.map_or_else(|| page.to_string(), |of| format!("{page} {of}")),
                     until.map_or_else(|| "released".to_owned(), output::utc),
                     output::utc(row.set.at),
                     row.set.who.clone(),

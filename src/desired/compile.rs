@@ -290,12 +290,13 @@ impl<'a> Compiler<'a> {
         let variables = fields.require(reader, "variables")?;
         let read = |reader: &Reader, row: Option<&Row>| {
             let context = self.context(reader, block, &fields, row).or(outer);
-            self.variables(reader, variables, &context)
+            let of_row = |owned: Owned| Owned { row: row.cloned(), ..owned };
+            Some(self.variables(reader, variables, &context)?.into_iter().map(of_row).collect::<Vec<_>>())
         };
         match self.inputs {
             Some(_) => {
                 let all = self.each(reader, &repeat, |reader, row| read(reader, Some(row)))?;
-                Some(all.into_iter().flatten().collect())
+                Some(all.into_iter().flat_map(|(_, owned)| owned).collect())
             }
             None => reader.within_row_to_come(|reader| read(reader, None)),
         }
@@ -349,7 +350,9 @@ impl<'a> Compiler<'a> {
                 reader.note(Problem::at(&entry.at, message).hint("own one of them"));
             }
             match (variable, definition) {
-                (Some(variable), Some(definition)) => variables.push(Owned { variable, definition }),
+                (Some(variable), Some(definition)) => {
+                    variables.push(Owned { variable, definition, row: None })
+                }
                 _ => complete = false,
             }
         }

@@ -32,7 +32,7 @@ impl Compiler<'_> {
         name: Option<&str>,
     ) -> Option<Arc<Hours>> {
         if let Raw::Table(_) = &node.raw {
-            let name = name.unwrap_or("the page's hours");
+            let name = name.unwrap_or("the page");
             return self.build_hours(reader, node, name, zone).map(Arc::new);
         }
         let name = reader.text(node, "hours")?;

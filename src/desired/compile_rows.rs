@@ -178,14 +178,14 @@ pub(super) fn keyed<'r>(reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&
 }
 
 impl Compiler<'_> {
-    /// Every row that something in a page is repeated for, each in its scope. A row that can't be read could be any of
+    /// What is made of every row that something in a page is repeated for, each in its scope, with the row. A row that can't be read could be any of
     /// them, so it is a problem of the whole.
     pub(super) fn each<T>(
         &self,
         reader: &Reader,
         repeat: &Repeat,
         mut one: impl FnMut(&Reader, &Row) -> Option<T>,
-    ) -> Option<Vec<T>> {
+    ) -> Option<Vec<(Row, T)>> {
         let name = Text { value: repeat.source.to_owned(), origin: repeat.origin.clone() };
         let table = self.table(reader, &name)?;
         let Table::Rows(rows) = &*table else { return None };
@@ -197,7 +197,7 @@ impl Compiler<'_> {
                 .scoped(reader, repeat, row)
                 .and_then(|scoped| reader.within(&scoped, |inner| one(inner, row)));
             match (&mut all, made) {
-                (Some(all), Some(made)) => all.push(made),
+                (Some(all), Some(made)) => all.push((row.clone(), made)),
                 _ => all = None,
             }
         }

@@ -76,7 +76,7 @@ impl Compiler<'_> {
                 let nodes = reader.list(all.get("list")?, "list")?;
                 let items: Vec<_> = nodes.iter().map(|node| self.definition(reader, node, context)).collect();
                 let items = items.into_iter().collect::<Option<_>>()?;
-                Some(Definition::List { items, origin: node.origin.clone() })
+                Some(Definition::List { items, rows: Vec::new(), origin: node.origin.clone() })
             }
             "expression" => self.expression(reader, &fields, context),
             _ => self.hours_value(reader, &fields, context),
@@ -128,8 +128,9 @@ impl Compiler<'_> {
             reader.within_row_to_come(|reader| read(reader, None))?;
             return None;
         }
-        let items = self.each(reader, &repeat, |reader, row| read(reader, Some(row)))?;
-        Some(Definition::List { items, origin: node.origin.clone() })
+        let made = self.each(reader, &repeat, |reader, row| read(reader, Some(row)))?;
+        let (rows, items) = made.into_iter().unzip();
+        Some(Definition::List { items, rows, origin: node.origin.clone() })
     }
 
     /// `{ expression = "open and not holiday", with = { open = …, holiday = … } }`

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::calendar::Agenda;
 use crate::hours::Hours;
-use crate::model::{Cell, Instant, Origin, Problem, same_value};
+use crate::model::{Cell, Instant, Origin, Problem, Row, same_value};
 use crate::zone;
 
 use super::expression::Expression;
@@ -86,6 +86,8 @@ pub enum Definition {
     List {
         /// The items.
         items: Vec<Definition>,
+        /// The row that each of them is made for; empty where they are written one by one.
+        rows: Vec<Row>,
         /// Where the definition stands.
         origin: Origin,
     },
@@ -315,7 +317,7 @@ impl Definition {
                 let values = entries.iter().zip(parts).map(|((key, _), part)| (key.clone(), part.wanted));
                 Ok(made_of_parts(Wanted::object(values.collect()), origin, until))
             }
-            Self::List { items, origin } => {
+            Self::List { items, origin, .. } => {
                 let parts: Vec<Evaluated> =
                     items.iter().map(|definition| definition.evaluate(at)).collect::<Result<_, _>>()?;
                 let until = parts.iter().filter_map(|part| part.until).min();

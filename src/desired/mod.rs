@@ -15,12 +15,14 @@ mod reading;
 mod shape;
 mod show;
 mod spoken;
+mod unmet;
 mod window;
 mod world;
 
 pub use compile::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse, check_shape};
 pub use coverage::running_out;
 pub use definition::{Definition, Evaluated, Wanted};
-pub use overrule::{Override, Overruled, Says};
+pub use overrule::{Made, Override, Overruled, Part, Says};
 pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
+pub use unmet::unmet_conditions;
 pub use world::{Managed, World};

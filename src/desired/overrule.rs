@@ -1,15 +1,20 @@
 //! What a person sets for a while stands above everything that is worked out, and gives way to it again at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::hours::{Forced, Hours};
-use crate::model::{Cell, Instant, Origin, PageId, Variable, shorten};
+use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, shorten};
 
+use super::definition::after;
 use super::window::Condition;
 use super::{Definition, Owned, Page, Wanted};
+
+/// Rows that are named where an override is told in a line.
+const NAMED: usize = 3;
 
 /// A person's decision about some pages, until an end of each page's own or until it is released.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +31,51 @@ pub struct Override {
     pub says: Says,
     /// The pages, each with its end; none where it lasts until it is released.
     pub pages: BTreeMap<PageId, Option<Instant>>,
+    /// What is meant of a page that shows many sites; a page that is not here is meant whole.
+    pub parts: BTreeMap<PageId, Part>,
+}
+
+/// What an override means of a page: rows that something on it is made for. They are those that had the cells when it was
+/// set, known by their keys, so that no edit of another cell ends it before its time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// What the page has without a row is meant too, because its own row is.
+    pub own: bool,
+    /// The ends of the rows, by their key column and their key.
+    rows: BTreeMap<String, BTreeMap<String, Option<Instant>>>,
+}
+
+impl Part {
+    /// These rows, each with its end.
+    pub fn new(own: bool, rows: impl IntoIterator<Item = (RowName, Option<Instant>)>) -> Self {
+        let mut part = Self { own, rows: BTreeMap::new() };
+        for (RowName { column, key }, until) in rows {
+            part.rows.entry(column).or_default().insert(key, until);
+        }
+        part
+    }
+
+    /// The rows, each with its end.
+    pub fn rows(&self) -> impl Iterator<Item = (RowName, Option<Instant>)> {
+        self.rows.iter().flat_map(|(column, keys)| {
+            let name = |key: &String| RowName { column: column.clone(), key: key.clone() };
+            keys.iter().map(move |(key, until)| (name(key), *until))
+        })
+    }
+
+    /// Whether what is made for a row is meant, and until when. A row that has none of the key columns goes with what it
+    /// stands in.
+    fn decide(&self, row: &Row, around: Option<Option<Instant>>) -> Option<Option<Instant>> {
+        let mut decided = around;
+        for (column, keys) in &self.rows {
+            let Some(cell) = row.cell(column) else { continue };
+            match keys.get(cell.text.trim()) {
+                Some(until) => return Some(*until),
+                None => decided = None,
+            }
+        }
+        decided
+    }
 }
 
 /// What an override says.
@@ -58,9 +108,36 @@ impl Says {
 }
 
 impl Override {
-    /// Number, what it says, who and why.
+    /// Number, what it says and of which rows, who and why.
     pub fn describe(&self) -> String {
-        format!("override {}: {}, by {}: {}", self.id, self.says.describe(), self.who, self.reason)
+        self.described(self.parts.values().flat_map(Part::rows).map(|(row, _)| row).collect())
+    }
+
+    /// The same as far as it concerns one page.
+    fn describe_on(&self, page: &PageId) -> String {
+        self.described(self.parts.get(page).into_iter().flat_map(Part::rows).map(|(row, _)| row).collect())
+    }
+
+    fn described(&self, rows: BTreeSet<RowName>) -> String {
+        let named: Vec<String> = rows.iter().take(NAMED).map(ToString::to_string).collect();
+        let of = match rows.len() {
+            0 => String::new(),
+            few if few <= NAMED => format!(" for {}", named.join(", ")),
+            many => format!(" for {} and {} more", named.join(", "), many - NAMED),
+        };
+        format!("override {}: {}{of}, by {}: {}", self.id, self.says.describe(), self.who, self.reason)
+    }
+
+    /// The pages, or the rows of pages, that are meant, each with its end.
+    pub fn reach(&self) -> Vec<(&PageId, Option<RowName>, Option<Instant>)> {
+        let mut all = Vec::new();
+        for (page, until) in &self.pages {
+            match self.parts.get(page) {
+                Some(part) => all.extend(part.rows().map(|(row, until)| (page, Some(row), until))),
+                None => all.push((page, None, *until)),
+            }
+        }
+        all
     }
 
     /// Whether it has an end on every page, and all are past.
@@ -114,8 +191,9 @@ impl Page {
         concerned.peek()?;
         let mut variables = self.variables.clone();
         for (set, until) in concerned {
+            let (part, words) = (set.parts.get(&self.id), set.describe_on(&self.id));
             for owned in &mut variables {
-                overrule(owned, set, until);
+                overrule(owned, set, (until, part), &words);
             }
         }
         Some(Page { variables, ..self.clone() })
@@ -125,37 +203,132 @@ impl Page {
     pub fn has_hours(&self) -> bool {
         self.variables.iter().any(|owned| owned.definition.has_hours())
     }
+
+    /// Everything on it that is made for a row of a table.
+    pub fn made_for_rows(&self) -> Vec<Made<'_>> {
+        let mut found = Vec::new();
+        for owned in &self.variables {
+            let Owned { variable, definition, row } = owned;
+            found.extend(row.as_ref().map(|row| Made { row, definition, variable: Some(variable) }));
+            items_for_rows(definition, &mut found);
+        }
+        found
+    }
+
+    /// The hours that it shows of its own, not for a row of a table.
+    pub fn own_hours(&self) -> Vec<&Arc<Hours>> {
+        let own = self.variables.iter().filter(|owned| owned.row.is_none());
+        own.flat_map(|owned| own_hours(&owned.definition)).collect()
+    }
 }
 
-fn overrule(owned: &mut Owned, set: &Override, until: Option<Instant>) {
+/// Something on a page that is made for a row of a table.
+#[derive(Clone, Copy)]
+pub struct Made<'a> {
+    /// The row.
+    pub row: &'a Row,
+    /// What is made.
+    pub definition: &'a Definition,
+    /// The variable, where it is a whole one and no item within one.
+    pub variable: Option<&'a Variable>,
+}
+
+fn items_for_rows<'a>(definition: &'a Definition, found: &mut Vec<Made<'a>>) {
+    if let Definition::List { items, rows, .. } = definition {
+        let items = rows.iter().zip(items);
+        found.extend(items.map(|(row, definition)| Made { row, definition, variable: None }));
+    }
+    definition.parts().for_each(|part| items_for_rows(part, found));
+}
+
+fn own_hours(definition: &Definition) -> Vec<&Arc<Hours>> {
+    match definition {
+        Definition::Hours { hours, .. } => vec![hours],
+        Definition::List { rows, .. } if !rows.is_empty() => Vec::new(),
+        _ => definition.parts().flat_map(own_hours).collect(),
+    }
+}
+
+fn overrule(owned: &mut Owned, set: &Override, (until, part): (Option<Instant>, Option<&Part>), words: &str) {
     let during = match &set.says {
         Says::Set { variable, value } if *variable == owned.variable => {
-            Definition::Set { wanted: set.value(value, &owned.definition), origin: set.origin() }
+            Some(Definition::Set { wanted: set.value(value, &owned.definition), origin: set.origin() })
         }
-        Says::Set { .. } => return,
-        Says::Closed | Says::Open if !owned.definition.has_hours() => return,
-        says => {
-            let forced = Forced { open: *says == Says::Open, from: set.at, until };
-            let mut forcing = Forcing { forced, known: BTreeMap::new() };
-            forcing.definition(&owned.definition)
-        }
+        Says::Set { .. } => None,
+        Says::Closed | Says::Open if !owned.definition.has_hours() => None,
+        Says::Closed | Says::Open => Forcing::new(set, until, part).owned(owned),
     };
+    let Some(during) = during else { return };
     let computed = owned.definition.clone();
-    let words = set.describe();
+    let words = words.to_owned();
     owned.definition =
         Definition::Overruled(Box::new(Overruled { from: set.at, until, words, during, computed }));
 }
 
-/// Puts forced hours in the place of all hours of a definition.
-struct Forcing {
-    forced: Forced,
-    /// Hours that several variables share stay shared.
+/// Puts forced hours in the place of the hours of a definition: of all, or of what is made for some rows.
+struct Forcing<'a> {
+    open: bool,
+    from: Instant,
+    /// Which rows are meant, where not all is.
+    part: Option<&'a Part>,
+    /// The end, where it is; none where the hours are not meant.
+    until: Option<Option<Instant>>,
+    /// How far ahead of the clock the hours are.
+    ahead: TimeDelta,
+    /// Hours that several values share stay shared.
     known: BTreeMap<*const Hours, Arc<Hours>>,
+    /// Whether any hours were meant.
+    is_used: bool,
 }
 
-impl Forcing {
+impl<'a> Forcing<'a> {
+    fn new(set: &Override, until: Option<Instant>, part: Option<&'a Part>) -> Self {
+        Self {
+            open: set.says == Says::Open,
+            from: set.at,
+            part,
+            until: part.is_none_or(|part| part.own).then_some(until),
+            ahead: TimeDelta::zero(),
+            known: BTreeMap::new(),
+            is_used: false,
+        }
+    }
+
+    /// What holds meanwhile; none where nothing of the variable is meant.
+    fn owned(mut self, owned: &Owned) -> Option<Definition> {
+        let forced = self.of_row(owned.row.as_ref(), &owned.definition);
+        self.is_used.then_some(forced)
+    }
+
+    /// The same for what is made for a row.
+    fn of_row(&mut self, row: Option<&Row>, definition: &Definition) -> Definition {
+        let until = match (self.part, row) {
+            (Some(part), Some(row)) => part.decide(row, self.until),
+            _ => self.until,
+        };
+        self.with(until, self.ahead, definition)
+    }
+
+    fn with(
+        &mut self,
+        until: Option<Option<Instant>>,
+        ahead: TimeDelta,
+        definition: &Definition,
+    ) -> Definition {
+        let mut inner = Forcing { until, ahead, known: BTreeMap::new(), ..*self };
+        let forced = inner.definition(definition);
+        self.is_used |= inner.is_used;
+        forced
+    }
+
     fn hours(&mut self, hours: &Arc<Hours>) -> Arc<Hours> {
-        let forced = self.forced;
+        let Some(until) = self.until else { return hours.clone() };
+        self.is_used = true;
+        let forced = Forced {
+            open: self.open,
+            from: after(self.from, self.ahead),
+            until: until.map(|until| after(until, self.ahead)),
+        };
         let known = self.known.entry(Arc::as_ptr(hours));
         known.or_insert_with(|| Arc::new(hours.forced(forced))).clone()
     }
@@ -184,9 +357,12 @@ impl Forcing {
                     *entry = self.definition(entry);
                 }
             }
-            Definition::List { items, .. } => {
-                for item in items {
-                    *item = self.definition(item);
+            Definition::List { items, rows, .. } => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    *item = match rows.get(index) {
+                        Some(row) => self.of_row(Some(row), item),
+                        None => self.definition(item),
+                    };
                 }
             }
             Definition::Expression(expression) => {
@@ -195,15 +371,7 @@ impl Forcing {
                 }
             }
             // What is decided for now is shown now, though the hours are those of another day.
-            Definition::Ahead { of, by } => {
-                let shifted = |at: Instant| at.checked_add_signed(*by).unwrap_or(at);
-                let forced = Forced {
-                    from: shifted(self.forced.from),
-                    until: self.forced.until.map(shifted),
-                    ..self.forced
-                };
-                **of = Forcing { forced, known: BTreeMap::new() }.definition(of);
-            }
+            Definition::Ahead { of, by } => **of = self.with(self.until, self.ahead + *by, of),
             Definition::Constant { .. }
             | Definition::Cell(_)
             | Definition::Set { .. }

@@ -55,6 +55,8 @@ pub struct Owned {
     pub variable: Variable,
     /// What it should be.
     pub definition: Definition,
+    /// The row that it is made for, where the page has it once for each row of a table.
+    pub row: Option<Row>,
 }
 
 /// What a page should hold at an instant.
@@ -155,7 +157,7 @@ impl Owned {
     /// The same a while ahead of the clock.
     pub fn ahead(&self, by: TimeDelta) -> Self {
         let definition = Definition::Ahead { of: Box::new(self.definition.clone()), by };
-        Self { variable: self.variable.clone(), definition }
+        Self { variable: self.variable.clone(), definition, row: self.row.clone() }
     }
 
     /// Whether two definitions come to the same from one instant to another.

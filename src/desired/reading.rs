@@ -94,8 +94,11 @@ impl Shown<'_> {
         if self.reading == Reading::Unread {
             return Ok(());
         }
+        // Hours that are written twice, once for each variable, are the same to whoever reads both.
         let sibling = |show: &dyn Fn(HoursShow) -> bool| {
-            together.iter().find(|other| show(other.show) && Arc::ptr_eq(other.hours, self.hours))
+            let mut others = together.iter().filter(|other| show(other.show));
+            let known = others.clone().find(|other| Arc::ptr_eq(other.hours, self.hours));
+            known.or_else(|| others.find(|other| other.hours.says_the_same(self.hours)))
         };
         let (at, until) = (after(at, self.ahead), after(until, self.ahead));
         let misread = match self.show {

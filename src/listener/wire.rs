@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::desired::{Override, Says};
-use crate::model::{PageId, Problem};
+use crate::model::{Instant, PageId, Problem, RowName};
 use crate::reconcile::{Draft, Following, Selection, Standing, Status, Until};
 
 /// A request for an override, as text; the daemon reads it as the command line would.
@@ -17,7 +17,7 @@ pub struct Asking {
     /// Pages of an environment.
     #[serde(default)]
     pub environment: Option<String>,
-    /// Pages whose row has these cells, as COLUMN=VALUE.
+    /// Pages whose row has these cells, as COLUMN=VALUE, and what pages have for such rows.
     #[serde(default, rename = "where")]
     pub cells: Vec<String>,
     /// All pages.
@@ -47,9 +47,8 @@ impl Asking {
             self.pages.iter().filter_map(|text| text.parse::<PageId>().map_err(&mut note).ok()).collect();
         let environment = self.environment.and_then(|text| text.parse().map_err(&mut note).ok());
         let pair = |text: &String| {
-            text.split_once('=')
-                .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
-                .ok_or_else(|| format!("\"{text}\" is no pair (hint: write NAME=VALUE)"))
+            let pair = text.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.to_owned()));
+            pair.ok_or_else(|| no_pair(text))
         };
         let cells = self.cells.iter().filter_map(|text| pair(text).map_err(&mut note).ok()).collect();
         let until = match self.until {
@@ -59,7 +58,7 @@ impl Asking {
         let says = match self.says.as_str() {
             "closed" => Some(Says::Closed),
             "open" => Some(Says::Open),
-            _ => pair(&self.says)
+            _ => assignment(&self.says)
                 .and_then(|(name, value)| Ok(Says::Set { variable: name.parse()?, value }))
                 .map_err(&mut note)
                 .ok(),
@@ -77,9 +76,36 @@ impl Asking {
     }
 }
 
+/// A variable and its value. In the name of an item, `/sites[site=Leeds]/open`, there is an equals sign before the one
+/// between the two.
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let mut depth = 0;
+    let between = text.find(|letter| {
+        match letter {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+        letter == '=' && depth <= 0
+    });
+    let (name, value) = text.split_at_checked(between.unwrap_or(text.len())).unwrap_or((text, ""));
+    match value.strip_prefix('=') {
+        Some(value) => Ok((name.trim().to_owned(), value.to_owned())),
+        None => Err(no_pair(text)),
+    }
+}
+
+fn no_pair(text: &str) -> String {
+    format!("\"{text}\" is no pair (hint: write NAME=VALUE)")
+}
+
 /// An override as JSON.
 pub fn shown(set: &Override) -> Value {
-    let pages = set.pages.iter().map(|(page, until)| json!({"page": page.to_string(), "until": until}));
+    let row = |(row, until): (RowName, Option<Instant>)| json!({"row": row.to_string(), "until": until});
+    let pages = set.pages.iter().map(|(page, until)| {
+        let rows = set.parts.get(page).map(|part| part.rows().map(row).collect::<Vec<_>>());
+        json!({"page": page.to_string(), "until": until, "rows": rows})
+    });
     json!({
         "id": set.id,
         "at": set.at,
@@ -151,4 +177,23 @@ pub fn status(status: &Status) -> Value {
         "requests": status.counts.requests,
         "applied": status.counts.applied,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_item_may_have_an_equals_sign() {
+        for (text, wanted) in [
+            ("phone=1=2", Ok(("phone", "1=2"))),
+            ("/a[b=c]/d=[1,2]", Ok(("/a[b=c]/d", "[1,2]"))),
+            (" x ={\"a\": 1}", Ok(("x", "{\"a\": 1}"))),
+            ("/a[b=c]/d", Err(())),
+            ("", Err(())),
+        ] {
+            let wanted = wanted.map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
+            assert_eq!(assignment(text).map_err(drop), wanted, "{text}");
+        }
+    }
 }

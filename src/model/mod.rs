@@ -11,7 +11,7 @@ mod variable;
 pub use json::{same_value, shorten};
 pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
 pub use problem::{Origin, Problem, Severity, nearest};
-pub use row::{Cell, Row};
+pub use row::{Cell, Row, RowName};
 pub use source_text::SourceText;
 pub use variable::{Missing, Step, Variable};
 

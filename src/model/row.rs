@@ -1,5 +1,6 @@
 //! A row of a table, whose cells know where they stand.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::Origin;
@@ -18,6 +19,8 @@ pub struct Cell {
 pub struct Row {
     /// What names the row, when its table has a key column.
     pub key: Option<String>,
+    /// Which column that stands in.
+    pub key_index: Option<usize>,
     /// Where the row begins.
     pub origin: Origin,
     /// The columns' names, shared by all rows of the table.
@@ -26,7 +29,33 @@ pub struct Row {
     pub cells: Arc<[Cell]>,
 }
 
+/// What a row is known by, whatever else becomes of it: its key, and the column of that.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowName {
+    /// The key column.
+    pub column: String,
+    /// The key.
+    pub key: String,
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "{}={}", self.column, self.key)
+    }
+}
+
 impl Row {
+    /// What the row is known by, when its table has a key column.
+    pub fn name(&self) -> Option<RowName> {
+        let column = self.columns.get(self.key_index?)?.to_string();
+        Some(RowName { column, key: self.key.clone()? })
+    }
+
+    /// Whether the cell in a column has a text, but for blanks around both.
+    pub fn has(&self, column: &str, text: &str) -> bool {
+        self.cell(column).is_some_and(|cell| cell.text.trim() == text.trim())
+    }
+
     /// The cell in a column.
     pub fn cell(&self, column: &str) -> Option<&Cell> {
         let index = self.columns.iter().position(|name| &**name == column)?;

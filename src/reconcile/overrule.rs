@@ -1,15 +1,16 @@
-//! A person's override, from what was asked for to what is set: which pages, until when on each, and whether the
-//! values it makes may be sent. The daemon and the command without a daemon go this way.
+//! A person's override, from what was asked for to what is set: which pages, or which sites of them, until when on
+//! each, and whether the values it makes may be sent. The daemon and the command without a daemon go this way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 
-use crate::desired::{Managed, Override, Page, Says, World};
-use crate::model::{Environment, Instant, PageId, Problem, nearest};
+use crate::desired::{Made, Managed, Override, Page, Part, Says, World};
+use crate::hours::Hours;
+use crate::model::{Environment, Instant, PageId, Problem, Row, RowName, nearest};
 use crate::schema::check;
 use crate::zone;
 
@@ -35,14 +36,14 @@ pub struct Draft {
     pub who: String,
 }
 
-/// Pages by what they have in common; all conditions must hold.
+/// Pages, and sites of pages that show many, by what they have in common; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     /// These pages; any when there are none here.
     pub ids: Vec<PageId>,
     /// Pages of this environment.
     pub environment: Option<Environment>,
-    /// Pages whose row has these cells: column and text.
+    /// Pages whose row has these cells (column and text), and what pages have for such rows.
     pub cells: Vec<(String, String)>,
     /// Every page, should nothing else be said.
     pub all: bool,
@@ -106,19 +107,23 @@ pub fn prepare(
     if draft.reason.trim().is_empty() {
         return Err(vec![Problem::new("an override needs a reason").hint("add --reason \"…\"")]);
     }
-    let chosen = select(&draft.pages, world)?;
-    let (mut pages, mut problems) = (BTreeMap::new(), Vec::new());
-    for managed in &chosen {
-        match end(&draft, &managed.computed, now) {
-            Ok(until) => drop(pages.insert(managed.computed.id.clone(), until)),
+    let chosen = select(&draft, world)?;
+    let (mut pages, mut parts, mut problems) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for target in &chosen {
+        let id = &target.managed.computed.id;
+        match target.end(&draft, now) {
+            Ok((until, part)) => {
+                pages.insert(id.clone(), until);
+                parts.extend(part.map(|part| (id.clone(), part)));
+            }
             Err(problem) => problems.push(problem),
         }
     }
     let Draft { says, reason, who, .. } = draft;
-    let set = Override { id: 0, at: now, who, reason, says, pages };
+    let set = Override { id: 0, at: now, who, reason, says, pages, parts };
     if problems.is_empty() {
         let overrides: Vec<Override> = in_force.iter().cloned().chain([set.clone()]).collect();
-        for managed in chosen {
+        for Target { managed, .. } in chosen {
             let page = managed.computed.overruled(&overrides);
             let until = set.pages.get(&managed.computed.id).copied().flatten();
             if let (Some(page), Some(observed)) = (page, observed(&managed.computed.id)) {
@@ -129,68 +134,216 @@ pub fn prepare(
     if problems.is_empty() { Ok(set) } else { Err(problems) }
 }
 
-fn select<'w>(selection: &Selection, world: &'w World) -> Result<Vec<&'w Managed>, Vec<Problem>> {
-    let mut problems = Vec::new();
-    for id in selection.ids.iter().filter(|id| world.page(id).is_none()) {
-        let known: Vec<String> = world.pages.iter().map(|managed| managed.page.id.to_string()).collect();
-        let problem = Problem::new(format!("no page {id} is defined"));
-        problems.push(match nearest(&id.to_string(), known.iter().map(String::as_str)) {
-            Some(known) => problem.hint(format!("did you mean {known}?")),
-            None => problem.hint("rtconfd status lists the pages"),
-        });
-    }
-    for (column, _) in &selection.cells {
-        let rows = || world.pages.iter().filter_map(|managed| managed.page.row.as_ref());
-        if !rows().any(|row| row.cell(column).is_some()) {
-            let columns = rows().next().map(|row| row.columns.join(", ")).unwrap_or_default();
-            problems.push(
-                Problem::new(format!("no page stands for a row with a column \"{column}\""))
-                    .hint(format!("the columns are: {columns}")),
-            );
-        }
-    }
-    let nothing_said = *selection == Selection::default();
-    if nothing_said {
+/// A page that is meant, or what it has for some rows.
+struct Target<'w> {
+    managed: &'w Managed,
+    /// Whether its own row is one of those, or none was asked for.
+    own: bool,
+    /// What it has for the rows that are meant; none where it is meant whole.
+    made: Option<Vec<Made<'w>>>,
+}
+
+fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Problem>> {
+    let selection = &draft.pages;
+    let mut problems = unknown_pages(selection, world);
+    let is_meant = |page: &Page| {
+        (selection.ids.is_empty() || selection.ids.contains(&page.id))
+            && selection.environment.is_none_or(|environment| environment == page.id.environment)
+    };
+    let pages: Vec<&Managed> = world.pages.iter().filter(|managed| is_meant(&managed.computed)).collect();
+    if *selection == Selection::default() {
         let hint = "name pages as AGENT/environment, or add --environment, --where COLUMN=VALUE or --all";
         problems.push(Problem::new("which pages?").hint(hint));
+    }
+    if problems.is_empty() {
+        problems = unknown_cells(&selection.cells, &pages);
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let chosen: Vec<&Managed> =
-        world.pages.iter().filter(|managed| takes(selection, &managed.page)).collect();
-    match chosen.is_empty() {
-        true => Err(vec![Problem::new("no page is like that").hint("rtconfd status lists the pages")]),
-        false => Ok(chosen),
+    let mut chosen: Vec<Target> =
+        pages.into_iter().filter_map(|managed| Target::new(draft, managed)).collect();
+    if let Says::Set { variable, .. } = &draft.says
+        && chosen.iter().any(|target| !target.own)
+    {
+        // A variable of a row on one page is not missed on the page that stands for the row.
+        chosen.retain(|target| target.managed.computed.owned(variable).is_some());
+    }
+    match (chosen.is_empty(), selection.cells.is_empty()) {
+        (false, _) => Ok(chosen),
+        (true, true) => {
+            Err(vec![Problem::new("no page is like that").hint("rtconfd status lists the pages")])
+        }
+        (true, false) => Err(vec![nothing_meant(draft)]),
     }
 }
 
-fn takes(selection: &Selection, page: &Page) -> bool {
-    let has_cell = |(column, text): &(String, String)| {
-        let cell = page.row.as_ref().and_then(|row| row.cell(column));
-        cell.is_some_and(|cell| cell.text.trim() == text.trim())
+fn unknown_pages(selection: &Selection, world: &World) -> Vec<Problem> {
+    let unknown = selection.ids.iter().filter(|id| world.page(id).is_none());
+    let told = unknown.map(|id| {
+        let known: Vec<String> = world.pages.iter().map(|managed| managed.page.id.to_string()).collect();
+        let problem = Problem::new(format!("no page {id} is defined"));
+        match nearest(&id.to_string(), known.iter().map(String::as_str)) {
+            Some(known) => problem.hint(format!("did you mean {known}?")),
+            None => problem.hint("rtconfd status lists the pages"),
+        }
+    });
+    told.collect()
+}
+
+/// Cells that no row of the pages has: its column is not there, or its text.
+fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem> {
+    let rows: Vec<&Row> = match cells.is_empty() {
+        true => Vec::new(),
+        false => pages.iter().flat_map(|managed| rows_of(&managed.computed)).collect(),
     };
-    (selection.ids.is_empty() || selection.ids.contains(&page.id))
-        && selection.environment.is_none_or(|environment| environment == page.id.environment)
-        && selection.cells.iter().all(has_cell)
+    let told = cells.iter().filter_map(|(column, text)| {
+        let known: Vec<&str> = rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();
+        if known.is_empty() {
+            let mut columns: Vec<&str> =
+                rows.iter().flat_map(|row| row.columns.iter().map(|name| &**name)).collect();
+            let mut seen = BTreeSet::new();
+            columns.retain(|name| seen.insert(*name));
+            let problem =
+                Problem::new(format!("no page stands for, or shows, a row with a column \"{column}\""));
+            return Some(match columns.is_empty() {
+                true => problem.hint("name the page as AGENT/environment"),
+                false => problem.hint(format!("the columns are: {}", columns.join(", "))),
+            });
+        }
+        if known.contains(&text.trim()) {
+            return None;
+        }
+        let problem = Problem::new(format!("no page stands for, or shows, a row with {column} = \"{text}\""));
+        Some(match nearest(text.trim(), known) {
+            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+            None => problem.hint("write the cell as it stands in the table"),
+        })
+    });
+    told.collect()
 }
 
-/// When it ends on a page; also tells whether it can say anything there.
-fn end(draft: &Draft, page: &Page, now: Instant) -> Result<Option<Instant>, Problem> {
-    let zone = page.zone.unwrap_or(Tz::UTC);
+/// The row that a page stands for, and those that things on it are made for.
+fn rows_of(page: &Page) -> impl Iterator<Item = &Row> {
+    page.row.iter().chain(page.made_for_rows().into_iter().map(|made| made.row))
+}
+
+fn nothing_meant(draft: &Draft) -> Problem {
+    let cells: Vec<String> =
+        draft.pages.cells.iter().map(|(column, text)| format!("{column}={text}")).collect();
+    let cells = cells.join(" and ");
     match &draft.says {
-        Says::Closed | Says::Open if !page.has_hours() => {
-            return Err(Problem::new(format!("{} has no hours to close or open", page.id))
-                .hint("set its variables instead: --set VARIABLE=VALUE"));
+        Says::Set { variable, .. } => {
+            Problem::new(format!("no page has {variable} for a row with {cells} alone")).hint(
+                "an array of many sites is one variable: close or open a site of it with --closed or --open, or set all of it on a page that you name",
+            )
         }
-        Says::Set { variable, .. } if page.owned(variable).is_none() => {
-            let owned: Vec<String> = page.variables.iter().map(|owned| owned.variable.to_string()).collect();
-            return Err(Problem::new(format!("{} owns no {variable}", page.id))
-                .hint(format!("it owns: {}", owned.join(", "))));
-        }
-        _ => {}
+        _ => Problem::new(format!("no page has hours for a row with {cells}"))
+            .hint("look at the rows; all of the cells must be those of one"),
     }
-    let until = match draft.until {
+}
+
+impl<'w> Target<'w> {
+    /// What is meant of a page; none when nothing is.
+    fn new(draft: &Draft, managed: &'w Managed) -> Option<Self> {
+        let cells = &draft.pages.cells;
+        if cells.is_empty() {
+            return Some(Self { managed, own: true, made: None });
+        }
+        let meets = |row: &Row| cells.iter().all(|(column, text)| row.has(column, text));
+        let page = &managed.computed;
+        let own = page.row.as_ref().is_some_and(meets);
+        let mut made = page.made_for_rows();
+        let has_rows = !made.is_empty();
+        made.retain(|made| meets(made.row));
+        if let Says::Set { variable, .. } = &draft.says {
+            let is_owned_for_row = made.iter().any(|made| made.variable == Some(variable));
+            return (own || is_owned_for_row).then_some(Self { managed, own, made: None });
+        }
+        made.retain(|made| made.definition.has_hours());
+        let is_meant = own || !made.is_empty();
+        is_meant.then(|| Self { managed, own, made: (!own || has_rows).then_some(made) })
+    }
+
+    /// When it ends on the page, and on each of the rows that are meant; also tells whether it can say anything there.
+    fn end(&self, draft: &Draft, now: Instant) -> Result<(Option<Instant>, Option<Part>), Problem> {
+        let page = &self.managed.computed;
+        match &draft.says {
+            Says::Closed | Says::Open if !page.has_hours() => {
+                return Err(Problem::new(format!("{} has no hours to close or open", page.id))
+                    .hint("set its variables instead: --value VARIABLE=VALUE"));
+            }
+            Says::Set { variable, .. } if page.owned(variable).is_none() => {
+                let owned: Vec<String> =
+                    page.variables.iter().map(|owned| owned.variable.to_string()).collect();
+                return Err(Problem::new(format!("{} owns no {variable}", page.id))
+                    .hint(format!("it owns: {}", owned.join(", "))));
+            }
+            _ => {}
+        }
+        match &self.made {
+            Some(made) => self.ends_of_rows(made, draft.until, now),
+            None => {
+                let hours: Vec<&Arc<Hours>> =
+                    page.variables.iter().flat_map(|owned| owned.definition.hours()).collect();
+                let zone = page.zone.unwrap_or(Tz::UTC);
+                Ok((end(draft.until, &hours, zone, &page.id, now)?, None))
+            }
+        }
+    }
+
+    /// The end of each row, in the zone of its hours, and of what the page has of its own; the last is that of the page.
+    fn ends_of_rows(
+        &self,
+        made: &[Made],
+        until: Until,
+        now: Instant,
+    ) -> Result<(Option<Instant>, Option<Part>), Problem> {
+        let page = &self.managed.computed;
+        let zone = page.zone.unwrap_or(Tz::UTC);
+        let mut by_row: BTreeMap<RowName, Vec<&Arc<Hours>>> = BTreeMap::new();
+        for made in made {
+            let name = made.row.name();
+            name.into_iter().for_each(|name| by_row.entry(name).or_default().extend(made.definition.hours()));
+        }
+        let (mut rows, mut ends) = (BTreeMap::new(), Vec::new());
+        for (name, hours) in by_row {
+            let zone = hours.first().map_or(zone, |hours| hours.zone);
+            let until = end(until, &hours, zone, &format!("{name} of {}", page.id), now)?;
+            rows.insert(name, until);
+            ends.push(until);
+        }
+        if self.own {
+            let hours = page.own_hours();
+            let own = match hours.is_empty() && !ends.is_empty() {
+                true => latest(&ends),
+                false => end(until, &hours, zone, &page.id, now)?,
+            };
+            // By its name the page's own row is told from the others that it shows.
+            let name = page.row.as_ref().and_then(Row::name);
+            if let Some(name) = name {
+                rows.entry(name).or_insert(own);
+            }
+            ends.push(own);
+        }
+        Ok((latest(&ends), Some(Part::new(self.own, rows))))
+    }
+}
+
+/// The last of some ends; none is later than all.
+fn latest(ends: &[Option<Instant>]) -> Option<Instant> {
+    ends.iter().copied().collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
+/// When it ends for hours in a zone.
+fn end(
+    until: Until,
+    hours: &[&Arc<Hours>],
+    zone: Tz,
+    what: &dyn std::fmt::Display,
+    now: Instant,
+) -> Result<Option<Instant>, Problem> {
+    let until = match until {
         Until::Released => return Ok(None),
         Until::After(length) => now.checked_add_signed(length),
         Until::At(at) => Some(at),
@@ -203,20 +356,19 @@ fn end(draft: &Draft, page: &Page, now: Instant) -> Result<Option<Instant>, Prob
                 .find(|at| *at > now)
         }
         Until::NextOpening => {
-            let hours = page.variables.iter().flat_map(|owned| owned.definition.hours());
-            Some(hours.filter_map(|hours| hours.next_open(now)).min().ok_or_else(|| {
-                Problem::new(format!("{} has no next opening within 400 days", page.id))
+            Some(hours.iter().filter_map(|hours| hours.next_open(now)).min().ok_or_else(|| {
+                Problem::new(format!("{what} has no next opening within 400 days"))
                     .hint("write a time instead")
             })?)
         }
     };
     let latest = now.checked_add_signed(AHEAD.0).unwrap_or(now);
     match until.filter(|until| *until <= latest) {
-        None => Err(Problem::new(format!("the override of {} would last for more than 400 days", page.id))
+        None => Err(Problem::new(format!("the override of {what} would last for more than 400 days"))
             .hint("use --until-released if it is to stay until somebody ends it")),
         Some(until) if until <= now => {
             let shown = zone::show(zone, until);
-            Err(Problem::new(format!("the end {shown} is past for {}", page.id)).hint("write a later one"))
+            Err(Problem::new(format!("the end {shown} is past for {what}")).hint("write a later one"))
         }
         until => Ok(until),
     }
@@ -244,4 +396,226 @@ fn look_ahead(page: &Page, observed: &Observed, now: Instant, until: Option<Inst
         }
     }
     Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::desired::Inputs;
+    use crate::model::RemotePage;
+    use crate::settings::{Settings, Surroundings};
+    use crate::tables::{Table, parse_csv};
+
+    const SETTINGS: &str = r#"
+timezone = "Europe/London"
+[api]
+region = "uk"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.desks]
+path = "desks.csv"
+key = "desk"
+[hours.always]
+weekly = "24/7"
+[[page]]
+agent = "ALL"
+environment = "live"
+create_items = true
+[page.variables]
+own = { hours = "always", show = "is_open" }
+phones = { each = "sites", item = { name = "{{ row.site }}", phone = { column = "phone" } } }
+[page.variables.sites]
+each = "sites"
+hours = { timezone = "{{ row.zone }}", weekly = "24/7" }
+item = { name = "{{ row.site }}", open = { show = "is_open" }, desks = { each = "desks", item = { name = "{{ row.desk }}", open = { show = "is_open" } } } }
+[[page.each]]
+source = "sites"
+variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "is_open" } }
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "sandbox"
+hours = "always"
+[page.variables]
+own = { show = "is_open" }
+[page.variables.others]
+each = "sites"
+unless = { site = "{{ row.site }}" }
+item = { name = "{{ row.site }}", open = { show = "is_open" } }
+"#;
+    const SITES: &str = "site,region,zone,phone\nLeeds,NE,Europe/London,1\nYork,NE,Europe/London,2\nGent,BE,Europe/Brussels,3\n";
+    const NOW: &str = "2026-11-26T12:00:00Z";
+
+    fn at(text: &str) -> Instant {
+        text.parse().unwrap()
+    }
+
+    fn world(sites: &str) -> World {
+        let settings = Settings::parse(Path::new("x.toml"), SETTINGS.as_bytes(), &Surroundings::default());
+        let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let mut inputs = Inputs::default();
+        for (name, text, key) in
+            [("sites", sites, "site"), ("desks", "desk,region\nToys,BE\nBooks,NO\n", "desk")]
+        {
+            let rows = parse_csv(&format!("{name}.csv").into(), text, b',', Some(key)).unwrap();
+            inputs.tables.insert(name.to_owned(), Arc::new(Table::Rows(rows)));
+        }
+        let world = World::new(&settings.blueprint, &inputs, at(NOW), None);
+        assert_eq!(world.problems().collect::<Vec<_>>(), Vec::<&Problem>::new());
+        world
+    }
+
+    fn draft(says: &str, cells: &str, until: &str) -> Draft {
+        let pair = |text: &str| {
+            let (name, value) = text.split_once('=').unwrap();
+            (name.to_owned(), value.to_owned())
+        };
+        let says = match says {
+            "closed" => Says::Closed,
+            _ => {
+                let (variable, value) = says.rsplit_once('=').unwrap();
+                let value = value.to_owned();
+                Says::Set { variable: variable.parse().unwrap(), value }
+            }
+        };
+        let cells = cells.split(' ').filter(|text| !text.is_empty()).map(pair).collect::<Vec<_>>();
+        let until = if until.is_empty() { Until::Released } else { until.parse().unwrap() };
+        let pages = Selection { all: cells.is_empty(), cells, ..Selection::default() };
+        Draft { pages, says, until, reason: "snow".to_owned(), who: "anna".to_owned() }
+    }
+
+    fn prepared(draft: Draft, world: &World) -> Result<Override, String> {
+        prepare(draft, world, &[], |_| None, at(NOW))
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// What is false, as AGENT:variable, with the names of the items that it is in.
+    fn closed(world: &World, at: Instant) -> String {
+        fn walk(place: &str, value: &Value, found: &mut Vec<String>) {
+            match value {
+                Value::Bool(false) => found.push(place.to_owned()),
+                Value::Array(items) => items.iter().for_each(|item| walk(place, item, found)),
+                Value::Object(entries) => {
+                    let name = value["name"].as_str().map(|name| format!("{place}.{name}"));
+                    let place = name.as_deref().unwrap_or(place);
+                    entries.values().for_each(|value| walk(place, value, found));
+                }
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        for managed in &world.pages {
+            for value in managed.page.desired(at).unwrap().values {
+                let place = format!("{}:{}", managed.page.id.agent, value.variable);
+                walk(&place, &value.wanted.to_json(), &mut found);
+            }
+        }
+        found.join(" ").replace("/flags[site=", "flags.").replace("]/open", "")
+    }
+
+    #[test]
+    fn an_override_by_cells_is_for_what_is_made_for_rows_that_have_them_and_for_nothing_else() {
+        let mut world = world(SITES);
+        for (cells, wanted) in [
+            (
+                "site=Leeds",
+                "ALL:sites.Leeds ALL:sites.Leeds.Toys ALL:sites.Leeds.Books ALL:flags.Leeds Leeds:own York:others.Leeds Gent:others.Leeds",
+            ),
+            // The desks have a region of their own, but they are no rows of these cells' key.
+            (
+                "region=BE site=Gent",
+                "ALL:sites.Gent ALL:sites.Gent.Toys ALL:sites.Gent.Books ALL:flags.Gent Leeds:others.Gent York:others.Gent Gent:own",
+            ),
+            ("desk=Toys", "ALL:sites.Leeds.Toys ALL:sites.York.Toys ALL:sites.Gent.Toys"),
+        ] {
+            let set = prepared(draft("closed", cells, ""), &world).unwrap();
+            world.overrule(&[set]);
+            assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
+        }
+        // Several at once, and the end of one is not that of another.
+        let leeds = prepared(draft("closed", "site=Leeds", "1h"), &world).unwrap();
+        let york = prepared(draft("closed", "site=York", "2h"), &world).unwrap();
+        world.overrule(&[leeds, york]);
+        let of_page = |at: Instant| {
+            closed(&world, at).split(' ').filter(|text| text.contains("flags")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of_page(at(NOW)), "ALL:flags.Leeds ALL:flags.York");
+        assert_eq!(of_page(at("2026-11-26T13:30:00Z")), "ALL:flags.York");
+        assert_eq!(closed(&world, at("2026-11-26T14:00:00Z")), "");
+    }
+
+    #[test]
+    fn rows_are_meant_by_their_keys_as_they_were_when_it_was_set_each_with_an_end_in_its_own_zone() {
+        let set = prepared(draft("closed", "region=NE", "14:00"), &world(SITES)).unwrap();
+        assert_eq!(set.describe(), "override 0: closed for site=Leeds, site=York, by anna: snow");
+        let edited = "site,region,zone,phone\nLeeds,BE,Europe/London,1\nHull,NE,Europe/London,4\n";
+        let mut after = world(edited);
+        after.overrule(&[set]);
+        assert_eq!(
+            closed(&after, at(NOW)),
+            "ALL:sites.Leeds ALL:sites.Leeds.Toys ALL:sites.Leeds.Books ALL:flags.Leeds Leeds:own"
+        );
+        let set = prepared(draft("closed", "phone=3", "14:00"), &world(SITES)).unwrap();
+        let ends: Vec<String> = set
+            .reach()
+            .into_iter()
+            .filter(|(page, ..)| page.agent == "ALL")
+            .map(|(_, row, until)| format!("{} {}", row.unwrap(), until.unwrap().format("%H:%M")))
+            .collect();
+        assert_eq!(ends, ["site=Gent 13:00"]);
+    }
+
+    #[test]
+    fn what_the_schema_would_refuse_of_one_site_is_set_for_none() {
+        let world = world(SITES);
+        let open = serde_json::json!({"properties": {"sites": {"items": {"properties": {"open": {"const": true}}}}}});
+        let page = RemotePage { schema: Some(open), ..RemotePage::default() };
+        let observed = |id: &PageId| (id.agent == "ALL").then(|| Observed::new(page.clone(), None));
+        let refused =
+            prepare(draft("closed", "site=Gent", "1h"), &world, &[], observed, at(NOW)).unwrap_err();
+        let told = refused[0].to_string();
+        assert!(
+            told.contains("ALL/live at ") && told.contains("/properties/sites/items/properties/open/const"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn what_no_row_has_and_what_can_not_be_set_for_a_row_is_told_with_a_remedy() {
+        let world = world(SITES);
+        for (says, cells, told) in [
+            (
+                "closed",
+                "site=Leds",
+                "no page stands for, or shows, a row with site = \"Leds\" (hint: did you mean \"Leeds\"?)",
+            ),
+            (
+                "closed",
+                "town=Leeds",
+                "no page stands for, or shows, a row with a column \"town\" (hint: the columns are: site, region, zone, phone, desk)",
+            ),
+            (
+                "closed",
+                "site=Leeds region=BE",
+                "no page has hours for a row with site=Leeds and region=BE (hint:",
+            ),
+            (
+                "sites=[]",
+                "desk=Toys",
+                "no page has sites for a row with desk=Toys alone (hint: an array of many sites is one variable:",
+            ),
+        ] {
+            let refused = prepared(draft(says, cells, ""), &world).unwrap_err();
+            assert!(refused.starts_with(told), "{refused}");
+        }
+        for (says, page) in [("/flags[site=York]/open=false", "ALL/live"), ("own=false", "York/sandbox")] {
+            let set = prepared(draft(says, "site=York", ""), &world).unwrap();
+            assert_eq!(set.pages.keys().map(ToString::to_string).collect::<Vec<_>>(), [page], "{says}");
+        }
+    }
 }

@@ -124,6 +124,9 @@ const STEPS: &[&str] = &["
         as_of INTEGER,              -- the acceptance that they are as; none: they were never in force
         since TEXT                  -- from when on the page that they follow has held the newest; none: it doesn't
     ) STRICT;
+", "
+    -- Which rows of a page are meant, as JSON; none where the page is meant whole.
+    ALTER TABLE overridden ADD COLUMN part TEXT;
 "];
 
 /// The version that this program writes.

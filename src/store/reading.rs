@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::desired::{Override, Says};
-use crate::model::{Change, Instant, PageId, Variable};
+use crate::desired::{Override, Part, Says};
+use crate::model::{Change, Instant, PageId, RowName, Variable};
 use crate::plan::Base;
 
 use super::{Location, StoreError};
@@ -204,7 +205,7 @@ pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Opti
 pub(super) fn overrides(connection: &Connection, api: &str) -> rusqlite::Result<Vec<OverrideRow>> {
     let mut statement = connection.prepare(
         "SELECT overrides.id, at, who, reason, says, variable, value, released_at, released_by,
-                agent || '/' || environment, until
+                agent || '/' || environment, until, part
             FROM overrides JOIN overridden ON overridden.override = overrides.id
             JOIN pages ON pages.id = overridden.page WHERE overrides.api = ?1 ORDER BY overrides.id",
     )?;
@@ -222,16 +223,41 @@ pub(super) fn overrides(connection: &Connection, api: &str) -> rusqlite::Result<
                     reason: row.get(3)?,
                     says: says(row)?,
                     pages: BTreeMap::new(),
+                    parts: BTreeMap::new(),
                 },
                 released: released_at.zip(row.get(8)?),
             });
         }
         let page: PageId = row.get::<_, String>(9)?.parse().map_err(|text| unreadable(row, 9, text))?;
         if let Some(last) = found.last_mut() {
+            if let Some(text) = row.get::<_, Option<String>>(11)? {
+                let part: StoredPart =
+                    serde_json::from_str(&text).map_err(|error| unreadable(row, 11, error.to_string()))?;
+                last.set.parts.insert(page.clone(), part.read());
+            }
             last.set.pages.insert(page, row.get(10)?);
         }
     }
     Ok(found)
+}
+
+/// What an override means of a page, as it is stored: each row as its key column, its key and its end.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredPart {
+    own: bool,
+    rows: Vec<(String, String, Option<Instant>)>,
+}
+
+impl StoredPart {
+    pub(super) fn text(part: &Part) -> String {
+        let row = |(name, until): (RowName, Option<Instant>)| (name.column, name.key, until);
+        json!(Self { own: part.own, rows: part.rows().map(row).collect() }).to_string()
+    }
+
+    fn read(self) -> Part {
+        let row = |(column, key, until)| (RowName { column, key }, until);
+        Part::new(self.own, self.rows.into_iter().map(row))
+    }
 }
 
 fn says(row: &Row) -> rusqlite::Result<Says> {

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{Acceptance, Accepted, Behind, Intent, Location, Outcome, StoreError};
-use crate::model::{Change, Instant, PageId};
+use crate::desired::{Override, Part, Says};
+use crate::model::{Change, Instant, PageId, RowName};
 
 const API: &str = "https://api.example";
 
@@ -215,4 +216,46 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
     connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();
     let told = writer.intend(intent()).await.unwrap_err().to_string();
     assert!(told.contains("let rtconfd write the file and its directory"), "{told}");
+}
+
+#[tokio::test]
+async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_its_page_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sqlite");
+    let location = Location::new(Some(&path));
+    let (page, other): (PageId, PageId) = ("A-1/live".parse().unwrap(), "A-2/live".parse().unwrap());
+    let row = |key: &str| RowName { column: "site".to_owned(), key: key.to_owned() };
+    let part = Part::new(true, [(row("Leeds"), Some(at())), (row("a\"b"), None)]);
+    let set = Override {
+        id: 0,
+        at: at(),
+        who: "anna".to_owned(),
+        reason: "snow".to_owned(),
+        says: Says::Closed,
+        pages: [(page.clone(), None), (other, None)].into(),
+        parts: [(page, part)].into(),
+    };
+    let writer = location.open().unwrap();
+    let set = writer.set_override(API, set).await.unwrap();
+    assert_eq!(writer.overrides(API, at()).await.unwrap(), std::slice::from_ref(&set));
+    drop(writer);
+    while location.is_in_use() {
+        tokio::task::yield_now().await;
+    }
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let version_2 = "ALTER TABLE overridden DROP COLUMN part;
+        DROP TABLE behind; DROP TABLE accepted;
+        CREATE TABLE inputs (path TEXT PRIMARY KEY, content BLOB NOT NULL, accepted_at TEXT NOT NULL) STRICT;
+        INSERT INTO inputs VALUES ('a.csv', CAST('1' AS BLOB), '2026-12-24T17:00:00Z');
+        INSERT INTO facts VALUES ('settings', 'as they were');
+        PRAGMA user_version = 2";
+    connection.execute_batch(version_2).unwrap();
+    drop(connection);
+    assert!(matches!(location.look(), Err(StoreError::Older { found: 2, .. })));
+    let whole = Override { parts: std::collections::BTreeMap::new(), ..set };
+    let writer = location.open().unwrap();
+    assert_eq!(writer.overrides(API, at()).await.unwrap(), [whole]);
+    let remembered = writer.remembered(API).await.unwrap();
+    assert_eq!(remembered.newest.settings.as_deref(), Some("as they were"));
+    assert_eq!(remembered.newest.inputs["a.csv"], b"1");
 }

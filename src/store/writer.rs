@@ -12,7 +12,8 @@ use crate::desired::{Override, Says};
 use crate::model::{Change, Instant, PageId, RemotePage, Variable};
 use crate::plan::{Answer, Drift};
 
-use super::{Behind, Location, PageState, Remembered, StoreError, reading};
+use super::reading::{self, StoredPart};
+use super::{Behind, Location, PageState, Remembered, StoreError};
 
 /// Jobs that are committed together at most.
 const MAX_BATCH: usize = 256;
@@ -172,10 +173,13 @@ impl Writer {
                 .execute(params![api, set.at, set.who, set.reason, says, variable, value])?;
             let id = connection.last_insert_rowid();
             for (page, until) in &set.pages {
+                let part = set.parts.get(page).map(StoredPart::text);
                 let page = page_number(connection, &api, page)?;
                 connection
-                    .prepare_cached("INSERT INTO overridden VALUES (?1, ?2, ?3)")?
-                    .execute(params![id, page, until])?;
+                    .prepare_cached(
+                        "INSERT INTO overridden (override, page, until, part) VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute(params![id, page, until, part])?;
             }
             Ok(Override { id, ..set })
         })

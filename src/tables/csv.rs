@@ -155,7 +155,7 @@ fn build_row(
                 .hint("give every row a key of its own"),
         }));
     }
-    Ok(Row { key, origin, columns: columns.clone(), cells: cells.into() })
+    Ok(Row { key, key_index, origin, columns: columns.clone(), cells: cells.into() })
 }
 
 /// Two rows with one key contradict each other, so neither counts.

@@ -204,6 +204,14 @@ impl<'a> Reader<'a> {
 
     /// A length of time such as `90s`, `5m`, `4h` or `1h 30m`; never zero.
     pub fn duration(&self, node: &Node, what: &str) -> Option<Duration> {
+        if let Raw::Number(number) = &node.raw {
+            let problem = Problem::at(&node.origin, format!("{what}: {number} has no unit"));
+            let hint = format!(
+                "write it with its unit, in quotes: \"{number}s\", \"{number}m\", \"{number}h\" or \"{number}d\""
+            );
+            self.note(problem.hint(hint));
+            return None;
+        }
         let text = self.text(node, what)?;
         match humantime::parse_duration(&text.value) {
             Ok(duration) if !duration.is_zero() && duration.as_secs() < 400 * 86_400 => Some(duration),

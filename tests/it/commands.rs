@@ -22,7 +22,7 @@ fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
         plan[0],
         json!({
             "page": "A-1/live", "variable": "is_open", "action": "set", "from": null, "to": true,
-            "because": "the page's hours is open 09:00-17:00 on Thu 2026-11-26 (sites.csv:2, column \"hours\")",
+            "because": "the page is open 09:00-17:00 on Thu 2026-11-26 (sites.csv:2, column \"hours\")",
             "until": "2026-11-26T17:00:00Z"
         })
     );

@@ -103,6 +103,57 @@ async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it()
     assert_eq!(api.variables("A-1"), json!({"is_open": true}));
 }
 
+#[test]
+fn one_site_of_a_page_is_closed_shown_and_opened_again_by_commands() {
+    let api = Api::start();
+    let settings = r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.variables]
+open = { each = "sites", hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }, item = { show = "is_open" } }
+"#;
+    let folder = Folder::new(&api.url, settings);
+    folder.write("sites.csv", "site,hours\nLeeds,24/7\nYork,24/7\nHull,24/7\n");
+    let is_open = |wanted: Value| {
+        folder.run(&["apply"]).expect(0);
+        assert_eq!(api.variables("A-1")["open"], wanted);
+    };
+    is_open(json!([true, true, true]));
+    let set = |cells: &str, code: i32| {
+        let arguments = ["--closed", "--until-released", "--reason", "flood"];
+        folder.run(&[&["override", "set", "--where", cells][..], &arguments].concat()).expect(code)
+    };
+    assert_eq!(
+        set("site=York", 0).out,
+        "Override 1 is set: closed.\nPAGE                 UNTIL\nA-1/live site=York   released\nIt ends earlier with: rtconfd override clear 1\n"
+    );
+    assert_eq!(
+        set("site=Yorck", 1).err,
+        "error: no page stands for, or shows, a row with site = \"Yorck\"\n  hint: did you mean \"York\"?\n"
+    );
+    is_open(json!([true, false, true]));
+    let listed = folder.run(&["override", "list"]).expect(0).out;
+    assert!(listed.contains("1    closed   A-1/live site=York   released"), "{listed}");
+    let status = folder.run(&["status"]).expect(0).out;
+    assert!(
+        status.contains("override 1: closed for site=York, by override as tester: flood (1 page(s))"),
+        "{status}"
+    );
+    let explained = folder.run(&["explain", "A-1/live", "open"]).expect(0).out;
+    for part in [
+        "part       site=York: false, because override 1: closed for site=York, by",
+        "part       site=Hull: true, because hours of \"Hull\" is open",
+    ] {
+        assert!(explained.contains(part), "{explained}");
+    }
+    folder.run(&["override", "clear", "1"]).expect(0);
+    is_open(json!([true, true, true]));
+}
+
 #[tokio::test]
 async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
     let api = Api::start();

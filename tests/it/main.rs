@@ -6,7 +6,7 @@
 //! holds, approvals, drift, a clock in doubt), `program` (the program as a process),
 //! `commands` (what the commands print and how they end), `adopt` (the same of those that look at agents, pull pages, and compare and put schemas),
 //! `control` (the daemon asked by commands and over HTTP), `hostile` (input that means harm, and the fuzz corpora),
-//! `holidays` (public holidays without a file), `shapes` (pages and tables of every shape), `house` (layering, units, what the repository promises),
+//! `holidays` (public holidays without a file), `forecast` (400 days of the demo, in a golden file), `shapes` (pages and tables of every shape), `house` (layering, units, what the repository promises),
 //! `world` (a simulated world with everything that can go wrong), `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
 mod adopt;
@@ -16,6 +16,7 @@ mod control;
 mod crash;
 mod cycle;
 mod follow;
+mod forecast;
 mod holidays;
 mod hostile;
 mod house;

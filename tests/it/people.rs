@@ -142,9 +142,12 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         (Asking { reason: " ".to_owned(), ..wanted.clone() }, "an override needs a reason"),
         (
             Asking { cells: vec!["region=NE".to_owned()], ..wanted.clone() },
-            "no page stands for a row with a column \"region\" (hint: the columns are: site, agent, hours, phone)",
+            "no page stands for, or shows, a row with a column \"region\" (hint: the columns are: site, agent, hours, phone)",
         ),
-        (Asking { cells: vec!["site=x".to_owned()], ..wanted.clone() }, "no page is like that"),
+        (
+            Asking { cells: vec!["site=s9".to_owned()], ..wanted.clone() },
+            "no page stands for, or shows, a row with site = \"s9\" (hint: did you mean \"s",
+        ),
         (Asking { cells: Vec::new(), ..wanted.clone() }, "which pages?"),
         (
             Asking { pages: vec!["A-9/live".to_owned()], ..wanted.clone() },
@@ -155,6 +158,94 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         assert!(refused.contains(told), "{refused}");
     }
     assert_eq!(driving.status().await.overrides.len(), 1, "what was refused was set nowhere");
+    driving.stop().await;
+}
+
+/// One page that shows all sites, in an array of its own and as items beside others.
+const MANY: &str = r#"
+timezone = "Europe/London"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+agent = "A-1"
+environment = "live"
+create_items = true
+[page.variables.sites]
+each = "sites"
+hours = { weekly = "{{ row.hours }}" }
+item = { name = "{{ row.site }}", open = { show = "is_open" }, today = { show = "today" } }
+[[page.each]]
+source = "sites"
+hours = { weekly = "{{ row.hours }}" }
+variables = { "/flags[site={{ row.site }}]/open" = { show = "is_open" } }
+"#;
+
+#[tokio::test]
+async fn one_site_of_a_page_is_closed_until_its_end_through_a_restart_and_the_others_go_on() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, "");
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    let (zone, rest) = MANY.trim_start().split_once('\n').unwrap();
+    folder.write("rtconfd.toml", &format!("{zone}\n{settings}{rest}"));
+    folder.write("sites.csv", "site,hours\nLeeds,Mo-Fr 09:00-17:00\nYork,Mo-Fr 09:00-16:00\n");
+    let page = |leeds: bool, today: &str, york: bool| {
+        json!({
+            "sites": [
+                {"name": "Leeds", "open": leeds, "today": today},
+                {"name": "York", "open": york, "today": "09:00-16:00"},
+            ],
+            "flags": [{"site": "Leeds", "open": leeds}, {"site": "York", "open": york}],
+        })
+    };
+    let is = |wanted: Value| {
+        let api = &api;
+        async move { until(&format!("the page is {wanted}"), || api.variables("A-1") == wanted).await }
+    };
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    is(page(true, "09:00-17:00", true)).await;
+    let wanted =
+        Asking { all: false, cells: vec!["site=Leeds".to_owned()], ..asking("closed", Some("next opening")) };
+    let done = set(&driving, wanted.clone()).await.unwrap();
+    assert_eq!(done.describe(), "override 1: closed for site=Leeds, by anna: snow");
+    is(page(false, "closed", true)).await;
+
+    drop(driving);
+    until("the store is free", || !folder.store().is_in_use()).await;
+    let listed = folder.run(&["override", "list", "--all", "--format", "json"]).expect(0).lines();
+    let end = "2026-11-27T09:00:00Z";
+    assert_eq!(
+        listed[0]["pages"],
+        json!([{"page": "A-1/live", "until": end, "rows": [{"row": "site=Leeds", "until": end}]}])
+    );
+    let explain = ["explain", "A-1/live", "sites", "--at", "2026-11-26T12:30:00Z"];
+    let explained = folder.run(&explain).expect(0).out;
+    assert!(
+        explained.contains("because    override 1: closed for site=Leeds, by anna: snow\n"),
+        "{explained}"
+    );
+    for part in [
+        "part       site=Leeds open: false, because override 1: closed for site=Leeds, by anna: snow, until Fri 2026-11-27 09:00:00",
+        "part       site=York open: true, because hours of \"York\" is open 09:00-16:00 on Thu",
+    ] {
+        assert!(explained.contains(part), "{explained}");
+    }
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    driving.advance(at("2026-11-26T16:30:00Z")).await;
+    is(page(false, "closed", false)).await;
+    driving.advance(at("2026-11-27T09:00:00Z")).await;
+    is(page(true, "09:00-17:00", true)).await;
+
+    // Released before its end, and of the two that are set the other stays.
+    let leeds = set(&driving, Asking { until: None, ..wanted.clone() }).await.unwrap();
+    let york = Asking { cells: vec!["site=York".to_owned()], until: None, ..wanted };
+    set(&driving, york).await.unwrap();
+    until("both are closed", || api.variables("A-1")["flags"][1]["open"] == json!(false)).await;
+    let release = |answer| Control::Release { id: leeds.id, who: "anna".to_owned(), answer };
+    driving.ask(release).await.unwrap();
+    until("Leeds is open again", || api.variables("A-1")["flags"][0]["open"] == json!(true)).await;
+    assert_eq!(api.variables("A-1")["sites"][1], json!({"name": "York", "open": false, "today": "closed"}));
     driving.stop().await;
 }
 

@@ -193,7 +193,7 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
         (
             "Mo-Fr 09:00-12:30, 13:30-17:00",
             "opening_hours = { show = \"weekdays\" }",
-            "opening_hours would be read as closed on Thu 2026-11-26 13:30:00 Europe/London (2026-11-26T13:30:00Z), and the page's hours is open then",
+            "opening_hours would be read as closed on Thu 2026-11-26 13:30:00 Europe/London (2026-11-26T13:30:00Z), and the page is open then",
         ),
         (
             "Fr 22:00-02:00",
@@ -203,6 +203,12 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
         (
             "Fr 22:00-02:00",
             "open = { show = \"opens_at\" }\nclose = { show = \"closes_at\" }",
+            "close would be read as closed on Fri 2026-11-27 22:00:00",
+        ),
+        // The same hours, written for each of the two.
+        (
+            "Mo-Su 09:00-17:00",
+            "open = { hours = { weekly = \"Fr 22:00-02:00\" }, show = \"opens_at\" }\nclose = { hours = { weekly = \"Fr 22:00-02:00\" }, show = \"closes_at\" }",
             "close would be read as closed on Fri 2026-11-27 22:00:00",
         ),
         (
@@ -375,6 +381,42 @@ pages_percent = 100
 }
 
 #[test]
+fn a_condition_that_no_row_meets_is_warned_of_with_what_the_column_has() {
+    let api = Api::start();
+    let check = |conditions: &str| {
+        let settings = format!(
+            r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+agent = "A-1"
+environment = "live"
+variables.sites = {{ each = "sites", {conditions}, item = "{{{{ row.site }}}}" }}
+"#
+        );
+        let folder = folder(&api, &settings);
+        folder.write("sites.csv", "site,status\na,open\nb,closed\n");
+        let told = folder.run(&["check", "--at", NOON]).expect(0).err;
+        told.lines().filter(|line| line.contains("sites.csv")).collect::<Vec<_>>().join("\n")
+    };
+    for (conditions, told) in [
+        (r#"where = { status = "open" }"#, ""),
+        (r#"where = { status = ["open", "soft"] }, unless = { site = "b" }"#, ""),
+        (
+            r#"where = { status = ["opne", "soft"] }"#,
+            "where: no row of sites.csv has status = \"opne\" or \"soft\"",
+        ),
+        (r#"unless = { site = "Hull" }"#, "unless: no row of sites.csv has site = \"Hull\""),
+    ] {
+        let found = check(conditions);
+        assert_eq!(found.is_empty(), told.is_empty(), "{found}");
+        assert!(found.starts_with("warning: ") || told.is_empty(), "{found}");
+        assert!(found.ends_with(told), "{found}");
+    }
+}
+
+#[test]
 fn items_of_an_array_are_owned_one_by_one_and_made_only_if_asked() {
     let api = Api::start();
     let settings = |create: &str| {
@@ -444,9 +486,11 @@ fn a_sandbox_may_run_ahead_of_the_clock_and_live_may_not() {
     assert_eq!(planned(&ahead, NOON), json!({"is_open": false}), "the third of December");
     assert_eq!(planned(&ahead, "2026-11-27T12:00:00Z"), json!({"is_open": true}));
     let explained = ahead.run(&["explain", "A-1/sandbox", "is_open", "--at", NOON]).expect(0).out;
-    assert!(explained.contains("7days ahead: the page's hours is closed on 2026-12-03"), "{explained}");
+    assert!(explained.contains("7days ahead: the page is closed on 2026-12-03"), "{explained}");
     let told = complaints(&folder(&api, &block("live")), NOON);
     assert!(told.contains("a live page can't run ahead"), "{told}");
+    let told = complaints(&folder(&api, &block("sandbox").replace("\"7d\"", "7")), NOON);
+    assert!(told.contains("ahead: 7 has no unit") && told.contains("\"7h\" or \"7d\""), "{told}");
 }
 
 #[test]

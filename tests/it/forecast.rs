@@ -1,0 +1,83 @@
+//! What the demo's sites will show for 400 days, held against a file that people have read: `tests/golden/demo-forecast.txt`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use chrono::TimeDelta;
+use rtconfd::desired::{Page, World};
+use rtconfd::model::Instant;
+use rtconfd::settings::{Settings, Surroundings};
+use rtconfd::sources::Files;
+use rtconfd::zone;
+
+use crate::support::at;
+
+const FROM: &str = "2026-11-23T12:00:00Z";
+const DAYS: i64 = 400;
+/// Lines of a difference that are shown; the rest is in the file beside.
+const SHOWN: usize = 12;
+
+/// Every change of every variable of a page, those of one instant on one line: local time, UTC, values.
+fn forecast(page: &Page, from: Instant, to: Instant) -> String {
+    let here = page.zone.unwrap();
+    let mut changes: BTreeMap<Instant, Vec<String>> = BTreeMap::new();
+    for owned in &page.variables {
+        for flip in owned.flips(from, to).unwrap() {
+            let change = format!("{}={}", owned.variable, flip.wanted.to_json());
+            changes.entry(flip.at).or_default().push(change);
+        }
+    }
+    let mut text = format!("# {}, {here}\n", page.id);
+    for (at, changes) in changes {
+        let local = zone::local(here, at).format("%a %Y-%m-%d %H:%M");
+        let offset = zone::local(here, at).signed_duration_since(at.naive_utc()).num_minutes();
+        let sign = if offset < 0 { '-' } else { '+' };
+        let (hours, minutes) = (offset.abs() / 60, offset.abs() % 60);
+        let utc = at.format("%m-%dT%H:%MZ");
+        writeln!(text, "{local}{sign}{hours:02}:{minutes:02} {utc} {}", changes.join(" ")).unwrap();
+    }
+    text
+}
+
+fn demo() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/rtconfd.toml");
+    let settings = Settings::load(&file, &Surroundings::default())
+        .unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let mut files = Files::new(&settings);
+    files.settle();
+    let (from, to) = (at(FROM), at(FROM) + TimeDelta::days(DAYS));
+    let world = World::over(&settings.blueprint, &files.revision().inputs, from, to, None);
+    assert_eq!(world.problems().map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+    let pages: Vec<String> = world.pages.iter().map(|managed| forecast(&managed.page, from, to)).collect();
+    pages.join("\n")
+}
+
+#[test]
+fn the_demo_s_sites_change_for_400_days_as_the_golden_file_says() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/demo-forecast.txt");
+    let found = demo();
+    if std::env::var_os("RTCONFD_ACCEPT_FORECAST").is_some() {
+        std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
+        std::fs::write(&golden, &found).unwrap();
+        return;
+    }
+    let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
+    if found == wanted {
+        return;
+    }
+    let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo-forecast.txt");
+    std::fs::write(&beside, &found).unwrap();
+    let differing = wanted.lines().zip(found.lines()).filter(|(wanted, found)| wanted != found);
+    let shown: String =
+        differing.take(SHOWN).map(|(wanted, found)| format!("- {wanted}\n+ {found}\n")).collect();
+    panic!(
+        "the demo's forecast is another ({} lines, {} in the golden file), first:\n{shown}\
+        look at all of it: diff {} {}\n\
+        accept it, if it is meant so: RTCONFD_ACCEPT_FORECAST=1 cargo test --test it forecast",
+        found.lines().count(),
+        wanted.lines().count(),
+        golden.display(),
+        beside.display(),
+    );
+}
