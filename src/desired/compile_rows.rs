@@ -68,7 +68,7 @@ impl Compiler<'_> {
     ) -> Option<Repeat<'n>> {
         let source = fields.require(reader, key)?;
         let mut repeat = self.repeat(reader, source, what, fields.get("join"))?;
-        repeat.conditions = all_conditions(reader, fields)?;
+        repeat.conditions.extend(all_conditions(reader, fields)?);
         repeat.origin = &block.origin;
         Some(repeat)
     }

@@ -165,14 +165,15 @@ impl Owned {
         if self.definition.says_the_same(&other.definition) {
             return true;
         }
-        match (self.flips(from, to), other.flips(from, to)) {
-            (Ok(a), Ok(b)) => {
-                let mut pairs = a.iter().zip(&b);
-                a.len() == b.len() && pairs.all(|(a, b)| a.at == b.at && a.wanted.same(&b.wanted))
+        // Step by step, since two that differ mostly do so soon.
+        let (mut ours, mut theirs) = (self.steps(from, to), other.steps(from, to));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (Some(Ok(a)), Some(Ok(b))) if a.at == b.at && a.wanted.same(&b.wanted) => {}
+                // A page that has no value at some instant is withheld then, by itself.
+                (None, None) | (Some(Err(_)), Some(Err(_))) => return true,
+                _ => return false,
             }
-            // A page that has no value at some instant is withheld then, by itself.
-            (Err(_), Err(_)) => true,
-            _ => false,
         }
     }
 
@@ -199,20 +200,29 @@ impl Owned {
     /// # Errors
     /// The first instant at which there is no value.
     pub fn flips(&self, from: Instant, to: Instant) -> Result<Vec<Flip>, Problem> {
-        let mut flips: Vec<Flip> = Vec::new();
-        let mut at = from;
-        for _ in 0..MAX_STEPS {
-            let evaluated = self.definition.evaluate(at).map_err(|problem| {
-                problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
-            })?;
-            if flips.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
-                flips.push(Flip { at, wanted: evaluated.wanted, because: evaluated.because });
+        self.steps(from, to).collect()
+    }
+
+    /// The same one by one; after an error there is nothing more.
+    fn steps(&self, from: Instant, to: Instant) -> impl Iterator<Item = Result<Flip, Problem>> + '_ {
+        let (mut next, mut steps, mut last) = (Some(from), 0, None::<Wanted>);
+        std::iter::from_fn(move || {
+            while let Some(at) = next.take().filter(|_| steps < MAX_STEPS) {
+                steps += 1;
+                let evaluated = match self.definition.evaluate(at) {
+                    Ok(evaluated) => evaluated,
+                    Err(problem) => {
+                        let when = at.format("%Y-%m-%dT%H:%M:%SZ");
+                        return Some(Err(problem.about(format!("{} at {when}", self.variable))));
+                    }
+                };
+                next = evaluated.until.filter(|until| *until > at && *until < to);
+                if last.as_ref().is_none_or(|last| !last.same(&evaluated.wanted)) {
+                    last = Some(evaluated.wanted.clone());
+                    return Some(Ok(Flip { at, wanted: evaluated.wanted, because: evaluated.because }));
+                }
             }
-            match evaluated.until {
-                Some(next) if next > at && next < to => at = next,
-                _ => break,
-            }
-        }
-        Ok(flips)
+            None
+        })
     }
 }

@@ -108,8 +108,7 @@ key = "site"
 agent = "A-1"
 environment = "live"
 [page.variables.site_hours]
-each = "sites"
-where = { status = ["open", "soft"] }
+each = { source = "sites", where = { status = ["open", "soft"] } }
 unless = { site = "Hull" }
 hours = { weekly = "{{ row.hours }}", closed_on = ["holidays"] }
 item = { site_name = "{{ row.site }}", hours = { show = "today" }, is_open = { show = "is_open" }, next_change = { show = "next_change_at" }, phone = { column = "phone" } }

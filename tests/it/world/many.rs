@@ -7,7 +7,7 @@ use fastrand::Rng;
 use rtconfd::clock::Clock;
 use serde_json::Value;
 
-use super::model::{Inputs, Site};
+use super::model::{Has, Inputs, Site};
 use super::remote::{Remote, Weather};
 use super::run::World;
 
@@ -24,7 +24,7 @@ fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_mo
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut random = Rng::with_seed(9);
-        let mut inputs = Inputs::any(&mut random, 1);
+        let mut inputs = Inputs::any(&mut random, 1, Has::default());
         let week =
             || [vec![(9 * 60, 17 * 60)], vec![(9 * 60, 17 * 60)], vec![], vec![], vec![], vec![], vec![]];
         let site = |number| Site {

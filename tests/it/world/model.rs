@@ -1,12 +1,14 @@
-//! What the simulated world knows of itself: sites, holidays, closures, messages, overrides; and what every variable should
-//! be at an instant, worked out in the plainest way. Shares no code with the program.
+//! What the simulated world knows of itself: sites, regions, holidays, closures, messages, overrides, and which pages show
+//! them; and what every variable should be at an instant, worked out in the plainest way. Shares no code with the program.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use fastrand::Rng;
+use rtconfd::model::{Environment, PageId};
 use serde_json::{Map, Value, json};
 
 pub type At = DateTime<Utc>;
@@ -26,10 +28,34 @@ pub struct Site {
     pub region: &'static str,
 }
 
+/// Which pages the settings define besides a live page for each site.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Has {
+    /// Each site's page in pre-release, which follows the live one.
+    pub followers: bool,
+    /// What shows the sites of [`REGION`] alone: their sandboxes, a week ahead, and the board of all of them.
+    pub region: bool,
+}
+
+/// A page, by what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    Live(usize),
+    Follower(usize),
+    Ahead(usize),
+    Board,
+}
+
+/// What a page should hold: names of ours, as [`part`] takes them, and values.
+pub type Expected = Vec<(String, Value)>;
+
 /// All that the inputs say at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs {
+    pub has: Has,
     pub sites: Vec<Site>,
+    /// Who manages each of [`REGIONS`].
+    pub managers: [String; 2],
     /// By site and date: open in this, or closed.
     pub closures: BTreeMap<(usize, NaiveDate), Option<(u32, u32)>>,
     pub holidays: BTreeSet<NaiveDate>,
@@ -42,7 +68,7 @@ pub struct Inputs {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overruled {
     pub id: i64,
-    pub sites: Vec<usize>,
+    pub places: Vec<Place>,
     pub says: Said,
     pub from: At,
     pub until: Option<At>,
@@ -57,6 +83,55 @@ pub enum Said {
 
 /// The instants between which `season` says something, on each page's own wall clock.
 pub const SEASON: (&str, &str) = ("2026-12-01", "2027-01-07");
+
+pub const REGIONS: [&str; 2] = ["NE", "NW"];
+/// The region that has sandboxes and a board.
+pub const REGION: &str = REGIONS[0];
+
+/// A change reaches a follower when the live page has held it so long.
+pub const AFTER: Duration = Duration::from_secs(3 * 3600);
+/// So far ahead of the clock are sandboxes.
+const AHEAD: TimeDelta = TimeDelta::days(7);
+
+impl Place {
+    pub fn agent(self) -> String {
+        match self {
+            Self::Live(site) | Self::Follower(site) | Self::Ahead(site) => format!("A-{site}"),
+            Self::Board => "A-board".to_owned(),
+        }
+    }
+
+    pub fn environment(self) -> Environment {
+        match self {
+            Self::Live(_) | Self::Board => Environment::Live,
+            Self::Follower(_) => Environment::PreRelease,
+            Self::Ahead(_) => Environment::Sandbox,
+        }
+    }
+
+    pub fn of(page: &PageId) -> Self {
+        if page.agent == "A-board" {
+            return Self::Board;
+        }
+        let site = page.agent.strip_prefix("A-").unwrap().parse().unwrap();
+        match page.environment {
+            Environment::Live => Self::Live(site),
+            Environment::PreRelease => Self::Follower(site),
+            Environment::Sandbox => Self::Ahead(site),
+        }
+    }
+
+    /// The array that has items of ours among others', and the field that names them.
+    pub fn items(self) -> (&'static str, &'static str) {
+        if self == Self::Board { ("flags", "site") } else { ("desk", "name") }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.agent(), self.environment())
+    }
+}
 
 impl Site {
     pub fn any(random: &mut Rng, number: usize) -> Self {
@@ -73,8 +148,17 @@ impl Site {
             zone: ZONES[random.usize(..ZONES.len())],
             week,
             phone: format!("0{number}"),
-            region: ["NE", "NW"][number % 2],
+            region: REGIONS[number % 2],
         }
+    }
+
+    fn today(&self, at: At) -> NaiveDate {
+        at.with_timezone(&self.zone).date_naive()
+    }
+
+    fn season(&self, at: At) -> &'static str {
+        let is_on = date(SEASON.0) <= self.today(at) && self.today(at) < date(SEASON.1);
+        if is_on { "Happy holidays!" } else { "" }
     }
 
     pub fn hours_text(&self) -> String {
@@ -93,11 +177,13 @@ fn clock(minutes: u32) -> String {
 }
 
 impl Inputs {
-    pub fn any(random: &mut Rng, sites: usize) -> Self {
+    pub fn any(random: &mut Rng, sites: usize, has: Has) -> Self {
         let start = date("2026-09-07");
         let holidays: Vec<NaiveDate> =
             (0..12).map(|month| start + Days::new(month * 30 + random.u64(20..30))).collect();
         Self {
+            has,
+            managers: ["anna", "bert"].map(str::to_owned),
             sites: (0..sites).map(|number| Site::any(random, number)).collect(),
             closures: [((0, date("2026-08-01")), None)].into(),
             holidays: holidays.into_iter().collect(),
@@ -138,8 +224,56 @@ impl Inputs {
         text + "END:VCALENDAR\r\n"
     }
 
+    pub fn regions_csv(&self) -> String {
+        let rows = REGIONS.iter().zip(&self.managers);
+        rows.fold("region,manager\n".to_owned(), |text, (region, manager)| {
+            text + &format!("{region},{manager}\n")
+        })
+    }
+
     pub fn settings(&self) -> String {
-        SETTINGS.replace("MOTTO", &self.motto)
+        let environments = match self.has.followers {
+            true => "environment = [\"live\", \"pre-release\"]\nfollow = \"live\"\nafter = \"3h\"",
+            false => "environment = \"live\"",
+        };
+        let hold = if self.has.followers || self.has.region { HOLD } else { "" };
+        let of_region = if self.has.region { OF_REGION } else { "" };
+        let settings = SETTINGS.to_owned() + hold + of_region;
+        settings.replace("ENVIRONMENTS", environments).replace("HOURS", HOURS).replace("MOTTO", &self.motto)
+    }
+
+    /// Every page that the API has, defined or not.
+    pub fn places(&self) -> Vec<Place> {
+        let sites = 0..self.sites.len();
+        let mut places: Vec<Place> = sites.clone().map(Place::Live).collect();
+        if self.has.followers {
+            places.extend(sites.clone().map(Place::Follower));
+        }
+        if self.has.region {
+            places.extend(sites.map(Place::Ahead));
+            places.push(Place::Board);
+        }
+        places
+    }
+
+    /// Whether the settings make a page of it.
+    pub fn defines(&self, place: Place) -> bool {
+        match place {
+            Place::Live(site) => site < self.sites.len(),
+            Place::Follower(site) => self.has.followers && site < self.sites.len(),
+            Place::Ahead(site) => self.has.region && self.sites[site].region == REGION,
+            Place::Board => self.has.region,
+        }
+    }
+
+    /// Whether a page stands for a row of a region.
+    pub fn is_of(&self, place: Place, region: &str) -> bool {
+        match place {
+            Place::Live(site) | Place::Follower(site) | Place::Ahead(site) => {
+                self.sites[site].region == region && self.defines(place)
+            }
+            Place::Board => false,
+        }
     }
 
     pub fn messages_json(&self) -> String {
@@ -157,8 +291,7 @@ impl Inputs {
     }
 
     pub fn is_open(&self, number: usize, at: At) -> bool {
-        let zone = self.sites[number].zone;
-        let today = at.with_timezone(&zone).date_naive();
+        let (zone, today) = (self.sites[number].zone, self.sites[number].today(at));
         [today - Days::new(1), today].into_iter().any(|date| {
             self.hours_on(number, date)
                 .into_iter()
@@ -166,42 +299,93 @@ impl Inputs {
         })
     }
 
-    /// What the owned variables of a site's page should be.
-    pub fn expected(&self, number: usize, at: At, overrides: &[Overruled]) -> Vec<(&'static str, Value)> {
-        let site = &self.sites[number];
-        let (mut open, mut phone) = (self.is_open(number, at), site.phone.clone());
-        for set in overrides.iter().filter(|set| set.sites.contains(&number)) {
-            if set.from <= at && set.until.is_none_or(|until| at < until) {
-                match &set.says {
-                    Said::Closed => open = false,
-                    Said::Open => open = true,
-                    Said::Phone(text) => phone.clone_from(text),
-                }
-            }
+    /// What the owned variables of a page should be; none where it is not defined.
+    pub fn expected(&self, place: Place, at: At, overrides: &[Overruled]) -> Option<Expected> {
+        if !self.defines(place) {
+            return None;
         }
-        let today = at.with_timezone(&site.zone).date_naive();
-        let season = date(SEASON.0) <= today && today < date(SEASON.1);
+        let values = match place {
+            Place::Board => return Some(self.expected_board(at)),
+            Place::Ahead(site) => self.expected_ahead(site, at, overrides),
+            Place::Live(site) | Place::Follower(site) => self.expected_site(place, site, at, overrides),
+        };
+        Some(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn expected_site(
+        &self,
+        place: Place,
+        number: usize,
+        at: At,
+        overrides: &[Overruled],
+    ) -> Vec<(&'static str, Value)> {
+        let site = &self.sites[number];
+        let (open, phone) = overruled(place, at, overrides);
         vec![
-            ("is_open", json!(open)),
-            ("phone", json!(phone)),
+            ("is_open", json!(open.unwrap_or_else(|| self.is_open(number, at)))),
+            ("phone", json!(phone.unwrap_or(&site.phone))),
             ("greeting", json!(self.greeting)),
-            ("season", json!(if season { "Happy holidays!" } else { "" })),
-            ("box.holiday", json!(self.holidays.contains(&today))),
+            ("season", json!(site.season(at))),
+            ("box.holiday", json!(self.holidays.contains(&site.today(at)))),
             ("motto", json!(self.motto)),
             ("label", json!("L")),
-            ("desk.phone", json!(site.phone)),
+            ("desk.main/phone", json!(site.phone)),
         ]
     }
+
+    /// All is as it will be in a week, but for what people decided, which counts now.
+    fn expected_ahead(&self, number: usize, at: At, overrides: &[Overruled]) -> Vec<(&'static str, Value)> {
+        let (site, then) = (&self.sites[number], at + AHEAD);
+        let (open, phone) = overruled(Place::Ahead(number), at, overrides);
+        vec![
+            ("is_open", json!(open.unwrap_or_else(|| self.is_open(number, then)))),
+            ("phone", json!(phone.unwrap_or(&site.phone))),
+            ("season", json!(site.season(then))),
+            ("box.holiday", json!(self.holidays.contains(&site.today(then)))),
+        ]
+    }
+
+    /// The sites of the region, as an array that is ours, and a flag of each in an array that others have items in.
+    fn expected_board(&self, at: At) -> Expected {
+        let of_region = || self.sites.iter().enumerate().filter(|(_, site)| site.region == REGION);
+        let item = |(number, site): (usize, &Site)| {
+            json!({
+                "site": format!("s{number}"),
+                "open": self.is_open(number, at),
+                "phone": site.phone,
+                "manager": self.managers[0],
+            })
+        };
+        let flag = |(number, _)| (format!("flags.s{number}/open"), json!(self.is_open(number, at)));
+        let sites = ("sites".to_owned(), of_region().map(item).collect());
+        [sites].into_iter().chain(of_region().map(flag)).collect()
+    }
+}
+
+/// What people decided about a page: whether it is open, and its phone number.
+fn overruled(place: Place, at: At, overrides: &[Overruled]) -> (Option<bool>, Option<&String>) {
+    let (mut open, mut phone) = (None, None);
+    for set in overrides.iter().filter(|set| set.places.contains(&place)) {
+        if set.from <= at && set.until.is_none_or(|until| at < until) {
+            match &set.says {
+                Said::Closed => open = Some(false),
+                Said::Open => open = Some(true),
+                Said::Phone(text) => phone = Some(text),
+            }
+        }
+    }
+    (open, phone)
 }
 
 /// What stands on a page under a name of ours: a key, a key below one, or a field of an item of an array.
 pub fn part<'v>(variables: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     match name.split_once('.') {
         None => variables.get(name),
-        Some(("desk", field)) => {
-            let (item, field) = field.split_once('/').unwrap_or(("main", field));
-            let items = variables.get("desk")?.as_array()?;
-            items.iter().find(|found| found["name"] == json!(item))?.get(field)
+        Some((key @ ("desk" | "flags"), path)) => {
+            let (item, field) = path.split_once('/')?;
+            let named = if key == "desk" { "name" } else { "site" };
+            let items = variables.get(key)?.as_array()?;
+            items.iter().find(|found| found[named] == json!(item))?.get(field)
         }
         Some((key, below)) => variables.get(key)?.get(below),
     }
@@ -237,14 +421,10 @@ path = "holidays.ics"
 [[page]]
 for_each = "sites"
 agent = "{{ row.agent }}"
-environment = "live"
+ENVIRONMENTS
 create_items = true
 on_drift = { "*" = "restore", motto = "keep", label = "report" }
-[page.hours]
-timezone = "{{ row.zone }}"
-weekly = "{{ row.hours }}"
-closed_on = ["holidays"]
-special_from = { source = "closures", match = { site = "{{ row.site }}" } }
+hours = HOURS
 [page.variables]
 is_open = { show = "is_open" }
 phone = { column = "phone" }
@@ -254,4 +434,41 @@ motto = "MOTTO"
 label = "L"
 "/desk[name=main]/phone" = { column = "phone" }
 "/box/holiday" = { calendar = "holidays", show = "is_today" }
+"#;
+
+const HOURS: &str = r#"{ timezone = "{{ row.zone }}", weekly = "{{ row.hours }}", closed_on = ["holidays"], special_from = { source = "closures", match = { site = "{{ row.site }}" } } }"#;
+
+/// A site is on several pages, so that in a small world a single one that closes is a large part of all.
+const HOLD: &str = "[hold]\nclosed_percent = 100\n";
+
+/// What shows the sites of one region.
+const OF_REGION: &str = r#"
+[sources.regions]
+path = "regions.csv"
+key = "region"
+[[page]]
+for_each = { source = "sites", where = { region = "NE" } }
+agent = "{{ row.agent }}"
+environment = "sandbox"
+ahead = "7d"
+hours = HOURS
+[page.variables]
+is_open = { show = "is_open" }
+phone = { column = "phone" }
+season = { when = [{ from = "2026-12-01", until = "2027-01-07", value = "Happy holidays!" }], otherwise = "" }
+"/box/holiday" = { calendar = "holidays", show = "is_today" }
+[[page]]
+agent = "A-board"
+environment = "live"
+create_items = true
+[page.variables.sites]
+each = { source = "sites", where = { region = "NE" } }
+join = { regions = "{{ row.region }}" }
+hours = HOURS
+item = { site = "{{ row.site }}", open = { show = "is_open" }, phone = { column = "phone" }, manager = "{{ regions.manager }}" }
+[[page.each]]
+source = "sites"
+where = { region = "NE" }
+hours = HOURS
+variables = { "/flags[site={{ row.site }}]/open" = { show = "is_open" } }
 "#;

@@ -12,10 +12,11 @@ use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::model::{Environment, PageId, RemotePage};
 use serde_json::{Map, Value, json};
 
-use super::model::{At, Inputs, Overruled, part};
+use super::model::{AFTER, At, Expected, Inputs, Overruled, Place, part};
 
-/// The keys that are ours; of `box` only `holiday`, of `desk` only the phone of its item `main`.
-const OWNED: [&str; 8] = ["is_open", "phone", "greeting", "season", "box", "motto", "label", "desk"];
+/// The keys that are ours; of `box` only `holiday`, of `desk` only the phone of its item `main`, of `flags` what is open.
+const OWNED: [&str; 10] =
+    ["is_open", "phone", "greeting", "season", "box", "motto", "label", "desk", "sites", "flags"];
 
 /// One page of the remote.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,7 @@ pub struct Page {
     pub stamp: u64,
     /// Requests that are under way for it.
     pub in_flight: usize,
-    /// What others own: by key, below `box`, and in `desk`.
+    /// What others own: by key, below `box`, and in `desk` or `flags`.
     pub others: Map<String, Value>,
     /// Others changed what is ours, and we were not told.
     pub adrift_since: Option<Duration>,
@@ -36,6 +37,16 @@ pub struct Page {
     pub kept: Option<String>,
     /// Others changed the label, which is theirs until somebody changes it back.
     pub is_relabelled: bool,
+    /// Until this uptime what happened to it may keep those that follow it back, or it itself.
+    pub held_up: Duration,
+    /// It is known to hold what came in force then, or something newer. Until then a page that follows may hold nothing.
+    pub arrived: Option<Duration>,
+}
+
+/// A model, and how much time had passed when it came in force.
+pub struct Came {
+    pub at: Duration,
+    pub model: Inputs,
 }
 
 /// What goes wrong now.
@@ -51,11 +62,15 @@ pub struct Weather {
 
 /// Everything behind the API, and the judgement of it.
 pub struct State {
-    pub pages: BTreeMap<usize, Page>,
+    pub pages: BTreeMap<Place, Page>,
     pub weather: Weather,
     pub random: Rng,
     /// What should be in force. Two while a new one is on its way.
     pub models: Vec<Inputs>,
+    /// The same with older ones, as long as a page that follows may be as they say.
+    pub came: Vec<Came>,
+    /// By how much the clock was set ahead, all in all. Waits are by the clock, so they are so much shorter.
+    pub set_ahead: Duration,
     pub overrides: Vec<Overruled>,
     /// Overrides that may have been released or set just now.
     pub overrides_before: Vec<Overruled>,
@@ -97,12 +112,14 @@ enum Fate {
 impl Remote {
     pub fn new(clock: ManualClock, random: Rng, model: Inputs) -> Self {
         let began = clock.now();
-        let pages = (0..model.sites.len()).map(|site| (site, Page::default())).collect();
+        let pages = model.places().into_iter().map(|place| (place, Page::default())).collect();
         let state = State {
             pages,
             weather: Weather::default(),
             random,
-            models: vec![model],
+            models: vec![model.clone()],
+            came: vec![Came { at: Duration::ZERO, model }],
+            set_ahead: Duration::ZERO,
             overrides: Vec::new(),
             overrides_before: Vec::new(),
             forbidden: None,
@@ -124,12 +141,12 @@ impl Remote {
     }
 
     /// A request arrives: what becomes of it, and how late its answer is.
-    fn arrive(&self, what: &str, site: usize) -> (Fate, Duration) {
+    fn arrive(&self, what: &str, whose: impl Hash) -> (Fate, Duration) {
         let up = self.clock.uptime();
         let mut guard = self.state();
         let state = &mut *guard;
         state.requests += 1;
-        (what, site, up).hash(&mut state.trace);
+        (what, whose, up).hash(&mut state.trace);
         state.judge_rate(up);
         if let Some(until) = state.weather.storm_until.filter(|until| up < *until) {
             let left = until - up;
@@ -156,9 +173,9 @@ impl Remote {
         (fate, late)
     }
 
-    fn page_at(&self, site: usize) -> RemotePage {
+    fn page_at(&self, place: Place) -> RemotePage {
         let state = self.state();
-        let page = &state.pages[&site];
+        let page = &state.pages[&place];
         let schema = page.longest_phone.map(
             |most| json!({"type": "object", "properties": {"phone": {"type": "string", "maxLength": most}}}),
         );
@@ -181,31 +198,24 @@ impl Remote {
             self.clock.sleep_until(self.clock.now() + left).await;
         }
     }
-
-    async fn read(&self, what: &str, site: usize) -> Result<RemotePage, ApiError> {
-        let (fate, late) = self.arrive(what, site);
-        let _in_flight = InFlight::new(self, site);
-        let page = self.page_at(site);
-        self.sleep(late).await;
-        answer(fate, page)
-    }
 }
 
-/// Counts a request as under way until it is answered or given up.
-struct InFlight(Remote, usize);
+/// Counts a request as under way for its pages until it is answered or given up.
+struct InFlight(Remote, Vec<Place>);
 
 impl InFlight {
-    fn new(remote: &Remote, site: usize) -> Self {
-        remote.state().pages.get_mut(&site).unwrap().in_flight += 1;
-        Self(remote.clone(), site)
+    fn new(remote: &Remote, places: Vec<Place>) -> Self {
+        let mut state = remote.state();
+        places.iter().for_each(|place| state.pages.get_mut(place).unwrap().in_flight += 1);
+        drop(state);
+        Self(remote.clone(), places)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        let page = state.pages.get_mut(&self.1).unwrap();
-        page.in_flight -= 1;
+        self.1.iter().for_each(|place| state.pages.get_mut(place).unwrap().in_flight -= 1);
     }
 }
 
@@ -223,33 +233,39 @@ fn answer<T>(fate: Fate, value: T) -> Result<T, ApiError> {
     }
 }
 
-pub fn site_of(agent: &str) -> usize {
-    agent.strip_prefix("A-").unwrap().parse().unwrap()
-}
-
 impl ReadPages for Remote {
     async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
-        let page = self.read("list", site_of(agent)).await?;
-        Ok(vec![(Environment::Live, page)])
+        let (fate, late) = self.arrive("list", agent);
+        let places: Vec<Place> =
+            self.state().pages.keys().copied().filter(|place| place.agent() == agent).collect();
+        let _in_flight = InFlight::new(self, places.clone());
+        let pages = places.into_iter().map(|place| (place.environment(), self.page_at(place))).collect();
+        self.sleep(late).await;
+        answer(fate, pages)
     }
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
-        self.read("look", site_of(&page.agent)).await
+        let place = Place::of(page);
+        let (fate, late) = self.arrive("look", place);
+        let _in_flight = InFlight::new(self, vec![place]);
+        let page = self.page_at(place);
+        self.sleep(late).await;
+        answer(fate, page)
     }
 }
 
 impl WritePages for Remote {
     async fn patch(&self, page: &PageId, body: &Map<String, Value>) -> Result<Patched, ApiError> {
-        let site = site_of(&page.agent);
-        let now = self.clock.now();
-        let (fate, late) = self.arrive("patch", site);
+        let place = Place::of(page);
+        let (now, up) = (self.clock.now(), self.clock.uptime());
+        let (fate, late) = self.arrive("patch", place);
         {
             let mut state = self.state();
             state.patches += 1;
             body.iter().for_each(|(key, value)| (key, value.to_string()).hash(&mut state.trace));
-            state.judge_patch(site, body, now);
+            state.judge_patch(place, body, now, up);
         }
-        let _in_flight = InFlight::new(self, site);
+        let _in_flight = InFlight::new(self, vec![place]);
         // Half of the lateness is on the way there.
         self.sleep(late / 2).await;
         if matches!(fate, Fate::Answer | Fate::LostAfter) {
@@ -257,7 +273,7 @@ impl WritePages for Remote {
             state.applied += 1;
             state.stamp += 1;
             let stamp = state.stamp;
-            let page = state.pages.get_mut(&site).unwrap();
+            let page = state.pages.get_mut(&place).unwrap();
             page.variables.extend(body.iter().map(|(key, value)| (key.clone(), value.clone())));
             page.stamp = stamp;
             if body.contains_key("motto") {
@@ -265,7 +281,7 @@ impl WritePages for Remote {
             }
             page.unsure |= !late.is_zero() || matches!(fate, Fate::LostAfter);
         }
-        let taken = self.page_at(site);
+        let taken = self.page_at(place);
         self.sleep(late / 2).await;
         answer(fate, Patched { page: taken, correlation_id: None })
     }
@@ -276,6 +292,34 @@ impl State {
         if self.violations.len() < 5 {
             self.violations.push(what);
         }
+    }
+
+    /// From now on this is to be in force.
+    pub fn come(&mut self, model: Inputs, up: Duration) {
+        self.came.push(Came { at: up + self.set_ahead, model: model.clone() });
+        self.models.push(model);
+    }
+
+    /// What a page may be to hold at an instant: by the models that may be in force for it, and the overrides.
+    pub fn explanations(&self, place: Place, now: At, up: Duration) -> impl Iterator<Item = Expected> {
+        let overrides = match self.overrides == self.overrides_before {
+            true => vec![&self.overrides],
+            false => vec![&self.overrides, &self.overrides_before],
+        };
+        self.in_force_for(place, up).flat_map(move |model| {
+            overrides.clone().into_iter().filter_map(move |set| model.expected(place, now, set))
+        })
+    }
+
+    /// The models that a page may be as: for one that follows all that are old enough, since it was last known to be as
+    /// the newest one.
+    pub fn in_force_for(&self, place: Place, up: Duration) -> Box<dyn Iterator<Item = &Inputs> + '_> {
+        if !matches!(place, Place::Follower(_)) {
+            return Box::new(self.models.iter());
+        }
+        let (arrived, passed) = (self.pages[&place].arrived.unwrap_or_default(), up + self.set_ahead);
+        let came = self.came.iter().filter(move |came| came.at >= arrived && came.at + AFTER <= passed);
+        Box::new(came.map(|came| &came.model))
     }
 
     /// A process that is new knows of no pause, and has its burst before it.
@@ -301,77 +345,94 @@ impl State {
         }
     }
 
-    fn judge_patch(&mut self, site: usize, body: &Map<String, Value>, now: At) {
+    fn judge_patch(&mut self, place: Place, body: &Map<String, Value>, now: At, up: Duration) {
         if let Some(why) = self.forbidden {
-            self.violation(format!("stopped: a PATCH of A-{site} though {why}"));
+            self.violation(format!("stopped: a PATCH of {place} though {why}"));
         }
-        let page = self.pages[&site].clone();
+        let page = self.pages[&place].clone();
         if let Some(foreign) = body.keys().find(|key| !OWNED.contains(&key.as_str())) {
-            self.violation(format!("owned: A-{site} gets {foreign}, which is not ours"));
+            self.violation(format!("owned: {place} gets {foreign}, which is not ours"));
         }
         if body.is_empty() {
-            self.violation(format!("doubled: an empty PATCH of A-{site}"));
+            self.violation(format!("doubled: an empty PATCH of {place}"));
         }
-        // Of a shared key nothing but our part may differ from what stands there.
-        if let Some(sent) = body.get("box") {
-            let neighbour = |value: Option<&Value>| value.and_then(|value| value.get("note")).cloned();
-            if page.in_flight == 0 && neighbour(Some(sent)) != neighbour(page.variables.get("box")) {
-                self.violation(format!("owned: A-{site} would lose a neighbour's edit below box"));
-            }
-        }
-        if page.in_flight == 0 && body.contains_key("desk") {
-            for name in ["desk.note", "desk.other/note", "desk.other/name"] {
-                if part(body, name) != part(&page.variables, name) {
-                    self.violation(format!("owned: A-{site} would lose a neighbour's edit of {name}"));
-                }
-            }
+        let explanations: Vec<Expected> = self.explanations(place, now, up).collect();
+        if page.in_flight == 0 {
+            self.judge_neighbours(place, &page, body, &explanations);
         }
         let mut merged = page.variables.clone();
         merged.extend(body.iter().map(|(key, value)| (key.clone(), value.clone())));
         let phone = merged.get("phone").and_then(Value::as_str).unwrap_or_default();
         if page.longest_phone.is_some_and(|most| phone.chars().count() > most) {
-            self.violation(format!("valid: A-{site} would break its schema with {phone:?}"));
+            self.violation(format!("valid: {place} would break its schema with {phone:?}"));
         }
         let is_kept = |ours: &String| self.models.iter().all(|model| model.motto == *ours);
         if body.contains_key("motto") && page.kept.as_ref().is_some_and(is_kept) {
-            self.violation(format!("keep: A-{site} gets the motto that others changed"));
+            self.violation(format!("keep: {place} gets the motto that others changed"));
         }
         if body.contains_key("label") && page.is_relabelled {
-            self.violation(format!("report: A-{site} gets the label that others changed"));
+            self.violation(format!("report: {place} gets the label that others changed"));
         }
         if merged == page.variables && !page.unsure {
-            self.violation(format!("doubled: A-{site} holds {body:?} already"));
+            self.violation(format!("doubled: {place} holds {body:?} already"));
         }
-        self.judge_values(site, body, now);
+        self.judge_values(place, body, now, &explanations);
     }
 
-    /// Each value is what it should be at this instant, by one of the models that may be in force.
-    fn judge_values(&mut self, site: usize, body: &Map<String, Value>, now: At) {
+    /// Of a shared key nothing but our part may differ from what stands there.
+    fn judge_neighbours(
+        &mut self,
+        place: Place,
+        page: &Page,
+        body: &Map<String, Value>,
+        explanations: &[Expected],
+    ) {
+        let neighbour = |value: Option<&Value>| value.and_then(|value| value.get("note")).cloned();
+        if let Some(sent) = body.get("box")
+            && neighbour(Some(sent)) != neighbour(page.variables.get("box"))
+        {
+            self.violation(format!("owned: {place} would lose a neighbour's edit below box"));
+        }
+        let (key, named) = place.items();
+        let Some(items) =
+            page.variables.get(key).and_then(Value::as_array).filter(|_| body.contains_key(key))
+        else {
+            return;
+        };
+        for (item, (field, value)) in items.iter().flat_map(|item| {
+            item.as_object().unwrap().iter().map(move |field| (item[named].as_str().unwrap(), field))
+        }) {
+            let name = format!("{key}.{item}/{field}");
+            let is_ours = explanations.iter().flatten().any(|(ours, _)| *ours == name);
+            if !is_ours && part(body, &name) != Some(value) {
+                self.violation(format!("owned: {place} would lose a neighbour's edit of {name}"));
+            }
+        }
+    }
+
+    /// All that is sent at once is what it should be at this instant, by one of the models that may be in force.
+    fn judge_values(&mut self, place: Place, body: &Map<String, Value>, now: At, explanations: &[Expected]) {
         if self.clock_is_wrong {
             return;
         }
-        let expected: Vec<_> = self
-            .models
-            .iter()
-            .filter(|model| site < model.sites.len())
-            .flat_map(|model| {
-                [&self.overrides, &self.overrides_before]
-                    .map(|overrides| model.expected(site, now, overrides))
-            })
-            .collect();
-        for key in body.keys() {
-            let name = match key.as_str() {
-                "box" => "box.holiday",
-                "desk" => "desk.phone",
-                key => key,
+        let wrong_by = |expected: &Expected| -> Vec<String> {
+            let is_right = |key: &str| {
+                let mut ours =
+                    expected.iter().filter(|(name, _)| name.split('.').next() == Some(key)).peekable();
+                ours.peek().is_some() && ours.all(|(name, value)| part(body, name) == Some(value))
             };
-            let value = part(body, name).cloned().unwrap_or_default();
-            let right = expected.iter().flatten().any(|(known, wanted)| *known == name && *wanted == value);
-            if !right {
-                self.violation(format!(
-                    "stale: A-{site} gets {key} = {value} at {now}, which it should not be"
-                ));
+            body.keys().filter(|key| !is_right(key)).cloned().collect()
+        };
+        // Of those that explain most, for whoever has to understand it.
+        match explanations.iter().map(wrong_by).min_by_key(Vec::len) {
+            Some(wrong) if wrong.is_empty() => {}
+            Some(wrong) => {
+                let values: Vec<_> = wrong.iter().map(|key| (key, &body[key])).collect();
+                self.violation(format!("stale: {place} gets {values:?} at {now}, which it should not be"));
             }
+            None => self.violation(format!(
+                "unasked: {place} gets {body:?} at {now}, and nothing should be sent to it"
+            )),
         }
     }
 }

@@ -22,12 +22,12 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::model::{At, Inputs, Overruled, Said, Site, part};
-use super::remote::{Page, Remote, Weather};
+use super::model::{AFTER, At, Has, Inputs, Overruled, Place, REGIONS, Said, Site, part};
+use super::remote::{Page, Remote, State, Weather};
 
 /// What names an edit of the settings.
 const SETTINGS: &str = "rtconfd.toml";
-const FILES: [&str; 4] = ["sites.csv", "closures.csv", "messages.json", "holidays.ics"];
+const FILES: [&str; 5] = ["sites.csv", "closures.csv", "messages.json", "holidays.ics", "regions.csv"];
 /// When faults are over, all pages are right within this.
 const RECOVERY: Duration = Duration::from_secs(60);
 /// Edits of inputs keep this distance, or they would add up to a change that is held.
@@ -41,6 +41,8 @@ pub struct Figures {
     pub restarts: u64,
     pub kills: u64,
     pub edits: u64,
+    pub moves: u64,
+    pub arrivals: u64,
     pub reloads: u64,
     pub bad_files: u64,
     pub drifts: u64,
@@ -63,6 +65,8 @@ impl Figures {
             restarts,
             kills,
             edits,
+            moves,
+            arrivals,
             reloads,
             bad_files,
             drifts,
@@ -75,6 +79,8 @@ impl Figures {
         self.restarts += restarts;
         self.kills += kills;
         self.edits += edits;
+        self.moves += moves;
+        self.arrivals += arrivals;
         self.reloads += reloads;
         self.bad_files += bad_files;
         self.drifts += drifts;
@@ -131,6 +137,9 @@ pub struct World {
     next_edit: At,
     /// Since which uptime nothing is wrong any more.
     well_since: Duration,
+    /// Since which nothing happened that pages that follow may have to wait for, or that may begin their wait anew. A
+    /// restart is no such thing.
+    undisturbed_since: Duration,
     restarts: u64,
     pub figures: Figures,
     /// What happened last.
@@ -146,7 +155,9 @@ impl World {
             5 => 12,
             _ => random.usize(1..5),
         };
-        let inputs = Inputs::any(&mut random, sites);
+        // And some have more kinds of pages than others.
+        let has = Has { followers: seed % 4 < 2, region: matches!(seed % 4, 0 | 3) };
+        let inputs = Inputs::any(&mut random, sites, has);
         Self::of(seed, random, inputs).await
     }
 
@@ -171,6 +182,7 @@ impl World {
             inputs,
             broken: None,
             well_since: Duration::ZERO,
+            undisturbed_since: Duration::ZERO,
             restarts: 0,
             figures: Figures::default(),
             tale: Vec::new(),
@@ -215,6 +227,7 @@ impl World {
             "sites.csv" => self.inputs.sites_csv(),
             "closures.csv" => self.inputs.closures_csv(),
             "messages.json" => self.inputs.messages_json(),
+            "regions.csv" => self.inputs.regions_csv(),
             _ => self.inputs.holidays_ics(),
         }
     }
@@ -348,6 +361,25 @@ impl World {
         self.well_since = self.clock.uptime();
     }
 
+    /// What may make pages that follow wait longer.
+    fn disturb(&mut self) {
+        self.unwell();
+        self.undisturbed_since = self.clock.uptime();
+    }
+
+    /// How long pages may take after a boundary: thirty at ten requests a second take their time.
+    fn slack(&self) -> Duration {
+        let pages = self.inputs.places().into_iter().filter(|place| self.inputs.defines(*place)).count();
+        Duration::from_secs(if pages > 8 { 12 } else { 0 })
+    }
+
+    /// A page that the settings define.
+    fn any_place(&mut self) -> Place {
+        let defined: Vec<Place> =
+            self.inputs.places().into_iter().filter(|place| self.inputs.defines(*place)).collect();
+        defined[self.random.usize(..defined.len())]
+    }
+
     /// Lets time pass up to an instant, stopping wherever the driver wants to wake.
     async fn pass(&mut self, length: TimeDelta) {
         let to = self.clock.now() + length;
@@ -378,65 +410,39 @@ impl World {
         if let Some(until) = state.weather.storm_until {
             // Nobody may have woken since it was over.
             self.well_since = self.well_since.max(until.min(up));
+            self.undisturbed_since = self.undisturbed_since.max(until.min(up));
         }
         let calm = up.saturating_sub(self.well_since);
         if state.weather.failing + state.weather.late > 0
             || state.weather.storm_until.is_some_and(|until| up < until)
         {
             drop(state);
-            return self.unwell();
+            return self.disturb();
         }
-        // Thirty pages at ten requests a second take their time after a boundary.
-        let slack = Duration::from_secs(if state.pages.len() > 8 { 12 } else { 0 });
+        let slack = self.slack();
         if calm < RECOVERY + slack || self.running.is_none() || state.forbidden.is_some() {
             return;
         }
         let now = self.clock.now();
-        let resync = self.settings.resync.mul_f64(1.1) + slack;
-        let mut wrong = Vec::new();
-        for page in state.pages.values_mut() {
+        let resync = self.seen_within();
+        for (place, page) in &mut state.pages {
             page.unsure = false;
+            // Of what is not ours for a while nobody knows when it was changed.
+            if page.adrift_since.is_some() && !self.inputs.defines(*place) {
+                page.adrift_since = Some(up);
+            }
             if page.adrift_since.is_some_and(|since| up > since + resync) {
                 page.adrift_since = None;
             }
         }
-        for (site, page) in &state.pages {
-            if page.adrift_since.is_some() || page.in_flight > 0 {
-                continue;
-            }
-            let wanted = |at: At| state.models[0].expected(*site, at, &state.overrides);
-            let mut expected = wanted(now);
-            let lasts = |name: &str, ours: &Value| match name {
-                "motto" => page.kept.as_ref().is_some_and(|kept| ours == kept),
-                "label" => page.is_relabelled,
-                _ => false,
-            };
-            for (name, value) in &mut expected {
-                if lasts(name, value) {
-                    *value = json!("theirs");
-                }
-            }
-            let phone = expected.iter().find(|(name, _)| *name == "phone").unwrap().1.as_str().unwrap().len();
-            if page.longest_phone.is_some_and(|most| phone > most) {
-                continue;
-            }
-            let lately = now - TimeDelta::from_std(slack).unwrap();
-            if !slack.is_zero() && wanted(now) != wanted(lately) {
-                continue;
-            }
-            for (name, value) in expected {
-                let found = part(&page.variables, name);
-                if found != Some(&value) {
-                    wrong.push(format!("level: A-{site} has {name} = {found:?}, not {value}"));
-                }
-            }
-            for (key, value) in &page.others {
-                let found = part(&page.variables, key);
-                if found != Some(value) {
-                    wrong.push(format!("owned: A-{site} lost {key} = {value}, has {found:?}"));
-                }
-            }
+        let undisturbed = up.saturating_sub(self.undisturbed_since);
+        if undisturbed > AFTER + 2 * (RECOVERY + slack) {
+            self.figures.arrivals += note_arrivals(&mut state, up - AFTER - 2 * (RECOVERY + slack));
         }
+        let lately = (!slack.is_zero()).then(|| now - TimeDelta::from_std(slack).unwrap());
+        let quiet = state.pages.iter().filter(|(_, page)| page.adrift_since.is_none() && page.in_flight == 0);
+        let wrong: Vec<String> =
+            quiet.flat_map(|(place, page)| judge_page(&state, *place, page, (now, lately), up)).collect();
         self.figures.judged += 1;
         drop(state);
         for what in wrong {
@@ -453,7 +459,8 @@ impl World {
             let event = self.random.u8(..20);
             self.tell_tale(format!("event {event}"));
             match event {
-                0..=3 => self.edit().await,
+                0..=2 => self.edit().await,
+                3 => self.edit_twice().await,
                 4 => self.break_file().await,
                 5 if self.random.bool() => self.drift().await,
                 5 => self.take_over(),
@@ -480,17 +487,17 @@ impl World {
         }
         self.next_edit = self.clock.now() + APART;
         self.figures.edits += 1;
-        self.tell_tale("edit".to_owned());
         let site = self.random.usize(..self.inputs.sites.len());
         let today = self.clock.now().date_naive();
-        let (name, mass) = match self.random.u8(..7) {
+        let kinds = if self.inputs.has.region { 10 } else { 7 };
+        let (name, mass) = match self.random.u8(..kinds) {
             0 => {
                 self.inputs.sites[site].phone = format!("0{}", self.random.u16(..));
                 ("sites.csv", false)
             }
             1 => {
-                let phone = self.inputs.sites[site].phone.clone();
-                self.inputs.sites[site] = Site { phone, ..Site::any(&mut self.random, site) };
+                let Site { phone, region, .. } = self.inputs.sites[site].clone();
+                self.inputs.sites[site] = Site { phone, region, ..Site::any(&mut self.random, site) };
                 ("sites.csv", false)
             }
             2 | 3 => {
@@ -505,8 +512,8 @@ impl World {
                 ("closures.csv", false)
             }
             4 => {
-                // Far enough ahead to be no sudden closing of all.
-                self.inputs.holidays.insert(today + chrono::Days::new(self.random.u64(20..60)));
+                // Far enough ahead to be no sudden closing of all, a week ahead neither.
+                self.inputs.holidays.insert(today + chrono::Days::new(self.random.u64(23..60)));
                 while self.inputs.holidays.len() > 30 {
                     self.inputs.holidays.pop_first();
                 }
@@ -516,17 +523,43 @@ impl World {
                 self.inputs.motto = format!("we care {}", self.random.u32(..));
                 (SETTINGS, true)
             }
-            _ => {
+            6 => {
                 self.inputs.greeting = format!("hello {}", self.random.u16(..));
                 ("messages.json", true)
             }
+            7 => {
+                let region = self.random.usize(..2);
+                self.inputs.managers[region] = format!("anna {}", self.random.u16(..));
+                ("regions.csv", false)
+            }
+            _ => {
+                self.figures.moves += 1;
+                let other = usize::from(self.inputs.sites[site].region == REGIONS[0]);
+                self.inputs.sites[site].region = REGIONS[other];
+                ("sites.csv", false)
+            }
         };
-        if mass && self.inputs.sites.len() > 5 {
+        self.tell_tale(format!("{name}, with site {site}"));
+        let pages = self.inputs.sites.len() * if self.inputs.has.followers { 2 } else { 1 };
+        if mass && pages > 5 {
             return self.held(name).await;
         }
-        self.remote.state().models.push(self.inputs.clone());
+        self.remote.state().come(self.inputs.clone(), self.clock.uptime());
         self.change(name).await;
-        self.unwell();
+        self.disturb();
+    }
+
+    /// An edit, and another or a restart while pages that follow wait for the first.
+    async fn edit_twice(&mut self) {
+        self.edit().await;
+        if !self.inputs.has.followers {
+            return;
+        }
+        self.pass_some(66, 170).await;
+        match self.random.bool() {
+            true => self.edit().await,
+            false => self.kill_now().await,
+        }
     }
 
     /// Writes what the inputs now say.
@@ -556,8 +589,8 @@ impl World {
         {
             // On its way page by page, either is right.
             let mut state = self.remote.state();
-            let before = state.models[0].clone();
-            state.models = vec![before, self.inputs.clone()];
+            state.models.truncate(1);
+            state.come(self.inputs.clone(), self.clock.uptime());
         }
         let revision = held.revision;
         let approved = self.ask(|answer| Control::Approve { revision, who: "anna".to_owned(), answer }).await;
@@ -577,25 +610,33 @@ impl World {
         }
         self.remote.state().models = vec![self.inputs.clone()];
         self.next_edit = self.clock.now() + APART;
-        self.unwell();
+        self.disturb();
     }
 
     /// A file goes bad for some hours: torn, emptied, cut, a bad row, gone. What was last good stays in force.
     async fn break_file(&mut self) {
         self.figures.bad_files += 1;
-        let name = FILES[self.random.usize(..FILES.len())];
+        let used = if self.inputs.has.region { FILES.len() } else { FILES.len() - 1 };
+        let name = FILES[self.random.usize(..used)];
         let good = self.content(name).into_bytes();
         let (kind, bad) = match self.random.u8(..6) {
             0 if name == "sites.csv" => ("torn", Some(good[..self.random.usize(..good.len())].to_vec())),
             1 => ("emptied", Some(Vec::new())),
+            // So that the last row lacks a cell; one with an empty cell would be as good as any.
+            2 if name == "sites.csv" => ("cut", Some(good[..good.len() - 4].to_vec())),
             2 if name != "messages.json" => ("cut", Some(good[..good.len() - 3].to_vec())),
             3 if name == "sites.csv" => {
                 let text = String::from_utf8(good).unwrap().replacen(":00-", ":99-", 1);
                 ("a bad row", Some(text.into_bytes()))
             }
+            3 if name == "regions.csv" => {
+                let text = String::from_utf8(good).unwrap();
+                ("a lost row", Some(text.replacen("NE,", "SE,", 1).into_bytes()))
+            }
             4 => ("no text", Some(vec![0xff, 0xfe, 0, 0])),
             _ => ("gone", None),
         };
+        self.tell_tale(format!("{name}: {kind}"));
         match bad {
             Some(bad) => drop(self.disk.0.lock().unwrap().insert(self.path(name), bad)),
             None => drop(self.disk.0.lock().unwrap().remove(&self.path(name))),
@@ -610,33 +651,37 @@ impl World {
         self.broken = None;
         self.put(name);
         self.tell().await;
+        self.disturb();
     }
 
     /// Somebody changes what is ours; the webhook tells, or the next resync finds it.
     async fn drift(&mut self) {
-        let site = self.random.usize(..self.inputs.sites.len());
+        let place = self.any_place();
         self.figures.drifts += 1;
         let (up, told) = (self.clock.uptime(), self.random.bool());
         {
             let mut state = self.remote.state();
-            let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
+            let Some(page) = state.pages.get_mut(&place).filter(|page| page.in_flight == 0) else { return };
             let open = page.variables.get("is_open").and_then(Value::as_bool).unwrap_or_default();
-            match self.random.u8(..3) {
-                0 => drop(page.variables.insert("is_open".to_owned(), json!(!open))),
-                1 => drop(page.variables.insert("phone".to_owned(), json!("999"))),
-                // The whole array, and with it our item.
-                _ => drop(page.variables.insert("desk".to_owned(), json!([]))),
-            }
-            page.others.retain(|name, _| !name.starts_with("desk.") || page.variables["desk"] != json!([]));
+            let (items, _) = place.items();
+            let (name, theirs) = match self.random.u8(..3) {
+                0 if place == Place::Board => ("sites", json!([])),
+                0 => ("is_open", json!(!open)),
+                1 if place != Place::Board => ("phone", json!("999")),
+                // The whole array, and with it our items.
+                _ => (items, json!([])),
+            };
+            page.variables.insert(name.to_owned(), theirs);
+            page.others.retain(|other, _| name != items || !other.starts_with(&format!("{items}.")));
             page.stamp += 1_000_000;
             page.adrift_since = (!told).then_some(up);
         }
         if told && self.running.is_some() {
-            let look = Control::Look { agent: Some(format!("A-{site}")), environment: None, by: None };
+            let look = Control::Look { agent: Some(place.agent()), environment: None, by: None };
             let _ = self.running.as_ref().unwrap().feed.send(Feed::Control(look)).await;
             self.unwell();
         } else {
-            self.remote.state().pages.get_mut(&site).unwrap().adrift_since = Some(up);
+            self.remote.state().pages.get_mut(&place).unwrap().adrift_since = Some(up);
         }
     }
 
@@ -644,12 +689,13 @@ impl World {
     /// back. Only while all is well: of a page that isn't right yet we couldn't tell a change from what was there.
     fn take_over(&mut self) {
         let up = self.clock.uptime();
-        let site = self.random.usize(..self.inputs.sites.len());
+        let place = Place::Live(self.random.usize(..self.inputs.sites.len()));
         let is_label = self.random.bool();
+        let seen = up + self.seen_within();
         let mut state = self.remote.state();
         let calm = up.saturating_sub(self.well_since) > RECOVERY * 3 && self.running.is_some();
         let (ours, open) = (state.models[0].motto.clone(), state.forbidden.is_none());
-        let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
+        let Some(page) = state.pages.get_mut(&place).filter(|page| page.in_flight == 0) else { return };
         if !calm || !open || page.longest_phone.is_some() || !page.variables.contains_key("motto") {
             return;
         }
@@ -657,6 +703,8 @@ impl World {
         page.stamp += 1_000_000;
         if is_label {
             page.is_relabelled = !page.is_relabelled;
+            // As long as it is, nothing follows.
+            page.held_up = seen;
             let label = if page.is_relabelled { "theirs" } else { "L" };
             page.variables.insert("label".to_owned(), json!(label));
         } else {
@@ -669,12 +717,18 @@ impl World {
     fn meddle(&mut self) {
         let value = json!(self.random.u32(..));
         let place = self.random.u8(..5);
+        let whose = self.any_place();
         let site = self.random.usize(..self.inputs.sites.len());
         let mut state = self.remote.state();
-        let Some(page) = state.pages.get_mut(&site).filter(|page| page.in_flight == 0) else { return };
+        let Some(page) = state.pages.get_mut(&whose).filter(|page| page.in_flight == 0) else { return };
         page.stamp += 1_000_000;
         if place > 1 {
-            return meddle_with_items(page, place, &value);
+            let item = match (place, whose) {
+                (2, Place::Board) => format!("s{site}"),
+                (2, _) => "main".to_owned(),
+                _ => "other".to_owned(),
+            };
+            return meddle_with_items(page, whose.items(), (place < 4).then_some(&item), &value);
         }
         if place == 1 {
             let shared = page.variables.entry("box").or_insert_with(|| json!({}));
@@ -712,7 +766,7 @@ impl World {
             }
         };
         let minutes = self.random.i64(1..2000);
-        let region = ["NE", "NW"][self.random.usize(..2)];
+        let region = REGIONS[self.random.usize(..2)];
         let asking = Asking {
             cells: vec![format!("region={region}")],
             says,
@@ -723,17 +777,13 @@ impl World {
         };
         let until = asking.until.is_some().then(|| now + TimeDelta::minutes(minutes));
         let draft = Box::new(asking.read().unwrap());
-        let sites = self.inputs.sites.iter().enumerate().filter(|(_, site)| site.region == region);
-        let sites = sites.map(|(number, _)| number).collect();
+        let places = self.chosen(region);
         // It may be sent before its acknowledgement is heard.
-        self.remote.state().overrides.push(Overruled { id: 0, sites, says: said, from: now, until });
+        self.remote.state().overrides.push(Overruled { id: 0, places, says: said, from: now, until });
         let set = self.ask(|answer| Control::Set(draft, answer)).await;
-        {
-            let mut state = self.remote.state();
-            match set {
-                Some(Ok(set)) => state.overrides.last_mut().unwrap().id = set.id,
-                _ => drop(state.overrides.pop()),
-            }
+        match set {
+            Some(Ok(set)) => self.judge_chosen(set.id, set.pages.keys().map(Place::of).collect()),
+            _ => drop(self.remote.state().overrides.pop()),
         }
         self.unwell();
         // What was acknowledged survives whatever comes.
@@ -742,12 +792,36 @@ impl World {
         }
     }
 
+    /// The pages whose rows are of a region; of those that follow all that may be, since only the program knows which
+    /// row is in force for them.
+    fn chosen(&self, region: &str) -> Vec<Place> {
+        let (state, up) = (self.remote.state(), self.clock.uptime());
+        let is_chosen = |place: &Place| {
+            let is_of = |model: &Inputs| model.is_of(*place, region);
+            is_of(&self.inputs) || state.in_force_for(*place, up).any(is_of)
+        };
+        self.inputs.places().into_iter().filter(is_chosen).collect()
+    }
+
+    /// What was acknowledged concerns the pages that were meant.
+    fn judge_chosen(&self, id: i64, answered: Vec<Place>) {
+        let mut state = self.remote.state();
+        let set = state.overrides.last_mut().unwrap();
+        let may_not = |place: &&Place| matches!(place, Place::Follower(_)) && !answered.contains(place);
+        let meant: Vec<Place> = set.places.iter().filter(|place| !may_not(place)).copied().collect();
+        let is_right = meant.len() == answered.len() && answered.iter().all(|place| meant.contains(place));
+        (set.id, set.places) = (id, answered.clone());
+        if !is_right {
+            state.violation(format!("override: {answered:?} are chosen, not {meant:?}"));
+        }
+    }
+
     async fn bad_weather(&mut self) {
         self.remote.state().weather =
             Weather { failing: self.random.u32(5..90), late: self.random.u32(..60), storm_until: None };
         self.pass_some(5, 1500).await;
         self.remote.state().weather = Weather::default();
-        self.unwell();
+        self.disturb();
     }
 
     async fn storm(&mut self) {
@@ -759,7 +833,7 @@ impl World {
         self.edit().await;
         self.pass(TimeDelta::from_std(length).unwrap() + TimeDelta::hours(10)).await;
         self.remote.state().weather.storm_until = None;
-        self.unwell();
+        self.disturb();
     }
 
     /// The process dies at any point of what it does, and is started again by what is durable.
@@ -804,11 +878,15 @@ impl World {
             }
             minutes = -minutes.abs();
         }
-        self.clock.step(self.clock.now() + minutes);
-        self.unwell();
+        self.set_clock(minutes);
         self.pass_some(60, 1800).await;
-        self.clock.step(self.clock.now() - minutes);
-        self.unwell();
+        self.set_clock(-minutes);
+    }
+
+    fn set_clock(&mut self, by: TimeDelta) {
+        self.clock.step(self.clock.now() + by);
+        self.remote.state().set_ahead += by.to_std().unwrap_or_default();
+        self.disturb();
     }
 
     /// The clock leaps by hours or years: nothing is sent until it is right again.
@@ -829,7 +907,7 @@ impl World {
             state.forbidden = None;
             state.clock_is_wrong = false;
         }
-        self.unwell();
+        self.disturb();
     }
 
     /// The machine sleeps: time passes, and nobody is woken.
@@ -868,18 +946,25 @@ impl World {
             }
             self.start(None).await;
         }
-        self.unwell();
+        self.disturb();
+    }
+
+    /// What changes on a page is seen within this.
+    fn seen_within(&self) -> Duration {
+        self.settings.resync.mul_f64(1.1) + self.slack()
     }
 
     /// A person makes the schema narrower than what we would send, for some hours.
     async fn tighten_schema(&mut self) {
-        let site = self.random.usize(..self.inputs.sites.len());
+        let place = self.any_place();
         let set = |world: &Self, most: Option<usize>| {
             let mut state = world.remote.state();
-            let page = state.pages.get_mut(&site).unwrap();
+            let up = world.clock.uptime();
+            let page = state.pages.get_mut(&place).unwrap();
             page.longest_phone = most;
             page.stamp += 1_000_000;
-            page.adrift_since = Some(world.clock.uptime());
+            page.adrift_since = Some(up);
+            page.held_up = up + world.seen_within();
         };
         let most = self.random.usize(1..4);
         set(self, Some(most));
@@ -925,6 +1010,7 @@ impl World {
         self.broken = None;
         self.put("sites.csv");
         self.tell().await;
+        self.disturb();
     }
 
     /// Every PATCH is on record before it, and replaying the record gives what we know of the pages.
@@ -991,21 +1077,100 @@ impl World {
     }
 }
 
-/// Somebody changes a field of our item, another item, or their order.
-fn meddle_with_items(page: &mut Page, place: u8, value: &Value) {
-    let items = page.variables.entry("desk").or_insert_with(|| json!([])).as_array_mut().unwrap();
-    let item = match place {
-        2 => "main",
-        3 => "other",
-        _ => return items.reverse(),
+/// What is wrong with a page that is at rest.
+fn judge_page(
+    state: &State,
+    place: Place,
+    page: &Page,
+    (now, lately): (At, Option<At>),
+    up: Duration,
+) -> Vec<String> {
+    if page.arrived.is_none() && page.variables.is_empty() {
+        // Nothing has reached it yet.
+        return Vec::new();
+    }
+    let mut wrong = wrong_values(state, place, page, now, up);
+    let is_late = |lately| state.explanations(place, lately, up).ne(state.explanations(place, now, up));
+    if !wrong.is_empty() && lately.is_some_and(is_late) {
+        wrong.clear();
+    }
+    for (name, value) in &page.others {
+        let found = part(&page.variables, name);
+        if found != Some(value) {
+            wrong.push(format!("owned: {place} lost {name} = {value}, has {found:?}"));
+        }
+    }
+    wrong
+}
+
+/// The values that no model explains, by the one that explains most. What others took over is theirs, and of what the
+/// schema refuses nothing is sent.
+fn wrong_values(state: &State, place: Place, page: &Page, now: At, up: Duration) -> Vec<String> {
+    let is_theirs = |name: &str, ours: &Value| match name {
+        "motto" => page.kept.as_ref().is_some_and(|kept| *ours == **kept),
+        "label" => page.is_relabelled,
+        _ => false,
     };
-    match items.iter_mut().find(|found| found["name"] == json!(item)) {
+    let (theirs, mut least) = (json!("theirs"), None::<Vec<String>>);
+    for expected in state.explanations(place, now, up) {
+        let mut wrong = Vec::new();
+        for (name, ours) in &expected {
+            if name == "phone" && page.longest_phone.is_some_and(|most| ours.as_str().unwrap().len() > most) {
+                return Vec::new();
+            }
+            let wanted = if is_theirs(name, ours) { &theirs } else { ours };
+            let found = part(&page.variables, name);
+            if found != Some(wanted) {
+                wrong.push(format!("level: {place} has {name} = {found:?}, not {wanted}"));
+            }
+        }
+        if wrong.is_empty() {
+            return wrong;
+        }
+        least = least.filter(|least| least.len() <= wrong.len()).or(Some(wrong));
+    }
+    least.unwrap_or_default()
+}
+
+/// Since an uptime nothing disturbed pages that follow: those that nothing held up later hold what is newest by now. Gives
+/// how many that is news of.
+fn note_arrivals(state: &mut State, undisturbed: Duration) -> u64 {
+    let newest = state.came.last().unwrap().at;
+    let is_free = |page: &Page| {
+        let is_as_settled =
+            page.adrift_since.is_none() && page.longest_phone.is_none() && !page.is_relabelled;
+        is_as_settled && page.held_up < undisturbed
+    };
+    let is_there = |(place, page): (&Place, &Page)| match place {
+        Place::Follower(site) => is_free(page) && is_free(&state.pages[&Place::Live(*site)]),
+        _ => false,
+    };
+    let there: Vec<Place> = state
+        .pages
+        .iter()
+        .filter(|(_, page)| page.arrived < Some(newest))
+        .filter(|page| is_there(*page))
+        .map(|(place, _)| *place)
+        .collect();
+    for place in &there {
+        state.pages.get_mut(place).unwrap().arrived = Some(newest);
+    }
+    let followers = state.pages.iter().filter(|(place, _)| matches!(place, Place::Follower(_)));
+    let oldest = followers.map(|(_, page)| page.arrived.unwrap_or_default()).min().unwrap_or(newest);
+    state.came.retain(|came| came.at >= oldest);
+    there.len() as u64
+}
+
+/// Somebody changes a field of our item, another item, or their order.
+fn meddle_with_items(page: &mut Page, (key, named): (&str, &str), item: Option<&String>, value: &Value) {
+    let items = page.variables.entry(key).or_insert_with(|| json!([])).as_array_mut().unwrap();
+    let Some(item) = item else { return items.reverse() };
+    match items.iter_mut().find(|found| found[named] == json!(item)) {
         Some(found) => found["note"] = value.clone(),
-        None if item == "other" => items.insert(0, json!({"name": "other", "note": value})),
+        None if item == "other" => items.insert(0, json!({named: "other", "note": value})),
         None => return,
     }
-    let name = if item == "main" { "desk.note" } else { "desk.other/note" };
-    page.others.insert(name.to_owned(), value.clone());
+    page.others.insert(format!("{key}.{item}/note"), value.clone());
 }
 
 /// The settings, written and read.
