@@ -69,6 +69,8 @@ pub struct Inputs {
 pub struct Overruled {
     pub id: i64,
     pub places: Vec<Place>,
+    /// The sites that are meant on the board.
+    pub on_board: Vec<usize>,
     pub says: Said,
     pub from: At,
     pub until: Option<At>,
@@ -305,7 +307,7 @@ impl Inputs {
             return None;
         }
         let values = match place {
-            Place::Board => return Some(self.expected_board(at)),
+            Place::Board => return Some(self.expected_board(at, overrides)),
             Place::Ahead(site) => self.expected_ahead(site, at, overrides),
             Place::Live(site) | Place::Follower(site) => self.expected_site(place, site, at, overrides),
         };
@@ -320,7 +322,8 @@ impl Inputs {
         overrides: &[Overruled],
     ) -> Vec<(&'static str, Value)> {
         let site = &self.sites[number];
-        let (open, phone) = overruled(place, at, overrides);
+        let meant = overrides.iter().filter(|set| set.places.contains(&place));
+        let (open, phone) = overruled(meant, at);
         vec![
             ("is_open", json!(open.unwrap_or_else(|| self.is_open(number, at)))),
             ("phone", json!(phone.unwrap_or(&site.phone))),
@@ -336,7 +339,8 @@ impl Inputs {
     /// All is as it will be in a week, but for what people decided, which counts now.
     fn expected_ahead(&self, number: usize, at: At, overrides: &[Overruled]) -> Vec<(&'static str, Value)> {
         let (site, then) = (&self.sites[number], at + AHEAD);
-        let (open, phone) = overruled(Place::Ahead(number), at, overrides);
+        let meant = overrides.iter().filter(|set| set.places.contains(&Place::Ahead(number)));
+        let (open, phone) = overruled(meant, at);
         vec![
             ("is_open", json!(open.unwrap_or_else(|| self.is_open(number, then)))),
             ("phone", json!(phone.unwrap_or(&site.phone))),
@@ -346,26 +350,30 @@ impl Inputs {
     }
 
     /// The sites of the region, as an array that is ours, and a flag of each in an array that others have items in.
-    fn expected_board(&self, at: At) -> Expected {
+    fn expected_board(&self, at: At, overrides: &[Overruled]) -> Expected {
+        let is_open = |number: usize| {
+            let meant = overrides.iter().filter(|set| set.on_board.contains(&number));
+            overruled(meant, at).0.unwrap_or_else(|| self.is_open(number, at))
+        };
         let of_region = || self.sites.iter().enumerate().filter(|(_, site)| site.region == REGION);
         let item = |(number, site): (usize, &Site)| {
             json!({
                 "site": format!("s{number}"),
-                "open": self.is_open(number, at),
+                "open": is_open(number),
                 "phone": site.phone,
                 "manager": self.managers[0],
             })
         };
-        let flag = |(number, _)| (format!("flags.s{number}/open"), json!(self.is_open(number, at)));
+        let flag = |(number, _)| (format!("flags.s{number}/open"), json!(is_open(number)));
         let sites = ("sites".to_owned(), of_region().map(item).collect());
         [sites].into_iter().chain(of_region().map(flag)).collect()
     }
 }
 
-/// What people decided about a page: whether it is open, and its phone number.
-fn overruled(place: Place, at: At, overrides: &[Overruled]) -> (Option<bool>, Option<&String>) {
+/// What people decided about a page or a site: whether it is open, and its phone number.
+fn overruled<'s>(meant: impl Iterator<Item = &'s Overruled>, at: At) -> (Option<bool>, Option<&'s String>) {
     let (mut open, mut phone) = (None, None);
-    for set in overrides.iter().filter(|set| set.places.contains(&place)) {
+    for set in meant {
         if set.from <= at && set.until.is_none_or(|until| at < until) {
             match &set.says {
                 Said::Closed => open = Some(false),

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::model::{AFTER, At, Has, Inputs, Overruled, Place, REGIONS, Said, Site, part};
+use super::model::{AFTER, At, Has, Inputs, Overruled, Place, REGION, REGIONS, Said, Site, part};
 use super::remote::{Page, Remote, State, Weather};
 
 /// What names an edit of the settings.
@@ -777,9 +777,24 @@ impl World {
         };
         let until = asking.until.is_some().then(|| now + TimeDelta::minutes(minutes));
         let draft = Box::new(asking.read().unwrap());
-        let places = self.chosen(region);
+        let mut places = self.chosen(region);
+        // The board has rows of a region, but no phone number of its own.
+        let of_region = self.inputs.sites.iter().enumerate().filter(|(_, site)| site.region == region);
+        let on_board: Vec<usize> = match said {
+            Said::Phone(_) => Vec::new(),
+            _ if region != REGION || !self.inputs.has.region => Vec::new(),
+            _ => of_region.map(|(number, _)| number).collect(),
+        };
+        places.extend((!on_board.is_empty()).then_some(Place::Board));
         // It may be sent before its acknowledgement is heard.
-        self.remote.state().overrides.push(Overruled { id: 0, places, says: said, from: now, until });
+        self.remote.state().overrides.push(Overruled {
+            id: 0,
+            places,
+            on_board,
+            says: said,
+            from: now,
+            until,
+        });
         let set = self.ask(|answer| Control::Set(draft, answer)).await;
         match set {
             Some(Ok(set)) => self.judge_chosen(set.id, set.pages.keys().map(Place::of).collect()),
