@@ -285,6 +285,9 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         hours,
         pages: pages.unwrap_or_default(),
     };
+    if store == Some(StorePath::Memory) {
+        warnings.extend(blueprint.pages.iter().find_map(forgetful));
+    }
     // The shape of pages is told even when other settings are wrong, so that one run shows all.
     if api.is_none()
         || store.is_none()
@@ -311,6 +314,13 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         warnings,
         written: root.to_json().to_string(),
     })
+}
+
+/// A page that follows another knows from the store how long it has waited.
+fn forgetful(page: &Node) -> Option<Problem> {
+    let follow = page.get("follow")?;
+    let message = "the store is in memory, so the page waits anew after each start of the program";
+    Some(Problem::at(&follow.origin, message).hint("set store.path to a file").warning())
 }
 
 /// A table of things by name, each read by `read`; what can't be read is left out and noted.

@@ -435,3 +435,13 @@ fn public_holidays_are_remembered_with_the_settings() {
     assert_eq!(again.written, settings.written);
     assert_eq!(again.blueprint.public_holidays().count(), 1);
 }
+
+#[test]
+fn who_follows_without_a_store_that_lasts_is_warned() {
+    for (path, warned) in [(":memory:", 1), ("s.sqlite", 0)] {
+        let page = "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nfollow = \"sandbox\"\nafter = \"2h\"\nvariables = { a = 1 }";
+        let settings = with_api(&format!("[store]\npath = \"{path}\"\n")) + page;
+        let told = load(&settings, &[], &[]).unwrap().warnings;
+        assert_eq!(told.len(), warned, "{path}: {told:?}");
+    }
+}

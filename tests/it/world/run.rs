@@ -156,7 +156,7 @@ impl World {
             _ => random.usize(1..5),
         };
         // And some have more kinds of pages than others.
-        let has = Has { followers: seed % 4 < 2, region: matches!(seed % 4, 0 | 3) };
+        let has = Has { followers: seed % 6 < 2, region: matches!(seed % 6, 0 | 3) };
         let inputs = Inputs::any(&mut random, sites, has);
         Self::of(seed, random, inputs).await
     }
