@@ -7,14 +7,15 @@
 //!
 //! | what | ratio | in that run |
 //! |---|---|---|
-//! | file renamed into place -> PATCH received, whole process | p50 29x, p99 27x of one raw PATCH | p99 3.9 ms |
-//! | boundary on the wall clock -> PATCH received, whole process | p50 16x, p99 44x of one raw PATCH | p50 1.5 ms, p99 6.4 ms |
-//! | 1,000 pages change at once, from the file to the last PATCH | 18x the raw client, 16 at once | 0.46 s |
-//! | evaluation of four variables of hours | 56x a plain loop without exceptions and clock changes | 18 µs |
-//! | 900 weekly events expanded over two years | 6.7x a plain loop that adds weeks | 43 ms |
+//! | file renamed into place -> PATCH received, whole process | p50 29x, p99 27x of one raw PATCH | p99 2.9 ms |
+//! | boundary on the wall clock -> PATCH received, whole process | p50 20x, p99 19x of one raw PATCH | p50 1.5 ms, p99 2.0 ms |
+//! | 1,000 boundaries at one instant, to the last PATCH | 4.7x the raw client, 16 at once | 0.14 s |
+//! | 1,000 pages change at once, from the file to the last PATCH | 7.6x the raw client, 16 at once | 0.21 s |
+//! | evaluation of four variables of hours | 55x a plain loop without exceptions and clock changes | 17 µs |
+//! | 900 weekly events expanded over two years | 7.9x a plain loop that adds weeks | 41 ms |
 //!
-//! A raw PATCH took 0.09 ms. What ours does beside it: a synced commit before and one after, and a look at the page, which
-//! for a boundary is made before it.
+//! A raw PATCH took 0.07 ms. What ours does beside it: a synced commit before and one after, which those under way share, and a
+//! look at the page, which for a boundary is made before it. `cargo bench --bench reaction -- many` measures the many alone.
 
 #![allow(clippy::print_stdout, missing_docs)]
 
