@@ -38,7 +38,9 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     output::show_problems(&view.problems());
-    let managed = view.pages(&view.world, Some(&arguments.page))?[0];
+    // A page that was never in force is explained as it will be.
+    let world = if view.world.page(&arguments.page).is_some() { &view.world } else { view.newest() };
+    let managed = view.pages(world, Some(&arguments.page))?[0];
     let Some(owned) = managed.page.owned(&arguments.variable) else {
         let known: Vec<String> =
             managed.page.variables.iter().map(|owned| owned.variable.to_string()).collect();

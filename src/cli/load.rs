@@ -215,11 +215,15 @@ impl View {
     /// Tells which pages are not yet as they are written.
     pub fn tell_following(&self, wanted: Option<&PageId>) {
         for Following { page, leader, at, why } in self.following(wanted) {
-            let at = at.map_or(String::new(), |at| format!(" at {}", output::utc(at)));
-            output::remark(&format!(
-                "{page} follows {leader}: what is new about it comes in force{at}; {why}"
-            ));
+            output::remark(&self.waits(&page, &leader.to_string(), at, &why));
         }
+    }
+
+    /// What a page waits for and until when, in words.
+    pub fn waits(&self, page: &PageId, leader: &str, at: Option<Instant>, why: &str) -> String {
+        let here = self.newest().page(page).map_or(Tz::UTC, zone);
+        let at = at.map_or(String::new(), |at| format!(" at {}", crate::zone::show(here, at)));
+        format!("{page} follows {leader}: what is new about it comes in force{at}; {why}")
     }
 
     /// The page that an argument names; without one, all.

@@ -70,7 +70,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         }
         Format::Table => {
             show_pages(&view, &rows, running);
-            general.show();
+            general.show(&view);
         }
     }
     Ok(if needs_a_person { FAILED } else { OK })
@@ -159,7 +159,7 @@ impl General {
         })
     }
 
-    fn show(&self) {
+    fn show(&self, view: &load::View) {
         let line = |text: String| output::print(&format!("{text}\n"));
         if let Some(held) = &self.held {
             line(format!("\nHELD since {}: {}", output::utc(held.since), held.describe()));
@@ -178,9 +178,10 @@ impl General {
         }
         for waits in &self.following {
             let text = |key: &str| waits[key].as_str().unwrap_or_default();
-            let at = if text("at").is_empty() { String::new() } else { format!(" at {}", text("at")) };
-            let (page, leader, why) = (text("page"), text("follows"), text("why"));
-            line(format!("\n{page} follows {leader}: what is new about it comes in force{at}; {why}"));
+            if let Ok(page) = text("page").parse() {
+                let at = text("at").parse().ok();
+                line(format!("\n{}", view.waits(&page, text("follows"), at, text("why"))));
+            }
         }
         for set in &self.overrides {
             line(format!(

@@ -147,7 +147,7 @@ pub fn waiting(following: &Following) -> Value {
     json!({
         "page": following.page.to_string(),
         "follows": following.leader.to_string(),
-        "at": following.at,
+        "at": following.at.map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
         "why": following.why,
     })
 }

@@ -235,6 +235,41 @@ fn look() -> rtconfd::reconcile::Feed {
     rtconfd::reconcile::Feed::Control(look)
 }
 
+/// `apply` from cron: what waits is remembered between the runs, and told by whoever looks.
+#[test]
+fn commands_tell_what_waits_and_what_it_waits_for() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,daily 00:00-24:00,1\n");
+    let waits = "A-1/live follows A-1/sandbox: what is new about it comes in force";
+    let planned = folder.run(&["plan"]).expect(2);
+    assert!(
+        planned.err.contains(&format!("{waits}; A-1/sandbox is to hold the change first")),
+        "{}",
+        planned.err
+    );
+    assert!(!planned.out.contains("A-1/live"), "{}", planned.out);
+    for _ in 0..2 {
+        folder.run(&["apply"]).expect(0);
+        assert_eq!(api.variables("A-1"), json!({}), "nothing has reached live");
+    }
+    folder.run(&["plan"]).expect(0);
+    let status = folder.run(&["status"]).expect(0);
+    assert!(status.out.contains(&format!("{waits} at ")), "{}", status.out);
+    assert!(status.out.contains("; A-1/sandbox has held the change since "), "{}", status.out);
+    let last = folder.run(&["status", "--format", "json"]).expect(0).lines().pop().unwrap();
+    assert_eq!(
+        (&last["following"][0]["page"], &last["following"][0]["follows"]),
+        (&json!("A-1/live"), &json!("A-1/sandbox"))
+    );
+    let explained = folder.run(&["explain", "A-1/live", "phone", "--format", "json"]).expect(0);
+    assert_eq!(
+        explained.lines()[0]["value"],
+        "1",
+        "a page that was never in force is explained as it will be"
+    );
+}
+
 #[test]
 fn what_can_not_be_followed_is_refused() {
     let page = |environment: &str, more: &str| {
