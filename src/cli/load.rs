@@ -128,7 +128,8 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     let (mut world, trail) = match held {
         Some(_) => (in_force.pages(), in_force.trail),
         None => {
-            let trail = in_force.behind(&newest, from);
+            let is_managed = |page: &PageId| stored.get(page).is_some_and(|stored| !stored.base.is_empty());
+            let trail = in_force.behind(&newest, is_managed, from);
             (trail.in_force(&newest), trail)
         }
     };

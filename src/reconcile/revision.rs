@@ -44,8 +44,14 @@ impl InForce {
             let older = accepted.settings.as_ref().filter(|written| **written != settings.written);
             let older = older.and_then(|written| Settings::remembered(written, &settings.file));
             let settings = older.as_ref().unwrap_or(settings);
-            let inputs = Files::new(settings).recall(&accepted.inputs).inputs;
-            let world = World::over(&settings.blueprint, &inputs, from, to, None);
+            let mut files = Files::new(settings);
+            let mut inputs = files.recall(&accepted.inputs).inputs;
+            let mut world = World::over(&settings.blueprint, &inputs, from, to, None);
+            if !accepted.with_problems.is_empty() {
+                // What is bad in these is as it was before.
+                inputs = files.recall(&accepted.with_problems).inputs;
+                world = World::over(&settings.blueprint, &inputs, from, to, Some(&world));
+            }
             (settings.blueprint.clone(), inputs, world)
         };
         let (blueprint, inputs, world) = recall(&remembered.newest);
@@ -60,8 +66,8 @@ impl InForce {
     }
 
     /// The pages that would be behind with newer definitions in force.
-    pub fn behind(&self, newest: &World, now: Instant) -> Trail {
-        self.trail.extended((self.number, &self.world), newest, now)
+    pub fn behind(&self, newest: &World, is_managed: impl Fn(&PageId) -> bool, now: Instant) -> Trail {
+        self.trail.extended((self.number, &self.world), newest, is_managed, now)
     }
 
     /// The pages as they are to be, without overrides.

@@ -32,8 +32,15 @@ impl Trail {
     }
 
     /// The pages that will be behind with newer definitions in force. Those of before are the ones of an acceptance; with
-    /// the number 0 nothing was in force yet.
-    pub fn extended(&self, (number, before): (i64, &World), newest: &World, now: Instant) -> Trail {
+    /// the number 0 nothing was in force yet. A page that is managed, though no acceptance has it, was lost from the inputs for
+    /// a while: it is no first contact, and left to itself it would not even close at five.
+    pub fn extended(
+        &self,
+        (number, before): (i64, &World),
+        newest: &World,
+        is_managed: impl Fn(&PageId) -> bool,
+        now: Instant,
+    ) -> Trail {
         let horizon = now.checked_add_signed(AHEAD).unwrap_or(now);
         let mut trail = Trail::default();
         for new in newest.pages.iter().map(|managed| &managed.computed).filter(|page| page.follow.is_some()) {
@@ -46,6 +53,9 @@ impl Trail {
                 continue;
             }
             let as_of = known.map_or(was.map(|_| number), |behind| behind.as_of);
+            if as_of.is_none() && is_managed(&new.id) {
+                continue;
+            }
             // What was waited for so far counts for the same change only.
             let since = known.filter(|_| was.is_some_and(is_same)).and_then(|behind| behind.since);
             trail.behind.insert(new.id.clone(), Behind { as_of, since });

@@ -27,13 +27,13 @@ pub struct Revision {
     pub inputs: Inputs,
     /// What is wrong with the files as they are now.
     pub problems: FileProblems,
-    /// The content of each file that is good now.
+    /// The content of each file that counts now.
     pub contents: Vec<GoodFile>,
     /// What tells the content that counts from any other, by its path.
     pub digests: BTreeMap<String, u64>,
 }
 
-/// A file without problems.
+/// A file of which what counts is what it holds now.
 #[derive(Clone, Debug)]
 pub struct GoodFile {
     /// Where it is.
@@ -42,6 +42,8 @@ pub struct GoodFile {
     pub shown: Arc<str>,
     /// What it holds.
     pub bytes: Arc<[u8]>,
+    /// Whether all of it is good; else some of its rows are not.
+    pub is_clean: bool,
 }
 
 /// The input files of the settings.
@@ -205,11 +207,14 @@ impl Files {
             if !file.problems.is_empty() {
                 revision.problems.insert(file.shown.to_string(), file.problems.clone());
             }
-            if let (true, Some(Ok(bytes))) = (file.problems.is_empty(), &file.taken) {
+            if let (Some((_, known)), Some(Ok(bytes))) = (&file.good, &file.taken)
+                && *known == digest(bytes)
+            {
                 revision.contents.push(GoodFile {
                     path: file.id(),
                     shown: file.shown.clone(),
                     bytes: bytes.clone(),
+                    is_clean: file.problems.is_empty(),
                 });
             }
         }

@@ -107,14 +107,15 @@ const STEPS: &[&str] = &["
     -- pages that follow others may still be as older ones made them.
     CREATE TABLE accepted (
         path TEXT NOT NULL,         -- empty for the settings
+        has_problems INTEGER NOT NULL,  -- 1: some of it is as it was without any, which stands beside it
         content BLOB NOT NULL,
         accepted_at TEXT NOT NULL,
         since INTEGER NOT NULL,
         until INTEGER,              -- none while in force
-        PRIMARY KEY (path, since)
+        PRIMARY KEY (path, has_problems, since)
     ) STRICT;
-    INSERT INTO accepted SELECT path, content, accepted_at, 1, NULL FROM inputs;
-    INSERT INTO accepted SELECT '', CAST(value AS BLOB), '', 1, NULL FROM facts WHERE name = 'settings';
+    INSERT INTO accepted SELECT path, 0, content, accepted_at, 1, NULL FROM inputs;
+    INSERT INTO accepted SELECT '', 0, CAST(value AS BLOB), '', 1, NULL FROM facts WHERE name = 'settings';
     DELETE FROM facts WHERE name = 'settings';
     DROP TABLE inputs;
 

@@ -63,6 +63,8 @@ pub struct Accepted {
     pub settings: Option<String>,
     /// The inputs as they last were without a problem, by path.
     pub inputs: BTreeMap<String, Vec<u8>>,
+    /// Those that had problems, as they were.
+    pub with_problems: BTreeMap<String, Vec<u8>>,
 }
 
 /// How far a page is behind the one that it follows.
@@ -316,12 +318,17 @@ pub(super) fn remembered(connection: &Connection, api: &str) -> rusqlite::Result
 /// What was in force after an acceptance, and before the next.
 fn accepted(connection: &Connection, number: i64) -> rusqlite::Result<Accepted> {
     let mut statement = connection.prepare_cached(
-        "SELECT path, content FROM accepted WHERE since <= ?1 AND (until IS NULL OR until > ?1)",
+        "SELECT path, content FROM accepted
+            WHERE has_problems = ?2 AND since <= ?1 AND (until IS NULL OR until > ?1)",
     )?;
-    let rows = statement.query_map([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut inputs: BTreeMap<String, Vec<u8>> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut contents = |has_problems: bool| -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
+        let rows =
+            statement.query_map(params![number, has_problems], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    };
+    let (mut inputs, with_problems) = (contents(false)?, contents(true)?);
     let settings = inputs.remove("").and_then(|settings| String::from_utf8(settings).ok());
-    Ok(Accepted { settings, inputs })
+    Ok(Accepted { settings, inputs, with_problems })
 }
 
 fn behind(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, Behind>> {

@@ -94,7 +94,8 @@ async fn inputs_are_kept_as_they_last_were_good_and_older_ones_as_long_as_a_page
         let behind = as_of.map(|as_of| (page.clone(), Behind { as_of: Some(as_of), since: Some(at()) }));
         let inputs = [(path.to_owned(), text.as_bytes().to_vec())].into();
         let settings = format!("settings of {}", number.min(3));
-        let acceptance = Acceptance { number, settings, inputs, behind: behind.into_iter().collect() };
+        let behind = behind.into_iter().collect();
+        let acceptance = Acceptance { number, settings, inputs, behind, ..Acceptance::default() };
         writer.accept("http://a", acceptance, at()).await.unwrap();
         let remembered = writer.remembered("http://a").await.unwrap();
         let text = |accepted: &Accepted| {
@@ -212,6 +213,9 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
         "{told}"
     );
     set("PRAGMA max_page_count = 100000");
+    // What came before is missing, so nothing comes after it, but to one that is begun anew.
+    assert!(matches!(writer.intend(intent()).await, Err(StoreError::Closed)));
+    let writer = super::Writer::in_place(connection.clone()).unwrap();
     writer.intend(intent()).await.unwrap();
     connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();
     let told = writer.intend(intent()).await.unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! The one writer: a thread that owns the connection and commits what has gathered in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use futures_util::future::BoxFuture;
@@ -38,8 +39,8 @@ pub struct Writer {
 enum Queue {
     /// To the thread that owns the connection.
     Thread(mpsc::Sender<Queued>),
-    /// Each job is committed by whoever brings it.
-    InPlace(Arc<Mutex<Connection>>),
+    /// Each job is committed by whoever brings it, until one fails.
+    InPlace(Arc<Mutex<Connection>>, Arc<AtomicBool>),
 }
 
 /// A PATCH that is about to be sent.
@@ -66,6 +67,8 @@ pub struct Acceptance {
     pub settings: String,
     /// The inputs that are without a problem, by path.
     pub inputs: BTreeMap<String, Vec<u8>>,
+    /// Those of which some is as it was before.
+    pub with_problems: BTreeMap<String, Vec<u8>>,
     /// The pages that are not yet as these make them.
     pub behind: BTreeMap<PageId, Behind>,
 }
@@ -131,7 +134,7 @@ impl Writer {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             super::prepare(&mut connection).map_err(|error| location.sqlite(error))?;
         }
-        Ok(Self { queue: Queue::InPlace(connection), location })
+        Ok(Self { queue: Queue::InPlace(connection, Arc::default()), location })
     }
 
     /// Everything known of the pages of one API.
@@ -287,23 +290,17 @@ impl Writer {
     pub fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
         let api = api.to_owned();
         self.run(move |connection| {
-            let Acceptance { number, settings, inputs, behind } = &acceptance;
-            let all = inputs.iter().map(|(path, content)| (path.as_str(), content.as_slice()));
-            for (path, content) in all.chain([("", settings.as_bytes())]) {
-                let is_known = "SELECT 1 FROM accepted WHERE path = ?1 AND until IS NULL AND content = ?2";
-                if connection.prepare_cached(is_known)?.exists(params![path, content])? {
-                    continue;
-                }
-                connection
-                    .prepare_cached("UPDATE accepted SET until = ?2 WHERE path = ?1 AND until IS NULL")?
-                    .execute(params![path, number])?;
-                connection
-                    .prepare_cached("INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, NULL)")?
-                    .execute(params![path, content, at, number])?;
+            let Acceptance { number, settings, inputs, with_problems, behind } = &acceptance;
+            put(connection, ("", false), settings.as_bytes(), *number, at)?;
+            for (path, content) in inputs {
+                put(connection, (path, false), content, *number, at)?;
+                replace(connection, (path, true), *number)?;
             }
-            connection
-                .prepare_cached("DELETE FROM behind WHERE page IN (SELECT id FROM pages WHERE api = ?1)")?
-                .execute([&api])?;
+            for (path, content) in with_problems {
+                put(connection, (path, true), content, *number, at)?;
+            }
+            // Pages of another API wait anew when they are back.
+            connection.prepare_cached("DELETE FROM behind")?.execute([])?;
             for (page, behind) in behind {
                 set_behind(connection, page_number(connection, &api, page)?, Some(*behind))?;
             }
@@ -429,9 +426,11 @@ impl Writer {
         match &self.queue {
             // A writer that is gone drops the job, and with it the places for its answers.
             Queue::Thread(queue) => drop(queue.send((job, fail))),
-            Queue::InPlace(connection) => {
+            Queue::InPlace(connection, has_failed) => {
                 let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                write(&mut connection, vec![(job, fail)]);
+                if !has_failed.load(Ordering::SeqCst) && !write(&mut connection, vec![(job, fail)]) {
+                    has_failed.store(true, Ordering::SeqCst);
+                }
             }
         }
         let location = self.location.clone();
@@ -447,22 +446,27 @@ impl Writer {
     }
 }
 
-/// Takes jobs as they come; those that wait already are committed together, and only then acknowledged.
+/// Takes jobs as they come; those that wait already are committed together, and only then acknowledged. After a failure
+/// nothing more is written: it would stand in the store without what came before it.
 fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>) {
     while let Ok(first) = jobs.recv() {
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
         let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
-        write(&mut connection, batch);
+        if !write(&mut connection, batch) {
+            // Whoever waits for these is told that the store is closed.
+            jobs.iter().for_each(drop);
+        }
     }
 }
 
-fn write(connection: &mut Connection, batch: Vec<Queued>) {
-    if let Err((fails, error)) = commit(connection, batch) {
-        tracing::error!(%error, "the store refuses to write");
-        for fail in fails {
-            let _ = fail.send(copy(&error));
-        }
+/// Gives whether it succeeded.
+fn write(connection: &mut Connection, batch: Vec<Queued>) -> bool {
+    let Err((fails, error)) = commit(connection, batch) else { return true };
+    tracing::error!(%error, "the store refuses to write");
+    for fail in fails {
+        let _ = fail.send(copy(&error));
     }
+    false
 }
 
 type Fails = Vec<oneshot::Sender<rusqlite::Error>>;
@@ -515,6 +519,36 @@ fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rus
         None => connection.prepare_cached("DELETE FROM behind WHERE page = ?1")?.execute([page]),
     }
     .map(drop)
+}
+
+/// Keeps a content that is in force from now on in place of what it was.
+fn put(
+    connection: &Connection,
+    (path, has_problems): (&str, bool),
+    content: &[u8],
+    number: i64,
+    at: Instant,
+) -> rusqlite::Result<()> {
+    let is_known = "SELECT 1 FROM accepted
+        WHERE path = ?1 AND has_problems = ?2 AND until IS NULL AND content = ?3";
+    if connection.prepare_cached(is_known)?.exists(params![path, has_problems, content])? {
+        return Ok(());
+    }
+    replace(connection, (path, has_problems), number)?;
+    connection
+        .prepare_cached("INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
+        .execute(params![path, has_problems, content, at, number])
+        .map(drop)
+}
+
+/// What was in force no longer is.
+fn replace(connection: &Connection, (path, has_problems): (&str, bool), number: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE accepted SET until = ?3 WHERE path = ?1 AND has_problems = ?2 AND until IS NULL",
+        )?
+        .execute(params![path, has_problems, number])
+        .map(drop)
 }
 
 /// Forgets what was in force once and no page is as of any more.

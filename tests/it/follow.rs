@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use rtconfd::clock::ManualClock;
 use rtconfd::model::{Environment, Instant};
-use rtconfd::reconcile::{Mode, Standing, Status};
+use rtconfd::reconcile::{Control, Mode, Standing, Status};
 use serde_json::{Value, json};
 
 use crate::support::{Api, Driving, Folder, at, until};
@@ -100,6 +100,15 @@ impl Scene {
         tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.expect("the wait begins anew");
     }
 
+    async fn until_pages(&self, count: usize) {
+        let waits = async {
+            while self.status().await.pages.len() != count {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.expect("so many pages");
+    }
+
     async fn status(&self) -> Status {
         self.driving.as_ref().unwrap().status().await
     }
@@ -177,6 +186,67 @@ async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
     scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
     scene.until_sandbox("true \"2\"").await;
     assert!(scene.status().await.following.is_empty());
+    scene.driving.unwrap().stop().await;
+}
+
+/// What is in force is remembered as it is, the bad with the good.
+#[tokio::test]
+async fn a_restart_beside_a_bad_row_neither_takes_live_back_nor_leaves_it_alone() {
+    let good = "a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n";
+    let mut scene = Scene::begin(good).await;
+    scene.at(121).await;
+    scene.write("a,A-1,Mo-Fr 09:00-17:00,2\nb,A-2,Mo-Fr 09:00-25:00,1\n");
+    scene.until_sandbox("true \"2\"").await;
+    scene.at(242).await;
+    assert_eq!(scene.both(), ["true \"2\"", "true \"2\""]);
+    let before = scene.api.requests("PATCH").len();
+    scene.restart().await;
+    scene.at(300).await;
+    assert_eq!(scene.both(), ["false \"2\"", "false \"2\""]);
+    let closed = scene.api.requests("PATCH").len() - before;
+    assert_eq!(closed, 4, "all four pages close at five, and nothing else is sent");
+    assert!(scene.status().await.following.is_empty());
+
+    // A row that is gone for a moment is no new page when it is back.
+    scene.write("b,A-2,Mo-Fr 09:00-25:00,1\n");
+    scene.until_pages(2).await;
+    scene.write("a,A-1,Mo-Fr 09:00-17:00,2\nb,A-2,Mo-Fr 09:00-25:00,1\n");
+    scene.until_pages(4).await;
+    assert!(scene.status().await.following.is_empty());
+    scene.driving.unwrap().stop().await;
+}
+
+/// A change that live never had is not put there on the way back from it.
+#[tokio::test]
+async fn an_approved_way_back_from_a_change_does_not_lead_over_it() {
+    let rows =
+        |phone: usize| (0..8).map(|n| format!("s{n},A-{n},Mo-Fr 09:00-17:00,{phone}\n")).collect::<String>();
+    let api = Api::start();
+    let settings = SITES.replace("pages_percent = 100", "pages = 1\npages_percent = 1");
+    let folder = Folder::new(&api.url, &settings);
+    let mut scene = Scene { api, folder, clock: ManualClock::new(noon()), driving: None };
+    scene.folder.without_rate();
+    scene.write(&rows(1));
+    scene.start().await;
+    scene.until_sandbox("true \"1\"").await;
+    scene.at(121).await;
+    for phone in [2, 1] {
+        scene.write(&rows(phone));
+        let held = loop {
+            match scene.status().await.held {
+                Some(held) => break held.revision,
+                None => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
+            }
+        };
+        let asked = |answer| Control::Approve { revision: held, who: "anna".to_owned(), answer };
+        scene.driving.as_ref().unwrap().ask(asked).await.unwrap();
+        scene.until_sandbox(&format!("true \"{phone}\"")).await;
+    }
+    scene.at(180).await;
+    let live = scene.api.requests("PATCH").into_iter().filter(|request| request.path.contains("/live/"));
+    let phones: Vec<Value> =
+        live.map(|request| request.body.unwrap()["variables"]["phone"].clone()).collect();
+    assert_eq!(phones, vec![json!("1"); 8]);
     scene.driving.unwrap().stop().await;
 }
 

@@ -1,5 +1,7 @@
 //! Pages that follow others, and when they take over what these hold.
 
+use std::collections::BTreeSet;
+
 use crate::agents_api::{ReadPages, WritePages};
 use crate::desired::{Follow, Page};
 use crate::model::{Instant, PageId, Problem};
@@ -18,14 +20,14 @@ enum Holds {
 }
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// Lets pages take over what those that they follow have held long enough. Gives whether any did.
+    /// Lets pages take over what those that they follow have held long enough. Gives whether pages are to be decided on.
     pub(super) fn follow(&mut self, now: Instant) -> bool {
         let trail = &self.in_force.trail;
         // A rollout is a change on its way to the pages that are followed.
         if trail.behind().is_empty() || self.rollout.is_some() || self.clock_watch.doubt().is_some() {
             return false;
         }
-        let mut caught_up = Vec::new();
+        let (mut caught_up, mut is_news) = (Vec::new(), false);
         for (id, behind) in trail.behind().clone() {
             let Some((leader, follow)) = self.followed(&id) else { continue };
             let holds = self.holds_newest(&leader, now);
@@ -37,12 +39,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
             };
             self.note_since(&id, since);
             let is_due = since.is_some_and(|since| since + follow.after <= now);
-            if !is_due || !matches!(holds, Holds::Yes) {
+            // What it would say to the values of a page that has some has to be known.
+            let is_unseen = self.pages.get(&id).is_none_or(|state| state.known.observed.is_none());
+            if !is_due || !matches!(holds, Holds::Yes) || (behind.as_of.is_some() && is_unseen) {
                 continue;
             }
             match self.refusal(&id, now) {
                 Some(problem) => {
-                    self.note_refusal(&id, format!("what {leader} holds can't follow: {problem}"), now)
+                    let refusal = format!("what {leader} holds can't follow: {problem}");
+                    is_news |= self.note_refusal(&id, refusal, now);
                 }
                 None => {
                     tracing::info!(page = %id, %leader, "follows: takes over what the other page has held");
@@ -57,7 +62,18 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if !caught_up.is_empty() {
             self.take_world(self.in_force.pages(), now, Urgency::Source);
         }
-        !caught_up.is_empty()
+        is_news || !caught_up.is_empty()
+    }
+
+    /// What was waited for so far counts no longer where the page that is followed changes.
+    pub(super) fn forget_what_was_held(&mut self, changed: &[PageId]) {
+        let changed: BTreeSet<&PageId> = changed.iter().collect();
+        let behind: Vec<PageId> = self.in_force.trail.behind().keys().cloned().collect();
+        for id in behind {
+            if self.followed(&id).is_some_and(|(leader, _)| changed.contains(&leader)) {
+                self.note_since(&id, None);
+            }
+        }
     }
 
     /// When the next page may take something over.
@@ -132,12 +148,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         checked.and_then(|schema| check(&desired, &observed.page, schema)).err()?.into_iter().next()
     }
 
-    /// The page is known to be as it last was good from then on.
-    fn note_refusal(&mut self, id: &PageId, refusal: String, now: Instant) {
-        if self.in_force.trail.set_refusal(id, Some(refusal.clone())) {
+    /// The page is known to be as it last was good from then on. Gives whether that is news.
+    fn note_refusal(&mut self, id: &PageId, refusal: String, now: Instant) -> bool {
+        let is_news = self.in_force.trail.set_refusal(id, Some(refusal.clone()));
+        if is_news {
             tracing::error!(page = %id, problem = refusal, "stays as it is");
             self.pages.schedule(id, Some(now));
         }
+        is_news
     }
 
     fn note_since(&mut self, id: &PageId, since: Option<Instant>) {

@@ -31,7 +31,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
         let id = revision_id(&self.written, &self.revision);
         self.tell_problems(&newest);
-        let trail = self.in_force.behind(&newest, now);
+        let is_managed =
+            |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
+        let trail = self.in_force.behind(&newest, is_managed, now);
         self.rollout = None;
         if weighed.reasons.is_empty() {
             self.recent.add(&weighed, now);
@@ -43,8 +45,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 "approved: goes out to one page first"
             );
             self.hold(None);
+            // Whatever comes of it, these pages hold something else meanwhile.
+            self.forget_what_was_held(&weighed.changed);
             let rollout = Rollout::new(id, newest, trail, &weighed.changed);
-            let world = rollout.world(&self.in_force.world);
+            let world = rollout.world(&self.in_force.pages());
             self.rollout = Some(rollout);
             self.take_world(world, now, Urgency::Source);
         } else {
@@ -111,7 +115,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     "the approved change goes on"
                 );
                 rollout.current = next;
-                let world = rollout.world(&self.in_force.world);
+                let world = rollout.world(&self.in_force.pages());
                 self.take_world(world, now, Urgency::Source);
             }
             None => {

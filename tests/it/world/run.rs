@@ -243,6 +243,8 @@ impl World {
         self.tell_tale("start".to_owned());
         let now = self.clock.now();
         self.remote.state().forget_rates();
+        // A writer that failed writes nothing more.
+        self.store = Writer::in_place(self.database.clone()).unwrap();
         let remembered = self.store.remembered(&self.settings.api.base_url).await.unwrap();
         let in_force = in_force.unwrap_or_else(|| InForce::recall(&self.settings, &remembered, now, now));
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
