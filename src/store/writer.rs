@@ -1,7 +1,6 @@
 //! The one writer: a thread that owns the connection and commits what has gathered in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use futures_util::future::BoxFuture;
@@ -40,7 +39,7 @@ enum Queue {
     /// To the thread that owns the connection.
     Thread(mpsc::Sender<Queued>),
     /// Each job is committed by whoever brings it, until one fails.
-    InPlace(Arc<Mutex<Connection>>, Arc<AtomicBool>),
+    InPlace(Arc<Mutex<Connection>>, Arc<Mutex<Option<rusqlite::Error>>>),
 }
 
 /// A PATCH that is about to be sent.
@@ -426,10 +425,12 @@ impl Writer {
         match &self.queue {
             // A writer that is gone drops the job, and with it the places for its answers.
             Queue::Thread(queue) => drop(queue.send((job, fail))),
-            Queue::InPlace(connection, has_failed) => {
+            Queue::InPlace(connection, failed) => {
                 let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                if !has_failed.load(Ordering::SeqCst) && !write(&mut connection, vec![(job, fail)]) {
-                    has_failed.store(true, Ordering::SeqCst);
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*failed {
+                    Some(error) => refuse(fail, error),
+                    None => *failed = write(&mut connection, vec![(job, fail)]).err(),
                 }
             }
         }
@@ -452,21 +453,23 @@ fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>) {
     while let Ok(first) = jobs.recv() {
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
         let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
-        if !write(&mut connection, batch) {
-            // Whoever waits for these is told that the store is closed.
-            jobs.iter().for_each(drop);
+        if let Err(error) = write(&mut connection, batch) {
+            jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
         }
     }
 }
 
-/// Gives whether it succeeded.
-fn write(connection: &mut Connection, batch: Vec<Queued>) -> bool {
-    let Err((fails, error)) = commit(connection, batch) else { return true };
-    tracing::error!(%error, "the store refuses to write");
-    for fail in fails {
-        let _ = fail.send(copy(&error));
-    }
-    false
+fn write(connection: &mut Connection, batch: Vec<Queued>) -> rusqlite::Result<()> {
+    commit(connection, batch).map_err(|(fails, error)| {
+        tracing::error!(%error, "the store refuses to write");
+        fails.into_iter().for_each(|fail| refuse(fail, &error));
+        error
+    })
+}
+
+/// Tells whoever waits why nothing was written; it may have gone.
+fn refuse(fail: oneshot::Sender<rusqlite::Error>, error: &rusqlite::Error) {
+    let _ = fail.send(copy(error));
 }
 
 type Fails = Vec<oneshot::Sender<rusqlite::Error>>;
