@@ -346,6 +346,7 @@ impl Inputs {
             ("phone", json!(phone.unwrap_or(&site.phone))),
             ("season", json!(site.season(then))),
             ("box.holiday", json!(self.holidays.contains(&site.today(then)))),
+            ("manager", json!(self.managers[0])),
         ]
     }
 
@@ -459,12 +460,14 @@ for_each = { source = "sites", where = { region = "NE" } }
 agent = "{{ row.agent }}"
 environment = "sandbox"
 ahead = "7d"
+join = { regions = "{{ row.region }}" }
 hours = HOURS
 [page.variables]
 is_open = { show = "is_open" }
 phone = { column = "phone" }
 season = { when = [{ from = "2026-12-01", until = "2027-01-07", value = "Happy holidays!" }], otherwise = "" }
 "/box/holiday" = { calendar = "holidays", show = "is_today" }
+manager = "{{ regions.manager }}"
 [[page]]
 agent = "A-board"
 environment = "live"

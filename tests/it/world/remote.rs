@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use super::model::{AFTER, At, Expected, Inputs, Overruled, Place, part};
 
 /// The keys that are ours; of `box` only `holiday`, of `desk` only the phone of its item `main`, of `flags` what is open.
-const OWNED: [&str; 10] =
-    ["is_open", "phone", "greeting", "season", "box", "motto", "label", "desk", "sites", "flags"];
+const OWNED: [&str; 11] =
+    ["is_open", "phone", "greeting", "season", "box", "motto", "label", "desk", "manager", "sites", "flags"];
 
 /// One page of the remote.
 #[derive(Clone, Debug, Default)]

@@ -30,6 +30,8 @@ const SETTINGS: &str = "rtconfd.toml";
 const FILES: [&str; 5] = ["sites.csv", "closures.csv", "messages.json", "holidays.ics", "regions.csv"];
 /// When faults are over, all pages are right within this.
 const RECOVERY: Duration = Duration::from_secs(60);
+/// What changes more pages than this is held.
+const AT_ONCE: usize = 5;
 /// Edits of inputs keep this distance, or they would add up to a change that is held.
 const APART: TimeDelta = TimeDelta::minutes(65);
 
@@ -150,13 +152,14 @@ pub struct World {
 impl World {
     pub async fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        // Some worlds are large enough for a change to be held.
+        // Some have more kinds of pages than others.
+        let has = Has { followers: matches!(seed % 9, 0 | 3), region: matches!(seed % 9, 0 | 2) };
         let sites = match seed % 10 {
+            // Some worlds are large enough for an accident to be held.
+            5 if has.followers => 7,
             5 => 12,
             _ => random.usize(1..5),
         };
-        // And some have more kinds of pages than others.
-        let has = Has { followers: seed % 6 < 2, region: matches!(seed % 6, 0 | 3) };
         let inputs = Inputs::any(&mut random, sites, has);
         Self::of(seed, random, inputs).await
     }
@@ -371,14 +374,16 @@ impl World {
 
     /// How long pages may take after a boundary: thirty at ten requests a second take their time.
     fn slack(&self) -> Duration {
-        let pages = self.inputs.places().into_iter().filter(|place| self.inputs.defines(*place)).count();
-        Duration::from_secs(if pages > 8 { 12 } else { 0 })
+        Duration::from_secs(if self.defined().len() > 8 { 12 } else { 0 })
     }
 
-    /// A page that the settings define.
+    /// The pages that the settings define.
+    fn defined(&self) -> Vec<Place> {
+        self.inputs.places().into_iter().filter(|place| self.inputs.defines(*place)).collect()
+    }
+
     fn any_place(&mut self) -> Place {
-        let defined: Vec<Place> =
-            self.inputs.places().into_iter().filter(|place| self.inputs.defines(*place)).collect();
+        let defined = self.defined();
         defined[self.random.usize(..defined.len())]
     }
 
@@ -438,7 +443,8 @@ impl World {
             }
         }
         let undisturbed = up.saturating_sub(self.undisturbed_since);
-        if undisturbed > AFTER + 2 * (RECOVERY + slack) {
+        // While a row is bad, what follows its page waits.
+        if self.broken.is_none() && undisturbed > AFTER + 2 * (RECOVERY + slack) {
             self.figures.arrivals += note_arrivals(&mut state, up - AFTER - 2 * (RECOVERY + slack));
         }
         let lately = (!slack.is_zero()).then(|| now - TimeDelta::from_std(slack).unwrap());
@@ -490,9 +496,22 @@ impl World {
         self.next_edit = self.clock.now() + APART;
         self.figures.edits += 1;
         let site = self.random.usize(..self.inputs.sites.len());
+        let (name, is_held) = self.alter(site);
+        self.tell_tale(format!("{name}, with site {site}"));
+        if is_held {
+            return self.held(name).await;
+        }
+        self.remote.state().come(self.inputs.clone(), self.clock.uptime());
+        self.change(name).await;
+        self.disturb();
+    }
+
+    /// Alters something of the inputs. Gives the file that says so, and whether it is too much at once.
+    fn alter(&mut self, site: usize) -> (&'static str, bool) {
         let today = self.clock.now().date_naive();
+        let everywhere = self.inputs.sites.len() * if self.inputs.has.followers { 2 } else { 1 };
         let kinds = if self.inputs.has.region { 10 } else { 7 };
-        let (name, mass) = match self.random.u8(..kinds) {
+        match self.random.u8(..kinds) {
             0 => {
                 self.inputs.sites[site].phone = format!("0{}", self.random.u16(..));
                 ("sites.csv", false)
@@ -523,16 +542,18 @@ impl World {
             }
             5 => {
                 self.inputs.motto = format!("we care {}", self.random.u32(..));
-                (SETTINGS, true)
+                (SETTINGS, everywhere > AT_ONCE)
             }
             6 => {
                 self.inputs.greeting = format!("hello {}", self.random.u16(..));
-                ("messages.json", true)
+                ("messages.json", everywhere > AT_ONCE)
             }
             7 => {
                 let region = self.random.usize(..2);
                 self.inputs.managers[region] = format!("anna {}", self.random.u16(..));
-                ("regions.csv", false)
+                let is_shown = |place: &Place| matches!(place, Place::Ahead(_) | Place::Board);
+                let shown_on = self.defined().into_iter().filter(is_shown).count();
+                ("regions.csv", REGIONS[region] == REGION && shown_on > AT_ONCE)
             }
             _ => {
                 self.figures.moves += 1;
@@ -540,15 +561,7 @@ impl World {
                 self.inputs.sites[site].region = REGIONS[other];
                 ("sites.csv", false)
             }
-        };
-        self.tell_tale(format!("{name}, with site {site}"));
-        let pages = self.inputs.sites.len() * if self.inputs.has.followers { 2 } else { 1 };
-        if mass && pages > 5 {
-            return self.held(name).await;
         }
-        self.remote.state().come(self.inputs.clone(), self.clock.uptime());
-        self.change(name).await;
-        self.disturb();
     }
 
     /// An edit, and another or a restart while pages that follow wait for the first.
@@ -930,7 +943,12 @@ impl World {
     /// The machine sleeps: time passes, and nobody is woken.
     async fn suspend(&mut self) {
         self.figures.suspends += 1;
-        self.clock.set(self.clock.now() + TimeDelta::minutes(self.random.i64(5..4000)));
+        let (up, minutes) = (self.clock.uptime(), self.random.i64(5..4000));
+        // What nobody has seen yet is seen afterwards.
+        for page in self.remote.state().pages.values_mut().filter(|page| page.held_up > up) {
+            page.held_up += Duration::from_secs(minutes.unsigned_abs() * 60);
+        }
+        self.clock.set(self.clock.now() + TimeDelta::minutes(minutes));
         self.unwell();
     }
 
@@ -991,7 +1009,7 @@ impl World {
 
     /// An accident with a file of many sites: no page gets anything of it until it is mended.
     async fn accident(&mut self) {
-        if self.inputs.sites.len() < 12 || self.broken.is_some() {
+        if self.inputs.sites.len() <= AT_ONCE || self.broken.is_some() {
             return;
         }
         self.figures.accidents += 1;
