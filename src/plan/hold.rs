@@ -75,14 +75,17 @@ pub struct Weighed {
 /// Compares the coming days of a revision with those of the one in force.
 pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds, now: Instant) -> Weighed {
     let mut weighed = Weighed::default();
-    let (mut pages, mut units, mut sites) = (0, 0, 0);
+    let (mut pages, mut units, mut sites) = (0, 0, BTreeSet::new());
     for new in &after.world.pages {
         let id = &new.page.id;
         let Some(old) = before.world.page(id) else { continue };
         let of_page = sites_of(&old.computed);
         pages += 1;
         units += of_page.len().max(1);
-        sites += of_page.len().max(usize::from(old.computed.has_hours()));
+        sites.extend(of_page.keys().map(|name| site(id, &of_page, name)));
+        if of_page.is_empty() && old.computed.has_hours() {
+            sites.insert(id.agent.clone());
+        }
         if Arc::ptr_eq(&old.computed, &new.computed) || has_same_schedule(&old.computed, &new.computed, now) {
             continue;
         }
@@ -90,7 +93,7 @@ pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds,
         weighed.compare_sites(id, &of_page, &sites_of(&new.computed), now);
     }
     weighed.judge_pages(recent, thresholds, (pages, units), now);
-    weighed.judge_closures(recent, thresholds, sites, now);
+    weighed.judge_closures(recent, thresholds, sites.len(), now);
     weighed.judge_sources(before.inputs, after.inputs, recent, thresholds, now);
     weighed
 }
@@ -104,7 +107,7 @@ impl Weighed {
             // A site that is gone is no longer told of; what its rows say of that is weighed with the source.
             let Some(after) = new.get(name) else { continue };
             for date in newly_closed(before, after, now) {
-                self.closed.entry(date).or_default().insert(unit(name));
+                self.closed.entry(date).or_default().insert(site(page, old, name));
             }
             if !before.says_the_same(after) {
                 is_other = false;
@@ -244,6 +247,11 @@ type Sites<'p> = BTreeMap<&'p str, &'p Hours>;
 fn sites_of(page: &Page) -> Sites<'_> {
     let hours = page.variables.iter().flat_map(|owned| owned.definition.hours());
     hours.map(|hours| (hours.name.as_str(), &**hours)).collect()
+}
+
+/// What names a site of a page: its agent, and among many its own name. In several environments it is the same.
+fn site(page: &PageId, sites: &Sites, name: &str) -> String {
+    if sites.len() > 1 { format!("{} {name}", page.agent) } else { page.agent.clone() }
 }
 
 /// The dates of the coming days on which a site was open and now is closed all day.

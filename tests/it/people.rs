@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::desired::Override;
-use rtconfd::model::Problem;
+use rtconfd::model::{Environment, Problem};
 use rtconfd::reconcile::{Control, Held, Mode, Status};
 use serde_json::{Value, json};
 
@@ -435,6 +435,27 @@ async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
     until("it closes in the evening", || api.requests("PATCH").len() > patches).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     assert_eq!(api.variables("A-1"), json!({"is_open": false}), "open on a holiday");
+    driving.stop().await;
+}
+
+/// A site is one site, however many environments it is in: it may close for a day.
+#[tokio::test]
+async fn a_single_site_in_two_environments_may_close() {
+    let api = Api::start();
+    let settings = SITES.replace("environment = \"live\"", "environment = [\"sandbox\", \"live\"]");
+    assert_ne!(settings, SITES);
+    let folder = Folder::new(&api.url, &settings);
+    folder.write("sites.csv", &sites(1, 0..0));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    let open = |environment| {
+        api.simulator.with_pages(|pages| pages.page("A-0", environment)["variables"]["is_open"].clone())
+    };
+    let both = |value: bool| {
+        [Environment::Sandbox, Environment::Live].iter().all(|environment| open(*environment) == json!(value))
+    };
+    until("both are open", || both(true)).await;
+    folder.write("sites.csv", &sites(1, 0..0).replace("Mo-Fr 09:00-17:00", "off"));
+    until("both are closed", || both(false)).await;
     driving.stop().await;
 }
 
