@@ -153,7 +153,7 @@ impl World {
     pub async fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         // Some have more kinds of pages than others.
-        let has = Has { followers: matches!(seed % 9, 0 | 3), region: matches!(seed % 9, 0 | 2) };
+        let has = Has { followers: matches!(seed % 16, 0 | 3), region: matches!(seed % 16, 0 | 2) };
         let sites = match seed % 10 {
             // Some worlds are large enough for an accident to be held.
             5 if has.followers => 7,
