@@ -104,13 +104,10 @@ impl Trail {
         self.refused.get(page)
     }
 
-    /// Notes that they could not be sent, or that they could. Gives whether that is news.
-    pub fn set_refusal(&mut self, page: &PageId, refusal: Option<String>) -> bool {
-        let before = match &refusal {
-            Some(refusal) => self.refused.insert(page.clone(), refusal.clone()),
-            None => self.refused.remove(page),
-        };
-        before != refusal
+    /// Notes that they could not be sent. Gives whether that is news.
+    pub fn set_refusal(&mut self, page: &PageId, refusal: String) -> bool {
+        let before = self.refused.insert(page.clone(), refusal);
+        before.as_ref() != self.refused.get(page)
     }
 
     /// A page is as the newest acceptance makes it.

@@ -150,7 +150,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// The page is known to be as it last was good from then on. Gives whether that is news.
     fn note_refusal(&mut self, id: &PageId, refusal: String, now: Instant) -> bool {
-        let is_news = self.in_force.trail.set_refusal(id, Some(refusal.clone()));
+        let is_news = self.in_force.trail.set_refusal(id, refusal.clone());
         if is_news {
             tracing::error!(page = %id, problem = refusal, "stays as it is");
             self.pages.schedule(id, Some(now));
