@@ -28,6 +28,7 @@ use rtconfd::desired::World;
 use rtconfd::model::Instant;
 use rtconfd::plan::{Recent, Side, Thresholds, weigh};
 use rtconfd::sources::{Files, Writers};
+use serde_json::{Value, json};
 
 #[path = "../tests/it/support.rs"]
 #[allow(dead_code)]
@@ -123,6 +124,7 @@ fn main() {
 
     against_a_loop(1);
     against_a_loop(1000);
+    against_the_vendors_cli();
     at_rest(100);
     at_rest(10_000);
 }
@@ -160,9 +162,44 @@ fn against_a_loop(count: usize) {
     println!("plan of {count} pages that are right: {planned:?}");
 }
 
-/// Wakes and memory of a daemon at rest, over ten seconds.
+/// `rtconfd apply`, whole process, on one page, against the vendor's own CLI with the same values. It needs a newer
+/// interpreter than most machines have: `RTCONFD_VENDOR_PYTHON` is the command for one with the package `polyai-adk`.
+fn against_the_vendors_cli() {
+    let Ok(python) = std::env::var("RTCONFD_VENDOR_PYTHON") else {
+        return println!("no vendor's CLI to compare with (set RTCONFD_VENDOR_PYTHON)");
+    };
+    let api = Api::start();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/vendor_cli.py");
+    let push = || {
+        let mut words = python.split(' ');
+        let mut command = std::process::Command::new(words.next().unwrap());
+        command.args(words).args(["-", &api.url, KEY, "V-0"]);
+        command.stdin(std::fs::File::open(script).unwrap()).output().unwrap()
+    };
+    // The first compiles its modules.
+    push();
+    let (theirs, pushed) = timed(push);
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    let folder = always_open(&api, 1);
+    let (ours, ran) = timed(|| folder.run(&["apply"]));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    println!(
+        "one page: {ours:?}; the vendor's CLI {theirs:?}, {:.1}x as long, at most {}",
+        theirs.as_secs_f64() / ours.as_secs_f64(),
+        String::from_utf8_lossy(&pushed.stdout).lines().last().unwrap()
+    );
+}
+
+/// Wakes and memory of a daemon at rest, over ten seconds. Each page has a schema, as real ones do.
 fn at_rest(count: usize) {
     let api = Api::start();
+    let time = json!({"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"});
+    let day = json!({"type": "object", "properties": {"opening": time, "closing": time}});
+    let days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let week: Value = days.iter().map(|name| ((*name).to_owned(), day.clone())).collect();
+    let week = json!({"type": "object", "properties": week});
+    let schema = json!({"type": "object", "properties": {"is_open": {"type": "boolean"}, "week": week}});
+    (0..count).for_each(|number| api.schema(&format!("A-{number}"), &schema));
     let folder = always_open(&api, count);
     let process = folder.spawn(&["run"]);
     while api.requests("PATCH").len() < count {

@@ -1,5 +1,7 @@
 //! The shapes on the wire, liberal in what they take.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -130,7 +132,7 @@ impl From<WirePage> for RemotePage {
     fn from(page: WirePage) -> Self {
         Self {
             variables: page.variables.unwrap_or_default(),
-            schema: page.schema,
+            schema: page.schema.map(Arc::new),
             last_updated: page.last_updated,
             served_at: None,
         }

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::agents_api::ReadOnly;
 use crate::desired::{Managed, Page, running_out, unmet_conditions};
-use crate::model::{Instant, Problem, RemotePage, Severity, Variable};
+use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
-use crate::schema::{Schema, check};
+use crate::schema::{Schemas, check};
 use crate::zone;
 
 use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan};
@@ -52,11 +52,13 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             ReadOnly::new(load::client(&view.settings.api, &load::key_source(&view.settings.api, global)?)?);
         plan::observe(&client, &view.newest().pages, view.settings.api.concurrency).await
     };
+    let mut schemas = Schemas::default();
     for managed in &view.newest().pages {
         match pages.get(&managed.page.id) {
             Some(Ok(page)) => {
-                problems.extend(look_ahead(managed, Some(page), from, to));
-                problems.extend(strangers(managed, page));
+                let observed = Observed::new(page.clone(), &mut schemas);
+                problems.extend(look_ahead(managed, Some(&observed), from, to));
+                problems.extend(strangers(managed, &observed));
             }
             Some(Err(error)) => problems.push(Problem::new(error).about(&managed.page.id)),
             None => problems.extend(look_ahead(managed, None, from, to)),
@@ -90,12 +92,11 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 /// The first of each kind of problem that a page will have.
 pub fn look_ahead(
     managed: &Managed,
-    remote: Option<&RemotePage>,
+    observed: Option<&Observed>,
     from: Instant,
     to: Instant,
 ) -> Vec<Problem> {
     let page = &managed.page;
-    let observed = remote.map(|remote| Observed::new(remote.clone(), None));
     let mut found: Vec<(Problem, Problem)> = Vec::new();
     let mut at = from;
     for step in 0.. {
@@ -109,7 +110,7 @@ pub fn look_ahead(
             found.push((problem.clone(), problem));
             break;
         }
-        let (problems, until) = look_at(page, observed.as_ref(), at);
+        let (problems, until) = look_at(page, observed, at);
         for problem in problems {
             // One cell that is wrong every day is one problem.
             let is_new = found.iter().all(|(known, _)| {
@@ -146,9 +147,9 @@ fn look_at(page: &Page, observed: Option<&Observed>, at: Instant) -> (Vec<Proble
 }
 
 /// What settings and schema of a page don't know of each other.
-pub fn strangers(managed: &Managed, page: &RemotePage) -> Vec<Problem> {
+pub fn strangers(managed: &Managed, observed: &Observed) -> Vec<Problem> {
+    let Ok(schema) = &observed.schema else { return Vec::new() };
     let owned: Vec<Variable> = managed.page.variables.iter().map(|owned| owned.variable.clone()).collect();
-    let schema = Schema::compile(page.schema.as_ref());
-    let found = schema.map(|schema| schema.strangers(&owned, &page.variables)).unwrap_or_default();
+    let found = schema.strangers(&owned, &observed.page.variables);
     found.into_iter().map(|problem| problem.about(&managed.page.id)).collect()
 }

@@ -52,7 +52,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         );
     };
     let stored = view.stored.get(&arguments.page);
-    let schema = Schema::compile(stored.and_then(|stored| stored.schema.as_ref()))
+    let schema = Schema::compile(stored.and_then(|stored| stored.schema.as_deref()))
         .map_err(|problem| anyhow::anyhow!("{problem}"))?;
     let told = explain(managed, owned, &schema, at)?;
     match arguments.shown.format {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::listener::{Asked, Asking, Daemon, shown};
 use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
+use crate::schema::Schemas;
 use crate::settings::{Settings, StorePath};
 use crate::store::OverrideRow;
 use crate::zone;
@@ -158,7 +159,8 @@ async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked
         })
     };
     let store = load::store(&view.settings).open()?;
-    let observed = |id: &crate::model::PageId| Some(Observed::remembered(view.stored.get(id)?));
+    let mut schemas = Schemas::default();
+    let observed = |id: &crate::model::PageId| Some(Observed::remembered(view.stored.get(id)?, &mut schemas));
     let prepared =
         asking.read().and_then(|draft| prepare(draft, &view.world, &view.overrides, observed, load::now()));
     match prepared {

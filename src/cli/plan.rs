@@ -12,6 +12,7 @@ use crate::desired::Managed;
 use crate::model::{Instant, PageId, RemotePage, shorten};
 use crate::plan::{Answer, Plan};
 use crate::reconcile::{Decision, Knowledge, Observed, decide};
+use crate::schema::Schemas;
 use crate::zone;
 
 use super::{CHANGES, Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, parse_instant};
@@ -39,6 +40,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     output::show_problems(&view.problems());
     view.tell_held();
     view.tell_following(None);
+    let mut schemas = Schemas::default();
     for managed in &view.world.pages {
         let id = &managed.page.id;
         let page = match pages.get(id) {
@@ -50,7 +52,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             None => continue,
         };
         let stored = view.stored.get(id).cloned().unwrap_or_default();
-        let mut known = Knowledge::new(Some(Observed::new(page, None)), stored.base, stored.open);
+        let mut known = Knowledge::new(Some(Observed::new(page, &mut schemas)), stored.base, stored.open);
         outcome.decide(managed, &mut known, now);
     }
     outcome.show(arguments.shown.format)?;

@@ -123,7 +123,7 @@ async fn schema(global: &Global, view: &View, managed: &Managed) -> Result<Schem
     let known = view.stored.get(&managed.page.id).and_then(|stored| stored.schema.clone());
     let has_cells = managed.page.variables.iter().any(|owned| owned.definition.has_cells());
     if known.is_some() || !has_cells {
-        return Schema::compile(known.as_ref());
+        return Schema::compile(known.as_deref());
     }
     let client = load::key_source(&view.settings.api, global)
         .and_then(|source| load::client(&view.settings.api, &source));
@@ -132,7 +132,7 @@ async fn schema(global: &Global, view: &View, managed: &Managed) -> Result<Schem
         Err(error) => Err(error.to_string()),
     };
     match asked {
-        Ok(page) => Schema::compile(page.schema.as_ref()),
+        Ok(page) => Schema::compile(page.schema.as_deref()),
         Err(error) => {
             output::remark(&format!(
                 "warning: {}: without the page's schema its cells are shown as text: {error}",

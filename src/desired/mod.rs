@@ -1,11 +1,8 @@
 //! What every owned variable of a page should be at an instant, why, and until when. Pure: inputs and
 //! the instant are arguments.
 
+mod blueprint;
 mod compile;
-mod compile_formats;
-mod compile_hours;
-mod compile_rows;
-mod compile_value;
 mod coverage;
 mod definition;
 mod expression;
@@ -19,7 +16,8 @@ mod unmet;
 mod window;
 mod world;
 
-pub use compile::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse, check_shape};
+pub use blueprint::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse};
+pub use compile::check_shape;
 pub use coverage::running_out;
 pub use definition::{Definition, Evaluated, Wanted};
 pub use overrule::{Made, Override, Overruled, Part, Says};

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::model::{Problem, nearest};
 use crate::tables::{Rows, Table};
-use crate::written::{Entry, Node, Raw, is_template};
+use crate::written::{Entry, Node, Raw, is_template, one_or_more};
 
-use super::compile_hours::one_or_more;
 use super::{Blueprint, Inputs};
 
 /// Values of a column that are named.

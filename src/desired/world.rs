@@ -10,8 +10,7 @@ use crate::model::{Environment, Instant, PageId, Problem, Row};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw, Reader, Scope, is_template};
 
-use super::compile::Compiler;
-use super::compile_rows::Repeat;
+use super::compile::{Compiler, Repeat};
 use super::{Blueprint, Inputs, Override, Page};
 
 /// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.

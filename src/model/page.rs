@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -139,7 +140,7 @@ pub struct RemotePage {
     /// Its values; a page that nobody has touched has none.
     pub variables: Map<String, Value>,
     /// Its JSON Schema (Draft 7), if it has one.
-    pub schema: Option<Value>,
+    pub schema: Option<Arc<Value>>,
     /// When it was last written, as the API words it; only good for telling whether it is another.
     pub last_updated: Option<String>,
     /// What the API's clock showed when it answered, if it told.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::desired::{Desired, Page};
 use crate::model::{Instant, Missing, Problem, RemotePage};
 use crate::plan::{Base, Found, Plan, look_up, plan};
-use crate::schema::{Schema, check};
+use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
 
 /// A page as it was seen, with its schema compiled.
@@ -19,22 +19,18 @@ pub struct Observed {
 
 impl Observed {
     /// A page as the store remembers it: its schema, and of its values what we put there.
-    pub fn remembered(stored: &store::PageState) -> Self {
+    pub fn remembered(stored: &store::PageState, schemas: &mut Schemas) -> Self {
         let mut page = RemotePage { schema: stored.schema.clone(), ..RemotePage::default() };
         for (variable, value) in &stored.base {
             // A place that can't be written is left out, which the check then tells.
             let _ = variable.write(&mut page.variables, value.clone(), Missing::Create);
         }
-        Self::new(page, None)
+        Self::new(page, schemas)
     }
 
-    /// Compiles the schema, unless it is the one known before.
-    pub fn new(page: RemotePage, before: Option<&Observed>) -> Self {
-        let known = before.and_then(|before| before.schema.as_ref().ok());
-        let schema = match known {
-            Some(schema) if schema.is_of(page.schema.as_ref()) => Ok(schema.clone()),
-            _ => Schema::compile(page.schema.as_ref()).map(Arc::new),
-        };
+    /// Compiles the schema, unless it is known.
+    pub fn new(mut page: RemotePage, schemas: &mut Schemas) -> Self {
+        let schema = schemas.compile(&mut page.schema);
         Self { page: Arc::new(page), schema }
     }
 }

@@ -101,7 +101,7 @@ pub fn prepare(
     draft: Draft,
     world: &World,
     in_force: &[Override],
-    observed: impl Fn(&PageId) -> Option<Observed>,
+    mut observed: impl FnMut(&PageId) -> Option<Observed>,
     now: Instant,
 ) -> Result<Override, Vec<Problem>> {
     if draft.reason.trim().is_empty() {
@@ -407,6 +407,7 @@ mod tests {
     use super::*;
     use crate::desired::Inputs;
     use crate::model::RemotePage;
+    use crate::schema::Schemas;
     use crate::settings::{Settings, Surroundings};
     use crate::tables::{Table, parse_csv};
 
@@ -574,8 +575,9 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
     fn what_the_schema_would_refuse_of_one_site_is_set_for_none() {
         let world = world(SITES);
         let open = serde_json::json!({"properties": {"sites": {"items": {"properties": {"open": {"const": true}}}}}});
-        let page = RemotePage { schema: Some(open), ..RemotePage::default() };
-        let observed = |id: &PageId| (id.agent == "ALL").then(|| Observed::new(page.clone(), None));
+        let page = RemotePage { schema: Some(open.into()), ..RemotePage::default() };
+        let observed =
+            |id: &PageId| (id.agent == "ALL").then(|| Observed::new(page.clone(), &mut Schemas::default()));
         let refused =
             prepare(draft("closed", "site=Gent", "1h"), &world, &[], observed, at(NOW)).unwrap_err();
         let told = refused[0].to_string();

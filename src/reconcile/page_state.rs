@@ -1,12 +1,16 @@
 //! What the driver remembers of a page between two looks.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Change, Environment, Instant, PageId, RemotePage};
-use crate::plan::Drift;
-use crate::store;
 use chrono::TimeDelta;
+use serde_json::Value;
+
+use crate::model::{Change, Environment, Instant, PageId, RemotePage, Variable};
+use crate::plan::Drift;
+use crate::schema::Schemas;
+use crate::store;
 
 use super::gate::Urgency;
 use super::{Knowledge, Observed};
@@ -52,6 +56,14 @@ impl Standing {
     }
 }
 
+/// What is sent, and to which page. The body is no part of it, since that has in it what our own last try made of the page.
+#[derive(Debug, PartialEq)]
+pub struct Attempt {
+    changes: Vec<(Variable, Value)>,
+    last_updated: Option<String>,
+    schema: Option<Arc<Value>>,
+}
+
 /// One page's state.
 #[derive(Debug)]
 pub struct PageState {
@@ -77,7 +89,7 @@ pub struct PageState {
     /// Tries that failed since the last that didn't.
     pub attempts: u32,
     /// What was refused; the same is not sent again.
-    pub refused: Option<String>,
+    pub refused: Option<Attempt>,
     /// How it stands.
     pub standing: Standing,
     /// The drift that was logged and recorded; none when that is not known.
@@ -108,13 +120,11 @@ impl PageState {
         }
     }
 
-    /// Takes in the page as it was at `seen_at`. Gives whether its schema or stamp is another.
-    pub fn see(&mut self, page: RemotePage, seen_at: Duration) -> bool {
-        let observed = Observed::new(page, self.known.observed.as_ref());
+    /// Takes in the page as it was at `seen_at`. Gives whether its schema is another.
+    pub fn see(&mut self, page: RemotePage, seen_at: Duration, schemas: &mut Schemas) -> bool {
+        let observed = Observed::new(page, schemas);
         let before = self.known.observed.as_ref().map(|before| &before.page);
-        let is_new = before.is_none_or(|before| {
-            before.schema != observed.page.schema || before.last_updated != observed.page.last_updated
-        });
+        let is_new = before.is_none_or(|before| before.schema != observed.page.schema);
         self.known.observed = Some(observed);
         self.seen_at = Some(seen_at);
         is_new
@@ -142,13 +152,14 @@ impl PageState {
         self.due
     }
 
-    /// What would be changed, and on which page: the same is not sent again once it was refused. The body is no part of
-    /// it, since that has in it what our own last try made of the page.
-    pub fn fingerprint(&self, changes: &[Change]) -> String {
+    /// What would be changed, and on which page: the same is not sent again once it was refused.
+    pub fn attempt(&self, changes: &[Change]) -> Attempt {
         let observed = self.known.observed.as_ref();
-        let page = observed.map(|observed| (&observed.page.last_updated, &observed.page.schema));
-        let changes: Vec<_> = changes.iter().map(|change| (&change.variable, &change.to)).collect();
-        format!("{changes:?} {page:?}")
+        Attempt {
+            changes: changes.iter().map(|change| (change.variable.clone(), change.to.clone())).collect(),
+            last_updated: observed.and_then(|observed| observed.page.last_updated.clone()),
+            schema: observed.and_then(|observed| observed.page.schema.clone()),
+        }
     }
 
     /// Whether the page was seen so recently that it can be sent to.

@@ -5,7 +5,10 @@ mod cell;
 mod diff;
 mod work;
 
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::fmt::Write;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
@@ -28,7 +31,7 @@ const MAX_MESSAGE: usize = 400;
 
 /// A page's JSON Schema (Draft 7), compiled: no network, no files, bounded patterns.
 pub struct Schema {
-    source: Value,
+    source: Arc<Value>,
     validator: Option<Validator>,
 }
 
@@ -44,9 +47,14 @@ impl Schema {
     /// # Errors
     /// Why it can't be compiled: it is no Draft 7 schema, refers to another document, or asks for too much work.
     pub fn compile(source: Option<&Value>) -> Result<Self, Problem> {
-        let Some(source) = source else {
-            return Ok(Self { source: Value::Bool(true), validator: None });
-        };
+        source.map_or_else(|| Ok(Self::anything()), |source| Self::of(&Arc::new(source.clone())))
+    }
+
+    fn anything() -> Self {
+        Self { source: Arc::new(Value::Bool(true)), validator: None }
+    }
+
+    fn of(source: &Arc<Value>) -> Result<Self, Problem> {
         work::check(source)?;
         let options = jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(true);
         let linear = options
@@ -107,14 +115,6 @@ impl Schema {
         match self.errors(&page) {
             Ok(errors) => errors.iter().map(broken).collect(),
             Err(problem) => vec![problem],
-        }
-    }
-
-    /// Whether this is the schema that `source` compiles to.
-    pub fn is_of(&self, source: Option<&Value>) -> bool {
-        match source {
-            Some(source) => self.validator.is_some() && self.source == *source,
-            None => self.validator.is_none(),
         }
     }
 
@@ -194,6 +194,55 @@ impl Schema {
         }
     }
 }
+
+/// Compiled schemas, each once however many pages have it.
+#[derive(Debug, Default)]
+pub struct Schemas(HashSet<Known>);
+
+impl Schemas {
+    /// Compiles a page's schema, unless a page has been seen with the same. The page then shares what it was written as, too.
+    ///
+    /// # Errors
+    /// As [`Schema::compile`]; what can't be compiled is not remembered.
+    pub fn compile(&mut self, source: &mut Option<Arc<Value>>) -> Result<Arc<Schema>, Problem> {
+        let Some(source) = source else { return Ok(Arc::new(Schema::anything())) };
+        if let Some(Known(schema)) = self.0.get(&**source) {
+            source.clone_from(&schema.source);
+            return Ok(schema.clone());
+        }
+        let schema = Arc::new(Schema::of(source)?);
+        // Those that no page has any more; looked for ever less often, so that pages without two alike cost no more.
+        if self.0.len().is_power_of_two() {
+            self.0.retain(|Known(schema)| Arc::strong_count(schema) > 1);
+        }
+        self.0.insert(Known(schema.clone()));
+        Ok(schema)
+    }
+}
+
+/// A schema that is found by what it is written as.
+#[derive(Debug)]
+struct Known(Arc<Schema>);
+
+impl Borrow<Value> for Known {
+    fn borrow(&self) -> &Value {
+        &self.0.source
+    }
+}
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.source.hash(state);
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.source == other.0.source
+    }
+}
+
+impl Eq for Known {}
 
 /// Values that may be sent: the page they will make meets its schema.
 #[derive(Clone, Debug)]

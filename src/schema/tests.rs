@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Schema, check};
+use super::{Schema, Schemas, check};
 use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Cell, Missing, Origin, RemotePage};
 
@@ -120,4 +120,21 @@ fn a_schema_reaches_no_network_and_no_file() {
     let page = Arc::new(RemotePage::default());
     assert!(check(&desired("x", Wanted::Json(json!("closed"))), &page, &schema).is_err());
     assert!(check(&desired("x", Wanted::Json(json!("open"))), &page, &schema).is_ok());
+}
+
+#[test]
+fn pages_with_the_same_schema_share_it_as_long_as_one_has_it() {
+    let text = |maximum| Some(Arc::new(json!({"properties": {"x": {"maximum": maximum}}})));
+    let (mut schemas, mut first, mut second) = (Schemas::default(), text(1), text(1));
+    let (a, b) = (schemas.compile(&mut first).unwrap(), schemas.compile(&mut second).unwrap());
+    assert!(Arc::ptr_eq(&a, &b) && Arc::ptr_eq(first.as_ref().unwrap(), second.as_ref().unwrap()));
+    let other = schemas.compile(&mut text(2)).unwrap();
+    assert!(!Arc::ptr_eq(&a, &other));
+    let broken = |schema: &Schema| schema.broken_by(json!({"x": 2}).as_object().unwrap()).len();
+    assert_eq!((broken(&a), broken(&other)), (1, 0));
+    assert!(broken(&schemas.compile(&mut None).unwrap()) == 0);
+    assert!(schemas.compile(&mut Some(Arc::new(json!({"type": "nonsense"})))).is_err());
+    drop((a, b, other));
+    (3..100).for_each(|maximum| drop(schemas.compile(&mut text(maximum)).unwrap()));
+    assert!(schemas.0.len() <= 2, "{}", schemas.0.len());
 }

@@ -7,9 +7,8 @@ use serde_json::Value;
 use crate::model::Problem;
 use crate::written::{Node, Reader, Scope};
 
-use super::{
-    Api, DEFAULT_API, Log, REGIONS, Report, Surroundings, is_on_this_machine, layers, read_api, read_log,
-};
+use super::api::{self, Api, DEFAULT, REGIONS};
+use super::{Log, Report, Surroundings, is_on_this_machine, layers, read_log};
 
 /// The API and the log, without pages.
 #[derive(Clone, Debug)]
@@ -47,7 +46,7 @@ impl Connection {
         let read = reader.open_table(&root, "the settings file").and_then(|fields| {
             let at = std::path::absolute(nominal).unwrap_or_else(|_| nominal.to_owned());
             let directory = at.parent().unwrap_or(Path::new("/"));
-            let api = read_api(&reader, &root, &fields, directory, &mut warnings);
+            let api = api::read(&reader, &root, &fields, directory, &mut warnings);
             let log = read_log(&reader, &fields);
             Some((api?, log?))
         });
@@ -86,14 +85,14 @@ impl Api {
                 .map(|host| format!("allow_http = [{}]", quoted(host))),
         );
         let numbers = [
-            ("concurrency", self.concurrency.to_string(), self.concurrency == DEFAULT_API.concurrency),
-            ("rate", self.rate.to_string(), self.rate == DEFAULT_API.rate),
-            ("burst", self.burst.to_string(), self.burst == DEFAULT_API.burst),
+            ("concurrency", self.concurrency.to_string(), self.concurrency == DEFAULT.concurrency),
+            ("rate", self.rate.to_string(), self.rate == DEFAULT.rate),
+            ("burst", self.burst.to_string(), self.burst == DEFAULT.burst),
         ];
         let lengths = [
-            ("connect_timeout", self.connect_timeout, DEFAULT_API.connect_timeout),
-            ("read_timeout", self.read_timeout, DEFAULT_API.read_timeout),
-            ("total_timeout", self.total_timeout, DEFAULT_API.total_timeout),
+            ("connect_timeout", self.connect_timeout, DEFAULT.connect_timeout),
+            ("read_timeout", self.read_timeout, DEFAULT.read_timeout),
+            ("total_timeout", self.total_timeout, DEFAULT.total_timeout),
         ]
         .map(|(key, length, default)| {
             (key, quoted(&humantime::format_duration(length).to_string()), length == default)
@@ -148,7 +147,7 @@ mod tests {
             );
             assert_eq!(again.unwrap().api, api);
         }
-        let plain = Api { base_url: "http://simulator.internal:4010".to_owned(), ..DEFAULT_API };
+        let plain = Api { base_url: "http://simulator.internal:4010".to_owned(), ..DEFAULT };
         assert_eq!(
             plain.written(),
             "base_url = \"http://simulator.internal:4010\"\nallow_http = [\"simulator.internal\"]\n"

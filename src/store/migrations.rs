@@ -128,6 +128,9 @@ const STEPS: &[&str] = &["
 ", "
     -- Which rows of a page are meant, as JSON; none where the page is meant whole.
     ALTER TABLE overridden ADD COLUMN part TEXT;
+", "
+    -- Nobody asks the store for it.
+    ALTER TABLE pages DROP COLUMN last_updated;
 "];
 
 /// The version that this program writes.

@@ -1,6 +1,7 @@
 //! Looking into the store; used by the writer at its start and by commands beside a running daemon.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub struct PageState {
     /// A PATCH whose outcome nobody knows.
     pub open: Option<OpenIntent>,
     /// Its schema as last seen.
-    pub schema: Option<Value>,
+    pub schema: Option<Arc<Value>>,
     /// What keeps it from being right, and since when.
     pub problem: Option<(String, Instant)>,
     /// Whether others' changes on it last.
@@ -346,6 +347,8 @@ fn behind(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageI
 pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, PageState>> {
     let mut states = BTreeMap::new();
     let mut by_number = BTreeMap::new();
+    // Many pages have the same.
+    let mut schemas: HashMap<String, Arc<Value>> = HashMap::new();
     let mut statement = connection
         .prepare("SELECT id, agent, environment, schema, problem, problem_since FROM pages WHERE api = ?1")?;
     let mut rows = statement.query([api])?;
@@ -356,14 +359,12 @@ pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTre
         let problem: Option<String> = row.get(4)?;
         let since: Option<Instant> = row.get(5)?;
         by_number.insert(row.get::<_, i64>(0)?, page.clone());
-        states.insert(
-            page,
-            PageState {
-                schema: row.get::<_, Option<String>>(3)?.map(|text| json(row, 3, &text)).transpose()?,
-                problem: problem.zip(since),
-                ..PageState::default()
-            },
-        );
+        let mut read = |text: String| match schemas.get(&text) {
+            Some(known) => Ok(known.clone()),
+            None => json(row, 3, &text).map(|read| schemas.entry(text).or_insert(Arc::new(read)).clone()),
+        };
+        let schema = row.get::<_, Option<String>>(3)?.map(&mut read).transpose()?;
+        states.insert(page, PageState { schema, problem: problem.zip(since), ..PageState::default() });
     }
     let mut statement = connection.prepare("SELECT DISTINCT page FROM drifts WHERE ended_at IS NULL")?;
     let mut rows = statement.query([])?;

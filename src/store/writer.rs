@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::desired::{Override, Says};
-use crate::model::{Change, Instant, PageId, RemotePage, Variable};
+use crate::model::{Change, Instant, PageId, Variable};
 use crate::plan::{Answer, Drift};
 
 use super::reading::{self, StoredPart};
@@ -372,16 +372,15 @@ impl Writer {
         })
     }
 
-    /// Remembers a page's schema and stamp as seen.
-    pub fn saw(&self, api: &str, page: &PageId, remote: &RemotePage) -> Written<()> {
+    /// Remembers a page's schema as seen.
+    pub fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
-        let schema = remote.schema.as_ref().map(Value::to_string);
-        let last_updated = remote.last_updated.clone();
         self.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
+            let schema = schema.map(|schema| schema.to_string());
             connection
-                .prepare_cached("UPDATE pages SET schema = ?2, last_updated = ?3 WHERE id = ?1")?
-                .execute(params![page, schema, last_updated])
+                .prepare_cached("UPDATE pages SET schema = ?2 WHERE id = ?1 AND schema IS NOT ?2")?
+                .execute(params![page, schema])
                 .map(drop)
         })
     }

@@ -5,6 +5,6 @@ mod node;
 mod reader;
 mod template;
 
-pub use node::{Entry, Node, Raw};
+pub use node::{Entry, Node, Raw, one_or_more};
 pub use reader::{Fields, Reader, Scope, ScopedRow, Text};
 pub use template::is_template;

@@ -91,3 +91,12 @@ impl Node {
         }
     }
 }
+
+/// A list as its items, anything else as itself.
+pub fn one_or_more(node: Option<&Node>) -> &[Node] {
+    match node {
+        Some(Node { raw: Raw::List(items), .. }) => items,
+        Some(node) => std::slice::from_ref(node),
+        None => &[],
+    }
+}

@@ -163,7 +163,7 @@ fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
 
 /// What keeps a page from being sent to, as it is.
 fn breaks_its_schema(id: &PageId, page: &RemotePage) -> Vec<Problem> {
-    let problems = match Schema::compile(page.schema.as_ref()) {
+    let problems = match Schema::compile(page.schema.as_deref()) {
         Err(problem) => vec![problem],
         Ok(_) if page.variables.is_empty() => Vec::new(),
         Ok(schema) => schema.broken_by(&page.variables),

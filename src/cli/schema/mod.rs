@@ -76,7 +76,7 @@ fn read_file(path: &Path) -> Result<Value, Problem> {
 
 /// The schema of a page. None takes every value, as an empty one does.
 fn schema_of(page: &RemotePage) -> Value {
-    page.schema.clone().unwrap_or_else(|| Value::Object(Map::new()))
+    page.schema.as_deref().cloned().unwrap_or_else(|| Value::Object(Map::new()))
 }
 
 /// A difference as it is printed.

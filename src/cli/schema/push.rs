@@ -1,6 +1,7 @@
 //! `rtconfd schema push`: a file's schema put on pages, when nothing that stands there or will be sent there breaks it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,7 +14,8 @@ use crate::cli::check::{AHEAD, look_ahead};
 use crate::cli::load::{self, View};
 use crate::cli::{CHANGES, Exit, FAILED, Format, Global, OK, Shown, output};
 use crate::model::{Instant, PageId, Problem, RemotePage, Severity};
-use crate::schema::{Schema, differences};
+use crate::reconcile::Observed;
+use crate::schema::{Schema, Schemas, differences};
 use crate::settings::Connection;
 
 use super::{Row, read_file, schema_of};
@@ -167,10 +169,11 @@ impl Ahead {
         // What is held may be let pass, and until then what was before is sent.
         let worlds = [Some(&view.world), view.newest.as_ref()];
         let found: Vec<_> = worlds.into_iter().flatten().filter_map(|world| world.page(id)).collect();
+        let observed = Observed::new(page.clone(), &mut Schemas::default());
         let mut problems: Vec<Problem> = Vec::new();
         for managed in &found {
             problems.extend(managed.problems.iter().cloned());
-            problems.extend(look_ahead(managed, Some(page), self.from, self.to));
+            problems.extend(look_ahead(managed, Some(&observed), self.from, self.to));
         }
         if found.is_empty() {
             let missing = &view.newest().missing;
@@ -215,7 +218,7 @@ impl Proposed {
             return candidate;
         }
         candidate.problems = self.broken_on(&candidate.page);
-        let with_it = RemotePage { schema: Some(self.source.clone()), ..candidate.page.clone() };
+        let with_it = RemotePage { schema: Some(Arc::new(self.source.clone())), ..candidate.page.clone() };
         candidate.problems.extend(ahead.problems(&candidate.id, &with_it));
         let is_error = |problem: &Problem| problem.severity == Severity::Error;
         candidate.state =

@@ -206,8 +206,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Start::Nothing;
         }
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
-        let fingerprint = state.fingerprint(&plan.changes);
-        if state.refused.as_ref() == Some(&fingerprint) {
+        if state.refused.as_ref().is_some_and(|refused| *refused == state.attempt(&plan.changes)) {
             // The same would be refused again; the next boundary may bring another.
             self.pages.schedule(&id, until);
             return Start::Nothing;
@@ -238,7 +237,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.counts.patches += 1;
         if let Some(state) = self.pages.get_mut(&id) {
             // Forgotten again when it is applied.
-            state.refused = Some(state.fingerprint(&plan.changes));
+            state.refused = Some(state.attempt(&plan.changes));
         }
         let actor = self.actor.clone();
         self.spawn(async move { Answered::Act(id, actor.act(plan).await) });

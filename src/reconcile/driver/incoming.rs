@@ -248,7 +248,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let sent = state.refused.take();
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
-                state.see(page, up);
+                state.see(page, up, &mut self.schemas);
                 // Good enough to decide by, but what is sent next is sent after a look of its own.
                 state.forget_page();
                 state.attempts = 0;
@@ -268,9 +268,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.judge(&error, &id.to_string(), key, now);
             }
             Acted::NotTaken { page, changes, message } => {
-                state.see(page, up);
+                state.see(page, up, &mut self.schemas);
                 // Sent again it would come back as it did; another page or another body is another try.
-                state.refused = Some(state.fingerprint(&changes));
+                state.refused = Some(state.attempt(&changes));
                 tracing::error!(page = %id, message, "not taken; waits until something about it changes");
                 self.set_standing(id, Standing::Stuck(message));
                 self.pages.schedule(id, Some(now));
@@ -289,10 +289,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn see(&mut self, id: &PageId, page: RemotePage, seen_at: Duration, now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
         state.look_wanted = false;
-        if state.see(page, seen_at)
+        if state.see(page, seen_at, &mut self.schemas)
             && let Some(observed) = &state.known.observed
         {
-            self.notes.push(self.actor.store.saw(&self.actor.api_url, id, &observed.page));
+            let schema = observed.page.schema.clone();
+            self.notes.push(self.actor.store.saw_schema(&self.actor.api_url, id, schema));
         }
         if !state.in_flight {
             // A page at rest that needs something now was changed by others.

@@ -13,6 +13,7 @@ use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
 use crate::desired::{Blueprint, Override, World};
 use crate::model::{Environment, Instant, PageId, Problem, RemotePage, Variable};
 use crate::plan::{Recent, Thresholds};
+use crate::schema::Schemas;
 use crate::sources::Revision;
 use crate::store::{StoreError, Written};
 
@@ -189,6 +190,7 @@ pub struct Driver<R> {
     concurrency: usize,
     settings_number: u32,
     random: fastrand::Rng,
+    schemas: Schemas,
     pages: Pages,
     applied: BTreeMap<PageId, usize>,
     agents: BTreeMap<String, Agent>,
@@ -243,6 +245,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             concurrency: setup.concurrency,
             settings_number: setup.settings_number,
             random: fastrand::Rng::with_seed(setup.seed),
+            schemas: Schemas::default(),
             pages: Pages::default(),
             applied: BTreeMap::new(),
             agents: BTreeMap::new(),

@@ -182,7 +182,7 @@ impl Remote {
         let truth = self.began + chrono::TimeDelta::from_std(self.clock.uptime()).unwrap();
         RemotePage {
             variables: page.variables.clone(),
-            schema,
+            schema: schema.map(Arc::new),
             last_updated: Some(page.stamp.to_string()),
             served_at: Some(truth),
         }

@@ -2,12 +2,12 @@
 
 use crate::model::{Origin, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
-use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text};
+use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, one_or_more};
 
-use super::compile::Compiler;
+use super::Compiler;
 
 /// What something is repeated for: `"sites"`, or `{ source = "sites", where = { region = "NE" } }`.
-pub(super) struct Repeat<'n> {
+pub(in crate::desired) struct Repeat<'n> {
     /// The source.
     pub source: &'n str,
     /// Where that is written.
@@ -29,7 +29,7 @@ pub(super) const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
 
 impl Compiler<'_> {
     /// Reads what something is repeated for; `join` is the table beside it.
-    pub(super) fn repeat<'n>(
+    pub(in crate::desired) fn repeat<'n>(
         &self,
         reader: &Reader,
         node: &'n Node,
@@ -87,7 +87,12 @@ impl Compiler<'_> {
 
     /// A row in its scope, with the rows that are joined to it. A joined row that is missing is a problem of this
     /// row alone.
-    pub(super) fn scoped(&self, reader: &Reader, repeat: &Repeat, row: &Row) -> Option<Vec<ScopedRow>> {
+    pub(in crate::desired) fn scoped(
+        &self,
+        reader: &Reader,
+        repeat: &Repeat,
+        row: &Row,
+    ) -> Option<Vec<ScopedRow>> {
         let mut scoped = vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];
         for entry in repeat.join {
             let key = reader.within(&scoped, |inner| inner.text(&entry.node, "join"))?;
@@ -102,7 +107,7 @@ impl Compiler<'_> {
 
 impl Repeat<'_> {
     /// Checks that the columns of the conditions are there.
-    pub(super) fn check(&self, reader: &Reader, rows: &Rows) -> Option<()> {
+    pub(in crate::desired) fn check(&self, reader: &Reader, rows: &Rows) -> Option<()> {
         let missing = self
             .conditions
             .iter()
@@ -113,7 +118,7 @@ impl Repeat<'_> {
     }
 
     /// Whether a row meets the conditions.
-    pub(super) fn takes(&self, row: &Row) -> bool {
+    pub(in crate::desired) fn takes(&self, row: &Row) -> bool {
         self.conditions.iter().all(|condition| {
             let cell = row.cell(&condition.column).map(|cell| cell.text.trim());
             condition.texts.iter().any(|text| Some(text.value.trim()) == cell) == condition.is_wanted
@@ -134,7 +139,7 @@ fn all_conditions(reader: &Reader, fields: &Fields) -> Option<Vec<Condition>> {
 fn read_conditions(reader: &Reader, node: &Node, is_wanted: bool) -> Option<Vec<Condition>> {
     let fields = reader.open_table(node, if is_wanted { "where" } else { "unless" })?;
     let condition = |entry: &Entry| {
-        let texts = super::compile_hours::one_or_more(Some(&entry.node)).iter();
+        let texts = one_or_more(Some(&entry.node)).iter();
         Some(Condition {
             column: entry.key.clone(),
             texts: texts.map(|node| reader.text(node, &entry.key)).collect::<Option<_>>()?,
@@ -203,4 +208,30 @@ impl Compiler<'_> {
         }
         all
     }
+}
+
+/// The rows whose cells are all these; of many rows an index finds the few.
+pub(super) fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(String, Text)]) -> Vec<&'r Row> {
+    let has_column = |name: &str| rows.columns.iter().any(|column| **column == *name);
+    if let Some((column, text)) = wanted.iter().find(|(column, _)| !has_column(column)) {
+        reader.note(no_column(&text.origin, rows, column));
+        return Vec::new();
+    }
+    let Some(((column, text), rest)) = wanted.split_first() else {
+        return rows.rows.iter().collect();
+    };
+    let meets = |row: &&Row| {
+        rest.iter()
+            .all(|(column, text)| row.cell(column).is_some_and(|cell| cell.text.trim() == text.value.trim()))
+    };
+    rows.having(column, &text.value).into_iter().flatten().filter(meets).collect()
+}
+
+/// `match = { site = "{{ row.site }}" }`: the rows whose cells are these.
+pub(super) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
+    let Some(fields) = reader.open_table(node, "match") else {
+        return Vec::new();
+    };
+    let entries = fields.entries.iter();
+    entries.filter_map(|entry| Some((entry.key.clone(), reader.text(&entry.node, "match")?))).collect()
 }

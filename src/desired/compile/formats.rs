@@ -6,7 +6,7 @@ use chrono::{Datelike, Days, NaiveDate};
 
 use crate::hours::{Day, Interval, parse_days};
 use crate::model::{Origin, Problem};
-use crate::written::{Fields, Node, Raw, Reader};
+use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
 /// Minutes of a day.
 const DAY: u32 = 24 * 60;
@@ -203,7 +203,7 @@ pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
         None => vec![node],
     };
     let mut found = false;
-    for item in lists.into_iter().flat_map(|list| super::compile_hours::one_or_more(Some(list))) {
+    for item in lists.into_iter().flat_map(|list| one_or_more(Some(list))) {
         found = true;
         specification(reader, item, &mut published);
     }
@@ -232,7 +232,7 @@ fn specification(reader: &Reader, node: &Node, published: &mut Published) -> Opt
             if let Some((date, _)) = text.value.split_once('T') {
                 text.value = date.to_owned();
             }
-            super::compile_hours::parse_date(reader, &text).map(Some)
+            reader.date_named(&text).map(Some)
         }
         None => Some(None),
     };
@@ -286,7 +286,7 @@ fn opens_and_closes(reader: &Reader, fields: &Fields) -> Option<Option<Interval>
 /// The days of a specification, Monday being 0; none for public holidays.
 fn days_of_week(reader: &Reader, node: &Node) -> Option<Vec<Option<u32>>> {
     let mut days = Vec::new();
-    for node in super::compile_hours::one_or_more(Some(node)) {
+    for node in one_or_more(Some(node)) {
         let text = reader.text(node, "dayOfWeek")?;
         let name = text.value.rsplit('/').next().unwrap_or_default();
         if name.eq_ignore_ascii_case("PublicHolidays") {

@@ -1,134 +1,18 @@
-//! From what is written in the settings, and what the inputs hold, to pages that can be asked.
+//! A page block, and what it owns.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use crate::calendar::{Agenda, Calendar, Filter, Occurrence, Region, Window};
+use crate::desired::world::page_key;
+use crate::desired::{Follow, Owned, Page};
 use crate::hours::Hours;
-use crate::model::{
-    DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable, nearest,
-};
-use crate::tables::{Rows, Table};
-use crate::written::{Entry, Fields, Node, Raw, Reader, Scope, Text};
+use crate::model::{DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable};
+use crate::written::{Entry, Fields, Node, Raw, Reader, one_or_more};
 
-use super::world::page_key;
-use super::{Follow, Owned, Page};
-
-/// What the settings say of pages, still as written: templates are filled in row by row.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Blueprint {
-    /// The zone where nothing nearer names one.
-    pub zone: Option<Tz>,
-    /// The sources by name.
-    pub sources: BTreeMap<String, SourceUse>,
-    /// The calendars by name.
-    pub calendars: BTreeMap<String, CalendarUse>,
-    /// The named hours, as written.
-    pub hours: BTreeMap<String, Node>,
-    /// The page blocks, as written.
-    pub pages: Vec<Node>,
-}
-
-/// A source, as pages see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SourceUse {
-    /// Whether it has rows (CSV) or is a tree (JSON).
-    pub has_rows: bool,
-    /// Whether rows can be found by key.
-    pub has_key: bool,
-}
-
-/// A calendar, as pages see it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CalendarUse {
-    /// Which of its events count.
-    pub filter: Filter,
-    /// The zone whose dates count where nothing nearer names one.
-    pub zone: Option<Tz>,
-    /// The public holidays that it has instead of a file.
-    pub public: Option<PublicHolidays>,
-}
-
-/// A calendar of public holidays, which needs no file.
-#[derive(Clone, Debug)]
-pub struct PublicHolidays {
-    /// Whose they are.
-    pub region: Region,
-    /// What they are, with what the settings add and remove.
-    pub calendar: Arc<Calendar>,
-    /// Where the settings ask for them.
-    pub origin: Origin,
-}
-
-impl PartialEq for PublicHolidays {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.calendar, &other.calendar) && self.origin == other.origin
-    }
-}
-
-impl Blueprint {
-    /// The public holidays that are used, with the names of their calendars.
-    pub fn public_holidays(&self) -> impl Iterator<Item = (&str, &PublicHolidays)> {
-        self.calendars.iter().filter_map(|(name, calendar)| Some((name.as_str(), calendar.public.as_ref()?)))
-    }
-
-    /// What is to be told on a date of public holidays that are not known much further, or no longer.
-    pub fn ending(&self, on: NaiveDate) -> Vec<Problem> {
-        let told = self.public_holidays().filter_map(|(name, public)| {
-            let mut problem = public.region.ending(on)?.about(format!("calendar \"{name}\""));
-            problem.origin = Some(public.origin.clone());
-            Some(problem)
-        });
-        told.collect()
-    }
-}
-
-/// What the sources and calendars hold; one that could not be read yet is not there.
-#[derive(Clone, Debug, Default)]
-pub struct Inputs {
-    /// Tables by the name of their source.
-    pub tables: BTreeMap<String, Arc<Table>>,
-    /// Calendars by name.
-    pub calendars: BTreeMap<String, Arc<Calendar>>,
-}
-
-/// Problems of page blocks that are told in one run.
-const MAX_TOLD: usize = 1_000;
-
-/// Checks page blocks and hours as far as that goes without the inputs.
-pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
-    let compiler = Compiler::new(blueprint, None);
-    let mut problems = Vec::new();
-    let mut names: Vec<&String> = blueprint.hours.keys().collect();
-    names.sort();
-    for name in names {
-        let reader = Reader::new(Scope::Plain);
-        compiler.named_hours(&reader, name, None);
-        problems.extend(reader.into_problems());
-    }
-    for block in &blueprint.pages {
-        let scope = match block.get("for_each") {
-            Some(_) => Scope::RowToCome,
-            None => Scope::Plain,
-        };
-        let reader = Reader::new(scope);
-        compiler.pages(&reader, block, None);
-        problems.extend(reader.into_problems());
-    }
-    // Each is compared with all before it; who mends these sees the others then.
-    problems.truncate(MAX_TOLD);
-    let mut seen: Vec<Problem> = Vec::new();
-    problems.retain(|problem| {
-        let new = !seen.contains(problem);
-        seen.push(problem.clone());
-        new
-    });
-    problems
-}
+use super::Compiler;
 
 const PAGE_KEYS: &[&str] = &[
     "for_each",
@@ -152,32 +36,15 @@ const MAX_AHEAD: TimeDelta = TimeDelta::days(31);
 /// The longest that a change may wait on another page.
 const MAX_AFTER: TimeDelta = TimeDelta::days(31);
 
-/// What was put together already.
-type Cache<K, V> = RefCell<HashMap<K, V>>;
-
-/// Puts pages together. Without inputs it only checks what is written.
-pub(super) struct Compiler<'a> {
-    pub(super) blueprint: &'a Blueprint,
-    pub(super) inputs: Option<(&'a Inputs, Window)>,
-    occurrences: Cache<String, Result<Arc<[Occurrence]>, Problem>>,
-    agendas: Cache<(String, Filter, Tz), Arc<Agenda>>,
-    hours: Cache<(String, Option<Tz>), Arc<Hours>>,
-}
-
-impl<'a> Compiler<'a> {
-    pub(super) fn new(blueprint: &'a Blueprint, inputs: Option<(&'a Inputs, Window)>) -> Self {
-        Self {
-            blueprint,
-            inputs,
-            occurrences: RefCell::default(),
-            agendas: RefCell::default(),
-            hours: RefCell::default(),
-        }
-    }
-
+impl Compiler<'_> {
     /// The pages of a block for one row, one for each environment. Every problem is noted in the reader; without inputs
     /// nothing comes out.
-    pub(super) fn pages(&self, reader: &Reader, block: &Node, row: Option<&Row>) -> Option<Vec<Page>> {
+    pub(in crate::desired) fn pages(
+        &self,
+        reader: &Reader,
+        block: &Node,
+        row: Option<&Row>,
+    ) -> Option<Vec<Page>> {
         let fields = reader.table(block, "[[page]]", PAGE_KEYS)?;
         if let (Some(node), None) = (fields.get("for_each"), row) {
             self.repeat(reader, node, "for_each", fields.get("join"));
@@ -254,7 +121,7 @@ impl<'a> Compiler<'a> {
 
     /// The page's own variables, and those of each row that it is for.
     fn all_variables(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Vec<Owned>> {
-        let each = super::compile_hours::one_or_more(fields.get("each"));
+        let each = one_or_more(fields.get("each"));
         let mut all = match fields.get("variables") {
             None if !each.is_empty() => Some(Vec::new()),
             _ => fields.require(reader, "variables").and_then(|node| self.variables(reader, node, context)),
@@ -305,7 +172,7 @@ impl<'a> Compiler<'a> {
     fn page_ids(&self, reader: &Reader, fields: &Fields) -> Option<Vec<PageId>> {
         const HINT: &str = "write sandbox, pre-release or live, or a list of these";
         let agent = fields.require(reader, "agent").and_then(|node| reader.text(node, "agent"));
-        let nodes = super::compile_hours::one_or_more(fields.require(reader, "environment"));
+        let nodes = one_or_more(fields.require(reader, "environment"));
         let environments: Option<Vec<Environment>> =
             nodes.iter().map(|node| reader.parse(node, "environment", HINT)).collect();
         if let (Some(node), []) = (fields.get("environment"), nodes) {
@@ -375,143 +242,6 @@ impl<'a> Compiler<'a> {
         match zones.as_slice() {
             [zone] => Some(*zone),
             _ => None,
-        }
-    }
-
-    /// The zone for dates of a calendar or a `when`: the nearest that is written.
-    pub(super) fn zone(
-        &self,
-        reader: &Reader,
-        fields: &Fields,
-        context: &Context,
-        calendar: Option<&str>,
-    ) -> Option<Tz> {
-        if let Some(node) = fields.get("timezone") {
-            return reader.zone(node, "timezone");
-        }
-        let of_calendar = calendar.and_then(|name| {
-            let named = self.blueprint.calendars.get(name)?.zone;
-            let (inputs, _) = self.inputs?;
-            named.or_else(|| inputs.calendars.get(name)?.zone)
-        });
-        let zone = context.zone.or(of_calendar).or(self.blueprint.zone);
-        // A zone that a row brings, or a calendar's own, is known only with the inputs.
-        if zone.is_none() && self.inputs.is_some() {
-            reader.note(
-                Problem::at(fields.origin, "which time zone do the dates count in?")
-                    .hint("set timezone here, on the page, or at the top of the settings"),
-            );
-        }
-        zone
-    }
-
-    /// A table by the name of its source.
-    pub(super) fn table(&self, reader: &Reader, name: &Text) -> Option<Arc<Table>> {
-        if !self.blueprint.sources.contains_key(&name.value) {
-            reader.note(self.unknown("source", &name.value, &name.origin, self.blueprint.sources.keys()));
-            return None;
-        }
-        let (inputs, _) = self.inputs?;
-        let table = inputs.tables.get(&name.value).cloned();
-        if table.is_none() {
-            reader.note(Problem::at(&name.origin, format!("source \"{}\" could not be read", name.value)));
-        }
-        table
-    }
-
-    /// The rows of a source that must have rows.
-    pub(super) fn with_rows<T>(
-        &self,
-        reader: &Reader,
-        name: &Text,
-        table: &Table,
-        read: impl FnOnce(&Rows) -> Option<T>,
-    ) -> Option<T> {
-        match table {
-            Table::Rows(rows) => read(rows),
-            Table::Tree(_) => {
-                let message = format!("source \"{}\" is JSON and has no columns", name.value);
-                reader.note(
-                    Problem::at(&name.origin, message)
-                        .hint("name a CSV source, or a value with pointer = \"/a/b\""),
-                );
-                None
-            }
-        }
-    }
-
-    /// A calendar's events in a zone, narrowed by the calendar's own filter and a further one.
-    pub(super) fn agenda(
-        &self,
-        reader: &Reader,
-        name: &Text,
-        filter: Option<Filter>,
-        zone: Tz,
-    ) -> Option<Arc<Agenda>> {
-        let own = &self.blueprint.calendars.get(&name.value)?.filter;
-        let filter = filter.unwrap_or_else(|| own.clone());
-        let key = (name.value.clone(), filter.clone(), zone);
-        if let Some(known) = self.agendas.borrow().get(&key) {
-            return Some(known.clone());
-        }
-        let occurrences = self.occurrences(reader, name)?;
-        let (_, window) = self.inputs?;
-        let agenda = Arc::new(Agenda::new(&occurrences, &filter, zone, window));
-        self.agendas.borrow_mut().insert(key, agenda.clone());
-        Some(agenda)
-    }
-
-    /// Whether there is such a calendar; notes when there is not.
-    pub(super) fn knows_calendar(&self, reader: &Reader, name: &Text) -> bool {
-        let known = self.blueprint.calendars.contains_key(&name.value);
-        if !known {
-            reader.note(self.unknown("calendar", &name.value, &name.origin, self.blueprint.calendars.keys()));
-        }
-        known
-    }
-
-    fn occurrences(&self, reader: &Reader, name: &Text) -> Option<Arc<[Occurrence]>> {
-        if let Some(known) = self.occurrences.borrow().get(&name.value) {
-            return reader.ok(known.clone());
-        }
-        let (inputs, window) = self.inputs?;
-        let public = self.blueprint.calendars.get(&name.value).and_then(|known| known.public.as_ref());
-        let calendar = public.map(|public| &public.calendar).or_else(|| inputs.calendars.get(&name.value));
-        let Some(calendar) = calendar else {
-            reader.note(Problem::at(&name.origin, format!("calendar \"{}\" could not be read", name.value)));
-            return None;
-        };
-        let found = calendar.occurrences(window).map(Into::into);
-        self.occurrences.borrow_mut().insert(name.value.clone(), found.clone());
-        reader.ok(found)
-    }
-
-    /// Hours by name, put together once for each zone that is handed down to them.
-    pub(super) fn named_hours(&self, reader: &Reader, name: &str, zone: Option<Tz>) -> Option<Arc<Hours>> {
-        // A zone that is handed down makes other hours of them.
-        let key = (name.to_owned(), zone);
-        if let Some(known) = self.hours.borrow().get(&key) {
-            return Some(known.clone());
-        }
-        let node = self.blueprint.hours.get(name)?;
-        let hours = self.build_hours(reader, node, &format!("hours \"{name}\""), zone).map(Arc::new);
-        if let Some(hours) = &hours {
-            self.hours.borrow_mut().insert(key, hours.clone());
-        }
-        hours
-    }
-
-    pub(super) fn unknown<'n>(
-        &self,
-        what: &str,
-        name: &str,
-        origin: &Origin,
-        known: impl Iterator<Item = &'n String> + Clone,
-    ) -> Problem {
-        let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
-        match nearest(name, known.clone().map(String::as_str)) {
-            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-            None => problem.hint(format!("add [{what}s.{name}] to the settings")),
         }
     }
 }

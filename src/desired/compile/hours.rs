@@ -1,0 +1,126 @@
+//! Hours as the settings write them, put together with the tables and calendars they name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+
+use crate::calendar::{Agenda, Filter};
+use crate::hours::Hours;
+use crate::model::Problem;
+use crate::written::{Fields, Node, Raw, Reader, one_or_more};
+
+use super::Compiler;
+use super::formats::Published;
+use super::special;
+
+const KEYS: &[&str] =
+    &["timezone", "weekly", "weekly_from", "google", "schema_org", "special", "special_from", "closed_on"];
+
+impl Compiler<'_> {
+    /// Hours by name, or written in place.
+    pub(super) fn hours(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        zone: Option<Tz>,
+        name: Option<&str>,
+    ) -> Option<Arc<Hours>> {
+        if let Raw::Table(_) = &node.raw {
+            let name = name.unwrap_or("the page");
+            return self.build_hours(reader, node, name, zone).map(Arc::new);
+        }
+        let name = reader.text(node, "hours")?;
+        if !self.blueprint.hours.contains_key(&name.value) {
+            reader.note(self.unknown("hours", &name.value, &name.origin, self.blueprint.hours.keys()));
+            return None;
+        }
+        self.named_hours(reader, &name.value, zone)
+    }
+
+    pub(super) fn build_hours(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        name: &str,
+        zone: Option<Tz>,
+    ) -> Option<Hours> {
+        let fields = reader.table(node, "hours", KEYS)?;
+        let problems = reader.problem_count();
+        let zone = match fields.get("timezone") {
+            Some(node) => reader.zone(node, "timezone"),
+            None => zone.or(self.blueprint.zone).or_else(|| {
+                reader.note(
+                    Problem::at(&node.origin, format!("{name} needs a time zone"))
+                        .hint("set timezone = \"Europe/London\", here or at the top of the settings"),
+                );
+                None
+            }),
+        };
+        let published = self.published(reader, &fields);
+        let (weekly, mut special, holidays) = match published {
+            Some(Published { weekly, special, holidays }) => (Some(weekly), special, holidays),
+            None => (None, BTreeMap::new(), None),
+        };
+        if let Some(holidays) = &holidays
+            && fields.get("closed_on").is_none()
+        {
+            reader.note(
+                Problem::at(
+                    &holidays.origin,
+                    "these are the hours of public holidays, and no calendar says when those are",
+                )
+                .hint("set closed_on to a calendar of public holidays"),
+            );
+        }
+        if let Some(node) = fields.get("special") {
+            special::inline(reader, node, &mut special);
+        }
+        for node in one_or_more(fields.get("special_from")) {
+            self.special_from(reader, node, &mut special);
+        }
+        let mut closures = Agenda::default();
+        for node in one_or_more(fields.get("closed_on")) {
+            if let Some(agenda) = self.closing_agenda(reader, node, zone) {
+                closures.merge(&agenda);
+            }
+        }
+        if reader.problem_count() > problems {
+            return None;
+        }
+        Some(Hours {
+            name: name.to_owned(),
+            zone: zone?,
+            weekly: weekly?,
+            special,
+            holidays: holidays.filter(|day| !day.intervals.is_empty()),
+            closures: Arc::new(closures),
+            forced: Vec::new(),
+            origin: node.origin.clone(),
+        })
+    }
+
+    /// A calendar by name, or `{ calendar, summary, category }`.
+    fn closing_agenda(&self, reader: &Reader, node: &Node, zone: Option<Tz>) -> Option<Arc<Agenda>> {
+        let (name, filter) = match &node.raw {
+            Raw::Table(_) => {
+                let fields = reader.table(node, "closed_on", &["calendar", "summary", "category"])?;
+                let name = fields.require(reader, "calendar")?;
+                (reader.text(name, "calendar")?, filter(reader, &fields))
+            }
+            _ => (reader.text(node, "closed_on")?, None),
+        };
+        if !self.knows_calendar(reader, &name) {
+            return None;
+        }
+        self.agenda(reader, &name, filter, zone?)
+    }
+}
+
+pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
+    if !fields.has_any(&["summary", "category"]) {
+        return None;
+    }
+    let text = |key: &str| Some(reader.text(fields.get(key)?, key)?.value);
+    Some(Filter { summary: text("summary"), category: text("category") })
+}

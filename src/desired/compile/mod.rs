@@ -1,0 +1,216 @@
+//! From what is written in the settings, and what the inputs hold, to pages that can be asked.
+
+mod formats;
+mod hours;
+mod page;
+mod rows;
+mod special;
+mod value;
+mod weekly;
+mod when;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+
+use crate::calendar::{Agenda, Filter, Occurrence, Window};
+use crate::hours::Hours;
+use crate::model::{Origin, Problem, nearest};
+use crate::tables::{Rows, Table};
+use crate::written::{Fields, Reader, Scope, Text};
+
+use super::{Blueprint, Inputs};
+use page::Context;
+
+pub(super) use rows::Repeat;
+
+/// Problems of page blocks that are told in one run.
+const MAX_TOLD: usize = 1_000;
+
+/// Checks page blocks and hours as far as that goes without the inputs.
+pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
+    let compiler = Compiler::new(blueprint, None);
+    let mut problems = Vec::new();
+    let mut names: Vec<&String> = blueprint.hours.keys().collect();
+    names.sort();
+    for name in names {
+        let reader = Reader::new(Scope::Plain);
+        compiler.named_hours(&reader, name, None);
+        problems.extend(reader.into_problems());
+    }
+    for block in &blueprint.pages {
+        let scope = match block.get("for_each") {
+            Some(_) => Scope::RowToCome,
+            None => Scope::Plain,
+        };
+        let reader = Reader::new(scope);
+        compiler.pages(&reader, block, None);
+        problems.extend(reader.into_problems());
+    }
+    // Each is compared with all before it; who mends these sees the others then.
+    problems.truncate(MAX_TOLD);
+    let mut seen: Vec<Problem> = Vec::new();
+    problems.retain(|problem| {
+        let new = !seen.contains(problem);
+        seen.push(problem.clone());
+        new
+    });
+    problems
+}
+
+/// What was put together already.
+type Cache<K, V> = RefCell<HashMap<K, V>>;
+
+/// Puts pages together. Without inputs it only checks what is written.
+pub(super) struct Compiler<'a> {
+    pub(super) blueprint: &'a Blueprint,
+    inputs: Option<(&'a Inputs, Window)>,
+    occurrences: Cache<String, Result<Arc<[Occurrence]>, Problem>>,
+    agendas: Cache<(String, Filter, Tz), Arc<Agenda>>,
+    hours: Cache<(String, Option<Tz>), Arc<Hours>>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(blueprint: &'a Blueprint, inputs: Option<(&'a Inputs, Window)>) -> Self {
+        Self {
+            blueprint,
+            inputs,
+            occurrences: RefCell::default(),
+            agendas: RefCell::default(),
+            hours: RefCell::default(),
+        }
+    }
+
+    /// The zone for dates of a calendar or a `when`: the nearest that is written.
+    fn zone(
+        &self,
+        reader: &Reader,
+        fields: &Fields,
+        context: &Context,
+        calendar: Option<&str>,
+    ) -> Option<Tz> {
+        if let Some(node) = fields.get("timezone") {
+            return reader.zone(node, "timezone");
+        }
+        let of_calendar = calendar.and_then(|name| {
+            let named = self.blueprint.calendars.get(name)?.zone;
+            let (inputs, _) = self.inputs?;
+            named.or_else(|| inputs.calendars.get(name)?.zone)
+        });
+        let zone = context.zone.or(of_calendar).or(self.blueprint.zone);
+        // A zone that a row brings, or a calendar's own, is known only with the inputs.
+        if zone.is_none() && self.inputs.is_some() {
+            reader.note(
+                Problem::at(fields.origin, "which time zone do the dates count in?")
+                    .hint("set timezone here, on the page, or at the top of the settings"),
+            );
+        }
+        zone
+    }
+
+    /// A table by the name of its source.
+    fn table(&self, reader: &Reader, name: &Text) -> Option<Arc<Table>> {
+        if !self.blueprint.sources.contains_key(&name.value) {
+            reader.note(self.unknown("source", &name.value, &name.origin, self.blueprint.sources.keys()));
+            return None;
+        }
+        let (inputs, _) = self.inputs?;
+        let table = inputs.tables.get(&name.value).cloned();
+        if table.is_none() {
+            reader.note(Problem::at(&name.origin, format!("source \"{}\" could not be read", name.value)));
+        }
+        table
+    }
+
+    /// The rows of a source that must have rows.
+    fn with_rows<T>(
+        &self,
+        reader: &Reader,
+        name: &Text,
+        table: &Table,
+        read: impl FnOnce(&Rows) -> Option<T>,
+    ) -> Option<T> {
+        match table {
+            Table::Rows(rows) => read(rows),
+            Table::Tree(_) => {
+                let message = format!("source \"{}\" is JSON and has no columns", name.value);
+                reader.note(
+                    Problem::at(&name.origin, message)
+                        .hint("name a CSV source, or a value with pointer = \"/a/b\""),
+                );
+                None
+            }
+        }
+    }
+
+    /// A calendar's events in a zone, narrowed by the calendar's own filter and a further one.
+    fn agenda(&self, reader: &Reader, name: &Text, filter: Option<Filter>, zone: Tz) -> Option<Arc<Agenda>> {
+        let own = &self.blueprint.calendars.get(&name.value)?.filter;
+        let filter = filter.unwrap_or_else(|| own.clone());
+        let key = (name.value.clone(), filter.clone(), zone);
+        if let Some(known) = self.agendas.borrow().get(&key) {
+            return Some(known.clone());
+        }
+        let occurrences = self.occurrences(reader, name)?;
+        let (_, window) = self.inputs?;
+        let agenda = Arc::new(Agenda::new(&occurrences, &filter, zone, window));
+        self.agendas.borrow_mut().insert(key, agenda.clone());
+        Some(agenda)
+    }
+
+    /// Whether there is such a calendar; notes when there is not.
+    fn knows_calendar(&self, reader: &Reader, name: &Text) -> bool {
+        let known = self.blueprint.calendars.contains_key(&name.value);
+        if !known {
+            reader.note(self.unknown("calendar", &name.value, &name.origin, self.blueprint.calendars.keys()));
+        }
+        known
+    }
+
+    fn occurrences(&self, reader: &Reader, name: &Text) -> Option<Arc<[Occurrence]>> {
+        if let Some(known) = self.occurrences.borrow().get(&name.value) {
+            return reader.ok(known.clone());
+        }
+        let (inputs, window) = self.inputs?;
+        let public = self.blueprint.calendars.get(&name.value).and_then(|known| known.public.as_ref());
+        let calendar = public.map(|public| &public.calendar).or_else(|| inputs.calendars.get(&name.value));
+        let Some(calendar) = calendar else {
+            reader.note(Problem::at(&name.origin, format!("calendar \"{}\" could not be read", name.value)));
+            return None;
+        };
+        let found = calendar.occurrences(window).map(Into::into);
+        self.occurrences.borrow_mut().insert(name.value.clone(), found.clone());
+        reader.ok(found)
+    }
+
+    /// Hours by name, put together once for each zone that is handed down to them.
+    fn named_hours(&self, reader: &Reader, name: &str, zone: Option<Tz>) -> Option<Arc<Hours>> {
+        // A zone that is handed down makes other hours of them.
+        let key = (name.to_owned(), zone);
+        if let Some(known) = self.hours.borrow().get(&key) {
+            return Some(known.clone());
+        }
+        let node = self.blueprint.hours.get(name)?;
+        let hours = self.build_hours(reader, node, &format!("hours \"{name}\""), zone).map(Arc::new);
+        if let Some(hours) = &hours {
+            self.hours.borrow_mut().insert(key, hours.clone());
+        }
+        hours
+    }
+
+    fn unknown<'n>(
+        &self,
+        what: &str,
+        name: &str,
+        origin: &Origin,
+        known: impl Iterator<Item = &'n String> + Clone,
+    ) -> Problem {
+        let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
+        match nearest(name, known.clone().map(String::as_str)) {
+            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+            None => problem.hint(format!("add [{what}s.{name}] to the settings")),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Weekly hours, in each of the ways that they can be written.
+
+use std::collections::BTreeMap;
+
+use crate::hours::{Day, Interval, parse_day, parse_days, parse_week};
+use crate::model::{Origin, Problem, Row};
+use crate::tables::Table;
+use crate::written::{Fields, Node, Raw, Reader, Text};
+
+use super::Compiler;
+use super::formats::{self, Published};
+use super::rows::{keyed, matching, matching_rows};
+
+/// What the weekly hours can come from; one of them.
+const WEEKLY_KEYS: &[&str] = &["weekly", "weekly_from", "google", "schema_org"];
+
+impl Compiler<'_> {
+    /// The weekly hours and what comes with them, in the one way that they are written.
+    pub(super) fn published(&self, reader: &Reader, fields: &Fields) -> Option<Published> {
+        let given: Vec<&str> = WEEKLY_KEYS.iter().copied().filter(|key| fields.get(key).is_some()).collect();
+        match given.as_slice() {
+            ["weekly"] => weekly(reader, fields.get("weekly")?),
+            ["weekly_from"] => self.weekly_from(reader, fields.get("weekly_from")?),
+            [format @ ("google" | "schema_org")] => self.published_json(reader, fields.get(format)?, format),
+            [] => {
+                reader
+                    .note(Problem::at(fields.origin, "hours needs \"weekly\"").hint(
+                        "write weekly, or take them from elsewhere: weekly_from, google or schema_org",
+                    ));
+                None
+            }
+            several => {
+                let message = format!("the weekly hours come from {} at once", several.join(" and "));
+                reader.note(Problem::at(fields.origin, message).hint("keep one of them"));
+                None
+            }
+        }
+    }
+
+    /// `google = { source = "places", pointer = "/0" }`: a location or a thing in a JSON source.
+    fn published_json(&self, reader: &Reader, node: &Node, format: &str) -> Option<Published> {
+        let google = format == "google";
+        let keys: &[&str] = if google { &["source", "pointer", "more"] } else { &["source", "pointer"] };
+        let fields = reader.table(node, "published hours", keys)?;
+        let source = reader.text(fields.require(reader, "source")?, "source")?;
+        let pointer = match fields.get("pointer") {
+            Some(node) => reader.text(node, "pointer")?,
+            None => Text { value: String::new(), origin: node.origin.clone() },
+        };
+        let more = match fields.get("more") {
+            Some(node) => Some(reader.text(node, "more")?.value),
+            None => None,
+        };
+        let table = self.table(reader, &source)?;
+        let Table::Tree(root) = &*table else {
+            let message = format!("source \"{}\" is CSV; published hours are JSON", source.value);
+            reader.note(Problem::at(&source.origin, message).hint("name a JSON source"));
+            return None;
+        };
+        let Some(found) = root.pointer(&pointer.value) else {
+            let message = format!("{} has nothing at \"{}\"", root.origin.file, pointer.value);
+            reader.note(Problem::at(&pointer.origin, message).hint("write /key/key or /list/0"));
+            return None;
+        };
+        match google {
+            true => formats::google(reader, found, more.as_deref()),
+            false => formats::schema_org(reader, found),
+        }
+    }
+
+    /// Weekly hours from another table: a cell, a column for each day, or a row for each interval.
+    fn weekly_from(&self, reader: &Reader, node: &Node) -> Option<Published> {
+        const KEYS: &[&str] =
+            &["source", "row", "column", "columns", "match", "day", "open", "close", "hours"];
+        let fields = reader.table(node, "weekly_from", KEYS)?;
+        let source = reader.text(fields.require(reader, "source")?, "source")?;
+        let table = self.table(reader, &source);
+        let (by_row, by_match) = (fields.get("row").is_some(), fields.get("match").is_some());
+        if by_row == by_match {
+            let problem = match by_row {
+                true => Problem::at(&node.origin, "weekly_from has row and match at once")
+                    .hint("keep one of them"),
+                false => Problem::at(&node.origin, "weekly_from needs \"row\" or \"match\"").hint(
+                    "write row with column or columns, or match for the rows that have an interval each",
+                ),
+            };
+            reader.note(problem);
+            return None;
+        }
+        if by_row && fields.get("column").is_some() == fields.get("columns").is_some() {
+            let problem = Problem::at(&node.origin, "weekly_from with a row needs \"column\" or \"columns\"");
+            reader.note(problem.hint(
+                "write column = \"COLUMN\" for the week in one cell, or columns = { mon-fri = \"COLUMN\" }",
+            ));
+            return None;
+        }
+        if let Some(key) = fields.get("row") {
+            let key = reader.text(key, "row");
+            let (table, key) = (table?, key?);
+            return self.with_rows(reader, &source, &table, |rows| {
+                let row = keyed(reader, rows, &key)?;
+                weekly_of_row(reader, &fields, row)
+            });
+        }
+        let wanted = fields.require(reader, "match").map(|node| matching(reader, node))?;
+        let table = table?;
+        self.with_rows(reader, &source, &table, |rows| {
+            // Which days a bad row would have opened can't be known.
+            rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
+            let problems = reader.problem_count();
+            let rows = matching_rows(reader, rows, &wanted);
+            if reader.problem_count() > problems {
+                return None;
+            }
+            if rows.is_empty() {
+                let problem = Problem::at(
+                    &node.origin,
+                    format!("source \"{}\" has no row for these hours", source.value),
+                );
+                reader.note(problem.hint("a place that is always closed has rows that say closed"));
+                return None;
+            }
+            weekly_of_rows(reader, &fields, &rows)
+        })
+    }
+}
+
+/// `row` with `column` or `columns`: the hours of a week in one cell, or in a cell for each day.
+fn weekly_of_row(reader: &Reader, fields: &Fields, row: &Row) -> Option<Published> {
+    if let Some(node) = fields.get("column") {
+        let column = reader.text(node, "column")?;
+        return week_text(reader, &cell_text(reader, row, &column.value, &column.origin)?);
+    }
+    let columns = reader.open_table(fields.require(reader, "columns")?, "columns")?;
+    let mut published = Published::default();
+    for entry in columns.entries {
+        let column = reader.text(&entry.node, "columns")?;
+        let days = parse_days(&entry.key).map_err(|bad| Problem::at(&entry.at, bad.message).hint(bad.hint));
+        let text = cell_text(reader, row, &column.value, &column.origin)?;
+        let intervals = day_text(reader, &text)?;
+        for day in reader.ok(days)? {
+            let day_hours = Day { intervals: intervals.clone(), name: None, origin: text.origin.clone() };
+            let slot = &mut published.weekly[day.num_days_from_monday() as usize];
+            if slot.replace(day_hours).is_some() {
+                let message = format!("{day} has hours already");
+                reader.note(Problem::at(&entry.at, message).hint("name each day once"));
+            }
+        }
+    }
+    Some(published)
+}
+
+/// A row for each interval: its day, and its hours in one cell or in two.
+fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Published> {
+    let column = |key: &str| match fields.get(key) {
+        Some(node) => reader.text(node, key),
+        None => Some(Text { value: key.to_owned(), origin: fields.origin.clone() }),
+    };
+    let (day, open, close) = (column("day")?, column("open")?, column("close")?);
+    let mut published = Published::default();
+    for row in rows {
+        let days = cell_text(reader, row, &day.value, &day.origin)?;
+        let named =
+            parse_days(&days.value).map_err(|bad| Problem::at(&days.origin, bad.message).hint(bad.hint));
+        let hours = match fields.get("hours") {
+            Some(_) => {
+                let hours = column("hours")?;
+                cell_text(reader, row, &hours.value, &hours.origin)?
+            }
+            None => {
+                let mut opens = cell_text(reader, row, &open.value, &open.origin)?;
+                let closes = cell_text(reader, row, &close.value, &close.origin)?;
+                // "closed" stands in the first of them, and then the second says nothing.
+                if !closes.value.trim().is_empty() {
+                    opens.value = format!("{}-{}", opens.value.trim(), closes.value.trim());
+                }
+                opens
+            }
+        };
+        let intervals = day_text(reader, &hours)?;
+        for weekday in reader.ok(named)? {
+            let slot = &mut published.weekly[weekday.num_days_from_monday() as usize];
+            if let Some(known) = slot.as_ref().filter(|day| day.intervals.is_empty() != intervals.is_empty())
+            {
+                let message = format!("{weekday} is open and closed at once ({})", known.origin);
+                reader.note(Problem::at(&hours.origin, message).hint("keep one of the rows"));
+            }
+            let new = || Day { intervals: Vec::new(), name: None, origin: hours.origin.clone() };
+            let slot = slot.get_or_insert_with(new);
+            if slot.intervals.iter().any(|known| intervals.contains(known)) {
+                let message = format!("{weekday} has these hours already ({})", slot.origin);
+                reader.note(Problem::at(&hours.origin, message).hint("keep one of the rows"));
+            }
+            slot.intervals.extend(&intervals);
+        }
+    }
+    Some(published)
+}
+
+fn cell_text(reader: &Reader, row: &Row, column: &str, at: &Origin) -> Option<Text> {
+    let cell = row.cell(column);
+    if cell.is_none() {
+        let problem = Problem::at(at, format!("{} has no column \"{column}\"", row.origin.file));
+        reader.note(problem.hint(format!("its columns are: {}", row.columns.join(", "))));
+    }
+    cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() })
+}
+
+fn week_text(reader: &Reader, text: &Text) -> Option<Published> {
+    let week = parse_week(&text.value).map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint));
+    let week = reader.ok(week)?;
+    let day = |intervals| Day { intervals, name: None, origin: text.origin.clone() };
+    let weekly = week.days.map(|intervals| intervals.map(day));
+    Some(Published { weekly, special: BTreeMap::new(), holidays: week.holidays.map(day) })
+}
+
+/// Weekly hours: one text, or a table of days and texts.
+fn weekly(reader: &Reader, node: &Node) -> Option<Published> {
+    if let Raw::Text(_) = &node.raw {
+        return week_text(reader, &reader.text(node, "weekly")?);
+    }
+    let fields = reader.open_table(node, "weekly")?;
+    if fields.entries.is_empty() {
+        reader.note(
+            Problem::at(&node.origin, "the weekly hours are empty")
+                .hint("write hours such as { mon-fri = \"09:00-17:00\" }, or weekly = \"closed\""),
+        );
+        return None;
+    }
+    let mut week: [Option<Day>; 7] = Default::default();
+    let mut complete = true;
+    for entry in fields.entries {
+        let days = parse_days(&entry.key).map_err(|bad| Problem::at(&entry.at, bad.message).hint(bad.hint));
+        let (Some(days), Some(day)) = (reader.ok(days), day(reader, &entry.node)) else {
+            complete = false;
+            continue;
+        };
+        for weekday in days {
+            let slot = &mut week[weekday.num_days_from_monday() as usize];
+            if slot.is_some() {
+                let message = format!("{weekday} has hours already");
+                reader.note(Problem::at(&entry.at, message).hint("name each day once"));
+            }
+            *slot = Some(day.clone());
+        }
+    }
+    complete.then(|| Published { weekly: week, ..Published::default() })
+}
+
+fn day(reader: &Reader, node: &Node) -> Option<Day> {
+    let text = reader.text(node, "the hours of a day")?;
+    let intervals = day_text(reader, &text)?;
+    Some(Day { intervals, name: None, origin: text.origin })
+}
+
+pub(super) fn day_text(reader: &Reader, text: &Text) -> Option<Vec<Interval>> {
+    let intervals = parse_day(&text.value);
+    reader.ok(intervals.map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint)))
+}

@@ -1,0 +1,204 @@
+//! `[api]`: which API, with which key, how fast, and when it is given up.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::{Problem, nearest};
+use crate::written::{Fields, Node, Raw, Reader, Text};
+
+use super::layers;
+
+const KEYS: &[&str] = &[
+    "region",
+    "base_url",
+    "allow_http",
+    "key_file",
+    "concurrency",
+    "rate",
+    "burst",
+    "connect_timeout",
+    "read_timeout",
+    "total_timeout",
+];
+pub(super) const REGIONS: &[&str] = &["us", "eu", "uk", "studio"];
+
+/// The remote API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Scheme, host and port, without a slash at the end.
+    pub base_url: String,
+    /// The file with the key; the credentials directory and the environment come after it.
+    pub key_file: Option<PathBuf>,
+    /// Pages that are worked on at once.
+    pub concurrency: usize,
+    /// Requests a second, in the long run.
+    pub rate: u32,
+    /// Requests at once, after a rest.
+    pub burst: u32,
+    /// To a connection.
+    pub connect_timeout: Duration,
+    /// Between two pieces of an answer.
+    pub read_timeout: Duration,
+    /// For a whole request.
+    pub total_timeout: Duration,
+}
+
+/// What is not set.
+pub(super) const DEFAULT: Api = Api {
+    base_url: String::new(),
+    key_file: None,
+    concurrency: 16,
+    rate: 10,
+    burst: 20,
+    connect_timeout: Duration::from_secs(5),
+    read_timeout: Duration::from_secs(10),
+    total_timeout: Duration::from_secs(20),
+};
+
+/// What the settings say of it.
+pub(super) fn read(
+    reader: &Reader,
+    root: &Node,
+    fields: &Fields,
+    directory: &Path,
+    warnings: &mut Vec<Problem>,
+) -> Option<Api> {
+    let empty = Node { origin: root.origin.clone(), raw: Raw::Table(Vec::new()) };
+    let node = fields.get("api").unwrap_or(&empty);
+    let api = reader.table(node, "api", KEYS)?;
+    let duration = |key: &str, default: Duration| match api.get(key) {
+        Some(node) => reader.duration(node, key),
+        None => Some(default),
+    };
+    let connect = duration("connect_timeout", DEFAULT.connect_timeout);
+    let read = duration("read_timeout", DEFAULT.read_timeout);
+    let total = duration("total_timeout", DEFAULT.total_timeout);
+    let number = |key: &str, most: u64, default: u32| match api.get(key) {
+        Some(node) => reader.integer(node, key, 1, most).and_then(|number| u32::try_from(number).ok()),
+        None => Some(default),
+    };
+    let concurrency = match api.get("concurrency") {
+        Some(node) => {
+            reader.integer(node, "concurrency", 1, 256).and_then(|number| usize::try_from(number).ok())
+        }
+        None => Some(DEFAULT.concurrency),
+    };
+    let (rate, burst) = (number("rate", 100_000, DEFAULT.rate), number("burst", 100_000, DEFAULT.burst));
+    let key_file = api.get("key_file").map(|node| reader.text(node, "key_file"));
+    let base_url = base_url(reader, &api, warnings);
+    Some(Api {
+        base_url: base_url?,
+        key_file: match key_file {
+            Some(text) => Some(directory.join(text?.value)),
+            None => None,
+        },
+        concurrency: concurrency?,
+        rate: rate?,
+        burst: burst?,
+        connect_timeout: connect?,
+        read_timeout: read?,
+        total_timeout: total?,
+    })
+}
+
+/// A region's host, or a base URL. Of two layers the higher one decides; within one it is either.
+fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Option<String> {
+    let (region, url) = (api.get("region"), api.get("base_url"));
+    let url = match (region, url) {
+        (Some(region), Some(url)) if layers::rank(&region.origin) == layers::rank(&url.origin) => {
+            reader
+                .note(Problem::at(&url.origin, "region and base_url are both set").hint("keep one of them"));
+            return None;
+        }
+        (Some(region), Some(url)) if layers::rank(&region.origin) > layers::rank(&url.origin) => None,
+        (_, url) => url,
+    };
+    let allowed = api.get("allow_http").map(|node| http_hosts(reader, node)).unwrap_or_default();
+    if let Some(node) = url {
+        return checked_url(reader, node, &allowed, warnings);
+    }
+    let Some(node) = region else {
+        reader.note(
+            Problem::at(api.origin, "which API? neither region nor base_url is set")
+                .hint("set region = \"us\", \"eu\", \"uk\" or \"studio\" under [api]"),
+        );
+        return None;
+    };
+    let region = reader.text(node, "region")?;
+    if REGIONS.contains(&region.value.as_str()) {
+        return Some(format!("https://api.{}.poly.ai", region.value));
+    }
+    let problem = Problem::at(&region.origin, format!("\"{}\" is no region", region.value));
+    reader.note(match nearest(&region.value, REGIONS.iter().copied()) {
+        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+        None => problem.hint("write us, eu, uk or studio"),
+    });
+    None
+}
+
+/// Whether a URL leads to this machine alone.
+pub fn is_on_this_machine(url: &str) -> bool {
+    let url = reqwest::Url::parse(url).ok();
+    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The names of hosts that may be spoken to without TLS.
+fn http_hosts(reader: &Reader, node: &Node) -> Vec<String> {
+    let names = reader.list(node, "allow_http").unwrap_or_default();
+    let names = names.iter().filter_map(|name| reader.text(name, "allow_http"));
+    let host = |text: Text| {
+        let name = text.value.trim();
+        let url = reqwest::Url::parse(&format!("http://{name}/")).ok();
+        // As a URL writes it, and nothing but a name: neither a port nor a pattern.
+        let host = url
+            .as_ref()
+            .and_then(reqwest::Url::host_str)
+            .filter(|host| host.eq_ignore_ascii_case(name) && !host.contains('*'));
+        reader.ok(host.map(str::to_owned).ok_or_else(|| {
+            Problem::at(&text.origin, "allow_http: this is no name of a host")
+                .hint("write the name alone, without scheme and port, as in simulator.internal")
+        }))
+    };
+    names.filter_map(host).collect()
+}
+
+fn checked_url(
+    reader: &Reader,
+    node: &Node,
+    allowed: &[String],
+    warnings: &mut Vec<Problem>,
+) -> Option<String> {
+    let text = reader.text(node, "base_url")?;
+    let bad = |message: &str, secret: bool| {
+        let mut problem = Problem::at(&text.origin, message)
+            .hint("write scheme, host and port, as in https://api.uk.poly.ai");
+        problem.secret = secret;
+        reader.note(problem);
+        None
+    };
+    let Ok(url) = reqwest::Url::parse(text.value.trim()) else {
+        return bad("base_url is no URL", true);
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return bad("base_url holds a user name or password", true);
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return bad("base_url must be http or https, without a query", false);
+    }
+    if url.scheme() == "http" && !is_on_this_machine(url.as_str()) {
+        let host = url.host_str().unwrap_or_default();
+        if !allowed.iter().any(|allowed| allowed == host) {
+            let problem = Problem::at(&text.origin, "the API key would cross the network unencrypted");
+            reader.note(problem.hint(format!("use https, or set allow_http = [\"{host}\"] under [api]")));
+            return None;
+        }
+        warnings.push(
+            Problem::at(&text.origin, "the API key will cross the network unencrypted")
+                .hint("use https")
+                .warning(),
+        );
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}

@@ -1,0 +1,61 @@
+//! `[listen]`: where HTTP is served.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::model::Problem;
+use crate::written::{Fields, Reader};
+
+/// Where HTTP is served, and what callers have to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Names by which it is called, beside this machine's own.
+    pub hosts: Vec<String>,
+    /// The file with the bearer token for what changes state.
+    pub token_file: Option<PathBuf>,
+    /// The file with the webhook's secret.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// The header that brings it.
+    pub webhook_header: String,
+    /// The query parameter that may bring it instead.
+    pub webhook_query: Option<String>,
+}
+
+const KEYS: &[&str] =
+    &["address", "hosts", "token_file", "webhook_secret_file", "webhook_header", "webhook_query"];
+
+/// What the settings say of HTTP; the inner none is: no HTTP.
+#[allow(clippy::option_option, reason = "nothing wrong, and nothing wanted, are two things")]
+pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option<Option<Listen>> {
+    let Some(node) = fields.get("listen") else { return Some(None) };
+    let listen = reader.table(node, "listen", KEYS)?;
+    let text = |key: &str| match listen.get(key) {
+        Some(node) => reader.text(node, key).map(|text| Some(text.value)),
+        None => Some(None),
+    };
+    let file = |key: &str| text(key).map(|path| path.map(|path| directory.join(path)));
+    let address =
+        listen.require(reader, "address").and_then(|node| reader.text(node, "address")).and_then(|text| {
+            reader.ok(text.value.parse().map_err(|_| {
+                Problem::at(&text.origin, format!("\"{}\" is no address", text.value))
+                    .hint("write address and port, as in 127.0.0.1:9464")
+            }))
+        });
+    let hosts = match listen.get("hosts") {
+        Some(node) => reader.list(node, "hosts").map(|items| {
+            items.iter().filter_map(|item| reader.text(item, "hosts")).map(|text| text.value).collect()
+        }),
+        None => Some(Vec::new()),
+    };
+    let header = text("webhook_header")?.unwrap_or_else(|| "x-webhook-secret".to_owned());
+    Some(Some(Listen {
+        address: address?,
+        hosts: hosts?,
+        token_file: file("token_file")?,
+        webhook_secret_file: file("webhook_secret_file")?,
+        webhook_header: header.to_lowercase(),
+        webhook_query: text("webhook_query")?,
+    }))
+}

@@ -1,0 +1,95 @@
+//! `[sources.*]`: the files of rows and trees.
+
+use std::path::{Path, PathBuf};
+
+use crate::desired::SourceUse;
+use crate::model::Problem;
+use crate::written::{Entry, Fields, Reader};
+
+/// A source file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its path as the settings write it, for messages.
+    pub shown: String,
+    /// How it is read.
+    pub format: Format,
+}
+
+/// How a source is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// RFC 4180.
+    Csv {
+        /// Between fields.
+        delimiter: u8,
+        /// The column that names a row.
+        key: Option<String>,
+    },
+    /// RFC 8259.
+    Json,
+}
+
+impl Source {
+    /// What pages have to know of it.
+    pub(super) fn used(&self) -> SourceUse {
+        match &self.format {
+            Format::Csv { key, .. } => SourceUse { has_rows: true, has_key: key.is_some() },
+            Format::Json => SourceUse { has_rows: false, has_key: false },
+        }
+    }
+}
+
+/// One source.
+pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<Source> {
+    let fields = reader.table(&entry.node, "a source", &["path", "key", "format", "delimiter"])?;
+    let path = reader.text(fields.require(reader, "path")?, "path")?;
+    let extension = Path::new(&path.value).extension().and_then(|extension| extension.to_str());
+    let (format, origin) = match fields.get("format") {
+        Some(node) => {
+            let text = reader.text(node, "format")?;
+            (text.value, text.origin)
+        }
+        None => (extension.unwrap_or_default().to_lowercase(), path.origin.clone()),
+    };
+    let format = match format.as_str() {
+        "json" => {
+            for key in ["key", "delimiter"] {
+                if let Some(node) = fields.get(key) {
+                    reader.note(Problem::at(&node.origin, format!("{key} goes with CSV alone")));
+                }
+            }
+            Format::Json
+        }
+        "csv" | "tsv" | "txt" => Format::Csv {
+            delimiter: delimiter(reader, &fields, &format)?,
+            key: match fields.get("key") {
+                Some(node) => Some(reader.text(node, "key")?.value),
+                None => None,
+            },
+        },
+        other => {
+            let message = format!("\"{other}\" is no format of a source");
+            reader.note(Problem::at(&origin, message).hint("set format = \"csv\" or format = \"json\""));
+            return None;
+        }
+    };
+    Some(Source { path: directory.join(&path.value), shown: path.value, format })
+}
+
+fn delimiter(reader: &Reader, fields: &Fields, format: &str) -> Option<u8> {
+    let Some(node) = fields.get("delimiter") else {
+        return Some(if format == "tsv" { b'\t' } else { b',' });
+    };
+    let text = reader.text(node, "delimiter")?;
+    match text.value.as_str() {
+        "," | ";" | "\t" => text.value.bytes().next(),
+        "tab" => Some(b'\t'),
+        other => {
+            let message = format!("\"{other}\" is no delimiter");
+            reader.note(Problem::at(&text.origin, message).hint("write \",\", \";\" or \"tab\""));
+            None
+        }
+    }
+}
