@@ -28,7 +28,7 @@ use rtconfd::calendar::{Calendar, Window};
 use rtconfd::clock::{Clock, WallClock};
 use rtconfd::desired::World;
 use rtconfd::model::Instant;
-use rtconfd::simulator::Logged;
+use rtconfd::simulator::{Fault, Kind, Logged};
 use rtconfd::sources::Files;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn main() {
     println!("cores: {}", std::thread::available_parallelism().unwrap());
     if std::env::args().any(|argument| argument == "many") {
         runtime.block_on(many_at_once(1000));
-        return runtime.block_on(boundaries_at_once(1000));
+        return runtime.block_on(all_boundaries_at_once());
     }
     let raw = runtime.block_on(raw_client());
     println!("raw HTTP client, one PATCH: {raw}");
@@ -55,7 +55,7 @@ fn main() {
     told("boundary", runtime.block_on(boundary_to_patch("n", 60)));
     told("boundary, below a key that others share", runtime.block_on(boundary_to_patch("/shared/n", 60)));
     runtime.block_on(many_at_once(1000));
-    runtime.block_on(boundaries_at_once(1000));
+    runtime.block_on(all_boundaries_at_once());
     evaluation();
     expansion();
 }
@@ -214,9 +214,18 @@ async fn many_at_once(count: usize) {
     );
 }
 
+/// On an API that answers at once, which no real one does, and on one that takes ten milliseconds.
+async fn all_boundaries_at_once() {
+    boundaries_at_once(1000, None).await;
+    boundaries_at_once(1000, Some(10)).await;
+}
+
 /// Many pages with a boundary at one instant, which were looked at before it: from the boundary to the last PATCH.
-async fn boundaries_at_once(count: usize) {
+async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
     let api = Api::start();
+    if let Some(ms) = milliseconds {
+        api.simulator.inject(Fault::new(Kind::Latency { ms }).method("PATCH"));
+    }
     let boundary = WallClock.now() + TimeDelta::seconds(8);
     let boundary = boundary - TimeDelta::nanoseconds(boundary.nanosecond().into());
     let from = boundary.format("%Y-%m-%dT%H:%M:%S");
@@ -237,7 +246,7 @@ async fn boundaries_at_once(count: usize) {
     let ours = (log.last().unwrap().at - boundary).to_std().unwrap();
     let raw = raw_at_once(&api, count).await;
     println!(
-        "{count} boundaries at once: first after {first:?}, last after {ours:?}, raw client {raw:?}; {:.2}x",
+        "{count} boundaries at once, answers after {milliseconds:?} ms: first after {first:?}, last after {ours:?}, raw client {raw:?}; {:.2}x",
         ours.as_secs_f64() / raw.as_secs_f64()
     );
 }

@@ -551,6 +551,33 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
     }
 
     #[test]
+    fn a_page_that_runs_ahead_is_closed_from_now_on_and_what_was_before_stays_as_it_was() {
+        let settings = r#"
+timezone = "Europe/London"
+[api]
+region = "uk"
+[[page]]
+agent = "A"
+environment = "sandbox"
+ahead = "1d"
+hours = { weekly = "09:00-11:00, 11:30-18:00" }
+variables = { today = { show = "today" } }
+"#;
+        let settings = Settings::parse(Path::new("x.toml"), settings.as_bytes(), &Surroundings::default());
+        let mut world = World::new(&settings.unwrap().blueprint, &Inputs::default(), at(NOW), None);
+        let today = |world: &World, time: &str| {
+            let desired = world.pages[0].page.desired(at(&format!("2026-11-26T{time}Z"))).unwrap();
+            desired.values[0].wanted.to_json()
+        };
+        assert_eq!(today(&world, "12:00:00"), "09:00-11:00, 11:30-18:00");
+        let set = prepared(draft("closed", "", "3h"), &world).unwrap();
+        world.overrule(&[set]);
+        assert_eq!(today(&world, "12:00:00"), "09:00-11:00, 15:00-18:00");
+        assert_eq!(today(&world, "14:59:59"), "09:00-11:00, 15:00-18:00");
+        assert_eq!(today(&world, "15:00:00"), "09:00-11:00, 11:30-18:00");
+    }
+
+    #[test]
     fn rows_are_meant_by_their_keys_as_they_were_when_it_was_set_each_with_an_end_in_its_own_zone() {
         let set = prepared(draft("closed", "region=NE", "14:00"), &world(SITES)).unwrap();
         assert_eq!(set.describe(), "override 0: closed for site=Leeds, site=York, by anna: snow");
