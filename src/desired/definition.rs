@@ -204,9 +204,24 @@ impl Definition {
                     && same_value(otherwise, other)
                     && (Arc::ptr_eq(a, b) || a.says_the_same(b))
             }
-            (Self::Object { entries: a, .. }, Self::Object { entries: b, .. }) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.says_the_same(&b.1))
+            (
+                Self::Calendar { agenda: a, zone, show, otherwise, .. },
+                Self::Calendar { agenda: b, zone: other_zone, show: other_show, otherwise: other, .. },
+            ) => {
+                (zone, show) == (other_zone, other_show)
+                    && same_value(otherwise, other)
+                    && (Arc::ptr_eq(a, b) || a.says_the_same(b))
             }
+            (Self::When { clauses: a, otherwise }, Self::When { clauses: b, otherwise: other }) => {
+                let alike = |(a, b): (&Clause, &Clause)| {
+                    a.conditions.says_the_same(&b.conditions) && a.definition.says_the_same(&b.definition)
+                };
+                a.len() == b.len() && a.iter().zip(b).all(alike) && otherwise.says_the_same(other)
+            }
+            (Self::Expression(a), Self::Expression(b)) => {
+                (&a.text, &a.rows) == (&b.text, &b.rows) && named_alike(&a.inputs, &b.inputs)
+            }
+            (Self::Object { entries: a, .. }, Self::Object { entries: b, .. }) => named_alike(a, b),
             (Self::List { items: a, .. }, Self::List { items: b, .. }) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says_the_same(b))
             }
@@ -337,6 +352,10 @@ impl Definition {
             }
         }
     }
+}
+
+fn named_alike(a: &[(String, Definition)], b: &[(String, Definition)]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.says_the_same(&b.1))
 }
 
 fn made_of_parts(wanted: Wanted, origin: &Origin, until: Option<Instant>) -> Evaluated {

@@ -13,6 +13,8 @@ use super::{Definition, Wanted, reading};
 const MAX_STEPS: usize = 100_000;
 /// How far ahead values that never change are held against what their reader makes of them.
 const READ_AHEAD: TimeDelta = TimeDelta::days(8);
+/// After so long it is asked again whether there is a value, where there was none.
+const WITHOUT_VALUE: TimeDelta = TimeDelta::hours(1);
 /// Steps that are taken to find the next change alone; a year of midnights is fewer.
 const MAX_STEPS_TO_NEXT: usize = 2_000;
 
@@ -165,16 +167,21 @@ impl Owned {
         if self.definition.says_the_same(&other.definition) {
             return true;
         }
-        // Step by step, since two that differ mostly do so soon.
-        let (mut ours, mut theirs) = (self.steps(from, to), other.steps(from, to));
-        loop {
-            match (ours.next(), theirs.next()) {
-                (Some(Ok(a)), Some(Ok(b))) if a.at == b.at && a.wanted.same(&b.wanted) => {}
-                // A page that has no value at some instant is withheld then, by itself.
-                (None, None) | (Some(Err(_)), Some(Err(_))) => return true,
+        let mut at = from;
+        for _ in 0..MAX_STEPS {
+            let next = match (self.definition.evaluate(at), other.definition.evaluate(at)) {
+                (Ok(a), Ok(b)) if a.wanted.same(&b.wanted) => [a.until, b.until].into_iter().flatten().min(),
+                // Neither has a value, and neither knows when it has one again.
+                (Err(_), Err(_)) => Some(after(at, WITHOUT_VALUE)),
                 _ => return false,
+            };
+            match next {
+                Some(next) if next > at && next < to => at = next,
+                _ => return true,
             }
         }
+        // They change more often than is looked at.
+        false
     }
 
     /// The next change after an instant and before another; none also when it is not found within a bounded
@@ -200,29 +207,20 @@ impl Owned {
     /// # Errors
     /// The first instant at which there is no value.
     pub fn flips(&self, from: Instant, to: Instant) -> Result<Vec<Flip>, Problem> {
-        self.steps(from, to).collect()
-    }
-
-    /// The same one by one; after an error there is nothing more.
-    fn steps(&self, from: Instant, to: Instant) -> impl Iterator<Item = Result<Flip, Problem>> + '_ {
-        let (mut next, mut steps, mut last) = (Some(from), 0, None::<Wanted>);
-        std::iter::from_fn(move || {
-            while let Some(at) = next.take().filter(|_| steps < MAX_STEPS) {
-                steps += 1;
-                let evaluated = match self.definition.evaluate(at) {
-                    Ok(evaluated) => evaluated,
-                    Err(problem) => {
-                        let when = at.format("%Y-%m-%dT%H:%M:%SZ");
-                        return Some(Err(problem.about(format!("{} at {when}", self.variable))));
-                    }
-                };
-                next = evaluated.until.filter(|until| *until > at && *until < to);
-                if last.as_ref().is_none_or(|last| !last.same(&evaluated.wanted)) {
-                    last = Some(evaluated.wanted.clone());
-                    return Some(Ok(Flip { at, wanted: evaluated.wanted, because: evaluated.because }));
-                }
+        let mut flips: Vec<Flip> = Vec::new();
+        let mut at = from;
+        for _ in 0..MAX_STEPS {
+            let evaluated = self.definition.evaluate(at).map_err(|problem| {
+                problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
+            })?;
+            if flips.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
+                flips.push(Flip { at, wanted: evaluated.wanted, because: evaluated.because });
             }
-            None
-        })
+            match evaluated.until.filter(|until| *until > at && *until < to) {
+                Some(until) => at = until,
+                None => break,
+            }
+        }
+        Ok(flips)
     }
 }

@@ -30,6 +30,24 @@ pub(super) enum Condition {
     Cron(Box<CronWindow>),
 }
 
+impl Condition {
+    fn says_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Dates { from, until, .. }, Self::Dates { from: other_from, until: other_until, .. }) => {
+                (from, until) == (other_from, other_until)
+            }
+            (Self::Calendar { agenda: a, zone, .. }, Self::Calendar { agenda: b, zone: other, .. }) => {
+                zone == other && (Arc::ptr_eq(a, b) || a.says_the_same(b))
+            }
+            (Self::Hours { hours: a, open }, Self::Hours { hours: b, open: other }) => {
+                open == other && (Arc::ptr_eq(a, b) || a.says_the_same(b))
+            }
+            (Self::Cron(a), Self::Cron(b)) => (&a.text, a.length, a.zone) == (&b.text, b.length, b.zone),
+            _ => false,
+        }
+    }
+}
+
 /// Windows that start by a cron pattern on the wall clock of a zone.
 #[derive(Clone, Debug)]
 pub(super) struct CronWindow {
@@ -68,6 +86,11 @@ pub(super) fn ever_starts(cron: &Cron) -> bool {
 }
 
 impl Conditions {
+    /// Whether two are alike but for the names of their calendars and hours.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.says_the_same(b))
+    }
+
     pub(super) fn at(&self, at: Instant) -> State {
         let mut state = State { holds: true, until: None };
         for condition in &self.0 {

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use rtconfd::clock::ManualClock;
+use rtconfd::desired::{Inputs, World};
 use rtconfd::model::{Environment, Instant};
 use rtconfd::reconcile::{Control, Mode, Standing, Status};
 use serde_json::{Value, json};
@@ -367,5 +368,56 @@ fn what_can_not_be_followed_is_refused() {
         let checked = folder.run(&["check", "--offline"]).expect(1);
         assert!(checked.err.contains(problem), "{settings}\n{}", checked.err);
         assert!(checked.err.contains("hint: "), "{}", checked.err);
+    }
+}
+
+#[test]
+fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that_is_looked_at() {
+    let world = |variable: &str, more: &str| {
+        let page = format!(
+            "timezone = \"Europe/London\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"sandbox\"\nvariables = {{ x = {variable} }}\n"
+        );
+        let folder = Folder::new("http://127.0.0.1:9", "");
+        let top = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+        let (zone, page) = page.split_once('\n').unwrap();
+        folder.write("rtconfd.toml", &format!("{zone}\n{top}{more}{page}"));
+        World::new(&folder.load().blueprint, &Inputs::default(), noon(), None)
+    };
+    let hours = |week: &str| format!("[hours.desk]\nweekly = \"{week}\"\n");
+    let bank = |remove: &str| {
+        format!("[calendars.bank]\npublic_holidays = \"GB-ENG\"\nremove = [{remove}]\n")
+    };
+    let nothing = String::new;
+    let opens = "{ hours = \"desk\", show = \"opens_at\", format = \"hour\" }";
+    let is_open = "{ when = [{ hours = \"desk\", state = \"open\", value = 1 }], otherwise = 0 }";
+    let from = |date: &str| format!("{{ when = [{{ from = \"{date}\", value = 1 }}], otherwise = 0 }}");
+    let cron = |length: &str| {
+        format!("{{ when = [{{ cron = \"0 8 * * FRI\", for = \"{length}\", value = 1 }}], otherwise = 0 }}")
+    };
+    let holiday = "{ calendar = \"bank\", show = \"is_today\" }";
+    for (a, b, alike) in [
+        // On Thursdays neither has a value, and from Friday on they differ.
+        (
+            (opens, hours("Th 09:30-17:00; Fr 10:00-17:00")),
+            (opens, hours("Th 09:30-17:00; Fr 11:00-17:00")),
+            false,
+        ),
+        ((opens, hours("Th 09:30-17:00")), (opens, hours("Th 09:45-17:00")), true),
+        ((is_open, hours("Fr 10:00-17:00")), (is_open, hours("Fr 10:00-12:00, 12:00-17:00")), true),
+        ((is_open, hours("Fr 10:00-17:00")), (is_open, hours("Fr 10:00-16:00")), false),
+        ((&from("2027-11-01"), nothing()), (&from("2027-11-01T00:00"), nothing()), true),
+        ((&from("2027-11-01"), nothing()), (&from("2027-11-02"), nothing()), false),
+        ((&from("2029-11-01"), nothing()), (&from("2029-11-02"), nothing()), true),
+        ((&cron("4h"), nothing()), (&cron("240m"), nothing()), true),
+        ((&cron("4h"), nothing()), (&cron("5h"), nothing()), false),
+        ((holiday, bank("")), (holiday, bank("\"2026-12-25\"")), false),
+        ((holiday, bank("")), (holiday, bank("")), true),
+    ] {
+        let (one, other) = (world(a.0, &a.1), world(b.0, &b.1));
+        assert_eq!(one.problems().count() + other.problems().count(), 0, "{a:?} {b:?}");
+        let (one, other) = (&one.pages[0].page, &other.pages[0].page);
+        let until = noon() + TimeDelta::days(400);
+        assert_eq!(one.says_the_same(other, noon(), until), alike, "{a:?} {b:?}");
+        assert_eq!(other.says_the_same(one, noon(), until), alike, "{b:?} {a:?}");
     }
 }
