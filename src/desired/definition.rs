@@ -263,6 +263,15 @@ impl Definition {
         }
     }
 
+    /// The override that covers it at an instant, in words.
+    pub fn overruled_at(&self, at: Instant) -> Option<&str> {
+        match self {
+            Self::Overruled(overruled) if overruled.is_on(at) => Some(&overruled.words),
+            Self::Overruled(overruled) => overruled.computed.overruled_at(at),
+            _ => None,
+        }
+    }
+
     /// The definitions that it is made of.
     pub fn parts(&self) -> Box<dyn Iterator<Item = &Definition> + '_> {
         match self {

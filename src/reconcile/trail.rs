@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 
 use crate::desired::{Managed, Page, World};
-use crate::model::{Instant, PageId};
+use crate::model::{Instant, PageId, Variable};
 use crate::store::Behind;
 
 /// How far ahead a definition is compared with the one before it.
@@ -66,6 +66,18 @@ impl Trail {
             trail.worlds.insert(as_of, world.clone());
         }
         trail
+    }
+
+    /// Whether what a page waits for concerns a variable.
+    pub fn concerns(&self, new: &Page, variable: &Variable, now: Instant) -> bool {
+        let Some(older) = self.behind.get(&new.id).and_then(|behind| self.page(&new.id, behind)) else {
+            return true;
+        };
+        let horizon = now.checked_add_signed(AHEAD).unwrap_or(now);
+        match (older.owned(variable), new.owned(variable)) {
+            (Some(older), Some(new)) => !older.says_the_same(new, now, horizon),
+            (older, new) => older.is_some() || new.is_some(),
+        }
     }
 
     /// The pages as they are in force: those that are behind as they were, and those that never were not at all.

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use rtconfd::clock::ManualClock;
 use rtconfd::desired::{Inputs, World};
+use rtconfd::listener::Asking;
 use rtconfd::model::{Environment, Instant};
 use rtconfd::reconcile::{Control, Mode, Standing, Status};
 use serde_json::{Value, json};
@@ -94,7 +95,7 @@ impl Scene {
 
     async fn until_it_follows_at(&self, minutes: i64) {
         let waits = async {
-            while self.status().await.following[0].at != Some(after(minutes)) {
+            while self.status().await.following.first().and_then(|waits| waits.at) != Some(after(minutes)) {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
         };
@@ -112,6 +113,19 @@ impl Scene {
 
     async fn status(&self) -> Status {
         self.driving.as_ref().unwrap().status().await
+    }
+
+    /// Somebody changes a value on the sandbox.
+    fn edit(&self, variable: &str, value: &Value) {
+        let edit = json!({variable: value});
+        self.api
+            .simulator
+            .with_pages(|pages| {
+                pages
+                    .patch("A-1", Environment::Sandbox, edit.as_object().unwrap(), self.clock_now())
+                    .map(drop)
+            })
+            .unwrap();
     }
 
     /// The type that a page wants its phone number to have.
@@ -187,6 +201,59 @@ async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
     scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
     scene.until_sandbox("true \"2\"").await;
     assert!(scene.status().await.following.is_empty());
+    scene.driving.unwrap().stop().await;
+}
+
+/// What nobody could hear on the sandbox was not tried there.
+#[tokio::test]
+async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no_other_does() {
+    let api = Api::start();
+    let folder =
+        Folder::new(&api.url, &SITES.replace("after = \"2h\"", "after = \"2h\"\non_drift = \"keep\""));
+    let mut scene = Scene { api, folder, clock: ManualClock::new(noon()), driving: None };
+    scene.write("a,A-1,Mo-Fr 09:00-17:00,1\n");
+    scene.start().await;
+    scene.at(121).await;
+    assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
+    scene.at(130).await;
+    scene.write("a,A-1,Mo-Fr 09:00-18:00,1\n");
+    scene.until_it_follows_at(250).await;
+    scene.at(140).await;
+    let closed = Asking {
+        pages: vec!["A-1/sandbox".to_owned()],
+        says: "closed".to_owned(),
+        until: Some("1h".to_owned()),
+        reason: "snow".to_owned(),
+        who: "anna".to_owned(),
+        ..Asking::default()
+    };
+    let draft = Box::new(closed.read().unwrap());
+    scene.driving.as_ref().unwrap().ask(|answer| Control::Set(draft, answer)).await.unwrap();
+    scene.until_sandbox("false \"1\"").await;
+    let waits = &scene.status().await.following[0];
+    let covered =
+        "A-1/sandbox does not hold the change: is_open is overruled: override 1: closed, by anna: snow";
+    assert_eq!((waits.at, &*waits.why), (None, covered));
+    // From its end on it counts: two hours after twenty past three.
+    scene.at(319).await;
+    assert_eq!(scene.both(), ["true \"1\"", "false \"1\""], "live closes at five, as it did");
+    scene.at(320).await;
+    assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
+
+    // The phone is kept as somebody changed it: the hours don't wait for that.
+    scene.edit("phone", &json!("9"));
+    scene.write("a,A-1,Mo-Fr 09:00-17:50,1\n");
+    scene.until_it_follows_at(440).await;
+    scene.at(340).await;
+    scene.until_sandbox("true \"9\"").await;
+    assert_eq!(scene.status().await.following[0].at, Some(after(440)));
+    // Whether it is open is kept too, and until nine in the morning the hours have not been seen.
+    scene.at(400).await;
+    scene.edit("is_open", &json!(true));
+    scene.at(439).await;
+    let waits = &scene.status().await.following[0];
+    let covered = "A-1/sandbox does not hold the change: is_open is kept as others changed it";
+    assert_eq!((waits.at, &*waits.why), (None, covered));
     scene.driving.unwrap().stop().await;
 }
 
@@ -384,9 +451,8 @@ fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that
         World::new(&folder.load().blueprint, &Inputs::default(), noon(), None)
     };
     let hours = |week: &str| format!("[hours.desk]\nweekly = \"{week}\"\n");
-    let bank = |remove: &str| {
-        format!("[calendars.bank]\npublic_holidays = \"GB-ENG\"\nremove = [{remove}]\n")
-    };
+    let bank =
+        |remove: &str| format!("[calendars.bank]\npublic_holidays = \"GB-ENG\"\nremove = [{remove}]\n");
     let nothing = String::new;
     let opens = "{ hours = \"desk\", show = \"opens_at\", format = \"hour\" }";
     let is_open = "{ when = [{ hours = \"desk\", state = \"open\", value = 1 }], otherwise = 0 }";

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use crate::agents_api::{ReadPages, WritePages};
 use crate::desired::{Follow, Page};
 use crate::model::{Instant, PageId, Problem};
+use crate::plan::Answer;
 use crate::reconcile::Following;
 use crate::schema::check;
 use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
 
-/// Whether a page holds what its newest definition says.
+/// Whether a page holds what its newest definition says, as far as another waits for it.
 enum Holds {
     Yes,
     No(String),
@@ -30,7 +31,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let (mut caught_up, mut is_news) = (Vec::new(), false);
         for (id, behind) in trail.behind().clone() {
             let Some((leader, follow)) = self.followed(&id) else { continue };
-            let holds = self.holds_newest(&leader, now);
+            let holds = self.holds_newest(&leader, &id, now);
             let since = match holds {
                 // A clock that went back must not make it wait longer than from now.
                 Holds::Yes => Some(behind.since.map_or(now, |since| since.min(now))),
@@ -87,7 +88,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let behind = self.in_force.trail.behind().iter();
         let following = behind.filter_map(|(id, behind)| {
             let (leader, _) = self.followed(id)?;
-            let why = match self.holds_newest(&leader, now) {
+            let why = match self.holds_newest(&leader, id, now) {
                 Holds::No(why) => format!("{leader} does not hold the change: {why}"),
                 _ if self.rollout.is_some() => "an approved change goes out first".to_owned(),
                 Holds::Unknown if behind.since.is_none() => format!("{leader} is to hold the change first"),
@@ -114,7 +115,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         page.leader().zip(page.follow)
     }
 
-    fn holds_newest(&self, id: &PageId, now: Instant) -> Holds {
+    fn holds_newest(&self, id: &PageId, follower: &PageId, now: Instant) -> Holds {
         let Some(managed) = self.in_force.world.page(id) else {
             return Holds::No("it is not defined".to_owned());
         };
@@ -128,12 +129,30 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let Some(state) = self.pages.get(id) else { return Holds::Unknown };
         match &state.standing {
             _ if state.in_flight || state.due().is_some_and(|due| due <= now) => Holds::Unknown,
-            Standing::Right => Holds::Yes,
+            Standing::Right => self.covered(id, follower, now).map_or(Holds::Yes, Holds::No),
             Standing::Unseen | Standing::Retrying(_) => Holds::Unknown,
             Standing::Stale(why) | Standing::Drifted(why) | Standing::Stuck(why) | Standing::Held(why) => {
                 Holds::No(why.clone())
             }
         }
+    }
+
+    /// What a page shows in the place of something that another waits for: an override, or what others put there. Nobody has
+    /// seen the change then.
+    fn covered(&self, id: &PageId, follower: &PageId, now: Instant) -> Option<String> {
+        let (managed, newest) = (self.world.page(id)?, self.newest(follower)?);
+        let overruled = managed.page.variables.iter().filter_map(|owned| {
+            Some((
+                &owned.variable,
+                format!("{} is overruled: {}", owned.variable, owned.definition.overruled_at(now)?),
+            ))
+        });
+        let drift = self.pages.get(id).and_then(|state| state.told_drift.as_deref()).unwrap_or_default();
+        let kept = drift.iter().filter(|drift| drift.answer == Answer::Kept);
+        let kept =
+            kept.map(|drift| (&drift.variable, format!("{} is kept as others changed it", drift.variable)));
+        let mut covered = overruled.chain(kept);
+        covered.find(|(variable, _)| self.in_force.trail.concerns(newest, variable, now)).map(|(_, why)| why)
     }
 
     /// Why a page's newest values can't be sent to it, as far as it was seen. As it is, it at least closes at five.

@@ -276,8 +276,8 @@ impl WritePages for Remote {
             let page = state.pages.get_mut(&place).unwrap();
             page.variables.extend(body.iter().map(|(key, value)| (key.clone(), value.clone())));
             page.stamp = stamp;
-            if body.contains_key("motto") {
-                page.kept = None;
+            if body.contains_key("motto") && page.kept.take().is_some() {
+                page.held_up = page.held_up.max(up);
             }
             page.unsure |= !late.is_zero() || matches!(fate, Fate::LostAfter);
         }

@@ -142,6 +142,8 @@ pub struct World {
     /// Since which nothing happened that pages that follow may have to wait for, or that may begin their wait anew. A
     /// restart is no such thing.
     undisturbed_since: Duration,
+    /// When the pages were last judged.
+    judged_at: At,
     restarts: u64,
     pub figures: Figures,
     /// What happened last.
@@ -175,6 +177,7 @@ impl World {
             seed,
             random,
             next_edit: clock.now() + APART,
+            judged_at: clock.now(),
             clock,
             remote,
             settings,
@@ -414,6 +417,8 @@ impl World {
         let up = self.clock.uptime();
         let remote = self.remote.clone();
         let mut state = remote.state();
+        let judged_at = std::mem::replace(&mut self.judged_at, self.clock.now());
+        note_what_covers(&mut state, judged_at.min(self.judged_at), up);
         if let Some(until) = state.weather.storm_until {
             // Nobody may have woken since it was over.
             self.well_since = self.well_since.max(until.min(up));
@@ -768,7 +773,9 @@ impl World {
             self.remote.state().overrides_before.retain(|set| set.id != id);
             let released = self.ask(|answer| Control::Release { id, who: "anna".to_owned(), answer }).await;
             if released.is_some_and(|released| released.is_ok()) {
-                self.remote.state().overrides.retain(|set| set.id != id);
+                let (mut state, now, up) = (self.remote.state(), self.clock.now(), self.clock.uptime());
+                note_what_covers(&mut state, now, up);
+                state.overrides.retain(|set| set.id != id);
             }
             return self.unwell();
         }
@@ -1165,6 +1172,17 @@ fn wrong_values(state: &State, place: Place, page: &Page, now: At, up: Duration)
         least = least.filter(|least| least.len() <= wrong.len()).or(Some(wrong));
     }
     least.unwrap_or_default()
+}
+
+/// While an override, or what others put there, covers a page, nobody has seen there what is to follow.
+fn note_what_covers(state: &mut State, lately: At, up: Duration) {
+    let lasting = state.overrides.iter().filter(|set| set.until.is_none_or(|until| until > lately));
+    let overruled: Vec<Place> = lasting.flat_map(|set| set.places.iter().copied()).collect();
+    for (place, page) in &mut state.pages {
+        if page.kept.is_some() || overruled.contains(place) {
+            page.held_up = page.held_up.max(up);
+        }
+    }
 }
 
 /// Since an uptime nothing disturbed pages that follow: those that nothing held up later hold what is newest by now. Gives
