@@ -27,6 +27,7 @@ use std::time::{Duration, Instant as Monotonic};
 use rtconfd::desired::World;
 use rtconfd::model::Instant;
 use rtconfd::plan::{Recent, Side, Thresholds, weigh};
+use rtconfd::simulator::{Fault, Kind};
 use rtconfd::sources::{Files, Writers};
 use serde_json::{Value, json};
 
@@ -122,8 +123,9 @@ fn main() {
     });
     println!("one changed row, weighed: {}; {} page(s) change", ratio(weighed), result.changed.len());
 
-    against_a_loop(1);
-    against_a_loop(1000);
+    against_a_loop(1, None);
+    against_a_loop(1000, None);
+    against_a_loop(1000, Some(10));
     against_the_vendors_cli();
     at_rest(100);
     at_rest(10_000);
@@ -141,9 +143,13 @@ fn always_open(api: &Api, count: usize) -> Folder {
     folder
 }
 
-/// `rtconfd apply`, whole process, on pages that it has never seen, against a loop in Python that sends the same values.
-fn against_a_loop(count: usize) {
+/// `rtconfd apply`, whole process, on pages that it has never seen, against a loop in Python that sends the same values. The
+/// API answers at once, or after some milliseconds.
+fn against_a_loop(count: usize, milliseconds: Option<u64>) {
     let api = Api::start();
+    if let Some(ms) = milliseconds {
+        api.simulator.inject(Fault::new(Kind::Latency { ms }));
+    }
     let folder = always_open(&api, count);
     let (ours, ran) = timed(|| folder.run(&["apply"]));
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -152,7 +158,7 @@ fn against_a_loop(count: usize) {
         || std::process::Command::new("python3").args([script, &api.url, KEY, &count.to_string()]).status();
     match timed(python) {
         (theirs, Ok(status)) if status.success() => println!(
-            "{count} pages for the first time, whole process: {ours:?}; a loop in Python {theirs:?}, {:.1}x as long",
+            "{count} pages for the first time, answers after {milliseconds:?} ms, whole process: {ours:?}; a loop in Python {theirs:?}, {:.1}x as long",
             theirs.as_secs_f64() / ours.as_secs_f64()
         ),
         _ => println!("{count} pages: {ours:?}; no loop to compare with (pip install requests)"),

@@ -57,11 +57,16 @@ impl Client {
             .tcp_nodelay(true);
         let url = reqwest::Url::parse(base_url).ok();
         // Whatever asks it for plain http later: a key that is meant for TLS is not sent without.
-        builder = builder.https_only(url.as_ref().is_some_and(|url| url.scheme() == "https"));
+        let is_https = url.as_ref().is_some_and(|url| url.scheme() == "https");
+        builder = builder.https_only(is_https);
         // A proxy would look for this machine's loopback on its own.
         let host = url.and_then(|url| url.host_str().map(str::to_owned));
         if host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
             builder = builder.no_proxy();
+            if !is_https {
+                // To read the machine's certificates takes longer than most commands.
+                builder = builder.tls_certs_only([]);
+            }
         }
         let http = builder.build().map_err(|error| ApiError {
             message: format!("the HTTP client can't be set up: {error} (hint: install ca-certificates)"),

@@ -31,11 +31,11 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     let clock = load::wall_clock();
     let store = load::open_store(&settings, arguments.accept_empty_store)?;
-    let (feed, mut fed) = mpsc::channel(64);
+    // Files that change meanwhile are for the next run.
+    let (_feed, mut fed) = mpsc::channel(1);
     let key_source = load::key_source(&settings.api, global)?;
-    let (driver, _watching) =
-        run::build(&settings, &key_source, &store, &clock, load::who("apply", global), None, (0, &feed))
-            .await?;
+    let who = load::who("apply", global);
+    let (driver, _) = run::build(&settings, &key_source, &store, &clock, who, None, 0).await?;
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };
     let ended = driver.run(mode, &mut fed, &Unsupervised).await?;

@@ -82,16 +82,10 @@ pub async fn daemon(
     let mut claim = None;
     for number in 0.. {
         let key_source = load::key_source(&settings.api, global)?;
-        let (driver, _watching) = build(
-            &settings,
-            &key_source,
-            &store,
-            &clock,
-            load::who("run", global),
-            in_force.take(),
-            (number, &feed),
-        )
-        .await?;
+        let who = load::who("run", global);
+        let (driver, files) =
+            build(&settings, &key_source, &store, &clock, who, in_force.take(), number).await?;
+        let _watching = watch_files(files, &settings, key_source, number, feed.clone())?;
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
@@ -187,7 +181,20 @@ fn claim_variables(
     }
 }
 
-/// Puts a driver together and starts to watch its files.
+/// Watches what a driver was put together from.
+fn watch_files(
+    files: Files,
+    settings: &Settings,
+    key_source: KeySource,
+    number: u32,
+    feed: mpsc::Sender<Feed>,
+) -> anyhow::Result<impl Sized + use<>> {
+    let key_file = key_source.file().map(ToOwned::to_owned);
+    watch(files, key_file, settings.restat, move |watched| tell(&feed, number, &key_source, watched))
+        .context("files can't be watched")
+}
+
+/// Puts a driver together from the files as they are.
 pub async fn build(
     settings: &Settings,
     key_source: &KeySource,
@@ -195,8 +202,8 @@ pub async fn build(
     clock: &Arc<dyn Clock>,
     who: String,
     in_force: Option<InForce>,
-    (number, feed): (u32, &mpsc::Sender<Feed>),
-) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>)> {
+    number: u32,
+) -> anyhow::Result<(Driver<crate::agents_api::Client>, Files)> {
     let client = Arc::new(load::client(&settings.api, key_source)?);
     let mut files = Files::new(settings);
     let remembered = store.remembered(&settings.api.base_url).await?;
@@ -207,12 +214,6 @@ pub async fn build(
     });
     files.settle();
     let revision = files.revision();
-    let watching = {
-        let (feed, key_source) = (feed.clone(), key_source.clone());
-        let key_file = key_source.file().map(ToOwned::to_owned);
-        watch(files, key_file, settings.restat, move |watched| tell(&feed, number, &key_source, watched))
-            .context("files can't be watched")?
-    };
     let setter = client.clone();
     let driver = Driver::new(Setup {
         actor: Actor {
@@ -237,7 +238,7 @@ pub async fn build(
         seed: fastrand::u64(..),
     })
     .await?;
-    Ok((driver, watching))
+    Ok((driver, files))
 }
 
 /// Passes on what the watching thread saw. A key that is bad leaves the one before in force.

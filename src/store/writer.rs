@@ -37,9 +37,35 @@ pub struct Writer {
 #[derive(Clone, Debug)]
 enum Queue {
     /// To the thread that owns the connection.
-    Thread(mpsc::Sender<Queued>),
+    Thread(Arc<Thread>),
     /// Each job is committed by whoever brings it, until one fails.
     InPlace(Arc<Mutex<Connection>>, Arc<Mutex<Option<rusqlite::Error>>>),
+}
+
+/// The thread that owns the connection. Whoever drops its last writer waits until it has done all its jobs and closed the
+/// store: one that was left open has to be recovered by the next start.
+#[derive(Debug)]
+struct Thread {
+    queue: Option<mpsc::Sender<Queued>>,
+    worker: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Thread {
+    /// A thread that is gone drops the job, and with it the places for its answers.
+    fn take(&self, job: Job, fail: oneshot::Sender<rusqlite::Error>) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.send((job, fail));
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
+        }
+    }
 }
 
 /// A PATCH that is about to be sent.
@@ -111,7 +137,7 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
         let shown = location.clone();
-        std::thread::Builder::new()
+        let worker = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
                 // The lock is held as long as the thread lives.
@@ -119,7 +145,8 @@ impl Writer {
                 work(connection, &jobs);
             })
             .map_err(|error| shown.io(error))?;
-        Ok(Self { queue: Queue::Thread(queue), location })
+        let thread = Thread { queue: Some(queue), worker: Some(worker) };
+        Ok(Self { queue: Queue::Thread(Arc::new(thread)), location })
     }
 
     /// Writes on a connection that others may hold too, job by job and without a thread: for worlds in which everything
@@ -422,8 +449,7 @@ impl Writer {
             }))
         });
         match &self.queue {
-            // A writer that is gone drops the job, and with it the places for its answers.
-            Queue::Thread(queue) => drop(queue.send((job, fail))),
+            Queue::Thread(thread) => thread.take(job, fail),
             Queue::InPlace(connection, failed) => {
                 let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);

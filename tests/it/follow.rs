@@ -65,8 +65,6 @@ impl Scene {
     /// The program ends and is started anew, with what the store knows.
     async fn restart(&mut self) {
         self.driving.take().unwrap().stop().await;
-        // The writer's thread lets go of the store some time after the last writer is dropped.
-        until("the store is free", || !self.folder.store().is_in_use()).await;
         self.start().await;
     }
 
