@@ -65,6 +65,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         }
     }
     view.tell_held();
+    view.tell_gone();
     let is_error = |problem: &Problem| problem.severity == Severity::Error;
     if arguments.shown.format == Format::Json {
         output::print_lines(problems.iter().map(|problem| {

@@ -1,6 +1,6 @@
 //! What most commands begin with: settings, inputs, the store's knowledge, the API.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -8,8 +8,8 @@ use chrono_tz::Tz;
 
 use crate::agents_api::{Client, KeySource, Timeouts};
 use crate::clock::{Clock, WallClock};
-use crate::desired::{Managed, Override, World};
-use crate::model::{Instant, PageId, Problem};
+use crate::desired::{Gone, Managed, Override, World};
+use crate::model::{Instant, PageId, Problem, Variable};
 use crate::plan::{Recent, Side, weigh};
 use crate::reconcile::{Following, Held, InForce, Trail, revision_id};
 use crate::settings::{Api, Settings, StorePath};
@@ -17,6 +17,9 @@ use crate::sources::{Files, Revision};
 use crate::store::{Location, PageState, Reading, Remembered, Writer};
 
 use super::{Exit, FAILED, Global, output};
+
+/// Pages and variables that are told of that nothing defines any more.
+pub const MAX_GONE: usize = 20;
 
 /// The settings; on failure the report was shown.
 pub fn settings(global: &Global) -> Result<Settings, Exit> {
@@ -90,6 +93,8 @@ pub struct View {
     pub trail: Trail,
     /// What is held.
     pub held: Option<Held>,
+    /// What was in force and is no longer defined.
+    pub gone: Vec<Gone>,
     /// The overrides in force.
     pub overrides: Vec<Override>,
     /// What the store knows of pages.
@@ -121,6 +126,7 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     let side = Side { world: &newest, inputs: &revision.inputs };
     let weighed = weigh(in_force.side(), side, &recent, settings.hold, from);
     let id = revision_id(&settings.written, &revision);
+    let gone = newest.gone(&in_force.world);
     let held = match weighed.reasons.is_empty() || approved.contains(&id) {
         true => None,
         false => Some(Held { revision: id, since: from, reasons: weighed.reasons }),
@@ -137,7 +143,7 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     world.overrule(&overrides);
     newest.overrule(&overrides);
     let newest = (!is_in_force).then_some(newest);
-    Ok(View { settings, revision, world, newest, trail, held, overrides, stored })
+    Ok(View { settings, revision, world, newest, trail, held, gone, overrides, stored })
 }
 
 /// What the store knows that commands that look need.
@@ -187,6 +193,33 @@ impl View {
     /// The pages as they are written now, whether or not they are in force.
     pub fn newest(&self) -> &World {
         self.newest.as_ref().unwrap_or(&self.world)
+    }
+
+    /// Tells what the settings and their inputs no longer define.
+    pub fn tell_gone(&self) {
+        self.gone.iter().take(MAX_GONE).for_each(|gone| output::remark(&gone.to_string()));
+        if let Some(more) = self.gone.len().checked_sub(MAX_GONE).filter(|more| *more > 0) {
+            output::remark(&format!("and {more} more"));
+        }
+    }
+
+    /// What stands in the store as put on pages, and no settings define any more.
+    pub fn left_behind(&self) -> Vec<Gone> {
+        let mut left = Vec::new();
+        for (page, stored) in self.stored.iter().filter(|(_, stored)| !stored.base.is_empty()) {
+            match self.newest().page(page) {
+                None => left.push(Gone { page: page.clone(), variable: None }),
+                Some(managed) => {
+                    let known: HashSet<&Variable> =
+                        managed.page.variables.iter().map(|owned| &owned.variable).collect();
+                    let lost = stored.base.keys().filter(|variable| !known.contains(variable));
+                    left.extend(
+                        lost.map(|variable| Gone { page: page.clone(), variable: Some(variable.clone()) }),
+                    );
+                }
+            }
+        }
+        left
     }
 
     /// Tells what is held, if something is.

@@ -39,6 +39,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Outcome { rows: Vec::new(), failed: !view.problems().is_empty(), held: view.held.is_some() };
     output::show_problems(&view.problems());
     view.tell_held();
+    view.tell_gone();
     view.tell_following(None);
     let mut schemas = Schemas::default();
     for managed in &view.world.pages {

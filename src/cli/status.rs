@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::desired::{Managed, Override, running_out};
+use crate::desired::{Gone, Managed, Override, running_out};
 use crate::listener::{shown, waiting};
 use crate::model::{Instant, Severity, shorten};
 use crate::reconcile::Held;
@@ -112,6 +112,8 @@ struct General {
     drifts: Vec<DriftRow>,
     /// Overrides in force.
     overrides: Vec<Override>,
+    /// What was put on pages, and nothing defines any more.
+    left_behind: Vec<Gone>,
 }
 
 impl General {
@@ -140,6 +142,7 @@ impl General {
             rollout: live["rollout"].clone(),
             drifts: drifts.unwrap_or_default(),
             overrides: overrides.collect(),
+            left_behind: view.left_behind(),
         })
     }
 
@@ -156,6 +159,10 @@ impl General {
             "following": self.following,
             "drift": self.drifts,
             "overrides": self.overrides.iter().map(shown).collect::<Vec<_>>(),
+            "left_behind": self.left_behind.iter().map(|gone| json!({
+                "page": gone.page.to_string(),
+                "variable": gone.variable.as_ref().map(ToString::to_string),
+            })).collect::<Vec<_>>(),
         })
     }
 
@@ -190,6 +197,9 @@ impl General {
                 set.pages.len(),
                 set.id
             ));
+        }
+        for gone in self.left_behind.iter().take(load::MAX_GONE) {
+            line(format!("\n{gone}"));
         }
         for drift in &self.drifts {
             line(format!("\n{}", describe_drift(drift)));

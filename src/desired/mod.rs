@@ -23,4 +23,4 @@ pub use definition::{Definition, Evaluated, Wanted};
 pub use overrule::{Made, Override, Overruled, Part, Says};
 pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
 pub use unmet::unmet_conditions;
-pub use world::{Managed, World};
+pub use world::{Gone, Managed, World};

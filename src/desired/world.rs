@@ -1,12 +1,12 @@
 //! All pages at once, put together from the inputs; a page that can't be is kept as it last was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
 
 use crate::calendar::Window;
-use crate::model::{Environment, Instant, PageId, Problem, Row};
+use crate::model::{Environment, Instant, PageId, Problem, Row, Variable};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw, Reader, Scope, is_template};
 
@@ -42,6 +42,32 @@ struct Basis {
     blueprint: Blueprint,
     inputs: Inputs,
     window: Window,
+}
+
+/// A page, or a variable of one, that was defined and no longer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// The page.
+    pub page: PageId,
+    /// The variable; none where it is the whole page.
+    pub variable: Option<Variable>,
+}
+
+impl std::fmt::Display for Gone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.variable {
+            None => write!(
+                f,
+                "{} is no longer defined: nothing is sent to it any more, and it keeps what it has",
+                self.page
+            ),
+            Some(variable) => write!(
+                f,
+                "{variable} of {} is no longer defined: nothing is sent for it any more, and it keeps what it has",
+                self.page
+            ),
+        }
+    }
 }
 
 /// A page and the state of its definition.
@@ -109,6 +135,26 @@ impl World {
         let is_gone = |id: &&PageId| !world.index.contains_key(*id);
         world.released = known.iter().map(|managed| &managed.page.id).filter(is_gone).cloned().collect();
         world
+    }
+
+    /// What another defined and this no longer does, page by page.
+    pub fn gone(&self, before: &World) -> Vec<Gone> {
+        let mut gone = Vec::new();
+        for Managed { computed: old, .. } in &before.pages {
+            let id = &old.id;
+            match self.page(id).map(|managed| &managed.computed) {
+                None => gone.push(Gone { page: id.clone(), variable: None }),
+                Some(new) if Arc::ptr_eq(old, new) => {}
+                Some(new) => {
+                    let known: HashSet<&Variable> =
+                        new.variables.iter().map(|owned| &owned.variable).collect();
+                    let variables = old.variables.iter().map(|owned| &owned.variable);
+                    let lost = variables.filter(|variable| !known.contains(variable)).cloned();
+                    gone.extend(lost.map(|variable| Gone { page: id.clone(), variable: Some(variable) }));
+                }
+            }
+        }
+        gone
     }
 
     /// Whether the calendars reach far enough from an instant, back and ahead. A clock can leap either way.

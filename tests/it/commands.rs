@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, Folder, SITES, desk};
+use crate::support::{Api, Folder, NO_HOLD, SITES, desk};
 
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
 
@@ -33,6 +33,39 @@ fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
     assert_eq!(folder.run(&["plan"]).expect(0).err, "Nothing to do: every page is as it should be.\n");
     folder.run(&["apply"]).expect(0);
     assert_eq!(api.requests("PATCH").len(), 2);
+}
+
+#[test]
+fn a_row_that_is_gone_is_told_when_it_goes_and_by_status_as_long_as_its_page_holds_something() {
+    let api = Api::start();
+    let one_less = "[[page.each]]\nsource = \"sites\"\nvariables = { \"/phones/{{ row.site }}\" = { column = \"phone\" } }\n";
+    let all = format!("[[page]]\nagent = \"ALL\"\nenvironment = \"live\"\n{one_less}");
+    let folder = Folder::new(&api.url, &format!("{NO_HOLD}{SITES}{all}"));
+    folder.write("sites.csv", CSV);
+    folder.run(&["apply"]).expect(0);
+    folder.write("sites.csv", CSV.split_once("b,").unwrap().0);
+    let gone = [
+        "A-2/live is no longer defined: nothing is sent to it any more, and it keeps what it has",
+        "/phones/b of ALL/live is no longer defined: nothing is sent for it any more, and it keeps what it has",
+    ];
+    for command in ["plan", "check", "apply"] {
+        let told = folder.run(&[command]).expect(0).err;
+        assert!(gone.iter().all(|gone| told.contains(gone)), "{command}: {told}");
+    }
+    assert_eq!(api.requests("PATCH").len(), 3, "nothing is sent");
+    for command in ["plan", "apply"] {
+        assert!(
+            !folder.run(&[command]).expect(0).err.contains("no longer defined"),
+            "{command}: it is told once"
+        );
+    }
+    let status = folder.run(&["status"]).expect(0).out;
+    assert!(gone.iter().all(|gone| status.contains(gone)), "{status}");
+    let status = folder.run(&["status", "--format", "json"]).expect(0).lines();
+    assert_eq!(
+        status.last().unwrap()["left_behind"],
+        json!([{"page": "A-2/live", "variable": null}, {"page": "ALL/live", "variable": "/phones/b"}])
+    );
 }
 
 #[test]

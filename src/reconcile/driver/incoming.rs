@@ -19,9 +19,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.overrides.retain(|set| !set.is_over(yesterday));
         world.overrule(&self.overrides);
         for page in &world.released {
-            if self.world.page(page).is_some() {
-                tracing::warn!(%page, "no longer defined: nothing is sent to it any more");
-            }
             self.pages.schedule(page, None);
             if let Some(state) = self.pages.get_mut(page) {
                 state.standing = Standing::Unseen;
@@ -41,12 +38,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let is_as_before = self.world.page(id).is_some_and(|before| {
                 Arc::ptr_eq(&before.page, &managed.page) && before.problems == managed.problems
             });
-            if let Some(before) = self.world.page(id).filter(|_| !is_as_before) {
-                let gone = before.page.variables.iter();
-                for owned in gone.filter(|owned| managed.page.owned(&owned.variable).is_none()) {
-                    tracing::warn!(page = %id, variable = %owned.variable, "no longer defined: nothing is sent for it any more");
-                }
-            }
             let state = self.pages.get_or_new(id);
             if is_as_before && state.known.observed.is_some() {
                 continue;

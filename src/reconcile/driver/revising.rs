@@ -70,6 +70,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn put_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
         self.hold(None);
+        for gone in newest.gone(&self.in_force.world) {
+            tracing::warn!("{gone}");
+        }
         self.in_force = InForce {
             number: self.in_force.number + 1,
             blueprint: self.blueprint.clone(),
