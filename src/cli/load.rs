@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use crate::agents_api::{Client, KeySource, Timeouts};
 use crate::clock::{Clock, WallClock};
-use crate::desired::{Gone, Managed, Override, World};
+use crate::desired::{Gone, Managed, Override, Page, World};
 use crate::model::{Instant, PageId, Problem, Variable};
 use crate::plan::{Recent, Side, weigh};
 use crate::reconcile::{Following, Held, InForce, Trail, revision_id};
@@ -244,6 +244,24 @@ impl View {
             Some(Following { page: page.clone(), leader, at, why })
         });
         following.collect()
+    }
+
+    /// What a page is as, one after the other, from one instant to another: as it was while it waits for the page that it
+    /// follows, then as it is written.
+    pub fn spans<'w>(
+        &'w self,
+        managed: &'w Managed,
+        from: Instant,
+        to: Instant,
+    ) -> Vec<(&'w Page, Instant, Instant)> {
+        let id = &managed.page.id;
+        if !self.trail.behind().contains_key(id) {
+            return vec![(&managed.page, from, to)];
+        }
+        let known = self.following(Some(id)).into_iter().find_map(|following| following.at);
+        let at = known.map_or(to, |at| at.clamp(from, to));
+        let older = self.world.page(id).filter(|_| from < at).map(|older| (&*older.page, from, at));
+        older.into_iter().chain((at < to).then_some((&*managed.page, at, to))).collect()
     }
 
     /// Tells which pages are not yet as they are written.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::agents_api::{ReadOnly, ReadPages};
-use crate::desired::{Managed, Owned, Wanted};
-use crate::model::{Instant, PageId, Problem, shorten};
+use crate::desired::{Flip, Managed, Owned, Wanted};
+use crate::model::{Instant, PageId, Problem, same_value, shorten};
 use crate::schema::Schema;
 use crate::zone;
 
@@ -72,9 +72,14 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
                 continue;
             }
         };
+        let spans = view.spans(managed, from, to);
         for (place, owned) in managed.page.variables.iter().enumerate() {
             if arguments.variable.as_ref().is_none_or(|wanted| *wanted == owned.variable) {
-                match changes(managed, owned, &schema, (from, to), (index, place)) {
+                let spans: Vec<(&Owned, Instant, Instant)> = spans
+                    .iter()
+                    .filter_map(|(page, from, to)| Some((page.owned(&owned.variable)?, *from, *to)))
+                    .collect();
+                match changes(managed, &spans, &schema, (index, place)) {
                     Ok(changes) => rows.extend(changes),
                     Err(problem) => problems.push(problem.about(&managed.page.id)),
                 }
@@ -87,17 +92,20 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(if problems.is_empty() { OK } else { FAILED })
 }
 
+/// The changes of a variable, by one definition after the other.
 fn changes(
     managed: &Managed,
-    owned: &Owned,
+    spans: &[(&Owned, Instant, Instant)],
     schema: &Schema,
-    (from, to): (Instant, Instant),
     (index, place): (usize, usize),
 ) -> Result<Vec<Row>, Problem> {
     let mut before = Value::Null;
-    let mut rows = Vec::new();
-    for flip in owned.flips(from, to)? {
+    let mut rows: Vec<Row> = Vec::new();
+    for (owned, flip) in flips(spans)? {
         let value = typed(schema, owned, &flip.wanted)?;
+        if !rows.is_empty() && same_value(&before, &value) {
+            continue;
+        }
         rows.push(Row {
             page: managed.page.id.to_string(),
             variable: owned.variable.to_string(),
@@ -110,6 +118,14 @@ fn changes(
         });
     }
     Ok(rows)
+}
+
+fn flips<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a Owned, Flip)>, Problem> {
+    let mut all = Vec::new();
+    for (owned, from, to) in spans {
+        all.extend(owned.flips(*from, *to)?.into_iter().map(|flip| (*owned, flip)));
+    }
+    Ok(all)
 }
 
 /// A value as it will be sent: a cell takes its type from the schema.
