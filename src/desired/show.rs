@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chrono::{SecondsFormat, Timelike};
+use chrono::{SecondsFormat, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
@@ -71,6 +71,9 @@ pub enum CalendarShow {
     /// The next date with an event, today included, as `2026-12-25`.
     NextDate,
 }
+
+/// Steps back to where a run of open dates began; each takes in a date at least.
+const DATES_BACK: usize = 400;
 
 /// How a time is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,8 +197,8 @@ impl HoursShow {
         match self {
             Self::IsOpen => Ok(Value::Bool(hours.is_open(at))),
             Self::IsClosed => Ok(Value::Bool(!hours.is_open(at))),
-            Self::OpensAt => time(of_the_day(hours, at).map(|stretch| (stretch.from, false))),
-            Self::ClosesAt => time(of_the_day(hours, at).map(|stretch| (stretch.to, true))),
+            Self::OpensAt => time(shown_of_the_day(hours, at, format).map(|stretch| (stretch.from, false))),
+            Self::ClosesAt => time(shown_of_the_day(hours, at, format).map(|stretch| (stretch.to, true))),
             Self::NextOpenAt => time(hours.next_open(at).map(|when| (when, false))),
             Self::NextChangeAt => time(hours.next_change(at).map(|when| (when, hours.is_open(at)))),
             Self::Today => Ok(Value::String(hours.text(today))),
@@ -254,6 +257,27 @@ fn of_the_day(hours: &Hours, at: Instant) -> Option<Stretch> {
         .current(at)
         .or_else(|| today.iter().find(|stretch| stretch.from > at).copied())
         .or_else(|| today.last().copied())
+}
+
+/// The same; of one that goes on over several dates a time of day can only tell what is near, and an instant tells its
+/// true ends. One that never ends is told as the other, which whoever compares instants reads right.
+fn shown_of_the_day(hours: &Hours, at: Instant, format: TimeFormat) -> Option<Stretch> {
+    let mut stretch = of_the_day(hours, at)?;
+    if format != TimeFormat::Rfc3339 {
+        return Some(stretch);
+    }
+    if hours.is_open(stretch.to) {
+        let Some(end) = hours.next_change(stretch.to) else { return Some(stretch) };
+        stretch.to = end;
+    }
+    let earlier = |from: Instant| hours.current(from.checked_sub_signed(TimeDelta::seconds(1))?);
+    for _ in 0..DATES_BACK {
+        match earlier(stretch.from) {
+            Some(earlier) => stretch.from = earlier.from,
+            None => break,
+        }
+    }
+    Some(stretch)
 }
 
 fn week(hours: &Hours, at: Instant) -> Value {

@@ -398,7 +398,8 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
         (&last["following"][0]["page"], &last["following"][0]["follows"]),
         (&json!("A-1/live"), &json!("A-1/sandbox"))
     );
-    let previewed = folder.run(&["preview", "A-1/live", "--variable", "phone", "--format", "json"]).expect(0).lines();
+    let previewed =
+        folder.run(&["preview", "A-1/live", "--variable", "phone", "--format", "json"]).expect(0).lines();
     let at = |row: &Value| at(row["at"].as_str().unwrap());
     assert_eq!((previewed.len(), &previewed[0]["to"]), (1, &json!("1")));
     assert_eq!(at(&previewed[0]), at(&last["following"][0]), "it is shown from when it comes in force");

@@ -834,3 +834,37 @@ today = { show = "today" }
     assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["today"], json!("10:00-12:00, 13:00-15:00"));
     folder.run(&["check", "--at", NOON]).expect(0);
 }
+
+#[test]
+fn an_instant_tells_the_true_ends_of_a_run_of_open_dates() {
+    let api = Api::start();
+    let run = "Mo 09:00-24:00; Tu-We 00:00-24:00; Th 00:00-01:00";
+    for (weekly, at, opens, closes) in [
+        (run, "2026-11-23T12:00:00Z", json!("2026-11-23T09:00:00+00:00"), json!("2026-11-26T01:00:00+00:00")),
+        (run, "2026-11-25T12:00:00Z", json!("2026-11-23T09:00:00+00:00"), json!("2026-11-26T01:00:00+00:00")),
+        (run, "2026-11-23T08:00:00Z", json!("2026-11-23T09:00:00+00:00"), json!("2026-11-26T01:00:00+00:00")),
+        (
+            "Mo 22:00-24:00; Tu 00:00-02:00",
+            "2026-11-23T12:00:00Z",
+            json!("2026-11-23T22:00:00+00:00"),
+            json!("2026-11-24T02:00:00+00:00"),
+        ),
+    ] {
+        let page = format!(
+            r#"
+[[page]]
+agent = "A-1"
+environment = "live"
+hours = {{ weekly = "{weekly}" }}
+[page.variables]
+opens = {{ show = "opens_at", format = "RFC 3339" }}
+closes = {{ show = "closes_at", format = "RFC 3339" }}
+"#
+        );
+        assert_eq!(
+            planned(&folder(&api, &page), at),
+            json!({"opens": opens, "closes": closes}),
+            "{weekly} {at}"
+        );
+    }
+}
