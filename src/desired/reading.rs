@@ -188,9 +188,16 @@ impl Shown<'_> {
             true => ("closed", "open"),
             false => ("open", "closed"),
         };
+        let to_midnight = self.hours.current(minute).is_some_and(|stretch| {
+            let end = zone::local(self.hours.zone, stretch.to);
+            end.time() == chrono::NaiveTime::MIN || stretch.to - stretch.from > chrono::TimeDelta::days(1)
+        });
         let remedy = match (self.show, self.reading) {
             (HoursShow::RegularHours, _) if self.hours.is_special(minute) => {
                 "put special_hours beside it, or show is_open"
+            }
+            _ if to_midnight => {
+                "no reader of such texts knows 24:00: show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
             }
             (HoursShow::OpensAt | HoursShow::ClosesAt, _) => {
                 "show is_open, or show = \"numbered\", whose reader knows several intervals and nights"

@@ -204,6 +204,11 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
             "open = { show = \"opens_at\" }\nclose = { show = \"closes_at\" }",
             "close would be read as closed on Fri 2026-11-27 22:00:00",
         ),
+        (
+            "24/7",
+            "hours = { show = \"weekdays\" }",
+            "hint: no reader of such texts knows 24:00: show is_open;",
+        ),
         // The same hours, written for each of the two.
         (
             "Mo-Su 09:00-17:00",
