@@ -322,7 +322,7 @@ note = "{{{{ hours.note }}}}"
     for (hours, told) in [
         (
             r#"weekly_from = { source = "hours", row = "p7", column = "all" }"#,
-            "hours.csv has no row \"p7\"\n",
+            "hours.csv has no row \"p7\" (for row \"a\")\n",
         ),
         (
             r#"weekly_from = { source = "hours", row = "p1", column = "al" }"#,
@@ -833,4 +833,73 @@ today = { show = "today" }
     assert_eq!(planned(&folder, NOON)["closes"], json!("2026-11-27T02:00:00+00:00"));
     assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["today"], json!("10:00-12:00, 13:00-15:00"));
     folder.run(&["check", "--at", NOON]).expect(0);
+}
+
+/// The warnings of `check`, which finds no error.
+#[track_caller]
+fn warnings(folder: &Folder, at: &str) -> Vec<String> {
+    let told = folder.run(&["check", "--at", at]).expect(0).err;
+    let mut warnings: Vec<String> = Vec::new();
+    for line in told.lines() {
+        match line.strip_prefix("warning: ") {
+            Some(warning) => warnings.push(warning.to_owned()),
+            None => warnings.last_mut().into_iter().for_each(|warning| warning.push_str(line)),
+        }
+    }
+    warnings
+}
+
+#[test]
+fn keys_that_the_schema_does_not_know_are_told_at_any_depth() {
+    let api = Api::start();
+    let site = json!({"type": "object", "properties": {"site_name": {}, "hours": {}, "phones": {"additionalProperties": {}, "properties": {"desk": {}}}}});
+    api.schema(
+        "A-1",
+        &json!({
+            "definitions": {"site": site},
+            "properties": {
+                "site_hours": {"type": "array", "items": {"$ref": "#/definitions/site"}},
+                "settings": {"properties": {"force_ooh_enabled": {}, "list": {"items": {"properties": {"x": {}}}}}},
+                "free": {"type": "object"},
+                "any": {"properties": {"a": {}}, "additionalProperties": true},
+                "some": {"properties": {"a": {}}, "patternProperties": {"^x": {}}},
+            },
+        }),
+    );
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+agent = "A-1"
+environment = "live"
+create_items = true
+[page.variables]
+"/settings/force_ooh_enable" = true
+"/settings/list" = { value = [{ x = 1 }, { y = 1 }, { y = 2 }] }
+"/free/a" = { value = { b = 1 } }
+"/any/b" = 1
+"/some/xy" = 1
+setings = 1
+[[page.each]]
+source = "sites"
+[page.each.variables]
+"/site_hours[site_name={{ row.site }}]/hurs" = "x"
+"/site_hours[site_name={{ row.site }}]/hours" = "x"
+"/site_hours[site_name={{ row.site }}]/phones" = { value = { bar = 1 } }
+"#,
+    );
+    folder.write("sites.csv", "site\nLeeds\nYork\n");
+    let add = "if not, add it to the schema";
+    assert_eq!(
+        warnings(&folder, NOON),
+        [
+            format!("A-1/live: /settings/force_ooh_enable is owned, and the page's schema does not know it  hint: did you mean \"force_ooh_enabled\"? {add}"),
+            "A-1/live: /settings/list has the key \"y\", and the page's schema does not know it (and 1 more like it)  hint: did you mean \"x\"? if not, add it to the schema".to_owned(),
+            format!("A-1/live: setings is owned, and the page's schema does not know it  hint: did you mean \"settings\"? {add}"),
+            format!("A-1/live: /site_hours[site_name=Leeds]/hurs is owned, and the page's schema does not know it (and 1 more like it)  hint: did you mean \"hours\"? {add}"),
+        ]
+    );
 }
