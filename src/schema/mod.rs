@@ -387,10 +387,9 @@ fn typed_and_placed(
     missing: Missing,
 ) -> Result<CheckedValue, Problem> {
     let value = schema.typed(&wanted.variable, &wanted.wanted)?;
-    wanted.variable.write(page, value.clone(), missing).map_err(|message| {
-        Problem::at(&wanted.origin, format!("{} can't be set: {message}", wanted.variable)).hint(
-            "correct the page, own the whole key, or set create_items = true for items that are missing",
-        )
+    wanted.variable.write(page, value.clone(), missing).map_err(|blocked| {
+        Problem::at(&wanted.origin, format!("{} can't be set: {blocked}", wanted.variable))
+            .hint(blocked.remedy())
     })?;
     Ok(CheckedValue {
         variable: wanted.variable.clone(),

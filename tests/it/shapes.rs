@@ -903,3 +903,99 @@ source = "sites"
         ]
     );
 }
+
+#[test]
+fn a_problem_names_its_rows_and_a_remedy_that_helps() {
+    let api = Api::start();
+    let start = "[sources.t]\npath = \"t.csv\"\nkey = \"id\"\n[sources.h]\npath = \"h.csv\"\n[sources.m]\npath = \"m.json\"\n[[page]]\nenvironment = \"live\"\n";
+    let own =
+        |variables: &str| format!("agent = \"A-1\"\ncreate_items = true\nvariables = {{ {variables} }}");
+    let rows = "for_each = \"t\"\nagent = \"{{ row.id }}\"\nhours = { weekly_from = { source = \"h\", match = { site = \"{{ row.id }}\" } } }\nvariables = { a = { show = \"today\" } }".to_owned();
+    let items = "agent = \"A-1\"\n[page.variables.a]\neach = \"t\"\nhours = { weekly_from = { source = \"h\", match = { site = \"{{ row.id }}\" } } }\nitem = { show = \"today\" }".to_owned();
+    let same = "agent = \"A-1\"\ncreate_items = true\n[[page.each]]\nsource = \"t\"\nvariables = { \"/f[g={{ row.group }}]/o\" = 1 }".to_owned();
+    let edited = json!({"list": [{"n": "a"}, {"n": "a"}], "text": "x"});
+    api.edit("A-1", &edited);
+    for (settings, told) in [
+        (rows, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: a place"),
+        (items, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: a place"),
+        (same, "/f[g=1]/o of t.csv:2 and /f[g=1]/o of t.csv:3 overlap\n  hint: give each row a name"),
+        (
+            own("a = { source = \"t\", row = \"nothing like it\", column = \"group\" }"),
+            "has no row \"nothing like it\"\n  hint: its rows are \"x\", \"y\"",
+        ),
+        (
+            own("a = { source = \"t\", row = \"xx\", column = \"group\" }"),
+            "has no row \"xx\"\n  hint: did you mean \"x\"?",
+        ),
+        (
+            own("a = { source = \"m\", pointer = \"/x\" }"),
+            "m.json: the file is missing\n  hint: put the file there",
+        ),
+        (own("\"/list[n=a]/x\" = 1"), "several items with n = \"a\"\n  hint: remove all but one of them"),
+        (own("\"/text[n=a]/x\" = 1"), "of a value that is no array\n  hint: make it an array"),
+        (own("\"/text/x\" = 1"), "below a value that is no object\n  hint: make it an object"),
+        (own("\"/list/7\" = 1"), "no item \"7\"\n  hint: correct the page or the name"),
+        (own("\"/new[n=a]\" = 1"), "would lose its n\n  hint: give the value that field too"),
+    ] {
+        let folder = folder(&api, &format!("{start}{settings}\n"));
+        folder.write("t.csv", "id,group\nx,1\ny,1\n");
+        folder.write("h.csv", "site,day,open,close\nz,Mo,09:00,17:00\n");
+        if !settings.contains("\"m\"") {
+            folder.write("m.json", "{}");
+        }
+        let err = complaints(&folder, NOON);
+        assert!(
+            err.contains(told) && err.matches("has no row for these hours").count() <= 1,
+            "{settings}: {err}"
+        );
+        if !settings.contains("create_items") || !told.contains("missing") {
+            assert!(!err.contains("set create_items"), "{err}");
+        }
+    }
+    let missing = own("\"/list[n=b]/x\" = 1").replace("create_items = true\n", "");
+    let folder = folder(&api, &format!("{start}{missing}\n"));
+    folder.write("t.csv", "id,group\nx,1\n");
+    folder.write("h.csv", "site\nz\n");
+    folder.write("m.json", "{]");
+    let err = complaints(&folder, NOON);
+    assert!(err.contains("or set create_items = true for items that are missing"), "{err}");
+    assert!(err.contains("this is not JSON") && err.contains("  hint: mend it there"), "{err}");
+    folder.write("t.csv", "id,group,group\nx,1,2\n");
+    let err = complaints(&folder, NOON);
+    assert!(err.contains("two columns are called \"group\"\n  hint: give each column a name"), "{err}");
+}
+
+#[test]
+fn what_is_wrong_in_the_settings_is_told_once_and_with_its_remedy() {
+    let api = Api::start();
+    let page = |more: &str, variables: &str| {
+        format!("{more}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]\n{variables}\n")
+    };
+    for (settings, told) in [
+        (page("", "\"/a[x=1/y\" = 5"), "\"/a[x=1/y\" names no item of an array"),
+        (page("", "\"/a[x/y\" = 5"), "\"/a[x/y\" names no item of an array"),
+        (page("", "\"/a~3/c\" = 5"), "\"/a~3/c\" has a ~ that stands for nothing"),
+        (page("", "\"/a~\" = 5"), "\"/a~\" has a ~ that stands for nothing"),
+        (
+            page("", "a = { hours = { weekly = \"24/7\" }, show = \"today\", language = \"de\" }"),
+            "language goes with spoken",
+        ),
+        (
+            page("", "a = 1").replace("[page.variables]", "create_items = \"yes\"\n[page.variables]"),
+            "create_items must be true or false",
+        ),
+        (page("", "a = { hours = \"dsk\", show = \"today\" }"), "add [hours.dsk]"),
+    ] {
+        let err = complaints(&folder(&api, &settings), NOON);
+        assert!(err.contains(told) && err.contains("hint: "), "{settings}: {err}");
+    }
+    let calendar = page(
+        "[calendars.bh]\npublic_holidays = \"GB-EGN\"\n[sources.s]\npath = 7\n",
+        "a = { calendar = \"bh\", show = \"name\" }\nb = { source = \"s\", row = \"x\", column = \"y\" }",
+    );
+    let err = complaints(&folder(&api, &calendar), NOON);
+    assert!(err.contains("GB-EGN") && !err.contains("there is no"), "{err}");
+    // What is escaped, and what a row brings, is taken.
+    let good = page("", "\"/a~2x=1/y~0~1\" = 5\n\"odd[x\" = 1\n\"~3\" = 1");
+    folder(&api, &good).run(&["check", "--at", NOON]).expect(0);
+}

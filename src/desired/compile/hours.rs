@@ -32,7 +32,7 @@ impl Compiler<'_> {
         }
         let name = reader.text(node, "hours")?;
         if !self.blueprint.hours.contains_key(&name.value) {
-            reader.note(self.unknown("hours", &name.value, &name.origin, self.blueprint.hours.keys()));
+            self.note_unknown(reader, "hours", &name.value, &name.origin, self.blueprint.hours.keys());
             return None;
         }
         self.named_hours(reader, &name.value, zone)

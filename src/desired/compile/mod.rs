@@ -22,9 +22,10 @@ use crate::tables::{Rows, Table};
 use crate::written::{Fields, Reader, Scope, Text};
 
 use super::{Blueprint, Inputs};
-use page::Context;
+use page::{Context, Zone};
 
-pub(super) use rows::Repeat;
+pub(super) use hours::filter;
+pub(super) use rows::{Repeat, Troubled, matching};
 
 /// Problems of page blocks that are told in one run.
 const MAX_TOLD: usize = 1_000;
@@ -113,7 +114,7 @@ impl<'a> Compiler<'a> {
     /// A table by the name of its source.
     fn table(&self, reader: &Reader, name: &Text) -> Option<Arc<Table>> {
         if !self.blueprint.sources.contains_key(&name.value) {
-            reader.note(self.unknown("source", &name.value, &name.origin, self.blueprint.sources.keys()));
+            self.note_unknown(reader, "source", &name.value, &name.origin, self.blueprint.sources.keys());
             return None;
         }
         let (inputs, _) = self.inputs?;
@@ -164,7 +165,7 @@ impl<'a> Compiler<'a> {
     fn knows_calendar(&self, reader: &Reader, name: &Text) -> bool {
         let known = self.blueprint.calendars.contains_key(&name.value);
         if !known {
-            reader.note(self.unknown("calendar", &name.value, &name.origin, self.blueprint.calendars.keys()));
+            self.note_unknown(reader, "calendar", &name.value, &name.origin, self.blueprint.calendars.keys());
         }
         known
     }
@@ -200,17 +201,23 @@ impl<'a> Compiler<'a> {
         hours
     }
 
-    fn unknown<'n>(
+    /// Notes that there is nothing of a name; not if it is written, and what is wrong with it is told already.
+    fn note_unknown<'n>(
         &self,
+        reader: &Reader,
         what: &str,
         name: &str,
         origin: &Origin,
         known: impl Iterator<Item = &'n String> + Clone,
-    ) -> Problem {
-        let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
-        match nearest(name, known.clone().map(String::as_str)) {
-            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-            None => problem.hint(format!("add [{what}s.{name}] to the settings")),
+    ) {
+        if self.blueprint.broken.contains(name) {
+            return;
         }
+        let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
+        reader.note(match nearest(name, known.clone().map(String::as_str)) {
+            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+            // "hours" has its s already.
+            None => problem.hint(format!("add [{}s.{name}] to the settings", what.trim_end_matches('s'))),
+        });
     }
 }
