@@ -850,6 +850,69 @@ fn warnings(folder: &Folder, at: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_time_zone_may_come_from_a_row_and_goes_down_to_the_hours_inside() {
+    let api = Api::start();
+    let settings = r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+timezone = "{{ row.tz }}"
+hours = { weekly = "{{ row.hours }}", special = { "{{ row.day }}" = "closed" } }
+variables = { a = { show = "opens_at", format = "RFC 3339" }, b = { hours = { weekly = "Th 10:00-17:00" }, show = "opens_at", format = "RFC 3339" } }
+[[page]]
+agent = "B"
+environment = "live"
+[page.variables.own]
+each = "sites"
+timezone = "{{ row.tz }}"
+hours = { weekly = "{{ row.hours }}" }
+item = { show = "opens_at", format = "RFC 3339" }
+[[page.each]]
+source = "sites"
+timezone = "{{ row.tz }}"
+hours = { weekly = "{{ row.hours }}" }
+variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
+[[page]]
+agent = "C"
+environment = "live"
+timezone = "Asia/Tokyo"
+[page.variables.inherited]
+each = "sites"
+hours = { weekly = "{{ row.hours }}" }
+item = { show = "opens_at", format = "RFC 3339" }
+[[page.each]]
+source = "sites"
+hours = { weekly = "{{ row.hours }}" }
+variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
+"#;
+    let folder = Folder::new(&api.url, settings);
+    folder.write("sites.csv", "site,tz,hours,day\nX-1,America/New_York,Th 09:00-17:00,2026-12-03\nX-2,Asia/Tokyo,Th 09:00-17:00,2026-11-26\n");
+    let plan = folder.run(&["plan", "--format", "json", "--at", NOON]).expect(2).lines();
+    let value = |page: &str, variable: &str| {
+        let row = plan.iter().find(|row| row["page"] == json!(page) && row["variable"] == json!(variable));
+        row.unwrap_or_else(|| panic!("{page} {variable}: {plan:?}"))["to"].clone()
+    };
+    let (boston, tokyo) = (json!("2026-11-26T09:00:00-05:00"), json!("2026-11-26T09:00:00+09:00"));
+    assert_eq!(value("X-1/live", "a"), boston);
+    assert_eq!(value("X-1/live", "b"), json!("2026-11-26T10:00:00-05:00"));
+    assert_eq!(value("X-2/live", "a"), json!(null));
+    assert_eq!(value("B/live", "own"), json!([boston, tokyo]));
+    assert_eq!((value("B/live", "X-1"), value("B/live", "X-2")), (boston, tokyo.clone()));
+    assert_eq!(value("C/live", "inherited"), json!([tokyo, tokyo]));
+    assert_eq!(value("C/live", "X-1"), tokyo);
+    // A zone that is none is one problem, and hours without any are still one.
+    folder.write("sites.csv", "site,tz,hours,day\nX-1,Mars,Th 09:00-17:00,2026-12-03\n");
+    let told = complaints(&folder, NOON);
+    assert!(told.contains("\"Mars\" is no time zone") && !told.contains("needs a time zone"), "{told}");
+    folder.settings(&api.url, &settings.replace("timezone = \"{{ row.tz }}\"\n", ""));
+    assert!(complaints(&folder, NOON).contains("the page needs a time zone"));
+}
+
+#[test]
 fn keys_that_the_schema_does_not_know_are_told_at_any_depth() {
     let api = Api::start();
     let site = json!({"type": "object", "properties": {"site_name": {}, "hours": {}, "phones": {"additionalProperties": {}, "properties": {"desk": {}}}}});

@@ -38,7 +38,7 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     names.sort();
     for name in names {
         let reader = Reader::new(Scope::Plain);
-        compiler.named_hours(&reader, name, None);
+        compiler.named_hours(&reader, name, Zone::Unwritten);
         problems.extend(reader.into_problems());
     }
     for block in &blueprint.pages {
@@ -100,9 +100,9 @@ impl<'a> Compiler<'a> {
             let (inputs, _) = self.inputs?;
             named.or_else(|| inputs.calendars.get(name)?.zone)
         });
-        let zone = context.zone.or(of_calendar).or(self.blueprint.zone);
+        let zone = context.zone.known().or(of_calendar).or(self.blueprint.zone);
         // A zone that a row brings, or a calendar's own, is known only with the inputs.
-        if zone.is_none() && self.inputs.is_some() {
+        if zone.is_none() && context.zone == Zone::Unwritten && self.inputs.is_some() {
             reader.note(
                 Problem::at(fields.origin, "which time zone do the dates count in?")
                     .hint("set timezone here, on the page, or at the top of the settings"),
@@ -187,9 +187,9 @@ impl<'a> Compiler<'a> {
     }
 
     /// Hours by name, put together once for each zone that is handed down to them.
-    fn named_hours(&self, reader: &Reader, name: &str, zone: Option<Tz>) -> Option<Arc<Hours>> {
+    fn named_hours(&self, reader: &Reader, name: &str, zone: Zone) -> Option<Arc<Hours>> {
         // A zone that is handed down makes other hours of them.
-        let key = (name.to_owned(), zone);
+        let key = (name.to_owned(), zone.known());
         if let Some(known) = self.hours.borrow().get(&key) {
             return Some(known.clone());
         }

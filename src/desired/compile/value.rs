@@ -107,7 +107,7 @@ impl Compiler<'_> {
         let repeat = self.repeat_of(reader, node, fields, ("each", "each"))?;
         let item = fields.require(reader, "item")?;
         let read = |reader: &Reader, row: Option<&Row>| {
-            let context = self.context(reader, node, fields, row).or(outer);
+            let context = self.context(reader, node, fields, row, Some(outer)).or(outer);
             match item.raw {
                 // Most items are objects, and these need no word for it.
                 Raw::Table(_) if !is_definition(item) => {
