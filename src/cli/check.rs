@@ -43,8 +43,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     let mut problems = view.problems();
     problems.extend(view.ending(from));
-    problems.extend(running_out(view.newest(), &view.revision.inputs, from));
-    problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs));
+    problems.extend(running_out(view.newest(), &view.settings.blueprint, &view.revision.inputs, from));
+    problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {

@@ -42,6 +42,8 @@ pub struct SourceUse {
 pub struct CalendarUse {
     /// Which of its events count.
     pub filter: Filter,
+    /// Where that is written.
+    pub filter_origin: Option<Origin>,
     /// The zone whose dates count where nothing nearer names one.
     pub zone: Option<Tz>,
     /// The public holidays that it has instead of a file.

@@ -850,6 +850,155 @@ fn warnings(folder: &Folder, at: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_filter_that_no_event_meets_is_told_with_what_was_meant() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[calendars.works]
+path = "works.ics"
+summary = "bnk holiday"
+[calendars.public]
+public_holidays = "GB-ENG"
+summary = "Chrismas"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[hours.desk]
+weekly = "Mo-Fr 09:00-17:00"
+closed_on = [{ calendar = "works", category = "Holliday" }, "public", { calendar = "works", summary = "bank holiday" }]
+[[page]]
+agent = "A-1"
+environment = "live"
+variables = { is_open = { hours = "desk", show = "is_open" }, text = { when = [{ calendar = "works", summary = "party", value = { calendar = "works", summary = "parade", show = "name" } }], otherwise = "" } }
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly = "Mo-Fr 09:00-17:00", closed_on = { calendar = "works", category = "{{ row.closes }}" } }
+variables = { is_open = { show = "is_open" } }
+"#,
+    );
+    folder.write("sites.csv", "site,closes\nleeds,Holiday\nyork,Holday\n");
+    let event = |uid, date, summary, category| {
+        format!(
+            "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:{date}\r\nSUMMARY:{summary}\r\nCATEGORIES:{category}\r\nEND:VEVENT\r\n"
+        )
+    };
+    let events = event(1, "20261228", "Winter bank holiday", "Holiday")
+        + &event(2, "20270830", "Summer fête", "Party")
+        + &event(3, "20200101", "Parade", "Party");
+    let calendar =
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\n{events}END:VCALENDAR\r\n");
+    folder.write("works.ics", &calendar);
+    let told = warnings(&folder, NOON);
+    let events = "its events are \"Parade\", \"Summer fête\", \"Winter bank holiday\"";
+    let categories = "its categories are \"Holiday\", \"Party\"";
+    let none = "calendar \"works\" has no such event in the coming 500 days, so nothing comes of it";
+    for wanted in [
+        format!(
+            "rtconfd.toml:11:11: summary = \"bnk holiday\": {none}  hint: did you mean \"bank holiday\"? {events}"
+        ),
+        format!(
+            "rtconfd.toml:20:47: category = \"Holliday\": {none}  hint: did you mean \"Holiday\"? {categories}"
+        ),
+        format!("rtconfd.toml:24:112: summary = \"party\": {none}  hint: did you mean \"Parade\"? {events}"),
+        format!(
+            "calendar \"works\", summary = \"parade\": its last event is on 2020-01-01  hint: get a newer file: what it doesn't have doesn't close anything"
+        ),
+        format!(
+            "sites.csv:3, column \"closes\": category = \"Holday\": {none}  hint: did you mean \"Holiday\"? {categories}"
+        ),
+    ] {
+        assert!(told.contains(&wanted), "{wanted}\nis not in {told:#?}");
+    }
+    let public = told.iter().find(|line| line.contains("Chrismas")).unwrap();
+    assert!(
+        public
+            .starts_with("rtconfd.toml:14:11: summary = \"Chrismas\": calendar \"public\" has no such event")
+    );
+    assert!(public.contains("hint: did you mean \"Christmas\"? its events are \"Boxing Day\""), "{public}");
+    // The calendar goes on until August, and what closes by it doesn't.
+    for filter in ["category = \"Holiday\"", "summary = \"bank holiday\""] {
+        let wanted = format!("calendar \"works\", {filter}: its last event is on 2026-12-28");
+        assert!(told.iter().any(|line| line.starts_with(&wanted)), "{told:#?}");
+    }
+    assert_eq!(told.len(), 9, "{told:#?}");
+}
+
+#[test]
+fn what_comes_once_a_year_never_ends() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { a = { calendar = \"holidays\", show = \"name\" } }\n",
+    );
+    // Christmas comes in twelve weeks, and then again in more than 400 days.
+    assert_eq!(warnings(&folder, "2026-10-10T12:00:00Z"), Vec::<String>::new());
+}
+
+#[test]
+fn a_row_that_no_page_takes_is_told_with_what_was_meant() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.more]
+path = "more.csv"
+key = "site"
+[sources.closures]
+path = "closures.csv"
+[sources.week]
+path = "week.csv"
+[sources.all]
+path = "all.csv"
+[hours.desk]
+weekly = "Mo-Fr 09:00-17:00"
+special_from = { source = "closures", match = { site = "desk" } }
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly_from = { source = "week", match = { place = "{{ row.site }}", kind = "bar" } }, special_from = [{ source = "closures", match = { site = "{{ row.site }}" } }, { source = "all" }] }
+variables = { is_open = { show = "is_open" }, desk = { hours = "desk", show = "is_open" } }
+[[page]]
+agent = "A-9"
+environment = "live"
+[page.variables.sites]
+each = "more"
+hours = { weekly = "Mo 09:00-17:00", special_from = { source = "closures", match = { site = "{{ row.site }}" } } }
+item = { open = { show = "is_open" } }
+"#,
+    );
+    folder.write("sites.csv", "site\nleeds\nyork\n");
+    folder.write("more.csv", "site\nhull\n");
+    folder.write("all.csv", "site,date,hours\nnowhere,2026-12-23,closed\n");
+    folder.write("week.csv", "place,kind,day,open,close\nleeds,bar,Mo,09:00,17:00\nyork,bar,Mo,09:00,17:00\nyork,baar,Tu,09:00,17:00\n");
+    folder.write(
+        "closures.csv",
+        "site,date,hours\nleeds,2026-12-24,closed\n desk ,2026-12-24,closed\nhull,2026-12-24,closed\nyrok,2026-12-24,closed\nLeeds,2026-12-24,closed\n\"\",2026-12-24,closed\nyrok,2026-12-25,closed\nBath,2026-11-20,closed\n",
+    );
+    let ask = "they ask for \"desk\", \"hull\", \"leeds\", \"york\"";
+    let row = "no page and no hours take this row";
+    assert_eq!(
+        warnings(&folder, NOON),
+        [
+            format!(
+                "closures.csv:5, column \"site\": {row}: \"yrok\" (2 rows)  hint: did you mean \"york\"? {ask}"
+            ),
+            format!("closures.csv:6, column \"site\": {row}: \"Leeds\"  hint: did you mean \"leeds\"? {ask}"),
+            format!("closures.csv:7, column \"site\": {row}: \"\"  hint: {ask}"),
+            format!(
+                "week.csv:4, column \"kind\": {row}: \"baar\"  hint: did you mean \"bar\"? they ask for \"bar\""
+            ),
+        ]
+    );
+}
+
+#[test]
 fn a_time_zone_may_come_from_a_row_and_goes_down_to_the_hours_inside() {
     let api = Api::start();
     let settings = r#"
@@ -913,6 +1062,57 @@ variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
 }
 
 #[test]
+fn hours_that_have_dates_alone_are_told_before_the_last_of_them() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.j]
+path = "j.json"
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.variables]
+a = { hours = { weekly = "closed", special = { "2026-12-01" = "09:00-17:00", "2026-12-24" = "closed" } }, show = "is_open" }
+[[page]]
+agent = "A-2"
+environment = "live"
+hours = { schema_org = { source = "j" } }
+variables = { a = { show = "is_open" } }
+[[page]]
+agent = "A-3"
+environment = "live"
+hours = { weekly = "closed", special = { "2026-12-01" = "09:00-17:00", "2027-08-01" = "09:00-17:00" } }
+variables = { a = { show = "is_open" } }
+[[page]]
+agent = "A-4"
+environment = "live"
+hours = { weekly = "closed", special = { "2026-12-24" = "closed" } }
+variables = { a = { show = "is_open" } }
+"#,
+    );
+    folder.write(
+        "j.json",
+        r#"[{"validFrom": "2026-12-02", "validThrough": "2026-12-05", "opens": "10:00", "closes": "12:00"}]"#,
+    );
+    let told = warnings(&folder, NOON);
+    let last = |place: &str, date: &str| {
+        format!(
+            "{place} opens on {date} for the last time: it has no hours for any later date  hint: give it weekly hours, or more dates; if it closes for good, all is well"
+        )
+    };
+    assert_eq!(
+        told,
+        [
+            last("rtconfd.toml:15:63: A-1/live: the page", "2026-12-01"),
+            last("j.json:1:2: A-2/live: the page", "2026-12-05"),
+        ]
+    );
+    let later = warnings(&folder, "2027-09-01T12:00:00Z");
+    assert!(later.iter().any(|line| line.contains("A-3/live") && line.contains("2027-08-01")), "{later:#?}");
+}
+
+#[test]
 fn keys_that_the_schema_does_not_know_are_told_at_any_depth() {
     let api = Api::start();
     let site = json!({"type": "object", "properties": {"site_name": {}, "hours": {}, "phones": {"additionalProperties": {}, "properties": {"desk": {}}}}});
@@ -965,6 +1165,48 @@ source = "sites"
             format!("A-1/live: /site_hours[site_name=Leeds]/hurs is owned, and the page's schema does not know it (and 1 more like it)  hint: did you mean \"hours\"? {add}"),
         ]
     );
+}
+
+#[test]
+fn a_clause_that_nothing_reaches_is_told() {
+    let api = Api::start();
+    let settings = |clauses: &str| {
+        format!(
+            "[hours.always]\nweekly = \"24/7\"\n[hours.desk]\nweekly = \"Mo-Fr 09:00-17:00\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ when = [{clauses}], otherwise = \"\" }} }}\n"
+        )
+    };
+    let dates =
+        |from: &str, until: &str| format!("{{ from = \"{from}\", until = \"{until}\", value = \"x\" }}, ");
+    let since = "{ from = \"2020-12-01\", value = \"x\" }, ";
+    let desk = "{ hours = \"desk\", value = \"x\" }, ";
+    let christmas = dates("2026-12-24", "2026-12-27");
+    for (clauses, told) in [
+        (format!("{since}{christmas}"), "clause 2 is never reached: those before it hold all the while"),
+        (format!("{since}{desk}"), "clause 2 is never reached"),
+        (dates("2026-12-01", "2027-01-02") + &christmas, "clause 2 is never reached"),
+        (
+            dates("2026-12-20", "2026-12-25") + &dates("2026-12-25", "2026-12-30") + &christmas,
+            "clause 3 is never reached",
+        ),
+        (format!("{{ hours = \"always\", value = \"x\" }}, {christmas}"), "clause 2 is never reached"),
+        (
+            "{ hours = \"always\", state = \"closed\", value = \"x\" }".to_owned(),
+            "clause 1 will not hold: hours \"always\" is closed",
+        ),
+        (dates("2026-11-01", "2026-11-02"), "clause 1 will not hold again"),
+    ] {
+        let told_of = warnings(&folder(&api, &settings(&clauses)), NOON);
+        assert!(told_of.len() == 1 && told_of[0].contains(told), "{clauses}: {told_of:?}");
+    }
+    for clauses in [
+        format!("{christmas}{since}"),
+        format!("{desk}{christmas}"),
+        dates("2026-12-20", "2026-12-25") + &christmas,
+        dates("2026-12-20", "2026-12-25") + &dates("2026-12-26", "2026-12-30") + &christmas,
+        format!("{{ from = \"2020-12-01\", hours = \"desk\", value = \"x\" }}, {christmas}"),
+    ] {
+        assert_eq!(warnings(&folder(&api, &settings(&clauses)), NOON), Vec::<String>::new(), "{clauses}");
+    }
 }
 
 #[test]

@@ -113,7 +113,8 @@ impl Compiler<'_> {
     }
 }
 
-pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
+/// The filter that stands beside the name of a calendar, if any.
+pub(in crate::desired) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
     if !fields.has_any(&["summary", "category"]) {
         return None;
     }

@@ -64,7 +64,7 @@ impl Compiler<'_> {
     }
 
     /// The same where the keys stand beside others, as in `[[page.each]]`.
-    pub(super) fn repeat_of<'n>(
+    pub(in crate::desired) fn repeat_of<'n>(
         &self,
         reader: &Reader,
         block: &'n Node,
@@ -120,6 +120,11 @@ impl Repeat<'_> {
         let Some(Condition { column, origin, .. }) = missing else { return Some(()) };
         reader.note(no_column(origin, rows, column));
         None
+    }
+
+    /// Whether it has conditions, so that rows may be left out on purpose.
+    pub(in crate::desired) fn is_picky(&self) -> bool {
+        !self.conditions.is_empty()
     }
 
     /// Whether a row meets the conditions.
@@ -271,7 +276,7 @@ pub(super) fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(Stri
 }
 
 /// `match = { site = "{{ row.site }}" }`: the rows whose cells are these.
-pub(super) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
+pub(in crate::desired) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
     let Some(fields) = reader.open_table(node, "match") else {
         return Vec::new();
     };
