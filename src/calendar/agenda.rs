@@ -1,6 +1,7 @@
 //! What a calendar says in one zone, ready to be asked: which dates, which times, what comes next.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -21,7 +22,13 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn takes(&self, occurrence: &Occurrence) -> bool {
+    /// Whether every event counts.
+    pub fn is_open(&self) -> bool {
+        self.summary.is_none() && self.category.is_none()
+    }
+
+    /// Whether an event counts.
+    pub fn takes(&self, occurrence: &Occurrence) -> bool {
         let summary = self
             .summary
             .as_ref()
@@ -31,6 +38,16 @@ impl Filter {
             occurrence.categories.iter().any(|category| category.to_lowercase() == wanted)
         });
         summary && category
+    }
+}
+
+/// As the settings write it: `summary = "bank holiday"`.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("summary", &self.summary), ("category", &self.category)];
+        let parts =
+            parts.iter().filter_map(|(key, wanted)| Some(format!("{key} = \"{}\"", wanted.as_ref()?)));
+        f.write_str(&parts.collect::<Vec<_>>().join(" and "))
     }
 }
 

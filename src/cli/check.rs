@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
 use crate::desired::{Managed, Page, running_out, unmet_conditions};
@@ -43,8 +43,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     let mut problems = view.problems();
     problems.extend(view.ending(from));
-    problems.extend(running_out(view.newest(), &view.revision.inputs, from));
-    problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs));
+    problems.extend(running_out(view.newest(), &view.settings.blueprint, &view.revision.inputs, from));
+    problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {
@@ -58,7 +58,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             Some(Ok(page)) => {
                 let observed = Observed::new(page.clone(), &mut schemas);
                 problems.extend(look_ahead(managed, Some(&observed), from, to));
-                problems.extend(strangers(managed, &observed));
+                problems.extend(strangers(managed, &observed, from));
             }
             Some(Err(error)) => problems.push(Problem::new(error).about(&managed.page.id)),
             None => problems.extend(look_ahead(managed, None, from, to)),
@@ -148,9 +148,15 @@ fn look_at(page: &Page, observed: Option<&Observed>, at: Instant) -> (Vec<Proble
 }
 
 /// What settings and schema of a page don't know of each other.
-pub fn strangers(managed: &Managed, observed: &Observed) -> Vec<Problem> {
+pub fn strangers(managed: &Managed, observed: &Observed, at: Instant) -> Vec<Problem> {
     let Ok(schema) = &observed.schema else { return Vec::new() };
-    let owned: Vec<Variable> = managed.page.variables.iter().map(|owned| owned.variable.clone()).collect();
+    let owned: Vec<(Variable, Option<Value>)> = match managed.page.desired(at) {
+        Ok(desired) => {
+            let values = desired.values.into_iter();
+            values.map(|value| (value.variable, Some(value.wanted.to_json()))).collect()
+        }
+        Err(_) => managed.page.variables.iter().map(|owned| (owned.variable.clone(), None)).collect(),
+    };
     let found = schema.strangers(&owned, &observed.page.variables);
     found.into_iter().map(|problem| problem.about(&managed.page.id)).collect()
 }

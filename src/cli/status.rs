@@ -34,7 +34,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let now = load::now();
     let ending = view.ending(now);
     let general = General::find(&view, reading.as_ref(), now).await?;
-    let running_out = running_out(&view.world, &view.revision.inputs, now);
+    let running_out = running_out(&view.world, &view.settings.blueprint, &view.revision.inputs, now);
     let has_ended = ending.iter().any(|problem| problem.severity == Severity::Error);
     let mut needs_a_person = has_ended || !problems.is_empty() || general.needs_a_person();
     let mut rows = Vec::new();

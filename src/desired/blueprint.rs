@@ -1,6 +1,6 @@
 //! What pages are put together from: what the settings say of them, and what the inputs hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -24,6 +24,8 @@ pub struct Blueprint {
     pub hours: BTreeMap<String, Node>,
     /// The page blocks, as written.
     pub pages: Vec<Node>,
+    /// The names of sources and calendars that are written and can't be used, which is told by itself.
+    pub broken: BTreeSet<String>,
 }
 
 /// A source, as pages see it.
@@ -40,6 +42,8 @@ pub struct SourceUse {
 pub struct CalendarUse {
     /// Which of its events count.
     pub filter: Filter,
+    /// Where that is written.
+    pub filter_origin: Option<Origin>,
     /// The zone whose dates count where nothing nearer names one.
     pub zone: Option<Tz>,
     /// The public holidays that it has instead of a file.

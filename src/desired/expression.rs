@@ -226,6 +226,10 @@ fn plain(value: &Jinja, room: &mut usize) -> Result<Value, &'static str> {
             };
             keys.map(entry).collect::<Result<serde_json::Map<_, _>, _>>().map(Value::Object)
         }
+        // What is too large to be told from infinity would become null.
+        ValueKind::Number if f64::try_from(value.clone()).is_ok_and(|number| !number.is_finite()) => {
+            Err("a number that is too large")
+        }
         ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::String => {
             serde_json::to_value(value).map_err(|_| "a value that JSON has not")
         }
@@ -280,6 +284,8 @@ mod tests {
                 "rtconfd.toml:3: the expression \"opne\" gives something undefined (hint: name its values under with",
             ),
             ("{'a': [opne]}", "gives something undefined"),
+            ("1e400", "gives a number that is too large"),
+            ("[-1e400]", "gives a number that is too large"),
             ("row.fax", "gives something undefined"),
             ("opne.x", "undefined value (in <expression>:1) (hint: name its values under with"),
             ("open and", "fails: syntax error"),

@@ -13,6 +13,7 @@ mod shape;
 mod show;
 mod spoken;
 mod unmet;
+mod uses;
 mod window;
 mod world;
 

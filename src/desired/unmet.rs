@@ -1,20 +1,32 @@
-//! Conditions on rows that no row meets: mostly a slip, which otherwise would show as a site that is silently missing.
+//! Conditions on rows that no row meets, and rows that nobody takes: mostly a slip, which otherwise would show as a site
+//! that is silently missing, or as a closure that silently closes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::model::{Problem, nearest};
+use chrono::{Days, NaiveDate};
+
+use crate::model::{Instant, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Node, Raw, is_template, one_or_more};
 
+use super::uses::{Taken, Uses, joined, nth_of};
 use super::{Blueprint, Inputs};
 
 /// Values of a column that are named.
 const NAMED: usize = 8;
+/// Texts in a table that nobody asks for, of which each is told; who mends these sees the others then.
+const MAX_TOLD: usize = 20;
 
-/// Every `where` and `unless` that no row of its table meets, as warnings. One that a row fills in is passed over.
-pub fn unmet_conditions(blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
+/// Every `where` and `unless` that no row of its table meets, and the rows of other tables that no `match` takes, as
+/// warnings. A condition that a row fills in is passed over, and so are exceptions of dates before today.
+pub fn unmet_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let mut found = Vec::new();
     blueprint.pages.iter().for_each(|page| walk(page, inputs, &mut found));
+    for (source, taken) in &Uses::of_tables(blueprint, inputs, at).taken {
+        if let Some(Table::Rows(rows)) = inputs.tables.get(source).map(|table| &**table) {
+            found.extend(untaken(rows, taken, at.date_naive()));
+        }
+    }
     found.into_iter().map(Problem::warning).collect()
 }
 
@@ -23,7 +35,7 @@ fn walk(node: &Node, inputs: &Inputs, found: &mut Vec<Problem>) {
         Raw::Table(entries) => {
             conditions(node, inputs, found);
             // A constant may look like anything.
-            let inside = entries.iter().filter(|entry| entry.key != "value");
+            let inside = entries.iter().filter(|entry| entry.key != "value" || entries.len() > 1);
             inside.for_each(|entry| walk(&entry.node, inputs, found));
         }
         Raw::List(items) => items.iter().for_each(|item| walk(item, inputs, found)),
@@ -64,13 +76,82 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
     let known: BTreeSet<&str> =
         rows.rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();
     let meant = texts.iter().find_map(|text| nearest(text.trim(), known.iter().copied()));
+    Some(problem.hint(meant_or_known(meant, "the column has", &known)))
+}
+
+/// A hint that names what was probably meant, and some of what there is.
+pub(super) fn meant_or_known(meant: Option<&str>, what: &str, known: &BTreeSet<&str>) -> String {
     let mut values: Vec<String> = known.iter().take(NAMED).map(|value| format!("\"{value}\"")).collect();
     if known.len() > NAMED {
         values.push(format!("and {} more", known.len() - NAMED));
     }
-    let values = format!("the column has {}", values.join(", "));
-    Some(match meant {
-        Some(meant) => problem.hint(format!("did you mean \"{meant}\"? {values}")),
-        None => problem.hint(values),
-    })
+    let values = format!("{what} {}", values.join(", "));
+    match meant {
+        Some(meant) => format!("did you mean \"{meant}\"? {values}"),
+        None => values,
+    }
+}
+
+/// The rows of a source that no `match` and no `row` takes, as problems: one for each text that nobody asks for.
+fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
+    let position = |column: &String| rows.columns.iter().position(|name| **name == **column);
+    // That there is no such column is an error, and told as one.
+    let asked: Option<Vec<_>> = taken
+        .texts
+        .iter()
+        .map(|(columns, texts)| Some((columns.iter().map(position).collect::<Option<Vec<_>>>()?, texts)))
+        .collect();
+    let Some(asked) = asked.filter(|_| taken.matched && !taken.everything) else { return Vec::new() };
+    // All that is asked for in each column.
+    let mut known: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    for (columns, texts) in &asked {
+        for (index, column) in columns.iter().enumerate() {
+            known.entry(*column).or_default().extend(texts.iter().map(|text| nth_of(text, index)));
+        }
+    }
+    let text = |row: &Row, column: usize| row.cells[column].text.trim().to_owned();
+    let is_taken = |row: &Row| {
+        asked.iter().any(|(columns, texts)| {
+            texts.contains(&joined(columns.iter().map(|column| row.cells[*column].text.as_str())))
+        })
+    };
+    let (mut told, mut count): (Vec<&Row>, HashMap<(usize, String), usize>) = Default::default();
+    let blamed = |row: &Row| {
+        let mut columns = asked.iter().flat_map(|(columns, _)| columns);
+        let unknown = columns.clone().find(|column| !known[*column].contains(&*text(row, **column)));
+        unknown.or(columns.next()).copied().unwrap_or_default()
+    };
+    for row in rows.rows.iter().filter(|row| !is_taken(row) && !is_past(row, taken, on)) {
+        let column = blamed(row);
+        let seen = count.entry((column, text(row, column))).or_default();
+        *seen += 1;
+        if *seen == 1 {
+            told.push(row);
+        }
+    }
+    let beyond = told.len().saturating_sub(MAX_TOLD);
+    let problem = |row: &&Row| {
+        let (column, text) = (blamed(row), text(row, blamed(row)));
+        let more = match count.get(&(column, text.clone())) {
+            Some(count) if *count > 1 => format!(" ({} rows)", count),
+            _ => String::new(),
+        };
+        let message = format!("no page and no hours take this row: \"{text}\"{more}");
+        let meant = nearest(&text, known[&column].iter().copied()).filter(|meant| *meant != text);
+        let hint = meant_or_known(meant, "they ask for", &known[&column]);
+        Problem::at(&row.cells[column].origin, message).hint(hint)
+    };
+    let mut found: Vec<Problem> = told.iter().take(MAX_TOLD).map(problem).collect();
+    if let Some(row) = told.get(MAX_TOLD) {
+        let message = format!("{beyond} more texts from here on are those of no page and no hours");
+        found.push(Problem::at(&row.origin, message).hint("mend the others first, or look at match"));
+    }
+    found
+}
+
+/// Whether it is the exception of a date that is over.
+fn is_past(row: &Row, taken: &Taken, on: NaiveDate) -> bool {
+    let date = |column: &Option<String>| row.cell(column.as_ref()?)?.text.trim().parse::<NaiveDate>().ok();
+    // Somewhere on earth it may still be yesterday.
+    taken.dates.iter().all(|column| date(column).is_some_and(|date| date < on - Days::new(1)))
 }

@@ -114,7 +114,8 @@ impl Conditions {
 }
 
 impl Condition {
-    fn at(&self, at: Instant) -> (bool, Option<Instant>) {
+    /// Whether it holds, and the next instant at which that may be another.
+    pub(super) fn at(&self, at: Instant) -> (bool, Option<Instant>) {
         match self {
             Self::Dates { from, until, .. } => {
                 let holds = from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until);

@@ -10,7 +10,7 @@ use crate::model::{Environment, Instant, PageId, Problem, Row, Variable};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw, Reader, Scope, is_template};
 
-use super::compile::{Compiler, Repeat};
+use super::compile::{Compiler, Repeat, Troubled};
 use super::{Blueprint, Inputs, Override, Page};
 
 /// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
@@ -121,6 +121,7 @@ impl World {
                 .map(|managed| (managed.computed.key.as_str(), &managed.computed))
                 .collect(),
             unchanged: basis.as_ref().and_then(|(basis, _)| basis.unchanged(blueprint, inputs)),
+            troubled: Troubled::default(),
             world: World {
                 fresh,
                 basis: Some(Arc::new(Basis { blueprint: blueprint.clone(), inputs: inputs.clone(), window })),
@@ -130,6 +131,7 @@ impl World {
         for block in &blueprint.pages {
             builder.block(block);
         }
+        builder.name_rows();
         let mut world = builder.world;
         world.check_leaders();
         let is_gone = |id: &&PageId| !world.index.contains_key(*id);
@@ -239,6 +241,8 @@ struct Builder<'a> {
     previous: HashMap<&'a str, &'a Arc<Page>>,
     /// The tables that are what they were, if settings and calendars are.
     unchanged: Option<BTreeSet<&'a str>>,
+    /// The rows that fail by something in the settings.
+    troubled: Troubled,
     world: World,
 }
 
@@ -356,10 +360,19 @@ impl Builder<'_> {
             }),
         };
         let problems = reader.into_problems();
+        if let Some((_, row)) = row {
+            problems.iter().for_each(|problem| self.troubled.note(problem, &block.origin, row));
+        }
         match pages.filter(|_| problems.is_empty()) {
             Some(pages) => pages.into_iter().for_each(|page| self.add(Arc::new(page), Vec::new())),
             None => self.keep(block, row.and_then(|(_, row)| row.key.as_deref()), problems),
         }
+    }
+
+    /// What fails for some rows by something that all of them share says for which.
+    fn name_rows(&mut self) {
+        let of_pages = self.world.pages.iter_mut().flat_map(|managed| &mut managed.problems);
+        of_pages.chain(&mut self.world.missing).for_each(|problem| self.troubled.name(problem));
     }
 
     /// The pages as they last were, in every environment that there was one in; or the problems when there was none.

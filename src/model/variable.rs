@@ -37,6 +37,47 @@ pub enum Missing {
     Create,
 }
 
+/// Why a value can't be put in its place. An item is told by its field and the value of that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Blocked {
+    /// A key would be one of something else than an object.
+    #[error("\"{0}\" would go below a value that is no object")]
+    NoObject(String),
+    /// An item would be one of something else than an array.
+    #[error("the item with {0} = \"{1}\" would be of a value that is no array")]
+    NoArray(String, String),
+    /// The array has no such item.
+    #[error("the array on the page has no item with {0} = \"{1}\"")]
+    NoItem(String, String),
+    /// The array has no item at this position.
+    #[error("the array on the page has no item \"{0}\"")]
+    NoPosition(String),
+    /// Several items are meant.
+    #[error("the array on the page has several items with {0} = \"{1}\"")]
+    Several(String, String),
+    /// The value takes away what the item is found by.
+    #[error("the item with {0} = \"{1}\" would lose its {0}")]
+    Lost(String, String),
+}
+
+impl Blocked {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoObject(_) => "make it an object on the page, or own the whole key",
+            Self::NoArray(..) => "make it an array on the page, or own the whole key",
+            Self::NoItem(..) => {
+                "correct the page, own the whole key, or set create_items = true for items that are missing"
+            }
+            Self::NoPosition(_) => {
+                "correct the page or the name; an item that is made needs a field, as in /array[field=value]/key"
+            }
+            Self::Several(..) => "remove all but one of them from the page, or pick it by another field",
+            Self::Lost(..) => "give the value that field too, or own single keys of the item",
+        }
+    }
+}
+
 impl Step {
     /// The key that this is, if it is one.
     pub fn key(&self) -> Option<&str> {
@@ -47,7 +88,7 @@ impl Step {
     }
 
     /// The position of the item that this means.
-    fn position(&self, items: &[Value]) -> Result<Option<usize>, String> {
+    fn position(&self, items: &[Value]) -> Result<Option<usize>, Blocked> {
         match self {
             Self::Key(key) => Ok(key.parse().ok().filter(|index| *index < items.len())),
             Self::Item { field, value } => {
@@ -60,9 +101,7 @@ impl Step {
                 let mut found = items.iter().enumerate().filter(|(_, item)| is_meant(item));
                 let first = found.next().map(|(index, _)| index);
                 match found.next() {
-                    Some(_) => {
-                        Err(format!("the array on the page has several items with {field} = \"{value}\""))
-                    }
+                    Some(_) => Err(Blocked::Several(field.clone(), value.clone())),
                     None => Ok(first),
                 }
             }
@@ -146,7 +185,12 @@ impl Variable {
     ///
     /// # Errors
     /// The place that is in the way, or the item that is not there.
-    pub fn write(&self, page: &mut Map<String, Value>, value: Value, missing: Missing) -> Result<(), String> {
+    pub fn write(
+        &self,
+        page: &mut Map<String, Value>,
+        value: Value,
+        missing: Missing,
+    ) -> Result<(), Blocked> {
         let mut slot = page.entry(self.key.clone()).or_insert(Value::Null);
         for step in &self.below {
             if slot.is_null() {
@@ -158,21 +202,15 @@ impl Variable {
             slot = match (slot, step) {
                 (Value::Object(object), Step::Key(key)) => object.entry(key.clone()).or_insert(Value::Null),
                 (Value::Array(items), step) => item(items, step, missing)?,
-                (_, Step::Key(key)) => {
-                    return Err(format!("\"{key}\" would go below a value that is no object"));
-                }
+                (_, Step::Key(key)) => return Err(Blocked::NoObject(key.clone())),
                 (_, Step::Item { field, value }) => {
-                    return Err(format!(
-                        "the item with {field} = \"{value}\" would be of a value that is no array"
-                    ));
+                    return Err(Blocked::NoArray(field.clone(), value.clone()));
                 }
             };
         }
         *slot = value;
         match self.lost_item(page) {
-            Some((field, value)) => {
-                Err(format!("the item with {field} = \"{value}\" would lose its {field}"))
-            }
+            Some((field, value)) => Err(Blocked::Lost(field.to_owned(), value.to_owned())),
             None => Ok(()),
         }
     }
@@ -199,7 +237,7 @@ impl Variable {
     }
 }
 
-fn item<'a>(items: &'a mut Vec<Value>, step: &Step, missing: Missing) -> Result<&'a mut Value, String> {
+fn item<'a>(items: &'a mut Vec<Value>, step: &Step, missing: Missing) -> Result<&'a mut Value, Blocked> {
     let index = match (step.position(items)?, step, missing) {
         (Some(index), _, _) => index,
         (None, Step::Item { field, value }, Missing::Create) => {
@@ -207,11 +245,11 @@ fn item<'a>(items: &'a mut Vec<Value>, step: &Step, missing: Missing) -> Result<
             items.len() - 1
         }
         (None, Step::Item { field, value }, Missing::Refuse) => {
-            return Err(format!("the array on the page has no item with {field} = \"{value}\""));
+            return Err(Blocked::NoItem(field.clone(), value.clone()));
         }
-        (None, Step::Key(key), _) => return Err(format!("the array on the page has no item \"{key}\"")),
+        (None, Step::Key(key), _) => return Err(Blocked::NoPosition(key.clone())),
     };
-    items.get_mut(index).ok_or_else(|| "the array has no such item".to_owned())
+    items.get_mut(index).ok_or_else(|| Blocked::NoPosition(index.to_string()))
 }
 
 impl fmt::Display for Variable {
@@ -230,13 +268,9 @@ impl fmt::Display for Variable {
     }
 }
 
-/// A key as RFC 6901 writes it; one that looks like an item has `~2` for its bracket.
+/// A key as RFC 6901 writes it, with `~2` for a bracket.
 fn escaped(key: &str) -> String {
-    let key = key.replace('~', "~0").replace('/', "~1");
-    match split_item(&key) {
-        Some(_) => key.replace('[', "~2"),
-        None => key,
-    }
+    key.replace('~', "~0").replace('/', "~1").replace('[', "~2")
 }
 
 fn unescaped(text: &str) -> String {
@@ -292,7 +326,7 @@ mod tests {
         let mut page = json!({"a": {"b": 1, "c": [1, 2]}, "d": 4, "s": [{"n": "Leeds", "h": 1, "p": 5}, {"n": 7, "h": 2}]});
         let page = page.as_object_mut().unwrap();
         let write = |page: &mut Map<String, Value>, at: &str, value: Value| {
-            variable(at).write(page, value, Missing::Refuse)
+            variable(at).write(page, value, Missing::Refuse).map_err(|blocked| blocked.to_string())
         };
         write(page, "/a/b", json!(9)).unwrap();
         write(page, "/a/c/1", json!(8)).unwrap();

@@ -68,7 +68,7 @@ fn place<'s>(schema: &'s Value, variable: &Variable) -> Option<&'s Value> {
 }
 
 /// The schema that a local `$ref` means.
-fn follow<'s>(mut at: &'s Value, root: &'s Value) -> Option<&'s Value> {
+pub(super) fn follow<'s>(mut at: &'s Value, root: &'s Value) -> Option<&'s Value> {
     for _ in 0..MAX_REFERENCES {
         match at.get("$ref").and_then(Value::as_str) {
             Some(reference) => at = root.pointer(reference.strip_prefix('#')?)?,

@@ -3,6 +3,7 @@
 
 mod cell;
 mod diff;
+mod strangers;
 mod work;
 
 use std::borrow::Borrow;
@@ -141,31 +142,10 @@ impl Schema {
         }
     }
 
-    /// What settings and schema don't know of each other: variables that the schema has no place for, and top-level ones
-    /// that it requires though they are neither on the page nor owned.
-    pub fn strangers(&self, owned: &[Variable], page: &Map<String, Value>) -> Vec<Problem> {
-        let mut found = Vec::new();
-        let keys = self.source.get("properties").and_then(Value::as_object);
-        for variable in
-            owned.iter().filter(|variable| !keys.is_none_or(|keys| keys.contains_key(variable.key())))
-        {
-            found.push(
-                Problem::new(format!("{variable} is owned, and the page's schema does not know it"))
-                    .hint("correct the name, or add it to the schema")
-                    .warning(),
-            );
-        }
-        let required = self.source.get("required").and_then(Value::as_array).into_iter().flatten();
-        for key in required.filter_map(Value::as_str) {
-            if !page.contains_key(key) && !owned.iter().any(|variable| variable.key() == key) {
-                found.push(
-                    Problem::new(format!("{key} is required by the page's schema, and nobody owns it"))
-                        .hint("own it, or set it on the page")
-                        .warning(),
-                );
-            }
-        }
-        found
+    /// What settings and schema don't know of each other: variables, and keys of the values that they have now, that the
+    /// schema has no place for, and top-level ones that it requires though they are neither on the page nor owned.
+    pub fn strangers(&self, owned: &[(Variable, Option<Value>)], page: &Map<String, Value>) -> Vec<Problem> {
+        strangers::strangers(&self.source, owned, page)
     }
 
     /// Whether a page's values meet the schema, and can be checked within a bounded amount of work.
@@ -407,10 +387,9 @@ fn typed_and_placed(
     missing: Missing,
 ) -> Result<CheckedValue, Problem> {
     let value = schema.typed(&wanted.variable, &wanted.wanted)?;
-    wanted.variable.write(page, value.clone(), missing).map_err(|message| {
-        Problem::at(&wanted.origin, format!("{} can't be set: {message}", wanted.variable)).hint(
-            "correct the page, own the whole key, or set create_items = true for items that are missing",
-        )
+    wanted.variable.write(page, value.clone(), missing).map_err(|blocked| {
+        Problem::at(&wanted.origin, format!("{} can't be set: {blocked}", wanted.variable))
+            .hint(blocked.remedy())
     })?;
     Ok(CheckedValue {
         variable: wanted.variable.clone(),

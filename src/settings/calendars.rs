@@ -37,7 +37,9 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
     let text = |key: &str| fields.get(key).and_then(|node| reader.text(node, key)).map(|text| text.value);
     let filter = Filter { summary: text("summary"), category: text("category") };
     let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
-    let mut read = Read { used: CalendarUse { filter, zone, public: None }, file: None, warning: None };
+    let filter_origin = fields.get("summary").or(fields.get("category")).map(|node| node.origin.clone());
+    let used = CalendarUse { filter, filter_origin, zone, public: None };
+    let mut read = Read { used, file: None, warning: None };
     match (fields.get("path"), fields.get("public_holidays")) {
         (Some(path), None) => {
             for key in CHANGES {

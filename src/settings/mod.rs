@@ -197,6 +197,9 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         calendars: calendars.iter().map(|(name, calendar)| (name.clone(), calendar.used.clone())).collect(),
         hours,
         pages: pages.unwrap_or_default(),
+        broken: broken(&fields, "sources", &sources)
+            .chain(broken(&fields, "calendars", &calendars))
+            .collect(),
     };
     if store == Some(StorePath::Memory) {
         warnings.extend(blueprint.pages.iter().find_map(forgetful));
@@ -242,6 +245,15 @@ fn named<T>(
         return BTreeMap::new();
     }
     entries.iter().filter_map(|entry| Some((entry.key.clone(), read(entry)?))).collect()
+}
+
+/// The names of a table that are written, and could not be read.
+fn broken<'n, T>(fields: &Fields<'n>, key: &str, read: &BTreeMap<String, T>) -> impl Iterator<Item = String> {
+    let entries = match fields.get(key).map(|node| &node.raw) {
+        Some(Raw::Table(entries)) => &entries[..],
+        _ => &[],
+    };
+    entries.iter().map(|entry| entry.key.clone()).filter(|name| !read.contains_key(name))
 }
 
 /// Whether there are no more page blocks, and no more variables in one of them, than are taken.

@@ -264,7 +264,14 @@ impl InputFile {
     fn take(&mut self, found: Result<Arc<[u8]>, String>) {
         let (parsed, problems) = match &found {
             Ok(bytes) => self.parse(bytes),
-            Err(error) => (None, vec![Problem::at(&Origin::named(self.shown.clone()), error.clone())]),
+            Err(error) => {
+                let problem = Problem::at(&Origin::named(self.shown.clone()), error.clone());
+                let hint =
+                    "put the file there, readable for this program, or correct its path in the settings";
+                // Some say themselves what to do.
+                let problem = if error.contains("(hint: ") { problem } else { problem.hint(hint) };
+                (None, vec![problem])
+            }
         };
         let parsed = parsed.map(|parsed| (parsed, found.as_deref().map_or(0, digest)));
         self.good = parsed.or(self.good.take());

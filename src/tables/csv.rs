@@ -97,14 +97,16 @@ fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Probl
     let mut seen: HashMap<&str, &Cell> = HashMap::new();
     for cell in header {
         if cell.text.trim().is_empty() {
-            return Err(Problem::at(&cell.origin, "a column has no name"));
+            return Err(Problem::at(&cell.origin, "a column has no name")
+                .hint("name it in the first line, or remove it from all lines"));
         }
         if cell.text.len() > MAX_NAME {
             return Err(Problem::at(&cell.origin, format!("a column's name has more than {MAX_NAME} bytes"))
                 .hint("the first line must name the columns"));
         }
         if seen.insert(cell.text.trim(), cell).is_some() {
-            return Err(Problem::at(&cell.origin, format!("two columns are called \"{}\"", cell.text)));
+            return Err(Problem::at(&cell.origin, format!("two columns are called \"{}\"", cell.text))
+                .hint("give each column a name of its own in the first line"));
         }
     }
     let other = [b',', b';', b'\t']

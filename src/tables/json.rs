@@ -41,6 +41,9 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     document.node(raw, 0)
 }
 
+/// What mostly is wrong with JSON that people write.
+const MEND: &str = "mend it there: keys and text in double quotes, a comma between values and none behind the last, no comments";
+
 struct Document<'t> {
     file: &'t Arc<str>,
     text: &'t str,
@@ -56,7 +59,7 @@ impl<'t> Document<'t> {
         let text = error.to_string();
         let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
         let origin = Origin { column: error.column(), ..Origin::line(self.file, error.line()) };
-        Problem::at(&origin, format!("this is not JSON: {message}"))
+        Problem::at(&origin, format!("this is not JSON: {message}")).hint(MEND)
     }
 
     /// The raw text is a slice of the document, so its address tells where it stands.
@@ -84,7 +87,7 @@ impl<'t> Document<'t> {
 
     fn read<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, Problem> {
         serde_json::from_str(text)
-            .map_err(|error| Problem::at(&self.origin(text), format!("this is not JSON: {error}")))
+            .map_err(|error| Problem::at(&self.origin(text), format!("this is not JSON: {error}")).hint(MEND))
     }
 
     /// A number that others can read too: no reader of JSON takes `1e400` for what it is.

@@ -107,6 +107,11 @@ impl<'a> Reader<'a> {
         self.problems.into_inner()
     }
 
+    /// Looks at the problems from the one with a number on, and may say more of them.
+    pub fn amend(&self, from: usize, amend: impl FnMut(&mut Problem)) {
+        self.problems.borrow_mut().iter_mut().skip(from).for_each(amend);
+    }
+
     /// How many problems there are so far.
     pub fn problem_count(&self) -> usize {
         self.problems.borrow().len()
@@ -196,7 +201,9 @@ impl<'a> Reader<'a> {
         match node.raw {
             Raw::Bool(value) => Some(value),
             _ => {
-                self.wrong_kind(node, "true or false", what);
+                let message = format!("{what} must be true or false, not {}", node.kind());
+                let problem = Problem::at(&node.origin, message);
+                self.note(problem.hint("write true or false, without quotes; no row can fill it in"));
                 None
             }
         }

@@ -327,7 +327,7 @@ note = "{{{{ hours.note }}}}"
     for (hours, told) in [
         (
             r#"weekly_from = { source = "hours", row = "p7", column = "all" }"#,
-            "hours.csv has no row \"p7\"\n",
+            "hours.csv has no row \"p7\" (for row \"a\")\n",
         ),
         (
             r#"weekly_from = { source = "hours", row = "p1", column = "al" }"#,
@@ -872,4 +872,474 @@ closes = {{ show = "closes_at", format = "RFC 3339" }}
             "{weekly} {at}"
         );
     }
+}
+
+/// The warnings of `check`, which finds no error.
+#[track_caller]
+fn warnings(folder: &Folder, at: &str) -> Vec<String> {
+    let told = folder.run(&["check", "--at", at]).expect(0).err;
+    let mut warnings: Vec<String> = Vec::new();
+    for line in told.lines() {
+        match line.strip_prefix("warning: ") {
+            Some(warning) => warnings.push(warning.to_owned()),
+            None => warnings.last_mut().into_iter().for_each(|warning| warning.push_str(line)),
+        }
+    }
+    warnings
+}
+
+#[test]
+fn a_filter_that_no_event_meets_is_told_with_what_was_meant() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[calendars.works]
+path = "works.ics"
+summary = "bnk holiday"
+[calendars.public]
+public_holidays = "GB-ENG"
+summary = "Chrismas"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[hours.desk]
+weekly = "Mo-Fr 09:00-17:00"
+closed_on = [{ calendar = "works", category = "Holliday" }, "public", { calendar = "works", summary = "bank holiday" }]
+[[page]]
+agent = "A-1"
+environment = "live"
+variables = { is_open = { hours = "desk", show = "is_open" }, text = { when = [{ calendar = "works", summary = "party", value = { calendar = "works", summary = "parade", show = "name" } }], otherwise = "" } }
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly = "Mo-Fr 09:00-17:00", closed_on = { calendar = "works", category = "{{ row.closes }}" } }
+variables = { is_open = { show = "is_open" } }
+"#,
+    );
+    folder.write("sites.csv", "site,closes\nleeds,Holiday\nyork,Holday\n");
+    let event = |uid, date, summary, category| {
+        format!(
+            "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:{date}\r\nSUMMARY:{summary}\r\nCATEGORIES:{category}\r\nEND:VEVENT\r\n"
+        )
+    };
+    let events = event(1, "20261228", "Winter bank holiday", "Holiday")
+        + &event(2, "20270830", "Summer fête", "Party")
+        + &event(3, "20200101", "Parade", "Party");
+    let calendar =
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\n{events}END:VCALENDAR\r\n");
+    folder.write("works.ics", &calendar);
+    let told = warnings(&folder, NOON);
+    let events = "its events are \"Parade\", \"Summer fête\", \"Winter bank holiday\"";
+    let categories = "its categories are \"Holiday\", \"Party\"";
+    let none = "calendar \"works\" has no such event in the coming 500 days, so nothing comes of it";
+    for wanted in [
+        format!(
+            "rtconfd.toml:11:11: summary = \"bnk holiday\": {none}  hint: did you mean \"bank holiday\"? {events}"
+        ),
+        format!(
+            "rtconfd.toml:20:47: category = \"Holliday\": {none}  hint: did you mean \"Holiday\"? {categories}"
+        ),
+        format!("rtconfd.toml:24:112: summary = \"party\": {none}  hint: did you mean \"Parade\"? {events}"),
+        format!(
+            "calendar \"works\", summary = \"parade\": its last event is on 2020-01-01  hint: get a newer file: what it doesn't have doesn't close anything"
+        ),
+        format!(
+            "sites.csv:3, column \"closes\": category = \"Holday\": {none}  hint: did you mean \"Holiday\"? {categories}"
+        ),
+    ] {
+        assert!(told.contains(&wanted), "{wanted}\nis not in {told:#?}");
+    }
+    let public = told.iter().find(|line| line.contains("Chrismas")).unwrap();
+    assert!(
+        public
+            .starts_with("rtconfd.toml:14:11: summary = \"Chrismas\": calendar \"public\" has no such event")
+    );
+    assert!(public.contains("hint: did you mean \"Christmas\"? its events are \"Boxing Day\""), "{public}");
+    // The calendar goes on until August, and what closes by it doesn't.
+    for filter in ["category = \"Holiday\"", "summary = \"bank holiday\""] {
+        let wanted = format!("calendar \"works\", {filter}: its last event is on 2026-12-28");
+        assert!(told.iter().any(|line| line.starts_with(&wanted)), "{told:#?}");
+    }
+    assert_eq!(told.len(), 9, "{told:#?}");
+}
+
+#[test]
+fn what_comes_once_a_year_never_ends() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { a = { calendar = \"holidays\", show = \"name\" } }\n",
+    );
+    // Christmas comes in twelve weeks, and then again in more than 400 days.
+    assert_eq!(warnings(&folder, "2026-10-10T12:00:00Z"), Vec::<String>::new());
+}
+
+#[test]
+fn a_row_that_no_page_takes_is_told_with_what_was_meant() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.more]
+path = "more.csv"
+key = "site"
+[sources.closures]
+path = "closures.csv"
+[sources.week]
+path = "week.csv"
+[sources.all]
+path = "all.csv"
+[hours.desk]
+weekly = "Mo-Fr 09:00-17:00"
+special_from = { source = "closures", match = { site = "desk" } }
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly_from = { source = "week", match = { place = "{{ row.site }}", kind = "bar" } }, special_from = [{ source = "closures", match = { site = "{{ row.site }}" } }, { source = "all" }] }
+variables = { is_open = { show = "is_open" }, desk = { hours = "desk", show = "is_open" } }
+[[page]]
+agent = "A-9"
+environment = "live"
+[page.variables.sites]
+each = "more"
+hours = { weekly = "Mo 09:00-17:00", special_from = { source = "closures", match = { site = "{{ row.site }}" } } }
+item = { open = { show = "is_open" } }
+"#,
+    );
+    folder.write("sites.csv", "site\nleeds\nyork\n");
+    folder.write("more.csv", "site\nhull\n");
+    folder.write("all.csv", "site,date,hours\nnowhere,2026-12-23,closed\n");
+    folder.write("week.csv", "place,kind,day,open,close\nleeds,bar,Mo,09:00,17:00\nyork,bar,Mo,09:00,17:00\nyork,baar,Tu,09:00,17:00\n");
+    folder.write(
+        "closures.csv",
+        "site,date,hours\nleeds,2026-12-24,closed\n desk ,2026-12-24,closed\nhull,2026-12-24,closed\nyrok,2026-12-24,closed\nLeeds,2026-12-24,closed\n\"\",2026-12-24,closed\nyrok,2026-12-25,closed\nBath,2026-11-20,closed\n",
+    );
+    let ask = "they ask for \"desk\", \"hull\", \"leeds\", \"york\"";
+    let row = "no page and no hours take this row";
+    assert_eq!(
+        warnings(&folder, NOON),
+        [
+            format!(
+                "closures.csv:5, column \"site\": {row}: \"yrok\" (2 rows)  hint: did you mean \"york\"? {ask}"
+            ),
+            format!("closures.csv:6, column \"site\": {row}: \"Leeds\"  hint: did you mean \"leeds\"? {ask}"),
+            format!("closures.csv:7, column \"site\": {row}: \"\"  hint: {ask}"),
+            format!(
+                "week.csv:4, column \"kind\": {row}: \"baar\"  hint: did you mean \"bar\"? they ask for \"bar\""
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_time_zone_may_come_from_a_row_and_goes_down_to_the_hours_inside() {
+    let api = Api::start();
+    let settings = r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+timezone = "{{ row.tz }}"
+hours = { weekly = "{{ row.hours }}", special = { "{{ row.day }}" = "closed" } }
+variables = { a = { show = "opens_at", format = "RFC 3339" }, b = { hours = { weekly = "Th 10:00-17:00" }, show = "opens_at", format = "RFC 3339" } }
+[[page]]
+agent = "B"
+environment = "live"
+[page.variables.own]
+each = "sites"
+timezone = "{{ row.tz }}"
+hours = { weekly = "{{ row.hours }}" }
+item = { show = "opens_at", format = "RFC 3339" }
+[[page.each]]
+source = "sites"
+timezone = "{{ row.tz }}"
+hours = { weekly = "{{ row.hours }}" }
+variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
+[[page]]
+agent = "C"
+environment = "live"
+timezone = "Asia/Tokyo"
+[page.variables.inherited]
+each = "sites"
+hours = { weekly = "{{ row.hours }}" }
+item = { show = "opens_at", format = "RFC 3339" }
+[[page.each]]
+source = "sites"
+hours = { weekly = "{{ row.hours }}" }
+variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
+"#;
+    let folder = Folder::new(&api.url, settings);
+    folder.write("sites.csv", "site,tz,hours,day\nX-1,America/New_York,Th 09:00-17:00,2026-12-03\nX-2,Asia/Tokyo,Th 09:00-17:00,2026-11-26\n");
+    let plan = folder.run(&["plan", "--format", "json", "--at", NOON]).expect(2).lines();
+    let value = |page: &str, variable: &str| {
+        let row = plan.iter().find(|row| row["page"] == json!(page) && row["variable"] == json!(variable));
+        row.unwrap_or_else(|| panic!("{page} {variable}: {plan:?}"))["to"].clone()
+    };
+    let (boston, tokyo) = (json!("2026-11-26T09:00:00-05:00"), json!("2026-11-26T09:00:00+09:00"));
+    assert_eq!(value("X-1/live", "a"), boston);
+    assert_eq!(value("X-1/live", "b"), json!("2026-11-26T10:00:00-05:00"));
+    assert_eq!(value("X-2/live", "a"), json!(null));
+    assert_eq!(value("B/live", "own"), json!([boston, tokyo]));
+    assert_eq!((value("B/live", "X-1"), value("B/live", "X-2")), (boston, tokyo.clone()));
+    assert_eq!(value("C/live", "inherited"), json!([tokyo, tokyo]));
+    assert_eq!(value("C/live", "X-1"), tokyo);
+    // A zone that is none is one problem, and hours without any are still one.
+    folder.write("sites.csv", "site,tz,hours,day\nX-1,Mars,Th 09:00-17:00,2026-12-03\n");
+    let told = complaints(&folder, NOON);
+    assert!(told.contains("\"Mars\" is no time zone") && !told.contains("needs a time zone"), "{told}");
+    folder.settings(&api.url, &settings.replace("timezone = \"{{ row.tz }}\"\n", ""));
+    assert!(complaints(&folder, NOON).contains("the page needs a time zone"));
+}
+
+#[test]
+fn hours_that_have_dates_alone_are_told_before_the_last_of_them() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.j]
+path = "j.json"
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.variables]
+a = { hours = { weekly = "closed", special = { "2026-12-01" = "09:00-17:00", "2026-12-24" = "closed" } }, show = "is_open" }
+[[page]]
+agent = "A-2"
+environment = "live"
+hours = { schema_org = { source = "j" } }
+variables = { a = { show = "is_open" } }
+[[page]]
+agent = "A-3"
+environment = "live"
+hours = { weekly = "closed", special = { "2026-12-01" = "09:00-17:00", "2027-08-01" = "09:00-17:00" } }
+variables = { a = { show = "is_open" } }
+[[page]]
+agent = "A-4"
+environment = "live"
+hours = { weekly = "closed", special = { "2026-12-24" = "closed" } }
+variables = { a = { show = "is_open" } }
+"#,
+    );
+    folder.write(
+        "j.json",
+        r#"[{"validFrom": "2026-12-02", "validThrough": "2026-12-05", "opens": "10:00", "closes": "12:00"}]"#,
+    );
+    let told = warnings(&folder, NOON);
+    let last = |place: &str, date: &str| {
+        format!(
+            "{place} opens on {date} for the last time: it has no hours for any later date  hint: give it weekly hours, or more dates; if it closes for good, all is well"
+        )
+    };
+    assert_eq!(
+        told,
+        [
+            last("rtconfd.toml:15:63: A-1/live: the page", "2026-12-01"),
+            last("j.json:1:2: A-2/live: the page", "2026-12-05"),
+        ]
+    );
+    let later = warnings(&folder, "2027-09-01T12:00:00Z");
+    assert!(later.iter().any(|line| line.contains("A-3/live") && line.contains("2027-08-01")), "{later:#?}");
+}
+
+#[test]
+fn keys_that_the_schema_does_not_know_are_told_at_any_depth() {
+    let api = Api::start();
+    let site = json!({"type": "object", "properties": {"site_name": {}, "hours": {}, "phones": {"additionalProperties": {}, "properties": {"desk": {}}}}});
+    api.schema(
+        "A-1",
+        &json!({
+            "definitions": {"site": site},
+            "properties": {
+                "site_hours": {"type": "array", "items": {"$ref": "#/definitions/site"}},
+                "settings": {"properties": {"force_ooh_enabled": {}, "list": {"items": {"properties": {"x": {}}}}}},
+                "free": {"type": "object"},
+                "any": {"properties": {"a": {}}, "additionalProperties": true},
+                "some": {"properties": {"a": {}}, "patternProperties": {"^x": {}}},
+            },
+        }),
+    );
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+agent = "A-1"
+environment = "live"
+create_items = true
+[page.variables]
+"/settings/force_ooh_enable" = true
+"/settings/list" = { value = [{ x = 1 }, { y = 1 }, { y = 2 }] }
+"/free/a" = { value = { b = 1 } }
+"/any/b" = 1
+"/some/xy" = 1
+setings = 1
+[[page.each]]
+source = "sites"
+[page.each.variables]
+"/site_hours[site_name={{ row.site }}]/hurs" = "x"
+"/site_hours[site_name={{ row.site }}]/hours" = "x"
+"/site_hours[site_name={{ row.site }}]/phones" = { value = { bar = 1 } }
+"#,
+    );
+    folder.write("sites.csv", "site\nLeeds\nYork\n");
+    let add = "if not, add it to the schema";
+    assert_eq!(
+        warnings(&folder, NOON),
+        [
+            format!("A-1/live: /settings/force_ooh_enable is owned, and the page's schema does not know it  hint: did you mean \"force_ooh_enabled\"? {add}"),
+            "A-1/live: /settings/list has the key \"y\", and the page's schema does not know it (and 1 more like it)  hint: did you mean \"x\"? if not, add it to the schema".to_owned(),
+            format!("A-1/live: setings is owned, and the page's schema does not know it  hint: did you mean \"settings\"? {add}"),
+            format!("A-1/live: /site_hours[site_name=Leeds]/hurs is owned, and the page's schema does not know it (and 1 more like it)  hint: did you mean \"hours\"? {add}"),
+        ]
+    );
+}
+
+#[test]
+fn a_clause_that_nothing_reaches_is_told() {
+    let api = Api::start();
+    let settings = |clauses: &str| {
+        format!(
+            "[hours.always]\nweekly = \"24/7\"\n[hours.desk]\nweekly = \"Mo-Fr 09:00-17:00\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ when = [{clauses}], otherwise = \"\" }} }}\n"
+        )
+    };
+    let dates =
+        |from: &str, until: &str| format!("{{ from = \"{from}\", until = \"{until}\", value = \"x\" }}, ");
+    let since = "{ from = \"2020-12-01\", value = \"x\" }, ";
+    let desk = "{ hours = \"desk\", value = \"x\" }, ";
+    let christmas = dates("2026-12-24", "2026-12-27");
+    for (clauses, told) in [
+        (format!("{since}{christmas}"), "clause 2 is never reached: those before it hold all the while"),
+        (format!("{since}{desk}"), "clause 2 is never reached"),
+        (dates("2026-12-01", "2027-01-02") + &christmas, "clause 2 is never reached"),
+        (
+            dates("2026-12-20", "2026-12-25") + &dates("2026-12-25", "2026-12-30") + &christmas,
+            "clause 3 is never reached",
+        ),
+        (format!("{{ hours = \"always\", value = \"x\" }}, {christmas}"), "clause 2 is never reached"),
+        (
+            "{ hours = \"always\", state = \"closed\", value = \"x\" }".to_owned(),
+            "clause 1 will not hold: hours \"always\" is closed",
+        ),
+        (dates("2026-11-01", "2026-11-02"), "clause 1 will not hold again"),
+    ] {
+        let told_of = warnings(&folder(&api, &settings(&clauses)), NOON);
+        assert!(told_of.len() == 1 && told_of[0].contains(told), "{clauses}: {told_of:?}");
+    }
+    for clauses in [
+        format!("{christmas}{since}"),
+        format!("{desk}{christmas}"),
+        dates("2026-12-20", "2026-12-25") + &christmas,
+        dates("2026-12-20", "2026-12-25") + &dates("2026-12-26", "2026-12-30") + &christmas,
+        format!("{{ from = \"2020-12-01\", hours = \"desk\", value = \"x\" }}, {christmas}"),
+    ] {
+        assert_eq!(warnings(&folder(&api, &settings(&clauses)), NOON), Vec::<String>::new(), "{clauses}");
+    }
+}
+
+#[test]
+fn a_problem_names_its_rows_and_a_remedy_that_helps() {
+    let api = Api::start();
+    let start = "[sources.t]\npath = \"t.csv\"\nkey = \"id\"\n[sources.h]\npath = \"h.csv\"\n[sources.m]\npath = \"m.json\"\n[[page]]\nenvironment = \"live\"\n";
+    let own =
+        |variables: &str| format!("agent = \"A-1\"\ncreate_items = true\nvariables = {{ {variables} }}");
+    let rows = "for_each = \"t\"\nagent = \"{{ row.id }}\"\nhours = { weekly_from = { source = \"h\", match = { site = \"{{ row.id }}\" } } }\nvariables = { a = { show = \"today\" } }".to_owned();
+    let items = "agent = \"A-1\"\n[page.variables.a]\neach = \"t\"\nhours = { weekly_from = { source = \"h\", match = { site = \"{{ row.id }}\" } } }\nitem = { show = \"today\" }".to_owned();
+    let same = "agent = \"A-1\"\ncreate_items = true\n[[page.each]]\nsource = \"t\"\nvariables = { \"/f[g={{ row.group }}]/o\" = 1 }".to_owned();
+    let edited = json!({"list": [{"n": "a"}, {"n": "a"}], "text": "x"});
+    api.edit("A-1", &edited);
+    for (settings, told) in [
+        (rows, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: a place"),
+        (items, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: a place"),
+        (same, "/f[g=1]/o of t.csv:2 and /f[g=1]/o of t.csv:3 overlap\n  hint: give each row a name"),
+        (
+            own("a = { source = \"t\", row = \"nothing like it\", column = \"group\" }"),
+            "has no row \"nothing like it\"\n  hint: its rows are \"x\", \"y\"",
+        ),
+        (
+            own("a = { source = \"t\", row = \"xx\", column = \"group\" }"),
+            "has no row \"xx\"\n  hint: did you mean \"x\"?",
+        ),
+        (
+            own("a = { source = \"m\", pointer = \"/x\" }"),
+            "m.json: the file is missing\n  hint: put the file there",
+        ),
+        (own("\"/list[n=a]/x\" = 1"), "several items with n = \"a\"\n  hint: remove all but one of them"),
+        (own("\"/text[n=a]/x\" = 1"), "of a value that is no array\n  hint: make it an array"),
+        (own("\"/text/x\" = 1"), "below a value that is no object\n  hint: make it an object"),
+        (own("\"/list/7\" = 1"), "no item \"7\"\n  hint: correct the page or the name"),
+        (own("\"/new[n=a]\" = 1"), "would lose its n\n  hint: give the value that field too"),
+    ] {
+        let folder = folder(&api, &format!("{start}{settings}\n"));
+        folder.write("t.csv", "id,group\nx,1\ny,1\n");
+        folder.write("h.csv", "site,day,open,close\nz,Mo,09:00,17:00\n");
+        if !settings.contains("\"m\"") {
+            folder.write("m.json", "{}");
+        }
+        let err = complaints(&folder, NOON);
+        assert!(
+            err.contains(told) && err.matches("has no row for these hours").count() <= 1,
+            "{settings}: {err}"
+        );
+        if !settings.contains("create_items") || !told.contains("missing") {
+            assert!(!err.contains("set create_items"), "{err}");
+        }
+    }
+    let missing = own("\"/list[n=b]/x\" = 1").replace("create_items = true\n", "");
+    let folder = folder(&api, &format!("{start}{missing}\n"));
+    folder.write("t.csv", "id,group\nx,1\n");
+    folder.write("h.csv", "site\nz\n");
+    folder.write("m.json", "{]");
+    let err = complaints(&folder, NOON);
+    assert!(err.contains("or set create_items = true for items that are missing"), "{err}");
+    assert!(err.contains("this is not JSON") && err.contains("  hint: mend it there"), "{err}");
+    folder.write("t.csv", "id,group,group\nx,1,2\n");
+    let err = complaints(&folder, NOON);
+    assert!(err.contains("two columns are called \"group\"\n  hint: give each column a name"), "{err}");
+}
+
+#[test]
+fn what_is_wrong_in_the_settings_is_told_once_and_with_its_remedy() {
+    let api = Api::start();
+    let page = |more: &str, variables: &str| {
+        format!("{more}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]\n{variables}\n")
+    };
+    for (settings, told) in [
+        (page("", "\"/a[x=1/y\" = 5"), "\"/a[x=1/y\" names no item of an array"),
+        (page("", "\"/a[x/y\" = 5"), "\"/a[x/y\" names no item of an array"),
+        (page("", "\"/a~3/c\" = 5"), "\"/a~3/c\" has a ~ that stands for nothing"),
+        (page("", "\"/a~\" = 5"), "\"/a~\" has a ~ that stands for nothing"),
+        (
+            page("", "a = { hours = { weekly = \"24/7\" }, show = \"today\", language = \"de\" }"),
+            "language goes with spoken",
+        ),
+        (
+            page("", "a = 1").replace("[page.variables]", "create_items = \"yes\"\n[page.variables]"),
+            "create_items must be true or false",
+        ),
+        (page("", "a = { hours = \"dsk\", show = \"today\" }"), "add [hours.dsk]"),
+    ] {
+        let err = complaints(&folder(&api, &settings), NOON);
+        assert!(err.contains(told) && err.contains("hint: "), "{settings}: {err}");
+    }
+    let calendar = page(
+        "[calendars.bh]\npublic_holidays = \"GB-EGN\"\n[sources.s]\npath = 7\n",
+        "a = { calendar = \"bh\", show = \"name\" }\nb = { source = \"s\", row = \"x\", column = \"y\" }",
+    );
+    let err = complaints(&folder(&api, &calendar), NOON);
+    assert!(err.contains("GB-EGN") && !err.contains("there is no"), "{err}");
+    // What is escaped, and what a row brings, is taken.
+    let good = page("", "\"/a~2x=1/y~0~1\" = 5\n\"odd[x\" = 1\n\"~3\" = 1");
+    folder(&api, &good).run(&["check", "--at", NOON]).expect(0);
 }

@@ -12,6 +12,7 @@ use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
 use super::Compiler;
 use super::formats::Published;
+use super::page::Zone;
 use super::special;
 
 const KEYS: &[&str] =
@@ -23,7 +24,7 @@ impl Compiler<'_> {
         &self,
         reader: &Reader,
         node: &Node,
-        zone: Option<Tz>,
+        zone: Zone,
         name: Option<&str>,
     ) -> Option<Arc<Hours>> {
         if let Raw::Table(_) = &node.raw {
@@ -32,24 +33,19 @@ impl Compiler<'_> {
         }
         let name = reader.text(node, "hours")?;
         if !self.blueprint.hours.contains_key(&name.value) {
-            reader.note(self.unknown("hours", &name.value, &name.origin, self.blueprint.hours.keys()));
+            self.note_unknown(reader, "hours", &name.value, &name.origin, self.blueprint.hours.keys());
             return None;
         }
         self.named_hours(reader, &name.value, zone)
     }
 
-    pub(super) fn build_hours(
-        &self,
-        reader: &Reader,
-        node: &Node,
-        name: &str,
-        zone: Option<Tz>,
-    ) -> Option<Hours> {
+    pub(super) fn build_hours(&self, reader: &Reader, node: &Node, name: &str, zone: Zone) -> Option<Hours> {
         let fields = reader.table(node, "hours", KEYS)?;
         let problems = reader.problem_count();
         let zone = match fields.get("timezone") {
             Some(node) => reader.zone(node, "timezone"),
-            None => zone.or(self.blueprint.zone).or_else(|| {
+            None if zone == Zone::Unknown => None,
+            None => zone.known().or(self.blueprint.zone).or_else(|| {
                 reader.note(
                     Problem::at(&node.origin, format!("{name} needs a time zone"))
                         .hint("set timezone = \"Europe/London\", here or at the top of the settings"),
@@ -117,7 +113,8 @@ impl Compiler<'_> {
     }
 }
 
-pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
+/// The filter that stands beside the name of a calendar, if any.
+pub(in crate::desired) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
     if !fields.has_any(&["summary", "category"]) {
         return None;
     }

@@ -22,9 +22,10 @@ use crate::tables::{Rows, Table};
 use crate::written::{Fields, Reader, Scope, Text};
 
 use super::{Blueprint, Inputs};
-use page::Context;
+use page::{Context, Zone};
 
-pub(super) use rows::Repeat;
+pub(super) use hours::filter;
+pub(super) use rows::{Repeat, Troubled, matching};
 
 /// Problems of page blocks that are told in one run.
 const MAX_TOLD: usize = 1_000;
@@ -37,7 +38,7 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     names.sort();
     for name in names {
         let reader = Reader::new(Scope::Plain);
-        compiler.named_hours(&reader, name, None);
+        compiler.named_hours(&reader, name, Zone::Unwritten);
         problems.extend(reader.into_problems());
     }
     for block in &blueprint.pages {
@@ -99,9 +100,9 @@ impl<'a> Compiler<'a> {
             let (inputs, _) = self.inputs?;
             named.or_else(|| inputs.calendars.get(name)?.zone)
         });
-        let zone = context.zone.or(of_calendar).or(self.blueprint.zone);
+        let zone = context.zone.known().or(of_calendar).or(self.blueprint.zone);
         // A zone that a row brings, or a calendar's own, is known only with the inputs.
-        if zone.is_none() && self.inputs.is_some() {
+        if zone.is_none() && context.zone == Zone::Unwritten && self.inputs.is_some() {
             reader.note(
                 Problem::at(fields.origin, "which time zone do the dates count in?")
                     .hint("set timezone here, on the page, or at the top of the settings"),
@@ -113,7 +114,7 @@ impl<'a> Compiler<'a> {
     /// A table by the name of its source.
     fn table(&self, reader: &Reader, name: &Text) -> Option<Arc<Table>> {
         if !self.blueprint.sources.contains_key(&name.value) {
-            reader.note(self.unknown("source", &name.value, &name.origin, self.blueprint.sources.keys()));
+            self.note_unknown(reader, "source", &name.value, &name.origin, self.blueprint.sources.keys());
             return None;
         }
         let (inputs, _) = self.inputs?;
@@ -164,7 +165,7 @@ impl<'a> Compiler<'a> {
     fn knows_calendar(&self, reader: &Reader, name: &Text) -> bool {
         let known = self.blueprint.calendars.contains_key(&name.value);
         if !known {
-            reader.note(self.unknown("calendar", &name.value, &name.origin, self.blueprint.calendars.keys()));
+            self.note_unknown(reader, "calendar", &name.value, &name.origin, self.blueprint.calendars.keys());
         }
         known
     }
@@ -186,9 +187,9 @@ impl<'a> Compiler<'a> {
     }
 
     /// Hours by name, put together once for each zone that is handed down to them.
-    fn named_hours(&self, reader: &Reader, name: &str, zone: Option<Tz>) -> Option<Arc<Hours>> {
+    fn named_hours(&self, reader: &Reader, name: &str, zone: Zone) -> Option<Arc<Hours>> {
         // A zone that is handed down makes other hours of them.
-        let key = (name.to_owned(), zone);
+        let key = (name.to_owned(), zone.known());
         if let Some(known) = self.hours.borrow().get(&key) {
             return Some(known.clone());
         }
@@ -200,17 +201,23 @@ impl<'a> Compiler<'a> {
         hours
     }
 
-    fn unknown<'n>(
+    /// Notes that there is nothing of a name; not if it is written, and what is wrong with it is told already.
+    fn note_unknown<'n>(
         &self,
+        reader: &Reader,
         what: &str,
         name: &str,
         origin: &Origin,
         known: impl Iterator<Item = &'n String> + Clone,
-    ) -> Problem {
-        let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
-        match nearest(name, known.clone().map(String::as_str)) {
-            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-            None => problem.hint(format!("add [{what}s.{name}] to the settings")),
+    ) {
+        if self.blueprint.broken.contains(name) {
+            return;
         }
+        let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
+        reader.note(match nearest(name, known.clone().map(String::as_str)) {
+            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+            // "hours" has its s already.
+            None => problem.hint(format!("add [{}s.{name}] to the settings", what.trim_end_matches('s'))),
+        });
     }
 }

@@ -68,7 +68,7 @@ impl Compiler<'_> {
             Some(node) => reader.boolean(node, "create_items"),
             None => Some(false),
         };
-        let context = self.context(reader, block, &fields, None);
+        let context = self.context(reader, block, &fields, None, None);
         let variables = self.all_variables(reader, &fields, &context);
         if let (Some(policy), Some(variables), Some(node)) = (&on_drift, &variables, fields.get("on_drift")) {
             let is_owned = |variable: &&Variable| !variables.iter().any(|owned| owned.variable == **variable);
@@ -87,7 +87,7 @@ impl Compiler<'_> {
             follow: follow.filter(|follow| follow.environment != id.environment),
             id,
             on_drift: on_drift.clone(),
-            zone: context.zone.or(self.blueprint.zone),
+            zone: context.zone.known().or(self.blueprint.zone),
             variables: match ahead {
                 Some(ahead) => variables.iter().map(|owned| owned.ahead(ahead)).collect(),
                 None => variables.clone(),
@@ -106,14 +106,20 @@ impl Compiler<'_> {
         block: &Node,
         fields: &Fields,
         row: Option<&Row>,
+        outer: Option<&Context>,
     ) -> Context {
-        let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
+        let zone = Zone::written(reader, fields);
+        let handed_down = zone.or(outer.map_or(Zone::Unwritten, |outer| outer.written));
         let name = row.and_then(|row| row.key.as_ref()).map(|key| format!("hours of \"{key}\""));
-        let hours = fields.get("hours").and_then(|node| self.hours(reader, node, zone, name.as_deref()));
+        let hours =
+            fields.get("hours").and_then(|node| self.hours(reader, node, handed_down, name.as_deref()));
         Context {
             zone: zone
-                .or(hours.as_ref().map(|hours| hours.zone))
-                .or_else(|| self.only_zone_of_hours(reader, block)),
+                .or(hours.as_ref().map(|hours| hours.zone).into())
+                .or(self.only_zone_of_hours(reader, block).into())
+                // Hours that could not be put together, or not yet, had one all the same.
+                .or(fields.get("hours").map_or(Zone::Unwritten, |_| Zone::Unknown)),
+            written: zone,
             hours,
             has_hours: fields.get("hours").is_some(),
         }
@@ -137,15 +143,14 @@ impl Compiler<'_> {
             return Some(all);
         }
         // Each with those of the same key only, or thousands of rows would be compared with each other.
-        let mut keys: HashMap<&str, Vec<&Variable>> = HashMap::new();
-        for Owned { variable, .. } in &all {
-            let others = keys.entry(variable.key()).or_default();
-            if let Some(other) = others.iter().find(|other| other.overlaps(variable)) {
-                let message = format!("{variable} and {other} overlap");
-                reader.note(Problem::at(fields.origin, message).hint("own one of them"));
+        let mut keys: HashMap<&str, Vec<&Owned>> = HashMap::new();
+        for owned in &all {
+            let others = keys.entry(owned.variable.key()).or_default();
+            if let Some(other) = others.iter().find(|other| other.variable.overlaps(&owned.variable)) {
+                reader.note(overlapping(other, owned, fields.origin));
                 return None;
             }
-            others.push(variable);
+            others.push(owned);
         }
         Some(all)
     }
@@ -156,7 +161,7 @@ impl Compiler<'_> {
         let repeat = self.repeat_of(reader, block, &fields, ("source", "each"))?;
         let variables = fields.require(reader, "variables")?;
         let read = |reader: &Reader, row: Option<&Row>| {
-            let context = self.context(reader, block, &fields, row).or(outer);
+            let context = self.context(reader, block, &fields, row, Some(outer)).or(outer);
             let of_row = |owned: Owned| Owned { row: row.cloned(), ..owned };
             Some(self.variables(reader, variables, &context)?.into_iter().map(of_row).collect::<Vec<_>>())
         };
@@ -246,6 +251,19 @@ impl Compiler<'_> {
     }
 }
 
+/// Two variables of which one may contain the other, with the rows that they are made for.
+fn overlapping(one: &Owned, other: &Owned, page: &Origin) -> Problem {
+    let named = |owned: &Owned| match &owned.row {
+        Some(row) => format!("{} of {}", owned.variable, row.origin),
+        None => owned.variable.to_string(),
+    };
+    let problem = Problem::at(page, format!("{} and {} overlap", named(one), named(other)));
+    match (&one.row, &other.row) {
+        (None, None) => problem.hint("own one of them"),
+        _ => problem.hint("give each row a name of its own there, or leave one of them out with unless"),
+    }
+}
+
 /// The name of a variable. Each of its steps is filled in by itself, so that a cell with a slash is one name still.
 fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
     let written = &entry.key;
@@ -254,8 +272,10 @@ fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
         step.split_once('[').is_some_and(|(_, rest)| !rest.starts_with('=') && rest.contains('='))
     };
     let odd = match bare.strip_prefix('/') {
+        // In a test of a row a bracket may stand as it likes.
+        Some(_) if written.contains("{%") => false,
         Some(pointer) => {
-            pointer.split('/').any(|step| step.contains('[') && step.ends_with(']') && !is_item(step))
+            pointer.split('/').any(|step| step.contains('[') && !(step.ends_with(']') && is_item(step)))
         }
         None => bare.contains("]/") && is_item(&bare),
     };
@@ -265,6 +285,11 @@ fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
             problem
                 .hint("write /array[field=value]/key; a [ that is part of a key is written ~2, behind a /"),
         );
+        return None;
+    }
+    if bare.starts_with('/') && bare.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1', '2'])) {
+        let problem = Problem::at(&entry.at, format!("\"{written}\" has a ~ that stands for nothing"));
+        reader.note(problem.hint("write ~0 for a ~, ~1 for a / and ~2 for a [ that is part of a key"));
         return None;
     }
     let parse = |text: &str, at: &Origin| {
@@ -371,9 +396,52 @@ fn follow(reader: &Reader, fields: &Fields, pages: &[PageId]) -> Option<Option<F
     None
 }
 
+/// The time zone that is handed down to hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zone {
+    /// Nobody wrote one.
+    Unwritten,
+    /// It is written, and not known: a row to come has it, or it is none and that was noted.
+    Unknown,
+    /// This one.
+    Known(Tz),
+}
+
+impl Zone {
+    /// What is written beside something.
+    fn written(reader: &Reader, fields: &Fields) -> Self {
+        match fields.get("timezone") {
+            Some(node) => reader.zone(node, "timezone").map_or(Self::Unknown, Self::Known),
+            None => Self::Unwritten,
+        }
+    }
+
+    /// It, or another where none is written.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self == Self::Unwritten { other } else { self }
+    }
+
+    /// The zone, if it is known.
+    pub(super) fn known(self) -> Option<Tz> {
+        match self {
+            Self::Known(zone) => Some(zone),
+            Self::Unwritten | Self::Unknown => None,
+        }
+    }
+}
+
+impl From<Option<Tz>> for Zone {
+    fn from(zone: Option<Tz>) -> Self {
+        zone.map_or(Self::Unwritten, Self::Known)
+    }
+}
+
 /// What a variable may take from its page, or its row.
 pub(super) struct Context {
-    pub(super) zone: Option<Tz>,
+    /// The zone that is written, or else that of the hours.
+    pub(super) zone: Zone,
+    /// The one that is written as `timezone`, for hours further inside.
+    pub(super) written: Zone,
     pub(super) hours: Option<Arc<Hours>>,
     /// The page has hours, even if they could not be put together.
     pub(super) has_hours: bool,
@@ -384,6 +452,7 @@ impl Context {
     pub(super) fn or(self, outer: &Context) -> Self {
         Self {
             zone: self.zone.or(outer.zone),
+            written: self.written.or(outer.written),
             hours: if self.has_hours { self.hours } else { outer.hours.clone() },
             has_hours: self.has_hours || outer.has_hours,
         }

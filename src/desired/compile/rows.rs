@@ -1,5 +1,7 @@
 //! Rows that something is repeated for: those of a source that meet the conditions, with the rows that are joined to each.
 
+use std::collections::HashMap;
+
 use crate::model::{Origin, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, one_or_more};
@@ -23,6 +25,9 @@ struct Condition {
     is_wanted: bool,
     origin: Origin,
 }
+
+/// Keys of a table that are named.
+const NAMED: usize = 8;
 
 /// The keys that say what something is repeated for.
 pub(super) const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
@@ -59,7 +64,7 @@ impl Compiler<'_> {
     }
 
     /// The same where the keys stand beside others, as in `[[page.each]]`.
-    pub(super) fn repeat_of<'n>(
+    pub(in crate::desired) fn repeat_of<'n>(
         &self,
         reader: &Reader,
         block: &'n Node,
@@ -80,7 +85,7 @@ impl Compiler<'_> {
                 Problem::at(origin, format!("source \"{name}\" has no rows with keys"))
                     .hint(format!("{what} needs a CSV source with key = \"COLUMN\"")),
             ),
-            None => reader.note(self.unknown("source", name, origin, self.blueprint.sources.keys())),
+            None => self.note_unknown(reader, "source", name, origin, self.blueprint.sources.keys()),
         }
         None
     }
@@ -115,6 +120,11 @@ impl Repeat<'_> {
         let Some(Condition { column, origin, .. }) = missing else { return Some(()) };
         reader.note(no_column(origin, rows, column));
         None
+    }
+
+    /// Whether it has conditions, so that rows may be left out on purpose.
+    pub(in crate::desired) fn is_picky(&self) -> bool {
+        !self.conditions.is_empty()
     }
 
     /// Whether a row meets the conditions.
@@ -175,7 +185,12 @@ pub(super) fn keyed<'r>(reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&
                 None if rows.rows.iter().all(|row| row.key.is_none()) => {
                     problem.hint("give the source key = \"COLUMN\", the column that names its rows")
                 }
-                None => problem,
+                None => {
+                    let keys = rows.rows.iter().filter_map(|row| row.key.as_deref()).take(NAMED);
+                    let keys: Vec<String> = keys.map(|key| format!("\"{key}\"")).collect();
+                    let more = if rows.rows.len() > NAMED { ", and more" } else { "" };
+                    problem.hint(format!("its rows are {}{more}", keys.join(", ")))
+                }
             }
         }
     });
@@ -197,7 +212,9 @@ impl Compiler<'_> {
         repeat.check(reader, rows)?;
         rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
         let mut all = Some(Vec::new());
+        let (mut troubled, first) = (Troubled::default(), reader.problem_count());
         for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
+            let before = reader.problem_count();
             let made = self
                 .scoped(reader, repeat, row)
                 .and_then(|scoped| reader.within(&scoped, |inner| one(inner, row)));
@@ -205,8 +222,39 @@ impl Compiler<'_> {
                 (Some(all), Some(made)) => all.push((row.clone(), made)),
                 _ => all = None,
             }
+            reader.amend(before, |problem| troubled.note(problem, repeat.origin, row));
         }
+        reader.amend(first, |problem| troubled.name(problem));
         all
+    }
+}
+
+/// The rows that problems of the settings concern: the place alone doesn't tell.
+#[derive(Default)]
+pub(in crate::desired) struct Troubled(HashMap<String, Vec<String>>);
+
+impl Troubled {
+    /// Remembers that something written at a place fails for a row. A problem that stands elsewhere names its cell.
+    pub(in crate::desired) fn note(&mut self, problem: &Problem, written: &Origin, row: &Row) {
+        let is_told = problem.origin.as_ref().is_some_and(|origin| origin.file != written.file);
+        if let (false, Some(key)) = (is_told, &row.key) {
+            let keys = self.0.entry(problem.to_string()).or_default();
+            if keys.last() != Some(key) {
+                keys.push(key.clone());
+            }
+        }
+    }
+
+    /// Says for which rows it fails.
+    pub(in crate::desired) fn name(&self, problem: &mut Problem) {
+        let Some(keys) = self.0.get(&problem.to_string()) else { return };
+        let named: Vec<String> = keys.iter().take(NAMED).map(|key| format!("\"{key}\"")).collect();
+        let more = match keys.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let rows = if keys.len() == 1 { "row" } else { "rows" };
+        problem.message = format!("{} (for {rows} {}{more})", problem.message, named.join(", "));
     }
 }
 
@@ -228,7 +276,7 @@ pub(super) fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(Stri
 }
 
 /// `match = { site = "{{ row.site }}" }`: the rows whose cells are these.
-pub(super) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
+pub(in crate::desired) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
     let Some(fields) = reader.open_table(node, "match") else {
         return Vec::new();
     };

@@ -120,7 +120,8 @@ pub(super) fn inline(reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveD
         return;
     };
     for entry in fields.entries {
-        let date = Text { value: entry.key.clone(), origin: entry.at.clone() };
+        // A row to come has it.
+        let date = reader.fill_in(&entry.key, &entry.at);
         let (hours, name) = match &entry.node.raw {
             Raw::Table(_) => {
                 let Some(fields) = reader.table(&entry.node, "a special date", &["hours", "name"]) else {
@@ -132,6 +133,7 @@ pub(super) fn inline(reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveD
             }
             _ => (reader.text(&entry.node, "the hours of a special date"), None),
         };
+        let Some(date) = date else { continue };
         match hours {
             Some(hours) => add(reader, &date, &hours, name.map(|name| name.value), special),
             // A templated text: the date can be checked all the same.

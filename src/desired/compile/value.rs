@@ -107,7 +107,7 @@ impl Compiler<'_> {
         let repeat = self.repeat_of(reader, node, fields, ("each", "each"))?;
         let item = fields.require(reader, "item")?;
         let read = |reader: &Reader, row: Option<&Row>| {
-            let context = self.context(reader, node, fields, row).or(outer);
+            let context = self.context(reader, node, fields, row, Some(outer)).or(outer);
             match item.raw {
                 // Most items are objects, and these need no word for it.
                 Raw::Table(_) if !is_definition(item) => {
@@ -274,11 +274,11 @@ impl Compiler<'_> {
         };
         if fields.get("days").is_some() && !show.looks_ahead() {
             let message = "days goes with special_dates, weekdays, numbered and special_hours alone";
-            reader.note(Problem::at(fields.origin, message));
+            reader.note(Problem::at(fields.origin, message).hint("leave it out, or show one of these"));
         }
         if fields.get("language").is_some() && !show.is_spoken() {
             let message = "language goes with spoken and spoken_next_open alone";
-            reader.note(Problem::at(fields.origin, message));
+            reader.note(Problem::at(fields.origin, message).hint("leave it out, or show one of these"));
         }
         let reading = match fields.get("reader") {
             Some(node) => reader.parse(node, "reader", "write one_interval, intervals or none")?,
@@ -300,7 +300,8 @@ impl Compiler<'_> {
             (None, default) => Some(default.unwrap_or(TimeFormat::Minutes)),
             (Some(node), Some(_)) => reader.parse(node, "format", hint),
             (Some(node), None) => {
-                reader.note(Problem::at(&node.origin, "what is shown here is no time and has no format"));
+                let message = "what is shown here is no time and has no format";
+                reader.note(Problem::at(&node.origin, message).hint("leave it out"));
                 None
             }
         }

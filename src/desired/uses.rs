@@ -1,0 +1,286 @@
+//! What the settings ask of calendars and of other tables, with the rows filled in that it is asked for: which events
+//! count, and which rows are taken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ptr;
+
+use crate::calendar::{Filter, Window};
+use crate::model::{Instant, Origin};
+use crate::tables::Table;
+use crate::written::{Node, Raw, Reader, Scope, is_template, one_or_more};
+
+use super::compile::{Compiler, Repeat, filter, matching};
+use super::{Blueprint, Inputs};
+
+/// Everything that pages and hours ask of calendars and tables.
+#[derive(Default)]
+pub(super) struct Uses {
+    /// The filters, by their calendars, each with the first place that has it.
+    pub(super) filters: HashMap<(String, Filter), Origin>,
+    /// What is taken of each source whose rows are picked by their cells.
+    pub(super) taken: BTreeMap<String, Taken>,
+}
+
+/// The rows that are taken of a source.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The texts that are asked for, joined, by the columns that must have them.
+    pub(super) texts: BTreeMap<Vec<String>, HashSet<String>>,
+    /// Some of them by `match`. Where all are named by their key, others are none of its business.
+    pub(super) matched: bool,
+    /// All of them are, or it can't be told which: some place takes rows by other rules, or could not be read.
+    pub(super) everything: bool,
+    /// The columns that hold the dates of exceptions; none where the rows are those of weekly hours.
+    pub(super) dates: BTreeSet<Option<String>>,
+}
+
+/// What parts the texts of one row; nobody writes it.
+const BETWEEN: &str = "\u{1}";
+
+/// The texts of several cells as one.
+pub(super) fn joined<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    texts.map(str::trim).collect::<Vec<_>>().join(BETWEEN)
+}
+
+/// One of the texts that were joined.
+pub(super) fn nth_of(joined: &str, index: usize) -> &str {
+    joined.split(BETWEEN).nth(index).unwrap_or_default()
+}
+
+impl Uses {
+    /// What is asked of calendars. What can't be read is told elsewhere.
+    pub(super) fn of_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+        Self::of(blueprint, inputs, at, Asked::Calendars)
+    }
+
+    /// What is asked of tables.
+    pub(super) fn of_tables(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+        Self::of(blueprint, inputs, at, Asked::Tables)
+    }
+
+    fn of(blueprint: &Blueprint, inputs: &Inputs, at: Instant, asked: Asked) -> Self {
+        let today = at.date_naive();
+        let mut gathering = Gathering {
+            compiler: Compiler::new(blueprint, Some((inputs, Window { from: today, to: today }))),
+            inputs,
+            uses: Self::default(),
+            visited: HashSet::new(),
+        };
+        let reader = Reader::new(Scope::Plain);
+        for node in blueprint.hours.values() {
+            gathering.visit(&reader, &Places::inside(node, asked));
+        }
+        for block in &blueprint.pages {
+            gathering.block(&reader, block, asked);
+        }
+        gathering.uses
+    }
+}
+
+/// Which of the two is looked at: rows need not be filled in where nothing of that kind stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Calendars,
+    Tables,
+}
+
+/// The places of one scope that ask for something.
+struct Places<'n> {
+    asked: Asked,
+    filters: Vec<&'n Node>,
+    /// `special_from` and `weekly_from`.
+    tables: Vec<(&'n Node, bool)>,
+    /// What is repeated in it, the key that names its source, and the places inside.
+    repeated: Vec<(&'n Node, &'static str, Places<'n>)>,
+}
+
+impl<'n> Places<'n> {
+    fn none(asked: Asked) -> Self {
+        Self { asked, filters: Vec::new(), tables: Vec::new(), repeated: Vec::new() }
+    }
+
+    fn inside(node: &'n Node, asked: Asked) -> Self {
+        let mut places = Self::none(asked);
+        places.gather_inside(node);
+        places
+    }
+
+    fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+            && self.tables.is_empty()
+            && self.repeated.iter().all(|(_, _, inside)| inside.is_empty())
+    }
+
+    fn gather(&mut self, node: &'n Node) {
+        match (node.get("each"), node.get("item")) {
+            (Some(_), Some(_)) => self.repeated.push((node, "each", Self::inside(node, self.asked))),
+            _ => self.gather_inside(node),
+        }
+    }
+
+    fn gather_inside(&mut self, node: &'n Node) {
+        let entries = match &node.raw {
+            Raw::List(items) => return items.iter().for_each(|item| self.gather(item)),
+            Raw::Table(entries) => entries,
+            Raw::Null | Raw::Bool(_) | Raw::Number(_) | Raw::Text(_) => return,
+        };
+        let is_narrowed = node.get("summary").or(node.get("category")).is_some();
+        if self.asked == Asked::Calendars && node.get("calendar").is_some() && is_narrowed {
+            self.filters.push(node);
+        }
+        for entry in entries {
+            let nodes = one_or_more(Some(&entry.node)).iter();
+            match entry.key.as_str() {
+                // A constant may look like anything.
+                "value" if entries.len() == 1 => {}
+                "special_from" | "weekly_from" if self.asked == Asked::Calendars => {}
+                "special_from" => self.tables.extend(nodes.map(|node| (node, true))),
+                "weekly_from" => self.tables.extend(nodes.map(|node| (node, false))),
+                _ => self.gather(&entry.node),
+            }
+        }
+    }
+}
+
+struct Gathering<'a> {
+    compiler: Compiler<'a>,
+    inputs: &'a Inputs,
+    uses: Uses,
+    /// What is repeated for the same rows wherever it stands, and was looked at.
+    visited: HashSet<*const Node>,
+}
+
+impl Gathering<'_> {
+    fn block(&mut self, reader: &Reader, block: &Node, asked: Asked) {
+        let mut places = Places::none(asked);
+        let Raw::Table(entries) = &block.raw else { return };
+        for entry in entries {
+            match entry.key.as_str() {
+                "each" => {
+                    let blocks = one_or_more(Some(&entry.node)).iter();
+                    places
+                        .repeated
+                        .extend(blocks.map(|block| (block, "source", Places::inside(block, asked))));
+                }
+                _ => places.gather(&entry.node),
+            }
+        }
+        let Some(for_each) = block.get("for_each") else { return self.visit(reader, &places) };
+        if !places.is_empty() {
+            let repeat = self.compiler.repeat(reader, for_each, "for_each", block.get("join"));
+            self.rows(reader, repeat.as_ref(), &places);
+        }
+    }
+
+    fn visit(&mut self, reader: &Reader, places: &Places) {
+        places.filters.iter().for_each(|node| self.filter(reader, node));
+        for (node, is_special) in &places.tables {
+            if self.table(reader, node, *is_special).is_none() {
+                self.doubt(node);
+            }
+        }
+        for (node, key, inside) in &places.repeated {
+            if !inside.is_empty() && (depends_on_a_row(node) || self.visited.insert(ptr::from_ref(*node))) {
+                self.repeated(reader, node, key, inside);
+            }
+        }
+    }
+
+    fn repeated(&mut self, reader: &Reader, node: &Node, key: &'static str, inside: &Places) {
+        let fields = reader.open_table(node, "each");
+        let repeat = fields.and_then(|fields| self.compiler.repeat_of(reader, node, &fields, (key, "each")));
+        self.rows(reader, repeat.as_ref(), inside);
+    }
+
+    /// The places inside of what is repeated, once for each of its rows.
+    fn rows(&mut self, reader: &Reader, repeat: Option<&Repeat>, places: &Places) {
+        let table = repeat.and_then(|repeat| self.inputs.tables.get(repeat.source));
+        let (Some(repeat), Some(Table::Rows(rows))) = (repeat, table.map(|table| &**table)) else {
+            return self.doubt_all(places);
+        };
+        if repeat.is_picky() {
+            // The rows that it leaves out are left out on purpose.
+            self.uses.taken.entry(repeat.source.to_owned()).or_default().everything = true;
+        }
+        if !rows.rejected.is_empty() {
+            self.doubt_all(places);
+        }
+        for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
+            match self.compiler.scoped(reader, repeat, row) {
+                Some(scoped) => reader.within(&scoped, |inner| self.visit(inner, places)),
+                None => self.doubt_all(places),
+            }
+        }
+    }
+
+    fn filter(&mut self, reader: &Reader, node: &Node) {
+        let Some(fields) = reader.open_table(node, "a calendar") else { return };
+        let Some(Raw::Text(name)) = fields.get("calendar").map(|node| &node.raw) else { return };
+        let written = fields.get("summary").or(fields.get("category"));
+        let (Some(filter), Some(written)) = (filter(reader, &fields), written) else { return };
+        let Some(place) = reader.text(written, "summary") else { return };
+        self.uses.filters.entry((name.clone(), filter)).or_insert(place.origin);
+    }
+
+    /// What `special_from` or `weekly_from` takes; none when that can't be told.
+    fn table(&mut self, reader: &Reader, node: &Node, is_special: bool) -> Option<()> {
+        let fields = reader.open_table(node, "match")?;
+        let source = reader.text(fields.get("source")?, "source")?.value;
+        let wanted = match (fields.get("match"), fields.get("row")) {
+            (Some(node), _) => {
+                let wanted = matching(reader, node);
+                let Raw::Table(entries) = &node.raw else { return None };
+                (wanted.len() == entries.len()).then_some(wanted)?
+            }
+            (None, Some(row)) => {
+                let table = self.inputs.tables.get(&source)?;
+                let Table::Rows(rows) = &**table else { return None };
+                vec![(rows.rows.first()?.name()?.column, reader.text(row, "row")?)]
+            }
+            (None, None) => return None,
+        };
+        let date = match (is_special, fields.get("date")) {
+            (false, _) => None,
+            (true, None) => Some("date".to_owned()),
+            (true, Some(node)) => Some(reader.text(node, "date")?.value),
+        };
+        let (columns, texts): (Vec<String>, Vec<String>) =
+            wanted.into_iter().map(|(column, text)| (column, text.value)).unzip();
+        let taken = self.uses.taken.entry(source).or_default();
+        taken.texts.entry(columns).or_default().insert(joined(texts.iter().map(String::as_str)));
+        taken.dates.insert(date);
+        taken.matched |= fields.get("match").is_some();
+        Some(())
+    }
+
+    /// Of the source that a place names it can't be told which rows are taken; of all, if the row names it.
+    fn doubt(&mut self, node: &Node) {
+        let Some(Raw::Text(source)) = node.get("source").map(|node| &node.raw) else { return };
+        let named: Vec<&String> = match is_template(source) {
+            true => self.inputs.tables.keys().collect(),
+            false => vec![source],
+        };
+        for source in named {
+            self.uses.taken.entry(source.clone()).or_default().everything = true;
+        }
+    }
+
+    fn doubt_all(&mut self, places: &Places) {
+        places.tables.iter().for_each(|(node, _)| self.doubt(node));
+        places.repeated.iter().for_each(|(_, _, inside)| self.doubt_all(inside));
+    }
+}
+
+/// Whether it depends on a row around it for which rows something is repeated. The rows inside are its own.
+fn depends_on_a_row(node: &Node) -> bool {
+    ["each", "source", "where", "unless"].iter().filter_map(|key| node.get(key)).any(has_template)
+}
+
+fn has_template(node: &Node) -> bool {
+    match &node.raw {
+        Raw::Text(text) => is_template(text),
+        Raw::List(items) => items.iter().any(has_template),
+        Raw::Table(entries) => entries.iter().any(|entry| has_template(&entry.node)),
+        Raw::Null | Raw::Bool(_) | Raw::Number(_) => false,
+    }
+}

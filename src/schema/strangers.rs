@@ -1,0 +1,173 @@
+//! What settings and schema of a page don't know of each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::model::{Problem, Step, Variable, nearest};
+
+use super::cell::follow;
+
+/// Keywords that may speak of keys besides `properties`.
+const OPEN: &[&str] = &["allOf", "anyOf", "oneOf", "if", "patternProperties", "dependencies"];
+
+/// A key that the schema does not know, by the names on the way to it, those of items left out.
+#[derive(Default)]
+struct Found {
+    strangers: BTreeMap<Vec<String>, Stranger>,
+    order: Vec<Vec<String>>,
+}
+
+struct Stranger {
+    message: String,
+    meant: Option<String>,
+    count: usize,
+}
+
+/// Variables, and keys of their values, that the schema has no place for; and top-level keys that it requires though they
+/// are neither on the page nor owned. Where the schema leaves open what may stand, nothing is strange.
+pub(super) fn strangers(
+    schema: &Value,
+    owned: &[(Variable, Option<Value>)],
+    page: &Map<String, Value>,
+) -> Vec<Problem> {
+    let mut found = Found::default();
+    for (variable, value) in owned {
+        let (mut at, mut way) = (Some(schema), Vec::new());
+        for step in variable.steps() {
+            let key = match &step {
+                Step::Key(key) => key,
+                Step::Item { .. } => {
+                    at = at.and_then(|at| items(at, schema));
+                    continue;
+                }
+            };
+            way.push(key.clone());
+            match at.map(|at| below(at, schema, key)) {
+                Some(Below::Known(next)) => at = Some(next),
+                Some(Below::Unknown(known)) => {
+                    let message = format!("{variable} is owned, and the page's schema does not know it");
+                    found.add(&way, message, nearest(key, known));
+                    at = None;
+                }
+                Some(Below::Open) | None => at = None,
+            }
+        }
+        if let (Some(at), Some(value)) = (at, value) {
+            inside(at, schema, value, variable, &mut way, &mut found);
+        }
+    }
+    let mut problems = found.problems();
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    for key in required.filter_map(Value::as_str) {
+        if !page.contains_key(key) && !owned.iter().any(|(variable, _)| variable.key() == key) {
+            problems.push(
+                Problem::new(format!("{key} is required by the page's schema, and nobody owns it"))
+                    .hint("own it, or set it on the page")
+                    .warning(),
+            );
+        }
+    }
+    problems
+}
+
+/// The keys of a value that its part of the schema does not know.
+fn inside(
+    at: &Value,
+    root: &Value,
+    value: &Value,
+    variable: &Variable,
+    way: &mut Vec<String>,
+    found: &mut Found,
+) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                way.push(key.clone());
+                match below(at, root, key) {
+                    Below::Known(next) => inside(next, root, value, variable, way, found),
+                    Below::Unknown(known) => {
+                        let message = format!(
+                            "{variable} has the key \"{key}\", and the page's schema does not know it"
+                        );
+                        found.add(way, message, nearest(key, known));
+                    }
+                    Below::Open => {}
+                }
+                way.pop();
+            }
+        }
+        Value::Array(values) => {
+            if let Some(next) = items(at, root) {
+                values.iter().for_each(|value| inside(next, root, value, variable, way, found));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// What a schema says of a key.
+enum Below<'s> {
+    /// This.
+    Known(&'s Value),
+    /// It names its keys, and this is none of them.
+    Unknown(BTreeSet<&'s str>),
+    /// Any key may stand there.
+    Open,
+}
+
+fn below<'s>(at: &'s Value, root: &'s Value, key: &str) -> Below<'s> {
+    let Some(at) = follow(at, root) else { return Below::Open };
+    let properties = at.get("properties").and_then(Value::as_object);
+    match properties.and_then(|properties| properties.get(key)) {
+        Some(next) => Below::Known(next),
+        // An item by its position.
+        None if key.parse::<usize>().is_ok() && at.get("items").is_some() => {
+            items(at, root).map_or(Below::Open, Below::Known)
+        }
+        None => {
+            let more = at.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+            match properties {
+                Some(known) if !more && !OPEN.iter().any(|keyword| at.get(keyword).is_some()) => {
+                    Below::Unknown(known.keys().map(String::as_str).collect())
+                }
+                _ => Below::Open,
+            }
+        }
+    }
+}
+
+/// What a schema says of all items of an array alike.
+fn items<'s>(at: &'s Value, root: &'s Value) -> Option<&'s Value> {
+    follow(at, root)?.get("items").filter(|items| items.is_object())
+}
+
+impl Found {
+    fn add(&mut self, way: &[String], message: String, meant: Option<&str>) {
+        let new = || Stranger { message, meant: meant.map(str::to_owned), count: 0 };
+        let stranger = self.strangers.entry(way.to_vec()).or_insert_with(new);
+        stranger.count += 1;
+        if stranger.count == 1 {
+            self.order.push(way.to_vec());
+        }
+    }
+
+    /// One for each place in the schema, however many items stand there.
+    fn problems(&self) -> Vec<Problem> {
+        let told = self.order.iter().filter_map(|way| self.strangers.get(way)).map(|stranger| {
+            let more = match stranger.count - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more like it)"),
+            };
+            let problem = Problem::new(format!("{}{more}", stranger.message));
+            let problem = match &stranger.meant {
+                Some(meant) => {
+                    problem.hint(format!("did you mean \"{meant}\"? if not, add it to the schema"))
+                }
+                None => problem.hint("correct the name, or add it to the schema"),
+            };
+            problem.warning()
+        });
+        told.collect()
+    }
+}
