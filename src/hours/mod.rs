@@ -1,8 +1,10 @@
-//! Opening hours: weekly intervals, dated exceptions and closing calendars, and the one timeline they make.
+//! Opening hours: weekly intervals, seasons, dated exceptions and closing calendars, and the one timeline they make.
 
+mod season;
 mod text;
 mod timeline;
 
+pub use season::{Clash, Season, nested, settle};
 pub use text::{Interval, Week, parse_day, parse_days, parse_week};
 pub use timeline::{Day, Forced, Hours, SpecialDate, Stretch};
 

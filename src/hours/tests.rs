@@ -6,18 +6,18 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 
-use super::{Day, Hours, Interval, parse_day, parse_week};
+use super::{Day, Hours, Interval, Season, nested, parse_day, parse_week, settle};
 use crate::calendar::{Agenda, Entry, Timed};
 use crate::model::{Instant, Origin};
 use crate::zone;
 
 /// Hours from text: `2026-12-25 closed` and `2026-12-24 09:00-13:00` are special dates,
-/// `holiday 2026-12-25` is a closing calendar's day, `shut 2026-12-24T10:00Z/2026-12-24T11:00Z` a timed event of one.
+/// `holiday 2026-12-25` is a closing calendar's day, `season 2026-12-01..2026-12-10 Mo 10:00-12:00` hours of some weeks, `shut 2026-12-24T10:00Z/2026-12-24T11:00Z` a timed event of one.
 fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
     let origin = Origin::named("test");
     let day = |intervals| Day { intervals, name: None, origin: origin.clone() };
     let entry = Entry { name: "Holiday".into(), origin: origin.clone() };
-    let (mut special, mut closures) = (BTreeMap::new(), Agenda::default());
+    let (mut special, mut closures, mut seasons) = (BTreeMap::new(), Agenda::default(), Vec::new());
     for exception in exceptions.split(" & ").filter(|text| !text.is_empty()) {
         match exception.split_once(' ').unwrap() {
             ("holiday", date) => {
@@ -28,6 +28,7 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
                 let instant = |text: &str| text.replace('Z', ":00Z").parse().unwrap();
                 closures.add(Timed { from: instant(from), to: instant(to), entry: entry.clone() });
             }
+            ("season", season) => seasons.push(self::season(season)),
             (date, hours) => {
                 special.insert(date.parse().unwrap(), day(parse_day(hours).unwrap()));
             }
@@ -39,10 +40,20 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         zone: zone.parse().unwrap(),
         weekly: parse_week(weekly).unwrap().days.map(|intervals| intervals.map(day)),
         holidays: parse_week(weekly).unwrap().holidays.map(day),
+        seasons: nested(seasons).unwrap(),
         special,
         closures: Arc::new(closures),
         origin: origin.clone(),
     }
+}
+
+/// A season of text such as `2026-12-01..2026-12-10 Mo-Fr 10:00-12:00`, where either end may be missing.
+fn season(text: &str) -> Season {
+    let (range, weekly) = text.split_once(' ').unwrap();
+    let (from, through) = range.split_once("..").unwrap();
+    let day = |intervals| Day { intervals, name: None, origin: Origin::named("season") };
+    let weekly = parse_week(weekly).unwrap().days.map(|intervals| intervals.map(day));
+    Season { from: from.parse().ok(), through: through.parse().ok(), weekly }
 }
 
 /// A local time (its first occurrence), or with a `Z` an instant.
@@ -79,6 +90,23 @@ const CASES: &[&str] = &[
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T10:30 => closed",
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T11:00 => open",
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z & 2026-12-24 09:00-13:00 | 2026-12-24T10:30 => open",
+    // A season stands in the place of the weekly hours: below special dates and calendars, and only where it has a day.
+    "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2026-12-21T09:30 => closed",
+    "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2026-12-31T11:59 => open",
+    "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2027-01-01T09:30 => open",
+    "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo 10:00-12:00 | 2026-12-22T09:30 => open",
+    "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo off | 2026-12-21T10:00 => closed",
+    "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & holiday 2026-12-25 | 2026-12-25T11:00 => closed",
+    "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T10:30 => closed",
+    "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & 2026-12-24 14:00-15:00 | 2026-12-24T11:00 => closed",
+    // The narrower of two seasons wins, in whatever order they are written; an end may be missing.
+    "Europe/London | off | season 2026-12-24..2026-12-24 Th 14:00-15:00 & season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2026-12-24T11:00 => closed",
+    "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & season 2026-12-24..2026-12-24 Th 14:00-15:00 | 2026-12-24T11:00 => closed",
+    "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & season 2026-12-24..2026-12-24 Th 14:00-15:00 | 2026-12-24T14:00 => open",
+    "Europe/London | off | season 2026-12-21.. Mo 10:00-12:00 | 2026-12-14T11:00 => closed",
+    "Europe/London | off | season 2026-12-21.. Mo 10:00-12:00 | 2036-12-22T11:00 => open",
+    "Europe/London | off | season ..2026-12-21 Mo 10:00-12:00 | 2026-12-21T11:00 => open",
+    "Europe/London | off | season ..2026-12-21 Mo 10:00-12:00 | 2026-12-28T11:00 => closed",
     // The clock goes forward: 01:15-01:45 is no opening at all; an hour that is half skipped starts at the change.
     "Europe/London | su 01:15-01:45 | | 2026-03-29T01:00Z => closed",
     "Europe/London | su 01:15-01:45 | | 2026-03-29T00:59Z => closed",
@@ -133,6 +161,8 @@ fn the_next_change_is_found_however_far_it_is() {
         "Europe/London | daily 00:00-24:00 | 2027-06-01 closed | 2026-12-18T17:00 => 2027-05-31T23:00 2027-06-01T23:00",
         "Europe/London | daily 08:00-02:00 | | 2026-12-18T17:00 => 2026-12-19T02:00 2026-12-19T08:00",
         "Europe/London | mo 09:00-12:00, 12:00-15:00, 14:00-17:00 | | 2026-12-21T09:00 => 2026-12-21T17:00 2026-12-28T09:00",
+        "Europe/London | closed | season 2027-06-07..2027-06-13 Mo 10:00-11:00 | 2026-12-18T17:00 => 2027-06-07T09:00 2027-06-07T09:00",
+        "Europe/London | daily 00:00-24:00 | season 2027-06-01..2027-06-01 Tu closed | 2026-12-18T17:00 => 2027-05-31T23:00 2027-06-01T23:00",
         "America/New_York | daily 09:00-17:00 | | 2026-03-07T22:00Z => 2026-03-08T13:00 2026-03-08T13:00",
     ] {
         let (question, wanted) = case.split_once("=>").unwrap();
@@ -169,6 +199,65 @@ fn a_day_is_told_in_its_own_times() {
         (special[0].date.to_string().as_str(), special[0].name.as_deref()),
         ("2026-12-24", Some("Holiday"))
     );
+}
+
+#[test]
+fn a_season_is_told_by_its_dates_and_differs_by_them() {
+    let of = |exceptions: &str| hours("Europe/London", "Mo-Fr 09:00-17:00", exceptions);
+    let summer = "season 2026-12-01..2026-12-22 Mo-Tu 10:00-12:00";
+    let hours = of(summer);
+    let dates = hours.special_dates("2026-12-20".parse().unwrap(), 10);
+    // Readers know the ordinary week: a season's day that differs is special to them, the others are not.
+    assert_eq!(
+        dates.iter().map(|date| date.date.to_string()).collect::<Vec<_>>(),
+        ["2026-12-21", "2026-12-22"]
+    );
+    assert!(
+        of("season 2026-12-01..2026-12-22 Mo 09:00-17:00")
+            .special_dates("2026-12-20".parse().unwrap(), 10)
+            .is_empty()
+    );
+    let because = |at: &str| hours.because(self::at(hours.zone, at));
+    assert_eq!(
+        because("2026-12-21T11:00"),
+        "hours is open 10:00-12:00 on Mon 2026-12-21 from 2026-12-01 to 2026-12-22 (season)"
+    );
+    assert_eq!(
+        because("2026-12-21T13:00"),
+        "hours is 10:00-12:00 on Mon from 2026-12-01 to 2026-12-22 (season)"
+    );
+    assert_eq!(because("2026-12-23T10:00"), "hours is open 09:00-17:00 on Wed 2026-12-23 (test)");
+    assert!(hours.says_the_same(&of(summer)));
+    for other in [
+        "",
+        "season 2026-12-01..2026-12-23 Mo-Tu 10:00-12:00",
+        "season 2026-12-01..2026-12-22 Mo 10:00-12:00",
+    ] {
+        assert!(!hours.says_the_same(&of(other)) && !of(other).says_the_same(&hours), "{other}");
+    }
+    // Of two that overlap it can't be told which is meant, unless they speak of different days.
+    let clash =
+        |other: &str| nested(vec![season("2026-12-01..2026-12-22 Mo 10:00-12:00"), season(other)]).err();
+    assert_eq!(clash("2026-12-15.. Mo-Fr 09:00-10:00").unwrap().date.to_string(), "2026-12-21");
+    assert_eq!(clash("2026-12-15..2026-12-31 Tu 09:00-10:00"), None);
+    assert_eq!(clash("2026-12-22..2026-12-31 Mo 09:00-10:00"), None);
+}
+
+#[test]
+fn a_season_without_an_end_is_the_ordinary_week_once_it_has_begun() {
+    let mut hours = hours(
+        "Europe/London",
+        "Mo-Fr 09:00-17:00",
+        "season 2024-01-01.. Mo-Tu 10:00-12:00 & season 2020-01-01.. Mo-We 11:00-12:00 & season 2027-01-01.. Mo off",
+    );
+    let asked = ["2026-12-21", "2026-12-22", "2026-12-23", "2026-12-24", "2027-01-04"]
+        .map(|date| date.parse().unwrap());
+    let before = asked.map(|date| hours.text(date));
+    assert_eq!(before, ["10:00-12:00", "10:00-12:00", "11:00-12:00", "09:00-17:00", "closed"]);
+    settle(&mut hours.weekly, &mut hours.seasons, "2026-12-01".parse().unwrap());
+    assert_eq!(asked.map(|date| hours.text(date)), before);
+    assert_eq!(hours.seasons.len(), 1, "one is to come");
+    assert!(hours.special_dates("2026-12-20".parse().unwrap(), 10).is_empty());
 }
 
 /// The timeline agrees with itself: the state flips at each change and nowhere between, minute by minute.
@@ -233,6 +322,31 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
     ] {
         let error = parse_week(text).unwrap_err();
         assert!(error.message.contains(wanted), "{text}: {error:?}");
+    }
+    for (text, wanted, hint) in [
+        ("20:00-26:00", "\"26:00\" is not a time: a day has 24 hours", "as in 20:00-02:00"),
+        ("Fr 20:00-24:30", "\"24:30\" is not a time: a day has 24 hours", "as in 20:00-02:00"),
+        ("Fr 20:00-49:00", "\"49:00\" is not a time", "write HH:MM"),
+        ("Mo-Fr 09:00-17:00; 2026-11-24 off", "a year or a date can't stand", "special"),
+        ("2026 Mo 09:00-17:00", "a year or a date can't stand", "special"),
+        ("2026-2028 Mo 09:00-17:00", "a year or a date can't stand", "special"),
+        ("Mo-Fr 2000-2200", "\"2000\" is not a time", "write HH:MM"),
+        ("Mo-Fr unknown", "a state that nobody knows can't stand", "or closed"),
+        ("Mo-Fr 09:00-17:00 open", "the word open can't stand", "alone"),
+        ("Mo 10:00-16:00/90", "what repeats within an interval is not read", "from when to when"),
+        ("PH +1 day off", "a day counted from another can't stand", "special"),
+        ("Mo-Fr off; Mo 09:00-10:00", "Mon has hours already", "name each day once"),
+        // OpenStreetMap: a later part wins on the days it names, holidays among them too.
+        ("Mo-Fr,PH 09:00-17:00; Sa,Su off", "\"Sa,Su off\" stands behind PH", "write PH last"),
+        ("PH 08:00-22:00; Mo-Fr 09:00-17:00", "\"Mo-Fr 09:00-17:00\" stands behind PH", "write PH last"),
+        ("PH off; Mo-Fr 09:00-17:00", "stands behind PH", "write PH last"),
+        ("PH off; Su off; PH 10:00-12:00", "stands behind PH", "write PH last"),
+    ] {
+        let error = parse_week(text).unwrap_err();
+        assert!(error.message.contains(wanted) && error.hint.contains(hint), "{text}: {error:?}");
+    }
+    for text in ["every day 09:00-17:00", "Mo-Su 00:00-24:00; Sa,PH off", "Sa off; Mo-Fr,PH 09:00-17:00"] {
+        assert!(parse_week(text).is_ok(), "{text}");
     }
     let week = parse_week("fri-wed 09:00-12:00, 13:00-17:00; Tues,Sun closed").unwrap();
     let open: Vec<usize> = week.days.iter().map(|day| day.as_ref().map_or(9, Vec::len)).collect();

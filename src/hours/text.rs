@@ -63,7 +63,15 @@ fn parse_interval(text: &str) -> Result<Interval, BadText> {
         return bad(format!("\"{text}\" is no interval"), "write FROM-TO, as in 09:00-17:00, or closed");
     };
     let open = parse_time(open_text)?;
-    let close = parse_time(close_text)?;
+    let close = match parse_time(close_text) {
+        Err(error) if is_extended(close_text) => {
+            return bad(
+                format!("{}: a day has 24 hours", error.message),
+                "write what runs past midnight with the time that clocks show, as in 20:00-02:00",
+            );
+        }
+        close => close?,
+    };
     if open == DAY {
         return bad("\"24:00\" ends a day and opens none".to_owned(), "write 00:00");
     }
@@ -92,6 +100,16 @@ fn parse_time(text: &str) -> Result<u16, BadText> {
         Some(minutes) => Ok(minutes),
         None => bad(format!("\"{text}\" is not a time"), "write HH:MM, as in 09:30"),
     }
+}
+
+/// Whether a time counts on after midnight, as OpenStreetMap's `20:00-26:00` does.
+fn is_extended(text: &str) -> bool {
+    let hour_and_minute = text.trim().split_once(':');
+    let within_a_day = hour_and_minute.and_then(|(hour, minute)| {
+        let hour = hour.parse::<u16>().ok()?.checked_sub(24)?;
+        parse_time(&format!("{hour}:{minute}")).ok()
+    });
+    within_a_day.is_some()
 }
 
 const DAYS: [(Weekday, &str); 7] = [
@@ -153,6 +171,9 @@ pub struct Week {
 /// What OpenStreetMap's syntax has and hours here do not, with the remedy for each.
 const REFUSED: &[(&[&str], &str, &str)] = &[
     (&["sh"], "school holidays", "put them into a calendar and name it in closed_on"),
+    (&["unknown"], "a state that nobody knows", "write the hours, or closed"),
+    (&["open"], "the word open", "write the hours alone, as in Mo-Fr 09:00-17:00"),
+    (&["day", "days"], "a day counted from another", "write the dates in special or special_from"),
     (&["sunrise", "sunset", "dawn", "dusk"], "the sun", "write times on the clock"),
     (
         &[
@@ -166,6 +187,13 @@ const REFUSED: &[(&[&str], &str, &str)] = &[
 
 /// Refuses by its name what would have to be guessed at.
 fn check_syntax(part: &str) -> Result<(), BadText> {
+    if begins_with_a_date(part) {
+        return bad(
+            format!("\"{part}\": a year or a date can't stand in weekly hours"),
+            "write dates in special or special_from",
+        );
+    }
+    check_words(part)?;
     for (sign, what, hint) in [
         ("\"", "a comment", "leave it out"),
         ("||", "a fallback", "write the hours themselves"),
@@ -176,9 +204,29 @@ fn check_syntax(part: &str) -> Result<(), BadText> {
             return bad(format!("\"{part}\": {what} is not read in weekly hours"), hint);
         }
     }
-    let words = part.split(|c: char| !c.is_ascii_alphabetic()).map(str::to_ascii_lowercase);
-    for word in words {
-        if let Some((_, what, hint)) = REFUSED.iter().find(|(words, ..)| words.contains(&word.as_str())) {
+    if part.replace("24/7", "").contains('/') {
+        return bad(
+            format!("\"{part}\": what repeats within an interval is not read in weekly hours"),
+            "write from when to when it is open",
+        );
+    }
+    Ok(())
+}
+
+/// `2026-11-24 off`, `2026 Mo 09:00-17:00`, `2026-2028 Mo off`: a year, where days should be.
+fn begins_with_a_date(part: &str) -> bool {
+    let first = part.split_once(char::is_whitespace).map(|(first, _)| first);
+    let year = first.filter(|first| !first.contains(':')).and_then(|first| first.get(..4));
+    year.is_some_and(|year| {
+        year.bytes().all(|byte| byte.is_ascii_digit()) && ("1900".."2200").contains(&year)
+    })
+}
+
+fn check_words(part: &str) -> Result<(), BadText> {
+    // "every day" names all of them.
+    let text = part.to_ascii_lowercase().replace("every day", "");
+    for word in text.split(|c: char| !c.is_ascii_alphabetic()) {
+        if let Some((_, what, hint)) = REFUSED.iter().find(|(words, ..)| words.contains(&word)) {
             return bad(format!("\"{part}\": {what} can't stand in weekly hours"), hint);
         }
     }
@@ -187,7 +235,8 @@ fn check_syntax(part: &str) -> Result<(), BadText> {
 
 /// A week in one text, in the part of OpenStreetMap's syntax that speaks of weekdays and public holidays:
 /// `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su,PH off`, or `24/7`. Days that are not named are closed. A later
-/// part may close days that an earlier one opened (`Mo-Su 09:00-17:00; Su off`).
+/// part may close days that an earlier one opened (`Mo-Su 09:00-17:00; Su off`). What names `PH` comes last: a later part
+/// of weekdays would win over it on the holidays among them, and hours here know of a holiday's weekday nothing.
 ///
 /// # Errors
 /// Names the part that can't be read.
@@ -221,6 +270,12 @@ pub fn parse_week(text: &str) -> Result<Week, BadText> {
         };
         let (days, hours) = part.split_at(hours_at);
         let (days, names_holidays) = without_holidays(days.trim().trim_end_matches(':'));
+        if week.holidays.is_some() && !names_holidays {
+            return bad(
+                format!("\"{part}\" stands behind PH, and would win over it on the holidays among its days"),
+                "write PH last, as in Mo-Fr 09:00-17:00; Sa,Su off; PH off",
+            );
+        }
         let days = match days.as_str() {
             "" if names_holidays => Vec::new(),
             "" if index == 0 => parse_days("daily")?,

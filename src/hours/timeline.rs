@@ -10,7 +10,7 @@ use crate::calendar::{Agenda, Entry};
 use crate::model::{Instant, Origin};
 use crate::zone;
 
-use super::Interval;
+use super::{Interval, Season};
 
 /// How far ahead a change is looked for; hours that don't change within it don't change.
 const HORIZON_DAYS: u64 = 400;
@@ -20,7 +20,7 @@ const HORIZON_DAYS: u64 = 400;
 pub struct Day {
     /// Open in these; closed when there are none.
     pub intervals: Vec<Interval>,
-    /// What the day is called, when it is a special date.
+    /// What a special date is called; of a weekday, why it is closed.
     pub name: Option<String>,
     /// Where the hours stand.
     pub origin: Origin,
@@ -35,9 +35,11 @@ pub struct Hours {
     pub zone: Tz,
     /// Monday first; a day without hours is closed.
     pub weekly: [Option<Day>; 7],
+    /// Weekly hours of stretches of dates, in the place of the ordinary ones; the first that has a date decides.
+    pub seasons: Vec<Season>,
     /// Dated exceptions; they win over everything else.
     pub special: BTreeMap<NaiveDate, Day>,
-    /// Events that close; they win over the weekly hours.
+    /// Events that close; they win over the weekly hours, a season's too.
     pub closures: Arc<Agenda>,
     /// The hours of dates that a closing calendar has, should these not be closed altogether.
     pub holidays: Option<Day>,
@@ -151,6 +153,7 @@ impl Hours {
         const ALL_DAY: Interval = Interval { open: 0, close: 24 * 60 };
         let intervals = |day: &Option<Day>| day.as_ref().map_or(Vec::new(), |day| day.intervals.clone());
         self.special.is_empty()
+            && self.seasons.is_empty()
             && self.closures.is_empty()
             && self.forced.is_empty()
             && (self.weekly.iter().all(|day| intervals(day).is_empty())
@@ -164,9 +167,15 @@ impl Hours {
             (Some(a), Some(b)) => a.intervals == b.intervals,
             (a, b) => a.is_none() && b.is_none(),
         };
+        let week = |a: &[Option<Day>; 7], b: &[Option<Day>; 7]| a.iter().zip(b).all(weekday);
+        let season = |(a, b): (&Season, &Season)| {
+            (a.from, a.through) == (b.from, b.through) && week(&a.weekly, &b.weekly)
+        };
         self.zone == other.zone
             && self.forced == other.forced
-            && self.weekly.iter().zip(&other.weekly).all(weekday)
+            && week(&self.weekly, &other.weekly)
+            && self.seasons.len() == other.seasons.len()
+            && self.seasons.iter().zip(&other.seasons).all(season)
             && self.special.len() == other.special.len()
             && self.special.iter().zip(&other.special).all(|(a, b)| a.0 == b.0 && day(a.1, b.1))
             && self.holidays.as_ref().map(|day| &day.intervals)
@@ -282,13 +291,15 @@ impl Hours {
             }
             Rule::Closed(entry) => Some(entry.name.to_string()),
             Rule::Weekly(day) => {
-                let intervals = day.map_or(&[][..], |day| &day.intervals);
-                let weekly = join(self.stretches(date, intervals));
-                if open == weekly {
+                let stretches =
+                    |day: Option<&Day>| join(self.stretches(date, day.map_or(&[][..], |day| &day.intervals)));
+                // Readers know the ordinary week, so a season's day that differs from it is special to them.
+                if open == stretches(self.ordinary(date)) {
                     return None;
                 }
                 // A clock change takes away some, a person closes or opens: neither has a name.
-                let cut = weekly.iter().find(|stretch| !open.contains(stretch));
+                let written = stretches(day);
+                let cut = written.iter().find(|stretch| !open.contains(stretch));
                 cut.and_then(|cut| self.closing_event(*cut)).map(|entry| entry.name.to_string())
             }
         };
@@ -316,8 +327,12 @@ impl Hours {
                     (Some(timed), _) => {
                         format!("{name} is closed: {} ({})", timed.entry.name, timed.entry.origin)
                     }
+                    (None, Some(Day { name: Some(why), origin, .. })) => {
+                        format!("{name} is closed: {why} ({origin})")
+                    }
                     (None, Some(day)) => {
-                        format!("{name} is {} on {} ({})", self.text(today), today.weekday(), day.origin)
+                        let (text, weekday) = (self.text(today), today.weekday());
+                        format!("{name} is {text} on {weekday}{} ({})", self.season_of(today), day.origin)
                     }
                     (None, None) => format!("{name} has no hours on {} ({})", today.weekday(), self.origin),
                 }
@@ -337,7 +352,15 @@ impl Hours {
                     Rule::Weekly(None) => &self.origin,
                 };
                 let text = self.text_of(date, &[stretch]);
-                return format!("{} is open {text} on {} {date} ({origin})", self.name, date.weekday());
+                let season = match self.rule(date) {
+                    Rule::Weekly(_) => self.season_of(date),
+                    Rule::Special(_) | Rule::Closed(_) => String::new(),
+                };
+                return format!(
+                    "{} is open {text} on {} {date}{season} ({origin})",
+                    self.name,
+                    date.weekday()
+                );
             }
         }
         format!("{} is open ({})", self.name, self.origin)
@@ -349,7 +372,27 @@ impl Hours {
         }
         match self.closures.days.get(&date).and_then(|entries| entries.first()) {
             Some(entry) => Rule::Closed(entry),
-            None => Rule::Weekly(self.weekly[date.weekday().num_days_from_monday() as usize].as_ref()),
+            None => Rule::Weekly(self.seasonal(date).map(|(_, day)| day).or(self.ordinary(date))),
+        }
+    }
+
+    /// The hours of a date by its weekday alone.
+    fn ordinary(&self, date: NaiveDate) -> Option<&Day> {
+        self.weekly[date.weekday().num_days_from_monday() as usize].as_ref()
+    }
+
+    /// The season that has hours for a date, and these.
+    fn seasonal(&self, date: NaiveDate) -> Option<(&Season, &Day)> {
+        self.seasons.iter().find_map(|season| Some((season, season.day(date)?)))
+    }
+
+    /// The season of a date, in words behind its weekday; nothing outside of one.
+    fn season_of(&self, date: NaiveDate) -> String {
+        match self.seasonal(date).map(|(season, _)| (season.from, season.through)) {
+            Some((Some(from), Some(through))) => format!(" from {from} to {through}"),
+            Some((Some(from), None)) => format!(" from {from} on"),
+            Some((None, Some(through))) => format!(" up to {through}"),
+            Some((None, None)) | None => String::new(),
         }
     }
 

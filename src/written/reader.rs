@@ -312,6 +312,15 @@ impl<'n> Fields<'n> {
         node
     }
 
+    /// The value under a key that must be there, with the remedy for when it is not.
+    pub fn require_or(&self, reader: &Reader, key: &str, hint: &str) -> Option<&'n Node> {
+        let node = self.get(key);
+        if node.is_none() {
+            reader.note(Problem::at(self.origin, format!("{} needs \"{key}\"", self.what)).hint(hint));
+        }
+        node
+    }
+
     /// Whether any of the keys is there.
     pub fn has_any(&self, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.get(key).is_some())

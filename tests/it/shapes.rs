@@ -771,9 +771,9 @@ fn what_would_be_silently_something_else_is_refused_with_its_remedy() {
         );
         folder.write(
             "t.csv",
-            "id,site,day,open,close,wd\n1,a,Mon,closed,,09:00-17:00\n2,a,Mon,09:00,12:00,closed\n",
+            "id,site,day,open,close,wd\n1,a,Mon,closed,,09:00-17:00\n2,a,Mon,09:00,12:00,closed\n3,b,Mon,9:00,,\n4,c,Mon,,9:00,\n5,d,Mon,closed,9:00,\n6,e,Mon,9:00,25:00,\n7,f,Mon,nine,17:00,\n8,g,Mon,closed,closed,\n",
         );
-        folder.write("j.json", r#"[{"dayOfWeek": "PublicHolidays", "opens": "10:00", "closes": "12:00"}, {"dayOfWeek": "PublicHolidays", "opens": "13:00", "closes": "15:00"}, {"validFrom": "2026-12-24", "opens": "00:00", "closes": "00:00"}, {"validFrom": "2026-12-24", "opens": "09:00", "closes": "12:00"}]"#);
+        folder.write("j.json", r#"[{"dayOfWeek": "PublicHolidays", "opens": "10:00", "closes": "12:00"}, {"dayOfWeek": "PublicHolidays", "opens": "13:00", "closes": "15:00"}, {"validFrom": "2026-12-24", "validThrough": "2026-12-24", "opens": "00:00", "closes": "00:00"}, {"validFrom": "2026-12-24", "validThrough": "2026-12-24", "opens": "09:00", "closes": "12:00"}]"#);
         folder
     };
     let hours = |hours: &str| {
@@ -809,11 +809,304 @@ fn what_would_be_silently_something_else_is_refused_with_its_remedy() {
             "Mon is open and closed at once",
         ),
         (hours("weekly_from = { source = \"t\", match = { sit = \"a\" } }"), "did you mean \"site\"?"),
+        (
+            hours("weekly_from = { source = \"t\", match = { site = \"b\" } }"),
+            "t.csv:4, column \"close\": it opens at 9:00, and nothing says when it closes",
+        ),
+        (
+            hours("weekly_from = { source = \"t\", match = { site = \"c\" } }"),
+            "t.csv:5, column \"open\": \"9:00\" closes, and nothing says when it opens",
+        ),
+        (
+            hours("weekly_from = { source = \"t\", match = { site = \"d\" } }"),
+            "t.csv:6, column \"close\": \"closed\" and \"9:00\" are no hours together",
+        ),
+        (
+            hours("weekly_from = { source = \"t\", match = { site = \"e\" } }"),
+            "t.csv:7, column \"close\": \"25:00\" is not a time",
+        ),
+        (
+            hours("weekly_from = { source = \"t\", match = { site = \"f\" } }"),
+            "t.csv:8, column \"open\": \"nine\" is not a time",
+        ),
         (hours("schema_org = { source = \"j\" }"), "2026-12-24 is open and closed at once"),
     ] {
         let err = complaints(&page(&settings), NOON);
         assert!(err.contains(told) && err.contains("hint: "), "{settings}: {err}");
     }
+    let both_closed = page(&hours("weekly_from = { source = \"t\", match = { site = \"g\" } }"));
+    assert_eq!(planned(&both_closed, NOON), json!({"a": "closed"}));
+}
+
+/// A page whose hours are published in `place.json`.
+fn published(api: &Api, format: &str, json: &Value) -> Folder {
+    let folder = folder(
+        api,
+        &format!(
+            "[sources.place]\npath = \"place.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = {{ {format}, closed_on = [\"holidays\"] }}\nvariables = {{ hours = {{ show = \"numbered\", days = 40 }}, open = {{ show = \"is_open\" }} }}\n"
+        ),
+    );
+    folder.write("place.json", &json.to_string());
+    folder
+}
+
+const GOOGLE: &str = "google = { source = \"place\" }";
+const SCHEMA_ORG: &str = "schema_org = { source = \"place\" }";
+
+#[test]
+fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
+    let api = Api::start();
+    let period = |open: Value, last: &str, close: Value| json!({"openDay": "MONDAY", "openTime": open, "closeDay": last, "closeTime": close});
+    let day = || period(json!({"hours": 9}), "MONDAY", json!({"hours": 17}));
+    let regular = |period: Value| json!({"regularHours": {"periods": [period]}});
+    let special = |period: Value| json!({"regularHours": {"periods": [day()]}, "specialHours": {"specialHourPeriods": [period]}});
+    let date = |day: u32| json!({"year": 2026, "month": 12, "day": day});
+    let dated = |from: &str, through: &str, opens: &str, closes: &str| json!({"validFrom": from, "validThrough": through, "opens": opens, "closes": closes});
+    let on = |days: &str, mut spec: Value| {
+        spec["dayOfWeek"] = json!(days);
+        spec
+    };
+    let hours = |opens: &str, closes: &str| json!({"opens": opens, "closes": closes});
+    let delivery = "google = { source = \"place\", more = \"DELIVERY\" }";
+    for (format, json, told) in [
+        // Google: "The closing time must occur after the opening time". It would be six days open.
+        (
+            GOOGLE,
+            regular(period(json!({"hours": 22}), "MONDAY", json!({"hours": 2}))),
+            "set closeDay to TUESDAY",
+        ),
+        (
+            GOOGLE,
+            regular(period(json!({"hours": 9}), "MONDAY", json!({}))),
+            "a period of Monday closes no later",
+        ),
+        (GOOGLE, regular(period(json!({}), "MONDAY", json!({}))), "a period of Monday closes no later"),
+        (
+            GOOGLE,
+            special(json!({"startDate": date(24), "openTime": {"hours": 22}, "closeTime": {"hours": 2}})),
+            "set endDate to the next date",
+        ),
+        (GOOGLE, special(json!({"startDate": date(24)})), "\"closed\": true"),
+        (GOOGLE, special(json!({"closed": true})), "a special period needs \"startDate\""),
+        (GOOGLE, json!({}), "a location needs \"regularHours\" (hint: "),
+        (GOOGLE, json!({"regularHours": {}}), "regularHours needs \"periods\" (hint: "),
+        (GOOGLE, json!({"regularHours": {"periods": [day()], "x": 1}}), "regularHours has no setting \"x\""),
+        (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "specialHours": {"specialHourPeriods": [], "periods": []}}),
+            "specialHours has no setting \"periods\"",
+        ),
+        (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "specialHour": {"specialHourPeriods": []}}),
+            "a location has no \"specialHour\" (hint: did you mean \"specialHours\"?)",
+        ),
+        (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "openInfo": {"status": "CLOSED"}}),
+            "\"CLOSED\" is no status of openInfo",
+        ),
+        (
+            delivery,
+            json!({"moreHours": [{"hoursTypeId": "DELIVERY", "periods": [day()]}, {"hoursTypeId": "DELIVERY", "periods": []}]}),
+            "moreHours of the type \"DELIVERY\" are there twice",
+        ),
+        (
+            delivery,
+            json!({"moreHours": [{"hoursTypeId": "DELIVERY", "periods": [day()], "x": 1}]}),
+            "moreHours has no setting \"x\"",
+        ),
+        (delivery, json!({"regularHours": {"periods": []}}), "a location needs \"moreHours\" (hint: "),
+        // schema.org
+        (SCHEMA_ORG, json!([on("Monday", hours("09:00", "09:00"))]), "it opens and closes at the same time"),
+        (SCHEMA_ORG, json!([on("Monday", hours("23:59", "23:59"))]), "it opens and closes at the same time"),
+        (
+            SCHEMA_ORG,
+            json!([on("Monday", hours("09:00", "12:00")), on("Monday", hours("00:00", "00:00"))]),
+            "Monday is open and closed at once",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([
+                on("PublicHolidays", hours("00:00", "00:00")),
+                on("PublicHolidays", hours("09:00", "12:00"))
+            ]),
+            "PublicHolidays is open and closed at once",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([
+                on("Monday", dated("2026-12-01", "2026-12-31", "09:00", "12:00")),
+                on("Monday", dated("2026-12-01", "2026-12-31", "00:00", "00:00")),
+            ]),
+            "Monday is open and closed at once",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([
+                on("Monday", dated("2026-12-01", "2026-12-20", "09:00", "12:00")),
+                on("Monday", dated("2026-12-10", "2026-12-31", "09:00", "13:00")),
+            ]),
+            "2026-12-14 has hours of two ranges of dates, and neither lies within the other",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([
+                dated("2026-12-01", "2026-12-20", "09:00", "12:00"),
+                dated("2026-12-10", "2026-12-31", "00:00", "00:00"),
+            ]),
+            "2026-12-10 has hours of two ranges of dates, and neither lies within the other",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([on("PublicHolidays", dated("2026-12-01", "2026-12-31", "09:00", "12:00"))]),
+            "hours of PublicHolidays can't be of some dates only",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([{"validFrom": "2026-12-24", "opens": "00:00", "closes": "00:00"}]),
+            "these hours have validFrom and neither validThrough nor dayOfWeek",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([{"validThrough": "2026-12-24", "opens": "00:00", "closes": "00:00"}]),
+            "these hours have validThrough and neither validFrom nor dayOfWeek",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([on("Monday", dated("2026-12-24", "2026-12-23", "09:00", "12:00"))]),
+            "these hours end on 2026-12-23, before they begin on 2026-12-24",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([dated("2026-01-01", "2027-12-31", "09:00", "12:00")]),
+            "no range of at most 400 days",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([{"dayOfWeek": [], "opens": "09:00", "closes": "12:00"}]),
+            "dayOfWeek names no day",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([{"dayOfWeek": "Monday"}]),
+            "an OpeningHoursSpecification needs \"opens\" (hint: ",
+        ),
+    ] {
+        let err = complaints(&published(&api, format, &json), NOON);
+        assert!(err.contains(told) && err.contains("hint: "), "{format} {json}: {err}");
+    }
+}
+
+#[test]
+fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
+    let api = Api::start();
+    let mut place = json!({
+        "name": "locations/1", "languageCode": "en", "storeCode": "1", "title": "Leeds", "phoneNumbers": {}, "categories": {},
+        "storefrontAddress": {}, "websiteUri": "x", "serviceArea": {}, "labels": [], "adWordsLocationExtensions": {}, "latlng": {},
+        "metadata": {}, "profile": {}, "relationshipData": {}, "serviceItems": [], "openInfo": {"status": "OPEN", "canReopen": true},
+        "regularHours": {"periods": [
+            {"openDay": "SUNDAY", "openTime": {"hours": 22}, "closeDay": "MONDAY", "closeTime": {"hours": 2}},
+            {"openDay": "THURSDAY", "openTime": {"hours": 9}, "closeDay": "THURSDAY", "closeTime": {"hours": 24}},
+        ]},
+        "specialHours": {"specialHourPeriods": [
+            {"startDate": {"year": 2026, "month": 11, "day": 27}, "openTime": {"hours": 22}, "endDate": {"year": 2026, "month": 11, "day": 28}, "closeTime": {"hours": 2}},
+        ]},
+    });
+    let open = planned(&published(&api, GOOGLE, &place), NOON);
+    assert_eq!(
+        (&open["open"], &open["hours"]["07_sunday"], &open["hours"]["04_thursday"]),
+        (&json!(true), &json!("22:00-02:00"), &json!("09:00-24:00"))
+    );
+    assert_eq!(open["hours"]["08_special_dates"][0], json!({"date": "2026-11-27", "hours": "22:00-02:00"}));
+    // What opens a date, there or in the settings, opens no place that is closed.
+    let with_special = format!("{GOOGLE}, special = {{ \"2026-11-26\" = \"09:00-17:00\" }}");
+    for status in ["CLOSED_TEMPORARILY", "CLOSED_PERMANENTLY"] {
+        place["openInfo"]["status"] = json!(status);
+        let folder = published(&api, &with_special, &place);
+        let closed = planned(&folder, NOON);
+        assert_eq!((&closed["open"], &closed["hours"]["04_thursday"]), (&json!(false), &json!("closed")));
+        let dates = closed["hours"]["08_special_dates"].as_array().unwrap();
+        assert!(dates.iter().all(|date| date["hours"] == json!("closed")), "{dates:?}");
+        let why = folder.run(&["explain", "A-1/live", "open", "--at", NOON]).expect(0).out;
+        assert!(why.contains(&format!("closed: its openInfo says {status}")), "{why}");
+    }
+}
+
+#[test]
+fn hours_of_a_season_stand_below_calendars_and_the_narrower_range_wins() {
+    let api = Api::start();
+    let week = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    let spec = |from: &str, through: &str, opens: &str, closes: &str| json!({"dayOfWeek": week, "validFrom": from, "validThrough": through, "opens": opens, "closes": closes});
+    let place = json!([
+        {"dayOfWeek": week, "opens": "09:00", "closes": "17:00"},
+        spec("2026-12-20", "2026-12-31", "10:00", "12:00"),
+        spec("2026-12-20", "2026-12-31", "13:00", "14:00"),
+        spec("2026-12-23", "2026-12-23", "11:00", "12:00"),
+        spec("2026-12-24", "2026-12-24", "00:00", "00:00"),
+        {"validFrom": "2026-12-28", "validThrough": "2026-12-30", "opens": "00:00", "closes": "00:00"},
+        {"validFrom": "2026-12-29", "validThrough": "2026-12-29", "opens": "15:00", "closes": "16:00"},
+    ]);
+    let folder = published(&api, SCHEMA_ORG, &place);
+    let planned_dates = planned(&folder, "2026-12-20T00:00:00Z")["hours"]["08_special_dates"].clone();
+    let hours: Vec<String> = planned_dates
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|date| format!("{} {}", &date["date"].as_str().unwrap()[8..], date["hours"].as_str().unwrap()))
+        .collect();
+    let season = "10:00-12:00;13:00-14:00";
+    let wanted = [
+        format!("20 {season}"),
+        format!("21 {season}"),
+        format!("22 {season}"),
+        "23 11:00-12:00".to_owned(),
+        "24 closed".to_owned(),
+        // Christmas Day, by the calendar.
+        "25 closed".to_owned(),
+        format!("26 {season}"),
+        format!("27 {season}"),
+        "28 closed".to_owned(),
+        "29 15:00-16:00".to_owned(),
+        "30 closed".to_owned(),
+        format!("31 {season}"),
+    ];
+    assert_eq!(hours, wanted);
+    assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["open"], json!(false));
+    folder.run(&["check", "--at", NOON]).expect(0);
+    let why = folder.run(&["explain", "A-1/live", "open", "--at", "2026-12-22T11:00:00Z"]).expect(0).out;
+    assert!(why.contains("open 10:00-12:00 on Tue 2026-12-22 from 2026-12-20 to 2026-12-31"), "{why}");
+
+    // All dates of a range without days of the week win over the calendar, as other dated exceptions do.
+    let dated = json!([{"validFrom": "2026-12-20", "validThrough": "2026-12-31", "opens": "10:00", "closes": "12:00"}]);
+    assert_eq!(planned(&published(&api, SCHEMA_ORG, &dated), "2026-12-25T11:00:00Z")["open"], json!(true));
+}
+
+#[test]
+fn hours_of_weekdays_with_one_end_hold_from_then_on_or_up_to_then() {
+    let api = Api::start();
+    let hours =
+        |spec: Value, at: &str| planned(&published(&api, SCHEMA_ORG, &json!([spec])), at)["hours"].clone();
+    let thursday = |key: &str, date: &str| json!({"dayOfWeek": "Thursday", key: date, "opens": "09:00", "closes": "17:00"});
+    let begun = hours(thursday("validFrom", "2020-01-01"), NOON);
+    assert_eq!(begun["04_thursday"], json!("09:00-17:00"));
+    let open =
+        |spec: Value, at: &str| planned(&published(&api, SCHEMA_ORG, &json!([spec])), at)["open"].clone();
+    for (spec, at, wanted) in [
+        (thursday("validFrom", "2020-01-01"), NOON, true),
+        (thursday("validFrom", "2026-11-26"), NOON, true),
+        (thursday("validFrom", "2026-11-27"), NOON, false),
+        (thursday("validFrom", "2026-11-27"), "2026-12-03T12:00:00Z", true),
+        (thursday("validFrom", "2020-01-01"), "2026-12-24T12:00:00Z", true),
+        (thursday("validThrough", "2026-11-26"), NOON, true),
+        (thursday("validThrough", "2026-11-25"), NOON, false),
+    ] {
+        assert_eq!(open(spec.clone(), at), json!(wanted), "{spec} {at}");
+    }
+    // A range of years is no longer than others.
+    let mut years = thursday("validFrom", "2024-01-01");
+    years["validThrough"] = json!("2028-12-31");
+    assert_eq!(open(years, NOON), json!(true));
 }
 
 #[test]

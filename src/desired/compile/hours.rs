@@ -1,12 +1,11 @@
 //! Hours as the settings write them, put together with the tables and calendars they name.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Filter};
-use crate::hours::Hours;
+use crate::hours::{Hours, settle};
 use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
@@ -54,10 +53,12 @@ impl Compiler<'_> {
             }),
         };
         let published = self.published(reader, &fields);
-        let (weekly, mut special, holidays) = match published {
-            Some(Published { weekly, special, holidays }) => (Some(weekly), special, holidays),
-            None => (None, BTreeMap::new(), None),
-        };
+        let is_read = published.is_some();
+        let Published { mut weekly, mut seasons, mut special, holidays, shut } =
+            published.unwrap_or_default();
+        if let Some((_, window)) = self.inputs {
+            settle(&mut weekly, &mut seasons, window.from);
+        }
         if let Some(holidays) = &holidays
             && fields.get("closed_on").is_none()
         {
@@ -81,13 +82,17 @@ impl Compiler<'_> {
                 closures.merge(&agenda);
             }
         }
-        if reader.problem_count() > problems {
+        if reader.problem_count() > problems || !is_read {
             return None;
+        }
+        if shut {
+            special.clear();
         }
         Some(Hours {
             name: name.to_owned(),
             zone: zone?,
-            weekly: weekly?,
+            weekly,
+            seasons,
             special,
             holidays: holidays.filter(|day| !day.intervals.is_empty()),
             closures: Arc::new(closures),

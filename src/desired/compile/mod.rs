@@ -1,9 +1,11 @@
 //! From what is written in the settings, and what the inputs hold, to pages that can be asked.
 
 mod formats;
+mod google;
 mod hours;
 mod page;
 mod rows;
+mod schema_org;
 mod special;
 mod value;
 mod weekly;

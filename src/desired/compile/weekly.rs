@@ -1,15 +1,15 @@
 //! Weekly hours, in each of the ways that they can be written.
 
-use std::collections::BTreeMap;
-
 use crate::hours::{Day, Interval, parse_day, parse_days, parse_week};
 use crate::model::{Origin, Problem, Row};
 use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::Compiler;
-use super::formats::{self, Published};
+use super::formats::Published;
+use super::google::google;
 use super::rows::{keyed, matching, matching_rows};
+use super::schema_org::schema_org;
 
 /// What the weekly hours can come from; one of them.
 const WEEKLY_KEYS: &[&str] = &["weekly", "weekly_from", "google", "schema_org"];
@@ -39,8 +39,8 @@ impl Compiler<'_> {
 
     /// `google = { source = "places", pointer = "/0" }`: a location or a thing in a JSON source.
     fn published_json(&self, reader: &Reader, node: &Node, format: &str) -> Option<Published> {
-        let google = format == "google";
-        let keys: &[&str] = if google { &["source", "pointer", "more"] } else { &["source", "pointer"] };
+        let is_google = format == "google";
+        let keys: &[&str] = if is_google { &["source", "pointer", "more"] } else { &["source", "pointer"] };
         let fields = reader.table(node, "published hours", keys)?;
         let source = reader.text(fields.require(reader, "source")?, "source")?;
         let pointer = match fields.get("pointer") {
@@ -62,9 +62,9 @@ impl Compiler<'_> {
             reader.note(Problem::at(&pointer.origin, message).hint("write /key/key or /list/0"));
             return None;
         };
-        match google {
-            true => formats::google(reader, found, more.as_deref()),
-            false => formats::schema_org(reader, found),
+        match is_google {
+            true => google(reader, found, more.as_deref()),
+            false => schema_org(reader, found),
         }
     }
 
@@ -168,13 +168,8 @@ fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Pub
                 cell_text(reader, row, &hours.value, &hours.origin)?
             }
             None => {
-                let mut opens = cell_text(reader, row, &open.value, &open.origin)?;
-                let closes = cell_text(reader, row, &close.value, &close.origin)?;
-                // "closed" stands in the first of them, and then the second says nothing.
-                if !closes.value.trim().is_empty() {
-                    opens.value = format!("{}-{}", opens.value.trim(), closes.value.trim());
-                }
-                opens
+                let opens = cell_text(reader, row, &open.value, &open.origin)?;
+                from_and_to(reader, opens, &cell_text(reader, row, &close.value, &close.origin)?)?
             }
         };
         let intervals = day_text(reader, &hours)?;
@@ -197,6 +192,40 @@ fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Pub
     Some(published)
 }
 
+/// The hours that two cells say: an opening and a closing time, or that it is closed. A problem is told of the cell that
+/// has it.
+fn from_and_to(reader: &Reader, opens: Text, closes: &Text) -> Option<Text> {
+    let is_closed = |text: &str| parse_day(text).is_ok_and(|intervals| intervals.is_empty());
+    let (from, to) = (opens.value.trim(), closes.value.trim());
+    let problem = match (from, to) {
+        // The first cell has it all: closed, or an interval, or nothing, which is told of as such.
+        (_, "") if parse_day(from).is_ok() || from.is_empty() => return Some(opens),
+        _ if is_closed(from) && is_closed(to) => return Some(opens),
+        (_, "") if parse_day(&format!("{from}-24:00")).is_err() => return Some(opens),
+        (_, "") => {
+            Problem::at(&closes.origin, format!("it opens at {from}, and nothing says when it closes"))
+                .hint("write the closing time, or closed in both")
+        }
+        ("", _) => Problem::at(&opens.origin, format!("\"{to}\" closes, and nothing says when it opens"))
+            .hint("write the opening time, or closed in both"),
+        _ if is_closed(from) || is_closed(to) => {
+            Problem::at(&closes.origin, format!("\"{from}\" and \"{to}\" are no hours together"))
+                .hint("write two times, or closed in both")
+        }
+        _ => {
+            let value = format!("{from}-{to}");
+            let closing_is_wrong = parse_day(&value).is_err() && parse_day(&format!("{from}-24:00")).is_ok();
+            if closing_is_wrong {
+                day_text(reader, &Text { value, origin: closes.origin.clone() })?;
+                return None;
+            }
+            return Some(Text { value, origin: opens.origin });
+        }
+    };
+    reader.note(problem);
+    None
+}
+
 fn cell_text(reader: &Reader, row: &Row, column: &str, at: &Origin) -> Option<Text> {
     let cell = row.cell(column);
     if cell.is_none() {
@@ -211,7 +240,7 @@ fn week_text(reader: &Reader, text: &Text) -> Option<Published> {
     let week = reader.ok(week)?;
     let day = |intervals| Day { intervals, name: None, origin: text.origin.clone() };
     let weekly = week.days.map(|intervals| intervals.map(day));
-    Some(Published { weekly, special: BTreeMap::new(), holidays: week.holidays.map(day) })
+    Some(Published { weekly, holidays: week.holidays.map(day), ..Published::default() })
 }
 
 /// Weekly hours: one text, or a table of days and texts.

@@ -1,0 +1,236 @@
+//! Opening hours of a location as the Google Business Profile has them, as JSON.
+
+use chrono::NaiveDate;
+
+use crate::hours::{Day, parse_days};
+use crate::model::{Problem, nearest};
+use crate::written::{Fields, Node, Raw, Reader};
+
+use super::formats::{DAY, Published, WEEKDAYS, add, dates, interval, starts, time};
+
+/// What a location says of its hours; all else in it is its own affair.
+const HOURS: [&str; 3] = ["regularHours", "specialHours", "moreHours"];
+
+/// A location: `regularHours`, or the `moreHours` of a type, and `specialHours`.
+pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
+    let fields = reader.open_table(node, "a location")?;
+    let problems = reader.problem_count();
+    check_names(reader, &fields);
+    if let Some(day) = shut(reader, &fields) {
+        let weekly = std::array::from_fn(|_| Some(day.clone()));
+        let shut = Published { weekly, shut: true, ..Published::default() };
+        return (reader.problem_count() == problems).then_some(shut);
+    }
+    let mut published = Published::default();
+    let periods = match more {
+        None => regular(reader, &fields),
+        Some(wanted) => more_hours(reader, &fields, wanted),
+    };
+    for period in periods.unwrap_or_default() {
+        google_period(reader, period, &mut published);
+    }
+    if let Some(special) = fields.get("specialHours") {
+        for period in periods_of(reader, special, "specialHours", "specialHourPeriods").unwrap_or_default() {
+            google_special(reader, period, &mut published);
+        }
+    }
+    (reader.problem_count() == problems).then_some(published)
+}
+
+/// A slip of the pen in the name of hours must not lose them silently.
+fn check_names(reader: &Reader, fields: &Fields) {
+    for entry in fields.entries.iter().filter(|entry| !HOURS.contains(&entry.key.as_str())) {
+        if let Some(known) = nearest(&entry.key, HOURS) {
+            let message = format!("a location has no \"{}\"", entry.key);
+            reader.note(Problem::at(&entry.at, message).hint(format!("did you mean \"{known}\"?")));
+        }
+    }
+}
+
+/// The day of a location that `openInfo` says is closed for now or for good, whatever its hours are.
+fn shut(reader: &Reader, fields: &Fields) -> Option<Day> {
+    let status = reader.open_table(fields.get("openInfo")?, "openInfo")?.get("status")?;
+    let text = reader.text(status, "status")?;
+    match text.value.as_str() {
+        "OPEN" | "OPEN_FOR_BUSINESS_UNSPECIFIED" => None,
+        "CLOSED_TEMPORARILY" | "CLOSED_PERMANENTLY" => {
+            let name = Some(format!("its openInfo says {}", text.value));
+            Some(Day { intervals: Vec::new(), name, origin: text.origin })
+        }
+        other => {
+            let message = format!("\"{other}\" is no status of openInfo");
+            reader.note(
+                Problem::at(&text.origin, message)
+                    .hint("write OPEN, CLOSED_TEMPORARILY or CLOSED_PERMANENTLY"),
+            );
+            None
+        }
+    }
+}
+
+fn regular<'n>(reader: &Reader, fields: &Fields<'n>) -> Option<&'n [Node]> {
+    let hint = "point at a location that has it, or take its moreHours with more = \"TYPE\"";
+    periods_of(reader, fields.require_or(reader, "regularHours", hint)?, "regularHours", "periods")
+}
+
+/// The periods of the `moreHours` of a type.
+fn more_hours<'n>(reader: &Reader, fields: &Fields<'n>, wanted: &str) -> Option<&'n [Node]> {
+    let hint = "point at a location that has it, or leave more out for its regularHours";
+    let node = fields.require_or(reader, "moreHours", hint)?;
+    let is_wanted = |item: &&Node| matches!(item.get("hoursTypeId").map(|id| &id.raw), Some(Raw::Text(id)) if id == wanted);
+    let mut found = reader.list(node, "moreHours")?.iter().filter(is_wanted);
+    let Some(first) = found.next() else {
+        let message = format!("there are no moreHours of the type \"{wanted}\"");
+        reader.note(Problem::at(&node.origin, message).hint("write one of the hoursTypeId that are there"));
+        return None;
+    };
+    if let Some(second) = found.next() {
+        let message = format!("moreHours of the type \"{wanted}\" are there twice ({})", first.origin);
+        reader.note(Problem::at(&second.origin, message).hint("put their periods into one of them"));
+    }
+    let fields = reader.table(first, "moreHours", &["hoursTypeId", "periods"])?;
+    reader.list(fields.require_or(reader, "periods", NO_PERIODS)?, "periods")
+}
+
+const NO_PERIODS: &str = "write an empty list where there are none";
+
+fn periods_of<'n>(
+    reader: &Reader,
+    node: &'n Node,
+    what: &'static str,
+    key: &'static str,
+) -> Option<&'n [Node]> {
+    let fields = reader.table(node, what, &[key])?;
+    reader.list(fields.require_or(reader, key, NO_PERIODS)?, key)
+}
+
+fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Option<()> {
+    const KEYS: &[&str] = &["openDay", "openTime", "closeDay", "closeTime"];
+    let fields = reader.table(node, "a period", KEYS)?;
+    let (first, last) = (weekday(reader, &fields, "openDay")?, weekday(reader, &fields, "closeDay")?);
+    let (open, close) =
+        (google_time(reader, &fields, "openTime")?, google_time(reader, &fields, "closeTime")?);
+    starts(reader, open, &node.origin)?;
+    if first == last && close <= open {
+        // Taken for a time of the next week it would be six days open.
+        let message = format!("a period of {} closes no later than it opens", WEEKDAYS[first as usize % 7]);
+        let next = WEEKDAYS[(first as usize + 1) % 7].to_uppercase();
+        let hint = format!("set closeDay to {next}; what ends with the day has 24 hours as its closeTime");
+        reader.note(Problem::at(&node.origin, message).hint(hint));
+        return None;
+    }
+    let from = first * DAY + open;
+    let mut to = last * DAY + close;
+    if to <= from {
+        to += 7 * DAY;
+    }
+    // Longer than a day, as "always open" is: a piece for each day.
+    let pieces = match to - from <= DAY {
+        true => vec![(from, to)],
+        false => {
+            (from / DAY..to.div_ceil(DAY)).map(|day| (from.max(day * DAY), to.min((day + 1) * DAY))).collect()
+        }
+    };
+    for (from, to) in pieces {
+        let day = (from / DAY) as usize % 7;
+        let interval = interval(from % DAY, from % DAY + (to - from));
+        add(reader, &mut published.weekly[day], WEEKDAYS[day], Some(interval), &node.origin);
+    }
+    Some(())
+}
+
+fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Option<()> {
+    const KEYS: &[&str] = &["startDate", "openTime", "endDate", "closeTime", "closed"];
+    let fields = reader.table(node, "a special period", KEYS)?;
+    let hint = "write the date as {\"year\": 2026, \"month\": 12, \"day\": 24}";
+    let start = google_date(reader, fields.require_or(reader, "startDate", hint)?)?;
+    let end = match fields.get("endDate") {
+        Some(node) => google_date(reader, node)?,
+        None => start,
+    };
+    let closed = match fields.get("closed") {
+        Some(node) => reader.boolean(node, "closed")?,
+        None => false,
+    };
+    let mut add = |date: NaiveDate, interval| {
+        let mut slot = published.special.remove(&date);
+        add(reader, &mut slot, &date.to_string(), interval, &node.origin);
+        published.special.extend(slot.map(|day| (date, day)));
+    };
+    if closed {
+        dates(reader, start, end, &node.origin)?.into_iter().for_each(|date| add(date, None));
+        return Some(());
+    }
+    let (open, close) =
+        (google_time(reader, &fields, "openTime")?, google_time(reader, &fields, "closeTime")?);
+    starts(reader, open, &node.origin)?;
+    if start == end && close <= open {
+        let message = format!("a special period of {start} closes no later than it opens");
+        let hint = "set endDate to the next date; what ends with the day has 24 hours as its closeTime";
+        reader.note(Problem::at(&node.origin, message).hint(hint));
+        return None;
+    }
+    let length = (end - start).num_days() * i64::from(DAY) + i64::from(close) - i64::from(open);
+    match u32::try_from(length).ok().filter(|length| (1..=DAY).contains(length)) {
+        Some(length) => add(start, Some(interval(open, open + length))),
+        None => reader.note(
+            Problem::at(&node.origin, "a special period lasts from one minute to 24 hours")
+                .hint("write a period for each date"),
+        ),
+    }
+    Some(())
+}
+
+fn weekday(reader: &Reader, fields: &Fields, key: &str) -> Option<u32> {
+    let text = reader.text(fields.require_or(reader, key, "write MONDAY to SUNDAY")?, key)?;
+    let days = parse_days(&text.value).map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint));
+    match reader.ok(days)?.as_slice() {
+        [day] => Some(day.num_days_from_monday()),
+        _ => {
+            reader
+                .note(Problem::at(&text.origin, format!("{key} is one day")).hint("write MONDAY to SUNDAY"));
+            None
+        }
+    }
+}
+
+/// `{"hours": 9, "minutes": 30}`, where what is missing is zero, or `"09:30"` as it was once written.
+fn google_time(reader: &Reader, fields: &Fields, key: &'static str) -> Option<u32> {
+    let hint =
+        "write it as {\"hours\": 9, \"minutes\": 30}; a special period without hours has \"closed\": true";
+    let node = fields.require_or(reader, key, hint)?;
+    if let Raw::Text(_) = node.raw {
+        let text = reader.text(node, key)?;
+        return time(reader, &text.value, &text.origin);
+    }
+    let parts = reader.table(node, key, &["hours", "minutes", "seconds", "nanos"])?;
+    let part = |key: &str, most: u64| match parts.get(key) {
+        Some(node) => reader.integer(node, key, 0, most),
+        None => Some(0),
+    };
+    if part("seconds", 59)? + part("nanos", 0)? > 0 {
+        reader.note(Problem::at(&node.origin, "hours are in whole minutes").hint("leave the seconds out"));
+        return None;
+    }
+    let minutes = part("hours", 24)? * 60 + part("minutes", 59)?;
+    u32::try_from(minutes).ok().filter(|minutes| *minutes <= DAY).or_else(|| {
+        reader.note(Problem::at(&node.origin, "this is later than 24:00").hint("write at most 24 hours"));
+        None
+    })
+}
+
+/// `{"year": 2026, "month": 12, "day": 25}`
+fn google_date(reader: &Reader, node: &Node) -> Option<NaiveDate> {
+    let parts = reader.table(node, "a date", &["year", "month", "day"])?;
+    let part = |key: &str, most: u64| {
+        let node = parts.require_or(reader, key, "write year, month and day")?;
+        let value = reader.integer(node, key, 1, most)?;
+        u32::try_from(value).ok()
+    };
+    let (year, month, day) = (part("year", 2200)?, part("month", 12)?, part("day", 31)?);
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day);
+    reader.ok(date.ok_or_else(|| {
+        Problem::at(&node.origin, format!("{year}-{month:02}-{day:02} is not a date"))
+            .hint("write a day that there is")
+    }))
+}
