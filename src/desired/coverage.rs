@@ -194,8 +194,11 @@ fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<
             });
         }
         let is_plain = used.filter.is_open() && told.is_empty() && public.is_none();
-        let of_all =
-            if is_plain || events.events.is_empty() { events.ending(&Filter::default()) } else { None };
+        let of_all = if is_plain || (public.is_none() && events.events.is_empty()) {
+            events.ending(&Filter::default())
+        } else {
+            None
+        };
         told.extend(of_all.map(|problem| problem.about(&calendar)));
         found.append(&mut told);
     }

@@ -43,6 +43,7 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         seasons: nested(seasons).unwrap(),
         special,
         closures: Arc::new(closures),
+        holiday_closures: Arc::default(),
         origin: origin.clone(),
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Filter};
-use crate::hours::{Hours, settle};
+use crate::hours::{Day, Hours, settle};
 use crate::model::Problem;
-use crate::written::{Fields, Node, Raw, Reader, one_or_more};
+use crate::written::{Fields, Node, Raw, Reader, Text, one_or_more};
 
 use super::Compiler;
 use super::formats::Published;
@@ -76,12 +76,7 @@ impl Compiler<'_> {
         for node in one_or_more(fields.get("special_from")) {
             self.special_from(reader, node, &mut special);
         }
-        let mut closures = Agenda::default();
-        for node in one_or_more(fields.get("closed_on")) {
-            if let Some(agenda) = self.closing_agenda(reader, node, zone) {
-                closures.merge(&agenda);
-            }
-        }
+        let closures = self.closures(reader, one_or_more(fields.get("closed_on")), zone, holidays.as_ref());
         if reader.problem_count() > problems || !is_read {
             return None;
         }
@@ -95,27 +90,67 @@ impl Compiler<'_> {
             seasons,
             special,
             holidays: holidays.filter(|day| !day.intervals.is_empty()),
-            closures: Arc::new(closures),
+            closures: Arc::new(closures.all),
+            holiday_closures: Arc::new(closures.of_holidays_too),
             forced: Vec::new(),
             origin: node.origin.clone(),
         })
     }
 
-    /// A calendar by name, or `{ calendar, summary, category }`.
-    fn closing_agenda(&self, reader: &Reader, node: &Node, zone: Option<Tz>) -> Option<Arc<Agenda>> {
-        let (name, filter) = match &node.raw {
-            Raw::Table(_) => {
-                let fields = reader.table(node, "closed_on", &["calendar", "summary", "category"])?;
-                let name = fields.require(reader, "calendar")?;
-                (reader.text(name, "calendar")?, filter(reader, &fields))
+    /// The calendars of `closed_on`. Where public holidays have hours, one of these has the holidays, and the others close
+    /// them too.
+    fn closures(
+        &self,
+        reader: &Reader,
+        nodes: &[Node],
+        zone: Option<Tz>,
+        holidays: Option<&Day>,
+    ) -> Closures {
+        let mut closures = Closures::default();
+        let mut has_holidays = nodes.len() < 2;
+        for node in nodes {
+            let Some((name, filter)) = closing_calendar(reader, node) else { continue };
+            let named = self.blueprint.calendars.get(&name.value);
+            let is_public = nodes.len() < 2 || named.is_some_and(|calendar| calendar.public.is_some());
+            has_holidays |= is_public;
+            if !self.knows_calendar(reader, &name) {
+                continue;
             }
-            _ => (reader.text(node, "closed_on")?, None),
-        };
-        if !self.knows_calendar(reader, &name) {
-            return None;
+            let Some(agenda) = zone.and_then(|zone| self.agenda(reader, &name, filter, zone)) else {
+                continue;
+            };
+            closures.all.merge(&agenda);
+            if !is_public {
+                closures.of_holidays_too.merge(&agenda);
+            }
         }
-        self.agenda(reader, &name, filter, zone?)
+        if let Some(holidays) = holidays.filter(|day| !day.intervals.is_empty() && !has_holidays) {
+            reader.note(
+                Problem::at(
+                    &holidays.origin,
+                    "public holidays have hours, and which of the calendars in closed_on has the holidays is not told",
+                )
+                .hint("take them from a calendar with public_holidays, or put the other closures into special"),
+            );
+        }
+        closures
     }
+}
+
+/// What closes.
+#[derive(Default)]
+struct Closures {
+    all: Agenda,
+    /// What closes public holidays that have hours, too.
+    of_holidays_too: Agenda,
+}
+
+/// A calendar by name, or `{ calendar, summary, category }`.
+fn closing_calendar(reader: &Reader, node: &Node) -> Option<(Text, Option<Filter>)> {
+    let Raw::Table(_) = &node.raw else { return Some((reader.text(node, "closed_on")?, None)) };
+    let fields = reader.table(node, "closed_on", &["calendar", "summary", "category"])?;
+    let name = fields.require(reader, "calendar")?;
+    Some((reader.text(name, "calendar")?, filter(reader, &fields)))
 }
 
 /// The filter that stands beside the name of a calendar, if any.

@@ -10,6 +10,9 @@ use crate::written::{Fields, Node, Reader, one_or_more};
 
 use super::formats::{DAY, Published, WEEKDAYS, add, dates, interval, starts, time};
 
+/// Ranges of dates that a place may have hours of.
+const MAX_RANGES: usize = 1_000;
+
 /// From a date through a date; without one of them it is open on that side.
 type Range = (Option<NaiveDate>, Option<NaiveDate>);
 
@@ -72,6 +75,13 @@ impl Specifications {
 }
 
 fn in_order(reader: &Reader, ranges: Vec<Season>) -> Option<Vec<Season>> {
+    // Each is compared with all others.
+    if let Some(beyond) = ranges.get(MAX_RANGES) {
+        let origin = beyond.weekly.iter().flatten().map(|day| &day.origin).next()?;
+        let message = format!("hours of more than {MAX_RANGES} ranges of dates");
+        reader.note(Problem::at(origin, message).hint("leave out what is past"));
+        return None;
+    }
     let problem = |clash: Box<Clash>| {
         let message = format!(
             "{} has hours of two ranges of dates, and neither lies within the other ({})",
