@@ -208,7 +208,7 @@ async fn many_at_once(count: usize) {
     let log = settled(&api, 2 * count).await;
     let ours = (log.last().unwrap().at - start).to_std().unwrap();
 
-    let raw = raw_at_once(&api, count).await;
+    let raw = raw_at_once(&api, count, folder.load().api.concurrency).await;
     println!(
         "{count} pages change at once: {ours:?}, raw client {raw:?}; {:.2}x (ours looks at each page, and makes intent and outcome durable)",
         ours.as_secs_f64() / raw.as_secs_f64()
@@ -245,7 +245,7 @@ async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
     let log = settled(&api, 2 * count).await;
     let first = (log[count].at - boundary).to_std().unwrap();
     let ours = (log.last().unwrap().at - boundary).to_std().unwrap();
-    let raw = raw_at_once(&api, count).await;
+    let raw = raw_at_once(&api, count, folder.load().api.concurrency).await;
     println!(
         "{count} boundaries at once, answers after {milliseconds:?} ms: first after {first:?}, last after {ours:?}, raw client {raw:?}; {:.2}x",
         ours.as_secs_f64() / raw.as_secs_f64()
@@ -265,13 +265,13 @@ async fn settled(api: &Api, count: usize) -> Vec<Logged> {
 }
 
 /// The same PATCHes by a raw client, as many at once.
-async fn raw_at_once(api: &Api, count: usize) -> Duration {
+async fn raw_at_once(api: &Api, count: usize, concurrency: usize) -> Duration {
     let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap();
     let url = Arc::new(api.url.clone());
     let start = Monotonic::now();
     let mut jobs = tokio::task::JoinSet::new();
     for row in 0..count {
-        if jobs.len() >= 16 {
+        if jobs.len() >= concurrency {
             jobs.join_next().await.unwrap().unwrap();
         }
         let (client, url) = (client.clone(), url.clone());

@@ -47,7 +47,7 @@ pub struct Api {
 pub(super) const DEFAULT: Api = Api {
     base_url: String::new(),
     key_file: None,
-    concurrency: 16,
+    concurrency: 32,
     rate: 10,
     burst: 20,
     connect_timeout: Duration::from_secs(5),

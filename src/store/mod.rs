@@ -3,6 +3,7 @@
 
 mod claims;
 mod migrations;
+mod queue;
 mod reading;
 mod writer;
 
@@ -11,10 +12,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 pub use claims::{Claim, Taken};
+pub use queue::Written;
 pub use reading::{
     Accepted, Behind, DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Reading, Remembered,
 };
-pub use writer::{Acceptance, Intent, Outcome, Writer, Written};
+pub use writer::{Acceptance, Intent, Outcome, Writer};
 
 /// What can go wrong with the store. All of it stops writing to pages: nothing starts blank by itself.
 #[derive(Debug, thiserror::Error)]

@@ -1,72 +1,23 @@
-//! The one writer: a thread that owns the connection and commits what has gathered in one transaction.
+//! What is written to the store, each a job of its one queue.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use crate::desired::{Override, Says};
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::plan::{Answer, Drift};
 
+use super::queue::{Queue, Written};
 use super::reading::{self, StoredPart};
 use super::{Behind, Location, PageState, Remembered, StoreError};
-
-/// Jobs that are committed together at most.
-const MAX_BATCH: usize = 256;
-
-type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Done> + Send>;
-/// Tells whoever waits that the job is durable.
-type Done = Box<dyn FnOnce() + Send>;
-type Queued = (Job, oneshot::Sender<rusqlite::Error>);
-
-/// What comes of a job of the writer, once it is durable.
-pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// Writes to the store. Jobs are done in the order in which the methods are called, whether or not their outcome is waited
 /// for; what is acknowledged is durable, with all that came before it.
 #[derive(Clone, Debug)]
-pub struct Writer {
-    queue: Queue,
-    location: Location,
-}
-
-#[derive(Clone, Debug)]
-enum Queue {
-    /// To the thread that owns the connection.
-    Thread(Arc<Thread>),
-    /// Each job is committed by whoever brings it, until one fails.
-    InPlace(Arc<Mutex<Connection>>, Arc<Mutex<Option<rusqlite::Error>>>),
-}
-
-/// The thread that owns the connection. Whoever drops its last writer waits until it has done all its jobs and closed the
-/// store: one that was left open has to be recovered by the next start.
-#[derive(Debug)]
-struct Thread {
-    queue: Option<mpsc::Sender<Queued>>,
-    worker: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Thread {
-    /// A thread that is gone drops the job, and with it the places for its answers.
-    fn take(&self, job: Job, fail: oneshot::Sender<rusqlite::Error>) {
-        if let Some(queue) = &self.queue {
-            let _ = queue.send((job, fail));
-        }
-    }
-}
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(worker) = self.worker.take() {
-            let _ = worker.join();
-        }
-    }
-}
+pub struct Writer(Queue);
 
 /// A PATCH that is about to be sent.
 #[derive(Clone, Debug)]
@@ -135,18 +86,7 @@ impl Writer {
         location: Location,
         lock: Option<std::fs::File>,
     ) -> Result<Self, StoreError> {
-        let (queue, jobs) = mpsc::channel();
-        let shown = location.clone();
-        let worker = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || {
-                // The lock is held as long as the thread lives.
-                let _lock = lock;
-                work(connection, &jobs);
-            })
-            .map_err(|error| shown.io(error))?;
-        let thread = Thread { queue: Some(queue), worker: Some(worker) };
-        Ok(Self { queue: Queue::Thread(Arc::new(thread)), location })
+        Queue::start(connection, location, lock).map(Self)
     }
 
     /// Writes on a connection that others may hold too, job by job and without a thread: for worlds in which everything
@@ -160,25 +100,25 @@ impl Writer {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             super::prepare(&mut connection).map_err(|error| location.sqlite(error))?;
         }
-        Ok(Self { queue: Queue::InPlace(connection, Arc::default()), location })
+        Ok(Self(Queue::in_place(connection, location)))
     }
 
     /// Everything known of the pages of one API.
     pub fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>> {
         let api = api.to_owned();
-        self.run(move |connection| reading::pages(connection, &api))
+        self.0.run(move |connection| reading::pages(connection, &api))
     }
 
     /// What was in force when the program last ended, with what concerns pages of one API.
     pub fn remembered(&self, api: &str) -> Written<Remembered> {
         let api = api.to_owned();
-        self.run(move |connection| reading::remembered(connection, &api))
+        self.0.run(move |connection| reading::remembered(connection, &api))
     }
 
     /// The overrides of an API's pages that were not released and have not ended, the oldest first.
     pub fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
         let api = api.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let rows = reading::overrides(connection, &api)?.into_iter();
             let in_force = rows.filter(|row| row.released.is_none() && !row.set.is_over(now));
             Ok(in_force.map(|row| row.set).collect())
@@ -188,7 +128,7 @@ impl Writer {
     /// Makes an override durable. Gives it its number.
     pub fn set_override(&self, api: &str, set: Override) -> Written<Override> {
         let api = api.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let (says, variable, value) = match &set.says {
                 Says::Closed => ("closed", None, None),
                 Says::Open => ("open", None, None),
@@ -217,7 +157,7 @@ impl Writer {
     /// Releases an override. Gives whether there was one to release.
     pub fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool> {
         let who = who.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let released = connection
                 .prepare_cached(
                     "UPDATE overrides SET released_at = ?2, released_by = ?3
@@ -230,13 +170,13 @@ impl Writer {
 
     /// The revisions that people let pass.
     pub fn approvals(&self) -> Written<BTreeSet<String>> {
-        self.run(reading::approvals)
+        self.0.run(reading::approvals)
     }
 
     /// Lets one revision pass.
     pub fn approve(&self, revision: &str, who: &str, at: Instant) -> Written<()> {
         let (revision, who) = (revision.to_owned(), who.to_owned());
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             connection
                 .prepare_cached("INSERT INTO approvals VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
                 .execute(params![revision, at, who])
@@ -246,7 +186,7 @@ impl Writer {
 
     /// The latest instant at which something was written.
     pub fn last_known(&self) -> Written<Option<Instant>> {
-        self.run(|connection| {
+        self.0.run(|connection| {
             let sql =
                 "SELECT max(coalesce(settled_at, at)) FROM (SELECT * FROM writes ORDER BY id DESC LIMIT 100)";
             connection.query_row(sql, [], |row| row.get(0))
@@ -255,12 +195,12 @@ impl Writer {
 
     /// A single fact by its name.
     pub fn fact(&self, name: &'static str) -> Written<Option<String>> {
-        self.run(move |connection| reading::fact(connection, name))
+        self.0.run(move |connection| reading::fact(connection, name))
     }
 
     /// Remembers a single fact, or that there is none.
     pub fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let set = "INSERT INTO facts VALUES (?1, ?2)
                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value";
             match value {
@@ -282,7 +222,7 @@ impl Writer {
         at: Instant,
     ) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
             let mut lasting = connection.prepare_cached(
                 "SELECT id FROM drifts WHERE page = ?1 AND ended_at IS NULL AND variable = ?2
@@ -315,7 +255,7 @@ impl Writer {
     /// Inputs that are not named stay as they are. What no page rests on any more is forgotten.
     pub fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
         let api = api.to_owned();
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let Acceptance { number, settings, inputs, with_problems, behind } = &acceptance;
             put(connection, ("", false), settings.as_bytes(), *number, at)?;
             for (path, content) in inputs {
@@ -337,7 +277,7 @@ impl Writer {
     /// Remembers how far a page is behind the one that it follows, or that it no longer is.
     pub fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
             set_behind(connection, page, behind)?;
             if behind.is_none() { forget(connection) } else { Ok(()) }
@@ -346,7 +286,7 @@ impl Writer {
 
     /// Makes an intent durable, before its PATCH is sent. Gives its number.
     pub fn intend(&self, intent: Intent) -> Written<i64> {
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let page = page_number(connection, &intent.api, &intent.page)?;
             connection
                 .prepare_cached("INSERT INTO writes (page, at, who) VALUES (?1, ?2, ?3)")?
@@ -374,7 +314,7 @@ impl Writer {
         correlation_id: Option<String>,
         at: Instant,
     ) -> Written<()> {
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             connection
                 .prepare_cached(
                     "UPDATE writes SET outcome = ?2, settled_at = ?3, error = ?4,
@@ -393,7 +333,7 @@ impl Writer {
     /// Learns values that stand on a page as wanted, though not by a PATCH of ours.
     pub fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
             set_bases(connection, page, &values)
         })
@@ -402,7 +342,7 @@ impl Writer {
     /// Remembers a page's schema as seen.
     pub fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
             let schema = schema.map(|schema| schema.to_string());
             connection
@@ -421,7 +361,7 @@ impl Writer {
         at: Instant,
     ) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
-        self.run(move |connection| {
+        self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
             connection
                 .prepare_cached(
@@ -433,110 +373,21 @@ impl Writer {
                 .map(drop)
         })
     }
-
-    /// Brings a job to the writer, now; what is given tells when it is durable, and what it found.
-    fn run<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Written<T> {
-        let (answer, answered) = oneshot::channel();
-        let (fail, failed) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let value = job(connection)?;
-            Ok(Box::new(move || {
-                // Whoever asked may have gone.
-                let _ = answer.send(value);
-            }))
-        });
-        match &self.queue {
-            Queue::Thread(thread) => thread.take(job, fail),
-            Queue::InPlace(connection, failed) => {
-                let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                match &*failed {
-                    Some(error) => refuse(fail, error),
-                    None => *failed = write(&mut connection, vec![(job, fail)]).err(),
-                }
-            }
-        }
-        let location = self.location.clone();
-        Box::pin(async move {
-            match answered.await {
-                Ok(value) => Ok(value),
-                Err(_) => Err(match failed.await {
-                    Ok(error) => location.sqlite(error),
-                    Err(_) => StoreError::Closed,
-                }),
-            }
-        })
-    }
 }
 
-/// Takes jobs as they come; those that wait already are committed together, and only then acknowledged. After a failure
-/// nothing more is written: it would stand in the store without what came before it.
-fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>) {
-    while let Ok(first) = jobs.recv() {
-        let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
-        let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
-        if let Err(error) = write(&mut connection, batch) {
-            jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
-        }
-    }
-}
-
-fn write(connection: &mut Connection, batch: Vec<Queued>) -> rusqlite::Result<()> {
-    commit(connection, batch).map_err(|(fails, error)| {
-        tracing::error!(%error, "the store refuses to write");
-        fails.into_iter().for_each(|fail| refuse(fail, &error));
-        error
-    })
-}
-
-/// Tells whoever waits why nothing was written; it may have gone.
-fn refuse(fail: oneshot::Sender<rusqlite::Error>, error: &rusqlite::Error) {
-    let _ = fail.send(copy(error));
-}
-
-type Fails = Vec<oneshot::Sender<rusqlite::Error>>;
-
-/// All or nothing: one job that fails takes the batch with it, so that nothing unsure is acknowledged.
-fn commit(connection: &mut Connection, batch: Vec<Queued>) -> Result<(), (Fails, rusqlite::Error)> {
-    let (jobs, mut fails): (Vec<Job>, Fails) = batch.into_iter().unzip();
-    let run = || {
-        let transaction = connection.transaction()?;
-        let done = jobs.into_iter().map(|job| job(&transaction)).collect::<rusqlite::Result<Vec<Done>>>()?;
-        transaction.commit()?;
-        Ok(done)
-    };
-    match run() {
-        Ok(done) => {
-            done.into_iter().for_each(|acknowledge| acknowledge());
-            fails.clear();
-            Ok(())
-        }
-        Err(error) => Err((fails, error)),
-    }
-}
-
-/// SQLite's errors can't be cloned; their words can.
-fn copy(error: &rusqlite::Error) -> rusqlite::Error {
-    let code = error
-        .sqlite_error()
-        .copied()
-        .unwrap_or_else(|| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR));
-    rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
-}
-
+/// The number of a page in the store; it is given one when it has none.
 fn page_number(connection: &Connection, api: &str, page: &PageId) -> rusqlite::Result<i64> {
     let key = params![api, page.agent, page.environment.as_str()];
-    connection
-        .prepare_cached(
-            "INSERT INTO pages (api, agent, environment) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-        )?
-        .execute(key)?;
-    connection
+    let known = connection
         .prepare_cached("SELECT id FROM pages WHERE api = ?1 AND agent = ?2 AND environment = ?3")?
         .query_row(key, |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(number) => Ok(number),
+        None => connection
+            .prepare_cached("INSERT INTO pages (api, agent, environment) VALUES (?1, ?2, ?3)")?
+            .insert(key),
+    }
 }
 
 fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rusqlite::Result<()> {

@@ -1,0 +1,177 @@
+//! The one queue of jobs for the store: a thread owns the connection and commits what has gathered in one transaction.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use futures_util::future::BoxFuture;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{Location, StoreError};
+
+/// Jobs that are committed together at most.
+const MAX_BATCH: usize = 256;
+
+type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Done> + Send>;
+/// Tells whoever waits that the job is durable.
+type Done = Box<dyn FnOnce() + Send>;
+type Queued = (Job, oneshot::Sender<rusqlite::Error>);
+
+/// What comes of a job, once it is durable.
+pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+/// Where jobs are brought, in the order in which they are to be done.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    worker: Worker,
+    location: Location,
+}
+
+#[derive(Clone, Debug)]
+enum Worker {
+    /// To the thread that owns the connection.
+    Thread(Arc<Thread>),
+    /// Each job is committed by whoever brings it, until one fails.
+    InPlace(Arc<Mutex<Connection>>, Arc<Mutex<Option<rusqlite::Error>>>),
+}
+
+/// The thread that owns the connection. Whoever drops its last writer waits until it has done all its jobs and closed the
+/// store: one that was left open has to be recovered by the next start.
+#[derive(Debug)]
+struct Thread {
+    queue: Option<mpsc::Sender<Queued>>,
+    worker: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Thread {
+    /// A thread that is gone drops the job, and with it the places for its answers.
+    fn take(&self, job: Job, fail: oneshot::Sender<rusqlite::Error>) {
+        if let Some(queue) = &self.queue {
+            let _ = queue.send((job, fail));
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn start(
+        connection: Connection,
+        location: Location,
+        lock: Option<std::fs::File>,
+    ) -> Result<Self, StoreError> {
+        let (queue, jobs) = mpsc::channel();
+        let worker = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                // The lock is held as long as the thread lives.
+                let _lock = lock;
+                work(connection, &jobs);
+            })
+            .map_err(|error| location.io(error))?;
+        let thread = Thread { queue: Some(queue), worker: Some(worker) };
+        Ok(Self { worker: Worker::Thread(Arc::new(thread)), location })
+    }
+
+    pub(super) fn in_place(connection: Arc<Mutex<Connection>>, location: Location) -> Self {
+        Self { worker: Worker::InPlace(connection, Arc::default()), location }
+    }
+
+    /// Brings a job, now; what is given tells when it is durable, and what it found.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Written<T> {
+        let (answer, answered) = oneshot::channel();
+        let (fail, failed) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let value = job(connection)?;
+            Ok(Box::new(move || {
+                // Whoever asked may have gone.
+                let _ = answer.send(value);
+            }))
+        });
+        match &self.worker {
+            Worker::Thread(thread) => thread.take(job, fail),
+            Worker::InPlace(connection, failed) => {
+                let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*failed {
+                    Some(error) => refuse(fail, error),
+                    None => *failed = write(&mut connection, vec![(job, fail)]).err(),
+                }
+            }
+        }
+        let location = self.location.clone();
+        Box::pin(async move {
+            match answered.await {
+                Ok(value) => Ok(value),
+                Err(_) => Err(match failed.await {
+                    Ok(error) => location.sqlite(error),
+                    Err(_) => StoreError::Closed,
+                }),
+            }
+        })
+    }
+}
+
+/// Takes jobs as they come; those that wait already are committed together, and only then acknowledged. After a failure
+/// nothing more is written: it would stand in the store without what came before it.
+fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>) {
+    while let Ok(first) = jobs.recv() {
+        let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
+        let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
+        if let Err(error) = write(&mut connection, batch) {
+            jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
+        }
+    }
+}
+
+fn write(connection: &mut Connection, batch: Vec<Queued>) -> rusqlite::Result<()> {
+    commit(connection, batch).map_err(|(fails, error)| {
+        tracing::error!(%error, "the store refuses to write");
+        fails.into_iter().for_each(|fail| refuse(fail, &error));
+        error
+    })
+}
+
+/// Tells whoever waits why nothing was written; it may have gone.
+fn refuse(fail: oneshot::Sender<rusqlite::Error>, error: &rusqlite::Error) {
+    let _ = fail.send(copy(error));
+}
+
+type Fails = Vec<oneshot::Sender<rusqlite::Error>>;
+
+/// All or nothing: one job that fails takes the batch with it, so that nothing unsure is acknowledged.
+fn commit(connection: &mut Connection, batch: Vec<Queued>) -> Result<(), (Fails, rusqlite::Error)> {
+    let (jobs, mut fails): (Vec<Job>, Fails) = batch.into_iter().unzip();
+    let run = || {
+        let transaction = connection.transaction()?;
+        let done = jobs.into_iter().map(|job| job(&transaction)).collect::<rusqlite::Result<Vec<Done>>>()?;
+        transaction.commit()?;
+        Ok(done)
+    };
+    match run() {
+        Ok(done) => {
+            done.into_iter().for_each(|acknowledge| acknowledge());
+            fails.clear();
+            Ok(())
+        }
+        Err(error) => Err((fails, error)),
+    }
+}
+
+/// SQLite's errors can't be cloned; their words can.
+fn copy(error: &rusqlite::Error) -> rusqlite::Error {
+    let code = error
+        .sqlite_error()
+        .copied()
+        .unwrap_or_else(|| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR));
+    rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+}
