@@ -79,6 +79,13 @@ impl Folder {
         self.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 100000\nburst = 100000\n"));
     }
 
+    /// Keeps the store and the log in a folder of their own, as a service does: the one with the inputs is watched.
+    pub fn keep_state_apart(&self) {
+        std::fs::create_dir(self.path("state")).unwrap();
+        let settings = std::fs::read_to_string(self.path("rtconfd.toml")).unwrap();
+        self.write("rtconfd.toml", &settings.replace("\"state.sqlite\"", "\"state/state.sqlite\""));
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -116,7 +123,7 @@ impl Folder {
 
     /// A process that goes on, its standard error in a file.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
-        let log = self.path("log.txt");
+        let log = self.path(if self.path("state").exists() { "state/log.txt" } else { "log.txt" });
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = self
             .command(arguments)
