@@ -907,6 +907,21 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             "\"CLOSED\" is no status of openInfo",
         ),
         (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "openinfo": {"status": "CLOSED_PERMANENTLY"}}),
+            "hint: did you mean \"openInfo\"?",
+        ),
+        (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "openInfo": {"Status": "CLOSED_PERMANENTLY"}}),
+            "openInfo has no setting \"Status\"",
+        ),
+        (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "openInfo": {"openingDate": {"month": 3}}}),
+            "a date needs \"year\"",
+        ),
+        (
             delivery,
             json!({"moreHours": [{"hoursTypeId": "DELIVERY", "periods": [day()]}, {"hoursTypeId": "DELIVERY", "periods": []}]}),
             "moreHours of the type \"DELIVERY\" are there twice",
@@ -1032,6 +1047,32 @@ fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
         assert!(dates.iter().all(|date| date["hours"] == json!("closed")), "{dates:?}");
         let why = folder.run(&["explain", "A-1/live", "open", "--at", NOON]).expect(0).out;
         assert!(why.contains(&format!("closed: its openInfo says {status}")), "{why}");
+    }
+}
+
+#[test]
+fn a_location_that_opens_later_is_closed_until_then() {
+    let api = Api::start();
+    let special = format!("{GOOGLE}, special = {{ \"2026-11-26\" = \"09:00-17:00\" }}");
+    let open = |opening: Value, at: &str| {
+        let period = |day: &str| json!({"openDay": day, "openTime": {"hours": 9}, "closeDay": day, "closeTime": {"hours": 17}});
+        let place = json!({"regularHours": {"periods": [period("THURSDAY"), period("FRIDAY")]}, "openInfo": {"status": "OPEN", "openingDate": opening}});
+        let folder = published(&api, &special, &place);
+        let why = folder.run(&["explain", "A-1/live", "open", "--at", at]).expect(0).out;
+        (planned(&folder, at)["open"].clone(), why)
+    };
+    for (opening, at, wanted) in [
+        (json!({"year": 2026, "month": 11, "day": 27}), NOON, false),
+        (json!({"year": 2026, "month": 11, "day": 27}), "2026-11-27T12:00:00Z", true),
+        (json!({"year": 2026, "month": 11, "day": 26}), NOON, true),
+        // On which day of a month is not told: on its last it is open for certain.
+        (json!({"year": 2026, "month": 11}), NOON, false),
+        (json!({"year": 2026, "month": 11}), "2026-12-03T12:00:00Z", true),
+        (json!({"year": 1998, "month": 2, "day": 28}), NOON, true),
+    ] {
+        let (found, why) = open(opening.clone(), at);
+        assert_eq!(found, json!(wanted), "{opening} {at}: {why}");
+        assert!(wanted || why.contains("its openInfo says that it opens on 2026-11-"), "{why}");
     }
 }
 

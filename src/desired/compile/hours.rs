@@ -54,7 +54,7 @@ impl Compiler<'_> {
         };
         let published = self.published(reader, &fields);
         let is_read = published.is_some();
-        let Published { mut weekly, mut seasons, mut special, holidays, shut } =
+        let Published { mut weekly, mut seasons, mut special, holidays, opens } =
             published.unwrap_or_default();
         if let Some((_, window)) = self.inputs {
             settle(&mut weekly, &mut seasons, window.from);
@@ -80,8 +80,8 @@ impl Compiler<'_> {
         if reader.problem_count() > problems || !is_read {
             return None;
         }
-        if shut {
-            special.clear();
+        if let Some(opens) = opens {
+            special = special.split_off(&opens);
         }
         Some(Hours {
             name: name.to_owned(),
