@@ -994,6 +994,28 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         ),
         (
             SCHEMA_ORG,
+            json!({"openingHoursSpecification": [on("Monday", hours("09:00", "12:00"))], "specialOpeningHoursSpecifications": []}),
+            "hint: did you mean \"specialOpeningHoursSpecification\"?",
+        ),
+        // Christmas Day is a Friday.
+        (
+            SCHEMA_ORG,
+            json!([on("Thursday", dated("2026-12-25", "2026-12-25", "00:00", "00:00"))]),
+            "none of the days that these hours name lies from 2026-12-25 to 2026-12-25",
+        ),
+        // Whether the 26th is a part of it can't be told, nor what date it is there.
+        (
+            SCHEMA_ORG,
+            json!([dated("2026-12-24", "2026-12-26T00:00:00", "09:00", "12:00")]),
+            "validThrough \"2026-12-26T00:00:00\" is not the end of a date",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([dated("2026-12-23T23:00:00Z", "2026-12-26", "09:00", "12:00")]),
+            "validFrom \"2026-12-23T23:00:00Z\" is not the start of a date",
+        ),
+        (
+            SCHEMA_ORG,
             json!([dated("2026-01-01", "2027-12-31", "09:00", "12:00")]),
             "no range of at most 400 days",
         ),
@@ -1174,6 +1196,12 @@ today = { show = "today" }
     assert_eq!(planned(&folder, NOON)["closes"], json!("2026-11-27T02:00:00+00:00"));
     assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["today"], json!("10:00-12:00, 13:00-15:00"));
     folder.run(&["check", "--at", NOON]).expect(0);
+    folder.write("j.json", r#"[{"dayOfWeek": "Thursday", "opens": "22:00", "closes": "02:00"}, {"validFrom": "2026-12-24T00:00:00+00:00", "validThrough": "2026-12-25T23:59:59Z", "opens": "09:00", "closes": "11:00"}]"#);
+    for (date, today) in
+        [("2026-12-24", "09:00-11:00"), ("2026-12-25", "09:00-11:00"), ("2026-12-26", "closed")]
+    {
+        assert_eq!(planned(&folder, &format!("{date}T08:00:00Z"))["today"], json!(today), "{date}");
+    }
 }
 
 #[test]
