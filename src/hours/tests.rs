@@ -1,6 +1,6 @@
 //! The rules of time as tables, one line a case: `zone | weekly | special and closing dates | local time => state`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
@@ -43,7 +43,7 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         seasons: nested(seasons).unwrap(),
         special,
         closures: Arc::new(closures),
-        holiday_closures: Arc::default(),
+        closed_holidays: BTreeSet::default(),
         origin: origin.clone(),
     }
 }

@@ -1741,6 +1741,24 @@ variables = {{ today = {{ show = "today" }} }}
     ] {
         assert_eq!(planned(&both, &format!("{date}T12:00:00Z")), json!({"today": today}), "{date}");
     }
+    // What closes for an hour closes holidays too, in whichever calendar it stands.
+    let drill = "BEGIN:VEVENT\r\nUID:4\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261225T110000Z\r\nDTEND:20261225T120000Z\r\nSUMMARY:Drill\r\nEND:VEVENT\r\nEND:VCALENDAR";
+    let alone = folder(&api, &page(r#"["staff"]"#));
+    alone.write("staff.ics", &staff.replace("END:VCALENDAR", drill));
+    assert_eq!(planned(&alone, "2026-12-25T12:00:00Z"), json!({"today": "10:00-11:00, 12:00-14:00"}));
+    // Which calendar it is may stand in a row.
+    let of_rows = page(r#"["{{ row.cal }}", "staff"]"#).replace(
+        "[[page]]",
+        "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n[[page]]\nfor_each = \"sites\"",
+    );
+    let of_rows = folder(&api, &of_rows);
+    of_rows.write("staff.ics", &staff);
+    of_rows.write("sites.csv", "site,cal\nleeds,bank\n");
+    assert_eq!(planned(&of_rows, "2027-01-01T12:00:00Z"), json!({"today": "10:00-14:00"}));
+    let none = folder(&api, &page("[]"));
+    none.write("staff.ics", &staff);
+    let told = complaints(&none, NOON);
+    assert!(told.contains("no calendar says when those are"), "{told}");
     let unclear = folder(&api, &page(r#"["holidays", "staff"]"#));
     unclear.write("staff.ics", &staff);
     let told = complaints(&unclear, NOON);
