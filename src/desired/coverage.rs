@@ -33,7 +33,9 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
         let page = &managed.page;
         for owned in &page.variables {
             for hours in owned.definition.hours() {
-                if seen.insert((page.id.to_string(), hours.name.clone())) {
+                // Hours that are written in place may share a name, and those of rows a place.
+                let hours_are = format!("{} {}", hours.name, hours.origin);
+                if seen.insert((page.id.to_string(), hours_are)) {
                     found.extend(long_closure(hours, at).map(|problem| problem.about(&page.id)));
                 }
             }
@@ -52,7 +54,8 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
 /// The first stretch of more than a week of dates without any opening. A site that is never open is meant so.
 fn long_closure(hours: &Hours, at: Instant) -> Option<Problem> {
     let today = hours.today(at);
-    if hours.weekly.iter().flatten().all(|day| day.intervals.is_empty()) {
+    let weeks = hours.seasons.iter().map(|season| &season.weekly).chain([&hours.weekly]);
+    if weeks.flatten().flatten().all(|day| day.intervals.is_empty()) {
         return last_opening(hours, today);
     }
     let mut closed: Vec<NaiveDate> = Vec::new();

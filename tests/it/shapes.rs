@@ -1474,6 +1474,7 @@ path = "j.json"
 agent = "A-1"
 environment = "live"
 [page.variables]
+other = { hours = { weekly = "Mo-Fr 09:00-17:00" }, show = "is_open" }
 a = { hours = { weekly = "closed", special = { "2026-12-01" = "09:00-17:00", "2026-12-24" = "closed" } }, show = "is_open" }
 [[page]]
 agent = "A-2"
@@ -1490,8 +1491,23 @@ agent = "A-4"
 environment = "live"
 hours = { weekly = "closed", special = { "2026-12-24" = "closed" } }
 variables = { a = { show = "is_open" } }
+[sources.seasons]
+path = "seasons.json"
+[[page]]
+agent = "A-5"
+environment = "live"
+hours = { schema_org = { source = "seasons", pointer = "/long" }, special = { "2026-12-24" = "09:00-12:00" } }
+variables = { a = { show = "is_open" } }
+[[page]]
+agent = "A-6"
+environment = "live"
+hours = { schema_org = { source = "seasons", pointer = "/short" } }
+variables = { a = { show = "is_open" } }
 "#,
     );
+    let season = |through: &str| json!([{"dayOfWeek": ["Monday", "Friday"], "validFrom": "2026-01-01", "validThrough": through, "opens": "09:00", "closes": "17:00"}]);
+    let seasons = json!({"long": season("2027-12-31"), "short": season("2026-12-12")});
+    folder.write("seasons.json", &seasons.to_string());
     folder.write(
         "j.json",
         r#"[{"validFrom": "2026-12-02", "validThrough": "2026-12-05", "opens": "10:00", "closes": "12:00"}]"#,
@@ -1505,8 +1521,9 @@ variables = { a = { show = "is_open" } }
     assert_eq!(
         told,
         [
-            last("rtconfd.toml:15:63: A-1/live: the page", "2026-12-01"),
+            last("rtconfd.toml:16:63: A-1/live: the page", "2026-12-01"),
             last("j.json:1:2: A-2/live: the page", "2026-12-05"),
+            "rtconfd.toml:42:9: A-6/live: the page is closed on all 44 dates from 2026-12-12 to 2027-01-24  hint: look at its hours, special dates and calendars; if it is meant so, all is well".to_owned(),
         ]
     );
     let later = warnings(&folder, "2027-09-01T12:00:00Z");
