@@ -215,11 +215,13 @@ impl Gathering<'_> {
 
     fn filter(&mut self, reader: &Reader, node: &Node) {
         let Some(fields) = reader.open_table(node, "a calendar") else { return };
-        let Some(Raw::Text(name)) = fields.get("calendar").map(|node| &node.raw) else { return };
+        let Some(name) = fields.get("calendar").and_then(|node| reader.text(node, "calendar")) else {
+            return;
+        };
         let written = fields.get("summary").or(fields.get("category"));
         let (Some(filter), Some(written)) = (filter(reader, &fields), written) else { return };
         let Some(place) = reader.text(written, "summary") else { return };
-        self.uses.filters.entry((name.clone(), filter)).or_insert(place.origin);
+        self.uses.filters.entry((name.value, filter)).or_insert(place.origin);
     }
 
     /// What `special_from` or `weekly_from` takes; none when that can't be told.

@@ -1328,6 +1328,33 @@ variables = { is_open = { show = "is_open" } }
 }
 
 #[test]
+fn of_many_filters_that_no_event_meets_some_are_told() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly = "Mo-Fr 09:00-17:00", closed_on = { calendar = "{{ row.closes }}", summary = "{{ row.site }}" } }
+variables = { is_open = { show = "is_open" } }
+"#,
+    );
+    let sites: String = (0..30).map(|site| format!("A-{site},holidays\n")).collect();
+    folder.write("sites.csv", &format!("site,closes\n{sites}"));
+    let told = warnings(&folder, NOON);
+    assert_eq!(told.len(), 21, "{told:#?}");
+    assert_eq!(
+        told.last().unwrap(),
+        "sites.csv:22, column \"site\": calendar \"holidays\": 10 more filters from here on have no event to come, or soon none  hint: mend the others first, or get a newer file"
+    );
+}
+
+#[test]
 fn what_comes_once_a_year_never_ends() {
     let api = Api::start();
     let folder = folder(
