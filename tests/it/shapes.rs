@@ -1427,6 +1427,53 @@ item = { open = { show = "is_open" } }
 }
 
 #[test]
+fn rows_that_are_left_out_on_purpose_or_taken_in_another_way_are_not_told() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.week]
+path = "week.csv"
+[sources.info]
+path = "info.csv"
+key = "id"
+[sources.news]
+path = "news.csv"
+key = "id"
+[sources.phones]
+path = "phones.csv"
+key = "id"
+[[page]]
+for_each = { source = "sites", where = { status = "open" } }
+join = { info = "{{ row.site }}" }
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly_from = { source = "week", match = { site = "{{ row.site }}" } }, special_from = [{ source = "info", match = { site = "{{ row.site }}" } }, { source = "news", match = { site = "{{ row.site }}" } }, { source = "phones", match = { site = "{{ row.site }}" } }] }
+variables = { is_open = { show = "is_open" }, name = "{{ info.name }}", news = { each = "news", item = "{{ row.name }}" }, phone = { source = "phones", row = "p", column = "name" } }
+"#,
+    );
+    folder.write("sites.csv", "site,status\nleeds,open\nhull,shut\n");
+    folder.write(
+        "week.csv",
+        "site,day,open,close\nleeds,Mo,09:00,17:00\nhull,Mo,09:00,17:00\nyork,Mo,09:00,17:00\n",
+    );
+    for (file, key) in [("info.csv", "leeds"), ("news.csv", "n"), ("phones.csv", "p")] {
+        folder.write(file, &format!("id,site,name,date,hours\n{key},all,Leeds,2026-12-24,closed\n"));
+    }
+    // Whether Hull is closed for good or not yet open, nobody forgot it; York is none of the sites.
+    let told = warnings(&folder, NOON);
+    assert_eq!(
+        told,
+        [
+            "week.csv:4, column \"site\": no page and no hours take this row: \"york\"  hint: they ask for \"hull\", \"leeds\""
+        ]
+    );
+}
+
+#[test]
 fn a_time_zone_may_come_from_a_row_and_goes_down_to_the_hours_inside() {
     let api = Api::start();
     let settings = r#"

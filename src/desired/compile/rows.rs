@@ -122,11 +122,6 @@ impl Repeat<'_> {
         None
     }
 
-    /// Whether it has conditions, so that rows may be left out on purpose.
-    pub(in crate::desired) fn is_picky(&self) -> bool {
-        !self.conditions.is_empty()
-    }
-
     /// Whether a row meets the conditions.
     pub(in crate::desired) fn takes(&self, row: &Row) -> bool {
         self.conditions.iter().all(|condition| {
