@@ -385,6 +385,35 @@ pages_percent = 100
 }
 
 #[test]
+fn a_table_that_lost_many_rows_is_not_searched_for_each_of_them() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.phones]
+path = "phones.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+join = { phones = "{{ row.site }}" }
+agent = "{{ row.site }}"
+environment = "live"
+variables = { phone = "{{ phones.phone }}" }
+"#,
+    );
+    let sites: String = (1000..1500).map(|site| format!("S-{site}\n")).collect();
+    let phones: String = (1000..1500).map(|site| format!("T-{site},1\n")).collect();
+    folder.write("sites.csv", &format!("site\n{sites}"));
+    folder.write("phones.csv", &format!("site,phone\n{phones}"));
+    let told = folder.run(&["check", "--offline"]).expect(1).err;
+    let hinted = |hint: &str| told.lines().filter(|line| line.contains(hint)).count();
+    assert_eq!((hinted("did you mean \"T-"), hinted("its rows are \"T-1000\", ")), (400, 100));
+}
+
+#[test]
 fn a_condition_that_no_row_meets_is_warned_of_with_what_the_column_has() {
     let api = Api::start();
     let check = |conditions: &str| {

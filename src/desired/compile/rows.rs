@@ -103,7 +103,8 @@ impl Compiler<'_> {
             let key = reader.within(&scoped, |inner| inner.text(&entry.node, "join"))?;
             let name = Text { value: entry.key.clone(), origin: entry.at.clone() };
             let table = self.table(reader, &name)?;
-            let joined = self.with_rows(reader, &name, &table, |rows| keyed(reader, rows, &key).cloned())?;
+            let joined =
+                self.with_rows(reader, &name, &table, |rows| self.keyed(reader, rows, &key).cloned())?;
             scoped.push(ScopedRow { name: entry.key.clone(), row: joined });
         }
         Some(scoped)
@@ -163,36 +164,47 @@ pub(super) fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
     }
 }
 
-/// The row with a key; notes when there is none, or none that can be read.
-pub(super) fn keyed<'r>(reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&'r Row> {
-    let wanted = key.value.trim();
-    if let Some(row) = rows.row(wanted) {
-        return Some(row);
-    }
-    let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(wanted));
-    reader.note(match hidden {
-        Some(rejected) => rejected.problem.clone(),
-        None => {
-            let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
-            let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
-            match nearest(wanted, keys) {
-                Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-                None if rows.rows.iter().all(|row| row.key.is_none()) => {
-                    problem.hint("give the source key = \"COLUMN\", the column that names its rows")
-                }
-                None => {
-                    let keys = rows.rows.iter().filter_map(|row| row.key.as_deref()).take(NAMED);
-                    let keys: Vec<String> = keys.map(|key| format!("\"{key}\"")).collect();
-                    let more = if rows.rows.len() > NAMED { ", and more" } else { "" };
-                    problem.hint(format!("its rows are {}{more}", keys.join(", ")))
+impl Compiler<'_> {
+    /// The row with a key; notes when there is none, or none that can be read.
+    pub(super) fn keyed<'r>(&self, reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&'r Row> {
+        let wanted = key.value.trim();
+        if let Some(row) = rows.row(wanted) {
+            return Some(row);
+        }
+        let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(wanted));
+        reader.note(match hidden {
+            Some(rejected) => rejected.problem.clone(),
+            None => {
+                let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
+                let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
+                match self.guessed(wanted, keys, rows.rows.len()) {
+                    Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+                    None if rows.rows.iter().all(|row| row.key.is_none()) => {
+                        problem.hint("give the source key = \"COLUMN\", the column that names its rows")
+                    }
+                    None => {
+                        let keys = rows.rows.iter().filter_map(|row| row.key.as_deref()).take(NAMED);
+                        let keys: Vec<String> = keys.map(|key| format!("\"{key}\"")).collect();
+                        let more = if rows.rows.len() > NAMED { ", and more" } else { "" };
+                        problem.hint(format!("its rows are {}{more}", keys.join(", ")))
+                    }
                 }
             }
-        }
-    });
-    None
-}
+        });
+        None
+    }
 
-impl Compiler<'_> {
+    /// The key that was probably meant, as long as there is time for such guesses.
+    fn guessed<'k>(
+        &self,
+        wanted: &str,
+        keys: impl Iterator<Item = &'k str>,
+        count: usize,
+    ) -> Option<&'k str> {
+        self.guesses_left.set(self.guesses_left.get().checked_sub(count)?);
+        nearest(wanted, keys)
+    }
+
     /// What is made of every row that something in a page is repeated for, each in its scope, with the row. A row that can't be read could be any of
     /// them, so it is a problem of the whole.
     pub(super) fn each<T>(
