@@ -169,7 +169,7 @@ impl Gathering<'_> {
         let Some(for_each) = block.get("for_each") else { return self.visit(reader, &places) };
         if !places.is_empty() {
             let repeat = self.compiler.repeat(reader, for_each, "for_each", block.get("join"));
-            self.rows(reader, repeat.as_ref(), &places);
+            self.rows(reader, repeat.as_ref(), &places, true);
         }
     }
 
@@ -190,11 +190,12 @@ impl Gathering<'_> {
     fn repeated(&mut self, reader: &Reader, node: &Node, key: &'static str, inside: &Places) {
         let fields = reader.open_table(node, "each");
         let repeat = fields.and_then(|fields| self.compiler.repeat_of(reader, node, &fields, (key, "each")));
-        self.rows(reader, repeat.as_ref(), inside);
+        self.rows(reader, repeat.as_ref(), inside, !depends_on_a_row(node));
     }
 
-    /// The places inside of what is repeated, once for each of its rows.
-    fn rows(&mut self, reader: &Reader, repeat: Option<&Repeat>, places: &Places) {
+    /// The places inside of what is repeated, once for each of its rows. Where these are the same wherever it is asked, what
+    /// is left out is left out on purpose, and with it all that it would take of other tables.
+    fn rows(&mut self, reader: &Reader, repeat: Option<&Repeat>, places: &Places, is_the_same: bool) {
         let table = repeat.and_then(|repeat| self.inputs.tables.get(repeat.source));
         let (Some(repeat), Some(Table::Rows(rows))) = (repeat, table.map(|table| &**table)) else {
             return self.doubt_all(places);
@@ -202,8 +203,8 @@ impl Gathering<'_> {
         if !rows.rejected.is_empty() {
             self.doubt_all(places);
         }
-        // What is left out is left out on purpose, and with it all that it would take of other tables.
-        let counts = |row: &&Row| places.asked == Asked::Tables || repeat.takes(row);
+        let with_all = is_the_same && places.asked == Asked::Tables;
+        let counts = |row: &&Row| with_all || repeat.takes(row);
         for row in rows.rows.iter().filter(counts) {
             // What is left out, or lacks what should be joined to it, still has cells of its own.
             let alone = || vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];

@@ -1482,9 +1482,25 @@ agent = "{{ row.site }}"
 environment = "live"
 hours = { weekly_from = { source = "week", match = { site = "{{ row.site }}" } }, special_from = [{ source = "info", match = { site = "{{ row.site }}" } }, { source = "news", match = { site = "{{ row.site }}" } }, { source = "phones", match = { site = "{{ row.site }}" } }] }
 variables = { is_open = { show = "is_open" }, name = "{{ info.name }}", news = { each = "news", item = "{{ row.name }}" }, phone = { source = "phones", row = "p", column = "name" } }
+[sources.regions]
+path = "regions.csv"
+key = "region"
+[sources.closures]
+path = "closures.csv"
+[[page]]
+for_each = "regions"
+agent = "R-{{ row.region }}"
+environment = "live"
+[page.variables.sites]
+each = "sites"
+where = { region = "{{ row.region }}" }
+hours = { weekly = "Mo 09:00-17:00", special_from = { source = "closures", match = { site = "{{ row.site }}" } } }
+item = { open = { show = "is_open" } }
 "#,
     );
-    folder.write("sites.csv", "site,status\nleeds,open\nhull,shut\n");
+    folder.write("regions.csv", "region\nnorth\n");
+    folder.write("closures.csv", "site,date,hours\nleeds,2026-12-24,closed\nbath,2026-12-24,closed\n");
+    folder.write("sites.csv", "site,status,region\nleeds,open,north\nhull,shut,north\nbath,shut,south\n");
     folder.write(
         "week.csv",
         "site,day,open,close\nleeds,Mo,09:00,17:00\nhull,Mo,09:00,17:00\nyork,Mo,09:00,17:00\n",
@@ -1492,12 +1508,13 @@ variables = { is_open = { show = "is_open" }, name = "{{ info.name }}", news = {
     for (file, key) in [("info.csv", "leeds"), ("news.csv", "n"), ("phones.csv", "p")] {
         folder.write(file, &format!("id,site,name,date,hours\n{key},all,Leeds,2026-12-24,closed\n"));
     }
-    // Whether Hull is closed for good or not yet open, nobody forgot it; York is none of the sites.
+    // Whether Hull is closed for good or not yet open, nobody forgot it; York is none of the sites, and the south has no page.
     let told = warnings(&folder, NOON);
     assert_eq!(
         told,
         [
-            "week.csv:4, column \"site\": no page and no hours take this row: \"york\"  hint: they ask for \"hull\", \"leeds\""
+            "closures.csv:3, column \"site\": no page and no hours take this row: \"bath\"  hint: they ask for \"hull\", \"leeds\"",
+            "week.csv:4, column \"site\": no page and no hours take this row: \"york\"  hint: they ask for \"bath\", \"hull\", \"leeds\"",
         ]
     );
 }
