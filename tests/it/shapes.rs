@@ -1026,6 +1026,11 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             json!({"openingHoursSpecification": [on("Monday", hours("09:00", "12:00"))], "specialOpeningHoursSpecifications": []}),
             "hint: did you mean \"specialOpeningHoursSpecification\"?",
         ),
+        (
+            SCHEMA_ORG,
+            json!([on("Monday", dated("2026-12-01", "9999-12-31", "09:00", "12:00"))]),
+            "an end that never comes is left out",
+        ),
         // Christmas Day is a Friday.
         (
             SCHEMA_ORG,
