@@ -203,9 +203,11 @@ impl Gathering<'_> {
         if !rows.rejected.is_empty() {
             self.doubt_all(places);
         }
-        let with_all = is_the_same && places.asked == Asked::Tables;
-        let counts = |row: &&Row| with_all || repeat.takes(row);
-        for row in rows.rows.iter().filter(counts) {
+        let rows: Vec<&Row> = match is_the_same && places.asked == Asked::Tables {
+            true => rows.rows.iter().collect(),
+            false => repeat.of(rows),
+        };
+        for row in rows {
             // What is left out, or lacks what should be joined to it, still has cells of its own.
             let alone = || vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];
             let joined = repeat.takes(row).then(|| self.compiler.scoped(reader, repeat, row)).flatten();

@@ -123,6 +123,19 @@ impl Repeat<'_> {
         None
     }
 
+    /// The rows that meet the conditions, in their order. An array of a page for each region would go over the rows of all
+    /// regions once for each page, so an index finds the few.
+    pub(in crate::desired) fn of<'r>(&self, rows: &'r Rows) -> Vec<&'r Row> {
+        let few = self.conditions.iter().find_map(|condition| match condition.texts.as_slice() {
+            [text] if condition.is_wanted => rows.having(&condition.column, &text.value),
+            _ => None,
+        });
+        match few {
+            Some(few) => few.filter(|row| self.takes(row)).collect(),
+            None => rows.rows.iter().filter(|row| self.takes(row)).collect(),
+        }
+    }
+
     /// Whether a row meets the conditions.
     pub(in crate::desired) fn takes(&self, row: &Row) -> bool {
         self.conditions.iter().all(|condition| {
@@ -220,7 +233,7 @@ impl Compiler<'_> {
         rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
         let mut all = Some(Vec::new());
         let (mut troubled, first) = (Troubled::default(), reader.problem_count());
-        for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
+        for row in repeat.of(rows) {
             let before = reader.problem_count();
             let made = self
                 .scoped(reader, repeat, row)
