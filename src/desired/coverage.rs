@@ -23,6 +23,8 @@ const DAYS_AHEAD: u64 = 60;
 const LONG: usize = 7;
 /// A calendar that ends sooner than this is soon to be renewed.
 const CALENDAR_DAYS: u64 = 90;
+/// Filters of one calendar that are told of; who mends these sees the others then.
+const MAX_TOLD: usize = 20;
 /// How far ahead events are looked for: what comes once a year, on no fixed date, comes again within it.
 const EVENT_DAYS: u64 = 500;
 
@@ -33,7 +35,9 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
         let page = &managed.page;
         for owned in &page.variables {
             for hours in owned.definition.hours() {
-                if seen.insert((page.id.to_string(), hours.name.clone())) {
+                // Hours that are written in place may share a name, and those of rows a place.
+                let hours_are = format!("{} {}", hours.name, hours.origin);
+                if seen.insert((page.id.to_string(), hours_are)) {
                     found.extend(long_closure(hours, at).map(|problem| problem.about(&page.id)));
                 }
             }
@@ -52,7 +56,8 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
 /// The first stretch of more than a week of dates without any opening. A site that is never open is meant so.
 fn long_closure(hours: &Hours, at: Instant) -> Option<Problem> {
     let today = hours.today(at);
-    if hours.weekly.iter().flatten().all(|day| day.intervals.is_empty()) {
+    let weeks = hours.seasons.iter().map(|season| &season.weekly).chain([&hours.weekly]);
+    if weeks.flatten().flatten().all(|day| day.intervals.is_empty()) {
         return last_opening(hours, today);
     }
     let mut closed: Vec<NaiveDate> = Vec::new();
@@ -181,17 +186,22 @@ fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<
         wanted.extend(own);
         wanted.sort_by_key(|(_, origin)| (origin.file.clone(), origin.line, origin.column));
         let calendar = format!("calendar \"{name}\"");
-        let mut told: Vec<Problem> = Vec::new();
-        for (filter, origin) in &wanted {
-            // Of public holidays it is known when they end, and told by themselves.
-            told.extend(match events.last(filter) {
-                None if events.events.is_empty() => None,
-                None => Some(events.unmet(filter, origin, &calendar)),
-                Some(_) if public.is_some() => None,
-                Some(_) => {
-                    events.ending(filter).map(|problem| problem.about(format!("{calendar}, {filter}")))
-                }
-            });
+        // Of public holidays it is known when they end, and told by themselves.
+        let is_told = |filter: &Filter| match events.last(filter) {
+            None => !events.events.is_empty(),
+            Some(last) => public.is_none() && events.is_near(last),
+        };
+        wanted.retain(|(filter, _)| is_told(filter));
+        let problem = |(filter, origin): &(Filter, Origin)| match events.last(filter) {
+            None => Some(events.unmet(filter, origin, &calendar)),
+            Some(_) => events.ending(filter).map(|problem| problem.about(format!("{calendar}, {filter}"))),
+        };
+        let mut told: Vec<Problem> = wanted.iter().take(MAX_TOLD).filter_map(problem).collect();
+        if let Some((_, origin)) = wanted.get(MAX_TOLD) {
+            let more = wanted.len() - MAX_TOLD;
+            let message =
+                format!("{calendar}: {more} more filters from here on have no event to come, or soon none");
+            told.push(Problem::at(origin, message).hint("mend the others first, or get a newer file"));
         }
         let is_plain = used.filter.is_open() && told.is_empty() && public.is_none();
         let of_all = if is_plain || (public.is_none() && events.events.is_empty()) {
@@ -232,12 +242,15 @@ impl Events {
         last.max()
     }
 
+    /// Whether a date is soon, or over.
+    fn is_near(&self, date: NaiveDate) -> bool {
+        self.today.checked_add_days(Days::new(CALENDAR_DAYS)).is_some_and(|end| date < end)
+    }
+
     /// Whether the last event that counts is near.
     fn ending(&self, filter: &Filter) -> Option<Problem> {
         let message = match self.last(filter) {
-            Some(last) if last < self.today.checked_add_days(Days::new(CALENDAR_DAYS))? => {
-                format!("its last event is on {last}")
-            }
+            Some(last) if self.is_near(last) => format!("its last event is on {last}"),
             Some(_) => return None,
             None => format!("it has no event in the coming {EVENT_DAYS} days"),
         };

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ptr;
 
 use crate::calendar::{Filter, Window};
-use crate::model::{Instant, Origin};
+use crate::model::{Instant, Origin, Row};
 use crate::tables::Table;
-use crate::written::{Node, Raw, Reader, Scope, is_template, one_or_more};
+use crate::written::{Node, Raw, Reader, Scope, ScopedRow, is_template, one_or_more};
 
 use super::compile::{Compiler, Repeat, filter, matching};
 use super::{Blueprint, Inputs};
@@ -72,6 +72,7 @@ impl Uses {
         }
         for block in &blueprint.pages {
             gathering.block(&reader, block, asked);
+            gathering.taken_otherwise(block);
         }
         gathering.uses
     }
@@ -168,7 +169,7 @@ impl Gathering<'_> {
         let Some(for_each) = block.get("for_each") else { return self.visit(reader, &places) };
         if !places.is_empty() {
             let repeat = self.compiler.repeat(reader, for_each, "for_each", block.get("join"));
-            self.rows(reader, repeat.as_ref(), &places);
+            self.rows(reader, repeat.as_ref(), &places, true);
         }
     }
 
@@ -189,37 +190,41 @@ impl Gathering<'_> {
     fn repeated(&mut self, reader: &Reader, node: &Node, key: &'static str, inside: &Places) {
         let fields = reader.open_table(node, "each");
         let repeat = fields.and_then(|fields| self.compiler.repeat_of(reader, node, &fields, (key, "each")));
-        self.rows(reader, repeat.as_ref(), inside);
+        self.rows(reader, repeat.as_ref(), inside, !depends_on_a_row(node));
     }
 
-    /// The places inside of what is repeated, once for each of its rows.
-    fn rows(&mut self, reader: &Reader, repeat: Option<&Repeat>, places: &Places) {
+    /// The places inside of what is repeated, once for each of its rows. Where these are the same wherever it is asked, what
+    /// is left out is left out on purpose, and with it all that it would take of other tables.
+    fn rows(&mut self, reader: &Reader, repeat: Option<&Repeat>, places: &Places, is_the_same: bool) {
         let table = repeat.and_then(|repeat| self.inputs.tables.get(repeat.source));
         let (Some(repeat), Some(Table::Rows(rows))) = (repeat, table.map(|table| &**table)) else {
             return self.doubt_all(places);
         };
-        if repeat.is_picky() {
-            // The rows that it leaves out are left out on purpose.
-            self.uses.taken.entry(repeat.source.to_owned()).or_default().everything = true;
-        }
         if !rows.rejected.is_empty() {
             self.doubt_all(places);
         }
-        for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
-            match self.compiler.scoped(reader, repeat, row) {
-                Some(scoped) => reader.within(&scoped, |inner| self.visit(inner, places)),
-                None => self.doubt_all(places),
-            }
+        let rows: Vec<&Row> = match is_the_same && places.asked == Asked::Tables {
+            true => rows.rows.iter().collect(),
+            false => repeat.of(rows),
+        };
+        for row in rows {
+            // What is left out, or lacks what should be joined to it, still has cells of its own.
+            let alone = || vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];
+            let joined = repeat.takes(row).then(|| self.compiler.scoped(reader, repeat, row)).flatten();
+            let scoped = joined.unwrap_or_else(alone);
+            reader.within(&scoped, |inner| self.visit(inner, places));
         }
     }
 
     fn filter(&mut self, reader: &Reader, node: &Node) {
         let Some(fields) = reader.open_table(node, "a calendar") else { return };
-        let Some(Raw::Text(name)) = fields.get("calendar").map(|node| &node.raw) else { return };
+        let Some(name) = fields.get("calendar").and_then(|node| reader.text(node, "calendar")) else {
+            return;
+        };
         let written = fields.get("summary").or(fields.get("category"));
         let (Some(filter), Some(written)) = (filter(reader, &fields), written) else { return };
         let Some(place) = reader.text(written, "summary") else { return };
-        self.uses.filters.entry((name.clone(), filter)).or_insert(place.origin);
+        self.uses.filters.entry((name.value, filter)).or_insert(place.origin);
     }
 
     /// What `special_from` or `weekly_from` takes; none when that can't be told.
@@ -260,8 +265,29 @@ impl Gathering<'_> {
             true => self.inputs.tables.keys().collect(),
             false => vec![source],
         };
-        for source in named {
-            self.uses.taken.entry(source.clone()).or_default().everything = true;
+        named.into_iter().for_each(|source| self.everything(source));
+    }
+
+    fn everything(&mut self, source: &str) {
+        self.uses.taken.entry(source.to_owned()).or_default().everything = true;
+    }
+
+    /// A source that something is repeated for, that is joined, or that has a single cell to give: its rows are there for
+    /// that, and are no slip where no `match` takes them.
+    fn taken_otherwise(&mut self, node: &Node) {
+        let entries = match &node.raw {
+            Raw::List(items) => return items.iter().for_each(|item| self.taken_otherwise(item)),
+            Raw::Table(entries) => entries,
+            Raw::Null | Raw::Bool(_) | Raw::Number(_) | Raw::Text(_) => return,
+        };
+        self.doubt(node);
+        for entry in entries {
+            match (entry.key.as_str(), &entry.node.raw) {
+                ("special_from" | "weekly_from", _) => {}
+                ("for_each" | "each", Raw::Text(source)) => self.everything(source),
+                ("join", Raw::Table(joined)) => joined.iter().for_each(|entry| self.everything(&entry.key)),
+                _ => self.taken_otherwise(&entry.node),
+            }
         }
     }
 

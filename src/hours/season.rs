@@ -81,7 +81,9 @@ pub fn nested(seasons: Vec<Season>) -> Result<Vec<Season>, Box<Clash>> {
 }
 
 /// Makes ordinary weekly hours of the seasons without an end that had begun by a date: from that date on they are
-/// nothing else, and what tells of an ordinary week then tells of them. `seasons` are in the order of [`nested`].
+/// nothing else, and what tells of an ordinary week then tells of them. Those that only closed, and
+/// were over by then, are left out.
+/// `seasons` are in the order of [`nested`].
 pub fn settle(weekly: &mut [Option<Day>; 7], seasons: &mut Vec<Season>, by: NaiveDate) {
     let has_begun = |season: &Season| season.through.is_none() && season.first() <= by;
     for season in seasons.iter().rev().filter(|season| has_begun(season)) {
@@ -91,5 +93,6 @@ pub fn settle(weekly: &mut [Option<Day>; 7], seasons: &mut Vec<Season>, by: Naiv
             }
         }
     }
-    seasons.retain(|season| !has_begun(season));
+    let is_open = |season: &Season| season.weekly.iter().flatten().any(|day| !day.intervals.is_empty());
+    seasons.retain(|season| !has_begun(season) && (by <= season.last() || is_open(season)));
 }

@@ -1,6 +1,6 @@
 //! The rules of time as tables, one line a case: `zone | weekly | special and closing dates | local time => state`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
@@ -43,7 +43,7 @@ fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         seasons: nested(seasons).unwrap(),
         special,
         closures: Arc::new(closures),
-        holiday_closures: Arc::default(),
+        closed_holidays: BTreeSet::default(),
         origin: origin.clone(),
     }
 }
@@ -87,6 +87,8 @@ const CASES: &[&str] = &[
     // Highest wins: special date, closing calendar, weekly hours.
     "Europe/London | mo-fr 09:00-17:00 | holiday 2026-12-25 | 2026-12-25T10:00 => closed",
     "Europe/London | mo-fr 09:00-17:00 | holiday 2026-12-25 & 2026-12-25 10:00-12:00 | 2026-12-25T10:30 => open",
+    "Europe/London | mo-fr 09:00-17:00; PH 10:00-14:00 | holiday 2026-12-25 & shut 2026-12-25T11:00Z/2026-12-25T12:00Z | 2026-12-25T10:30 => open",
+    "Europe/London | mo-fr 09:00-17:00; PH 10:00-14:00 | holiday 2026-12-25 & shut 2026-12-25T11:00Z/2026-12-25T12:00Z | 2026-12-25T11:30 => closed",
     "Europe/London | mo-fr 09:00-17:00 | 2026-12-26 10:00-12:00 | 2026-12-26T11:00 => open",
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T10:30 => closed",
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T11:00 => open",
@@ -249,7 +251,7 @@ fn a_season_without_an_end_is_the_ordinary_week_once_it_has_begun() {
     let mut hours = hours(
         "Europe/London",
         "Mo-Fr 09:00-17:00",
-        "season 2024-01-01.. Mo-Tu 10:00-12:00 & season 2020-01-01.. Mo-We 11:00-12:00 & season 2027-01-01.. Mo off",
+        "season 2024-01-01.. Mo-Tu 10:00-12:00 & season 2020-01-01.. Mo-We 11:00-12:00 & season 2027-01-01.. Mo off & season 2026-10-01..2026-10-31 Mo off",
     );
     let asked = ["2026-12-21", "2026-12-22", "2026-12-23", "2026-12-24", "2027-01-04"]
         .map(|date| date.parse().unwrap());
@@ -257,7 +259,7 @@ fn a_season_without_an_end_is_the_ordinary_week_once_it_has_begun() {
     assert_eq!(before, ["10:00-12:00", "10:00-12:00", "11:00-12:00", "09:00-17:00", "closed"]);
     settle(&mut hours.weekly, &mut hours.seasons, "2026-12-01".parse().unwrap());
     assert_eq!(asked.map(|date| hours.text(date)), before);
-    assert_eq!(hours.seasons.len(), 1, "one is to come");
+    assert_eq!(hours.seasons.len(), 1, "one is to come, and one that closed is over");
     assert!(hours.special_dates("2026-12-20".parse().unwrap(), 10).is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! The timeline that hours make: open and closed stretches of time, asked at an instant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, Timelike};
@@ -41,8 +41,8 @@ pub struct Hours {
     pub special: BTreeMap<NaiveDate, Day>,
     /// Events that close; they win over the weekly hours, a season's too.
     pub closures: Arc<Agenda>,
-    /// Those of them that close public holidays with hours, too.
-    pub holiday_closures: Arc<Agenda>,
+    /// The dates of them that close public holidays with hours, too.
+    pub closed_holidays: BTreeSet<NaiveDate>,
     /// The hours of dates that a closing calendar has, should these not be closed altogether.
     pub holidays: Option<Day>,
     /// What people decided; it wins over everything, the later over the earlier.
@@ -183,7 +183,7 @@ impl Hours {
             && self.holidays.as_ref().map(|day| &day.intervals)
                 == other.holidays.as_ref().map(|day| &day.intervals)
             && (Arc::ptr_eq(&self.closures, &other.closures) || self.closures.says_the_same(&other.closures))
-            && self.holiday_closures.says_the_same(&other.holiday_closures)
+            && self.closed_holidays == other.closed_holidays
     }
 
     /// The same hours with one more decision.
@@ -224,19 +224,14 @@ impl Hours {
         }
         let written = match self.rule(date) {
             Rule::Special(day) => return join(self.stretches(date, &day.intervals)),
-            Rule::Closed(_) => {
-                let of_holidays =
-                    self.holidays.as_ref().filter(|_| !self.holiday_closures.days.contains_key(&date));
-                let open = self.stretches(date, of_holidays.map_or(&[][..], |day| &day.intervals));
-                let closed = |stretch: Stretch| self.holiday_closures.taken(stretch.from, stretch.to);
-                return join(
-                    open.into_iter().flat_map(|stretch| left_of(stretch, closed(stretch))).collect(),
-                );
-            }
+            Rule::Closed(_) => match &self.holidays {
+                Some(day) if !self.closed_holidays.contains(&date) => self.stretches(date, &day.intervals),
+                _ => return Vec::new(),
+            },
             Rule::Weekly(None) => return Vec::new(),
             Rule::Weekly(Some(day)) => self.stretches(date, &day.intervals),
         };
-        // A special date wins over timed closures too, so these are cut out of weekly hours alone.
+        // A special date wins over timed closures too, so these are cut out of all other hours.
         let open = written.into_iter().flat_map(|stretch| {
             let closed = self.closures.taken(stretch.from, stretch.to);
             left_of(stretch, closed)

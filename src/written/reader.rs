@@ -273,12 +273,18 @@ impl<'a> Reader<'a> {
 
     /// The date that text names, as in `2026-12-24`.
     pub fn date_named(&self, text: &Text) -> Option<NaiveDate> {
-        let parsed = text.value.trim().parse::<NaiveDate>();
-        let in_range = parsed.ok().filter(|date| (1900..=2200).contains(&date.year()));
-        self.ok(in_range.ok_or_else(|| {
-            Problem::at(&text.origin, format!("\"{}\" is not a date", text.value))
-                .hint("write YYYY-MM-DD, as in 2026-12-24")
-        }))
+        let problem = match text.value.trim().parse::<NaiveDate>() {
+            Ok(date) if (1900..=2200).contains(&date.year()) => return Some(date),
+            Ok(_) => {
+                let message = format!("\"{}\" is no date of the years 1900 to 2200", text.value);
+                Problem::at(&text.origin, message)
+                    .hint("correct the year; an end that never comes is left out")
+            }
+            Err(_) => Problem::at(&text.origin, format!("\"{}\" is not a date", text.value))
+                .hint("write YYYY-MM-DD, as in 2026-12-24"),
+        };
+        self.note(problem);
+        None
     }
 
     /// Notes that a value is of another kind than it should be.

@@ -385,6 +385,35 @@ pages_percent = 100
 }
 
 #[test]
+fn a_table_that_lost_many_rows_is_not_searched_for_each_of_them() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.phones]
+path = "phones.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+join = { phones = "{{ row.site }}" }
+agent = "{{ row.site }}"
+environment = "live"
+variables = { phone = "{{ phones.phone }}" }
+"#,
+    );
+    let sites: String = (1000..1500).map(|site| format!("S-{site}\n")).collect();
+    let phones: String = (1000..1500).map(|site| format!("T-{site},1\n")).collect();
+    folder.write("sites.csv", &format!("site\n{sites}"));
+    folder.write("phones.csv", &format!("site,phone\n{phones}"));
+    let told = folder.run(&["check", "--offline"]).expect(1).err;
+    let hinted = |hint: &str| told.lines().filter(|line| line.contains(hint)).count();
+    assert_eq!((hinted("did you mean \"T-"), hinted("its rows are \"T-1000\", ")), (400, 100));
+}
+
+#[test]
 fn a_condition_that_no_row_meets_is_warned_of_with_what_the_column_has() {
     let api = Api::start();
     let check = |conditions: &str| {
@@ -907,6 +936,21 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             "\"CLOSED\" is no status of openInfo",
         ),
         (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "openinfo": {"status": "CLOSED_PERMANENTLY"}}),
+            "hint: did you mean \"openInfo\"?",
+        ),
+        (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "openInfo": {"Status": "CLOSED_PERMANENTLY"}}),
+            "openInfo has no setting \"Status\"",
+        ),
+        (
+            GOOGLE,
+            json!({"regularHours": {"periods": [day()]}, "openInfo": {"openingDate": {"month": 3}}}),
+            "a date needs \"year\"",
+        ),
+        (
             delivery,
             json!({"moreHours": [{"hoursTypeId": "DELIVERY", "periods": [day()]}, {"hoursTypeId": "DELIVERY", "periods": []}]}),
             "moreHours of the type \"DELIVERY\" are there twice",
@@ -979,6 +1023,33 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         ),
         (
             SCHEMA_ORG,
+            json!({"openingHoursSpecification": [on("Monday", hours("09:00", "12:00"))], "specialOpeningHoursSpecifications": []}),
+            "hint: did you mean \"specialOpeningHoursSpecification\"?",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([on("Monday", dated("2026-12-01", "9999-12-31", "09:00", "12:00"))]),
+            "an end that never comes is left out",
+        ),
+        // Christmas Day is a Friday.
+        (
+            SCHEMA_ORG,
+            json!([on("Thursday", dated("2026-12-25", "2026-12-25", "00:00", "00:00"))]),
+            "none of the days that these hours name lies from 2026-12-25 to 2026-12-25",
+        ),
+        // Whether the 26th is a part of it can't be told, nor what date it is there.
+        (
+            SCHEMA_ORG,
+            json!([dated("2026-12-24", "2026-12-26T00:00:00", "09:00", "12:00")]),
+            "validThrough \"2026-12-26T00:00:00\" is not the end of a date",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([dated("2026-12-23T23:00:00Z", "2026-12-26", "09:00", "12:00")]),
+            "validFrom \"2026-12-23T23:00:00Z\" is not the start of a date",
+        ),
+        (
+            SCHEMA_ORG,
             json!([dated("2026-01-01", "2027-12-31", "09:00", "12:00")]),
             "no range of at most 400 days",
         ),
@@ -1032,6 +1103,32 @@ fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
         assert!(dates.iter().all(|date| date["hours"] == json!("closed")), "{dates:?}");
         let why = folder.run(&["explain", "A-1/live", "open", "--at", NOON]).expect(0).out;
         assert!(why.contains(&format!("closed: its openInfo says {status}")), "{why}");
+    }
+}
+
+#[test]
+fn a_location_that_opens_later_is_closed_until_then() {
+    let api = Api::start();
+    let special = format!("{GOOGLE}, special = {{ \"2026-11-26\" = \"09:00-17:00\" }}");
+    let open = |opening: Value, at: &str| {
+        let period = |day: &str| json!({"openDay": day, "openTime": {"hours": 9}, "closeDay": day, "closeTime": {"hours": 17}});
+        let place = json!({"regularHours": {"periods": [period("THURSDAY"), period("FRIDAY")]}, "openInfo": {"status": "OPEN", "openingDate": opening}});
+        let folder = published(&api, &special, &place);
+        let why = folder.run(&["explain", "A-1/live", "open", "--at", at]).expect(0).out;
+        (planned(&folder, at)["open"].clone(), why)
+    };
+    for (opening, at, wanted) in [
+        (json!({"year": 2026, "month": 11, "day": 27}), NOON, false),
+        (json!({"year": 2026, "month": 11, "day": 27}), "2026-11-27T12:00:00Z", true),
+        (json!({"year": 2026, "month": 11, "day": 26}), NOON, true),
+        // On which day of a month is not told: on its last it is open for certain.
+        (json!({"year": 2026, "month": 11}), NOON, false),
+        (json!({"year": 2026, "month": 11}), "2026-12-03T12:00:00Z", true),
+        (json!({"year": 1998, "month": 2, "day": 28}), NOON, true),
+    ] {
+        let (found, why) = open(opening.clone(), at);
+        assert_eq!(found, json!(wanted), "{opening} {at}: {why}");
+        assert!(wanted || why.contains("its openInfo says that it opens on 2026-11-"), "{why}");
     }
 }
 
@@ -1133,6 +1230,12 @@ today = { show = "today" }
     assert_eq!(planned(&folder, NOON)["closes"], json!("2026-11-27T02:00:00+00:00"));
     assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["today"], json!("10:00-12:00, 13:00-15:00"));
     folder.run(&["check", "--at", NOON]).expect(0);
+    folder.write("j.json", r#"[{"dayOfWeek": "Thursday", "opens": "22:00", "closes": "02:00"}, {"validFrom": "2026-12-24T00:00:00+00:00", "validThrough": "2026-12-25T23:59:59Z", "opens": "09:00", "closes": "11:00"}]"#);
+    for (date, today) in
+        [("2026-12-24", "09:00-11:00"), ("2026-12-25", "09:00-11:00"), ("2026-12-26", "closed")]
+    {
+        assert_eq!(planned(&folder, &format!("{date}T08:00:00Z"))["today"], json!(today), "{date}");
+    }
 }
 
 #[test]
@@ -1259,6 +1362,33 @@ variables = { is_open = { show = "is_open" } }
 }
 
 #[test]
+fn of_many_filters_that_no_event_meets_some_are_told() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly = "Mo-Fr 09:00-17:00", closed_on = { calendar = "{{ row.closes }}", summary = "{{ row.site }}" } }
+variables = { is_open = { show = "is_open" } }
+"#,
+    );
+    let sites: String = (0..30).map(|site| format!("A-{site},holidays\n")).collect();
+    folder.write("sites.csv", &format!("site,closes\n{sites}"));
+    let told = warnings(&folder, NOON);
+    assert_eq!(told.len(), 21, "{told:#?}");
+    assert_eq!(
+        told.last().unwrap(),
+        "sites.csv:22, column \"site\": calendar \"holidays\": 10 more filters from here on have no event to come, or soon none  hint: mend the others first, or get a newer file"
+    );
+}
+
+#[test]
 fn what_comes_once_a_year_never_ends() {
     let api = Api::start();
     let folder = folder(
@@ -1326,6 +1456,70 @@ item = { open = { show = "is_open" } }
             format!(
                 "week.csv:4, column \"kind\": {row}: \"baar\"  hint: did you mean \"bar\"? they ask for \"bar\""
             ),
+        ]
+    );
+}
+
+#[test]
+fn rows_that_are_left_out_on_purpose_or_taken_in_another_way_are_not_told() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.week]
+path = "week.csv"
+[sources.info]
+path = "info.csv"
+key = "id"
+[sources.news]
+path = "news.csv"
+key = "id"
+[sources.phones]
+path = "phones.csv"
+key = "id"
+[[page]]
+for_each = { source = "sites", where = { status = "open" } }
+join = { info = "{{ row.site }}" }
+agent = "{{ row.site }}"
+environment = "live"
+hours = { weekly_from = { source = "week", match = { site = "{{ row.site }}" } }, special_from = [{ source = "info", match = { site = "{{ row.site }}" } }, { source = "news", match = { site = "{{ row.site }}" } }, { source = "phones", match = { site = "{{ row.site }}" } }] }
+variables = { is_open = { show = "is_open" }, name = "{{ info.name }}", news = { each = "news", item = "{{ row.name }}" }, phone = { source = "phones", row = "p", column = "name" } }
+[sources.regions]
+path = "regions.csv"
+key = "region"
+[sources.closures]
+path = "closures.csv"
+[[page]]
+for_each = "regions"
+agent = "R-{{ row.region }}"
+environment = "live"
+[page.variables.sites]
+each = "sites"
+where = { region = "{{ row.region }}" }
+hours = { weekly = "Mo 09:00-17:00", special_from = { source = "closures", match = { site = "{{ row.site }}" } } }
+item = { open = { show = "is_open" } }
+"#,
+    );
+    folder.write("regions.csv", "region\nnorth\n");
+    folder.write("closures.csv", "site,date,hours\nleeds,2026-12-24,closed\nbath,2026-12-24,closed\n");
+    folder.write("sites.csv", "site,status,region\nleeds,open,north\nhull,shut,north\nbath,shut,south\n");
+    folder.write(
+        "week.csv",
+        "site,day,open,close\nleeds,Mo,09:00,17:00\nhull,Mo,09:00,17:00\nyork,Mo,09:00,17:00\n",
+    );
+    for (file, key) in [("info.csv", "leeds"), ("news.csv", "n"), ("phones.csv", "p")] {
+        folder.write(file, &format!("id,site,name,date,hours\n{key},all,Leeds,2026-12-24,closed\n"));
+    }
+    // Whether Hull is closed for good or not yet open, nobody forgot it; York is none of the sites, and the south has no page.
+    let told = warnings(&folder, NOON);
+    assert_eq!(
+        told,
+        [
+            "closures.csv:3, column \"site\": no page and no hours take this row: \"bath\"  hint: they ask for \"hull\", \"leeds\"",
+            "week.csv:4, column \"site\": no page and no hours take this row: \"york\"  hint: they ask for \"bath\", \"hull\", \"leeds\"",
         ]
     );
 }
@@ -1405,6 +1599,7 @@ path = "j.json"
 agent = "A-1"
 environment = "live"
 [page.variables]
+other = { hours = { weekly = "Mo-Fr 09:00-17:00" }, show = "is_open" }
 a = { hours = { weekly = "closed", special = { "2026-12-01" = "09:00-17:00", "2026-12-24" = "closed" } }, show = "is_open" }
 [[page]]
 agent = "A-2"
@@ -1421,8 +1616,23 @@ agent = "A-4"
 environment = "live"
 hours = { weekly = "closed", special = { "2026-12-24" = "closed" } }
 variables = { a = { show = "is_open" } }
+[sources.seasons]
+path = "seasons.json"
+[[page]]
+agent = "A-5"
+environment = "live"
+hours = { schema_org = { source = "seasons", pointer = "/long" }, special = { "2026-12-24" = "09:00-12:00" } }
+variables = { a = { show = "is_open" } }
+[[page]]
+agent = "A-6"
+environment = "live"
+hours = { schema_org = { source = "seasons", pointer = "/short" } }
+variables = { a = { show = "is_open" } }
 "#,
     );
+    let season = |through: &str| json!([{"dayOfWeek": ["Monday", "Friday"], "validFrom": "2026-01-01", "validThrough": through, "opens": "09:00", "closes": "17:00"}]);
+    let seasons = json!({"long": season("2027-12-31"), "short": season("2026-12-12")});
+    folder.write("seasons.json", &seasons.to_string());
     folder.write(
         "j.json",
         r#"[{"validFrom": "2026-12-02", "validThrough": "2026-12-05", "opens": "10:00", "closes": "12:00"}]"#,
@@ -1436,8 +1646,9 @@ variables = { a = { show = "is_open" } }
     assert_eq!(
         told,
         [
-            last("rtconfd.toml:15:63: A-1/live: the page", "2026-12-01"),
+            last("rtconfd.toml:16:63: A-1/live: the page", "2026-12-01"),
             last("j.json:1:2: A-2/live: the page", "2026-12-05"),
+            "rtconfd.toml:42:9: A-6/live: the page is closed on all 44 dates from 2026-12-12 to 2027-01-24  hint: look at its hours, special dates and calendars; if it is meant so, all is well".to_owned(),
         ]
     );
     let later = warnings(&folder, "2027-09-01T12:00:00Z");
@@ -1672,6 +1883,24 @@ variables = {{ today = {{ show = "today" }} }}
     ] {
         assert_eq!(planned(&both, &format!("{date}T12:00:00Z")), json!({"today": today}), "{date}");
     }
+    // What closes for an hour closes holidays too, in whichever calendar it stands.
+    let drill = "BEGIN:VEVENT\r\nUID:4\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261225T110000Z\r\nDTEND:20261225T120000Z\r\nSUMMARY:Drill\r\nEND:VEVENT\r\nEND:VCALENDAR";
+    let alone = folder(&api, &page(r#"["staff"]"#));
+    alone.write("staff.ics", &staff.replace("END:VCALENDAR", drill));
+    assert_eq!(planned(&alone, "2026-12-25T12:00:00Z"), json!({"today": "10:00-11:00, 12:00-14:00"}));
+    // Which calendar it is may stand in a row.
+    let of_rows = page(r#"["{{ row.cal }}", "staff"]"#).replace(
+        "[[page]]",
+        "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n[[page]]\nfor_each = \"sites\"",
+    );
+    let of_rows = folder(&api, &of_rows);
+    of_rows.write("staff.ics", &staff);
+    of_rows.write("sites.csv", "site,cal\nleeds,bank\n");
+    assert_eq!(planned(&of_rows, "2027-01-01T12:00:00Z"), json!({"today": "10:00-14:00"}));
+    let none = folder(&api, &page("[]"));
+    none.write("staff.ics", &staff);
+    let told = complaints(&none, NOON);
+    assert!(told.contains("no calendar says when those are"), "{told}");
     let unclear = folder(&api, &page(r#"["holidays", "staff"]"#));
     unclear.write("staff.ics", &staff);
     let told = complaints(&unclear, NOON);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{Days, NaiveDate};
 
 use crate::hours::{Day, Interval, Season};
-use crate::model::{Origin, Problem};
-use crate::written::Reader;
+use crate::model::{Origin, Problem, nearest};
+use crate::written::{Fields, Reader};
 
 /// Minutes of a day.
 pub(super) const DAY: u32 = 24 * 60;
@@ -27,8 +27,19 @@ pub(super) struct Published {
     pub special: BTreeMap<NaiveDate, Day>,
     /// The hours of public holidays.
     pub holidays: Option<Day>,
-    /// Whether the place is closed altogether; nothing else that is written opens it then.
-    pub shut: bool,
+    /// The first date on which the place may be open, where it is closed up to then; nothing else that is written opens it
+    /// before.
+    pub opens: Option<NaiveDate>,
+}
+
+/// A slip of the pen in the name of hours must not lose them silently; what else something has is its own affair.
+pub(super) fn check_names(reader: &Reader, fields: &Fields, what: &str, names: &[&str]) {
+    for entry in fields.entries.iter().filter(|entry| !names.contains(&entry.key.as_str())) {
+        if let Some(known) = nearest(&entry.key, names.iter().copied()) {
+            let message = format!("{what} has no \"{}\"", entry.key);
+            reader.note(Problem::at(&entry.at, message).hint(format!("did you mean \"{known}\"?")));
+        }
+    }
 }
 
 /// Adds an interval, or that it is closed, to the hours of `what`: a weekday or a date. What is there twice, or closed and

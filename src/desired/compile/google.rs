@@ -1,27 +1,31 @@
 //! Opening hours of a location as the Google Business Profile has them, as JSON.
 
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 
-use crate::hours::{Day, parse_days};
-use crate::model::{Problem, nearest};
+use crate::hours::{Day, Season, parse_days};
+use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader};
 
-use super::formats::{DAY, Published, WEEKDAYS, add, dates, interval, starts, time};
+use super::formats::{DAY, Published, WEEKDAYS, add, check_names, dates, interval, starts, time};
 
-/// What a location says of its hours; all else in it is its own affair.
-const HOURS: [&str; 3] = ["regularHours", "specialHours", "moreHours"];
+/// What a location says of its hours.
+const HOURS: &[&str] = &["regularHours", "specialHours", "moreHours", "openInfo"];
 
 /// A location: `regularHours`, or the `moreHours` of a type, and `specialHours`.
 pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
     let fields = reader.open_table(node, "a location")?;
     let problems = reader.problem_count();
-    check_names(reader, &fields);
-    if let Some(day) = shut(reader, &fields) {
-        let weekly = std::array::from_fn(|_| Some(day.clone()));
-        let shut = Published { weekly, shut: true, ..Published::default() };
-        return (reader.problem_count() == problems).then_some(shut);
-    }
+    check_names(reader, &fields, "a location", HOURS);
     let mut published = Published::default();
+    if let Some((opens, day)) = closed_until(reader, &fields) {
+        let weekly = std::array::from_fn(|_| Some(day.clone()));
+        published.opens = Some(opens);
+        if opens == NaiveDate::MAX {
+            let shut = Published { weekly, ..published };
+            return (reader.problem_count() == problems).then_some(shut);
+        }
+        published.seasons.push(Season { from: None, through: opens.pred_opt(), weekly });
+    }
     let periods = match more {
         None => regular(reader, &fields),
         Some(wanted) => more_hours(reader, &fields, wanted),
@@ -37,35 +41,35 @@ pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option
     (reader.problem_count() == problems).then_some(published)
 }
 
-/// A slip of the pen in the name of hours must not lose them silently.
-fn check_names(reader: &Reader, fields: &Fields) {
-    for entry in fields.entries.iter().filter(|entry| !HOURS.contains(&entry.key.as_str())) {
-        if let Some(known) = nearest(&entry.key, HOURS) {
-            let message = format!("a location has no \"{}\"", entry.key);
-            reader.note(Problem::at(&entry.at, message).hint(format!("did you mean \"{known}\"?")));
+/// The date up to which `openInfo` says that a location is closed, whatever its hours are, and what every day is until then.
+/// One that is closed for now or for good opens on no date.
+fn closed_until(reader: &Reader, fields: &Fields) -> Option<(NaiveDate, Day)> {
+    const KEYS: &[&str] = &["status", "canReopen", "openingDate"];
+    let info = reader.table(fields.get("openInfo")?, "openInfo", KEYS)?;
+    let closed = |says: &str, origin: &Origin| {
+        let name = Some(format!("its openInfo says {says}"));
+        Day { intervals: Vec::new(), name, origin: origin.clone() }
+    };
+    if let Some(status) = info.get("status") {
+        let text = reader.text(status, "status")?;
+        match text.value.as_str() {
+            "OPEN" | "OPEN_FOR_BUSINESS_UNSPECIFIED" => {}
+            says @ ("CLOSED_TEMPORARILY" | "CLOSED_PERMANENTLY") => {
+                return Some((NaiveDate::MAX, closed(says, &text.origin)));
+            }
+            other => {
+                let message = format!("\"{other}\" is no status of openInfo");
+                reader.note(
+                    Problem::at(&text.origin, message)
+                        .hint("write OPEN, CLOSED_TEMPORARILY or CLOSED_PERMANENTLY"),
+                );
+                return None;
+            }
         }
     }
-}
-
-/// The day of a location that `openInfo` says is closed for now or for good, whatever its hours are.
-fn shut(reader: &Reader, fields: &Fields) -> Option<Day> {
-    let status = reader.open_table(fields.get("openInfo")?, "openInfo")?.get("status")?;
-    let text = reader.text(status, "status")?;
-    match text.value.as_str() {
-        "OPEN" | "OPEN_FOR_BUSINESS_UNSPECIFIED" => None,
-        "CLOSED_TEMPORARILY" | "CLOSED_PERMANENTLY" => {
-            let name = Some(format!("its openInfo says {}", text.value));
-            Some(Day { intervals: Vec::new(), name, origin: text.origin })
-        }
-        other => {
-            let message = format!("\"{other}\" is no status of openInfo");
-            reader.note(
-                Problem::at(&text.origin, message)
-                    .hint("write OPEN, CLOSED_TEMPORARILY or CLOSED_PERMANENTLY"),
-            );
-            None
-        }
-    }
+    let opening = info.get("openingDate")?;
+    let date = opening_date(reader, opening)?;
+    Some((date, closed(&format!("that it opens on {date}"), &opening.origin)))
 }
 
 fn regular<'n>(reader: &Reader, fields: &Fields<'n>) -> Option<&'n [Node]> {
@@ -221,16 +225,35 @@ fn google_time(reader: &Reader, fields: &Fields, key: &'static str) -> Option<u3
 
 /// `{"year": 2026, "month": 12, "day": 25}`
 fn google_date(reader: &Reader, node: &Node) -> Option<NaiveDate> {
-    let parts = reader.table(node, "a date", &["year", "month", "day"])?;
-    let part = |key: &str, most: u64| {
-        let node = parts.require_or(reader, key, "write year, month and day")?;
-        let value = reader.integer(node, key, 1, most)?;
-        u32::try_from(value).ok()
-    };
-    let (year, month, day) = (part("year", 2200)?, part("month", 12)?, part("day", 31)?);
+    let parts = date_parts(reader, node)?;
+    let day = date_part(reader, &parts, "day", 31)?;
+    date_of(reader, &parts, day)
+}
+
+/// The date on which a location opens. Where the month alone is known it is its last date: on any before, the location may
+/// still be closed.
+fn opening_date(reader: &Reader, node: &Node) -> Option<NaiveDate> {
+    let parts = date_parts(reader, node)?;
+    match parts.get("day") {
+        Some(_) => google_date(reader, node),
+        None => date_of(reader, &parts, 1)?.checked_add_months(Months::new(1))?.pred_opt(),
+    }
+}
+
+fn date_parts<'n>(reader: &Reader, node: &'n Node) -> Option<Fields<'n>> {
+    reader.table(node, "a date", &["year", "month", "day"])
+}
+
+fn date_part(reader: &Reader, parts: &Fields, key: &str, most: u64) -> Option<u32> {
+    let node = parts.require_or(reader, key, "write year, month and day")?;
+    u32::try_from(reader.integer(node, key, 1, most)?).ok()
+}
+
+fn date_of(reader: &Reader, parts: &Fields, day: u32) -> Option<NaiveDate> {
+    let (year, month) = (date_part(reader, parts, "year", 2200)?, date_part(reader, parts, "month", 12)?);
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day);
     reader.ok(date.ok_or_else(|| {
-        Problem::at(&node.origin, format!("{year}-{month:02}-{day:02} is not a date"))
+        Problem::at(parts.origin, format!("{year}-{month:02}-{day:02} is not a date"))
             .hint("write a day that there is")
     }))
 }

@@ -1,7 +1,9 @@
 //! Hours as the settings write them, put together with the tables and calendars they name.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Filter};
@@ -54,13 +56,13 @@ impl Compiler<'_> {
         };
         let published = self.published(reader, &fields);
         let is_read = published.is_some();
-        let Published { mut weekly, mut seasons, mut special, holidays, shut } =
+        let Published { mut weekly, mut seasons, mut special, holidays, opens } =
             published.unwrap_or_default();
         if let Some((_, window)) = self.inputs {
             settle(&mut weekly, &mut seasons, window.from);
         }
         if let Some(holidays) = &holidays
-            && fields.get("closed_on").is_none()
+            && one_or_more(fields.get("closed_on")).is_empty()
         {
             reader.note(
                 Problem::at(
@@ -80,8 +82,8 @@ impl Compiler<'_> {
         if reader.problem_count() > problems || !is_read {
             return None;
         }
-        if shut {
-            special.clear();
+        if let Some(opens) = opens {
+            special = special.split_off(&opens);
         }
         Some(Hours {
             name: name.to_owned(),
@@ -91,14 +93,14 @@ impl Compiler<'_> {
             special,
             holidays: holidays.filter(|day| !day.intervals.is_empty()),
             closures: Arc::new(closures.all),
-            holiday_closures: Arc::new(closures.of_holidays_too),
+            closed_holidays: closures.closed_holidays,
             forced: Vec::new(),
             origin: node.origin.clone(),
         })
     }
 
-    /// The calendars of `closed_on`. Where public holidays have hours, one of these has the holidays, and the others close
-    /// them too.
+    /// The calendars of `closed_on`. Where public holidays have hours, one of these has the holidays, and the dates of the
+    /// others close them too.
     fn closures(
         &self,
         reader: &Reader,
@@ -109,7 +111,11 @@ impl Compiler<'_> {
         let mut closures = Closures::default();
         let mut has_holidays = nodes.len() < 2;
         for node in nodes {
-            let Some((name, filter)) = closing_calendar(reader, node) else { continue };
+            let Some((name, filter)) = closing_calendar(reader, node) else {
+                // A row to come has its name; or it is none, and that was noted.
+                has_holidays = true;
+                continue;
+            };
             let named = self.blueprint.calendars.get(&name.value);
             let is_public = nodes.len() < 2 || named.is_some_and(|calendar| calendar.public.is_some());
             has_holidays |= is_public;
@@ -121,7 +127,7 @@ impl Compiler<'_> {
             };
             closures.all.merge(&agenda);
             if !is_public {
-                closures.of_holidays_too.merge(&agenda);
+                closures.closed_holidays.extend(agenda.days.keys());
             }
         }
         if let Some(holidays) = holidays.filter(|day| !day.intervals.is_empty() && !has_holidays) {
@@ -141,8 +147,8 @@ impl Compiler<'_> {
 #[derive(Default)]
 struct Closures {
     all: Agenda,
-    /// What closes public holidays that have hours, too.
-    of_holidays_too: Agenda,
+    /// The dates that close public holidays with hours, too.
+    closed_holidays: BTreeSet<NaiveDate>,
 }
 
 /// A calendar by name, or `{ calendar, summary, category }`.

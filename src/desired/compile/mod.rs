@@ -11,7 +11,7 @@ mod value;
 mod weekly;
 mod when;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -63,6 +63,10 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     problems
 }
 
+/// Keys that missing ones are compared with, all in all, to tell what was meant. A table that was cut off can lack thousands,
+/// and to compare each of them with all that are left would keep every page waiting.
+const MAX_GUESSES: usize = 200_000;
+
 /// What was put together already.
 type Cache<K, V> = RefCell<HashMap<K, V>>;
 
@@ -73,6 +77,7 @@ pub(super) struct Compiler<'a> {
     occurrences: Cache<String, Result<Arc<[Occurrence]>, Problem>>,
     agendas: Cache<(String, Filter, Tz), Arc<Agenda>>,
     hours: Cache<(String, Option<Tz>), Arc<Hours>>,
+    guesses_left: Cell<usize>,
 }
 
 impl<'a> Compiler<'a> {
@@ -83,6 +88,7 @@ impl<'a> Compiler<'a> {
             occurrences: RefCell::default(),
             agendas: RefCell::default(),
             hours: RefCell::default(),
+            guesses_left: Cell::new(MAX_GUESSES),
         }
     }
 

@@ -103,7 +103,8 @@ impl Compiler<'_> {
             let key = reader.within(&scoped, |inner| inner.text(&entry.node, "join"))?;
             let name = Text { value: entry.key.clone(), origin: entry.at.clone() };
             let table = self.table(reader, &name)?;
-            let joined = self.with_rows(reader, &name, &table, |rows| keyed(reader, rows, &key).cloned())?;
+            let joined =
+                self.with_rows(reader, &name, &table, |rows| self.keyed(reader, rows, &key).cloned())?;
             scoped.push(ScopedRow { name: entry.key.clone(), row: joined });
         }
         Some(scoped)
@@ -122,9 +123,17 @@ impl Repeat<'_> {
         None
     }
 
-    /// Whether it has conditions, so that rows may be left out on purpose.
-    pub(in crate::desired) fn is_picky(&self) -> bool {
-        !self.conditions.is_empty()
+    /// The rows that meet the conditions, in their order. An array of a page for each region would go over the rows of all
+    /// regions once for each page, so an index finds the few.
+    pub(in crate::desired) fn of<'r>(&self, rows: &'r Rows) -> Vec<&'r Row> {
+        let few = self.conditions.iter().find_map(|condition| match condition.texts.as_slice() {
+            [text] if condition.is_wanted => rows.having(&condition.column, &text.value),
+            _ => None,
+        });
+        match few {
+            Some(few) => few.filter(|row| self.takes(row)).collect(),
+            None => rows.rows.iter().filter(|row| self.takes(row)).collect(),
+        }
     }
 
     /// Whether a row meets the conditions.
@@ -168,36 +177,47 @@ pub(super) fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
     }
 }
 
-/// The row with a key; notes when there is none, or none that can be read.
-pub(super) fn keyed<'r>(reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&'r Row> {
-    let wanted = key.value.trim();
-    if let Some(row) = rows.row(wanted) {
-        return Some(row);
-    }
-    let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(wanted));
-    reader.note(match hidden {
-        Some(rejected) => rejected.problem.clone(),
-        None => {
-            let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
-            let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
-            match nearest(wanted, keys) {
-                Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-                None if rows.rows.iter().all(|row| row.key.is_none()) => {
-                    problem.hint("give the source key = \"COLUMN\", the column that names its rows")
-                }
-                None => {
-                    let keys = rows.rows.iter().filter_map(|row| row.key.as_deref()).take(NAMED);
-                    let keys: Vec<String> = keys.map(|key| format!("\"{key}\"")).collect();
-                    let more = if rows.rows.len() > NAMED { ", and more" } else { "" };
-                    problem.hint(format!("its rows are {}{more}", keys.join(", ")))
+impl Compiler<'_> {
+    /// The row with a key; notes when there is none, or none that can be read.
+    pub(super) fn keyed<'r>(&self, reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&'r Row> {
+        let wanted = key.value.trim();
+        if let Some(row) = rows.row(wanted) {
+            return Some(row);
+        }
+        let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(wanted));
+        reader.note(match hidden {
+            Some(rejected) => rejected.problem.clone(),
+            None => {
+                let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
+                let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
+                match self.guessed(wanted, keys, rows.rows.len()) {
+                    Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+                    None if rows.rows.iter().all(|row| row.key.is_none()) => {
+                        problem.hint("give the source key = \"COLUMN\", the column that names its rows")
+                    }
+                    None => {
+                        let keys = rows.rows.iter().filter_map(|row| row.key.as_deref()).take(NAMED);
+                        let keys: Vec<String> = keys.map(|key| format!("\"{key}\"")).collect();
+                        let more = if rows.rows.len() > NAMED { ", and more" } else { "" };
+                        problem.hint(format!("its rows are {}{more}", keys.join(", ")))
+                    }
                 }
             }
-        }
-    });
-    None
-}
+        });
+        None
+    }
 
-impl Compiler<'_> {
+    /// The key that was probably meant, as long as there is time for such guesses.
+    fn guessed<'k>(
+        &self,
+        wanted: &str,
+        keys: impl Iterator<Item = &'k str>,
+        count: usize,
+    ) -> Option<&'k str> {
+        self.guesses_left.set(self.guesses_left.get().checked_sub(count)?);
+        nearest(wanted, keys)
+    }
+
     /// What is made of every row that something in a page is repeated for, each in its scope, with the row. A row that can't be read could be any of
     /// them, so it is a problem of the whole.
     pub(super) fn each<T>(
@@ -213,7 +233,7 @@ impl Compiler<'_> {
         rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
         let mut all = Some(Vec::new());
         let (mut troubled, first) = (Troubled::default(), reader.problem_count());
-        for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
+        for row in repeat.of(rows) {
             let before = reader.problem_count();
             let made = self
                 .scoped(reader, repeat, row)

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 
 use crate::hours::{Clash, Day, Interval, Season, nested, parse_days};
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Reader, one_or_more};
 
-use super::formats::{DAY, Published, WEEKDAYS, add, dates, interval, starts, time};
+use super::formats::{DAY, Published, WEEKDAYS, add, check_names, dates, interval, starts, time};
+
+/// Where a thing has its hours.
+const HOURS: &[&str] = &["openingHoursSpecification", "specialOpeningHoursSpecification"];
 
 /// Ranges of dates that a place may have hours of.
 const MAX_RANGES: usize = 1_000;
@@ -31,8 +34,11 @@ struct Specifications {
 pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
     let problems = reader.problem_count();
     let mut read = Specifications::default();
-    let lists: Vec<&Node> = match node.get("openingHoursSpecification") {
-        Some(list) => [list].into_iter().chain(node.get("specialOpeningHoursSpecification")).collect(),
+    let lists: Vec<&Node> = match node.get(HOURS[0]) {
+        Some(_) => {
+            check_names(reader, &reader.open_table(node, "a thing")?, "a thing", HOURS);
+            HOURS.iter().filter_map(|key| node.get(key)).collect()
+        }
         None => vec![node],
     };
     let mut found = false;
@@ -101,13 +107,11 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
         Some(days) => Some(days_of_week(reader, days)?),
         None => None,
     };
-    let range = (date(reader, &fields, "validFrom")?, date(reader, &fields, "validThrough")?);
-    if let (Some(from), Some(through)) = range
-        && through < from
-    {
-        let message = format!("these hours end on {through}, before they begin on {from}");
-        reader.note(Problem::at(&node.origin, message).hint("put the first date into validFrom"));
-        return None;
+    let from = date(reader, &fields, "validFrom", ("the start", &["00:00"]))?;
+    let through = date(reader, &fields, "validThrough", ("the end", &["23:59", "24:00"]))?;
+    let range = (from, through);
+    if let (Some(from), Some(through)) = range {
+        check_range(reader, from, through, days.as_deref(), &node.origin)?;
     }
     match (days, range) {
         (Some(days), range) => {
@@ -134,6 +138,34 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
                 format!("give them {missing}, the same date for a single one, or dayOfWeek for weekly hours");
             reader.note(Problem::at(&node.origin, message).hint(hint));
         }
+    }
+    Some(())
+}
+
+/// A range has its dates in order, and one of the days that are named: hours that never apply mean another date or day.
+fn check_range(
+    reader: &Reader,
+    from: NaiveDate,
+    through: NaiveDate,
+    days: Option<&[Option<u32>]>,
+    origin: &Origin,
+) -> Option<()> {
+    if through < from {
+        let message = format!("these hours end on {through}, before they begin on {from}");
+        reader.note(Problem::at(origin, message).hint("put the first date into validFrom"));
+        return None;
+    }
+    let is_named = |date: NaiveDate, days: &[Option<u32>]| {
+        days.iter().any(|day| day.is_none_or(|day| day == date.weekday().num_days_from_monday()))
+    };
+    // A week has every weekday.
+    let mut dates = from.iter_days().take(7).take_while(|date| *date <= through);
+    if days.is_some_and(|days| !dates.any(|date| is_named(date, days))) {
+        let message = format!("none of the days that these hours name lies from {from} to {through}");
+        reader.note(
+            Problem::at(origin, message).hint("correct the dates or dayOfWeek, or leave dayOfWeek out"),
+        );
+        return None;
     }
     Some(())
 }
@@ -167,11 +199,22 @@ fn add_day(
     Some(())
 }
 
-/// A date, none when it is not there; a date-time counts from its date.
-fn date(reader: &Reader, fields: &Fields, key: &str) -> Option<Option<NaiveDate>> {
+/// A date, none when it is not there. An instant stands for its date where it is the start or end of it; of another it
+/// would have to be guessed whether that date still counts, or which it is in the zone of the hours.
+fn date(
+    reader: &Reader,
+    fields: &Fields,
+    key: &str,
+    (edge, times): (&str, &[&str]),
+) -> Option<Option<NaiveDate>> {
     let Some(node) = fields.get(key) else { return Some(None) };
     let mut text = reader.text(node, key)?;
-    if let Some((date, _)) = text.value.split_once('T') {
+    if let Some((date, time)) = text.value.split_once('T') {
+        if !times.iter().any(|edge| time.starts_with(edge)) {
+            let message = format!("{key} \"{}\" is not {edge} of a date", text.value);
+            reader.note(Problem::at(&text.origin, message).hint("write the date alone, as in 2026-12-24"));
+            return None;
+        }
         text.value = date.to_owned();
     }
     reader.date_named(&text).map(Some)

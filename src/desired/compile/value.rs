@@ -7,7 +7,6 @@ use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::hours::filter;
-use super::rows::keyed;
 use super::{Compiler, Context};
 use crate::desired::definition::Definition;
 use crate::desired::expression::Expression;
@@ -203,7 +202,7 @@ impl Compiler<'_> {
         let table = self.table(reader, &source)?;
         let (key, column) = (key?, column?);
         self.with_rows(reader, &source, &table, |rows| {
-            let row = keyed(reader, rows, &key)?;
+            let row = self.keyed(reader, rows, &key)?;
             self.cell(reader, row.cell(&column.value).cloned(), &column, &row.columns)
         })
     }

@@ -8,7 +8,7 @@ use crate::written::{Fields, Node, Raw, Reader, Text};
 use super::Compiler;
 use super::formats::Published;
 use super::google::google;
-use super::rows::{keyed, matching, matching_rows};
+use super::rows::{matching, matching_rows};
 use super::schema_org::schema_org;
 
 /// What the weekly hours can come from; one of them.
@@ -98,7 +98,7 @@ impl Compiler<'_> {
             let key = reader.text(key, "row");
             let (table, key) = (table?, key?);
             return self.with_rows(reader, &source, &table, |rows| {
-                let row = keyed(reader, rows, &key)?;
+                let row = self.keyed(reader, rows, &key)?;
                 weekly_of_row(reader, &fields, row)
             });
         }
