@@ -135,7 +135,6 @@ async fn file_to_patch() -> (Samples, Samples) {
     let csv = |phone: usize| format!("site,agent,hours,phone\na,A-1,daily 00:00-24:00,{phone}\n");
     folder.without_rate();
     folder.write("sites.csv", &csv(0));
-    folder.keep_state_apart();
     let _running = folder.spawn(&["run"]);
     api.until_variable("A-1", "phone", &json!("0")).await;
     let mut samples = Vec::new();
@@ -177,7 +176,6 @@ async fn boundary_to_patch(variable: &str, seconds: i64) -> (Samples, Samples) {
         "rtconfd.toml",
         &format!("timezone = \"UTC\"\n{top}{}", page.replace("timezone = \"UTC\"\n", "")),
     );
-    folder.keep_state_apart();
     let _running = folder.spawn(&["run"]);
     tokio::time::sleep(Duration::from_secs(5 + seconds.unsigned_abs())).await;
     let mut samples = Vec::new();
@@ -207,7 +205,6 @@ async fn many_at_once(count: usize) {
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &format!("{settings}{NO_HOLD}"));
     folder.write("sites.csv", &rows(0));
-    folder.keep_state_apart();
     let _running = folder.spawn(&["run"]);
     support::until("all pages are filled", || api.requests("PATCH").len() == count).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -248,7 +245,6 @@ async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
     let rows = (0..count).map(|row| format!("s{row},A-{row},daily 00:00-24:00,1\n"));
     let rows: String = std::iter::once("site,agent,hours,phone\n".to_owned()).chain(rows).collect();
     folder.write("sites.csv", &rows);
-    folder.keep_state_apart();
     let _running = folder.spawn(&["run"]);
     tokio::time::sleep(Duration::from_secs(10)).await;
     let log = settled(&api, 2 * count).await;

@@ -222,7 +222,6 @@ fn at_rest(count: usize) {
     let schema = json!({"type": "object", "properties": {"is_open": {"type": "boolean"}, "week": week}});
     (0..count).for_each(|number| api.schema(&format!("A-{number}"), &schema));
     let folder = always_open(&api, count);
-    folder.keep_state_apart();
     let process = folder.spawn(&["run"]);
     while api.requests("PATCH").len() < count {
         std::thread::sleep(Duration::from_millis(20));

@@ -145,7 +145,7 @@ impl Run {
     }
 
     fn start(&self) -> Process {
-        let _ = std::fs::remove_file(self.folder.path("log.txt"));
+        let _ = std::fs::remove_file(self.folder.log());
         // What is tested is much work at once; the gate would spread it over a minute.
         let fast = ["--set", "api.rate=10000", "--set", "api.burst=10000"];
         // Every revision changes many pages.

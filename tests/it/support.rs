@@ -46,12 +46,14 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// A folder with settings, a key and inputs.
 pub struct Folder {
     directory: tempfile::TempDir,
+    /// Where logs go; each line would else be something that happens in a folder that is watched.
+    logs: tempfile::TempDir,
 }
 
 impl Folder {
     /// `rest` of the settings comes behind the API, key and store.
     pub fn new(base_url: &str, rest: &str) -> Self {
-        let folder = Self { directory: tempfile::tempdir().unwrap() };
+        let folder = Self { directory: tempfile::tempdir().unwrap(), logs: tempfile::tempdir().unwrap() };
         folder.write("key", KEY);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(folder.path("key"), mode).unwrap();
@@ -79,15 +81,13 @@ impl Folder {
         self.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 100000\nburst = 100000\n"));
     }
 
-    /// Keeps the store and the log in a folder of their own, as a service does: the one with the inputs is watched.
-    pub fn keep_state_apart(&self) {
-        std::fs::create_dir(self.path("state")).unwrap();
-        let settings = std::fs::read_to_string(self.path("rtconfd.toml")).unwrap();
-        self.write("rtconfd.toml", &settings.replace("\"state.sqlite\"", "\"state/state.sqlite\""));
-    }
-
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// What processes that go on write to standard error.
+    pub fn log(&self) -> PathBuf {
+        self.logs.path().join("log.txt")
     }
 
     /// Writes beside and renames, as a careful program does.
@@ -123,7 +123,7 @@ impl Folder {
 
     /// A process that goes on, its standard error in a file.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
-        let log = self.path(if self.path("state").exists() { "state/log.txt" } else { "log.txt" });
+        let log = self.log();
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = self
             .command(arguments)
@@ -138,7 +138,9 @@ impl Folder {
     /// Everything that the program may have left behind: the store and its log, and what else lies here.
     pub fn everything(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
+        let entries =
+            [&self.directory, &self.logs].map(|directory| std::fs::read_dir(directory.path()).unwrap());
+        for entry in entries.into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_file() {
                 let mut content = Vec::new();
