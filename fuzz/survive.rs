@@ -166,7 +166,6 @@ pub fn schema_value(data: &[u8]) {
         variable: "x".parse().expect("a variable"),
         wanted: Wanted::Cell(cell.clone()),
         origin: cell.origin,
-        because: String::new(),
         until: None,
     };
     if let Ok(checked) = check(&desired(vec![wanted]), &page, &schema) {

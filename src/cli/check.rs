@@ -1,14 +1,13 @@
 //! `rtconfd check`: settings, inputs, and the values of the coming 400 days against today's schemas.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
-use crate::desired::{Managed, Page, running_out, unmet_conditions};
+use crate::desired::{Desired, Managed, running_out, unmet_conditions};
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schemas, check};
@@ -53,17 +52,25 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         plan::observe(&client, &view.newest().pages, view.settings.api.concurrency).await
     };
     let mut schemas = Schemas::default();
-    for managed in &view.newest().pages {
-        match pages.get(&managed.page.id) {
-            Some(Ok(page)) => {
-                let observed = Observed::new(page.clone(), &mut schemas);
-                problems.extend(look_ahead(managed, Some(&observed), from, to));
-                problems.extend(strangers(managed, &observed, from));
-            }
-            Some(Err(error)) => problems.push(Problem::new(error).about(&managed.page.id)),
-            None => problems.extend(look_ahead(managed, None, from, to)),
+    let pages: Vec<(&Managed, Option<Result<Observed, String>>)> = view
+        .newest()
+        .pages
+        .iter()
+        .map(|managed| {
+            let answer = pages.get(&managed.page.id).cloned();
+            (managed, answer.map(|answer| answer.map(|page| Observed::new(page, &mut schemas))))
+        })
+        .collect();
+    let looked = side_by_side(&pages, |(managed, observed)| match observed {
+        Some(Err(error)) => vec![Problem::new(error).about(&managed.page.id)],
+        Some(Ok(observed)) => {
+            let mut problems = look_ahead(managed, Some(observed), from, to);
+            problems.extend(strangers(managed, observed, from));
+            problems
         }
-    }
+        None => look_ahead(managed, None, from, to),
+    });
+    problems.extend(looked.into_iter().flatten());
     view.tell_held();
     view.tell_gone();
     let is_error = |problem: &Problem| problem.severity == Severity::Error;
@@ -90,6 +97,20 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
 }
 
+/// What some work makes of each item, in their order; on all cores, since 400 days of thousands of pages take their time.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let shares = items.chunks(items.len().div_ceil(cores).max(1));
+        let workers: Vec<_> =
+            shares.map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>())).collect();
+        let done = workers.into_iter().map(|worker| worker.join());
+        // What panics in a thread is a bug of ours, as loud as without.
+        done.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
 /// The first of each kind of problem that a page will have.
 pub fn look_ahead(
     managed: &Managed,
@@ -99,7 +120,7 @@ pub fn look_ahead(
 ) -> Vec<Problem> {
     let page = &managed.page;
     let mut found: Vec<(Problem, Problem)> = Vec::new();
-    let mut at = from;
+    let (mut at, mut before) = (from, None);
     for step in 0.. {
         if at >= to {
             break;
@@ -111,7 +132,15 @@ pub fn look_ahead(
             found.push((problem.clone(), problem));
             break;
         }
-        let (problems, until) = look_at(page, observed, at);
+        let desired = match before.take() {
+            Some(before) => page.desired_later(before, at),
+            None => page.desired(at),
+        };
+        let (problems, until) = match &desired {
+            Ok(desired) => (refused(desired, observed), desired.until),
+            Err(problems) => (problems.clone(), at.checked_add_signed(TimeDelta::hours(1))),
+        };
+        before = desired.ok();
         for problem in problems {
             // One cell that is wrong every day is one problem.
             let is_new = found.iter().all(|(known, _)| {
@@ -132,19 +161,14 @@ pub fn look_ahead(
     found.into_iter().map(|(_, told)| told).collect()
 }
 
-fn look_at(page: &Page, observed: Option<&Observed>, at: Instant) -> (Vec<Problem>, Option<Instant>) {
-    let desired = match page.desired(at) {
-        Ok(desired) => desired,
-        Err(problems) => return (problems, at.checked_add_signed(TimeDelta::hours(1))),
-    };
-    let Some(observed) = observed else {
-        return (Vec::new(), desired.until);
-    };
+/// What the page's schema has against values, as far as it is known.
+fn refused(desired: &Desired, observed: Option<&Observed>) -> Vec<Problem> {
+    let Some(observed) = observed else { return Vec::new() };
     let checked = match &observed.schema {
-        Ok(schema) => check(&desired, &Arc::clone(&observed.page), schema).map(drop),
+        Ok(schema) => check(desired, &observed.page, schema).map(drop),
         Err(problem) => Err(vec![problem.clone()]),
     };
-    (checked.err().unwrap_or_default(), desired.until)
+    checked.err().unwrap_or_default()
 }
 
 /// What settings and schema of a page don't know of each other.

@@ -78,7 +78,7 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
         "at": output::utc(at),
         "value": typed(schema, owned, &evaluated.wanted).map_err(problem)?,
         "origin": evaluated.origin.to_string(),
-        "because": evaluated.because,
+        "because": owned.definition.because(at),
         "since": since.map(output::utc),
         "until": until.map(output::utc),
         "parts": parts(&owned.definition, at),
@@ -137,10 +137,10 @@ impl<'d> Parts<'d> {
         }
         let then = self.at.checked_add_signed(self.ahead).unwrap_or(self.at);
         self.found.push(match definition.evaluate(then) {
-            Ok(Evaluated { wanted, because, until, .. }) => json!({
+            Ok(Evaluated { wanted, until, .. }) => json!({
                 "of": name,
                 "value": wanted.to_json(),
-                "because": self.override_of(definition, then).unwrap_or(&because),
+                "because": self.override_of(definition, then).map_or_else(|| definition.because(then), str::to_owned),
                 "until": until.and_then(|until| until.checked_sub_signed(self.ahead)).map(output::utc),
             }),
             Err(problem) => {

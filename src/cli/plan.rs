@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::agents_api::{Client, ReadOnly, ReadPages};
 use crate::desired::Managed;
-use crate::model::{Instant, PageId, RemotePage, shorten};
+use crate::model::{Environment, Instant, PageId, RemotePage, shorten};
 use crate::plan::{Answer, Plan};
 use crate::reconcile::{Decision, Knowledge, Observed, decide};
 use crate::schema::Schemas;
@@ -66,31 +66,26 @@ pub async fn observe(
     pages: &[Managed],
     concurrency: usize,
 ) -> BTreeMap<PageId, Result<RemotePage, String>> {
-    let mut agents: Vec<&str> = pages.iter().map(|managed| managed.page.id.agent.as_str()).collect();
-    agents.sort_unstable();
-    agents.dedup();
-    let lists = futures_util::stream::iter(agents)
-        .map(|agent| async move { (agent, client.list(agent).await) })
-        .buffer_unordered(concurrency)
-        .collect::<Vec<_>>()
-        .await;
-    let mut found = BTreeMap::new();
-    for (agent, listed) in lists {
-        let mut listed: BTreeMap<_, _> = match listed {
-            Ok(pages) => pages.into_iter().collect(),
-            // An unknown agent answers 403 here; its page tells more.
-            Err(_) => BTreeMap::new(),
-        };
-        for managed in pages.iter().filter(|managed| managed.page.id.agent == agent) {
-            let id = &managed.page.id;
+    let mut agents: BTreeMap<&str, Vec<&PageId>> = BTreeMap::new();
+    for managed in pages {
+        agents.entry(&managed.page.id.agent).or_default().push(&managed.page.id);
+    }
+    let looks = agents.into_iter().map(|(agent, pages)| async move {
+        // An unknown agent answers 403 to a list; its page tells more.
+        let listed = client.list(agent).await.unwrap_or_default();
+        let mut listed: BTreeMap<Environment, RemotePage> = listed.into_iter().collect();
+        let mut found = Vec::new();
+        for id in pages {
             let page = match listed.remove(&id.environment) {
                 Some(page) => Ok(page),
                 None => client.page(id).await.map_err(|error| error.to_string()),
             };
-            found.insert(id.clone(), page);
+            found.push((id.clone(), page));
         }
-    }
-    found
+        found
+    });
+    let found: Vec<_> = futures_util::stream::iter(looks).buffer_unordered(concurrency).collect().await;
+    found.into_iter().flatten().collect()
 }
 
 #[derive(serde::Serialize)]

@@ -165,8 +165,6 @@ pub struct Evaluated {
     pub wanted: Wanted,
     /// Where it stands.
     pub origin: Origin,
-    /// The reason in words.
-    pub because: String,
     /// The next instant at which it may be another; none when it stays for the coming 400 days.
     pub until: Option<Instant>,
 }
@@ -297,40 +295,26 @@ impl Definition {
     /// When there is none that would be true, such as a whole hour for half past nine.
     pub fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         match self {
-            Self::Constant { value, origin } => Ok(Evaluated {
-                wanted: Wanted::Json(value.clone()),
-                origin: origin.clone(),
-                because: origin.to_string(),
-                until: None,
-            }),
-            Self::Cell(cell) => Ok(Evaluated {
-                wanted: Wanted::Cell(cell.clone()),
-                origin: cell.origin.clone(),
-                because: cell.origin.to_string(),
-                until: None,
-            }),
+            Self::Constant { value, origin } => {
+                Ok(Evaluated { wanted: Wanted::Json(value.clone()), origin: origin.clone(), until: None })
+            }
+            Self::Cell(cell) => {
+                Ok(Evaluated { wanted: Wanted::Cell(cell.clone()), origin: cell.origin.clone(), until: None })
+            }
             Self::Hours { hours, show, format, otherwise, origin, .. } => Ok(Evaluated {
                 wanted: Wanted::Json(show.value(hours, *format, otherwise, at, origin)?),
                 origin: origin.clone(),
-                because: hours.because(at),
                 until: show.until(hours, at),
             }),
-            Self::Calendar { agenda, name, zone, show, otherwise, origin } => {
-                let (value, because) = show.value(agenda, name, *zone, otherwise, at);
-                Ok(Evaluated {
-                    wanted: Wanted::Json(value),
-                    origin: origin.clone(),
-                    because,
-                    until: Some(zone::start_of(*zone, zone::next(zone::date(*zone, at)))),
-                })
-            }
-            Self::When { clauses, otherwise } => evaluate_when(clauses, otherwise, at),
-            Self::Set { wanted, origin } => Ok(Evaluated {
-                wanted: wanted.clone(),
+            Self::Calendar { agenda, zone, show, otherwise, origin, .. } => Ok(Evaluated {
+                wanted: Wanted::Json(show.value(agenda, *zone, otherwise, at)),
                 origin: origin.clone(),
-                because: origin.to_string(),
-                until: None,
+                until: Some(zone::start_of(*zone, zone::next(zone::date(*zone, at)))),
             }),
+            Self::When { clauses, otherwise } => evaluate_when(clauses, otherwise, at),
+            Self::Set { wanted, origin } => {
+                Ok(Evaluated { wanted: wanted.clone(), origin: origin.clone(), until: None })
+            }
             Self::Overruled(overruled) => overruled.evaluate(at),
             Self::Object { entries, origin } => {
                 let parts: Vec<Evaluated> = entries
@@ -356,7 +340,6 @@ impl Definition {
             Self::Ahead { of, by } => {
                 let mut evaluated = of.evaluate(after(at, *by))?;
                 evaluated.until = evaluated.until.map(|until| after(until, -*by));
-                evaluated.because = format!("{} ahead: {}", words(*by), evaluated.because);
                 Ok(evaluated)
             }
         }
@@ -368,11 +351,7 @@ fn named_alike(a: &[(String, Definition)], b: &[(String, Definition)]) -> bool {
 }
 
 fn made_of_parts(wanted: Wanted, origin: &Origin, until: Option<Instant>) -> Evaluated {
-    Evaluated { wanted, origin: origin.clone(), because: origin.to_string(), until }
-}
-
-fn words(length: TimeDelta) -> String {
-    length.to_std().map_or_else(|_| String::new(), |length| humantime::format_duration(length).to_string())
+    Evaluated { wanted, origin: origin.clone(), until }
 }
 
 impl Overruled {
@@ -387,7 +366,6 @@ impl Overruled {
             return Ok(evaluated);
         }
         let mut evaluated = self.during.evaluate(at)?;
-        evaluated.because.clone_from(&self.words);
         evaluated.until = [evaluated.until, self.until].into_iter().flatten().min();
         Ok(evaluated)
     }
@@ -395,20 +373,17 @@ impl Overruled {
 
 fn evaluate_when(clauses: &[Clause], otherwise: &Definition, at: Instant) -> Result<Evaluated, Problem> {
     let mut until: Option<Instant> = None;
-    for (index, clause) in clauses.iter().enumerate() {
+    for clause in clauses {
         let state = clause.conditions.at(at);
         // A later clause can't change the value while this one holds, an earlier one can.
         until = [until, state.until].into_iter().flatten().min();
         if state.holds {
             let mut evaluated = clause.definition.evaluate(at)?;
-            evaluated.because =
-                format!("clause {} holds: {} ({})", index + 1, clause.conditions.describe(), clause.origin);
             evaluated.until = [until, evaluated.until].into_iter().flatten().min();
             return Ok(evaluated);
         }
     }
     let mut evaluated = otherwise.evaluate(at)?;
-    evaluated.because = format!("no clause holds, otherwise {}", evaluated.because);
     evaluated.until = [until, evaluated.until].into_iter().flatten().min();
     Ok(evaluated)
 }

@@ -75,12 +75,7 @@ impl Expression {
             Problem::at(&self.origin, format!("the expression \"{}\" gives {what}", self.text))
                 .hint("name its values under with = { … }, or give a default: value or \"text\"")
         })?;
-        Ok(Evaluated {
-            wanted: Wanted::Json(value),
-            origin: self.origin.clone(),
-            because: format!("the expression \"{}\" ({})", self.text, self.origin),
-            until,
-        })
+        Ok(Evaluated { wanted: Wanted::Json(value), origin: self.origin.clone(), until })
     }
 
     fn broken(&self, error: &Error) -> Problem {

@@ -9,6 +9,7 @@ mod expression;
 mod overrule;
 mod page;
 mod reading;
+mod reason;
 mod shape;
 mod show;
 mod spoken;

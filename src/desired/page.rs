@@ -74,7 +74,7 @@ pub struct Desired {
     pub until: Option<Instant>,
 }
 
-/// What a variable should hold, and why.
+/// What a variable should hold.
 #[derive(Clone, Debug)]
 pub struct DesiredValue {
     /// Its place on the page.
@@ -83,8 +83,6 @@ pub struct DesiredValue {
     pub wanted: Wanted,
     /// Where the value stands.
     pub origin: Origin,
-    /// The reason in words.
-    pub because: String,
     /// When it may next change by itself.
     pub until: Option<Instant>,
 }
@@ -106,14 +104,31 @@ impl Page {
     /// # Errors
     /// Every variable that has no value then, such as one asked for a whole hour at half past nine.
     pub fn desired(&self, at: Instant) -> Result<Desired, Vec<Problem>> {
+        self.worked_out(Vec::new(), at)
+    }
+
+    /// The same at a later instant of the same 400 days: what stays as it was before is not worked out again.
+    ///
+    /// # Errors
+    /// As [`desired`](Self::desired).
+    pub fn desired_later(&self, before: Desired, at: Instant) -> Result<Desired, Vec<Problem>> {
+        self.worked_out(before.values, at)
+    }
+
+    fn worked_out(&self, before: Vec<DesiredValue>, at: Instant) -> Result<Desired, Vec<Problem>> {
         let (mut values, mut problems) = (Vec::with_capacity(self.variables.len()), Vec::new());
+        let mut before = before.into_iter();
         for owned in &self.variables {
+            let stays = |value: &DesiredValue| value.until.is_none_or(|until| at < until);
+            if let Some(value) = before.next().filter(stays) {
+                values.push(value);
+                continue;
+            }
             match owned.definition.evaluate(at) {
                 Ok(evaluated) => values.push(DesiredValue {
                     variable: owned.variable.clone(),
                     wanted: evaluated.wanted,
                     origin: evaluated.origin,
-                    because: evaluated.because,
                     until: evaluated.until,
                 }),
                 Err(problem) => problems.push(problem.about(&owned.variable)),
@@ -195,7 +210,7 @@ impl Owned {
             }
             let evaluated = self.definition.evaluate(at).ok()?;
             if !first.wanted.same(&evaluated.wanted) {
-                return Some(Flip { at, wanted: evaluated.wanted, because: evaluated.because });
+                return Some(Flip { at, wanted: evaluated.wanted, because: self.definition.because(at) });
             }
             at = evaluated.until.filter(|next| *next > at)?;
         }
@@ -214,7 +229,7 @@ impl Owned {
                 problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
             })?;
             if flips.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
-                flips.push(Flip { at, wanted: evaluated.wanted, because: evaluated.because });
+                flips.push(Flip { at, wanted: evaluated.wanted, because: self.definition.because(at) });
             }
             match evaluated.until.filter(|until| *until > at && *until < to) {
                 Some(until) => at = until,

@@ -332,29 +332,26 @@ impl CalendarShow {
         })
     }
 
-    /// The value at an instant, and the reason.
-    pub(super) fn value(
-        self,
-        agenda: &Agenda,
-        name: &str,
-        zone: Tz,
-        otherwise: &Value,
-        at: Instant,
-    ) -> (Value, String) {
+    /// The value at an instant.
+    pub(super) fn value(self, agenda: &Agenda, zone: Tz, otherwise: &Value, at: Instant) -> Value {
         let today = zone::date(zone, at);
-        let entry = agenda.on(zone, today).into_iter().next();
-        let value = match self {
-            Self::IsToday => Value::Bool(entry.is_some()),
-            Self::Name => entry.map_or_else(|| otherwise.clone(), |entry| json!(*entry.name)),
+        let entry = || agenda.on(zone, today).into_iter().next();
+        match self {
+            Self::IsToday => Value::Bool(entry().is_some()),
+            Self::Name => entry().map_or_else(|| otherwise.clone(), |entry| json!(*entry.name)),
             Self::NextDate => match agenda.next_date(zone, today) {
                 Some(date) => json!(date),
                 None => otherwise.clone(),
             },
-        };
-        let because = match entry {
+        }
+    }
+
+    /// Why a calendar's value is what it is at an instant.
+    pub(super) fn because(agenda: &Agenda, name: &str, zone: Tz, at: Instant) -> String {
+        let today = zone::date(zone, at);
+        match agenda.on(zone, today).into_iter().next() {
             Some(Entry { name: event, origin }) => format!("{today} in {zone} is \"{event}\" ({origin})"),
             None => format!("calendar \"{name}\" has nothing on {today} in {zone}"),
-        };
-        (value, because)
+        }
     }
 }

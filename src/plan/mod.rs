@@ -113,11 +113,23 @@ fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy:
     }
 }
 
-/// Decides for one page.
+/// Decides for one page. Why a value is wanted is asked only of those that are sent.
 ///
 /// # Errors
 /// When the values that stay others' would break the schema together with ours.
-pub fn plan(checked: &Checked, base: &Base, policy: &DriftPolicy) -> Result<Plan, Vec<Problem>> {
+pub fn plan(
+    checked: &Checked,
+    base: &Base,
+    policy: &DriftPolicy,
+    because: &dyn Fn(&Variable) -> String,
+) -> Result<Plan, Vec<Problem>> {
+    let change = |wanted: &CheckedValue, found: Option<&Value>| Change {
+        variable: wanted.variable.clone(),
+        from: found.cloned(),
+        to: wanted.value.clone(),
+        because: because(&wanted.variable),
+        until: wanted.until,
+    };
     let mut plan = Plan {
         page: checked.page().clone(),
         changes: Vec::new(),
@@ -163,16 +175,6 @@ pub fn plan(checked: &Checked, base: &Base, policy: &DriftPolicy) -> Result<Plan
         }
     }
     Ok(plan)
-}
-
-fn change(wanted: &CheckedValue, found: Option<&Value>) -> Change {
-    Change {
-        variable: wanted.variable.clone(),
-        from: found.cloned(),
-        to: wanted.value.clone(),
-        because: wanted.because.clone(),
-        until: wanted.until,
-    }
 }
 
 /// What became of an intent, told by the page as it is now.

@@ -17,6 +17,8 @@ fn remote(variables: Value) -> RemotePage {
     RemotePage { variables: variables.as_object().cloned().unwrap(), ..RemotePage::default() }
 }
 
+const UNTOLD: &dyn Fn(&Variable) -> String = &|_| String::new();
+
 fn desired(values: &[(&str, Value)]) -> Desired {
     Desired {
         missing: Missing::Refuse,
@@ -28,7 +30,6 @@ fn desired(values: &[(&str, Value)]) -> Desired {
                 variable: variable(name),
                 wanted: Wanted::Json(value.clone()),
                 origin: Origin::named("test"),
-                because: "test".to_owned(),
                 until: None,
             })
             .collect(),
@@ -41,7 +42,7 @@ fn decide(base: Option<Value>, page: Option<Value>, wanted: Value, policy: &str)
     let schema = Arc::new(Schema::compile(None).unwrap());
     let checked = check(&desired(&[("x", wanted)]), &Arc::new(remote), &schema).unwrap();
     let base: Base = base.into_iter().map(|value| (variable("x"), value)).collect();
-    let plan = plan(&checked, &base, &policy.parse::<OnDrift>().unwrap().into()).unwrap();
+    let plan = plan(&checked, &base, &policy.parse::<OnDrift>().unwrap().into(), UNTOLD).unwrap();
     let mut told = Vec::new();
     if let Some(change) = plan.changes.first() {
         told.push(format!("send {}", change.to));
@@ -89,7 +90,7 @@ fn only_owned_and_changed_keys_are_sent_and_neighbours_below_a_key_survive() {
     let schema = Arc::new(Schema::compile(None).unwrap());
     let wanted = desired(&[("a", json!(1)), ("b", json!(5)), ("/m/ours", json!("z"))]);
     let checked = check(&wanted, &Arc::new(remote), &schema).unwrap();
-    let plan = plan(&checked, &Base::new(), &OnDrift::Restore.into()).unwrap();
+    let plan = plan(&checked, &Base::new(), &OnDrift::Restore.into(), UNTOLD).unwrap();
     assert_eq!(Value::Object(plan.body), json!({"b": 5, "m": {"ours": "z", "neighbour": "y"}}));
 }
 
@@ -102,8 +103,8 @@ fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
     let checked = check(&desired(&[("a", json!(2)), ("b", json!(3))]), &Arc::new(remote), &schema).unwrap();
     // b drifted from 3 to 9 and is kept, so a = 2 would meet b = 9, which the schema forbids.
     let base = Base::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
-    assert!(plan(&checked, &base, &OnDrift::Keep.into()).is_err());
-    assert!(plan(&checked, &base, &OnDrift::Restore.into()).is_ok());
+    assert!(plan(&checked, &base, &OnDrift::Keep.into(), UNTOLD).is_err());
+    assert!(plan(&checked, &base, &OnDrift::Restore.into(), UNTOLD).is_ok());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::desired::{Desired, Page};
-use crate::model::{Instant, Missing, Problem, RemotePage};
+use crate::model::{Instant, Missing, Problem, RemotePage, Variable};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
@@ -135,12 +135,13 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
         }
     };
     let until = desired.until;
+    let because = |variable: &Variable| page.because(variable, now);
     let planned = observed
         .schema
         .as_ref()
         .map_err(|problem| vec![problem.clone()])
         .and_then(|schema| check(&desired, &observed.page, schema))
-        .and_then(|checked| plan(&checked, &known.base, &page.on_drift));
+        .and_then(|checked| plan(&checked, &known.base, &page.on_drift, &because));
     match planned {
         Ok(plan) => Decision::Plan { plan, until },
         Err(problems) => Decision::Withhold { problems, until },

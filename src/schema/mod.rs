@@ -243,8 +243,6 @@ pub struct CheckedValue {
     pub value: Value,
     /// Where it stands.
     pub origin: Origin,
-    /// The reason in words.
-    pub because: String,
     /// When it may next change by itself.
     pub until: Option<Instant>,
 }
@@ -395,7 +393,6 @@ fn typed_and_placed(
         variable: wanted.variable.clone(),
         value,
         origin: wanted.origin.clone(),
-        because: wanted.because.clone(),
         until: wanted.until,
     })
 }

@@ -22,7 +22,6 @@ fn desired(variable: &str, wanted: Wanted) -> Desired {
             variable: variable.parse().unwrap(),
             wanted,
             origin: cell("").origin,
-            because: String::new(),
             until: None,
         }],
     }

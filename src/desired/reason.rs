@@ -1,0 +1,47 @@
+//! Why a value is what it is at an instant, in words: worked out only where somebody is told.
+
+use chrono::TimeDelta;
+
+use crate::model::{Instant, Variable};
+
+use super::definition::after;
+use super::show::CalendarShow;
+use super::{Definition, Page};
+
+impl Page {
+    /// Why a variable is to hold what it is at an instant.
+    pub fn because(&self, variable: &Variable, at: Instant) -> String {
+        self.owned(variable).map(|owned| owned.definition.because(at)).unwrap_or_default()
+    }
+}
+
+impl Definition {
+    /// Why its value at an instant is what it is: the rule that decides, and its place.
+    pub fn because(&self, at: Instant) -> String {
+        match self {
+            Self::Constant { origin, .. }
+            | Self::Set { origin, .. }
+            | Self::Object { origin, .. }
+            | Self::List { origin, .. } => origin.to_string(),
+            Self::Cell(cell) => cell.origin.to_string(),
+            Self::Hours { hours, .. } => hours.because(at),
+            Self::Calendar { agenda, name, zone, .. } => CalendarShow::because(agenda, name, *zone, at),
+            Self::When { clauses, otherwise } => {
+                match clauses.iter().enumerate().find(|(_, clause)| clause.holds(at)) {
+                    Some((index, clause)) => format!("clause {} holds: {}", index + 1, clause.describe()),
+                    None => format!("no clause holds, otherwise {}", otherwise.because(at)),
+                }
+            }
+            Self::Overruled(overruled) if overruled.is_on(at) => overruled.words.clone(),
+            Self::Overruled(overruled) => overruled.computed.because(at),
+            Self::Expression(expression) => {
+                format!("the expression \"{}\" ({})", expression.text, expression.origin)
+            }
+            Self::Ahead { of, by } => format!("{} ahead: {}", words(*by), of.because(after(at, *by))),
+        }
+    }
+}
+
+fn words(length: TimeDelta) -> String {
+    length.to_std().map_or_else(|_| String::new(), |length| humantime::format_duration(length).to_string())
+}
