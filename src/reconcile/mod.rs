@@ -2,6 +2,7 @@
 //! the log alone.
 
 mod act;
+mod agents;
 mod backoff;
 mod control;
 mod decide;

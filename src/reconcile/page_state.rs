@@ -186,6 +186,8 @@ pub struct Pages {
     waiting: BTreeSet<(Instant, PageId)>,
     /// Those whose time has come, the most urgent first.
     ripe: BTreeSet<(Rank, PageId)>,
+    /// Those that something was learned of or decided on.
+    moved: BTreeSet<PageId>,
 }
 
 /// What goes first: what was looked at for the sake of a PATCH that waits, then the most urgent, and of these what has
@@ -220,6 +222,7 @@ impl Pages {
 
     /// Sets when a page is next to be decided on; never, for none.
     pub fn schedule(&mut self, page: &PageId, due: Option<Instant>) {
+        self.note_move(page);
         let Some(state) = self.states.get_mut(page) else { return };
         match (std::mem::replace(&mut state.due, due), state.rank.take()) {
             (_, Some(rank)) => drop(self.ripe.remove(&(rank, page.clone()))),
@@ -227,6 +230,18 @@ impl Pages {
             (None, None) => {}
         }
         self.waiting.extend(due.map(|due| (due, page.clone())));
+    }
+
+    /// Something was learned of a page or decided on it.
+    pub fn note_move(&mut self, page: &PageId) {
+        if !self.moved.contains(page) {
+            self.moved.insert(page.clone());
+        }
+    }
+
+    /// The pages whose state may be another than when this was last asked.
+    pub fn take_moved(&mut self) -> BTreeSet<PageId> {
+        std::mem::take(&mut self.moved)
     }
 
     /// Ranks the pages whose time has come.

@@ -28,10 +28,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if now < self.last_now {
             tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
             self.pages.hurry(now);
+            self.waiting.begin_anew();
             let next = after(now, self.resync);
-            for agent in self.agents.values_mut() {
+            self.agents.change_all(|agent| {
                 agent.due = if agent.attempts > 0 { now } else { agent.due.min(next) };
-            }
+            });
             self.probe_at = self.probe_at.min(next);
         }
         self.last_now = now;
@@ -155,7 +156,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     }
                     let refusal = self.in_force.trail.refusal(id).map(|text| Problem::new(text.clone()));
                     let stale: Vec<Problem> = managed.problems.iter().cloned().chain(refusal).collect();
-                    return self.take_plan(plan, until, in_one_line(&stale), can_send);
+                    return self.take_plan(plan, until, in_one_line(&stale), can_send.then_some(up));
                 }
             }
         }
@@ -169,7 +170,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Start::Nothing
     }
 
-    fn take_plan(&mut self, plan: Plan, until: Option<Instant>, stale: String, can_send: bool) -> Start {
+    /// What is sent goes by a look that was fresh when it was decided on, at `can_send`: a decision on thousands of
+    /// variables takes a while itself, and would be looked for again for ever.
+    fn take_plan(
+        &mut self,
+        plan: Plan,
+        until: Option<Instant>,
+        stale: String,
+        can_send: Option<Duration>,
+    ) -> Start {
         let (id, now) = (plan.page.clone(), self.actor.clock.now());
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if !plan.adopted.is_empty() {
@@ -211,7 +220,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(&id, until);
             return Start::Nothing;
         }
-        if !can_send {
+        let Some(decided_at) = can_send else {
             let standing = match (self.gate.stopped(), self.gate.pause()) {
                 (Some(error), _) => Standing::Stuck(error.to_owned()),
                 (None, pause) => Standing::Retrying(pause.map_or("", Pause::words).to_owned()),
@@ -219,8 +228,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.set_standing(&id, standing);
             self.pages.schedule(&id, self.gate_opens());
             return Start::Nothing;
-        }
-        match state.is_fresh(self.actor.clock.uptime()) {
+        };
+        match state.is_fresh(decided_at) {
             true => Start::Act(plan),
             false => Start::Look(id),
         }
@@ -264,11 +273,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         // Pages that wait come before lists.
         while self.jobs.len() < self.concurrency && self.room_at.is_none() {
-            let mut agents = self.agents.iter();
-            let Some((name, agent)) = agents.find(|(_, agent)| !agent.in_flight && agent.due <= now) else {
-                return;
-            };
-            let (name, is_retry) = (name.clone(), agent.attempts > 0);
+            let Some(name) = self.agents.first_due(now).map(str::to_owned) else { return };
+            let Some(agent) = self.agents.get(&name) else { return };
+            let is_retry = agent.attempts > 0;
             let is_unseen = |id: &PageId| {
                 self.pages.get(id).is_some_and(|state| state.known.observed.is_none() && !state.in_flight)
             };
@@ -290,16 +297,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         self.probe_at = after(now, self.resync);
-        let at_rest = self.agents.iter().filter(|(_, agent)| !agent.in_flight);
-        if let Some(name) = self.random.choice(at_rest.map(|(name, _)| name).collect::<Vec<_>>()).cloned() {
+        let at_rest: Vec<&str> = self.agents.at_rest().collect();
+        if let Some(name) = self.random.choice(at_rest).map(str::to_owned) {
             self.start_list(name);
         }
     }
 
     fn start_list(&mut self, name: String) {
-        if let Some(agent) = self.agents.get_mut(&name) {
-            agent.in_flight = true;
-        }
+        self.agents.begin(&name);
         let api = self.actor.api.clone();
         self.spawn(async move {
             let answer = api.list(&name).await;
@@ -320,7 +325,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         match (news, self.clock_watch.doubt()) {
             (News::Doubted, Some(doubt)) => {
                 tracing::error!("{}", doubt.describe());
-                self.agents.values_mut().for_each(|agent| agent.due = now);
+                self.agents.change_all(|agent| agent.due = now);
             }
             (News::Believed, _) => {
                 tracing::info!("the clock is believed again");

@@ -4,13 +4,37 @@ use std::collections::BTreeSet;
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::desired::{Follow, Page};
-use crate::model::{Instant, PageId, Problem};
+use crate::model::{Environment, Instant, PageId, Problem};
 use crate::plan::Answer;
 use crate::reconcile::Following;
 use crate::schema::check;
 use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
+
+/// Which of the pages that wait are asked about when. Only what may have changed is, so that thousands of them cost
+/// nothing while they wait.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// When each may take over what it waits for.
+    ripe: BTreeSet<(Instant, PageId)>,
+    /// Others wait than before, or for something else.
+    is_new: bool,
+}
+
+impl Waiting {
+    /// All that wait are asked about at the next turn.
+    pub(super) fn begin_anew(&mut self) {
+        self.is_new = true;
+    }
+
+    fn reschedule(&mut self, page: &PageId, before: Option<Instant>, ripe_at: Option<Instant>) {
+        if let Some(before) = before {
+            self.ripe.remove(&(before, page.clone()));
+        }
+        self.ripe.extend(ripe_at.map(|at| (at, page.clone())));
+    }
+}
 
 /// Whether a page holds what its newest definition says, as far as another waits for it.
 enum Holds {
@@ -23,13 +47,13 @@ enum Holds {
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Lets pages take over what those that they follow have held long enough. Gives whether pages are to be decided on.
     pub(super) fn follow(&mut self, now: Instant) -> bool {
-        let trail = &self.in_force.trail;
         // A rollout is a change on its way to the pages that are followed.
-        if trail.behind().is_empty() || self.rollout.is_some() || self.clock_watch.doubt().is_some() {
+        if self.rollout.is_some() || self.clock_watch.doubt().is_some() {
             return false;
         }
         let (mut caught_up, mut is_news) = (Vec::new(), false);
-        for (id, behind) in trail.behind().clone() {
+        for id in self.to_ask_about(now) {
+            let Some(behind) = self.in_force.trail.behind().get(&id).copied() else { continue };
             let Some((leader, follow)) = self.followed(&id) else { continue };
             let holds = self.holds_newest(&leader, &id, now);
             let since = match holds {
@@ -57,6 +81,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
         }
         for id in &caught_up {
+            self.waiting.reschedule(id, self.ripe_at(id), None);
             self.in_force.trail.catch_up(id);
             self.note_behind(id, None);
         }
@@ -64,6 +89,22 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.take_world(self.in_force.pages(), now, Urgency::Source);
         }
         is_news || !caught_up.is_empty()
+    }
+
+    /// The pages that wait for one that something happened to, and those whose time has come.
+    fn to_ask_about(&mut self, now: Instant) -> BTreeSet<PageId> {
+        let moved = self.pages.take_moved();
+        let behind = self.in_force.trail.behind();
+        if std::mem::take(&mut self.waiting.is_new) {
+            let ripe = behind.keys().filter_map(|id| Some((self.ripe_at(id)?, id.clone())));
+            self.waiting.ripe = ripe.collect();
+            return behind.keys().cloned().collect();
+        }
+        let followers = moved.into_iter().flat_map(|leader| {
+            Environment::ALL.map(|environment| PageId { agent: leader.agent.clone(), environment })
+        });
+        let ripe = self.waiting.ripe.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone());
+        followers.chain(ripe).filter(|id| behind.contains_key(id)).collect()
     }
 
     /// What was waited for so far counts no longer where the page that is followed changes.
@@ -79,8 +120,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// When the next page may take something over.
     pub(super) fn next_to_follow(&self, now: Instant) -> Option<Instant> {
-        let ripe = self.in_force.trail.behind().iter().filter_map(|(id, behind)| self.ripe_at(id, behind));
-        ripe.filter(|at| *at > now).min()
+        self.waiting.ripe.iter().map(|(at, _)| *at).find(|at| *at > now)
     }
 
     /// The pages that wait, and what for.
@@ -97,13 +137,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     None => format!("{leader} holds the change"),
                 },
             };
-            Some(Following { page: id.clone(), leader, at: self.ripe_at(id, behind), why })
+            Some(Following { page: id.clone(), leader, at: self.ripe_at(id), why })
         });
         following.collect()
     }
 
-    fn ripe_at(&self, id: &PageId, behind: &Behind) -> Option<Instant> {
-        behind.since?.checked_add_signed(self.followed(id)?.1.after)
+    fn ripe_at(&self, id: &PageId) -> Option<Instant> {
+        let since = self.in_force.trail.behind().get(id)?.since?;
+        since.checked_add_signed(self.followed(id)?.1.after)
     }
 
     fn newest(&self, id: &PageId) -> Option<&Page> {
@@ -178,7 +219,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn note_since(&mut self, id: &PageId, since: Option<Instant>) {
+        let before = self.ripe_at(id);
         if let Some(behind) = self.in_force.trail.set_since(id, since) {
+            self.waiting.reschedule(id, before, self.ripe_at(id));
             self.note_behind(id, Some(behind));
         }
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
+use crate::reconcile::agents::Agent;
 use crate::reconcile::{Acted, Actor, backoff};
 use crate::store::{Acceptance, StoreError};
 
-use super::{Agent, Answered, Done, Driver, Duration, Standing, Urgency, after};
+use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
@@ -27,7 +28,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut agents = BTreeMap::new();
         for managed in &world.pages {
             let id = &managed.page.id;
-            let known = self.agents.remove(&id.agent);
+            let known = self.agents.take(&id.agent);
             let agent: &mut Agent = agents.entry(id.agent.clone()).or_insert_with(|| {
                 known.map_or_else(
                     || Agent { pages: Vec::new(), due: now, attempts: 0, in_flight: false },
@@ -53,7 +54,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 (None, _) => {}
             }
         }
-        self.agents = agents;
+        self.agents = agents.into();
         self.world = world;
     }
 
@@ -102,10 +103,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.gate.open();
         self.key_number += 1;
         let now = self.actor.clock.now();
-        for agent in self.agents.values_mut() {
-            agent.due = now;
-            agent.attempts = 0;
-        }
+        self.agents.change_all(|agent| (agent.due, agent.attempts) = (now, 0));
         for (_, state) in self.pages.all_mut() {
             state.refused = None;
         }
@@ -167,11 +165,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         now: Instant,
     ) {
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
-        let Some(known) = self.agents.get_mut(agent) else { return };
-        known.in_flight = false;
-        known.attempts = 0;
-        known.due = next;
-        let ours = known.pages.clone();
+        let Some(ours) = self.agents.get(agent).map(|known| known.pages.clone()) else { return };
+        self.agents.settle(agent, 0, next);
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
             // A list that was asked for before the page's own request ended may show it as it was before.
@@ -188,14 +183,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn take_list_failure(&mut self, agent: &str, error: &ApiError, key: u32, now: Instant) {
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
-        let Some(known) = self.agents.get_mut(agent) else { return };
-        known.in_flight = false;
-        let ours = known.pages.clone();
+        let Some(known) = self.agents.get(agent) else { return };
+        let (ours, attempts) = (known.pages.clone(), known.attempts + 1);
         // An unknown agent answers 403 here and 404 for its page; only the page tells which it is. And where
         // there is no list at all there may still be the page.
         if error.status == Some(403) || error.meaning == Meaning::Refused {
-            known.due = next;
-            known.attempts = 0;
+            self.agents.settle(agent, 0, next);
             self.gate.came_through(agent);
             for id in ours {
                 if self.pages.get(&id).is_some_and(|state| !state.in_flight) {
@@ -204,14 +197,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             return;
         }
-        known.attempts += 1;
-        let attempts = known.attempts;
-        known.due = match error.meaning {
+        let due = match error.meaning {
             // With the key of before; the one of now has not been asked yet.
             Meaning::KeyRefused if key != self.key_number => now,
             Meaning::KeyRefused => next,
             _ => after(now, backoff::wait(attempts, &mut self.random)),
         };
+        self.agents.settle(agent, attempts, due);
         for id in ours {
             self.fail(&id, error, attempts);
         }
@@ -386,6 +378,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     pub(super) fn set_standing(&mut self, id: &PageId, standing: Standing) {
+        self.pages.note_move(id);
         let Some(state) = self.pages.get_mut(id) else { return };
         state.standing = standing;
         let problem = state.standing.problem().map(str::to_owned);

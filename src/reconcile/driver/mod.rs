@@ -17,6 +17,7 @@ use crate::schema::Schemas;
 use crate::sources::Revision;
 use crate::store::{StoreError, Written};
 
+use super::agents::Agents;
 use super::doubt::ClockWatch;
 use super::gate::{Gate, Limits, Urgency};
 use super::page_state::Pages;
@@ -24,6 +25,8 @@ use super::revision::{HELD, RECENT, Rollout};
 use super::{Acted, Actor, Control, Counts, Held, InForce};
 
 pub use super::page_state::Standing;
+
+use following::Waiting;
 
 mod asked;
 mod deciding;
@@ -141,15 +144,6 @@ pub struct PageReport {
     pub applied: usize,
 }
 
-struct Agent {
-    /// The pages that are ours.
-    pages: Vec<PageId>,
-    /// When its pages are next listed.
-    due: Instant,
-    attempts: u32,
-    in_flight: bool,
-}
-
 /// A request that ended.
 struct Done {
     /// The turn at which it was begun, and the uptime then.
@@ -193,7 +187,8 @@ pub struct Driver<R> {
     schemas: Schemas,
     pages: Pages,
     applied: BTreeMap<PageId, usize>,
-    agents: BTreeMap<String, Agent>,
+    waiting: Waiting,
+    agents: Agents,
     gate: Gate,
     /// When a refused key is next tried, with one call.
     probe_at: Instant,
@@ -248,7 +243,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             schemas: Schemas::default(),
             pages: Pages::default(),
             applied: BTreeMap::new(),
-            agents: BTreeMap::new(),
+            waiting: Waiting::default(),
+            agents: Agents::default(),
             gate: Gate::new(setup.limits, up),
             probe_at: now,
             room_at: None,
@@ -362,10 +358,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// When to decide again, if nothing comes in before.
     fn next_wake(&self, mode: Mode, now: Instant) -> Instant {
         // What is due now and found no room waits for the gate, or for the job that ends.
-        let later = |agent: &&Agent| !agent.in_flight && agent.due > now;
         let lists = match self.gate.stopped() {
             Some(_) => Some(self.probe_at),
-            None => self.agents.values().filter(later).map(|agent| agent.due).min(),
+            None => self.agents.next_due(now),
         };
         let fresh = self.world.stale_at().filter(|at| *at > now);
         let deadline = match mode {

@@ -34,6 +34,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let is_managed =
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
         let trail = self.in_force.behind(&newest, is_managed, now);
+        self.waiting.begin_anew();
         self.rollout = None;
         if weighed.reasons.is_empty() {
             self.recent.add(&weighed, now);
@@ -70,6 +71,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn put_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
         self.hold(None);
+        self.waiting.begin_anew();
         for gone in newest.gone(&self.in_force.world) {
             tracing::warn!("{gone}");
         }

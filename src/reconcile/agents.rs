@@ -1,0 +1,115 @@
+//! The agents whose pages are ours, and when the pages of each are next listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::TimeDelta;
+
+use crate::model::{Instant, PageId};
+
+/// What is remembered of an agent between two lists.
+#[derive(Debug)]
+pub struct Agent {
+    /// The pages that are ours.
+    pub pages: Vec<PageId>,
+    /// When they are next listed.
+    pub due: Instant,
+    /// Tries that failed since the last that didn't.
+    pub attempts: u32,
+    /// They are being listed.
+    pub in_flight: bool,
+}
+
+/// All agents by name.
+#[derive(Debug, Default)]
+pub struct Agents {
+    known: BTreeMap<String, Agent>,
+    /// Those at rest, by when they are due.
+    waiting: BTreeSet<(Instant, String)>,
+}
+
+impl From<BTreeMap<String, Agent>> for Agents {
+    fn from(known: BTreeMap<String, Agent>) -> Self {
+        let at_rest = known.iter().filter(|(_, agent)| !agent.in_flight);
+        let waiting = at_rest.map(|(name, agent)| (agent.due, name.clone())).collect();
+        Self { known, waiting }
+    }
+}
+
+impl Agents {
+    /// One agent.
+    pub fn get(&self, name: &str) -> Option<&Agent> {
+        self.known.get(name)
+    }
+
+    /// What is known of one that other agents are put together from.
+    pub fn take(&mut self, name: &str) -> Option<Agent> {
+        self.known.remove(name)
+    }
+
+    /// Its pages are being listed.
+    pub fn begin(&mut self, name: &str) {
+        if let Some(agent) = self.known.get_mut(name) {
+            agent.in_flight = true;
+            self.waiting.remove(&(agent.due, name.to_owned()));
+        }
+    }
+
+    /// The list came, or did not after so many tries; the next one is asked for at an instant.
+    pub fn settle(&mut self, name: &str, attempts: u32, due: Instant) {
+        if let Some(agent) = self.known.get_mut(name) {
+            self.waiting.remove(&(agent.due, name.to_owned()));
+            (agent.in_flight, agent.attempts, agent.due) = (false, attempts, due);
+            self.waiting.insert((due, name.to_owned()));
+        }
+    }
+
+    /// Changes what is known of each of them.
+    pub fn change_all(&mut self, change: impl Fn(&mut Agent)) {
+        let mut known = std::mem::take(&mut self.known);
+        known.values_mut().for_each(change);
+        *self = known.into();
+    }
+
+    /// The one at rest that has been due for longest.
+    pub fn first_due(&self, now: Instant) -> Option<&str> {
+        self.waiting.first().filter(|(due, _)| *due <= now).map(|(_, name)| name.as_str())
+    }
+
+    /// When the next one is due that is not due yet.
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        let later = now.checked_add_signed(TimeDelta::nanoseconds(1))?;
+        self.waiting.range((later, String::new())..).next().map(|(due, _)| *due)
+    }
+
+    /// Those that nothing is under way for.
+    pub fn at_rest(&self) -> impl Iterator<Item = &str> {
+        self.waiting.iter().map(|(_, name)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_goes_by_how_long_it_waits_and_what_is_under_way_is_not_due() {
+        let now: Instant = "2026-11-26T17:00:00Z".parse().unwrap();
+        let second = TimeDelta::seconds(1);
+        let agent = |due| Agent { pages: Vec::new(), due, attempts: 0, in_flight: false };
+        let mut agents = Agents::from(BTreeMap::from([
+            ("a".to_owned(), agent(now)),
+            ("b".to_owned(), agent(now - second)),
+            ("c".to_owned(), agent(now + second)),
+        ]));
+        assert_eq!(agents.first_due(now), Some("b"));
+        agents.begin("b");
+        assert_eq!(agents.first_due(now), Some("a"));
+        agents.settle("a", 1, now + second * 2);
+        assert_eq!((agents.first_due(now), agents.next_due(now)), (None, Some(now + second)));
+        assert_eq!(agents.at_rest().collect::<Vec<_>>(), ["c", "a"]);
+        agents.change_all(|agent| agent.due = now);
+        assert_eq!(agents.at_rest().collect::<Vec<_>>(), ["a", "c"], "b is still under way");
+        agents.settle("b", 0, now + second);
+        assert_eq!(agents.next_due(now), Some(now + second));
+    }
+}
