@@ -2,18 +2,11 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{Instant, Variable};
+use crate::model::Instant;
 
+use super::Definition;
 use super::definition::after;
 use super::show::CalendarShow;
-use super::{Definition, Page};
-
-impl Page {
-    /// Why a variable is to hold what it is at an instant.
-    pub fn because(&self, variable: &Variable, at: Instant) -> String {
-        self.owned(variable).map(|owned| owned.definition.because(at)).unwrap_or_default()
-    }
-}
 
 impl Definition {
     /// Why its value at an instant is what it is: the rule that decides, and its place.

@@ -1,5 +1,8 @@
 //! A place on a page that we own: a key, or a path below one, through objects, positions and named items of arrays.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::str::FromStr;
 
@@ -87,27 +90,6 @@ impl Step {
         }
     }
 
-    /// The position of the item that this means.
-    fn position(&self, items: &[Value]) -> Result<Option<usize>, Blocked> {
-        match self {
-            Self::Key(key) => Ok(key.parse().ok().filter(|index| *index < items.len())),
-            Self::Item { field, value } => {
-                let is_meant = |item: &Value| match item.get(field) {
-                    Some(Value::String(text)) => text == value,
-                    Some(Value::Number(number)) => number.as_str() == value,
-                    Some(Value::Bool(flag)) => value.parse() == Ok(*flag),
-                    _ => false,
-                };
-                let mut found = items.iter().enumerate().filter(|(_, item)| is_meant(item));
-                let first = found.next().map(|(index, _)| index);
-                match found.next() {
-                    Some(_) => Err(Blocked::Several(field.clone(), value.clone())),
-                    None => Ok(first),
-                }
-            }
-        }
-    }
-
     /// Whether two steps may lead to the same place.
     fn may_meet(&self, other: &Self) -> bool {
         match (self, other) {
@@ -116,9 +98,88 @@ impl Step {
                 field != other_field || value == other
             }
             (Self::Item { .. }, Self::Key(key)) | (Self::Key(key), Self::Item { .. }) => {
-                key.parse::<usize>().is_ok()
+                position(key).is_some()
             }
         }
+    }
+}
+
+/// A position as RFC 6901 writes it, so that none has two names.
+fn position(key: &str) -> Option<usize> {
+    let is_plain = key == "0" || key.starts_with(|first: char| ('1'..='9').contains(&first));
+    key.parse().ok().filter(|_| is_plain)
+}
+
+/// Where the items of a page's arrays are, for whoever reads or writes many of its variables, one after the other: an array
+/// would else be gone through for each of its items.
+#[derive(Debug, Default)]
+pub struct Places(HashMap<(Variable, String), Items>);
+
+/// What is known of the items of an array by a field of theirs.
+#[derive(Debug)]
+enum Items {
+    /// One of them was asked for; the next who asks makes the index.
+    AskedFor,
+    /// The positions by the field's value; none where several have it.
+    Indexed(HashMap<String, Option<usize>>),
+}
+
+impl Places {
+    /// The position of the item that a step means in an array.
+    fn find(
+        &mut self,
+        (array, items): (Variable, &[Value]),
+        (field, value): (&str, &str),
+    ) -> Result<Option<usize>, Blocked> {
+        let several = || Blocked::Several(field.to_owned(), value.to_owned());
+        match self.0.entry((array, field.to_owned())) {
+            Entry::Vacant(unknown) => {
+                unknown.insert(Items::AskedFor);
+                let is_meant = |item: &Value| shown(item, field).is_some_and(|found| found == value);
+                let mut found = items.iter().enumerate().filter(|(_, item)| is_meant(item));
+                let first = found.next().map(|(index, _)| index);
+                if found.next().is_some() { Err(several()) } else { Ok(first) }
+            }
+            Entry::Occupied(mut known) => {
+                if matches!(known.get(), Items::AskedFor) {
+                    known.insert(Items::Indexed(indexed(items, field)));
+                }
+                let Items::Indexed(index) = known.get() else { return Ok(None) };
+                index.get(value).map(|index| index.ok_or_else(several)).transpose()
+            }
+        }
+    }
+
+    /// An item was made at a position.
+    fn made(&mut self, array: Variable, (field, value): (&str, &str), position: usize) {
+        if let Some(Items::Indexed(index)) = self.0.get_mut(&(array, field.to_owned())) {
+            index.insert(value.to_owned(), Some(position));
+        }
+    }
+
+    /// A field of an item has another value.
+    fn changed(&mut self, array: Variable, field: &str) {
+        self.0.remove(&(array, field.to_owned()));
+    }
+}
+
+fn indexed(items: &[Value], field: &str) -> HashMap<String, Option<usize>> {
+    let mut index = HashMap::with_capacity(items.len());
+    for (position, item) in items.iter().enumerate() {
+        if let Some(value) = shown(item, field) {
+            index.entry(value.into_owned()).and_modify(|known| *known = None).or_insert(Some(position));
+        }
+    }
+    index
+}
+
+/// The value of an item's field as a name writes it.
+fn shown<'a>(item: &'a Value, field: &str) -> Option<Cow<'a, str>> {
+    match item.get(field)? {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Borrowed(number.as_str())),
+        Value::Bool(flag) => Some(Cow::Owned(flag.to_string())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
@@ -150,11 +211,16 @@ impl Variable {
 
     /// The value at this place, if the page has one.
     pub fn read<'a>(&self, page: &'a Map<String, Value>) -> Option<&'a Value> {
+        self.read_at(page, &mut Places::default())
+    }
+
+    /// The same for one of many variables of a page, which share what is known of its arrays.
+    pub fn read_at<'a>(&self, page: &'a Map<String, Value>, places: &mut Places) -> Option<&'a Value> {
         let mut value = page.get(&self.key)?;
-        for step in &self.below {
+        for (depth, step) in self.below.iter().enumerate() {
             value = match value {
                 Value::Object(object) => object.get(step.key()?)?,
-                Value::Array(items) => items.get(step.position(items).ok()??)?,
+                Value::Array(items) => items.get(self.position(depth, items, places).ok()??)?,
                 _ => return None,
             };
         }
@@ -162,13 +228,13 @@ impl Variable {
     }
 
     /// The JSON Pointer of this place on a page that has it, its steps from the key on.
-    pub fn pointer(&self, page: &Map<String, Value>) -> Option<Vec<String>> {
+    pub fn pointer(&self, page: &Map<String, Value>, places: &mut Places) -> Option<Vec<String>> {
         let mut steps = vec![self.key.clone()];
         let mut value = page.get(&self.key);
-        for step in &self.below {
+        for (depth, step) in self.below.iter().enumerate() {
             let (name, next) = match value {
                 Some(Value::Array(items)) => {
-                    let index = step.position(items).ok()??;
+                    let index = self.position(depth, items, places).ok()??;
                     (index.to_string(), items.get(index))
                 }
                 Some(value) => (step.key()?.to_owned(), value.get(step.key()?)),
@@ -178,6 +244,27 @@ impl Variable {
             value = next;
         }
         Some(steps)
+    }
+
+    /// The position that a step means in the array at which it is.
+    fn position(&self, depth: usize, items: &[Value], places: &mut Places) -> Result<Option<usize>, Blocked> {
+        match &self.below[depth] {
+            Step::Key(key) => Ok(position(key).filter(|index| *index < items.len())),
+            Step::Item { field, value } => places.find((self.above(depth), items), (field, value)),
+        }
+    }
+
+    /// The place that so many of its steps lead to.
+    fn above(&self, depth: usize) -> Self {
+        Self { key: self.key.clone(), below: self.below[..depth].to_vec() }
+    }
+
+    /// The first array of which it is or has an item, with the field and the value that this is found by.
+    pub fn item(&self) -> Option<(Self, &str, &str)> {
+        self.below.iter().enumerate().find_map(|(depth, step)| match step {
+            Step::Item { field, value } => Some((self.above(depth), field.as_str(), value.as_str())),
+            Step::Key(_) => None,
+        })
     }
 
     /// Puts a value at this place; objects on the way are made when they are missing, items of arrays if that is asked
@@ -190,9 +277,10 @@ impl Variable {
         page: &mut Map<String, Value>,
         value: Value,
         missing: Missing,
+        places: &mut Places,
     ) -> Result<(), Blocked> {
         let mut slot = page.entry(self.key.clone()).or_insert(Value::Null);
-        for step in &self.below {
+        for (depth, step) in self.below.iter().enumerate() {
             if slot.is_null() {
                 *slot = match step {
                     Step::Key(_) => Value::Object(Map::new()),
@@ -201,7 +289,7 @@ impl Variable {
             }
             slot = match (slot, step) {
                 (Value::Object(object), Step::Key(key)) => object.entry(key.clone()).or_insert(Value::Null),
-                (Value::Array(items), step) => item(items, step, missing)?,
+                (Value::Array(items), _) => self.item_in(depth, items, missing, places)?,
                 (_, Step::Key(key)) => return Err(Blocked::NoObject(key.clone())),
                 (_, Step::Item { field, value }) => {
                     return Err(Blocked::NoArray(field.clone(), value.clone()));
@@ -209,20 +297,52 @@ impl Variable {
             };
         }
         *slot = value;
-        match self.lost_item(page) {
+        if let [above @ .., Step::Item { field, .. }, Step::Key(key)] = self.below.as_slice()
+            && key != field
+        {
+            places.changed(self.above(above.len()), key);
+        }
+        match self.lost_item(page, places) {
             Some((field, value)) => Err(Blocked::Lost(field.to_owned(), value.to_owned())),
             None => Ok(()),
         }
     }
 
+    /// The item that a step means in an array, made there if that is asked for.
+    fn item_in<'a>(
+        &self,
+        depth: usize,
+        items: &'a mut Vec<Value>,
+        missing: Missing,
+        places: &mut Places,
+    ) -> Result<&'a mut Value, Blocked> {
+        let index = match (self.position(depth, items, places)?, &self.below[depth], missing) {
+            (Some(index), _, _) => index,
+            (None, Step::Item { field, value }, Missing::Create) => {
+                let made = [(field.clone(), Value::String(value.clone()))].into_iter().collect();
+                items.push(Value::Object(made));
+                places.made(self.above(depth), (field, value), items.len() - 1);
+                items.len() - 1
+            }
+            (None, Step::Item { field, value }, Missing::Refuse) => {
+                return Err(Blocked::NoItem(field.clone(), value.clone()));
+            }
+            (None, Step::Key(key), _) => return Err(Blocked::NoPosition(key.clone())),
+        };
+        items.get_mut(index).ok_or_else(|| Blocked::NoPosition(index.to_string()))
+    }
+
     /// The item that a value has put in another's place: it would not be found again, and be made anew for ever.
-    fn lost_item(&self, page: &Map<String, Value>) -> Option<(&str, &str)> {
+    fn lost_item(&self, page: &Map<String, Value>, places: &mut Places) -> Option<(&str, &str)> {
         let (field, value) = match self.below.as_slice() {
             [.., Step::Item { field, value }] => (field, value),
             [.., Step::Item { field, value }, Step::Key(key)] if key == field => (field, value),
             _ => return None,
         };
-        self.read(page).is_none().then_some((field, value))
+        let has_field = |item: &Value| shown(item, field).is_some_and(|found| found == **value);
+        let depth = self.below.iter().rposition(|step| matches!(step, Step::Item { .. }))? + 1;
+        let item = self.above(depth).read_at(page, places);
+        (!item.is_some_and(has_field)).then_some((field, value))
     }
 
     /// The same place with its names made anew, each by itself: what is put into one can't become several.
@@ -235,21 +355,6 @@ impl Variable {
         };
         Some(Self { key: name(&self.key)?, below: self.below.iter().map(step).collect::<Option<_>>()? })
     }
-}
-
-fn item<'a>(items: &'a mut Vec<Value>, step: &Step, missing: Missing) -> Result<&'a mut Value, Blocked> {
-    let index = match (step.position(items)?, step, missing) {
-        (Some(index), _, _) => index,
-        (None, Step::Item { field, value }, Missing::Create) => {
-            items.push(Value::Object([(field.clone(), Value::String(value.clone()))].into_iter().collect()));
-            items.len() - 1
-        }
-        (None, Step::Item { field, value }, Missing::Refuse) => {
-            return Err(Blocked::NoItem(field.clone(), value.clone()));
-        }
-        (None, Step::Key(key), _) => return Err(Blocked::NoPosition(key.clone())),
-    };
-    items.get_mut(index).ok_or_else(|| Blocked::NoPosition(index.to_string()))
 }
 
 impl fmt::Display for Variable {
@@ -326,7 +431,9 @@ mod tests {
         let mut page = json!({"a": {"b": 1, "c": [1, 2]}, "d": 4, "s": [{"n": "Leeds", "h": 1, "p": 5}, {"n": 7, "h": 2}]});
         let page = page.as_object_mut().unwrap();
         let write = |page: &mut Map<String, Value>, at: &str, value: Value| {
-            variable(at).write(page, value, Missing::Refuse).map_err(|blocked| blocked.to_string())
+            variable(at)
+                .write(page, value, Missing::Refuse, &mut Places::default())
+                .map_err(|blocked| blocked.to_string())
         };
         write(page, "/a/b", json!(9)).unwrap();
         write(page, "/a/c/1", json!(8)).unwrap();
@@ -338,10 +445,15 @@ mod tests {
             "s": [{"n": "Leeds", "h": 3, "p": 5}, {"n": 7, "h": 4}],
         });
         assert_eq!(Value::Object(page.clone()), after);
-        assert_eq!(variable("/s[n=7]/h").pointer(page), Some(vec!["s".into(), "1".into(), "h".into()]));
+        assert_eq!(
+            variable("/s[n=7]/h").pointer(page, &mut Places::default()),
+            Some(vec!["s".into(), "1".into(), "h".into()])
+        );
         for (at, told) in [
             ("/d/x", "\"x\" would go below a value that is no object"),
             ("/a/c/7", "the array on the page has no item \"7\""),
+            ("/a/c/01", "the array on the page has no item \"01\""),
+            ("/a/c/+1", "the array on the page has no item \"+1\""),
             ("/s[n=York]/h", "the array on the page has no item with n = \"York\""),
             ("/d[n=York]/h", "the item with n = \"York\" would be of a value that is no array"),
         ] {
@@ -363,12 +475,41 @@ mod tests {
     #[test]
     fn items_are_made_only_if_that_is_asked_for() {
         let mut page = Map::new();
-        let write = |page: &mut _, at: &str| variable(at).write(page, json!("x"), Missing::Create);
+        let mut places = Places::default();
+        let mut write =
+            |page: &mut _, at: &str| variable(at).write(page, json!("x"), Missing::Create, &mut places);
         write(&mut page, "/s[n=York]/h").unwrap();
         write(&mut page, "/s[n=York]/p").unwrap();
         write(&mut page, "/s[n=Leeds]/h").unwrap();
         let made = json!({"s": [{"n": "York", "h": "x", "p": "x"}, {"n": "Leeds", "h": "x"}]});
         assert_eq!(Value::Object(page), made);
+    }
+
+    #[test]
+    fn what_is_known_of_an_array_stays_right_as_its_items_change() {
+        let mut page = json!({"s": [{"n": "a"}, {"n": "b", "m": "x"}]}).as_object().unwrap().clone();
+        let mut places = Places::default();
+        let mut write = |page: &mut _, at: &str, value: Value| {
+            variable(at)
+                .write(page, value, Missing::Create, &mut places)
+                .map_err(|blocked| blocked.to_string())
+        };
+        for at in ["/s[n=a]/h", "/s[n=b]/h", "/s[n=c]/h", "/s[m=x]/k", "/s[m=x]/l", "/s[n=c]/p", "/s[n=d]/h"]
+        {
+            write(&mut page, at, json!(1)).unwrap();
+        }
+        write(&mut page, "/s[n=a]/m", json!("x")).unwrap();
+        let several = "the array on the page has several items with m = \"x\"";
+        assert_eq!(write(&mut page, "/s[m=x]/o", json!(1)), Err(several.to_owned()));
+        assert_eq!(write(&mut page, "/s[m=x]/o", json!(1)), Err(several.to_owned()));
+        write(&mut page, "/s[n=b]", json!({"n": "b", "new": 1})).unwrap();
+        write(&mut page, "/s[n=b]/n", json!("b")).unwrap();
+        let lost = "the item with n = \"d\" would lose its n";
+        assert_eq!(write(&mut page, "/s[n=d]/n", json!("e")), Err(lost.to_owned()));
+        let after = json!({"s": [
+            {"n": "a", "h": 1, "m": "x"}, {"n": "b", "new": 1}, {"n": "c", "h": 1, "p": 1}, {"n": "e", "h": 1},
+        ]});
+        assert_eq!(Value::Object(page), after);
     }
 
     #[test]
@@ -393,6 +534,8 @@ mod tests {
         assert!(overlaps("/s[n=a]/h", "/s[m=a]/h"));
         assert!(overlaps("/s[n=a]/h", "/s/0/h"));
         assert!(overlaps("/s[n=a]/h", "s"));
+        // What is no position is a key that an array doesn't have.
+        assert!(!overlaps("/s[n=a]/h", "/s/00/h"));
         assert!("/".parse::<Variable>().is_err());
         assert!("/[a=b]".parse::<Variable>().is_err());
         assert!("".parse::<Variable>().is_err());

@@ -3,11 +3,11 @@
 
 mod hold;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::model::{Change, DriftPolicy, OnDrift, PageId, Problem, Variable, same_value};
+use crate::model::{Change, DriftPolicy, OnDrift, PageId, Places, Problem, Variable, same_value};
 use crate::schema::{Checked, CheckedValue};
 
 pub use hold::{Recent, Side, Thresholds, Weighed, weigh};
@@ -113,7 +113,7 @@ fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy:
     }
 }
 
-/// Decides for one page. Why a value is wanted is asked only of those that are sent.
+/// Decides for one page. Why a value is wanted, by its number among those desired, is asked only of those that are sent.
 ///
 /// # Errors
 /// When the values that stay others' would break the schema together with ours.
@@ -121,13 +121,13 @@ pub fn plan(
     checked: &Checked,
     base: &Base,
     policy: &DriftPolicy,
-    because: &dyn Fn(&Variable) -> String,
+    because: &dyn Fn(usize) -> String,
 ) -> Result<Plan, Vec<Problem>> {
-    let change = |wanted: &CheckedValue, found: Option<&Value>| Change {
+    let change = |(number, wanted): (usize, &CheckedValue), found: Option<&Value>| Change {
         variable: wanted.variable.clone(),
         from: found.cloned(),
         to: wanted.value.clone(),
-        because: because(&wanted.variable),
+        because: because(number),
         until: wanted.until,
     };
     let mut plan = Plan {
@@ -138,14 +138,14 @@ pub fn plan(
         adopted: Vec::new(),
     };
     let found = &checked.observed().variables;
-    let mut withheld = Vec::new();
-    for wanted in checked.values() {
+    let (mut withheld, mut places) = (HashSet::new(), Places::default());
+    for (number, wanted) in checked.values().iter().enumerate() {
         let variable = &wanted.variable;
-        let at_page = variable.read(found);
+        let at_page = variable.read_at(found, &mut places);
         match verdict(base.get(variable), at_page, &wanted.value, policy.on(variable)) {
             Verdict::Nothing => {}
             Verdict::Adopt => plan.adopted.push((variable.clone(), wanted.value.clone())),
-            Verdict::Send => plan.changes.push(change(wanted, at_page)),
+            Verdict::Send => plan.changes.push(change((number, wanted), at_page)),
             Verdict::Drift(answer) => {
                 plan.drift.push(Drift {
                     variable: variable.clone(),
@@ -155,8 +155,8 @@ pub fn plan(
                     answer,
                 });
                 match answer {
-                    Answer::Restored => plan.changes.push(change(wanted, at_page)),
-                    _ => withheld.push(variable.clone()),
+                    Answer::Restored => plan.changes.push(change((number, wanted), at_page)),
+                    _ => drop(withheld.insert(variable.clone())),
                 }
             }
         }
@@ -164,15 +164,14 @@ pub fn plan(
     if plan.changes.is_empty() {
         return Ok(plan);
     }
-    let merged = match withheld.is_empty() {
+    let mut merged = match withheld.is_empty() {
         true => checked.merged(),
         false => checked.without(&withheld)?.merged(),
     };
     for change in &plan.changes {
+        // Once taken, a key is no longer there for the next change below it.
         let key = change.variable.key();
-        if let Some(value) = merged.get(key) {
-            plan.body.insert(key.to_owned(), value.clone());
-        }
+        plan.body.extend(merged.remove(key).map(|value| (key.to_owned(), value)));
     }
     Ok(plan)
 }
@@ -190,8 +189,9 @@ pub enum Found {
 
 /// Looks up an unknown outcome: a reply that never came is not guessed (DESIGN 4.6).
 pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> Found {
-    let holds = |wanted: &dyn Fn(&Change) -> Option<Value>| {
-        intent.iter().all(|change| match (change.variable.read(page), wanted(change)) {
+    let mut places = Places::default();
+    let mut holds = |wanted: &dyn Fn(&Change) -> Option<Value>| {
+        intent.iter().all(|change| match (change.variable.read_at(page, &mut places), wanted(change)) {
             (Some(found), Some(wanted)) => same_value(found, &wanted),
             (None, None) => true,
             _ => false,

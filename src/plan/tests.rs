@@ -17,7 +17,7 @@ fn remote(variables: Value) -> RemotePage {
     RemotePage { variables: variables.as_object().cloned().unwrap(), ..RemotePage::default() }
 }
 
-const UNTOLD: &dyn Fn(&Variable) -> String = &|_| String::new();
+const UNTOLD: &dyn Fn(usize) -> String = &|_| String::new();
 
 fn desired(values: &[(&str, Value)]) -> Desired {
     Desired {

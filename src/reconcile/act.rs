@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
-use crate::model::{Change, RemotePage, same_value};
+use crate::model::{Change, Places, RemotePage, same_value};
 use crate::plan::Plan;
 use crate::store::{Intent, OpenIntent, Outcome, StoreError, Writer, Written};
 
@@ -87,10 +87,11 @@ fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome,
     match answer {
         Ok(patched) => {
             let id = patched.correlation_id;
+            let mut places = Places::default();
             let differing: Vec<String> = changes
                 .iter()
                 .filter(|change| {
-                    let found = change.variable.read(&patched.page.variables);
+                    let found = change.variable.read_at(&patched.page.variables, &mut places);
                     !found.is_some_and(|found| same_value(found, &change.to))
                 })
                 .map(|change| change.variable.to_string())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::desired::{Desired, Page};
-use crate::model::{Instant, Missing, Problem, RemotePage, Variable};
+use crate::model::{Instant, Missing, Places, Problem, RemotePage};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
@@ -21,9 +21,10 @@ impl Observed {
     /// A page as the store remembers it: its schema, and of its values what we put there.
     pub fn remembered(stored: &store::PageState, schemas: &mut Schemas) -> Self {
         let mut page = RemotePage { schema: stored.schema.clone(), ..RemotePage::default() };
+        let mut places = Places::default();
         for (variable, value) in &stored.base {
             // A place that can't be written is left out, which the check then tells.
-            let _ = variable.write(&mut page.variables, value.clone(), Missing::Create);
+            let _ = variable.write(&mut page.variables, value.clone(), Missing::Create, &mut places);
         }
         Self::new(page, schemas)
     }
@@ -135,7 +136,10 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
         }
     };
     let until = desired.until;
-    let because = |variable: &Variable| page.because(variable, now);
+    // Values are desired in the order in which they are owned.
+    let because = |number: usize| {
+        page.variables.get(number).map(|owned| owned.definition.because(now)).unwrap_or_default()
+    };
     let planned = observed
         .schema
         .as_ref()

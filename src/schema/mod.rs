@@ -17,7 +17,7 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use crate::desired::{Desired, DesiredValue, Wanted};
-use crate::model::{Instant, Missing, Origin, PageId, Problem, RemotePage, Step, Variable, shorten};
+use crate::model::{Instant, Missing, Origin, PageId, Places, Problem, RemotePage, Step, Variable, shorten};
 
 pub use diff::{Difference, MAX_TOLD as MAX_DIFFERENCES, differences};
 
@@ -265,10 +265,10 @@ impl Checked {
 
     /// The page as it will be, and the keys to send for it.
     pub fn merged(&self) -> Map<String, Value> {
-        let mut page = self.observed.variables.clone();
+        let (mut page, mut places) = (self.observed.variables.clone(), Places::default());
         for checked in &self.values {
             // `check` has written every one of these before.
-            let _ = checked.variable.write(&mut page, checked.value.clone(), self.missing);
+            let _ = checked.variable.write(&mut page, checked.value.clone(), self.missing, &mut places);
         }
         page
     }
@@ -277,7 +277,7 @@ impl Checked {
     ///
     /// # Errors
     /// What breaks the schema then.
-    pub fn without(&self, withheld: &[Variable]) -> Result<Self, Vec<Problem>> {
+    pub fn without(&self, withheld: &HashSet<Variable>) -> Result<Self, Vec<Problem>> {
         let mut rest = self.clone();
         rest.values.retain(|checked| !withheld.contains(&checked.variable));
         rest.validate().map(|()| rest)
@@ -286,19 +286,22 @@ impl Checked {
     fn validate(&self) -> Result<(), Vec<Problem>> {
         let merged = Value::Object(self.merged());
         let errors = self.schema.errors(&merged).map_err(|problem| vec![problem])?;
-        let problems: Vec<Problem> = errors.iter().map(|error| self.explain(error, &merged)).collect();
+        let mut places = Places::default();
+        let problems: Vec<Problem> =
+            errors.iter().map(|error| self.explain(error, &merged, &mut places)).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
     /// Names the cell, the variable and the rule that a value breaks.
-    fn explain(&self, error: &ValidationError, merged: &Value) -> Problem {
+    fn explain(&self, error: &ValidationError, merged: &Value, places: &mut Places) -> Problem {
         let rule = rule(error);
         let said = brief(error);
         let path = error.instance_path().to_string();
         let steps: Vec<String> =
             path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
         let about = |checked: &&CheckedValue| {
-            let own = merged.as_object().and_then(|page| checked.variable.pointer(page)).unwrap_or_default();
+            let own = merged.as_object().and_then(|page| checked.variable.pointer(page, places));
+            let own = own.unwrap_or_default();
             own.iter().zip(&steps).all(|(a, b)| a == b) && !steps.is_empty()
         };
         // An unknown key is reported at the object that has it; the key itself is the variable.
@@ -358,9 +361,9 @@ pub fn check(
     schema: &Arc<Schema>,
 ) -> Result<Checked, Vec<Problem>> {
     let (mut values, mut problems) = (Vec::with_capacity(desired.values.len()), Vec::new());
-    let mut page = observed.variables.clone();
+    let (mut page, mut places) = (observed.variables.clone(), Places::default());
     for wanted in &desired.values {
-        match typed_and_placed(wanted, schema, &mut page, desired.missing) {
+        match typed_and_placed(wanted, schema, (&mut page, &mut places), desired.missing) {
             Ok(checked) => values.push(checked),
             Err(problem) => problems.push(problem),
         }
@@ -381,11 +384,11 @@ pub fn check(
 fn typed_and_placed(
     wanted: &DesiredValue,
     schema: &Schema,
-    page: &mut Map<String, Value>,
+    (page, places): (&mut Map<String, Value>, &mut Places),
     missing: Missing,
 ) -> Result<CheckedValue, Problem> {
     let value = schema.typed(&wanted.variable, &wanted.wanted)?;
-    wanted.variable.write(page, value.clone(), missing).map_err(|blocked| {
+    wanted.variable.write(page, value.clone(), missing, places).map_err(|blocked| {
         Problem::at(&wanted.origin, format!("{} can't be set: {blocked}", wanted.variable))
             .hint(blocked.remedy())
     })?;

@@ -1,6 +1,6 @@
 //! A page block, and what it owns.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -142,15 +142,9 @@ impl Compiler<'_> {
         if each.is_empty() {
             return Some(all);
         }
-        // Each with those of the same key only, or thousands of rows would be compared with each other.
-        let mut keys: HashMap<&str, Vec<&Owned>> = HashMap::new();
-        for owned in &all {
-            let others = keys.entry(owned.variable.key()).or_default();
-            if let Some(other) = others.iter().find(|other| other.variable.overlaps(&owned.variable)) {
-                reader.note(overlapping(other, owned, fields.origin));
-                return None;
-            }
-            others.push(owned);
+        if let Some((one, other)) = first_overlap(&all) {
+            reader.note(overlapping(one, other, fields.origin));
+            return None;
         }
         Some(all)
     }
@@ -249,6 +243,31 @@ impl Compiler<'_> {
             _ => None,
         }
     }
+}
+
+/// The first two variables of which one may contain the other. Only those that may meet at all are compared, or thousands
+/// of rows would be compared with each other: those of a key, and where all of these are items of one array by one field,
+/// those of an item.
+fn first_overlap(all: &[Owned]) -> Option<(&Owned, &Owned)> {
+    let mut arrays: HashMap<&str, HashSet<_>> = HashMap::new();
+    for Owned { variable, .. } in all {
+        arrays
+            .entry(variable.key())
+            .or_default()
+            .insert(variable.item().map(|(array, field, _)| (array, field)));
+    }
+    let mut groups: HashMap<(&str, Option<&str>), Vec<&Owned>> = HashMap::new();
+    for owned in all {
+        let key = owned.variable.key();
+        let is_one_array = arrays.get(key).is_some_and(|arrays| arrays.len() == 1);
+        let item = owned.variable.item().filter(|_| is_one_array).map(|(_, _, value)| value);
+        let others = groups.entry((key, item)).or_default();
+        if let Some(other) = others.iter().find(|other| other.variable.overlaps(&owned.variable)) {
+            return Some((other, owned));
+        }
+        others.push(owned);
+    }
+    None
 }
 
 /// Two variables of which one may contain the other, with the rows that they are made for.
