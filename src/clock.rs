@@ -89,10 +89,11 @@ fn wall_time() -> Instant {
     chrono::Utc::now()
 }
 
-/// How long ago a file was written, by the machine's clock; files know no other.
+/// How long ago a file was written, by the machine's clock; files know no other. One that was written ahead of it, as on
+/// another machine, is as old as it is ahead: it lies there just as long.
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn age(written: SystemTime) -> Duration {
-    SystemTime::now().duration_since(written).unwrap_or_default()
+    SystemTime::now().duration_since(written).unwrap_or_else(|ahead| ahead.duration())
 }
 
 #[cfg(target_os = "linux")]

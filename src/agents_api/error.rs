@@ -31,20 +31,23 @@ pub enum Meaning {
     OutcomeUnknown,
     /// The same request will fail again (400, 404, 422 …): the page has to wait for another one.
     Refused,
-    /// The key is not taken (401) or may not do this (403).
+    /// The key is taken, and may not do this to this page (403); which is the page's trouble alone.
+    Forbidden,
+    /// The key is not taken (401).
     KeyRefused,
 }
 
 impl Meaning {
     /// Whether the same request would fail again, so that something has to change first.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Refused | Self::KeyRefused)
+        matches!(self, Self::Refused | Self::Forbidden | Self::KeyRefused)
     }
 
     /// By HTTP status.
     pub fn of_status(status: u16) -> Self {
         match status {
-            401 | 403 => Self::KeyRefused,
+            401 => Self::KeyRefused,
+            403 => Self::Forbidden,
             409 => Self::TryAgain,
             429 => Self::Slower,
             408 | 500.. => Self::OutcomeUnknown,

@@ -58,23 +58,16 @@ fn show(ended: &Ended, format: Format) -> anyhow::Result<()> {
                 "page": report.page.to_string(),
                 "result": word(&report.standing),
                 "applied": report.applied,
-                "problem": problem(&report.standing),
+                "problem": report.standing.problem(),
             })
         }));
     }
     let row = |report: &PageReport| {
-        let problem = problem(&report.standing).unwrap_or_default().to_owned();
+        let problem = report.standing.problem().unwrap_or_default().to_owned();
         [report.page.to_string(), word(&report.standing).to_owned(), report.applied.to_string(), problem]
     };
     output::print_table(["PAGE", "RESULT", "APPLIED", "PROBLEM"], ended.pages.iter().map(row));
     Ok(())
-}
-
-fn problem(standing: &Standing) -> Option<&str> {
-    match standing {
-        Standing::Unseen => Some("was not seen in the time allowed (hint: see --timeout)"),
-        other => other.problem(),
-    }
 }
 
 fn word(standing: &Standing) -> &'static str {

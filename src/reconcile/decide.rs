@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::desired::{Desired, Page};
-use crate::model::{Instant, Missing, Places, Problem, RemotePage};
+use chrono::TimeDelta;
+
+use crate::desired::{Desired, DesiredValue, Page, Wanted};
+use crate::model::{Instant, Missing, Places, Problem, RemotePage, same_value};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
@@ -78,6 +80,28 @@ impl Knowledge {
         Ok(desired)
     }
 
+    /// How much sooner than others a page is looked at that was not seen yet: one that should hold something else than what we
+    /// last put there comes first, then one that we never put anything on.
+    pub fn head_start(&mut self, page: &Arc<Page>, now: Instant) -> TimeDelta {
+        if self.base.is_empty() {
+            return TimeDelta::seconds(1);
+        }
+        let holds = |value: &DesiredValue| {
+            let base = self.base.get(&value.variable);
+            base.is_some_and(|base| match &value.wanted {
+                // The schema that types it is not known yet.
+                Wanted::Cell(cell) => {
+                    base.as_str().map_or_else(|| base.to_string() == cell.text, |text| text == cell.text)
+                }
+                wanted => same_value(base, &wanted.to_json()),
+            })
+        };
+        match page.desired(now) {
+            Ok(desired) if !desired.values.iter().all(holds) => TimeDelta::seconds(2),
+            _ => TimeDelta::zero(),
+        }
+    }
+
     /// Whether a look is worth making before the next boundary of what was last worked out: it brings other values, which
     /// midnight often doesn't, and none of them shares its key with others' values. Of those that do, a look that is older
     /// than it must be would undo an edit.
@@ -131,7 +155,7 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
         Ok(desired) => desired,
         // The next boundary isn't known then, so the page is asked again after a minute.
         Err(problems) => {
-            let until = now.checked_add_signed(chrono::TimeDelta::minutes(1));
+            let until = now.checked_add_signed(TimeDelta::minutes(1));
             return Decision::Withhold { problems, until };
         }
     };

@@ -162,16 +162,30 @@ impl Gate {
     }
 
     /// The least wait after which [`take`](Self::take) may say yes; none while only an answer can change that.
-    pub fn wait(&self, up: Duration, count: u32, urgency: Urgency, is_retry: bool) -> Option<Duration> {
+    pub fn wait(
+        &self,
+        up: Duration,
+        count: u32,
+        under_way: usize,
+        urgency: Urgency,
+        is_retry: bool,
+    ) -> Option<Duration> {
         match self.state {
             State::Stopped { .. } => None,
             State::Paused { until, .. } => Some(until.saturating_sub(up)),
+            State::Open if self.trial && under_way > 0 => None,
             State::Open => {
                 let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
                 let all = self.all.wait(up, f64::from(count) + spare);
                 Some(if is_retry { all.max(self.retries.wait(up, 1.0)) } else { all })
             }
         }
+    }
+
+    /// How long a retry has to wait for others of its kind, and for nothing else; none when it doesn't.
+    pub fn retry_wait(&mut self, up: Duration) -> Option<Duration> {
+        let must_wait = self.is_open() && !self.retries.has(up, 1.0);
+        must_wait.then(|| self.retries.wait(up, 1.0))
     }
 
     /// A request for a page or an agent was carried out or refused for good: the API is there.
@@ -182,9 +196,18 @@ impl Gate {
     }
 
     /// A request failed in a way that speaks of the API: no connection, no answer, 5xx. Gives how long the
-    /// breaker stays open, when that opens it.
-    pub fn failed(&mut self, whom: &str, up: Duration, random: &mut fastrand::Rng) -> Option<Duration> {
-        self.note(whom, false);
+    /// breaker stays open, when that opens it. A retry that fails like the try before it says nothing new: in quiet times
+    /// there are no other requests, and some pages that the API can't serve would speak for all.
+    pub fn failed(
+        &mut self,
+        whom: &str,
+        is_retry: bool,
+        up: Duration,
+        random: &mut fastrand::Rng,
+    ) -> Option<Duration> {
+        if !is_retry {
+            self.note(whom, false);
+        }
         let failing = || self.window.iter().filter(|(_, through)| !through);
         let failed_trial = self.trial && self.is_open();
         let many = failing().count() * 2 >= WINDOW
@@ -285,7 +308,7 @@ mod tests {
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         assert_eq!(taken(&mut gate, 0.0, Urgency::Boundary, false), 20);
         assert_eq!(taken(&mut gate, 0.5, Urgency::Boundary, false), 5);
-        let wait = gate.wait(seconds(0.5), 1, Urgency::Boundary, false).unwrap();
+        let wait = gate.wait(seconds(0.5), 1, 0, Urgency::Boundary, false).unwrap();
         assert!(wait > seconds(0.1) && wait < seconds(0.11), "{wait:?}");
         assert_eq!(taken(&mut gate, 100.0, Urgency::Boundary, false), 20, "it does not fill beyond its size");
     }
@@ -313,6 +336,11 @@ mod tests {
         gate.turn(seconds(30.0));
         assert!(gate.take(seconds(30.0), 1, 0, Urgency::Boundary, false));
         assert!(!gate.take(seconds(30.0), 1, 1, Urgency::Boundary, false), "one at a time");
+        assert_eq!(
+            gate.wait(seconds(30.0), 1, 1, Urgency::Boundary, false),
+            None,
+            "its answer is waited for"
+        );
         gate.came_through("a");
         assert!(gate.take(seconds(30.0), 1, 1, Urgency::Boundary, false));
     }
@@ -322,18 +350,23 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         for _ in 0..100 {
-            assert!(gate.failed("one", seconds(0.0), &mut random).is_none());
+            assert!(gate.failed("one", false, seconds(0.0), &mut random).is_none());
+        }
+        let mut gate = Gate::new(LIMITS, seconds(0.0));
+        for number in 0..100 {
+            let opens = gate.failed(&format!("page {}", number % 30), number >= 5, seconds(0.0), &mut random);
+            assert!(opens.is_none(), "what fails again and again says nothing new");
         }
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         for number in 0..10 {
             gate.came_through("good");
-            let opens = gate.failed(&format!("page {}", number % 4), seconds(0.0), &mut random);
+            let opens = gate.failed(&format!("page {}", number % 4), false, seconds(0.0), &mut random);
             assert_eq!(opens.is_some(), number == 9);
         }
         assert_eq!(gate.pause(), Some(Pause::Breaker));
         gate.turn(seconds(6.0));
         assert!(gate.take(seconds(6.0), 1, 0, Urgency::Source, true));
-        let longer = gate.failed("page 1", seconds(6.0), &mut random).expect("the trial failed");
+        let longer = gate.failed("page 1", true, seconds(6.0), &mut random).expect("the trial failed");
         assert!(longer > seconds(8.0), "{longer:?}");
         gate.turn(seconds(30.0));
         assert!(gate.take(seconds(30.0), 1, 0, Urgency::Source, true));

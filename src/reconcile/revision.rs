@@ -17,6 +17,7 @@ use super::Trail;
 /// The facts that the store keeps beside the settings in force: what was let pass lately, what is held.
 pub(super) const RECENT: &str = Recent::FACT;
 pub(super) const HELD: &str = Held::FACT;
+pub(super) const OUT: &str = "out";
 
 /// What an approved mass change goes out to after its first page, in percent of its pages.
 const SECOND_STAGE_PERCENT: usize = 5;
@@ -119,17 +120,36 @@ impl Held {
     }
 }
 
+/// The pages that an approved change has gone out to. It is remembered: a restart goes on from there, and takes none back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Out {
+    /// What names the change.
+    pub revision: String,
+    /// The pages.
+    pub pages: BTreeSet<String>,
+}
+
+impl Out {
+    fn has(&self, page: &PageId) -> bool {
+        self.pages.contains(&page.to_string())
+    }
+
+    pub fn extend(&mut self, pages: &[PageId]) {
+        self.pages.extend(pages.iter().map(ToString::to_string));
+    }
+}
+
 /// An approved mass change on its way: first one page, then a few, then the rest.
 #[derive(Debug)]
 pub(super) struct Rollout {
-    /// What names it.
-    pub revision: String,
     /// The pages as they will be.
     pub target: World,
     /// Those that will be behind, because they follow others.
     pub trail: Trail,
     /// The pages of the stage that is being watched.
     pub current: Vec<PageId>,
+    /// All that it has gone out to.
+    pub out: Out,
     /// The stages to come.
     pub stages: VecDeque<Vec<PageId>>,
     /// A page that did not take it, once it was told.
@@ -137,20 +157,35 @@ pub(super) struct Rollout {
 }
 
 impl Rollout {
-    pub fn new(revision: String, target: World, trail: Trail, changed: &[PageId]) -> Self {
+    /// Begins, or goes on where it has gone out to some pages already: these are watched first.
+    pub fn new(out: Out, target: World, trail: Trail, changed: &[PageId]) -> Self {
         // Those that follow others have a stage of their own.
-        let changed: Vec<PageId> =
-            changed.iter().filter(|page| !trail.behind().contains_key(page)).cloned().collect();
-        let few = (changed.len() * SECOND_STAGE_PERCENT).div_ceil(100);
-        let (first, rest) = changed.split_at(changed.len().min(1));
-        let (second, rest) = rest.split_at(few.min(rest.len()));
-        let mut stages: VecDeque<Vec<PageId>> = [first, second, rest]
-            .into_iter()
-            .filter(|stage| !stage.is_empty())
-            .map(<[PageId]>::to_vec)
-            .collect();
-        let current = stages.pop_front().unwrap_or_default();
-        Self { revision, target, trail, current, stages, stopped_at: None }
+        let changed = changed.iter().filter(|page| !trail.behind().contains_key(page)).cloned();
+        let (current, to_come): (Vec<PageId>, Vec<PageId>) = changed.partition(|page| out.has(page));
+        let few = ((current.len() + to_come.len()) * SECOND_STAGE_PERCENT).div_ceil(100);
+        let (first, rest) = to_come.split_at(to_come.len().min(1_usize.saturating_sub(current.len())));
+        let reached = current.len() + first.len();
+        let (second, rest) = rest.split_at(rest.len().min((1 + few).saturating_sub(reached)));
+        let stages = [&current, first, second, rest].into_iter().filter(|stage| !stage.is_empty());
+        let mut rollout = Self {
+            target,
+            trail,
+            current: Vec::new(),
+            out,
+            stages: stages.map(<[PageId]>::to_vec).collect(),
+            stopped_at: None,
+        };
+        rollout.go_on();
+        rollout
+    }
+
+    /// Goes out to the next stage; `false` when there is none.
+    pub fn go_on(&mut self) -> bool {
+        let next = self.stages.pop_front();
+        let goes_on = next.is_some();
+        self.current = next.unwrap_or_default();
+        self.out.extend(&self.current);
+        goes_on
     }
 
     /// The pages as they are at this stage: those to come stay as they were.

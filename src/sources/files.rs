@@ -180,13 +180,18 @@ impl Files {
     }
 
     /// Looks until no file is being written any more; for commands that run once. One that is written without
-    /// end counts as it last was good.
+    /// end counts as it last was good, and is told.
     pub fn settle(&mut self) {
         for _ in 0..MAX_LOOKS {
             if !self.look(&Writers::default()).unsure {
                 return;
             }
             std::thread::sleep(super::watch::SECOND_LOOK);
+        }
+        for file in self.files.iter_mut().filter(|file| file.unsure.is_some()) {
+            let problem = Problem::at(&Origin::named(file.shown.clone()), "the file is still being written");
+            file.problems
+                .push(problem.hint("end its last line, and rename it into place when it is finished"));
         }
     }
 

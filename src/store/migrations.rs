@@ -131,6 +131,12 @@ const STEPS: &[&str] = &["
 ", "
     -- Nobody asks the store for it.
     ALTER TABLE pages DROP COLUMN last_updated;
+", "
+    -- An approval lets its revision pass once.
+    ALTER TABLE approvals ADD COLUMN used_at TEXT;
+
+    -- Status asks for the last change of each page.
+    CREATE INDEX applied ON writes (page, settled_at) WHERE outcome = 'applied';
 "];
 
 /// The version that this program writes.

@@ -195,7 +195,7 @@ impl Reading {
 }
 
 pub(super) fn approvals(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
-    let mut statement = connection.prepare("SELECT revision FROM approvals")?;
+    let mut statement = connection.prepare("SELECT revision FROM approvals WHERE used_at IS NULL")?;
     let rows = statement.query_map([], |row| row.get(0))?;
     rows.collect()
 }

@@ -173,13 +173,24 @@ impl Writer {
         self.0.run(reading::approvals)
     }
 
-    /// Lets one revision pass.
+    /// Lets one revision pass, once.
     pub fn approve(&self, revision: &str, who: &str, at: Instant) -> Written<()> {
         let (revision, who) = (revision.to_owned(), who.to_owned());
         self.0.run(move |connection| {
             connection
-                .prepare_cached("INSERT INTO approvals VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+                .prepare_cached("INSERT OR REPLACE INTO approvals (revision, at, who) VALUES (?1, ?2, ?3)")?
                 .execute(params![revision, at, who])
+                .map(drop)
+        })
+    }
+
+    /// A revision that was let pass is in force: should it come back another time, that is for a person again.
+    pub fn use_approval(&self, revision: &str, at: Instant) -> Written<()> {
+        let revision = revision.to_owned();
+        self.0.run(move |connection| {
+            connection
+                .prepare_cached("UPDATE approvals SET used_at = ?2 WHERE revision = ?1 AND used_at IS NULL")?
+                .execute(params![revision, at])
                 .map(drop)
         })
     }

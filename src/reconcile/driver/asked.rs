@@ -36,6 +36,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     async fn set_override(&mut self, draft: Draft) -> Result<Result<Override, Vec<Problem>>, StoreError> {
         let now = self.actor.clock.now();
+        if let Some(doubt) = self.clock_watch.doubt() {
+            // From when to when it would be is not known.
+            return Ok(Err(vec![Problem::new(doubt.describe())]));
+        }
         let observed = |id: &PageId| self.pages.get(id)?.known.observed.clone();
         let set = match prepare(draft, &self.world, &self.overrides, observed, now) {
             Ok(set) => self.actor.store.set_override(&self.actor.api_url, set).await?,
@@ -49,9 +53,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     async fn release_override(&mut self, id: i64, who: &str) -> Result<Result<(), Problem>, StoreError> {
         let now = self.actor.clock.now();
-        self.overrides.retain(|set| !set.is_over(now));
-        let Some(index) = self.overrides.iter().position(|set| set.id == id) else {
-            let known: Vec<String> = self.overrides.iter().map(|set| set.id.to_string()).collect();
+        let in_force = |set: &&Override| !set.is_over(now);
+        let Some(index) = self.overrides.iter().position(|set| set.id == id && in_force(&set)) else {
+            let known = self.overrides.iter().filter(in_force);
+            let known: Vec<String> = known.map(|set| set.id.to_string()).collect();
             let problem = Problem::new(format!("no override {id} is in force"));
             return Ok(Err(match known.is_empty() {
                 true => problem.hint("none is in force"),
@@ -109,7 +114,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             held: self.held.clone(),
             rollout: self.rollout.as_ref().map(|rollout| {
                 let to_come = rollout.stages.iter().map(Vec::len).sum::<usize>() + rollout.current.len();
-                (rollout.revision.clone(), to_come, rollout.stopped_at.clone())
+                (rollout.out.revision.clone(), to_come, rollout.stopped_at.clone())
             }),
             following: self.following(now),
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),

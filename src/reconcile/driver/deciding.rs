@@ -1,7 +1,7 @@
 //! Deciding on the pages that are due, and starting what they need.
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::model::{Instant, PageId, Problem, shorten};
+use crate::model::{Instant, PageId, Problem, Variable, shorten};
 use crate::plan::{Answer, Found, Plan};
 use crate::reconcile::doubt::News;
 use crate::reconcile::gate::Pause;
@@ -29,6 +29,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
             self.pages.hurry(now);
             self.waiting.begin_anew();
+            if self.begin_overrides(now) {
+                self.take_world(self.world.clone(), now, Urgency::Override);
+            }
             let next = after(now, self.resync);
             self.agents.change_all(|agent| {
                 agent.due = if agent.attempts > 0 { now } else { agent.due.min(next) };
@@ -81,6 +84,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let is_look = matches!(start, Start::Look(_));
             let count = if is_look && state.known.observed.is_some() { 2 } else { 1 };
             let may = state.reserved && !is_look && self.gate.is_open();
+            if !may
+                && is_retry
+                && let Some(wait) = self.gate.retry_wait(self.actor.clock.uptime())
+            {
+                // Those behind it that try for the first time don't wait for it.
+                self.pages.schedule(&id, Some(self.actor.clock.after(wait)));
+                continue;
+            }
             if !may && !self.pass(count, starts.len(), urgency, is_retry, now) {
                 return;
             }
@@ -99,7 +110,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let under_way = self.jobs.len() + starting;
         let passes = self.gate.take(up, count, under_way, urgency, is_retry);
         // With something under way its end may make room sooner.
-        if !passes && let Some(wait) = self.gate.wait(up, count, urgency, is_retry) {
+        if !passes && let Some(wait) = self.gate.wait(up, count, under_way, urgency, is_retry) {
             self.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
         }
         passes
@@ -192,11 +203,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         if state.told_drift.as_ref() != Some(&plan.drift) {
             tell_drift(&plan, state.changed_by.as_deref());
+            let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             state.told_drift = Some(plan.drift.clone());
             self.counts.drifted += plan.drift.len() as u64;
             let Actor { store, api_url, .. } = &self.actor;
             self.notes.push(store.note_drift(api_url, &id, plan.drift.clone(), state.changed_by.take(), now));
+            self.forget_what_others_changed(&id, &drifted, now);
         }
+        let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if plan.changes.is_empty() {
             state.attempts = 0;
             state.refused = None;
@@ -237,7 +251,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// When the gate opens by itself.
     fn gate_opens(&self) -> Option<Instant> {
-        let wait = self.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
+        let wait = self.gate.wait(self.actor.clock.uptime(), 1, 0, Urgency::Boundary, false)?;
         Some(self.actor.clock.after(wait))
     }
 
@@ -329,6 +343,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             (News::Believed, _) => {
                 tracing::info!("the clock is believed again");
+                // What came in meanwhile was not weighed.
+                self.revise(now);
                 let ids: Vec<PageId> =
                     self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
                 for id in ids {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::desired::{Follow, Page};
-use crate::model::{Environment, Instant, PageId, Problem};
+use crate::model::{Environment, Instant, PageId, Problem, Variable};
 use crate::plan::Answer;
 use crate::reconcile::Following;
 use crate::schema::check;
@@ -100,22 +100,40 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.waiting.ripe = ripe.collect();
             return behind.keys().cloned().collect();
         }
-        let followers = moved.into_iter().flat_map(|leader| {
-            Environment::ALL.map(|environment| PageId { agent: leader.agent.clone(), environment })
-        });
+        if behind.is_empty() {
+            return BTreeSet::new();
+        }
+        let followers = moved.iter().flat_map(|leader| self.followers(leader));
         let ripe = self.waiting.ripe.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone());
-        followers.chain(ripe).filter(|id| behind.contains_key(id)).collect()
+        followers.chain(ripe).collect()
     }
 
     /// What was waited for so far counts no longer where the page that is followed changes.
     pub(super) fn forget_what_was_held(&mut self, changed: &[PageId]) {
-        let changed: BTreeSet<&PageId> = changed.iter().collect();
-        let behind: Vec<PageId> = self.in_force.trail.behind().keys().cloned().collect();
-        for id in behind {
-            if self.followed(&id).is_some_and(|(leader, _)| changed.contains(&leader)) {
-                self.note_since(&id, None);
+        for id in changed.iter().flat_map(|leader| self.followers(leader)).collect::<Vec<_>>() {
+            self.note_since(&id, None);
+        }
+    }
+
+    /// The same where others changed what is waited for on the page that is followed, also if it is restored at once.
+    pub(super) fn forget_what_others_changed(&mut self, id: &PageId, drifted: &[Variable], now: Instant) {
+        for follower in self.followers(id) {
+            let trail = &self.in_force.trail;
+            let concerns = |page| drifted.iter().any(|variable| trail.concerns(page, variable, now));
+            if self.newest(&follower).is_some_and(concerns) {
+                self.note_since(&follower, None);
             }
         }
+    }
+
+    /// The pages that wait for one.
+    fn followers(&self, leader: &PageId) -> Vec<PageId> {
+        let pages = Environment::ALL.map(|environment| PageId { environment, ..leader.clone() });
+        let waits = |id: &PageId| {
+            self.in_force.trail.behind().contains_key(id)
+                && self.followed(id).is_some_and(|(followed, _)| followed == *leader)
+        };
+        pages.into_iter().filter(waits).collect()
     }
 
     /// When the next page may take something over.

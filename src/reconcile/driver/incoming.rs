@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
@@ -15,9 +17,11 @@ use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
     pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
-        // Long enough after their end that no correction of the clock brings them back.
-        let yesterday = now.checked_sub_signed(chrono::TimeDelta::days(1)).unwrap_or(now);
-        self.overrides.retain(|set| !set.is_over(yesterday));
+        // Long enough after their end that no correction of the clock brings them back; one in doubt may be off by more.
+        if self.clock_watch.doubt().is_none() {
+            let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
+            self.overrides.retain(|set| !set.is_over(yesterday));
+        }
         world.overrule(&self.overrides);
         for page in &world.released {
             self.pages.schedule(page, None);
@@ -50,12 +54,26 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 (Some(_), Standing::Retrying(_)) if state.due().is_some() => {}
                 (Some(_), _) => self.pages.schedule(id, Some(now)),
                 // A page that was never seen is seen with its agent's list.
-                (None, Standing::Unseen) if !agent.in_flight => agent.due = now,
+                (None, Standing::Unseen) if !agent.in_flight => {
+                    let first = now - state.known.head_start(&managed.page, now);
+                    // Of those alike now these come first and now those: a run from cron may not come to all of them.
+                    let jitter = TimeDelta::milliseconds(self.random.i64(0..1000));
+                    agent.due = agent.due.min(first - jitter);
+                }
                 (None, _) => {}
             }
         }
         self.agents = agents.into();
         self.world = world;
+    }
+
+    /// What was set by a clock that was ahead is in force from now on, and not only when that instant comes again. Gives
+    /// whether there was such an override.
+    pub(super) fn begin_overrides(&mut self, now: Instant) -> bool {
+        let mut to_come = self.overrides.iter_mut().filter(|set| set.at > now).peekable();
+        let found = to_come.peek().is_some();
+        to_come.for_each(|set| set.at = now);
+        found
     }
 
     /// Logs each problem once when it comes up, and when it is gone.
@@ -187,9 +205,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let (ours, attempts) = (known.pages.clone(), known.attempts + 1);
         // An unknown agent answers 403 here and 404 for its page; only the page tells which it is. And where
         // there is no list at all there may still be the page.
-        if error.status == Some(403) || error.meaning == Meaning::Refused {
+        if matches!(error.meaning, Meaning::Forbidden | Meaning::Refused) {
             self.agents.settle(agent, 0, next);
-            self.gate.came_through(agent);
+            self.came_through(agent, key);
             for id in ours {
                 if self.pages.get(&id).is_some_and(|state| !state.in_flight) {
                     self.ask_for_look(&id, now);
@@ -207,7 +225,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in ours {
             self.fail(&id, error, attempts);
         }
-        self.judge(error, agent, key, now);
+        self.judge(error, (agent, attempts), key, now);
     }
 
     fn take_look_failure(&mut self, id: &PageId, error: &ApiError, key: u32, now: Instant) {
@@ -220,8 +238,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             // What was seen before is worth nothing now; the next list tells when the page is back.
             state.known.observed = None;
         }
-        self.try_later(id, error, now);
-        self.judge(error, &id.to_string(), key, now);
+        let attempts = self.try_later(id, error, now);
+        self.judge(error, (&id.to_string(), attempts), key, now);
     }
 
     fn take_act(&mut self, id: &PageId, acted: Acted, key: u32, now: Instant) {
@@ -247,8 +265,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Acted::Unknown(open, error) => {
                 state.known.open = Some(open);
                 state.forget_page();
-                self.try_later(id, &error, now);
-                self.judge(&error, &id.to_string(), key, now);
+                let attempts = self.try_later(id, &error, now);
+                self.judge(&error, (&id.to_string(), attempts), key, now);
             }
             Acted::NotTaken { page, changes, message } => {
                 state.see(page, up, &mut self.schemas);
@@ -259,12 +277,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.pages.schedule(id, Some(now));
             }
             Acted::Failed(error) => {
-                // A refused key says nothing of the change; its own state keeps everything back.
+                // A refused key says nothing of the change; its own state keeps everything back. And what it may not do, it
+                // may some day, without anything else changing.
                 if error.meaning == Meaning::Refused {
                     state.refused = sent;
                 }
-                self.try_later(id, &error, now);
-                self.judge(&error, &id.to_string(), key, now);
+                let attempts = self.try_later(id, &error, now);
+                self.judge(&error, (&id.to_string(), attempts), key, now);
             }
         }
     }
@@ -294,21 +313,23 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// A page's look or PATCH failed: again after a while, or only when something changes.
-    fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) {
-        let Some(state) = self.pages.get_mut(id) else { return };
+    /// A page's look or PATCH failed: again after a while, or only when something changes. Gives how often it did.
+    fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) -> u32 {
+        let Some(state) = self.pages.get_mut(id) else { return 0 };
         if std::mem::take(&mut state.reserved) {
             self.gate.give_back();
         }
         state.attempts += 1;
         let attempts = state.attempts;
-        let due = match error.meaning.is_final() {
+        let due = match error.meaning {
+            Meaning::Forbidden => Some(after(now, backoff::jittered(self.resync, &mut self.random))),
             // What was refused is remembered, so that deciding again sends nothing until it is another.
-            true => state.known.observed.as_ref().map(|_| now),
-            false => Some(after(now, backoff::wait(attempts, &mut self.random))),
+            Meaning::Refused | Meaning::KeyRefused => state.known.observed.as_ref().map(|_| now),
+            _ => Some(after(now, backoff::wait(attempts, &mut self.random))),
         };
         self.pages.schedule(id, due);
         self.fail(id, error, attempts);
+        attempts
     }
 
     fn fail(&mut self, id: &PageId, error: &ApiError, attempts: u32) {
@@ -344,7 +365,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// What an error says about the API and the key that the request used; a key that was replaced since is past
     /// judging.
-    fn judge(&mut self, error: &ApiError, whom: &str, key: u32, now: Instant) {
+    fn judge(&mut self, error: &ApiError, (whom, attempts): (&str, u32), key: u32, now: Instant) {
         self.counts.failures += 1;
         let up = self.actor.clock.uptime();
         match error.meaning {
@@ -363,10 +384,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.gate.stop(error.to_string());
                 self.key_number += 1;
             }
-            // It changed nothing, but the API is there.
-            Meaning::Refused | Meaning::TryAgain if error.status.is_some() => self.gate.came_through(whom),
-            Meaning::Refused | Meaning::TryAgain | Meaning::OutcomeUnknown => {
-                if let Some(pause) = self.gate.failed(whom, up, &mut self.random) {
+            // It changed nothing, but the API is there, and takes the key.
+            Meaning::Refused | Meaning::Forbidden | Meaning::TryAgain if error.status.is_some() => {
+                self.came_through(whom, key);
+            }
+            Meaning::Refused | Meaning::Forbidden | Meaning::TryAgain | Meaning::OutcomeUnknown => {
+                if let Some(pause) = self.gate.failed(whom, attempts > 1, up, &mut self.random) {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     tracing::warn!(
                         until,

@@ -21,7 +21,7 @@ use super::agents::Agents;
 use super::doubt::ClockWatch;
 use super::gate::{Gate, Limits, Urgency};
 use super::page_state::Pages;
-use super::revision::{HELD, RECENT, Rollout};
+use super::revision::{HELD, OUT, Out, RECENT, Rollout};
 use super::{Acted, Actor, Control, Counts, Held, InForce};
 
 pub use super::page_state::Standing;
@@ -171,6 +171,8 @@ pub struct Driver<R> {
     held: Option<Held>,
     /// An approved one on its way.
     rollout: Option<Rollout>,
+    /// The pages that it has gone out to, also before a restart.
+    out: Out,
     approved: BTreeSet<String>,
     thresholds: Thresholds,
     /// What was let pass lately.
@@ -215,7 +217,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let stored = store.pages(api).await?;
         let recent = store.fact(RECENT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
         let held = store.fact(HELD).await?.and_then(|fact| Held::from_fact(&fact));
-        let (overrides, approved) = (store.overrides(api, now).await?, store.approvals().await?);
+        let out = store.fact(OUT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
+        // By a clock that is ahead those that are in force would seem to be over.
+        let past = setup.last_known.map_or(now, |known| known.min(now));
+        let overrides = store.overrides(api, past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
+        let approved = store.approvals().await?;
         let clock_watch = ClockWatch::new(&*setup.actor.clock, setup.last_known);
         if let Some(doubt) = clock_watch.doubt() {
             tracing::error!("{}", doubt.describe());
@@ -229,6 +235,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             in_force: setup.in_force,
             held,
             rollout: None,
+            out: out.unwrap_or_default(),
             approved,
             thresholds: setup.thresholds,
             recent: recent.unwrap_or_default(),
@@ -258,7 +265,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for (page, state) in stored {
             driver.pages.insert(page, state);
         }
-        driver.revise(now);
+        driver.begin_overrides(now);
+        match driver.clock_watch.doubt() {
+            Some(_) if driver.in_force.number > 0 => {
+                driver.take_world(driver.in_force.pages(), now, Urgency::Source);
+            }
+            _ => driver.revise(now),
+        }
         Ok(driver)
     }
 
@@ -324,10 +337,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 () = next_beat(&mut beat) => supervisor.alive(),
             }
         };
-        self.end(reload).await
+        self.end(mode, reload).await
     }
 
-    async fn end(mut self, reload: bool) -> Result<Ended, StoreError> {
+    async fn end(mut self, mode: Mode, reload: bool) -> Result<Ended, StoreError> {
         let last_calls = async {
             while let Some(done) = self.jobs.join_next().await {
                 self.take(finished(done))?;
@@ -339,6 +352,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Err(_) => tracing::warn!("requests are still unanswered; they are looked up at the next start"),
         }
         self.jobs.shutdown().await;
+        if matches!(mode, Mode::Once { .. }) {
+            self.note_unseen();
+        }
         while let Some(noted) = self.notes.next().await {
             noted?;
         }
@@ -353,6 +369,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let of_pages: Vec<Problem> = of_pages.collect();
         problems.extend(of_pages);
         Ok(Ended { reload, pages: pages.collect(), problems, held: self.held, in_force: self.in_force })
+    }
+
+    /// Pages that the time did not suffice for are not known to be right, and whoever asks later is told so.
+    fn note_unseen(&mut self) {
+        let ids: Vec<PageId> = self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
+        for id in ids {
+            if self.pages.get(&id).is_some_and(|state| state.standing == Standing::Unseen) {
+                let unseen = "was not seen in the time allowed (hint: see --timeout and api.rate)";
+                self.set_standing(&id, Standing::Retrying(unseen.to_owned()));
+            }
+        }
     }
 
     /// When to decide again, if nothing comes in before.

@@ -5,7 +5,7 @@ use crate::desired::World;
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Recent, Side, Weighed, weigh};
 use crate::reconcile::doubt::News;
-use crate::reconcile::revision::{HELD, RECENT, Rollout, revision_id};
+use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rollout, revision_id};
 use crate::reconcile::{Held, InForce, Trail};
 use crate::sources::Revision;
 use crate::store::StoreError;
@@ -13,10 +13,13 @@ use crate::store::StoreError;
 use super::{Driver, Standing, Urgency};
 
 impl<R: ReadPages + WritePages> Driver<R> {
+    /// By a clock in doubt nothing is weighed: what closes next month may be what closes tomorrow. That is done when it is
+    /// believed again.
     pub(super) fn take_inputs(&mut self, revision: Revision) {
         self.revision = revision;
-        let now = self.actor.clock.now();
-        self.revise(now);
+        if self.clock_watch.doubt().is_none() {
+            self.revise(self.actor.clock.now());
+        }
     }
 
     /// Weighs the newest definitions against those in force, and does what follows.
@@ -38,22 +41,46 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.rollout = None;
         if weighed.reasons.is_empty() {
             self.recent.add(&weighed, now);
+            self.use_approval(&id, now);
             self.put_in_force(newest, trail, now);
         } else if self.approved.contains(&id) {
-            tracing::info!(
-                revision = id,
-                pages = weighed.changed.len(),
-                "approved: goes out to one page first"
-            );
-            self.hold(None);
-            // Whatever comes of it, these pages hold something else meanwhile.
-            self.forget_what_was_held(&weighed.changed);
-            let rollout = Rollout::new(id, newest, trail, &weighed.changed);
-            let world = rollout.world(&self.in_force.pages());
-            self.rollout = Some(rollout);
-            self.take_world(world, now, Urgency::Source);
+            self.roll_out(id, newest, trail, &weighed.changed, now);
         } else {
             self.withhold(id, &newest, weighed, now);
+        }
+    }
+
+    /// Lets an approved change out, from where it has come to.
+    fn roll_out(&mut self, id: String, newest: World, trail: Trail, changed: &[PageId], now: Instant) {
+        if self.out.revision != id {
+            self.out = Out { revision: id, ..Out::default() };
+        }
+        tracing::info!(
+            revision = self.out.revision,
+            pages = changed.len(),
+            out = self.out.pages.len(),
+            "approved: goes out to one page first, then to a few, then to the rest"
+        );
+        self.hold(None);
+        // Whatever comes of it, these pages hold something else meanwhile.
+        self.forget_what_was_held(changed);
+        let rollout = Rollout::new(self.out.clone(), newest, trail, changed);
+        self.keep_out(rollout.out.clone());
+        let world = rollout.world(&self.in_force.pages());
+        self.rollout = Some(rollout);
+        self.take_world(world, now, Urgency::Source);
+    }
+
+    fn keep_out(&mut self, out: Out) {
+        if self.out != out {
+            self.keep_fact(OUT, serde_json::to_string(&out).ok().filter(|_| !out.pages.is_empty()));
+            self.out = out;
+        }
+    }
+
+    fn use_approval(&mut self, revision: &str, now: Instant) {
+        if self.approved.remove(revision) {
+            self.notes.push(self.actor.store.use_approval(revision, now));
         }
     }
 
@@ -106,31 +133,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let stuck = rollout.current.iter().find(is_stuck).cloned();
             if stuck != rollout.stopped_at {
                 if let Some(page) = &stuck {
-                    tracing::error!(revision = rollout.revision, %page, "the approved change stops here: this page does not take it; it goes on when the page does");
+                    tracing::error!(revision = rollout.out.revision, %page, "the approved change stops here: this page does not take it; it goes on when the page does");
                 }
                 rollout.stopped_at = stuck;
             }
             return false;
         }
-        match rollout.stages.pop_front() {
-            Some(next) => {
-                tracing::info!(
-                    revision = rollout.revision,
-                    pages = next.len(),
-                    "the approved change goes on"
-                );
-                rollout.current = next;
-                let world = rollout.world(&self.in_force.pages());
-                self.take_world(world, now, Urgency::Source);
-            }
-            None => {
-                let (target, trail) =
-                    (std::mem::take(&mut rollout.target), std::mem::take(&mut rollout.trail));
-                tracing::info!(revision = rollout.revision, "the approved change is out on all pages");
-                self.rollout = None;
-                self.recent = Recent::default();
-                self.put_in_force(target, trail, now);
-            }
+        if rollout.go_on() {
+            let (revision, pages) = (&rollout.out.revision, rollout.current.len());
+            tracing::info!(revision, pages, "the approved change goes on");
+            let (out, world) = (rollout.out.clone(), rollout.world(&self.in_force.pages()));
+            self.keep_out(out);
+            self.take_world(world, now, Urgency::Source);
+        } else if let Some(Rollout { target, trail, out, .. }) = self.rollout.take() {
+            tracing::info!(revision = out.revision, "the approved change is out on all pages");
+            self.recent = Recent::default();
+            self.use_approval(&out.revision, now);
+            self.keep_out(Out::default());
+            self.put_in_force(target, trail, now);
         }
         true
     }
