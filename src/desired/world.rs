@@ -174,17 +174,19 @@ impl World {
         self.index.get(id).map(|index| &self.pages[*index])
     }
 
+    /// Pages that others are put together from.
+    pub fn of(pages: Vec<Managed>) -> World {
+        let index = pages.iter().enumerate().map(|(index, managed)| (managed.page.id.clone(), index));
+        World { index: index.collect(), pages, ..World::default() }
+    }
+
     /// The same world with each page as something else makes it, without those that it leaves out.
     pub fn map(&self, page: impl Fn(&Managed) -> Option<Managed>) -> World {
-        let pages: Vec<Managed> = self.pages.iter().filter_map(page).collect();
-        let index = pages.iter().enumerate().map(|(index, managed)| (managed.page.id.clone(), index));
         World {
-            index: index.collect(),
-            pages,
             missing: self.missing.clone(),
             released: self.released.clone(),
             fresh: self.fresh,
-            basis: None,
+            ..World::of(self.pages.iter().filter_map(page).collect())
         }
     }
 

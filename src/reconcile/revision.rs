@@ -1,7 +1,8 @@
 //! One moment's inputs and settings, what names it, and what becomes of it: in force, held, or let out step by step.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,30 +36,42 @@ pub struct InForce {
     pub world: World,
     /// Those that are still as they were, because they follow others.
     pub trail: Trail,
+    /// Those that are as an older acceptance made them, because something bad concerns them, and which that is.
+    pub kept: BTreeMap<PageId, i64>,
 }
 
 impl InForce {
     /// Goes back to what was in force when the program last ended, by what the store remembers of settings and inputs.
     /// What is not remembered is as the settings are now.
     pub fn recall(settings: &Settings, remembered: &Remembered, from: Instant, to: Instant) -> Self {
-        let recall = |accepted: &Accepted| {
+        let recall = |accepted: &Accepted, before: Option<&World>| {
             let older = accepted.settings.as_ref().filter(|written| **written != settings.written);
             let older = older.and_then(|written| Settings::remembered(written, &settings.file));
             let settings = older.as_ref().unwrap_or(settings);
-            let mut files = Files::new(settings);
-            let mut inputs = files.recall(&accepted.inputs).inputs;
-            let mut world = World::over(&settings.blueprint, &inputs, from, to, None);
-            if !accepted.with_problems.is_empty() {
-                // What is bad in these is as it was before.
-                inputs = files.recall(&accepted.with_problems).inputs;
-                world = World::over(&settings.blueprint, &inputs, from, to, Some(&world));
-            }
+            let inputs = Files::new(settings).recall(&accepted.inputs).inputs;
+            let world = World::over(&settings.blueprint, &inputs, from, to, before);
             (settings.blueprint.clone(), inputs, world)
         };
-        let (blueprint, inputs, world) = recall(&remembered.newest);
-        let older = remembered.older.iter().map(|(number, accepted)| (*number, recall(accepted).2));
-        let trail = Trail::recall(remembered.behind.clone(), older.collect());
-        Self { number: remembered.number, blueprint, inputs, world, trail }
+        let older = remembered.older.iter().map(|(number, accepted)| (*number, recall(accepted, None).2));
+        let older: BTreeMap<i64, World> = older.collect();
+        let kept = remembered.kept.iter();
+        let kept = kept.filter_map(|(page, as_of)| older.get(as_of)?.page(page).cloned());
+        let before = World::of(kept.collect());
+        let (blueprint, inputs, world) = recall(&remembered.newest, Some(&before));
+        let trail = Trail::recall(remembered.behind.clone(), older);
+        Self { number: remembered.number, blueprint, inputs, world, trail, kept: remembered.kept.clone() }
+    }
+
+    /// The pages that stay as they were with newer definitions in force, and the acceptance that each is as.
+    pub fn keeps(&self, newest: &World) -> BTreeMap<PageId, i64> {
+        let as_before = newest.pages.iter().filter(|managed| {
+            let id = &managed.computed.id;
+            let before =
+                self.world.page(id).is_some_and(|before| Arc::ptr_eq(&before.computed, &managed.computed));
+            before && !managed.problems.is_empty()
+        });
+        let as_of = |id: &PageId| self.kept.get(id).copied().unwrap_or(self.number);
+        as_before.map(|managed| (managed.computed.id.clone(), as_of(&managed.computed.id))).collect()
     }
 
     /// For weighing.
@@ -68,7 +81,8 @@ impl InForce {
 
     /// The pages that would be behind with newer definitions in force.
     pub fn behind(&self, newest: &World, is_managed: impl Fn(&PageId) -> bool, now: Instant) -> Trail {
-        self.trail.extended((self.number, &self.world), newest, is_managed, now)
+        let as_of = |page: &PageId| self.kept.get(page).copied().unwrap_or(self.number);
+        self.trail.extended((&as_of, &self.world), newest, is_managed, now)
     }
 
     /// The pages as they are to be, without overrides.

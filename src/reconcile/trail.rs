@@ -31,12 +31,12 @@ impl Trail {
         Self { behind, worlds, refused: BTreeMap::new() }
     }
 
-    /// The pages that will be behind with newer definitions in force. Those of before are the ones of an acceptance; with
-    /// the number 0 nothing was in force yet. A page that is managed, though no acceptance has it, was lost from the inputs for
+    /// The pages that will be behind with newer definitions in force. Of those of before it is told which acceptance each is
+    /// as; with the number 0 nothing was in force yet. A page that is managed, though no acceptance has it, was lost from the inputs for
     /// a while: it is no first contact, and left to itself it would not even close at five.
     pub fn extended(
         &self,
-        (number, before): (i64, &World),
+        (as_of, before): (&dyn Fn(&PageId) -> i64, &World),
         newest: &World,
         is_managed: impl Fn(&PageId) -> bool,
         now: Instant,
@@ -46,6 +46,7 @@ impl Trail {
         for new in newest.pages.iter().map(|managed| &managed.computed).filter(|page| page.follow.is_some()) {
             let is_same =
                 |old: &Page| std::ptr::eq(old, &raw const **new) || old.says_the_same(new, now, horizon);
+            let number = as_of(&new.id);
             let was = before.page(&new.id).filter(|_| number > 0).map(|managed| &*managed.computed);
             let known = self.behind.get(&new.id);
             let in_force = known.map_or(was, |behind| self.page(&new.id, behind));

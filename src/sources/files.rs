@@ -38,12 +38,8 @@ pub struct Revision {
 pub struct GoodFile {
     /// Where it is.
     pub path: String,
-    /// Its path as the settings write it.
-    pub shown: Arc<str>,
     /// What it holds.
     pub bytes: Arc<[u8]>,
-    /// Whether all of it is good; else some of its rows are not.
-    pub is_clean: bool,
 }
 
 /// The input files of the settings.
@@ -215,12 +211,7 @@ impl Files {
             if let (Some((_, known)), Some(Ok(bytes))) = (&file.good, &file.taken)
                 && *known == digest(bytes)
             {
-                revision.contents.push(GoodFile {
-                    path: file.id(),
-                    shown: file.shown.clone(),
-                    bytes: bytes.clone(),
-                    is_clean: file.problems.is_empty(),
-                });
+                revision.contents.push(GoodFile { path: file.id(), bytes: bytes.clone() });
             }
         }
         revision

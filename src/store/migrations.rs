@@ -132,6 +132,24 @@ const STEPS: &[&str] = &["
     -- Nobody asks the store for it.
     ALTER TABLE pages DROP COLUMN last_updated;
 ", "
+    -- What is in force is kept as it is, the bad with the good. Pages that something bad concerns are as an older acceptance
+    -- made them.
+    CREATE TABLE kept (
+        page INTEGER PRIMARY KEY REFERENCES pages (id),
+        as_of INTEGER NOT NULL      -- the acceptance that they are as
+    ) STRICT;
+    ALTER TABLE accepted RENAME TO accepted_before;
+    CREATE TABLE accepted (
+        path TEXT NOT NULL,         -- empty for the settings
+        content BLOB NOT NULL,
+        accepted_at TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER,              -- none while in force
+        PRIMARY KEY (path, since)
+    ) STRICT;
+    INSERT INTO accepted SELECT path, content, accepted_at, since, until FROM accepted_before WHERE has_problems = 0;
+    DROP TABLE accepted_before;
+
     -- An approval lets its revision pass once.
     ALTER TABLE approvals ADD COLUMN used_at TEXT;
 

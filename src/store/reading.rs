@@ -53,8 +53,10 @@ pub struct Remembered {
     pub newest: Accepted,
     /// What older ones had left in force, where pages are still as these made them.
     pub older: BTreeMap<i64, Accepted>,
-    /// These pages.
+    /// Those of these pages that follow others.
     pub behind: BTreeMap<PageId, Behind>,
+    /// Those that something bad concerns, each with the acceptance that it is as.
+    pub kept: BTreeMap<PageId, i64>,
 }
 
 /// Settings and inputs, as an acceptance left them in force.
@@ -62,10 +64,8 @@ pub struct Remembered {
 pub struct Accepted {
     /// The settings as they were written.
     pub settings: Option<String>,
-    /// The inputs as they last were without a problem, by path.
+    /// The inputs, by path.
     pub inputs: BTreeMap<String, Vec<u8>>,
-    /// Those that had problems, as they were.
-    pub with_problems: BTreeMap<String, Vec<u8>>,
 }
 
 /// How far a page is behind the one that it follows.
@@ -303,33 +303,41 @@ fn drifts(
 
 pub(super) fn remembered(connection: &Connection, api: &str) -> rusqlite::Result<Remembered> {
     let number = "SELECT max((SELECT coalesce(max(coalesce(until, since)), 0) FROM accepted),
-        (SELECT coalesce(max(as_of), 0) FROM behind))";
+        (SELECT coalesce(max(as_of), 0) FROM behind), (SELECT coalesce(max(as_of), 0) FROM kept))";
     let number = connection.query_row(number, [], |row| row.get(0))?;
-    let behind = behind(connection, api)?;
-    let older = behind.values().filter_map(|behind| behind.as_of).collect::<BTreeSet<i64>>();
+    let (behind, kept) = (behind(connection, api)?, kept(connection, api)?);
+    let followers = behind.values().filter_map(|behind| behind.as_of);
+    let older: BTreeSet<i64> = followers.chain(kept.values().copied()).collect();
     let older = older.into_iter().map(|number| Ok((number, accepted(connection, number)?)));
     Ok(Remembered {
         number,
         newest: accepted(connection, i64::MAX)?,
         older: older.collect::<rusqlite::Result<_>>()?,
         behind,
+        kept,
     })
 }
 
 /// What was in force after an acceptance, and before the next.
 fn accepted(connection: &Connection, number: i64) -> rusqlite::Result<Accepted> {
     let mut statement = connection.prepare_cached(
-        "SELECT path, content FROM accepted
-            WHERE has_problems = ?2 AND since <= ?1 AND (until IS NULL OR until > ?1)",
+        "SELECT path, content FROM accepted WHERE since <= ?1 AND (until IS NULL OR until > ?1)",
     )?;
-    let mut contents = |has_problems: bool| -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
-        let rows =
-            statement.query_map(params![number, has_problems], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect()
-    };
-    let (mut inputs, with_problems) = (contents(false)?, contents(true)?);
+    let rows = statement.query_map([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut inputs: BTreeMap<String, Vec<u8>> = rows.collect::<rusqlite::Result<_>>()?;
     let settings = inputs.remove("").and_then(|settings| String::from_utf8(settings).ok());
-    Ok(Accepted { settings, inputs, with_problems })
+    Ok(Accepted { settings, inputs })
+}
+
+fn kept(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, i64>> {
+    let mut statement = connection.prepare(
+        "SELECT agent || '/' || environment, as_of FROM kept JOIN pages ON pages.id = kept.page WHERE api = ?1",
+    )?;
+    let rows = statement.query_map([api], |row| {
+        let page = row.get::<_, String>(0)?.parse().map_err(|text| unreadable(row, 0, text))?;
+        Ok((page, row.get(1)?))
+    })?;
+    rows.collect()
 }
 
 fn behind(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, Behind>> {

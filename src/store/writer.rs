@@ -41,12 +41,12 @@ pub struct Acceptance {
     pub number: i64,
     /// The settings as they are written.
     pub settings: String,
-    /// The inputs that are without a problem, by path.
+    /// The inputs, by path.
     pub inputs: BTreeMap<String, Vec<u8>>,
-    /// Those of which some is as it was before.
-    pub with_problems: BTreeMap<String, Vec<u8>>,
-    /// The pages that are not yet as these make them.
+    /// The pages that are not yet as these make them, because they follow others.
     pub behind: BTreeMap<PageId, Behind>,
+    /// Those that can't be as these make them, because something is bad, each with the acceptance that it is as.
+    pub kept: BTreeMap<PageId, i64>,
 }
 
 /// What became of a PATCH.
@@ -262,24 +262,27 @@ impl Writer {
         })
     }
 
-    /// Keeps settings and inputs that are in force from now on in place of what they were, and which pages are behind.
+    /// Keeps settings and inputs that are in force from now on in place of what they were, and which pages are as older ones.
     /// Inputs that are not named stay as they are. What no page rests on any more is forgotten.
     pub fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
         let api = api.to_owned();
         self.0.run(move |connection| {
-            let Acceptance { number, settings, inputs, with_problems, behind } = &acceptance;
-            put(connection, ("", false), settings.as_bytes(), *number, at)?;
+            let Acceptance { number, settings, inputs, behind, kept } = &acceptance;
+            put(connection, "", settings.as_bytes(), *number, at)?;
             for (path, content) in inputs {
-                put(connection, (path, false), content, *number, at)?;
-                replace(connection, (path, true), *number)?;
-            }
-            for (path, content) in with_problems {
-                put(connection, (path, true), content, *number, at)?;
+                put(connection, path, content, *number, at)?;
             }
             // Pages of another API wait anew when they are back.
             connection.prepare_cached("DELETE FROM behind")?.execute([])?;
             for (page, behind) in behind {
                 set_behind(connection, page_number(connection, &api, page)?, Some(*behind))?;
+            }
+            connection.prepare_cached("DELETE FROM kept")?.execute([])?;
+            for (page, as_of) in kept {
+                let page = page_number(connection, &api, page)?;
+                connection
+                    .prepare_cached("INSERT INTO kept VALUES (?1, ?2)")?
+                    .execute(params![page, as_of])?;
             }
             forget(connection)
         })
@@ -414,37 +417,29 @@ fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rus
 /// Keeps a content that is in force from now on in place of what it was.
 fn put(
     connection: &Connection,
-    (path, has_problems): (&str, bool),
+    path: &str,
     content: &[u8],
     number: i64,
     at: Instant,
 ) -> rusqlite::Result<()> {
-    let is_known = "SELECT 1 FROM accepted
-        WHERE path = ?1 AND has_problems = ?2 AND until IS NULL AND content = ?3";
-    if connection.prepare_cached(is_known)?.exists(params![path, has_problems, content])? {
+    let is_known = "SELECT 1 FROM accepted WHERE path = ?1 AND until IS NULL AND content = ?2";
+    if connection.prepare_cached(is_known)?.exists(params![path, content])? {
         return Ok(());
     }
-    replace(connection, (path, has_problems), number)?;
     connection
-        .prepare_cached("INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
-        .execute(params![path, has_problems, content, at, number])
-        .map(drop)
-}
-
-/// What was in force no longer is.
-fn replace(connection: &Connection, (path, has_problems): (&str, bool), number: i64) -> rusqlite::Result<()> {
+        .prepare_cached("UPDATE accepted SET until = ?2 WHERE path = ?1 AND until IS NULL")?
+        .execute(params![path, number])?;
     connection
-        .prepare_cached(
-            "UPDATE accepted SET until = ?3 WHERE path = ?1 AND has_problems = ?2 AND until IS NULL",
-        )?
-        .execute(params![path, has_problems, number])
+        .prepare_cached("INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, NULL)")?
+        .execute(params![path, content, at, number])
         .map(drop)
 }
 
 /// Forgets what was in force once and no page is as of any more.
 fn forget(connection: &Connection) -> rusqlite::Result<()> {
     let sql = "DELETE FROM accepted WHERE until IS NOT NULL AND NOT EXISTS
-        (SELECT 1 FROM behind WHERE as_of >= accepted.since AND as_of < accepted.until)";
+        (SELECT 1 FROM (SELECT as_of FROM behind UNION ALL SELECT as_of FROM kept)
+            WHERE as_of >= accepted.since AND as_of < accepted.until)";
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 

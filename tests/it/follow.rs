@@ -1,7 +1,7 @@
 //! Pages that follow others: what reaches live, when, and what keeps it from doing so.
 
 use chrono::TimeDelta;
-use rtconfd::clock::ManualClock;
+use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::desired::{Inputs, World};
 use rtconfd::listener::Asking;
 use rtconfd::model::{Environment, Instant};
@@ -253,6 +253,30 @@ async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no
     let covered = "A-1/sandbox does not hold the change: is_open is kept as others changed it";
     assert_eq!((waits.at, &*waits.why), (None, covered));
     scene.driving.unwrap().stop().await;
+}
+
+/// Whoever phones the sandbox meanwhile hears something else.
+#[tokio::test]
+async fn what_others_changed_on_the_page_that_is_followed_begins_the_wait_anew_though_it_is_restored() {
+    let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
+    scene.until_sandbox("true \"1\"").await;
+    scene.at(121).await;
+    assert_eq!(scene.page(Environment::Live), "true \"1\"");
+    scene.write("a,A-1,Mo-Fr 09:00-17:00,2\n");
+    scene.until_sandbox("true \"2\"").await;
+    scene.at(181).await;
+    let theirs = json!({"phone": "9"});
+    let now = scene.clock.now();
+    let edit = |pages: &mut rtconfd::simulator::Pages| {
+        pages.patch("A-1", Environment::Sandbox, theirs.as_object().unwrap(), now).map(drop)
+    };
+    scene.api.simulator.with_pages(edit).unwrap();
+    scene.at(190).await;
+    assert_eq!(scene.page(Environment::Sandbox), "true \"2\"", "it is restored");
+    scene.at(260).await;
+    assert_eq!(scene.page(Environment::Live), "true \"1\"");
+    scene.at(320).await;
+    assert_eq!(scene.both(), ["false \"2\"", "false \"2\""], "closed since five, and the change is there");
 }
 
 /// What is in force is remembered as it is, the bad with the good.

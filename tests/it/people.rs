@@ -305,9 +305,92 @@ async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_app
     told(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
     assert!(driving.status().await.held.is_none());
 
-    // The approval serves that revision only.
+    // The approval serves that revision only, and once.
     folder.write("sites.csv", &sites(40, 0..0));
-    assert_ne!(self::held(&driving).await.revision, held.revision);
+    let back = self::held(&driving).await.revision;
+    assert_ne!(back, held.revision);
+    driving.ask(approve(back.clone())).await.unwrap();
+    until("all sites are open", || {
+        (0..40).all(|number| api.variables(&format!("A-{number}"))["is_open"] == json!(true))
+    })
+    .await;
+    told(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    folder.write("sites.csv", &sites(40, 0..40));
+    assert_eq!(self::held(&driving).await.revision, held.revision);
+    driving.stop().await;
+}
+
+/// A restart, or the next run from cron, takes no page back.
+#[tokio::test]
+async fn an_approved_change_that_stopped_goes_on_after_a_restart_where_it_was() {
+    let api = Api::start();
+    let (folder, driving) = driving(&api, 40).await;
+    let clock = driving.clock.clone();
+    api.schema("A-1", &json!({"properties": {"is_open": {"const": true}}}));
+    driving.advance(at("2026-11-26T12:10:00Z")).await;
+    folder.write("sites.csv", &sites(40, 0..40).replace("09:00", "13:00"));
+    let revision = held(&driving).await.revision;
+    let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
+    driving.ask(approve).await.unwrap();
+    let stopped = |status: Status| status.rollout.and_then(|rollout| rollout.2);
+    assert_eq!(told(&driving, "the change stops", stopped).await.to_string(), "A-1/live");
+    until("the others of its stage have it", || api.requests("PATCH").len() == 42).await;
+    driving.stop().await;
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    assert_eq!(told(&driving, "it stops there again", stopped).await.to_string(), "A-1/live");
+    until("the driver is quiet", || driving.is_quiet()).await;
+    assert_eq!(api.requests("PATCH").len(), 42, "no page is taken back, and none is sent to again");
+    api.schema("A-1", &json!({}));
+    driving.advance(at("2026-11-26T12:20:00Z")).await;
+    until("all pages have it", || api.requests("PATCH").len() == 80).await;
+    told(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    set(&driving, asking("closed", Some("40m"))).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.stop().await;
+    // By less than what brings it into doubt.
+    clock.set(at("2026-11-26T12:50:00Z"));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    clock.set(at("2026-11-26T12:05:00Z"));
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.advance(at("2026-11-26T12:40:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    // One that is set by such a clock is in force when it is right again.
+    clock.set(at("2026-11-26T13:30:00Z"));
+    set(&driving, asking("closed", None)).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    clock.set(at("2026-11-26T12:45:00Z"));
+    driving.advance(at("2026-11-26T13:00:00Z")).await;
+    assert_eq!(api.variables("A-1")["is_open"], json!(false));
+    driving.stop().await;
+}
+
+/// By a clock that leapt what closes all sites tomorrow is long past.
+#[tokio::test]
+async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believed_again() {
+    let api = Api::start();
+    let (folder, driving) = driving(&api, 40).await;
+    driving.clock.set(at("2027-01-26T12:00:00Z"));
+    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    folder.write("sites.csv", &format!("{}s99,A-99\n", sites(40, 0..40)));
+    told(&driving, "the bad row is told", |status| (!status.problems.is_empty()).then_some(())).await;
+    assert!(driving.status().await.held.is_none());
+    let refused = set(&driving, asking("closed", Some("14:00"))).await.unwrap_err();
+    assert!(texts(refused).starts_with("nothing is sent while the clock is in doubt"), "set by such a clock");
+    driving.clock.set(at("2026-11-26T12:00:10Z"));
+    held(&driving).await;
     driving.stop().await;
 }
 

@@ -91,27 +91,18 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.told = now;
     }
 
-    /// What a restart goes back to: the settings, each file as it last was without any problem, its own or one of a
-    /// page that rests on it, and beside it what it is now.
+    /// What a restart goes back to: settings and inputs as they are, the bad with the good, and the pages that are as older
+    /// ones made them.
     pub(super) fn keep_accepted(&mut self, now: Instant) {
         let in_force = &self.in_force;
-        let blamed = |shown: &str| {
-            let origins = in_force.world.problems().filter_map(|problem| problem.origin.as_ref());
-            origins.into_iter().any(|origin| *origin.file == *shown)
-        };
-        let mut acceptance = Acceptance {
+        let contents = self.revision.contents.iter();
+        let acceptance = Acceptance {
             number: in_force.number,
             settings: self.written.clone(),
+            inputs: contents.map(|content| (content.path.clone(), content.bytes.to_vec())).collect(),
             behind: in_force.trail.behind().clone(),
-            ..Acceptance::default()
+            kept: in_force.kept.clone(),
         };
-        for content in &self.revision.contents {
-            let into = match content.is_clean && !blamed(&content.shown) {
-                true => &mut acceptance.inputs,
-                false => &mut acceptance.with_problems,
-            };
-            into.insert(content.path.clone(), content.bytes.to_vec());
-        }
         self.notes.push(self.actor.store.accept(&self.actor.api_url, acceptance, now));
     }
 

@@ -103,6 +103,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tracing::warn!("{gone}");
         }
         self.in_force = InForce {
+            kept: self.in_force.keeps(&newest),
             number: self.in_force.number + 1,
             blueprint: self.blueprint.clone(),
             inputs: self.revision.inputs.clone(),
