@@ -84,7 +84,7 @@ impl Client {
         self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
+    async fn send(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, ApiError> {
         let key = self.key();
         let mut secret = HeaderValue::from_str(key.expose()).map_err(|_| ApiError {
             message: "the API key has characters that a header can't hold".to_owned(),
@@ -94,7 +94,7 @@ impl Client {
         let mut request =
             self.http.request(method.clone(), format!("{}{path}", self.base_url)).header("x-api-key", secret);
         if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
         let response = request.send().await.map_err(|error| unanswered(&key, &error))?;
         let status = response.status().as_u16();
@@ -140,9 +140,7 @@ impl Answer {
     fn page(&self) -> Result<RemotePage, ApiError> {
         self.understood(read_page).map(|page| self.dated(page))
     }
-}
 
-impl Answer {
     fn dated(&self, page: RemotePage) -> RemotePage {
         RemotePage { served_at: self.served_at, ..page }
     }
@@ -164,8 +162,8 @@ impl ReadPages for Client {
 impl WritePages for Client {
     async fn patch(&self, page: &PageId, variables: &Map<String, Value>) -> Result<Patched, ApiError> {
         let path = format!("{}/variables", path(page));
-        let body = json!({ "variables": variables });
-        let answer = self.send(Method::PATCH, &path, Some(&body)).await?;
+        let answer =
+            self.send(Method::PATCH, &path, Some(format!("{{\"variables\":{}}}", text(variables)))).await?;
         Ok(Patched { page: answer.page()?, correlation_id: answer.correlation_id })
     }
 }
@@ -173,8 +171,7 @@ impl WritePages for Client {
 impl WriteSchemas for Client {
     async fn put_schema(&self, page: &PageId, schema: &Value) -> Result<Patched, ApiError> {
         let path = format!("{}/schema", path(page));
-        let body = json!({ "schema": schema });
-        let answer = self.send(Method::PUT, &path, Some(&body)).await?;
+        let answer = self.send(Method::PUT, &path, Some(json!({ "schema": schema }).to_string())).await?;
         Ok(Patched { page: answer.page()?, correlation_id: answer.correlation_id })
     }
 }
@@ -187,6 +184,12 @@ impl ReadAgents for Client {
         };
         self.send(Method::GET, &path, None).await?.understood(read_agents)
     }
+}
+
+/// Variables as they are sent.
+fn text(variables: &Map<String, Value>) -> String {
+    // What has text for keys can always be written.
+    serde_json::to_string(variables).unwrap_or_default()
 }
 
 fn path(page: &PageId) -> String {

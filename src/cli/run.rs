@@ -78,14 +78,18 @@ pub async fn daemon(
     let _socket = socket(&settings, &feed)?;
     listen(&settings, &feed).await?;
     let mut settings = settings;
-    let mut in_force: Option<InForce> = None;
-    let mut claim = None;
+    let (mut in_force, mut before): (Option<InForce>, Option<Settings>) = (None, None);
     for number in 0.. {
-        let key_source = load::key_source(&settings.api, global)?;
-        let who = load::who("run", global);
-        let (driver, files) =
-            build(&settings, &key_source, &store, &clock, who, in_force.take(), number).await?;
-        let _watching = watch_files(files, &settings, key_source, number, feed.clone())?;
+        let begun = begin(global, &settings, &store, &clock, in_force.take(), number, &feed).await;
+        let (driver, _watching, _claim) = match (begun, before.take()) {
+            (Ok(begun), _) => begun,
+            (Err(error), Some(older)) => {
+                tracing::error!("the new settings can't be used, and the old ones stay in force: {error:#}");
+                settings = older;
+                continue;
+            }
+            (Err(error), None) => return Err(error),
+        };
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
@@ -93,9 +97,6 @@ pub async fn daemon(
             "running"
         );
         tell_public_holidays(&settings, clock.now());
-        // The one of before gives way to it.
-        drop(claim.take());
-        claim = claim_variables(&settings, global, &driver)?;
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -104,11 +105,29 @@ pub async fn daemon(
         }
         in_force = Some(ended.in_force);
         if let Some(newer) = next.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            settings = newer;
+            before = Some(std::mem::replace(&mut settings, newer));
         }
         tracing::info!("the settings were read again");
     }
     Ok(OK)
+}
+
+/// A driver by some settings, with its files watched and its variables claimed.
+async fn begin(
+    global: &Global,
+    settings: &Settings,
+    store: &Writer,
+    clock: &Arc<dyn Clock>,
+    in_force: Option<InForce>,
+    number: u32,
+    feed: &mpsc::Sender<Feed>,
+) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>, Option<Claim>)> {
+    let key_source = load::key_source(&settings.api, global)?;
+    let who = load::who("run", global);
+    let (driver, files) = build(settings, &key_source, store, clock, who, in_force, number).await?;
+    let claim = claim_variables(settings, global, &driver)?;
+    let watching = watch_files(files, settings, key_source, number, feed.clone())?;
+    Ok((driver, watching, claim))
 }
 
 /// Logs the public holidays that are used, and which of them end soon.

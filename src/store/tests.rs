@@ -236,7 +236,8 @@ async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_its_page_who
     let connection = rusqlite::Connection::open(&path).unwrap();
     let version_2 = "ALTER TABLE pages ADD COLUMN last_updated TEXT;
         ALTER TABLE overridden DROP COLUMN part;
-        DROP TABLE behind; DROP TABLE accepted;
+        DROP TABLE behind; DROP TABLE kept; DROP TABLE accepted;
+        DROP INDEX applied; ALTER TABLE approvals DROP COLUMN used_at;
         CREATE TABLE inputs (path TEXT PRIMARY KEY, content BLOB NOT NULL, accepted_at TEXT NOT NULL) STRICT;
         INSERT INTO inputs VALUES ('a.csv', CAST('1' AS BLOB), '2026-12-24T17:00:00Z');
         INSERT INTO facts VALUES ('settings', 'as they were');

@@ -362,16 +362,16 @@ async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
-    clock.set(at("2026-11-26T12:05:00Z"));
+    clock.step(at("2026-11-26T12:05:00Z"));
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.advance(at("2026-11-26T12:40:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     // One that is set by such a clock is in force when it is right again.
-    clock.set(at("2026-11-26T13:30:00Z"));
+    clock.step(at("2026-11-26T13:30:00Z"));
     set(&driving, asking("closed", None)).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
-    clock.set(at("2026-11-26T12:45:00Z"));
+    clock.step(at("2026-11-26T12:45:00Z"));
     driving.advance(at("2026-11-26T13:00:00Z")).await;
     assert_eq!(api.variables("A-1")["is_open"], json!(false));
     driving.stop().await;
@@ -382,14 +382,14 @@ async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
 async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believed_again() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
-    driving.clock.set(at("2027-01-26T12:00:00Z"));
+    driving.clock.step(at("2027-01-26T12:00:00Z"));
     told(&driving, "the clock is in doubt", |status| status.withheld).await;
     folder.write("sites.csv", &format!("{}s99,A-99\n", sites(40, 0..40)));
     told(&driving, "the bad row is told", |status| (!status.problems.is_empty()).then_some(())).await;
     assert!(driving.status().await.held.is_none());
     let refused = set(&driving, asking("closed", Some("14:00"))).await.unwrap_err();
     assert!(texts(refused).starts_with("nothing is sent while the clock is in doubt"), "set by such a clock");
-    driving.clock.set(at("2026-11-26T12:00:10Z"));
+    driving.clock.step(at("2026-11-26T12:00:10Z"));
     held(&driving).await;
     driving.stop().await;
 }

@@ -217,7 +217,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             state.urgency = Urgency::Boundary;
             let early =
                 until.and_then(|until| until.checked_sub_signed(LOOK_AHEAD)).filter(|early| *early > now);
-            let due = if early.is_some() && state.known.flips_alone() { early } else { until };
+            let due =
+                if self.is_daemon && early.is_some() && state.known.flips_alone() { early } else { until };
             self.set_standing(&id, standing);
             self.pages.schedule(&id, due);
             return Start::Nothing;

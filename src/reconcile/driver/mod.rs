@@ -185,6 +185,8 @@ pub struct Driver<R> {
     resync: Duration,
     concurrency: usize,
     settings_number: u32,
+    /// Whether there is a next boundary to look ahead to.
+    is_daemon: bool,
     random: fastrand::Rng,
     schemas: Schemas,
     pages: Pages,
@@ -246,6 +248,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             resync: setup.resync,
             concurrency: setup.concurrency,
             settings_number: setup.settings_number,
+            is_daemon: false,
             random: fastrand::Rng::with_seed(setup.seed),
             schemas: Schemas::default(),
             pages: Pages::default(),
@@ -293,6 +296,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         feed: &mut mpsc::Receiver<Feed>,
         supervisor: &dyn Supervisor,
     ) -> Result<Ended, StoreError> {
+        self.is_daemon = mode == Mode::Daemon;
         supervisor.ready();
         let clock = self.actor.clock.clone();
         let mut beat = supervisor.beat().map(tokio::time::interval);
