@@ -44,6 +44,12 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     if let Some(held) = &ended.held {
         output::remark(&format!("held: {}", held.describe()));
     }
+    if ended.to_come > 0 {
+        output::remark(&format!(
+            "an approved change has yet to go out to, or to be seen on, {} page(s); the next run goes on",
+            ended.to_come
+        ));
+    }
     Ok(exit(&ended))
 }
 
@@ -84,7 +90,7 @@ fn exit(ended: &Ended) -> Exit {
     let is = |wanted: &str| ended.pages.iter().any(|report| word(&report.standing) == wanted);
     if is("failed") || is("stale") || !ended.problems.is_empty() {
         FAILED
-    } else if ended.held.is_some() || is("held") {
+    } else if ended.held.is_some() || ended.to_come > 0 || is("held") {
         HELD
     } else {
         OK

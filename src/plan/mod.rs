@@ -70,13 +70,6 @@ impl Answer {
     }
 }
 
-impl Plan {
-    /// Whether something waits for a person.
-    pub fn is_held(&self) -> bool {
-        self.drift.iter().any(|drift| drift.answer == Answer::Held)
-    }
-}
-
 enum Verdict {
     Nothing,
     Adopt,

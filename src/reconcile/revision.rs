@@ -193,6 +193,11 @@ impl Rollout {
         rollout
     }
 
+    /// How many pages it has yet to go out to, or to be seen on.
+    pub fn to_come(&self) -> usize {
+        self.stages.iter().map(Vec::len).sum::<usize>() + self.current.len()
+    }
+
     /// Goes out to the next stage; `false` when there is none.
     pub fn go_on(&mut self) -> bool {
         let next = self.stages.pop_front();

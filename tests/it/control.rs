@@ -278,6 +278,29 @@ async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
     folder.run(&["apply"]).expect(0);
 }
 
+/// What only the start of the new settings shows leaves the daemon with the old ones too.
+#[tokio::test]
+async fn settings_that_take_another_daemons_variables_leave_the_old_ones_in_force() {
+    let api = Api::start();
+    let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-2")));
+    let mut process = running(&first).await;
+    let mut other = running(&second).await;
+    api.until_variable("A-2", "is_open", &json!(true)).await;
+    let settings = std::fs::read_to_string(second.path("rtconfd.toml")).unwrap();
+    second.write("rtconfd.toml", &settings.replace("A-2", "A-1"));
+    other.signal("HUP");
+    until("the new settings are refused", || other.log().contains("the old ones stay in force")).await;
+    assert!(other.log().contains("is owned by another rtconfd already"), "{}", other.log());
+    api.edit("A-2", &json!({"is_open": false}));
+    second.write("rtconfd.toml", &settings);
+    other.signal("HUP");
+    api.until_variable("A-2", "is_open", &json!(true)).await;
+    for process in [&mut process, &mut other] {
+        process.signal("TERM");
+        assert_eq!(process.ends().await, 0, "{}", process.log());
+    }
+}
+
 #[tokio::test]
 async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
     let api = Api::start();

@@ -82,8 +82,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in &meant {
             if let Some(state) = self.pages.get_mut(id) {
                 state.changed_by = by.map(str::to_owned);
-                state.urgency = Urgency::Drift;
                 state.look_wanted = true;
+                // What is due already is due for something more urgent.
+                if state.due().is_none_or(|due| due > now) {
+                    state.urgency = Urgency::Drift;
+                }
             }
             if self.pages.get(id).is_some_and(|state| !state.in_flight) {
                 self.pages.schedule(id, Some(now));
@@ -113,8 +116,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             withheld: doubt.or(stopped).or(pause),
             held: self.held.clone(),
             rollout: self.rollout.as_ref().map(|rollout| {
-                let to_come = rollout.stages.iter().map(Vec::len).sum::<usize>() + rollout.current.len();
-                (rollout.out.revision.clone(), to_come, rollout.stopped_at.clone())
+                (rollout.out.revision.clone(), rollout.to_come(), rollout.stopped_at.clone())
             }),
             following: self.following(now),
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),

@@ -127,6 +127,8 @@ pub struct Ended {
     pub in_force: InForce,
     /// A revision that waits for approval.
     pub held: Option<Held>,
+    /// How many pages an approved one has yet to go out to, or to be seen on.
+    pub to_come: usize,
     /// How each page stands.
     pub pages: Vec<PageReport>,
     /// What is wrong with the inputs.
@@ -372,7 +374,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let of_pages = self.world.problems().filter(|problem| !problems.contains(problem)).cloned();
         let of_pages: Vec<Problem> = of_pages.collect();
         problems.extend(of_pages);
-        Ok(Ended { reload, pages: pages.collect(), problems, held: self.held, in_force: self.in_force })
+        let to_come = self.rollout.as_ref().map_or(0, Rollout::to_come);
+        let pages = pages.collect();
+        Ok(Ended { reload, pages, problems, held: self.held, to_come, in_force: self.in_force })
     }
 
     /// Pages that the time did not suffice for are not known to be right, and whoever asks later is told so.
