@@ -323,7 +323,7 @@ async fn each_failure_has_its_meaning() {
         (Kind::Status { status: 409 }, Meaning::TryAgain),
         (Kind::Status { status: 422 }, Meaning::Refused),
         (Kind::Status { status: 401 }, Meaning::KeyRefused),
-        (Kind::Status { status: 403 }, Meaning::KeyRefused),
+        (Kind::Status { status: 403 }, Meaning::Forbidden),
         (Kind::Status { status: 408 }, Meaning::OutcomeUnknown),
         (Kind::Status { status: 500 }, Meaning::OutcomeUnknown),
         (Kind::Status { status: 502 }, Meaning::OutcomeUnknown),
