@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use serde_json::Value;
 
 use crate::desired::{Desired, DesiredValue, Page, Wanted};
-use crate::model::{Instant, Missing, Places, Problem, RemotePage, same_value};
+use crate::model::{Instant, Missing, Places, Problem, RemotePage, same_value, shorten};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
@@ -88,12 +89,11 @@ impl Knowledge {
         }
         let holds = |value: &DesiredValue| {
             let base = self.base.get(&value.variable);
-            base.is_some_and(|base| match &value.wanted {
-                // The schema that types it is not known yet.
-                Wanted::Cell(cell) => {
-                    base.as_str().map_or_else(|| base.to_string() == cell.text, |text| text == cell.text)
-                }
-                wanted => same_value(base, &wanted.to_json()),
+            base.is_some_and(|base| match (&value.wanted, base) {
+                (Wanted::Cell(cell), Value::String(text)) => *text == cell.text,
+                // The schema that typed it is not known yet.
+                (Wanted::Cell(cell), typed) => shorten(typed, usize::MAX) == cell.text,
+                (wanted, base) => same_value(base, &wanted.to_json()),
             })
         };
         match page.desired(now) {

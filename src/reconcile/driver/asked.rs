@@ -115,9 +115,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             pages: self.world.pages.iter().filter_map(|managed| page(&managed.page.id)).collect(),
             withheld: doubt.or(stopped).or(pause),
             held: self.held.clone(),
-            rollout: self.rollout.as_ref().map(|rollout| {
-                (rollout.out.revision.clone(), rollout.to_come(), rollout.stopped_at.clone())
-            }),
+            rollout: self
+                .rollout
+                .as_ref()
+                .map(|rollout| (rollout.out.revision.clone(), rollout.to_come(), rollout.stopped_at.clone())),
             following: self.following(now),
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
             problems,

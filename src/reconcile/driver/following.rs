@@ -52,7 +52,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return false;
         }
         let (mut caught_up, mut is_news) = (Vec::new(), false);
-        for id in self.to_ask_about(now) {
+        for id in self.ask_about(now) {
             let Some(behind) = self.in_force.trail.behind().get(&id).copied() else { continue };
             let Some((leader, follow)) = self.followed(&id) else { continue };
             let holds = self.holds_newest(&leader, &id, now);
@@ -92,7 +92,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// The pages that wait for one that something happened to, and those whose time has come.
-    fn to_ask_about(&mut self, now: Instant) -> BTreeSet<PageId> {
+    fn ask_about(&mut self, now: Instant) -> BTreeSet<PageId> {
         let moved = self.pages.take_moved();
         let behind = self.in_force.trail.behind();
         if std::mem::take(&mut self.waiting.is_new) {
