@@ -19,6 +19,9 @@ const MAX_EVENTS: usize = 10_000;
 const MAX_CHANGED: usize = 1_000;
 /// Categories of one event.
 const MAX_CATEGORIES: usize = 100;
+/// The remedy for what is no DTSTART, DTEND and so on.
+const DATE_OR_TIME: &str =
+    "write a date as in DTSTART;VALUE=DATE:20261224, a time as in DTSTART;TZID=Europe/London:20261224T090000";
 /// Problems of one file that are told; who mends these sees the others then.
 const MAX_TOLD: usize = 100;
 
@@ -218,7 +221,7 @@ impl Event {
         }
         let start_property = component
             .single("DTSTART")?
-            .ok_or_else(|| Problem::at(&component.origin, "VEVENT: has no DTSTART"))?;
+            .ok_or_else(|| Problem::at(&component.origin, "VEVENT: has no DTSTART").hint(DATE_OR_TIME))?;
         let start = stamp(start_property, zones)?;
         if let Some(property) = component.all("EXRULE").next() {
             return Err(property
@@ -275,7 +278,9 @@ fn categories(component: &Component) -> Result<Vec<String>, Problem> {
     let mut categories: Vec<String> = Vec::new();
     for property in component.all("CATEGORIES") {
         if property.values()?.count() + categories.len() > MAX_CATEGORIES {
-            return Err(property.problem(format!("more than {MAX_CATEGORIES} categories of one event")));
+            return Err(property
+                .problem(format!("more than {MAX_CATEGORIES} categories of one event"))
+                .hint("keep those that the settings ask for"));
         }
         categories.extend(texts(&property.value).iter().map(|category| category.trim().to_owned()));
     }
@@ -287,7 +292,10 @@ fn sequence(component: &Component) -> Result<i64, Problem> {
         return Ok(0);
     };
     let number = property.value.trim().parse();
-    number.map_err(|_| property.problem(format!("\"{}\" is no number", property.value)))
+    number.map_err(|_| {
+        let problem = property.problem(format!("\"{}\" is no number", property.value));
+        problem.hint("write a whole number, or leave SEQUENCE out")
+    })
 }
 
 fn is_cancelled(component: &Component) -> Result<bool, Problem> {
@@ -297,7 +305,9 @@ fn is_cancelled(component: &Component) -> Result<bool, Problem> {
     match property.value.trim().to_ascii_uppercase().as_str() {
         "CANCELLED" => Ok(true),
         "CONFIRMED" | "TENTATIVE" => Ok(false),
-        other => Err(property.problem(format!("\"{other}\" is no status of an event"))),
+        other => Err(property
+            .problem(format!("\"{other}\" is no status of an event"))
+            .hint("write CONFIRMED, TENTATIVE or CANCELLED")),
     }
 }
 
@@ -305,7 +315,9 @@ fn and_future(property: &Property) -> Result<bool, Problem> {
     match property.param("RANGE") {
         None => Ok(false),
         Some("THISANDFUTURE") => Ok(true),
-        Some(other) => Err(property.problem(format!("RANGE={other} is not supported"))),
+        Some(other) => Err(property
+            .problem(format!("RANGE={other} is not supported"))
+            .hint("write RANGE=THISANDFUTURE, or leave it out for one instance")),
     }
 }
 
@@ -317,14 +329,20 @@ fn length(
     zones: &Zones,
 ) -> Result<Length, Problem> {
     match (component.single("DTEND")?, component.single("DURATION")?) {
-        (Some(_), Some(duration)) => Err(duration.problem("stands beside DTEND; an event has one of them")),
+        (Some(_), Some(duration)) => {
+            Err(duration.problem("stands beside DTEND; an event has one of them").hint("keep one of them"))
+        }
         (Some(end), None) => length_until(start, &stamp(end, zones)?, end),
         (None, Some(property)) => {
             let length = duration(&property.value).ok_or_else(|| {
-                property.problem(format!("\"{}\" is no length of an event", property.value))
+                property
+                    .problem(format!("\"{}\" is no length of an event", property.value))
+                    .hint("write days, hours and minutes as in P1DT2H30M, weeks alone as in P2W")
             })?;
             if matches!(start, Stamp::Date(_)) && length.seconds != 0 {
-                return Err(property.problem("an event of whole days lasts whole days"));
+                return Err(property
+                    .problem("an event of whole days lasts whole days")
+                    .hint("write days alone, as in P1D, or give DTSTART a time"));
             }
             Ok(length)
         }
@@ -350,10 +368,14 @@ fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> Result<Lengt
             days: 0,
             seconds: (to.instant(*end, Tz::UTC) - from.instant(*start, Tz::UTC)).num_seconds(),
         },
-        _ => return Err(property.problem("is a date where DTSTART is a time, or the other way round")),
+        _ => {
+            return Err(property
+                .problem("is a date where DTSTART is a time, or the other way round")
+                .hint("write both as dates, or both as times"));
+        }
     };
     match length.days < 0 || length.seconds < 0 {
-        true => Err(property.problem("lies before DTSTART")),
+        true => Err(property.problem("lies before DTSTART").hint("correct one of them")),
         false => Ok(length),
     }
 }
@@ -420,12 +442,17 @@ fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Result<Stamp, Pr
     let kind = property.param("VALUE").map(str::to_ascii_uppercase);
     match kind.as_deref() {
         None | Some("DATE" | "DATE-TIME" | "PERIOD") => {}
-        Some(other) => return Err(property.problem(format!("VALUE={other} is not supported"))),
+        Some(other) => {
+            return Err(property
+                .problem(format!("VALUE={other} is not supported"))
+                .hint("write VALUE=DATE or VALUE=DATE-TIME"));
+        }
     }
     if value.len() == 8 {
         let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
         let date = date.filter(|_| kind.as_deref() != Some("DATE-TIME"));
-        return date.map(Stamp::Date).ok_or_else(|| property.problem(format!("\"{value}\" is no date")));
+        let problem = || property.problem(format!("\"{value}\" is no date")).hint(DATE_OR_TIME);
+        return date.map(Stamp::Date).ok_or_else(problem);
     }
     let (text, zone) = match (value.strip_suffix('Z'), property.param("TZID")) {
         (Some(text), _) => (text, EventZone::Utc),
@@ -434,7 +461,7 @@ fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Result<Stamp, Pr
     };
     let time = parse_local(text).filter(|_| kind.as_deref() != Some("DATE"));
     time.map(|time| Stamp::Time(time, zone))
-        .ok_or_else(|| property.problem(format!("\"{value}\" is no date and no time")))
+        .ok_or_else(|| property.problem(format!("\"{value}\" is no date and no time")).hint(DATE_OR_TIME))
 }
 
 /// `19970714T133000` (RFC 5545, 3.3.5, form 1). A leap second counts as the second before it.

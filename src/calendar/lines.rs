@@ -74,7 +74,10 @@ impl Component {
         let mut found = self.all(name);
         let first = found.next();
         match found.next() {
-            Some(second) => Err(second.problem("stands twice in one event")),
+            Some(second) => {
+                let message = format!("stands twice in one {}", self.name);
+                Err(second.problem(message).hint("keep one of them"))
+            }
             None => Ok(first),
         }
     }
@@ -108,7 +111,7 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
         }
         match property.name.as_str() {
             "BEGIN" if open.len() >= MAX_DEPTH => {
-                return Err(property.problem("components nest too deep"));
+                return Err(property.problem("components nest too deep").hint("export the calendar again"));
             }
             "BEGIN" => open.push(Component {
                 name: property.value.trim().to_ascii_uppercase(),
@@ -123,12 +126,18 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
                         Some(parent) => parent.children.push(component),
                         None => done.push(component),
                     },
-                    _ => return Err(property.problem(format!("{name} was not begun here"))),
+                    _ => {
+                        let problem = property.problem(format!("{name} was not begun here"));
+                        return Err(problem.hint("each BEGIN has its END; export the calendar again"));
+                    }
                 }
             }
             _ => match open.last_mut() {
                 Some(component) => component.properties.push(property),
-                None => return Err(property.problem("stands outside of BEGIN:VCALENDAR")),
+                None => {
+                    let problem = property.problem("stands outside of BEGIN:VCALENDAR");
+                    return Err(problem.hint("export the calendar again"));
+                }
             },
         }
     }
@@ -144,7 +153,7 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
     }
     if let Some(other) = done.iter().find(|component| component.name != "VCALENDAR") {
         let message = format!("{} stands outside of a VCALENDAR", other.name);
-        return Err(Problem::at(&other.origin, message));
+        return Err(Problem::at(&other.origin, message).hint("export the calendar again"));
     }
     Ok(done)
 }
@@ -219,7 +228,8 @@ fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {
     let mut params = Vec::new();
     while let Some(text) = rest {
         if params.len() >= MAX_PARAMETERS {
-            return Err(Problem::at(&origin, format!("more than {MAX_PARAMETERS} parameters")));
+            return Err(Problem::at(&origin, format!("more than {MAX_PARAMETERS} parameters"))
+                .hint("export the calendar without attendees"));
         }
         let (param, next) = match split_unquoted(text, ';') {
             Some((param, next)) => (param, Some(next)),

@@ -23,6 +23,10 @@ const MAX_TIMES: usize = 144;
 /// Numbers in one list of a rule; the days of a year, counted from both ends, are fewer.
 const MAX_LISTED: usize = 1_000;
 
+/// The remedy for a rule that is not expanded.
+const ANOTHER_RULE: &str =
+    "write a rule such as FREQ=WEEKLY;BYDAY=MO or FREQ=YEARLY;UNTIL=20301231, or list the dates as RDATE";
+
 /// The steps that the rules of a calendar have left.
 #[derive(Debug)]
 pub struct Budget(u64);
@@ -96,7 +100,7 @@ impl Rule {
     ) -> Result<Self, Problem> {
         let text = property.value.trim().to_ascii_uppercase();
         let shown: String = text.chars().take(100).collect();
-        let bad = |why: &str| property.problem(format!("\"{shown}\" {why}"));
+        let bad = |why: &str| property.problem(format!("\"{shown}\" {why}")).hint(ANOTHER_RULE);
         let mut seen = BTreeSet::new();
         let mut parts = Parts::default();
         let (mut frequency, mut interval, mut count, mut until) = (String::new(), 1, None, None);
@@ -195,7 +199,8 @@ impl Rule {
             false => begin,
         };
         let utc_begin = begin.and_utc().with_timezone(&Tz::UTC);
-        let rule = rule.clone().validate(utc_begin).map_err(|error| property.problem(error))?;
+        let rule =
+            rule.clone().validate(utc_begin).map_err(|error| property.problem(error).hint(ANOTHER_RULE))?;
         let mut starts = Vec::new();
         let end = self.until.map_or(to, |until| to.min(until + TimeDelta::seconds(1)));
         let mut taken = 0;
@@ -256,7 +261,7 @@ impl Rule {
         if looked_from.checked_add_signed(reach).is_none_or(|reached| reached >= to) {
             return Ok(starts);
         }
-        Err(property.problem("takes too many steps to its next occurrence"))
+        Err(property.problem("takes too many steps to its next occurrence").hint(ANOTHER_RULE))
     }
 
     fn by_minutes(
@@ -508,7 +513,7 @@ fn allows(list: &[i64], number: i64, total: i64) -> bool {
 }
 
 fn too_many(property: &Property) -> Problem {
-    property.problem(format!("gives more than {MAX_STARTS} occurrences"))
+    property.problem(format!("gives more than {MAX_STARTS} occurrences")).hint(ANOTHER_RULE)
 }
 
 fn days_into_week(date: NaiveDate, week_start: Weekday) -> i64 {

@@ -405,7 +405,46 @@ fn exceptions_and_changed_instances_take_the_place_of_what_the_rule_gives() {
 #[test]
 fn zones_come_by_iana_name_windows_name_or_definition() {
     let custom = "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:19701025T030000\nRRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\nTZOFFSETFROM:+0300\nTZOFFSETTO:+0200\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:19700329T020000\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0300\nEND:DAYLIGHT\nEND:VTIMEZONE\n";
+    // Summer time from March to October, under any name.
+    let defined = |lines: &str, standard: &str, daylight: &str| {
+        let rule = |month| format!("RRULE:FREQ=YEARLY;BYMONTH={month};BYDAY=-1SU");
+        let (october, march) = (rule(10), rule(3));
+        format!(
+            "BEGIN:VTIMEZONE\n{lines}\nBEGIN:STANDARD\nDTSTART:16010101T020000\n{october}\nTZOFFSETFROM:{daylight}\nTZOFFSETTO:{standard}\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:16010101T020000\n{march}\nTZOFFSETFROM:{standard}\nTZOFFSETTO:{daylight}\nEND:DAYLIGHT\nEND:VTIMEZONE\n"
+        )
+    };
+    let exchange = defined("TZID:(UTC+00:00) Dublin, Edinburgh, Lisbon, London", "+0000", "+0100");
+    let (est, gmt) = (defined("TZID:EST", "-0500", "-0400"), defined("TZID:GMT", "+0000", "+0100"));
+    let windows = defined("TZID:W. Europe Standard Time", "+0200", "+0300");
+    let city = defined("TZID:Europe/London", "+0500", "+0600");
+    let global = defined("TZID:/example.org/Europe/London", "+0500", "+0600");
+    let located = defined("TZID:Home\nX-LIC-LOCATION:Europe/London", "+0500", "+0600");
+    let escaped = defined("TZID:Our\\, Zone", "+0200", "+0300");
+    let listed = "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:20251026T020000\nRDATE:20261025T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0000\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:20250330T010000\nRDATE:20260329T010000,20270328T010000\nTZOFFSETFROM:+0000\nTZOFFSETTO:+0100\nEND:DAYLIGHT\nEND:VTIMEZONE\n";
     for (definition, start, wanted) in [
+        // The file says what a TZID means (RFC 5545, 3.2.19), also one that looks like something else.
+        (
+            &*exchange,
+            "DTSTART;TZID=\"(UTC+00:00) Dublin, Edinburgh, Lisbon, London\":20260701T090000",
+            "2026-07-01T08:00",
+        ),
+        (&*est, "DTSTART;TZID=EST:20260701T090000", "2026-07-01T13:00"),
+        (&*est, "DTSTART;TZID=EST:20261201T090000", "2026-12-01T14:00"),
+        (&*gmt, "DTSTART;TZID=GMT:20260701T090000", "2026-07-01T08:00"),
+        (&*windows, "DTSTART;TZID=W. Europe Standard Time:20260701T090000", "2026-07-01T06:00"),
+        // A city, a global registry and X-LIC-LOCATION say more than offsets do.
+        (&*city, "DTSTART;TZID=Europe/London:20260701T090000", "2026-07-01T08:00"),
+        (&*global, "DTSTART;TZID=/example.org/Europe/London:20260701T090000", "2026-07-01T08:00"),
+        (&*located, "DTSTART;TZID=Home:20260701T090000", "2026-07-01T08:00"),
+        (&*escaped, "DTSTART;TZID=\"Our, Zone\":20260701T090000", "2026-07-01T06:00"),
+        (&*escaped, "DTSTART;TZID=\"Our\\, Zone\":20260701T090000", "2026-07-01T06:00"),
+        (listed, "DTSTART;TZID=Home:20260701T090000", "2026-07-01T08:00"),
+        (listed, "DTSTART;TZID=Home:20261201T090000", "2026-12-01T09:00"),
+        // Names of Windows that changed their zone, and those behind a prefix.
+        ("", "DTSTART;TZID=Mountain Standard Time (Mexico):20260701T090000", "2026-07-01T16:00"),
+        ("", "DTSTART;TZID=Central Asia Standard Time:20260701T090000", "2026-07-01T03:00"),
+        ("", "DTSTART;TZID=\"(UTC-05:00) Eastern Standard Time\":20260701T090000", "2026-07-01T13:00"),
+        ("", "DTSTART;TZID=UTC-11:20260701T090000", "2026-07-01T20:00"),
         ("", "DTSTART;TZID=Europe/London:20260701T090000", "2026-07-01T08:00"),
         ("", "DTSTART;TZID=\"W. Europe Standard Time\":20260701T090000", "2026-07-01T07:00"),
         ("", "DTSTART;TZID=Eastern Standard Time:20260701T090000", "2026-07-01T13:00"),
@@ -431,6 +470,19 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         (
             event("DTSTART;TZID=Mars/Olympus:20260101T090000"),
             "c.ics:6: DTSTART: the time zone \"Mars/Olympus\" is unknown",
+        ),
+        // The prefix tells nothing of summer time, and its minutes count.
+        (
+            event("DTSTART;TZID=\"(UTC+05:30) Anywhere\":20260101T090000"),
+            "c.ics:6: DTSTART: the time zone \"(UTC+05:30) Anywhere\" is unknown",
+        ),
+        (event("DTSTART;TZID=/EST/Nowhere:20260101T090000"), "the time zone \"/EST/Nowhere\" is unknown"),
+        (
+            format!(
+                "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:20251026T020000\nRDATE:20261025T020000,20271031T020000Z\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0000\nEND:STANDARD\nEND:VTIMEZONE\n{}",
+                event("DTSTART;TZID=Home:20260101T090000")
+            ),
+            "c.ics:7: RDATE: \"20271031T020000Z\" is no local time",
         ),
         (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: \"2026-01-01\" is no date and no time"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=FORTNIGHTLY"), "c.ics:7: RRULE:"),
@@ -458,9 +510,14 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         (event("DTSTART:20260101\nSTATUS:MAYBE"), "c.ics:7: STATUS:"),
         (event("DTSTART:20260101\nno colon"), "c.ics:7: this is no iCalendar line"),
         (event(""), "c.ics:3: VEVENT: has no DTSTART"),
+        (event("DTSTART:20260631"), "c.ics:6: DTSTART: \"20260631\" is no date"),
+        (event("DTSTART:20260101T090000\nDTEND:20260102"), "DTEND: is a date where DTSTART is a time"),
+        (event("DTSTART:20260101\nDTSTART:20260102"), "c.ics:7: DTSTART: stands twice in one VEVENT"),
+        (event("DTSTART:20260101\nDURATION:PT1H"), "an event of whole days lasts whole days"),
+        (event("DTSTART:20260101\nDTEND:20260102\nDURATION:P1D"), "c.ics:8: DURATION: stands beside DTEND"),
     ] {
         let problem = calendar(&text).map(|_| ()).unwrap_err();
-        assert!(problem.contains(wanted), "{text}\n{problem}");
+        assert!(problem.contains(wanted) && problem.contains("(hint: "), "{text}\n{problem}");
     }
     let cut = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\nEND:VEVENT\n";
     let problems = Calendar::parse(&"c.ics".into(), cut.as_bytes()).unwrap_err();

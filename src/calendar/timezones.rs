@@ -12,7 +12,7 @@ use crate::model::{Instant, Problem};
 use crate::zone;
 
 use super::event::parse_local;
-use super::lines::{Component, Property};
+use super::lines::{Component, Property, texts};
 use super::recurrence::{Budget, Rule};
 
 /// The zone of an event's time.
@@ -103,92 +103,116 @@ impl Zones {
         let mut budget = Budget::default();
         for component in calendar.children.iter().filter(|c| c.name == "VTIMEZONE") {
             let Some(id) = component.single("TZID")? else {
-                return Err(Problem::at(&component.origin, "VTIMEZONE: has no TZID"));
+                return Err(Problem::at(&component.origin, "VTIMEZONE: has no TZID").hint(EXPORT));
             };
-            let known = component
+            let id = id_of(&id.value);
+            let location = component
                 .single("X-LIC-LOCATION")?
                 .and_then(|location| Tz::from_str(location.value.trim()).ok());
-            let zone = match well_known(&id.value).or(known) {
+            let zone = match registered(&id).or(location) {
                 Some(zone) => EventZone::Named(zone),
                 None => EventZone::Custom(Arc::new(offsets(component, &mut budget)?)),
             };
-            zones.defined.insert(id.value.clone(), zone);
+            zones.defined.insert(id, zone);
         }
         Ok(zones)
     }
 
     /// The zone that a property's TZID means.
     pub fn find(&self, id: &str, property: &Property) -> Result<EventZone, Problem> {
-        if let Some(zone) = self.defined.get(id) {
+        let id = id_of(id);
+        if let Some(zone) = self.defined.get(&id) {
             return Ok(zone.clone());
         }
-        well_known(id).map(EventZone::Named).ok_or_else(|| {
-            property
-                .problem(format!("the time zone \"{id}\" is unknown"))
-                .hint("export the calendar with its VTIMEZONE, or with a name such as Europe/London")
-        })
+        well_known(&id)
+            .map(EventZone::Named)
+            .ok_or_else(|| property.problem(format!("the time zone \"{id}\" is unknown")).hint(EXPORT))
     }
 }
 
-/// IANA names, with the prefixes that some programs put before them, and Windows names.
+/// The remedy for zones that can't be read.
+const EXPORT: &str = "export the calendar with its VTIMEZONE, or with a name such as Europe/London";
+
+/// A TZID is text, so its commas are escaped (RFC 5545, 3.8.3.1); in parameters some programs escape them as well.
+fn id_of(text: &str) -> String {
+    texts(text.trim()).join(",")
+}
+
+/// A name that means its zone whatever a VTIMEZONE says: an area and a city of the IANA database, also behind the prefix of
+/// a global registry (RFC 5545, 3.2.19: it begins with a slash). `EST` or a Windows name is what the file says it is.
+fn registered(id: &str) -> Option<Tz> {
+    let Some(global) = id.strip_prefix('/') else {
+        return Tz::from_str(id).ok().filter(|_| id.contains('/'));
+    };
+    let steps: Vec<&str> = global.split('/').collect();
+    (1..=steps.len().min(3)).find_map(|count| Tz::from_str(&steps[steps.len() - count..].join("/")).ok())
+}
+
+/// What a name means where no VTIMEZONE defines it: IANA names and Windows names.
 fn well_known(id: &str) -> Option<Tz> {
-    let id = id.trim();
-    if let Ok(zone) = Tz::from_str(id) {
-        return Some(zone);
-    }
-    let steps: Vec<&str> = id.split('/').collect();
-    let suffix =
-        (1..steps.len().min(4)).find_map(|count| Tz::from_str(&steps[steps.len() - count..].join("/")).ok());
-    if id.starts_with('/') && suffix.is_some() {
-        return suffix;
-    }
-    match calcard::common::timezone::Tz::from_str(id) {
-        Ok(calcard::common::timezone::Tz::Tz(zone)) => Some(zone),
-        _ => None,
+    Tz::from_str(id).ok().or_else(|| registered(id)).or_else(|| by_windows_name(id))
+}
+
+/// A Windows name, or the name behind a prefix such as `(UTC+05:30)`. The prefix itself is no zone: it tells nothing of
+/// summer time.
+fn by_windows_name(id: &str) -> Option<Tz> {
+    let behind = id.strip_prefix('(').and_then(|id| id.split_once(')'));
+    match behind.map_or(id, |(_, name)| name.trim()) {
+        // The crate has these as they were before 2022 and 2024 (Unicode CLDR, windowsZones).
+        "Mountain Standard Time (Mexico)" => Some(Tz::America__Mazatlan),
+        "Central Asia Standard Time" => Some(Tz::Asia__Bishkek),
+        name => match calcard::common::timezone::Tz::from_str(name) {
+            Ok(calcard::common::timezone::Tz::Tz(zone)) => Some(zone),
+            _ => None,
+        },
     }
 }
 
 /// The changes of a VTIMEZONE, its rules expanded up to 2100.
 fn offsets(component: &Component, budget: &mut Budget) -> Result<Offsets, Problem> {
-    let end = NaiveDate::from_ymd_opt(2100, 1, 1).unwrap_or(NaiveDate::MAX).into();
     let mut changes = Vec::new();
     for observance in &component.children {
-        let need = |name: &str| {
-            observance
-                .single(name)?
-                .ok_or_else(|| Problem::at(&observance.origin, format!("{}: has no {name}", observance.name)))
-        };
-        let start_property = need("DTSTART")?;
-        let start =
-            parse_local(&start_property.value).ok_or_else(|| start_property.problem("is no local time"))?;
-        let change = |local| {
-            Ok(Change {
-                local,
-                from_seconds: offset_seconds(need("TZOFFSETFROM")?)?,
-                to_seconds: offset_seconds(need("TZOFFSETTO")?)?,
-            })
-        };
-        changes.push(change(start)?);
-        for property in observance.all("RDATE") {
-            for date in property.values()? {
-                changes.extend(parse_local(date).map(change).transpose()?);
-            }
-        }
-        if let Some(property) = observance.single("RRULE")? {
-            let rule = Rule::parse(property, start, |until| {
-                shifted(until, change(start).map_or(0, |change| change.from_seconds))
-            })?;
-            for local in rule.starts(start, start, end, property, budget)? {
-                changes.push(change(local)?);
-            }
-        }
+        changes.extend(changes_of(observance, budget)?);
     }
     changes.sort_by_key(|change| change.local);
     changes.dedup_by_key(|change| change.local);
     match changes.is_empty() {
-        true => Err(Problem::at(&component.origin, "VTIMEZONE: has no STANDARD and no DAYLIGHT part")),
+        true => {
+            let message = "VTIMEZONE: has no STANDARD and no DAYLIGHT part";
+            Err(Problem::at(&component.origin, message).hint(EXPORT))
+        }
         false => Ok(Offsets { changes }),
     }
+}
+
+/// When a part of a VTIMEZONE begins: by DTSTART, RDATE and RRULE.
+fn changes_of(observance: &Component, budget: &mut Budget) -> Result<Vec<Change>, Problem> {
+    let need = |name: &str| {
+        let problem = || Problem::at(&observance.origin, format!("{}: has no {name}", observance.name));
+        observance.single(name)?.ok_or_else(|| problem().hint(EXPORT))
+    };
+    let start_property = need("DTSTART")?;
+    let start = local_time(&start_property.value, start_property)?;
+    let from_seconds = offset_seconds(need("TZOFFSETFROM")?)?;
+    let to_seconds = offset_seconds(need("TZOFFSETTO")?)?;
+    let mut locals = vec![start];
+    for property in observance.all("RDATE") {
+        for date in property.values()? {
+            locals.push(local_time(date, property)?);
+        }
+    }
+    if let Some(property) = observance.single("RRULE")? {
+        let rule = Rule::parse(property, start, |until| shifted(until, from_seconds))?;
+        // Windows lets its rules begin in 1601, and nobody changed a clock for summer before 1900.
+        let new_year = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MAX).into();
+        locals.extend(rule.starts(start, start.max(new_year(1900)), new_year(2100), property, budget)?);
+    }
+    Ok(locals.into_iter().map(|local| Change { local, from_seconds, to_seconds }).collect())
+}
+
+fn local_time(text: &str, property: &Property) -> Result<NaiveDateTime, Problem> {
+    let problem = || property.problem(format!("\"{}\" is no local time", text.trim()));
+    parse_local(text).ok_or_else(|| problem().hint("write it as 20261025T020000, without a Z"))
 }
 
 /// `+0530` or `-033000` in seconds (RFC 5545, 3.3.14).
@@ -207,5 +231,6 @@ fn offset_seconds(property: &Property) -> Result<i64, Problem> {
         let (hours, minutes, seconds) = (part(0)?, part(2)?, part(4)?);
         (hours < 24 && minutes < 60 && seconds < 60).then_some(sign * (hours * 3600 + minutes * 60 + seconds))
     })();
-    parsed.ok_or_else(|| property.problem(format!("\"{value}\" is no offset")))
+    let problem = || property.problem(format!("\"{value}\" is no offset"));
+    parsed.ok_or_else(|| problem().hint("write hours and minutes with a sign, as in +0100"))
 }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
 use chrono_tz::Tz;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::calendar::{Calendar, Edition, Occurrence, Region, Span, Window};
-use crate::model::Problem;
+use crate::model::{Instant, Problem};
 use crate::zone;
 
 use super::{Exit, FAILED, Format, OK, Shown, output};
@@ -82,10 +82,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             return Ok(FAILED);
         }
     };
+    let format = arguments.shown.format;
     let mut rows: Vec<Row> =
-        occurrences.iter().filter_map(|occurrence| row(occurrence, window, here)).collect();
+        occurrences.iter().filter_map(|occurrence| row(occurrence, window, here, format)).collect();
     rows.sort_by(|a, b| (&a.order, &a.summary).cmp(&(&b.order, &b.summary)));
-    match arguments.shown.format {
+    match format {
         Format::Json => output::print_lines(rows)?,
         Format::Table => output::print_table(
             ["START", "END", "ALL DAY", "SUMMARY"],
@@ -146,8 +147,8 @@ fn codes(format: Format) -> anyhow::Result<Exit> {
     Ok(OK)
 }
 
-/// An occurrence that touches the window, as the zone's wall clock shows it.
-fn row(occurrence: &Occurrence, window: Window, here: Tz) -> Option<Row> {
+/// An occurrence that touches the window: as the zone's wall clock shows it in a table, in UTC for JSON.
+fn row(occurrence: &Occurrence, window: Window, here: Tz, format: Format) -> Option<Row> {
     let summary = occurrence.summary.clone();
     if let Span::Dates(from, to) = occurrence.span {
         let order = (from.and_time(NaiveTime::MIN), false, to.and_time(NaiveTime::MIN));
@@ -164,8 +165,10 @@ fn row(occurrence: &Occurrence, window: Window, here: Tz) -> Option<Row> {
     let (start, end) = (zone::start_of(here, window.from), zone::start_of(here, window.to));
     // What lasts no time touches the window it lies in.
     let touches = from < end && (to > start || from >= start);
-    let text =
-        |at: DateTime<chrono::Utc>| at.with_timezone(&here).to_rfc3339_opts(SecondsFormat::Secs, false);
+    let text = |at: Instant| match format {
+        Format::Json => at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        Format::Table => at.with_timezone(&here).to_rfc3339_opts(SecondsFormat::Secs, false),
+    };
     touches.then(|| Row {
         start: text(from),
         end: text(to),

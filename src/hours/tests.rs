@@ -80,6 +80,9 @@ const CASES: &[&str] = &[
     "Europe/London | th 22:00-02:00 | 2026-12-25 closed | 2026-12-25T00:30 => open",
     "Europe/London | th 22:00-02:00 | holiday 2026-12-25 | 2026-12-25T01:59 => open",
     "Europe/London | fr 22:00-02:00 | holiday 2026-12-25 | 2026-12-26T00:30 => closed",
+    // OpenStreetMap's evaluators end the night at 00:00, where the later part begins.
+    "Europe/London | Fr 22:00-02:00; Sa off | | 2026-12-26T01:59 => open",
+    "Europe/London | Fr 22:00-02:00; Sa off | | 2026-12-26T02:00 => closed",
     // 24:00, whole days, and intervals that touch.
     "Europe/London | daily 18:00-24:00 | | 2026-12-21T23:59 => open",
     "Europe/London | daily 18:00-24:00 | | 2026-12-22T00:00 => closed",
@@ -333,6 +336,11 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
         ("Mo-Fr 09:00-17:00; 2026-11-24 off", "a year or a date can't stand", "special"),
         ("2026 Mo 09:00-17:00", "a year or a date can't stand", "special"),
         ("2026-2028 Mo 09:00-17:00", "a year or a date can't stand", "special"),
+        (
+            "Jan-Mar Mo-Fr 09:00-17:00",
+            "parts of the year can't stand",
+            "hours of seasons are read from schema_org",
+        ),
         ("Mo-Fr 2000-2200", "\"2000\" is not a time", "write HH:MM"),
         ("Mo-Fr unknown", "a state that nobody knows can't stand", "or closed"),
         ("Mo-Fr 09:00-17:00 open", "the word open can't stand", "alone"),

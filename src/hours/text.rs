@@ -181,7 +181,7 @@ const REFUSED: &[(&[&str], &str, &str)] = &[
             "easter",
         ],
         "parts of the year",
-        "write dates in special or special_from, or other hours by season in a table",
+        "write dates in special or special_from; hours of seasons are read from schema_org",
     ),
 ];
 
@@ -256,62 +256,74 @@ pub fn parse_week(text: &str) -> Result<Week, BadText> {
     }
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     for (index, part) in parts.enumerate() {
-        check_syntax(part)?;
-        // The days end where the first time or word of state begins.
-        let hours_at = part
-            .find(|c: char| c.is_ascii_digit())
-            .or_else(|| part.to_ascii_lowercase().find("closed"))
-            .or_else(|| part.to_ascii_lowercase().find("off"));
-        let Some(hours_at) = hours_at else {
-            return bad(
-                format!("\"{part}\" has no hours"),
-                "write days and hours, as in Mo-Fr 09:00-17:00; Sa closed",
-            );
-        };
-        let (days, hours) = part.split_at(hours_at);
-        let (days, names_holidays) = without_holidays(days.trim().trim_end_matches(':'));
-        if week.holidays.is_some() && !names_holidays {
-            return bad(
-                format!("\"{part}\" stands behind PH, and would win over it on the holidays among its days"),
-                "write PH last, as in Mo-Fr 09:00-17:00; Sa,Su off; PH off",
-            );
-        }
-        let days = match days.as_str() {
-            "" if names_holidays => Vec::new(),
-            "" if index == 0 => parse_days("daily")?,
-            "" => {
-                return bad(
-                    format!("of which days is \"{part}\"?"),
-                    "put a comma between intervals of one day, and days before hours: Mo-Fr 09:00-12:00, 13:00-17:00",
-                );
-            }
-            days => parse_days(days)?,
-        };
-        if hours.split(',').skip(1).any(|text| text.trim().starts_with(char::is_alphabetic)) {
-            return bad(
-                format!("\"{part}\": another day stands behind a comma"),
-                "put a semicolon between days: Mo-Fr 09:00-17:00; Sa 10:00-12:00",
-            );
-        }
-        if hours.trim() == "24/7" {
-            return bad(format!("\"{part}\": 24/7 stands alone"), "write 00:00-24:00");
-        }
-        let intervals = parse_day(hours)?;
-        if names_holidays && week.holidays.replace(intervals.clone()).is_some() {
-            return bad(format!("\"{part}\": holidays have hours already"), "name PH once");
-        }
-        for day in days {
-            let slot = &mut week.days[day.num_days_from_monday() as usize];
-            if slot.is_some() && !intervals.is_empty() {
-                return bad(
-                    format!("\"{part}\": {day} has hours already"),
-                    "name each day once, with a comma between its intervals: Mo-Fr 09:00-12:00, 13:00-17:00",
-                );
-            }
-            *slot = Some(intervals.clone());
-        }
+        add_part(&mut week, part, index == 0)?;
     }
     Ok(week)
+}
+
+/// Adds what one part says, as in `Sa 10:00-14:00`; the first may leave its days out.
+fn add_part(week: &mut Week, part: &str, is_first: bool) -> Result<(), BadText> {
+    check_syntax(part)?;
+    let (days, hours) = days_and_hours(part)?;
+    let (days, names_holidays) = without_holidays(days);
+    if week.holidays.is_some() && !names_holidays {
+        return bad(
+            format!("\"{part}\" stands behind PH, and would win over it on the holidays among its days"),
+            "write PH last, as in Mo-Fr 09:00-17:00; Sa,Su off; PH off",
+        );
+    }
+    let days = match days.as_str() {
+        "" if names_holidays => Vec::new(),
+        "" if is_first => parse_days("daily")?,
+        "" => {
+            return bad(
+                format!("of which days is \"{part}\"?"),
+                "put a comma between intervals of one day, and days before hours: Mo-Fr 09:00-12:00, 13:00-17:00",
+            );
+        }
+        days => parse_days(days)?,
+    };
+    let intervals = parse_day(hours)?;
+    if names_holidays && week.holidays.replace(intervals.clone()).is_some() {
+        return bad(format!("\"{part}\": holidays have hours already"), "name PH once");
+    }
+    for day in days {
+        let slot = &mut week.days[day.num_days_from_monday() as usize];
+        if slot.is_some() && !intervals.is_empty() {
+            return bad(
+                format!("\"{part}\": {day} has hours already"),
+                "name each day once, with a comma between its intervals: Mo-Fr 09:00-12:00, 13:00-17:00",
+            );
+        }
+        *slot = Some(intervals.clone());
+    }
+    Ok(())
+}
+
+/// A part's days, which end where the first time or word of state begins, and its hours.
+fn days_and_hours(part: &str) -> Result<(&str, &str), BadText> {
+    let lower = part.to_ascii_lowercase();
+    let hours_at = part
+        .find(|c: char| c.is_ascii_digit())
+        .or_else(|| lower.find("closed"))
+        .or_else(|| lower.find("off"));
+    let Some(hours_at) = hours_at else {
+        return bad(
+            format!("\"{part}\" has no hours"),
+            "write days and hours, as in Mo-Fr 09:00-17:00; Sa closed",
+        );
+    };
+    let (days, hours) = part.split_at(hours_at);
+    if hours.split(',').skip(1).any(|text| text.trim().starts_with(char::is_alphabetic)) {
+        return bad(
+            format!("\"{part}\": another day stands behind a comma"),
+            "put a semicolon between days: Mo-Fr 09:00-17:00; Sa 10:00-12:00",
+        );
+    }
+    if hours.trim() == "24/7" {
+        return bad(format!("\"{part}\": 24/7 stands alone"), "write 00:00-24:00");
+    }
+    Ok((days.trim().trim_end_matches(':'), hours))
 }
 
 /// The days without `PH`, and whether it was among them.

@@ -350,9 +350,9 @@ fn calendar_prints_what_overlaps_the_window_all_day_first() {
         rows,
         [
             json!({"start": "2026-12-20", "end": "2026-12-25", "all_day": true, "summary": "Week"}),
-            json!({"start": "2026-12-24T00:00:00-05:00", "end": "2026-12-24T00:00:00-05:00", "all_day": false, "summary": "Midnight"}),
-            json!({"start": "2026-12-24T05:00:00-05:00", "end": "2026-12-24T06:30:00-05:00", "all_day": false, "summary": "Standup"}),
-            json!({"start": "2026-12-25T05:00:00-05:00", "end": "2026-12-25T06:30:00-05:00", "all_day": false, "summary": "Standup"}),
+            json!({"start": "2026-12-24T05:00:00Z", "end": "2026-12-24T05:00:00Z", "all_day": false, "summary": "Midnight"}),
+            json!({"start": "2026-12-24T10:00:00Z", "end": "2026-12-24T11:30:00Z", "all_day": false, "summary": "Standup"}),
+            json!({"start": "2026-12-25T10:00:00Z", "end": "2026-12-25T11:30:00Z", "all_day": false, "summary": "Standup"}),
         ]
     );
     folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:nonsense\n");

@@ -917,6 +917,19 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         ),
         (GOOGLE, special(json!({"startDate": date(24)})), "\"closed\": true"),
         (GOOGLE, special(json!({"closed": true})), "a special period needs \"startDate\""),
+        // Google ignores the end of a period that is closed.
+        (
+            GOOGLE,
+            special(json!({"startDate": date(24), "endDate": date(26), "closed": true})),
+            "a special period that is closed is of its startDate, and this one ends on 2026-12-26",
+        ),
+        (
+            GOOGLE,
+            special(json!({"startDate": date(24), "endDate": date(23), "closed": true})),
+            "this one ends on 2026-12-23 (hint: write a closed period for each date",
+        ),
+        (GOOGLE, regular(period(Value::Null, "MONDAY", json!({}))), "openTime must be a table, not null"),
+        (GOOGLE, special(json!({"startDate": "2026-12-24", "closed": true})), "a date must be a table"),
         (GOOGLE, json!({}), "a location needs \"regularHours\""),
         (GOOGLE, json!({"regularHours": {}}), "regularHours needs \"periods\""),
         (GOOGLE, json!({"regularHours": {"periods": [day()], "x": 1}}), "regularHours has no setting \"x\""),
@@ -1059,6 +1072,68 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             "dayOfWeek names no day",
         ),
         (SCHEMA_ORG, json!([{"dayOfWeek": "Monday"}]), "an OpeningHoursSpecification needs \"opens\""),
+        (
+            SCHEMA_ORG,
+            json!([on("Monday", json!({"opens": 9, "closes": 17}))]),
+            "opens must be text, not a number",
+        ),
+        (SCHEMA_ORG, json!([on("Monday/Tuesday", hours("09:00", "17:00"))]), "\"Monday/Tuesday\" is no day"),
+        // In New York it is 20:00 of the day before.
+        (
+            SCHEMA_ORG,
+            json!([dated("2026-12-24T00:00:00Z", "2026-12-26", "09:00", "12:00")]),
+            "validFrom \"2026-12-24T00:00:00Z\" is not the start of a date in local time",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([dated("2026-12-24", "2026-12-26T23:59foo", "09:00", "12:00")]),
+            "validThrough \"2026-12-26T23:59foo\" is not the end of a date",
+        ),
+        // Ranges with and without days of the week are ranges of one kind.
+        (
+            SCHEMA_ORG,
+            json!([
+                dated("2026-12-01", "2026-12-15", "09:00", "12:00"),
+                on("Monday", dated("2026-12-08", "2026-12-30", "00:00", "00:00")),
+            ]),
+            "2026-12-14 has hours of two ranges of dates, and neither lies within the other",
+        ),
+        (
+            SCHEMA_ORG,
+            json!([
+                dated("2026-12-01", "2026-12-15", "09:00", "12:00"),
+                on("Monday", dated("2026-12-01", "2026-12-15", "00:00", "00:00")),
+            ]),
+            "2026-12-01 to 2026-12-15 has hours with dayOfWeek and hours without",
+        ),
+        (
+            SCHEMA_ORG,
+            json!({"openingHoursSpecification": [on("Monday", hours("09:00", "12:00"))], "specialOpeningHoursSpecification": [on("Monday", hours("00:00", "00:00"))]}),
+            "special hours of a weekday need both validFrom and validThrough",
+        ),
+        (
+            SCHEMA_ORG,
+            json!({"openingHoursSpecification": [on("Monday", hours("09:00", "12:00"))], "specialOpeningHoursSpecification": {"dayOfWeek": "Monday", "validFrom": "2026-12-01", "opens": "00:00", "closes": "00:00"}}),
+            "special hours of a weekday need both validFrom and validThrough",
+        ),
+        // A thing without general hours.
+        (
+            SCHEMA_ORG,
+            json!({"@type": "Store", "specialOpeningHoursSpecification": [dated("2026-12-24", "2026-12-24", "00:00", "00:00")]}),
+            "a thing needs \"openingHoursSpecification\" (hint: special hours override general ones; add those",
+        ),
+        (
+            SCHEMA_ORG,
+            json!({"@type": "Store", "openingHoursSpecifcation": [on("Monday", hours("09:00", "12:00"))]}),
+            "a thing has no \"openingHoursSpecifcation\" (hint: did you mean \"openingHoursSpecification\"?",
+        ),
+        (
+            SCHEMA_ORG,
+            json!({"@type": "Store", "openingHours": "Mo-Fr 09:00-17:00"}),
+            "a thing needs \"openingHoursSpecification\" (hint: its openingHours are text; write them as weekly",
+        ),
+        (SCHEMA_ORG, json!({"@context": "https://schema.org", "@graph": []}), "pointer = \"/@graph/0\""),
+        (SCHEMA_ORG, json!({"@type": "Store"}), "a thing needs \"openingHoursSpecification\""),
     ] {
         let err = complaints(&published(&api, format, &json), NOON);
         assert!(err.contains(told) && err.contains("hint: "), "{format} {json}: {err}");
@@ -1123,6 +1198,8 @@ fn a_location_that_opens_later_is_closed_until_then() {
         (json!({"year": 2026, "month": 11, "day": 26}), NOON, true),
         // On which day of a month is not told: on its last it is open for certain.
         (json!({"year": 2026, "month": 11}), NOON, false),
+        (json!({"year": 2026, "month": 11, "day": 0}), NOON, false),
+        (json!({"year": 2026, "month": 11, "day": 0}), "2026-12-03T12:00:00Z", true),
         (json!({"year": 2026, "month": 11}), "2026-12-03T12:00:00Z", true),
         (json!({"year": 1998, "month": 2, "day": 28}), NOON, true),
     ] {
@@ -1181,6 +1258,62 @@ fn hours_of_a_season_stand_below_calendars_and_the_narrower_range_wins() {
     assert_eq!(planned(&published(&api, SCHEMA_ORG, &dated), "2026-12-25T11:00:00Z")["open"], json!(true));
 }
 
+/// The days that are open at 13:00 of the first ten days of June 2026, which begins on a Monday.
+fn open_in_june(api: &Api, general: Value, special: Value) -> String {
+    let place = json!({"openingHoursSpecification": general, "specialOpeningHoursSpecification": special});
+    let folder = published(api, SCHEMA_ORG, &place);
+    let is_open = |day: &u32| planned(&folder, &format!("2026-06-{day:02}T12:00:00Z"))["open"] == json!(true);
+    (1..=10).filter(is_open).map(|day| day.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_kind() {
+    let api = Api::start();
+    let of = |from: &str, through: &str, opens: &str| {
+        let closes = if opens == "00:00" { "00:00" } else { "20:00" };
+        json!({"validFrom": from, "validThrough": through, "opens": opens, "closes": closes})
+    };
+    let on = |day: &str, mut spec: Value| {
+        spec["dayOfWeek"] = json!(day);
+        spec
+    };
+    let summer = |opens: &str| of("2026-06-01", "2026-08-31", opens);
+    let week = json!({"dayOfWeek": ["Monday", "Tuesday"], "opens": "09:00", "closes": "17:00"});
+    let closed_for_long = of("2026-05-01", "2026-12-31", "00:00");
+    let from_2020 =
+        json!({"dayOfWeek": "Wednesday", "validFrom": "2020-01-01", "opens": "09:00", "closes": "17:00"});
+    for (general, special, wanted) in [
+        (json!([week]), json!([]), "1 2 8 9"),
+        (json!([week, summer("08:00")]), json!([]), "1 2 3 4 5 6 7 8 9 10"),
+        // Special hours override whatever general hours there are, in narrower ranges too.
+        (json!([week, summer("08:00")]), json!([closed_for_long]), ""),
+        (json!([summer("08:00")]), json!([summer("00:00")]), ""),
+        (json!([week]), json!([on("Tuesday", summer("00:00"))]), "1 8"),
+        (json!([summer("08:00")]), json!([on("Wednesday", closed_for_long)]), "1 2 4 5 6 7 8 9"),
+        (json!([on("Wednesday", of("2026-06-03", "2026-06-03", "08:00"))]), json!([closed_for_long]), ""),
+        (json!([from_2020]), json!([on("Wednesday", of("2026-06-01", "2026-06-07", "00:00"))]), "10"),
+        (json!([]), json!([of("2026-06-05", "2026-06-06", "08:00")]), "5 6"),
+        // Of two general ranges the narrower counts, whichever has days of the week.
+        (
+            json!([summer("08:00"), on("Wednesday", of("2026-06-01", "2026-06-09", "00:00"))]),
+            json!([]),
+            "1 2 4 5 6 7 8 9 10",
+        ),
+        (json!([on("Wednesday", summer("00:00")), of("2026-06-03", "2026-06-03", "08:00")]), json!([]), "3"),
+        (
+            json!([
+                summer("08:00"),
+                of("2026-06-02", "2026-06-04", "08:00"),
+                on("Wednesday", of("2026-06-01", "2026-06-30", "00:00")),
+            ]),
+            json!([]),
+            "1 2 3 4 5 6 7 8 9",
+        ),
+    ] {
+        assert_eq!(open_in_june(&api, general.clone(), special.clone()), wanted, "{general} {special}");
+    }
+}
+
 #[test]
 fn hours_of_weekdays_with_one_end_hold_from_then_on_or_up_to_then() {
     let api = Api::start();
@@ -1230,7 +1363,7 @@ today = { show = "today" }
     assert_eq!(planned(&folder, NOON)["closes"], json!("2026-11-27T02:00:00+00:00"));
     assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["today"], json!("10:00-12:00, 13:00-15:00"));
     folder.run(&["check", "--at", NOON]).expect(0);
-    folder.write("j.json", r#"[{"dayOfWeek": "Thursday", "opens": "22:00", "closes": "02:00"}, {"validFrom": "2026-12-24T00:00:00+00:00", "validThrough": "2026-12-25T23:59:59Z", "opens": "09:00", "closes": "11:00"}]"#);
+    folder.write("j.json", r#"[{"dayOfWeek": "Thursday", "opens": "22:00", "closes": "02:00"}, {"validFrom": "2026-12-24T00:00:00", "validThrough": "2026-12-25T23:59:59", "opens": "09:00", "closes": "11:00"}]"#);
     for (date, today) in
         [("2026-12-24", "09:00-11:00"), ("2026-12-25", "09:00-11:00"), ("2026-12-26", "closed")]
     {

@@ -42,6 +42,16 @@ pub(super) fn check_names(reader: &Reader, fields: &Fields, what: &str, names: &
     }
 }
 
+/// What is read, whose problems have this remedy where they have none of their own.
+pub(super) fn or_hint<T>(reader: &Reader, hint: &str, read: impl FnOnce() -> T) -> T {
+    let problems = reader.problem_count();
+    let value = read();
+    reader.amend(problems, |problem| {
+        problem.hint.get_or_insert_with(|| hint.to_owned());
+    });
+    value
+}
+
 /// Adds an interval, or that it is closed, to the hours of `what`: a weekday or a date. What is there twice, or closed and
 /// open at once, is noted.
 pub(super) fn add(

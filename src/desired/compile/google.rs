@@ -6,7 +6,7 @@ use crate::hours::{Day, Season, parse_days};
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader};
 
-use super::formats::{DAY, Published, WEEKDAYS, add, check_names, dates, interval, starts, time};
+use super::formats::{DAY, Published, WEEKDAYS, add, check_names, interval, or_hint, starts, time};
 
 /// What a location says of its hours.
 const HOURS: &[&str] = &["regularHours", "specialHours", "moreHours", "openInfo"];
@@ -162,7 +162,15 @@ fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Op
         published.special.extend(slot.map(|day| (date, day)));
     };
     if closed {
-        dates(reader, start, end, &node.origin)?.into_iter().for_each(|date| add(date, None));
+        // "If true, endDate, openTime, and closeTime are ignored": SpecialHourPeriod of the Business Profile.
+        if end != start {
+            let message =
+                format!("a special period that is closed is of its startDate, and this one ends on {end}");
+            let hint = "write a closed period for each date, without endDate";
+            reader.note(Problem::at(&node.origin, message).hint(hint));
+            return None;
+        }
+        add(start, None);
         return Some(());
     }
     let (open, close) =
@@ -207,7 +215,7 @@ fn google_time(reader: &Reader, fields: &Fields, key: &'static str) -> Option<u3
         let text = reader.text(node, key)?;
         return time(reader, &text.value, &text.origin);
     }
-    let parts = reader.table(node, key, &["hours", "minutes", "seconds", "nanos"])?;
+    let parts = or_hint(reader, hint, || reader.table(node, key, &["hours", "minutes", "seconds", "nanos"]))?;
     let part = |key: &str, most: u64| match parts.get(key) {
         Some(node) => reader.integer(node, key, 0, most),
         None => Some(0),
@@ -230,18 +238,23 @@ fn google_date(reader: &Reader, node: &Node) -> Option<NaiveDate> {
     date_of(reader, &parts, day)
 }
 
-/// The date on which a location opens. Where the month alone is known it is its last date: on any before, the location may
-/// still be closed.
+/// The date on which a location opens. Where the month alone is known (a day of 0 says so too: google.type.Date) it is its
+/// last date: on any before, the location may still be closed.
 fn opening_date(reader: &Reader, node: &Node) -> Option<NaiveDate> {
     let parts = date_parts(reader, node)?;
-    match parts.get("day") {
-        Some(_) => google_date(reader, node),
-        None => date_of(reader, &parts, 1)?.checked_add_months(Months::new(1))?.pred_opt(),
+    let day = match parts.get("day") {
+        Some(day) => reader.integer(day, "day", 0, 31)?,
+        None => 0,
+    };
+    match day {
+        0 => date_of(reader, &parts, 1)?.checked_add_months(Months::new(1))?.pred_opt(),
+        day => date_of(reader, &parts, u32::try_from(day).ok()?),
     }
 }
 
 fn date_parts<'n>(reader: &Reader, node: &'n Node) -> Option<Fields<'n>> {
-    reader.table(node, "a date", &["year", "month", "day"])
+    let hint = "write it as {\"year\": 2026, \"month\": 12, \"day\": 24}";
+    or_hint(reader, hint, || reader.table(node, "a date", &["year", "month", "day"]))
 }
 
 fn date_part(reader: &Reader, parts: &Fields, key: &str, most: u64) -> Option<u32> {

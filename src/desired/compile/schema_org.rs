@@ -6,18 +6,35 @@ use chrono::{Datelike, NaiveDate};
 
 use crate::hours::{Clash, Day, Interval, Season, nested, parse_days};
 use crate::model::{Origin, Problem};
-use crate::written::{Fields, Node, Reader, one_or_more};
+use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
-use super::formats::{DAY, Published, WEEKDAYS, add, check_names, dates, interval, starts, time};
+use super::formats::{DAY, Published, WEEKDAYS, add, check_names, dates, interval, or_hint, starts, time};
 
-/// Where a thing has its hours.
+/// Where a thing has its hours: the general ones, and the special ones.
 const HOURS: &[&str] = &["openingHoursSpecification", "specialOpeningHoursSpecification"];
+
+/// What hours are written with.
+const SPECIFICATION: &[&str] = &["dayOfWeek", "opens", "closes", "validFrom", "validThrough"];
+
+/// What a thing without general hours may have instead, and what to do then.
+const INSTEAD: &[(&str, &str)] = &[
+    ("@graph", "point at the thing that has it within @graph, as in pointer = \"/@graph/0\""),
+    ("openingHours", "its openingHours are text; write them as weekly"),
+    ("specialOpeningHoursSpecification", "special hours override general ones; add those"),
+];
+
+/// The first moment of a date, and its last, as instants in local time have them.
+const START: (&str, &[&str]) = ("the start", &["00:00", "00:00:00"]);
+const END: (&str, &[&str]) = ("the end", &["23:59", "23:59:59", "24:00", "24:00:00"]);
 
 /// Ranges of dates that a place may have hours of.
 const MAX_RANGES: usize = 1_000;
 
 /// From a date through a date; without one of them it is open on that side.
 type Range = (Option<NaiveDate>, Option<NaiveDate>);
+
+/// From a date through a date that it has.
+type Dates = (NaiveDate, NaiveDate);
 
 /// What was read of a list.
 #[derive(Default)]
@@ -26,57 +43,120 @@ struct Specifications {
     /// Hours of weekdays within a range of dates: below closing calendars.
     seasons: BTreeMap<Range, [Option<Day>; 7]>,
     /// Hours of all dates of a range: above closing calendars.
-    dated: BTreeMap<(NaiveDate, NaiveDate), Option<Day>>,
+    dated: BTreeMap<Dates, Option<Day>>,
 }
 
 /// A list of `OpeningHoursSpecification`, or a thing that has `openingHoursSpecification` and perhaps
 /// `specialOpeningHoursSpecification`.
 pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
     let problems = reader.problem_count();
-    let mut read = Specifications::default();
-    let lists: Vec<&Node> = match node.get(HOURS[0]) {
-        Some(_) => {
-            check_names(reader, &reader.open_table(node, "a thing")?, "a thing", HOURS);
-            HOURS.iter().filter_map(|key| node.get(key)).collect()
-        }
-        None => vec![node],
-    };
-    let mut found = false;
-    for item in lists.into_iter().flat_map(|list| one_or_more(Some(list))) {
-        found = true;
-        specification(reader, item, &mut read);
-    }
-    if !found {
+    let (general, special) = lists(reader, node)?;
+    let general = specifications(reader, general);
+    let special = special.and_then(|list| specifications(reader, list));
+    if general.is_none() && special.is_none() {
         reader.note(
             Problem::at(&node.origin, "there is no OpeningHoursSpecification here")
                 .hint("point at a list of them, or at the thing that has openingHoursSpecification"),
         );
     }
-    let published = read.published(reader);
-    (reader.problem_count() == problems).then_some(published).flatten()
+    let special = special.unwrap_or_default();
+    special.check_dates(reader);
+    let read = general.unwrap_or_default().published(reader).zip(special.published(reader));
+    read.map(|(general, special)| overridden(general, special)).filter(|_| reader.problem_count() == problems)
+}
+
+/// The general hours and the special ones of a thing; or a list, which is of general ones.
+fn lists<'n>(reader: &Reader, node: &'n Node) -> Option<(&'n Node, Option<&'n Node>)> {
+    if !is_thing(node) {
+        return Some((node, None));
+    }
+    let fields = reader.open_table(node, "a thing")?;
+    let problems = reader.problem_count();
+    check_names(reader, &fields, "a thing", HOURS);
+    if let Some(general) = fields.get(HOURS[0]) {
+        return Some((general, fields.get(HOURS[1])));
+    }
+    if reader.problem_count() == problems {
+        let instead = INSTEAD.iter().find(|(key, _)| fields.get(key).is_some());
+        let hint =
+            instead.map_or("point at the thing that has it, or at a list of its items", |(_, hint)| hint);
+        fields.require_or(reader, HOURS[0], hint);
+    }
+    None
+}
+
+/// Whether something has hours, or should have: it is no list, and no `OpeningHoursSpecification` itself.
+fn is_thing(node: &Node) -> bool {
+    let is_specification = || SPECIFICATION.iter().any(|key| node.get(key).is_some());
+    matches!(node.raw, Raw::Table(_)) && (node.get(HOURS[0]).is_some() || !is_specification())
+}
+
+/// What a list says; nothing when it is empty.
+fn specifications(reader: &Reader, list: &Node) -> Option<Specifications> {
+    let items = one_or_more(Some(list));
+    let mut read = Specifications::default();
+    for item in items {
+        specification(reader, item, &mut read);
+    }
+    (!items.is_empty()).then_some(read)
+}
+
+/// Special hours "explicitly override general opening hours" (schema.org, `specialOpeningHoursSpecification`): on each date
+/// that they have, whatever the ranges.
+fn overridden(general: Published, special: Published) -> Published {
+    let Published { weekly, mut seasons, special: mut dates, holidays, opens } = general;
+    dates.retain(|date, _| special.seasons.iter().all(|season| season.day(*date).is_none()));
+    dates.extend(special.special);
+    seasons.splice(0..0, special.seasons);
+    Published { weekly, seasons, special: dates, holidays: special.holidays.or(holidays), opens }
 }
 
 impl Specifications {
-    /// What all of them say together. Of two ranges that have a date the narrower one counts.
+    /// What all of them say together. Of two ranges that have a date the narrower one counts, whether they name days of the
+    /// week or not.
     fn published(self, reader: &Reader) -> Option<Published> {
         let Self { mut published, seasons, dated } = self;
+        let both =
+            dated.iter().find(|((from, through), _)| seasons.contains_key(&(Some(*from), Some(*through))));
+        if let Some(((from, through), Some(day))) = both {
+            let message = format!("{from} to {through} has hours with dayOfWeek and hours without");
+            reader.note(Problem::at(&day.origin, message).hint("give all of them dayOfWeek"));
+            return None;
+        }
         let season = |((from, through), weekly)| Season { from, through, weekly };
-        published.seasons = in_order(reader, seasons.into_iter().map(season).collect())?;
-        let whole = |((from, through), day): (_, Option<Day>)| Season {
-            from: Some(from),
-            through: Some(through),
+        let whole = |((from, through), day): (&Dates, &Option<Day>)| Season {
+            from: Some(*from),
+            through: Some(*through),
             weekly: std::array::from_fn(|_| day.clone()),
         };
-        for range in in_order(reader, dated.into_iter().map(whole).collect())? {
-            let (from, through) = range.from.zip(range.through)?;
-            for date in from.iter_days().take_while(|date| *date <= through) {
-                let day = range.day(date).cloned();
-                published
-                    .special
-                    .extend(day.filter(|_| !published.special.contains_key(&date)).map(|day| (date, day)));
+        let ranges = seasons.into_iter().map(season).chain(dated.iter().map(whole)).collect();
+        // The widest first: what lies within it comes to stand in its place.
+        for range in in_order(reader, ranges)?.into_iter().rev() {
+            match range.from.zip(range.through).filter(|dates| dated.contains_key(dates)) {
+                Some((from, through)) => {
+                    let dates = from.iter_days().take_while(|date| *date <= through);
+                    published.special.extend(dates.filter_map(|date| Some((date, range.day(date)?.clone()))));
+                }
+                None => {
+                    published.special.retain(|date, _| range.day(*date).is_none());
+                    published.seasons.push(range);
+                }
             }
         }
+        published.seasons.reverse();
         Some(published)
+    }
+
+    /// Special hours are of some dates, but for those of public holidays: without an end they would be the ordinary ones.
+    fn check_dates(&self, reader: &Reader) {
+        let is_open = |(from, through): &Range| from.is_none() || through.is_none();
+        let open = self.seasons.iter().filter(|(range, _)| is_open(range)).flat_map(|(_, week)| week);
+        if let Some(day) = open.chain(&self.published.weekly).flatten().next() {
+            reader.note(
+                Problem::at(&day.origin, "special hours of a weekday need both validFrom and validThrough")
+                    .hint("add them, or put the hours into openingHoursSpecification"),
+            );
+        }
     }
 }
 
@@ -93,22 +173,23 @@ fn in_order(reader: &Reader, ranges: Vec<Season>) -> Option<Vec<Season>> {
             "{} has hours of two ranges of dates, and neither lies within the other ({})",
             clash.date, clash.other
         );
-        Problem::at(&clash.one, message).hint("let one range end before the other begins, or lie within it")
+        Problem::at(&clash.one, message).hint(
+            "let one range end before the other begins, or lie within it, or put what overrides into specialOpeningHoursSpecification",
+        )
     };
     reader.ok(nested(ranges).map_err(problem))
 }
 
 fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Option<()> {
-    const KEYS: &[&str] =
-        &["@type", "@context", "@id", "name", "dayOfWeek", "opens", "closes", "validFrom", "validThrough"];
-    let fields = reader.table(node, "an OpeningHoursSpecification", KEYS)?;
+    let keys = [["@type", "@context", "@id", "name"].as_slice(), SPECIFICATION].concat();
+    let fields = reader.table(node, "an OpeningHoursSpecification", &keys)?;
     let interval = opens_and_closes(reader, &fields)?;
     let days = match fields.get("dayOfWeek") {
         Some(days) => Some(days_of_week(reader, days)?),
         None => None,
     };
-    let from = date(reader, &fields, "validFrom", ("the start", &["00:00"]))?;
-    let through = date(reader, &fields, "validThrough", ("the end", &["23:59", "24:00"]))?;
+    let from = date(reader, &fields, "validFrom", START)?;
+    let through = date(reader, &fields, "validThrough", END)?;
     let range = (from, through);
     if let (Some(from), Some(through)) = range {
         check_range(reader, from, through, days.as_deref(), &node.origin)?;
@@ -199,8 +280,9 @@ fn add_day(
     Some(())
 }
 
-/// A date, none when it is not there. An instant stands for its date where it is the start or end of it; of another it
-/// would have to be guessed whether that date still counts, or which it is in the zone of the hours.
+/// A date, none when it is not there. An instant stands for its date where it is the start or end of it in local time; of
+/// another, or one with an offset, it would have to be guessed whether that date still counts, or which it is where the
+/// hours are.
 fn date(
     reader: &Reader,
     fields: &Fields,
@@ -208,11 +290,12 @@ fn date(
     (edge, times): (&str, &[&str]),
 ) -> Option<Option<NaiveDate>> {
     let Some(node) = fields.get(key) else { return Some(None) };
-    let mut text = reader.text(node, key)?;
+    const HINT: &str = "write the date alone, as in 2026-12-24";
+    let mut text = or_hint(reader, HINT, || reader.text(node, key))?;
     if let Some((date, time)) = text.value.split_once('T') {
-        if !times.iter().any(|edge| time.starts_with(edge)) {
-            let message = format!("{key} \"{}\" is not {edge} of a date", text.value);
-            reader.note(Problem::at(&text.origin, message).hint("write the date alone, as in 2026-12-24"));
+        if !times.contains(&time) {
+            let message = format!("{key} \"{}\" is not {edge} of a date in local time", text.value);
+            reader.note(Problem::at(&text.origin, message).hint(HINT));
             return None;
         }
         text.value = date.to_owned();
@@ -223,8 +306,9 @@ fn date(
 /// None for closed: both at midnight, as Google asks for it.
 fn opens_and_closes(reader: &Reader, fields: &Fields) -> Option<Option<Interval>> {
     let at = |key: &str| {
-        let hint = "write opens and closes as in 09:00; both are 00:00 where it is closed";
-        let text = reader.text(fields.require_or(reader, key, hint)?, key)?;
+        let hint = "write opens and closes as in \"09:00\"; both are \"00:00\" where it is closed";
+        let node = fields.require_or(reader, key, hint)?;
+        let text = or_hint(reader, hint, || reader.text(node, key))?;
         time(reader, &text.value, &text.origin)
     };
     let opens = at("opens")?;
@@ -249,8 +333,9 @@ fn opens_and_closes(reader: &Reader, fields: &Fields) -> Option<Option<Interval>
 fn days_of_week(reader: &Reader, node: &Node) -> Option<Vec<Option<u32>>> {
     let mut days = Vec::new();
     for node in one_or_more(Some(node)) {
-        let text = reader.text(node, "dayOfWeek")?;
-        let name = text.value.rsplit('/').next().unwrap_or_default();
+        let text = or_hint(reader, "write Monday to Sunday", || reader.text(node, "dayOfWeek"))?;
+        let prefixes = ["https://schema.org/", "http://schema.org/"];
+        let name = prefixes.iter().find_map(|prefix| text.value.strip_prefix(prefix)).unwrap_or(&text.value);
         if name.eq_ignore_ascii_case("PublicHolidays") {
             days.push(None);
             continue;
