@@ -29,11 +29,11 @@ pub enum Definition {
     },
     /// A table's cell; its type is the one that the page's schema asks for.
     Cell(Cell),
-    /// What an override sets.
+    /// What an override sets, or the settings write with cells in it.
     Set {
         /// The value.
         wanted: Wanted,
-        /// The override.
+        /// The override, or the place in the settings.
         origin: Origin,
     },
     /// What an override puts in the place of what is worked out.
@@ -47,7 +47,7 @@ pub enum Definition {
         /// How times are written.
         format: TimeFormat,
         /// What stands in when there is nothing to show.
-        otherwise: Value,
+        otherwise: Wanted,
         /// How it is read.
         reading: Reading,
         /// Where the definition stands.
@@ -64,7 +64,7 @@ pub enum Definition {
         /// What about it.
         show: CalendarShow,
         /// What stands in when there is nothing to show.
-        otherwise: Value,
+        otherwise: Wanted,
         /// Where the definition stands.
         origin: Origin,
     },
@@ -137,6 +137,16 @@ impl Wanted {
         }
     }
 
+    /// Whether a cell is in it.
+    fn has_cells(&self) -> bool {
+        match self {
+            Self::Json(_) => false,
+            Self::Cell(_) => true,
+            Self::Object(entries) => entries.iter().any(|(_, wanted)| wanted.has_cells()),
+            Self::List(items) => items.iter().any(Self::has_cells),
+        }
+    }
+
     /// The value as JSON, cells as the text that they are.
     pub fn to_json(&self) -> Value {
         match self {
@@ -149,11 +159,11 @@ impl Wanted {
         }
     }
 
-    /// An object without any cell in it is plain JSON.
-    fn object(entries: Vec<(String, Wanted)>) -> Self {
-        match entries.iter().all(|(_, wanted)| matches!(wanted, Self::Json(_))) {
-            true => Self::Json(Self::Object(entries).to_json()),
-            false => Self::Object(entries),
+    /// What has no cell in it is plain JSON.
+    pub(super) fn plain(self) -> Self {
+        match self.has_cells() {
+            true => self,
+            false => Self::Json(self.to_json()),
         }
     }
 }
@@ -173,7 +183,10 @@ impl Definition {
     /// Whether a cell is in it, whose type only the page's schema knows.
     pub fn has_cells(&self) -> bool {
         match self {
-            Self::Cell(_) | Self::Set { wanted: Wanted::Cell(_), .. } => true,
+            Self::Cell(_) => true,
+            Self::Set { wanted, .. }
+            | Self::Hours { otherwise: wanted, .. }
+            | Self::Calendar { otherwise: wanted, .. } => wanted.has_cells(),
             Self::Overruled(overruled) => overruled.during.has_cells() || overruled.computed.has_cells(),
             Self::When { clauses, otherwise } => {
                 otherwise.has_cells() || clauses.iter().any(|clause| clause.definition.has_cells())
@@ -181,11 +194,7 @@ impl Definition {
             Self::Object { entries, .. } => entries.iter().any(|(_, definition)| definition.has_cells()),
             Self::List { items, .. } => items.iter().any(Self::has_cells),
             Self::Ahead { of, .. } => of.has_cells(),
-            Self::Constant { .. }
-            | Self::Set { .. }
-            | Self::Hours { .. }
-            | Self::Calendar { .. }
-            | Self::Expression(_) => false,
+            Self::Constant { .. } | Self::Expression(_) => false,
         }
     }
 
@@ -194,12 +203,13 @@ impl Definition {
         match (self, other) {
             (Self::Constant { value: a, .. }, Self::Constant { value: b, .. }) => same_value(a, b),
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
+            (Self::Set { wanted: a, .. }, Self::Set { wanted: b, .. }) => a.same(b),
             (
                 Self::Hours { hours: a, show, format, otherwise, .. },
                 Self::Hours { hours: b, show: other_show, format: other_format, otherwise: other, .. },
             ) => {
                 (show, format) == (other_show, other_format)
-                    && same_value(otherwise, other)
+                    && otherwise.same(other)
                     && (Arc::ptr_eq(a, b) || a.says_the_same(b))
             }
             (
@@ -207,7 +217,7 @@ impl Definition {
                 Self::Calendar { agenda: b, zone: other_zone, show: other_show, otherwise: other, .. },
             ) => {
                 (zone, show) == (other_zone, other_show)
-                    && same_value(otherwise, other)
+                    && otherwise.same(other)
                     && (Arc::ptr_eq(a, b) || a.says_the_same(b))
             }
             (Self::When { clauses: a, otherwise }, Self::When { clauses: b, otherwise: other }) => {
@@ -302,12 +312,14 @@ impl Definition {
                 Ok(Evaluated { wanted: Wanted::Cell(cell.clone()), origin: cell.origin.clone(), until: None })
             }
             Self::Hours { hours, show, format, otherwise, origin, .. } => Ok(Evaluated {
-                wanted: Wanted::Json(show.value(hours, *format, otherwise, at, origin)?),
+                wanted: show
+                    .value(hours, *format, at, origin)?
+                    .map_or_else(|| otherwise.clone(), Wanted::Json),
                 origin: origin.clone(),
                 until: show.until(hours, at),
             }),
             Self::Calendar { agenda, zone, show, otherwise, origin, .. } => Ok(Evaluated {
-                wanted: Wanted::Json(show.value(agenda, *zone, otherwise, at)),
+                wanted: show.value(agenda, *zone, at).map_or_else(|| otherwise.clone(), Wanted::Json),
                 origin: origin.clone(),
                 until: Some(zone::start_of(*zone, zone::next(zone::date(*zone, at)))),
             }),
@@ -323,18 +335,14 @@ impl Definition {
                     .collect::<Result<_, _>>()?;
                 let until = parts.iter().filter_map(|part| part.until).min();
                 let values = entries.iter().zip(parts).map(|((key, _), part)| (key.clone(), part.wanted));
-                Ok(made_of_parts(Wanted::object(values.collect()), origin, until))
+                Ok(made_of_parts(Wanted::Object(values.collect()).plain(), origin, until))
             }
             Self::List { items, origin, .. } => {
                 let parts: Vec<Evaluated> =
                     items.iter().map(|definition| definition.evaluate(at)).collect::<Result<_, _>>()?;
                 let until = parts.iter().filter_map(|part| part.until).min();
-                let items: Vec<Wanted> = parts.into_iter().map(|part| part.wanted).collect();
-                let wanted = match items.iter().all(|item| matches!(item, Wanted::Json(_))) {
-                    true => Wanted::Json(Wanted::List(items).to_json()),
-                    false => Wanted::List(items),
-                };
-                Ok(made_of_parts(wanted, origin, until))
+                let items = parts.into_iter().map(|part| part.wanted).collect();
+                Ok(made_of_parts(Wanted::List(items).plain(), origin, until))
             }
             Self::Expression(expression) => expression.evaluate(at),
             Self::Ahead { of, by } => {

@@ -94,6 +94,9 @@ impl Expression {
     fn broken(&self, error: &Error) -> Problem {
         let mut problem =
             Problem::at(&self.origin, format!("the expression \"{}\" fails: {error}", self.text));
+        if without_texts(&self.text).contains("{{") {
+            return problem.hint("write row.COLUMN for a cell, without braces");
+        }
         if error.kind() == ErrorKind::UndefinedError {
             problem = problem.hint("name its values under with = { … }");
         } else if error.kind() == ErrorKind::OutOfFuel {
@@ -346,6 +349,7 @@ mod tests {
             ("open and", "fails: syntax error"),
             ("open | shout", "(hint: the filters are: default, first,"),
             ("[0] * 100000000", "multiplies"),
+            ("{{ row.n }} + 1", "(hint: write row.COLUMN for a cell, without braces)"),
         ] {
             let problem = evaluate(text).unwrap_err();
             assert!(problem.contains(told), "{text}: {problem}");

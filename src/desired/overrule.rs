@@ -19,7 +19,7 @@ const NAMED: usize = 3;
 /// A person's decision about some pages, until an end of each page's own or until it is released.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Override {
-    /// Its number.
+    /// Its number; 0 as long as it is not set.
     pub id: i64,
     /// When it was set, which is when it begins.
     pub at: Instant,
@@ -41,35 +41,53 @@ pub struct Override {
 pub struct Part {
     /// What the page has without a row is meant too, because its own row is.
     pub own: bool,
-    /// The ends of the rows, by their key column and their key.
-    rows: BTreeMap<String, BTreeMap<String, Option<Instant>>>,
+    /// The ends of the rows, by their table and their key.
+    rows: BTreeMap<Keyed, BTreeMap<String, Option<Instant>>>,
+}
+
+/// A table whose rows are known by a column: its source, where that is known, and the column.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Keyed {
+    source: Option<String>,
+    column: String,
+}
+
+impl Keyed {
+    /// The key by which a row is one of the table or belongs to one, if it may be either. The key of another table
+    /// is no key of this one, though its column be called the same.
+    fn of<'r>(&self, row: &'r Row) -> Option<&'r str> {
+        let is_own = self.source.is_none() || self.source.as_deref() == row.source.as_deref();
+        let is_meant = is_own || row.key_column() != Some(&*self.column);
+        row.cell(&self.column).filter(|_| is_meant).map(|cell| cell.text.trim())
+    }
 }
 
 impl Part {
     /// These rows, each with its end.
     pub fn new(own: bool, rows: impl IntoIterator<Item = (RowName, Option<Instant>)>) -> Self {
         let mut part = Self { own, rows: BTreeMap::new() };
-        for (RowName { column, key }, until) in rows {
-            part.rows.entry(column).or_default().insert(key, until);
+        for (RowName { source, column, key }, until) in rows {
+            part.rows.entry(Keyed { source, column }).or_default().insert(key, until);
         }
         part
     }
 
     /// The rows, each with its end.
     pub fn rows(&self) -> impl Iterator<Item = (RowName, Option<Instant>)> {
-        self.rows.iter().flat_map(|(column, keys)| {
-            let name = |key: &String| RowName { column: column.clone(), key: key.clone() };
+        self.rows.iter().flat_map(|(Keyed { source, column }, keys)| {
+            let name =
+                |key: &String| RowName { source: source.clone(), column: column.clone(), key: key.clone() };
             keys.iter().map(move |(key, until)| (name(key), *until))
         })
     }
 
-    /// Whether what is made for a row is meant, and until when. A row that has none of the key columns goes with what it
-    /// stands in.
+    /// Whether what is made for a row is meant, and until when. A row that belongs to none of the tables goes with what
+    /// it stands in.
     fn decide(&self, row: &Row, around: Option<Option<Instant>>) -> Option<Option<Instant>> {
         let mut decided = around;
-        for (column, keys) in &self.rows {
-            let Some(cell) = row.cell(column) else { continue };
-            match keys.get(cell.text.trim()) {
+        for (table, keys) in &self.rows {
+            let Some(key) = table.of(row) else { continue };
+            match keys.get(key) {
                 Some(until) => return Some(*until),
                 None => decided = None,
             }
@@ -110,22 +128,30 @@ impl Says {
 impl Override {
     /// Number, what it says and of which rows, who and why.
     pub fn describe(&self) -> String {
-        self.described(self.parts.values().flat_map(Part::rows).map(|(row, _)| row).collect())
+        self.described(self.parts.values().flat_map(Part::rows).map(|(row, _)| row.to_string()).collect())
     }
 
     /// The same as far as it concerns one page.
     fn describe_on(&self, page: &PageId) -> String {
-        self.described(self.parts.get(page).into_iter().flat_map(Part::rows).map(|(row, _)| row).collect())
+        let rows = self.parts.get(page).into_iter().flat_map(Part::rows);
+        self.described(rows.map(|(row, _)| row.to_string()).collect())
     }
 
-    fn described(&self, rows: BTreeSet<RowName>) -> String {
-        let named: Vec<String> = rows.iter().take(NAMED).map(ToString::to_string).collect();
+    fn described(&self, rows: BTreeSet<String>) -> String {
+        let named: Vec<String> = rows.iter().take(NAMED).cloned().collect();
         let of = match rows.len() {
             0 => String::new(),
             few if few <= NAMED => format!(" for {}", named.join(", ")),
             many => format!(" for {} and {} more", named.join(", "), many - NAMED),
         };
-        format!("override {}: {}{of}, by {}: {}", self.id, self.says.describe(), self.who, self.reason)
+        format!("{}: {}{of}, by {}: {}", self.name(), self.says.describe(), self.who, self.reason)
+    }
+
+    fn name(&self) -> String {
+        match self.id {
+            0 => "the override".to_owned(),
+            id => format!("override {id}"),
+        }
     }
 
     /// The pages, or the rows of pages, that are meant, each with its end.
@@ -146,7 +172,7 @@ impl Override {
     }
 
     fn origin(&self) -> Origin {
-        Origin::named(format!("override {}", self.id))
+        Origin::named(self.name())
     }
 
     /// The value that was typed: of the kind that is worked out where that is told, else as the schema types it.

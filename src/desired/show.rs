@@ -180,52 +180,53 @@ impl HoursShow {
         }
     }
 
-    /// The value at an instant; `otherwise` when there is no such time.
+    /// The value at an instant; none when there is no such time.
     pub(super) fn value(
         self,
         hours: &Hours,
         format: TimeFormat,
-        otherwise: &Value,
         at: Instant,
         origin: &Origin,
-    ) -> Result<Value, Problem> {
+    ) -> Result<Option<Value>, Problem> {
         let today = hours.today(at);
-        let time = |when: Option<(Instant, bool)>| match when {
-            Some((when, closes)) => written(hours, when, closes, format, origin),
-            None => Ok(otherwise.clone()),
+        let time = |when: Option<(Instant, bool)>| {
+            when.map(|(when, closes)| written(hours, when, closes, format, origin)).transpose()
         };
-        match self {
-            Self::IsOpen => Ok(Value::Bool(hours.is_open(at))),
-            Self::IsClosed => Ok(Value::Bool(!hours.is_open(at))),
-            Self::OpensAt => time(shown_of_the_day(hours, at, format).map(|stretch| (stretch.from, false))),
-            Self::ClosesAt => time(shown_of_the_day(hours, at, format).map(|stretch| (stretch.to, true))),
-            Self::NextOpenAt => time(hours.next_open(at).map(|when| (when, false))),
-            Self::NextChangeAt => time(hours.next_change(at).map(|when| (when, hours.is_open(at)))),
-            Self::Today => Ok(Value::String(hours.text(today))),
-            Self::Week => Ok(week(hours, at)),
-            Self::SpecialDates { days } => {
-                Ok(shape::special_dates(hours, today, days, "special_date_name", ", "))
+        let value = match self {
+            Self::OpensAt => {
+                return time(shown_of_the_day(hours, at, format).map(|stretch| (stretch.from, false)));
             }
-            Self::Weekdays { days } => Ok(shape::weekdays(hours, today, days)),
-            Self::NumberedKeys { days } => Ok(shape::numbered_keys(hours, today, days)),
-            Self::RegularHours => Ok(shape::regular_hours(hours)),
-            Self::SpecialHours { days } => Ok(shape::special_hours(hours, today, days)),
+            Self::ClosesAt => {
+                return time(shown_of_the_day(hours, at, format).map(|stretch| (stretch.to, true)));
+            }
+            Self::NextOpenAt => return time(hours.next_open(at).map(|when| (when, false))),
+            Self::NextChangeAt => return time(hours.next_change(at).map(|when| (when, hours.is_open(at)))),
+            Self::SpokenNextOpen(language) => {
+                let now = zone::local(hours.zone, at);
+                let words = |opens| Value::String(language.moment(now, zone::local(hours.zone, opens)));
+                return Ok(hours.next_open(at).map(words));
+            }
+            Self::IsOpen => Value::Bool(hours.is_open(at)),
+            Self::IsClosed => Value::Bool(!hours.is_open(at)),
+            Self::Today => Value::String(hours.text(today)),
+            Self::Week => week(hours, at),
+            Self::SpecialDates { days } => {
+                shape::special_dates(hours, today, days, "special_date_name", ", ")
+            }
+            Self::Weekdays { days } => shape::weekdays(hours, today, days),
+            Self::NumberedKeys { days } => shape::numbered_keys(hours, today, days),
+            Self::RegularHours => shape::regular_hours(hours),
+            Self::SpecialHours { days } => shape::special_hours(hours, today, days),
             Self::Spoken(language) => {
                 let now = zone::local(hours.zone, at);
                 let local = |at: Instant| zone::local(hours.zone, at);
-                Ok(Value::String(match hours.is_open(at) {
+                Value::String(match hours.is_open(at) {
                     true => language.open(now, hours.next_change(at).map(local)),
                     false => language.closed(now, hours.next_open(at).map(local)),
-                }))
+                })
             }
-            Self::SpokenNextOpen(language) => Ok(match hours.next_open(at) {
-                Some(opens) => {
-                    let now = zone::local(hours.zone, at);
-                    Value::String(language.moment(now, zone::local(hours.zone, opens)))
-                }
-                None => otherwise.clone(),
-            }),
-        }
+        };
+        Ok(Some(value))
     }
 
     /// When the value may next be another.
@@ -332,17 +333,14 @@ impl CalendarShow {
         })
     }
 
-    /// The value at an instant.
-    pub(super) fn value(self, agenda: &Agenda, zone: Tz, otherwise: &Value, at: Instant) -> Value {
+    /// The value at an instant; none when there is no such event.
+    pub(super) fn value(self, agenda: &Agenda, zone: Tz, at: Instant) -> Option<Value> {
         let today = zone::date(zone, at);
         let entry = || agenda.on(zone, today).into_iter().next();
         match self {
-            Self::IsToday => Value::Bool(entry().is_some()),
-            Self::Name => entry().map_or_else(|| otherwise.clone(), |entry| json!(*entry.name)),
-            Self::NextDate => match agenda.next_date(zone, today) {
-                Some(date) => json!(date),
-                None => otherwise.clone(),
-            },
+            Self::IsToday => Some(Value::Bool(entry().is_some())),
+            Self::Name => entry().map(|entry| json!(*entry.name)),
+            Self::NextDate => agenda.next_date(zone, today).map(|date| json!(date)),
         }
     }
 

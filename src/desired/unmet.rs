@@ -9,7 +9,7 @@ use crate::model::{Instant, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Node, Raw, is_template, one_or_more};
 
-use super::uses::{Taken, Uses, joined, nth_of};
+use super::uses::{Taken, Unmet, Uses, joined, nth_of};
 use super::{Blueprint, Inputs};
 
 /// Values of a column that are named.
@@ -18,10 +18,17 @@ const NAMED: usize = 8;
 const MAX_TOLD: usize = 20;
 
 /// Every `where` and `unless` that no row of its table meets, and the rows of other tables that no `match` takes, as
-/// warnings. A condition that a row fills in is passed over, and so are exceptions of dates before today.
+/// warnings. Exceptions of dates before today are passed over, and so is an `unless` that a row fills in: it leaves out what may
+/// not be there.
 pub fn unmet_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let mut found = Vec::new();
     blueprint.pages.iter().for_each(|page| walk(page, inputs, &mut found));
+    found.extend(
+        Uses::of_conditions(blueprint, inputs, at)
+            .unmet
+            .iter()
+            .map(|((_, column), unmet)| filled_in(column, unmet)),
+    );
     for (source, taken) in &Uses::of_tables(blueprint, inputs, at).taken {
         if let Some(Table::Rows(rows)) = inputs.tables.get(source).map(|table| &**table) {
             found.extend(untaken(rows, taken, at.date_naive()));
@@ -77,6 +84,18 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
         rows.rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();
     let meant = texts.iter().find_map(|text| nearest(text.trim(), known.iter().copied()));
     Some(problem.hint(meant_or_known(meant, "the column has", &known)))
+}
+
+/// A condition that no row meets as some rows fill it in.
+fn filled_in(column: &str, Unmet { origin, file, rows }: &Unmet) -> Problem {
+    let named: Vec<String> =
+        rows.iter().take(NAMED).map(|(row, text)| format!("\"{text}\" (for row \"{row}\")")).collect();
+    let more = match rows.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("where: no row of {file} has {column} = {}{more}", named.join(" or "));
+    Problem::at(origin, message).hint("correct the cell there or here, or leave the row out with unless")
 }
 
 /// A hint that names what was probably meant, and some of what there is.

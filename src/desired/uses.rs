@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ptr;
+use std::sync::Arc;
 
 use crate::calendar::{Filter, Window};
 use crate::model::{Instant, Origin, Row};
@@ -19,6 +20,18 @@ pub(super) struct Uses {
     pub(super) filters: HashMap<(String, Filter), Origin>,
     /// What is taken of each source whose rows are picked by their cells.
     pub(super) taken: BTreeMap<String, Taken>,
+    /// Conditions that a row fills in with what no row has, by where they are written.
+    pub(super) unmet: BTreeMap<(usize, String), Unmet>,
+}
+
+/// A condition, and the rows that fill it in with what no row has.
+pub(super) struct Unmet {
+    /// Where it is written.
+    pub(super) origin: Origin,
+    /// The table in which no row has it.
+    pub(super) file: Arc<str>,
+    /// The rows, and the texts that they fill in.
+    pub(super) rows: BTreeMap<String, String>,
 }
 
 /// The rows that are taken of a source.
@@ -58,6 +71,11 @@ impl Uses {
         Self::of(blueprint, inputs, at, Asked::Tables)
     }
 
+    /// The conditions of what is repeated for each row.
+    pub(super) fn of_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+        Self::of(blueprint, inputs, at, Asked::Conditions)
+    }
+
     fn of(blueprint: &Blueprint, inputs: &Inputs, at: Instant, asked: Asked) -> Self {
         let today = at.date_naive();
         let mut gathering = Gathering {
@@ -78,11 +96,12 @@ impl Uses {
     }
 }
 
-/// Which of the two is looked at: rows need not be filled in where nothing of that kind stands.
+/// Which of these is looked at: rows need not be filled in where nothing of that kind stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Calendars,
     Tables,
+    Conditions,
 }
 
 /// The places of one scope that ask for something.
@@ -109,7 +128,12 @@ impl<'n> Places<'n> {
     fn is_empty(&self) -> bool {
         self.filters.is_empty()
             && self.tables.is_empty()
-            && self.repeated.iter().all(|(_, _, inside)| inside.is_empty())
+            && self.repeated.iter().all(|(node, _, inside)| inside.is_empty() && !self.asks(node))
+    }
+
+    /// Whether it is itself asked about, and not only what is inside.
+    fn asks(&self, node: &Node) -> bool {
+        self.asked == Asked::Conditions && wheres(node).any(has_template)
     }
 
     fn gather(&mut self, node: &'n Node) {
@@ -134,7 +158,7 @@ impl<'n> Places<'n> {
             match entry.key.as_str() {
                 // A constant may look like anything.
                 "value" if entries.len() == 1 => {}
-                "special_from" | "weekly_from" if self.asked == Asked::Calendars => {}
+                "special_from" | "weekly_from" if self.asked != Asked::Tables => {}
                 "special_from" => self.tables.extend(nodes.map(|node| (node, true))),
                 "weekly_from" => self.tables.extend(nodes.map(|node| (node, false))),
                 _ => self.gather(&entry.node),
@@ -181,10 +205,40 @@ impl Gathering<'_> {
             }
         }
         for (node, key, inside) in &places.repeated {
+            if places.asks(node) {
+                self.unmet(reader, node, key);
+            }
             if !inside.is_empty() && (depends_on_a_row(node) || self.visited.insert(ptr::from_ref(*node))) {
                 self.repeated(reader, node, key, inside);
             }
         }
+    }
+
+    /// Notes a `where` that the row in scope fills in with what no row has.
+    fn unmet(&mut self, reader: &Reader, node: &Node, key: &str) -> Option<()> {
+        let source = node.get(key)?;
+        let Raw::Text(source) = &source.get("source").unwrap_or(source).raw else { return None };
+        let Table::Rows(rows) = &**self.inputs.tables.get(source)? else { return None };
+        let row = reader.row()?;
+        let conditions = wheres(node).filter_map(|conditions| match &conditions.raw {
+            Raw::Table(entries) => Some(entries),
+            _ => None,
+        });
+        for entry in conditions.flatten().filter(|entry| has_template(&entry.node)) {
+            let texts = one_or_more(Some(&entry.node)).iter();
+            let texts: Vec<String> =
+                texts.map(|node| Some(reader.text(node, "where")?.value)).collect::<Option<_>>()?;
+            let is_met =
+                |text: &String| rows.having(&entry.key, text).is_none_or(|mut rows| rows.next().is_some());
+            if !texts.iter().any(is_met) {
+                let place = (entry.at.span.start, entry.key.clone());
+                let new =
+                    || Unmet { origin: entry.at.clone(), file: rows.file.clone(), rows: BTreeMap::new() };
+                let unmet = self.uses.unmet.entry(place).or_insert_with(new);
+                unmet.rows.insert(row.key.clone().unwrap_or_default(), texts.join("\" or \""));
+            }
+        }
+        Some(())
     }
 
     fn repeated(&mut self, reader: &Reader, node: &Node, key: &'static str, inside: &Places) {
@@ -295,6 +349,12 @@ impl Gathering<'_> {
         places.tables.iter().for_each(|(node, _)| self.doubt(node));
         places.repeated.iter().for_each(|(_, _, inside)| self.doubt_all(inside));
     }
+}
+
+/// What is repeated has its `where` beside the source, or in the table that names it.
+fn wheres(node: &Node) -> impl Iterator<Item = &Node> {
+    let beside = [Some(node), node.get("each"), node.get("source")].into_iter().flatten();
+    beside.filter_map(|node| node.get("where"))
 }
 
 /// Whether it depends on a row around it for which rows something is repeated. The rows inside are its own.

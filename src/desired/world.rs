@@ -1,6 +1,6 @@
 //! All pages at once, put together from the inputs; a page that can't be is kept as it last was.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
@@ -18,6 +18,9 @@ const DAYS_BACK: u64 = 45;
 /// Dates ahead: the 400 days that are looked ahead, the 31 that a page may run ahead, and as many as a world may grow old.
 const DAYS_AHEAD: u64 = 441;
 
+/// Problems of blocks that are told with a page that may be of one of them.
+const NAMED: usize = 3;
+
 /// Dates around the day it was made on for which a world is good.
 const DAYS_FRESH: u64 = 5;
 
@@ -34,6 +37,8 @@ pub struct World {
     fresh: Option<(NaiveDate, NaiveDate)>,
     index: HashMap<PageId, usize>,
     basis: Option<Arc<Basis>>,
+    /// Blocks that fail and had no pages before, by what names them: pages that are in no block any more may be theirs.
+    strayed: BTreeMap<String, Problem>,
 }
 
 /// What a world was made of. Where nothing of that changed, its pages are as they were.
@@ -121,6 +126,8 @@ impl World {
                 .map(|managed| (managed.computed.key.as_str(), &managed.computed))
                 .collect(),
             unchanged: basis.as_ref().and_then(|(basis, _)| basis.unchanged(blueprint, inputs)),
+            strayed: previous.map(|world| &world.strayed),
+            without_pages: None,
             troubled: Troubled::default(),
             world: World {
                 fresh,
@@ -131,6 +138,7 @@ impl World {
         for block in &blueprint.pages {
             builder.block(block);
         }
+        builder.keep_strays(known);
         builder.name_rows();
         let mut world = builder.world;
         world.check_leaders();
@@ -186,6 +194,7 @@ impl World {
             missing: self.missing.clone(),
             released: self.released.clone(),
             fresh: self.fresh,
+            strayed: self.strayed.clone(),
             ..World::of(self.pages.iter().filter_map(page).collect())
         }
     }
@@ -243,6 +252,10 @@ struct Builder<'a> {
     previous: HashMap<&'a str, &'a Arc<Page>>,
     /// The tables that are what they were, if settings and calendars are.
     unchanged: Option<BTreeSet<&'a str>>,
+    /// The blocks that already failed so before.
+    strayed: Option<&'a BTreeMap<String, Problem>>,
+    /// What names the block that is being put together, if it had no pages of its own before.
+    without_pages: Option<String>,
     /// The rows that fail by something in the settings.
     troubled: Troubled,
     world: World,
@@ -287,6 +300,10 @@ fn mentions(node: &Node, source: &str) -> usize {
 
 impl Builder<'_> {
     fn block(&mut self, block: &Node) {
+        let key = block_key(block);
+        let strayed = self.strayed.is_some_and(|strayed| strayed.contains_key(&key));
+        let has_pages = !strayed && self.previous.keys().any(|known| known.starts_with(&key));
+        self.without_pages = (!has_pages).then_some(key);
         let Some(for_each) = block.get("for_each") else {
             self.page(block, None);
             return;
@@ -300,10 +317,13 @@ impl Builder<'_> {
             }
             _ => repeat.is_some(),
         };
-        self.world.missing.extend(reader.into_problems());
+        let problems = reader.into_problems();
+        problems.iter().for_each(|problem| self.stray(problem));
+        self.world.missing.extend(problems.iter().cloned());
         let Some(repeat) = repeat.filter(|_| usable) else {
             // Which rows are meant is not known, so all stay as they were.
-            return self.previous_keys(block).iter().for_each(|key| self.keep_key(key, Vec::new()));
+            let known = self.previous_keys(block);
+            return known.iter().for_each(|key| self.keep_key(key, problems.clone()));
         };
         let source = repeat.source;
         match table.map(|table| &**table) {
@@ -324,6 +344,7 @@ impl Builder<'_> {
                 for key in self.previous_keys(block) {
                     self.keep_key(&key, vec![problem.clone()]);
                 }
+                self.stray(&problem);
                 self.world.missing.push(problem);
             }
         }
@@ -377,8 +398,32 @@ impl Builder<'_> {
         of_pages.chain(&mut self.world.missing).for_each(|problem| self.troubled.name(problem));
     }
 
+    /// Remembers that the block fails, if it had no pages before: what names it may have been edited together with what
+    /// is wrong in it.
+    fn stray(&mut self, problem: &Problem) {
+        if let Some(key) = self.without_pages.take() {
+            self.world.strayed.insert(key, problem.clone());
+        }
+    }
+
+    /// Pages of before that are in no block any more stay as they last were while any block fails that may be theirs.
+    fn keep_strays(&mut self, known: &[Managed]) {
+        let problems: Vec<Problem> = self.world.strayed.values().take(NAMED).cloned().collect();
+        if problems.is_empty() {
+            return;
+        }
+        let blocks: Vec<String> = self.compiler.blueprint.pages.iter().map(block_key).collect();
+        for Managed { computed: page, .. } in known {
+            let is_in_a_block = blocks.iter().any(|block| page.key.starts_with(block));
+            if !is_in_a_block && self.world.page(&page.id).is_none() {
+                self.add(Arc::clone(page), problems.clone());
+            }
+        }
+    }
+
     /// The pages as they last were, in every environment that there was one in; or the problems when there was none.
     fn keep(&mut self, block: &Node, row: Option<&str>, problems: Vec<Problem>) {
+        problems.iter().for_each(|problem| self.stray(problem));
         let keys = Environment::ALL.map(|environment| page_key(block, row, environment));
         let known: Vec<&String> =
             keys.iter().filter(|key| self.previous.contains_key(key.as_str())).collect();
@@ -420,6 +465,7 @@ impl Builder<'_> {
                 self.keep_key(&key, own.map(|rejected| rejected.problem.clone()).into_iter().collect());
             }
         }
+        rows.rejected.iter().for_each(|rejected| self.stray(&rejected.problem));
         self.world.missing.extend(rows.rejected.iter().map(|rejected| rejected.problem.clone()));
     }
 

@@ -8,7 +8,7 @@ use super::Origin;
 /// The text of one cell and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// The text as it stands in the file, without its quotes.
+    /// The text as it stands in the file, without its quotes; of a key without the blanks around it.
     pub text: String,
     /// File, line and column.
     pub origin: Origin,
@@ -17,6 +17,8 @@ pub struct Cell {
 /// One row: a cell for each column, in the order of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
+    /// What the settings call its table, since two tables may have the same keys.
+    pub source: Option<Arc<str>>,
     /// What names the row, when its table has a key column.
     pub key: Option<String>,
     /// Which column that stands in.
@@ -29,9 +31,11 @@ pub struct Row {
     pub cells: Arc<[Cell]>,
 }
 
-/// What a row is known by, whatever else becomes of it: its key, and the column of that.
+/// What a row is known by, whatever else becomes of it: its key, the column of that, and its source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowName {
+    /// The source; none in what was stored before sources were, which means that of any.
+    pub source: Option<String>,
     /// The key column.
     pub column: String,
     /// The key.
@@ -47,8 +51,13 @@ impl fmt::Display for RowName {
 impl Row {
     /// What the row is known by, when its table has a key column.
     pub fn name(&self) -> Option<RowName> {
-        let column = self.columns.get(self.key_index?)?.to_string();
-        Some(RowName { column, key: self.key.clone()? })
+        let column = self.key_column()?.to_owned();
+        Some(RowName { source: self.source.as_deref().map(str::to_owned), column, key: self.key.clone()? })
+    }
+
+    /// The column that names the row.
+    pub fn key_column(&self) -> Option<&str> {
+        self.columns.get(self.key_index?).map(|name| &**name)
     }
 
     /// Whether the cell in a column has a text, but for blanks around both.

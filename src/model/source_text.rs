@@ -28,6 +28,11 @@ impl<'t> SourceText<'t> {
         }
     }
 
+    /// What stands in a range of bytes, which must lie in the text.
+    pub fn written(&self, span: Range<usize>) -> &'t str {
+        self.text.get(span).unwrap_or_default()
+    }
+
     /// Where a range of bytes stands. The range must lie in the text, on character boundaries.
     pub fn origin(&self, span: Range<usize>) -> Origin {
         let line = self.line_starts.partition_point(|start| *start <= span.start).max(1);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 
-use crate::desired::{Made, Managed, Override, Page, Part, Says, World};
+use crate::desired::{Desired, Made, Managed, Override, Page, Part, Says, World};
 use crate::hours::Hours;
-use crate::model::{Environment, Instant, PageId, Problem, Row, RowName, nearest};
+use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
 use crate::schema::check;
 use crate::zone;
 
@@ -123,11 +123,12 @@ pub fn prepare(
     let set = Override { id: 0, at: now, who, reason, says, pages, parts };
     if problems.is_empty() {
         let overrides: Vec<Override> = in_force.iter().cloned().chain([set.clone()]).collect();
-        for Target { managed, .. } in chosen {
-            let page = managed.computed.overruled(&overrides);
-            let until = set.pages.get(&managed.computed.id).copied().flatten();
-            if let (Some(page), Some(observed)) = (page, observed(&managed.computed.id)) {
-                problems.extend(look_ahead(&page, &observed, now, until));
+        for Target { managed: Managed { computed, .. }, .. } in chosen {
+            let until = set.pages.get(&computed.id).copied().flatten();
+            if let (Some(page), Some(observed)) = (computed.overruled(&overrides), observed(&computed.id)) {
+                let before = computed.overruled(in_force);
+                let before = before.as_ref().unwrap_or(computed);
+                problems.extend(look_ahead(&page, before, &observed, (now, until)));
             }
         }
     }
@@ -374,28 +375,49 @@ fn end(
     }
 }
 
-/// The first instant at which a value of the page would be refused.
-fn look_ahead(page: &Page, observed: &Observed, now: Instant, until: Option<Instant>) -> Vec<Problem> {
+/// What would be refused of the page at the first instant at which something would, and would not without the override.
+fn look_ahead(
+    page: &Page,
+    before: &Page,
+    observed: &Observed,
+    (now, until): (Instant, Option<Instant>),
+) -> Vec<Problem> {
     let last = now.checked_add_signed(AHEAD.1).unwrap_or(now);
     let end = until.unwrap_or(last).min(last);
     let mut at = now;
     for _ in 0..MAX_STEPS {
-        let checked = page.desired(at).and_then(|desired| {
-            let schema = observed.schema.as_ref().map_err(|problem| vec![problem.clone()])?;
-            check(&desired, &Arc::clone(&observed.page), schema).map(|_| desired.until)
-        });
-        match checked {
-            Ok(Some(next)) if next > at && next <= end => at = next,
-            Ok(_) => return Vec::new(),
-            Err(problems) => {
-                let shown = zone::show(page.zone.unwrap_or(Tz::UTC), at);
-                // What the page lacks by others' fault is no fault of the override.
-                let ours = problems.into_iter().filter(|problem| problem.origin.is_some());
-                return ours.map(|problem| problem.about(format!("{} at {shown}", page.id))).collect();
-            }
+        let (mut problems, next) = refused(page, observed, at);
+        if !problems.is_empty() {
+            let (known, _) = refused(before, observed, at);
+            problems.retain(|problem| problem.origin.is_some() && !known.contains(problem));
+        }
+        if !problems.is_empty() {
+            let shown = zone::show(page.zone.unwrap_or(Tz::UTC), at);
+            return problems
+                .into_iter()
+                .map(|problem| problem.about(format!("{} at {shown}", page.id)))
+                .collect();
+        }
+        match next {
+            Some(next) if next > at && next <= end => at = next,
+            _ => break,
         }
     }
     Vec::new()
+}
+
+/// What would be refused of a page at an instant, and when its values may next be others. Items that it lacks are
+/// missing with and without an override, and must not hide what this does.
+fn refused(page: &Page, observed: &Observed, at: Instant) -> (Vec<Problem>, Option<Instant>) {
+    let desired = match page.desired(at) {
+        Ok(desired) => Desired { missing: Missing::Create, ..desired },
+        Err(problems) => return (problems, None),
+    };
+    let checked = match &observed.schema {
+        Ok(schema) => check(&desired, &observed.page, schema).map(drop),
+        Err(problem) => Err(vec![problem.clone()]),
+    };
+    (checked.err().unwrap_or_default(), desired.until)
 }
 
 #[cfg(test)]
@@ -457,14 +479,16 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
     }
 
     fn world(sites: &str) -> World {
-        let settings = Settings::parse(Path::new("x.toml"), SETTINGS.as_bytes(), &Surroundings::default());
+        world_of(SETTINGS, &[("sites", sites, "site"), ("desks", "desk,region\nToys,BE\nBooks,NO\n", "desk")])
+    }
+
+    fn world_of(settings: &str, tables: &[(&str, &str, &str)]) -> World {
+        let settings = Settings::parse(Path::new("x.toml"), settings.as_bytes(), &Surroundings::default());
         let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
         let mut inputs = Inputs::default();
-        for (name, text, key) in
-            [("sites", sites, "site"), ("desks", "desk,region\nToys,BE\nBooks,NO\n", "desk")]
-        {
-            let rows = parse_csv(&format!("{name}.csv").into(), text, b',', Some(key)).unwrap();
-            inputs.tables.insert(name.to_owned(), Arc::new(Table::Rows(rows)));
+        for (name, text, key) in tables {
+            let rows = parse_csv(&format!("{name}.csv").into(), text, b',', Some(*key)).unwrap();
+            inputs.tables.insert((*name).to_owned(), Arc::new(Table::Rows(rows).of_source(name)));
         }
         let world = World::new(&settings.blueprint, &inputs, at(NOW), None);
         assert_eq!(world.problems().collect::<Vec<_>>(), Vec::<&Problem>::new());
@@ -551,6 +575,56 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
     }
 
     #[test]
+    fn a_row_of_another_source_with_the_same_key_is_another_row() {
+        let settings = r#"
+timezone = "Europe/London"
+[api]
+region = "uk"
+[sources.sites]
+path = "sites.csv"
+key = "id"
+[sources.vans]
+path = "vans.csv"
+key = "id"
+[sources.desks]
+path = "desks.csv"
+key = "desk"
+[hours.always]
+weekly = "24/7"
+[[page]]
+agent = "ALL"
+environment = "live"
+hours = "always"
+create_items = true
+[page.variables]
+sites = { each = "sites", item = { name = "{{ row.site }}", open = { show = "is_open" } } }
+desks = { each = "desks", item = { name = "{{ row.desk }}", open = { show = "is_open" } } }
+[[page.each]]
+source = "vans"
+variables = { "/flags[site={{ row.van }}]/open" = { show = "is_open" } }
+[[page]]
+for_each = "sites"
+agent = "{{ row.site }}"
+environment = "sandbox"
+hours = "always"
+variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { show = "is_open" } } } }
+"#;
+        let vans = ("vans", "id,van\n1,Hull\n2,Bath\n", "id");
+        let desks = ("desks", "desk,id\nToys,1\nBooks,2\n", "desk");
+        let mut world = world_of(settings, &[("sites", "id,site\n1,Leeds\n2,York\n", "id"), vans, desks]);
+        for (cells, wanted) in [
+            // Vans have an id of their own, so they go with the page of Leeds; desks name the site that they are in.
+            ("site=Leeds", "ALL:sites.Leeds ALL:desks.Toys Leeds:vans.Hull Leeds:vans.Bath"),
+            // Of which table the id of a desk is nobody says.
+            ("van=Hull", "ALL:desks.Toys ALL:flags.Hull Leeds:vans.Hull York:vans.Hull"),
+        ] {
+            let set = prepared(draft("closed", cells, ""), &world).unwrap();
+            world.overrule(&[set]);
+            assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
+        }
+    }
+
+    #[test]
     fn a_page_that_runs_ahead_is_closed_from_now_on_and_what_was_before_stays_as_it_was() {
         let settings = r#"
 timezone = "Europe/London"
@@ -580,7 +654,7 @@ variables = { today = { show = "today" } }
     #[test]
     fn rows_are_meant_by_their_keys_as_they_were_when_it_was_set_each_with_an_end_in_its_own_zone() {
         let set = prepared(draft("closed", "region=NE", "14:00"), &world(SITES)).unwrap();
-        assert_eq!(set.describe(), "override 0: closed for site=Leeds, site=York, by anna: snow");
+        assert_eq!(set.describe(), "the override: closed for site=Leeds, site=York, by anna: snow");
         let edited = "site,region,zone,phone\nLeeds,BE,Europe/London,1\nHull,NE,Europe/London,4\n";
         let mut after = world(edited);
         after.overrule(&[set]);
@@ -612,6 +686,46 @@ variables = { today = { show = "today" } }
             told.contains("ALL/live at ") && told.contains("/properties/sites/items/properties/open/const"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_on_the_page_without_the_override_too_does_not_keep_it_from_being_set() {
+        let settings = r#"
+timezone = "Europe/London"
+[api]
+region = "uk"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[hours.always]
+weekly = "24/7"
+[[page]]
+agent = "ALL"
+environment = "live"
+[[page.each]]
+source = "sites"
+variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "is_open" } }
+"#;
+        let world = world_of(settings, &[("sites", "site\nLeeds\nYork\n", "site")]);
+        let told = |schema: Value| {
+            // Somebody removed York.
+            let variables = serde_json::json!({"flags": [{"site": "Leeds", "open": true}]});
+            let page = RemotePage {
+                variables: variables.as_object().unwrap().clone(),
+                schema: Some(schema.into()),
+                ..RemotePage::default()
+            };
+            let observed = |_: &PageId| Some(Observed::new(page.clone(), &mut Schemas::default()));
+            let prepared = prepare(draft("closed", "site=Leeds", "1h"), &world, &[], observed, at(NOW));
+            prepared.map(|set| set.describe()).map_err(|problems| problems[0].to_string())
+        };
+        assert_eq!(
+            told(serde_json::json!({})).unwrap(),
+            "the override: closed for site=Leeds, by anna: snow"
+        );
+        let open = serde_json::json!({"properties": {"flags": {"items": {"properties": {"open": {"const": true}}}}}});
+        let refused = told(open).unwrap_err();
+        assert!(refused.contains("/flags[site=Leeds]/open = false: "), "{refused}");
     }
 
     #[test]

@@ -68,6 +68,8 @@ impl std::str::FromStr for Flag {
 pub const MAX_BYTES: usize = 1 << 20;
 /// Values of a settings file, counted by the signs between them.
 pub const MAX_VALUES: usize = 200_000;
+/// Bytes of a number that is kept as it is written.
+const MAX_NUMBER: usize = 100;
 /// Keys in one table.
 pub const MAX_KEYS: usize = 10_000;
 
@@ -316,7 +318,10 @@ fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
         // Whoever forgot the quotes of a key wrote into the settings must not find it in a log.
         let line = text.lines().nth(origin.line.saturating_sub(1)).unwrap_or_default().to_lowercase();
         problem.secret = line.contains("key") && !line.contains("key_file");
-        problem
+        match error.message().contains("number too") {
+            true => problem.hint("write it in quotes if it is a name, such as that of a phone; whole numbers have at most 18 digits"),
+            false => problem,
+        }
     })?;
     let whole = Origin::line(file, 1);
     let root = from_toml(document.as_item(), &places, &whole);
@@ -373,12 +378,19 @@ fn entries(table: &dyn toml_edit::TableLike, places: &SourceText, origin: &Origi
     )
 }
 
+/// A number keeps its text where JSON writes it likewise: `1.10` is a price, and a float has no more than 17 digits.
+fn float(number: f64, written: &str) -> Raw {
+    let kept =
+        serde_json::from_str(written).ok().filter(|_| number.is_finite() && written.len() <= MAX_NUMBER);
+    kept.or_else(|| serde_json::Number::from_f64(number)).map_or(Raw::Null, Raw::Number)
+}
+
 fn from_value(value: &toml_edit::Value, places: &SourceText, origin: &Origin) -> Raw {
     use toml_edit::Value;
     match value {
         Value::String(text) => Raw::Text(text.value().clone()),
         Value::Integer(number) => Raw::Number((*number.value()).into()),
-        Value::Float(number) => serde_json::Number::from_f64(*number.value()).map_or(Raw::Null, Raw::Number),
+        Value::Float(number) => float(*number.value(), places.written(origin.span.clone())),
         Value::Boolean(value) => Raw::Bool(*value.value()),
         Value::Datetime(date) => Raw::Text(date.value().to_string()),
         Value::Array(items) => Raw::List(

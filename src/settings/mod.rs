@@ -369,4 +369,6 @@ fn file_origin(file: &Path) -> Origin {
 }
 
 #[cfg(test)]
+mod page_tests;
+#[cfg(test)]
 mod tests;

@@ -96,6 +96,17 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
         (variable("{ hours = \"dsk\", show = \"is_open\" }"), "there is no hours \"dsk\"\n"),
         (variable("{ hours = \"dsk\", show = \"is_open\" }"), "did you mean \"desk\"?"),
         (variable("{ hours = \"desk\", show = \"is_opn\" }"), "did you mean \"is_open\"?"),
+        (variable("{ hours = \"\", show = \"is_open\" }"), "hint: write its name, as in desk"),
+        (with_api("").replace("x = 1", ""), "hint: name one here, as in is_open ="),
+        (with_api("").replace("x = 1", "\"\" = 1"), "hint: write the name of a key of the page, or /key/key"),
+        (
+            with_api("").replace("x = 1", "\"/\" = 1"),
+            "hint: write the name of a key of the page, or /key/key",
+        ),
+        (
+            with_api("").replace("x = 1", "x = 441632960000441632960000"),
+            "hint: write it in quotes if it is a name",
+        ),
         (variable("{ hours = \"desk\", shw = \"is_open\" }"), "this defines no value"),
         (
             variable("{ hours = \"desk\", show = \"is_open\", format = \"hour\" }"),

@@ -281,7 +281,7 @@ impl InputFile {
                 calendar(&self.shown, bytes).map(|calendar| Parsed::Calendar(Arc::new(calendar)))
             }
             Kind::Source(format) => table(&self.shown, bytes, format)
-                .map(|table| Parsed::Table(Arc::new(table)))
+                .map(|table| Parsed::Table(Arc::new(table.of_source(&self.name))))
                 .map_err(|problem| vec![problem]),
         };
         match parsed {

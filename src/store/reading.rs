@@ -244,22 +244,27 @@ pub(super) fn overrides(connection: &Connection, api: &str) -> rusqlite::Result<
     Ok(found)
 }
 
-/// What an override means of a page, as it is stored: each row as its key column, its key and its end.
+/// What an override means of a page, as it is stored: each row as its key column, its key and its end, and its source,
+/// which older stores don't tell.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredPart {
     own: bool,
     rows: Vec<(String, String, Option<Instant>)>,
+    #[serde(default)]
+    sources: Vec<Option<String>>,
 }
 
 impl StoredPart {
     pub(super) fn text(part: &Part) -> String {
-        let row = |(name, until): (RowName, Option<Instant>)| (name.column, name.key, until);
-        json!(Self { own: part.own, rows: part.rows().map(row).collect() }).to_string()
+        let row = |(RowName { source, column, key }, until)| ((column, key, until), source);
+        let (rows, sources) = part.rows().map(row).unzip();
+        json!(Self { own: part.own, rows, sources }).to_string()
     }
 
     fn read(self) -> Part {
-        let row = |(column, key, until)| (RowName { column, key }, until);
-        Part::new(self.own, self.rows.into_iter().map(row))
+        let sources = self.sources.into_iter().chain(std::iter::repeat(None));
+        let row = |((column, key, until), source)| (RowName { source, column, key }, until);
+        Part::new(self.own, self.rows.into_iter().zip(sources).map(row))
     }
 }
 

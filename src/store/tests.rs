@@ -213,13 +213,18 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
 }
 
 #[tokio::test]
-async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_its_page_whole() {
+async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_rows_of_any_source_or_its_page_whole() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
     let location = Location::new(Some(&path));
     let (page, other): (PageId, PageId) = ("A-1/live".parse().unwrap(), "A-2/live".parse().unwrap());
-    let row = |key: &str| RowName { column: "site".to_owned(), key: key.to_owned() };
-    let part = Part::new(true, [(row("Leeds"), Some(at())), (row("a\"b"), None)]);
+    let row = |source: Option<&str>, key: &str| RowName {
+        source: source.map(str::to_owned),
+        column: "site".to_owned(),
+        key: key.to_owned(),
+    };
+    let rows = [(row(Some("sites"), "Leeds"), Some(at())), (row(Some("vans"), "a\"b"), None)];
+    let part = Part::new(true, rows);
     let set = Override {
         id: 0,
         at: at(),
@@ -234,6 +239,13 @@ async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_its_page_who
     assert_eq!(writer.overrides(API, at()).await.unwrap(), std::slice::from_ref(&set));
     drop(writer);
     let connection = rusqlite::Connection::open(&path).unwrap();
+    let without_sources = r#"{"own": true, "rows": [["site", "Leeds", null]]}"#;
+    connection.execute("UPDATE overridden SET part = ?1 WHERE part IS NOT NULL", [without_sources]).unwrap();
+    let writer = location.open().unwrap();
+    let known = writer.overrides(API, at()).await.unwrap();
+    let any = Part::new(true, [(row(None, "Leeds"), None)]);
+    assert_eq!(known[0].parts.values().collect::<Vec<_>>(), [&any]);
+    drop(writer);
     let version_2 = "ALTER TABLE pages ADD COLUMN last_updated TEXT;
         ALTER TABLE overridden DROP COLUMN part;
         DROP TABLE behind; DROP TABLE kept; DROP TABLE accepted;

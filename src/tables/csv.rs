@@ -140,15 +140,15 @@ fn build_row(
     let origin = Origin { column: 0, ..cells[0].origin.clone() };
     let key = key_index.and_then(|index| cells.get(index)).map(|cell| cell.text.trim().to_owned());
     if cells.len() != columns.len() {
-        let message = format!("{} fields where the header has {}", cells.len(), columns.len());
-        return Err(Box::new(Rejected {
-            // With fields missing or added, what stands in the key column may be something else.
-            key: None,
-            problem: Problem::at(&origin, message).hint("put quotes around a field that holds the delimiter"),
-        }));
+        // With fields missing or added, what stands in the key column may be something else.
+        return Err(Box::new(Rejected { key: None, problem: wrong_count(&cells, &origin, columns.len()) }));
     }
     for (cell, name) in cells.iter_mut().zip(columns.iter()) {
         cell.origin.field = Some(name.clone());
+    }
+    // Whoever fills it in means the name by which the row is known.
+    if let (Some(index), Some(key)) = (key_index, &key) {
+        cells[index].text.clone_from(key);
     }
     if let (Some(index), Some("")) = (key_index, key.as_deref()) {
         return Err(Box::new(Rejected {
@@ -157,7 +157,21 @@ fn build_row(
                 .hint("give every row a key of its own"),
         }));
     }
-    Ok(Row { key, key_index, origin, columns: columns.clone(), cells: cells.into() })
+    Ok(Row { source: None, key, key_index, origin, columns: columns.clone(), cells: cells.into() })
+}
+
+/// A row with more fields than the header has, or fewer.
+fn wrong_count(cells: &[Cell], origin: &Origin, wanted: usize) -> Problem {
+    let fields = if cells.len() == 1 { "field" } else { "fields" };
+    let problem = Problem::at(origin, format!("{} {fields} where the header has {wanted}", cells.len()));
+    let beyond = cells.get(wanted..).unwrap_or_default();
+    match beyond.iter().all(|cell| cell.text.trim().is_empty()) {
+        true if beyond.is_empty() => problem.hint(
+            "write a field for each column, an empty one too; the row may also be cut off, or the delimiter another",
+        ),
+        true => problem.hint("remove the delimiters at the end of the row"),
+        false => problem.hint("put quotes around a field that holds the delimiter"),
+    }
 }
 
 /// Two rows with one key contradict each other, so neither counts.
@@ -300,10 +314,43 @@ mod tests {
         let keys: Vec<_> = rows.rows.iter().filter_map(|row| row.key.as_deref()).collect();
         assert_eq!(keys, ["1", "4"]);
         let rejected: Vec<_> = rows.rejected.iter().map(|r| r.problem.to_string()).collect();
-        assert!(rejected[0].starts_with("t.csv:3: 1 fields where the header has 2"), "{rejected:?}");
+        assert!(
+            rejected[0]
+                .starts_with("t.csv:3: 1 field where the header has 2 (hint: write a field for each column"),
+            "{rejected:?}"
+        );
         assert!(rejected[1].starts_with("t.csv:4, column \"k\": the key is empty"), "{rejected:?}");
         assert!(rejected[2].starts_with("t.csv:6: the key \"3\" stands on line 5 already"), "{rejected:?}");
         assert!(rows.may_hide("anything"), "the row without a key could be any");
+    }
+
+    #[test]
+    fn a_row_with_another_number_of_fields_is_told_what_to_do() {
+        for (row, told) in [
+            (
+                "1",
+                "t.csv:2: 1 field where the header has 2 (hint: write a field for each column, an empty one too;",
+            ),
+            (
+                "1,x,,",
+                "t.csv:2: 4 fields where the header has 2 (hint: remove the delimiters at the end of the row)",
+            ),
+            (
+                "1,x,y",
+                "t.csv:2: 3 fields where the header has 2 (hint: put quotes around a field that holds the delimiter)",
+            ),
+        ] {
+            let rows = read(&format!("k,a\n{row}\n")).unwrap();
+            let problem = rows.rejected[0].problem.to_string();
+            assert!(problem.starts_with(told), "{problem}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_key_are_no_part_of_it_wherever_it_is_filled_in() {
+        let rows = read("k,a\n Hull , x \n").unwrap();
+        let row = rows.row("Hull").unwrap();
+        assert_eq!(row.cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>(), ["Hull", " x "]);
     }
 
     #[test]

@@ -26,6 +26,16 @@ pub enum Table {
     Tree(Node),
 }
 
+impl Table {
+    /// The same, its rows known as those of a source.
+    pub fn of_source(self, name: &str) -> Self {
+        match self {
+            Self::Rows(rows) => Self::Rows(rows.of_source(name)),
+            Self::Tree(root) => Self::Tree(root),
+        }
+    }
+}
+
 /// The rows of a CSV file.
 #[derive(Debug)]
 pub struct Rows {
@@ -52,6 +62,12 @@ pub struct Rejected {
 }
 
 impl Rows {
+    fn of_source(mut self, name: &str) -> Self {
+        let name: Arc<str> = name.into();
+        self.rows.iter_mut().for_each(|row| row.source = Some(name.clone()));
+        self
+    }
+
     /// The row with this key.
     pub fn row(&self, key: &str) -> Option<&Row> {
         self.by_key.get(key).map(|index| &self.rows[*index])

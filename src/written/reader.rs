@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
-use serde_json::Value;
 
 use crate::model::{Origin, Problem, Row, nearest};
 
@@ -182,18 +181,6 @@ impl<'a> Reader<'a> {
         let text = self.text(node, what)?;
         let parsed = text.value.parse();
         self.ok(parsed.map_err(|message| Problem::at(&text.origin, message).hint(hint)))
-    }
-
-    /// Any value as JSON, the templates in its text filled in.
-    pub fn json(&self, node: &Node) -> Option<Value> {
-        match &node.raw {
-            Raw::Text(text) => self.fill_in(text, &node.origin).map(|text| Value::String(text.value)),
-            Raw::List(items) => items.iter().map(|item| self.json(item)).collect(),
-            Raw::Table(entries) => {
-                entries.iter().map(|entry| Some((entry.key.clone(), self.json(&entry.node)?))).collect()
-            }
-            _ => Some(node.to_json()),
-        }
     }
 
     /// `true` or `false`.

@@ -430,7 +430,7 @@ variables = { x = "{{ row.zone }}" }
         let arguments =
             ["preview", page, "--variable", variable, "--format", "json", "--from", at, "--to", at];
         let ran = folder.run(&arguments).expect(1);
-        assert!(ran.err.contains("sites.csv:4: 1 fields where the header has 3"), "{}", ran.err);
+        assert!(ran.err.contains("sites.csv:4: 1 field where the header has 3"), "{}", ran.err);
         ran.lines()[0]["to"].clone()
     };
     // Friday 23:00 in London, and in New York: open up to 02:00, whatever midnight lies between.

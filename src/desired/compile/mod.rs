@@ -63,6 +63,15 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     problems
 }
 
+/// Names that are told where one is missing.
+const NAMED: usize = 8;
+
+/// What rests on a file that never was good.
+fn unread(name: &Text, what: &str) -> Problem {
+    Problem::at(&name.origin, format!("{what} \"{}\" could not be read", name.value))
+        .hint("mend its file; what is wrong with it is told beside this")
+}
+
 /// Keys that missing ones are compared with, all in all, to tell what was meant. A table that was cut off can lack thousands,
 /// and to compare each of them with all that are left would keep every page waiting.
 const MAX_GUESSES: usize = 200_000;
@@ -128,7 +137,7 @@ impl<'a> Compiler<'a> {
         let (inputs, _) = self.inputs?;
         let table = inputs.tables.get(&name.value).cloned();
         if table.is_none() {
-            reader.note(Problem::at(&name.origin, format!("source \"{}\" could not be read", name.value)));
+            reader.note(unread(name, "source"));
         }
         table
     }
@@ -186,7 +195,7 @@ impl<'a> Compiler<'a> {
         let public = self.blueprint.calendars.get(&name.value).and_then(|known| known.public.as_ref());
         let calendar = public.map(|public| &public.calendar).or_else(|| inputs.calendars.get(&name.value));
         let Some(calendar) = calendar else {
-            reader.note(Problem::at(&name.origin, format!("calendar \"{}\" could not be read", name.value)));
+            reader.note(unread(name, "calendar"));
             return None;
         };
         let found = calendar.occurrences(window).map(Into::into);
@@ -224,6 +233,13 @@ impl<'a> Compiler<'a> {
         let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
         reader.note(match nearest(name, known.clone().map(String::as_str)) {
             Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
+            None if name.is_empty() => {
+                let named: Vec<&str> = known.take(NAMED).map(String::as_str).collect();
+                match named.is_empty() {
+                    true => problem.hint(format!("write its name; the settings have no {what} yet")),
+                    false => problem.hint(format!("write its name, as in {}", named.join(", "))),
+                }
+            }
             // "hours" has its s already.
             None => problem.hint(format!("add [{}s.{name}] to the settings", what.trim_end_matches('s'))),
         });

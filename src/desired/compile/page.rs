@@ -204,7 +204,8 @@ impl Compiler<'_> {
         let mut variables: Vec<Owned> = Vec::new();
         let mut complete = true;
         if fields.entries.is_empty() {
-            reader.note(Problem::at(&node.origin, "the page owns no variables"));
+            let problem = Problem::at(&node.origin, "the page owns no variables");
+            reader.note(problem.hint("name one here, as in is_open = { hours = \"NAME\", show = \"is_open\" }, or remove the block"));
         }
         for entry in fields.entries {
             let definition = self.definition(reader, &entry.node, context);
@@ -312,9 +313,11 @@ fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
         return None;
     }
     let parse = |text: &str, at: &Origin| {
-        reader.ok(text.parse::<Variable>().map_err(|message| Problem::at(at, message)))
+        let hint = "write the name of a key of the page, or /key/key for a place below one";
+        reader.ok(text.parse::<Variable>().map_err(|message| Problem::at(at, message).hint(hint)))
     };
-    if !written.starts_with('/') || written.contains("{%") {
+    // What a test picks may be a path as well as a name.
+    if written.contains("{%") {
         let name = reader.fill_in(written, &entry.at)?;
         return parse(&name.value, &name.origin);
     }
@@ -364,8 +367,7 @@ fn drift_policy(reader: &Reader, node: &Node) -> Option<DriftPolicy> {
             policy.all = on_drift;
             continue;
         }
-        let variable = entry.key.parse().map_err(|message: String| Problem::at(&entry.at, message));
-        policy.of.insert(reader.ok(variable)?, on_drift);
+        policy.of.insert(variable_name(reader, entry)?, on_drift);
     }
     Some(policy)
 }

@@ -59,6 +59,10 @@ impl Compiler<'_> {
         };
         for entry in join {
             self.check_source(reader, &entry.key, &entry.at, "join")?;
+            if self.inputs.is_some() {
+                let name = Text { value: entry.key.clone(), origin: entry.at.clone() };
+                self.table(reader, &name)?;
+            }
         }
         Some(Repeat { source, origin: &name.origin, conditions, join })
     }

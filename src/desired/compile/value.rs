@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use crate::model::{Cell, Problem, Row, nearest};
 use crate::tables::Table;
-use crate::written::{Fields, Node, Raw, Reader, Text};
+use crate::written::{Entry, Fields, Node, Raw, Reader, Text};
 
 use super::hours::filter;
 use super::{Compiler, Context};
-use crate::desired::definition::Definition;
+use crate::desired::definition::{Definition, Wanted};
 use crate::desired::expression::Expression;
 use crate::desired::show::{CalendarShow, HoursShow, TimeFormat};
 use crate::desired::spoken::Language;
@@ -52,10 +52,7 @@ impl Compiler<'_> {
         let fields = reader.table(node, "a variable", keys)?;
         match *kind {
             "when" => self.when(reader, &fields, context),
-            "value" => Some(Definition::Constant {
-                value: reader.json(all.get("value")?)?,
-                origin: all.get("value")?.origin.clone(),
-            }),
+            "value" => constant(reader, all.get("value")?),
             "pointer" => self.pointer(reader, &fields),
             "column" => self.column(reader, &fields),
             "calendar" => self.calendar(reader, &fields, context),
@@ -315,20 +312,44 @@ fn is_definition(node: &Node) -> bool {
     })
 }
 
-/// A scalar or a list as it stands. Text filled in from a row is typed like the cell it comes from.
+/// A value as it stands.
 fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
-    if let Raw::Text(written) = &node.raw {
-        let text = reader.text(node, "a value")?;
-        if text.value != *written {
-            return Some(Definition::Cell(Cell { text: text.value, origin: text.origin }));
+    let origin = node.origin.clone();
+    Some(match as_written(reader, node)? {
+        Wanted::Json(value) => Definition::Constant { value, origin },
+        Wanted::Cell(cell) => Definition::Cell(cell),
+        wanted => Definition::Set { wanted, origin },
+    })
+}
+
+/// A value as it stands. Text in it that a row fills in is typed like the cell it comes from.
+fn as_written(reader: &Reader, node: &Node) -> Option<Wanted> {
+    let wanted = match &node.raw {
+        Raw::Text(written) => {
+            let text = reader.text(node, "a value")?;
+            return Some(match text.value == *written {
+                true => Wanted::Json(Value::String(text.value)),
+                false => Wanted::Cell(Cell { text: text.value, origin: text.origin }),
+            });
         }
-    }
-    Some(Definition::Constant { value: reader.json(node)?, origin: node.origin.clone() })
+        Raw::List(items) => {
+            Wanted::List(items.iter().map(|item| as_written(reader, item)).collect::<Option<_>>()?)
+        }
+        Raw::Table(entries) => {
+            let entry = |entry: &Entry| {
+                let key = reader.fill_in(&entry.key, &entry.at)?.value;
+                Some((key, as_written(reader, &entry.node)?))
+            };
+            Wanted::Object(entries.iter().map(entry).collect::<Option<_>>()?)
+        }
+        _ => Wanted::Json(node.to_json()),
+    };
+    Some(wanted.plain())
 }
 
 /// What stands in when there is nothing to show: null, unless the settings say otherwise.
-fn otherwise(reader: &Reader, fields: &Fields) -> Option<Value> {
-    fields.get("otherwise").map_or(Some(Value::Null), |node| reader.json(node))
+fn otherwise(reader: &Reader, fields: &Fields) -> Option<Wanted> {
+    fields.get("otherwise").map_or(Some(Wanted::Json(Value::Null)), |node| as_written(reader, node))
 }
 
 fn no_show(text: &Text, what: &str, known: &[&str]) -> Problem {
