@@ -49,7 +49,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     } else {
         let client =
             ReadOnly::new(load::client(&view.settings.api, &load::key_source(&view.settings.api, global)?)?);
-        plan::observe(&client, &view.newest().pages, view.settings.api.concurrency).await
+        plan::observe(&client, view.newest().pages.iter(), &view.settings.api).await
     };
     let mut schemas = Schemas::default();
     let pages: Vec<(&Managed, Option<Result<Observed, String>>)> = view

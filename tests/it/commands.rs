@@ -340,6 +340,22 @@ fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
 }
 
 #[test]
+fn plan_and_check_ask_no_faster_than_the_settings_allow() {
+    let api = Api::start();
+    let agents = "[sources.agents]\npath = \"agents.csv\"\nkey = \"agent\"\n[[page]]\nfor_each = \"agents\"\nagent = \"{{ row.agent }}\"\nenvironment = \"live\"\nvariables = { a = 1 }\n";
+    let folder = Folder::new(&api.url, agents);
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 10\nburst = 2\n"));
+    folder.write("agents.csv", "agent\nA-1\nA-2\nA-3\nA-4\nA-5\nA-6\nA-7\nA-8\n");
+    for (command, code) in [("plan", 2), ("check", 0)] {
+        let (start, before) = (std::time::Instant::now(), api.requests("GET").len());
+        folder.run(&[command]).expect(code);
+        let (asked, took) = (api.requests("GET").len() - before, start.elapsed().as_millis());
+        assert!(asked >= 8 && took + 10 >= (asked as u128 - 2) * 100, "{command}: {asked} in {took} ms");
+    }
+}
+
+#[test]
 fn calendar_prints_what_overlaps_the_window_all_day_first() {
     let folder = Folder::new(nobody(), "");
     folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID=Europe/London:20261224T100000\nDTEND;TZID=Europe/London:20261224T113000\nRRULE:FREQ=DAILY;COUNT=3\nSUMMARY:Standup\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART;VALUE=DATE:20261220\nDTEND;VALUE=DATE:20261225\nSUMMARY:Week\nEND:VEVENT\nBEGIN:VEVENT\nUID:3\nDTSTART;VALUE=DATE:20261224\nSTATUS:CANCELLED\nSUMMARY:No\nEND:VEVENT\nBEGIN:VEVENT\nUID:4\nDTSTART:20261224T000000\nSUMMARY:Midnight\nEND:VEVENT\nEND:VCALENDAR\n");
