@@ -335,6 +335,11 @@ fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
     assert!(ran.err.contains("A-1/live at Thu 2026-12-24 00:00:00 Europe/London"), "{}", ran.err);
     assert!(ran.err.contains("/properties/today/pattern"), "{}", ran.err);
     assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+    api.schema("A-1", &json!({"properties": {"today": day}, "required": ["fax"]}));
+    let ran = folder.run(&["check", "--at", "2026-10-01T00:00:00Z", "--format", "json"]).expect(1);
+    let severities: Vec<Value> = ran.lines().iter().map(|line| line["severity"].clone()).collect();
+    assert_eq!(severities, ["error", "error", "warning"], "{}", ran.out);
+    api.schema("A-1", &json!({"properties": {"today": day}}));
     folder.run(&["check", "--at", "2026-12-25T00:00:00Z"]).expect(0);
     folder.run(&["check", "--at", "2026-10-01T00:00:00Z", "--offline"]).expect(0);
 }

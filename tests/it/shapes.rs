@@ -715,6 +715,41 @@ phone = { when = [{ from = "2026-01-01", until = "2026-02-01", value = "1" }, { 
     assert!(status.last().unwrap()["running_out"].is_array());
 }
 
+/// It is told from the schema that the store has; nobody is asked.
+#[test]
+fn status_tells_what_the_schema_does_not_know_and_what_it_requires_and_nobody_owns() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { opn = true, box = { value = { a = 1 } } }\n",
+    );
+    let schema = |required: &[&str]| json!({"properties": {"open": {}, "fax": {}, "box": {"properties": {"b": {}}}}, "required": required});
+    let told = |code: i32| {
+        let status = folder.run(&["status", "--format", "json"]).expect(code).lines();
+        let told = status.last().unwrap()["running_out"].clone();
+        told.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    api.schema("A-1", &schema(&["fax"]));
+    folder.run(&["apply"]).expect(1);
+    let strangers = [
+        "A-1/live: opn is owned, and the page's schema does not know it",
+        "A-1/live: box has the key \"a\", and the page's schema does not know it",
+    ];
+    let missing = "A-1/live: fax is required by the page's schema, and nobody owns it";
+    let all = told(1);
+    for wanted in strangers.iter().chain([&missing]) {
+        assert!(all.iter().any(|line| line.contains(wanted)), "{wanted}: {all:#?}");
+    }
+    assert_eq!(all.len(), 3, "{all:#?}");
+    // What others put on the page is there, though nobody here owns it.
+    api.schema("A-1", &schema(&[]));
+    api.edit("A-1", &json!({"fax": "1"}));
+    api.schema("A-1", &schema(&["fax"]));
+    folder.run(&["apply"]).expect(0);
+    let all = told(0);
+    assert!(all.len() == 2 && !all.iter().any(|line| line.contains("fax")), "{all:#?}");
+}
+
 /// A calendar of events, each a date and a name: `2026-12-25 Christmas; 2026-12-26 yearly Boxing Day`.
 fn calendar(events: &str) -> String {
     let event = |(number, event): (usize, &str)| {
