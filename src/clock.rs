@@ -96,6 +96,11 @@ pub fn age(written: SystemTime) -> Duration {
     SystemTime::now().duration_since(written).unwrap_or_else(|ahead| ahead.duration())
 }
 
+/// How long this thread has worked, not counting what it waited for others.
+pub fn worked() -> Duration {
+    timer::worked()
+}
+
 #[cfg(target_os = "linux")]
 mod timer {
     //! `timerfd` on CLOCK_REALTIME: it goes off on the wall clock's second, after a suspend at once, and
@@ -115,7 +120,15 @@ mod timer {
 
     /// CLOCK_BOOTTIME goes on while the machine is suspended.
     pub fn uptime() -> Duration {
-        let time = clock_gettime(ClockId::Boottime);
+        length_on(ClockId::Boottime)
+    }
+
+    pub fn worked() -> Duration {
+        length_on(ClockId::ThreadCPUTime)
+    }
+
+    fn length_on(clock: ClockId) -> Duration {
+        let time = clock_gettime(clock);
         let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
         Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
     }
@@ -143,6 +156,11 @@ mod timer {
     pub fn uptime() -> std::time::Duration {
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed()
+    }
+
+    /// Whoever waits counts as working here.
+    pub fn worked() -> std::time::Duration {
+        uptime()
     }
 
     pub async fn wait_until(_: crate::model::Instant) -> std::io::Result<()> {

@@ -73,6 +73,8 @@ pub struct Occurrence {
     pub summary: String,
     /// Its CATEGORIES.
     pub categories: Vec<String>,
+    /// Whether it comes by a rule, and is not written for this one time.
+    pub recurs: bool,
     /// Where the event stands.
     pub origin: Origin,
 }
@@ -262,6 +264,7 @@ impl Event {
             span,
             summary: self.summary.clone(),
             categories: self.categories.clone(),
+            recurs: !self.rules.is_empty() || self.replaces.is_some(),
             origin: self.origin.clone(),
         }
     }

@@ -249,6 +249,7 @@ fn occurrence(date: NaiveDate, name: &str, origin: Origin) -> Occurrence {
         span: Span::Dates(date, zone::next(date)),
         summary: name.to_owned(),
         categories: vec![CATEGORY.to_owned()],
+        recurs: false,
         origin,
     }
 }

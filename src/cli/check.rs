@@ -1,16 +1,18 @@
 //! `rtconfd check`: settings, inputs, and the values of the coming 400 days against today's schemas.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
+use crate::clock::worked;
 use crate::desired::{Desired, Managed, running_out, unmet_conditions};
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
-use crate::schema::{Schemas, check};
+use crate::schema::{Schema, Schemas, check};
 use crate::zone;
 
 use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan};
@@ -18,8 +20,25 @@ use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant
 /// How far ahead values are checked, so that Christmas fails in October.
 pub const AHEAD: TimeDelta = TimeDelta::days(400);
 
-/// Instants of one page that are looked at; eight changes an hour for 400 days are fewer.
-const MAX_STEPS: usize = 80_000;
+/// What one page may cost: eight changes an hour for 400 days are fewer steps, and take less time.
+const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
+/// Hours of a page without its values that are looked at; after that one a day is.
+const MAX_HOURS: usize = 8 * 24;
+
+/// How much is looked at.
+#[derive(Clone, Copy)]
+struct Bounds {
+    steps: usize,
+    time: Duration,
+}
+
+/// What a look ahead at a page found.
+pub struct Ahead {
+    /// The first of each kind of problem that it will have.
+    pub problems: Vec<Problem>,
+    /// Up to when it was looked.
+    to: Instant,
+}
 
 #[derive(Args)]
 pub struct Arguments {
@@ -49,7 +68,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     } else {
         let client =
             ReadOnly::new(load::client(&view.settings.api, &load::key_source(&view.settings.api, global)?)?);
-        plan::observe(&client, &view.newest().pages, view.settings.api.concurrency).await
+        plan::observe(&client, view.newest().pages.iter(), &view.settings.api).await
     };
     let mut schemas = Schemas::default();
     let pages: Vec<(&Managed, Option<Result<Observed, String>>)> = view
@@ -62,21 +81,27 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         })
         .collect();
     let looked = side_by_side(&pages, |(managed, observed)| match observed {
-        Some(Err(error)) => vec![Problem::new(error).about(&managed.page.id)],
+        Some(Err(error)) => Ahead { problems: vec![Problem::new(error).about(&managed.page.id)], to },
         Some(Ok(observed)) => {
-            let mut problems = look_ahead(managed, Some(observed), from, to);
-            problems.extend(strangers(managed, observed, from));
-            problems
+            let mut ahead = look_ahead(managed, Some(observed), from, to);
+            if let Ok(schema) = &observed.schema {
+                let is_there = |key: &str| observed.page.variables.contains_key(key);
+                ahead.problems.extend(strangers(managed, schema, is_there, from));
+            }
+            ahead
         }
         None => look_ahead(managed, None, from, to),
     });
-    problems.extend(looked.into_iter().flatten());
+    // What is true of all pages is so up to where the first of them was not looked at any more.
+    let to = looked.iter().map(|ahead| ahead.to).min().unwrap_or(to);
+    problems.extend(looked.into_iter().flat_map(|ahead| ahead.problems));
     view.tell_held();
     view.tell_gone();
     let is_error = |problem: &Problem| problem.severity == Severity::Error;
     if arguments.shown.format == Format::Json {
         output::print_lines(problems.iter().map(|problem| {
             json!({
+                "severity": if is_error(problem) { "error" } else { "warning" },
                 "place": problem.origin.as_ref().map(ToString::to_string),
                 "message": problem.message,
                 "hint": problem.hint,
@@ -111,26 +136,29 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     })
 }
 
-/// The first of each kind of problem that a page will have.
-pub fn look_ahead(
+/// What a page will have against its values.
+pub fn look_ahead(managed: &Managed, observed: Option<&Observed>, from: Instant, to: Instant) -> Ahead {
+    look_within(BOUNDS, managed, observed, from, to)
+}
+
+fn look_within(
+    bounds: Bounds,
     managed: &Managed,
     observed: Option<&Observed>,
     from: Instant,
     to: Instant,
-) -> Vec<Problem> {
+) -> Ahead {
     let page = &managed.page;
-    let mut found: Vec<(Problem, Problem)> = Vec::new();
+    let (start, mut hours) = (worked(), 0);
+    let mut found = Found::default();
     let (mut at, mut before) = (from, None);
     for step in 0.. {
         if at >= to {
             break;
         }
-        if step == MAX_STEPS {
-            let message =
-                format!("{} changes so often that it was looked ahead only to {}", page.id, at.date_naive());
-            let problem = Problem::new(message).warning();
-            found.push((problem.clone(), problem));
-            break;
+        // However little time there is, its values at the start are looked at.
+        if step == bounds.steps || (step > 0 && worked().saturating_sub(start) >= bounds.time) {
+            return found.cut_short(managed, at);
         }
         let desired = match before.take() {
             Some(before) => page.desired_later(before, at),
@@ -138,27 +166,52 @@ pub fn look_ahead(
         };
         let (problems, until) = match &desired {
             Ok(desired) => (refused(desired, observed), desired.until),
-            Err(problems) => (problems.clone(), at.checked_add_signed(TimeDelta::hours(1))),
+            Err(problems) => {
+                hours += 1;
+                let wait = if hours > MAX_HOURS { TimeDelta::days(1) } else { TimeDelta::hours(1) };
+                (problems.clone(), at.checked_add_signed(wait))
+            }
         };
         before = desired.ok();
-        for problem in problems {
-            // One cell that is wrong every day is one problem.
-            let is_new = found.iter().all(|(known, _)| {
-                (&known.origin, &known.hint) != (&problem.origin, &problem.hint)
-                    || known.origin.is_none() && known.message != problem.message
-            });
-            if is_new {
-                let told =
-                    problem.clone().about(format!("{} at {}", page.id, zone::show(load::zone(managed), at)));
-                found.push((problem, told));
-            }
-        }
+        problems.into_iter().for_each(|problem| found.add(problem, managed, at));
         match until {
             Some(until) if until > at => at = until,
             _ => break,
         }
     }
-    found.into_iter().map(|(_, told)| told).collect()
+    Ahead { problems: found.told, to }
+}
+
+/// Problems, each kind once: as they are, and as they are told.
+#[derive(Default)]
+struct Found {
+    known: Vec<Problem>,
+    told: Vec<Problem>,
+}
+
+impl Found {
+    fn add(&mut self, problem: Problem, managed: &Managed, at: Instant) {
+        // One cell that is wrong every day is one problem.
+        let is_new = self.known.iter().all(|known| {
+            (&known.origin, &known.hint) != (&problem.origin, &problem.hint)
+                || known.origin.is_none() && known.message != problem.message
+        });
+        if is_new {
+            let when = format!("{} at {}", managed.page.id, zone::show(load::zone(managed), at));
+            self.told.push(problem.clone().about(when));
+            self.known.push(problem);
+        }
+    }
+
+    fn cut_short(mut self, managed: &Managed, at: Instant) -> Ahead {
+        let message = format!(
+            "{} changes so often, or takes so long, that it was looked ahead only to {}",
+            managed.page.id,
+            at.date_naive()
+        );
+        self.told.push(Problem::new(message).warning());
+        Ahead { problems: self.told, to: at }
+    }
 }
 
 /// What the page's schema has against values, as far as it is known.
@@ -171,9 +224,13 @@ fn refused(desired: &Desired, observed: Option<&Observed>) -> Vec<Problem> {
     checked.err().unwrap_or_default()
 }
 
-/// What settings and schema of a page don't know of each other.
-pub fn strangers(managed: &Managed, observed: &Observed, at: Instant) -> Vec<Problem> {
-    let Ok(schema) = &observed.schema else { return Vec::new() };
+/// What settings and schema of a page don't know of each other; which keys stand on it, whoever owns them, is asked.
+pub fn strangers(
+    managed: &Managed,
+    schema: &Schema,
+    is_there: impl Fn(&str) -> bool,
+    at: Instant,
+) -> Vec<Problem> {
     let owned: Vec<(Variable, Option<Value>)> = match managed.page.desired(at) {
         Ok(desired) => {
             let values = desired.values.into_iter();
@@ -181,6 +238,60 @@ pub fn strangers(managed: &Managed, observed: &Observed, at: Instant) -> Vec<Pro
         }
         Err(_) => managed.page.variables.iter().map(|owned| (owned.variable.clone(), None)).collect(),
     };
-    let found = schema.strangers(&owned, &observed.page.variables);
+    let found = schema.strangers(&owned, is_there);
     found.into_iter().map(|problem| problem.about(&managed.page.id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use crate::desired::{Inputs, World};
+    use crate::model::Instant;
+    use crate::settings::{Settings, Surroundings};
+
+    use super::{AHEAD, Ahead, Bounds, look_within};
+
+    /// A look ahead at a page that has one variable.
+    fn look(bounds: Bounds, variable: &str) -> (Vec<String>, Ahead) {
+        let settings = format!(
+            "timezone = \"Europe/London\"\n[api]\nregion = \"uk\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ {variable} }} }}\n"
+        );
+        let settings =
+            Settings::parse(Path::new("/rtconfd.toml"), settings.as_bytes(), &Surroundings::default());
+        let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let from: Instant = "2026-11-27T00:00:00Z".parse().unwrap();
+        let world = World::over(&settings.blueprint, &Inputs::default(), from, from + AHEAD, None);
+        let ahead = look_within(bounds, &world.pages[0], None, from, from + AHEAD);
+        (ahead.problems.iter().map(ToString::to_string).collect(), ahead)
+    }
+
+    #[test]
+    fn a_page_without_its_values_is_looked_at_hour_by_hour_for_a_week_and_then_day_by_day() {
+        let bounds = Bounds { steps: 700, time: Duration::from_secs(600) };
+        let half_past = "hours = { weekly = \"24/7\", special = { \"2026-11-27\" = \"09:30-17:30\" } }, show = \"opens_at\", format = \"hour\"";
+        let always = half_past.replace("24/7", "Mo-Su 09:30-17:30");
+        for (variable, told) in [(half_past, 1), (always.as_str(), 1)] {
+            let (problems, ahead) = look(bounds, variable);
+            assert_eq!(problems.len(), told, "{problems:?}");
+            assert!(ahead.to == "2028-01-01T00:00:00Z".parse::<Instant>().unwrap(), "{}", ahead.to);
+        }
+    }
+
+    #[test]
+    fn a_page_that_takes_too_long_is_told_with_how_far_it_was_looked_at() {
+        let often = "when = [{ cron = \"*/10 * * * *\", for = \"1m\", value = 1 }], otherwise = 2";
+        for bounds in [
+            Bounds { steps: 1_000, time: Duration::from_secs(600) },
+            Bounds { steps: 80_000, time: Duration::ZERO },
+        ] {
+            let (problems, ahead) = look(bounds, often);
+            let day = ahead.to.date_naive();
+            let wanted = format!(
+                "A-1/live changes so often, or takes so long, that it was looked ahead only to {day}"
+            );
+            assert!(problems.len() == 1 && problems[0].contains(&wanted), "{problems:?}");
+        }
+    }
 }

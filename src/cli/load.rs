@@ -99,6 +99,8 @@ pub struct View {
     pub overrides: Vec<Override>,
     /// What the store knows of pages.
     pub stored: BTreeMap<PageId, PageState>,
+    /// The instant that it is seen as of.
+    at: Instant,
 }
 
 /// Settings, inputs and the store's knowledge, for an instant and up to a later one.
@@ -143,7 +145,7 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     world.overrule(&overrides);
     newest.overrule(&overrides);
     let newest = (!is_in_force).then_some(newest);
-    Ok(View { settings, revision, world, newest, trail, held, gone, overrides, stored })
+    Ok(View { settings, revision, world, newest, trail, held, gone, overrides, stored, at: from })
 }
 
 /// What the store knows that commands that look need.
@@ -193,6 +195,23 @@ impl View {
     /// The pages as they are written now, whether or not they are in force.
     pub fn newest(&self) -> &World {
         self.newest.as_ref().unwrap_or(&self.world)
+    }
+
+    /// The pages as a cycle would decide on them: those in force, and where the time of one that follows has come, as it is
+    /// written.
+    pub fn due(&self) -> Vec<&Managed> {
+        let ripe = self.following(None).into_iter().filter(|following| self.is_ripe(following.at));
+        let ripe: BTreeMap<PageId, &Managed> = ripe
+            .filter_map(|following| self.newest().page(&following.page))
+            .map(|managed| (managed.page.id.clone(), managed))
+            .collect();
+        let in_force = self.world.pages.iter().filter(|managed| !ripe.contains_key(&managed.page.id));
+        in_force.chain(ripe.values().copied()).collect()
+    }
+
+    /// Whether what a page waits for has come, should the page that it follows still hold it.
+    fn is_ripe(&self, at: Option<Instant>) -> bool {
+        self.held.is_none() && at.is_some_and(|at| at <= self.at)
     }
 
     /// Tells what the settings and their inputs no longer define.
@@ -274,8 +293,12 @@ impl View {
     /// What a page waits for and until when, in words.
     pub fn waits(&self, page: &PageId, leader: &str, at: Option<Instant>, why: &str) -> String {
         let here = self.newest().page(page).map_or(Tz::UTC, zone);
-        let at = at.map_or(String::new(), |at| format!(" at {}", crate::zone::show(here, at)));
-        format!("{page} follows {leader}: what is new about it comes in force{at}; {why}")
+        let when = match at {
+            Some(_) if self.is_ripe(at) => " with the next look at both pages".to_owned(),
+            Some(at) => format!(" at {}", crate::zone::show(here, at)),
+            None => String::new(),
+        };
+        format!("{page} follows {leader}: what is new about it comes in force{when}; {why}")
     }
 
     /// The page that an argument names; without one, all.

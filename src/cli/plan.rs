@@ -1,18 +1,22 @@
 //! `rtconfd plan`: what `apply` would do. It holds a client that can't write.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use clap::Args;
 use futures_util::StreamExt;
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::agents_api::{Client, ReadOnly, ReadPages};
+use crate::clock::Clock;
 use crate::desired::Managed;
 use crate::model::{Environment, Instant, PageId, RemotePage, shorten};
 use crate::plan::{Answer, Plan};
-use crate::reconcile::{Decision, Knowledge, Observed, decide};
+use crate::reconcile::{Decision, Gate, Knowledge, Limits, Observed, Urgency, decide};
 use crate::schema::Schemas;
+use crate::settings::Api;
 use crate::zone;
 
 use super::{CHANGES, Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, parse_instant};
@@ -33,7 +37,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     let client =
         ReadOnly::new(load::client(&view.settings.api, &load::key_source(&view.settings.api, global)?)?);
-    let pages = observe(&client, &view.world.pages, view.settings.api.concurrency).await;
+    let due = view.due();
+    let pages = observe(&client, due.iter().copied(), &view.settings.api).await;
     let now = arguments.at.unwrap_or_else(load::now);
     let mut outcome =
         Outcome { rows: Vec::new(), failed: !view.problems().is_empty(), held: view.held.is_some() };
@@ -42,7 +47,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     view.tell_gone();
     view.tell_following(None);
     let mut schemas = Schemas::default();
-    for managed in &view.world.pages {
+    for managed in due {
         let id = &managed.page.id;
         let page = match pages.get(id) {
             Some(Ok(page)) => page.clone(),
@@ -60,17 +65,20 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(outcome.exit())
 }
 
-/// Looks at every page: one list an agent, and single looks where the list does not have the page.
-pub async fn observe(
+/// Looks at every page: one list an agent, and single looks where the list does not have the page. Not faster than the
+/// settings let the key be used.
+pub async fn observe<'m>(
     client: &ReadOnly<Client>,
-    pages: &[Managed],
-    concurrency: usize,
+    pages: impl Iterator<Item = &'m Managed>,
+    api: &Api,
 ) -> BTreeMap<PageId, Result<RemotePage, String>> {
     let mut agents: BTreeMap<&str, Vec<&PageId>> = BTreeMap::new();
     for managed in pages {
         agents.entry(&managed.page.id.agent).or_default().push(&managed.page.id);
     }
+    let rate = &Rate::new(api);
     let looks = agents.into_iter().map(|(agent, pages)| async move {
+        rate.wait().await;
         // An unknown agent answers 403 to a list; its page tells more.
         let listed = client.list(agent).await.unwrap_or_default();
         let mut listed: BTreeMap<Environment, RemotePage> = listed.into_iter().collect();
@@ -78,14 +86,39 @@ pub async fn observe(
         for id in pages {
             let page = match listed.remove(&id.environment) {
                 Some(page) => Ok(page),
-                None => client.page(id).await.map_err(|error| error.to_string()),
+                None => {
+                    rate.wait().await;
+                    client.page(id).await.map_err(|error| error.to_string())
+                }
             };
             found.push((id.clone(), page));
         }
         found
     });
-    let found: Vec<_> = futures_util::stream::iter(looks).buffer_unordered(concurrency).collect().await;
+    let found: Vec<_> = futures_util::stream::iter(looks).buffer_unordered(api.concurrency).collect().await;
     found.into_iter().flatten().collect()
+}
+
+/// Lets requests through one after the other, as the gate of the daemon does.
+struct Rate {
+    gate: Mutex<Gate>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Rate {
+    fn new(api: &Api) -> Self {
+        let (limits, clock) = (Limits { rate: api.rate, burst: api.burst }, load::wall_clock());
+        Self { gate: Mutex::new(Gate::new(limits, clock.uptime())), clock }
+    }
+
+    /// Waits until a request may be sent; whoever came first goes first.
+    async fn wait(&self) {
+        let mut gate = self.gate.lock().await;
+        while !gate.take(self.clock.uptime(), 1, 0, Urgency::default(), false) {
+            let wait = gate.wait(self.clock.uptime(), 1, Urgency::default(), false);
+            tokio::time::sleep(wait.unwrap_or_default()).await;
+        }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -188,7 +221,7 @@ impl Outcome {
         if format == Format::Json {
             return output::print_lines(&self.rows);
         }
-        if self.rows.is_empty() && !self.failed {
+        if self.rows.is_empty() && !self.failed && !self.held {
             output::remark("Nothing to do: every page is as it should be.");
         }
         let value = |value: &Value| if value.is_null() { "-".to_owned() } else { shorten(value, 48) };

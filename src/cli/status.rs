@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::desired::{Gone, Managed, Override, running_out};
 use crate::listener::{shown, waiting};
-use crate::model::{Instant, Severity, shorten};
+use crate::model::{Instant, Problem, Severity, shorten};
 use crate::reconcile::Held;
+use crate::schema::Schemas;
 use crate::store::{DriftRow, Reading};
 use crate::zone;
 
-use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, overrides};
+use super::{Exit, FAILED, Format, Global, OK, Shown, check, load, output, overrides};
 
 /// How far ahead the next change is looked for.
 const AHEAD: TimeDelta = TimeDelta::days(60);
@@ -34,7 +35,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let now = load::now();
     let ending = view.ending(now);
     let general = General::find(&view, reading.as_ref(), now).await?;
-    let running_out = running_out(&view.world, &view.settings.blueprint, &view.revision.inputs, now);
+    let mut running_out = running_out(&view.world, &view.settings.blueprint, &view.revision.inputs, now);
+    running_out.extend(strangers(&view, now));
     let has_ended = ending.iter().any(|problem| problem.severity == Severity::Error);
     let mut needs_a_person = has_ended || !problems.is_empty() || general.needs_a_person();
     let mut rows = Vec::new();
@@ -74,6 +76,20 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         }
     }
     Ok(if needs_a_person { FAILED } else { OK })
+}
+
+/// What settings and schemas don't know of each other, by the schemas that were last seen.
+fn strangers(view: &load::View, now: Instant) -> Vec<Problem> {
+    let mut schemas = Schemas::default();
+    let of_page = |managed: &Managed| {
+        let stored = view.stored.get(&managed.page.id)?;
+        let schema = schemas.compile(&mut stored.schema.clone()).ok()?;
+        // What others put on the page isn't stored, but what is missing there keeps it from being right.
+        let why = stored.problem.as_ref().map_or("", |(problem, _)| problem.as_str());
+        let is_there = |key: &str| !why.contains(&format!("\"{key}\" is a required property"));
+        Some(check::strangers(managed, &schema, is_there, now))
+    };
+    view.world.pages.iter().filter_map(of_page).flatten().collect()
 }
 
 fn show_pages(view: &load::View, rows: &[Value], running: bool) {

@@ -101,6 +101,51 @@ impl Conditions {
         state
     }
 
+    /// The first instant from one on before which they can't hold all at once; none when they never do. It is the
+    /// instant itself when they hold.
+    pub(super) fn not_before(&self, at: Instant) -> Option<Instant> {
+        self.0.iter().map(|condition| condition.at(at)).try_fold(at, |latest, (holds, until)| match holds {
+            true => Some(latest),
+            false => Some(latest.max(until?)),
+        })
+    }
+
+    /// A condition that doesn't hold at an instant, and won't.
+    pub(super) fn over(&self, at: Instant) -> Option<&Condition> {
+        self.0.iter().find(|condition| condition.at(at) == (false, None))
+    }
+
+    /// The dates within which they can hold.
+    pub(super) fn dates(&self) -> (Option<Instant>, Option<Instant>) {
+        self.0.iter().fold((None, None), |(start, end): (Option<Instant>, _), condition| match condition {
+            Condition::Dates { from, until, .. } => {
+                (start.max(*from), [end, *until].into_iter().flatten().min())
+            }
+            _ => (start, end),
+        })
+    }
+
+    /// How much work it is to ask them, in those that are asked easily: hours have intervals.
+    pub(super) fn work(&self) -> usize {
+        let intervals = |hours: &Hours| {
+            hours.weekly.iter().flatten().map(|day| day.intervals.len()).max().unwrap_or_default()
+        };
+        let work = self.0.iter().map(|condition| match condition {
+            Condition::Hours { hours, .. } => 1 + intervals(hours) / 4,
+            Condition::Dates { .. } | Condition::Calendar { .. } | Condition::Cron(_) => 1,
+        });
+        work.sum()
+    }
+
+    /// Whether events of calendars count for one of them.
+    pub(super) fn rest_on_calendars(&self) -> bool {
+        self.0.iter().any(|condition| match condition {
+            Condition::Calendar { .. } => true,
+            Condition::Hours { hours, .. } => !hours.closures.is_empty(),
+            Condition::Dates { .. } | Condition::Cron(_) => false,
+        })
+    }
+
     /// Whether one of them is about hours.
     pub(super) fn has_hours(&self) -> bool {
         self.0.iter().any(|condition| matches!(condition, Condition::Hours { .. }))

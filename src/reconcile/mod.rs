@@ -19,7 +19,7 @@ pub use control::{Control, Counts, PageStatus, Status};
 pub use decide::{Decision, Knowledge, Observed, decide};
 pub use doubt::Doubt;
 pub use driver::{Driver, Ended, Feed, Mode, PageReport, Setup, Standing, Supervisor, Unsupervised};
-pub use gate::{Limits, Urgency};
+pub use gate::{Gate, Limits, Urgency};
 pub use overrule::{Draft, Selection, Until, prepare};
 pub use revision::{Held, InForce, revision_id};
 pub use trail::{Following, Trail};

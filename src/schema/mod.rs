@@ -144,8 +144,12 @@ impl Schema {
 
     /// What settings and schema don't know of each other: variables, and keys of the values that they have now, that the
     /// schema has no place for, and top-level ones that it requires though they are neither on the page nor owned.
-    pub fn strangers(&self, owned: &[(Variable, Option<Value>)], page: &Map<String, Value>) -> Vec<Problem> {
-        strangers::strangers(&self.source, owned, page)
+    pub fn strangers(
+        &self,
+        owned: &[(Variable, Option<Value>)],
+        is_there: impl Fn(&str) -> bool,
+    ) -> Vec<Problem> {
+        strangers::strangers(&self.source, owned, is_there)
     }
 
     /// Whether a page's values meet the schema, and can be checked within a bounded amount of work.

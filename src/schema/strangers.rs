@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::model::{Problem, Step, Variable, nearest};
 
@@ -29,7 +29,7 @@ struct Stranger {
 pub(super) fn strangers(
     schema: &Value,
     owned: &[(Variable, Option<Value>)],
-    page: &Map<String, Value>,
+    is_there: impl Fn(&str) -> bool,
 ) -> Vec<Problem> {
     let mut found = Found::default();
     for (variable, value) in owned {
@@ -60,7 +60,7 @@ pub(super) fn strangers(
     let mut problems = found.problems();
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     for key in required.filter_map(Value::as_str) {
-        if !page.contains_key(key) && !owned.iter().any(|(variable, _)| variable.key() == key) {
+        if !is_there(key) && !owned.iter().any(|(variable, _)| variable.key() == key) {
             problems.push(
                 Problem::new(format!("{key} is required by the page's schema, and nobody owns it"))
                     .hint("own it, or set it on the page")

@@ -65,6 +65,16 @@ impl Node {
         )
     }
 
+    /// Whether something is so of this, or of a value at any depth inside.
+    pub fn any(&self, is_so: &impl Fn(&Node) -> bool) -> bool {
+        is_so(self)
+            || match &self.raw {
+                Raw::List(items) => items.iter().any(|item| item.any(is_so)),
+                Raw::Table(entries) => entries.iter().any(|entry| entry.node.any(is_so)),
+                Raw::Null | Raw::Bool(_) | Raw::Number(_) | Raw::Text(_) => false,
+            }
+    }
+
     /// The plain JSON value.
     pub fn to_json(&self) -> Value {
         match &self.raw {

@@ -197,6 +197,16 @@ fn numbers_nulls_and_strange_keys_come_through_a_pull_as_they_are() {
 }
 
 #[test]
+fn settings_of_empty_pages_alone_are_told_to_be_refused_until_a_variable_is_owned() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, "");
+    let ran = folder.run(&["pull", "A-1/sandbox", "--into", "new"]).expect(0);
+    let next = "Next: write a variable in new/rtconfd.toml; rtconfd plan refuses it, as all commands do, until one is owned\n";
+    assert!(ran.err.ends_with(next), "{}", ran.err);
+    folder.run(&["plan", "--config", "new/rtconfd.toml"]).expect(1);
+}
+
+#[test]
 fn several_pages_are_pulled_into_one_file_of_settings_with_the_api_of_the_old() {
     let api = Api::start();
     fill(&api, "A-1", Environment::Live, None, &json!({"a": 1}));

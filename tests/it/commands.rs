@@ -335,8 +335,29 @@ fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
     assert!(ran.err.contains("A-1/live at Thu 2026-12-24 00:00:00 Europe/London"), "{}", ran.err);
     assert!(ran.err.contains("/properties/today/pattern"), "{}", ran.err);
     assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+    api.schema("A-1", &json!({"properties": {"today": day}, "required": ["fax"]}));
+    let ran = folder.run(&["check", "--at", "2026-10-01T00:00:00Z", "--format", "json"]).expect(1);
+    let severities: Vec<Value> = ran.lines().iter().map(|line| line["severity"].clone()).collect();
+    assert_eq!(severities, ["error", "error", "warning"], "{}", ran.out);
+    api.schema("A-1", &json!({"properties": {"today": day}}));
     folder.run(&["check", "--at", "2026-12-25T00:00:00Z"]).expect(0);
     folder.run(&["check", "--at", "2026-10-01T00:00:00Z", "--offline"]).expect(0);
+}
+
+#[test]
+fn plan_and_check_ask_no_faster_than_the_settings_allow() {
+    let api = Api::start();
+    let agents = "[sources.agents]\npath = \"agents.csv\"\nkey = \"agent\"\n[[page]]\nfor_each = \"agents\"\nagent = \"{{ row.agent }}\"\nenvironment = \"live\"\nvariables = { a = 1 }\n";
+    let folder = Folder::new(&api.url, agents);
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 10\nburst = 2\n"));
+    folder.write("agents.csv", "agent\nA-1\nA-2\nA-3\nA-4\nA-5\nA-6\nA-7\nA-8\n");
+    for (command, code) in [("plan", 2), ("check", 0)] {
+        let (start, before) = (std::time::Instant::now(), api.requests("GET").len());
+        folder.run(&[command]).expect(code);
+        let (asked, took) = (api.requests("GET").len() - before, start.elapsed().as_millis());
+        assert!(asked >= 8 && took + 10 >= (asked as u128 - 2) * 100, "{command}: {asked} in {took} ms");
+    }
 }
 
 #[test]

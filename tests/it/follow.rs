@@ -433,6 +433,19 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
         "1",
         "a page that was never in force is explained as it will be"
     );
+    // When its time has come, plan tells what apply will do about it.
+    let later = (rtconfd::clock::Clock::now(&rtconfd::clock::WallClock) + TimeDelta::hours(3)).to_rfc3339();
+    let plan = |code: i32| {
+        let ran = folder.run(&["plan", "--at", &later, "--format", "json"]).expect(code);
+        assert!(ran.err.contains(&format!("{waits} with the next look at both pages; ")), "{}", ran.err);
+        let rows = ran.lines();
+        let shown =
+            |row: &Value| format!("{} {} {}", row["page"], row["action"], row["variable"]).replace('"', "");
+        rows.iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(plan(2), ["A-1/live set is_open", "A-1/live set phone"]);
+    api.schema("A-1", &json!({"properties": {"phone": {"type": "string", "pattern": "^x"}}}));
+    assert_eq!(plan(1), ["A-1/live fail null"]);
 }
 
 #[test]

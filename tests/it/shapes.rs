@@ -715,6 +715,179 @@ phone = { when = [{ from = "2026-01-01", until = "2026-02-01", value = "1" }, { 
     assert!(status.last().unwrap()["running_out"].is_array());
 }
 
+/// It is told from the schema that the store has; nobody is asked.
+#[test]
+fn status_tells_what_the_schema_does_not_know_and_what_it_requires_and_nobody_owns() {
+    let api = Api::start();
+    let folder = folder(
+        &api,
+        "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { opn = true, box = { value = { a = 1 } } }\n",
+    );
+    let schema = |required: &[&str]| json!({"properties": {"open": {}, "fax": {}, "box": {"properties": {"b": {}}}}, "required": required});
+    let told = |code: i32| {
+        let status = folder.run(&["status", "--format", "json"]).expect(code).lines();
+        let told = status.last().unwrap()["running_out"].clone();
+        told.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    api.schema("A-1", &schema(&["fax"]));
+    folder.run(&["apply"]).expect(1);
+    let strangers = [
+        "A-1/live: opn is owned, and the page's schema does not know it",
+        "A-1/live: box has the key \"a\", and the page's schema does not know it",
+    ];
+    let missing = "A-1/live: fax is required by the page's schema, and nobody owns it";
+    let all = told(1);
+    for wanted in strangers.iter().chain([&missing]) {
+        assert!(all.iter().any(|line| line.contains(wanted)), "{wanted}: {all:#?}");
+    }
+    assert_eq!(all.len(), 3, "{all:#?}");
+    // What others put on the page is there, though nobody here owns it.
+    api.schema("A-1", &schema(&[]));
+    api.edit("A-1", &json!({"fax": "1"}));
+    api.schema("A-1", &schema(&["fax"]));
+    folder.run(&["apply"]).expect(0);
+    let all = told(0);
+    assert!(all.len() == 2 && !all.iter().any(|line| line.contains("fax")), "{all:#?}");
+}
+
+/// A calendar of events, each a date and a name: `2026-12-25 Christmas; 2026-12-26 yearly Boxing Day`.
+fn calendar(events: &str) -> String {
+    let event = |(number, event): (usize, &str)| {
+        let (date, name) = event.split_once(' ').unwrap();
+        let (date, yearly) = (date.replace('-', ""), name.strip_prefix("yearly "));
+        let rule = if yearly.is_some() { "RRULE:FREQ=YEARLY\r\n" } else { "" };
+        let name = yearly.unwrap_or(name);
+        format!(
+            "BEGIN:VEVENT\r\nUID:{number}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:{date}\r\n{rule}SUMMARY:{name}\r\nEND:VEVENT\r\n"
+        )
+    };
+    let events: String = events.split("; ").enumerate().map(event).collect();
+    format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\n{events}END:VCALENDAR\r\n")
+}
+
+/// What is told of hours that close on such a calendar.
+fn told_of_calendar(closed_on: &str, events: &str) -> Vec<String> {
+    let api = Api::start();
+    let settings = format!(
+        "[calendars.works]\npath = \"works.ics\"\n[hours.desk]\nweekly = \"Mo-Su 09:00-17:00\"\nclosed_on = {closed_on}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ is_open = {{ hours = \"desk\", show = \"is_open\" }} }}\n"
+    );
+    let folder = folder(&api, &settings);
+    folder.write("works.ics", &calendar(events));
+    warnings(&folder, NOON)
+}
+
+#[test]
+fn holidays_that_are_missing_between_others_are_told() {
+    let days = ["01-01", "04-03", "04-06", "05-04", "05-25", "08-31", "12-25", "12-28"];
+    let year = |year: &str, count: usize| {
+        let days = days.iter().take(count).map(|day| format!("{year}-{day} Holiday"));
+        days.collect::<Vec<_>>().join("; ")
+    };
+    let years = |count: usize| {
+        let years = [("2025", 8), ("2026", 8), ("2027", count), ("2028", 8)];
+        years.map(|(name, count)| year(name, count)).join("; ")
+    };
+    let (broken, complete) = (years(5), years(8));
+    let easter = "2020-12-25 yearly Christmas; 2025-04-21 Easter Monday 2025; 2026-04-06 Easter Monday 2026";
+    let all = "[\"works\"]";
+    for (events, wanted) in [
+        ("2026-12-25 Christmas; 2028-12-25 Christmas", "it has no event in 2027, and some in 2026 and 2028"),
+        (
+            easter,
+            "its last event by a single date is on 2026-04-06, and some of these came every year, as \"Easter Monday\"",
+        ),
+        (
+            &broken,
+            "it has no event between 2027-05-25 and 2028-01-01, and so far never was without one for more than 116 days",
+        ),
+    ] {
+        let told = told_of_calendar(all, events);
+        assert!(
+            told.len() == 1 && told[0].starts_with(&format!("calendar \"works\": {wanted}")),
+            "{told:#?}"
+        );
+    }
+    for events in [
+        &complete,
+        "2020-12-25 yearly Christmas",
+        &format!("{easter}; 2027-03-29 Easter Monday 2027"),
+        // What is written when it comes is no list of a year's.
+        "2020-12-25 yearly Christmas; 2025-09-01 Works; 2026-02-03 Stocktaking; 2026-05-05 Party",
+        "2020-12-25 yearly Christmas; 2025-02-01 A; 2025-05-02 B; 2025-08-03 C; 2025-11-04 D; 2026-02-05 E; 2026-05-06 F; 2026-08-07 G",
+        "2026-01-05 Works; 2026-01-20 Works; 2027-05-01 Works",
+    ] {
+        assert_eq!(told_of_calendar(all, events), Vec::<String>::new(), "{events}");
+    }
+}
+
+#[test]
+fn a_filter_with_a_slip_hides_no_end_of_its_calendar() {
+    let slip = "{ calendar = \"works\", summary = \"Chrismas\" }";
+    let end = "calendar \"works\": its last event is on 2026-12-25";
+    for (closed_on, count, is_told) in [
+        (format!("[{slip}, \"works\"]"), 2, true),
+        ("\"works\"".to_owned(), 1, true),
+        (format!("[{slip}]"), 1, false),
+        ("[{ calendar = \"works\", summary = \"Christmas\" }]".to_owned(), 1, false),
+    ] {
+        let told = told_of_calendar(&closed_on, "2026-12-25 Christmas");
+        let tells = told.iter().any(|line| line.starts_with(end));
+        assert!(told.len() == count && tells == is_told, "{closed_on}: {told:#?}");
+    }
+}
+
+#[test]
+fn dated_hours_with_a_gap_and_lists_of_special_dates_that_end_are_told() {
+    let api = Api::start();
+    let settings = |hours: &str, special: &str| {
+        format!(
+            "[hours.desk]\n{hours}\nspecial = {{ {special} }}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ is_open = {{ hours = \"desk\", show = \"is_open\" }} }}\n"
+        )
+    };
+    let dates = |first: &str, count: u64, step: usize, hours: &str| {
+        let first: chrono::NaiveDate = first.parse().unwrap();
+        let dates = first.iter_days().step_by(step).take(usize::try_from(count).unwrap());
+        dates.map(|date| format!("\"{date}\" = \"{hours}\"")).collect::<Vec<_>>().join(", ")
+    };
+    let (dated, weekly) = ("weekly = \"off\"", "weekly = \"Mo-Su 09:00-17:00\"");
+    let closing = "weekly = \"Mo-Su 09:00-17:00\"\nclosed_on = [\"holidays\"]";
+    let open = |first, count, step| dates(first, count, step, "09:00-17:00");
+    let december = open("2026-12-01", 31, 1);
+    for (hours, special, wanted) in [
+        (
+            dated,
+            format!("{december}, {}", open("2027-01-20", 60, 1)),
+            "hours \"desk\" is closed on all 19 dates from 2027-01-01 to 2027-01-19",
+        ),
+        (
+            weekly,
+            dates("2026-01-01", 8, 50, "closed"),
+            "the last special date of hours \"desk\" is 2026-12-17",
+        ),
+        (
+            weekly,
+            dates("2025-11-20", 8, 50, "closed"),
+            "the last special date of hours \"desk\" is 2026-11-05",
+        ),
+    ] {
+        let told = warnings(&folder(&api, &settings(hours, &special)), NOON);
+        assert!(told.len() == 1 && told[0].contains(wanted), "{special}: {told:?}");
+    }
+    for (hours, special) in [
+        // A market once a month, and all days of many weeks.
+        (dated, open("2026-11-07", 12, 28)),
+        (dated, open("2026-11-20", 120, 1)),
+        // Some dates are no list, one that goes on doesn't end, and calendars know holidays.
+        (weekly, dates("2026-12-24", 1, 1, "closed")),
+        (weekly, dates("2026-12-24", 6, 1, "closed")),
+        (weekly, dates("2026-01-01", 12, 50, "closed")),
+        (closing, dates("2026-01-01", 8, 50, "closed")),
+    ] {
+        let told = warnings(&folder(&api, &settings(hours, &special)), NOON);
+        assert_eq!(told, Vec::<String>::new(), "{special}");
+    }
+}
+
 /// A person edits beside ours at every point of the cycle: before the look, between look and PATCH, and after it. The
 /// middle one is the race that the API leaves open, since it has no ETag.
 #[tokio::test]
@@ -1846,13 +2019,23 @@ source = "sites"
 #[test]
 fn a_clause_that_nothing_reaches_is_told() {
     let api = Api::start();
+    let busy = (0..24).map(|hour| format!("{hour:02}:00-{hour:02}:30")).collect::<Vec<_>>().join(", ");
     let settings = |clauses: &str| {
         format!(
-            "[hours.always]\nweekly = \"24/7\"\n[hours.desk]\nweekly = \"Mo-Fr 09:00-17:00\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ when = [{clauses}], otherwise = \"\" }} }}\n"
+            "[calendars.works]\npath = \"works.ics\"\n[hours.always]\nweekly = \"24/7\"\n[hours.desk]\nweekly = \"Mo-Fr 09:00-17:00\"\n[hours.most]\nweekly = \"Mo-Su 09:00-17:00\"\nclosed_on = [\"works\"]\n[hours.busy]\nweekly = {{ mon-sun = \"{busy}\" }}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ when = [{clauses}], otherwise = \"\" }} }}\n"
         )
     };
     let dates =
         |from: &str, until: &str| format!("{{ from = \"{from}\", until = \"{until}\", value = \"x\" }}, ");
+    let told_of = |clauses: &str| {
+        let folder = folder(&api, &settings(clauses));
+        folder.write("works.ics", CALENDAR);
+        warnings(&folder, NOON)
+    };
+    let state =
+        |hours: &str, state: &str| format!("{{ hours = \"{hours}\", state = \"{state}\", value = \"x\" }}, ");
+    let with = |dates: &str, more: &str| dates.replace("value", &format!("{more}, value"));
+    let cron = |pattern: &str| format!("cron = \"{pattern}\", for = \"1h\"");
     let since = "{ from = \"2020-12-01\", value = \"x\" }, ";
     let desk = "{ hours = \"desk\", value = \"x\" }, ";
     let christmas = dates("2026-12-24", "2026-12-27");
@@ -1870,8 +2053,29 @@ fn a_clause_that_nothing_reaches_is_told() {
             "clause 1 will not hold: hours \"always\" is closed",
         ),
         (dates("2026-11-01", "2026-11-02"), "clause 1 will not hold again"),
+        (state("desk", "open") + &state("desk", "closed") + &christmas, "clause 3 is never reached"),
+        (
+            state("desk", "open") + &state("desk", "closed") + "{ calendar = \"works\", value = \"x\" }",
+            "clause 3 is not reached before 20",
+        ),
+        (
+            format!("{{ {0}, value = \"x\" }}, {{ {0}, value = \"y\" }}", cron("0 8 * * FRI")),
+            "clause 2 is not reached before 20",
+        ),
+        // A weekend, a Tuesday, weeks without an event, and a time at which they are closed.
+        (
+            with(&dates("2026-12-05", "2026-12-07"), "hours = \"desk\""),
+            "clause 1 will not hold: from 2026-12-05 until 2026-12-07 and hours \"desk\" is open",
+        ),
+        (with(&dates("2026-12-15", "2026-12-16"), &cron("0 8 * * FRI")), "clause 1 will not hold: "),
+        (with(&dates("2027-02-01", "2027-03-01"), "calendar = \"works\""), "clause 1 will not hold: "),
+        (
+            format!("{{ hours = \"desk\", {}, value = \"x\" }}", cron("0 3 * * *")),
+            "clause 1 will not hold before 20",
+        ),
+        (with(&dates("2029-12-08", "2029-12-10"), "hours = \"desk\""), "clause 1 will not hold: "),
     ] {
-        let told_of = warnings(&folder(&api, &settings(&clauses)), NOON);
+        let told_of = told_of(&clauses);
         assert!(told_of.len() == 1 && told_of[0].contains(told), "{clauses}: {told_of:?}");
     }
     for clauses in [
@@ -1880,8 +2084,20 @@ fn a_clause_that_nothing_reaches_is_told() {
         dates("2026-12-20", "2026-12-25") + &christmas,
         dates("2026-12-20", "2026-12-25") + &dates("2026-12-26", "2026-12-30") + &christmas,
         format!("{{ from = \"2020-12-01\", hours = \"desk\", value = \"x\" }}, {christmas}"),
+        state("desk", "open") + &christmas + &state("desk", "closed"),
+        with(&dates("2026-12-05", "2026-12-08"), "hours = \"desk\""),
+        with(&dates("2026-12-15", "2026-12-19"), &cron("0 8 * * FRI")),
+        format!("{{ hours = \"desk\", {}, value = \"x\" }}", cron("30 8 * * *")),
+        format!("{{ {}, value = \"x\" }}, {{ {}, value = \"x\" }}", cron("0 8 * * *"), cron("30 8 * * *")),
+        format!("{{ {}, value = \"x\" }}", cron("0 8 29 2 *")),
+        // How calendars go on so far ahead is not known.
+        with(&dates("2029-12-25", "2029-12-26"), "calendar = \"works\""),
+        with("{ from = \"2027-12-27\", value = \"x\" }, ", "calendar = \"works\""),
+        // What would take too long is not judged.
+        state("busy", "open") + &state("busy", "closed") + &state("always", "open"),
+        state("most", "open") + &with(&dates("2029-12-25", "2029-12-26"), &cron("0 12 * * *")),
     ] {
-        assert_eq!(warnings(&folder(&api, &settings(&clauses)), NOON), Vec::<String>::new(), "{clauses}");
+        assert_eq!(told_of(&clauses), Vec::<String>::new(), "{clauses}");
     }
 }
 

@@ -127,23 +127,28 @@ fn adopt(id: &PageId, variables: &Map<String, Value>) -> (Adopted, Vec<Problem>)
         file: format!("{}.{}.json", id.agent, id.environment),
         values: Vec::new(),
     };
-    let mut left_out = Vec::new();
+    let (mut left_out, mut beyond) = (Vec::new(), Vec::new());
     for (key, value) in variables {
-        let variable = match adopted.values.len() < MAX_VARIABLES {
-            true => variable(key, value),
-            false => Err(Problem::new(format!(
-                "{}: a page block has at most {MAX_VARIABLES} variables",
-                quoted(key)
-            ))),
-        };
-        match variable {
-            Ok(variable) => {
-                adopted.values.push(AdoptedValue { variable, value: value.clone() });
-            }
+        match variable(key, value) {
+            Ok(_) if adopted.values.len() == MAX_VARIABLES => beyond.push(key),
+            Ok(variable) => adopted.values.push(AdoptedValue { variable, value: value.clone() }),
             Err(problem) => left_out.push(problem),
         }
     }
+    left_out.extend(too_many(&beyond));
     (adopted, left_out)
+}
+
+/// The keys that find no room, as one problem.
+fn too_many(beyond: &[&String]) -> Option<Problem> {
+    let first = quoted(beyond.first()?);
+    let more = match beyond.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("{first}{more}: a page block has at most {MAX_VARIABLES} variables");
+    let hint = "they stay on the page as they are; to own one, put it in the place of a variable that need not be owned";
+    Some(Problem::new(message).hint(hint))
 }
 
 /// The variable for a top-level key, when the key can be owned and the value be read from a file.
@@ -301,10 +306,15 @@ mod tests {
         assert_eq!(files.files[1], ("A-1.live.json".to_owned(), "{\n  \"fine\": 1\n}\n".to_owned()));
         assert!(files.files[0].1.contains("# Left alone on the page: \"huge\""), "{}", files.files[0].1);
 
-        let variables = (0..=MAX_VARIABLES).map(|number| (format!("k{number}"), json!(number))).collect();
-        let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];
-        let files = write(&pages, &api(), &KeyPlace::Outside);
-        assert_eq!((files.adopted[0].values.len(), files.remarks.len()), (MAX_VARIABLES, 1));
-        assert!(files.remarks[0].message.contains("\"k1000\": a page block has at most 1000 variables"));
+        for (count, told) in [(1_001, "\"k1000\": "), (1_500, "\"k1000\" and 499 more: ")] {
+            let variables = (0..count).map(|number| (format!("k{number}"), json!(number))).collect();
+            let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];
+            let files = write(&pages, &api(), &KeyPlace::Outside);
+            assert_eq!((files.adopted[0].values.len(), files.remarks.len()), (MAX_VARIABLES, 1));
+            let remark = &files.remarks[0];
+            let wanted = format!("A-1/live: {told}a page block has at most 1000 variables");
+            assert!(remark.message == wanted && remark.hint.is_some(), "{remark}");
+            assert_eq!(files.files[0].1.matches("# Left alone on the page").count(), 1);
+        }
     }
 }

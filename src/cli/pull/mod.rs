@@ -67,10 +67,14 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     for (name, _) in &files.files {
         output::print(&format!("wrote {}\n", into.join(name).display()));
     }
-    if !files.adopted.is_empty() {
-        let settings = into.join(SETTINGS);
-        output::remark(&format!("Next: rtconfd plan --config {}", settings.display()));
-    }
+    let settings = into.join(SETTINGS);
+    output::remark(&match files.adopted.is_empty() {
+        false => format!("Next: rtconfd plan --config {}", settings.display()),
+        true => format!(
+            "Next: write a variable in {}; rtconfd plan refuses it, as all commands do, until one is owned",
+            settings.display()
+        ),
+    });
     Ok(OK)
 }
 

@@ -173,7 +173,7 @@ impl Ahead {
         let mut problems: Vec<Problem> = Vec::new();
         for managed in &found {
             problems.extend(managed.problems.iter().cloned());
-            problems.extend(look_ahead(managed, Some(&observed), self.from, self.to));
+            problems.extend(look_ahead(managed, Some(&observed), self.from, self.to).problems);
         }
         if found.is_empty() {
             let missing = &view.newest().missing;

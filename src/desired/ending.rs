@@ -1,0 +1,263 @@
+//! Calendars that end, or have a gap, and filters that no event meets: what a calendar doesn't have doesn't close anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Datelike, Days, NaiveDate};
+use chrono_tz::Tz;
+
+use crate::calendar::{Calendar, Filter, Occurrence, Span, Window};
+use crate::model::{Instant, Origin, Problem, nearest};
+use crate::written::{Node, Raw, is_template, one_or_more};
+use crate::zone;
+
+use super::unmet::meant_or_known;
+use super::uses::Uses;
+use super::{Blueprint, Inputs};
+
+/// A calendar that ends sooner than this is soon to be renewed.
+const CALENDAR_DAYS: u64 = 90;
+/// Filters of one calendar that are told of; who mends these sees the others then.
+const MAX_TOLD: usize = 20;
+/// How far ahead events are looked for: what comes once a year, on no fixed date, comes again within it.
+const EVENT_DAYS: u64 = 500;
+/// How far back: what came once a year came twice within it.
+const KNOWN_DAYS: u64 = 800;
+/// How far ahead a stretch without events is looked for.
+const GAP_DAYS: u64 = 400;
+/// Events of the past that show how long such stretches are; of fewer nothing can be told.
+const KNOWN_EVENTS: usize = 6;
+/// The remedy for events that are missing.
+const NEWER: &str = "get a newer file: what it doesn't have doesn't close anything";
+
+/// Calendars whose last event is near or past, of all events or of those that count somewhere; and filters that no event
+/// meets, so that nothing closes by them.
+pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
+    let mut filters: BTreeMap<&str, Vec<(Filter, Origin)>> = BTreeMap::new();
+    let uses = Uses::of_calendars(blueprint, inputs, at);
+    for ((name, filter), origin) in &uses.filters {
+        filters.entry(name).or_default().push((filter.clone(), origin.clone()));
+    }
+    let mut found = Vec::new();
+    for (name, used) in &blueprint.calendars {
+        let public = used.public.as_ref().map(|public| &public.calendar);
+        let Some(calendar) = public.or_else(|| inputs.calendars.get(name)) else { continue };
+        let Some(events) = Events::of(calendar, at) else { continue };
+        let mut wanted = filters.remove(name.as_str()).unwrap_or_default();
+        let own = used.filter_origin.as_ref().map(|origin| (used.filter.clone(), origin.clone()));
+        wanted.extend(own);
+        wanted.sort_by_key(|(_, origin)| (origin.file.clone(), origin.line, origin.column));
+        let calendar = format!("calendar \"{name}\"");
+        // Of public holidays it is known when they end, and told by themselves.
+        let is_told = |filter: &Filter| match events.last(filter) {
+            None => !events.events.is_empty(),
+            Some(last) => public.is_none() && (events.is_near(last) || events.gap(filter).is_some()),
+        };
+        wanted.retain(|(filter, _)| is_told(filter));
+        let problem = |(filter, origin): &(Filter, Origin)| match events.last(filter) {
+            None => Some(events.unmet(filter, origin, &calendar)),
+            Some(_) => events
+                .ending(filter)
+                .or_else(|| events.gap(filter))
+                .map(|problem| problem.about(format!("{calendar}, {filter}"))),
+        };
+        let mut told: Vec<Problem> = wanted.iter().take(MAX_TOLD).filter_map(problem).collect();
+        if let Some((_, origin)) = wanted.get(MAX_TOLD) {
+            let more = wanted.len() - MAX_TOLD;
+            let message =
+                format!("{calendar}: {more} more filters from here on have no event to come, or soon none");
+            told.push(Problem::at(origin, message).hint("mend the others first, or get a newer file"));
+        }
+        // Where all of them are filtered, what is told of the filters is enough.
+        let is_plain =
+            used.filter.is_open() && public.is_none() && (told.is_empty() || is_taken_whole(blueprint, name));
+        let of_all = if is_plain || (public.is_none() && events.events.is_empty()) {
+            events.ending(&Filter::default()).or_else(|| events.gap(&Filter::default()))
+        } else {
+            None
+        };
+        told.extend(of_all.map(|problem| problem.about(&calendar)));
+        found.append(&mut told);
+    }
+    found
+}
+
+/// Whether some place takes, or may take, all events of a calendar.
+fn is_taken_whole(blueprint: &Blueprint, calendar: &str) -> bool {
+    let is_named =
+        |node: &Node| matches!(&node.raw, Raw::Text(text) if text == calendar || is_template(text));
+    let takes = |node: &Node| {
+        let is_narrowed = node.get("summary").or(node.get("category")).is_some();
+        let closing = one_or_more(node.get("closed_on"));
+        closing.iter().any(is_named) || (!is_narrowed && node.get("calendar").is_some_and(is_named))
+    };
+    blueprint.hours.values().chain(&blueprint.pages).any(|node| node.any(&takes))
+}
+
+/// The coming events of a calendar, and the day that they are looked at. A rule that goes on never ends.
+struct Events {
+    events: Vec<Occurrence>,
+    here: Tz,
+    today: NaiveDate,
+}
+
+impl Events {
+    fn of(calendar: &Calendar, at: Instant) -> Option<Self> {
+        let today = at.date_naive();
+        let to = today.checked_add_days(Days::new(EVENT_DAYS))?;
+        // Of very many events those to come have to do.
+        let from = [KNOWN_DAYS, 0].into_iter().filter_map(|back| today.checked_sub_days(Days::new(back)));
+        let mut events = from.filter_map(|from| calendar.occurrences(Window { from, to }).ok());
+        Some(Self { events: events.next()?, here: calendar.zone.unwrap_or(Tz::UTC), today })
+    }
+
+    /// The first and the last date of those that count, with the event.
+    fn dates<'a>(
+        &'a self,
+        filter: &'a Filter,
+    ) -> impl Iterator<Item = (NaiveDate, NaiveDate, &'a Occurrence)> {
+        self.events.iter().filter(|event| filter.takes(event)).map(|event| {
+            let (from, to) = match &event.span {
+                Span::Dates(from, to) => (*from, to.pred_opt().unwrap_or(*to)),
+                Span::Times(from, to) => (
+                    zone::date(self.here, from.instant(self.here)),
+                    zone::date(self.here, to.instant(self.here)),
+                ),
+            };
+            (from, to, event)
+        })
+    }
+
+    /// The last date of those that count.
+    fn last(&self, filter: &Filter) -> Option<NaiveDate> {
+        self.dates(filter).map(|(_, to, _)| to).max()
+    }
+
+    /// Whether a date is soon, or over.
+    fn is_near(&self, date: NaiveDate) -> bool {
+        self.today.checked_add_days(Days::new(CALENDAR_DAYS)).is_some_and(|end| date < end)
+    }
+
+    /// Whether the last event that counts is near.
+    fn ending(&self, filter: &Filter) -> Option<Problem> {
+        let message = match self.last(filter) {
+            Some(last) if self.is_near(last) => format!("its last event is on {last}"),
+            Some(_) => return None,
+            None => format!("it has no event in the coming {EVENT_DAYS} days"),
+        };
+        Some(Problem::new(message).hint(NEWER))
+    }
+
+    /// Where events are missing although there are later ones.
+    fn gap(&self, filter: &Filter) -> Option<Problem> {
+        let message = self.missing_year(filter).or_else(|| self.last_of_single_dates(filter));
+        Some(Problem::new(message.or_else(|| self.long_stretch(filter))?).hint(NEWER))
+    }
+
+    /// A year without any event between years that have some.
+    fn missing_year(&self, filter: &Filter) -> Option<String> {
+        let this = self.today.year();
+        let near = this - 3..=this + 10;
+        let years: BTreeSet<i32> = self
+            .dates(filter)
+            .flat_map(|(from, to, _)| from.year().max(*near.start())..=to.year().min(*near.end()))
+            .collect();
+        // Of a year that is not looked at to its end nothing is known.
+        let end = self.today.checked_add_days(Days::new(EVENT_DAYS))?;
+        let year = (this..end.year()).find(|year| !years.contains(year) && years.contains(&(year - 1)))?;
+        let next = years.range(year..).next()?;
+        Some(format!("it has no event in {year}, and some in {} and {next}", year - 1))
+    }
+
+    /// Events that came every year by single dates, as Easter does, of which none is left while others recur by a rule.
+    fn last_of_single_dates(&self, filter: &Filter) -> Option<String> {
+        if !self.dates(filter).any(|(from, _, event)| event.recurs && from > self.today) {
+            return None;
+        }
+        let mut single: Vec<(String, NaiveDate)> = self
+            .dates(filter)
+            .filter(|(.., event)| !event.recurs)
+            .map(|(from, _, event)| (without_year(&event.summary), from))
+            .collect();
+        single.sort_unstable();
+        let is_yearly = |pair: &&[(String, NaiveDate)]| {
+            pair[0].0 == pair[1].0 && (300..=GAP_DAYS as i64).contains(&(pair[1].1 - pair[0].1).num_days())
+        };
+        let (name, _) = &single.windows(2).filter(is_yearly).max_by_key(|pair| pair[1].1)?[1];
+        let last = single.iter().map(|(_, date)| *date).max()?;
+        let is_recent = last.checked_add_days(Days::new(GAP_DAYS)).is_some_and(|end| end > self.today);
+        (self.is_near(last) && is_recent).then(|| {
+            format!("its last event by a single date is on {last}, and some of these came every year, as \"{name}\"")
+        })
+    }
+
+    /// A stretch without events that is much longer than any in the time that is over, before one that is written for its
+    /// date. What comes by a rule comes though nobody has looked so far ahead.
+    fn long_stretch(&self, filter: &Filter) -> Option<String> {
+        let start = self.today.checked_sub_days(Days::new(KNOWN_DAYS))?;
+        let end = self.today.checked_add_days(Days::new(GAP_DAYS))?;
+        let mut events: Vec<_> = self.dates(filter).filter(|(from, ..)| *from >= start).collect();
+        events.sort_unstable_by_key(|(from, to, _)| (*from, *to));
+        let (first, mut reach, _) = *events.first()?;
+        let stretches = events.iter().map(|(from, to, event)| {
+            let before = reach;
+            reach = before.max(*to);
+            (before, *from, (*from - before).num_days(), event.recurs)
+        });
+        let (known, coming): (Vec<_>, Vec<_>) = stretches.partition(|(_, until, ..)| *until <= self.today);
+        if known.len() < KNOWN_EVENTS || (self.today - first).num_days() < 365 {
+            return None;
+        }
+        let longest = known.iter().map(|(.., days, _)| *days).max()?.max(60);
+        let is_long = |(since, _, days, recurs): &&(NaiveDate, NaiveDate, i64, bool)| {
+            *since < end && !recurs && days * 2 > longest * 3
+        };
+        let (since, until, ..) = coming.iter().find(is_long)?;
+        Some(format!(
+            "it has no event between {since} and {until}, and so far never was without one for more than {longest} days"
+        ))
+    }
+
+    /// A filter that no event meets, with what was probably meant.
+    fn unmet(&self, filter: &Filter, origin: &Origin, calendar: &str) -> Problem {
+        let message = format!(
+            "{filter}: {calendar} has no such event in the coming {EVENT_DAYS} days, so nothing comes of it"
+        );
+        let problem = Problem::at(origin, message);
+        let by_summary = Filter { category: None, ..filter.clone() };
+        let by_category = Filter { summary: None, ..filter.clone() };
+        let events = self.events.iter();
+        let (wanted, what, known): (_, _, BTreeSet<&str>) = match (&filter.summary, &filter.category) {
+            (Some(summary), _) if self.last(&by_summary).is_none() => {
+                (summary, "its events are", events.map(|event| event.summary.trim()).collect())
+            }
+            (_, Some(category)) if self.last(&by_category).is_none() => {
+                let categories = events.flat_map(|event| &event.categories).map(|name| name.trim());
+                (category, "its categories are", categories.collect())
+            }
+            _ => return problem.hint("there are events of each, and none of both"),
+        };
+        match known.is_empty() {
+            true => problem.hint("its events have no categories; name a part of their summary"),
+            false => problem.hint(meant_or_known(nearest_phrase(wanted, &known).as_deref(), what, &known)),
+        }
+    }
+}
+
+/// A name as it is every year: "Easter Monday 2026" is another's next.
+fn without_year(name: &str) -> String {
+    let name: String = name.chars().filter(|sign| !sign.is_ascii_digit()).collect();
+    name.trim().to_owned()
+}
+
+/// The part of a known text, of as many words, that was probably meant. A filter knows no case.
+fn nearest_phrase(wanted: &str, known: &BTreeSet<&str>) -> Option<String> {
+    let count = wanted.split_whitespace().count();
+    let mut phrases: BTreeMap<String, String> = BTreeMap::new();
+    for text in known {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let parts = words.windows(count.clamp(1, words.len().max(1))).map(|part| part.join(" "));
+        phrases.extend(parts.map(|part| (part.to_lowercase(), part)));
+    }
+    let meant = nearest(&wanted.trim().to_lowercase(), phrases.keys().map(String::as_str))?;
+    phrases.get(meant).cloned()
+}

@@ -1,0 +1,139 @@
+//! Clauses of a `when` that no coming instant chooses: their time is over, their conditions never hold at once, or those
+//! before them hold all the while.
+
+use std::collections::HashSet;
+
+use chrono::TimeDelta;
+
+use crate::model::{Instant, Problem};
+
+use super::Definition;
+use super::definition::{Clause, after};
+use super::window::{Condition, Conditions};
+
+/// How far ahead a clause is looked for, from where its dates begin.
+const AHEAD: TimeDelta = TimeDelta::days(400);
+/// Conditions that are asked for the sake of one clause; what takes more is not judged.
+const MAX_ASKED: usize = 10_000;
+/// The same for the sake of all.
+const MAX_ASKED_OF_ALL: usize = 100_000;
+
+/// What is found of clauses, within a bounded amount of work.
+#[derive(Default)]
+pub(super) struct Reach {
+    asked: usize,
+    /// The places of clauses that are told of, or take too long; rows that share a clause need not repeat it.
+    settled: HashSet<String>,
+}
+
+/// Why a clause is not chosen.
+struct Unreached {
+    /// It holds at times, and another before it does then.
+    holds: bool,
+    /// The instant up to which that is known; none where it stays so.
+    before: Option<Instant>,
+}
+
+impl Reach {
+    /// The clauses of a definition, and of those inside it, that are not chosen from an instant on.
+    pub(super) fn unreached(&mut self, definition: &Definition, at: Instant, found: &mut Vec<Problem>) {
+        let at = match definition {
+            Definition::Ahead { by, .. } => after(at, *by),
+            _ => at,
+        };
+        if let Definition::When { clauses, .. } = definition {
+            for index in 0..clauses.len() {
+                found.extend(self.judge(&clauses[..=index], at));
+            }
+        }
+        definition.parts().for_each(|part| self.unreached(part, at, found));
+    }
+
+    /// What is to be told of the last of some clauses.
+    fn judge(&mut self, clauses: &[Clause], at: Instant) -> Option<Problem> {
+        let (clause, earlier) = clauses.split_last()?;
+        if let Some(condition) = clause.conditions.over(at) {
+            return Some(never_again(clauses.len(), clause, condition));
+        }
+        let place = clause.origin.to_string();
+        if self.settled.contains(&place) {
+            return None;
+        }
+        let most = MAX_ASKED.min(MAX_ASKED_OF_ALL - self.asked);
+        let mut left = most;
+        let unreached = unreached(clause, earlier, at, &mut left);
+        self.asked += most - left;
+        if left == 0 || unreached.is_some() {
+            self.settled.insert(place);
+        }
+        unreached.map(|unreached| unreached.problem(clauses.len(), clause))
+    }
+}
+
+/// Goes along the time of a clause until it is chosen; none when it is, or when that can't be told.
+fn unreached(clause: &Clause, earlier: &[Clause], now: Instant, left: &mut usize) -> Option<Unreached> {
+    let (from, until) = clause.conditions.dates();
+    let mut at = from.map_or(now, |from| from.max(now));
+    // What comes once in some years, as the 29th of February, is looked for when it comes.
+    at = clause.conditions.not_before(at).filter(|first| *first > after(at, AHEAD)).unwrap_or(at);
+    let end = until.map_or(after(at, AHEAD), |until| until.min(after(at, AHEAD)));
+    // Calendars are known for so long.
+    let is_known = |conditions: &Conditions| end <= after(now, AHEAD) || !conditions.rest_on_calendars();
+    if !is_known(&clause.conditions) {
+        return None;
+    }
+    let work = earlier.iter().chain([clause]).map(|clause| clause.conditions.work()).sum();
+    let mut holds = false;
+    while at < end {
+        let Some(next) = clause.conditions.not_before(at) else {
+            return Some(Unreached { holds, before: None });
+        };
+        *left = left.saturating_sub(work);
+        if *left == 0 {
+            return None;
+        }
+        if next > at {
+            at = next;
+            continue;
+        }
+        holds = true;
+        let known = earlier.iter().filter(|clause| is_known(&clause.conditions));
+        let covering = known.map(|clause| clause.conditions.at(at)).filter(|state| state.holds);
+        // Where none of them holds it is chosen. To the end of the one that holds longest it is not.
+        let Some(until) = covering.max_by_key(|state| state.until.unwrap_or(Instant::MAX_UTC))?.until else {
+            return Some(Unreached { holds, before: None });
+        };
+        at = until;
+    }
+    Some(Unreached { holds, before: Some(end).filter(|end| until != Some(*end)) })
+}
+
+impl Unreached {
+    fn problem(&self, number: usize, clause: &Clause) -> Problem {
+        let before = self.before.map_or(String::new(), |end| format!(" before {}", end.date_naive()));
+        let never = if self.before.is_some() { "not" } else { "never" };
+        let (message, hint) = match self.holds {
+            true => (
+                format!("clause {number} is {never} reached{before}: those before it hold all the while"),
+                "the first that holds counts: put it in front of them, or give these an end",
+            ),
+            false => (
+                format!("clause {number} will not hold{before}: {}", clause.conditions.describe()),
+                "its conditions never hold at once: correct one of them, or remove the clause",
+            ),
+        };
+        Problem::at(&clause.origin, message).hint(hint)
+    }
+}
+
+/// A clause with a condition that doesn't hold and won't.
+fn never_again(number: usize, clause: &Clause, condition: &Condition) -> Problem {
+    let conditions = clause.conditions.describe();
+    let (again, hint) = match condition {
+        Condition::Hours { .. } => {
+            ("", "those hours never change; correct the state or the hours, or remove the clause")
+        }
+        _ => (" again", "remove it, or give it new dates"),
+    };
+    Problem::at(&clause.origin, format!("clause {number} will not hold{again}: {conditions}")).hint(hint)
+}
