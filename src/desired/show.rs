@@ -234,9 +234,10 @@ impl HoursShow {
         match self {
             Self::IsOpen | Self::IsClosed | Self::NextOpenAt | Self::NextChangeAt => hours.next_change(at),
             // Words such as "tomorrow" are of a date.
-            Self::OpensAt | Self::ClosesAt | Self::Spoken(_) | Self::SpokenNextOpen(_) => {
+            Self::OpensAt | Self::ClosesAt | Self::SpokenNextOpen(_) => {
                 Some(hours.next_change_of_the_day(at))
             }
+            Self::Spoken(_) => Some(spoken_until(hours, at)),
             Self::Today
             | Self::Week
             | Self::SpecialDates { .. }
@@ -246,6 +247,14 @@ impl HoursShow {
             | Self::SpecialHours { .. } => Some(midnight),
         }
     }
+}
+
+fn spoken_until(hours: &Hours, at: Instant) -> Instant {
+    let end = hours.next_change_of_the_day(at);
+    let closes = hours.next_change(at).filter(|_| hours.is_open(at));
+    let shortens = closes.map(|closes| Language::shortens(zone::local(hours.zone, closes)));
+    let shortens = shortens.map(|local| zone::instant(hours.zone, local));
+    shortens.filter(|shortens| *shortens > at).map_or(end, |shortens| shortens.min(end))
 }
 
 /// The interval that a reader of one opening and one closing time should know: the running one, else the
