@@ -195,10 +195,17 @@ impl Definition {
             (Self::Constant { value: a, .. }, Self::Constant { value: b, .. }) => same_value(a, b),
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
             (
-                Self::Hours { hours: a, show, format, otherwise, .. },
-                Self::Hours { hours: b, show: other_show, format: other_format, otherwise: other, .. },
+                Self::Hours { hours: a, show, format, otherwise, reading, .. },
+                Self::Hours {
+                    hours: b,
+                    show: other_show,
+                    format: other_format,
+                    otherwise: other,
+                    reading: other_reading,
+                    ..
+                },
             ) => {
-                (show, format) == (other_show, other_format)
+                (show, format, reading) == (other_show, other_format, other_reading)
                     && same_value(otherwise, other)
                     && (Arc::ptr_eq(a, b) || a.says_the_same(b))
             }
@@ -301,8 +308,8 @@ impl Definition {
             Self::Cell(cell) => {
                 Ok(Evaluated { wanted: Wanted::Cell(cell.clone()), origin: cell.origin.clone(), until: None })
             }
-            Self::Hours { hours, show, format, otherwise, origin, .. } => Ok(Evaluated {
-                wanted: Wanted::Json(show.value(hours, *format, otherwise, at, origin)?),
+            Self::Hours { hours, show, format, otherwise, reading, origin } => Ok(Evaluated {
+                wanted: Wanted::Json(show.value(hours, (*format, *reading), otherwise, at, origin)?),
                 origin: origin.clone(),
                 until: show.until(hours, at),
             }),

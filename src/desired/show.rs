@@ -184,7 +184,7 @@ impl HoursShow {
     pub(super) fn value(
         self,
         hours: &Hours,
-        format: TimeFormat,
+        (format, reading): (TimeFormat, Reading),
         otherwise: &Value,
         at: Instant,
         origin: &Origin,
@@ -201,15 +201,15 @@ impl HoursShow {
             Self::ClosesAt => time(shown_of_the_day(hours, at, format).map(|stretch| (stretch.to, true))),
             Self::NextOpenAt => time(hours.next_open(at).map(|when| (when, false))),
             Self::NextChangeAt => time(hours.next_change(at).map(|when| (when, hours.is_open(at)))),
-            Self::Today => Ok(Value::String(hours.text(today))),
-            Self::Week => Ok(week(hours, at)),
+            Self::Today => Ok(Value::String(reading.midnight(hours.text(today)))),
+            Self::Week => Ok(week(hours, at, reading)),
             Self::SpecialDates { days } => {
-                Ok(shape::special_dates(hours, today, days, "special_date_name", ", "))
+                Ok(shape::special_dates(hours, today, days, "special_date_name", reading))
             }
-            Self::Weekdays { days } => Ok(shape::weekdays(hours, today, days)),
+            Self::Weekdays { days } => Ok(shape::weekdays(hours, today, days, reading)),
             Self::NumberedKeys { days } => Ok(shape::numbered_keys(hours, today, days)),
-            Self::RegularHours => Ok(shape::regular_hours(hours)),
-            Self::SpecialHours { days } => Ok(shape::special_hours(hours, today, days)),
+            Self::RegularHours => Ok(shape::regular_hours(hours, reading)),
+            Self::SpecialHours { days } => Ok(shape::special_hours(hours, today, days, reading)),
             Self::Spoken(language) => {
                 let now = zone::local(hours.zone, at);
                 let local = |at: Instant| zone::local(hours.zone, at);
@@ -289,12 +289,12 @@ fn shown_of_the_day(hours: &Hours, at: Instant, format: TimeFormat) -> Option<St
     Some(stretch)
 }
 
-fn week(hours: &Hours, at: Instant) -> Value {
+fn week(hours: &Hours, at: Instant, reading: Reading) -> Value {
     let mut date = hours.today(at);
     let mut days = Map::new();
     for _ in 0..7 {
         let name = date.format("%A").to_string().to_lowercase();
-        days.insert(name, Value::String(hours.text(date)));
+        days.insert(name, Value::String(reading.midnight(hours.text(date))));
         date = zone::next(date);
     }
     // Monday first, whatever today is, so that the text doesn't change with the date.
