@@ -205,10 +205,17 @@ impl Definition {
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
             (Self::Set { wanted: a, .. }, Self::Set { wanted: b, .. }) => a.same(b),
             (
-                Self::Hours { hours: a, show, format, otherwise, .. },
-                Self::Hours { hours: b, show: other_show, format: other_format, otherwise: other, .. },
+                Self::Hours { hours: a, show, format, otherwise, reading, .. },
+                Self::Hours {
+                    hours: b,
+                    show: other_show,
+                    format: other_format,
+                    otherwise: other,
+                    reading: other_reading,
+                    ..
+                },
             ) => {
-                (show, format) == (other_show, other_format)
+                (show, format, reading) == (other_show, other_format, other_reading)
                     && otherwise.same(other)
                     && (Arc::ptr_eq(a, b) || a.says_the_same(b))
             }
@@ -311,9 +318,9 @@ impl Definition {
             Self::Cell(cell) => {
                 Ok(Evaluated { wanted: Wanted::Cell(cell.clone()), origin: cell.origin.clone(), until: None })
             }
-            Self::Hours { hours, show, format, otherwise, origin, .. } => Ok(Evaluated {
+            Self::Hours { hours, show, format, otherwise, reading, origin } => Ok(Evaluated {
                 wanted: show
-                    .value(hours, *format, at, origin)?
+                    .value(hours, (*format, *reading), at, origin)?
                     .map_or_else(|| otherwise.clone(), Wanted::Json),
                 origin: origin.clone(),
                 until: show.until(hours, at),

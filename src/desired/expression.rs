@@ -8,7 +8,7 @@ use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Jinja};
 use serde_json::Value;
 
-use crate::model::{Instant, Origin, Problem};
+use crate::model::{Instant, Origin, Problem, nearest};
 
 use super::definition::{Definition, Evaluated, Wanted};
 
@@ -22,6 +22,8 @@ const MAX_OUT: usize = 64 << 10;
 const MAX_FILTERED: usize = 2 << 20;
 /// Bytes that the joins of one evaluation may copy: each copies what those before it have made.
 const MAX_JOINED: usize = 128 << 20;
+/// Characters of an expression that a message tells.
+const MAX_QUOTED: usize = 120;
 
 /// An expression and what it rests on.
 #[derive(Clone, Debug)]
@@ -48,11 +50,63 @@ impl Expression {
             return Err(Problem::at(&self.origin, message).hint("split it over several variables"));
         }
         // One instruction could otherwise make a list of any length.
-        if without_texts(&self.text).contains('*') {
-            return Err(Problem::at(&self.origin, format!("the expression \"{}\" multiplies", self.text))
-                .hint("an expression compares, chooses and joins values"));
+        if tokens(&self.text).any(|token| token == "*") {
+            return Err(Problem::at(
+                &self.origin,
+                format!("the expression \"{}\" multiplies", self.quoted()),
+            )
+            .hint("an expression compares, chooses and joins values"));
         }
         environment().compile_expression(&self.text).map(drop).map_err(|error| self.broken(&error))
+    }
+
+    /// Whether it knows all that it names: values, rows and their columns.
+    ///
+    /// # Errors
+    /// The first name that it doesn't know.
+    pub(super) fn check_names(&self) -> Result<(), Problem> {
+        let environment = environment();
+        let compiled = environment.compile_expression(&self.text).map_err(|error| self.broken(&error))?;
+        let mut known: Vec<String> = self.inputs.iter().map(|(name, _)| name.clone()).collect();
+        for (row, cells) in &self.rows {
+            known.push(row.clone());
+            known.extend(cells.keys().map(|column| format!("{row}.{column}")));
+        }
+        let mut named: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
+        named.sort_unstable();
+        match named.iter().find(|name| !self.knows(name, &known)) {
+            Some(unknown) => Err(self.unknown(unknown, &known)),
+            None => Ok(()),
+        }
+    }
+
+    /// Of a row the columns are known, of any other value its name alone.
+    fn knows(&self, name: &str, known: &[String]) -> bool {
+        let root = name.split_once('.').map_or(name, |(root, _)| root);
+        let is_row = self.rows.contains_key(root) && root != name;
+        let is_at =
+            |known: &str| name == known || name.strip_prefix(known).is_some_and(|rest| rest.starts_with('.'));
+        known.iter().any(|known| is_at(known) && (!is_row || known.as_str() != root))
+    }
+
+    fn unknown(&self, name: &str, known: &[String]) -> Problem {
+        let message = format!("the expression \"{}\" names {name}, which is not known", self.quoted());
+        let hint = match nearest(name, known.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None if self.text.contains(&format!("{name}(")) => {
+                format!("there are no functions; the filters are: {}", FILTERS.join(", "))
+            }
+            None => "name its values under with = { … }".to_owned(),
+        };
+        Problem::at(&self.origin, message).hint(hint)
+    }
+
+    /// Its text for a message, which has no room for a long one.
+    fn quoted(&self) -> String {
+        match self.text.char_indices().nth(MAX_QUOTED) {
+            Some((end, _)) => format!("{}…", &self.text[..end]),
+            None => self.text.clone(),
+        }
     }
 
     /// What it makes of its inputs at an instant.
@@ -80,55 +134,131 @@ impl Expression {
             return Err(self.broken(&Error::new(ErrorKind::OutOfFuel, "it joins too much")));
         }
         let environment = environment();
-        let compiled = environment.compile_expression(&self.text).map_err(|error| self.broken(&error))?;
+        let text = with_checked_joins(&self.text);
+        let compiled = environment.compile_expression(&text).map_err(|error| self.broken(&error))?;
         let known = object(known.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let value = compiled.eval(known).map_err(|error| self.broken(&error))?;
         let mut room = MAX_OUT;
         let value = plain(&value, &mut room).map_err(|what| {
-            Problem::at(&self.origin, format!("the expression \"{}\" gives {what}", self.text))
+            Problem::at(&self.origin, format!("the expression \"{}\" gives {what}", self.quoted()))
                 .hint("name its values under with = { … }, or give a default: value or \"text\"")
         })?;
         Ok(Evaluated { wanted: Wanted::Json(value), origin: self.origin.clone(), until })
     }
 
     fn broken(&self, error: &Error) -> Problem {
-        let mut problem =
-            Problem::at(&self.origin, format!("the expression \"{}\" fails: {error}", self.text));
-        if without_texts(&self.text).contains("{{") {
+        let message = format!("the expression \"{}\" fails: {error}", self.quoted());
+        let problem = Problem::at(&self.origin, message);
+        if self.text.contains("{{") {
             return problem.hint("write row.COLUMN for a cell, without braces");
         }
-        if error.kind() == ErrorKind::UndefinedError {
-            problem = problem.hint("name its values under with = { … }");
-        } else if error.kind() == ErrorKind::OutOfFuel {
-            problem = problem.hint("it does too much; simplify it");
-        } else if error.kind() == ErrorKind::UnknownFilter {
-            problem = problem.hint(format!("the filters are: {}", FILTERS.join(", ")));
-        } else if error.kind() == ErrorKind::UnknownFunction {
-            problem =
-                problem.hint(format!("there are no functions; the filters are: {}", FILTERS.join(", ")));
-        } else if error.kind() == ErrorKind::InvalidOperation {
-            problem = problem.hint("~ joins values to text, and | int makes a number of text");
-        } else {
-            problem = problem.hint("write an expression such as open and not holiday");
+        let remedy = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Remedy>());
+        match (remedy, error.kind()) {
+            (Some(Remedy(remedy)), _) => problem.hint(*remedy),
+            (None, ErrorKind::UndefinedError) => problem.hint("name its values under with = { … }"),
+            (None, ErrorKind::OutOfFuel) => problem.hint("it does too much; simplify it"),
+            (None, ErrorKind::UnknownFilter) => {
+                problem.hint(format!("the filters are: {}", FILTERS.join(", ")))
+            }
+            (None, ErrorKind::UnknownFunction) => {
+                problem.hint(format!("there are no functions; the filters are: {}", FILTERS.join(", ")))
+            }
+            (None, ErrorKind::InvalidOperation) => {
+                problem.hint(remedy_for(error.detail().unwrap_or_default()))
+            }
+            (None, _) => problem.hint("write an expression such as open and not holiday"),
         }
-        problem
     }
 }
 
-/// The expression without what stands in quotes.
-fn without_texts(text: &str) -> String {
-    let (mut left, mut quote, mut escaped) = (String::new(), None, false);
-    for c in text.chars() {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None if matches!(c, '"' | '\'') => quote = Some(c),
-            None => left.push(c),
-        }
+/// What to do about an error that a filter of ours tells of.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Remedy(&'static str);
+
+fn wrong(what: impl Into<std::borrow::Cow<'static, str>>, remedy: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what).with_source(Remedy(remedy))
+}
+
+/// What to do about an error of the engine's own operators.
+fn remedy_for(detail: &str) -> &'static str {
+    if detail.contains("slice") {
+        "a slice is of text or a list, and its step is at least one"
+    } else if detail.starts_with("unable to calculate") {
+        "its numbers are too large, or it divides by zero: say what holds then, as in a / b if b else 0"
+    } else {
+        "~ joins values to text, and | int makes a number of text"
     }
-    left
+}
+
+/// The expression with each side of a `~` checked by the filter `told`: the engine itself would write True and None. A
+/// filter binds closer than any operator, so it looks at the last part of a side; one with operators is a number.
+fn with_checked_joins(text: &str) -> String {
+    const CHECK: &str = " | told ";
+    const ENDS: [&str; 7] = ["and", "or", "not", "in", "is", "if", "else"];
+    let mut out = String::with_capacity(text.len());
+    // Within each bracket, whether the right side of a ~ goes on.
+    let mut joins = vec![false];
+    let (mut is_operand, mut is_attribute) = (false, false);
+    for token in tokens(text) {
+        let is_word = token.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let is_end = match token {
+            "~" | "," | ":" | "<" | ">" | "=" | "!" | "+" | ")" | "]" | "}" => true,
+            "-" => is_operand,
+            word => ENDS.contains(&word) && !is_attribute,
+        };
+        let is_joined = joins.last_mut().is_some_and(|joins| is_end && std::mem::take(joins));
+        if is_joined || token == "~" {
+            out.push_str(CHECK);
+        }
+        match token {
+            "(" | "[" | "{" => joins.push(false),
+            ")" | "]" | "}" if joins.len() > 1 => drop(joins.pop()),
+            "~" => {
+                if let Some(joins) = joins.last_mut() {
+                    *joins = true;
+                }
+            }
+            _ => {}
+        }
+        if !token.trim().is_empty() {
+            let closes = matches!(token, ")" | "]" | "}") || token.starts_with(['"', '\'']);
+            (is_operand, is_attribute) = (closes || (is_word && !is_end), token == ".");
+        }
+        out.push_str(token);
+    }
+    if joins == [true] {
+        out.push_str(CHECK);
+    }
+    out
+}
+
+/// Its texts with their quotes, its words and numbers, and all else one by one.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let length = match first {
+            '"' | '\'' => end_of_text(rest, first),
+            first if is_word(first) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            first => first.len_utf8(),
+        };
+        let (token, left) = rest.split_at(length);
+        rest = left;
+        Some(token)
+    })
+}
+
+/// Where a text in quotes ends, its quotes with it.
+fn end_of_text(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, c)| {
+        let ends = *c == quote && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
 }
 
 const FILTERS: [&str; 12] = [
@@ -155,9 +285,16 @@ impl Work {
         match value.kind() {
             ValueKind::Seq | ValueKind::Iterable => {
                 self.spend(value.len().unwrap_or(MAX_OUT))?;
-                Ok(value.try_iter()?.take(MAX_OUT).collect())
+                let items: Vec<Jinja> = value.try_iter()?.take(MAX_OUT).collect();
+                match items.iter().any(Jinja::is_undefined) {
+                    true => Err(Error::new(ErrorKind::UndefinedError, "an item of the list is undefined")),
+                    false => Ok(items),
+                }
             }
-            kind => Err(Error::new(ErrorKind::InvalidOperation, format!("this is {kind} and no list"))),
+            _ => Err(wrong(
+                format!("{} is no list", kind_of(&value)),
+                "join, pluck, where, first and last are for lists",
+            )),
         }
     }
 }
@@ -175,8 +312,13 @@ fn environment() -> Environment<'static> {
             if value.is_undefined() || value.is_none() { other } else { value }
         },
     );
-    environment.add_filter("length", |value: Jinja| {
-        value.len().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "this has no length"))
+    environment.add_filter("told", |value: Jinja| told(&value).map(|()| value));
+    let of = with();
+    environment.add_filter("length", move |value: Jinja| match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => of.items(&value).map(|items| items.len()),
+        _ => value.len().ok_or_else(|| {
+            wrong(format!("{} has no length", kind_of(&value)), "length is for text, lists and objects")
+        }),
     });
     let of = with();
     environment.add_filter("first", move |value: Jinja| {
@@ -192,7 +334,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("lower", move |text: String| of.text(text).map(|text| text.to_lowercase()));
     environment.add_filter("int", |text: String| {
         let number = text.trim().parse::<i64>();
-        number.map_err(|_| Error::new(ErrorKind::InvalidOperation, format!("\"{text}\" is no whole number")))
+        number.map_err(|_| wrong(format!("\"{text}\" is no whole number"), "give | int text such as '12'"))
     });
     let of = with();
     environment.add_filter("split", move |text: String, at: String| {
@@ -206,29 +348,78 @@ fn environment() -> Environment<'static> {
     });
     let of = with();
     environment.add_filter("join", move |value: Jinja, between: String| {
-        let texts: Vec<String> = of.items(&value)?.iter().map(ToString::to_string).collect();
+        let items = of.items(&value)?;
+        items.iter().try_for_each(told)?;
+        let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
         of.spend(texts.iter().map(|text| text.len() + between.len()).sum())?;
         Ok::<_, Error>(texts.join(&between))
     });
     let of = with();
     environment.add_filter("pluck", move |value: Jinja, key: String| {
-        of.items(&value)?.iter().map(|item| item.get_attr(&key)).collect::<Result<Vec<_>, _>>()
+        of.items(&value)?.iter().map(|item| field(item, &key)).collect::<Result<Vec<_>, _>>()
     });
     let of = with();
     environment.add_filter("where", move |value: Jinja, conditions: Kwargs| {
-        let names: Vec<String> = conditions.args().map(str::to_owned).collect();
+        let mut wanted: Vec<(&str, Jinja)> = Vec::new();
+        for name in conditions.args() {
+            wanted.push((name, conditions.get(name)?));
+        }
+        if wanted.iter().any(|(_, value)| value.is_undefined()) {
+            return Err(Error::new(ErrorKind::UndefinedError, "what where compares with is undefined"));
+        }
         let mut kept = Vec::new();
         for item in of.items(&value)? {
-            of.spend(names.len())?;
+            of.spend(wanted.len())?;
             let mut meets = true;
-            for name in &names {
-                meets &= item.get_attr(name)? == conditions.get::<Jinja>(name)?;
+            for (name, value) in &wanted {
+                meets &= field(&item, name)? == *value;
             }
             kept.extend(meets.then_some(item));
         }
         Ok::<_, Error>(kept)
     });
     environment
+}
+
+/// A field of an item of a list.
+fn field(item: &Jinja, name: &str) -> Result<Jinja, Error> {
+    let value = item.get_attr(name)?;
+    match value.is_undefined() {
+        true => Err(wrong(
+            format!("an item of the list has no \"{name}\""),
+            "correct the name, or give every item that field",
+        )),
+        false => Ok(value),
+    }
+}
+
+/// Whether a value can be a part of a text.
+fn told(value: &Jinja) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Number => Ok(()),
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Err(wrong("a list can't be a part of a text", "join its items: list | join(', ')"))
+        }
+        _ => Err(wrong(
+            format!("{} can't be a part of a text", kind_of(value)),
+            "say what it stands for: 'yes' if value else 'no'",
+        )),
+    }
+}
+
+/// What a value is, in the words of JSON.
+fn kind_of(value: &Jinja) -> &'static str {
+    match value.kind() {
+        ValueKind::None => "null",
+        ValueKind::Bool if value.is_true() => "true",
+        ValueKind::Bool => "false",
+        ValueKind::Number => "a number",
+        ValueKind::String => "text",
+        ValueKind::Seq | ValueKind::Iterable => "a list",
+        ValueKind::Map => "an object",
+        _ => "this",
+    }
 }
 
 /// The values, and bytes of text, that JSON has.
@@ -314,7 +505,8 @@ mod tests {
             origin: origin.clone(),
         };
         let at = "2026-11-26T12:00:00Z".parse().unwrap();
-        let value = expression.check().and_then(|()| expression.evaluate(at));
+        let read = expression.check().and_then(|()| expression.check_names());
+        let value = read.and_then(|()| expression.evaluate(at));
         value.map(|evaluated| evaluated.wanted.to_json()).map_err(|problem| problem.to_string())
     }
 
@@ -339,13 +531,30 @@ mod tests {
         for (text, told) in [
             (
                 "opne",
-                "rtconfd.toml:3: the expression \"opne\" gives something undefined (hint: name its values under with",
+                "rtconfd.toml:3: the expression \"opne\" names opne, which is not known (hint: did you mean open?)",
             ),
-            ("{'a': [opne]}", "gives something undefined"),
+            ("holiday", "names holiday, which is not known (hint: name its values under with"),
+            ("range(3)", "(hint: there are no functions; the filters are: default, first,"),
+            ("{'a': [opne]}", "names opne"),
+            ("opne | default('x')", "names opne"),
+            ("sites | where(opne=true)", "an item of the list has no \"opne\""),
+            ("sites | where(open=opne)", "names opne"),
+            ("sites | where(open=row['fax'])", "what where compares with is undefined"),
+            (
+                "sites | pluck('nmae')",
+                "has no \"nmae\" (in <expression>:1) (hint: correct the name, or give every item",
+            ),
+            ("[opne,'a'] | join(',')", "names opne"),
+            ("[opne] | length", "names opne"),
+            ("[opne] == [1]", "names opne"),
+            ("[row['fax']] | length", "an item of the list is undefined"),
+            ("row.phne == '0113'", "names row.phne, which is not known (hint: did you mean row.phone?)"),
+            ("row.fax | default('x')", "names row.fax"),
+            ("row['fax']", "gives something undefined"),
             ("1e400", "gives a number that is too large"),
             ("[-1e400]", "gives a number that is too large"),
-            ("row.fax", "gives something undefined"),
-            ("opne.x", "undefined value (in <expression>:1) (hint: name its values under with"),
+            ("opne.x", "names opne.x, which is not known"),
+            ("open.x.y", "undefined value (in <expression>:1) (hint: name its values under with"),
             ("open and", "fails: syntax error"),
             ("open | shout", "(hint: the filters are: default, first,"),
             ("[0] * 100000000", "multiplies"),
@@ -354,6 +563,51 @@ mod tests {
             let problem = evaluate(text).unwrap_err();
             assert!(problem.contains(told), "{text}: {problem}");
         }
+    }
+
+    #[test]
+    fn only_text_and_numbers_become_a_part_of_a_text() {
+        for (text, told) in [
+            ("'It is ' ~ open", "true can't be a part of a text"),
+            ("open ~ '!'", "(hint: say what it stands for: 'yes' if value else 'no')"),
+            ("not open ~ ''", "true can't be"),
+            ("'a' ~ nothing ~ 'b'", "null can't be"),
+            ("'a' ~ (open and open) ~ 'b'", "true can't be"),
+            ("'a' ~ (1 > 2)", "false can't be"),
+            ("'a' ~ sites[0]", "an object can't be"),
+            ("'a' ~ sites[0].open == 'atrue'", "true can't be"),
+            ("'a' ~ sites[0].open if open else ''", "true can't be"),
+            ("['a' ~ open, 1]", "true can't be"),
+            ("{'a': 'b' ~ open}", "true can't be"),
+            ("'a' ~ sites", "(hint: join its items: list | join(', '))"),
+            ("[open, 'a'] | join(', ')", "true can't be"),
+            ("[nothing] | join(', ')", "null can't be"),
+            ("sites | join(', ')", "an object can't be"),
+            ("1 / 0", "(hint: its numbers are too large, or it divides by zero"),
+            ("[1][::0]", "(hint: a slice is of text or a list"),
+            ("'a' + 1", "(hint: ~ joins values to text"),
+        ] {
+            let problem = evaluate(text).unwrap_err();
+            assert!(problem.contains(told), "{text}: {problem}");
+        }
+        for (text, wanted) in [
+            ("'~ ' ~ row.phone ~ \" ~\" ~ -1", json!("~ 0113 ~-1")),
+            ("'a' ~ 6 / 4 ~ 'b' if open else 'c' ~ 'd'", json!("a1.5b")),
+            ("'x' ~ ('yes' if open else 'no') ~ (sites | length)", json!("xyes2")),
+            ("'x' ~ (nothing | default('none'))", json!("xnone")),
+            ("'x' ~ nothing | default('none')", json!("xnone")),
+            ("'a' ~ 'b' in ['ab']", json!(true)),
+            ("{'in' ~ 1: [1 ~ '', {'x': 'y' ~ 2}]}", json!({"in1": ["1", {"x": "y2"}]})),
+            ("('it\\'s ~' ~ 1)[:4]", json!("it's")),
+        ] {
+            assert_eq!(evaluate(text), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_expression_is_cut_where_it_is_told() {
+        let problem = evaluate(&format!("opne ~ '{}'", "a".repeat(200))).unwrap_err();
+        assert!(problem.contains(&format!("\"opne ~ '{}…\" names opne", "a".repeat(112))), "{problem}");
     }
 
     #[test]

@@ -28,3 +28,6 @@ pub use overrule::{Made, Override, Overruled, Part, Says};
 pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
 pub use unmet::unmet_conditions;
 pub use world::{Gone, Managed, World};
+
+#[cfg(test)]
+mod tests;

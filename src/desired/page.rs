@@ -1,5 +1,7 @@
 //! A page's definition, ready to be asked at an instant.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde_json::Value;
@@ -141,13 +143,22 @@ impl Page {
         if self.variables.iter().any(|owned| owned.definition.is_read()) {
             // All are worked out anew at the first change of any.
             let end = until.unwrap_or_else(|| after(at, READ_AHEAD));
-            let shown: Vec<(String, Value)> =
-                values.iter().map(|value| (value.variable.to_string(), value.wanted.to_json())).collect();
-            let parts = shown.iter().zip(&self.variables);
-            let parts = parts.map(|((name, value), owned)| (name.as_str(), &owned.definition, value));
-            reading::check(parts, at, end).map_err(|problem| vec![problem])?;
+            self.check_reading(&values, at, end).map_err(|problem| vec![problem])?;
         }
         Ok(Desired { page: self.id.clone(), missing: self.missing, until, values })
+    }
+
+    /// Holds what stands beside each other against what is made of it.
+    fn check_reading(&self, values: &[DesiredValue], at: Instant, until: Instant) -> Result<(), Problem> {
+        let mut objects: BTreeMap<Option<Variable>, Vec<(String, &Definition, Value)>> = BTreeMap::new();
+        for (DesiredValue { variable, wanted, .. }, owned) in values.iter().zip(&self.variables) {
+            let part = (variable.to_string(), &owned.definition, wanted.to_json());
+            objects.entry(variable.parent()).or_default().push(part);
+        }
+        objects.values().try_for_each(|parts| {
+            let parts = parts.iter().map(|(name, definition, value)| (name.as_str(), *definition, value));
+            reading::check(&parts.collect::<Vec<_>>(), at, until)
+        })
     }
 
     /// The page that this one follows.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::hours::Hours;
@@ -11,7 +12,7 @@ use crate::zone;
 
 use super::Definition;
 use super::definition::after;
-use super::shape::Reading;
+use super::shape::{self, Reading};
 use super::show::HoursShow;
 
 /// A value that shows hours, and how it is read.
@@ -22,75 +23,69 @@ struct Shown<'a> {
     reading: Reading,
     origin: &'a Origin,
     value: &'a Value,
-    /// How far ahead of the clock the value is.
-    ahead: chrono::TimeDelta,
+    /// The instant that it is of, ahead of the clock or not.
+    at: Instant,
+    /// Until when it is read.
+    until: Instant,
 }
 
 /// Checks the values of one object together, for they are read together, and what is in them.
 ///
 /// # Errors
 /// The first value that would be misread before `until`.
-pub(super) fn check<'a>(
-    values: impl IntoIterator<Item = (&'a str, &'a Definition, &'a Value)>,
+pub(super) fn check(
+    values: &[(&str, &Definition, &Value)],
     at: Instant,
     until: Instant,
 ) -> Result<(), Problem> {
     let mut shown = Vec::new();
-    for (name, definition, value) in values {
-        check_inside(name, definition, value, at, until)?;
-        shown.extend(find(name, definition, value, at));
+    for &(name, definition, value) in values {
+        let (definition, ahead) = in_force(definition, at);
+        let (at, until) = (after(at, ahead), after(until, ahead));
+        match (definition, value) {
+            (Definition::Hours { hours, show, reading, origin, .. }, _) => {
+                shown.push(Shown { name, hours, show: *show, reading: *reading, origin, value, at, until });
+            }
+            (Definition::Object { entries, .. }, Value::Object(values)) => {
+                let parts: Vec<_> = entries
+                    .iter()
+                    .filter_map(|(key, definition)| Some((key.as_str(), definition, values.get(key)?)))
+                    .collect();
+                check(&parts, at, until)?;
+            }
+            (Definition::List { items, .. }, Value::Array(values)) => {
+                let mut parts = items.iter().zip(values);
+                parts.try_for_each(|(definition, value)| check(&[(name, definition, value)], at, until))?;
+            }
+            _ => {}
+        }
     }
-    shown.iter().try_for_each(|one| one.check(&shown, at, until))
+    shown.iter().try_for_each(|one| one.check(&shown))
 }
 
-fn check_inside(
-    name: &str,
-    definition: &Definition,
-    value: &Value,
-    at: Instant,
-    until: Instant,
-) -> Result<(), Problem> {
-    match (definition, value) {
-        (Definition::Object { entries, .. }, Value::Object(values)) => {
-            let parts = entries
-                .iter()
-                .filter_map(|(key, definition)| Some((key.as_str(), definition, values.get(key)?)));
-            check(parts, at, until)
-        }
-        (Definition::List { items, .. }, Value::Array(values)) => {
-            let mut parts = items.iter().zip(values);
-            parts.try_for_each(|(definition, value)| check([(name, definition, value)], at, until))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The hours that a value shows at an instant, past conditions and overrides.
-fn find<'a>(name: &'a str, definition: &'a Definition, value: &'a Value, at: Instant) -> Option<Shown<'a>> {
-    match definition {
-        Definition::Hours { hours, show, reading, origin, .. } => {
-            let ahead = chrono::TimeDelta::zero();
-            Some(Shown { name, hours, show: *show, reading: *reading, origin, value, ahead })
-        }
-        Definition::When { clauses, otherwise } => {
-            let holds = clauses.iter().find(|clause| clause.holds(at));
-            find(name, holds.map_or(&**otherwise, |clause| &clause.definition), value, at)
-        }
-        Definition::Overruled(overruled) => match overruled.is_on(at) {
-            true => find(name, &overruled.during, value, at),
-            false => find(name, &overruled.computed, value, at),
-        },
-        Definition::Ahead { of, by } => {
-            let mut shown = find(name, of, value, after(at, *by))?;
-            shown.ahead += *by;
-            Some(shown)
-        }
-        _ => None,
+/// What a definition comes to at an instant, past conditions and overrides, and how far ahead of the clock it is.
+fn in_force(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta) {
+    let mut ahead = TimeDelta::zero();
+    loop {
+        let at = after(at, ahead);
+        definition = match definition {
+            Definition::When { clauses, otherwise } => {
+                let holds = clauses.iter().find(|clause| clause.holds(at));
+                holds.map_or(&**otherwise, |clause| &clause.definition)
+            }
+            Definition::Overruled(overruled) if overruled.is_on(at) => &overruled.during,
+            Definition::Overruled(overruled) => &overruled.computed,
+            Definition::Ahead { of, by } => {
+                ahead += *by;
+                of
+            }
+            _ => return (definition, ahead),
+        };
     }
 }
 
 impl Shown<'_> {
-    fn check(&self, together: &[Shown], at: Instant, until: Instant) -> Result<(), Problem> {
+    fn check(&self, together: &[Shown]) -> Result<(), Problem> {
         if self.reading == Reading::Unread {
             return Ok(());
         }
@@ -100,24 +95,24 @@ impl Shown<'_> {
             let known = others.clone().find(|other| Arc::ptr_eq(other.hours, self.hours));
             known.or_else(|| others.find(|other| other.hours.says_the_same(self.hours)))
         };
-        let (at, until) = (after(at, self.ahead), after(until, self.ahead));
         let misread = match self.show {
             HoursShow::Week => {
-                self.misread(at, until, |date| self.reading.of_week(self.value, "special_dates", false, date))
+                self.misread(|date| self.reading.of_week(self.value, "special_dates", false, date))
             }
             HoursShow::Weekdays { .. } => {
-                self.misread(at, until, |date| self.reading.of_week(self.value, "special_dates", false, date))
+                self.misread(|date| self.reading.of_week(self.value, "special_dates", false, date))
             }
-            HoursShow::NumberedKeys { .. } => self
-                .misread(at, until, |date| self.reading.of_week(self.value, "08_special_dates", true, date)),
+            HoursShow::NumberedKeys { .. } => {
+                self.misread(|date| self.reading.of_week(self.value, "08_special_dates", true, date))
+            }
             HoursShow::RegularHours => {
                 let special = sibling(&|show| matches!(show, HoursShow::SpecialHours { .. }));
                 let special = special.map(|special| special.value);
-                self.misread(at, until, |date| self.reading.of_lists(self.value, special, date))
+                self.misread(|date| self.reading.of_lists(self.value, special, date))
             }
             HoursShow::Today => {
-                let today = self.hours.today(at);
-                self.misread(at, until, |date| match date == today {
+                let today = self.hours.today(self.at);
+                self.misread(|date| match date == today {
                     true => self.reading.of_text(self.value.as_str().unwrap_or_default()),
                     false => Vec::new(),
                 })
@@ -126,11 +121,11 @@ impl Shown<'_> {
             HoursShow::ClosesAt if is_instant(self.value) => None,
             HoursShow::ClosesAt => match sibling(&|show| show == HoursShow::OpensAt) {
                 Some(opens) => {
-                    let today = self.hours.today(at);
+                    let today = self.hours.today(self.at);
                     let (opens, closes) = (minutes(opens.value), minutes(self.value));
                     // One comparison on the clock of a date, so an end on the next date is never reached.
                     let interval = opens.zip(closes).filter(|(opens, closes)| opens < closes);
-                    self.misread(at, until, |date| interval.filter(|_| date == today).into_iter().collect())
+                    self.misread(|date| interval.filter(|_| date == today).into_iter().collect())
                 }
                 None => None,
             },
@@ -143,12 +138,8 @@ impl Shown<'_> {
     }
 
     /// The first instant at which a reader that takes these intervals for dates is wrong.
-    fn misread(
-        &self,
-        at: Instant,
-        until: Instant,
-        read: impl Fn(chrono::NaiveDate) -> Vec<(u32, u32)>,
-    ) -> Option<Instant> {
+    fn misread(&self, read: impl Fn(chrono::NaiveDate) -> Vec<(u32, u32)>) -> Option<Instant> {
+        let Self { at, until, .. } = *self;
         let zone = self.hours.zone;
         let first = self.hours.today(at);
         let dates = first
@@ -190,23 +181,9 @@ impl Shown<'_> {
         };
         let to_midnight = self.hours.current(minute).is_some_and(|stretch| {
             let end = zone::local(self.hours.zone, stretch.to);
-            end.time() == chrono::NaiveTime::MIN || stretch.to - stretch.from > chrono::TimeDelta::days(1)
+            end.time() == chrono::NaiveTime::MIN || stretch.to - stretch.from > TimeDelta::days(1)
         });
-        let remedy = match (self.show, self.reading) {
-            (HoursShow::RegularHours, _) if self.hours.is_special(minute) => {
-                "put special_hours beside it, or show is_open"
-            }
-            _ if to_midnight => {
-                "no reader of such texts knows 24:00: show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
-            }
-            (HoursShow::OpensAt | HoursShow::ClosesAt, _) => {
-                "show is_open, or show = \"numbered\", whose reader knows several intervals and nights"
-            }
-            (_, Reading::OneInterval) => {
-                "its reader knows one interval a date and no nights: use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"intervals\" or \"none\""
-            }
-            _ => "show is_open; or, if the agent reads it otherwise, say so with reader = \"none\"",
-        };
+        let remedy = self.remedy(minute, to_midnight);
         Problem::at(
             self.origin,
             format!(
@@ -219,6 +196,35 @@ impl Shown<'_> {
         )
         .hint(remedy)
     }
+
+    fn remedy(&self, minute: Instant, to_midnight: bool) -> &'static str {
+        match (self.show, self.reading) {
+            (HoursShow::OpensAt | HoursShow::ClosesAt, _) if to_midnight => {
+                "no reader of such times knows 24:00: set format = \"hour\", or show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
+            }
+            (_, Reading::OneInterval) if to_midnight => {
+                "its reader knows no 24:00: use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"intervals\" or \"none\""
+            }
+            (HoursShow::RegularHours, Reading::Intervals) if self.hours.is_special(minute) => {
+                "put special_hours with reader = \"intervals\" beside it, or show is_open"
+            }
+            (HoursShow::RegularHours, _) if self.hours.is_special(minute) => {
+                "put special_hours beside it, or show is_open"
+            }
+            (HoursShow::OpensAt | HoursShow::ClosesAt, _) => {
+                "show is_open, or show = \"numbered\", whose reader knows several intervals and nights"
+            }
+            (_, Reading::OneInterval) => {
+                "its reader knows one interval a date and no nights: use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"intervals\" or \"none\""
+            }
+            (HoursShow::NumberedKeys { .. }, _) => {
+                "show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
+            }
+            _ => {
+                "use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
+            }
+        }
+    }
 }
 
 /// Whether a time has its date with it.
@@ -226,14 +232,11 @@ fn is_instant(value: &Value) -> bool {
     value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok())
 }
 
-/// A time of day in minutes: an hour, `HH:MM` or `HH:MM:SS`.
+/// A time of day in minutes: an hour up to 24, or `HH:MM` or `HH:MM:SS`, of which no reader knows 24:00.
 fn minutes(value: &Value) -> Option<u32> {
     match value {
         Value::Number(hour) => Some(u32::try_from(hour.as_u64()?).ok()? * 60),
-        Value::String(text) => {
-            let mut parts = text.split(':').map(|part| part.parse::<u32>().ok());
-            Some(parts.next()?? * 60 + parts.next()??)
-        }
+        Value::String(text) => shape::time(text.get(..5)?),
         _ => None,
     }
 }

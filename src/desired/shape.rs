@@ -16,52 +16,59 @@ fn numbered(day: usize) -> String {
 
 /// `{"monday": "09:00-17:00", …, "special_dates": [{"date", "hours", "special_date_name"}]}`: the hours of an ordinary
 /// week, and the coming dates that differ.
-pub(super) fn weekdays(hours: &Hours, today: NaiveDate, days: u64) -> Value {
+pub(super) fn weekdays(hours: &Hours, today: NaiveDate, days: u64, reading: Reading) -> Value {
     let mut shape: Map<String, Value> =
-        (0..7).map(|day| (WEEKDAYS[day].to_owned(), json!(ordinary(hours, day, ", ")))).collect();
-    shape.insert("special_dates".to_owned(), special_dates(hours, today, days, "special_date_name", ", "));
+        (0..7).map(|day| (WEEKDAYS[day].to_owned(), json!(ordinary(hours, day, reading)))).collect();
+    shape.insert("special_dates".to_owned(), special_dates(hours, today, days, "special_date_name", reading));
     Value::Object(shape)
 }
 
 /// `{"00_timezone": …, "01_monday": "11:00-22:00;23:00-01:00", …, "08_special_dates": [{"date", "hours"}]}`.
 pub(super) fn numbered_keys(hours: &Hours, today: NaiveDate, days: u64) -> Value {
+    let apart = |text: Value| json!(text.as_str().unwrap_or_default().replace(", ", ";"));
     let mut shape = Map::new();
     shape.insert("00_timezone".to_owned(), json!(hours.zone.name()));
-    shape.extend((0..7).map(|day| (numbered(day), json!(ordinary(hours, day, ";")))));
-    // Its reader knows nights, so that yesterday still counts in the small hours.
-    let yesterday = today.pred_opt().unwrap_or(today);
-    shape.insert("08_special_dates".to_owned(), special_dates(hours, yesterday, days + 1, "name", ";"));
+    shape.extend((0..7).map(|day| (numbered(day), apart(json!(ordinary(hours, day, Reading::Intervals))))));
+    let mut special = special_dates(hours, today, days, "name", Reading::Intervals);
+    for date in special.as_array_mut().into_iter().flatten() {
+        date["hours"] = apart(date["hours"].take());
+    }
+    shape.insert("08_special_dates".to_owned(), special);
     Value::Object(shape)
 }
 
 /// `[{"date": "2026-12-25", "hours": "closed", NAME: "Christmas Day"}]`: the coming dates that differ.
-pub(super) fn special_dates(hours: &Hours, today: NaiveDate, days: u64, name: &str, between: &str) -> Value {
+pub(super) fn special_dates(
+    hours: &Hours,
+    today: NaiveDate,
+    days: u64,
+    name: &str,
+    reading: Reading,
+) -> Value {
     let date = |special: SpecialDate| {
         let mut date = Map::new();
+        let text = reading.midnight(hours.text_of(special.date, &special.open));
         date.insert("date".to_owned(), json!(special.date));
-        date.insert(
-            "hours".to_owned(),
-            json!(hours.text_of(special.date, &special.open).replace(", ", between)),
-        );
+        date.insert("hours".to_owned(), json!(text));
         if let Some(text) = special.name.filter(|text| !text.is_empty()) {
             date.insert(name.to_owned(), json!(text));
         }
         Value::Object(date)
     };
-    Value::Array(hours.special_dates(today, days).into_iter().map(date).collect())
+    Value::Array(reading.special_dates(hours, today, days).into_iter().map(date).collect())
 }
 
 /// `[{"day_of_week": "monday", "is_open": true, "opening": "09:00:00", "closing": "17:30:00"}, …]`: the hours of an
 /// ordinary week, an item for each interval.
-pub(super) fn regular_hours(hours: &Hours) -> Value {
+pub(super) fn regular_hours(hours: &Hours, reading: Reading) -> Value {
     let mut items = Vec::new();
     for (day, name) in WEEKDAYS.iter().enumerate() {
-        let intervals = hours.weekly[day].as_ref().map_or(&[][..], |day| &day.intervals);
+        let intervals = ordinary_intervals(hours, day);
         if intervals.is_empty() {
             items.push(json!({"day_of_week": name, "is_open": false}));
         }
-        items.extend(intervals.iter().map(|interval| {
-            let (opening, closing) = (seconds(interval.open), seconds(interval.close));
+        items.extend(intervals.into_iter().map(|Interval { open, close }| {
+            let (opening, closing) = (minutes(open) + ":00", reading.midnight(minutes(close)) + ":00");
             json!({"day_of_week": name, "is_open": true, "opening": opening, "closing": closing})
         }));
     }
@@ -70,9 +77,9 @@ pub(super) fn regular_hours(hours: &Hours) -> Value {
 
 /// `[{"date": "2026-12-25", "name": "Christmas Day", "is_open": false}, …]`: the coming dates that differ, an item for
 /// each interval.
-pub(super) fn special_hours(hours: &Hours, today: NaiveDate, days: u64) -> Value {
+pub(super) fn special_hours(hours: &Hours, today: NaiveDate, days: u64, reading: Reading) -> Value {
     let mut items = Vec::new();
-    for special in hours.special_dates(today, days) {
+    for special in reading.special_dates(hours, today, days) {
         let mut item = Map::new();
         item.insert("date".to_owned(), json!(special.date));
         if let Some(name) = special.name.filter(|name| !name.is_empty()) {
@@ -86,8 +93,9 @@ pub(super) fn special_hours(hours: &Hours, today: NaiveDate, days: u64) -> Value
         for Stretch { from, to } in special.open {
             let mut item = item.clone();
             let (hour, minute) = hours.closing_time(special.date, to);
+            let closing = reading.midnight(format!("{hour:02}:{minute:02}"));
             item.insert("opening".to_owned(), json!(clock(hours, from)));
-            item.insert("closing".to_owned(), json!(format!("{hour:02}:{minute:02}:00")));
+            item.insert("closing".to_owned(), json!(closing + ":00"));
             items.push(Value::Object(item));
         }
     }
@@ -99,23 +107,31 @@ fn clock(hours: &Hours, at: Instant) -> String {
 }
 
 /// The hours of a weekday on which nothing is special.
-fn ordinary(hours: &Hours, day: usize, between: &str) -> String {
-    let intervals = hours.weekly[day].as_ref().map_or(&[][..], |day| &day.intervals);
-    let text = |interval: &Interval| format!("{}-{}", minutes(interval.open), minutes(interval.close));
-    match intervals.is_empty() {
-        true => "closed".to_owned(),
-        false => intervals.iter().map(text).collect::<Vec<_>>().join(between),
-    }
+fn ordinary(hours: &Hours, day: usize, reading: Reading) -> String {
+    let text = |Interval { open, close }: Interval| format!("{}-{}", minutes(open), minutes(close));
+    let texts: Vec<String> = ordinary_intervals(hours, day).into_iter().map(text).collect();
+    if texts.is_empty() { "closed".to_owned() } else { reading.midnight(texts.join(", ")) }
+}
+
+/// Its intervals, those that touch or overlap as one; what is longer than a day can't be told by times of day.
+fn ordinary_intervals(hours: &Hours, day: usize) -> Vec<Interval> {
+    let mut intervals = hours.weekly[day].as_ref().map_or(Vec::new(), |day| day.intervals.clone());
+    intervals.sort_unstable();
+    intervals.dedup_by(|next, one| {
+        let (touch, close) = (next.open <= one.close, one.close.max(next.close));
+        let is_one = touch && close <= one.open + 1440;
+        if is_one {
+            one.close = close;
+        }
+        is_one
+    });
+    intervals
 }
 
 /// Minutes since midnight on the clock; the end of the day is 24:00.
 fn minutes(minute: u16) -> String {
     let minute = if minute > 1440 { minute - 1440 } else { minute };
     format!("{:02}:{:02}", minute / 60, minute % 60)
-}
-
-fn seconds(minute: u16) -> String {
-    format!("{}:00", minutes(minute))
 }
 
 /// How a reader makes hours of what a shape says.
@@ -146,6 +162,22 @@ impl std::str::FromStr for Reading {
 type Intervals = Vec<(u32, u32)>;
 
 impl Reading {
+    /// Times as the reader knows them: one that reads nights takes an end at 00:00 for the end of the date.
+    pub(super) fn midnight(self, text: String) -> String {
+        match self {
+            Self::Intervals => text.replace("24:00", "00:00"),
+            Self::Unread | Self::OneInterval => text,
+        }
+    }
+
+    /// The coming dates that differ. For who reads nights yesterday still counts in the small hours.
+    fn special_dates(self, hours: &Hours, today: NaiveDate, days: u64) -> Vec<SpecialDate> {
+        match (self, today.pred_opt()) {
+            (Self::Intervals, Some(yesterday)) => hours.special_dates(yesterday, days + 1),
+            _ => hours.special_dates(today, days),
+        }
+    }
+
     /// What the text for a date is taken for.
     pub(super) fn of_text(self, text: &str) -> Intervals {
         let interval = |text: &str| {
@@ -207,7 +239,7 @@ impl Reading {
 }
 
 /// `HH:MM` as a program reads it that knows no 24:00.
-fn time(text: &str) -> Option<u32> {
+pub(super) fn time(text: &str) -> Option<u32> {
     let (hour, minute) = text.trim().split_once(':')?;
     let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
     (hour < 24 && minute < 60).then_some(hour * 60 + minute)

@@ -184,7 +184,7 @@ impl HoursShow {
     pub(super) fn value(
         self,
         hours: &Hours,
-        format: TimeFormat,
+        (format, reading): (TimeFormat, Reading),
         at: Instant,
         origin: &Origin,
     ) -> Result<Option<Value>, Problem> {
@@ -208,15 +208,15 @@ impl HoursShow {
             }
             Self::IsOpen => Value::Bool(hours.is_open(at)),
             Self::IsClosed => Value::Bool(!hours.is_open(at)),
-            Self::Today => Value::String(hours.text(today)),
-            Self::Week => week(hours, at),
+            Self::Today => Value::String(reading.midnight(hours.text(today))),
+            Self::Week => week(hours, at, reading),
             Self::SpecialDates { days } => {
-                shape::special_dates(hours, today, days, "special_date_name", ", ")
+                shape::special_dates(hours, today, days, "special_date_name", reading)
             }
-            Self::Weekdays { days } => shape::weekdays(hours, today, days),
+            Self::Weekdays { days } => shape::weekdays(hours, today, days, reading),
             Self::NumberedKeys { days } => shape::numbered_keys(hours, today, days),
-            Self::RegularHours => shape::regular_hours(hours),
-            Self::SpecialHours { days } => shape::special_hours(hours, today, days),
+            Self::RegularHours => shape::regular_hours(hours, reading),
+            Self::SpecialHours { days } => shape::special_hours(hours, today, days, reading),
             Self::Spoken(language) => {
                 let now = zone::local(hours.zone, at);
                 let local = |at: Instant| zone::local(hours.zone, at);
@@ -235,9 +235,10 @@ impl HoursShow {
         match self {
             Self::IsOpen | Self::IsClosed | Self::NextOpenAt | Self::NextChangeAt => hours.next_change(at),
             // Words such as "tomorrow" are of a date.
-            Self::OpensAt | Self::ClosesAt | Self::Spoken(_) | Self::SpokenNextOpen(_) => {
+            Self::OpensAt | Self::ClosesAt | Self::SpokenNextOpen(_) => {
                 Some(hours.next_change_of_the_day(at))
             }
+            Self::Spoken(_) => Some(spoken_until(hours, at)),
             Self::Today
             | Self::Week
             | Self::SpecialDates { .. }
@@ -247,6 +248,14 @@ impl HoursShow {
             | Self::SpecialHours { .. } => Some(midnight),
         }
     }
+}
+
+fn spoken_until(hours: &Hours, at: Instant) -> Instant {
+    let end = hours.next_change_of_the_day(at);
+    let closes = hours.next_change(at).filter(|_| hours.is_open(at));
+    let shortens = closes.map(|closes| Language::shortens(zone::local(hours.zone, closes)));
+    let shortens = shortens.map(|local| zone::instant(hours.zone, local));
+    shortens.filter(|shortens| *shortens > at).map_or(end, |shortens| shortens.min(end))
 }
 
 /// The interval that a reader of one opening and one closing time should know: the running one, else the
@@ -281,12 +290,12 @@ fn shown_of_the_day(hours: &Hours, at: Instant, format: TimeFormat) -> Option<St
     Some(stretch)
 }
 
-fn week(hours: &Hours, at: Instant) -> Value {
+fn week(hours: &Hours, at: Instant, reading: Reading) -> Value {
     let mut date = hours.today(at);
     let mut days = Map::new();
     for _ in 0..7 {
         let name = date.format("%A").to_string().to_lowercase();
-        days.insert(name, Value::String(hours.text(date)));
+        days.insert(name, Value::String(reading.midnight(hours.text(date))));
         date = zone::next(date);
     }
     // Monday first, whatever today is, so that the text doesn't change with the date.

@@ -2,7 +2,12 @@
 
 use std::str::FromStr;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Weekday};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
+
+/// Up to so long before it a closing on the next date is told by its time alone: past midnight is still tonight.
+const TONIGHT: TimeDelta = TimeDelta::hours(12);
+/// Dates that are further away are told with their year.
+const DAYS_WITHOUT_YEAR: i64 = 300;
 
 /// A language that hours can be spoken in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,14 +49,51 @@ impl Language {
             }
             .to_owned();
         };
-        // Past midnight is still tonight; only a later day has to be named.
-        let later = until.date() > now.date() && until - now > TimeDelta::hours(12);
-        let end = if later { self.moment(now, until) } else { self.time(until) };
+        let end = self.end(now, until);
         match self {
             Self::English => format!("open until {}", end.trim_start_matches("on ")),
-            Self::German => format!("geöffnet bis {}", end.trim_start_matches("am ")),
-            Self::French => format!("ouvert jusqu'à {}", end.trim_start_matches("le ")),
+            Self::German => match end.strip_prefix("am ") {
+                Some(day) => format!("geöffnet bis {}", day.replacen(", dem ", ", den ", 1)),
+                None => format!("geöffnet bis {end}"),
+            },
+            Self::French => match end.strip_prefix("le ") {
+                Some(day) => format!("ouvert jusqu'au {day}"),
+                None => format!("ouvert jusqu'à {end}"),
+            },
             Self::Spanish => format!("abierto hasta {end}"),
+        }
+    }
+
+    /// When the words for a closing change though no date begins: from then on its day is not named any more.
+    pub fn shortens(until: NaiveDateTime) -> NaiveDateTime {
+        until - TONIGHT
+    }
+
+    /// A closing, seen from now.
+    fn end(self, now: NaiveDateTime, until: NaiveDateTime) -> String {
+        let is_midnight = until.time() == NaiveTime::MIN;
+        match until.date().pred_opt().filter(|_| is_midnight) {
+            Some(last) => self.end_of(now.date(), last),
+            None if until.date() > now.date() && now < Self::shortens(until) => self.moment(now, until),
+            None => self.time(until),
+        }
+    }
+
+    /// The midnight at the end of a date. It is named by the date that ends: "Sunday at midnight" could be either.
+    fn end_of(self, today: NaiveDate, last: NaiveDate) -> String {
+        let near = (last - today).num_days();
+        let day = self.day(today, last);
+        match (self, near) {
+            (Self::English, ..=0) => "midnight".to_owned(),
+            (Self::English, 1..=6) => format!("{day} night at midnight"),
+            (Self::English, _) => format!("midnight on the night of {}", day.trim_start_matches("on ")),
+            (Self::German, ..=0) => "Mitternacht".to_owned(),
+            (Self::German, _) => format!("{day} um vierundzwanzig Uhr"),
+            (Self::French, ..=0) => "minuit".to_owned(),
+            (Self::French, 1..=6) => format!("{day} soir à minuit"),
+            (Self::French, _) => format!("{day} au soir à minuit"),
+            (Self::Spanish, ..=0) => "la medianoche".to_owned(),
+            (Self::Spanish, _) => format!("{day} a las doce de la noche"),
         }
     }
 
@@ -72,12 +114,30 @@ impl Language {
 
     /// A day and a time, seen from now: "tomorrow at nine in the morning".
     pub fn moment(self, now: NaiveDateTime, at: NaiveDateTime) -> String {
+        if at.time() == NaiveTime::MIN {
+            return self.beginning_of(now.date(), at.date());
+        }
         let (day, time) = (self.day(now.date(), at.date()), self.time(at));
         match self {
             Self::English => format!("{day} at {time}"),
             Self::German => format!("{day} um {time}"),
             Self::French => format!("{day} à {time}"),
             Self::Spanish => format!("{day} a {time}").replace("a el ", "al "),
+        }
+    }
+
+    /// The midnight at which a date begins: that of tomorrow is tonight's.
+    fn beginning_of(self, today: NaiveDate, date: NaiveDate) -> String {
+        let (is_tonight, day) = ((date - today).num_days() <= 1, self.day(today, date));
+        match self {
+            Self::English if is_tonight => "tonight at midnight".to_owned(),
+            Self::English => format!("{day}, right after midnight"),
+            Self::German if is_tonight => "heute um Mitternacht".to_owned(),
+            Self::German => format!("{day} gleich nach Mitternacht"),
+            Self::French if is_tonight => "ce soir à minuit".to_owned(),
+            Self::French => format!("{day}, juste après minuit"),
+            Self::Spanish if is_tonight => "esta noche a las doce".to_owned(),
+            Self::Spanish => format!("{day}, justo después de la medianoche"),
         }
     }
 
@@ -96,21 +156,23 @@ impl Language {
             (Self::German, 2..=6) => format!("am {}", self.weekday(weekday)),
             (Self::French, 2..=6) => self.weekday(weekday).to_owned(),
             (Self::Spanish, 2..=6) => format!("el {}", self.weekday(weekday)),
-            _ => self.far_day(date),
+            _ => self.far_day(date, near > DAYS_WITHOUT_YEAR),
         }
     }
 
     /// A date that is a week or more away.
-    fn far_day(self, date: NaiveDate) -> String {
+    fn far_day(self, date: NaiveDate, with_year: bool) -> String {
         let (weekday, month) = (self.weekday(date.weekday()), self.month(date.month0()));
         let day = date.day();
+        let year = |before: &str| if with_year { format!("{before}{}", date.year()) } else { String::new() };
         match self {
-            Self::English => format!("on {weekday}, {month} {day}{}", ordinal(day)),
-            Self::German => format!("am {weekday}, dem {day}. {month}"),
+            Self::English => format!("on {weekday}, {month} {day}{}{}", ordinal(day), year(", ")),
+            Self::German => format!("am {weekday}, dem {day}. {month}{}", year(" ")),
             Self::French => {
-                format!("le {weekday} {} {month}", if day == 1 { "1er".to_owned() } else { day.to_string() })
+                let day = if day == 1 { "1er".to_owned() } else { day.to_string() };
+                format!("le {weekday} {day} {month}{}", year(" "))
             }
-            Self::Spanish => format!("el {weekday} {day} de {month}"),
+            Self::Spanish => format!("el {weekday} {day} de {month}{}", year(" de ")),
         }
     }
 
@@ -125,65 +187,21 @@ impl Language {
     }
 
     fn month(self, month0: u32) -> &'static str {
-        let names: [&str; 12] = match self {
-            Self::English => [
-                "January",
-                "February",
-                "March",
-                "April",
-                "May",
-                "June",
-                "July",
-                "August",
-                "September",
-                "October",
-                "November",
-                "December",
-            ],
-            Self::German => [
-                "Januar",
-                "Februar",
-                "März",
-                "April",
-                "Mai",
-                "Juni",
-                "Juli",
-                "August",
-                "September",
-                "Oktober",
-                "November",
-                "Dezember",
-            ],
-            Self::French => [
-                "janvier",
-                "février",
-                "mars",
-                "avril",
-                "mai",
-                "juin",
-                "juillet",
-                "août",
-                "septembre",
-                "octobre",
-                "novembre",
-                "décembre",
-            ],
-            Self::Spanish => [
-                "enero",
-                "febrero",
-                "marzo",
-                "abril",
-                "mayo",
-                "junio",
-                "julio",
-                "agosto",
-                "septiembre",
-                "octubre",
-                "noviembre",
-                "diciembre",
-            ],
+        let names = match self {
+            Self::English => {
+                "January February March April May June July August September October November December"
+            }
+            Self::German => {
+                "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+            }
+            Self::French => {
+                "janvier février mars avril mai juin juillet août septembre octobre novembre décembre"
+            }
+            Self::Spanish => {
+                "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"
+            }
         };
-        names[month0 as usize % 12]
+        names.split(' ').nth(month0 as usize).unwrap_or_default()
     }
 
     /// A time of day in words.
@@ -191,10 +209,7 @@ impl Language {
         let (hour, minute) = (at.hour(), at.minute());
         match self {
             Self::English => english(hour, minute),
-            Self::German => match minute {
-                0 => format!("{} Uhr", german_hour(hour)),
-                _ => format!("{} Uhr {}", german_hour(hour), german(minute)),
-            },
+            Self::German => german_time(hour, minute),
             Self::French => french_time(hour, minute),
             Self::Spanish => spanish(hour, minute),
         }
@@ -217,7 +232,8 @@ fn english(hour: u32, minute: u32) -> String {
         _ => {}
     }
     let part = match hour {
-        0..12 => "in the morning",
+        0 => "at night",
+        1..12 => "in the morning",
         12..18 => "in the afternoon",
         _ => "in the evening",
     };
@@ -227,7 +243,7 @@ fn english(hour: u32, minute: u32) -> String {
         15 => format!("a quarter past {} {part}", of(hour)),
         30 => format!("half past {} {part}", of(hour)),
         // Of the same part of the day still.
-        45 if ![11, 17, 23].contains(&hour) => format!("a quarter to {} {part}", of(hour + 1)),
+        45 if ![0, 11, 17, 23].contains(&hour) => format!("a quarter to {} {part}", of(hour + 1)),
         1..10 => format!("{} oh {} {part}", of(hour), english_number(minute)),
         _ => format!("{} {} {part}", of(hour), english_number(minute)),
     }
@@ -298,12 +314,17 @@ fn german(number: u32) -> String {
     }
 }
 
-/// "ein Uhr", though the number is "eins".
-fn german_hour(hour: u32) -> String {
-    match hour {
-        1 => "ein".to_owned(),
-        _ => german(hour),
-    }
+/// In the small hours with the part of the day: many would take "ein Uhr" for one in the afternoon.
+fn german_time(hour: u32, minute: u32) -> String {
+    // "ein Uhr", though the number is "eins".
+    let hours = if hour == 1 { "ein".to_owned() } else { german(hour) };
+    let minutes = if minute == 0 { String::new() } else { format!(" {}", german(minute)) };
+    let part = match hour {
+        1..4 => " nachts",
+        4..6 => " morgens",
+        _ => "",
+    };
+    format!("{hours} Uhr{minutes}{part}")
 }
 
 fn french_time(hour: u32, minute: u32) -> String {
@@ -314,11 +335,14 @@ fn french_time(hour: u32, minute: u32) -> String {
         21 => "vingt et une heures".to_owned(),
         _ => format!("{} heures", french(hour)),
     };
-    match minute {
-        0 => hours,
-        // Minutes are feminine.
-        _ => format!("{hours} {}", feminine(french(minute))),
-    }
+    // Minutes are feminine.
+    let minutes = match (hour, minute) {
+        (_, 0) => String::new(),
+        (0 | 12, 1) => " une minute".to_owned(),
+        _ => format!(" {}", feminine(french(minute))),
+    };
+    let part = if (1..6).contains(&hour) { " du matin" } else { "" };
+    format!("{hours}{minutes}{part}")
 }
 
 fn feminine(number: String) -> String {
@@ -346,7 +370,9 @@ fn spanish(hour: u32, minute: u32) -> String {
         _ => {}
     }
     let part = match hour {
-        0..12 => "de la mañana",
+        0 => "de la noche",
+        1..6 => "de la madrugada",
+        6..12 => "de la mañana",
         12..20 => "de la tarde",
         _ => "de la noche",
     };
@@ -435,7 +461,7 @@ mod tests {
             (
                 "de",
                 "2027-01-01T01:45",
-                "geschlossen, wieder geöffnet am Freitag, dem 1. Januar um ein Uhr fünfundvierzig",
+                "geschlossen, wieder geöffnet am Freitag, dem 1. Januar um ein Uhr fünfundvierzig nachts",
             ),
             ("fr", "2026-11-30T08:00", "fermé, de nouveau ouvert lundi à huit heures"),
             ("fr", "2026-11-28T12:30", "fermé, de nouveau ouvert demain à midi trente"),
@@ -461,18 +487,103 @@ mod tests {
         let now = at("2026-11-27T18:00");
         for (language, until, said) in [
             ("en", Some("2026-11-27T22:00"), "open until ten in the evening"),
-            ("en", Some("2026-11-28T00:00"), "open until midnight"),
             ("en", Some("2026-11-28T02:00"), "open until two in the morning"),
             ("en", Some("2026-11-30T17:00"), "open until Monday at five in the afternoon"),
             ("de", Some("2026-11-27T22:15"), "geöffnet bis zweiundzwanzig Uhr fünfzehn"),
             ("fr", Some("2026-11-27T22:00"), "ouvert jusqu'à vingt-deux heures"),
             ("es", Some("2026-11-27T22:00"), "abierto hasta las diez de la noche"),
+            ("en", Some("2026-11-28T00:00"), "open until midnight"),
+            ("en", Some("2026-11-29T00:00"), "open until tomorrow night at midnight"),
+            ("en", Some("2026-11-30T00:00"), "open until Sunday night at midnight"),
+            ("en", Some("2026-12-26T00:00"), "open until midnight on the night of Friday, December 25th"),
+            ("de", Some("2026-11-28T00:00"), "geöffnet bis Mitternacht"),
+            ("de", Some("2026-11-29T00:00"), "geöffnet bis morgen um vierundzwanzig Uhr"),
+            ("de", Some("2026-11-30T00:00"), "geöffnet bis Sonntag um vierundzwanzig Uhr"),
+            ("de", Some("2026-12-26T00:00"), "geöffnet bis Freitag, den 25. Dezember um vierundzwanzig Uhr"),
+            ("fr", Some("2026-11-28T00:00"), "ouvert jusqu'à minuit"),
+            ("fr", Some("2026-11-29T00:00"), "ouvert jusqu'à demain soir à minuit"),
+            ("fr", Some("2026-11-30T00:00"), "ouvert jusqu'à dimanche soir à minuit"),
+            ("fr", Some("2026-12-26T00:00"), "ouvert jusqu'au vendredi 25 décembre au soir à minuit"),
+            ("es", Some("2026-11-28T00:00"), "abierto hasta la medianoche"),
+            ("es", Some("2026-11-29T00:00"), "abierto hasta mañana a las doce de la noche"),
+            ("es", Some("2026-11-30T00:00"), "abierto hasta el domingo a las doce de la noche"),
+            (
+                "es",
+                Some("2026-12-26T00:00"),
+                "abierto hasta el viernes 25 de diciembre a las doce de la noche",
+            ),
+            ("de", Some("2026-12-25T17:00"), "geöffnet bis Freitag, den 25. Dezember um siebzehn Uhr"),
+            ("fr", Some("2026-12-25T17:00"), "ouvert jusqu'au vendredi 25 décembre à dix-sept heures"),
             ("de", Some("2026-11-30T17:00"), "geöffnet bis Montag um siebzehn Uhr"),
             ("fr", Some("2026-11-30T17:00"), "ouvert jusqu'à lundi à dix-sept heures"),
             ("es", Some("2026-11-30T12:00"), "abierto hasta el lunes al mediodía"),
             ("es", None, "abierto"),
         ] {
             assert_eq!(language.parse::<Language>().unwrap().open(now, until.map(at)), said);
+        }
+    }
+
+    #[test]
+    fn a_midnight_is_named_so_that_no_other_can_be_meant() {
+        let now = at("2026-11-27T09:00");
+        for (language, tonight, monday) in [
+            ("en", "tonight at midnight", "on Monday, right after midnight"),
+            ("de", "heute um Mitternacht", "am Montag gleich nach Mitternacht"),
+            ("fr", "ce soir à minuit", "lundi, juste après minuit"),
+            ("es", "esta noche a las doce", "el lunes, justo después de la medianoche"),
+        ] {
+            let language: Language = language.parse().unwrap();
+            assert_eq!(language.moment(now, at("2026-11-28T00:00")), tonight);
+            assert_eq!(language.moment(now, at("2026-11-30T00:00")), monday);
+        }
+    }
+
+    #[test]
+    fn a_date_of_the_next_year_is_told_with_its_year() {
+        let now = at("2026-11-27T18:00");
+        for (language, far, farther) in [
+            ("en", "on Thursday, September 23rd at noon", "on Friday, September 24th, 2027 at noon"),
+            (
+                "de",
+                "am Donnerstag, dem 23. September um zwölf Uhr",
+                "am Freitag, dem 24. September 2027 um zwölf Uhr",
+            ),
+            ("fr", "le jeudi 23 septembre à midi", "le vendredi 24 septembre 2027 à midi"),
+            (
+                "es",
+                "el jueves 23 de septiembre al mediodía",
+                "el viernes 24 de septiembre de 2027 al mediodía",
+            ),
+        ] {
+            let language: Language = language.parse().unwrap();
+            assert_eq!(language.moment(now, at("2027-09-23T12:00")), far);
+            assert_eq!(language.moment(now, at("2027-09-24T12:00")), farther);
+        }
+    }
+
+    #[test]
+    fn the_small_hours_are_told_from_those_of_the_day() {
+        for (language, time, said) in [
+            ("en", "00:30", "half past twelve at night"),
+            ("en", "00:45", "twelve forty-five at night"),
+            ("en", "01:00", "one in the morning"),
+            ("de", "00:30", "null Uhr dreißig"),
+            ("de", "01:00", "ein Uhr nachts"),
+            ("de", "05:30", "fünf Uhr dreißig morgens"),
+            ("de", "06:00", "sechs Uhr"),
+            ("fr", "00:01", "minuit une minute"),
+            ("fr", "12:01", "midi une minute"),
+            ("fr", "00:21", "minuit vingt et une"),
+            ("fr", "01:00", "une heure du matin"),
+            ("fr", "05:59", "cinq heures cinquante-neuf du matin"),
+            ("fr", "06:00", "six heures"),
+            ("es", "00:30", "las doce y media de la noche"),
+            ("es", "01:00", "la una de la madrugada"),
+            ("es", "05:59", "las cinco y cincuenta y nueve de la madrugada"),
+            ("es", "06:00", "las seis de la mañana"),
+            ("es", "12:30", "las doce y media de la tarde"),
+        ] {
+            assert_eq!(language.parse::<Language>().unwrap().time(at(&format!("2026-11-27T{time}"))), said);
         }
     }
 

@@ -9,4 +9,4 @@ pub use text::{Interval, Week, parse_day, parse_days, parse_week};
 pub use timeline::{Day, Forced, Hours, SpecialDate, Stretch};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

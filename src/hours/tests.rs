@@ -13,7 +13,7 @@ use crate::zone;
 
 /// Hours from text: `2026-12-25 closed` and `2026-12-24 09:00-13:00` are special dates,
 /// `holiday 2026-12-25` is a closing calendar's day, `season 2026-12-01..2026-12-10 Mo 10:00-12:00` hours of some weeks, `shut 2026-12-24T10:00Z/2026-12-24T11:00Z` a timed event of one.
-fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
+pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
     let origin = Origin::named("test");
     let day = |intervals| Day { intervals, name: None, origin: origin.clone() };
     let entry = Entry { name: "Holiday".into(), origin: origin.clone() };
@@ -58,7 +58,7 @@ fn season(text: &str) -> Season {
 }
 
 /// A local time (its first occurrence), or with a `Z` an instant.
-fn at(zone: Tz, text: &str) -> Instant {
+pub(crate) fn at(zone: Tz, text: &str) -> Instant {
     match text.strip_suffix('Z') {
         Some(utc) => NaiveDateTime::parse_from_str(utc, "%Y-%m-%dT%H:%M").unwrap().and_utc(),
         None => zone::instant(zone, NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap()),

@@ -204,6 +204,11 @@ impl Variable {
         Self { key: self.key.clone(), below: self.below.iter().cloned().chain([step]).collect() }
     }
 
+    /// The place of the object or array that it stands in; none for a top-level key.
+    pub fn parent(&self) -> Option<Self> {
+        self.below.len().checked_sub(1).map(|depth| self.above(depth))
+    }
+
     /// Whether one of the two may contain the other, so that both can't be owned.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.key == other.key && self.below.iter().zip(&other.below).all(|(a, b)| a.may_meet(b))

@@ -91,6 +91,11 @@ impl<'a> Reader<'a> {
         value
     }
 
+    /// Whether what is read is checked before there is a row, so that the names of its columns are not known.
+    pub fn is_before_its_row(&self) -> bool {
+        matches!(self.scope, Scope::RowToCome)
+    }
+
     /// Notes a problem.
     pub fn note(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);

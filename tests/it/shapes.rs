@@ -207,7 +207,12 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
         (
             "24/7",
             "hours = { show = \"weekdays\" }",
-            "hint: no reader of such texts knows 24:00: show is_open;",
+            "hint: its reader knows no 24:00: use show = \"numbered\" or is_open;",
+        ),
+        (
+            "Mo-Su 09:00-17:00",
+            "x = { when = [{ from = \"2026-12-01\", value = { object = { msg = \"Hello\", r = { show = \"regular_hours\" } } } }], otherwise = \"x\" }",
+            "r would be read as open on Fri 2026-12-25 09:00:00",
         ),
         // The same hours, written for each of the two.
         (
@@ -235,6 +240,8 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
     for (weekly, variables) in [
         ("Mo-Fr 09:00-12:30, 13:30-17:00", "hours = { show = \"numbered\" }"),
         ("Fr 22:00-02:00", "hours = { show = \"numbered\" }"),
+        ("24/7", "hours = { show = \"numbered\" }"),
+        ("Mo-Su 18:00-24:00", "hours = { show = \"weekdays\", reader = \"intervals\" }"),
         (
             "Fr 22:00-02:00",
             "is_open = { show = \"is_open\" }\nweekdays = { show = \"weekdays\", reader = \"none\" }",
@@ -1462,7 +1469,7 @@ fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_k
         (json!([week, summer("08:00")]), json!([closed_for_long]), ""),
         (json!([summer("08:00")]), json!([summer("00:00")]), ""),
         (json!([week]), json!([on("Tuesday", summer("00:00"))]), "1 8"),
-        (json!([summer("08:00")]), json!([on("Wednesday", closed_for_long)]), "1 2 4 5 6 7 8 9"),
+        (json!([summer("08:00")]), json!([on("Wednesday", closed_for_long.clone())]), "1 2 4 5 6 7 8 9"),
         (json!([on("Wednesday", of("2026-06-03", "2026-06-03", "08:00"))]), json!([closed_for_long]), ""),
         (json!([from_2020]), json!([on("Wednesday", of("2026-06-01", "2026-06-07", "00:00"))]), "10"),
         (json!([]), json!([of("2026-06-05", "2026-06-06", "08:00")]), "5 6"),

@@ -146,6 +146,7 @@ impl Compiler<'_> {
                 .collect()
         };
         let rows = reader.rows().iter().map(|scoped| (scoped.name.clone(), cells(&scoped.row))).collect();
+        let is_all_known = inputs.is_some() && !reader.is_before_its_row();
         let expression = Expression {
             text: text.clone(),
             inputs: inputs.unwrap_or_default(),
@@ -153,6 +154,9 @@ impl Compiler<'_> {
             origin: node.origin.clone(),
         };
         reader.ok(expression.check())?;
+        if is_all_known {
+            reader.ok(expression.check_names())?;
+        }
         (fields.get("with").is_none() || !expression.inputs.is_empty())
             .then(|| Definition::Expression(Box::new(expression)))
     }

@@ -1,0 +1,264 @@
+//! What values say of hours, and what their readers make of them, as tables.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::hours::Hours;
+use crate::hours::tests::{at, hours};
+use crate::model::{DriftPolicy, Missing, Origin, PageId};
+
+use super::definition::Clause;
+use super::shape::Reading;
+use super::show::{HoursShow, TimeFormat};
+use super::spoken::Language;
+use super::window::Conditions;
+use super::{Definition, Overruled, Owned, Page, Wanted};
+
+const DAYS: u64 = 60;
+const WEEKDAYS: HoursShow = HoursShow::Weekdays { days: DAYS };
+const NUMBERED: HoursShow = HoursShow::NumberedKeys { days: DAYS };
+const SPECIAL_HOURS: HoursShow = HoursShow::SpecialHours { days: DAYS };
+
+/// How a value shows hours, in short.
+type Shows = (HoursShow, Reading, TimeFormat);
+
+const fn shows(show: HoursShow, reading: Reading) -> Shows {
+    (show, reading, TimeFormat::Minutes)
+}
+
+fn showing(hours: &Arc<Hours>, (show, reading, format): Shows) -> Definition {
+    let (hours, origin) = (hours.clone(), Origin::named("test"));
+    Definition::Hours { hours, show, format, otherwise: Wanted::Json(Value::Null), reading, origin }
+}
+
+fn page(variables: Vec<(&str, Definition)>) -> Page {
+    let owned = |(name, definition): (&str, Definition)| Owned {
+        variable: name.parse().unwrap(),
+        definition,
+        row: None,
+    };
+    Page {
+        id: "agent/live".parse::<PageId>().unwrap(),
+        key: String::new(),
+        follow: None,
+        on_drift: DriftPolicy::default(),
+        zone: None,
+        variables: variables.into_iter().map(owned).collect(),
+        missing: Missing::Refuse,
+        origin: Origin::named("test"),
+        row: None,
+    }
+}
+
+/// What a page holds at a local time in London, or why nothing.
+fn held(page: &Page, local: &str) -> Result<Vec<Value>, String> {
+    let desired = page.desired(at(chrono_tz::Europe::London, local));
+    let values = |values: super::Desired| values.values.iter().map(|value| value.wanted.to_json()).collect();
+    desired.map(values).map_err(|problems| problems[0].to_string())
+}
+
+fn object(entries: Vec<(&str, Definition)>) -> Definition {
+    let entries = entries.into_iter().map(|(key, definition)| (key.to_owned(), definition)).collect();
+    Definition::Object { entries, origin: Origin::named("test") }
+}
+
+fn always(definition: Definition) -> Definition {
+    let origin = Origin::named("test");
+    let otherwise = Box::new(Definition::Constant { value: json!("x"), origin: origin.clone() });
+    Definition::When {
+        clauses: vec![Clause { conditions: Conditions::default(), definition, origin }],
+        otherwise,
+    }
+}
+
+#[test]
+fn words_stay_as_they_are_until_the_instant_at_which_they_may_change() {
+    for weekly in
+        ["Mo-Su 08:00-24:00", "Mo-Sa 00:00-24:00", "Mo-Fr 06:00-05:00", "Fr-Sa 22:00-02:00; Mo 09:00-17:00"]
+    {
+        let hours = hours("Europe/London", weekly, "2026-12-25 closed");
+        for language in [Language::English, Language::German, Language::French, Language::Spanish] {
+            let (show, origin) = (HoursShow::Spoken(language), Origin::named("test"));
+            let said = |now| {
+                let how = (TimeFormat::Minutes, Reading::Unread);
+                show.value(&hours, how, now, &origin).unwrap()
+            };
+            let (mut now, end) = (at(hours.zone, "2026-11-26T12:00"), at(hours.zone, "2026-12-06T12:00"));
+            while now < end {
+                let until = show.until(&hours, now).unwrap();
+                let last = until - TimeDelta::seconds(1);
+                assert_eq!(said(now), said(last), "{weekly} from {now} to {until}");
+                now = until;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_read_is_found_behind_conditions_overrides_and_days_ahead() {
+    let hours = Arc::new(hours("Europe/London", "Mo-Su 09:00-17:00", "2026-12-25 closed"));
+    let regular = || showing(&hours, shows(HoursShow::RegularHours, Reading::OneInterval));
+    let special = || showing(&hours, shows(SPECIAL_HOURS, Reading::Unread));
+    let overruled = |during: Definition| {
+        let from = at(hours.zone, "2026-12-01T00:00");
+        let computed = Definition::Constant { value: json!("x"), origin: Origin::named("test") };
+        let words = "override".to_owned();
+        Definition::Overruled(Box::new(Overruled { from, until: None, words, during, computed }))
+    };
+    let ahead = |definition| Definition::Ahead { of: Box::new(definition), by: TimeDelta::days(7) };
+    let list = |item| Definition::List { items: vec![item], rows: Vec::new(), origin: Origin::named("test") };
+    for (what, local, definition) in [
+        ("an object", "2026-12-25T08:00", object(vec![("r", regular())])),
+        ("a condition", "2026-12-25T08:00", always(object(vec![("r", regular())]))),
+        ("an override", "2026-12-25T08:00", overruled(object(vec![("r", regular())]))),
+        ("a week ahead", "2026-12-18T08:00", ahead(object(vec![("r", regular())]))),
+        ("a list", "2026-12-25T08:00", always(list(object(vec![("r", regular())])))),
+        ("all of them", "2026-12-18T08:00", overruled(ahead(always(list(always(regular())))))),
+    ] {
+        let problem = held(&page(vec![("x", definition)]), local).unwrap_err();
+        assert!(problem.contains("would be read as open on Fri 2026-12-25 09:00"), "{what}: {problem}");
+    }
+    let both = || object(vec![("r", always(regular())), ("s", special())]);
+    for (local, definition) in [
+        ("2026-12-25T08:00", always(both())),
+        ("2026-12-18T08:00", ahead(always(both()))),
+        ("2026-12-18T08:00", always(object(vec![("r", regular())]))),
+    ] {
+        held(&page(vec![("x", definition)]), local).unwrap();
+    }
+}
+
+#[test]
+fn values_are_read_together_where_they_stand_in_one_object() {
+    let special_date = "2026-12-25 closed";
+    let regular = shows(HoursShow::RegularHours, Reading::OneInterval);
+    let special = shows(SPECIAL_HOURS, Reading::Unread);
+    let opens = shows(HoursShow::OpensAt, Reading::OneInterval);
+    let closes = shows(HoursShow::ClosesAt, Reading::OneInterval);
+    let cases: &[(&str, &[(&str, Shows)], Option<&str>)] = &[
+        ("09:00-17:00", &[("r", regular), ("s", special)], None),
+        ("09:00-17:00", &[("/leeds/r", regular), ("/leeds/s", special)], None),
+        (
+            "09:00-17:00",
+            &[("/leeds/r", regular), ("/leeds/s", special), ("/york/r", regular)],
+            Some("/york/r"),
+        ),
+        ("09:00-17:00", &[("/sites[name=York]/r", regular), ("/sites[name=Leeds]/s", special)], Some("York")),
+        ("09:00-17:00", &[("r", regular), ("/leeds/s", special)], Some("r would be read")),
+        ("22:00-02:00", &[("/leeds/opens", opens), ("/leeds/closes", closes)], Some("/leeds/closes")),
+        ("22:00-02:00", &[("/leeds/opens", opens), ("/york/closes", closes)], None),
+    ];
+    for (weekly, variables, told) in cases {
+        let hours = Arc::new(hours("Europe/London", &format!("Mo-Su {weekly}"), special_date));
+        let variables = variables.iter().map(|(name, how)| (*name, showing(&hours, *how))).collect();
+        let problem = held(&page(variables), "2026-12-25T01:00").err();
+        let as_told = match (&problem, told) {
+            (Some(problem), Some(told)) => problem.contains(told),
+            (problem, told) => problem.is_none() && told.is_none(),
+        };
+        assert!(as_told, "{weekly} {told:?}: {problem:?}");
+    }
+}
+
+#[test]
+fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy() {
+    use HoursShow::{ClosesAt, OpensAt, RegularHours, Today, Week};
+    use Reading::{Intervals, OneInterval, Unread};
+    let cases: &[(&str, &[Shows], Option<&str>)] = &[
+        ("18:00-24:00", &[shows(NUMBERED, Intervals)], None),
+        ("00:00-24:00", &[shows(NUMBERED, Intervals)], None),
+        ("18:00-24:00", &[shows(WEEKDAYS, Intervals)], None),
+        ("00:00-24:00", &[shows(WEEKDAYS, Intervals)], None),
+        ("18:00-24:00", &[shows(Week, Intervals)], None),
+        ("18:00-24:00", &[shows(Today, Intervals)], None),
+        ("18:00-24:00", &[shows(RegularHours, Intervals), shows(SPECIAL_HOURS, Intervals)], None),
+        ("18:00-24:00", &[shows(WEEKDAYS, OneInterval)], Some("use show = \"numbered\"")),
+        ("18:00-24:00", &[shows(RegularHours, OneInterval)], Some("use show = \"numbered\"")),
+        (
+            "18:00-24:00",
+            &[shows(OpensAt, OneInterval), shows(ClosesAt, OneInterval)],
+            Some("format = \"hour\""),
+        ),
+        (
+            "18:00-24:00",
+            &[(OpensAt, OneInterval, TimeFormat::Seconds), (ClosesAt, OneInterval, TimeFormat::Seconds)],
+            Some("format = \"hour\""),
+        ),
+        (
+            "18:00-24:00",
+            &[(OpensAt, OneInterval, TimeFormat::Hour), (ClosesAt, OneInterval, TimeFormat::Hour)],
+            None,
+        ),
+        ("18:00-24:00", &[shows(OpensAt, Unread), shows(ClosesAt, Unread)], None),
+    ];
+    for (weekly, shown, told) in cases {
+        let hours = Arc::new(hours("Europe/London", &format!("Mo-Su {weekly}"), "2026-12-02 10:00-24:00"));
+        let variables = ["a", "b"].into_iter().zip(*shown).map(|(name, how)| (name, showing(&hours, *how)));
+        let page = page(variables.collect());
+        for local in ["2026-12-01T00:00", "2026-12-01T12:00", "2026-12-02T12:00", "2026-12-03T23:59"] {
+            let problem = held(&page, local).err();
+            let as_told = match (&problem, told) {
+                (Some(problem), Some(told)) => problem.contains(told),
+                (problem, told) => problem.is_none() && told.is_none(),
+            };
+            assert!(as_told, "{weekly} {shown:?} at {local}: {problem:?}");
+        }
+    }
+}
+
+#[test]
+fn intervals_of_an_ordinary_day_that_touch_or_overlap_are_one() {
+    for (weekly, text) in [
+        ("08:00-12:00, 12:00-18:00", "08:00-18:00"),
+        ("13:00-18:00, 08:00-14:00", "08:00-18:00"),
+        ("08:00-12:00, 09:00-10:00, 13:00-18:00", "08:00-12:00, 13:00-18:00"),
+        ("18:00-24:00, 00:00-02:00", "00:00-02:00, 18:00-24:00"),
+        ("08:00-20:00, 20:00-02:00", "08:00-02:00"),
+    ] {
+        let hours = Arc::new(hours("Europe/London", "Mo 08:00-09:00", ""));
+        let day = crate::hours::Day {
+            intervals: crate::hours::parse_day(weekly).unwrap(),
+            name: None,
+            origin: Origin::named("test"),
+        };
+        let hours =
+            Arc::new(Hours { weekly: std::array::from_fn(|_| Some(day.clone())), ..(*hours).clone() });
+        let value = |show| {
+            held(&page(vec![("x", showing(&hours, shows(show, Reading::Unread)))]), "2026-12-01T12:00")
+                .unwrap()
+                .remove(0)
+        };
+        assert_eq!(value(WEEKDAYS)["monday"], text);
+        assert_eq!(value(NUMBERED)["01_monday"], text.replace(", ", ";").replace("24:00", "00:00"));
+        let regular = value(HoursShow::RegularHours);
+        let mondays = regular.as_array().unwrap().iter().filter(|item| item["day_of_week"] == "monday");
+        let part = |item: &Value, key: &str| item[key].as_str().unwrap()[..5].to_owned();
+        let mondays: Vec<String> =
+            mondays.map(|item| part(item, "opening") + "-" + &part(item, "closing")).collect();
+        assert_eq!(mondays.join(", "), text);
+    }
+}
+
+#[test]
+fn who_reads_nights_is_told_of_a_special_one_until_it_is_over() {
+    use Reading::Intervals;
+    let hours = Arc::new(hours("Europe/London", "Mo-Su 09:00-17:00", "2026-11-27 20:00-02:00"));
+    let cases: &[&[Shows]] = &[
+        &[shows(NUMBERED, Intervals)],
+        &[shows(WEEKDAYS, Intervals)],
+        &[shows(HoursShow::RegularHours, Intervals), shows(SPECIAL_HOURS, Intervals)],
+    ];
+    for shown in cases {
+        let variables = ["a", "b"].into_iter().zip(*shown).map(|(name, how)| (name, showing(&hours, *how)));
+        held(&page(variables.collect()), "2026-11-28T00:30").unwrap();
+    }
+    for (show, told) in
+        [(HoursShow::Week, "use show = \"numbered\""), (HoursShow::Today, "use show = \"numbered\"")]
+    {
+        let problem = held(&page(vec![("x", showing(&hours, shows(show, Intervals)))]), "2026-11-28T00:30")
+            .unwrap_err();
+        assert!(problem.contains(told), "{problem}");
+    }
+}
