@@ -24,6 +24,9 @@ const SPECIAL_HOURS: HoursShow = HoursShow::SpecialHours { days: DAYS };
 /// How a value shows hours, in short.
 type Shows = (HoursShow, Reading, TimeFormat);
 
+/// The name of a value and how it shows hours.
+type Named = (&'static str, Shows);
+
 const fn shows(show: HoursShow, reading: Reading) -> Shows {
     (show, reading, TimeFormat::Minutes)
 }
@@ -137,7 +140,7 @@ fn values_are_read_together_where_they_stand_in_one_object() {
     let special = shows(SPECIAL_HOURS, Reading::Unread);
     let opens = shows(HoursShow::OpensAt, Reading::OneInterval);
     let closes = shows(HoursShow::ClosesAt, Reading::OneInterval);
-    let cases: &[(&str, &[(&str, Shows)], Option<&str>)] = &[
+    let cases: &[(&str, &[Named], Option<&str>)] = &[
         ("09:00-17:00", &[("r", regular), ("s", special)], None),
         ("09:00-17:00", &[("/leeds/r", regular), ("/leeds/s", special)], None),
         (
