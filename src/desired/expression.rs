@@ -292,7 +292,7 @@ impl Work {
                 }
             }
             _ => Err(wrong(
-                format!("{} is no list", kind_of(&value)),
+                format!("{} is no list", kind_of(value)),
                 "join, pluck, where, first and last are for lists",
             )),
         }
