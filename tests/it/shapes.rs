@@ -2026,7 +2026,8 @@ source = "sites"
 #[test]
 fn a_clause_that_nothing_reaches_is_told() {
     let api = Api::start();
-    let busy = (0..24).map(|hour| format!("{hour:02}:00-{hour:02}:30")).collect::<Vec<_>>().join(", ");
+    let busy =
+        (0..24).step_by(3).map(|hour| format!("{hour:02}:00-{hour:02}:30")).collect::<Vec<_>>().join(", ");
     let settings = |clauses: &str| {
         format!(
             "[calendars.works]\npath = \"works.ics\"\n[hours.always]\nweekly = \"24/7\"\n[hours.desk]\nweekly = \"Mo-Fr 09:00-17:00\"\n[hours.most]\nweekly = \"Mo-Su 09:00-17:00\"\nclosed_on = [\"works\"]\n[hours.busy]\nweekly = {{ mon-sun = \"{busy}\" }}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ when = [{clauses}], otherwise = \"\" }} }}\n"
