@@ -179,11 +179,7 @@ impl Shown<'_> {
             true => ("closed", "open"),
             false => ("open", "closed"),
         };
-        let to_midnight = self.hours.current(minute).is_some_and(|stretch| {
-            let end = zone::local(self.hours.zone, stretch.to);
-            end.time() == chrono::NaiveTime::MIN || stretch.to - stretch.from > TimeDelta::days(1)
-        });
-        let remedy = self.remedy(minute, to_midnight);
+        let remedy = self.remedy(minute);
         Problem::at(
             self.origin,
             format!(
@@ -197,8 +193,15 @@ impl Shown<'_> {
         .hint(remedy)
     }
 
-    fn remedy(&self, minute: Instant, to_midnight: bool) -> &'static str {
+    fn remedy(&self, minute: Instant) -> &'static str {
+        let open = self.hours.current(minute);
+        let is_midnight = |at| zone::local(self.hours.zone, at).time() == chrono::NaiveTime::MIN;
+        let to_midnight = open.is_some_and(|stretch| is_midnight(stretch.to));
+        let all_day = open.is_some_and(|stretch| stretch.to - stretch.from >= TimeDelta::days(1));
         match (self.show, self.reading) {
+            _ if all_day => {
+                "no reader of such texts knows a day that is open throughout: show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
+            }
             (HoursShow::OpensAt | HoursShow::ClosesAt, _) if to_midnight => {
                 "no reader of such times knows 24:00: set format = \"hour\", or show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
             }

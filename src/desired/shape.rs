@@ -189,7 +189,7 @@ impl Reading {
             Self::OneInterval => interval(text).filter(|(from, to)| from < to).into_iter().collect(),
             Self::Intervals => {
                 let parts = text.split([';', ',']).filter_map(interval);
-                parts.map(|(from, to)| (from, if to <= from { to + 1440 } else { to })).collect()
+                parts.map(|(from, to)| (from, if to < from { to + 1440 } else { to })).collect()
             }
         }
     }

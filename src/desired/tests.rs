@@ -171,9 +171,9 @@ fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy
     use Reading::{Intervals, OneInterval, Unread};
     let cases: &[(&str, &[Shows], Option<&str>)] = &[
         ("18:00-24:00", &[shows(NUMBERED, Intervals)], None),
-        ("00:00-24:00", &[shows(NUMBERED, Intervals)], None),
+        ("00:00-24:00", &[shows(NUMBERED, Intervals)], Some("open throughout: show is_open")),
         ("18:00-24:00", &[shows(WEEKDAYS, Intervals)], None),
-        ("00:00-24:00", &[shows(WEEKDAYS, Intervals)], None),
+        ("00:00-24:00", &[shows(WEEKDAYS, Intervals)], Some("open throughout: show is_open")),
         ("18:00-24:00", &[shows(Week, Intervals)], None),
         ("18:00-24:00", &[shows(Today, Intervals)], None),
         ("18:00-24:00", &[shows(RegularHours, Intervals), shows(SPECIAL_HOURS, Intervals)], None),

@@ -37,7 +37,7 @@ pub struct World {
     fresh: Option<(NaiveDate, NaiveDate)>,
     index: HashMap<PageId, usize>,
     basis: Option<Arc<Basis>>,
-    /// Blocks that fail and had no pages before, by what names them: pages that are in no block any more may be theirs.
+    /// Blocks that fail and were not there before, by what names them: pages that are in no block any more may be theirs.
     strayed: BTreeMap<String, Problem>,
 }
 
@@ -127,7 +127,11 @@ impl World {
                 .collect(),
             unchanged: basis.as_ref().and_then(|(basis, _)| basis.unchanged(blueprint, inputs)),
             strayed: previous.map(|world| &world.strayed),
-            without_pages: None,
+            known_blocks: previous
+                .and_then(|world| world.basis.as_ref())
+                .map(|basis| basis.blueprint.pages.iter().map(block_key).collect())
+                .unwrap_or_default(),
+            renamed: None,
             troubled: Troubled::default(),
             world: World {
                 fresh,
@@ -254,8 +258,10 @@ struct Builder<'a> {
     unchanged: Option<BTreeSet<&'a str>>,
     /// The blocks that already failed so before.
     strayed: Option<&'a BTreeMap<String, Problem>>,
-    /// What names the block that is being put together, if it had no pages of its own before.
-    without_pages: Option<String>,
+    /// What names the blocks of before.
+    known_blocks: HashSet<String>,
+    /// What names the block that is being put together, if none was named so before.
+    renamed: Option<String>,
     /// The rows that fail by something in the settings.
     troubled: Troubled,
     world: World,
@@ -302,8 +308,9 @@ impl Builder<'_> {
     fn block(&mut self, block: &Node) {
         let key = block_key(block);
         let strayed = self.strayed.is_some_and(|strayed| strayed.contains_key(&key));
-        let has_pages = !strayed && self.previous.keys().any(|known| known.starts_with(&key));
-        self.without_pages = (!has_pages).then_some(key);
+        let is_known =
+            self.known_blocks.contains(&key) || self.previous.keys().any(|known| known.starts_with(&key));
+        self.renamed = (strayed || !is_known).then_some(key);
         let Some(for_each) = block.get("for_each") else {
             self.page(block, None);
             return;
@@ -398,10 +405,10 @@ impl Builder<'_> {
         of_pages.chain(&mut self.world.missing).for_each(|problem| self.troubled.name(problem));
     }
 
-    /// Remembers that the block fails, if it had no pages before: what names it may have been edited together with what
+    /// Remembers that the block fails, if it was not there before: what names it may have been edited together with what
     /// is wrong in it.
     fn stray(&mut self, problem: &Problem) {
-        if let Some(key) = self.without_pages.take() {
+        if let Some(key) = self.renamed.take() {
             self.world.strayed.insert(key, problem.clone());
         }
     }
@@ -412,12 +419,17 @@ impl Builder<'_> {
         if problems.is_empty() {
             return;
         }
+        let mut has_strays = false;
         let blocks: Vec<String> = self.compiler.blueprint.pages.iter().map(block_key).collect();
         for Managed { computed: page, .. } in known {
             let is_in_a_block = blocks.iter().any(|block| page.key.starts_with(block));
             if !is_in_a_block && self.world.page(&page.id).is_none() {
                 self.add(Arc::clone(page), problems.clone());
+                has_strays = true;
             }
+        }
+        if !has_strays {
+            self.world.strayed.clear();
         }
     }
 

@@ -199,13 +199,24 @@ fn a_block_that_is_called_otherwise_and_fails_leaves_its_pages_as_they_were_unti
 #[test]
 fn a_bad_row_that_is_new_in_a_block_of_before_keeps_no_page_of_a_block_that_was_removed() {
     let good = "s,st,phone\nLeeds,open,Leeds\n";
-    let mut before = world(Some(("\"s\"", OF_ROW)), good, None);
-    assert_eq!(agents(&before), "other Leeds");
-    let other = &*before.pages[0].page;
-    let key = other.key.replace("other", "gone");
-    let removed = Arc::new(Page { key, id: "gone/live".parse().unwrap(), ..other.clone() });
-    before.pages.push(Managed { page: removed.clone(), computed: removed, problems: Vec::new() });
-    let after = world(Some(("\"s\"", OF_ROW)), &format!("{good}York,open,x\n"), Some(&before));
-    assert_eq!((agents(&after).as_str(), after.missing.len()), ("other Leeds", 1));
-    assert_eq!(agents(&world(None, good, Some(&before))), "other");
+    let bad = format!("{good}York,open,x\n");
+    let with_another = |mut world: World| {
+        let other = &*world.pages[0].page;
+        let key = other.key.replace("other", "gone");
+        let removed = Arc::new(Page { key, id: "gone/live".parse().unwrap(), ..other.clone() });
+        world.pages.push(Managed { page: removed.clone(), computed: removed, problems: Vec::new() });
+        world
+    };
+    // The row is new, or was bad from the start; or the whole block was.
+    let phon = "{ column = \"phon\" }";
+    for (value, sites, wanted) in
+        [(OF_ROW, good, "other Leeds"), (OF_ROW, &bad, "other Leeds"), (phon, &bad, "other")]
+    {
+        let block = Some(("\"s\"", value));
+        let before = world(block, sites, None);
+        assert_eq!(agents(&before), wanted);
+        let after = world(block, &bad, Some(&with_another(before.clone())));
+        assert_eq!(agents(&after), wanted);
+        assert_eq!(agents(&world(None, good, Some(&with_another(before)))), "other");
+    }
 }

@@ -226,7 +226,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
     };
     let monday = values("2026-12-21T10:00:00Z");
     for (variable, wanted) in [
-        ("constant", json!(8.5)),
+        ("constant", serde_json::from_str("8.50").unwrap()),
         ("list", json!(["a", 1])),
         ("table", json!({"a": 1})),
         ("pointer", json!("hello")),
