@@ -171,9 +171,7 @@ fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy
     use Reading::{Intervals, OneInterval, Unread};
     let cases: &[(&str, &[Shows], Option<&str>)] = &[
         ("18:00-24:00", &[shows(NUMBERED, Intervals)], None),
-        ("00:00-24:00", &[shows(NUMBERED, Intervals)], Some("open throughout: show is_open")),
         ("18:00-24:00", &[shows(WEEKDAYS, Intervals)], None),
-        ("00:00-24:00", &[shows(WEEKDAYS, Intervals)], Some("open throughout: show is_open")),
         ("18:00-24:00", &[shows(Week, Intervals)], None),
         ("18:00-24:00", &[shows(Today, Intervals)], None),
         ("18:00-24:00", &[shows(RegularHours, Intervals), shows(SPECIAL_HOURS, Intervals)], None),
@@ -208,6 +206,20 @@ fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy
             };
             assert!(as_told, "{weekly} {shown:?} at {local}: {problem:?}");
         }
+    }
+}
+
+/// What begins and ends at 00:00 is a whole day for one reader, and nothing for another.
+#[test]
+fn a_day_that_is_open_throughout_is_refused_whatever_shows_it() {
+    let hours = Arc::new(hours("Europe/London", "Mo-Su 00:00-24:00", ""));
+    for how in [
+        shows(NUMBERED, Reading::Intervals),
+        shows(WEEKDAYS, Reading::Intervals),
+        shows(WEEKDAYS, Reading::OneInterval),
+    ] {
+        let problem = held(&page(vec![("a", showing(&hours, how))]), "2026-12-01T12:00").unwrap_err();
+        assert!(problem.contains("knows a day that is open throughout: show is_open"), "{problem}");
     }
 }
 

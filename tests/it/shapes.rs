@@ -600,7 +600,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
             &json!("09:00-17:00"),
             &json!("09:00-17:00"),
             &json!("18:00-02:00"),
-            &json!("00:00-24:00"),
+            &json!("00:00-00:00"),
             &json!("closed")
         ]
     );
