@@ -1,25 +1,18 @@
 //! Values that an expression makes of others, within a fixed amount of work. What is undefined is an error.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Jinja};
+use minijinja::value::ValueKind;
+use minijinja::{Error, ErrorKind, Value as Jinja};
 use serde_json::Value;
 
 use crate::model::{Instant, Origin, Problem, nearest};
 
 use super::definition::{Definition, Evaluated, Wanted};
+use super::filters::{FILTERS, MAX_OUT, Remedy, environment};
 
-/// Instructions that one evaluation may run.
-const FUEL: u64 = 20_000;
 /// Bytes that an expression may have.
 pub(super) const MAX_EXPRESSION: usize = 4_096;
-/// Values, and bytes of text, that may come out of one.
-const MAX_OUT: usize = 64 << 10;
-/// Items, and bytes of text, that the filters of one evaluation may go through and make.
-const MAX_FILTERED: usize = 2 << 20;
 /// Bytes that the joins of one evaluation may copy: each copies what those before it have made.
 const MAX_JOINED: usize = 128 << 20;
 /// Characters of an expression that a message tells.
@@ -171,15 +164,6 @@ impl Expression {
     }
 }
 
-/// What to do about an error that a filter of ours tells of.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Remedy(&'static str);
-
-fn wrong(what: impl Into<std::borrow::Cow<'static, str>>, remedy: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, what).with_source(Remedy(remedy))
-}
-
 /// What to do about an error of the engine's own operators.
 fn remedy_for(detail: &str) -> &'static str {
     if detail.contains("slice") {
@@ -259,167 +243,6 @@ fn end_of_text(text: &str, quote: char) -> usize {
         ends
     });
     end.map_or(text.len(), |(at, _)| at + 1)
-}
-
-const FILTERS: [&str; 12] = [
-    "default", "first", "int", "join", "last", "length", "lower", "pluck", "replace", "split", "upper",
-    "where",
-];
-
-/// What is left of the work that the filters of one evaluation may do. The engine's own fuel counts instructions, and a
-/// filter is one of them, whatever it is given.
-#[derive(Clone)]
-struct Work(Arc<AtomicUsize>);
-
-impl Work {
-    fn spend(&self, amount: usize) -> Result<(), Error> {
-        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount));
-        left.map(drop).map_err(|_| Error::new(ErrorKind::OutOfFuel, "its filters go through too much"))
-    }
-
-    fn text(&self, text: String) -> Result<String, Error> {
-        self.spend(text.len()).map(|()| text)
-    }
-
-    fn items(&self, value: &Jinja) -> Result<Vec<Jinja>, Error> {
-        match value.kind() {
-            ValueKind::Seq | ValueKind::Iterable => {
-                self.spend(value.len().unwrap_or(MAX_OUT))?;
-                let items: Vec<Jinja> = value.try_iter()?.take(MAX_OUT).collect();
-                match items.iter().any(Jinja::is_undefined) {
-                    true => Err(Error::new(ErrorKind::UndefinedError, "an item of the list is undefined")),
-                    false => Ok(items),
-                }
-            }
-            _ => Err(wrong(
-                format!("{} is no list", kind_of(value)),
-                "join, pluck, where, first and last are for lists",
-            )),
-        }
-    }
-}
-
-/// What expressions know: the operators, and filters that share a fixed amount of work.
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::empty();
-    let work = Work(Arc::new(AtomicUsize::new(MAX_FILTERED)));
-    let with = || work.clone();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
-    environment.add_filter(
-        "default",
-        |value: Jinja, other: Jinja| {
-            if value.is_undefined() || value.is_none() { other } else { value }
-        },
-    );
-    environment.add_filter("told", |value: Jinja| told(&value).map(|()| value));
-    let of = with();
-    environment.add_filter("length", move |value: Jinja| match value.kind() {
-        ValueKind::Seq | ValueKind::Iterable => of.items(&value).map(|items| items.len()),
-        _ => value.len().ok_or_else(|| {
-            wrong(format!("{} has no length", kind_of(&value)), "length is for text, lists and objects")
-        }),
-    });
-    let of = with();
-    environment.add_filter("first", move |value: Jinja| {
-        of.items(&value).map(|items| items.into_iter().next().unwrap_or_default())
-    });
-    let of = with();
-    environment.add_filter("last", move |value: Jinja| {
-        of.items(&value).map(|items| items.into_iter().last().unwrap_or_default())
-    });
-    let of = with();
-    environment.add_filter("upper", move |text: String| of.text(text).map(|text| text.to_uppercase()));
-    let of = with();
-    environment.add_filter("lower", move |text: String| of.text(text).map(|text| text.to_lowercase()));
-    environment.add_filter("int", |text: String| {
-        let number = text.trim().parse::<i64>();
-        number.map_err(|_| wrong(format!("\"{text}\" is no whole number"), "give | int text such as '12'"))
-    });
-    let of = with();
-    environment.add_filter("split", move |text: String, at: String| {
-        let text = of.text(text)?;
-        Ok::<_, Error>(text.split(&at).map(|part| part.trim().to_owned()).collect::<Vec<_>>())
-    });
-    let of = with();
-    environment.add_filter("replace", move |text: String, from: String, to: String| {
-        of.spend(text.len() + text.matches(&from).count() * to.len())?;
-        Ok::<_, Error>(text.replace(&from, &to))
-    });
-    let of = with();
-    environment.add_filter("join", move |value: Jinja, between: String| {
-        let items = of.items(&value)?;
-        items.iter().try_for_each(told)?;
-        let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
-        of.spend(texts.iter().map(|text| text.len() + between.len()).sum())?;
-        Ok::<_, Error>(texts.join(&between))
-    });
-    let of = with();
-    environment.add_filter("pluck", move |value: Jinja, key: String| {
-        of.items(&value)?.iter().map(|item| field(item, &key)).collect::<Result<Vec<_>, _>>()
-    });
-    let of = with();
-    environment.add_filter("where", move |value: Jinja, conditions: Kwargs| {
-        let mut wanted: Vec<(&str, Jinja)> = Vec::new();
-        for name in conditions.args() {
-            wanted.push((name, conditions.get(name)?));
-        }
-        if wanted.iter().any(|(_, value)| value.is_undefined()) {
-            return Err(Error::new(ErrorKind::UndefinedError, "what where compares with is undefined"));
-        }
-        let mut kept = Vec::new();
-        for item in of.items(&value)? {
-            of.spend(wanted.len())?;
-            let mut meets = true;
-            for (name, value) in &wanted {
-                meets &= field(&item, name)? == *value;
-            }
-            kept.extend(meets.then_some(item));
-        }
-        Ok::<_, Error>(kept)
-    });
-    environment
-}
-
-/// A field of an item of a list.
-fn field(item: &Jinja, name: &str) -> Result<Jinja, Error> {
-    let value = item.get_attr(name)?;
-    match value.is_undefined() {
-        true => Err(wrong(
-            format!("an item of the list has no \"{name}\""),
-            "correct the name, or give every item that field",
-        )),
-        false => Ok(value),
-    }
-}
-
-/// Whether a value can be a part of a text.
-fn told(value: &Jinja) -> Result<(), Error> {
-    match value.kind() {
-        ValueKind::String | ValueKind::Number => Ok(()),
-        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::Seq | ValueKind::Iterable => {
-            Err(wrong("a list can't be a part of a text", "join its items: list | join(', ')"))
-        }
-        _ => Err(wrong(
-            format!("{} can't be a part of a text", kind_of(value)),
-            "say what it stands for: 'yes' if value else 'no'",
-        )),
-    }
-}
-
-/// What a value is, in the words of JSON.
-fn kind_of(value: &Jinja) -> &'static str {
-    match value.kind() {
-        ValueKind::None => "null",
-        ValueKind::Bool if value.is_true() => "true",
-        ValueKind::Bool => "false",
-        ValueKind::Number => "a number",
-        ValueKind::String => "text",
-        ValueKind::Seq | ValueKind::Iterable => "a list",
-        ValueKind::Map => "an object",
-        _ => "this",
-    }
 }
 
 /// The values, and bytes of text, that JSON has.

@@ -7,6 +7,7 @@ mod coverage;
 mod definition;
 mod ending;
 mod expression;
+mod filters;
 mod overrule;
 mod page;
 mod reach;

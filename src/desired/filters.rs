@@ -1,0 +1,196 @@
+//! The filters that expressions know, and the work that they may do together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use minijinja::value::{Kwargs, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Jinja};
+
+/// Instructions that one evaluation may run.
+const FUEL: u64 = 20_000;
+/// Items, and bytes of text, that the filters of one evaluation may go through and make.
+const MAX_FILTERED: usize = 2 << 20;
+/// Values, and bytes of text, that may come out of an expression.
+pub(super) const MAX_OUT: usize = 64 << 10;
+
+/// Their names, for people.
+pub(super) const FILTERS: [&str; 12] = [
+    "default", "first", "int", "join", "last", "length", "lower", "pluck", "replace", "split", "upper",
+    "where",
+];
+
+/// What is left of the work that the filters of one evaluation may do. The engine's own fuel counts instructions, and a
+/// filter is one of them, whatever it is given.
+#[derive(Clone)]
+struct Work(Arc<AtomicUsize>);
+
+impl Work {
+    fn spend(&self, amount: usize) -> Result<(), Error> {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount));
+        left.map(drop).map_err(|_| Error::new(ErrorKind::OutOfFuel, "its filters go through too much"))
+    }
+
+    fn text(&self, text: String) -> Result<String, Error> {
+        self.spend(text.len()).map(|()| text)
+    }
+
+    fn items(&self, value: &Jinja) -> Result<Vec<Jinja>, Error> {
+        match value.kind() {
+            ValueKind::Seq | ValueKind::Iterable => {
+                self.spend(value.len().unwrap_or(MAX_OUT))?;
+                let items: Vec<Jinja> = value.try_iter()?.take(MAX_OUT).collect();
+                match items.iter().any(Jinja::is_undefined) {
+                    true => Err(Error::new(ErrorKind::UndefinedError, "an item of the list is undefined")),
+                    false => Ok(items),
+                }
+            }
+            _ => Err(wrong(
+                format!("{} is no list", kind_of(value)),
+                "join, pluck, where, first and last are for lists",
+            )),
+        }
+    }
+}
+
+/// What expressions know: the operators, and filters that share a fixed amount of work.
+pub(super) fn environment() -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment.add_filter(
+        "default",
+        |value: Jinja, other: Jinja| {
+            if value.is_undefined() || value.is_none() { other } else { value }
+        },
+    );
+    environment.add_filter("told", |value: Jinja| told(&value).map(|()| value));
+    environment.add_filter("int", |text: String| {
+        let number = text.trim().parse::<i64>();
+        number.map_err(|_| wrong(format!("\"{text}\" is no whole number"), "give | int text such as '12'"))
+    });
+    let work = Work(Arc::new(AtomicUsize::new(MAX_FILTERED)));
+    add_those_of_text(&mut environment, &work);
+    add_those_of_lists(&mut environment, &work);
+    environment
+}
+
+fn add_those_of_text(environment: &mut Environment, work: &Work) {
+    let of = work.clone();
+    environment.add_filter("upper", move |text: String| of.text(text).map(|text| text.to_uppercase()));
+    let of = work.clone();
+    environment.add_filter("lower", move |text: String| of.text(text).map(|text| text.to_lowercase()));
+    let of = work.clone();
+    environment.add_filter("split", move |text: String, at: String| {
+        let text = of.text(text)?;
+        Ok::<_, Error>(text.split(&at).map(|part| part.trim().to_owned()).collect::<Vec<_>>())
+    });
+    let of = work.clone();
+    environment.add_filter("replace", move |text: String, from: String, to: String| {
+        of.spend(text.len() + text.matches(&from).count() * to.len())?;
+        Ok::<_, Error>(text.replace(&from, &to))
+    });
+}
+
+fn add_those_of_lists(environment: &mut Environment, work: &Work) {
+    let of = work.clone();
+    environment.add_filter("length", move |value: Jinja| match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => of.items(&value).map(|items| items.len()),
+        _ => value.len().ok_or_else(|| {
+            wrong(format!("{} has no length", kind_of(&value)), "length is for text, lists and objects")
+        }),
+    });
+    let of = work.clone();
+    environment.add_filter("first", move |value: Jinja| {
+        of.items(&value).map(|items| items.into_iter().next().unwrap_or_default())
+    });
+    let of = work.clone();
+    environment.add_filter("last", move |value: Jinja| {
+        of.items(&value).map(|items| items.into_iter().last().unwrap_or_default())
+    });
+    let of = work.clone();
+    environment.add_filter("join", move |value: Jinja, between: String| {
+        let items = of.items(&value)?;
+        items.iter().try_for_each(told)?;
+        let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
+        of.spend(texts.iter().map(|text| text.len() + between.len()).sum())?;
+        Ok::<_, Error>(texts.join(&between))
+    });
+    let of = work.clone();
+    environment.add_filter("pluck", move |value: Jinja, key: String| {
+        of.items(&value)?.iter().map(|item| field(item, &key)).collect::<Result<Vec<_>, _>>()
+    });
+    let of = work.clone();
+    environment
+        .add_filter("where", move |value: Jinja, conditions: Kwargs| meeting(&of, &value, &conditions));
+}
+
+/// The items of a list whose fields are as the conditions want them.
+fn meeting(of: &Work, value: &Jinja, conditions: &Kwargs) -> Result<Vec<Jinja>, Error> {
+    let mut wanted: Vec<(&str, Jinja)> = Vec::new();
+    for name in conditions.args() {
+        wanted.push((name, conditions.get(name)?));
+    }
+    if wanted.iter().any(|(_, value)| value.is_undefined()) {
+        return Err(Error::new(ErrorKind::UndefinedError, "what where compares with is undefined"));
+    }
+    let mut kept = Vec::new();
+    for item in of.items(value)? {
+        of.spend(wanted.len())?;
+        let mut meets = true;
+        for (name, value) in &wanted {
+            meets &= field(&item, name)? == *value;
+        }
+        kept.extend(meets.then_some(item));
+    }
+    Ok(kept)
+}
+
+/// A field of an item of a list.
+fn field(item: &Jinja, name: &str) -> Result<Jinja, Error> {
+    let value = item.get_attr(name)?;
+    match value.is_undefined() {
+        true => Err(wrong(
+            format!("an item of the list has no \"{name}\""),
+            "correct the name, or give every item that field",
+        )),
+        false => Ok(value),
+    }
+}
+
+/// Whether a value can be a part of a text.
+fn told(value: &Jinja) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Number => Ok(()),
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Err(wrong("a list can't be a part of a text", "join its items: list | join(', ')"))
+        }
+        _ => Err(wrong(
+            format!("{} can't be a part of a text", kind_of(value)),
+            "say what it stands for: 'yes' if value else 'no'",
+        )),
+    }
+}
+
+/// What a value is, in the words of JSON.
+fn kind_of(value: &Jinja) -> &'static str {
+    match value.kind() {
+        ValueKind::None => "null",
+        ValueKind::Bool if value.is_true() => "true",
+        ValueKind::Bool => "false",
+        ValueKind::Number => "a number",
+        ValueKind::String => "text",
+        ValueKind::Seq | ValueKind::Iterable => "a list",
+        ValueKind::Map => "an object",
+        _ => "this",
+    }
+}
+
+/// What to do about an error that a filter of ours tells of.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Remedy(pub &'static str);
+
+fn wrong(what: impl Into<std::borrow::Cow<'static, str>>, remedy: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what).with_source(Remedy(remedy))
+}
