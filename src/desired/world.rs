@@ -213,9 +213,21 @@ impl World {
 
     /// Puts overrides in force, the later above the earlier, in place of those that were.
     pub fn overrule(&mut self, overrides: &[Override]) {
+        self.overrule_like(&World::default(), overrides);
+    }
+
+    /// The same where another world is under just these overrides: a page with the same definition is as it is there, so that
+    /// one changed row makes no other page anew.
+    pub fn overrule_like(&mut self, other: &World, overrides: &[Override]) {
         for managed in &mut self.pages {
-            let overruled = managed.computed.overruled(overrides).map(Arc::new);
-            managed.page = overruled.unwrap_or_else(|| managed.computed.clone());
+            let known = other.page(&managed.computed.id);
+            managed.page = match known.filter(|known| Arc::ptr_eq(&known.computed, &managed.computed)) {
+                Some(known) => known.page.clone(),
+                None => {
+                    let overruled = managed.computed.overruled(overrides).map(Arc::new);
+                    overruled.unwrap_or_else(|| managed.computed.clone())
+                }
+            };
         }
     }
 

@@ -652,6 +652,20 @@ variables = { today = { show = "today" } }
     }
 
     #[test]
+    fn a_page_that_is_as_it_was_stays_as_it_is_under_the_same_overrides() {
+        let mut before = world(SITES);
+        let sets = [prepared(draft("closed", "region=NE", "14:00"), &before).unwrap()];
+        before.overrule(&sets);
+        let mut same = before.clone();
+        same.overrule_like(&before, &sets);
+        let pages = same.pages.iter().zip(&before.pages);
+        assert!(pages.into_iter().all(|(after, before)| Arc::ptr_eq(&after.page, &before.page)));
+        let mut anew = world(SITES);
+        anew.overrule_like(&before, &sets);
+        assert_eq!(closed(&anew, at(NOW)), closed(&before, at(NOW)));
+    }
+
+    #[test]
     fn rows_are_meant_by_their_keys_as_they_were_when_it_was_set_each_with_an_end_in_its_own_zone() {
         let set = prepared(draft("closed", "region=NE", "14:00"), &world(SITES)).unwrap();
         assert_eq!(set.describe(), "the override: closed for site=Leeds, site=York, by anna: snow");

@@ -22,7 +22,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
             self.overrides.retain(|set| !set.is_over(yesterday));
         }
-        world.overrule(&self.overrides);
+        if self.overruled_by == self.overrides {
+            world.overrule_like(&self.world, &self.overrides);
+        } else {
+            world.overrule(&self.overrides);
+            self.overruled_by.clone_from(&self.overrides);
+        }
         for page in &world.released {
             self.pages.schedule(page, None);
             if let Some(state) = self.pages.get_mut(page) {

@@ -180,6 +180,8 @@ pub struct Driver<R> {
     /// What was let pass lately.
     recent: Recent,
     overrides: Vec<Override>,
+    /// Those that the pages as they are decided on are under.
+    overruled_by: Vec<Override>,
     clock_watch: ClockWatch,
     counts: Counts,
     /// The pages as they are decided on: what is in force, the stages of a rollout, overrides.
@@ -244,6 +246,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             thresholds: setup.thresholds,
             recent: recent.unwrap_or_default(),
             overrides,
+            overruled_by: Vec::new(),
             clock_watch,
             counts: Counts::default(),
             world: World::default(),
