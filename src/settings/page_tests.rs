@@ -110,6 +110,22 @@ fn a_cell_in_the_name_of_a_variable_is_one_name() {
 }
 
 #[test]
+fn whether_items_are_made_may_come_from_a_row() {
+    let pages = page_of_rows("\"s\"", "create_items = \"{{ row.make }}\"\nvariables = { \"/s[n=a]/h\" = 1 }");
+    for (make, wanted) in [
+        ("yes", Ok(json!({"s": [{"n": "a", "h": 1}]}))),
+        ("false", Err("the array on the page has no item with n = \"a\"")),
+        ("maybe", Err("s.csv:2, column \"make\": create_items: \"maybe\" is not true or false")),
+    ] {
+        let made = sent(&pages, &format!("s,make\nLeeds,{make}\n"), json!({}));
+        match (&made, &wanted) {
+            (Err(told), Err(wanted)) => assert!(told.contains(wanted), "{told}"),
+            _ => assert_eq!(made.as_ref().ok(), wanted.as_ref().ok(), "{make}: {made:?}"),
+        }
+    }
+}
+
+#[test]
 fn drift_is_settled_by_variables_that_a_row_names() {
     let page = |named: &str| {
         let variables = "variables = { \"/s[site={{ row.s }}]/h\" = 1 }\ncreate_items = true";

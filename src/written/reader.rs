@@ -188,17 +188,25 @@ impl<'a> Reader<'a> {
         self.ok(parsed.map_err(|message| Problem::at(&text.origin, message).hint(hint)))
     }
 
-    /// `true` or `false`.
+    /// `true` or `false`, or a template that a row fills in with one of these, or with yes or no.
     pub fn boolean(&self, node: &Node, what: &str) -> Option<bool> {
-        match node.raw {
-            Raw::Bool(value) => Some(value),
-            _ => {
-                let message = format!("{what} must be true or false, not {}", node.kind());
-                let problem = Problem::at(&node.origin, message);
-                self.note(problem.hint("write true or false, without quotes; no row can fill it in"));
-                None
+        let found = match &node.raw {
+            Raw::Bool(value) => return Some(*value),
+            Raw::Text(text) if is_template(text) => {
+                let filled = self.fill_in(text, &node.origin)?;
+                match filled.value.trim().to_lowercase().as_str() {
+                    "true" | "yes" => return Some(true),
+                    "false" | "no" => return Some(false),
+                    _ => Problem::at(
+                        &filled.origin,
+                        format!("{what}: \"{}\" is not true or false", filled.value),
+                    ),
+                }
             }
-        }
+            _ => Problem::at(&node.origin, format!("{what} must be true or false, not {}", node.kind())),
+        };
+        self.note(found.hint("write true or false; without quotes in settings and JSON"));
+        None
     }
 
     /// A length of time such as `90s`, `5m`, `4h` or `1h 30m`; never zero.
