@@ -923,7 +923,14 @@ impl World {
     fn set_clock(&mut self, by: TimeDelta) {
         self.clock.step(self.clock.now() + by);
         self.remote.state().set_ahead += by.to_std().unwrap_or_default();
+        self.begin_overrides();
         self.disturb();
+    }
+
+    /// What people set by a clock that was ahead is in force when that is put right, and not only when the instant comes again.
+    fn begin_overrides(&mut self) {
+        let now = self.clock.now();
+        self.remote.state().overrides.iter_mut().for_each(|set| set.from = set.from.min(now));
     }
 
     /// The clock leaps by hours or years: nothing is sent until it is right again.
@@ -931,6 +938,7 @@ impl World {
         self.figures.leaps += 1;
         let hours = [-30, -3, 2, 26, 24 * 400][self.random.usize(..5)];
         self.clock.step(self.clock.now() + TimeDelta::hours(hours));
+        self.begin_overrides();
         tokio::time::sleep(Duration::from_millis(1)).await;
         {
             let mut state = self.remote.state();
@@ -939,6 +947,7 @@ impl World {
         }
         self.pass_some(1, 200).await;
         self.clock.step(self.clock.now() - TimeDelta::hours(hours));
+        self.begin_overrides();
         {
             let mut state = self.remote.state();
             state.forbidden = None;
