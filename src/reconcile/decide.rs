@@ -83,7 +83,7 @@ impl Knowledge {
 
     /// How much sooner than others a page is looked at that was not seen yet: one that should hold something else than what we
     /// last put there comes first, then one that we never put anything on.
-    pub fn head_start(&mut self, page: &Arc<Page>, now: Instant) -> TimeDelta {
+    pub fn head_start(&self, page: &Arc<Page>, now: Instant) -> TimeDelta {
         if self.base.is_empty() {
             return TimeDelta::seconds(1);
         }
