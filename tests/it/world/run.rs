@@ -466,6 +466,7 @@ impl World {
     /// One week, in pieces of a few hours, each with something going on or nothing.
     pub async fn week(&mut self) {
         let end = self.clock.now() + TimeDelta::days(7);
+        self.forget_ended_overrides();
         while self.clock.now() < end && self.violations().is_empty() {
             let hours = self.random.i64(1..20);
             self.pass_some(hours * 60 - 40, hours * 60).await;
@@ -925,6 +926,14 @@ impl World {
         self.remote.state().set_ahead += by.to_std().unwrap_or_default();
         self.begin_overrides();
         self.disturb();
+    }
+
+    /// What ended long before any step of the clock leads back to.
+    fn forget_ended_overrides(&mut self) {
+        let long_ago = self.clock.now() - TimeDelta::days(2);
+        let mut state = self.remote.state();
+        state.overrides.retain(|set| set.until.is_none_or(|until| until > long_ago));
+        state.overrides_before = state.overrides.clone();
     }
 
     /// What people set by a clock that was ahead is in force when that is put right, and not only when the instant comes again.
