@@ -41,19 +41,6 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Waits until it is `at` or later. It may end early, when the clock was set: ask for the time again.
     fn sleep_until(&self, at: Instant) -> Wait<'_>;
-
-    /// Waits for a length of time on this clock.
-    fn sleep(&self, length: Duration) -> Wait<'_> {
-        let at = TimeDelta::from_std(length)
-            .ok()
-            .and_then(|length| self.now().checked_add_signed(length))
-            .unwrap_or(Instant::MAX_UTC);
-        Box::pin(async move {
-            while self.now() < at {
-                self.sleep_until(at).await;
-            }
-        })
-    }
 }
 
 /// The machine's wall clock.
@@ -89,11 +76,11 @@ fn wall_time() -> Instant {
     chrono::Utc::now()
 }
 
-/// How long ago a file was written, by the machine's clock; files know no other. One that was written ahead of it, as on
-/// another machine, is as old as it is ahead: it lies there just as long.
+/// How long ago a file was written, by the machine's clock; files know no other. None where it was written ahead of that,
+/// as on another machine.
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
-pub fn age(written: SystemTime) -> Duration {
-    SystemTime::now().duration_since(written).unwrap_or_else(|ahead| ahead.duration())
+pub fn age(written: SystemTime) -> Option<Duration> {
+    SystemTime::now().duration_since(written).ok()
 }
 
 /// How long this thread has worked, not counting what it waited for others.
@@ -312,7 +299,7 @@ mod tests {
         let start: Instant = "2026-12-24T16:00:00Z".parse().unwrap();
         let clock = FastClock::new(start, 36_000);
         let at = start + TimeDelta::hours(1);
-        clock.sleep(Duration::from_secs(3600)).await;
+        clock.sleep_until(at).await;
         assert!(clock.now() >= at);
     }
 

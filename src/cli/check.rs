@@ -1,6 +1,7 @@
 //! `rtconfd check`: settings, inputs, and the values of the coming 400 days against today's schemas.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -9,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
 use crate::clock::worked;
-use crate::desired::{Desired, Managed, running_out, unmet_conditions};
+use crate::desired::{Managed, running_out, unmet_conditions};
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
-use crate::schema::{Schema, Schemas, check};
+use crate::schema::{Schema, Schemas};
 use crate::zone;
 
 use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan};
@@ -22,8 +23,6 @@ pub const AHEAD: TimeDelta = TimeDelta::days(400);
 
 /// What one page may cost: eight changes an hour for 400 days are fewer steps, and take less time.
 const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
-/// Hours of a page without its values that are looked at; after that one a day is.
-const MAX_HOURS: usize = 8 * 24;
 
 /// How much is looked at.
 #[derive(Clone, Copy)]
@@ -148,36 +147,22 @@ fn look_within(
     from: Instant,
     to: Instant,
 ) -> Ahead {
-    let page = &managed.page;
-    let (start, mut hours) = (worked(), 0);
-    let mut found = Found::default();
-    let (mut at, mut before) = (from, None);
-    for step in 0.. {
-        if at >= to {
-            break;
-        }
+    let (start, mut steps) = (worked(), 0);
+    let (mut found, mut cut_short_at) = (Found::default(), None);
+    managed.page.walk(from, to, |at, desired| {
         // However little time there is, its values at the start are looked at.
-        if step == bounds.steps || (step > 0 && worked().saturating_sub(start) >= bounds.time) {
-            return found.cut_short(managed, at);
+        if steps == bounds.steps || (steps > 0 && worked().saturating_sub(start) >= bounds.time) {
+            cut_short_at = Some(at);
+            return ControlFlow::Break(());
         }
-        let desired = match before.take() {
-            Some(before) => page.desired_later(before, at),
-            None => page.desired(at),
-        };
-        let (problems, until) = match &desired {
-            Ok(desired) => (refused(desired, observed), desired.until),
-            Err(problems) => {
-                hours += 1;
-                let wait = if hours > MAX_HOURS { TimeDelta::days(1) } else { TimeDelta::hours(1) };
-                (problems.clone(), at.checked_add_signed(wait))
-            }
-        };
-        before = desired.ok();
+        steps += 1;
+        let refused = |desired| observed.map_or_else(Vec::new, |observed| observed.refuses(desired));
+        let problems = desired.map_or_else(|problems| problems, refused);
         problems.into_iter().for_each(|problem| found.add(problem, managed, at));
-        match until {
-            Some(until) if until > at => at = until,
-            _ => break,
-        }
+        ControlFlow::Continue(())
+    });
+    if let Some(at) = cut_short_at {
+        return found.cut_short(managed, at);
     }
     Ahead { problems: found.told, to }
 }
@@ -212,16 +197,6 @@ impl Found {
         self.told.push(Problem::new(message).warning());
         Ahead { problems: self.told, to: at }
     }
-}
-
-/// What the page's schema has against values, as far as it is known.
-fn refused(desired: &Desired, observed: Option<&Observed>) -> Vec<Problem> {
-    let Some(observed) = observed else { return Vec::new() };
-    let checked = match &observed.schema {
-        Ok(schema) => check(desired, &observed.page, schema).map(drop),
-        Err(problem) => Err(vec![problem.clone()]),
-    };
-    checked.err().unwrap_or_default()
 }
 
 /// What settings and schema of a page don't know of each other; which keys stand on it, whoever owns them, is asked.

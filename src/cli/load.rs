@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use crate::agents_api::{Client, KeySource, Timeouts};
 use crate::clock::{Clock, WallClock};
 use crate::desired::{Gone, Managed, Override, Page, World};
-use crate::model::{Instant, PageId, Problem, Variable};
+use crate::model::{Instant, PageId, Problem, Variable, each_once};
 use crate::plan::{Recent, Side, weigh};
 use crate::reconcile::{Following, Held, InForce, Trail, revision_id};
 use crate::settings::{Api, Settings, StorePath};
@@ -177,14 +177,7 @@ impl Known {
 impl View {
     /// Every problem of files and pages, each once.
     pub fn problems(&self) -> Vec<Problem> {
-        let mut all: Vec<Problem> = Vec::new();
-        let files = self.revision.problems.values().flatten();
-        for problem in files.chain(self.newest().problems()) {
-            if !all.contains(problem) {
-                all.push(problem.clone());
-            }
-        }
-        all
+        each_once(self.revision.problems.values().flatten().chain(self.newest().problems()))
     }
 
     /// Public holidays that at an instant are not known much further, or no longer.

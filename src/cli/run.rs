@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 use crate::agents_api::KeySource;
 use crate::calendar::Edition;
 use crate::clock::{Clock, FastClock};
+use crate::desired::World;
 use crate::listener;
 use crate::model::Instant;
 use crate::reconcile::{Actor, Driver, Feed, InForce, Limits, Mode, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
-use crate::sources::{Files, Watched, watch};
+use crate::sources::{Files, Revision, Watched, watch};
 use crate::store::{Claim, Writer};
 
 use super::{Exit, Global, OK, load, output, parse_instant};
@@ -112,7 +113,8 @@ pub async fn daemon(
     Ok(OK)
 }
 
-/// A driver by some settings, with its files watched and its variables claimed.
+/// A driver by some settings, with its files watched and its variables claimed: before it is there, since it puts in force
+/// what it is given.
 async fn begin(
     global: &Global,
     settings: &Settings,
@@ -123,10 +125,13 @@ async fn begin(
     feed: &mpsc::Sender<Feed>,
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>, Option<Claim>)> {
     let key_source = load::key_source(&settings.api, global)?;
-    let who = load::who("run", global);
-    let (driver, files) = build(settings, &key_source, store, clock, who, in_force, number).await?;
-    let claim = claim_variables(settings, global, &driver)?;
-    let watching = watch_files(files, settings, key_source, number, feed.clone())?;
+    let (files, in_force) = gather(settings, store, clock, in_force).await?;
+    let revision = files.revision();
+    let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&in_force.world));
+    let claim = claim_variables(settings, global, [&in_force.world, &newest])?;
+    let watching = watch_files(files, settings, key_source.clone(), number, feed.clone())?;
+    let start = Start { who: load::who("run", global), in_force, revision, number };
+    let driver = build(settings, &key_source, store, clock, start).await?;
     Ok((driver, watching, claim))
 }
 
@@ -175,7 +180,7 @@ async fn listen(settings: &Settings, feed: &mpsc::Sender<Feed>) -> anyhow::Resul
 fn claim_variables(
     settings: &Settings,
     global: &Global,
-    driver: &Driver<crate::agents_api::Client>,
+    worlds: [&World; 2],
 ) -> anyhow::Result<Option<Claim>> {
     let surroundings = global.surroundings();
     let shared = surroundings.variable("RUNTIME_DIRECTORY").and_then(|paths| paths.split(':').next());
@@ -184,7 +189,10 @@ fn claim_variables(
         (None, Some(user)) => PathBuf::from(user).join("rtconfd"),
         (None, None) => std::env::temp_dir().join(format!("rtconfd-{}", rustix::process::geteuid().as_raw())),
     };
-    let owned = driver.owned().map(|(page, variable)| format!("{} {page} {variable}", settings.api.base_url));
+    let pages = worlds.into_iter().flat_map(|world| &world.pages).map(|managed| &managed.page);
+    let owned = pages.flat_map(|page| {
+        page.variables.iter().map(|owned| format!("{} {} {}", settings.api.base_url, page.id, owned.variable))
+    });
     let who = format!("process {} ({})", std::process::id(), settings.file.display());
     match Claim::make(&directory, &who, &owned.collect()) {
         Ok(Ok(claim)) => Ok(Some(claim)),
@@ -213,17 +221,25 @@ fn watch_files(
         .context("files can't be watched")
 }
 
-/// Puts a driver together from the files as they are.
-pub async fn build(
+/// What a driver starts from.
+pub struct Start {
+    /// Who it acts as.
+    pub who: String,
+    /// What was let pass last.
+    pub in_force: InForce,
+    /// The files as they are.
+    pub revision: Revision,
+    /// The number of the settings.
+    pub number: u32,
+}
+
+/// The files as they are, and what was let pass last.
+pub async fn gather(
     settings: &Settings,
-    key_source: &KeySource,
     store: &Writer,
     clock: &Arc<dyn Clock>,
-    who: String,
     in_force: Option<InForce>,
-    number: u32,
-) -> anyhow::Result<(Driver<crate::agents_api::Client>, Files)> {
-    let client = Arc::new(load::client(&settings.api, key_source)?);
+) -> anyhow::Result<(Files, InForce)> {
     let mut files = Files::new(settings);
     let remembered = store.remembered(&settings.api.base_url).await?;
     files.recall(&remembered.newest.inputs);
@@ -232,7 +248,18 @@ pub async fn build(
         InForce::recall(settings, &remembered, now, now)
     });
     files.settle();
-    let revision = files.revision();
+    Ok((files, in_force))
+}
+
+/// Puts a driver together.
+pub async fn build(
+    settings: &Settings,
+    key_source: &KeySource,
+    store: &Writer,
+    clock: &Arc<dyn Clock>,
+    start: Start,
+) -> anyhow::Result<Driver<crate::agents_api::Client>> {
+    let client = Arc::new(load::client(&settings.api, key_source)?);
     let setter = client.clone();
     let driver = Driver::new(Setup {
         actor: Actor {
@@ -240,24 +267,24 @@ pub async fn build(
             api_url: settings.api.base_url.clone(),
             store: store.clone(),
             clock: clock.clone(),
-            who,
+            who: start.who,
         },
         set_key: Box::new(move |key| setter.set_key(key)),
         blueprint: settings.blueprint.clone(),
-        revision,
+        revision: start.revision,
         written: settings.written.clone(),
-        in_force,
+        in_force: start.in_force,
         thresholds: settings.hold,
         // A rehearsal plays in a time of its own.
         last_known: if clock.is_wall() { store.last_known().await? } else { None },
         resync: settings.resync,
         concurrency: settings.api.concurrency,
         limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
-        settings_number: number,
+        settings_number: start.number,
         seed: fastrand::u64(..),
     })
     .await?;
-    Ok((driver, files))
+    Ok(driver)
 }
 
 /// Passes on what the watching thread saw. A key that is bad leaves the one before in force.

@@ -48,21 +48,21 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         wanted.sort_by_key(|(_, origin)| (origin.file.clone(), origin.line, origin.column));
         let calendar = format!("calendar \"{name}\"");
         // Of public holidays it is known when they end, and told by themselves.
-        let is_told = |filter: &Filter| match events.last(filter) {
-            None => !events.events.is_empty(),
-            Some(last) => public.is_none() && (events.is_near(last) || events.gap(filter).is_some()),
-        };
-        wanted.retain(|(filter, _)| is_told(filter));
-        let problem = |(filter, origin): &(Filter, Origin)| match events.last(filter) {
-            None => Some(events.unmet(filter, origin, &calendar)),
-            Some(_) => events
-                .ending(filter)
-                .or_else(|| events.gap(filter))
-                .map(|problem| problem.about(format!("{calendar}, {filter}"))),
-        };
-        let mut told: Vec<Problem> = wanted.iter().take(MAX_TOLD).filter_map(problem).collect();
-        if let Some((_, origin)) = wanted.get(MAX_TOLD) {
-            let more = wanted.len() - MAX_TOLD;
+        let mut wrong: Vec<(Problem, Origin)> = Vec::new();
+        for (filter, origin) in wanted {
+            let taken = events.taken(&filter);
+            let problem = match taken.last() {
+                None if events.all.is_empty() => None,
+                None => Some(events.unmet(&filter, &origin, &calendar)),
+                Some(_) if public.is_some() => None,
+                Some(_) => taken.running_out().map(|problem| problem.about(format!("{calendar}, {filter}"))),
+            };
+            wrong.extend(problem.map(|problem| (problem, origin)));
+        }
+        let more = wrong.split_off(wrong.len().min(MAX_TOLD));
+        let mut told: Vec<Problem> = wrong.into_iter().map(|(problem, _)| problem).collect();
+        if let Some((_, origin)) = more.first() {
+            let more = more.len();
             let message =
                 format!("{calendar}: {more} more filters from here on have no event to come, or soon none");
             told.push(Problem::at(origin, message).hint("mend the others first, or get a newer file"));
@@ -70,11 +70,8 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         // Where all of them are filtered, what is told of the filters is enough.
         let is_plain =
             used.filter.is_open() && public.is_none() && (told.is_empty() || is_taken_whole(blueprint, name));
-        let of_all = if is_plain || (public.is_none() && events.events.is_empty()) {
-            events.ending(&Filter::default()).or_else(|| events.gap(&Filter::default()))
-        } else {
-            None
-        };
+        let is_told_of_all = is_plain || (public.is_none() && events.all.is_empty());
+        let of_all = events.taken(&Filter::default()).running_out().filter(|_| is_told_of_all);
         told.extend(of_all.map(|problem| problem.about(&calendar)));
         found.append(&mut told);
     }
@@ -93,9 +90,12 @@ fn is_taken_whole(blueprint: &Blueprint, calendar: &str) -> bool {
     blueprint.hours.values().chain(&blueprint.pages).any(|node| node.any(&takes))
 }
 
-/// The coming events of a calendar, and the day that they are looked at. A rule that goes on never ends.
+/// An event with its first and its last date.
+type Dated<'e> = (NaiveDate, NaiveDate, &'e Occurrence);
+
+/// The events of a calendar around the day that they are looked at. A rule that goes on never ends.
 struct Events {
-    events: Vec<Occurrence>,
+    all: Vec<Occurrence>,
     here: Tz,
     today: NaiveDate,
 }
@@ -107,29 +107,70 @@ impl Events {
         // Of very many events those to come have to do.
         let from = [KNOWN_DAYS, 0].into_iter().filter_map(|back| today.checked_sub_days(Days::new(back)));
         let mut events = from.filter_map(|from| calendar.occurrences(Window { from, to }).ok());
-        Some(Self { events: events.next()?, here: calendar.zone.unwrap_or(Tz::UTC), today })
+        Some(Self { all: events.next()?, here: calendar.zone.unwrap_or(Tz::UTC), today })
     }
 
-    /// The first and the last date of those that count, with the event.
-    fn dates<'a>(
-        &'a self,
-        filter: &'a Filter,
-    ) -> impl Iterator<Item = (NaiveDate, NaiveDate, &'a Occurrence)> {
-        self.events.iter().filter(|event| filter.takes(event)).map(|event| {
-            let (from, to) = match &event.span {
-                Span::Dates(from, to) => (*from, to.pred_opt().unwrap_or(*to)),
-                Span::Times(from, to) => (
-                    zone::date(self.here, from.instant(self.here)),
-                    zone::date(self.here, to.instant(self.here)),
-                ),
-            };
-            (from, to, event)
-        })
+    /// Those that count.
+    fn taken(&self, filter: &Filter) -> Taken<'_> {
+        let events = self.all.iter().filter(|event| filter.takes(event));
+        Taken { events: events.map(|event| self.dated(event)).collect(), today: self.today }
     }
 
-    /// The last date of those that count.
-    fn last(&self, filter: &Filter) -> Option<NaiveDate> {
-        self.dates(filter).map(|(_, to, _)| to).max()
+    fn dated<'e>(&self, event: &'e Occurrence) -> Dated<'e> {
+        match &event.span {
+            Span::Dates(from, to) => (*from, to.pred_opt().unwrap_or(*to), event),
+            Span::Times(from, to) => {
+                let [from, to] = [from, to].map(|time| zone::date(self.here, time.instant(self.here)));
+                (from, to, event)
+            }
+        }
+    }
+
+    /// A filter that no event meets, with what was probably meant.
+    fn unmet(&self, filter: &Filter, origin: &Origin, calendar: &str) -> Problem {
+        let message = format!(
+            "{filter}: {calendar} has no such event in the coming {EVENT_DAYS} days, so nothing comes of it"
+        );
+        let problem = Problem::at(origin, message);
+        let by_summary = Filter { category: None, ..filter.clone() };
+        let by_category = Filter { summary: None, ..filter.clone() };
+        let events = self.all.iter();
+        let (wanted, what, known): (_, _, BTreeSet<&str>) = match (&filter.summary, &filter.category) {
+            (Some(summary), _) if self.taken(&by_summary).last().is_none() => {
+                (summary, "its events are", events.map(|event| event.summary.trim()).collect())
+            }
+            (_, Some(category)) if self.taken(&by_category).last().is_none() => {
+                let categories = events.flat_map(|event| &event.categories).map(|name| name.trim());
+                (category, "its categories are", categories.collect())
+            }
+            _ => return problem.hint("there are events of each, and none of both"),
+        };
+        match known.is_empty() {
+            true => problem.hint("its events have no categories; name a part of their summary"),
+            false => problem.hint(meant_or_known(nearest_phrase(wanted, &known).as_deref(), what, &known)),
+        }
+    }
+}
+
+/// The events of a calendar that count somewhere.
+struct Taken<'e> {
+    events: Vec<Dated<'e>>,
+    today: NaiveDate,
+}
+
+impl Taken<'_> {
+    /// Where they end, or have a gap.
+    fn running_out(&self) -> Option<Problem> {
+        self.ending().or_else(|| self.gap())
+    }
+
+    fn dates(&self) -> impl Iterator<Item = Dated<'_>> {
+        self.events.iter().copied()
+    }
+
+    /// The last date of them.
+    fn last(&self) -> Option<NaiveDate> {
+        self.dates().map(|(_, to, _)| to).max()
     }
 
     /// Whether a date is soon, or over.
@@ -138,8 +179,8 @@ impl Events {
     }
 
     /// Whether the last event that counts is near.
-    fn ending(&self, filter: &Filter) -> Option<Problem> {
-        let message = match self.last(filter) {
+    fn ending(&self) -> Option<Problem> {
+        let message = match self.last() {
             Some(last) if self.is_near(last) => format!("its last event is on {last}"),
             Some(_) => return None,
             None => format!("it has no event in the coming {EVENT_DAYS} days"),
@@ -148,17 +189,17 @@ impl Events {
     }
 
     /// Where events are missing although there are later ones.
-    fn gap(&self, filter: &Filter) -> Option<Problem> {
-        let message = self.missing_year(filter).or_else(|| self.last_of_single_dates(filter));
-        Some(Problem::new(message.or_else(|| self.long_stretch(filter))?).hint(NEWER))
+    fn gap(&self) -> Option<Problem> {
+        let message = self.missing_year().or_else(|| self.last_of_single_dates());
+        Some(Problem::new(message.or_else(|| self.long_stretch())?).hint(NEWER))
     }
 
     /// A year without any event between years that have some.
-    fn missing_year(&self, filter: &Filter) -> Option<String> {
+    fn missing_year(&self) -> Option<String> {
         let this = self.today.year();
         let near = this - 3..=this + 10;
         let years: BTreeSet<i32> = self
-            .dates(filter)
+            .dates()
             .flat_map(|(from, to, _)| from.year().max(*near.start())..=to.year().min(*near.end()))
             .collect();
         // Of a year that is not looked at to its end nothing is known.
@@ -169,12 +210,12 @@ impl Events {
     }
 
     /// Events that came every year by single dates, as Easter does, of which none is left while others recur by a rule.
-    fn last_of_single_dates(&self, filter: &Filter) -> Option<String> {
-        if !self.dates(filter).any(|(from, _, event)| event.recurs && from > self.today) {
+    fn last_of_single_dates(&self) -> Option<String> {
+        if !self.dates().any(|(from, _, event)| event.recurs && from > self.today) {
             return None;
         }
         let mut single: Vec<(String, NaiveDate)> = self
-            .dates(filter)
+            .dates()
             .filter(|(.., event)| !event.recurs)
             .map(|(from, _, event)| (without_year(&event.summary), from))
             .collect();
@@ -192,10 +233,10 @@ impl Events {
 
     /// A stretch without events that is much longer than any in the time that is over, before one that is written for its
     /// date. What comes by a rule comes though nobody has looked so far ahead.
-    fn long_stretch(&self, filter: &Filter) -> Option<String> {
+    fn long_stretch(&self) -> Option<String> {
         let start = self.today.checked_sub_days(Days::new(KNOWN_DAYS))?;
         let end = self.today.checked_add_days(Days::new(GAP_DAYS))?;
-        let mut events: Vec<_> = self.dates(filter).filter(|(from, ..)| *from >= start).collect();
+        let mut events: Vec<_> = self.dates().filter(|(from, ..)| *from >= start).collect();
         events.sort_unstable_by_key(|(from, to, _)| (*from, *to));
         let (first, mut reach, _) = *events.first()?;
         let stretches = events.iter().map(|(from, to, event)| {
@@ -215,31 +256,6 @@ impl Events {
         Some(format!(
             "it has no event between {since} and {until}, and so far never was without one for more than {longest} days"
         ))
-    }
-
-    /// A filter that no event meets, with what was probably meant.
-    fn unmet(&self, filter: &Filter, origin: &Origin, calendar: &str) -> Problem {
-        let message = format!(
-            "{filter}: {calendar} has no such event in the coming {EVENT_DAYS} days, so nothing comes of it"
-        );
-        let problem = Problem::at(origin, message);
-        let by_summary = Filter { category: None, ..filter.clone() };
-        let by_category = Filter { summary: None, ..filter.clone() };
-        let events = self.events.iter();
-        let (wanted, what, known): (_, _, BTreeSet<&str>) = match (&filter.summary, &filter.category) {
-            (Some(summary), _) if self.last(&by_summary).is_none() => {
-                (summary, "its events are", events.map(|event| event.summary.trim()).collect())
-            }
-            (_, Some(category)) if self.last(&by_category).is_none() => {
-                let categories = events.flat_map(|event| &event.categories).map(|name| name.trim());
-                (category, "its categories are", categories.collect())
-            }
-            _ => return problem.hint("there are events of each, and none of both"),
-        };
-        match known.is_empty() {
-            true => problem.hint("its events have no categories; name a part of their summary"),
-            false => problem.hint(meant_or_known(nearest_phrase(wanted, &known).as_deref(), what, &known)),
-        }
     }
 }
 

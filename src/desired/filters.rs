@@ -30,7 +30,8 @@ impl Work {
         left.map(drop).map_err(|_| Error::new(ErrorKind::OutOfFuel, "its filters go through too much"))
     }
 
-    fn text(&self, text: String) -> Result<String, Error> {
+    fn text(&self, value: &Jinja) -> Result<String, Error> {
+        let text = text_of(value)?;
         self.spend(text.len()).map(|()| text)
     }
 
@@ -64,7 +65,8 @@ pub(super) fn environment() -> Environment<'static> {
         },
     );
     environment.add_filter("told", |value: Jinja| told(&value).map(|()| value));
-    environment.add_filter("int", |text: String| {
+    environment.add_filter("int", |value: Jinja| {
+        let text = text_of(&value)?;
         let number = text.trim().parse::<i64>();
         number.map_err(|_| wrong(format!("\"{text}\" is no whole number"), "give | int text such as '12'"))
     });
@@ -76,16 +78,17 @@ pub(super) fn environment() -> Environment<'static> {
 
 fn add_those_of_text(environment: &mut Environment, work: &Work) {
     let of = work.clone();
-    environment.add_filter("upper", move |text: String| of.text(text).map(|text| text.to_uppercase()));
+    environment.add_filter("upper", move |value: Jinja| of.text(&value).map(|text| text.to_uppercase()));
     let of = work.clone();
-    environment.add_filter("lower", move |text: String| of.text(text).map(|text| text.to_lowercase()));
+    environment.add_filter("lower", move |value: Jinja| of.text(&value).map(|text| text.to_lowercase()));
     let of = work.clone();
-    environment.add_filter("split", move |text: String, at: String| {
-        let text = of.text(text)?;
+    environment.add_filter("split", move |value: Jinja, at: Jinja| {
+        let (text, at) = (of.text(&value)?, text_of(&at)?);
         Ok::<_, Error>(text.split(&at).map(|part| part.trim().to_owned()).collect::<Vec<_>>())
     });
     let of = work.clone();
-    environment.add_filter("replace", move |text: String, from: String, to: String| {
+    environment.add_filter("replace", move |value: Jinja, from: Jinja, to: Jinja| {
+        let (text, from, to) = (text_of(&value)?, text_of(&from)?, text_of(&to)?);
         of.spend(text.len() + text.matches(&from).count() * to.len())?;
         Ok::<_, Error>(text.replace(&from, &to))
     });
@@ -108,10 +111,9 @@ fn add_those_of_lists(environment: &mut Environment, work: &Work) {
         of.items(&value).map(|items| items.into_iter().last().unwrap_or_default())
     });
     let of = work.clone();
-    environment.add_filter("join", move |value: Jinja, between: String| {
-        let items = of.items(&value)?;
-        items.iter().try_for_each(told)?;
-        let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
+    environment.add_filter("join", move |value: Jinja, between: Jinja| {
+        let between = text_of(&between)?;
+        let texts = of.items(&value)?.iter().map(text_of).collect::<Result<Vec<_>, _>>()?;
         of.spend(texts.iter().map(|text| text.len() + between.len()).sum())?;
         Ok::<_, Error>(texts.join(&between))
     });
@@ -170,6 +172,11 @@ fn told(value: &Jinja) -> Result<(), Error> {
             "say what it stands for: 'yes' if value else 'no'",
         )),
     }
+}
+
+/// The same as text. The engine itself would give "None" and "True".
+fn text_of(value: &Jinja) -> Result<String, Error> {
+    told(value).map(|()| value.to_string())
 }
 
 /// What a value is, in the words of JSON.

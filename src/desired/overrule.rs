@@ -1,5 +1,6 @@
 //! What a person sets for a while stands above everything that is worked out, and gives way to it again at its end.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -79,6 +80,22 @@ impl Part {
                 |key: &String| RowName { source: source.clone(), column: column.clone(), key: key.clone() };
             keys.iter().map(move |(key, until)| (name(key), *until))
         })
+    }
+
+    /// The same by the sources as they are called now: what no row of the page comes from any more was called otherwise.
+    fn as_called_on(&self, page: &Page) -> Cow<'_, Self> {
+        let made = page.made_for_rows();
+        let rows = page.row.iter().chain(made.iter().map(|made| made.row));
+        let sources: BTreeSet<&str> = rows.filter_map(|row| row.source.as_deref()).collect();
+        let is_known = |table: &Keyed| table.source.as_deref().is_none_or(|name| sources.contains(name));
+        if self.rows.keys().all(is_known) {
+            return Cow::Borrowed(self);
+        }
+        let rows = self.rows().map(|(name, until)| {
+            let table = Keyed { source: name.source.clone(), column: name.column.clone() };
+            (RowName { source: name.source.filter(|_| is_known(&table)), ..name }, until)
+        });
+        Cow::Owned(Self::new(self.own, rows))
     }
 
     /// Whether what is made for a row is meant, and until when. A row that belongs to none of the tables goes with what
@@ -218,8 +235,9 @@ impl Page {
         let mut variables = self.variables.clone();
         for (set, until) in concerned {
             let (part, words) = (set.parts.get(&self.id), set.describe_on(&self.id));
+            let part = part.map(|part| part.as_called_on(self));
             for owned in &mut variables {
-                overrule(owned, set, (until, part), &words);
+                overrule(owned, set, (until, part.as_deref()), &words);
             }
         }
         Some(Page { variables, ..self.clone() })

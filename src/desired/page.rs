@@ -1,6 +1,7 @@
 //! A page's definition, ready to be asked at an instant.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -17,6 +18,8 @@ const MAX_STEPS: usize = 100_000;
 const READ_AHEAD: TimeDelta = TimeDelta::days(8);
 /// After so long it is asked again whether there is a value, where there was none.
 const WITHOUT_VALUE: TimeDelta = TimeDelta::hours(1);
+/// Hours without values after which it is asked but once a day.
+const MAX_HOURS: usize = 8 * 24;
 /// Steps that are taken to find the next change alone; a year of midnights is fewer.
 const MAX_STEPS_TO_NEXT: usize = 2_000;
 
@@ -109,14 +112,40 @@ impl Page {
         self.worked_out(Vec::new(), at)
     }
 
-    /// The same at a later instant of the same 400 days: what stays as it was before is not worked out again.
-    ///
-    /// # Errors
-    /// As [`desired`](Self::desired).
-    pub fn desired_later(&self, before: Desired, at: Instant) -> Result<Desired, Vec<Problem>> {
-        self.worked_out(before.values, at)
+    /// Shows what the page should hold from one instant up to another, at each instant at which that may change, until
+    /// `see` has seen enough. All of it lies within 400 days.
+    pub fn walk(
+        &self,
+        from: Instant,
+        to: Instant,
+        mut see: impl FnMut(Instant, Result<&Desired, Vec<Problem>>) -> ControlFlow<()>,
+    ) {
+        let (mut at, mut hours) = (from, 0);
+        let mut before = Vec::new();
+        while at < to {
+            let (seen, until);
+            match self.worked_out(before, at) {
+                Ok(desired) => {
+                    until = desired.until;
+                    seen = see(at, Ok(&desired));
+                    before = desired.values;
+                }
+                Err(problems) => {
+                    hours += 1;
+                    until =
+                        Some(after(at, if hours > MAX_HOURS { TimeDelta::days(1) } else { WITHOUT_VALUE }));
+                    seen = see(at, Err(problems));
+                    before = Vec::new();
+                }
+            }
+            match until {
+                Some(until) if until > at && seen.is_continue() => at = until,
+                _ => break,
+            }
+        }
     }
 
+    /// What stays as it was before, at an earlier instant, is not worked out again.
     fn worked_out(&self, before: Vec<DesiredValue>, at: Instant) -> Result<Desired, Vec<Problem>> {
         let (mut values, mut problems) = (Vec::with_capacity(self.variables.len()), Vec::new());
         let mut before = before.into_iter();

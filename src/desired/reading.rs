@@ -96,10 +96,7 @@ impl Shown<'_> {
             known.or_else(|| others.find(|other| other.hours.says_the_same(self.hours)))
         };
         let misread = match self.show {
-            HoursShow::Week => {
-                self.misread(|date| self.reading.of_week(self.value, "special_dates", false, date))
-            }
-            HoursShow::Weekdays { .. } => {
+            HoursShow::Week | HoursShow::Weekdays { .. } => {
                 self.misread(|date| self.reading.of_week(self.value, "special_dates", false, date))
             }
             HoursShow::NumberedKeys { .. } => {
@@ -235,11 +232,46 @@ fn is_instant(value: &Value) -> bool {
     value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok())
 }
 
-/// A time of day in minutes: an hour up to 24, or `HH:MM` or `HH:MM:SS`, of which no reader knows 24:00.
+/// A time of day in minutes: an hour up to 24, also as the text of a cell that the schema types, or `HH:MM` or `HH:MM:SS`,
+/// of which no reader knows 24:00.
 fn minutes(value: &Value) -> Option<u32> {
+    let hours = |hours: u32| hours.checked_mul(60);
     match value {
-        Value::Number(hour) => Some(u32::try_from(hour.as_u64()?).ok()? * 60),
-        Value::String(text) => shape::time(text.get(..5)?),
+        Value::Number(number) => hours(u32::try_from(number.as_u64()?).ok()?),
+        Value::String(text) => match text.trim().parse() {
+            Ok(number) => hours(number),
+            Err(_) => {
+                let mut parts = text.splitn(3, ':');
+                shape::time(&format!("{}:{}", parts.next()?, parts.next()?))
+            }
+        },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_however_it_is_written() {
+        for (value, wanted) in [
+            (json!("08:00"), Some(480)),
+            (json!("8:00"), Some(480)),
+            (json!("8:00:00"), Some(480)),
+            (json!("08:30:59"), Some(510)),
+            (json!(8), Some(480)),
+            (json!("8"), Some(480)),
+            (json!(24), Some(1440)),
+            (json!("24:00"), None),
+            (json!("closed"), None),
+            (json!("8:"), None),
+            (json!(100_000_000), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(minutes(&value), wanted, "{value}");
+        }
     }
 }

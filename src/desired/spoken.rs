@@ -4,8 +4,12 @@ use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
 
-/// Up to so long before it a closing on the next date is told by its time alone: past midnight is still tonight.
-const TONIGHT: TimeDelta = TimeDelta::hours(12);
+/// Up to so long before it a closing on the next date is told by its time alone; one in the small hours is so all day long,
+/// for it is tonight's, and "tomorrow at half past twelve at night" would be taken for the night after.
+const ALONE: TimeDelta = TimeDelta::hours(12);
+const ALONE_IN_THE_SMALL_HOURS: TimeDelta = TimeDelta::hours(24);
+/// Up to this hour it is night.
+const MORNING: u32 = 6;
 /// Dates that are further away are told with their year.
 const DAYS_WITHOUT_YEAR: i64 = 300;
 
@@ -66,7 +70,7 @@ impl Language {
 
     /// When the words for a closing change though no date begins: from then on its day is not named any more.
     pub fn shortens(until: NaiveDateTime) -> NaiveDateTime {
-        until - TONIGHT
+        until - if until.hour() < MORNING { ALONE_IN_THE_SMALL_HOURS } else { ALONE }
     }
 
     /// A closing, seen from now.
@@ -117,7 +121,8 @@ impl Language {
         if at.time() == NaiveTime::MIN {
             return self.beginning_of(now.date(), at.date());
         }
-        let (day, time) = (self.day(now.date(), at.date()), self.time(at));
+        let day = self.day(now.date(), at.date());
+        let time = if at.date() > now.date() { self.time_on_a_day(at) } else { self.time(at) };
         match self {
             Self::English => format!("{day} at {time}"),
             Self::German => format!("{day} um {time}"),
@@ -202,6 +207,17 @@ impl Language {
             }
         };
         names.split(' ').nth(month0 as usize).unwrap_or_default()
+    }
+
+    /// A time of day in words that can't be taken for one of the night in which the day ends.
+    fn time_on_a_day(self, at: NaiveDateTime) -> String {
+        let time = self.time(at);
+        match self {
+            Self::English => time.replace(" at night", ", right after midnight"),
+            Self::German => time.replace(" nachts", " morgens"),
+            Self::French => time.replace("minuit", "zéro heure"),
+            Self::Spanish => time,
+        }
     }
 
     /// A time of day in words.
@@ -370,8 +386,7 @@ fn spanish(hour: u32, minute: u32) -> String {
         _ => {}
     }
     let part = match hour {
-        0 => "de la noche",
-        1..6 => "de la madrugada",
+        0..6 => "de la madrugada",
         6..12 => "de la mañana",
         12..20 => "de la tarde",
         _ => "de la noche",
@@ -461,7 +476,7 @@ mod tests {
             (
                 "de",
                 "2027-01-01T01:45",
-                "geschlossen, wieder geöffnet am Freitag, dem 1. Januar um ein Uhr fünfundvierzig nachts",
+                "geschlossen, wieder geöffnet am Freitag, dem 1. Januar um ein Uhr fünfundvierzig morgens",
             ),
             ("fr", "2026-11-30T08:00", "fermé, de nouveau ouvert lundi à huit heures"),
             ("fr", "2026-11-28T12:30", "fermé, de nouveau ouvert demain à midi trente"),
@@ -488,6 +503,14 @@ mod tests {
         for (language, until, said) in [
             ("en", Some("2026-11-27T22:00"), "open until ten in the evening"),
             ("en", Some("2026-11-28T02:00"), "open until two in the morning"),
+            ("en", Some("2026-11-28T00:30"), "open until half past twelve at night"),
+            ("de", Some("2026-11-28T01:00"), "geöffnet bis ein Uhr nachts"),
+            ("fr", Some("2026-11-28T00:30"), "ouvert jusqu'à minuit trente"),
+            ("es", Some("2026-11-28T00:30"), "abierto hasta las doce y media de la madrugada"),
+            ("en", Some("2026-11-29T00:30"), "open until Sunday at half past twelve, right after midnight"),
+            ("de", Some("2026-11-29T03:00"), "geöffnet bis Sonntag um drei Uhr morgens"),
+            ("fr", Some("2026-11-29T00:30"), "ouvert jusqu'à dimanche à zéro heure trente"),
+            ("es", Some("2026-11-29T00:30"), "abierto hasta el domingo a las doce y media de la madrugada"),
             ("en", Some("2026-11-30T17:00"), "open until Monday at five in the afternoon"),
             ("de", Some("2026-11-27T22:15"), "geöffnet bis zweiundzwanzig Uhr fünfzehn"),
             ("fr", Some("2026-11-27T22:00"), "ouvert jusqu'à vingt-deux heures"),
@@ -577,7 +600,7 @@ mod tests {
             ("fr", "01:00", "une heure du matin"),
             ("fr", "05:59", "cinq heures cinquante-neuf du matin"),
             ("fr", "06:00", "six heures"),
-            ("es", "00:30", "las doce y media de la noche"),
+            ("es", "00:30", "las doce y media de la madrugada"),
             ("es", "01:00", "la una de la madrugada"),
             ("es", "05:59", "las cinco y cincuenta y nueve de la madrugada"),
             ("es", "06:00", "las seis de la mañana"),

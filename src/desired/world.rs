@@ -192,7 +192,8 @@ impl World {
         World { index: index.collect(), pages, ..World::default() }
     }
 
-    /// The same world with each page as something else makes it, without those that it leaves out.
+    /// The same world with each page as something else makes it, without those that it leaves out. What it was made of is
+    /// forgotten, so it can't be renewed.
     pub fn map(&self, page: impl Fn(&Managed) -> Option<Managed>) -> World {
         World {
             missing: self.missing.clone(),

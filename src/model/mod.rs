@@ -10,7 +10,7 @@ mod variable;
 
 pub use json::{same_value, shorten};
 pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
-pub use problem::{Origin, Problem, Severity, nearest};
+pub use problem::{Origin, Problem, Severity, each_once, nearest};
 pub use row::{Cell, Row, RowName};
 pub use source_text::SourceText;
 pub use variable::{Blocked, Missing, Places, Step, Variable};

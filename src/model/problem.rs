@@ -1,5 +1,6 @@
 //! Where a value stands and what is wrong with it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl fmt::Display for Origin {
 }
 
 /// How bad a problem is: an error withholds something, a warning only tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Something is withheld because of it.
     Error,
@@ -55,7 +56,7 @@ pub enum Severity {
 }
 
 /// Something wrong with an input: what, where, and the remedy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Error or warning.
     pub severity: Severity,
@@ -114,6 +115,12 @@ impl fmt::Display for Problem {
             None => Ok(()),
         }
     }
+}
+
+/// The same problems in their order, each once.
+pub fn each_once<'p>(problems: impl IntoIterator<Item = &'p Problem>) -> Vec<Problem> {
+    let mut seen = HashSet::new();
+    problems.into_iter().filter(|problem| seen.insert(*problem)).cloned().collect()
 }
 
 /// Bytes of the longest word that is compared: what is longer is no slip of the pen, and comparing costs the square.

@@ -37,6 +37,15 @@ impl Observed {
         let schema = schemas.compile(&mut page.schema);
         Self { page: Arc::new(page), schema }
     }
+
+    /// What the page's schema has against values, merged with all else that stands there.
+    pub fn refuses(&self, desired: &Desired) -> Vec<Problem> {
+        let checked = match &self.schema {
+            Ok(schema) => check(desired, &self.page, schema).map(drop),
+            Err(problem) => Err(vec![problem.clone()]),
+        };
+        checked.err().unwrap_or_default()
+    }
 }
 
 /// What is known of a page.
@@ -143,6 +152,11 @@ pub enum Decision {
     },
 }
 
+/// When a page that has no values now is asked again, since its next boundary isn't known then.
+pub fn without_values(now: Instant) -> Instant {
+    now.checked_add_signed(TimeDelta::minutes(1)).unwrap_or(now)
+}
+
 /// Decides for one page at an instant.
 pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision {
     let Some(observed) = known.observed.clone() else {
@@ -153,11 +167,7 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
     }
     let desired = match known.desired(page, now) {
         Ok(desired) => desired,
-        // The next boundary isn't known then, so the page is asked again after a minute.
-        Err(problems) => {
-            let until = now.checked_add_signed(TimeDelta::minutes(1));
-            return Decision::Withhold { problems, until };
-        }
+        Err(problems) => return Decision::Withhold { problems, until: Some(without_values(now)) },
     };
     let until = desired.until;
     // Values are desired in the order in which they are owned.

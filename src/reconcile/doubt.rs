@@ -23,6 +23,8 @@ pub struct ClockWatch {
     doubt: Option<Doubt>,
     /// A person said that it is right, whatever the API's clock shows.
     vouched: bool,
+    /// The API's clock agreed with it.
+    agreed: bool,
 }
 
 /// Why the clock is not believed.
@@ -66,7 +68,7 @@ impl ClockWatch {
             what: format!("it shows {}, and it was {} before", utc(now), utc(earliest)),
             expected: None,
         });
-        Self { now, up: clock.uptime(), doubt, vouched: false }
+        Self { now, up: clock.uptime(), doubt, vouched: false, agreed: false }
     }
 
     /// Looks at the clock once more.
@@ -98,6 +100,7 @@ impl ClockWatch {
     /// only where the clock claims to be the real one.
     pub fn hear(&mut self, api: Instant, clock: &dyn Clock) -> News {
         let off = (api - clock.now()).abs();
+        self.agreed |= off < AGREEMENT;
         if off < AGREEMENT && self.doubt.take().is_some() {
             return News::Believed;
         }
@@ -113,6 +116,11 @@ impl ClockWatch {
     pub fn vouch(&mut self) -> bool {
         self.vouched = true;
         self.doubt.take().is_some()
+    }
+
+    /// Whether another clock, or a person, says that it is right, and nothing is against it.
+    pub fn is_confirmed(&self) -> bool {
+        self.doubt.is_none() && (self.agreed || self.vouched)
     }
 
     /// Why the clock is not believed, if it is not.

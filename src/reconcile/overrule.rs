@@ -2,6 +2,7 @@
 //! each, and whether the values it makes may be sent. The daemon and the command without a daemon go this way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -11,14 +12,14 @@ use chrono_tz::Tz;
 use crate::desired::{Desired, Made, Managed, Override, Page, Part, Says, World};
 use crate::hours::Hours;
 use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
-use crate::schema::check;
 use crate::zone;
 
 use super::Observed;
 
 /// How far ahead an override may end, and the values of one without an end are checked.
 const AHEAD: (TimeDelta, TimeDelta) = (TimeDelta::days(400), TimeDelta::days(14));
-/// Instants of one page at which the values are checked.
+/// Instants at which values are checked, those of all pages taken together: while it is, no other page is worked on. What
+/// lies beyond is checked when it is due, as all values are.
 const MAX_STEPS: usize = 5_000;
 
 /// What somebody asks for.
@@ -123,12 +124,13 @@ pub fn prepare(
     let set = Override { id: 0, at: now, who, reason, says, pages, parts };
     if problems.is_empty() {
         let overrides: Vec<Override> = in_force.iter().cloned().chain([set.clone()]).collect();
+        let steps = (MAX_STEPS / chosen.len().max(1)).max(1);
         for Target { managed: Managed { computed, .. }, .. } in chosen {
             let until = set.pages.get(&computed.id).copied().flatten();
             if let (Some(page), Some(observed)) = (computed.overruled(&overrides), observed(&computed.id)) {
                 let before = computed.overruled(in_force);
                 let before = before.as_ref().unwrap_or(computed);
-                problems.extend(look_ahead(&page, before, &observed, (now, until)));
+                problems.extend(look_ahead(page, before, &observed, (now, until), steps));
             }
         }
     }
@@ -375,49 +377,37 @@ fn end(
     }
 }
 
-/// What would be refused of the page at the first instant at which something would, and would not without the override.
+/// What would be refused of the page at the first of so many instants at which something would, and would not without the
+/// override. Items that the page lacks are missing with and without an override, and must not hide what this does.
 fn look_ahead(
-    page: &Page,
+    page: Page,
     before: &Page,
     observed: &Observed,
     (now, until): (Instant, Option<Instant>),
+    mut steps: usize,
 ) -> Vec<Problem> {
+    let page = Page { missing: Missing::Create, ..page };
     let last = now.checked_add_signed(AHEAD.1).unwrap_or(now);
     let end = until.unwrap_or(last).min(last);
-    let mut at = now;
-    for _ in 0..MAX_STEPS {
-        let (mut problems, next) = refused(page, observed, at);
+    let refused = |desired: Result<&Desired, Vec<Problem>>| {
+        desired.map_or_else(|problems| problems, |desired| observed.refuses(desired))
+    };
+    let mut found = Vec::new();
+    // What holds at the end is looked at too.
+    page.walk(now, end + TimeDelta::nanoseconds(1), |at, desired| {
+        let mut problems = refused(desired);
         if !problems.is_empty() {
-            let (known, _) = refused(before, observed, at);
+            let without = Page { missing: Missing::Create, ..before.clone() }.desired(at);
+            let known = refused(without.as_ref().map_err(Clone::clone));
             problems.retain(|problem| problem.origin.is_some() && !known.contains(problem));
         }
-        if !problems.is_empty() {
-            let shown = zone::show(page.zone.unwrap_or(Tz::UTC), at);
-            return problems
-                .into_iter()
-                .map(|problem| problem.about(format!("{} at {shown}", page.id)))
-                .collect();
-        }
-        match next {
-            Some(next) if next > at && next <= end => at = next,
-            _ => break,
-        }
-    }
-    Vec::new()
-}
-
-/// What would be refused of a page at an instant, and when its values may next be others. Items that it lacks are
-/// missing with and without an override, and must not hide what this does.
-fn refused(page: &Page, observed: &Observed, at: Instant) -> (Vec<Problem>, Option<Instant>) {
-    let desired = match page.desired(at) {
-        Ok(desired) => Desired { missing: Missing::Create, ..desired },
-        Err(problems) => return (problems, None),
-    };
-    let checked = match &observed.schema {
-        Ok(schema) => check(&desired, &observed.page, schema).map(drop),
-        Err(problem) => Err(vec![problem.clone()]),
-    };
-    (checked.err().unwrap_or_default(), desired.until)
+        let shown = || zone::show(page.zone.unwrap_or(Tz::UTC), at);
+        found
+            .extend(problems.into_iter().map(|problem| problem.about(format!("{} at {}", page.id, shown()))));
+        steps = steps.saturating_sub(1);
+        if found.is_empty() && steps > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    found
 }
 
 #[cfg(test)]
@@ -621,6 +611,21 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
             let set = prepared(draft("closed", cells, ""), &world).unwrap();
             world.overrule(&[set]);
             assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_called_otherwise_takes_no_override_from_its_rows() {
+        let (before, desks) = (world(SITES), ("desks", "desk,region\nToys,BE\nBooks,NO\n", "desk"));
+        let settings =
+            SETTINGS.replace("[sources.sites]", "[sources.shops]").replace("\"sites\"", "\"shops\"");
+        for cells in ["site=Leeds", "site=Gent", "region=NE"] {
+            let set = [prepared(draft("closed", cells, ""), &before).unwrap()];
+            let (mut before, mut after) =
+                (before.clone(), world_of(&settings, &[("shops", SITES, "site"), desks]));
+            before.overrule(&set);
+            after.overrule(&set);
+            assert_eq!(closed(&after, at(NOW)), closed(&before, at(NOW)), "{cells}");
         }
     }
 

@@ -21,7 +21,12 @@ use super::{Knowledge, Observed};
 const FRESH: Duration = Duration::from_millis(500);
 
 /// So long before a boundary the page is looked at, so that the PATCH can leave on it; less than a look stays fresh.
-pub const LOOK_AHEAD: TimeDelta = TimeDelta::milliseconds(300);
+pub const LOOK_AHEAD: Duration = Duration::from_millis(300);
+
+/// Whether an instant is to come, and so near that the page is looked at for it.
+pub fn is_near(at: Instant, now: Instant) -> bool {
+    at > now && (at - now).to_std().is_ok_and(|left| left <= LOOK_AHEAD)
+}
 
 /// How a page stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +174,7 @@ impl PageState {
 
     /// Whether it waits for a boundary that is near.
     pub fn awaits_boundary(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| due > now && due - now <= LOOK_AHEAD)
+        self.due.is_some_and(|due| is_near(due, now))
     }
 
     /// Whether it has to be looked at before anything is decided.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Blueprint, Inputs, World};
+use crate::desired::{Blueprint, Inputs, Managed, World};
 use crate::model::{Instant, PageId};
 use crate::plan::{Recent, Side};
 use crate::settings::Settings;
@@ -52,7 +52,14 @@ impl InForce {
             let world = World::over(&settings.blueprint, &inputs, from, to, before);
             (settings.blueprint.clone(), inputs, world)
         };
-        let older = remembered.older.iter().map(|(number, accepted)| (*number, recall(accepted, None).2));
+        let has_followers = |number| remembered.behind.values().any(|behind| behind.as_of == Some(number));
+        let older = remembered.older.iter().map(|(number, accepted)| {
+            let (_, _, world) = recall(accepted, None);
+            let is_kept = |id: &PageId| remembered.kept.get(id) == Some(number);
+            let kept = |managed: &Managed| is_kept(&managed.computed.id).then(|| managed.clone());
+            // Else some bad rows, each from another day, would be as many worlds.
+            (*number, if has_followers(*number) { world } else { world.map(kept) })
+        });
         let older: BTreeMap<i64, World> = older.collect();
         let kept = remembered.kept.iter();
         let kept = kept.filter_map(|(page, as_of)| older.get(as_of)?.page(page).cloned());

@@ -63,6 +63,8 @@ struct InputFile {
     stamp: Option<Stamp>,
     /// Content that somebody may still be writing; taken when the next look finds the same.
     unsure: Option<Arc<[u8]>>,
+    /// Nobody waits any longer for its writer.
+    is_unfinished: bool,
     good: Option<(Parsed, u64)>,
     problems: Vec<Problem>,
 }
@@ -100,7 +102,7 @@ pub struct Looked {
 impl Files {
     /// The files that the settings name; none is read yet.
     pub fn new(settings: &Settings) -> Self {
-        Self::read_by(settings, Box::new(Disk))
+        Self::read_by(settings, Box::new(Disk::default()))
     }
 
     /// The same, read from elsewhere than the disk.
@@ -113,6 +115,7 @@ impl Files {
             taken: None,
             stamp: None,
             unsure: None,
+            is_unfinished: false,
             good: None,
             problems: Vec::new(),
         };
@@ -184,11 +187,7 @@ impl Files {
             }
             std::thread::sleep(super::watch::SECOND_LOOK);
         }
-        for file in self.files.iter_mut().filter(|file| file.unsure.is_some()) {
-            let problem = Problem::at(&Origin::named(file.shown.clone()), "the file is still being written");
-            file.problems
-                .push(problem.hint("end its last line, and rename it into place when it is finished"));
-        }
+        self.files.iter_mut().for_each(|file| file.is_unfinished = file.unsure.is_some());
     }
 
     /// What the files hold.
@@ -205,8 +204,14 @@ impl Files {
                 }
                 None => {}
             }
-            if !file.problems.is_empty() {
-                revision.problems.insert(file.shown.to_string(), file.problems.clone());
+            let unfinished = file.is_unfinished.then(|| {
+                let problem =
+                    Problem::at(&Origin::named(file.shown.clone()), "the file is still being written");
+                problem.hint("end its last line, and rename it into place when it is finished")
+            });
+            let problems: Vec<Problem> = file.problems.iter().cloned().chain(unfinished).collect();
+            if !problems.is_empty() {
+                revision.problems.insert(file.shown.to_string(), problems);
             }
             if let (Some((_, known)), Some(Ok(bytes))) = (&file.good, &file.taken)
                 && *known == digest(bytes)
@@ -238,7 +243,7 @@ impl InputFile {
         };
         if known {
             self.unsure = None;
-            return Looked::default();
+            return Looked { changed: std::mem::take(&mut self.is_unfinished), unsure: false };
         }
         if let Ok(Content { bytes, steady, quiet }) = &found
             && !(*quiet || (*steady && (done || (!busy && self.is_same_again(bytes)))))
@@ -246,7 +251,7 @@ impl InputFile {
             self.unsure = Some(bytes.clone());
             return Looked { changed: false, unsure: true };
         }
-        self.unsure = None;
+        (self.unsure, self.is_unfinished) = (None, false);
         self.take(found.map(|content| content.bytes));
         Looked { changed: true, unsure: false }
     }

@@ -1,13 +1,14 @@
 //! Reads a file whole, and tells whether somebody may still be writing it.
 
+use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock;
+use crate::clock::{self, Clock, WallClock};
 
 /// Bytes that an input may have; a hundred thousand rows are half of it.
 pub const MAX_BYTES: u64 = 24 << 20;
@@ -16,17 +17,6 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// What tells one state of a file from another: device, inode, time of writing, length.
 pub type Stamp = (u64, u64, i64, i64, u64);
-
-/// The stamp of a file that has lain untouched for a while. Clocks of file systems tick coarsely, so that of
-/// a file just written proves nothing.
-fn quiet_stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    is_quiet(&metadata).then(|| stamp(&metadata))
-}
-
-fn is_quiet(metadata: &Metadata) -> bool {
-    metadata.modified().is_ok_and(|written| clock::age(written) >= QUIET)
-}
 
 /// A file's content at one look.
 #[derive(Debug)]
@@ -47,29 +37,48 @@ pub trait ReadFiles: std::fmt::Debug + Send {
     /// In words: it is missing, no file, too large, or can't be read.
     fn read(&self, path: &Path) -> Result<Content, String>;
 
-    /// The stamp of a file that has lain untouched for a while; none when there is none to rely on.
+    /// The stamp of a file that has lain untouched for a while; none when there is none to rely on: clocks of file systems
+    /// tick coarsely, so that of a file just written proves nothing.
     fn quiet_stamp(&self, path: &Path) -> Option<Stamp>;
 }
 
 /// The machine's own files.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// Files that bear a time to come, as of another machine's clock, and the uptime since which each is as it is.
+    ahead: Mutex<HashMap<PathBuf, (Stamp, Duration)>>,
+}
 
 impl ReadFiles for Disk {
     fn read(&self, path: &Path) -> Result<Content, String> {
-        read(path)
+        let (bytes, metadata, steady) = read(path)?;
+        Ok(Content { bytes, steady, quiet: steady && self.is_quiet(path, &metadata) })
     }
 
     fn quiet_stamp(&self, path: &Path) -> Option<Stamp> {
-        quiet_stamp(path)
+        let metadata = std::fs::metadata(path).ok()?;
+        self.is_quiet(path, &metadata).then(|| stamp(&metadata))
     }
 }
 
-/// Reads a file.
-///
-/// # Errors
-/// In words: it is missing, no file, too large, or can't be read.
-fn read(path: &Path) -> Result<Content, String> {
+impl Disk {
+    fn is_quiet(&self, path: &Path, metadata: &Metadata) -> bool {
+        let Ok(written) = metadata.modified() else { return false };
+        if let Some(age) = clock::age(written) {
+            return age >= QUIET;
+        }
+        let (now, stamp) = (WallClock.uptime(), stamp(metadata));
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, since) = ahead.entry(path.to_owned()).or_insert((stamp, now));
+        if *known != stamp {
+            (*known, *since) = (stamp, now);
+        }
+        now.saturating_sub(*since) >= QUIET
+    }
+}
+
+/// Reads a file: what it holds, what is known of it, and whether nobody wrote to it meanwhile.
+fn read(path: &Path) -> Result<(Arc<[u8]>, Metadata, bool), String> {
     let words = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "the file is missing".to_owned(),
         _ => format!("the file can't be read: {error}"),
@@ -90,7 +99,7 @@ fn read(path: &Path) -> Result<Content, String> {
         return Err(too_large());
     }
     let steady = stamp(&before) == stamp(&after);
-    Ok(Content { steady, quiet: steady && is_quiet(&after), bytes: bytes.into() })
+    Ok((bytes.into(), after, steady))
 }
 
 fn too_large() -> String {
@@ -99,4 +108,34 @@ fn too_large() -> String {
 
 fn stamp(metadata: &Metadata) -> Stamp {
     (metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_file_from_a_machine_whose_clock_is_ahead_is_quiet_once_it_has_lain_there_for_a_while() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sites.csv");
+        let write = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let ahead = WallClock.now() + Duration::from_secs(3);
+            File::options().append(true).open(&path).unwrap().set_modified(ahead.into()).unwrap();
+        };
+        let disk = Disk::default();
+        let is_quiet = || disk.read(&path).unwrap().quiet;
+        write("site\nLeeds\n");
+        assert!(!is_quiet());
+        let began = Instant::now();
+        while !is_quiet() {
+            assert!(began.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(began.elapsed() > QUIET / 2);
+        write("site\nLeeds\nYork\n");
+        assert!(!is_quiet());
+    }
 }

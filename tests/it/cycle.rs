@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rtconfd::agents_api::{ApiError, Patched, ReadPages, WritePages};
-use rtconfd::clock::{Clock, ManualClock};
+use rtconfd::agents_api::{ApiError, Client, Meaning, Patched, ReadPages, WritePages};
+use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant, PageId, RemotePage};
 use rtconfd::reconcile::{Mode, Standing};
 use rtconfd::simulator::{Fault, Kind};
@@ -226,6 +226,56 @@ async fn a_stopped_key_is_taken_again_though_the_list_is_refused() {
     api.simulator.inject(Fault::new(Kind::Status { status: 403 }).method("GET").times(1));
     driving.advance(later(12)).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
+    driving.stop().await;
+}
+
+/// An API whose lists fail once they are told to, while its pages are well.
+struct Listless {
+    client: Client,
+    fails: std::sync::atomic::AtomicBool,
+}
+
+impl ReadPages for Listless {
+    async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
+        match self.fails.load(std::sync::atomic::Ordering::SeqCst) {
+            // There is no such agent; what is said of it is turned into what a server says that is unwell.
+            true => self.client.list("NOBODY").await.map_err(|error| ApiError {
+                meaning: Meaning::TryAgain,
+                status: Some(500),
+                ..error
+            }),
+            false => self.client.list(agent).await,
+        }
+    }
+
+    async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
+        self.client.page(page).await
+    }
+}
+
+impl WritePages for Listless {
+    async fn patch(&self, page: &PageId, body: &serde_json::Map<String, Value>) -> Result<Patched, ApiError> {
+        self.client.patch(page, body).await
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_fails_keeps_no_change_from_the_pages_of_its_agent() {
+    let api = Api::with(vec!["A-1".to_owned()], std::sync::Arc::new(WallClock));
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n");
+    let listless = std::sync::Arc::new(Listless { client: folder.client(), fails: false.into() });
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::with(listless.clone(), Box::new(drop), &folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "phone", &json!("1")).await;
+    listless.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    driving.advance(later(12)).await;
+    until("a list failed", || {
+        folder.look().pages(&api.url).unwrap().values().any(|page| page.problem.is_some())
+    })
+    .await;
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,2\n");
+    api.until_variable("A-1", "phone", &json!("2")).await;
     driving.stop().await;
 }
 

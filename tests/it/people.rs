@@ -377,6 +377,29 @@ async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
     driving.stop().await;
 }
 
+/// Nobody has agreed with such a clock yet.
+#[tokio::test]
+async fn an_override_outlasts_a_start_by_a_clock_that_is_days_ahead() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    set(&driving, asking("closed", Some("4h"))).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.stop().await;
+    clock.set(at("2026-11-30T12:00:00Z"));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    clock.step(at("2026-11-26T12:05:00Z"));
+    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    let vouch = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
+    driving.ask(vouch).await.unwrap();
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    driving.stop().await;
+}
+
 /// By a clock that leapt what closes all sites tomorrow is long past.
 #[tokio::test]
 async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believed_again() {
@@ -391,6 +414,17 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
     assert!(texts(refused).starts_with("nothing is sent while the clock is in doubt"), "set by such a clock");
     driving.clock.step(at("2026-11-26T12:00:10Z"));
     held(&driving).await;
+    // An approval weighs nothing by such a clock either.
+    driving.clock.step(at("2027-01-26T12:00:00Z"));
+    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    let revision = held(&driving).await.revision;
+    folder.write("sites.csv", &format!("{}s99,A-99\n", sites(40, 0..39)));
+    let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
+    driving.ask(approve).await.unwrap();
+    until("the driver is quiet", || driving.is_quiet()).await;
+    driving.clock.step(at("2026-11-26T12:00:20Z"));
+    let of_39 = |status: Status| status.held.filter(|held| held.reasons.join("").contains("39 of 40 pages"));
+    told(&driving, "the other revision is held", of_39).await;
     driving.stop().await;
 }
 
@@ -412,6 +446,27 @@ async fn an_approved_change_stops_at_the_first_page_that_does_not_take_it() {
     api.schema("A-0", &json!({}));
     driving.advance(at("2026-11-26T12:20:00Z")).await;
     until("it goes on", || api.variables("A-39")["is_open"] == json!(false)).await;
+    driving.stop().await;
+}
+
+/// What was approved and then given up for what was before it is for a person again, should it come back.
+#[tokio::test]
+async fn an_approval_that_was_given_up_serves_no_more() {
+    let api = Api::start();
+    let (folder, driving) = driving(&api, 40).await;
+    api.schema("A-0", &json!({"properties": {"is_open": {"const": true}}}));
+    let change = sites(40, 0..40).replace("09:00", "13:00");
+    folder.write("sites.csv", &change);
+    let revision = held(&driving).await.revision;
+    let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
+    driving.ask(approve).await.unwrap();
+    told(&driving, "the change stops", |status| status.rollout?.2).await;
+    folder.write("sites.csv", &sites(40, 0..0));
+    told(&driving, "it is given up", |status| status.rollout.is_none().then_some(())).await;
+    api.schema("A-0", &json!({}));
+    folder.write("sites.csv", &change);
+    assert_eq!(held(&driving).await.revision, revision);
+    assert_eq!(api.requests("PATCH").len(), 40, "no page was touched");
     driving.stop().await;
 }
 

@@ -68,6 +68,15 @@ impl Folder {
         self.write("rtconfd.toml", &format!("{top}{rest}"));
     }
 
+    /// A client by the settings.
+    pub fn client(&self) -> Client {
+        let settings = self.load();
+        let key = KeySource::File(self.path("key")).load().unwrap();
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { connect: second, read: second, total: settings.api.total_timeout };
+        Client::new(&settings.api.base_url, key, timeouts).unwrap()
+    }
+
     /// Lets requests hang for as long as a test may want them to.
     pub fn be_patient(&self) {
         let settings = std::fs::read_to_string(self.path("rtconfd.toml")).unwrap();
@@ -298,11 +307,7 @@ pub struct Driving {
 
 impl Driving {
     pub async fn start(folder: &Folder, clock: &ManualClock, mode: Mode) -> Self {
-        let settings = folder.load();
-        let key = KeySource::File(folder.path("key")).load().unwrap();
-        let second = Duration::from_secs(1);
-        let timeouts = Timeouts { connect: second, read: second, total: settings.api.total_timeout };
-        let client = Arc::new(Client::new(&settings.api.base_url, key, timeouts).unwrap());
+        let client = Arc::new(folder.client());
         let setter = client.clone();
         Self::with(client, Box::new(move |key| setter.set_key(key)), folder, clock, mode).await
     }
@@ -338,6 +343,7 @@ impl Driving {
         })
         .unwrap();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let last_known = store.last_known().await.unwrap();
         let driver = Driver::new(Setup {
             actor: Actor {
                 api,
@@ -352,7 +358,7 @@ impl Driving {
             written: settings.written.clone(),
             in_force,
             thresholds: settings.hold,
-            last_known: None,
+            last_known,
             resync: settings.resync,
             concurrency: settings.api.concurrency,
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },

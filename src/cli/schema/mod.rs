@@ -60,7 +60,7 @@ impl FromStr for Place {
 /// The schema in a file.
 fn read_file(path: &Path) -> Result<Value, Problem> {
     let name: Arc<str> = path.display().to_string().into();
-    let content = Disk.read(path).map_err(|error| {
+    let content = Disk::default().read(path).map_err(|error| {
         Problem::new(format!("{name}: {error}")).hint(
             "a schema is a file of JSON; a page is written AGENT/environment, with sandbox, pre-release or live",
         )

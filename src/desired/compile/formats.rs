@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 
 use crate::hours::{Day, Interval, Season};
 use crate::model::{Origin, Problem, nearest};
@@ -10,8 +10,6 @@ use crate::written::{Fields, Reader};
 
 /// Minutes of a day.
 pub(super) const DAY: u32 = 24 * 60;
-/// Dates that one specification may be valid for.
-const MAX_DATES: i64 = 400;
 /// The names of weekdays in messages.
 pub(super) const WEEKDAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -98,25 +96,6 @@ pub(super) fn starts(reader: &Reader, open: u32, origin: &Origin) -> Option<()> 
     let problem =
         || Problem::at(origin, "24:00 ends a day and opens none").hint("write 00:00 of the next day");
     reader.ok((open < DAY).then_some(()).ok_or_else(problem))
-}
-
-/// The dates of a range, both ends included.
-pub(super) fn dates(
-    reader: &Reader,
-    from: NaiveDate,
-    through: NaiveDate,
-    origin: &Origin,
-) -> Option<Vec<NaiveDate>> {
-    let days = (through - from).num_days();
-    if !(0..=MAX_DATES).contains(&days) {
-        let message = format!("{from} to {through} is no range of at most {MAX_DATES} days");
-        reader.note(Problem::at(origin, message).hint(
-            "put the first date first; hours of a longer time name the days of the week that they are for",
-        ));
-        return None;
-    }
-    let days = u64::try_from(days).unwrap_or_default();
-    Some((0..=days).filter_map(|day| from.checked_add_days(Days::new(day))).collect())
 }
 
 /// From and to in minutes since midnight, the end at most a day later.

@@ -19,7 +19,7 @@ use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Filter, Occurrence, Window};
 use crate::hours::Hours;
-use crate::model::{Origin, Problem, nearest};
+use crate::model::{Origin, Problem, each_once, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Fields, Reader, Scope, Text};
 
@@ -52,14 +52,9 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
         compiler.pages(&reader, block, None);
         problems.extend(reader.into_problems());
     }
-    // Each is compared with all before it; who mends these sees the others then.
+    // Who mends these sees the others then.
+    let mut problems = each_once(&problems);
     problems.truncate(MAX_TOLD);
-    let mut seen: Vec<Problem> = Vec::new();
-    problems.retain(|problem| {
-        let new = !seen.contains(problem);
-        seen.push(problem.clone());
-        new
-    });
     problems
 }
 

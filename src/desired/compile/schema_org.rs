@@ -8,7 +8,7 @@ use crate::hours::{Clash, Day, Interval, Season, nested, parse_days};
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
-use super::formats::{DAY, Published, WEEKDAYS, add, check_names, dates, interval, or_hint, starts, time};
+use super::formats::{DAY, Published, WEEKDAYS, add, check_names, interval, or_hint, starts, time};
 
 /// Where a thing has its hours: the general ones, and the special ones.
 const HOURS: &[&str] = &["openingHoursSpecification", "specialOpeningHoursSpecification"];
@@ -26,6 +26,9 @@ const INSTEAD: &[(&str, &str)] = &[
 /// The first moment of a date, and its last, as instants in local time have them.
 const START: (&str, &[&str]) = ("the start", &["00:00", "00:00:00"]);
 const END: (&str, &[&str]) = ("the end", &["23:59", "23:59:59", "24:00", "24:00:00"]);
+
+/// Days that hours without weekdays may be valid for.
+const MAX_DAYS: i64 = 400;
 
 /// Ranges of dates that a place may have hours of.
 const MAX_RANGES: usize = 1_000;
@@ -201,7 +204,12 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
             }
         }
         (None, (Some(from), Some(through))) => {
-            dates(reader, from, through, &node.origin)?;
+            if (through - from).num_days() > MAX_DAYS {
+                let message = format!("{from} to {through} is no range of at most {MAX_DAYS} days");
+                let hint = "hours of a longer time name the days of the week that they are for";
+                reader.note(Problem::at(&node.origin, message).hint(hint));
+                return None;
+            }
             let what = if from == through { from.to_string() } else { format!("{from} to {through}") };
             add(reader, read.dated.entry((from, through)).or_default(), &what, interval, &node.origin);
         }

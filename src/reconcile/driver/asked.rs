@@ -104,13 +104,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let doubt = self.clock_watch.doubt().map(crate::reconcile::Doubt::describe);
         let stopped = self.gate.stopped().map(str::to_owned);
         let pause = self.gate.pause().map(|pause| pause.words().to_owned());
-        let files = self.revision.problems.values().flatten();
-        let mut problems: Vec<Problem> = Vec::new();
-        for problem in files.chain(self.world.problems()) {
-            if !problems.contains(problem) {
-                problems.push(problem.clone());
-            }
-        }
         Status {
             pages: self.world.pages.iter().filter_map(|managed| page(&managed.page.id)).collect(),
             withheld: doubt.or(stopped).or(pause),
@@ -121,7 +114,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 .map(|rollout| (rollout.out.revision.clone(), rollout.to_come(), rollout.stopped_at.clone())),
             following: self.following(now),
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
-            problems,
+            problems: self.problems(),
             counts: self.counts,
         }
     }

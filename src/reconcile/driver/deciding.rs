@@ -5,14 +5,11 @@ use crate::model::{Instant, PageId, Problem, Variable, shorten};
 use crate::plan::{Answer, Found, Plan};
 use crate::reconcile::doubt::News;
 use crate::reconcile::gate::Pause;
-use crate::reconcile::page_state::{LOOK_AHEAD, PageState};
+use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, decide};
 use crate::store::Outcome;
 
 use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
-
-/// The same in real time; on a clock that is fast a look is fresh for longer than that.
-const AHEAD: Duration = Duration::from_millis(300);
 
 enum Start {
     Nothing,
@@ -39,8 +36,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.probe_at = self.probe_at.min(next);
         }
         self.last_now = now;
-        if !self.world.is_fresh(now) && self.clock_watch.doubt().is_none() {
-            self.revise(now);
+        if !self.world.is_fresh(now) {
+            self.revise_in_time(now);
         }
         self.gate.turn(self.actor.clock.uptime());
         self.room_at = None;
@@ -159,10 +156,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     return Start::Nothing;
                 }
                 Decision::Plan { plan, until } => {
-                    let is_near = plan.changes.is_empty()
-                        && until.is_some_and(|until| until > now && until - now <= LOOK_AHEAD);
+                    let is_near = plan.changes.is_empty() && until.is_some_and(|until| is_near(until, now));
                     let in_time = is_near && can_send && self.clock_watch.doubt().is_none();
-                    if in_time && !state.is_fresh(up + AHEAD) && state.known.flips_alone() {
+                    // In real time: on a clock that is fast a look is fresh for longer than up to the boundary.
+                    if in_time && !state.is_fresh(up + LOOK_AHEAD) && state.known.flips_alone() {
                         return Start::Look(id.clone());
                     }
                     let refusal = self.in_force.trail.refusal(id).map(|text| Problem::new(text.clone()));
@@ -181,6 +178,25 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Start::Nothing
     }
 
+    /// What was found on a page is remembered and told, whatever is sent then.
+    fn take_findings(&mut self, plan: &Plan, now: Instant) {
+        let id = &plan.page;
+        let Some(state) = self.pages.get_mut(id) else { return };
+        let Actor { store, api_url, .. } = &self.actor;
+        if !plan.adopted.is_empty() {
+            state.known.base.extend(plan.adopted.iter().cloned());
+            self.notes.push(store.adopt(api_url, id, plan.adopted.clone()));
+        }
+        if state.told_drift.as_ref() != Some(&plan.drift) {
+            tell_drift(plan, state.changed_by.as_deref());
+            let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
+            state.told_drift = Some(plan.drift.clone());
+            self.counts.drifted += plan.drift.len() as u64;
+            self.notes.push(store.note_drift(api_url, id, plan.drift.clone(), state.changed_by.take(), now));
+            self.forget_what_others_changed(id, &drifted, now);
+        }
+    }
+
     /// What is sent goes by a look that was fresh when it was decided on, at `can_send`: a decision on thousands of
     /// variables takes a while itself, and would be looked for again for ever.
     fn take_plan(
@@ -191,32 +207,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
         can_send: Option<Duration>,
     ) -> Start {
         let (id, now) = (plan.page.clone(), self.actor.clock.now());
-        let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
-        if !plan.adopted.is_empty() {
-            state.known.base.extend(plan.adopted.iter().cloned());
-            let Actor { store, api_url, .. } = &self.actor;
-            self.notes.push(store.adopt(api_url, &id, plan.adopted.clone()));
-        }
+        self.take_findings(&plan, now);
         let standing = match drift_standing(&plan) {
             Standing::Right if !stale.is_empty() => Standing::Stale(stale),
             standing => standing,
         };
-        if state.told_drift.as_ref() != Some(&plan.drift) {
-            tell_drift(&plan, state.changed_by.as_deref());
-            let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
-            state.told_drift = Some(plan.drift.clone());
-            self.counts.drifted += plan.drift.len() as u64;
-            let Actor { store, api_url, .. } = &self.actor;
-            self.notes.push(store.note_drift(api_url, &id, plan.drift.clone(), state.changed_by.take(), now));
-            self.forget_what_others_changed(&id, &drifted, now);
-        }
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if plan.changes.is_empty() {
             state.attempts = 0;
             state.refused = None;
             state.urgency = Urgency::Boundary;
-            let early =
-                until.and_then(|until| until.checked_sub_signed(LOOK_AHEAD)).filter(|early| *early > now);
+            let early = until.map(|until| until - LOOK_AHEAD).filter(|early| *early > now);
             let due =
                 if self.is_daemon && early.is_some() && state.known.flips_alone() { early } else { until };
             self.set_standing(&id, standing);
@@ -290,7 +291,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         while self.jobs.len() < self.concurrency && self.room_at.is_none() {
             let Some(name) = self.agents.first_due(now).map(str::to_owned) else { return };
             let Some(agent) = self.agents.get(&name) else { return };
-            let is_retry = agent.attempts > 0;
+            let (is_retry, attempts) = (agent.attempts > 0, agent.attempts);
+            if is_retry && let Some(wait) = self.gate.retry_wait(self.actor.clock.uptime()) {
+                // As with pages: those behind it that are tried for the first time don't wait for it.
+                self.agents.settle(&name, attempts, self.actor.clock.after(wait));
+                continue;
+            }
             let is_unseen = |id: &PageId| {
                 self.pages.get(id).is_some_and(|state| state.known.observed.is_none() && !state.in_flight)
             };
@@ -305,8 +311,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Tries a refused key with one call. Any agent will do, but not always the same: one that doesn't exist
-    /// answers as a bad key does.
+    /// Tries a refused key with one call. Any agent will do, but not always the same: of one alone the key may be refused.
     fn try_key(&mut self, now: Instant) {
         if self.probe_at > now {
             return;

@@ -7,7 +7,7 @@ use crate::desired::{Follow, Page};
 use crate::model::{Environment, Instant, PageId, Problem, Variable};
 use crate::plan::Answer;
 use crate::reconcile::Following;
-use crate::schema::check;
+use crate::reconcile::decide::without_values;
 use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
@@ -70,9 +70,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 continue;
             }
             match self.refusal(&id, now) {
-                Some(problem) => {
+                Some((problem, until)) => {
                     let refusal = format!("what {leader} holds can't follow: {problem}");
                     is_news |= self.note_refusal(&id, refusal, now);
+                    // By then it may be another, as after something happened to the page.
+                    self.waiting.ripe.extend(until.map(|until| (until, id)));
                 }
                 None => {
                     tracing::info!(page = %id, %leader, "follows: takes over what the other page has held");
@@ -91,7 +93,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         is_news || !caught_up.is_empty()
     }
 
-    /// The pages that wait for one that something happened to, and those whose time has come.
+    /// The pages that something happened to, or to the one that they wait for, and those whose time has come.
     fn ask_about(&mut self, now: Instant) -> BTreeSet<PageId> {
         let moved = self.pages.take_moved();
         let behind = self.in_force.trail.behind();
@@ -104,8 +106,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return BTreeSet::new();
         }
         let followers = moved.iter().flat_map(|leader| self.followers(leader));
-        let ripe = self.waiting.ripe.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone());
-        followers.chain(ripe).collect()
+        let waiting = moved.iter().filter(|id| behind.contains_key(*id)).cloned();
+        let mut asked: BTreeSet<PageId> = followers.chain(waiting).collect();
+        while self.waiting.ripe.first().is_some_and(|(at, _)| *at <= now) {
+            asked.extend(self.waiting.ripe.pop_first().map(|(_, id)| id));
+        }
+        asked
     }
 
     /// What was waited for so far counts no longer where the page that is followed changes.
@@ -214,16 +220,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
         covered.find(|(variable, _)| self.in_force.trail.concerns(newest, variable, now)).map(|(_, why)| why)
     }
 
-    /// Why a page's newest values can't be sent to it, as far as it was seen. As it is, it at least closes at five.
-    fn refusal(&self, id: &PageId, now: Instant) -> Option<Problem> {
+    /// Why a page's newest values can't be sent to it, as far as it was seen, and when they are others. As it is, it at least
+    /// closes at five.
+    fn refusal(&self, id: &PageId, now: Instant) -> Option<(Problem, Option<Instant>)> {
         let page = self.newest(id)?;
         let desired = match page.desired(now) {
             Ok(desired) => desired,
-            Err(problems) => return problems.into_iter().next(),
+            Err(problems) => return Some((problems.into_iter().next()?, Some(without_values(now)))),
         };
         let observed = self.pages.get(id)?.known.observed.as_ref()?;
-        let checked = observed.schema.as_ref().map_err(|problem| vec![problem.clone()]);
-        checked.and_then(|schema| check(&desired, &observed.page, schema)).err()?.into_iter().next()
+        Some((observed.refuses(&desired).into_iter().next()?, desired.until))
     }
 
     /// The page is known to be as it last was good from then on. Gives whether that is news.

@@ -17,8 +17,9 @@ use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
     pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
-        // Long enough after their end that no correction of the clock brings them back; one in doubt may be off by more.
-        if self.clock_watch.doubt().is_none() {
+        // Long enough after their end that no correction of the clock brings them back; one that no other clock has agreed
+        // with may be off by more.
+        if self.clock_watch.is_confirmed() {
             let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
             self.overrides.retain(|set| !set.is_over(yesterday));
         }
@@ -54,9 +55,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             state.urgency = urgency;
             match (&state.known.observed, &state.standing) {
-                // Its answer makes it due, and one that failed keeps its distance.
+                // Its answer makes it due, and one that failed keeps its distance; a list that failed says nothing of it.
                 _ if state.in_flight => {}
-                (Some(_), Standing::Retrying(_)) if state.due().is_some() => {}
+                (Some(_), Standing::Retrying(_)) if state.attempts > 0 && state.due().is_some() => {}
                 (Some(_), _) => self.pages.schedule(id, Some(now)),
                 // A page that was never seen is seen with its agent's list.
                 (None, Standing::Unseen) if !agent.in_flight => {
@@ -87,10 +88,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut now: Vec<String> = files.chain(world.problems()).map(ToString::to_string).collect();
         now.sort();
         now.dedup();
-        for problem in now.iter().filter(|problem| !self.told.contains(problem)) {
+        for problem in now.iter().filter(|problem| self.told.binary_search(problem).is_err()) {
             tracing::error!(%problem, "bad input: what was last good stays in force");
         }
-        for problem in self.told.iter().filter(|problem| !now.contains(problem)) {
+        for problem in self.told.iter().filter(|problem| now.binary_search(problem).is_err()) {
             tracing::info!(%problem, "this is mended");
         }
         self.told = now;
@@ -119,7 +120,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let now = self.actor.clock.now();
         self.agents.change_all(|agent| (agent.due, agent.attempts) = (now, 0));
         for (_, state) in self.pages.all_mut() {
-            state.refused = None;
+            (state.refused, state.attempts) = (None, 0);
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
 use crate::desired::{Blueprint, Override, World};
-use crate::model::{Environment, Instant, PageId, Problem, RemotePage, Variable};
+use crate::model::{Environment, Instant, PageId, Problem, RemotePage, each_once};
 use crate::plan::{Recent, Thresholds};
 use crate::schema::Schemas;
 use crate::sources::Revision;
@@ -283,14 +283,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(driver)
     }
 
-    /// The variables that are ours, each with its page.
-    pub fn owned(&self) -> impl Iterator<Item = (&PageId, &Variable)> {
-        let pages = self.world.pages.iter();
-        pages.flat_map(|managed| {
-            managed.page.variables.iter().map(|owned| (&managed.page.id, &owned.variable))
-        })
-    }
-
     /// Drives until the end of the mode.
     ///
     /// # Errors
@@ -373,22 +365,25 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let applied = self.applied.get(&page).copied().unwrap_or(0);
             Some(PageReport { standing: state.standing.clone(), applied, page })
         });
-        let mut problems: Vec<Problem> = self.revision.problems.values().flatten().cloned().collect();
-        let of_pages = self.world.problems().filter(|problem| !problems.contains(problem)).cloned();
-        let of_pages: Vec<Problem> = of_pages.collect();
-        problems.extend(of_pages);
+        let problems = self.problems();
         let to_come = self.rollout.as_ref().map_or(0, Rollout::to_come);
         let pages = pages.collect();
         Ok(Ended { reload, pages, problems, held: self.held, to_come, in_force: self.in_force })
     }
 
-    /// Pages that the time did not suffice for are not known to be right, and whoever asks later is told so.
+    /// What is wrong with the inputs.
+    fn problems(&self) -> Vec<Problem> {
+        each_once(self.revision.problems.values().flatten().chain(self.world.problems()))
+    }
+
+    /// Pages that were not come to are not known to be right, and whoever asks later is told so.
     fn note_unseen(&mut self) {
         let ids: Vec<PageId> = self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
         for id in ids {
             if self.pages.get(&id).is_some_and(|state| state.standing == Standing::Unseen) {
                 let unseen = "was not seen in the time allowed (hint: see --timeout and api.rate)";
-                self.set_standing(&id, Standing::Retrying(unseen.to_owned()));
+                let why = self.gate.stopped().unwrap_or(unseen).to_owned();
+                self.set_standing(&id, Standing::Retrying(why));
             }
         }
     }

@@ -13,12 +13,16 @@ use crate::store::StoreError;
 use super::{Driver, Standing, Urgency};
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// By a clock in doubt nothing is weighed: what closes next month may be what closes tomorrow. That is done when it is
-    /// believed again.
     pub(super) fn take_inputs(&mut self, revision: Revision) {
         self.revision = revision;
+        self.revise_in_time(self.actor.clock.now());
+    }
+
+    /// By a clock in doubt nothing is weighed: what closes next month may be what closes tomorrow. That is done when it is
+    /// believed again.
+    pub(super) fn revise_in_time(&mut self, now: Instant) {
         if self.clock_watch.doubt().is_none() {
-            self.revise(self.actor.clock.now());
+            self.revise(now);
         }
     }
 
@@ -41,7 +45,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.rollout = None;
         if weighed.reasons.is_empty() {
             self.recent.add(&weighed, now);
-            self.use_approval(&id, now);
             self.put_in_force(newest, trail, now);
         } else if self.approved.contains(&id) {
             self.roll_out(id, newest, trail, &weighed.changed, now);
@@ -78,10 +81,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    fn use_approval(&mut self, revision: &str, now: Instant) {
-        if self.approved.remove(revision) {
-            self.notes.push(self.actor.store.use_approval(revision, now));
+    /// What was approved is in force now, or was given up for something else: should it come back, that is for a person again.
+    fn use_approvals(&mut self, now: Instant) {
+        for revision in std::mem::take(&mut self.approved) {
+            self.notes.push(self.actor.store.use_approval(&revision, now));
         }
+        self.keep_out(Out::default());
     }
 
     /// What was in force goes on.
@@ -113,6 +118,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.take_world(self.in_force.pages(), now, Urgency::Source);
         self.keep_accepted(now);
         self.keep_fact(RECENT, serde_json::to_string(&self.recent).ok());
+        // After that: without its approval, what is not in force yet would be held by the next start.
+        self.use_approvals(now);
     }
 
     /// Lets an approved change go one step further once all pages of the stage hold it. Gives whether it did.
@@ -149,8 +156,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         } else if let Some(Rollout { target, trail, out, .. }) = self.rollout.take() {
             tracing::info!(revision = out.revision, "the approved change is out on all pages");
             self.recent = Recent::default();
-            self.use_approval(&out.revision, now);
-            self.keep_out(Out::default());
             self.put_in_force(target, trail, now);
         }
         true
@@ -176,7 +181,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.actor.store.approve(revision, who, now).await?;
                 tracing::warn!(revision, who, "approved");
                 self.approved.insert(revision.to_owned());
-                self.revise(now);
+                self.revise_in_time(now);
                 Ok(Ok(()))
             }
             Some(held) => Ok(Err(Problem::new(format!("revision {revision} is not what is held"))
