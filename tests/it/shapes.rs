@@ -543,7 +543,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
                 "[sources.place]\npath = \"place.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = {{ {hours}, closed_on = [\"holidays\"] }}\nvariables = {{ hours = {{ show = \"numbered\", days = 90 }} }}\n"
             ),
         );
-        folder.write("place.json", &json.to_string());
+        folder.write("place.json", &format!("{json}\n"));
         folder
     };
     // The example of the Business Profile reference: TimeOfDay leaves out what is zero.
@@ -1055,7 +1055,7 @@ fn published(api: &Api, format: &str, json: &Value) -> Folder {
             "[sources.place]\npath = \"place.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = {{ {format}, closed_on = [\"holidays\"] }}\nvariables = {{ hours = {{ show = \"numbered\", days = 40 }}, open = {{ show = \"is_open\" }} }}\n"
         ),
     );
-    folder.write("place.json", &json.to_string());
+    folder.write("place.json", &format!("{json}\n"));
     folder
 }
 
@@ -1945,7 +1945,7 @@ variables = { a = { show = "is_open" } }
     );
     let season = |through: &str| json!([{"dayOfWeek": ["Monday", "Friday"], "validFrom": "2026-01-01", "validThrough": through, "opens": "09:00", "closes": "17:00"}]);
     let seasons = json!({"long": season("2027-12-31"), "short": season("2026-12-12")});
-    folder.write("seasons.json", &seasons.to_string());
+    folder.write("seasons.json", &format!("{seasons}\n"));
     folder.write(
         "j.json",
         r#"[{"validFrom": "2026-12-02", "validThrough": "2026-12-05", "opens": "10:00", "closes": "12:00"}]"#,
