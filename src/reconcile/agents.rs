@@ -25,13 +25,19 @@ pub struct Agents {
     known: BTreeMap<String, Agent>,
     /// Those at rest, by when they are due.
     waiting: BTreeSet<(Instant, String)>,
+    /// The same of those that are tried again. They wait for a permission of their own, and keep their places meanwhile.
+    waiting_again: BTreeSet<(Instant, String)>,
 }
 
 impl From<BTreeMap<String, Agent>> for Agents {
     fn from(known: BTreeMap<String, Agent>) -> Self {
-        let at_rest = known.iter().filter(|(_, agent)| !agent.in_flight);
-        let waiting = at_rest.map(|(name, agent)| (agent.due, name.clone())).collect();
-        Self { known, waiting }
+        let mut agents = Self { known, ..Self::default() };
+        for (name, agent) in agents.known.iter().filter(|(_, agent)| !agent.in_flight) {
+            let again = agent.attempts > 0;
+            let waiting = if again { &mut agents.waiting_again } else { &mut agents.waiting };
+            waiting.insert((agent.due, name.clone()));
+        }
+        agents
     }
 }
 
@@ -50,16 +56,19 @@ impl Agents {
     pub fn begin(&mut self, name: &str) {
         if let Some(agent) = self.known.get_mut(name) {
             agent.in_flight = true;
-            self.waiting.remove(&(agent.due, name.to_owned()));
+            let place = (agent.due, name.to_owned());
+            self.waiting.remove(&place);
+            self.waiting_again.remove(&place);
         }
     }
 
     /// The list came, or did not after so many tries; the next one is asked for at an instant.
     pub fn settle(&mut self, name: &str, attempts: u32, due: Instant) {
+        self.begin(name);
         if let Some(agent) = self.known.get_mut(name) {
-            self.waiting.remove(&(agent.due, name.to_owned()));
             (agent.in_flight, agent.attempts, agent.due) = (false, attempts, due);
-            self.waiting.insert((due, name.to_owned()));
+            let waiting = if attempts > 0 { &mut self.waiting_again } else { &mut self.waiting };
+            waiting.insert((due, name.to_owned()));
         }
     }
 
@@ -70,20 +79,29 @@ impl Agents {
         *self = known.into();
     }
 
-    /// The one at rest that has been due for longest.
-    pub fn first_due(&self, now: Instant) -> Option<&str> {
-        self.waiting.first().filter(|(due, _)| *due <= now).map(|(_, name)| name.as_str())
+    /// The one at rest that has been due for longest, with those that are tried again or without.
+    pub fn first_due(&self, now: Instant, with_retries: bool) -> Option<&str> {
+        let again = self.waiting_again.first().filter(|_| with_retries);
+        let first = self.waiting.first().into_iter().chain(again).min();
+        first.filter(|(due, _)| *due <= now).map(|(_, name)| name.as_str())
+    }
+
+    /// Whether some are due that are tried again.
+    pub fn has_retries(&self, now: Instant) -> bool {
+        self.waiting_again.first().is_some_and(|(due, _)| *due <= now)
     }
 
     /// When the next one is due that is not due yet.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         let later = now.checked_add_signed(TimeDelta::nanoseconds(1))?;
-        self.waiting.range((later, String::new())..).next().map(|(due, _)| *due)
+        let from = (later, String::new());
+        let next = [&self.waiting, &self.waiting_again].map(|waiting| waiting.range(from.clone()..).next());
+        next.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
     /// Those that nothing is under way for.
     pub fn at_rest(&self) -> impl Iterator<Item = &str> {
-        self.waiting.iter().map(|(_, name)| name.as_str())
+        self.waiting.iter().chain(&self.waiting_again).map(|(_, name)| name.as_str())
     }
 }
 
@@ -101,14 +119,19 @@ mod tests {
             ("b".to_owned(), agent(now - second)),
             ("c".to_owned(), agent(now + second)),
         ]));
-        assert_eq!(agents.first_due(now), Some("b"));
+        assert_eq!(agents.first_due(now, true), Some("b"));
         agents.begin("b");
-        assert_eq!(agents.first_due(now), Some("a"));
+        assert_eq!(agents.first_due(now, true), Some("a"));
         agents.settle("a", 1, now + second * 2);
-        assert_eq!((agents.first_due(now), agents.next_due(now)), (None, Some(now + second)));
+        assert_eq!((agents.first_due(now, true), agents.next_due(now)), (None, Some(now + second)));
         assert_eq!(agents.at_rest().collect::<Vec<_>>(), ["c", "a"]);
         agents.change_all(|agent| agent.due = now);
-        assert_eq!(agents.at_rest().collect::<Vec<_>>(), ["a", "c"], "b is still under way");
+        assert_eq!(agents.at_rest().collect::<Vec<_>>(), ["c", "a"], "b is still under way");
+        // What is tried again keeps its place, and keeps nothing else from its own.
+        assert_eq!(agents.first_due(now, false), Some("c"));
+        assert_eq!(agents.first_due(now, true), Some("a"));
+        agents.begin("c");
+        assert_eq!((agents.first_due(now, false), agents.has_retries(now)), (None, true));
         agents.settle("b", 0, now + second);
         assert_eq!(agents.next_due(now), Some(now + second));
     }

@@ -79,8 +79,8 @@ pub struct PageState {
     /// The turn at which its last request of its own ended; an answer to an older question says nothing new.
     settled_at: Option<u64>,
     due: Option<Instant>,
-    /// Where it stands among those whose time has come.
-    rank: Option<Rank>,
+    /// Where it stands among those whose time has come, and whether these are tried again.
+    rank: Option<(Rank, bool)>,
     /// What its next request is for.
     pub urgency: Urgency,
     /// It is being looked at or sent to.
@@ -191,6 +191,8 @@ pub struct Pages {
     waiting: BTreeSet<(Instant, PageId)>,
     /// Those whose time has come, the most urgent first.
     ripe: BTreeSet<(Rank, PageId)>,
+    /// The same of those that are tried again. They wait for a permission of their own, and keep their places meanwhile.
+    ripe_again: BTreeSet<(Rank, PageId)>,
     /// Those that something was learned of or decided on.
     moved: BTreeSet<PageId>,
 }
@@ -230,7 +232,8 @@ impl Pages {
         self.note_move(page);
         let Some(state) = self.states.get_mut(page) else { return };
         match (std::mem::replace(&mut state.due, due), state.rank.take()) {
-            (_, Some(rank)) => drop(self.ripe.remove(&(rank, page.clone()))),
+            (_, Some((rank, false))) => drop(self.ripe.remove(&(rank, page.clone()))),
+            (_, Some((rank, true))) => drop(self.ripe_again.remove(&(rank, page.clone()))),
             (Some(before), None) => drop(self.waiting.remove(&(before, page.clone()))),
             (None, None) => {}
         }
@@ -256,16 +259,25 @@ impl Pages {
             && let Some((due, page)) = self.waiting.pop_first()
         {
             if let Some(state) = self.states.get_mut(&page) {
+                // What has its permission waits for none.
+                let again = state.attempts > 0 && !state.reserved;
                 let rank = (!state.reserved, state.urgency, due);
-                state.rank = Some(rank);
-                self.ripe.insert((rank, page));
+                state.rank = Some((rank, again));
+                if again { &mut self.ripe_again } else { &mut self.ripe }.insert((rank, page));
             }
         }
     }
 
-    /// The first of the pages whose time has come. It stays the first until it is scheduled anew.
-    pub fn first(&self) -> Option<&PageId> {
-        self.ripe.first().map(|(_, page)| page)
+    /// The first of the pages whose time has come, with those that are tried again or without. It stays the first until it
+    /// is scheduled anew.
+    pub fn first(&self, with_retries: bool) -> Option<&PageId> {
+        let again = self.ripe_again.first().filter(|_| with_retries);
+        self.ripe.first().into_iter().chain(again).min().map(|(_, page)| page)
+    }
+
+    /// Whether the time has come of some that are tried again.
+    pub fn has_retries(&self) -> bool {
+        !self.ripe_again.is_empty()
     }
 
     /// When the next page is due that is not due yet.
@@ -278,7 +290,8 @@ impl Pages {
     /// Makes every page that waits for some later time due now.
     pub fn hurry(&mut self, now: Instant) {
         let waiting = self.waiting.iter().map(|(_, page)| page);
-        let all: Vec<PageId> = waiting.chain(self.ripe.iter().map(|(_, page)| page)).cloned().collect();
+        let ripe = self.ripe.iter().chain(&self.ripe_again).map(|(_, page)| page);
+        let all: Vec<PageId> = waiting.chain(ripe).cloned().collect();
         for page in all {
             self.schedule(&page, Some(now));
         }
@@ -302,26 +315,42 @@ mod tests {
             ("older-boundary", Urgency::Boundary, 5, false),
             ("looked-at-for-its-patch", Urgency::Resync, 0, true),
             ("later", Urgency::Boundary, -1, false),
+            ("boundary-again", Urgency::Boundary, 3, false),
+            ("source-again", Urgency::Source, 7, false),
         ] {
             let id = PageId::new(agent, Environment::Live).unwrap();
             let state = pages.get_or_new(&id);
             (state.urgency, state.reserved) = (urgency, reserved);
+            state.attempts = u32::from(agent.ends_with("-again"));
             pages.schedule(&id, Some(now - TimeDelta::seconds(waits)));
         }
         pages.ripen(now);
         let mut due = Vec::new();
-        while let Some(page) = pages.first().cloned() {
-            pages.schedule(&page, None);
-            due.push(page.agent);
-        }
+        let mut take = |with_retries: bool| {
+            let page = pages.first(with_retries).cloned();
+            due.extend(page.iter().map(|page| {
+                pages.schedule(page, None);
+                page.agent.clone()
+            }));
+            page.is_some()
+        };
+        // Of those that are tried again one has the permission, and the other has it when all others are through.
+        take(false);
+        take(false);
+        take(true);
+        while take(false) {}
+        take(true);
+        assert!(!pages.has_retries());
         let wanted = [
             "looked-at-for-its-patch",
             "older-boundary",
+            "boundary-again",
             "boundary",
             "override",
             "source",
             "drift",
             "resync",
+            "source-again",
         ];
         assert_eq!(due, wanted);
         assert_eq!(pages.next_due(now), Some(now + TimeDelta::seconds(1)));

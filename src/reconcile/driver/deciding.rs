@@ -56,14 +56,18 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
         }
         self.start_lists(now);
+        let are_due = self.pages.has_retries() || self.agents.has_retries(now);
+        let wait = self.gate.retry_wait(self.actor.clock.uptime()).filter(|_| are_due);
+        self.retry_at = wait.map(|wait| self.actor.clock.after(wait));
     }
 
-    /// Decides on the pages that are due, as long as there is room for what they need.
+    /// Decides on the pages that are due, as long as there is room for what they need. What is tried again waits for a share of
+    /// the rate, and nothing that is tried for the first time waits for that.
     fn decide_due(&mut self, starts: &mut Vec<Start>, now: Instant) {
         self.pages.ripen(now);
-        while self.jobs.len() + starts.len() < self.concurrency
-            && let Some(id) = self.pages.first().cloned()
-        {
+        while self.jobs.len() + starts.len() < self.concurrency {
+            let may_retry = self.gate.retry_wait(self.actor.clock.uptime()).is_none();
+            let Some(id) = self.pages.first(may_retry).cloned() else { return };
             let start = self.decide_page(&id, now);
             if matches!(start, Start::Nothing) {
                 // What waits for its boundary has been looked at for it, and keeps the permission for the PATCH.
@@ -75,18 +79,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 }
                 continue;
             }
-            let Some(state) = self.pages.get(&id) else { continue };
+            let Some(state) = self.pages.get_mut(&id) else { continue };
             let (urgency, is_retry) = (state.urgency, state.attempts > 0);
             // A look at a page that is known is for the sake of its PATCH.
             let is_look = matches!(start, Start::Look(_));
             let count = if is_look && state.known.observed.is_some() { 2 } else { 1 };
             let may = state.reserved && !is_look && self.gate.is_open();
-            if !may
-                && is_retry
-                && let Some(wait) = self.gate.retry_wait(self.actor.clock.uptime())
-            {
-                // Those behind it that try for the first time don't wait for it.
-                self.pages.schedule(&id, Some(self.actor.clock.after(wait)));
+            if !may && is_retry && !may_retry {
+                // The permission that it had is for something else than what it needs now.
+                if std::mem::take(&mut state.reserved) {
+                    self.gate.give_back();
+                }
+                self.pages.schedule(&id, Some(now));
+                self.pages.ripen(now);
                 continue;
             }
             if !may && !self.pass(count, starts.len(), urgency, is_retry, now) {
@@ -289,14 +294,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         // Pages that wait come before lists.
         while self.jobs.len() < self.concurrency && self.room_at.is_none() {
-            let Some(name) = self.agents.first_due(now).map(str::to_owned) else { return };
+            let may_retry = self.gate.retry_wait(self.actor.clock.uptime()).is_none();
+            let Some(name) = self.agents.first_due(now, may_retry).map(str::to_owned) else { return };
             let Some(agent) = self.agents.get(&name) else { return };
-            let (is_retry, attempts) = (agent.attempts > 0, agent.attempts);
-            if is_retry && let Some(wait) = self.gate.retry_wait(self.actor.clock.uptime()) {
-                // As with pages: those behind it that are tried for the first time don't wait for it.
-                self.agents.settle(&name, attempts, self.actor.clock.after(wait));
-                continue;
-            }
+            let is_retry = agent.attempts > 0;
             let is_unseen = |id: &PageId| {
                 self.pages.get(id).is_some_and(|state| state.known.observed.is_none() && !state.in_flight)
             };

@@ -202,6 +202,8 @@ pub struct Driver<R> {
     probe_at: Instant,
     /// When there may be room at the gate for what found none.
     room_at: Option<Instant>,
+    /// The same for what is tried again.
+    retry_at: Option<Instant>,
     key_number: u32,
     /// Counts what begins and ends, so that it can be told what came first.
     turn: u64,
@@ -263,6 +265,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             gate: Gate::new(setup.limits, up),
             probe_at: now,
             room_at: None,
+            retry_at: None,
             key_number: 0,
             turn: 0,
             jobs: JoinSet::new(),
@@ -403,7 +406,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let pages = self.pages.next_due(now);
         let follows = self.next_to_follow(now);
         let wakes =
-            pages.into_iter().chain(lists).chain(self.room_at).chain(fresh).chain(follows).chain(deadline);
+            [pages, lists, self.room_at, self.retry_at, fresh, follows, deadline].into_iter().flatten();
         let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);
         wakes.chain([longest]).min().unwrap_or(longest)
     }
