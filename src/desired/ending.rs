@@ -48,20 +48,25 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         wanted.sort_by_key(|(_, origin)| (origin.file.clone(), origin.line, origin.column));
         let calendar = format!("calendar \"{name}\"");
         // Of public holidays it is known when they end, and told by themselves.
-        let mut wrong: Vec<(Problem, Origin)> = Vec::new();
+        // With what is wrong of each; of one that no event meets that is made only for those that are told.
+        let mut wrong: Vec<(Filter, Origin, Option<Problem>)> = Vec::new();
         for (filter, origin) in wanted {
             let taken = events.taken(&filter);
-            let problem = match taken.last() {
-                None if events.all.is_empty() => None,
-                None => Some(events.unmet(&filter, &origin, &calendar)),
-                Some(_) if public.is_some() => None,
-                Some(_) => taken.running_out().map(|problem| problem.about(format!("{calendar}, {filter}"))),
+            let (is_unmet, running_out) = match taken.last() {
+                None => (!events.all.is_empty(), None),
+                Some(_) => (false, taken.running_out().filter(|_| public.is_none())),
             };
-            wrong.extend(problem.map(|problem| (problem, origin)));
+            if is_unmet || running_out.is_some() {
+                wrong.push((filter, origin, running_out));
+            }
         }
         let more = wrong.split_off(wrong.len().min(MAX_TOLD));
-        let mut told: Vec<Problem> = wrong.into_iter().map(|(problem, _)| problem).collect();
-        if let Some((_, origin)) = more.first() {
+        let problem = |(filter, origin, running_out): (Filter, Origin, Option<Problem>)| match running_out {
+            Some(problem) => problem.about(format!("{calendar}, {filter}")),
+            None => events.unmet(&filter, &origin, &calendar),
+        };
+        let mut told: Vec<Problem> = wrong.into_iter().map(problem).collect();
+        if let Some((_, origin, _)) = more.first() {
             let more = more.len();
             let message =
                 format!("{calendar}: {more} more filters from here on have no event to come, or soon none");

@@ -57,16 +57,21 @@ impl Agents {
         if let Some(agent) = self.known.get_mut(name) {
             agent.in_flight = true;
             let place = (agent.due, name.to_owned());
-            self.waiting.remove(&place);
-            self.waiting_again.remove(&place);
+            self.leave(&place);
         }
+    }
+
+    fn leave(&mut self, place: &(Instant, String)) {
+        self.waiting.remove(place);
+        self.waiting_again.remove(place);
     }
 
     /// The list came, or did not after so many tries; the next one is asked for at an instant.
     pub fn settle(&mut self, name: &str, attempts: u32, due: Instant) {
-        self.begin(name);
         if let Some(agent) = self.known.get_mut(name) {
+            let before = (agent.due, name.to_owned());
             (agent.in_flight, agent.attempts, agent.due) = (false, attempts, due);
+            self.leave(&before);
             let waiting = if attempts > 0 { &mut self.waiting_again } else { &mut self.waiting };
             waiting.insert((due, name.to_owned()));
         }

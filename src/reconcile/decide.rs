@@ -153,7 +153,7 @@ pub enum Decision {
 }
 
 /// When a page that has no values now is asked again, since its next boundary isn't known then.
-pub fn without_values(now: Instant) -> Instant {
+pub fn ask_again_at(now: Instant) -> Instant {
     now.checked_add_signed(TimeDelta::minutes(1)).unwrap_or(now)
 }
 
@@ -167,7 +167,7 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
     }
     let desired = match known.desired(page, now) {
         Ok(desired) => desired,
-        Err(problems) => return Decision::Withhold { problems, until: Some(without_values(now)) },
+        Err(problems) => return Decision::Withhold { problems, until: Some(ask_again_at(now)) },
     };
     let until = desired.until;
     // Values are desired in the order in which they are owned.

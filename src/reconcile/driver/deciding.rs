@@ -37,7 +37,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.last_now = now;
         if !self.world.is_fresh(now) {
-            self.revise_in_time(now);
+            self.revise_unless_in_doubt(now);
         }
         self.gate.turn(self.actor.clock.uptime());
         self.room_at = None;
@@ -161,8 +161,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     return Start::Nothing;
                 }
                 Decision::Plan { plan, until } => {
-                    let is_near = plan.changes.is_empty() && until.is_some_and(|until| is_near(until, now));
-                    let in_time = is_near && can_send && self.clock_watch.doubt().is_none();
+                    let awaits_boundary =
+                        plan.changes.is_empty() && until.is_some_and(|until| is_near(until, now));
+                    let in_time = awaits_boundary && can_send && self.clock_watch.doubt().is_none();
                     // In real time: on a clock that is fast a look is fresh for longer than up to the boundary.
                     if in_time && !state.is_fresh(up + LOOK_AHEAD) && state.known.flips_alone() {
                         return Start::Look(id.clone());

@@ -7,7 +7,7 @@ use crate::desired::{Follow, Page};
 use crate::model::{Environment, Instant, PageId, Problem, Variable};
 use crate::plan::Answer;
 use crate::reconcile::Following;
-use crate::reconcile::decide::without_values;
+use crate::reconcile::decide::ask_again_at;
 use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
@@ -226,7 +226,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let page = self.newest(id)?;
         let desired = match page.desired(now) {
             Ok(desired) => desired,
-            Err(problems) => return Some((problems.into_iter().next()?, Some(without_values(now)))),
+            Err(problems) => return Some((problems.into_iter().next()?, Some(ask_again_at(now)))),
         };
         let observed = self.pages.get(id)?.known.observed.as_ref()?;
         Some((observed.refuses(&desired).into_iter().next()?, desired.until))

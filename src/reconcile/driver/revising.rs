@@ -15,12 +15,12 @@ use super::{Driver, Standing, Urgency};
 impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_inputs(&mut self, revision: Revision) {
         self.revision = revision;
-        self.revise_in_time(self.actor.clock.now());
+        self.revise_unless_in_doubt(self.actor.clock.now());
     }
 
     /// By a clock in doubt nothing is weighed: what closes next month may be what closes tomorrow. That is done when it is
     /// believed again.
-    pub(super) fn revise_in_time(&mut self, now: Instant) {
+    pub(super) fn revise_unless_in_doubt(&mut self, now: Instant) {
         if self.clock_watch.doubt().is_none() {
             self.revise(now);
         }
@@ -181,7 +181,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.actor.store.approve(revision, who, now).await?;
                 tracing::warn!(revision, who, "approved");
                 self.approved.insert(revision.to_owned());
-                self.revise_in_time(now);
+                self.revise_unless_in_doubt(now);
                 Ok(Ok(()))
             }
             Some(held) => Ok(Err(Problem::new(format!("revision {revision} is not what is held"))
