@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 """What local times and instants are in each other's terms, by Python's zoneinfo alone.
 
-    zone-oracle.py TZDB_VERSION DIRECTORY < names-of-zones > answers
+    zone-oracle.py newest DIRECTORY < names-of-zones > answers
+    zone-oracle.py FOLDER < names-of-zones > answers
 
-For every zone named on standard input it finds each transition from 2024 to 2037 and prints what DESIGN 3.3 wants of
-the local times and instants from three hours before to three hours after. It knows nothing of rtconfd. The zone
-database is the one of TZDB_VERSION, as in 2025b, and no other: rules of zones change from version to version. It is
-looked for in DIRECTORY, then among the machine's own, then asked of pip, which puts the package tzdata into DIRECTORY.
+For every zone named on standard input it finds each transition from 2025 to 2037 and prints what the rules of time want of the local times and instants from three hours before each
+transition to three hours after. It knows nothing of rtconfd. The zone database is the newest package tzdata that pip
+finds, which is put into DIRECTORY; or the one in FOLDER, such as /usr/share/zoneinfo.
 
 The answers, one a line; times are seconds since 1970, local ones as if the wall clock were UTC:
 
-    V version where              the zone database
+    V version folder             the zone database
     Z name                       a zone; what follows is of it
     T instant                    a transition
     L local instant event        a local time: its instant, and that of a calendar event at it
     I instant local              what the wall clock shows
+    H instant offset hours       (newest only, for names of the same rules once) the offset in seconds of so many hours from an instant on
     D local start occurs         a date's midnight: the date's first instant, and 1 if the date occurs
     S instant text               the instant as people see it
     X name                       a zone that the database lacks
@@ -31,7 +32,7 @@ try:
 except ImportError:
     sys.exit("Python has no zoneinfo; install python3 in version 3.9 or later")
 
-FIRST, LAST = 2024, 2037
+FIRST, LAST = 2025, 2037
 HOURS = 3
 STEP = 300  # seconds between two probes
 EPOCH = datetime(1970, 1, 1)
@@ -46,59 +47,27 @@ def seconds(naive):
 # ---- the zone database ---------------------------------------------------------------------------------------------
 
 
-def packaged_version(version):
-    """2025b is tzdata 2025.2 in the package index."""
-    return f"{version[:4]}.{ord(version[4]) - ord('a') + 1}"
-
-
 def version_in(directory):
     """The version that a directory of compiled zones says it has, if it does."""
-    for name in ("tzdata.zi", "+VERSION", "version"):
+    for name in ("tzdata.zi", "+VERSION"):
         try:
             line = (directory / name).read_text(encoding="utf-8").split("\n", 1)[0]
         except OSError:
             continue
         return line.replace("# version", "").strip()
-    return None
+    return "unknown"
 
 
-def installed(directory, version):
-    zones = directory / "tzdata" / "zoneinfo"
-    marks = directory / f"tzdata-{packaged_version(version)}.dist-info"
-    return zones if marks.is_dir() and zones.is_dir() else None
-
-
-def install(directory, version):
-    package = f"tzdata=={packaged_version(version)}"
+def newest(directory):
+    """The folder of the newest zone database that pip finds; without a network the one that it found before."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    ran = subprocess.run([*command, "--upgrade", "--target", str(directory), package], capture_output=True, text=True)
-    if ran.returncode == 0:
-        return installed(directory, version)
-    sys.stderr.write(ran.stderr)
-    return None
-
-
-def database(version, directory, names):
-    """The directory of the zone database of exactly this version."""
-    found = installed(directory, version)
-    if found:
-        return found
-    seen = []
-    for path in map(Path, zoneinfo.TZPATH):
-        has = version_in(path)
-        # Some systems leave old names out.
-        if has == version and all((path / name).is_file() for name in names):
-            return path
-        seen += [f"{path} has {has}"] if has else []
-    found = install(directory, version)
-    if found:
-        return found
+    ran = subprocess.run([*command, "--upgrade", "--target", str(directory), "tzdata"], capture_output=True, text=True)
+    folder = directory / "tzdata" / "zoneinfo"
+    if folder.is_dir():
+        return folder
     sys.exit(
-        f"the zone database {version} is needed here, the one that rtconfd was built with, and was not found"
-        f" ({'; '.join(seen) or 'the machine has none'}).\n"
-        f"Another version has other rules, and comparing with it would prove nothing. Install pip (Debian:"
-        f" python3-pip) and have a network, or run\n"
-        f"    pip install --target {directory} tzdata=={packaged_version(version)}"
+        f"{ran.stderr}\nthe newest zone database is needed here and was not found. Install pip (Debian: python3-pip) and"
+        f" have a network, or run\n    pip install --target {directory} tzdata"
     )
 
 
@@ -164,8 +133,10 @@ class Zone:
 
     # -- what is asked of it
 
-    def probes(self):
+    def probes(self, with_hours):
         yield f"Z {self.name}"
+        if with_hours:
+            yield from self.hours()
         for change in self.transitions:
             yield f"T {change}"
             yield from self.around(change)
@@ -175,6 +146,17 @@ class Zone:
             local = seconds(datetime(day.year, day.month, day.day)) + month * 3607 % DAY
             yield self.line_of_local(local)
             yield f"I {local} {self.local(local)}"
+
+    def hours(self):
+        """Every hour of the years, as runs of hours with the same offset."""
+        first, end = seconds(datetime(FIRST, 1, 1)), seconds(datetime(LAST + 1, 1, 1))
+        start, offset = first, self.state(first)[0]
+        for at in range(first, end, 3600):
+            there = datetime.fromtimestamp(at, self.zone).utcoffset()
+            if there != offset:
+                yield f"H {start} {offset // timedelta(seconds=1)} {(at - start) // 3600}"
+                start, offset = at, there
+        yield f"H {start} {offset // timedelta(seconds=1)} {(end - start) // 3600}"
 
     def around(self, change):
         before, after = self.local(change - 1) + 1, self.local(change)
@@ -198,19 +180,24 @@ class Zone:
 
 
 def main():
-    if len(sys.argv) != 3:
+    if sys.argv[1:2] == ["newest"] and len(sys.argv) == 3:
+        root, with_hours = newest(Path(sys.argv[2])), True
+    elif len(sys.argv) == 2:
+        root, with_hours = Path(sys.argv[1]), False
+    else:
         sys.exit(__doc__)
-    version, directory = sys.argv[1], Path(sys.argv[2])
     names = sys.stdin.read().split()
-    root = database(version, directory, names)
     write = sys.stdout.write
-    write(f"V {version} {root}\n")
+    write(f"V {version_in(root)} {root}\n")
+    seen = set()
     for name in names:
         path = root / name
         if not path.is_file():
             write(f"X {name}\n")
             continue
-        write("\n".join(Zone(path, name).probes()) + "\n")
+        rules = path.read_bytes()
+        write("\n".join(Zone(path, name).probes(with_hours and rules not in seen)) + "\n")
+        seen.add(rules)
 
 
 if __name__ == "__main__":

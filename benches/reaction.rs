@@ -36,6 +36,7 @@ use rtconfd::desired::World;
 use rtconfd::model::Instant;
 use rtconfd::simulator::{Fault, Kind, Logged};
 use rtconfd::sources::Files;
+use rtconfd::zone::Database;
 use serde_json::{Value, json};
 
 #[path = "../tests/it/support.rs"]
@@ -311,8 +312,9 @@ fn evaluation() {
         let day: &[(u32, u32)] = &[(540, 750), (810, 1050)];
         [day, day, day, day, day, &[(1320, 1440)], &[]]
     };
+    let london = Database::embedded().zone("Europe/London").unwrap();
     let plain = time(20_000, || {
-        let local = black_box(now).with_timezone(&chrono_tz::Europe::London);
+        let local = black_box(now).with_timezone(&london);
         let minute = local.hour() * 60 + local.minute();
         let day = weekly[local.weekday().num_days_from_monday() as usize];
         let open = day.iter().any(|(from, to)| (*from..*to).contains(&minute));
@@ -343,8 +345,9 @@ fn expansion() {
     let text = format!("BEGIN:VCALENDAR\r\n{events}END:VCALENDAR\r\n");
     let date = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
     let window = Window { from: date(2026), to: date(2028) };
-    let parsing = time(5, || Calendar::parse(&"c.ics".into(), text.as_bytes()).unwrap());
-    let calendar = Calendar::parse(&"c.ics".into(), text.as_bytes()).unwrap();
+    let parsing =
+        time(5, || Calendar::parse(&"c.ics".into(), text.as_bytes(), &Database::embedded()).unwrap());
+    let calendar = Calendar::parse(&"c.ics".into(), text.as_bytes(), &Database::embedded()).unwrap();
     let ours = time(5, || calendar.occurrences(window).unwrap());
     let count = calendar.occurrences(window).unwrap().len();
     let plain = time(5, || {

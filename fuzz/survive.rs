@@ -13,7 +13,7 @@ use rtconfd::model::{Cell, Origin, RemotePage};
 use rtconfd::schema::{Schema, check, differences};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::tables::{decode, parse_csv, parse_json};
-use rtconfd::zone;
+use rtconfd::zone::{self, Database};
 
 /// A name, and what it feeds.
 type Target = (&'static str, fn(&[u8]));
@@ -53,10 +53,10 @@ pub fn csv(data: &[u8]) {
 
 /// A calendar: every occurrence has an instant in any zone, and the agenda's short cuts find what a walk finds.
 pub fn ics(data: &[u8]) {
-    let Ok(calendar) = Calendar::parse(&"c.ics".into(), data) else { return };
+    let Ok(calendar) = Calendar::parse(&"c.ics".into(), data, &Database::embedded()) else { return };
     let window = Window { from: date("2026-01-01"), to: date("2028-01-01") };
     let Ok(occurrences) = calendar.occurrences(window) else { return };
-    let here = chrono_tz::Europe::London;
+    let here = Database::embedded().zone("Europe/London").unwrap();
     for occurrence in &occurrences {
         let (from, to) = occurrence.instants(here);
         assert!(from <= to, "{occurrence:?} ends before it begins");

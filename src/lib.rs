@@ -29,3 +29,4 @@ pub mod store;
 pub mod tables;
 pub mod written;
 pub mod zone;
+pub mod zoneinfo;

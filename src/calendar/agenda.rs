@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 
 use crate::model::{Instant, Origin};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::{Occurrence, Span, Window};
 
@@ -93,7 +92,7 @@ impl Agenda {
     }
 
     /// Sorts occurrences into a zone's dates and instants; the dates within the window.
-    pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Tz, window: Window) -> Self {
+    pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Zone, window: Window) -> Self {
         let mut agenda = Self::default();
         for occurrence in occurrences.iter().filter(|occurrence| filter.takes(occurrence)) {
             let entry = Entry { name: occurrence.summary.as_str().into(), origin: occurrence.origin.clone() };
@@ -181,7 +180,7 @@ impl Agenda {
     }
 
     /// The events that take place on a date, at least for a while: whole days first.
-    pub fn on(&self, here: Tz, date: NaiveDate) -> Vec<&Entry> {
+    pub fn on(&self, here: Zone, date: NaiveDate) -> Vec<&Entry> {
         let (start, end) = (zone::start_of(here, date), zone::start_of(here, zone::next(date)));
         let whole_days = self.days.get(&date).into_iter().flatten();
         let timed = self.timed.iter().filter(|timed| {
@@ -191,13 +190,13 @@ impl Agenda {
     }
 
     /// The event that is going on at an instant.
-    pub fn at(&self, here: Tz, at: Instant) -> Option<&Entry> {
+    pub fn at(&self, here: Zone, at: Instant) -> Option<&Entry> {
         let whole_day = self.days.get(&zone::date(here, at)).and_then(|entries| entries.first());
         whole_day.or_else(|| self.timed_at(at).map(|timed| &timed.entry))
     }
 
     /// The first instant after `at` at which an event begins or ends.
-    pub fn next_edge(&self, here: Tz, at: Instant) -> Option<Instant> {
+    pub fn next_edge(&self, here: Zone, at: Instant) -> Option<Instant> {
         let today = zone::date(here, at);
         let edges_of_days = self
             .days
@@ -210,7 +209,7 @@ impl Agenda {
     }
 
     /// The first date from `date` on with an event on it.
-    pub fn next_date(&self, here: Tz, date: NaiveDate) -> Option<NaiveDate> {
+    pub fn next_date(&self, here: Zone, date: NaiveDate) -> Option<NaiveDate> {
         let start = zone::start_of(here, date);
         let whole_day = self.days.range(date..).next().map(|(date, _)| *date);
         let timed = self.timed.iter().filter(|timed| timed.to > start || timed.from >= start);

@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use chrono_tz::Tz;
 
 use crate::model::{Origin, Problem};
+use crate::zone::{self, Database, Zone};
 
 use super::Occurrence;
 use super::lines::{self, Component, Property, texts};
+use super::notes::Notes;
 use super::recurrence::Rule;
 use super::timezones::{EventZone, Zones};
 
@@ -31,7 +32,11 @@ pub struct Calendar {
     /// The file as the settings name it; of one without a file what messages call it.
     pub file: Arc<str>,
     /// The zone the calendar names as its own (`X-WR-TIMEZONE`).
-    pub zone: Option<Tz>,
+    pub zone: Option<Zone>,
+    /// What is odd in the file and costs no event.
+    pub warnings: Vec<Problem>,
+    /// The first event without length, which closes nothing.
+    pub without_length: Option<Origin>,
     pub(super) series: Vec<Series>,
     /// What takes place once and is not from a file.
     pub(super) listed: Vec<Occurrence>,
@@ -69,7 +74,7 @@ impl Stamp {
             (Stamp::Time(_, EventZone::Floating), Stamp::Time(time, _)) => local == *time,
             (Stamp::Time(..), Stamp::Time(time, EventZone::Floating)) => local == *time,
             (Stamp::Time(_, own), Stamp::Time(time, other)) => {
-                own.instant(local, Tz::UTC) == other.instant(*time, Tz::UTC)
+                own.instant(local, Zone::UTC) == other.instant(*time, Zone::UTC)
             }
         }
     }
@@ -94,7 +99,7 @@ pub(super) fn local_of(start: &Stamp, stamp: &Stamp) -> NaiveDateTime {
         (Stamp::Time(_, own), Stamp::Time(local, other))
             if !matches!(own, EventZone::Floating) && !matches!(other, EventZone::Floating) =>
         {
-            own.local(other.instant(*local, Tz::UTC))
+            own.local(other.instant(*local, Zone::UTC))
         }
         (Stamp::Time(first, _), Stamp::Date(date)) => date.and_time(first.time()),
         // Of a time only the date counts for an event of whole days.
@@ -123,7 +128,16 @@ pub(super) struct Event {
     pub(super) categories: Vec<String>,
     pub(super) origin: Origin,
     uid: String,
-    sequence: i64,
+    /// None when it cannot be read.
+    sequence: Option<i64>,
+}
+
+/// What the events of one calendar are read with.
+struct Context<'a> {
+    zones: &'a Zones<'a>,
+    /// The calendar's own zone.
+    zone: Option<Zone>,
+    notes: &'a Notes,
 }
 
 impl Calendar {
@@ -134,7 +148,14 @@ impl Calendar {
 
     /// A calendar of single occurrences, under the name that messages give it.
     pub(super) fn listed(name: &str, listed: Vec<Occurrence>) -> Self {
-        Self { file: name.into(), zone: None, series: Vec::new(), listed }
+        Self {
+            file: name.into(),
+            zone: None,
+            warnings: Vec::new(),
+            without_length: None,
+            series: Vec::new(),
+            listed,
+        }
     }
 
     /// Reads a whole calendar file.
@@ -142,21 +163,22 @@ impl Calendar {
     /// # Errors
     /// Every event that is not understood, each with file, line and property. There is no calendar
     /// then: one that lost an event would open a shop on a holiday.
-    pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Self, Vec<Problem>> {
-        let components = lines::parse(file, bytes).map_err(|problem| vec![problem])?;
+    pub fn parse(file: &Arc<str>, bytes: &[u8], database: &Database) -> Result<Self, Vec<Problem>> {
+        let notes = Notes::default();
+        let components = lines::parse(file, bytes, &notes).map_err(|problem| vec![problem])?;
         let mut zone = None;
         let (mut events, mut problems) = (Vec::new(), Vec::new());
         for calendar in &components {
-            let zones = Zones::read(calendar).map_err(|problem| vec![problem])?;
-            zone = zone
-                .or(calendar.all("X-WR-TIMEZONE").find_map(|property| property.value.trim().parse().ok()));
+            let zones = Zones::read(calendar, database, &notes).map_err(|problem| vec![problem])?;
+            let own = calendar.all("X-WR-TIMEZONE").find_map(|property| database.zone(property.value.trim()));
+            zone = zone.or(own);
             for component in calendar.children.iter().filter(|c| c.name == "VEVENT") {
                 if events.len() >= MAX_EVENTS {
                     let message = format!("the calendar has more than {MAX_EVENTS} events");
                     let problem = Problem::at(&component.origin, message);
                     return Err(vec![problem.hint("export those alone that are still to come")]);
                 }
-                match Event::read(component, &zones) {
+                match Event::read(component, &Context { zones: &zones, zone: own, notes: &notes }) {
                     Ok(event) => events.push(event),
                     Err(problem) => problems.push(problem),
                 }
@@ -165,8 +187,11 @@ impl Calendar {
         problems.truncate(MAX_TOLD);
         match problems.is_empty() {
             true => {
+                let without_length = events.iter().find(|event| event.closes_nothing());
+                let without_length = without_length.map(|event| event.origin.clone());
                 let series = group(events).map_err(|problem| vec![problem])?;
-                Ok(Self { file: file.clone(), zone, series, listed: Vec::new() })
+                let warnings = notes.into_problems();
+                Ok(Self { file: file.clone(), zone, warnings, without_length, series, listed: Vec::new() })
             }
             false => Err(problems),
         }
@@ -193,7 +218,9 @@ fn group(events: Vec<Event>) -> Result<Vec<Series>, Problem> {
             return Err(Problem::at(&last.origin, message).hint("make it several events"));
         }
         let newest = masters.iter().map(|event| event.sequence).max();
-        let mut masters = masters.into_iter().filter(|event| Some(event.sequence) == newest);
+        // Of versions that cannot be told apart all count.
+        let is_unknown = masters.iter().any(|event| event.sequence.is_none());
+        let mut masters = masters.into_iter().filter(|event| is_unknown || Some(event.sequence) == newest);
         series.push(Series { master: masters.next(), changed: newest_changes(changed) });
         series.extend(masters.map(|event| Series { master: Some(event), changed: Vec::new() }));
     }
@@ -214,7 +241,15 @@ fn newest_changes(mut changed: Vec<Event>) -> Vec<Event> {
 }
 
 impl Event {
-    fn read(component: &Component, zones: &Zones) -> Result<Self, Problem> {
+    /// True for a time without length, which closes nothing.
+    fn closes_nothing(&self) -> bool {
+        matches!(self.start, Stamp::Time(..))
+            && (self.length.days, self.length.seconds) == (0, 0)
+            && !self.cancelled
+    }
+
+    fn read(component: &Component, context: &Context) -> Result<Self, Problem> {
+        let Context { zones, notes, .. } = *context;
         if let Some(inner) = component.children.iter().find(|inner| inner.name == "VEVENT") {
             return Err(Problem::at(&inner.origin, "VEVENT: stands inside another event")
                 .hint("an END:VEVENT is missing before it"));
@@ -232,13 +267,22 @@ impl Event {
             Stamp::Date(_) => until,
             Stamp::Time(_, zone) => zone.local(until.and_utc()),
         };
-        let rules = component
-            .all("RRULE")
+        let replaces = component
+            .single("RECURRENCE-ID")?
+            .map(|property| Ok((context.instance(property, &start)?, and_future(property)?)))
+            .transpose()?;
+        let written_rules = component.all("RRULE").filter(|property| !is_empty(property, notes));
+        let rules = written_rules
             .map(|property| Ok((Rule::parse(property, start.local(), wall)?, property.clone())))
-            .collect::<Result<_, Problem>>()?;
+            .collect::<Result<Vec<_>, Problem>>()?;
+        if let (Some(_), Some((_, rule))) = (&replaces, rules.first()) {
+            return Err(rule
+                .problem("a changed instance (RECURRENCE-ID) cannot have a rule of its own")
+                .hint("give the rest of the series a UID of its own and remove its RECURRENCE-ID"));
+        }
         let mut except = Exceptions::default();
-        for property in component.all("EXDATE") {
-            for stamp in stamps(property, zones)? {
+        for property in component.all("EXDATE").filter(|property| !is_empty(property, notes)) {
+            for stamp in context.instances(property, &start)? {
                 match stamp {
                     Stamp::Date(date) => drop(except.dates.insert(date)),
                     time => drop(except.times.insert(local_of(&start, &time))),
@@ -246,26 +290,24 @@ impl Event {
             }
         }
         let mut extra = Vec::new();
-        for property in component.all("RDATE") {
+        for property in component.all("RDATE").filter(|property| !is_empty(property, notes)) {
             extra.extend(extra_starts(property, zones)?);
         }
-        let summary = component.single("SUMMARY")?;
+        let summary = component.first("SUMMARY", notes);
+        let uid = component.first("UID", notes).filter(|property| !is_empty(property, notes));
         Ok(Self {
-            length: length(component, &start, start_property, zones)?,
-            replaces: component
-                .single("RECURRENCE-ID")?
-                .map(|property| Ok((stamp(property, zones)?, and_future(property)?)))
-                .transpose()?,
-            cancelled: is_cancelled(component)?,
+            length: length(component, &start, start_property, context)?,
+            replaces,
+            cancelled: is_cancelled(component, notes),
             // A comma in a summary is often not escaped, so the pieces are put together again.
             summary: summary.map_or_else(String::new, |property| texts(&property.value).join(",")),
             categories: categories(component)?,
             origin: component.origin.clone(),
-            uid: match component.single("UID")? {
+            uid: match uid {
                 Some(property) => property.value.trim().to_owned(),
                 None => format!("line {}", component.origin.line),
             },
-            sequence: sequence(component)?,
+            sequence: sequence(component, notes),
             start,
             rules,
             extra,
@@ -287,28 +329,40 @@ fn categories(component: &Component) -> Result<Vec<String>, Problem> {
     Ok(categories)
 }
 
-fn sequence(component: &Component) -> Result<i64, Problem> {
-    let Some(property) = component.single("SEQUENCE")? else {
-        return Ok(0);
+fn sequence(component: &Component, notes: &Notes) -> Option<i64> {
+    let Some(property) = component.first("SEQUENCE", notes) else {
+        return Some(0);
     };
-    let number = property.value.trim().parse();
-    number.map_err(|_| {
-        let problem = property.problem(format!("\"{}\" is no number", property.value));
-        problem.hint("write a whole number, or leave SEQUENCE out")
-    })
+    let number = property.value.trim().parse().ok();
+    if number.is_none() {
+        let message = "SEQUENCE: this is not a number, so all versions of the event count";
+        notes.note("SEQUENCE value", &property.origin, message);
+    }
+    number
 }
 
-fn is_cancelled(component: &Component) -> Result<bool, Problem> {
-    let Some(property) = component.single("STATUS")? else {
-        return Ok(false);
-    };
-    match property.value.trim().to_ascii_uppercase().as_str() {
-        "CANCELLED" => Ok(true),
-        "CONFIRMED" | "TENTATIVE" => Ok(false),
-        other => Err(property
-            .problem(format!("\"{other}\" is no status of an event"))
-            .hint("write CONFIRMED, TENTATIVE or CANCELLED")),
+/// True for a value that says nothing, which is noted.
+fn is_empty(property: &Property, notes: &Notes) -> bool {
+    let is_empty = property.value.split(',').all(|value| value.trim().is_empty());
+    if is_empty {
+        let (name, origin) = (&property.name, &property.origin);
+        notes.note("empty", origin, format!("{name}: the value is empty, which is read as no {name} at all"));
     }
+    is_empty
+}
+
+/// True for an event of which every STATUS says that it is cancelled.
+fn is_cancelled(component: &Component, notes: &Notes) -> bool {
+    let statuses: Vec<String> =
+        component.all("STATUS").map(|property| property.value.trim().to_ascii_uppercase()).collect();
+    let is_known = |status: &String| ["CANCELLED", "CONFIRMED", "TENTATIVE"].contains(&status.as_str());
+    if let Some(property) = component.all("STATUS").next()
+        && (!statuses.iter().all(is_known) || statuses.len() > 1)
+    {
+        let message = "STATUS: only CANCELLED takes an event out; any other or further status is ignored";
+        notes.note("STATUS", &property.origin, message);
+    }
+    !statuses.is_empty() && statuses.iter().all(|status| status == "CANCELLED")
 }
 
 fn and_future(property: &Property) -> Result<bool, Problem> {
@@ -326,30 +380,114 @@ fn length(
     component: &Component,
     start: &Stamp,
     start_property: &Property,
-    zones: &Zones,
+    context: &Context,
 ) -> Result<Length, Problem> {
-    match (component.single("DTEND")?, component.single("DURATION")?) {
-        (Some(_), Some(duration)) => {
-            Err(duration.problem("stands beside DTEND; an event has one of them").hint("keep one of them"))
-        }
-        (Some(end), None) => length_until(start, &stamp(end, zones)?, end),
-        (None, Some(property)) => {
-            let length = duration(&property.value).ok_or_else(|| {
-                property
-                    .problem(format!("\"{}\" is no length of an event", property.value))
-                    .hint("write days, hours and minutes as in P1DT2H30M, weeks alone as in P2W")
-            })?;
-            if matches!(start, Stamp::Date(_)) && length.seconds != 0 {
+    let end = component.single("DTEND")?;
+    let by_end = || end.map(|end| length_until(start, &context.end(end, start)?, end)).transpose();
+    let by_duration = component
+        .single("DURATION")?
+        .map(|property| Ok((length_of(property, start, context.notes)?, property)))
+        .transpose()?;
+    match (by_end()?, by_duration) {
+        (Some(length), Some((duration, property))) => {
+            // Thunderbird exports an empty one beside the end.
+            let is_nothing = (duration.days, duration.seconds) == (0, 0);
+            if !is_nothing && (duration.days, duration.seconds) != (length.days, length.seconds) {
                 return Err(property
-                    .problem("an event of whole days lasts whole days")
-                    .hint("write days alone, as in P1D, or give DTSTART a time"));
+                    .problem("stands beside DTEND; an event has one of them")
+                    .hint("keep one of them"));
             }
+            context.notes.note("two ends", &property.origin, "DURATION: stands beside DTEND, which counts");
             Ok(length)
         }
+        (Some(length), None) | (None, Some((length, _))) => Ok(length),
         (None, None) if start_property.param("VALUE") == Some("DATE") || matches!(start, Stamp::Date(_)) => {
             Ok(Length { days: 1, seconds: 0 })
         }
         (None, None) => Ok(Length { days: 0, seconds: 0 }),
+    }
+}
+
+/// The length that a DURATION tells. Of whole days some programs write the seconds.
+fn length_of(property: &Property, start: &Stamp, notes: &Notes) -> Result<Length, Problem> {
+    let length = duration(&property.value).ok_or_else(|| {
+        property
+            .problem(format!("\"{}\" is no length of an event", property.value))
+            .hint("write days, hours and minutes as in P1DT2H30M, weeks alone as in P2W")
+    })?;
+    if !matches!(start, Stamp::Date(_)) || length.seconds == 0 {
+        return Ok(length);
+    }
+    if length.seconds % 86_400 != 0 {
+        return Err(property
+            .problem("an event of whole days lasts whole days")
+            .hint("write days alone, as in P1D, or give DTSTART a time"));
+    }
+    let days = length.days + length.seconds / 86_400;
+    notes.note(
+        "seconds",
+        &property.origin,
+        format!("DURATION: {} is read as {days} whole days", property.value.trim()),
+    );
+    Ok(Length { days, seconds: 0 })
+}
+
+impl Context<'_> {
+    /// The end of an event; midnight at the end of whole days is a date.
+    fn end(&self, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
+        let end = stamp(property, self.zones)?;
+        match (start, &end) {
+            (Stamp::Date(_), Stamp::Time(time, _)) if time.time() == NaiveTime::MIN => {
+                self.notes.note(
+                    "midnight",
+                    &property.origin,
+                    "DTEND: midnight is read as the date, as DTSTART is one",
+                );
+                Ok(Stamp::Date(time.date()))
+            }
+            _ => Ok(end),
+        }
+    }
+
+    /// The instances of a series that starts at `start`, as an EXDATE lists them.
+    fn instances(&self, property: &Property, start: &Stamp) -> Result<Vec<Stamp>, Problem> {
+        let values = property.values()?.map(str::trim).filter(|value| !value.is_empty());
+        values.map(|value| self.instance_of(value, property, start)).collect()
+    }
+
+    /// The instance that a RECURRENCE-ID means.
+    fn instance(&self, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
+        self.instance_of(property.value.trim(), property, start)
+    }
+
+    /// Of a series of whole days only the date of a time counts: as it is written, whatever its zone, and of UTC the
+    /// date in the calendar's zone.
+    fn instance_of(&self, value: &str, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
+        if !matches!(start, Stamp::Date(_)) || !value.contains('T') {
+            return stamp_of(value, property, self.zones);
+        }
+        let Some(text) = value.strip_suffix('Z') else {
+            let date = parse_local(value).map(|time| Stamp::Date(time.date()));
+            return date.map_or_else(|| stamp_of(value, property, self.zones), Ok);
+        };
+        let Some(time) = parse_local(text) else { return stamp_of(value, property, self.zones) };
+        match (self.zone, time.time() == NaiveTime::MIN) {
+            (Some(zone), _) => {
+                let message = format!(
+                    "{}: a time in UTC, of a series of whole days, means the date that it has in {zone}",
+                    property.name
+                );
+                self.notes.note("UTC of whole days", &property.origin, message);
+                Ok(Stamp::Date(zone::date(zone, time.and_utc())))
+            }
+            // Midnight in UTC is the date itself to whoever wrote whole days in UTC.
+            (None, true) => Ok(Stamp::Date(time.date())),
+            (None, false) => Err(property
+                .problem("is a time in UTC, and its series is of whole days: the date is ambiguous")
+                .hint(
+                    "write the date as in EXDATE;VALUE=DATE:20261224, or give the calendar its X-WR-TIMEZONE",
+                )),
+        }
     }
 }
 
@@ -366,7 +504,7 @@ fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> Result<Lengt
         }
         (Stamp::Time(start, from), Stamp::Time(end, to)) => Length {
             days: 0,
-            seconds: (to.instant(*end, Tz::UTC) - from.instant(*start, Tz::UTC)).num_seconds(),
+            seconds: (to.instant(*end, Zone::UTC) - from.instant(*start, Zone::UTC)).num_seconds(),
         },
         _ => {
             return Err(property
@@ -416,14 +554,11 @@ fn stamp(property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
     stamp_of(property.value.trim(), property, zones)
 }
 
-fn stamps(property: &Property, zones: &Zones) -> Result<Vec<Stamp>, Problem> {
-    property.values()?.map(|value| stamp_of(value.trim(), property, zones)).collect()
-}
-
 /// RDATE: dates, times, or periods with a length of their own.
 fn extra_starts(property: &Property, zones: &Zones) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
     property
         .values()?
+        .filter(|value| !value.trim().is_empty())
         .map(|value| {
             let Some((start, end)) = value.trim().split_once('/') else {
                 return Ok((stamp_of(value.trim(), property, zones)?, None));

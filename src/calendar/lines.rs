@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::model::{Origin, Problem};
 
+use super::notes::Notes;
+
 /// Components nest three deep at most in the wild (calendar, event, alarm).
 const MAX_DEPTH: usize = 8;
 /// Bytes of a calendar; a holiday calendar of a century is a hundredth of it.
@@ -69,17 +71,36 @@ pub struct Component {
 }
 
 impl Component {
-    /// The property with a name that may stand only once.
+    /// The property with a name that may stand only once, or more often with the same value.
+    ///
+    /// # Errors
+    /// When two differ.
     pub fn single(&self, name: &str) -> Result<Option<&Property>, Problem> {
         let mut found = self.all(name);
-        let first = found.next();
-        match found.next() {
+        let Some(first) = found.next() else { return Ok(None) };
+        let is_same =
+            |other: &&Property| other.value.trim() == first.value.trim() && other.params == first.params;
+        match found.find(|other| !is_same(other)) {
             Some(second) => {
                 let message = format!("stands twice in one {}", self.name);
                 Err(second.problem(message).hint("keep one of them"))
             }
-            None => Ok(first),
+            None => Ok(Some(first)),
         }
+    }
+
+    /// The first property with a name that decides nothing about when an event happens.
+    pub fn first(&self, name: &'static str, notes: &Notes) -> Option<&Property> {
+        let mut found = self.all(name);
+        let first = found.next();
+        if let Some(second) = found.next() {
+            notes.note(
+                name,
+                &second.origin,
+                format!("{name} stands twice in one {}: the first counts", self.name),
+            );
+        }
+        first
     }
 
     /// All properties with a name.
@@ -88,27 +109,27 @@ impl Component {
     }
 }
 
-/// Reads the VCALENDAR objects of a file.
+/// Reads the VCALENDAR objects of a file. Lines that are none, and that cannot be meant to say when an event happens,
+/// are left out with a warning.
 ///
 /// # Errors
-/// Anything that is no content line, and a file that ends before `END:VCALENDAR`: half a download
-/// must not delete closures.
-pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
+/// A line that may say when an event happens and cannot be read, and a file that ends before `END:VCALENDAR`: half
+/// a download must not delete closures.
+pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Component>, Problem> {
     let mut done = Vec::new();
     let mut open: Vec<Component> = Vec::new();
     if bytes.len() > MAX_BYTES {
         return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
             .hint(format!("at most {MAX_BYTES} are read; export the events that are still to come")));
     }
-    for (count, line) in unfold(file, bytes).enumerate() {
-        let property = split(file, &line?)?;
+    for (count, line) in unfold(file, bytes, notes).enumerate() {
+        let line = line?;
         if count >= MAX_LINES {
-            return Err(Problem::at(
-                &property.origin,
-                format!("the calendar has more than {MAX_LINES} lines"),
-            )
-            .hint("export the events that are still to come"));
+            let origin = Origin::line(file, line.number);
+            return Err(Problem::at(&origin, format!("the calendar has more than {MAX_LINES} lines"))
+                .hint("export the events that are still to come"));
         }
+        let Some(property) = property(file, &line, notes)? else { continue };
         match property.name.as_str() {
             "BEGIN" if open.len() >= MAX_DEPTH => {
                 return Err(property.problem("components nest too deep").hint("export the calendar again"));
@@ -134,10 +155,11 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
             }
             _ => match open.last_mut() {
                 Some(component) => component.properties.push(property),
-                None => {
-                    let problem = property.problem("stands outside of BEGIN:VCALENDAR");
-                    return Err(problem.hint("export the calendar again"));
-                }
+                None => notes.note(
+                    "outside",
+                    &property.origin,
+                    "this line stands outside of BEGIN:VCALENDAR and END:VCALENDAR and is ignored",
+                ),
             },
         }
     }
@@ -158,6 +180,90 @@ pub fn parse(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Component>, Problem> {
     Ok(done)
 }
 
+/// Properties that say when an event happens, or are needed to tell which event it is.
+const DECIDING: &[&str] = &[
+    "BEGIN",
+    "END",
+    "DTSTART",
+    "DTEND",
+    "DURATION",
+    "RRULE",
+    "RDATE",
+    "EXDATE",
+    "EXRULE",
+    "RECURRENCE-ID",
+    "STATUS",
+    "UID",
+    "TZID",
+    "TZOFFSETFROM",
+    "TZOFFSETTO",
+];
+
+/// The property on a line; none when there is none, which is noted.
+fn property(file: &Arc<str>, line: &Line, notes: &Notes) -> Result<Option<Property>, Problem> {
+    let origin = Origin::line(file, line.number);
+    let read = match split(file, line) {
+        Ok(property) => Ok(property),
+        Err(problem) => without_blanks(&line.text)
+            .and_then(|text| split(file, &Line { number: line.number, text }).ok())
+            .inspect(|property| {
+                let name = &property.name;
+                notes.note("blanks", &origin, format!("{name}: blanks around names are ignored"));
+            })
+            .ok_or(problem),
+    };
+    match read {
+        Ok(property) if is_prose(&line.text, &property) => {
+            notes.note("unfolded", &origin, "this line looks like text that was not folded, and is ignored");
+            Ok(None)
+        }
+        Ok(property) => Ok(Some(property)),
+        Err(problem) if may_decide(&line.text) => Err(problem),
+        Err(problem) => {
+            notes.note("unreadable", &origin, format!("{}: the line is ignored", problem.message));
+            Ok(None)
+        }
+    }
+}
+
+/// A deciding property that is written as in a sentence: `Duration: two hours` in the body of a message.
+fn is_prose(text: &str, property: &Property) -> bool {
+    let name: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    let is_mixed =
+        name.chars().any(|c| c.is_ascii_lowercase()) && name.chars().any(|c| c.is_ascii_uppercase());
+    is_mixed && property.value.starts_with(' ') && DECIDING.contains(&property.name.as_str())
+}
+
+/// True when a line that cannot be read may have been meant to be a deciding property.
+fn may_decide(text: &str) -> bool {
+    let text = text.trim_start().to_ascii_uppercase();
+    DECIDING.iter().any(|name| {
+        let is_longer =
+            |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '-' || c == ' ');
+        text.strip_prefix(name)
+            .is_some_and(|rest| !is_longer(rest) || rest.trim_start().starts_with([':', ';']))
+    })
+}
+
+/// The same line with no blanks around its name, its parameters and their values.
+fn without_blanks(text: &str) -> Option<String> {
+    let (head, value) = split_unquoted(text, ':')?;
+    let mut parts = Vec::new();
+    let mut rest = Some(head);
+    while let Some(text) = rest {
+        let (part, next) = match split_unquoted(text, ';') {
+            Some((part, next)) => (part, Some(next)),
+            None => (text, None),
+        };
+        parts.push(match part.split_once('=') {
+            Some((key, value)) => format!("{}={}", key.trim(), value.trim()),
+            None => part.trim().to_owned(),
+        });
+        rest = next;
+    }
+    Some(format!("{}:{}", parts.join(";"), value.trim()))
+}
+
 struct Line {
     number: usize,
     text: String,
@@ -166,6 +272,7 @@ struct Line {
 /// Joins folded lines, one at a time. A fold may split a character, so bytes are joined before they are decoded.
 struct Unfolded<'b, L: Iterator<Item = &'b [u8]>> {
     file: &'b Arc<str>,
+    notes: &'b Notes,
     physical: std::iter::Peekable<std::iter::Enumerate<L>>,
 }
 
@@ -197,17 +304,32 @@ impl<'b, L: Iterator<Item = &'b [u8]>> Unfolded<'b, L> {
             return Err(Problem::at(&origin, format!("this line has more than {MAX_LINE_BYTES} bytes"))
                 .hint("export the calendar without attachments"));
         }
-        let text = String::from_utf8(line).map_err(|_| {
-            Problem::at(&origin, "this line is not UTF-8").hint("save or export the calendar as UTF-8")
-        })?;
+        let text = String::from_utf8(line).unwrap_or_else(|error| {
+            self.notes.note("encoding", &origin, "this line is not UTF-8 and is read as Latin-1");
+            error.as_bytes().iter().map(|byte| char::from(*byte)).collect()
+        });
+        // Calendars that were put one behind the other bring a byte order mark each.
+        let text = text.strip_prefix('\u{FEFF}').map(str::to_owned).unwrap_or(text);
         Ok(Line { number, text })
     }
 }
 
-fn unfold<'b>(file: &'b Arc<str>, bytes: &'b [u8]) -> impl Iterator<Item = Result<Line, Problem>> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let physical = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    Unfolded { file, physical: physical.enumerate().peekable() }
+fn unfold<'b>(
+    file: &'b Arc<str>,
+    bytes: &'b [u8],
+    notes: &'b Notes,
+) -> impl Iterator<Item = Result<Line, Problem>> {
+    // Old Macs end a line with CR alone.
+    let end = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
+    if end == b'\r' && bytes.contains(&b'\r') {
+        notes.note(
+            "line ends",
+            &Origin::line(file, 1),
+            "the lines end with CR alone, which is read as a line break",
+        );
+    }
+    let physical = bytes.split(move |byte| *byte == end).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    Unfolded { file, notes, physical: physical.enumerate().peekable() }
 }
 
 fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {

@@ -4,6 +4,7 @@
 mod agenda;
 mod event;
 mod lines;
+mod notes;
 mod occurrences;
 mod public_holidays;
 mod recurrence;

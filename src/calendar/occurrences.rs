@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use chrono_tz::Tz;
 
 use crate::model::{Instant, Origin, Problem};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::Calendar;
 use super::event::{Event, Length, Series, Stamp, add, local_of};
@@ -34,7 +33,7 @@ pub struct Window {
 pub enum Span {
     /// Whole dates, wherever one looks; the end is the date after the last.
     Dates(NaiveDate, NaiveDate),
-    /// From one local time to another; `Tz` is used for floating ones.
+    /// From one local time to another; `Zone` is used for floating ones.
     Times(Moment, Moment),
 }
 
@@ -58,7 +57,7 @@ pub struct Moment {
 
 impl Moment {
     /// The instant; floating time counts in `here`.
-    pub fn instant(&self, here: Tz) -> Instant {
+    pub fn instant(&self, here: Zone) -> Instant {
         let at = self.zone.instant(self.local, here);
         TimeDelta::try_seconds(self.plus_seconds).and_then(|by| at.checked_add_signed(by)).unwrap_or(at)
     }
@@ -81,7 +80,7 @@ pub struct Occurrence {
 
 impl Occurrence {
     /// The first and the end instant as seen in a zone.
-    pub fn instants(&self, here: Tz) -> (Instant, Instant) {
+    pub fn instants(&self, here: Zone) -> (Instant, Instant) {
         match &self.span {
             Span::Dates(from, to) => (zone::start_of(here, *from), zone::start_of(here, *to)),
             Span::Times(from, to) => (from.instant(here), to.instant(here)),

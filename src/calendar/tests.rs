@@ -1,16 +1,17 @@
 //! What calendars mean, as tables: the examples of RFC 5545, 3.8.5.3 with its dates, and the tricky cases.
 
+use std::sync::LazyLock;
+
 use chrono::{Datelike, NaiveDate};
-use chrono_tz::Tz;
 
 use super::{Agenda, Calendar, Filter, Span, Window};
-use crate::zone;
+use crate::zone::{self, Database, Zone, named};
 
-const NEW_YORK: Tz = chrono_tz::America::New_York;
+static NEW_YORK: LazyLock<Zone> = LazyLock::new(|| named("America/New_York"));
 
 fn calendar(events: &str) -> Result<Calendar, String> {
     let text = format!("BEGIN:VCALENDAR\nVERSION:2.0\n{}\nEND:VCALENDAR\n", events.trim());
-    Calendar::parse(&"c.ics".into(), text.as_bytes()).map_err(|problems| {
+    Calendar::parse(&"c.ics".into(), text.as_bytes(), &Database::embedded()).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         lines.join("\n")
     })
@@ -21,7 +22,7 @@ fn event(properties: &str) -> String {
 }
 
 /// The starts within the window as a zone's wall clock shows them, sorted.
-fn starts(calendar: &Calendar, here: Tz, from: &str, to: &str) -> Vec<String> {
+fn starts(calendar: &Calendar, here: Zone, from: &str, to: &str) -> Vec<String> {
     let window = Window { from: from.parse().unwrap(), to: to.parse().unwrap() };
     let (first, end) = (zone::start_of(here, window.from), zone::start_of(here, window.to));
     let mut found: Vec<_> = calendar
@@ -260,7 +261,7 @@ fn the_examples_of_rfc_5545_give_its_dates() {
             false => "DTSTART;TZID=America/New_York:19970902T090000\n".to_owned(),
         };
         let calendar = calendar(&event(&format!("{start}{properties}"))).unwrap();
-        assert_eq!(starts(&calendar, NEW_YORK, "1996-01-01", to), listed(wanted), "{properties}");
+        assert_eq!(starts(&calendar, *NEW_YORK, "1996-01-01", to), listed(wanted), "{properties}");
     }
 }
 
@@ -269,7 +270,7 @@ fn the_examples_of_rfc_5545_give_its_dates() {
 fn every_twenty_minutes_can_be_said_in_two_ways() {
     let times = |rule: &str| {
         let text = event(&format!("DTSTART;TZID=America/New_York:19970902T090000\n{rule}"));
-        starts(&calendar(&text).unwrap(), NEW_YORK, "1997-09-02", "1997-09-04")
+        starts(&calendar(&text).unwrap(), *NEW_YORK, "1997-09-02", "1997-09-04")
     };
     let daily = times("RRULE:FREQ=DAILY;BYHOUR=9,10,11,12,13,14,15,16;BYMINUTE=0,20,40");
     assert_eq!(daily, times("RRULE:FREQ=MINUTELY;INTERVAL=20;BYHOUR=9,10,11,12,13,14,15,16"));
@@ -349,7 +350,7 @@ fn rules_that_expanders_get_wrong_are_right() {
     ];
     for (properties, from, to, wanted) in cases {
         let calendar = calendar(&event(properties)).unwrap();
-        assert_eq!(starts(&calendar, chrono_tz::UTC, from, to), listed(wanted), "{properties}");
+        assert_eq!(starts(&calendar, Zone::UTC, from, to), listed(wanted), "{properties}");
     }
 }
 
@@ -358,13 +359,13 @@ fn an_old_rule_is_not_walked_from_its_first_day() {
     for rule in ["MINUTELY;INTERVAL=7", "HOURLY", "DAILY;INTERVAL=3", "WEEKLY;INTERVAL=2;BYDAY=MO,WE"] {
         let text = event(&format!("DTSTART:19700107T090000\nRRULE:FREQ={rule}"));
         let calendar = calendar(&text).unwrap();
-        let short = starts(&calendar, chrono_tz::UTC, "2026-03-09", "2026-03-23");
-        let long = starts(&calendar, chrono_tz::UTC, "2026-03-02", "2026-03-23");
+        let short = starts(&calendar, Zone::UTC, "2026-03-09", "2026-03-23");
+        let long = starts(&calendar, Zone::UTC, "2026-03-02", "2026-03-23");
         assert!(long.ends_with(&short) && !short.is_empty(), "{rule}: {short:?} {long:?}");
     }
     let weeks = |date: &str| date.parse::<NaiveDate>().unwrap().iso_week().week();
     let text = event("DTSTART:19700107T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,WE");
-    let found = starts(&calendar(&text).unwrap(), chrono_tz::UTC, "2026-03-01", "2026-04-01");
+    let found = starts(&calendar(&text).unwrap(), Zone::UTC, "2026-03-01", "2026-04-01");
     // 7 January 1970 fell in a week that lies an even number of weeks before 5 January 2026's.
     let found: Vec<u32> = found.iter().map(|start| weeks(&start[..10])).collect();
     assert!(found.windows(2).all(|pair| (pair[1] - pair[0]) % 2 == 0), "{found:?}");
@@ -396,7 +397,7 @@ fn exceptions_and_changed_instances_take_the_place_of_what_the_rule_gives() {
     ];
     for (change, wanted) in cases {
         let calendar = calendar(&event(&format!("{series}\n{change}"))).unwrap();
-        let found = starts(&calendar, chrono_tz::Europe::London, "2026-01-01", "2026-03-01");
+        let found = starts(&calendar, named("Europe/London"), "2026-01-01", "2026-03-01");
         let found: Vec<&str> = found.iter().map(|start| &start[8..13]).collect();
         assert_eq!(found.join(" "), *wanted, "{change}");
     }
@@ -460,7 +461,7 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
         ("", "DTSTART;TZID=Europe/London:20260329T013000", "2026-03-29T01:30"),
     ] {
         let calendar = calendar(&format!("{definition}{}", event(start))).unwrap();
-        assert_eq!(starts(&calendar, chrono_tz::UTC, "2026-01-01", "2027-01-01"), [wanted], "{start}");
+        assert_eq!(starts(&calendar, Zone::UTC, "2026-01-01", "2027-01-01"), [wanted], "{start}");
     }
 }
 
@@ -520,7 +521,7 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         assert!(problem.contains(wanted) && problem.contains("(hint: "), "{text}\n{problem}");
     }
     let cut = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\nEND:VEVENT\n";
-    let problems = Calendar::parse(&"c.ics".into(), cut.as_bytes()).unwrap_err();
+    let problems = Calendar::parse(&"c.ics".into(), cut.as_bytes(), &Database::embedded()).unwrap_err();
     assert!(problems[0].to_string().starts_with("c.ics:1: the VCALENDAR that begins here never ends"));
     let bomb = calendar(&event("DTSTART:19700101T000000\nRRULE:FREQ=MINUTELY")).unwrap();
     let window = Window { from: "2026-01-01".parse().unwrap(), to: "2027-01-01".parse().unwrap() };
@@ -531,7 +532,7 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
 fn folded_lines_and_escapes_are_put_together() {
     let text = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261225\r\nSUMMARY:Caf\u{C3}\r\n \u{A9} closed\\, sor\r\n\try\\n!\r\nCATEGORIES:Holiday,Bank\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
-    let calendar = Calendar::parse(&"c.ics".into(), &bytes).unwrap();
+    let calendar = Calendar::parse(&"c.ics".into(), &bytes, &Database::embedded()).unwrap();
     let window = Window { from: "2026-12-01".parse().unwrap(), to: "2027-01-01".parse().unwrap() };
     let found = calendar.occurrences(window).unwrap();
     assert_eq!(found[0].summary, "Café closed, sorry\n!");
@@ -547,22 +548,22 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
     let calendar = calendar(&events.join("\n")).unwrap();
     let window = Window { from: "2026-12-01".parse().unwrap(), to: "2027-02-01".parse().unwrap() };
     let occurrences = calendar.occurrences(window).unwrap();
-    let agenda = |filter: Filter| Agenda::new(&occurrences, &filter, NEW_YORK, window);
+    let agenda = |filter: Filter| Agenda::new(&occurrences, &filter, *NEW_YORK, window);
     let all = agenda(Filter::default());
     let date = |text: &str| text.parse::<NaiveDate>().unwrap();
     let at = |text: &str| text.parse::<crate::model::Instant>().unwrap();
     let names = |day: &str| {
-        all.on(NEW_YORK, date(day)).iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>()
+        all.on(*NEW_YORK, date(day)).iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names("2026-12-26"), ["Christmas Day"]);
     assert_eq!(names("2026-12-27"), Vec::<String>::new());
     assert_eq!(names("2026-12-30"), ["Stocktaking"]);
-    assert_eq!(all.next_date(NEW_YORK, date("2026-12-27")), Some(date("2026-12-30")));
-    assert_eq!(all.next_date(NEW_YORK, date("2026-12-31")), None);
+    assert_eq!(all.next_date(*NEW_YORK, date("2026-12-27")), Some(date("2026-12-30")));
+    assert_eq!(all.next_date(*NEW_YORK, date("2026-12-31")), None);
     // Floating time is New York's here: 14:00 is 19:00 UTC.
-    assert_eq!(all.next_edge(NEW_YORK, at("2026-12-27T05:00:00Z")), Some(at("2026-12-30T19:00:00Z")));
-    assert!(all.at(NEW_YORK, at("2026-12-30T20:59:59Z")).is_some());
-    assert!(all.at(NEW_YORK, at("2026-12-30T21:00:00Z")).is_none());
+    assert_eq!(all.next_edge(*NEW_YORK, at("2026-12-27T05:00:00Z")), Some(at("2026-12-30T19:00:00Z")));
+    assert!(all.at(*NEW_YORK, at("2026-12-30T20:59:59Z")).is_some());
+    assert!(all.at(*NEW_YORK, at("2026-12-30T21:00:00Z")).is_none());
     let only = |summary: Option<&str>, category: Option<&str>| {
         let filter = Filter { summary: summary.map(Into::into), category: category.map(Into::into) };
         let agenda = agenda(filter);

@@ -2,17 +2,16 @@
 //! offsets that the file brings along.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
-use chrono_tz::Tz;
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use crate::model::{Instant, Problem};
-use crate::zone;
+use crate::zone::{self, Database, Zone};
 
 use super::event::parse_local;
 use super::lines::{Component, Property, texts};
+use super::notes::Notes;
 use super::recurrence::{Budget, Rule};
 
 /// The zone of an event's time.
@@ -23,14 +22,14 @@ pub enum EventZone {
     /// UTC.
     Utc,
     /// A zone of the IANA database.
-    Named(Tz),
+    Named(Zone),
     /// Offsets that the file defines itself.
     Custom(Arc<Offsets>),
 }
 
 impl EventZone {
     /// The instant of a local time; floating time counts in `here`.
-    pub fn instant(&self, local: NaiveDateTime, here: Tz) -> Instant {
+    pub fn instant(&self, local: NaiveDateTime, here: Zone) -> Instant {
         match self {
             Self::Floating => zone::event_instant(here, local),
             Self::Utc => local.and_utc(),
@@ -90,32 +89,72 @@ impl Offsets {
     }
 }
 
-/// The zones that a file defines, by TZID.
-#[derive(Debug, Default)]
-pub struct Zones {
+/// The zones that a TZID of a file can mean.
+#[derive(Debug)]
+pub struct Zones<'a> {
+    database: &'a Database,
+    /// Those that the file defines, by TZID.
     defined: HashMap<String, EventZone>,
 }
 
-impl Zones {
+impl<'a> Zones<'a> {
     /// Reads the VTIMEZONE components of a calendar.
-    pub fn read(calendar: &Component) -> Result<Self, Problem> {
-        let mut zones = Self::default();
+    pub fn read(calendar: &Component, database: &'a Database, notes: &Notes) -> Result<Self, Problem> {
+        let mut zones = Self { database, defined: HashMap::new() };
         let mut budget = Budget::default();
         for component in calendar.children.iter().filter(|c| c.name == "VTIMEZONE") {
-            let Some(id) = component.single("TZID")? else {
-                return Err(Problem::at(&component.origin, "VTIMEZONE: has no TZID").hint(EXPORT));
+            let Some(id) = component.first("TZID", notes) else {
+                notes.note("TZID", &component.origin, "VTIMEZONE: has no TZID, so nothing can mean it");
+                continue;
             };
             let id = id_of(&id.value);
-            let location = component
-                .single("X-LIC-LOCATION")?
-                .and_then(|location| Tz::from_str(location.value.trim()).ok());
-            let zone = match registered(&id).or(location) {
-                Some(zone) => EventZone::Named(zone),
-                None => EventZone::Custom(Arc::new(offsets(component, &mut budget)?)),
+            let location = component.first("X-LIC-LOCATION", notes);
+            let location = location.and_then(|location| database.zone(location.value.trim()));
+            let zone = match registered(&id, database).or(location) {
+                Some(zone) => {
+                    zones.newer(component, zone, &mut budget, notes).unwrap_or(EventZone::Named(zone))
+                }
+                None => match (offsets(component, &mut budget, notes), well_known(&id, database)) {
+                    (Ok(offsets), _) => EventZone::Custom(Arc::new(offsets)),
+                    (Err(problem), Some(zone)) => {
+                        let message = format!("{}: the known zone {zone} counts", problem.message);
+                        notes.note("VTIMEZONE", &component.origin, message);
+                        EventZone::Named(zone)
+                    }
+                    (Err(problem), None) => return Err(problem),
+                },
             };
             zones.defined.insert(id, zone);
         }
         Ok(zones)
+    }
+
+    /// The offsets of a VTIMEZONE for a known zone, where it is newer than the database and has other rules (RFC 5545,
+    /// 3.6.5). A release tells its year, so one that was modified in a later year is newer.
+    fn newer(
+        &self,
+        component: &Component,
+        zone: Zone,
+        budget: &mut Budget,
+        notes: &Notes,
+    ) -> Option<EventZone> {
+        let modified = component.first("LAST-MODIFIED", notes)?;
+        let year: i32 = modified.value.trim().get(..4)?.parse().ok()?;
+        let version = self.database.version().filter(|version| version.year() < year)?;
+        let offsets = offsets(component, budget, notes).ok()?;
+        let months =
+            (0..24).filter_map(|month| NaiveDate::from_ymd_opt(year + month / 12, month as u32 % 12 + 1, 1));
+        let differs = |date: NaiveDate| {
+            let at = date.and_time(NaiveTime::MIN);
+            offsets.at_utc(at) != i64::from(zone.offset_at(at.and_utc()).local_minus_utc())
+        };
+        let first = months.into_iter().find(|date| differs(*date))?;
+        let message = format!(
+            "VTIMEZONE: {zone} is newer here ({}) than the zone database {version} and differs on {first}: the calendar's rules count",
+            modified.value.trim()
+        );
+        notes.note("newer", &component.origin, message);
+        Some(EventZone::Custom(Arc::new(offsets)))
     }
 
     /// The zone that a property's TZID means.
@@ -124,7 +163,7 @@ impl Zones {
         if let Some(zone) = self.defined.get(&id) {
             return Ok(zone.clone());
         }
-        well_known(&id)
+        well_known(&id, self.database)
             .map(EventZone::Named)
             .ok_or_else(|| property.problem(format!("the time zone \"{id}\" is unknown")).hint(EXPORT))
     }
@@ -140,39 +179,33 @@ fn id_of(text: &str) -> String {
 
 /// A name that means its zone whatever a VTIMEZONE says: an area and a city of the IANA database, also behind the prefix of
 /// a global registry (RFC 5545, 3.2.19: it begins with a slash). `EST` or a Windows name is what the file says it is.
-fn registered(id: &str) -> Option<Tz> {
+fn registered(id: &str, database: &Database) -> Option<Zone> {
     let Some(global) = id.strip_prefix('/') else {
-        return Tz::from_str(id).ok().filter(|_| id.contains('/'));
+        return database.zone(id).filter(|_| id.contains('/'));
     };
     let steps: Vec<&str> = global.split('/').collect();
-    (1..=steps.len().min(3)).find_map(|count| Tz::from_str(&steps[steps.len() - count..].join("/")).ok())
+    (1..=steps.len().min(3)).find_map(|count| database.zone(&steps[steps.len() - count..].join("/")))
 }
 
 /// What a name means where no VTIMEZONE defines it: IANA names and Windows names.
-fn well_known(id: &str) -> Option<Tz> {
-    Tz::from_str(id).ok().or_else(|| registered(id)).or_else(|| by_windows_name(id))
+fn well_known(id: &str, database: &Database) -> Option<Zone> {
+    database
+        .zone(id)
+        .or_else(|| registered(id, database))
+        .or_else(|| database.zone(zone::by_windows_name(behind_prefix(id))?))
 }
 
-/// A Windows name, or the name behind a prefix such as `(UTC+05:30)`. The prefix itself is no zone: it tells nothing of
-/// summer time.
-fn by_windows_name(id: &str) -> Option<Tz> {
-    let behind = id.strip_prefix('(').and_then(|id| id.split_once(')'));
-    match behind.map_or(id, |(_, name)| name.trim()) {
-        // The crate has these as they were before 2022 and 2024 (Unicode CLDR, windowsZones).
-        "Mountain Standard Time (Mexico)" => Some(Tz::America__Mazatlan),
-        "Central Asia Standard Time" => Some(Tz::Asia__Bishkek),
-        name => match calcard::common::timezone::Tz::from_str(name) {
-            Ok(calcard::common::timezone::Tz::Tz(zone)) => Some(zone),
-            _ => None,
-        },
-    }
+/// The name behind a prefix such as `(UTC+05:30)`. The prefix itself is no zone: it tells nothing of summer time.
+fn behind_prefix(id: &str) -> &str {
+    id.strip_prefix('(').and_then(|id| id.split_once(')')).map_or(id, |(_, name)| name.trim())
 }
 
 /// The changes of a VTIMEZONE, its rules expanded up to 2100.
-fn offsets(component: &Component, budget: &mut Budget) -> Result<Offsets, Problem> {
+fn offsets(component: &Component, budget: &mut Budget, notes: &Notes) -> Result<Offsets, Problem> {
     let mut changes = Vec::new();
     for observance in &component.children {
-        changes.extend(changes_of(observance, budget)?);
+        let before = || offset_before(component, observance);
+        changes.extend(changes_of(observance, before, budget, notes)?);
     }
     changes.sort_by_key(|change| change.local);
     changes.dedup_by_key(|change| change.local);
@@ -185,15 +218,52 @@ fn offsets(component: &Component, budget: &mut Budget) -> Result<Offsets, Proble
     }
 }
 
-/// When a part of a VTIMEZONE begins: by DTSTART, RDATE and RRULE.
-fn changes_of(observance: &Component, budget: &mut Budget) -> Result<Vec<Change>, Problem> {
+/// The offset before a part of a VTIMEZONE begins, by the other parts: that of the one other, or its own where there
+/// is no other.
+fn offset_before(component: &Component, observance: &Component) -> Option<i64> {
+    let own = offset_seconds(observance.single("TZOFFSETTO").ok()??).ok()?;
+    let others = component.children.iter().filter(|other| !std::ptr::eq(*other, observance));
+    let offsets = others.map(|other| offset_seconds(other.single("TZOFFSETTO").ok()??).ok());
+    let mut offsets: Vec<i64> = offsets.collect::<Option<_>>()?;
+    offsets.dedup();
+    match offsets.as_slice() {
+        [] => Some(own),
+        [other] => Some(*other),
+        _ => None,
+    }
+}
+
+/// When a part of a VTIMEZONE begins: by DTSTART, RDATE and RRULE. `before` tells the offset before it where it
+/// does not tell that itself.
+fn changes_of(
+    observance: &Component,
+    before: impl Fn() -> Option<i64>,
+    budget: &mut Budget,
+    notes: &Notes,
+) -> Result<Vec<Change>, Problem> {
     let need = |name: &str| {
         let problem = || Problem::at(&observance.origin, format!("{}: has no {name}", observance.name));
         observance.single(name)?.ok_or_else(|| problem().hint(EXPORT))
     };
     let start_property = need("DTSTART")?;
-    let start = local_time(&start_property.value, start_property)?;
-    let from_seconds = offset_seconds(need("TZOFFSETFROM")?)?;
+    let start = match NaiveDate::parse_from_str(start_property.value.trim(), "%Y%m%d") {
+        Ok(date) => {
+            notes.note("date start", &start_property.origin, "DTSTART: the date is read as its midnight");
+            date.and_time(NaiveTime::MIN)
+        }
+        Err(_) => local_time(&start_property.value, start_property)?,
+    };
+    let from_seconds = match (observance.single("TZOFFSETFROM")?, before()) {
+        (None, Some(before)) => {
+            let message = format!(
+                "{}: has no TZOFFSETFROM, so the offset of the other part counts before it",
+                observance.name
+            );
+            notes.note("TZOFFSETFROM", &observance.origin, message);
+            before
+        }
+        _ => offset_seconds(need("TZOFFSETFROM")?)?,
+    };
     let to_seconds = offset_seconds(need("TZOFFSETTO")?)?;
     let mut locals = vec![start];
     for property in observance.all("RDATE") {

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::model::Problem;
 use crate::reconcile::{Ended, Mode, PageReport, Standing, Unsupervised};
 
 use super::{Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, run};
@@ -90,7 +91,7 @@ fn word(standing: &Standing) -> &'static str {
 
 fn exit(ended: &Ended) -> Exit {
     let is = |wanted: &str| ended.pages.iter().any(|report| word(&report.standing) == wanted);
-    if is("failed") || is("stale") || !ended.problems.is_empty() {
+    if is("failed") || is("stale") || ended.problems.iter().any(Problem::is_error) {
         FAILED
     } else if ended.held.is_some() || ended.to_come > 0 || is("held") {
         HELD

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat};
-use chrono_tz::Tz;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::calendar::{Calendar, Edition, Occurrence, Region, Span, Window};
 use crate::model::{Instant, Problem};
-use crate::zone;
+use crate::zone::{self, Database, Zone};
+use crate::zoneinfo;
 
-use super::{Exit, FAILED, Format, OK, Shown, output};
+use super::{Exit, FAILED, Format, Global, OK, Shown, output};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -28,8 +28,8 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["file", "public"])]
     codes: bool,
     /// The zone that dates and floating times count in; public holidays are whole dates and need none
-    #[arg(long, value_name = "ZONE", value_parser = parse_zone, required_unless_present_any = ["public", "codes"])]
-    timezone: Option<Tz>,
+    #[arg(long, value_name = "ZONE", required_unless_present_any = ["public", "codes"])]
+    timezone: Option<String>,
     /// The first date of the window; for public holidays by default the first that is known
     #[arg(long, value_name = "DATE", required_unless_present_any = ["public", "codes"])]
     from: Option<NaiveDate>,
@@ -38,10 +38,6 @@ pub struct Arguments {
     to: Option<NaiveDate>,
     #[command(flatten)]
     shown: Shown,
-}
-
-fn parse_zone(text: &str) -> Result<Tz, String> {
-    text.parse().map_err(|_| "write a name of the IANA database, as in Europe/London".to_owned())
 }
 
 #[derive(Serialize)]
@@ -54,11 +50,18 @@ struct Row {
     order: (NaiveDateTime, bool, NaiveDateTime),
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.codes {
         return codes(arguments.shown.format);
     }
-    let here = arguments.timezone.unwrap_or(Tz::UTC);
+    let zones = zoneinfo::open(&zoneinfo::Choice::Newest, global.surroundings().zoneinfo.as_deref())
+        .map_err(anyhow::Error::msg)?;
+    let here = match &arguments.timezone {
+        Some(name) => zones.zone(name).with_context(|| {
+            format!("unknown time zone `{name}`\n  hint: write a name of the IANA database, for example Europe/London")
+        })?,
+        None => Zone::UTC,
+    };
     let (found, window) = match (&arguments.file, &arguments.public, arguments.from, arguments.to) {
         (_, Some(code), from, to) => {
             let region = match Region::named(code) {
@@ -71,7 +74,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             let window = window_of(&region, from, to);
             (region.calendar(&[], &[]), window)
         }
-        (Some(file), None, Some(from), Some(to)) => (read(file)?, Window { from, to }),
+        (Some(file), None, Some(from), Some(to)) => (read(file, &zones)?, Window { from, to }),
         _ => bail!("nothing is asked for\n  hint: name a file, or --public CODE"),
     };
     let found = found.and_then(|calendar| calendar.occurrences(window).map_err(|problem| vec![problem]));
@@ -100,7 +103,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 /// The calendar in a file.
-fn read(file: &Path) -> anyhow::Result<Result<Calendar, Vec<Problem>>> {
+fn read(file: &Path, zones: &Database) -> anyhow::Result<Result<Calendar, Vec<Problem>>> {
     let shown: Arc<str> = file.display().to_string().into();
     let bytes = std::fs::read(file).with_context(|| match Region::named(&shown) {
         Ok(Region { name, .. }) => {
@@ -110,7 +113,7 @@ fn read(file: &Path) -> anyhow::Result<Result<Calendar, Vec<Problem>>> {
         }
         Err(_) => format!("{shown} can't be read"),
     })?;
-    Ok(Calendar::parse(&shown, &bytes))
+    Ok(Calendar::parse(&shown, &bytes, zones))
 }
 
 /// The window for a place's public holidays, all that is known unless the arguments narrow it; tells what that is.
@@ -148,7 +151,7 @@ fn codes(format: Format) -> anyhow::Result<Exit> {
 }
 
 /// An occurrence that touches the window: as the zone's wall clock shows it in a table, in UTC for JSON.
-fn row(occurrence: &Occurrence, window: Window, here: Tz, format: Format) -> Option<Row> {
+fn row(occurrence: &Occurrence, window: Window, here: Zone, format: Format) -> Option<Row> {
     let summary = occurrence.summary.clone();
     if let Span::Dates(from, to) = occurrence.span {
         let order = (from.and_time(NaiveTime::MIN), false, to.and_time(NaiveTime::MIN));

@@ -16,7 +16,7 @@ use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::zone;
 
-use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan};
+use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan, zones};
 
 /// How far ahead values are checked, so that Christmas fails in October.
 pub const AHEAD: TimeDelta = TimeDelta::days(400);
@@ -61,6 +61,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let mut problems = view.problems();
     problems.extend(view.ending(from));
     problems.extend(running_out(view.newest(), &view.settings.blueprint, &view.revision.inputs, from));
+    problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     let pages = if arguments.offline {
         BTreeMap::new()
@@ -112,9 +113,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             let what =
                 if arguments.offline { "" } else { ", and every value up to then meets its page's schema" };
             output::print(&format!(
-                "All is well: {} page(s), looked ahead to {}{what}.\n",
+                "All is well: {} page(s), looked ahead to {}{what}. Zone database {}.\n",
                 view.newest().pages.len(),
-                to.date_naive()
+                to.date_naive(),
+                view.settings.blueprint.zones,
             ));
         }
     }

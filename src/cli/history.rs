@@ -5,7 +5,7 @@ use clap::Args;
 use crate::model::{PageId, shorten};
 
 use super::status::describe_drift;
-use super::{Exit, Format, Global, OK, Shown, load, output};
+use super::{Exit, Format, Global, OK, Shown, emergency, output};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -18,13 +18,9 @@ pub struct Arguments {
     limit: usize,
 }
 
-pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let settings = match load::settings(global) {
-        Ok(settings) => settings,
-        Err(exit) => return Ok(exit),
-    };
-    let (rows, drifts) = match load::store(&settings).look()? {
-        Some(reading) => {
+pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let (rows, drifts) = match emergency::store(global).await? {
+        Some((reading, _)) => {
             let page = arguments.page.as_ref();
             (reading.history(page, arguments.limit)?, reading.drifts(page, false, arguments.limit)?)
         }

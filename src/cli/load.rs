@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use chrono_tz::Tz;
 
 use crate::agents_api::{Client, KeySource, Timeouts};
 use crate::clock::{Clock, WallClock};
@@ -15,6 +14,7 @@ use crate::reconcile::{Following, Held, InForce, Trail, revision_id};
 use crate::settings::{Api, Settings, StorePath};
 use crate::sources::{Files, Revision};
 use crate::store::{Location, PageState, Reading, Remembered, Writer};
+use crate::zone::Zone;
 
 use super::{Exit, FAILED, Global, output};
 
@@ -74,8 +74,12 @@ pub fn secret(path: &std::path::Path) -> anyhow::Result<secrecy::SecretString> {
 pub fn who(command: &str, global: &Global) -> String {
     let surroundings = global.surroundings();
     let user = surroundings.variable("USER").or_else(|| surroundings.variable("LOGNAME"));
-    let user = user.map_or_else(|| format!("uid {}", rustix::process::geteuid().as_raw()), str::to_owned);
-    format!("{command} as {user}")
+    format!("{command} as {}", user.map_or_else(user_id, str::to_owned))
+}
+
+/// The user that this process has the rights of.
+pub fn user_id() -> String {
+    format!("uid {}", rustix::process::geteuid().as_raw())
 }
 
 /// The world as a command that only looks sees it.
@@ -110,10 +114,11 @@ pub fn view(
     to: Option<Instant>,
 ) -> Result<anyhow::Result<View>, Exit> {
     let settings = settings(global)?;
-    Ok(look(settings, from, to))
+    Ok(view_of(settings, from, to))
 }
 
-fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyhow::Result<View> {
+/// The same by settings that were read already.
+pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyhow::Result<View> {
     let from = from.unwrap_or_else(now);
     let to = to.unwrap_or(from);
     let reading = store(&settings).look()?;
@@ -127,7 +132,7 @@ fn look(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyho
     let mut newest = World::over(&settings.blueprint, &revision.inputs, from, to, Some(&in_force.world));
     let side = Side { world: &newest, inputs: &revision.inputs };
     let weighed = weigh(in_force.side(), side, &recent, settings.hold, from);
-    let id = revision_id(&settings.written, &revision);
+    let id = revision_id(&settings.written, &revision, &settings.blueprint.zones);
     let gone = newest.gone(&in_force.world);
     let held = match weighed.reasons.is_empty() || approved.contains(&id) {
         true => None,
@@ -162,7 +167,7 @@ impl Known {
     fn read(reading: &Reading, settings: &Settings, now: Instant) -> anyhow::Result<Self> {
         let api = &settings.api.base_url;
         let recent = reading.fact(Recent::FACT)?.and_then(|fact| serde_json::from_str(&fact).ok());
-        let mut overrides = reading.overrides(api, now, false)?;
+        let mut overrides = reading.overrides(Some(api), now, false)?;
         overrides.reverse();
         Ok(Self {
             stored: reading.pages(api)?,
@@ -285,7 +290,7 @@ impl View {
 
     /// What a page waits for and until when, in words.
     pub fn waits(&self, page: &PageId, leader: &str, at: Option<Instant>, why: &str) -> String {
-        let here = self.newest().page(page).map_or(Tz::UTC, zone);
+        let here = self.newest().page(page).map_or(Zone::UTC, zone);
         let when = match at {
             Some(_) if self.is_ripe(at) => " with the next look at both pages".to_owned(),
             Some(at) => format!(" at {}", crate::zone::show(here, at)),
@@ -311,8 +316,8 @@ impl View {
 }
 
 /// The zone that a page's times are shown in.
-pub fn zone(managed: &Managed) -> Tz {
-    managed.page.zone.unwrap_or(Tz::UTC)
+pub fn zone(managed: &Managed) -> Zone {
+    managed.page.zone.unwrap_or(Zone::UTC)
 }
 
 /// The instant that it is.

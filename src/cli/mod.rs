@@ -7,6 +7,7 @@ mod apply;
 mod calendar;
 mod check;
 mod demo;
+mod emergency;
 mod explain;
 mod history;
 mod load;
@@ -15,20 +16,25 @@ mod overrides;
 mod plan;
 mod preview;
 mod pull;
+mod reload;
 mod run;
 mod schema;
 mod simulator;
 mod status;
+mod zones;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use chrono::{NaiveDate, NaiveDateTime};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Instant;
 use crate::settings::{Flag, Surroundings};
+use crate::zone::Database;
+use crate::zoneinfo::{self, Choice};
 
 /// How a command ended: its exit code.
 pub type Exit = u8;
@@ -41,13 +47,15 @@ const FAILED: Exit = 1;
 const CHANGES: Exit = 2;
 /// Something waits for a person.
 const HELD: Exit = 3;
+/// It is stored, and no daemon runs that it would have an effect on.
+const NO_EFFECT: Exit = 4;
 
 #[derive(Parser)]
 #[command(
     name = "rtconfd",
     version,
     about = "Keeps real-time config pages right: opening hours, holidays and messages, on the second",
-    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan, schema), 3 something is held."
+    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan, schema), 3 something is held, 4 stored without effect (override without a daemon)."
 )]
 struct Cli {
     #[command(flatten)]
@@ -119,6 +127,8 @@ enum Command {
         /// What names it, as status and the log show it; "clock" for the clock
         revision: String,
     },
+    /// Lets the daemon read its settings again, and waits for the result
+    Reload,
     /// Lists the account's agents, for picking ids
     Agents(agents::Arguments),
     /// Turns pages into local files: settings, values and schemas, so that plan finds nothing to do
@@ -137,21 +147,27 @@ enum Command {
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(String, String)>) -> Exit {
     let mut cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+            let zones = zoneinfo::open(&Choice::Newest, Some(&system_zoneinfo(&environment)));
+            let zones = zones.unwrap_or_else(|_| Database::embedded());
+            output::print(&format!("rtconfd {}\nzone database {zones}\n", env!("CARGO_PKG_VERSION")));
+            return output::finish(OK);
+        }
         Err(error) => {
             // Help goes to standard output and is no failure; clap's own code 2 would say "changes".
-            let _ = error.print();
-            return if error.use_stderr() { FAILED } else { OK };
+            let written = error.print();
+            return if error.use_stderr() || written.is_err() { FAILED } else { OK };
         }
     };
     cli.global.environment = environment;
     let ended = runtime().and_then(|runtime| runtime.block_on(dispatch(cli.global, cli.command)));
-    match ended {
+    output::finish(match ended {
         Ok(exit) => exit,
         Err(error) => {
             output::complain(&format!("{error:#}"));
             FAILED
         }
-    }
+    })
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -171,13 +187,14 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Explain(arguments) => explain::run(&global, &arguments),
         Command::Preview(arguments) => preview::run(&global, &arguments).await,
         Command::Status(arguments) => status::run(&global, arguments).await,
-        Command::History(arguments) => history::run(&global, &arguments),
+        Command::History(arguments) => history::run(&global, &arguments).await,
         Command::Override(arguments) => overrides::run(&global, arguments).await,
         Command::Approve { revision } => overrides::approve(&global, &revision).await,
+        Command::Reload => reload::run(&global).await,
         Command::Agents(arguments) => agents::run(&global, arguments).await,
         Command::Pull(arguments) => pull::run(&global, arguments).await,
         Command::Schema(arguments) => schema::run(&global, arguments).await,
-        Command::Calendar(arguments) => calendar::run(&arguments),
+        Command::Calendar(arguments) => calendar::run(&global, &arguments),
         Command::Simulator(arguments) => simulator::run(&global, arguments).await,
         Command::Demo(arguments) => demo::run(&global, arguments).await,
     }
@@ -194,7 +211,8 @@ impl Global {
                 LogFormat::Json => "json".to_owned(),
             },
         }));
-        Surroundings { environment: self.environment.clone(), flags }
+        let zoneinfo = Some(system_zoneinfo(&self.environment));
+        Surroundings { environment: self.environment.clone(), flags, zoneinfo }
     }
 
     fn config(&self) -> PathBuf {
@@ -210,6 +228,12 @@ impl Global {
     fn config_if_any(&self) -> Option<PathBuf> {
         Some(self.config()).filter(|path| self.config.is_some() || path.exists())
     }
+}
+
+/// The folder of the system's zone database, which `TZDIR` may name.
+fn system_zoneinfo(environment: &[(String, String)]) -> PathBuf {
+    let named = environment.iter().find(|(name, value)| name == "TZDIR" && !value.is_empty());
+    named.map_or(zoneinfo::SYSTEM, |(_, folder)| folder).into()
 }
 
 /// An instant on the command line: RFC 3339, or a date or time without an offset, which is UTC.

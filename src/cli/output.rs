@@ -1,6 +1,7 @@
 //! Printing: tables and JSON lines to standard output, problems to standard error.
 
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use tabled::builder::Builder;
@@ -9,10 +10,31 @@ use tabled::settings::{Padding, Style, object::Columns};
 use crate::model::{Instant, Problem, Severity};
 use crate::settings::{Log, Report};
 
-/// Writes data to standard output. A reader that has gone away is none of our trouble.
+use super::{Exit, FAILED};
+
+/// The first error of writing to standard output.
+static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Writes data to standard output. An error becomes the program's exit code, by [`finish`].
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        let _ = UNWRITTEN.set(error);
+    }
+}
+
+/// Returns the exit code of a command: a failure when its data could not be written. A reader that has gone
+/// away, as `head` does, needs no message.
+pub fn finish(exit: Exit) -> Exit {
+    match UNWRITTEN.get() {
+        None => exit,
+        Some(error) => {
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                complain(&format!("cannot write to standard output: {error}"));
+            }
+            FAILED
+        }
+    }
 }
 
 /// One JSON object a line.
@@ -80,18 +102,21 @@ pub fn show_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
 
 /// Writes a report on the settings to standard error, in colour on a terminal.
 pub fn show_report(report: &Report) {
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let _ = std::io::stderr().lock().write_all(report.render(color).as_bytes());
+    let _ = std::io::stderr().lock().write_all(report.render(is_colored()).as_bytes());
+}
+
+/// True when standard error is a terminal, and nobody wants it without colour (no-color.org).
+fn is_colored() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Starts logging to standard error.
 pub fn start_log(log: Log) {
-    let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(log.level)
         .with_target(false)
-        .with_ansi(terminal && !log.json);
+        .with_ansi(is_colored() && !log.json);
     // A second start in one process (the demo's) changes nothing.
     let _ = match log.json {
         true => builder.json().flatten_event(true).try_init(),

@@ -1,6 +1,8 @@
 //! `rtconfd override set|list|clear`: what people decide for a while. The running daemon is asked; without one the
 //! store is written, and the next run or apply follows it.
 
+use std::collections::BTreeMap;
+
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -9,11 +11,12 @@ use crate::listener::{Asked, Asking, Daemon, shown};
 use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
-use crate::settings::{Settings, StorePath};
-use crate::store::OverrideRow;
-use crate::zone;
+use crate::settings::StorePath;
+use crate::store::{Location, OverrideRow};
+use crate::zone::{self, Database, Zone};
 
-use super::{Exit, FAILED, Format, Global, OK, Shown, load, output};
+use super::emergency::{self, Found, refused};
+use super::{Exit, Format, Global, NO_EFFECT, OK, Shown, load, output};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -87,29 +90,9 @@ struct Clear {
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Set(set) => run_set(global, set).await,
-        Command::List(list) => run_list(global, &list),
+        Command::List(list) => run_list(global, &list).await,
         Command::Clear(clear) => run_clear(global, &clear).await,
     }
-}
-
-/// The daemon that has the settings' store, if one runs.
-pub fn daemon(settings: &Settings) -> anyhow::Result<Option<Daemon>> {
-    let StorePath::File(path) = &settings.store else { return Ok(None) };
-    match load::store(settings).is_in_use() {
-        true => Ok(Daemon::at(path)?),
-        false => Ok(None),
-    }
-}
-
-/// Shows what is wrong with what was asked for.
-pub fn refused(problems: &[(String, Option<String>)]) -> Exit {
-    for (message, hint) in problems {
-        output::complain(message);
-        if let Some(hint) = hint {
-            output::remark(&format!("  hint: {hint}"));
-        }
-    }
-    FAILED
 }
 
 async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
@@ -134,21 +117,51 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
         reason: set.reason,
         who: load::who("override", global),
     };
-    let view = match load::view(global, None, None) {
-        Ok(view) => view?,
-        Err(exit) => return Ok(exit),
-    };
-    let asked = match daemon(&view.settings)? {
-        Some(daemon) => daemon.set_override(&asking).await?,
-        None => set_in_store(&view, asking).await?,
+    let (asked, zones, without_daemon) = match emergency::find(global)? {
+        Found::Running(daemon) => (daemon.set_override(&asking).await?, zones_of(&daemon).await?, None),
+        Found::Nobody(store) => {
+            let StorePath::File(store) = store else {
+                bail!("the state is kept in memory, so no override would last")
+            };
+            if !store.exists() {
+                return Err(emergency::nobody(global, &store));
+            }
+            let view = match load::view(global, None, None) {
+                Ok(view) => view?,
+                Err(exit) => return Ok(exit),
+            };
+            let pages =
+                view.world.pages.iter().map(|managed| (managed.page.id.to_string(), load::zone(managed)));
+            (set_in_store(&view, asking).await?, pages.collect(), Some(store))
+        }
     };
     match asked {
         Ok(told) => {
-            show_set(&view, &told, set.shown.format)?;
-            Ok(OK)
+            show_set(&zones, &told, set.shown.format, without_daemon.is_some())?;
+            Ok(match without_daemon {
+                None => OK,
+                Some(store) => {
+                    output::remark(&format!(
+                        "warning: stored in {}; no rtconfd runs on it: no effect until the next apply",
+                        store.display()
+                    ));
+                    NO_EFFECT
+                }
+            })
         }
         Err(problems) => Ok(refused(&problems)),
     }
+}
+
+/// The time zones of the daemon's pages, for showing times as people there see them.
+async fn zones_of(daemon: &Daemon) -> anyhow::Result<BTreeMap<String, Zone>> {
+    let status = daemon.status().await?.unwrap_or_default();
+    let pages = status["pages"].as_array().cloned().unwrap_or_default();
+    let zone = |page: &Value| {
+        let zone = Database::embedded().zone(page["timezone"].as_str()?)?;
+        Some((page["page"].as_str()?.to_owned(), zone))
+    };
+    Ok(pages.iter().filter_map(zone).collect())
 }
 
 async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked> {
@@ -169,22 +182,26 @@ async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked
     }
 }
 
-fn show_set(view: &load::View, told: &Value, format: Format) -> anyhow::Result<()> {
+fn show_set(
+    zones: &BTreeMap<String, Zone>,
+    told: &Value,
+    format: Format,
+    is_only_stored: bool,
+) -> anyhow::Result<()> {
     if format == Format::Json {
         return output::print_lines([told]);
     }
-    output::print(&format!(
-        "Override {} is set: {}.\n",
-        told["id"],
-        told["says"].as_str().unwrap_or_default()
-    ));
+    let (id, says) = (&told["id"], told["says"].as_str().unwrap_or_default());
+    output::print(&match is_only_stored {
+        true => format!("Override {id} is stored: {says}.\n"),
+        false => format!("Override {id} is set: {says}.\n"),
+    });
     let pages = told["pages"].as_array().cloned().unwrap_or_default();
     output::print_table(
         ["PAGE", "UNTIL"],
         pages.iter().flat_map(|page| {
             let id = page["page"].as_str().unwrap_or_default();
-            let managed = id.parse().ok().and_then(|id| view.world.page(&id));
-            let here = managed.map_or(chrono_tz::Tz::UTC, load::zone);
+            let here = zones.get(id).copied().unwrap_or(Zone::UTC);
             let rows = page["rows"].as_array();
             let meant = rows.map_or_else(|| vec![page], |rows| rows.iter().collect());
             meant.into_iter().map(move |meant| {
@@ -199,14 +216,11 @@ fn show_set(view: &load::View, told: &Value, format: Format) -> anyhow::Result<(
     Ok(())
 }
 
-fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
-    let settings = match load::settings(global) {
-        Ok(settings) => settings,
-        Err(exit) => return Ok(exit),
-    };
+async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     let now = load::now();
-    let rows = match load::store(&settings).look()? {
-        Some(reading) => reading.overrides(&settings.api.base_url, now, list.all)?,
+    // The store tells of those that ended too, and is read beside a daemon; settings that are broken are not needed.
+    let rows = match emergency::store(global).await? {
+        Some((reading, api)) => reading.overrides(api.as_deref(), now, list.all)?,
         None => Vec::new(),
     };
     if list.shown.format == Format::Json {
@@ -247,56 +261,63 @@ fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
 }
 
 async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
-    let settings = match load::settings(global) {
-        Ok(settings) => settings,
-        Err(exit) => return Ok(exit),
-    };
     let who = load::who("override", global);
-    let released = match daemon(&settings)? {
-        Some(daemon) => daemon.release(clear.id, &who).await?.map(drop),
-        None => {
-            let store = load::store(&settings).open()?;
-            match store.release_override(clear.id, &who, load::now()).await? {
+    let (released, without_daemon) = match emergency::find(global)? {
+        Found::Running(daemon) => (daemon.release(clear.id, &who).await?.map(drop), None),
+        Found::Nobody(StorePath::File(path)) if path.exists() => {
+            let store = Location::new(Some(&path)).open()?;
+            let released = match store.release_override(clear.id, &who, load::now()).await? {
                 true => Ok(()),
                 false => {
-                    let hint = "rtconfd override list shows those in force".to_owned();
-                    Err(vec![(format!("no override {} is in force", clear.id), Some(hint))])
+                    let hint = "rtconfd override list shows the active overrides".to_owned();
+                    Err(vec![(format!("no active override {}", clear.id), Some(hint))])
                 }
-            }
+            };
+            (released, Some(path))
         }
+        Found::Nobody(StorePath::File(path)) => return Err(emergency::nobody(global, &path)),
+        Found::Nobody(StorePath::Memory) => bail!("the state is kept in memory, and no daemon has it"),
     };
     if let Err(problems) = released {
         return Ok(refused(&problems));
     }
-    output::print(&format!("Override {} is ended; the computed values come back.\n", clear.id));
+    if let Some(store) = without_daemon {
+        output::print(&format!("Override {} is released.\n", clear.id));
+        output::remark(&format!(
+            "warning: stored in {}; no rtconfd runs on it: no effect until the next apply",
+            store.display()
+        ));
+        return Ok(NO_EFFECT);
+    }
+    output::print(&format!("Override {} is released; the computed values come back.\n", clear.id));
     Ok(OK)
 }
 
 /// `rtconfd approve REVISION`
 pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
+    let who = load::who("approve", global);
+    if let Found::Running(daemon) = emergency::find(global)? {
+        if let Err(problems) = daemon.approve(revision, &who).await? {
+            return Ok(refused(&problems));
+        }
+        output::print(&format!("{revision} is approved.\n"));
+        return Ok(OK);
+    }
     let view = match load::view(global, None, None) {
         Ok(view) => view?,
         Err(exit) => return Ok(exit),
     };
-    let who = load::who("approve", global);
-    if let Some(daemon) = daemon(&view.settings)? {
-        if let Err(problems) = daemon.approve(revision, &who).await? {
-            return Ok(refused(&problems));
-        }
-    } else {
-        let held = view
-            .held
-            .as_ref()
-            .ok_or_else(|| anyhow!("no revision is held, so {revision} can't be approved"))?;
-        if held.revision != revision {
-            bail!(
-                "revision {revision} is not what is held\n  hint: held is {}: {}",
-                held.revision,
-                held.reasons.join("; ")
-            );
-        }
-        load::store(&view.settings).open()?.approve(revision, &who, load::now()).await?;
+    let held =
+        view.held.as_ref().ok_or_else(|| anyhow!("no revision is held, so {revision} cannot be approved"))?;
+    if held.revision != revision {
+        bail!(
+            "revision {revision} is not held\n  hint: held is {}: {}",
+            held.revision,
+            held.reasons.join("; ")
+        );
     }
+    load::store(&view.settings).open()?.approve(revision, &who, load::now()).await?;
     output::print(&format!("{revision} is approved.\n"));
+    output::remark("No rtconfd runs on this store: the next run or apply takes it up.");
     Ok(OK)
 }

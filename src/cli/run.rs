@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::agents_api::KeySource;
@@ -16,13 +15,14 @@ use crate::calendar::Edition;
 use crate::clock::{Clock, FastClock};
 use crate::desired::World;
 use crate::listener;
-use crate::model::Instant;
+use crate::model::{Instant, Problem};
 use crate::reconcile::{Actor, Driver, Feed, InForce, Limits, Mode, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
-use crate::sources::{Files, Revision, Watched, watch};
+use crate::sources::{Beside, Files, Revision, Watched, watch};
 use crate::store::{Claim, Writer};
+use crate::zoneinfo;
 
-use super::{Exit, Global, OK, load, output, parse_instant};
+use super::{Exit, Global, OK, load, parse_instant, reload, zones};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -72,20 +72,31 @@ pub async fn daemon(
     store: Writer,
 ) -> anyhow::Result<Exit> {
     let supervisor = Systemd::new();
-    let next = Arc::new(Mutex::new(None));
+    let next = reload::Next::default();
     let (feed, mut fed) = mpsc::channel(64);
+    let (reloads, asked) = listener::Reloads::new(clock.now());
     // First of all: whoever finds the socket may already say that it is to end.
-    listen_for_signals(global.clone(), settings.clone(), feed.clone(), next.clone())?;
-    let _socket = socket(&settings, &feed)?;
-    listen(&settings, &feed).await?;
+    reload::listen(global.clone(), settings.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
+    let _socket = socket(&settings, &feed, &reloads)?;
+    listen(&settings, &feed, &reloads).await?;
     let mut settings = settings;
-    let (mut in_force, mut before): (Option<InForce>, Option<Settings>) = (None, None);
+    let mut in_force: Option<InForce> = None;
+    // The settings before a reload, and the reload itself until it is known to be good.
+    let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
-        let begun = begin(global, &settings, &store, &clock, in_force.take(), number, &feed).await;
+        let begun =
+            begin(global, &settings, &store, &clock, in_force.take(), number, (&feed, &reloads)).await;
         let (driver, _watching, _claim) = match (begun, before.take()) {
-            (Ok(begun), _) => begun,
-            (Err(error), Some(older)) => {
-                tracing::error!("the new settings can't be used, and the old ones stay in force: {error:#}");
+            (Ok(begun), newer) => {
+                if let Some((_, newer)) = newer {
+                    tracing::info!("the settings were read again");
+                    newer.end(&reloads, clock.now(), Ok(()));
+                }
+                begun
+            }
+            (Err(error), Some((older, newer))) => {
+                tracing::error!("reload failed, the settings before it stay active: {error:#}");
+                newer.end(&reloads, clock.now(), Err(vec![Problem::new(format!("{error:#}"))]));
                 settings = older;
                 continue;
             }
@@ -94,10 +105,11 @@ pub async fn daemon(
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
-            zone_database = chrono_tz::IANA_TZDB_VERSION,
+            zone_database = %settings.blueprint.zones,
             "running"
         );
         tell_public_holidays(&settings, clock.now());
+        zones::age(&settings.blueprint.zones, clock.now()).iter().for_each(|old| tracing::warn!("{old}"));
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -105,10 +117,10 @@ pub async fn daemon(
             return Ok(OK);
         }
         in_force = Some(ended.in_force);
-        if let Some(newer) = next.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            before = Some(std::mem::replace(&mut settings, newer));
+        if let Some(newer) = reload::take(&next) {
+            let older = std::mem::replace(&mut settings, newer.settings.clone());
+            before = Some((older, newer));
         }
-        tracing::info!("the settings were read again");
     }
     Ok(OK)
 }
@@ -122,14 +134,15 @@ async fn begin(
     clock: &Arc<dyn Clock>,
     in_force: Option<InForce>,
     number: u32,
-    feed: &mpsc::Sender<Feed>,
+    (feed, reloads): (&mpsc::Sender<Feed>, &listener::Reloads),
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>, Option<Claim>)> {
     let key_source = load::key_source(&settings.api, global)?;
     let (files, in_force) = gather(settings, store, clock, in_force).await?;
     let revision = files.revision();
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&in_force.world));
     let claim = claim_variables(settings, global, [&in_force.world, &newest])?;
-    let watching = watch_files(files, settings, key_source.clone(), number, feed.clone())?;
+    let watching =
+        watch_files(files, (settings, global), key_source.clone(), number, (feed.clone(), reloads.clone()))?;
     let start = Start { who: load::who("run", global), in_force, revision, number };
     let driver = build(settings, &key_source, store, clock, start).await?;
     Ok((driver, watching, claim))
@@ -150,16 +163,24 @@ fn tell_public_holidays(settings: &Settings, now: Instant) {
 }
 
 /// The socket beside the store, at which the commands ask.
-fn socket(settings: &Settings, feed: &mpsc::Sender<Feed>) -> anyhow::Result<Option<listener::Socket>> {
+fn socket(
+    settings: &Settings,
+    feed: &mpsc::Sender<Feed>,
+    reloads: &listener::Reloads,
+) -> anyhow::Result<Option<listener::Socket>> {
     let StorePath::File(store) = &settings.store else { return Ok(None) };
     let path = listener::socket_path(store);
-    listener::serve_socket(&path, feed.clone()).map(Some).with_context(|| {
+    listener::serve_socket(&path, feed.clone(), reloads.clone()).map(Some).with_context(|| {
         format!("the socket {} can't be made\n  hint: a shorter store.path may help, and it must be on a local disk", path.display())
     })
 }
 
 /// HTTP, where the settings ask for it.
-async fn listen(settings: &Settings, feed: &mpsc::Sender<Feed>) -> anyhow::Result<()> {
+async fn listen(
+    settings: &Settings,
+    feed: &mpsc::Sender<Feed>,
+    reloads: &listener::Reloads,
+) -> anyhow::Result<()> {
     let Some(listen) = &settings.listen else { return Ok(()) };
     let secret = |file: &Option<PathBuf>| file.as_deref().map(load::secret).transpose();
     let secrets = listener::Secrets {
@@ -172,7 +193,7 @@ async fn listen(settings: &Settings, feed: &mpsc::Sender<Feed>) -> anyhow::Resul
     let bound = tokio::net::TcpListener::bind(listen.address).await;
     let bound = bound.with_context(|| format!("listen.address {} can't be listened at", listen.address))?;
     tracing::info!(address = %bound.local_addr()?, "serving HTTP");
-    listener::serve_http(bound, secrets, feed.clone());
+    listener::serve_http(bound, secrets, feed.clone(), reloads.clone());
     Ok(())
 }
 
@@ -211,14 +232,25 @@ fn claim_variables(
 /// Watches what a driver was put together from.
 fn watch_files(
     files: Files,
-    settings: &Settings,
+    (settings, global): (&Settings, &Global),
     key_source: KeySource,
     number: u32,
-    feed: mpsc::Sender<Feed>,
+    (feed, reloads): (mpsc::Sender<Feed>, listener::Reloads),
 ) -> anyhow::Result<impl Sized + use<>> {
-    let key_file = key_source.file().map(ToOwned::to_owned);
-    watch(files, key_file, settings.restat, move |watched| tell(&feed, number, &key_source, watched))
-        .context("files can't be watched")
+    let system = global.surroundings().zoneinfo;
+    let beside = Beside {
+        key_file: key_source.file().map(ToOwned::to_owned),
+        zoneinfo: zoneinfo::folder(&settings.zoneinfo, system.as_deref()).map(ToOwned::to_owned),
+    };
+    watch(files, beside, settings.restat, move |watched| match watched {
+        // A package update: all settings are read again, with the newest rules of their zones.
+        Watched::Zones => {
+            reloads.ask();
+            true
+        }
+        watched => tell(&feed, number, &key_source, watched),
+    })
+    .context("cannot watch files")
 }
 
 /// What a driver starts from.
@@ -298,76 +330,9 @@ fn tell(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched:
                 return true;
             }
         },
+        Watched::Zones => return true,
     };
     feed.blocking_send(fed).is_ok()
-}
-
-/// SIGTERM and SIGINT end the daemon, SIGHUP reads the settings again and keeps the old ones when they are bad.
-fn listen_for_signals(
-    global: Global,
-    running: Settings,
-    feed: mpsc::Sender<Feed>,
-    next: Arc<Mutex<Option<Settings>>>,
-) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals can't be listened for")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals can't be listened for")?;
-    let mut hangup = signal(SignalKind::hangup()).context("signals can't be listened for")?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => {
-                    announce_reload();
-                    if let Some(newer) = newer_settings(&global, &running) {
-                        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(newer);
-                        if feed.send(Feed::Reload).await.is_err() {
-                            return;
-                        }
-                    } else {
-                        let _ = sd_notify::notify(&[NotifyState::Ready]);
-                    }
-                }
-            }
-        }
-        // The driver may have ended already.
-        let _ = feed.send(Feed::Stop).await;
-    });
-    Ok(())
-}
-
-fn newer_settings(global: &Global, running: &Settings) -> Option<Settings> {
-    let newer = match Settings::load(&global.config(), &global.surroundings()) {
-        Ok(newer) => newer,
-        Err(report) => {
-            tracing::error!(
-                problems = report.problems.len(),
-                "the settings are bad; the old ones stay in force"
-            );
-            output::show_report(&report);
-            return None;
-        }
-    };
-    if newer.store != running.store {
-        tracing::error!(
-            "store.path can't change while running; the old settings stay in force (hint: restart)"
-        );
-        return None;
-    }
-    if newer.listen != running.listen {
-        tracing::warn!("[listen] takes force with a restart; all else is read again");
-    }
-    if let Err(error) = load::key_source(&newer.api, global).and_then(|source| Ok(source.load()?)) {
-        tracing::error!(%error, "the new settings give no key; the old ones stay in force");
-        return None;
-    }
-    Some(newer)
-}
-
-fn announce_reload() {
-    if let Ok(monotonic) = NotifyState::monotonic_usec_now() {
-        let _ = sd_notify::notify(&[NotifyState::Reloading, monotonic]);
-    }
 }
 
 /// Tells systemd, if it is there.

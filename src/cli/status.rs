@@ -12,7 +12,8 @@ use crate::schema::Schemas;
 use crate::store::{DriftRow, Reading};
 use crate::zone;
 
-use super::{Exit, FAILED, Format, Global, OK, Shown, check, load, output, overrides};
+use super::emergency::{self, Found};
+use super::{Exit, FAILED, Format, Global, OK, Shown, check, load, output, zones};
 
 /// How far ahead the next change is looked for.
 const AHEAD: TimeDelta = TimeDelta::days(60);
@@ -24,9 +25,10 @@ pub struct Arguments {
 }
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
-    let view = match load::view(global, None, None) {
-        Ok(view) => view?,
-        Err(exit) => return Ok(exit),
+    let view = match load::settings(global) {
+        Ok(settings) => load::view_of(settings, None, None)?,
+        // The report was shown; what the daemon tells is no less worth.
+        Err(exit) => return by_daemon_alone(global, arguments.shown.format, exit).await,
     };
     let location = load::store(&view.settings);
     let reading = location.look()?;
@@ -34,11 +36,12 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let problems = view.problems();
     let now = load::now();
     let ending = view.ending(now);
-    let general = General::find(&view, reading.as_ref(), now).await?;
+    let general = General::find(global, &view, reading.as_ref(), now).await?;
     let mut running_out = running_out(&view.world, &view.settings.blueprint, &view.revision.inputs, now);
     running_out.extend(strangers(&view, now));
+    running_out.extend(zones::age(&view.settings.blueprint.zones, now));
     let has_ended = ending.iter().any(|problem| problem.severity == Severity::Error);
-    let mut needs_a_person = has_ended || !problems.is_empty() || general.needs_a_person();
+    let mut needs_a_person = has_ended || problems.iter().any(Problem::is_error) || general.needs_a_person();
     let mut rows = Vec::new();
     for managed in &view.world.pages {
         let id = &managed.page.id;
@@ -67,12 +70,14 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     match arguments.shown.format {
         Format::Json => {
             let mut last = general.to_json(running);
+            last["zone_database"] = view.settings.blueprint.zones.to_string().into();
             last["running_out"] = running_out.iter().map(ToString::to_string).collect();
             output::print_lines(rows.into_iter().chain([last]))?;
         }
         Format::Table => {
             show_pages(&view, &rows, running);
             general.show(&view);
+            output::print(&format!("\nZone database {}\n", view.settings.blueprint.zones));
         }
     }
     Ok(if needs_a_person { FAILED } else { OK })
@@ -122,6 +127,8 @@ struct General {
     withheld: Option<String>,
     /// How far an approved change has come, likewise.
     rollout: Value,
+    /// When the running daemon last read its settings, and what was wrong with them.
+    reload: Value,
     /// The pages that wait for those that they follow.
     following: Vec<Value>,
     /// Values that others changed and that last.
@@ -133,11 +140,16 @@ struct General {
 }
 
 impl General {
-    async fn find(view: &load::View, reading: Option<&Reading>, now: Instant) -> anyhow::Result<Self> {
+    async fn find(
+        global: &Global,
+        view: &load::View,
+        reading: Option<&Reading>,
+        now: Instant,
+    ) -> anyhow::Result<Self> {
         // What the daemon tells is fresher; that it ends just now is none of our trouble.
-        let live = match overrides::daemon(&view.settings)? {
-            Some(daemon) => daemon.status().await.ok().and_then(Result::ok).unwrap_or_default(),
-            None => Value::Null,
+        let live = match emergency::find(global)? {
+            Found::Running(daemon) => daemon.status().await.ok().and_then(Result::ok).unwrap_or_default(),
+            Found::Nobody(_) => Value::Null,
         };
         let noted = reading.map(|reading| reading.fact(Held::FACT)).transpose()?.flatten();
         let noted = noted.and_then(|fact| Held::from_fact(&fact));
@@ -156,6 +168,7 @@ impl General {
             following,
             withheld: live["withheld"].as_str().map(str::to_owned),
             rollout: live["rollout"].clone(),
+            reload: live["reload"].clone(),
             drifts: drifts.unwrap_or_default(),
             overrides: overrides.collect(),
             left_behind: view.left_behind(),
@@ -163,7 +176,10 @@ impl General {
     }
 
     fn needs_a_person(&self) -> bool {
-        self.held.is_some() || self.withheld.is_some() || !self.rollout["stopped_at"].is_null()
+        self.held.is_some()
+            || self.withheld.is_some()
+            || !self.rollout["stopped_at"].is_null()
+            || has_failed(&self.reload)
     }
 
     fn to_json(&self, running: bool) -> Value {
@@ -172,6 +188,7 @@ impl General {
             "held": self.held,
             "withheld": self.withheld,
             "rollout": self.rollout,
+            "reload": self.reload,
             "following": self.following,
             "drift": self.drifts,
             "overrides": self.overrides.iter().map(shown).collect::<Vec<_>>(),
@@ -187,6 +204,7 @@ impl General {
         if let Some(held) = &self.held {
             line(format!("\nHELD since {}: {}", output::utc(held.since), held.describe()));
         }
+        show_reload(&self.reload);
         if let Some(withheld) = &self.withheld {
             line(format!("\nNOTHING IS SENT: {withheld}"));
         }
@@ -221,6 +239,66 @@ impl General {
             line(format!("\n{}", describe_drift(drift)));
         }
     }
+}
+
+fn has_failed(reload: &Value) -> bool {
+    reload["problems"].as_array().is_some_and(|problems| !problems.is_empty())
+}
+
+/// Reports a reload that failed, which leaves the settings before it active.
+fn show_reload(reload: &Value) {
+    if !has_failed(reload) {
+        return;
+    }
+    let text = |key: &str| reload[key].as_str().unwrap_or_default().to_owned();
+    output::print(&format!(
+        "\nRELOAD FAILED at {}: the settings of {} stay active\n",
+        text("at"),
+        text("succeeded_at")
+    ));
+    for problem in reload["problems"].as_array().into_iter().flatten() {
+        let text = |key: &str| problem[key].as_str();
+        let place = text("place").map_or_else(String::new, |place| format!("{place}: "));
+        let hint = text("hint").map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+        output::print(&format!("  {place}{}{hint}\n", text("message").unwrap_or_default()));
+    }
+}
+
+/// What the running daemon alone tells, where the settings cannot be read.
+async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow::Result<Exit> {
+    let Found::Running(daemon) = emergency::find(global)? else { return Ok(exit) };
+    let status = match daemon.status().await? {
+        Ok(status) => status,
+        Err(problems) => return Ok(emergency::refused(&problems)),
+    };
+    if format == Format::Json {
+        output::print_lines([status])?;
+        return Ok(exit);
+    }
+    output::print("rtconfd is running, with settings that were good.\n");
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let pages = status["pages"].as_array().cloned().unwrap_or_default();
+    output::print_table(
+        ["PAGE", "STATE", "DUE (UTC)", "PROBLEM"],
+        pages.iter().map(|page| ["page", "state", "due", "problem"].map(|key| text(&page[key]))),
+    );
+    show_reload(&status["reload"]);
+    for set in status["overrides"].as_array().into_iter().flatten() {
+        output::print(&format!(
+            "\nOverride {}: {}, by {}: {}; ends with: rtconfd override clear {}\n",
+            set["id"],
+            text(&set["says"]),
+            text(&set["who"]),
+            text(&set["reason"]),
+            set["id"]
+        ));
+    }
+    for (name, value) in [("HELD", &status["held"]["revision"]), ("NOTHING IS SENT", &status["withheld"])] {
+        if let Some(value) = value.as_str() {
+            output::print(&format!("\n{name}: {value}\n"));
+        }
+    }
+    Ok(exit)
 }
 
 /// What was found, by how much, since when, and what is done about it.

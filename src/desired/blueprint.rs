@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 
 use crate::calendar::{Calendar, Filter, Region};
 use crate::model::{Origin, Problem};
 use crate::tables::Table;
 use crate::written::Node;
+use crate::zone::{Database, Zone};
 
 /// What the settings say of pages, still as written: templates are filled in row by row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Blueprint {
+    /// The zone database.
+    pub zones: Arc<Database>,
     /// The zone where nothing nearer names one.
-    pub zone: Option<Tz>,
+    pub zone: Option<Zone>,
     /// The sources by name.
     pub sources: BTreeMap<String, SourceUse>,
     /// The calendars by name.
@@ -45,7 +47,7 @@ pub struct CalendarUse {
     /// Where that is written.
     pub filter_origin: Option<Origin>,
     /// The zone whose dates count where nothing nearer names one.
-    pub zone: Option<Tz>,
+    pub zone: Option<Zone>,
     /// The public holidays that it has instead of a file.
     pub public: Option<PublicHolidays>,
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use serde_json::Value;
 
 use crate::calendar::Agenda;
 use crate::hours::Hours;
 use crate::model::{Cell, Instant, Origin, Problem, Row, same_value};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::expression::Expression;
 use super::overrule::Overruled;
@@ -60,7 +59,7 @@ pub enum Definition {
         /// What messages call it.
         name: String,
         /// Whose dates count.
-        zone: Tz,
+        zone: Zone,
         /// What about it.
         show: CalendarShow,
         /// What stands in when there is nothing to show.

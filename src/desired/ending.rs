@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, Days, NaiveDate};
-use chrono_tz::Tz;
 
 use crate::calendar::{Calendar, Filter, Occurrence, Span, Window};
 use crate::model::{Instant, Origin, Problem, nearest};
 use crate::written::{Node, Raw, is_template, one_or_more};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::unmet::meant_or_known;
 use super::uses::Uses;
@@ -101,7 +100,7 @@ type Dated<'e> = (NaiveDate, NaiveDate, &'e Occurrence);
 /// The events of a calendar around the day that they are looked at. A rule that goes on never ends.
 struct Events {
     all: Vec<Occurrence>,
-    here: Tz,
+    here: Zone,
     today: NaiveDate,
 }
 
@@ -112,7 +111,7 @@ impl Events {
         // Of very many events those to come have to do.
         let from = [KNOWN_DAYS, 0].into_iter().filter_map(|back| today.checked_sub_days(Days::new(back)));
         let mut events = from.filter_map(|from| calendar.occurrences(Window { from, to }).ok());
-        Some(Self { all: events.next()?, here: calendar.zone.unwrap_or(Tz::UTC), today })
+        Some(Self { all: events.next()?, here: calendar.zone.unwrap_or(Zone::UTC), today })
     }
 
     /// Those that count.

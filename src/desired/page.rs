@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use serde_json::Value;
 
 use crate::model::{DriftPolicy, Environment, Instant, Missing, Origin, PageId, Problem, Row, Variable};
+use crate::zone::Zone;
 
 use super::definition::after;
 use super::{Definition, Wanted, reading};
@@ -35,7 +35,7 @@ pub struct Page {
     /// What happens to values that others change.
     pub on_drift: DriftPolicy,
     /// The zone that people read the page's times in.
-    pub zone: Option<Tz>,
+    pub zone: Option<Zone>,
     /// What is owned, in the order written.
     pub variables: Vec<Owned>,
     /// What becomes of array items that the page doesn't have.

@@ -3,13 +3,12 @@
 use std::str::FromStr;
 
 use chrono::{SecondsFormat, TimeDelta, Timelike};
-use chrono_tz::Tz;
 use serde_json::{Map, Value, json};
 
 use crate::calendar::{Agenda, Entry};
 use crate::hours::{Hours, Stretch};
 use crate::model::{Instant, Origin, Problem};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::shape::{self, Reading};
 use super::spoken::Language;
@@ -343,7 +342,7 @@ impl CalendarShow {
     }
 
     /// The value at an instant; none when there is no such event.
-    pub(super) fn value(self, agenda: &Agenda, zone: Tz, at: Instant) -> Option<Value> {
+    pub(super) fn value(self, agenda: &Agenda, zone: Zone, at: Instant) -> Option<Value> {
         let today = zone::date(zone, at);
         let entry = || agenda.on(zone, today).into_iter().next();
         match self {
@@ -354,7 +353,7 @@ impl CalendarShow {
     }
 
     /// Why a calendar's value is what it is at an instant.
-    pub(super) fn because(agenda: &Agenda, name: &str, zone: Tz, at: Instant) -> String {
+    pub(super) fn because(agenda: &Agenda, name: &str, zone: Zone, at: Instant) -> String {
         let today = zone::date(zone, at);
         match agenda.on(zone, today).into_iter().next() {
             Some(Entry { name: event, origin }) => format!("{today} in {zone} is \"{event}\" ({origin})"),

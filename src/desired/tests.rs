@@ -57,7 +57,7 @@ fn page(variables: Vec<(&str, Definition)>) -> Page {
 
 /// What a page holds at a local time in London, or why nothing.
 fn held(page: &Page, local: &str) -> Result<Vec<Value>, String> {
-    let desired = page.desired(at(chrono_tz::Europe::London, local));
+    let desired = page.desired(at(crate::zone::named("Europe/London"), local));
     let values = |values: super::Desired| values.values.iter().map(|value| value.wanted.to_json()).collect();
     desired.map(values).map_err(|problems| problems[0].to_string())
 }

@@ -84,7 +84,7 @@ impl Uses {
             uses: Self::default(),
             visited: HashSet::new(),
         };
-        let reader = Reader::new(Scope::Plain);
+        let reader = Reader::new(Scope::Plain, &blueprint.zones);
         for node in blueprint.hours.values() {
             gathering.visit(&reader, &Places::inside(node, asked));
         }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
-use chrono_tz::Tz;
 use croner::{Cron, Weekday};
 
 use crate::calendar::Agenda;
 use crate::hours::Hours;
 use crate::model::Instant;
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::definition::after;
 
@@ -23,7 +22,7 @@ pub(super) enum Condition {
     /// `[from, until)`; either end may be open.
     Dates { from: Option<Instant>, until: Option<Instant>, text: String },
     /// While an event of a calendar goes on.
-    Calendar { agenda: Arc<Agenda>, zone: Tz, name: String },
+    Calendar { agenda: Arc<Agenda>, zone: Zone, name: String },
     /// While hours are open, or closed.
     Hours { hours: Arc<Hours>, open: bool },
     /// From each start by the pattern, for a length of time.
@@ -53,7 +52,7 @@ impl Condition {
 pub(super) struct CronWindow {
     pub(super) cron: Cron,
     pub(super) length: TimeDelta,
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
     pub(super) text: String,
 }
 

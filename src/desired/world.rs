@@ -328,7 +328,8 @@ impl Builder<'_> {
             self.page(block, None);
             return;
         };
-        let reader = Reader::new(Scope::RowToCome);
+        let zones = &self.compiler.blueprint.zones;
+        let reader = Reader::new(Scope::RowToCome, zones);
         let repeat = self.compiler.repeat(&reader, for_each, "for_each", block.get("join"));
         let table = repeat.as_ref().and_then(|repeat| self.inputs.tables.get(repeat.source));
         let usable = match table.map(|table| &**table) {
@@ -395,7 +396,8 @@ impl Builder<'_> {
     }
 
     fn page(&mut self, block: &Node, row: Option<(&Repeat, &Row)>) {
-        let reader = Reader::new(Scope::Plain);
+        let zones = &self.compiler.blueprint.zones;
+        let reader = Reader::new(Scope::Plain, zones);
         let pages = match row {
             None => self.compiler.pages(&reader, block, None),
             Some((repeat, row)) => self.compiler.scoped(&reader, repeat, row).and_then(|scoped| {

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
-use chrono_tz::Tz;
 
 use super::{Day, Hours, Interval, Season, nested, parse_day, parse_week, settle};
 use crate::calendar::{Agenda, Entry, Timed};
 use crate::model::{Instant, Origin};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 /// Hours from text: `2026-12-25 closed` and `2026-12-24 09:00-13:00` are special dates,
 /// `holiday 2026-12-25` is a closing calendar's day, `season 2026-12-01..2026-12-10 Mo 10:00-12:00` hours of some weeks, `shut 2026-12-24T10:00Z/2026-12-24T11:00Z` a timed event of one.
@@ -37,7 +36,7 @@ pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
     Hours {
         forced: Vec::new(),
         name: "hours".to_owned(),
-        zone: zone.parse().unwrap(),
+        zone: zone::named(zone),
         weekly: parse_week(weekly).unwrap().days.map(|intervals| intervals.map(day)),
         holidays: parse_week(weekly).unwrap().holidays.map(day),
         seasons: nested(seasons).unwrap(),
@@ -58,7 +57,7 @@ fn season(text: &str) -> Season {
 }
 
 /// A local time (its first occurrence), or with a `Z` an instant.
-pub(crate) fn at(zone: Tz, text: &str) -> Instant {
+pub(crate) fn at(zone: Zone, text: &str) -> Instant {
     match text.strip_suffix('Z') {
         Some(utc) => NaiveDateTime::parse_from_str(utc, "%Y-%m-%dT%H:%M").unwrap().and_utc(),
         None => zone::instant(zone, NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap()),
@@ -274,8 +273,8 @@ fn between_two_changes_the_state_stays() {
         "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Su 01:15-02:15",
         "2026-03-31 10:00-01:00 & shut 2026-03-30T10:00Z/2026-03-30T11:30Z",
     );
-    let mut now = at(chrono_tz::UTC, "2026-03-26T00:00Z");
-    let end = at(chrono_tz::UTC, "2026-04-05T00:00Z");
+    let mut now = at(Zone::UTC, "2026-03-26T00:00Z");
+    let end = at(Zone::UTC, "2026-04-05T00:00Z");
     let mut next = hours.next_change(now).unwrap();
     let mut state = hours.is_open(now);
     while now < end {

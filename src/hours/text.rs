@@ -2,6 +2,8 @@
 
 use chrono::Weekday;
 
+use crate::written::plain;
+
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
 
@@ -47,8 +49,9 @@ fn check_length(text: &str) -> Result<(), BadText> {
 /// # Errors
 /// Names the part that is no time. Empty text is an error: missing never means closed.
 pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
-    let text = text.trim();
     check_length(text)?;
+    let text = plain(text);
+    let text = text.trim();
     if text.is_empty() {
         return bad("the hours are empty".to_owned(), "write hours such as 09:00-17:00, or closed");
     }
@@ -59,11 +62,13 @@ pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
 }
 
 fn parse_interval(text: &str) -> Result<Interval, BadText> {
-    let Some((open_text, close_text)) = text.split_once(['-', '–']) else {
+    let Some((open_text, close_text)) = text.split_once('-') else {
         return bad(format!("\"{text}\" is no interval"), "write FROM-TO, as in 09:00-17:00, or closed");
     };
     let open = parse_time(open_text)?;
     let close = match parse_time(close_text) {
+        // The last second stands for the end of the day.
+        Err(_) if close_text.trim() == "23:59:59" => DAY,
         Err(error) if is_extended(close_text) => {
             return bad(
                 format!("{}: a day has 24 hours", error.message),
@@ -87,7 +92,9 @@ fn parse_interval(text: &str) -> Result<Interval, BadText> {
 
 fn parse_time(text: &str) -> Result<u16, BadText> {
     let text = text.trim();
-    let parsed = text.split_once(':').and_then(|(hour, minute)| {
+    // Spreadsheets add seconds to times; of zero they lose nothing.
+    let minutes = text.strip_suffix(":00").filter(|minutes| minutes.contains(':')).unwrap_or(text);
+    let parsed = minutes.split_once(':').and_then(|(hour, minute)| {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let shape = (1..=2).contains(&hour.len()) && minute.len() == 2;
         if !shape || !digits(hour) || !digits(minute) {
@@ -129,13 +136,14 @@ const DAYS: [(Weekday, &str); 7] = [
 pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
     check_length(text)?;
     let mut days = Vec::new();
+    let text = plain(text);
     for part in text.split(',') {
         let part = part.trim();
         if ["daily", "every day"].iter().any(|word| part.eq_ignore_ascii_case(word)) {
             days.extend(DAYS.map(|(day, _)| day));
             continue;
         }
-        let (first, last) = part.split_once(['-', '–']).unwrap_or((part, part));
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (mut day, last) = (parse_weekday(first)?, parse_weekday(last)?);
         days.push(day);
         while day != last {
@@ -243,6 +251,7 @@ fn check_words(part: &str) -> Result<(), BadText> {
 pub fn parse_week(text: &str) -> Result<Week, BadText> {
     let mut week = Week::default();
     check_length(text)?;
+    let text = &*plain(text);
     if text.trim() == "24/7" {
         week.days = std::array::from_fn(|_| Some(vec![Interval { open: 0, close: DAY }]));
         return Ok(week);

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, Timelike};
-use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Entry};
 use crate::model::{Instant, Origin};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::{Interval, Season};
 
@@ -32,7 +31,7 @@ pub struct Hours {
     /// What messages call them.
     pub name: String,
     /// The zone whose wall clock the hours are written for.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Monday first; a day without hours is closed.
     pub weekly: [Option<Day>; 7],
     /// Weekly hours of stretches of dates, in the place of the ordinary ones; the first that has a date decides.

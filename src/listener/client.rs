@@ -1,6 +1,8 @@
 //! The other end of the socket: how a command asks the running daemon.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,21 +16,38 @@ const PATIENCE: Duration = Duration::from_secs(35);
 #[derive(Debug)]
 pub struct Daemon(reqwest::Client);
 
+/// Why a daemon that may be there cannot be asked.
+#[derive(Debug)]
+pub enum Unreachable {
+    /// This user may not use its socket.
+    Denied(PathBuf),
+    /// For another reason, in words.
+    Other(String),
+}
+
 /// An answer: what was asked for, or what is wrong with it, message and hint.
 pub type Asked = Result<Value, Vec<(String, Option<String>)>>;
 
 impl Daemon {
-    /// The daemon with this store, should its socket be there.
+    /// The daemon with this store; none when nothing listens at its socket.
     ///
     /// # Errors
-    /// When no client can be set up.
-    pub fn at(store: &Path) -> Result<Option<Self>, reqwest::Error> {
+    /// When the socket may be there, and cannot be used.
+    pub fn at(store: &Path) -> Result<Option<Self>, Unreachable> {
         let path = socket_path(store);
-        if !path.exists() {
-            return Ok(None);
+        match UnixStream::connect(&path) {
+            Ok(_) => {}
+            Err(error) => match error.kind() {
+                // A daemon that was killed leaves its socket behind.
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
+                    return Ok(None);
+                }
+                ErrorKind::PermissionDenied => return Err(Unreachable::Denied(path)),
+                _ => return Err(Unreachable::Other(error.to_string())),
+            },
         }
-        let client = reqwest::Client::builder().unix_socket(path).timeout(PATIENCE).build()?;
-        Ok(Some(Self(client)))
+        let client = reqwest::Client::builder().unix_socket(path).timeout(PATIENCE).build();
+        client.map(|client| Some(Self(client))).map_err(|error| Unreachable::Other(error.to_string()))
     }
 
     /// Sets an override.
@@ -55,6 +74,14 @@ impl Daemon {
     pub async fn approve(&self, revision: &str, who: &str) -> Result<Asked, reqwest::Error> {
         let body = json!({ "revision": revision, "who": who }).to_string();
         Self::asked(self.0.post("http://rtconfd/approvals").body(body)).await
+    }
+
+    /// Lets it read its settings again.
+    ///
+    /// # Errors
+    /// When the daemon can't be reached.
+    pub async fn reload(&self) -> Result<Asked, reqwest::Error> {
+        Self::asked(self.0.post("http://rtconfd/reload")).await
     }
 
     /// How things stand.

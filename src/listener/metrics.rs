@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 
 use crate::reconcile::Status;
 
+use super::LastReload;
 use super::wire::word;
 
 /// Every standing has its line, though it counts nothing: what is missing can't raise an alarm.
@@ -17,7 +18,7 @@ const STANDINGS: [&str; 7] = ["unseen", "right", "stale", "drifted", "retrying",
 ///
 /// # Errors
 /// None that a person could mend.
-pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
+pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("rtconfd");
     let pages = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     for standing in STANDINGS {
@@ -51,12 +52,27 @@ pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
         ),
         ("following_pages", "Pages that wait for those that they follow", status.following.len()),
         ("overrides", "Overrides in force", status.overrides.len()),
+        (
+            "config_last_reload_successful",
+            "The settings became active when they were last read",
+            usize::from(reload.problems.is_empty()),
+        ),
+        (
+            "config_last_reload_success_timestamp_seconds",
+            "When settings last became active, in seconds since 1970",
+            usize::try_from(reload.succeeded_at.timestamp()).unwrap_or(0),
+        ),
         ("input_problems", "Problems of files, rows and definitions", status.problems.len()),
     ] {
         let gauge = Gauge::<i64>::default();
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
     }
+    let version = status.zones.version().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+    let place = status.zones.folder().map_or("embedded".into(), |folder| folder.display().to_string());
+    let zones = Family::<[(&'static str, String); 2], Gauge>::default();
+    zones.get_or_create(&[("version", version), ("source", place)]).set(1);
+    registry.register("zone_database", "The release of the zone database, and where it is", zones);
     if let Some(held) = &status.held {
         let approve = format!("rtconfd approve {}", held.revision);
         let labels =
@@ -73,7 +89,9 @@ pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Problem;
     use crate::reconcile::{Counts, Held};
+    use crate::zone::Database;
 
     #[test]
     fn what_is_held_is_told_with_the_command_that_lets_it_pass() {
@@ -90,13 +108,18 @@ mod tests {
             following: Vec::new(),
             overrides: Vec::new(),
             problems: Vec::new(),
+            api: String::new(),
+            zones: Database::embedded(),
             counts: Counts { requests: 7, ..Counts::default() },
         };
-        let told = text(&status).unwrap();
+        let at = "2026-11-26T17:00:00Z".parse().unwrap();
+        let reload = LastReload { at, succeeded_at: at, problems: vec![Problem::new("unknown key")] };
+        let told = text(&status, &reload).unwrap();
         for line in [
             "rtconfd_requests_total 7",
             "rtconfd_pages{state=\"right\"} 0",
             "rtconfd_held 1",
+            "rtconfd_config_last_reload_successful 0",
             "rtconfd_held_revision{revision=\"r1\",why=\"source \\\"sites\\\" becomes empty\",approve=\"rtconfd approve r1\"} 1",
         ] {
             assert!(told.contains(line), "{line} in\n{told}");

@@ -4,6 +4,7 @@
 mod client;
 mod guard;
 mod metrics;
+mod reload;
 mod routes;
 mod wire;
 
@@ -17,8 +18,9 @@ use tokio::sync::mpsc;
 
 use crate::reconcile::Feed;
 
-pub use client::{Asked, Daemon};
+pub use client::{Asked, Daemon, Unreachable};
 pub use guard::Secrets;
+pub use reload::{Answer, LastReload, Reloads};
 pub use wire::{Asking, shown, waiting};
 
 /// Where the socket of a daemon with this store is.
@@ -32,7 +34,7 @@ pub fn socket_path(store: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When it can't be made; a path may have some hundred bytes.
-pub fn serve_socket(path: &Path, feed: mpsc::Sender<Feed>) -> io::Result<Socket> {
+pub fn serve_socket(path: &Path, feed: mpsc::Sender<Feed>, reloads: Reloads) -> io::Result<Socket> {
     // Left behind by one that was killed: the store's lock says that nobody else is here.
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
@@ -41,7 +43,7 @@ pub fn serve_socket(path: &Path, feed: mpsc::Sender<Feed>) -> io::Result<Socket>
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    let app = routes::on_socket(feed);
+    let app = routes::on_socket(feed, reloads);
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(Socket(path.to_owned()))
 }
@@ -58,7 +60,7 @@ impl Drop for Socket {
 }
 
 /// Serves HTTP until the program ends.
-pub fn serve_http(listener: TcpListener, secrets: Secrets, feed: mpsc::Sender<Feed>) {
-    let app = routes::on_network(feed, Arc::new(secrets));
+pub fn serve_http(listener: TcpListener, secrets: Secrets, feed: mpsc::Sender<Feed>, reloads: Reloads) {
+    let app = routes::on_network(feed, reloads, Arc::new(secrets));
     tokio::spawn(async move { axum::serve(listener, app).await });
 }

@@ -18,7 +18,7 @@ use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 
 use super::guard::Secrets;
-use super::{Asking, metrics, wire};
+use super::{Asking, LastReload, Reloads, metrics, wire};
 
 /// Bytes of a request that are read.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -26,16 +26,19 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
-struct Driver(mpsc::Sender<Feed>);
+struct Driver {
+    feed: mpsc::Sender<Feed>,
+    reloads: Reloads,
+}
 
 /// Everything, for whoever can open the socket.
-pub fn on_socket(feed: mpsc::Sender<Feed>) -> Router {
-    common().with_state(Driver(feed))
+pub fn on_socket(feed: mpsc::Sender<Feed>, reloads: Reloads) -> Router {
+    common().with_state(Driver { feed, reloads })
 }
 
 /// Everything that the guard lets pass, and the webhook.
-pub fn on_network(feed: mpsc::Sender<Feed>, secrets: Arc<Secrets>) -> Router {
-    let driver = Driver(feed);
+pub fn on_network(feed: mpsc::Sender<Feed>, reloads: Reloads, secrets: Arc<Secrets>) -> Router {
+    let driver = Driver { feed, reloads };
     let hook = Router::new().route("/webhook", post(webhook)).with_state((driver.clone(), secrets.clone()));
     common().layer(from_fn_with_state(secrets, guard)).with_state(driver).merge(hook)
 }
@@ -48,6 +51,7 @@ fn common() -> Router<Driver> {
         .route("/overrides", post(set_override))
         .route("/overrides/{id}", delete(release_override))
         .route("/approvals", post(approve))
+        .route("/reload", post(reload))
 }
 
 async fn guard(State(secrets): State<Arc<Secrets>>, request: Request, next: Next) -> Response {
@@ -65,17 +69,18 @@ fn refuse(problems: &[Problem]) -> Response {
     answer(StatusCode::UNPROCESSABLE_ENTITY, &wire::problems(problems))
 }
 
+fn unavailable() -> Box<Response> {
+    let problem = Problem::new("the daemon does not answer").hint("it may be ending: look at its log");
+    Box::new(answer(StatusCode::SERVICE_UNAVAILABLE, &wire::problems(&[problem])))
+}
+
 impl Driver {
     /// Asks and waits for the answer; none when the daemon is ending.
     async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Box<Response>> {
         let (send, answered) = oneshot::channel();
         let asked = async {
-            self.0.send(Feed::Control(control(send))).await.ok()?;
+            self.feed.send(Feed::Control(control(send))).await.ok()?;
             answered.await.ok()
-        };
-        let unavailable = || {
-            let problem = Problem::new("the daemon does not answer").hint("is it ending? look at its log");
-            Box::new(answer(StatusCode::SERVICE_UNAVAILABLE, &wire::problems(&[problem])))
         };
         tokio::time::timeout(PATIENCE, asked).await.ok().flatten().ok_or_else(unavailable)
     }
@@ -86,11 +91,18 @@ impl Driver {
 }
 
 async fn health(State(driver): State<Driver>) -> Response {
-    driver.status().await.map_or_else(|refusal| *refusal, |_| "ok\n".into_response())
+    let text = |_| match driver.reloads.last() {
+        LastReload { problems, at, .. } if !problems.is_empty() => {
+            // The settings before it are good: a restart, which this must not cause, would end in an error.
+            format!("ok\nthe reload at {} failed\n", wire::utc(at)).into_response()
+        }
+        _ => "ok\n".into_response(),
+    };
+    driver.status().await.map_or_else(|refusal| *refusal, text)
 }
 
 async fn numbers(State(driver): State<Driver>) -> Response {
-    match driver.status().await.map(|status| metrics::text(&status)) {
+    match driver.status().await.map(|status| metrics::text(&status, &driver.reloads.last())) {
         Ok(Ok(text)) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
@@ -101,10 +113,10 @@ async fn numbers(State(driver): State<Driver>) -> Response {
 }
 
 async fn status(State(driver): State<Driver>) -> Response {
-    driver
-        .status()
-        .await
-        .map_or_else(|refusal| *refusal, |status| answer(StatusCode::OK, &wire::status(&status)))
+    driver.status().await.map_or_else(
+        |refusal| *refusal,
+        |status| answer(StatusCode::OK, &wire::status(&status, &driver.reloads.last())),
+    )
 }
 
 async fn set_override(State(driver): State<Driver>, request: Request) -> Response {
@@ -152,6 +164,15 @@ async fn approve(State(driver): State<Driver>, request: Request) -> Response {
     }
 }
 
+/// Reads the settings again and answers when they are active, or with what is wrong with them.
+async fn reload(State(driver): State<Driver>) -> Response {
+    match tokio::time::timeout(PATIENCE, driver.reloads.reload()).await.ok().flatten() {
+        Some(Ok(())) => answer(StatusCode::OK, &json!({})),
+        Some(Err(problems)) => refuse(&problems),
+        None => *unavailable(),
+    }
+}
+
 fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
     match asked {
         Ok(Ok(())) => answer(StatusCode::OK, &json!({})),
@@ -183,7 +204,7 @@ async fn webhook(
     let agent = text("project_id").filter(|id| PageId::new(id, Environment::Live).is_ok()).map(str::to_owned);
     let by = text("user").map(|user| user.chars().take(200).collect());
     let look = Feed::Control(Control::Look { agent, environment, by });
-    match driver.0.try_send(look) {
+    match driver.feed.try_send(look) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         // A flood of calls: those that came before cause the look as well.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::LastReload;
 use crate::desired::{Override, Says};
 use crate::model::{Instant, PageId, Problem, RowName};
 use crate::reconcile::{Draft, Following, Selection, Standing, Status, Until};
+use crate::zone::Zone;
 
 /// A request for an override, as text; the daemon reads it as the command line would.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -147,18 +149,24 @@ pub fn waiting(following: &Following) -> Value {
     json!({
         "page": following.page.to_string(),
         "follows": following.leader.to_string(),
-        "at": following.at.map(|at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        "at": following.at.map(utc),
         "why": following.why,
     })
 }
 
+/// An instant for programs.
+pub fn utc(at: Instant) -> String {
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// How things stand, as JSON.
-pub fn status(status: &Status) -> Value {
+pub fn status(status: &Status, reload: &LastReload) -> Value {
     let page = |page: &crate::reconcile::PageStatus| {
         json!({
             "page": page.page.to_string(),
             "state": word(&page.standing),
             "problem": page.standing.problem(),
+            "timezone": page.zone.map(Zone::name),
             "due": page.due,
         })
     };
@@ -174,6 +182,13 @@ pub fn status(status: &Status) -> Value {
         "following": status.following.iter().map(waiting).collect::<Vec<_>>(),
         "overrides": status.overrides.iter().map(shown).collect::<Vec<_>>(),
         "problems": problems(&status.problems)["problems"],
+        "reload": {
+            "at": utc(reload.at),
+            "succeeded_at": utc(reload.succeeded_at),
+            "problems": problems(&reload.problems)["problems"],
+        },
+        "api": status.api,
+        "zone_database": status.zones.to_string(),
         "requests": status.counts.requests,
         "applied": status.counts.applied,
     })

@@ -81,6 +81,11 @@ impl Problem {
         Self { origin: Some(origin.clone()), ..Self::new(message) }
     }
 
+    /// True for an error, which withholds something; false for a warning.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     /// The same with a remedy.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

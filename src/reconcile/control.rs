@@ -1,9 +1,12 @@
 //! What people and their tools ask of a running driver: overrides, approvals, a look, how things stand.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::desired::Override;
 use crate::model::{Environment, Instant, PageId, Problem};
+use crate::zone::{Database, Zone};
 
 use super::{Draft, Following, Held, Standing};
 
@@ -60,6 +63,10 @@ pub struct Status {
     pub overrides: Vec<Override>,
     /// What is wrong with the inputs.
     pub problems: Vec<Problem>,
+    /// The API that the pages are of, by its base URL.
+    pub api: String,
+    /// The zone database: its release and where it is.
+    pub zones: Arc<Database>,
     /// Requests sent, values put on pages, and failures, since the start.
     pub counts: Counts,
 }
@@ -71,6 +78,8 @@ pub struct PageStatus {
     pub page: PageId,
     /// How it stands.
     pub standing: Standing,
+    /// Its time zone, if it has one.
+    pub zone: Option<Zone>,
     /// When it is next decided on.
     pub due: Option<Instant>,
 }

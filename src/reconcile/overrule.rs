@@ -7,12 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use chrono_tz::Tz;
 
 use crate::desired::{Desired, Made, Managed, Override, Page, Part, Says, World};
 use crate::hours::Hours;
 use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::Observed;
 
@@ -289,7 +288,7 @@ impl<'w> Target<'w> {
             None => {
                 let hours: Vec<&Arc<Hours>> =
                     page.variables.iter().flat_map(|owned| owned.definition.hours()).collect();
-                let zone = page.zone.unwrap_or(Tz::UTC);
+                let zone = page.zone.unwrap_or(Zone::UTC);
                 Ok((end(draft.until, &hours, zone, &page.id, now)?, None))
             }
         }
@@ -303,7 +302,7 @@ impl<'w> Target<'w> {
         now: Instant,
     ) -> Result<(Option<Instant>, Option<Part>), Problem> {
         let page = &self.managed.computed;
-        let zone = page.zone.unwrap_or(Tz::UTC);
+        let zone = page.zone.unwrap_or(Zone::UTC);
         let mut by_row: BTreeMap<RowName, Vec<&Arc<Hours>>> = BTreeMap::new();
         for made in made {
             let name = made.row.name();
@@ -342,7 +341,7 @@ fn latest(ends: &[Option<Instant>]) -> Option<Instant> {
 fn end(
     until: Until,
     hours: &[&Arc<Hours>],
-    zone: Tz,
+    zone: Zone,
     what: &dyn std::fmt::Display,
     now: Instant,
 ) -> Result<Option<Instant>, Problem> {
@@ -401,7 +400,7 @@ fn look_ahead(
             let known = refused(without.as_ref().map_err(Clone::clone));
             problems.retain(|problem| problem.origin.is_some() && !known.contains(problem));
         }
-        let shown = || zone::show(page.zone.unwrap_or(Tz::UTC), at);
+        let shown = || zone::show(page.zone.unwrap_or(Zone::UTC), at);
         found
             .extend(problems.into_iter().map(|problem| problem.about(format!("{} at {}", page.id, shown()))));
         steps = steps.saturating_sub(1);

@@ -12,6 +12,7 @@ use crate::plan::{Recent, Side};
 use crate::settings::Settings;
 use crate::sources::{Files, Revision};
 use crate::store::{Accepted, Remembered};
+use crate::zone::{Database, Zone};
 
 use super::Trail;
 
@@ -45,8 +46,7 @@ impl InForce {
     /// What is not remembered is as the settings are now.
     pub fn recall(settings: &Settings, remembered: &Remembered, from: Instant, to: Instant) -> Self {
         let recall = |accepted: &Accepted, before: Option<&World>| {
-            let older = accepted.settings.as_ref().filter(|written| **written != settings.written);
-            let older = older.and_then(|written| Settings::remembered(written, &settings.file));
+            let older = as_accepted(settings, accepted);
             let settings = older.as_ref().unwrap_or(settings);
             let inputs = Files::new(settings).recall(&accepted.inputs).inputs;
             let world = World::over(&settings.blueprint, &inputs, from, to, before);
@@ -98,10 +98,41 @@ impl InForce {
     }
 }
 
-/// What names a revision: the settings, and the content of every file that is used.
-pub fn revision_id(written: &str, revision: &Revision) -> String {
+/// The settings as they were accepted, with the zones of then; none where they are as they are now.
+fn as_accepted(settings: &Settings, accepted: &Accepted) -> Option<Settings> {
+    let zones = zones_of(&accepted.inputs);
+    let database = &settings.blueprint.zones;
+    let zones = match database.differs_in(&zones) {
+        true => Arc::new(database.with(zones)),
+        false => database.clone(),
+    };
+    let written = accepted.settings.as_ref().unwrap_or(&settings.written);
+    let is_same = *written == settings.written && Arc::ptr_eq(&zones, database);
+    if is_same { None } else { Settings::remembered(written, &settings.file, &zones) }
+}
+
+/// Stands before the name of a zone among the inputs of an acceptance. The others are files, by absolute paths.
+const ZONE: &str = "zone ";
+
+/// The zones of an acceptance, by name.
+fn zones_of(inputs: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    let named = inputs.iter().filter_map(|(name, tzif)| Some((name.strip_prefix(ZONE)?, tzif)));
+    named.map(|(name, tzif)| (name.to_owned(), tzif.clone())).collect()
+}
+
+/// What an acceptance remembers beside the settings: the content of every file, and the rules of every zone that
+/// was asked for. So an update of the zone database while the program is off is weighed as any other change.
+pub(super) fn inputs_of(revision: &Revision, zones: &Database) -> BTreeMap<String, Vec<u8>> {
+    let files = revision.contents.iter().map(|file| (file.path.clone(), file.bytes.to_vec()));
+    let rules = |zone: Zone| Some((format!("{ZONE}{}", zone.name()), zone.tzif()?.to_vec()));
+    files.chain(zones.used().into_iter().filter_map(rules)).collect()
+}
+
+/// What names a revision: the settings, the content of every file that is used, and the zone database.
+pub fn revision_id(written: &str, revision: &Revision, zones: &Database) -> String {
     let mut hasher = DefaultHasher::new();
     written.hash(&mut hasher);
+    zones.version().map(ToString::to_string).hash(&mut hasher);
     revision.digests.hash(&mut hasher);
     format!("r{:012x}", hasher.finish() & 0xffff_ffff_ffff)
 }

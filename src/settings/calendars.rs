@@ -12,6 +12,7 @@ use crate::model::{Origin, Problem};
 use crate::written::{Entry, Fields, Node, Reader, Text};
 
 use super::CalendarFile;
+use super::sources::file_path;
 
 const KEYS: &[&str] = &["path", "public_holidays", "add", "remove", "summary", "category", "timezone"];
 /// What goes with public holidays alone.
@@ -48,7 +49,7 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
                     reader.note(problem.hint("change the dates in the calendar file"));
                 }
             }
-            let path = reader.text(path, "path")?;
+            let path = file_path(reader, path)?;
             read.file = Some(CalendarFile { path: directory.join(&path.value), shown: path.value });
         }
         (None, Some(node)) => {

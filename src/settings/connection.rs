@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::model::Problem;
 use crate::written::{Node, Reader, Scope};
+use crate::zone::Database;
 
 use super::api::{self, Api, DEFAULT, REGIONS};
 use super::{Log, Report, Surroundings, is_on_this_machine, layers, read_log};
@@ -41,7 +42,9 @@ impl Connection {
             let hint = "add --region us, eu, uk or studio, or name the settings with --config FILE";
             return Err(report.with(vec![problem.hint(hint)]));
         }
-        let reader = Reader::new(Scope::Plain);
+        // Nothing here is a time zone.
+        let zones = Database::embedded();
+        let reader = Reader::new(Scope::Plain, &zones);
         let mut warnings = Vec::new();
         let read = reader.open_table(&root, "the settings file").and_then(|fields| {
             let at = std::path::absolute(nominal).unwrap_or_else(|_| nominal.to_owned());

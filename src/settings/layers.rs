@@ -18,6 +18,7 @@ use super::{Report, Surroundings, file_origin};
 /// The settings that the environment and flags can set: those that are a single value.
 pub const SCALARS: &[&str] = &[
     "timezone",
+    "time.zoneinfo",
     "resync",
     "restat",
     "api.region",
@@ -309,7 +310,7 @@ fn tree(values: Vec<(String, String, Origin)>) -> Node {
     Node { origin: Origin::default(), raw: Raw::Table(root) }
 }
 
-fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
+pub(super) fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     let places = SourceText::new(file, text);
     let document = ImDocument::parse(text).map_err(|error| {
         let span = error.span().unwrap_or_default();

@@ -6,12 +6,15 @@ mod calendars;
 mod connection;
 mod layers;
 mod listen;
+pub mod place;
 mod report;
 mod sources;
+mod time;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::desired::{Blueprint, check_shape};
@@ -19,6 +22,8 @@ use crate::model::{Origin, Problem};
 use crate::plan::Thresholds;
 use crate::tables::parse_json;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
+use crate::zone::Database;
+use crate::zoneinfo::Choice;
 
 pub use api::{Api, is_on_this_machine};
 pub use calendars::MAX_PUBLIC;
@@ -55,6 +60,8 @@ pub struct Settings {
     pub blueprint: Blueprint,
     /// What is allowed and yet worth a look.
     pub warnings: Vec<Problem>,
+    /// Which zone database is used; the database itself is in the blueprint.
+    pub zoneinfo: Choice,
     /// All that was written, the layers merged, as JSON; for remembering what was in force.
     pub written: String,
 }
@@ -93,6 +100,8 @@ pub struct Surroundings {
     pub environment: Vec<(String, String)>,
     /// The flags.
     pub flags: Vec<Flag>,
+    /// The folder of the system's zone database, if there may be one.
+    pub zoneinfo: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -105,6 +114,7 @@ impl Surroundings {
 
 const TOP_KEYS: &[&str] = &[
     "timezone",
+    "time",
     "resync",
     "restat",
     "api",
@@ -124,11 +134,12 @@ pub const MAX_NAMED: usize = 1_000;
 /// Variables of one page.
 pub const MAX_VARIABLES: usize = 1_000;
 impl Settings {
-    /// Settings as they were in force before, from [`written`](Self::written); none when this program can't read them.
-    pub fn remembered(written: &str, file: &Path) -> Option<Self> {
+    /// Settings as they were in force before, from [`written`](Self::written), with a zone database that has their
+    /// zones; none when this program can't read them.
+    pub fn remembered(written: &str, file: &Path, zones: &Arc<Database>) -> Option<Self> {
         let root = parse_json(&"the settings last in force".into(), written).ok()?;
-        let reader = Reader::new(Scope::Plain);
-        let settings = read(&reader, &root, file, &Surroundings::default())?;
+        let reader = Reader::new(Scope::Plain, zones);
+        let settings = read(&reader, &root, file, &Surroundings::default(), zones)?;
         (reader.problem_count() == 0).then_some(settings)
     }
 
@@ -146,8 +157,13 @@ impl Settings {
     /// All of them in one report, each with its place.
     pub fn parse(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Result<Self, Report> {
         let (root, report) = layers::read(file, bytes, surroundings)?;
-        let reader = Reader::new(Scope::Plain);
-        let settings = read(&reader, &root, file, surroundings);
+        let (zones, unusable) = match time::open(&root, file, surroundings) {
+            Ok(zones) => (zones, None),
+            Err(problem) => (Database::embedded(), Some(problem)),
+        };
+        let reader = Reader::new(Scope::Plain, &zones);
+        unusable.into_iter().for_each(|problem| reader.note(problem));
+        let settings = read(&reader, &root, file, surroundings, &zones);
         let problems = reader.into_problems();
         match settings {
             Some(settings) if problems.is_empty() => Ok(settings),
@@ -156,7 +172,13 @@ impl Settings {
     }
 }
 
-fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) -> Option<Settings> {
+fn read(
+    reader: &Reader,
+    root: &Node,
+    file: &Path,
+    surroundings: &Surroundings,
+    zones: &Arc<Database>,
+) -> Option<Settings> {
     let fields = reader.table(root, "the settings file", TOP_KEYS)?;
     // Absolute, so that what is remembered of a file does not depend on where one stands.
     let file = &std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
@@ -167,6 +189,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
     let log = read_log(reader, &fields);
     let hold = read_hold(reader, &fields);
     let listen = listen::read(reader, &fields, &directory);
+    let zoneinfo = time::read(reader, &fields, &directory);
     let duration = |key: &str, default: u64| match fields.get(key) {
         Some(node) => reader.duration(node, key),
         None => Some(Duration::from_secs(default)),
@@ -192,6 +215,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         }
     };
     let blueprint = Blueprint {
+        zones: zones.clone(),
         zone: zone.flatten(),
         sources: sources.iter().map(|(name, source)| (name.clone(), source.used())).collect(),
         calendars: calendars.iter().map(|(name, calendar)| (name.clone(), calendar.used.clone())).collect(),
@@ -219,6 +243,7 @@ fn read(reader: &Reader, root: &Node, file: &Path, surroundings: &Surroundings) 
         calendars: calendars.into_iter().filter_map(|(name, read)| Some((name, read.file?))).collect(),
         blueprint,
         warnings,
+        zoneinfo: zoneinfo?,
         written: root.to_json().to_string(),
     })
 }
@@ -291,7 +316,7 @@ fn read_store(
         None => None,
     };
     let Some(node) = node else {
-        return Some(StorePath::File(state_directory(surroundings).join("rtconfd.sqlite")));
+        return Some(StorePath::File(state_directory(surroundings).join(place::FILE_NAME)));
     };
     let text = reader.text(node, "path")?;
     Some(match text.value.as_str() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::desired::SourceUse;
 use crate::model::Problem;
-use crate::written::{Entry, Fields, Reader};
+use crate::written::{Entry, Fields, Node, Reader, Text};
 
 /// A source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +41,23 @@ impl Source {
     }
 }
 
+/// The path of an input file; an address on the web is none.
+pub(super) fn file_path(reader: &Reader, node: &Node) -> Option<Text> {
+    let path = reader.text(node, "path")?;
+    if path.value.contains("://") {
+        let problem = Problem::at(&path.origin, format!("path is a web address: `{}`", path.value));
+        reader.note(problem.hint(
+            "rtconfd reads local files: let a timer download it, for example curl -fsS -o FILE.new ADDRESS && mv FILE.new FILE",
+        ));
+        return None;
+    }
+    Some(path)
+}
+
 /// One source.
 pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<Source> {
     let fields = reader.table(&entry.node, "a source", &["path", "key", "format", "delimiter"])?;
-    let path = reader.text(fields.require(reader, "path")?, "path")?;
+    let path = file_path(reader, fields.require(reader, "path")?)?;
     let extension = Path::new(&path.value).extension().and_then(|extension| extension.to_str());
     let (format, origin) = match fields.get("format") {
         Some(node) => {
@@ -69,8 +82,14 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<S
                 None => None,
             },
         },
+        other @ ("xlsx" | "xls" | "ods") => {
+            let message = format!("a workbook (.{other}) cannot be read");
+            reader
+                .note(Problem::at(&origin, message).hint("save the sheet as CSV (in Excel: \"CSV UTF-8\")"));
+            return None;
+        }
         other => {
-            let message = format!("\"{other}\" is no format of a source");
+            let message = format!("unknown source format `{other}`");
             reader.note(Problem::at(&origin, message).hint("set format = \"csv\" or format = \"json\""));
             return None;
         }

@@ -16,6 +16,7 @@ fn load(text: &str, environment: &[(&str, &str)], flags: &[&str]) -> Result<Sett
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
         flags: flags.iter().map(|flag| flag.parse::<Flag>().unwrap()).collect(),
+        zoneinfo: None,
     };
     Settings::load(&path, &surroundings)
         .map_err(|report| report.render(false).replace(&path.display().to_string(), "rtconfd.toml"))
@@ -442,7 +443,7 @@ fn a_country_alone_is_warned_of_when_its_subdivisions_all_have_more() {
 fn public_holidays_are_remembered_with_the_settings() {
     let lines = "public_holidays = \"FR\"\nadd = { 2026-06-05 = \"Founders' day\" }\nremove = [2026-12-25]";
     let settings = load(&with_calendar(lines), &[], &[]).unwrap();
-    let again = Settings::remembered(&settings.written, &settings.file).unwrap();
+    let again = Settings::remembered(&settings.written, &settings.file, &settings.blueprint.zones).unwrap();
     assert_eq!(again.written, settings.written);
     assert_eq!(again.blueprint.public_holidays().count(), 1);
 }

@@ -11,6 +11,7 @@ use crate::desired::Inputs;
 use crate::model::{Origin, Problem};
 use crate::settings::{Format, Settings, StorePath};
 use crate::tables::{self, Table};
+use crate::zone::Database;
 
 use super::read::{Content, Disk, ReadFiles, Stamp};
 
@@ -47,6 +48,7 @@ pub struct GoodFile {
 pub struct Files {
     files: Vec<InputFile>,
     reader: Box<dyn ReadFiles>,
+    zones: Arc<Database>,
     /// The name of the store, which may lie beside them.
     store: Option<OsString>,
 }
@@ -130,7 +132,12 @@ impl Files {
             StorePath::File(path) => path.file_name().map(ToOwned::to_owned),
             StorePath::Memory => None,
         };
-        Self { files: sources.chain(calendars).collect(), reader, store }
+        Self {
+            files: sources.chain(calendars).collect(),
+            reader,
+            zones: settings.blueprint.zones.clone(),
+            store,
+        }
     }
 
     /// The files' paths.
@@ -155,7 +162,7 @@ impl Files {
     pub fn recall(&mut self, remembered: &BTreeMap<String, Vec<u8>>) -> Revision {
         for file in &mut self.files {
             if let Some(bytes) = remembered.get(&file.id()) {
-                file.good = file.parse(bytes).0.map(|parsed| (parsed, digest(bytes)));
+                file.good = file.parse(bytes, &self.zones).0.map(|parsed| (parsed, digest(bytes)));
             }
         }
         self.revision()
@@ -169,6 +176,7 @@ impl Files {
         for file in &mut self.files {
             let found = file.look(
                 &*self.reader,
+                &self.zones,
                 writers.done.contains(&file.path),
                 writers.busy.contains(&file.path),
             );
@@ -229,7 +237,7 @@ impl InputFile {
         self.path.display().to_string()
     }
 
-    fn look(&mut self, reader: &dyn ReadFiles, done: bool, busy: bool) -> Looked {
+    fn look(&mut self, reader: &dyn ReadFiles, zones: &Database, done: bool, busy: bool) -> Looked {
         let stamp = reader.quiet_stamp(&self.path);
         if stamp.is_some() && stamp == self.stamp {
             return Looked::default();
@@ -252,7 +260,7 @@ impl InputFile {
             return Looked { changed: false, unsure: true };
         }
         (self.unsure, self.is_unfinished) = (None, false);
-        self.take(found.map(|content| content.bytes));
+        self.take(found.map(|content| content.bytes), zones);
         Looked { changed: true, unsure: false }
     }
 
@@ -262,9 +270,9 @@ impl InputFile {
     }
 
     /// Takes content in. What is good replaces what was; what is bad only leaves its problems.
-    fn take(&mut self, found: Result<Arc<[u8]>, String>) {
+    fn take(&mut self, found: Result<Arc<[u8]>, String>, zones: &Database) {
         let (parsed, problems) = match &found {
-            Ok(bytes) => self.parse(bytes),
+            Ok(bytes) => self.parse(bytes, zones),
             Err(error) => {
                 let problem = Problem::at(&Origin::named(self.shown.clone()), error.clone());
                 let hint =
@@ -280,10 +288,13 @@ impl InputFile {
         self.taken = Some(found);
     }
 
-    fn parse(&self, bytes: &[u8]) -> (Option<Parsed>, Vec<Problem>) {
+    fn parse(&self, bytes: &[u8], zones: &Database) -> (Option<Parsed>, Vec<Problem>) {
+        if let Some(problem) = other_kind(&self.shown, bytes) {
+            return (None, vec![problem]);
+        }
         let parsed = match &self.kind {
             Kind::Calendar => {
-                calendar(&self.shown, bytes).map(|calendar| Parsed::Calendar(Arc::new(calendar)))
+                calendar(&self.shown, bytes, zones).map(|calendar| Parsed::Calendar(Arc::new(calendar)))
             }
             Kind::Source(format) => table(&self.shown, bytes, format)
                 .map(|table| Parsed::Table(Arc::new(table.of_source(&self.name))))
@@ -300,10 +311,34 @@ impl InputFile {
                 };
                 (Some(Parsed::Table(table)), problems)
             }
-            Ok(parsed) => (Some(parsed), Vec::new()),
+            Ok(Parsed::Calendar(calendar)) => {
+                let warnings = calendar.warnings.clone();
+                (Some(Parsed::Calendar(calendar)), warnings)
+            }
             Err(problems) => (None, problems),
         }
     }
+}
+
+/// The problem with a file that is plainly something else than its name says.
+fn other_kind(file: &Arc<str>, bytes: &[u8]) -> Option<Problem> {
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
+    let head = text.get(..text.len().min(15)).unwrap_or_default().to_ascii_lowercase();
+    let (what, hint) = match () {
+        () if bytes.starts_with(b"PK\x03\x04") => {
+            ("an Excel or OpenDocument workbook", "save the sheet as CSV (in Excel: \"CSV UTF-8\")")
+        }
+        () if bytes.starts_with(b"\xD0\xCF\x11\xE0") => {
+            ("an old Excel workbook", "save the sheet as CSV (in Excel: \"CSV UTF-8\")")
+        }
+        () if bytes.starts_with(b"%PDF-") => ("a PDF", "export the table as CSV"),
+        () if head.starts_with(b"<!doctype html") || head.starts_with(b"<html") => (
+            "a web page, perhaps the one for signing in",
+            "download the file itself: its address may need a login, or another link for exports",
+        ),
+        () => return None,
+    };
+    Some(Problem::at(&Origin::line(file, 1), format!("this file is {what}")).hint(hint))
 }
 
 fn digest(bytes: &[u8]) -> u64 {
@@ -313,8 +348,8 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 /// A calendar that lost all its events would open every shop it closes, so it counts as empty.
-fn calendar(file: &Arc<str>, bytes: &[u8]) -> Result<Calendar, Vec<Problem>> {
-    let calendar = Calendar::parse(file, bytes)?;
+fn calendar(file: &Arc<str>, bytes: &[u8], zones: &Database) -> Result<Calendar, Vec<Problem>> {
+    let calendar = Calendar::parse(file, bytes, zones)?;
     match calendar.is_empty() {
         true => Err(vec![
             Problem::at(&Origin::line(file, 1), "the calendar has no events")

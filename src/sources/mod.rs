@@ -6,4 +6,4 @@ mod watch;
 
 pub use files::{FileProblems, Files, GoodFile, Revision, Writers};
 pub use read::{Content, Disk, ReadFiles, Stamp};
-pub use watch::{Watched, watch};
+pub use watch::{Beside, Watched, watch};

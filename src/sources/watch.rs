@@ -9,6 +9,8 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::zoneinfo::{self, Stamp};
+
 use super::{Files, Revision, Writers};
 
 /// How long after a doubtful look the next one comes.
@@ -21,20 +23,42 @@ pub enum Watched {
     Revision(Box<Revision>),
     /// The key file may have changed.
     Key,
+    /// The zone database may have changed.
+    Zones,
 }
 
-/// Watches the files and a key file from a thread of its own, until `tell` gives `false`. Besides the
+/// What is watched beside the input files.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// The file of the API key.
+    pub key_file: Option<PathBuf>,
+    /// The folder of the zone database; looked at every `restat` and with each event.
+    pub zoneinfo: Option<PathBuf>,
+}
+
+impl Beside {
+    fn key_stamp(&self) -> Option<(u64, i64, i64, u64, u32)> {
+        let metadata = std::fs::metadata(self.key_file.as_ref()?).ok()?;
+        Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode()))
+    }
+
+    fn zone_stamp(&self) -> Option<Stamp> {
+        self.zoneinfo.as_deref().map(zoneinfo::stamp)
+    }
+}
+
+/// Watches the files and what is beside them from a thread of its own, until `tell` gives `false`. Besides the
 /// events it looks by itself every `restat`. The first revision given is that of `files` as they are.
 pub fn watch(
     files: Files,
-    key_file: Option<PathBuf>,
+    beside: Beside,
     restat: Duration,
     tell: impl Fn(Watched) -> bool + Send + 'static,
 ) -> std::io::Result<Stop> {
     let (send, events) = channel();
     let stop = Stop(send.clone());
     let directories = Directories::new(send, files.is_ours());
-    let mut watching = Watching { files, key_file, restat, directories, tell };
+    let mut watching = Watching { files, beside, restat, directories, tell };
     std::thread::Builder::new().name("sources".to_owned()).spawn(move || watching.run(&events))?;
     Ok(stop)
 }
@@ -58,7 +82,7 @@ enum Noticed {
 
 struct Watching<F> {
     files: Files,
-    key_file: Option<PathBuf>,
+    beside: Beside,
     restat: Duration,
     directories: Directories,
     tell: F,
@@ -66,7 +90,7 @@ struct Watching<F> {
 
 impl<F: Fn(Watched) -> bool> Watching<F> {
     fn run(&mut self, events: &Receiver<Noticed>) {
-        let mut key_stamp = self.key_stamp();
+        let (mut key_stamp, mut zone_stamp) = (self.beside.key_stamp(), self.beside.zone_stamp());
         let mut writers = Writers::default();
         loop {
             self.directories.arm(&self.paths());
@@ -75,10 +99,17 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
             if looked.changed && !(self.tell)(Watched::Revision(Box::new(self.files.revision()))) {
                 return;
             }
-            let stamp = self.key_stamp();
+            let stamp = self.beside.key_stamp();
             if stamp != key_stamp {
                 key_stamp = stamp;
                 if !(self.tell)(Watched::Key) {
+                    return;
+                }
+            }
+            let stamp = self.beside.zone_stamp();
+            if stamp != zone_stamp {
+                zone_stamp = stamp;
+                if !(self.tell)(Watched::Zones) {
                     return;
                 }
             }
@@ -99,7 +130,7 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
     }
 
     fn paths(&self) -> Vec<PathBuf> {
-        self.files.paths().into_iter().chain(self.key_file.clone()).collect()
+        self.files.paths().into_iter().chain(self.beside.key_file.clone()).collect()
     }
 
     /// Remembers the files whose writer is done, and forgets those that are written again. Kubernetes swaps
@@ -122,11 +153,6 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
                 is.insert(file);
             }
         }
-    }
-
-    fn key_stamp(&self) -> Option<(u64, i64, i64, u64, u32)> {
-        let metadata = std::fs::metadata(self.key_file.as_ref()?).ok()?;
-        Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode()))
     }
 }
 

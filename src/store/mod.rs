@@ -250,6 +250,11 @@ impl Location {
         writeln!(lock, "{}", std::process::id())
     }
 
+    /// The process that writes the store now, as far as can be told.
+    pub fn user(&self) -> String {
+        self.path.as_deref().map_or_else(|| "this process".to_owned(), |path| self.holder(path))
+    }
+
     /// Who has the lock, as far as can be told.
     fn holder(&self, path: &Path) -> String {
         let written = std::fs::read_to_string(lock_path(path)).unwrap_or_default();

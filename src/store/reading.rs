@@ -135,8 +135,13 @@ pub struct DriftRow {
 }
 
 impl Reading {
-    /// Overrides of the pages of one API, the newest first; with those that are past or released, or without.
-    pub fn overrides(&self, api: &str, now: Instant, all: bool) -> Result<Vec<OverrideRow>, StoreError> {
+    /// Overrides of the pages of one API, or of any, the newest first; with those that are past or released, or without.
+    pub fn overrides(
+        &self,
+        api: Option<&str>,
+        now: Instant,
+        all: bool,
+    ) -> Result<Vec<OverrideRow>, StoreError> {
         let mut rows = overrides(&self.connection, api).map_err(|error| self.location.sqlite(error))?;
         rows.retain(|row| all || (row.released.is_none() && !row.set.is_over(now)));
         rows.reverse();
@@ -205,12 +210,12 @@ pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Opti
 }
 
 /// The overrides of an API in the order in which they were set.
-pub(super) fn overrides(connection: &Connection, api: &str) -> rusqlite::Result<Vec<OverrideRow>> {
+pub(super) fn overrides(connection: &Connection, api: Option<&str>) -> rusqlite::Result<Vec<OverrideRow>> {
     let mut statement = connection.prepare(
         "SELECT overrides.id, at, who, reason, says, variable, value, released_at, released_by,
                 agent || '/' || environment, until, part
             FROM overrides JOIN overridden ON overridden.override = overrides.id
-            JOIN pages ON pages.id = overridden.page WHERE overrides.api = ?1 ORDER BY overrides.id",
+            JOIN pages ON pages.id = overridden.page WHERE ?1 IS NULL OR overrides.api = ?1 ORDER BY overrides.id",
     )?;
     let mut rows = statement.query([api])?;
     let mut found: Vec<OverrideRow> = Vec::new();

@@ -119,7 +119,7 @@ impl Writer {
     pub fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
         let api = api.to_owned();
         self.0.run(move |connection| {
-            let rows = reading::overrides(connection, &api)?.into_iter();
+            let rows = reading::overrides(connection, Some(&api))?.into_iter();
             let in_force = rows.filter(|row| row.released.is_none() && !row.set.is_over(now));
             Ok(in_force.map(|row| row.set).collect())
         })

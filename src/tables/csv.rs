@@ -28,7 +28,12 @@ pub const MAX_REJECTED: usize = 10_000;
 /// What makes the whole file unusable. A bad row only lands in [`Rows::rejected`].
 pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> Result<Rows, Problem> {
     check_count(file, text, delimiter)?;
-    let mut records = read_records(file, text, delimiter)?.into_iter();
+    let (delimiter, start) = declared(text).unwrap_or((delimiter, 0));
+    let mut records = read_records(file, text, start, delimiter)?;
+    // Spreadsheets write a row of delimiters where a row was cleared.
+    records.retain(|cells| !cells.iter().all(is_blank));
+    without_empty_columns(&mut records)?;
+    let mut records = records.into_iter();
     let header = records.next().ok_or_else(|| {
         Problem::at(&Origin::line(file, 1), "the file is empty").hint("the first line names the columns")
     })?;
@@ -61,6 +66,55 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
         ));
     }
     Ok(rows)
+}
+
+/// The delimiter that a first line `sep=;` declares, as Excel writes it, and where the lines after it start.
+fn declared(text: &str) -> Option<(u8, usize)> {
+    let line = text.split(['\r', '\n']).next()?;
+    let declared = line.trim_matches('"').to_ascii_lowercase();
+    let delimiter = declared.strip_prefix("sep=")?;
+    let delimiter =
+        delimiter.bytes().next().filter(|byte| delimiter.len() == 1 && b",;\t|".contains(byte))?;
+    Some((delimiter, line.len()))
+}
+
+fn is_blank(cell: &Cell) -> bool {
+    cell.text.trim().is_empty()
+}
+
+/// Takes out columns that have no name and no cell, as a delimiter at the end of each line makes them.
+///
+/// # Errors
+/// A cell in a column without a name.
+fn without_empty_columns(records: &mut [Vec<Cell>]) -> Result<(), Problem> {
+    let Some((header, rows)) = records.split_first_mut() else { return Ok(()) };
+    // A row may also have more fields than the header; those beyond it have no name either.
+    let width = rows.iter().map(Vec::len).max().unwrap_or(0).max(header.len());
+    let unnamed: Vec<usize> = (0..width).filter(|index| header.get(*index).is_some_and(is_blank)).collect();
+    for index in &unnamed {
+        if let Some(cell) = rows.iter().filter_map(|row| row.get(*index)).find(|cell| !is_blank(cell)) {
+            let name = &header[*index].origin;
+            return Err(Problem::at(
+                &cell.origin,
+                format!("this cell stands in a column without a name ({name})"),
+            )
+            .hint("name the column in the first line, or empty the cell"));
+        }
+    }
+    let columns = header.len();
+    for row in std::iter::once(header).chain(rows) {
+        while row.len() > columns && row.last().is_some_and(is_blank) {
+            row.pop();
+        }
+        if row.len() == columns {
+            let mut index = 0;
+            row.retain(|_| {
+                index += 1;
+                !unnamed.contains(&(index - 1))
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a table that is too large before anything is made of it.
@@ -165,13 +219,10 @@ fn wrong_count(cells: &[Cell], origin: &Origin, wanted: usize) -> Problem {
     let fields = if cells.len() == 1 { "field" } else { "fields" };
     let problem = Problem::at(origin, format!("{} {fields} where the header has {wanted}", cells.len()));
     let beyond = cells.get(wanted..).unwrap_or_default();
-    match beyond.iter().all(|cell| cell.text.trim().is_empty()) {
-        true if beyond.is_empty() => problem.hint(
-            "write a field for each column, an empty one too; the row may also be cut off, or the delimiter another",
-        ),
-        true => problem.hint("remove the delimiters at the end of the row"),
-        false => problem.hint("put quotes around a field that holds the delimiter"),
-    }
+    problem.hint(match beyond.is_empty() {
+        true => "write a field for each column, an empty one too; the row may also be cut off, or the delimiter another",
+        false => "put quotes around a field that holds the delimiter",
+    })
 }
 
 /// Two rows with one key contradict each other, so neither counts.
@@ -198,12 +249,12 @@ fn reject_repeated_keys(rows: &mut Rows) {
 }
 
 /// Splits text into records of cells that know their line and column.
-fn read_records(file: &Arc<str>, text: &str, delimiter: u8) -> Result<Vec<Vec<Cell>>, Problem> {
+fn read_records(file: &Arc<str>, text: &str, start: usize, delimiter: u8) -> Result<Vec<Vec<Cell>>, Problem> {
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
     let places = SourceText::new(file, text);
     let mut records = Vec::new();
     let mut record: Vec<Cell> = Vec::new();
-    let mut offset = 0;
+    let mut offset = start;
     let mut buffer = vec![0; text.len().clamp(1, MAX_CELL_BYTES)];
     loop {
         if record.is_empty() {
@@ -332,10 +383,6 @@ mod tests {
                 "t.csv:2: 1 field where the header has 2 (hint: write a field for each column, an empty one too;",
             ),
             (
-                "1,x,,",
-                "t.csv:2: 4 fields where the header has 2 (hint: remove the delimiters at the end of the row)",
-            ),
-            (
                 "1,x,y",
                 "t.csv:2: 3 fields where the header has 2 (hint: put quotes around a field that holds the delimiter)",
             ),
@@ -344,6 +391,33 @@ mod tests {
             let problem = rows.rejected[0].problem.to_string();
             assert!(problem.starts_with(told), "{problem}");
         }
+    }
+
+    #[test]
+    fn what_spreadsheets_add_is_no_row_and_no_column() {
+        for text in [
+            "k,a\n1,x\n,\n2,y\n,\n",
+            "k,a,,\n1,x,,\n2,y,,\n,,,\n",
+            "k,a\n1,x,\n2,y,,\n",
+            ",k,a\n,1,x\n,2,y\n",
+            "sep=,\r\nk,a\r\n1,x\r\n2,y\r\n",
+            "\"sep=;\"\nk;a\n1;x\n2;y\n",
+            "SEP=\t\nk\ta\n1\tx\n2\ty\n",
+        ] {
+            let rows = read(text).unwrap_or_else(|problem| panic!("{text:?}: {problem}"));
+            let cells: Vec<&str> =
+                rows.rows.iter().flat_map(|row| row.cells.iter()).map(|cell| cell.text.as_str()).collect();
+            assert_eq!(cells, ["1", "x", "2", "y"], "{text:?}");
+            assert!(rows.rejected.is_empty() && rows.columns.len() == 2, "{text:?}");
+        }
+        let lines: Vec<usize> =
+            read("sep=,\nk,a\n1,x\n").unwrap().rows.iter().map(|row| row.origin.line).collect();
+        assert_eq!(lines, [3]);
+        let problem = read("k,a,\n1,x,\n2,y,z\n").map(drop).unwrap_err().to_string();
+        assert!(
+            problem.starts_with("t.csv:3:5: this cell stands in a column without a name (t.csv:1:5)"),
+            "{problem}"
+        );
     }
 
     #[test]

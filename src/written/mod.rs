@@ -2,9 +2,11 @@
 //! that collects every problem instead of stopping at the first.
 
 mod node;
+mod plain;
 mod reader;
 mod template;
 
 pub use node::{Entry, Node, Raw, one_or_more};
+pub use plain::plain;
 pub use reader::{Fields, Reader, Scope, ScopedRow, Text};
 pub use template::is_template;

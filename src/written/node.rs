@@ -75,6 +75,22 @@ impl Node {
             }
     }
 
+    /// Every text that stands under a key, at any depth, alone or in a list.
+    pub fn texts_under<'n>(&'n self, key: &str, found: &mut Vec<(&'n str, &'n Origin)>) {
+        match &self.raw {
+            Raw::Table(entries) => entries.iter().for_each(|entry| {
+                let items = if entry.key == key { one_or_more(Some(&entry.node)) } else { &[] };
+                found.extend(items.iter().filter_map(|item| match &item.raw {
+                    Raw::Text(text) => Some((text.as_str(), &item.origin)),
+                    _ => None,
+                }));
+                entry.node.texts_under(key, found);
+            }),
+            Raw::List(items) => items.iter().for_each(|item| item.texts_under(key, found)),
+            Raw::Null | Raw::Bool(_) | Raw::Number(_) | Raw::Text(_) => {}
+        }
+    }
+
     /// The plain JSON value.
     pub fn to_json(&self) -> Value {
         match &self.raw {

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::zone::{self, Database, Zone};
 use chrono::{Datelike, NaiveDate};
-use chrono_tz::Tz;
 
 use crate::model::{Origin, Problem, Row, nearest};
 
+use super::plain;
 use super::template::{is_template, render};
 use super::{Entry, Node, Raw};
 
@@ -45,13 +46,14 @@ pub struct Text {
 /// Reads written values in a scope and collects the problems.
 pub struct Reader<'a> {
     scope: Scope<'a>,
+    zones: &'a Database,
     problems: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader without problems yet.
-    pub fn new(scope: Scope<'a>) -> Self {
-        Self { scope, problems: RefCell::default() }
+    /// A reader without problems yet; names of time zones are those of `zones`.
+    pub fn new(scope: Scope<'a>, zones: &'a Database) -> Self {
+        Self { scope, zones, problems: RefCell::default() }
     }
 
     /// The row in scope.
@@ -77,7 +79,7 @@ impl<'a> Reader<'a> {
 
     /// Reads something with other rows in scope.
     pub fn within<T>(&self, rows: &[ScopedRow], read: impl FnOnce(&Reader) -> T) -> T {
-        let inner = Reader::new(Scope::Rows(rows));
+        let inner = Reader::new(Scope::Rows(rows), self.zones);
         let value = read(&inner);
         self.problems.borrow_mut().extend(inner.into_problems());
         value
@@ -85,7 +87,7 @@ impl<'a> Reader<'a> {
 
     /// Reads something whose rows are not known yet.
     pub fn within_row_to_come<T>(&self, read: impl FnOnce(&Reader) -> T) -> T {
-        let inner = Reader::new(Scope::RowToCome);
+        let inner = Reader::new(Scope::RowToCome, self.zones);
         let value = read(&inner);
         self.problems.borrow_mut().extend(inner.into_problems());
         value
@@ -252,28 +254,33 @@ impl<'a> Reader<'a> {
     }
 
     /// A zone of the IANA database.
-    pub fn zone(&self, node: &Node, what: &str) -> Option<Tz> {
+    pub fn zone(&self, node: &Node, what: &str) -> Option<Zone> {
         let text = self.text(node, what)?;
         self.zone_named(&text)
     }
 
+    /// The zone that text names, if there is one; notes nothing.
+    pub fn known_zone(&self, name: &str) -> Option<Zone> {
+        self.zones.zone(name.trim())
+    }
+
     /// The zone that text names.
-    pub fn zone_named(&self, text: &Text) -> Option<Tz> {
-        let parsed = text.value.trim().parse::<Tz>();
-        self.ok(parsed.map_err(|_| {
-            let problem = Problem::at(&text.origin, format!("\"{}\" is no time zone", text.value));
-            let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-            // Of a short abbreviation the nearest name is as likely another continent's.
-            match nearest(text.value.trim(), known).filter(|_| text.value.trim().len() > 6) {
+    pub fn zone_named(&self, text: &Text) -> Option<Zone> {
+        let name = text.value.trim();
+        self.ok(self.known_zone(name).ok_or_else(|| {
+            let problem = Problem::at(&text.origin, format!("unknown time zone `{name}`"));
+            // The nearest name to a short abbreviation is as likely another continent's.
+            let nearest = nearest(name, zone::known_names()).filter(|_| name.len() > 6);
+            match zone::by_windows_name(name).or(nearest) {
                 Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-                None => problem.hint("write a name of the IANA database, as in Europe/London"),
+                None => problem.hint("write a name of the IANA database, for example Europe/London"),
             }
         }))
     }
 
     /// The date that text names, as in `2026-12-24`.
     pub fn date_named(&self, text: &Text) -> Option<NaiveDate> {
-        let problem = match text.value.trim().parse::<NaiveDate>() {
+        let problem = match plain(&text.value).trim().parse::<NaiveDate>() {
             Ok(date) if (1900..=2200).contains(&date.year()) => return Some(date),
             Ok(_) => {
                 let message = format!("\"{}\" is no date of the years 1900 to 2200", text.value);

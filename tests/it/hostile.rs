@@ -15,6 +15,7 @@ use rtconfd::schema::{Schema, check};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::Files;
 use rtconfd::tables::{Table, parse_csv, parse_json};
+use rtconfd::zone::Database;
 use serde_json::{Map, Value, json};
 
 use crate::support::{Folder, at, desk};
@@ -212,7 +213,8 @@ fn no_pattern_runs_away() {
 fn expanded(text: String) -> Result<usize, String> {
     ends("a calendar", move || {
         let window = Window { from: "2026-01-01".parse().unwrap(), to: "2028-01-01".parse().unwrap() };
-        let calendar = Calendar::parse(&"c.ics".into(), text.as_bytes()).map_err(|all| all[0].to_string())?;
+        let calendar = Calendar::parse(&"c.ics".into(), text.as_bytes(), &Database::embedded())
+            .map_err(|all| all[0].to_string())?;
         calendar.occurrences(window).map(|found| found.len()).map_err(|problem| problem.to_string())
     })
 }

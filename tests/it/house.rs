@@ -22,6 +22,7 @@ const FLOORS: &[&str] = &[
     "settings",
     "agents_api",
     "store",
+    "zoneinfo",
     "clock",
     "process",
     "plan",
@@ -30,8 +31,8 @@ const FLOORS: &[&str] = &[
     "hours",
     "calendar",
     "tables",
-    "zone",
     "written",
+    "zone",
     "model",
 ];
 

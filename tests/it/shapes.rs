@@ -1895,7 +1895,7 @@ variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
     // A zone that is none is one problem, and hours without any are still one.
     folder.write("sites.csv", "site,tz,hours,day\nX-1,Mars,Th 09:00-17:00,2026-12-03\n");
     let told = complaints(&folder, NOON);
-    assert!(told.contains("\"Mars\" is no time zone") && !told.contains("needs a time zone"), "{told}");
+    assert!(told.contains("unknown time zone `Mars`") && !told.contains("needs a time zone"), "{told}");
     folder.settings(&api.url, &settings.replace("timezone = \"{{ row.tz }}\"\n", ""));
     assert!(complaints(&folder, NOON).contains("the page needs a time zone"));
 }

@@ -15,7 +15,7 @@ use rtconfd::reconcile::{
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
-use rtconfd::sources::{Files, Watched, watch};
+use rtconfd::sources::{Beside, Files, Watched, watch};
 use rtconfd::store::{Location, Reading, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -331,16 +331,22 @@ impl Driving {
         let revision = files.revision();
         let (feed, mut fed) = mpsc::channel(64);
         let (tell, key_source) = (feed.clone(), key.clone());
-        let watching = watch(files, Some(folder.path("key")), settings.restat, move |watched| {
-            let fed = match watched {
-                Watched::Revision(revision) => Feed::Inputs(0, revision),
-                Watched::Key => match key_source.load() {
-                    Ok(key) => Feed::Key(0, key),
-                    Err(_) => return true,
-                },
-            };
-            tell.blocking_send(fed).is_ok()
-        })
+        let watching = watch(
+            files,
+            Beside { key_file: Some(folder.path("key")), zoneinfo: None },
+            settings.restat,
+            move |watched| {
+                let fed = match watched {
+                    Watched::Revision(revision) => Feed::Inputs(0, revision),
+                    Watched::Key => match key_source.load() {
+                        Ok(key) => Feed::Key(0, key),
+                        Err(_) => return true,
+                    },
+                    Watched::Zones => return true,
+                };
+                tell.blocking_send(fed).is_ok()
+            },
+        )
         .unwrap();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
         let last_known = store.last_known().await.unwrap();

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rtconfd::settings::{Settings, Surroundings};
-use rtconfd::sources::{Files, Watched, watch};
+use rtconfd::sources::{Beside, Files, Watched, watch};
 use rtconfd::tables::Table;
 
 use crate::support::{Folder, write_atomically};
@@ -34,8 +34,8 @@ impl Watching {
         let settings = Settings::load(&folder.path("rtconfd.toml"), &Surroundings::default()).unwrap();
         let (send, told) = channel();
         let files = Files::new(&settings);
-        let stop = watch(files, Some(folder.path("key")), restat, move |watched| send.send(watched).is_ok())
-            .unwrap();
+        let beside = Beside { key_file: Some(folder.path("key")), zoneinfo: None };
+        let stop = watch(files, beside, restat, move |watched| send.send(watched).is_ok()).unwrap();
         Self { folder, told, _stop: Box::new(stop) }
     }
 

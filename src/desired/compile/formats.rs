@@ -79,6 +79,8 @@ pub(super) fn time(reader: &Reader, text: &str, origin: &Origin) -> Option<u32> 
     };
     let parts: Option<Vec<u32>> = text.trim().split(':').enumerate().map(part).collect();
     let minutes = match parts.as_deref() {
+        // The last second stands for the end of the day, as the last minute does.
+        Some([23, 59, 59]) => DAY - 1,
         Some([hour, minute] | [hour, minute, 0]) if *minute < 60 && hour * 60 + minute <= DAY => {
             hour * 60 + minute
         }

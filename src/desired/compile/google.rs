@@ -11,10 +11,28 @@ use super::formats::{DAY, Published, WEEKDAYS, add, check_names, interval, or_hi
 /// What a location says of its hours.
 const HOURS: &[&str] = &["regularHours", "specialHours", "moreHours", "openInfo"];
 
+/// What the Places API has instead, old and new.
+const OF_PLACES: &[&str] = &[
+    "opening_hours",
+    "current_opening_hours",
+    "secondary_opening_hours",
+    "regularOpeningHours",
+    "currentOpeningHours",
+    "regularSecondaryOpeningHours",
+];
+
 /// A location: `regularHours`, or the `moreHours` of a type, and `specialHours`.
 pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
     let fields = reader.open_table(node, "a location")?;
     let problems = reader.problem_count();
+    if let Some(key) = OF_PLACES.iter().find(|key| fields.get(key).is_some()) {
+        let message =
+            format!("\"{key}\" is of the Google Places API, and google reads the Business Profile API");
+        reader.note(Problem::at(&node.origin, message).hint(
+            "fetch the location from the Business Profile API with its regularHours, or write the hours as weekly",
+        ));
+        return None;
+    }
     check_names(reader, &fields, "a location", HOURS);
     let mut published = Published::default();
     if let Some((opens, day)) = closed_until(reader, &fields) {
@@ -33,7 +51,10 @@ pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option
     for period in periods.unwrap_or_default() {
         google_period(reader, period, &mut published);
     }
-    if let Some(special) = fields.get("specialHours") {
+    // JSON leaves empty lists out, so `{}` is how the API says that there are none.
+    let special =
+        fields.get("specialHours").filter(|node| !matches!(&node.raw, Raw::Table(keys) if keys.is_empty()));
+    if let Some(special) = special {
         for period in periods_of(reader, special, "specialHours", "specialHourPeriods").unwrap_or_default() {
             google_special(reader, period, &mut published);
         }

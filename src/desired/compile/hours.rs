@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 
 use crate::calendar::{Agenda, Filter};
 use crate::hours::{Day, Hours, settle};
 use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, Text, one_or_more};
+use crate::zone::Zone;
 
 use super::Compiler;
 use super::formats::Published;
-use super::page::Zone;
+use super::page::WrittenZone;
 use super::special;
 
 const KEYS: &[&str] =
@@ -25,7 +25,7 @@ impl Compiler<'_> {
         &self,
         reader: &Reader,
         node: &Node,
-        zone: Zone,
+        zone: WrittenZone,
         name: Option<&str>,
     ) -> Option<Arc<Hours>> {
         if let Raw::Table(_) = &node.raw {
@@ -40,12 +40,18 @@ impl Compiler<'_> {
         self.named_hours(reader, &name.value, zone)
     }
 
-    pub(super) fn build_hours(&self, reader: &Reader, node: &Node, name: &str, zone: Zone) -> Option<Hours> {
+    pub(super) fn build_hours(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        name: &str,
+        zone: WrittenZone,
+    ) -> Option<Hours> {
         let fields = reader.table(node, "hours", KEYS)?;
         let problems = reader.problem_count();
         let zone = match fields.get("timezone") {
             Some(node) => reader.zone(node, "timezone"),
-            None if zone == Zone::Unknown => None,
+            None if zone == WrittenZone::Unknown => None,
             None => zone.known().or(self.blueprint.zone).or_else(|| {
                 reader.note(
                     Problem::at(&node.origin, format!("{name} needs a time zone"))
@@ -105,7 +111,7 @@ impl Compiler<'_> {
         &self,
         reader: &Reader,
         nodes: &[Node],
-        zone: Option<Tz>,
+        zone: Option<Zone>,
         holidays: Option<&Day>,
     ) -> Closures {
         let mut closures = Closures::default();

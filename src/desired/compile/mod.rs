@@ -15,16 +15,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono_tz::Tz;
-
 use crate::calendar::{Agenda, Filter, Occurrence, Window};
 use crate::hours::Hours;
 use crate::model::{Origin, Problem, each_once, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Fields, Reader, Scope, Text};
+use crate::zone::Zone;
 
 use super::{Blueprint, Inputs};
-use page::{Context, Zone};
+use page::{Context, WrittenZone};
 
 pub(super) use hours::filter;
 pub(super) use rows::{Repeat, Troubled, matching};
@@ -39,8 +38,8 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     let mut names: Vec<&String> = blueprint.hours.keys().collect();
     names.sort();
     for name in names {
-        let reader = Reader::new(Scope::Plain);
-        compiler.named_hours(&reader, name, Zone::Unwritten);
+        let reader = Reader::new(Scope::Plain, &blueprint.zones);
+        compiler.named_hours(&reader, name, WrittenZone::Unwritten);
         problems.extend(reader.into_problems());
     }
     for block in &blueprint.pages {
@@ -48,7 +47,7 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
             Some(_) => Scope::RowToCome,
             None => Scope::Plain,
         };
-        let reader = Reader::new(scope);
+        let reader = Reader::new(scope, &blueprint.zones);
         compiler.pages(&reader, block, None);
         problems.extend(reader.into_problems());
     }
@@ -79,8 +78,8 @@ pub(super) struct Compiler<'a> {
     pub(super) blueprint: &'a Blueprint,
     inputs: Option<(&'a Inputs, Window)>,
     occurrences: Cache<String, Result<Arc<[Occurrence]>, Problem>>,
-    agendas: Cache<(String, Filter, Tz), Arc<Agenda>>,
-    hours: Cache<(String, Option<Tz>), Arc<Hours>>,
+    agendas: Cache<(String, Filter, Zone), Arc<Agenda>>,
+    hours: Cache<(String, Option<Zone>), Arc<Hours>>,
     guesses_left: Cell<usize>,
 }
 
@@ -103,7 +102,7 @@ impl<'a> Compiler<'a> {
         fields: &Fields,
         context: &Context,
         calendar: Option<&str>,
-    ) -> Option<Tz> {
+    ) -> Option<Zone> {
         if let Some(node) = fields.get("timezone") {
             return reader.zone(node, "timezone");
         }
@@ -114,7 +113,7 @@ impl<'a> Compiler<'a> {
         });
         let zone = context.zone.known().or(of_calendar).or(self.blueprint.zone);
         // A zone that a row brings, or a calendar's own, is known only with the inputs.
-        if zone.is_none() && context.zone == Zone::Unwritten && self.inputs.is_some() {
+        if zone.is_none() && context.zone == WrittenZone::Unwritten && self.inputs.is_some() {
             reader.note(
                 Problem::at(fields.origin, "which time zone do the dates count in?")
                     .hint("set timezone here, on the page, or at the top of the settings"),
@@ -159,7 +158,13 @@ impl<'a> Compiler<'a> {
     }
 
     /// A calendar's events in a zone, narrowed by the calendar's own filter and a further one.
-    fn agenda(&self, reader: &Reader, name: &Text, filter: Option<Filter>, zone: Tz) -> Option<Arc<Agenda>> {
+    fn agenda(
+        &self,
+        reader: &Reader,
+        name: &Text,
+        filter: Option<Filter>,
+        zone: Zone,
+    ) -> Option<Arc<Agenda>> {
         let own = &self.blueprint.calendars.get(&name.value)?.filter;
         let filter = filter.unwrap_or_else(|| own.clone());
         let key = (name.value.clone(), filter.clone(), zone);
@@ -199,7 +204,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Hours by name, put together once for each zone that is handed down to them.
-    fn named_hours(&self, reader: &Reader, name: &str, zone: Zone) -> Option<Arc<Hours>> {
+    fn named_hours(&self, reader: &Reader, name: &str, zone: WrittenZone) -> Option<Arc<Hours>> {
         // A zone that is handed down makes other hours of them.
         let key = (name.to_owned(), zone.known());
         if let Some(known) = self.hours.borrow().get(&key) {

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 
 use crate::desired::world::page_key;
 use crate::desired::{Follow, Owned, Page};
 use crate::hours::Hours;
 use crate::model::{DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable};
 use crate::written::{Entry, Fields, Node, Raw, Reader, one_or_more};
+use crate::zone::Zone;
 
 use super::Compiler;
 
@@ -108,8 +108,8 @@ impl Compiler<'_> {
         row: Option<&Row>,
         outer: Option<&Context>,
     ) -> Context {
-        let zone = Zone::written(reader, fields);
-        let handed_down = zone.or(outer.map_or(Zone::Unwritten, |outer| outer.written));
+        let zone = WrittenZone::written(reader, fields);
+        let handed_down = zone.or(outer.map_or(WrittenZone::Unwritten, |outer| outer.written));
         let name = row.and_then(|row| row.key.as_ref()).map(|key| format!("hours of \"{key}\""));
         let hours =
             fields.get("hours").and_then(|node| self.hours(reader, node, handed_down, name.as_deref()));
@@ -118,7 +118,7 @@ impl Compiler<'_> {
                 .or(hours.as_ref().map(|hours| hours.zone).into())
                 .or(self.only_zone_of_hours(reader, block).into())
                 // Hours that could not be put together, or not yet, had one all the same.
-                .or(fields.get("hours").map_or(Zone::Unwritten, |_| Zone::Unknown)),
+                .or(fields.get("hours").map_or(WrittenZone::Unwritten, |_| WrittenZone::Unknown)),
             written: zone,
             hours,
             has_hours: fields.get("hours").is_some(),
@@ -227,14 +227,14 @@ impl Compiler<'_> {
     }
 
     /// The one zone of all the hours that a block names, if there is just one.
-    fn only_zone_of_hours(&self, reader: &Reader, block: &Node) -> Option<Tz> {
+    fn only_zone_of_hours(&self, reader: &Reader, block: &Node) -> Option<Zone> {
         let mut names = Vec::new();
         hours_named_in(block, &mut names);
-        let mut zones: Vec<Tz> = names
+        let mut zones: Vec<Zone> = names
             .iter()
             .filter_map(|name| self.blueprint.hours.get(*name)?.get("timezone"))
             .filter_map(|node| match &node.raw {
-                Raw::Text(text) => reader.fill_in(text, &node.origin)?.value.parse().ok(),
+                Raw::Text(text) => reader.known_zone(&reader.fill_in(text, &node.origin)?.value),
                 _ => None,
             })
             .collect();
@@ -419,16 +419,16 @@ fn follow(reader: &Reader, fields: &Fields, pages: &[PageId]) -> Option<Option<F
 
 /// The time zone that is handed down to hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Zone {
+pub(super) enum WrittenZone {
     /// Nobody wrote one.
     Unwritten,
     /// It is written, and not known: a row to come has it, or it is none and that was noted.
     Unknown,
     /// This one.
-    Known(Tz),
+    Known(Zone),
 }
 
-impl Zone {
+impl WrittenZone {
     /// What is written beside something.
     fn written(reader: &Reader, fields: &Fields) -> Self {
         match fields.get("timezone") {
@@ -443,7 +443,7 @@ impl Zone {
     }
 
     /// The zone, if it is known.
-    pub(super) fn known(self) -> Option<Tz> {
+    pub(super) fn known(self) -> Option<Zone> {
         match self {
             Self::Known(zone) => Some(zone),
             Self::Unwritten | Self::Unknown => None,
@@ -451,8 +451,8 @@ impl Zone {
     }
 }
 
-impl From<Option<Tz>> for Zone {
-    fn from(zone: Option<Tz>) -> Self {
+impl From<Option<Zone>> for WrittenZone {
+    fn from(zone: Option<Zone>) -> Self {
         zone.map_or(Self::Unwritten, Self::Known)
     }
 }
@@ -460,9 +460,9 @@ impl From<Option<Tz>> for Zone {
 /// What a variable may take from its page, or its row.
 pub(super) struct Context {
     /// The zone that is written, or else that of the hours.
-    pub(super) zone: Zone,
+    pub(super) zone: WrittenZone,
     /// The one that is written as `timezone`, for hours further inside.
-    pub(super) written: Zone,
+    pub(super) written: WrittenZone,
     pub(super) hours: Option<Arc<Hours>>,
     /// The page has hours, even if they could not be put together.
     pub(super) has_hours: bool,

@@ -70,6 +70,19 @@ pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
 
 /// The general hours and the special ones of a thing; or a list, which is of general ones.
 fn lists<'n>(reader: &Reader, node: &'n Node) -> Option<(&'n Node, Option<&'n Node>)> {
+    // Web pages list all their JSON-LD; one thing of it has hours.
+    if let Raw::List(items) = &node.raw {
+        let mut things = items.iter().enumerate().filter(|(_, item)| item.get(HOURS[0]).is_some());
+        match (things.next(), things.next()) {
+            (Some((_, thing)), None) => return lists(reader, thing),
+            (Some(_), Some((index, second))) => {
+                let problem = Problem::at(&second.origin, "more than one thing of this list has hours");
+                reader.note(problem.hint(format!("point at the one that is meant, as in /{index}")));
+                return None;
+            }
+            (None, _) => {}
+        }
+    }
     if !is_thing(node) {
         return Some((node, None));
     }
@@ -319,6 +332,10 @@ fn opens_and_closes(reader: &Reader, fields: &Fields) -> Option<Option<Interval>
         let text = or_hint(reader, hint, || reader.text(node, key))?;
         time(reader, &text.value, &text.origin)
     };
+    // "The place is open if the opens property is specified, and closed otherwise" (schema.org).
+    if !fields.has_any(&["opens", "closes"]) {
+        return Some(None);
+    }
     let opens = at("opens")?;
     starts(reader, opens, fields.origin)?;
     Some(match (opens, at("closes")?) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use crate::hours::Day;
+use crate::hours::{Day, parse_day};
 use crate::model::{Problem, Row};
 use crate::tables::Table;
 use crate::written::{Node, Raw, Reader, Text};
@@ -13,7 +13,9 @@ use super::Compiler;
 use super::rows::{matching, matching_rows};
 use super::weekly::day_text;
 
-const KEYS: &[&str] = &["source", "pointer", "date", "hours", "name", "match"];
+const KEYS: &[&str] = &["source", "pointer", "date", "through", "hours", "name", "match"];
+/// Days that one item of a list may cover.
+const MAX_DAYS: i64 = 400;
 
 impl Compiler<'_> {
     /// Dated exceptions from a table, or from a list or object in JSON.
@@ -33,7 +35,14 @@ impl Compiler<'_> {
         };
         let columns = Columns {
             date: column("date")?,
-            hours: column("hours")?,
+            through: match fields.get("through") {
+                Some(node) => Some(reader.text(node, "through")?.value),
+                None => None,
+            },
+            hours: match fields.get("hours") {
+                Some(node) => Hours::read(reader.text(node, "hours")?),
+                None => Hours::Column("hours".to_owned()),
+            },
             name: column("name")?,
             name_is_wanted: fields.get("name").is_some(),
         };
@@ -61,10 +70,37 @@ impl Compiler<'_> {
     }
 }
 
+/// Where the hours of dated exceptions come from.
+enum Hours {
+    /// A column or key.
+    Column(String),
+    /// All have these, unless there is a column or key of that name.
+    All(Text),
+}
+
+impl Hours {
+    fn read(text: Text) -> Self {
+        match parse_day(&text.value) {
+            Ok(_) => Self::All(text),
+            Err(_) => Self::Column(text.value),
+        }
+    }
+
+    /// The name of the column or key, and the hours of all where there is none of the name.
+    fn parts(&self) -> (&str, Option<&Text>) {
+        match self {
+            Self::Column(name) => (name, None),
+            Self::All(text) => (&text.value, Some(text)),
+        }
+    }
+}
+
 /// The columns or keys of dated exceptions.
 struct Columns {
     date: String,
-    hours: String,
+    /// The last date of a range, where dates are ranges.
+    through: Option<String>,
+    hours: Hours,
     name: String,
     name_is_wanted: bool,
 }
@@ -86,8 +122,14 @@ impl Columns {
             (true, None) => text(&self.name),
             (_, cell) => cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() }),
         };
-        if let (Some(date), Some(hours)) = (text(&self.date), text(&self.hours)) {
-            add(reader, &date, &hours, name.map(|name| name.value), special);
+        let (column, all) = self.hours.parts();
+        let hours = match (row.cell(column), all) {
+            (None, Some(all)) => Some(all.clone()),
+            _ => text(column),
+        };
+        let through = self.through.as_ref().map(|column| text(column));
+        if let (Some(date), Some(hours)) = (text(&self.date), hours) {
+            add_range(reader, &date, through, (&hours, name.map(|name| name.value)), special);
         }
     }
 
@@ -100,17 +142,64 @@ impl Columns {
                         continue;
                     };
                     let text = |key: &str| {
-                        let node = fields.require(reader, key)?;
-                        reader.text(node, key)
+                        let hint =
+                            format!("name the key that it has, as in date = \"startDate\", in special_from");
+                        reader.text(fields.require_or(reader, key, &hint)?, key)
                     };
-                    let name = fields.get(&self.name).and_then(|node| reader.text(node, &self.name));
-                    if let (Some(date), Some(hours)) = (text(&self.date), text(&self.hours)) {
-                        add(reader, &date, &hours, name.map(|name| name.value), special);
+                    let (key, all) = self.hours.parts();
+                    let hours = match (fields.get(key), all) {
+                        (None, Some(all)) => Some(all.clone()),
+                        (None, None) => {
+                            fields.require_or(reader, key, CONSTANT);
+                            None
+                        }
+                        (Some(node), _) => reader.text(node, key),
+                    };
+                    let name = fields.get(&self.name).and_then(|node| name(reader, node));
+                    let through = self.through.as_ref().map(|key| text(key));
+                    if let (Some(date), Some(hours)) = (text(&self.date), hours) {
+                        add_range(reader, &date, through, (&hours, name), special);
                     }
                 }
             }
             _ => inline(reader, node, special),
         }
+    }
+}
+
+/// The remedy for lists of holidays, which say the dates alone.
+const CONSTANT: &str =
+    "where all of them are closed, as in a list of holidays, set hours = \"closed\" in special_from";
+
+/// A name: text, or as OpenHolidays has it, a list of languages with a text each, of which the first counts.
+fn name(reader: &Reader, node: &Node) -> Option<String> {
+    let first = match &node.raw {
+        Raw::List(items) => items.first()?.get("text")?,
+        _ => node,
+    };
+    reader.text(first, "name").map(|name| name.value)
+}
+
+/// Adds the hours of a date, or of each date of a range.
+fn add_range(
+    reader: &Reader,
+    date: &Text,
+    through: Option<Option<Text>>,
+    (hours, name): (&Text, Option<String>),
+    special: &mut BTreeMap<NaiveDate, Day>,
+) {
+    let Some(through) = through else { return add(reader, date, hours, name, special) };
+    let Some(through) = through else { return };
+    let (Some(from), Some(last)) = (reader.date_named(date), reader.date_named(&through)) else { return };
+    if !(0..MAX_DAYS).contains(&(last - from).num_days()) {
+        let message = format!("{from} to {last} is no range of at most {MAX_DAYS} days");
+        return reader.note(
+            Problem::at(&through.origin, message).hint("write the first date, and a last one after it"),
+        );
+    }
+    for day in from.iter_days().take_while(|day| *day <= last) {
+        let date = Text { value: day.to_string(), origin: date.origin.clone() };
+        add(reader, &date, hours, name.clone(), special);
     }
 }
 

@@ -1,14 +1,13 @@
 //! Values that hold under conditions: dates, cron windows, calendars, hours.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds, Year};
 
 use crate::desired::definition::{Clause, Definition};
 use crate::desired::window::{Condition, Conditions, CronWindow, ever_starts};
 use crate::model::Problem;
 use crate::written::{Fields, Node, Reader, Text};
-use crate::zone;
+use crate::zone::{self, Zone};
 
 use super::Compiler;
 use super::hours::filter;
@@ -31,7 +30,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn clause(&self, reader: &Reader, node: &Node, context: &Context, zone: Option<Tz>) -> Option<Clause> {
+    fn clause(&self, reader: &Reader, node: &Node, context: &Context, zone: Option<Zone>) -> Option<Clause> {
         const KEYS: &[&str] =
             &["from", "until", "calendar", "summary", "category", "hours", "state", "cron", "for", "value"];
         let fields = reader.table(node, "a clause of when", KEYS)?;
@@ -65,7 +64,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn dates(&self, reader: &Reader, fields: &Fields, zone: Option<Tz>) -> Option<Condition> {
+    fn dates(&self, reader: &Reader, fields: &Fields, zone: Option<Zone>) -> Option<Condition> {
         let moment = |key: &str| {
             let node = fields.get(key)?;
             let text = reader.text(node, key)?;
@@ -100,7 +99,7 @@ impl Compiler<'_> {
         reader: &Reader,
         node: &Node,
         fields: &Fields,
-        zone: Option<Tz>,
+        zone: Option<Zone>,
     ) -> Option<Condition> {
         let name = reader.text(node, "calendar")?;
         if !self.knows_calendar(reader, &name) {
@@ -160,7 +159,7 @@ fn local_time(reader: &Reader, text: &Text) -> Option<NaiveDateTime> {
 }
 
 /// `cron = "0 8 * * FRI", for = "4h"`: the window opens by the pattern and stays open for the length.
-fn cron(reader: &Reader, fields: &Fields, zone: Option<Tz>) -> Option<Condition> {
+fn cron(reader: &Reader, fields: &Fields, zone: Option<Zone>) -> Option<Condition> {
     let pattern = fields.require(reader, "cron").and_then(|node| reader.text(node, "cron"));
     let length = fields.require(reader, "for").and_then(|node| {
         let length = TimeDelta::from_std(reader.duration(node, "for")?).ok()?;

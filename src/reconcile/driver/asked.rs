@@ -1,7 +1,7 @@
 //! What people ask of the driver, and its answers.
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::desired::Override;
+use crate::desired::{Managed, Override};
 use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Draft, PageStatus, Status, prepare};
 use crate::store::StoreError;
@@ -97,15 +97,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn status(&self) -> Status {
         let now = self.actor.clock.now();
-        let page = |id: &PageId| {
+        let page = |managed: &Managed| {
+            let id = &managed.page.id;
             let state = self.pages.get(id)?;
-            Some(PageStatus { page: id.clone(), standing: state.standing.clone(), due: state.due() })
+            let (standing, zone) = (state.standing.clone(), managed.page.zone);
+            Some(PageStatus { page: id.clone(), standing, zone, due: state.due() })
         };
         let doubt = self.clock_watch.doubt().map(crate::reconcile::Doubt::describe);
         let stopped = self.gate.stopped().map(str::to_owned);
         let pause = self.gate.pause().map(|pause| pause.words().to_owned());
         Status {
-            pages: self.world.pages.iter().filter_map(|managed| page(&managed.page.id)).collect(),
+            pages: self.world.pages.iter().filter_map(page).collect(),
             withheld: doubt.or(stopped).or(pause),
             held: self.held.clone(),
             rollout: self
@@ -115,6 +117,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             following: self.following(now),
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
             problems: self.problems(),
+            api: self.actor.api_url.clone(),
+            zones: self.blueprint.zones.clone(),
             counts: self.counts,
         }
     }

@@ -9,6 +9,7 @@ use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::agents::Agent;
+use crate::reconcile::revision::inputs_of;
 use crate::reconcile::{Acted, Actor, backoff};
 use crate::store::{Acceptance, StoreError};
 
@@ -101,11 +102,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// ones made them.
     pub(super) fn keep_accepted(&mut self, now: Instant) {
         let in_force = &self.in_force;
-        let contents = self.revision.contents.iter();
         let acceptance = Acceptance {
             number: in_force.number,
             settings: self.written.clone(),
-            inputs: contents.map(|content| (content.path.clone(), content.bytes.to_vec())).collect(),
+            inputs: inputs_of(&self.revision, &self.blueprint.zones),
             behind: in_force.trail.behind().clone(),
             kept: in_force.kept.clone(),
         };

@@ -36,7 +36,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let newest = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.in_force.world));
         let side = Side { world: &newest, inputs: &self.revision.inputs };
         let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
-        let id = revision_id(&self.written, &self.revision);
+        let id = revision_id(&self.written, &self.revision, &self.blueprint.zones);
         self.tell_problems(&newest);
         let is_managed =
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());

@@ -1,56 +1,58 @@
-//! Local time to instant and back: the one place where a wall clock that skips or repeats is decided.
+//! Time zones: the zone database, and the one place where local time becomes an instant.
 
-use chrono::{Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
-use chrono_tz::{GapInfo, Tz};
+mod database;
+mod names;
+mod rules;
+
+use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 
 use crate::model::Instant;
 
-/// The instant at which the wall clock of `zone` first shows `local` or a later time.
+pub use database::{Database, TzifFiles, Version};
+pub use names::{by_windows_name, fixed_offset, is_a_name, known_names};
+pub use rules::{Zone, ZoneOffset};
+
+/// Returns the instant at which the wall clock of `zone` first shows `local` or a later time.
 ///
-/// A time that occurs twice is its first occurrence; a time that the clock skips is the instant of
-/// the clock change, when the wall clock already shows a later time (DESIGN 3.3).
-pub fn instant(zone: Tz, local: NaiveDateTime) -> Instant {
-    resolve(zone, local, |gap| gap.end.map(|end| end.with_timezone(&Utc)))
-}
-
-/// The same for calendar events, where RFC 5545, 3.3.5 holds: a skipped time counts with the
-/// offset before the gap.
-pub fn event_instant(zone: Tz, local: NaiveDateTime) -> Instant {
-    resolve(zone, local, |gap| {
-        let (_, before) = gap.begin?;
-        local.checked_sub_offset(before.fix()).map(|utc| utc.and_utc())
-    })
-}
-
-fn resolve(zone: Tz, local: NaiveDateTime, in_gap: impl Fn(GapInfo) -> Option<Instant>) -> Instant {
-    match zone.from_local_datetime(&local) {
-        LocalResult::Single(time) => time.with_timezone(&Utc),
-        LocalResult::Ambiguous(a, b) => a.min(b).with_timezone(&Utc),
-        // Only at the ends of time can a gap be without an edge; the local time stands in there.
-        LocalResult::None => GapInfo::new(&local, &zone).and_then(in_gap).unwrap_or_else(|| local.and_utc()),
+/// A time that occurs twice is its first occurrence. A time that the clock skips is the instant of the
+/// clock change (DESIGN, rules of time, 3).
+pub fn instant(zone: Zone, local: NaiveDateTime) -> Instant {
+    match zone.first_offset(local) {
+        (_, Some(change)) => change,
+        (offset, None) => utc(local, offset),
     }
 }
 
+/// The same for calendar events (RFC 5545, 3.3.5): a skipped time counts with the offset before the gap.
+pub fn event_instant(zone: Zone, local: NaiveDateTime) -> Instant {
+    utc(local, zone.first_offset(local).0)
+}
+
+/// At the ends of what chrono counts the local time itself stands in.
+fn utc(local: NaiveDateTime, offset: chrono::FixedOffset) -> Instant {
+    local.checked_sub_offset(offset).unwrap_or(local).and_utc()
+}
+
 /// What the wall clock of `zone` shows at an instant.
-pub fn local(zone: Tz, at: Instant) -> NaiveDateTime {
+pub fn local(zone: Zone, at: Instant) -> NaiveDateTime {
     at.with_timezone(&zone).naive_local()
 }
 
 /// The date that the wall clock of `zone` shows at an instant.
-pub fn date(zone: Tz, at: Instant) -> NaiveDate {
+pub fn date(zone: Zone, at: Instant) -> NaiveDate {
     local(zone, at).date()
 }
 
 /// Whether the date occurs in the zone: Samoa went from 29 to 31 December 2011.
-pub fn occurs(zone: Tz, date: NaiveDate) -> bool {
+pub fn occurs(zone: Zone, date: NaiveDate) -> bool {
     // One that has a noon occurs; the longer question is for the few that have none.
     let noon = NaiveTime::from_hms_opt(12, 0, 0).unwrap_or(NaiveTime::MIN);
-    !matches!(zone.offset_from_local_datetime(&date.and_time(noon)), LocalResult::None)
+    zone.offset_from_local_datetime(&date.and_time(noon)).earliest().is_some()
         || start_of(zone, date) < start_of(zone, next(date))
 }
 
 /// The first instant of a date, which is midnight unless the clock skips it.
-pub fn start_of(zone: Tz, date: NaiveDate) -> Instant {
+pub fn start_of(zone: Zone, date: NaiveDate) -> Instant {
     instant(zone, date.and_time(NaiveTime::MIN))
 }
 
@@ -60,8 +62,14 @@ pub fn next(date: NaiveDate) -> NaiveDate {
 }
 
 /// The instant as people see it: local time with its zone, and UTC.
-pub fn show(zone: Tz, at: Instant) -> String {
+pub fn show(zone: Zone, at: Instant) -> String {
     format!("{} {zone} ({})", local(zone, at).format("%a %Y-%m-%d %H:%M:%S"), at.format("%Y-%m-%dT%H:%M:%SZ"))
+}
+
+/// A zone of the embedded database, for tests.
+#[cfg(test)]
+pub(crate) fn named(name: &str) -> Zone {
+    Database::embedded().zone(name).unwrap_or_else(|| panic!("{name} is no zone"))
 }
 
 #[cfg(test)]
@@ -72,9 +80,9 @@ mod tests {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap()
     }
 
-    fn table(resolve: impl Fn(Tz, NaiveDateTime) -> Instant, cases: &[(&str, &str, &str)]) {
+    fn table(resolve: impl Fn(Zone, NaiveDateTime) -> Instant, cases: &[(&str, &str, &str)]) {
         for (zone, local, wanted) in cases {
-            let found = resolve(zone.parse().unwrap(), time(local));
+            let found = resolve(named(zone), time(local));
             assert_eq!(found.format("%Y-%m-%dT%H:%M").to_string(), *wanted, "{zone} {local}");
         }
     }
@@ -130,12 +138,12 @@ mod tests {
     #[test]
     fn only_a_date_that_is_skipped_whole_does_not_occur() {
         let date = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let apia: Tz = "Pacific/Apia".parse().unwrap();
+        let apia = named("Pacific/Apia");
         assert!(!occurs(apia, date("2011-12-30")));
         assert!(occurs(apia, date("2011-12-29")));
         assert!(occurs(apia, date("2011-12-31")));
         // Midnight itself is skipped here, the rest of the date is not.
-        let beirut: Tz = "Asia/Beirut".parse().unwrap();
+        let beirut = named("Asia/Beirut");
         assert!(occurs(beirut, date("2026-03-29")));
         assert_eq!(start_of(beirut, date("2026-03-29")).format("%H:%M").to_string(), "22:00");
     }

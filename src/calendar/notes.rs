@@ -1,0 +1,41 @@
+//! What is odd in a calendar and decides nothing about when its events happen: warnings, each kind once.
+
+use std::cell::RefCell;
+
+use crate::model::{Origin, Problem};
+
+/// The warnings of one file. Of each kind the first place is named, and the others are counted.
+#[derive(Debug, Default)]
+pub struct Notes(RefCell<Vec<Note>>);
+
+#[derive(Debug)]
+struct Note {
+    kind: &'static str,
+    origin: Origin,
+    message: String,
+    others: usize,
+}
+
+impl Notes {
+    /// Notes something odd; `message` says what it is and what is assumed.
+    pub fn note(&self, kind: &'static str, origin: &Origin, message: impl Into<String>) {
+        let mut notes = self.0.borrow_mut();
+        match notes.iter_mut().find(|note| note.kind == kind) {
+            Some(known) => known.others += 1,
+            None => notes.push(Note { kind, origin: origin.clone(), message: message.into(), others: 0 }),
+        }
+    }
+
+    /// The warnings, in the order in which they were first noted.
+    pub fn into_problems(self) -> Vec<Problem> {
+        let warning = |note: Note| {
+            let others = match note.others {
+                0 => String::new(),
+                1 => " (and once more in this file)".to_owned(),
+                others => format!(" (and {others} more times in this file)"),
+            };
+            Problem::at(&note.origin, note.message + &others).warning()
+        };
+        self.0.into_inner().into_iter().map(warning).collect()
+    }
+}

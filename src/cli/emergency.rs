@@ -1,0 +1,136 @@
+//! How commands for people reach the running daemon: first, and with no more than the store's place.
+
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+
+use crate::listener::{Daemon, Unreachable, socket_path};
+use crate::settings::{Settings, StorePath, place};
+use crate::store::{Location, Reading};
+
+use super::{Exit, FAILED, Global, load, output};
+
+/// What is found at the store's place.
+pub enum Found {
+    /// A daemon that can be asked.
+    Running(Daemon),
+    /// No daemon; the store, where the state is kept in one.
+    Nobody(StorePath),
+}
+
+/// Looks for the daemon with the store that settings, environment or flags name, else at the default places.
+///
+/// # Errors
+/// When a daemon may be there, and this user cannot ask it.
+pub fn find(global: &Global) -> anyhow::Result<Found> {
+    let surroundings = global.surroundings();
+    let place = place::find(&global.config(), &surroundings);
+    if let StorePath::File(store) = &place.store
+        && let Some(daemon) = reach(store)?
+    {
+        return Ok(Found::Running(daemon));
+    }
+    if !place.is_named {
+        for store in place::defaults(&surroundings) {
+            if let Some(daemon) = reach(&store)? {
+                return Ok(Found::Running(daemon));
+            }
+        }
+    }
+    Ok(Found::Nobody(place.store))
+}
+
+/// The running daemon.
+///
+/// # Errors
+/// When there is none, with the places at which it was looked for.
+pub fn running_daemon(global: &Global) -> anyhow::Result<Daemon> {
+    match find(global)? {
+        Found::Running(daemon) => Ok(daemon),
+        Found::Nobody(StorePath::File(store)) => Err(nobody(global, &store)),
+        Found::Nobody(StorePath::Memory) => {
+            bail!("a daemon that keeps its state in memory has no socket\n  hint: set store.path to a file")
+        }
+    }
+}
+
+/// The error for a store without a daemon.
+pub fn nobody(global: &Global, store: &Path) -> anyhow::Error {
+    let socket = socket_path(store);
+    match elsewhere(global, store) {
+        Some(other) => anyhow!(
+            "no rtconfd runs on the store {}\n  hint: one runs on {other}: add --set store.path={other}",
+            store.display()
+        ),
+        None => anyhow!(
+            "no rtconfd runs on the store {}: nothing answers at {}\n  hint: name the store of the daemon with --set store.path=FILE, or start rtconfd run",
+            store.display(),
+            socket.display()
+        ),
+    }
+}
+
+/// A store at a default place that a daemon, another than the one asked for, runs on.
+fn elsewhere(global: &Global, store: &Path) -> Option<String> {
+    let mut others = place::defaults(&global.surroundings()).into_iter().filter(|other| other != store);
+    others.find(|other| matches!(reach(other), Ok(Some(_)))).map(|other| other.display().to_string())
+}
+
+/// The daemon with a store, if one answers.
+fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
+    let location = Location::new(Some(store));
+    match Daemon::at(store) {
+        Ok(Some(daemon)) => Ok(Some(daemon)),
+        Ok(None) if location.is_in_use() => bail!(
+            "{} has the store {} and does not answer at {}\n  hint: it may be starting or ending, or be an apply: try again, or look at its log",
+            location.user(),
+            store.display(),
+            socket_path(store).display()
+        ),
+        Ok(None) => Ok(None),
+        Err(Unreachable::Denied(path)) => bail!(
+            "cannot reach the rtconfd at {}: permission denied for {}\n  hint: run this as the user of the daemon or as root, for example with sudo",
+            path.display(),
+            load::user_id()
+        ),
+        Err(Unreachable::Other(error)) => {
+            bail!("cannot reach the rtconfd at {}: {error}", socket_path(store).display())
+        }
+    }
+}
+
+/// The store to look at, without valid settings, and the API whose pages it is about where that is known: by the
+/// settings, or by the running daemon.
+pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<String>)>> {
+    let place = place::find(&global.config(), &global.surroundings());
+    let StorePath::File(store) = &place.store else { return Ok(None) };
+    let store = match store.exists() || place.is_named {
+        true => store.clone(),
+        false => {
+            let mut defaults = place::defaults(&global.surroundings()).into_iter();
+            defaults.find(|store| store.exists()).unwrap_or_else(|| store.clone())
+        }
+    };
+    let Some(reading) = Location::new(Some(&store)).look()? else { return Ok(None) };
+    let api = match Settings::load(&global.config(), &global.surroundings()) {
+        Ok(settings) => Some(settings.api.base_url),
+        Err(_) => match Daemon::at(&store) {
+            Ok(Some(daemon)) => {
+                daemon.status().await?.ok().and_then(|status| status["api"].as_str().map(str::to_owned))
+            }
+            _ => None,
+        },
+    };
+    Ok(Some((reading, api)))
+}
+
+/// Shows what is wrong with what was asked for.
+pub fn refused(problems: &[(String, Option<String>)]) -> Exit {
+    for (message, hint) in problems {
+        output::complain(message);
+        if let Some(hint) = hint {
+            output::remark(&format!("  hint: {hint}"));
+        }
+    }
+    FAILED
+}

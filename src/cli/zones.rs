@@ -1,0 +1,88 @@
+//! What people should know of the zone database that the settings use.
+
+use chrono::TimeDelta;
+
+use crate::model::{Instant, Origin, Problem};
+use crate::settings::Settings;
+use crate::written::{Node, Raw};
+use crate::zone::{self, Database, Zone};
+use crate::zoneinfo::{self, Choice};
+
+use super::{Global, check, output};
+
+/// Returns a warning when the database is older than a year.
+pub fn age(zones: &Database, at: Instant) -> Option<Problem> {
+    let version = zones.version().filter(|version| version.is_old(at.date_naive()))?;
+    let message =
+        format!("the zone database {zones} is older than a year: rules changed after {version} are missing");
+    Some(Problem::new(message).hint("update the package tzdata of the system, or rtconfd").warning())
+}
+
+/// Returns the warnings on a database and on the zones that were asked for: its age, names without summer
+/// time, and zones that differ in the machine's other database within the coming 400 days.
+pub fn problems(settings: &Settings, global: &Global, at: Instant) -> Vec<Problem> {
+    let ours = &settings.blueprint.zones;
+    let used = ours.used();
+    let other = other_database(settings, global);
+    let fixed = used.iter().filter_map(|zone| fixed_offset(settings, *zone));
+    let differing = used.iter().filter_map(|zone| differs(ours, other.as_deref()?, *zone, at));
+    age(ours, at).into_iter().chain(fixed).chain(differing).collect()
+}
+
+/// The database that is not used: the embedded one, or the system's where the embedded one is used.
+fn other_database(settings: &Settings, global: &Global) -> Option<std::sync::Arc<Database>> {
+    if settings.blueprint.zones.folder().is_some() {
+        return Some(Database::embedded());
+    }
+    zoneinfo::open(&Choice::System, global.surroundings().zoneinfo.as_deref()).ok()
+}
+
+fn differs(ours: &Database, other: &Database, zone: Zone, from: Instant) -> Option<Problem> {
+    let theirs = other.zone(zone.name())?;
+    let to = from.checked_add_signed(check::AHEAD).unwrap_or(from);
+    let mut instants: Vec<Instant> = [zone, theirs].iter().flat_map(|zone| zone.changes(from, to)).collect();
+    instants.push(from);
+    instants.sort_unstable();
+    let first = instants.into_iter().find(|at| zone.offset_at(*at) != theirs.offset_at(*at))?;
+    let since = if first == from { "already".to_owned() } else { format!("from {} on", output::utc(first)) };
+    let by = TimeDelta::seconds(i64::from(
+        (theirs.offset_at(first).local_minus_utc() - zone.offset_at(first).local_minus_utc()).abs(),
+    ));
+    let message = format!(
+        "time zone {zone} differs {since} by {} minutes between the zone database {ours}, which is used, and {other}",
+        by.num_minutes()
+    );
+    Some(
+        Problem::new(message)
+            .hint("update the older of the two; other programs on this machine may be wrong")
+            .warning(),
+    )
+}
+
+fn fixed_offset(settings: &Settings, zone: Zone) -> Option<Problem> {
+    let fixed = zone::fixed_offset(zone.name())?;
+    let message = format!("time zone `{zone}` has no summer time: it is {} all year", fixed.offset);
+    let problem = match place(settings, zone.name()) {
+        Some(origin) => Problem::at(&origin, message),
+        None => Problem::new(message),
+    };
+    let hint = match fixed.cities {
+        "" => "name a city of the zone, for example Europe/London".to_owned(),
+        cities => format!("name a city of the zone: {cities}"),
+    };
+    Some(problem.hint(hint).warning())
+}
+
+/// Where the settings name a zone; none when only a table or a calendar does.
+fn place(settings: &Settings, name: &str) -> Option<Origin> {
+    fn find(node: &Node, key: &str, name: &str) -> Option<Origin> {
+        match &node.raw {
+            Raw::Text(text) if key == "timezone" && text.trim() == name => Some(node.origin.clone()),
+            Raw::Table(entries) => entries.iter().find_map(|entry| find(&entry.node, &entry.key, name)),
+            Raw::List(items) => items.iter().find_map(|item| find(item, key, name)),
+            _ => None,
+        }
+    }
+    let blueprint = &settings.blueprint;
+    blueprint.hours.values().chain(&blueprint.pages).find_map(|node| find(node, "", name))
+}

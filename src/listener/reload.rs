@@ -1,0 +1,64 @@
+//! Asks the daemon to read its settings again, and remembers how that last went.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::{Instant, Problem};
+
+/// The place for the result of a reload: what is wrong with the settings, if something is.
+pub type Answer = oneshot::Sender<Result<(), Vec<Problem>>>;
+
+/// The last time that the settings were read.
+#[derive(Clone, Debug)]
+pub struct LastReload {
+    /// When.
+    pub at: Instant,
+    /// When they last became active; earlier than `at` when the last reload failed.
+    pub succeeded_at: Instant,
+    /// What was wrong with them; empty when they became active.
+    pub problems: Vec<Problem>,
+}
+
+/// Asks for reloads. All clones are one.
+#[derive(Clone, Debug)]
+pub struct Reloads {
+    ask: mpsc::Sender<Option<Answer>>,
+    last: Arc<Mutex<LastReload>>,
+}
+
+impl Reloads {
+    /// Nothing was read again yet; also gives where the asking arrives.
+    pub fn new(started_at: Instant) -> (Self, mpsc::Receiver<Option<Answer>>) {
+        let (ask, asked) = mpsc::channel(16);
+        let last = LastReload { at: started_at, succeeded_at: started_at, problems: Vec::new() };
+        (Self { ask, last: Arc::new(Mutex::new(last)) }, asked)
+    }
+
+    /// Asks for a reload without waiting for it. One that is already asked for is enough.
+    pub fn ask(&self) {
+        let _ = self.ask.try_send(None);
+    }
+
+    /// Asks for a reload and waits for its result; none when the daemon is ending.
+    pub async fn reload(&self) -> Option<Result<(), Vec<Problem>>> {
+        let (answer, answered) = oneshot::channel();
+        self.ask.send(Some(answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Notes the result of a reload.
+    pub fn note(&self, at: Instant, result: &Result<(), Vec<Problem>>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.at = at;
+        match result {
+            Ok(()) => (last.succeeded_at, last.problems) = (at, Vec::new()),
+            Err(problems) => last.problems.clone_from(problems),
+        }
+    }
+
+    /// How the last reload went.
+    pub fn last(&self) -> LastReload {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

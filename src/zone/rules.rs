@@ -1,0 +1,222 @@
+//! A time zone: a name, and the offsets that one zone database gives it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use chrono::{
+    Datelike, FixedOffset, LocalResult, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset,
+    TimeZone, Timelike, Utc,
+};
+use jiff::civil;
+use jiff::tz::{AmbiguousOffset, TimeZone as Tzif};
+
+use crate::model::Instant;
+
+/// A time zone of one zone database.
+///
+/// It is a handle: cheap to copy, and two are equal when name and rules are. The rules are kept for the
+/// life of the process, because an update of the database brings few new ones and a held revision
+/// still needs those of before.
+#[derive(Clone, Copy)]
+pub struct Zone(&'static Rules);
+
+struct Rules {
+    name: String,
+    /// The rules as the database has them, in TZif (RFC 9636); empty for UTC.
+    tzif: Vec<u8>,
+    parsed: Tzif,
+}
+
+/// The rules in use so far, by name and TZif data.
+type Known = HashMap<(&'static str, &'static [u8]), &'static Rules>;
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+
+static UTC: Rules = Rules { name: String::new(), tzif: Vec::new(), parsed: Tzif::UTC };
+
+/// What a local time means.
+enum Local {
+    Once(FixedOffset),
+    /// The clock shows it twice: the offset of the first time, and that of the second.
+    Twice(FixedOffset, FixedOffset),
+    /// The clock skips it: the offset before the change, and the instant of the change.
+    Skipped(FixedOffset, Option<Instant>),
+}
+
+impl Zone {
+    /// Coordinated Universal Time, the same in every database.
+    pub const UTC: Self = Self(&UTC);
+
+    /// Reads the rules of a zone from TZif data; none when they are no valid TZif.
+    pub(super) fn parse(name: &str, tzif: &[u8]) -> Option<Self> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rules) = known.get(&(name, tzif)) {
+            return Some(Self(rules));
+        }
+        let parsed = Tzif::tzif(name, tzif).ok()?;
+        let rules: &'static Rules =
+            Box::leak(Box::new(Rules { name: name.to_owned(), tzif: tzif.to_vec(), parsed }));
+        known.insert((&rules.name, &rules.tzif), rules);
+        Some(Self(rules))
+    }
+
+    /// The name in the IANA database, such as `Europe/London`.
+    pub fn name(self) -> &'static str {
+        if self.0.name.is_empty() { "UTC" } else { &self.0.name }
+    }
+
+    /// The TZif data; none for UTC, which needs none.
+    pub fn tzif(self) -> Option<&'static [u8]> {
+        Some(&self.0.tzif[..]).filter(|tzif| !tzif.is_empty())
+    }
+
+    /// The offset from UTC at an instant.
+    pub fn offset_at(self, at: Instant) -> FixedOffset {
+        fixed(self.0.parsed.to_offset(timestamp(at)))
+    }
+
+    /// The instants after `from` and up to `to` at which the offset changes, in their order.
+    pub fn changes(self, from: Instant, to: Instant) -> Vec<Instant> {
+        let mut offset = self.offset_at(from);
+        let mut changes = Vec::new();
+        for change in self.0.parsed.following(timestamp(from)) {
+            let Some(at) = instant_of(change.timestamp()).filter(|at| *at <= to) else { break };
+            let after = fixed(change.offset());
+            if after != offset {
+                changes.push(at);
+                offset = after;
+            }
+        }
+        changes
+    }
+
+    /// The offset of the first time that the clock shows a local time. For a skipped one: the offset
+    /// before the change, and the instant of the change.
+    pub(super) fn first_offset(self, local: NaiveDateTime) -> (FixedOffset, Option<Instant>) {
+        match self.local(local) {
+            Local::Once(offset) | Local::Twice(offset, _) => (offset, None),
+            Local::Skipped(before, change) => (before, change),
+        }
+    }
+
+    fn local(self, local: NaiveDateTime) -> Local {
+        let Some(civil) = civil_of(local) else { return Local::Once(self.offset_at(local.and_utc())) };
+        match self.0.parsed.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => Local::Once(fixed(offset)),
+            AmbiguousOffset::Fold { before, after } => Local::Twice(fixed(before), fixed(after)),
+            AmbiguousOffset::Gap { before, after } => {
+                Local::Skipped(fixed(before), self.change_around(local, fixed(before), fixed(after)))
+            }
+        }
+    }
+
+    /// The clock change that skips a local time. With the offset after it the time comes before the
+    /// change, with the offset before it comes after.
+    fn change_around(self, local: NaiveDateTime, before: FixedOffset, after: FixedOffset) -> Option<Instant> {
+        let from = local.checked_sub_offset(after)?.and_utc();
+        let to = local.checked_sub_offset(before)?.and_utc();
+        self.changes(from, to).into_iter().next()
+    }
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Zone {}
+
+impl Hash for Zone {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::hash(self.0, state);
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The offset of a zone at one time, as chrono wants it.
+#[derive(Clone, Copy)]
+pub struct ZoneOffset {
+    zone: Zone,
+    offset: FixedOffset,
+}
+
+impl Offset for ZoneOffset {
+    fn fix(&self) -> FixedOffset {
+        self.offset
+    }
+}
+
+impl fmt::Debug for ZoneOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.offset.fmt(f)
+    }
+}
+
+impl fmt::Display for ZoneOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.offset.fmt(f)
+    }
+}
+
+impl TimeZone for Zone {
+    type Offset = ZoneOffset;
+
+    fn from_offset(offset: &ZoneOffset) -> Self {
+        offset.zone
+    }
+
+    fn offset_from_local_date(&self, local: &NaiveDate) -> MappedLocalTime<ZoneOffset> {
+        self.offset_from_local_datetime(&local.and_time(NaiveTime::MIN))
+    }
+
+    fn offset_from_local_datetime(&self, local: &NaiveDateTime) -> MappedLocalTime<ZoneOffset> {
+        let of = |offset| ZoneOffset { zone: *self, offset };
+        match self.local(*local) {
+            Local::Once(offset) => LocalResult::Single(of(offset)),
+            Local::Twice(first, second) => LocalResult::Ambiguous(of(first), of(second)),
+            Local::Skipped(..) => LocalResult::None,
+        }
+    }
+
+    fn offset_from_utc_date(&self, utc: &NaiveDate) -> ZoneOffset {
+        self.offset_from_utc_datetime(&utc.and_time(NaiveTime::MIN))
+    }
+
+    fn offset_from_utc_datetime(&self, utc: &NaiveDateTime) -> ZoneOffset {
+        ZoneOffset { zone: *self, offset: self.offset_at(utc.and_utc()) }
+    }
+}
+
+/// Before the year -9999 and after 9999 the library counts no time; its first and last instant stand in.
+fn timestamp(at: Instant) -> jiff::Timestamp {
+    let end = if at.timestamp() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    jiff::Timestamp::from_second(at.timestamp()).unwrap_or(end)
+}
+
+fn instant_of(timestamp: jiff::Timestamp) -> Option<Instant> {
+    chrono::DateTime::<Utc>::from_timestamp(timestamp.as_second(), 0)
+}
+
+fn civil_of(local: NaiveDateTime) -> Option<civil::DateTime> {
+    let small = |number: u32| i8::try_from(number).ok();
+    let (year, month, day) = (i16::try_from(local.year()).ok()?, small(local.month())?, small(local.day())?);
+    let (hour, minute, second) = (small(local.hour())?, small(local.minute())?, small(local.second())?);
+    civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()
+}
+
+fn fixed(offset: jiff::tz::Offset) -> FixedOffset {
+    FixedOffset::east_opt(offset.seconds()).unwrap_or_else(|| Utc.fix())
+}

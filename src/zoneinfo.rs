@@ -1,0 +1,171 @@
+//! The machine's zone database: where it is, which release it is, and its files.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::zone::{Database, TzifFiles, Version};
+
+/// Where systems keep their zone database.
+pub const SYSTEM: &str = "/usr/share/zoneinfo";
+/// Bytes of a compiled zone; the largest of today has 4,000.
+const MAX_BYTES: u64 = 64 << 10;
+/// Bytes at the start of a file that may tell the release.
+const HEAD: u64 = 64;
+/// Files that tell the release.
+const VERSION_FILES: [&str; 2] = ["tzdata.zi", "+VERSION"];
+
+/// Which zone database to use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The newest of the system's and the embedded one.
+    #[default]
+    Newest,
+    /// The system's.
+    System,
+    /// The one that is part of the program.
+    Embedded,
+    /// The one in a folder.
+    Folder(PathBuf),
+}
+
+/// What tells one state of a database's files from another.
+pub type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
+
+/// Opens the zone database of a choice; `system` is the system's folder, if it has one.
+///
+/// # Errors
+/// In words, when the folder that was asked for has no zones.
+pub fn open(choice: &Choice, system: Option<&Path>) -> Result<Arc<Database>, String> {
+    let at = |folder: &Path| match is_database(folder) {
+        true => Ok(Arc::new(in_folder(folder))),
+        false => Err(format!("the folder {} has no zone database", folder.display())),
+    };
+    match (choice, system) {
+        (Choice::Embedded, _) | (Choice::Newest, None) => Ok(Database::embedded()),
+        (Choice::Folder(folder), _) => at(folder),
+        (Choice::System, Some(folder)) => at(folder),
+        (Choice::System, None) => Err("the system has no zone database".to_owned()),
+        (Choice::Newest, Some(folder)) => {
+            // Of the same release the embedded one lacks no name.
+            let is_newer = version(folder).as_ref() > Database::embedded().version();
+            Ok(if is_newer { Arc::new(in_folder(folder)) } else { Database::embedded() })
+        }
+    }
+}
+
+/// The database in a folder, whatever its release.
+pub fn in_folder(folder: &Path) -> Database {
+    Database::in_folder(version(folder), folder, Folder(folder.to_owned()))
+}
+
+/// The folder that a choice looks at.
+pub fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Path> {
+    match choice {
+        Choice::Folder(folder) => Some(folder),
+        Choice::Newest | Choice::System => system,
+        Choice::Embedded => None,
+    }
+}
+
+/// Returns the stamp of the files that tell the release.
+pub fn stamp(folder: &Path) -> Stamp {
+    let stamp = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))
+    };
+    // A folder that is replaced whole may bring files of the same time.
+    let files = VERSION_FILES.map(|name| stamp(&folder.join(name)));
+    std::iter::once(stamp(folder)).chain(files).collect()
+}
+
+fn is_database(folder: &Path) -> bool {
+    version(folder).is_some() || Folder(folder.to_owned()).read("Europe/London").is_some()
+}
+
+/// The release by the first line of `tzdata.zi` (`# version 2026f`) or of `+VERSION`.
+fn version(folder: &Path) -> Option<Version> {
+    VERSION_FILES.iter().find_map(|name| {
+        let head = read(&folder.join(name), HEAD)?;
+        let line = head.split(|byte| *byte == b'\n').next()?;
+        let line = std::str::from_utf8(line).ok()?;
+        Version::parse(line.strip_prefix("# version ").unwrap_or(line))
+    })
+}
+
+fn read(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    // Looked at before it is opened: to open a pipe would wait for ever.
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// The files of a folder, each read when its zone is first asked for.
+struct Folder(PathBuf);
+
+impl TzifFiles for Folder {
+    fn read(&self, name: &str) -> Option<Cow<'static, [u8]>> {
+        let bytes = read(&self.0.join(name), MAX_BYTES + 1)?;
+        (bytes.len() as u64 <= MAX_BYTES).then_some(Cow::Owned(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder whose London is Tokyo, so that it can be told which database was read.
+    fn folder(release: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let tokyo = Database::embedded().zone("Asia/Tokyo").unwrap().tzif().unwrap();
+        std::fs::create_dir(folder.path().join("Europe")).unwrap();
+        std::fs::write(folder.path().join("Europe/London"), tokyo).unwrap();
+        std::fs::write(folder.path().join("tzdata.zi"), release).unwrap();
+        folder
+    }
+
+    #[test]
+    fn the_newest_database_counts_unless_the_settings_choose() {
+        let (older, newer) = (folder("# version 2025b\n# This"), folder("# version 2099a\n"));
+        let tokyo = |choice: Choice, system: Option<&Path>| {
+            let at = "2026-12-01T00:00:00Z".parse().unwrap();
+            let database = open(&choice, system).unwrap();
+            database.zone("Europe/London").unwrap().offset_at(at).local_minus_utc() != 0
+        };
+        assert!(!tokyo(Choice::Newest, None));
+        assert!(!tokyo(Choice::Newest, Some(older.path())));
+        assert!(tokyo(Choice::Newest, Some(newer.path())));
+        assert!(tokyo(Choice::System, Some(older.path())));
+        assert!(!tokyo(Choice::Embedded, Some(newer.path())));
+        assert!(tokyo(Choice::Folder(older.path().to_owned()), None));
+    }
+
+    #[test]
+    fn a_folder_without_zones_is_an_error_where_it_is_asked_for() {
+        let empty = tempfile::tempdir().unwrap();
+        assert!(
+            open(&Choice::Folder(empty.path().to_owned()), None).unwrap_err().contains("no zone database")
+        );
+        assert!(open(&Choice::System, Some(empty.path())).is_err());
+        assert_eq!(open(&Choice::Newest, Some(empty.path())).unwrap().folder(), None);
+    }
+
+    #[test]
+    fn a_release_is_read_from_either_file_and_a_package_update_changes_the_stamp() {
+        let folder = folder("# version 2026a\n");
+        let before = stamp(folder.path());
+        std::fs::write(folder.path().join("tzdata.zi.new"), "# version 2026b\n").unwrap();
+        std::fs::rename(folder.path().join("tzdata.zi.new"), folder.path().join("tzdata.zi")).unwrap();
+        assert_ne!(stamp(folder.path()), before);
+        assert_eq!(in_folder(folder.path()).to_string(), format!("2026b ({})", folder.path().display()));
+        std::fs::remove_file(folder.path().join("tzdata.zi")).unwrap();
+        std::fs::write(folder.path().join("+VERSION"), "2026c\n").unwrap();
+        assert_eq!(version(folder.path()), Version::parse("2026c"));
+    }
+}
