@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
 use crate::clock::worked;
-use crate::desired::{Managed, running_out, unmet_conditions};
+use crate::desired::{Managed, doubtful_hours, running_out, unmet_conditions};
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
@@ -61,6 +61,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let mut problems = view.problems();
     problems.extend(view.ending(from));
     problems.extend(running_out(view.newest(), &view.settings.blueprint, &view.revision.inputs, from));
+    problems.extend(doubtful_hours(view.newest(), &view.settings.blueprint, &view.revision.inputs));
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     let pages = if arguments.offline {
@@ -70,7 +71,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             ReadOnly::new(load::client(&view.settings.api, &load::key_source(&view.settings.api, global)?)?);
         plan::observe(&client, view.newest().pages.iter(), &view.settings.api).await
     };
-    let mut schemas = Schemas::default();
+    let mut schemas = Schemas::new(view.settings.assert_formats);
     let pages: Vec<(&Managed, Option<Result<Observed, String>>)> = view
         .newest()
         .pages
@@ -158,7 +159,12 @@ fn look_within(
             return ControlFlow::Break(());
         }
         steps += 1;
-        let refused = |desired| observed.map_or_else(Vec::new, |observed| observed.refuses(desired));
+        let refused = |desired| {
+            observed.map_or_else(Vec::new, |observed| {
+                let problems = observed.refuses(desired);
+                if problems.is_empty() { observed.warnings(desired) } else { problems }
+            })
+        };
         let problems = desired.map_or_else(|problems| problems, refused);
         problems.into_iter().for_each(|problem| found.add(problem, managed, at));
         ControlFlow::Continue(())

@@ -172,7 +172,7 @@ async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked
         })
     };
     let store = load::store(&view.settings).open()?;
-    let mut schemas = Schemas::default();
+    let mut schemas = Schemas::new(view.settings.assert_formats);
     let observed = |id: &crate::model::PageId| Some(Observed::remembered(view.stored.get(id)?, &mut schemas));
     let prepared =
         asking.read().and_then(|draft| prepare(draft, &view.world, &view.overrides, observed, load::now()));

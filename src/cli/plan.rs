@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::agents_api::{Client, ReadOnly, ReadPages};
 use crate::clock::Clock;
 use crate::desired::Managed;
-use crate::model::{Environment, Instant, PageId, RemotePage, shorten};
+use crate::model::{Environment, Instant, PageId, Problem, RemotePage, shorten};
 use crate::plan::{Answer, Plan};
 use crate::reconcile::{Decision, Gate, Knowledge, Limits, Observed, Urgency, decide};
 use crate::schema::Schemas;
@@ -40,13 +40,16 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let due = view.due();
     let pages = observe(&client, due.iter().copied(), &view.settings.api).await;
     let now = arguments.at.unwrap_or_else(load::now);
-    let mut outcome =
-        Outcome { rows: Vec::new(), failed: !view.problems().is_empty(), held: view.held.is_some() };
+    let mut outcome = Outcome {
+        rows: Vec::new(),
+        failed: view.problems().iter().any(Problem::is_error),
+        held: view.held.is_some(),
+    };
     output::show_problems(&view.problems());
     view.tell_held();
     view.tell_gone();
     view.tell_following(None);
-    let mut schemas = Schemas::default();
+    let mut schemas = Schemas::new(view.settings.assert_formats);
     for managed in due {
         let id = &managed.page.id;
         let page = match pages.get(id) {

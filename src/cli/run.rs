@@ -309,6 +309,7 @@ pub async fn build(
         thresholds: settings.hold,
         // A rehearsal plays in a time of its own.
         last_known: if clock.is_wall() { store.last_known().await? } else { None },
+        assert_formats: settings.assert_formats,
         resync: settings.resync,
         concurrency: settings.api.concurrency,
         limits: Limits { rate: settings.api.rate, burst: settings.api.burst },

@@ -85,7 +85,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 
 /// What settings and schemas don't know of each other, by the schemas that were last seen.
 fn strangers(view: &load::View, now: Instant) -> Vec<Problem> {
-    let mut schemas = Schemas::default();
+    let mut schemas = Schemas::new(view.settings.assert_formats);
     let of_page = |managed: &Managed| {
         let stored = view.stored.get(&managed.page.id)?;
         let schema = schemas.compile(&mut stored.schema.clone()).ok()?;

@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 
 use crate::model::{Instant, Origin, Problem};
 use crate::settings::Settings;
-use crate::written::{Node, Raw};
 use crate::zone::{self, Database, Zone};
 use crate::zoneinfo::{self, Choice};
 
@@ -75,14 +74,12 @@ fn fixed_offset(settings: &Settings, zone: Zone) -> Option<Problem> {
 
 /// Where the settings name a zone; none when only a table or a calendar does.
 fn place(settings: &Settings, name: &str) -> Option<Origin> {
-    fn find(node: &Node, key: &str, name: &str) -> Option<Origin> {
-        match &node.raw {
-            Raw::Text(text) if key == "timezone" && text.trim() == name => Some(node.origin.clone()),
-            Raw::Table(entries) => entries.iter().find_map(|entry| find(&entry.node, &entry.key, name)),
-            Raw::List(items) => items.iter().find_map(|item| find(item, key, name)),
-            _ => None,
-        }
-    }
+    let mut named = Vec::new();
     let blueprint = &settings.blueprint;
-    blueprint.hours.values().chain(&blueprint.pages).find_map(|node| find(node, "", name))
+    blueprint
+        .hours
+        .values()
+        .chain(&blueprint.pages)
+        .for_each(|node| node.texts_under("timezone", &mut named));
+    named.into_iter().find(|(zone, _)| zone.trim() == name).map(|(_, origin)| origin.clone())
 }

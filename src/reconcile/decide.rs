@@ -38,6 +38,12 @@ impl Observed {
         Self { page: Arc::new(page), schema }
     }
 
+    /// What the page's schema says of values that is no reason to withhold them.
+    pub fn warnings(&self, desired: &Desired) -> Vec<Problem> {
+        let checked = self.schema.as_ref().ok().and_then(|schema| check(desired, &self.page, schema).ok());
+        checked.map_or_else(Vec::new, |checked| checked.warnings())
+    }
+
     /// What the page's schema has against values, merged with all else that stands there.
     pub fn refuses(&self, desired: &Desired) -> Vec<Problem> {
         let checked = match &self.schema {

@@ -3,10 +3,11 @@
 
 mod cell;
 mod diff;
+mod resources;
 mod strangers;
 mod work;
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
@@ -27,13 +28,20 @@ const PATTERN_BYTES: usize = 1 << 19;
 const PATTERN_STEPS: usize = 10_000;
 /// Broken rules that are told of one page; who mends these sees the others then.
 const MAX_TOLD: usize = 50;
+/// Broken rules of a page that are compared with those that it broke before.
+const MAX_COMPARED: usize = 1_000;
 /// Characters of a validator's message, which may quote the whole page.
 const MAX_MESSAGE: usize = 400;
 
 /// A page's JSON Schema (Draft 7), compiled: no network, no files, bounded patterns.
 pub struct Schema {
+    /// As it stands on the page.
     source: Arc<Value>,
+    /// The same with its references as places in it.
+    whole: Arc<Value>,
     validator: Option<Validator>,
+    /// The same validator with formats, where the schema has some and they are not asserted.
+    with_formats: Option<Validator>,
 }
 
 impl std::fmt::Debug for Schema {
@@ -48,31 +56,29 @@ impl Schema {
     /// # Errors
     /// Why it can't be compiled: it is no Draft 7 schema, refers to another document, or asks for too much work.
     pub fn compile(source: Option<&Value>) -> Result<Self, Problem> {
-        source.map_or_else(|| Ok(Self::anything()), |source| Self::of(&Arc::new(source.clone())))
+        source.map_or_else(|| Ok(Self::anything()), |source| Self::of(&Arc::new(source.clone()), false))
     }
 
     fn anything() -> Self {
-        Self { source: Arc::new(Value::Bool(true)), validator: None }
+        let anything = Arc::new(Value::Bool(true));
+        Self { source: anything.clone(), whole: anything, validator: None, with_formats: None }
     }
 
-    fn of(source: &Arc<Value>) -> Result<Self, Problem> {
-        work::check(source)?;
-        let options = jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(true);
-        let linear = options
-            .clone()
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
-            .build(source);
-        // The linear engine knows no look-around; a schema that needs it gets a bounded backtracking one.
-        let validator = linear.or_else(|_| {
-            let patterns =
-                PatternOptions::fancy_regex().size_limit(PATTERN_BYTES).backtrack_limit(PATTERN_STEPS);
-            options.with_pattern_options(patterns).build(source)
-        });
-        let validator = validator.map_err(|error| {
+    fn of(source: &Arc<Value>, assert_formats: bool) -> Result<Self, Problem> {
+        work::check_size(source)?;
+        let whole = match resources::in_one(source) {
+            Cow::Borrowed(_) => source.clone(),
+            Cow::Owned(whole) => Arc::new(whole),
+        };
+        work::check(&whole)?;
+        let validator = validator(&whole, assert_formats).map_err(|error| {
             Problem::new(format!("the page's schema can't be used: {}", brief(&error)))
                 .hint("put a self-contained Draft 7 schema on the page")
         })?;
-        Ok(Self { source: source.clone(), validator: Some(validator) })
+        // Draft 7, validation 7.2: a format is an annotation unless somebody asks for its assertion.
+        let has_formats = !assert_formats && work::has_keyword(&whole, "format");
+        let with_formats = has_formats.then(|| self::validator(&whole, true).ok()).flatten();
+        Ok(Self { source: source.clone(), whole, validator: Some(validator), with_formats })
     }
 
     /// Compiles a schema that somebody wants to put on a page.
@@ -114,7 +120,7 @@ impl Schema {
                 .hint(format!("the schema says so at {}", rule(error)))
         };
         match self.errors(&page) {
-            Ok(errors) => errors.iter().map(broken).collect(),
+            Ok(errors) => errors.iter().take(MAX_TOLD).map(broken).collect(),
             Err(problem) => vec![problem],
         }
     }
@@ -126,7 +132,7 @@ impl Schema {
     pub fn typed(&self, variable: &Variable, wanted: &Wanted) -> Result<Value, Problem> {
         match wanted {
             Wanted::Json(value) => Ok(value.clone()),
-            Wanted::Cell(cell) => cell::typed(cell, variable, &self.source),
+            Wanted::Cell(cell) => cell::typed(cell, variable, &self.whole),
             Wanted::Object(entries) => {
                 let typed = |(key, wanted): &(String, Wanted)| {
                     Ok((key.clone(), self.typed(&variable.part(Step::Key(key.clone())), wanted)?))
@@ -149,13 +155,13 @@ impl Schema {
         owned: &[(Variable, Option<Value>)],
         is_there: impl Fn(&str) -> bool,
     ) -> Vec<Problem> {
-        strangers::strangers(&self.source, owned, is_there)
+        strangers::strangers(&self.whole, owned, is_there)
     }
 
     /// Whether a page's values meet the schema, and can be checked within a bounded amount of work.
     pub fn takes(&self, values: &Value) -> bool {
         let meets =
-            |validator: &Validator| work::is_bounded(&self.source, values) && validator.is_valid(values);
+            |validator: &Validator| work::is_bounded(&self.whole, values) && validator.is_valid(values);
         self.validator.as_ref().is_none_or(meets)
     }
 
@@ -165,41 +171,61 @@ impl Schema {
     /// When it would take too much work to tell.
     fn errors<'i>(&'i self, instance: &'i Value) -> Result<Vec<ValidationError<'i>>, Problem> {
         match &self.validator {
-            Some(_) if !work::is_bounded(&self.source, instance) => {
+            Some(_) if !work::is_bounded(&self.whole, instance) => {
                 let message = "the page is too large for its schema to be checked";
                 let hint = format!("at most {} steps are taken; simplify the schema", work::MAX_STEPS);
                 Err(Problem::new(message).hint(hint))
             }
             // Whether it is valid is asked first, because nothing is gathered for that.
             Some(validator) if !validator.is_valid(instance) => {
-                Ok(validator.iter_errors(instance).take(MAX_TOLD).collect())
+                Ok(validator.iter_errors(instance).take(MAX_COMPARED).collect())
             }
             _ => Ok(Vec::new()),
         }
     }
 }
 
+fn validator(schema: &Value, assert_formats: bool) -> Result<Validator, ValidationError<'static>> {
+    let options =
+        jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(assert_formats);
+    let linear =
+        options.clone().with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES)).build(schema);
+    // The linear engine knows no look-around; a schema that needs it gets a bounded backtracking one.
+    linear.or_else(|_| {
+        let patterns = PatternOptions::fancy_regex().size_limit(PATTERN_BYTES).backtrack_limit(PATTERN_STEPS);
+        options.with_pattern_options(patterns).build(schema)
+    })
+}
+
 /// Compiled schemas, each once however many pages have it.
 #[derive(Debug, Default)]
-pub struct Schemas(HashSet<Known>);
+pub struct Schemas {
+    known: HashSet<Known>,
+    assert_formats: bool,
+}
 
 impl Schemas {
+    /// None yet; with or without `format` as a rule that values must meet.
+    pub fn new(assert_formats: bool) -> Self {
+        Self { known: HashSet::new(), assert_formats }
+    }
+
     /// Compiles a page's schema, unless a page has been seen with the same. The page then shares what it was written as, too.
     ///
     /// # Errors
     /// As [`Schema::compile`]; what can't be compiled is not remembered.
     pub fn compile(&mut self, source: &mut Option<Arc<Value>>) -> Result<Arc<Schema>, Problem> {
         let Some(source) = source else { return Ok(Arc::new(Schema::anything())) };
-        if let Some(Known(schema)) = self.0.get(&**source) {
+        if let Some(Known(schema)) = self.known.get(&**source) {
             source.clone_from(&schema.source);
             return Ok(schema.clone());
         }
-        let schema = Arc::new(Schema::of(source)?);
+        let schema = Arc::new(Schema::of(source, self.assert_formats)?);
         // Those that no page has any more; looked for ever less often, so that pages without two alike cost no more.
-        if self.0.len().is_power_of_two() {
-            self.0.retain(|Known(schema)| Arc::strong_count(schema) > 1);
+        if self.known.len().is_power_of_two() {
+            self.known.retain(|Known(schema)| Arc::strong_count(schema) > 1);
         }
-        self.0.insert(Known(schema.clone()));
+        self.known.insert(Known(schema.clone()));
         Ok(schema)
     }
 }
@@ -290,16 +316,62 @@ impl Checked {
     fn validate(&self) -> Result<(), Vec<Problem>> {
         let merged = Value::Object(self.merged());
         let errors = self.schema.errors(&merged).map_err(|problem| vec![problem])?;
-        let mut places = Places::default();
-        let problems: Vec<Problem> =
-            errors.iter().map(|error| self.explain(error, &merged, &mut places)).collect();
+        let problems = self.ours(&errors, &merged);
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// Names the cell, the variable and the rule that a value breaks.
-    fn explain(&self, error: &ValidationError, merged: &Value, places: &mut Places) -> Problem {
-        let rule = rule(error);
-        let said = brief(error);
+    /// The problems of broken rules that are for us to solve: those of our values, and those that the page did not break
+    /// before. What others put on the page and its schema refuses must not keep a shop open.
+    fn ours(&self, errors: &[ValidationError], merged: &Value) -> Vec<Problem> {
+        if errors.is_empty() {
+            return Vec::new();
+        }
+        let before = Value::Object(self.observed.variables.clone());
+        let known: HashSet<(String, String)> = match self.schema.errors(&before) {
+            Ok(errors) => errors.iter().map(identity).collect(),
+            Err(_) => HashSet::new(),
+        };
+        let mut places = Places::default();
+        let mut problems = Vec::new();
+        for error in errors {
+            let value = self.broken_value(error, merged, &mut places);
+            if value.is_some() || !known.contains(&identity(error)) {
+                problems.push(explain(error, value));
+            }
+            if problems.len() == MAX_TOLD {
+                break;
+            }
+        }
+        problems
+    }
+
+    /// What the page's schema says of its values that is no reason to withhold ours: rules that others' values broke
+    /// before, and formats.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let merged = Value::Object(self.merged());
+        let mut places = Places::default();
+        let broken = self.schema.errors(&merged).unwrap_or_default();
+        let formats =
+            self.schema.with_formats.iter().filter(|_| work::is_bounded(&self.schema.whole, &merged));
+        let formats: Vec<ValidationError> =
+            formats.flat_map(|validator| validator.iter_errors(&merged).take(MAX_TOLD)).collect();
+        let formats =
+            formats.iter().filter(|error| matches!(error.kind(), ValidationErrorKind::Format { .. }));
+        let all = broken.iter().take(MAX_TOLD).chain(formats);
+        all.map(|error| {
+            let value = self.broken_value(error, &merged, &mut places);
+            explain(error, value).hint("it is sent all the same, and the API decides").warning()
+        })
+        .collect()
+    }
+
+    /// The value of ours that breaks a rule; none when it is another's, or the page as a whole.
+    fn broken_value(
+        &self,
+        error: &ValidationError,
+        merged: &Value,
+        places: &mut Places,
+    ) -> Option<&CheckedValue> {
         let path = error.instance_path().to_string();
         let steps: Vec<String> =
             path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
@@ -315,17 +387,30 @@ impl Checked {
             }),
             _ => None,
         };
-        match named.or_else(|| self.values.iter().find(about)) {
-            Some(checked) => Problem::at(
-                &checked.origin,
-                format!("{} = {}: {said}", checked.variable, shorten(&checked.value, 60)),
-            )
-            .hint(format!("the page's schema says so at {rule}")),
-            None => {
-                let place = if path.is_empty() { "the page" } else { path.as_str() };
-                Problem::new(format!("{place} would break the schema of the page: {said}"))
-                    .hint(format!("the rule is {rule}; own that variable too, or set it on the page"))
-            }
+        named.or_else(|| self.values.iter().find(about))
+    }
+}
+
+/// What tells a broken rule from another: the rule, and the place on the page.
+fn identity(error: &ValidationError) -> (String, String) {
+    // A required key that is missing and one that is not allowed are told apart by the message alone.
+    (format!("{} {}", error.schema_path(), brief(error)), error.instance_path().to_string())
+}
+
+/// Names the cell, the variable and the rule that a value breaks.
+fn explain(error: &ValidationError, value: Option<&CheckedValue>) -> Problem {
+    let (rule, said) = (rule(error), brief(error));
+    match value {
+        Some(checked) => Problem::at(
+            &checked.origin,
+            format!("{} = {}: {said}", checked.variable, shorten(&checked.value, 60)),
+        )
+        .hint(format!("the page's schema says so at {rule}")),
+        None => {
+            let path = error.instance_path().to_string();
+            let place = if path.is_empty() { "the page" } else { path.as_str() };
+            Problem::new(format!("{place} would break the schema of the page: {said}"))
+                .hint(format!("the rule is {rule}; own that variable too, or set it on the page"))
         }
     }
 }

@@ -30,11 +30,11 @@ const INSIDE: &[&str] = &["additionalProperties", "propertyNames", "items", "add
 /// Keywords with subschemas by name.
 const NAMED: &[&str] = &["properties", "patternProperties", "dependencies", "definitions"];
 
-/// Refuses a schema that is too large, or whose references lead out of it, in circles, or multiply.
+/// Refuses a schema that is too large.
 ///
 /// # Errors
 /// What is too much, the limit, and the place in the schema where there is one.
-pub fn check(root: &Value) -> Result<(), Problem> {
+pub fn check_size(root: &Value) -> Result<(), Problem> {
     let mut size = Size::default();
     size.add(root);
     if size.nodes > MAX_NODES || size.bytes > MAX_BYTES {
@@ -42,8 +42,27 @@ pub fn check(root: &Value) -> Result<(), Problem> {
         let hint = format!("at most {MAX_NODES} values and {MAX_BYTES} bytes are read; {REMEDY}");
         return Err(Problem::new(message).hint(hint));
     }
+    Ok(())
+}
+
+/// True when the schema has a keyword anywhere, or something that is called so.
+pub fn has_keyword(schema: &Value, keyword: &str) -> bool {
+    match schema {
+        Value::Object(object) => {
+            object.contains_key(keyword) || object.values().any(|part| has_keyword(part, keyword))
+        }
+        Value::Array(items) => items.iter().any(|item| has_keyword(item, keyword)),
+        _ => false,
+    }
+}
+
+/// Refuses a schema whose references lead out of it, in circles, or multiply.
+///
+/// # Errors
+/// What is too much, the limit, and the place in the schema where there is one.
+pub fn check(root: &Value) -> Result<(), Problem> {
     let mut survey = Survey::new(root);
-    survey.visit(root, true)?;
+    survey.visit(root)?;
     if survey.patterns.len() > MAX_PATTERNS {
         let message = format!("the page's schema has {} different patterns", survey.patterns.len());
         return Err(Problem::new(message).hint(format!("at most {MAX_PATTERNS} are read")));
@@ -164,38 +183,28 @@ impl<'s> Survey<'s> {
 
     /// Visits a subschema and all below; targets of references wait in a list, so that this never goes deeper
     /// than the text of the schema is nested.
-    fn visit(&mut self, schema: &'s Value, is_root: bool) -> Result<(), Problem> {
+    fn visit(&mut self, schema: &'s Value) -> Result<(), Problem> {
         let mut targets = Vec::new();
-        self.levels += self.tree(schema, is_root, &mut targets)?;
+        self.levels += self.tree(schema, &mut targets)?;
         while let Some(reference) = targets.pop() {
             let target = target(self.root, reference)?;
             // A target inside of what was visited is compiled again from there, so its levels count again.
             let is_new = self.known.insert(std::ptr::from_ref(target));
             if is_new {
-                let is_root = std::ptr::eq(target, self.root);
-                self.levels += self.tree(target, is_root, &mut targets)?;
+                self.levels += self.tree(target, &mut targets)?;
             }
         }
         Ok(())
     }
 
     /// Returns how many levels deep the text is nested here.
-    fn tree(
-        &mut self,
-        schema: &'s Value,
-        is_root: bool,
-        targets: &mut Vec<&'s str>,
-    ) -> Result<usize, Problem> {
+    fn tree(&mut self, schema: &'s Value, targets: &mut Vec<&'s str>) -> Result<usize, Problem> {
         let Value::Object(object) = schema else {
             return Ok(1);
         };
         self.seen.push(schema);
         if let Some(reference) = reference(object) {
             targets.push(reference);
-        }
-        if !is_root && let Some(Value::String(id)) = object.get("$id") {
-            let message = format!("the page's schema holds another one, \"{}\"", cut(id));
-            return Err(Problem::new(message).hint("leave $id out of its definitions"));
         }
         self.patterns.extend(object.get("pattern").and_then(Value::as_str));
         self.patterns.extend(named(object, "patternProperties").map(|(pattern, _)| pattern.as_str()));
@@ -204,7 +213,7 @@ impl<'s> Survey<'s> {
         below.extend(NAMED.iter().flat_map(|keyword| named(object, keyword)).map(|(_, value)| value));
         let mut deepest = 0;
         for part in below {
-            deepest = self.tree(part, false, targets)?.max(deepest);
+            deepest = self.tree(part, targets)?.max(deepest);
         }
         Ok(deepest + 1)
     }

@@ -37,6 +37,7 @@ pub const SCALARS: &[&str] = &[
     "hold.pages",
     "hold.rows_percent",
     "hold.closed_percent",
+    "schema.assert_formats",
     "listen.address",
     "listen.token_file",
     "listen.webhook_secret_file",

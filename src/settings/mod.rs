@@ -50,6 +50,8 @@ pub struct Settings {
     pub log: Log,
     /// How much may change at once without a person.
     pub hold: Thresholds,
+    /// Whether values must meet the `format` of their schema; JSON Schema leaves that to whoever validates.
+    pub assert_formats: bool,
     /// Where HTTP is served, if it is.
     pub listen: Option<Listen>,
     /// The sources by name.
@@ -122,6 +124,7 @@ const TOP_KEYS: &[&str] = &[
     "log",
     "hold",
     "listen",
+    "schema",
     "sources",
     "calendars",
     "hours",
@@ -190,6 +193,7 @@ fn read(
     let hold = read_hold(reader, &fields);
     let listen = listen::read(reader, &fields, &directory);
     let zoneinfo = time::read(reader, &fields, &directory);
+    let assert_formats = read_schema(reader, &fields);
     let duration = |key: &str, default: u64| match fields.get(key) {
         Some(node) => reader.duration(node, key),
         None => Some(Duration::from_secs(default)),
@@ -239,6 +243,7 @@ fn read(
         log: log?,
         hold: hold?,
         listen: listen?,
+        assert_formats: assert_formats?,
         sources,
         calendars: calendars.into_iter().filter_map(|(name, read)| Some((name, read.file?))).collect(),
         blueprint,
@@ -366,6 +371,18 @@ fn read_log(reader: &Reader, fields: &Fields) -> Option<Log> {
         }))
     });
     Some(Log { json: format.unwrap_or(Some(false))?, level: level.unwrap_or(Some(tracing::Level::INFO))? })
+}
+
+/// `[schema]`
+fn read_schema(reader: &Reader, fields: &Fields) -> Option<bool> {
+    let Some(node) = fields.get("schema") else { return Some(false) };
+    match reader.table(node, "schema", &["assert_formats"])?.get("assert_formats") {
+        // From the environment and flags it comes as text.
+        Some(Node { raw: Raw::Text(text), origin }) if origin.line == 0 && text == "true" => Some(true),
+        Some(Node { raw: Raw::Text(text), origin }) if origin.line == 0 && text == "false" => Some(false),
+        Some(node) => reader.boolean(node, "assert_formats"),
+        None => Some(false),
+    }
 }
 
 fn read_hold(reader: &Reader, fields: &Fields) -> Option<Thresholds> {

@@ -265,8 +265,7 @@ impl Simulator {
     }
 
     fn check_agent(&self, agent: &str) -> Result<(), Answer> {
-        let well_formed =
-            !agent.is_empty() && agent.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let well_formed = !agent.is_empty() && agent.bytes().all(is_of_an_id);
         match well_formed {
             false => Err(of_status(422)),
             true if !self.state().pages.has_agent(agent) => Err(of_status(404)),
@@ -290,7 +289,7 @@ impl Simulator {
         };
         let made = format!("PROJECT-{:08}", self.state().requests);
         let id = text("/agentId").unwrap_or(&made);
-        if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') || id.is_empty() {
+        if !id.bytes().all(is_of_an_id) || id.is_empty() {
             return of_status(422);
         }
         match self.state().pages.create_agent(id, name, at) {
@@ -333,4 +332,9 @@ fn settle(written: Result<Value, Refusal>) -> Answer {
             refuse(400, "REAL_TIME_CONFIG_INVALID_SCHEMA", "JSON Schema definition is invalid.")
         }
     }
+}
+
+/// A character of an agent's id.
+fn is_of_an_id(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
 }

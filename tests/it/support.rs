@@ -365,6 +365,7 @@ impl Driving {
             in_force,
             thresholds: settings.hold,
             last_known,
+            assert_formats: settings.assert_formats,
             resync: settings.resync,
             concurrency: settings.api.concurrency,
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },

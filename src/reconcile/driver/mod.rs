@@ -106,6 +106,8 @@ pub struct Setup<R> {
     pub thresholds: Thresholds,
     /// The latest instant that is known to be past; a clock that shows an earlier one is in doubt.
     pub last_known: Option<Instant>,
+    /// Whether values must meet the `format` of their schema.
+    pub assert_formats: bool,
     /// How often every page is looked at.
     pub resync: Duration,
     /// Pages that are worked on at once.
@@ -257,7 +259,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             settings_number: setup.settings_number,
             is_daemon: false,
             random: fastrand::Rng::with_seed(setup.seed),
-            schemas: Schemas::default(),
+            schemas: Schemas::new(setup.assert_formats),
             pages: Pages::default(),
             applied: BTreeMap::new(),
             waiting: Waiting::default(),

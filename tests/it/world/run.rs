@@ -273,6 +273,7 @@ impl World {
             in_force,
             thresholds: self.settings.hold,
             last_known,
+            assert_formats: self.settings.assert_formats,
             resync: self.settings.resync,
             concurrency: self.settings.api.concurrency,
             limits: Limits { rate: self.settings.api.rate, burst: self.settings.api.burst },
