@@ -219,7 +219,13 @@ fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
         cause = inner.source();
     }
     let what = if error.is_timeout() { "the API did not answer in time" } else { "the API can't be reached" };
-    let hint = "(hint: check base_url or region, and the network)";
+    let is_plain = causes.iter().any(|cause| cause.contains("InvalidContentType"));
+    let hint = match is_plain {
+        true => {
+            "(hint: something answers without TLS there: write http:// in base_url for a server on this machine, or correct the port)"
+        }
+        false => "(hint: check base_url or region, and the network)",
+    };
     let message = match causes.last() {
         Some(cause) => format!("{what}: {cause} {hint}"),
         None => format!("{what} {hint}"),

@@ -20,8 +20,17 @@ impl ApiKey {
     /// Takes the key out of text: printable ASCII, white space around it gone.
     fn from_text(text: &str, place: &str) -> Result<Self, KeyError> {
         let key = text.trim();
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(KeyError::NoKey { place: place.to_owned() });
+        let no_key = |why| KeyError::NoKey { place: place.to_owned(), why };
+        match () {
+            () if key.is_empty() => return Err(no_key("it is empty".to_owned())),
+            () if key.lines().count() > 1 => {
+                return Err(no_key(format!("it has {} lines", key.lines().count())));
+            }
+            () if key.contains(char::is_whitespace) => return Err(no_key("it has a blank in it".to_owned())),
+            () if !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                return Err(no_key("it has a character that is not ASCII".to_owned()));
+            }
+            () => {}
         }
         Ok(Self(key.to_owned().into()))
     }
@@ -80,10 +89,12 @@ pub enum KeyError {
         mode: u32,
     },
     /// What stands there is no key.
-    #[error("{place} holds no key (hint: write the key in one line of ASCII, and nothing else)")]
+    #[error("{place} holds no API key: {why} (hint: paste the key alone, in one line)")]
     NoKey {
         /// Where.
         place: String,
+        /// What is wrong with it; never the text itself.
+        why: String,
     },
 }
 
@@ -140,7 +151,7 @@ fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
     let unreadable = |error| KeyError::Unreadable { path: shown.clone(), error };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(KeyError::NoKey { place: format!("{shown} is no file and") });
+        return Err(KeyError::NoKey { place: shown, why: "it is not a regular file".to_owned() });
     }
     let mode = metadata.permissions().mode() & 0o777;
     // Group bits are let pass: systemd shows a credential's access list as group rights, and Kubernetes
@@ -149,7 +160,7 @@ fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
         return Err(KeyError::ReadableByOthers { path: shown, mode });
     }
     if metadata.len() > MAX_BYTES {
-        return Err(KeyError::NoKey { place: shown });
+        return Err(KeyError::NoKey { place: shown, why: format!("it has more than {MAX_BYTES} bytes") });
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     ApiKey::from_text(&text, &shown)
@@ -188,10 +199,10 @@ mod tests {
         assert_eq!(key.expose(), "secret-key-1");
         assert!(!format!("{key:?} {source:?}").contains("secret-key-1"));
         assert_eq!(key.redact("no secret-key-1 here"), "no [key] here");
-        for bad in ["", " \n", "two words", "k\u{e9}y"] {
+        for bad in ["", " \n", "two words", "one\ntwo\n", "k\u{e9}y"] {
             let (_directory, source) = file(bad, 0o600);
             let error = source.load().unwrap_err().to_string();
-            assert!(error.contains("holds no key"), "{error}");
+            assert!(error.contains("holds no API key: it "), "{error}");
         }
     }
 

@@ -122,6 +122,10 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
         return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
             .hint(format!("at most {MAX_BYTES} are read; export the events that are still to come")));
     }
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.get(1) == Some(&0) {
+        let problem = Problem::at(&Origin::line(file, 1), "this file is UTF-16, not UTF-8");
+        return Err(problem.hint("save or export the calendar as UTF-8"));
+    }
     for (count, line) in unfold(file, bytes, notes).enumerate() {
         let line = line?;
         if count >= MAX_LINES {
@@ -234,14 +238,14 @@ fn is_prose(text: &str, property: &Property) -> bool {
     is_mixed && property.value.starts_with(' ') && DECIDING.contains(&property.name.as_str())
 }
 
-/// True when a line that cannot be read may have been meant to be a deciding property.
+/// True when a line that cannot be read may have been meant to be a deciding property: "End of the year sale" is text,
+/// `EXDATE 20261225` is not.
 fn may_decide(text: &str) -> bool {
     let text = text.trim_start().to_ascii_uppercase();
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '-';
+    let is_text = |rest: &str| rest.starts_with(' ') && rest.trim_start().starts_with(is_letter);
     DECIDING.iter().any(|name| {
-        let is_longer =
-            |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '-' || c == ' ');
-        text.strip_prefix(name)
-            .is_some_and(|rest| !is_longer(rest) || rest.trim_start().starts_with([':', ';']))
+        text.strip_prefix(name).is_some_and(|rest| !rest.starts_with(is_letter) && !is_text(rest))
     })
 }
 

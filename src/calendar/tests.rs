@@ -1,11 +1,13 @@
 //! What calendars mean, as tables: the examples of RFC 5545, 3.8.5.3 with its dates, and the tricky cases.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate};
 
 use super::{Agenda, Calendar, Filter, Span, Window};
-use crate::zone::{self, Database, Zone, named};
+use crate::zone::{self, Database, Version, Zone, named};
 
 static NEW_YORK: LazyLock<Zone> = LazyLock::new(|| named("America/New_York"));
 
@@ -15,6 +17,11 @@ fn calendar(events: &str) -> Result<Calendar, String> {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         lines.join("\n")
     })
+}
+
+/// The warnings of a calendar that is read, one a line.
+fn warnings(calendar: &Calendar) -> String {
+    calendar.warnings.iter().map(|warning| format!("{warning}\n")).collect()
 }
 
 fn event(properties: &str) -> String {
@@ -498,7 +505,6 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;COUNT=3;COUNT=5"), "has COUNT twice"),
         (event("DTSTART:20260101T090000\nDURATION:PT"), "c.ics:7: DURATION:"),
         (event("DTSTART:20260101T090000\nDURATION:P1W2D"), "c.ics:7: DURATION:"),
-        (event("DTSTART:20260101T090000\nSEQUENCE:many"), "c.ics:7: SEQUENCE:"),
         (
             event("DTSTART:20260101\nBEGIN:VEVENT\nDTSTART:20260102\nEND:VEVENT"),
             "c.ics:7: VEVENT: stands inside another event",
@@ -507,15 +513,36 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         (event("DTSTART:20260101T090000\nEXRULE:FREQ=DAILY"), "c.ics:7: EXRULE: is obsolete"),
         (event("DTSTART:20260101T090000\nDURATION:P99999999999999D"), "c.ics:7: DURATION:"),
         (event("DTSTART:20260102\nDTEND:20260101"), "c.ics:7: DTEND: lies before DTSTART"),
-        (event("SUMMARY:y\nDTSTART:20260101"), "c.ics:6: SUMMARY: stands twice"),
-        (event("DTSTART:20260101\nSTATUS:MAYBE"), "c.ics:7: STATUS:"),
-        (event("DTSTART:20260101\nno colon"), "c.ics:7: this is no iCalendar line"),
         (event(""), "c.ics:3: VEVENT: has no DTSTART"),
         (event("DTSTART:20260631"), "c.ics:6: DTSTART: \"20260631\" is no date"),
         (event("DTSTART:20260101T090000\nDTEND:20260102"), "DTEND: is a date where DTSTART is a time"),
         (event("DTSTART:20260101\nDTSTART:20260102"), "c.ics:7: DTSTART: stands twice in one VEVENT"),
         (event("DTSTART:20260101\nDURATION:PT1H"), "an event of whole days lasts whole days"),
-        (event("DTSTART:20260101\nDTEND:20260102\nDURATION:P1D"), "c.ics:8: DURATION: stands beside DTEND"),
+        (event("DTSTART:20260101\nDTEND:20260102\nDURATION:P2D"), "c.ics:8: DURATION: stands beside DTEND"),
+        // What may have been meant to decide when is never passed over.
+        (event("DTSTART:20260101\nEXDATE 20260102"), "c.ics:7: this is no iCalendar line"),
+        (event("DTSTART:20260101\nRRULE"), "c.ics:7: this is no iCalendar line"),
+        (event("DTSTART:20260101\nSTATUS;CANCELLED"), "c.ics:7: this is no iCalendar line"),
+        (
+            event("DTSTART:20260101\nRECURRENCE-ID:20260108\nRRULE:FREQ=WEEKLY"),
+            "c.ics:8: RRULE: a changed instance (RECURRENCE-ID) cannot have a rule of its own",
+        ),
+        (
+            event("DTSTART;VALUE=DATE:20260101\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20260101T230000Z"),
+            "c.ics:8: EXDATE: is a time in UTC, and its series is of whole days",
+        ),
+        (event("DTSTART:20260101\nDURATION:PT90000S"), "an event of whole days lasts whole days"),
+        (
+            event("DTSTART:20260101T090000\nDTEND:20260101T100000\nDURATION:PT30M"),
+            "DURATION: stands beside DTEND",
+        ),
+        (
+            format!(
+                "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:20251026T020000\nTZOFFSETTO:+0000\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:20250330T010000\nTZOFFSETTO:+0100\nEND:DAYLIGHT\nBEGIN:DAYLIGHT\nDTSTART:20240330T010000\nTZOFFSETTO:+0200\nEND:DAYLIGHT\nEND:VTIMEZONE\n{}",
+                event("DTSTART;TZID=Home:20260101T090000")
+            ),
+            "STANDARD: has no TZOFFSETFROM",
+        ),
     ] {
         let problem = calendar(&text).map(|_| ()).unwrap_err();
         assert!(problem.contains(wanted) && problem.contains("(hint: "), "{text}\n{problem}");
@@ -572,4 +599,180 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
     assert_eq!(only(Some("christmas"), None), (2, 0));
     assert_eq!(only(None, Some("HOLIDAY")), (2, 0));
     assert_eq!(only(Some("stock"), Some("holiday")), (0, 0));
+}
+
+/// Each line of a case: what is written beside a whole day on 28 December 2026, and the warning that it gets.
+#[test]
+fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
+    let day = "DTSTART;VALUE=DATE:20261228\nDTEND;VALUE=DATE:20261229";
+    for (properties, warned) in [
+        // An address with its separators escaped, a quote that never ends, a line that was not folded.
+        (
+            "X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-TITLE=High Street 1\\; Leeds;X-Y=1:geo:53.8",
+            "the line is ignored",
+        ),
+        ("ATTENDEE;CN=\"Smith; John:mailto:j@example.com", "the line is ignored"),
+        ("LOCATION;ALTREP=\"http://x\nsecond line of the address\":here", "the line is ignored"),
+        ("DESCRIPTION:first line\nsee you there", "the line is ignored"),
+        ("DESCRIPTION:we close for\nDuration: two hours", "text that was not folded"),
+        ("REFRESH - INTERVAL; VALUE = DURATION:PT48H", "the line is ignored"),
+        ("SUMMARY : Closed", "blanks around names"),
+        ("STATUS:NEEDS-ACTION", "only CANCELLED takes an event out"),
+        ("STATUS:CONFIRMED\nSTATUS:TENTATIVE", "only CANCELLED takes an event out"),
+        ("STATUS:CONFIRMED\nSTATUS:CANCELLED", "only CANCELLED takes an event out"),
+        ("SUMMARY:one\nSUMMARY:two", "the first counts"),
+        ("UID:2\nUID:3", "the first counts"),
+        ("SEQUENCE:many", "not a number"),
+        ("RRULE:", "RRULE: the value is empty"),
+        ("EXDATE:", "EXDATE: the value is empty"),
+        ("EXDATE;VALUE=DATE: ,", "EXDATE: the value is empty"),
+        ("RDATE:", "RDATE: the value is empty"),
+        ("DURATION:PT0S", "stands beside DTEND"),
+        ("DURATION:P1D", "stands beside DTEND"),
+        ("DURATION:PT86400S", "read as 1 whole days"),
+        ("DTSTART;VALUE=DATE:20261228", ""),
+    ] {
+        let text = event(&format!("{day}\n{properties}"));
+        let read = calendar(&text).unwrap_or_else(|problems| panic!("{properties}: {problems}"));
+        assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"], "{properties}");
+        let told = warnings(&read);
+        assert!(told.contains(warned) && told.is_empty() == warned.is_empty(), "{properties}: {told}");
+    }
+    for (text, warned) in [
+        (
+            "\u{FEFF}BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nEND:VEVENT\nEND:VCALENDAR\nX-COMMENT:cached\n",
+            "stands outside",
+        ),
+        ("BEGIN:VCALENDAR\rBEGIN:VEVENT\rDTSTART:20261228\rEND:VEVENT\rEND:VCALENDAR\r", "end with CR alone"),
+        (
+            "BEGIN:VCALENDAR\nEND:VCALENDAR\n\u{FEFF}BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nEND:VEVENT\nEND:VCALENDAR\n",
+            "",
+        ),
+        (
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nDTEND:20261229T000000\nEND:VEVENT\nEND:VCALENDAR\n",
+            "midnight is read as the date",
+        ),
+    ] {
+        let read = Calendar::parse(&"c.ics".into(), text.as_bytes(), &Database::embedded()).unwrap();
+        assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"], "{text}");
+        let told = warnings(&read);
+        assert!(told.contains(warned) && told.is_empty() == warned.is_empty(), "{text}: {told}");
+    }
+    let latin =
+        b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nSUMMARY:F\xEAte\nEND:VEVENT\nEND:VCALENDAR\n";
+    let read = Calendar::parse(&"c.ics".into(), latin, &Database::embedded()).unwrap();
+    let window = Window { from: "2026-12-01".parse().unwrap(), to: "2027-01-31".parse().unwrap() };
+    assert_eq!(read.occurrences(window).unwrap()[0].summary, "F\u{EA}te");
+    assert!(warnings(&read).starts_with("c.ics:4: this line is not UTF-8 and is read as Latin-1"));
+    let wide: Vec<u8> = "BEGIN:VCALENDAR\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(
+        Calendar::parse(&"c.ics".into(), &wide, &Database::embedded()).unwrap_err()[0]
+            .to_string()
+            .contains("UTF-16")
+    );
+}
+
+#[test]
+fn each_kind_of_warning_names_its_first_line_and_counts_the_others() {
+    let events: Vec<String> = (1..=3)
+        .map(|day| {
+            event(&format!("DTSTART:2026120{day}\nSTATUS:DRAFT")).replace("UID:1", &format!("UID:{day}"))
+        })
+        .collect();
+    let told = warnings(&calendar(&events.join("\n")).unwrap());
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(
+        told.starts_with("c.ics:7: STATUS:") && told.contains("(and 2 more times in this file)"),
+        "{told}"
+    );
+}
+
+#[test]
+fn events_without_a_usable_uid_or_sequence_are_all_kept() {
+    for (first, second) in [
+        ("UID:", "UID:"),
+        ("UID:\nSEQUENCE:0", "UID:\nSEQUENCE:1"),
+        ("UID:a\nSEQUENCE:x", "UID:a\nSEQUENCE:7"),
+    ] {
+        let of =
+            |properties: &str, date: &str| format!("BEGIN:VEVENT\n{properties}\nDTSTART:{date}\nEND:VEVENT");
+        let text = format!("{}\n{}", of(first, "20261225"), of(second, "20261228"));
+        let found = starts(&calendar(&text).unwrap(), Zone::UTC, "2026-12-01", "2027-01-31");
+        assert_eq!(found, ["2026-12-25", "2026-12-28"], "{first} {second}");
+    }
+}
+
+#[test]
+fn of_a_series_of_whole_days_only_the_date_of_an_exception_counts() {
+    let series = "DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=4";
+    let dates = |zone: &str, exception: &str| {
+        let text = format!("{zone}{}", event(&format!("{series}\n{exception}")));
+        let read = calendar(&text).unwrap_or_else(|problems| panic!("{exception}: {problems}"));
+        let found = starts(&read, Zone::UTC, "2026-12-01", "2027-01-31");
+        found.iter().map(|date| date[8..].to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    for (zone, exception, left) in [
+        ("", "EXDATE;VALUE=DATE:20261226", "24 25 27"),
+        ("", "EXDATE;TZID=UTC+01:20261226T000000", "24 25 27"),
+        ("", "EXDATE:20261226T000000Z", "24 25 27"),
+        ("X-WR-TIMEZONE:Europe/Berlin\n", "EXDATE:20261225T230000Z", "24 25 27"),
+        ("X-WR-TIMEZONE:America/New_York\n", "EXDATE:20261226T050000Z", "24 25 27"),
+    ] {
+        assert_eq!(dates(zone, exception), left, "{zone}{exception}");
+    }
+}
+
+#[test]
+fn a_zone_that_a_file_half_defines_is_read_as_far_as_it_is_certain() {
+    let zone = |id: &str, parts: &str| {
+        format!(
+            "BEGIN:VTIMEZONE\nTZID:{id}\n{parts}\nEND:VTIMEZONE\n{}",
+            event(&format!("DTSTART;TZID=\"{id}\":20261224T120000"))
+        )
+    };
+    let alone = "BEGIN:STANDARD\nDTSTART:16010101T000000\nTZOFFSETTO:+1000\nEND:STANDARD";
+    let date =
+        "BEGIN:STANDARD\nDTSTART;VALUE=DATE:16010101\nTZOFFSETFROM:+1000\nTZOFFSETTO:+1000\nEND:STANDARD";
+    let broken = "BEGIN:STANDARD\nDTSTART:16010101T000000\nEND:STANDARD";
+    let pair = "BEGIN:STANDARD\nDTSTART:20201025T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\nTZOFFSETTO:+0100\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:20200329T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nTZOFFSETTO:+0200\nEND:DAYLIGHT";
+    for (id, parts, wanted, warned) in [
+        ("(UTC+10:00) Brisbane", alone, "02:00", "has no TZOFFSETFROM"),
+        ("(UTC+10:00) Brisbane", date, "02:00", "the date is read as its midnight"),
+        ("Home", pair, "11:00", "has no TZOFFSETFROM"),
+        ("E. Australia Standard Time", broken, "02:00", "the known zone Australia/Brisbane counts"),
+    ] {
+        let read = calendar(&zone(id, parts)).unwrap_or_else(|problems| panic!("{id}: {problems}"));
+        assert_eq!(
+            starts(&read, Zone::UTC, "2026-12-24", "2026-12-25"),
+            [format!("2026-12-24T{wanted}")],
+            "{id}"
+        );
+        assert!(warnings(&read).contains(warned), "{id}: {}", warnings(&read));
+    }
+}
+
+#[test]
+fn a_newer_definition_of_a_known_zone_wins_over_an_older_database_and_an_older_one_does_not() {
+    let older = Database::in_folder(Version::parse("2025b"), Path::new("/zones"), BTreeMap::new());
+    // British Columbia as it would be by a rule that no release has: two hours more.
+    let text = |modified: &str| {
+        let zone = format!(
+            "BEGIN:VTIMEZONE\nTZID:America/Vancouver\n{modified}BEGIN:STANDARD\nDTSTART:20261101T020000\nTZOFFSETFROM:-0700\nTZOFFSETTO:-0500\nEND:STANDARD\nEND:VTIMEZONE"
+        );
+        format!(
+            "BEGIN:VCALENDAR\n{zone}\n{}\nEND:VCALENDAR\n",
+            event("DTSTART;TZID=America/Vancouver:20261224T120000")
+        )
+    };
+    for (modified, database, wanted) in [
+        ("LAST-MODIFIED:20261101T000000Z\n", &older, "17:00"),
+        ("LAST-MODIFIED:20250601T000000Z\n", &older, "19:00"),
+        ("", &older, "19:00"),
+        ("LAST-MODIFIED:20261101T000000Z\n", &*Database::embedded(), "19:00"),
+    ] {
+        let read = Calendar::parse(&"c.ics".into(), text(modified).as_bytes(), database).unwrap();
+        let found = starts(&read, Zone::UTC, "2026-12-24", "2026-12-25");
+        assert_eq!(found, [format!("2026-12-24T{wanted}")], "{modified} {database}");
+        assert_eq!(warnings(&read).contains("is newer here"), wanted == "17:00");
+    }
 }

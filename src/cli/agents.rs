@@ -68,7 +68,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 fn explained(error: &ApiError, account: Option<&AccountId>) -> anyhow::Error {
     match (account, error.status) {
         (None, Some(403..=405)) => anyhow!(
-            "{error}\n  hint: the call without an account is an older one; add --account ID, as in ws-fd112d8f"
+            "{error}\n  hint: this API lists agents by account: add --account ID, for example --account ws-fd112d8f"
         ),
         _ => anyhow!("{error}"),
     }

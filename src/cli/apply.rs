@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::model::Problem;
 use crate::reconcile::{Ended, Mode, PageReport, Standing, Unsupervised};
+use crate::settings::Flag;
 
 use super::{Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, run};
 
@@ -20,12 +21,17 @@ pub struct Arguments {
     /// How long to try at most, as in 90s or 5m
     #[arg(long, default_value = "60s", value_name = "LENGTH", value_parser = humantime::parse_duration)]
     timeout: Duration,
+    /// Print nothing unless something needs a person; for cron, which mails what is printed
+    #[arg(long)]
+    quiet: bool,
     /// Begin with an empty store where it is gone or damaged; what is damaged is put aside
     #[arg(long)]
     accept_empty_store: bool,
 }
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let quiet = Global { flags: with_quiet_log(global), ..global.clone() };
+    let global = if arguments.quiet { &quiet } else { global };
     let settings = match load::settings(global) {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
@@ -42,6 +48,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };
     let ended = driver.run(mode, &mut fed, &Unsupervised).await?;
+    let exit = exit(&ended);
+    if arguments.quiet && exit == OK {
+        return Ok(exit);
+    }
     show(&ended, arguments.shown.format)?;
     output::show_problems(&ended.problems);
     if let Some(held) = &ended.held {
@@ -53,7 +63,13 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             ended.to_come
         ));
     }
-    Ok(exit(&ended))
+    Ok(exit)
+}
+
+/// The flags with a log of warnings alone, unless they say otherwise.
+fn with_quiet_log(global: &Global) -> Vec<Flag> {
+    let level = Flag { path: "log.level".to_owned(), value: "warn".to_owned() };
+    std::iter::once(level).chain(global.flags.clone()).collect()
 }
 
 fn deadline(clock: &dyn Clock, timeout: TimeDelta) -> crate::model::Instant {

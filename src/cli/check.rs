@@ -14,9 +14,12 @@ use crate::desired::{Managed, doubtful_hours, running_out, unmet_conditions};
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
+use crate::settings::{Settings, StorePath};
 use crate::zone;
 
-use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant, plan, zones};
+use super::{
+    Exit, FAILED, Format, Global, OK, Shown, emergency, load, output, parse_instant, plan, run, zones,
+};
 
 /// How far ahead values are checked, so that Christmas fails in October.
 pub const AHEAD: TimeDelta = TimeDelta::days(400);
@@ -64,6 +67,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     problems.extend(doubtful_hours(view.newest(), &view.settings.blueprint, &view.revision.inputs));
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
+    problems.extend(run_needs(global, &view.settings));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {
@@ -111,8 +115,12 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     } else {
         output::show_problems(&problems);
         if !problems.iter().any(is_error) {
-            let what =
-                if arguments.offline { "" } else { ", and every value up to then meets its page's schema" };
+            let has_schema = |observed: &Option<Result<Observed, String>>| matches!(observed, Some(Ok(observed)) if observed.page.schema.is_some());
+            // Of pages without a schema there is nothing to say.
+            let what = match pages.iter().any(|(_, observed)| has_schema(observed)) {
+                true => ", and every value up to then meets its page's schema",
+                false => "",
+            };
             output::print(&format!(
                 "All is well: {} page(s), looked ahead to {}{what}. Zone database {}.\n",
                 view.newest().pages.len(),
@@ -122,6 +130,42 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         }
     }
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
+}
+
+/// What `run` needs besides settings and inputs: files of secrets, the port of `[listen]`, a place for the store.
+fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let StorePath::File(store) = &settings.store {
+        let directory = store.ancestors().skip(1).find(|directory| directory.exists());
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        if let Some(Err(error)) = directory.map(|directory| rustix::fs::access(directory, access)) {
+            let message = format!(
+                "the folder of the store {} cannot be written by {}: {error}",
+                store.display(),
+                load::user_id()
+            );
+            problems.push(
+                Problem::new(message)
+                    .hint("run check as the user of the daemon, or set another store.path")
+                    .warning(),
+            );
+        }
+    }
+    let Some(listen) = &settings.listen else { return problems };
+    for (name, file) in [
+        ("listen.token_file", &listen.token_file),
+        ("listen.webhook_secret_file", &listen.webhook_secret_file),
+    ] {
+        if let Some(Err(error)) = file.as_deref().map(load::secret) {
+            problems.push(Problem::new(format!("{name}: {error}")));
+        }
+    }
+    // A daemon that runs has the port, and has it rightly.
+    let runs = matches!(emergency::find(global), Ok(emergency::Found::Running(_)));
+    if !runs && let Err(error) = std::net::TcpListener::bind(listen.address) {
+        problems.push(run::cannot_listen(listen.address, &error));
+    }
+    problems
 }
 
 /// What some work makes of each item, in their order; on all cores, since 400 days of thousands of pages take their time.

@@ -40,6 +40,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     output::show_problems(&view.problems());
     // A page that was never in force is explained as it will be.
     let world = if view.world.page(&arguments.page).is_some() { &view.world } else { view.newest() };
+    view.say_shown(!std::ptr::eq(world, &raw const view.world));
     let managed = view.pages(world, Some(&arguments.page))?[0];
     let Some(owned) = managed.page.owned(&arguments.variable) else {
         let known: Vec<String> =

@@ -18,6 +18,15 @@ use crate::zone::Zone;
 
 use super::{Exit, FAILED, Global, output};
 
+/// Waiting pages that are listed one by one.
+pub const MAX_WAITING: usize = 3;
+
+/// A line on the waiting pages that are not listed.
+pub fn more_waiting(count: usize) -> Option<String> {
+    let more = count.checked_sub(MAX_WAITING).filter(|more| *more > 0)?;
+    Some(format!("and {more} more pages wait likewise (rtconfd status --format json lists them)"))
+}
+
 /// Pages and variables that are told of that nothing defines any more.
 pub const MAX_GONE: usize = 20;
 
@@ -180,6 +189,11 @@ impl Known {
 }
 
 impl View {
+    /// The pages of the active revision, without overrides.
+    pub fn active(&self) -> World {
+        self.world.map(|managed| Some(Managed { page: managed.computed.clone(), ..managed.clone() }))
+    }
+
     /// Every problem of files and pages, each once.
     pub fn problems(&self) -> Vec<Problem> {
         each_once(self.revision.problems.values().flatten().chain(self.newest().problems()))
@@ -188,6 +202,18 @@ impl View {
     /// Public holidays that at an instant are not known much further, or no longer.
     pub fn ending(&self, at: Instant) -> Vec<Problem> {
         self.settings.blueprint.ending(at.date_naive())
+    }
+
+    /// The pages with those that wait for their first promotion, which overrides may concern too.
+    pub fn world_with_waiting(&self) -> World {
+        let mut world = self.world.clone();
+        let first = self.trail.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
+        let waiting = first.filter_map(|(id, _)| {
+            let newest = self.newest().page(id)?;
+            Some(Managed { found: Some(BTreeMap::new()), problems: Vec::new(), ..newest.clone() })
+        });
+        world.set_waiting(waiting.collect());
+        world
     }
 
     /// The pages as they are written now, whether or not they are in force.
@@ -239,10 +265,20 @@ impl View {
         left
     }
 
-    /// Tells what is held, if something is.
+    /// Reports a held revision, if there is one.
     pub fn tell_held(&self) {
         if let Some(held) = &self.held {
             output::remark(&format!("held: {}", held.describe()));
+        }
+    }
+
+    /// Says which revision a command shows, where there is more than one.
+    pub fn say_shown(&self, shows_newest: bool) {
+        if let Some(held) = &self.held {
+            output::remark(&match shows_newest {
+                true => format!("shown: the held revision {}, which is not active", held.revision),
+                false => format!("shown: the active revision; {} is held", held.revision),
+            });
         }
     }
 
@@ -283,8 +319,12 @@ impl View {
 
     /// Tells which pages are not yet as they are written.
     pub fn tell_following(&self, wanted: Option<&PageId>) {
-        for Following { page, leader, at, why } in self.following(wanted) {
-            output::remark(&self.waits(&page, &leader.to_string(), at, &why));
+        let all = self.following(wanted);
+        for Following { page, leader, at, why } in all.iter().take(MAX_WAITING) {
+            output::remark(&self.waits(page, &leader.to_string(), *at, why));
+        }
+        if let Some(line) = more_waiting(all.len()) {
+            output::remark(&line);
         }
     }
 
@@ -292,11 +332,11 @@ impl View {
     pub fn waits(&self, page: &PageId, leader: &str, at: Option<Instant>, why: &str) -> String {
         let here = self.newest().page(page).map_or(Zone::UTC, zone);
         let when = match at {
-            Some(_) if self.is_ripe(at) => " with the next look at both pages".to_owned(),
-            Some(at) => format!(" at {}", crate::zone::show(here, at)),
-            None => String::new(),
+            Some(_) if self.is_ripe(at) => "until both pages are next fetched".to_owned(),
+            Some(at) => format!("until {}", crate::zone::show(here, at)),
+            None => format!("until {leader} has held its change long enough"),
         };
-        format!("{page} follows {leader}: what is new about it comes in force{when}; {why}")
+        format!("{page} waits {when}, then takes over the change of {leader}: {why}")
     }
 
     /// The page that an argument names; without one, all.
@@ -309,7 +349,15 @@ impl View {
         let found = world.page(wanted).ok_or_else(|| {
             let known: Vec<String> =
                 world.pages.iter().take(20).map(|managed| managed.page.id.to_string()).collect();
-            anyhow!("no page {wanted} is defined\n  hint: the pages are: {}", known.join(", "))
+            let unread = self.problems().iter().any(Problem::is_error);
+            let hint = match (unread, known.is_empty()) {
+                (true, _) => {
+                    "something could not be read, and it may define the page: see the errors above".to_owned()
+                }
+                (false, true) => "the settings define no page that could be put together".to_owned(),
+                (false, false) => format!("the pages are: {}", known.join(", ")),
+            };
+            anyhow!("unknown page {wanted}\n  hint: {hint}")
         })?;
         Ok(vec![found])
     }

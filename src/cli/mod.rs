@@ -7,6 +7,7 @@ mod apply;
 mod calendar;
 mod check;
 mod demo;
+mod diff;
 mod emergency;
 mod explain;
 mod history;
@@ -55,7 +56,7 @@ const NO_EFFECT: Exit = 4;
     name = "rtconfd",
     version,
     about = "Keeps real-time config pages right: opening hours, holidays and messages, on the second",
-    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan, schema), 3 something is held, 4 stored without effect (override without a daemon)."
+    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan, schema, diff), 3 something is held, 4 stored without effect (override without a daemon)."
 )]
 struct Cli {
     #[command(flatten)]
@@ -127,6 +128,8 @@ enum Command {
         /// What names it, as status and the log show it; "clock" for the clock
         revision: String,
     },
+    /// Shows what the held revision would change, by site, before it is approved
+    Diff(diff::Arguments),
     /// Lets the daemon read its settings again, and waits for the result
     Reload,
     /// Lists the account's agents, for picking ids
@@ -190,6 +193,7 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::History(arguments) => history::run(&global, &arguments).await,
         Command::Override(arguments) => overrides::run(&global, arguments).await,
         Command::Approve { revision } => overrides::approve(&global, &revision).await,
+        Command::Diff(arguments) => diff::run(&global, &arguments).await,
         Command::Reload => reload::run(&global).await,
         Command::Agents(arguments) => agents::run(&global, arguments).await,
         Command::Pull(arguments) => pull::run(&global, arguments).await,

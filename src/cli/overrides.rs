@@ -174,8 +174,9 @@ async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked
     let store = load::store(&view.settings).open()?;
     let mut schemas = Schemas::new(view.settings.assert_formats);
     let observed = |id: &crate::model::PageId| Some(Observed::remembered(view.stored.get(id)?, &mut schemas));
+    let world = view.world_with_waiting();
     let prepared =
-        asking.read().and_then(|draft| prepare(draft, &view.world, &view.overrides, observed, load::now()));
+        asking.read().and_then(|draft| prepare(draft, &world, &view.overrides, observed, load::now()));
     match prepared {
         Ok(set) => Ok(Ok(shown(&store.set_override(&view.settings.api.base_url, set).await?))),
         Err(problems) => Ok(Err(listed(problems).collect())),

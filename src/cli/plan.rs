@@ -47,6 +47,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     output::show_problems(&view.problems());
     view.tell_held();
+    view.say_shown(false);
     view.tell_gone();
     view.tell_following(None);
     let mut schemas = Schemas::new(view.settings.assert_formats);

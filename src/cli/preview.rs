@@ -58,12 +58,18 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     let from = from - TimeDelta::nanoseconds(i64::from(from.timestamp_subsec_nanos()));
     let days = Days::new(arguments.days.unwrap_or(DEFAULT_DAYS));
     let to = arguments.to.or_else(|| from.checked_add_days(days)).unwrap_or(from);
+    if to < from {
+        anyhow::bail!("--to {} is before --from {}\n  hint: swap them", output::utc(to), output::utc(from));
+    }
     let view = match load::view(global, Some(from), Some(to)) {
         Ok(view) => view?,
         Err(exit) => return Ok(exit),
     };
     let mut problems = view.problems();
+    output::show_problems(&problems);
+    let known = problems.len();
     let mut rows = Vec::new();
+    view.say_shown(true);
     for (index, managed) in view.pages(view.newest(), arguments.page.as_ref())?.into_iter().enumerate() {
         let schema = match schema(global, &view, managed).await {
             Ok(schema) => schema,
@@ -87,9 +93,9 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         }
     }
     rows.sort_by_key(|row| row.order);
-    output::show_problems(&problems);
+    output::show_problems(&problems[known..]);
     show(&rows, arguments.shown.format)?;
-    Ok(if problems.is_empty() { OK } else { FAILED })
+    Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK })
 }
 
 /// The changes of a variable, by one definition after the other.

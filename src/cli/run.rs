@@ -191,10 +191,20 @@ async fn listen(
         hosts: listen.hosts.clone(),
     };
     let bound = tokio::net::TcpListener::bind(listen.address).await;
-    let bound = bound.with_context(|| format!("listen.address {} can't be listened at", listen.address))?;
+    let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
     tracing::info!(address = %bound.local_addr()?, "serving HTTP");
     listener::serve_http(bound, secrets, feed.clone(), reloads.clone());
     Ok(())
+}
+
+/// Why an address cannot be listened on, and what to do.
+pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> Problem {
+    let problem = Problem::new(format!("cannot listen on {address} (listen.address): {error}"));
+    problem.hint(match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another program has the port: stop it, or set another port",
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 are for root: set a higher one",
+        _ => "set an address of this machine and a free port, for example 127.0.0.1:9464",
+    })
 }
 
 /// Claims the variables that are ours among the daemons of this user on this machine.

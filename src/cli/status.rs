@@ -217,12 +217,15 @@ impl General {
             let to_come = &self.rollout["pages_to_come"];
             line(format!("\nApproved {revision} goes out, {to_come} page(s) to come{stopped}"));
         }
-        for waits in &self.following {
+        for waits in self.following.iter().take(load::MAX_WAITING) {
             let text = |key: &str| waits[key].as_str().unwrap_or_default();
             if let Ok(page) = text("page").parse() {
                 let at = text("at").parse().ok();
                 line(format!("\n{}", view.waits(&page, text("follows"), at, text("why"))));
             }
+        }
+        if let Some(more) = load::more_waiting(self.following.len()) {
+            line(more);
         }
         for set in &self.overrides {
             line(format!(

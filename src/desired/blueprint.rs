@@ -33,6 +33,8 @@ pub struct Blueprint {
 /// A source, as pages see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceUse {
+    /// Its file as the settings name it.
+    pub file: String,
     /// Whether it has rows (CSV) or is a tree (JSON).
     pub has_rows: bool,
     /// Whether rows can be found by key.
@@ -42,6 +44,8 @@ pub struct SourceUse {
 /// A calendar, as pages see it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CalendarUse {
+    /// Its file as the settings name it, if it has one.
+    pub file: Option<String>,
     /// Which of its events count.
     pub filter: Filter,
     /// Where that is written.

@@ -27,7 +27,7 @@ pub use compile::check_shape;
 pub use coverage::running_out;
 pub use definition::{Definition, Evaluated, Wanted};
 pub use interval_lint::doubtful_hours;
-pub use overrule::{Made, Override, Overruled, Part, Says};
+pub use overrule::{Made, Override, Overruled, Part, Says, check_kind};
 pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
 pub use unmet::unmet_conditions;
 pub use world::{Gone, Managed, World};

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::hours::{Forced, Hours};
-use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, shorten};
+use crate::model::{Cell, Instant, Origin, PageId, Problem, Row, RowName, Variable, shorten};
 
 use super::definition::after;
 use super::window::Condition;
@@ -192,14 +192,77 @@ impl Override {
         Origin::named(self.name())
     }
 
-    /// The value that was typed: of the kind that is worked out where that is told, else as the schema types it.
+    /// The value that was typed: of the kind of what it replaces, where that is known, else as the schema types it.
     fn value(&self, text: &str, computed: &Definition) -> Wanted {
-        let computed = computed.evaluate(self.at).map(|evaluated| evaluated.wanted);
-        match (serde_json::from_str(text), computed) {
-            (Ok(value @ (Value::Object(_) | Value::Array(_) | Value::Null)), _) => Wanted::Json(value),
-            (Ok(value @ Value::Bool(_)), Ok(Wanted::Json(Value::Bool(_))))
-            | (Ok(value @ Value::Number(_)), Ok(Wanted::Json(Value::Number(_)))) => Wanted::Json(value),
-            _ => Wanted::Cell(Cell { text: text.to_owned(), origin: self.origin() }),
+        let cell = || Wanted::Cell(Cell { text: text.to_owned(), origin: self.origin() });
+        match typed(text, &replaced(computed, self.at)) {
+            Ok(Some(value)) => Wanted::Json(value),
+            Ok(None) | Err(_) => cell(),
+        }
+    }
+}
+
+/// Checks that a value that was typed is of the kind of what it replaces.
+///
+/// # Errors
+/// What kind is expected, with an example.
+pub fn check_kind(
+    variable: &Variable,
+    text: &str,
+    computed: &Definition,
+    at: Instant,
+) -> Result<(), Problem> {
+    typed(text, &replaced(computed, at)).map(drop).map_err(|expected| {
+        let Expected { kind, example } = expected;
+        Problem::new(format!("invalid value `{}` for {variable}: expected {kind}", shorten(&text.into(), 60)))
+            .hint(format!("write --value {variable}={example}"))
+    })
+}
+
+/// The kind of value that is expected, and an example.
+struct Expected {
+    kind: &'static str,
+    example: &'static str,
+}
+
+/// The value that an override replaces; null where it is not known, or the schema decides its kind.
+fn replaced(computed: &Definition, at: Instant) -> Value {
+    match computed.evaluate(at).map(|evaluated| evaluated.wanted) {
+        Ok(Wanted::Json(value)) => value,
+        Ok(Wanted::Object(_)) => Value::Object(serde_json::Map::new()),
+        Ok(Wanted::List(_)) => Value::Array(Vec::new()),
+        Ok(Wanted::Cell(_)) | Err(_) => Value::Null,
+    }
+}
+
+/// Text as a value of a kind; none where the schema types it.
+fn typed(text: &str, replaced: &Value) -> Result<Option<Value>, Expected> {
+    let parsed: Option<Value> = serde_json::from_str(text.trim()).ok();
+    let is_null = parsed == Some(Value::Null);
+    match replaced {
+        // Whether there may be no value is for the schema to say.
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Array(_) if is_null => Ok(parsed),
+        Value::Bool(_) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" => Ok(Some(Value::Bool(true))),
+            "false" => Ok(Some(Value::Bool(false))),
+            _ => Err(Expected { kind: "true or false", example: "false" }),
+        },
+        Value::Number(_) => {
+            parsed.filter(Value::is_number).map(Some).ok_or(Expected { kind: "a number", example: "17" })
+        }
+        Value::Object(_) => {
+            let expected = Expected { kind: "a JSON object", example: "'{\"key\": \"value\"}'" };
+            parsed.filter(Value::is_object).map(Some).ok_or(expected)
+        }
+        Value::Array(_) => {
+            let expected = Expected { kind: "a JSON array", example: "'[\"a\", \"b\"]'" };
+            parsed.filter(Value::is_array).map(Some).ok_or(expected)
+        }
+        // Text stays text whatever it looks like, unless the schema wants another type.
+        Value::String(_) if !is_null => Ok(None),
+        Value::String(_) | Value::Null => {
+            let is_whole = |value: &Value| value.is_object() || value.is_array() || value.is_null();
+            Ok(parsed.filter(is_whole))
         }
     }
 }
@@ -220,6 +283,16 @@ pub struct Overruled {
 }
 
 impl Overruled {
+    /// The same override over another value, also below the overrides that it stands above; without one what holds during it
+    /// stays when it is over.
+    fn over(&self, value: Option<Definition>) -> Definition {
+        let computed = match &self.computed {
+            Definition::Overruled(below) => below.over(value),
+            _ => value.unwrap_or_else(|| self.during.clone()),
+        };
+        Definition::Overruled(Box::new(Self { computed, ..self.clone() }))
+    }
+
     /// Whether the override is in force at an instant.
     pub fn is_on(&self, at: Instant) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
@@ -241,6 +314,24 @@ impl Page {
             }
         }
         Some(Page { variables, ..self.clone() })
+    }
+
+    /// What overrides alone make of the page: the variables that they concern, and those that are to be as they were
+    /// found before. After an override a variable is as it was found; where it was not there it stays.
+    pub fn overruled_alone(&self, overrides: &[Override], found: &BTreeMap<Variable, Option<Value>>) -> Page {
+        let all = self.overruled(overrides);
+        let variables = all.as_ref().unwrap_or(self).variables.iter().filter_map(|owned| {
+            let found = found.get(&owned.variable).cloned().flatten().map(|value| Definition::Constant {
+                value,
+                origin: Origin::named("the page as it was before the override"),
+            });
+            let definition = match &owned.definition {
+                Definition::Overruled(overruled) => overruled.over(found),
+                _ => found?,
+            };
+            Some(Owned { definition, ..owned.clone() })
+        });
+        Page { variables: variables.collect(), ..self.clone() }
     }
 
     /// Whether any of its variables follows hours, so that it can be closed or opened.

@@ -36,5 +36,5 @@ impl Definition {
 }
 
 fn words(length: TimeDelta) -> String {
-    length.to_std().map_or_else(|_| String::new(), |length| humantime::format_duration(length).to_string())
+    crate::model::length(length.to_std().unwrap_or_default())
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
 
+use serde_json::Value;
+
 use crate::calendar::Window;
 use crate::model::{Environment, Instant, PageId, Problem, Row, Variable};
 use crate::tables::{Rows, Table};
@@ -84,6 +86,18 @@ pub struct Managed {
     pub computed: Arc<Page>,
     /// Why the newest definition is not in force; empty when it is.
     pub problems: Vec<Problem>,
+    /// Of a page that waits for its first promotion: what stood on it before overrides. Nothing else goes to it.
+    pub found: Option<BTreeMap<Variable, Option<Value>>>,
+}
+
+impl Managed {
+    /// The page under overrides.
+    pub fn under(&self, overrides: &[Override]) -> Arc<Page> {
+        match &self.found {
+            Some(found) => Arc::new(self.computed.overruled_alone(overrides, found)),
+            None => self.computed.overruled(overrides).map_or_else(|| self.computed.clone(), Arc::new),
+        }
+    }
 }
 
 impl World {
@@ -192,6 +206,17 @@ impl World {
         World { index: index.collect(), pages, ..World::default() }
     }
 
+    /// Puts these pages, which wait for their first promotion, in the place of all that do.
+    pub fn set_waiting(&mut self, waiting: Vec<Managed>) {
+        if waiting.is_empty() && self.pages.iter().all(|managed| managed.found.is_none()) {
+            return;
+        }
+        self.pages.retain(|managed| managed.found.is_none());
+        self.pages.extend(waiting);
+        let index = self.pages.iter().enumerate();
+        self.index = index.map(|(index, managed)| (managed.page.id.clone(), index)).collect();
+    }
+
     /// The same world with each page as something else makes it, without those that it leaves out. What it was made of is
     /// forgotten, so it can't be renewed.
     pub fn map(&self, page: impl Fn(&Managed) -> Option<Managed>) -> World {
@@ -222,12 +247,12 @@ impl World {
     pub fn overrule_like(&mut self, other: &World, overrides: &[Override]) {
         for managed in &mut self.pages {
             let known = other.page(&managed.computed.id);
-            managed.page = match known.filter(|known| Arc::ptr_eq(&known.computed, &managed.computed)) {
+            let is_same = |known: &&Managed| {
+                Arc::ptr_eq(&known.computed, &managed.computed) && known.found == managed.found
+            };
+            managed.page = match known.filter(is_same) {
                 Some(known) => known.page.clone(),
-                None => {
-                    let overruled = managed.computed.overruled(overrides).map(Arc::new);
-                    overruled.unwrap_or_else(|| managed.computed.clone())
-                }
+                None => managed.under(overrides),
             };
         }
     }
@@ -476,7 +501,7 @@ impl Builder<'_> {
             return;
         }
         self.world.index.insert(page.id.clone(), self.world.pages.len());
-        self.world.pages.push(Managed { page: page.clone(), computed: page, problems });
+        self.world.pages.push(Managed { page: page.clone(), computed: page, problems, found: None });
     }
 
     /// Rows that can't be read: the pages they stood for stay as they were.

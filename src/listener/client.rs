@@ -14,7 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(35);
 
 /// A daemon that answers at its socket.
 #[derive(Debug)]
-pub struct Daemon(reqwest::Client);
+pub struct Daemon {
+    client: reqwest::Client,
+    socket: PathBuf,
+}
 
 /// Why a daemon that may be there cannot be asked.
 #[derive(Debug)]
@@ -23,6 +26,16 @@ pub enum Unreachable {
     Denied(PathBuf),
     /// For another reason, in words.
     Other(String),
+}
+
+/// A daemon that was reached and gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the rtconfd at {socket} does not answer: {why}\n  hint: look at its log; what was asked may have been done"
+)]
+pub struct NoAnswer {
+    socket: String,
+    why: &'static str,
 }
 
 /// An answer: what was asked for, or what is wrong with it, message and hint.
@@ -46,56 +59,63 @@ impl Daemon {
                 _ => return Err(Unreachable::Other(error.to_string())),
             },
         }
+        let socket = path.clone();
         let client = reqwest::Client::builder().unix_socket(path).timeout(PATIENCE).build();
-        client.map(|client| Some(Self(client))).map_err(|error| Unreachable::Other(error.to_string()))
+        client
+            .map(|client| Some(Self { client, socket }))
+            .map_err(|error| Unreachable::Other(error.to_string()))
     }
 
     /// Sets an override.
     ///
     /// # Errors
-    /// When the daemon can't be reached.
-    pub async fn set_override(&self, asking: &Asking) -> Result<Asked, reqwest::Error> {
-        Self::asked(self.0.post("http://rtconfd/overrides").body(json!(asking).to_string())).await
+    /// When the daemon does not answer.
+    pub async fn set_override(&self, asking: &Asking) -> Result<Asked, NoAnswer> {
+        self.asked(self.client.post("http://rtconfd/overrides").body(json!(asking).to_string())).await
     }
 
     /// Releases one.
     ///
     /// # Errors
-    /// When the daemon can't be reached.
-    pub async fn release(&self, id: i64, who: &str) -> Result<Asked, reqwest::Error> {
-        let request = self.0.delete(format!("http://rtconfd/overrides/{id}")).query(&[("who", who)]);
-        Self::asked(request).await
+    /// When the daemon does not answer.
+    pub async fn release(&self, id: i64, who: &str) -> Result<Asked, NoAnswer> {
+        let request = self.client.delete(format!("http://rtconfd/overrides/{id}")).query(&[("who", who)]);
+        self.asked(request).await
     }
 
     /// Approves a revision.
     ///
     /// # Errors
-    /// When the daemon can't be reached.
-    pub async fn approve(&self, revision: &str, who: &str) -> Result<Asked, reqwest::Error> {
+    /// When the daemon does not answer.
+    pub async fn approve(&self, revision: &str, who: &str) -> Result<Asked, NoAnswer> {
         let body = json!({ "revision": revision, "who": who }).to_string();
-        Self::asked(self.0.post("http://rtconfd/approvals").body(body)).await
+        self.asked(self.client.post("http://rtconfd/approvals").body(body)).await
     }
 
     /// Lets it read its settings again.
     ///
     /// # Errors
-    /// When the daemon can't be reached.
-    pub async fn reload(&self) -> Result<Asked, reqwest::Error> {
-        Self::asked(self.0.post("http://rtconfd/reload")).await
+    /// When the daemon does not answer.
+    pub async fn reload(&self) -> Result<Asked, NoAnswer> {
+        self.asked(self.client.post("http://rtconfd/reload")).await
     }
 
     /// How things stand.
     ///
     /// # Errors
-    /// When the daemon can't be reached.
-    pub async fn status(&self) -> Result<Asked, reqwest::Error> {
-        Self::asked(self.0.get("http://rtconfd/status")).await
+    /// When the daemon does not answer.
+    pub async fn status(&self) -> Result<Asked, NoAnswer> {
+        self.asked(self.client.get("http://rtconfd/status")).await
     }
 
-    async fn asked(request: reqwest::RequestBuilder) -> Result<Asked, reqwest::Error> {
-        let response = request.send().await?;
+    async fn asked(&self, request: reqwest::RequestBuilder) -> Result<Asked, NoAnswer> {
+        let no_answer = |error: reqwest::Error| NoAnswer {
+            socket: self.socket.display().to_string(),
+            why: if error.is_timeout() { "timed out" } else { "the connection broke off" },
+        };
+        let response = request.send().await.map_err(no_answer)?;
         let good = response.status().is_success();
-        let body: Value = response.json().await?;
+        let body: Value = response.json().await.map_err(no_answer)?;
         if good {
             return Ok(Ok(body));
         }

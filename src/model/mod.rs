@@ -2,6 +2,7 @@
 //! variable it is for. Knows nothing of files, networks or clocks.
 
 mod json;
+mod length;
 mod page;
 mod problem;
 mod row;
@@ -9,6 +10,7 @@ mod source_text;
 mod variable;
 
 pub use json::{same_value, shorten};
+pub use length::length;
 pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
 pub use problem::{Origin, Problem, Severity, each_once, nearest};
 pub use row::{Cell, Row, RowName};

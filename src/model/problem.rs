@@ -18,6 +18,8 @@ pub struct Origin {
     pub field: Option<Arc<str>>,
     /// Bytes of the value in the file, for a caret under it; empty when unknown.
     pub span: Range<usize>,
+    /// The further places of a value that several cells make; a pointer, since nearly all have none.
+    pub others: Option<Arc<Vec<Origin>>>,
 }
 
 impl Origin {
@@ -30,6 +32,14 @@ impl Origin {
     pub fn line(file: &Arc<str>, line: usize) -> Self {
         Self { file: file.clone(), line, ..Self::default() }
     }
+
+    /// The place of a value that is made of what stands at several; none where there is none.
+    pub fn of_all(places: Vec<Origin>) -> Option<Self> {
+        let mut places = places.into_iter();
+        let first = places.next()?;
+        let others: Vec<Origin> = places.collect();
+        Some(Self { others: (!others.is_empty()).then(|| Arc::new(others)), ..first })
+    }
 }
 
 impl fmt::Display for Origin {
@@ -39,10 +49,20 @@ impl fmt::Display for Origin {
             write!(f, ":{}", self.line)?;
         }
         match &self.field {
-            Some(field) => write!(f, ", column \"{field}\""),
-            None if self.column > 0 => write!(f, ":{}", self.column),
-            None => Ok(()),
+            Some(field) => write!(f, ", column \"{field}\"")?,
+            None if self.column > 0 => write!(f, ":{}", self.column)?,
+            None => {}
         }
+        for other in self.others.iter().flat_map(|others| others.iter()) {
+            match &other.field {
+                // Of the same row only the column is another.
+                Some(field) if (&other.file, other.line) == (&self.file, self.line) => {
+                    write!(f, " and \"{field}\"")?
+                }
+                _ => write!(f, " and {other}")?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -43,6 +43,6 @@ impl<'t> SourceText<'t> {
         };
         let column = column + self.text.get(known..span.start).map_or(0, |text| text.chars().count());
         self.last.set((span.start, column));
-        Origin { file: self.file.clone(), line, column, field: None, span }
+        Origin { file: self.file.clone(), line, column, field: None, span, others: None }
     }
 }

@@ -16,7 +16,7 @@ use crate::written::{Node, Raw};
 use crate::zone;
 
 /// How far ahead schedules are compared.
-const AHEAD: TimeDelta = TimeDelta::days(14);
+pub(super) const AHEAD: TimeDelta = TimeDelta::days(14);
 /// What was let pass in this time counts together with what is new, so that a large change in small pieces is held too.
 const TOGETHER: TimeDelta = TimeDelta::hours(1);
 
@@ -132,11 +132,13 @@ impl Weighed {
         let all: BTreeSet<String> = self.units.iter().cloned().chain(lately).collect();
         let Thresholds { pages_percent: percent, pages: few, .. } = thresholds;
         if !self.changed.is_empty() && all.len() > few && all.len() * 100 > units * percent {
-            let what = if units == pages { "pages" } else { "sites" };
+            let (changed, with_earlier) = (self.changed.len(), together(all.len() > self.units.len()));
+            let what = match units == pages {
+                true => format!("{} of {pages} pages", all.len()),
+                false => format!("{} of {units} sites, on {changed} of {pages} pages", all.len()),
+            };
             self.reasons.push(format!(
-                "the next 14 days change for {} of {units} {what}{} (more than {percent}% and more than {few})",
-                all.len(),
-                together(all.len() > self.units.len()),
+                "the next 14 days change for {what}{with_earlier} (more than {percent}% and more than {few})",
             ));
         }
     }
@@ -242,9 +244,9 @@ fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
 }
 
 /// The hours of a page by their names: one for most pages, and for one of many sites each site's.
-type Sites<'p> = BTreeMap<&'p str, &'p Hours>;
+pub(super) type Sites<'p> = BTreeMap<&'p str, &'p Hours>;
 
-fn sites_of(page: &Page) -> Sites<'_> {
+pub(super) fn sites_of(page: &Page) -> Sites<'_> {
     let hours = page.variables.iter().flat_map(|owned| owned.definition.hours());
     hours.map(|hours| (hours.name.as_str(), &**hours)).collect()
 }

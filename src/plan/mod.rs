@@ -1,6 +1,7 @@
 //! Decides what to send: the page three ways against what we last put there and what it should be.
 //! No IO, no clock; acting on a plan has no choices left.
 
+mod difference;
 mod hold;
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::model::{Change, DriftPolicy, OnDrift, PageId, Places, Problem, Variable, same_value};
 use crate::schema::{Checked, CheckedValue};
 
+pub use difference::{Changed, Difference, differences};
 pub use hold::{Recent, Side, Thresholds, Weighed, weigh};
 
 /// The values that we last put on a page and saw confirmed.

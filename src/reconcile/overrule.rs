@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
-use crate::desired::{Desired, Made, Managed, Override, Page, Part, Says, World};
+use crate::desired::{Desired, Made, Managed, Override, Page, Part, Says, World, check_kind};
 use crate::hours::Hours;
 use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
 use crate::zone::{self, Zone};
@@ -124,12 +124,12 @@ pub fn prepare(
     if problems.is_empty() {
         let overrides: Vec<Override> = in_force.iter().cloned().chain([set.clone()]).collect();
         let steps = (MAX_STEPS / chosen.len().max(1)).max(1);
-        for Target { managed: Managed { computed, .. }, .. } in chosen {
-            let until = set.pages.get(&computed.id).copied().flatten();
-            if let (Some(page), Some(observed)) = (computed.overruled(&overrides), observed(&computed.id)) {
-                let before = computed.overruled(in_force);
-                let before = before.as_ref().unwrap_or(computed);
-                problems.extend(look_ahead(page, before, &observed, (now, until), steps));
+        for Target { managed, .. } in chosen {
+            let id = &managed.computed.id;
+            let until = set.pages.get(id).copied().flatten();
+            if let Some(observed) = observed(id) {
+                let (page, before) = (managed.under(&overrides), managed.under(in_force));
+                problems.extend(look_ahead(Page::clone(&page), &before, &observed, (now, until), steps));
             }
         }
     }
@@ -280,6 +280,11 @@ impl<'w> Target<'w> {
                     page.variables.iter().map(|owned| owned.variable.to_string()).collect();
                 return Err(Problem::new(format!("{} owns no {variable}", page.id))
                     .hint(format!("it owns: {}", owned.join(", "))));
+            }
+            Says::Set { variable, value } => {
+                if let Some(owned) = page.owned(variable) {
+                    check_kind(variable, value, &owned.definition, now)?;
+                }
             }
             _ => {}
         }

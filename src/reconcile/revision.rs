@@ -155,7 +155,7 @@ impl Held {
     /// What is held and why, with the command to type.
     pub fn describe(&self) -> String {
         format!(
-            "revision {} is held: {} (hint: look at it with rtconfd check and rtconfd preview, then mend the files or run: rtconfd approve {})",
+            "revision {} is held: {} (hint: see what it changes with rtconfd diff, then approve it with rtconfd approve {}, or correct the files)",
             self.revision,
             self.reasons.join("; "),
             self.revision

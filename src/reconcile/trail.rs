@@ -32,7 +32,7 @@ impl Trail {
     }
 
     /// The pages that will be behind with newer definitions in force. Of those of before it is told which acceptance each is
-    /// as; with the number 0 nothing was in force yet. A page that is managed, though no acceptance has it, was lost from the inputs for
+    /// as; with the number 0 nothing was in force yet. A page that is managed, though no acceptance has it and it does not wait, was lost from the inputs for
     /// a while: it is no first contact, and left to itself it would not even close at five.
     pub fn extended(
         &self,
@@ -54,7 +54,7 @@ impl Trail {
                 continue;
             }
             let as_of = known.map_or(was.map(|_| number), |behind| behind.as_of);
-            if as_of.is_none() && is_managed(&new.id) {
+            if as_of.is_none() && known.is_none() && is_managed(&new.id) {
                 continue;
             }
             // What was waited for so far counts for the same change only.

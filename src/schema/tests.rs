@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Schema, Schemas, check};
+use super::{Checked, Schema, Schemas, check};
 use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Cell, Missing, Origin, RemotePage};
 
@@ -92,17 +92,29 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     }
     assert!(complain("hour", Wanted::Json(json!(24)), good.clone()).contains("/properties/hour/maximum"));
     assert!(complain("hour", Wanted::Cell(cell("nine")), good.clone()).contains("\"nine\" is no integer"));
-    assert!(
-        complain("day", Wanted::Json(json!("2026-02-30")), good.clone()).contains("/properties/day/format")
-    );
     let told = complain("opn_hour", Wanted::Json(json!(8)), good);
     assert!(told.contains("opn_hour = 8") && told.contains("/additionalProperties"), "{told}");
-    // What nobody owns and the schema requires keeps the page from being sent, and says so.
-    let told = complain("hour", Wanted::Json(json!(9)), json!({}));
-    assert!(
-        told.contains("\"phone\" is a required property") && told.contains("own that variable too"),
-        "{told}"
-    );
+    // What nobody owns, and the page broke before, is for the API to decide.
+    let checked = |variable: &str, value: Value, on: Value| {
+        check(&desired(variable, Wanted::Json(value)), &page(on), &schema).unwrap()
+    };
+    let warned = |checked: Checked| {
+        let warnings = checked.warnings();
+        assert!(warnings.iter().all(|warning| !warning.is_error()));
+        warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let told = warned(checked("hour", json!(9), json!({})));
+    assert!(told.contains("\"phone\" is a required property"), "{told}");
+    let told = warned(checked("hour", json!(9), json!({"phone": "none"})));
+    assert!(told.starts_with("/phone would break the schema"), "{told}");
+    // So is a format, unless the settings ask for its assertion.
+    let told = warned(checked("day", json!("2026-02-30"), json!({"phone": "+442071234567"})));
+    assert!(told.contains("day = \"2026-02-30\""), "{told}");
+    // A rule that others' values met before is for us to keep.
+    let schema = json!({"properties": {"a": {"maxProperties": 1}}});
+    let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
+    let on = page(json!({"a": {"theirs": 1}}));
+    assert!(check(&desired("/a/ours", Wanted::Json(json!(1))), &on, &schema).is_err());
 }
 
 #[test]
@@ -136,4 +148,41 @@ fn pages_with_the_same_schema_share_it_as_long_as_one_has_it() {
     drop((a, b, other));
     (3..100).for_each(|maximum| drop(schemas.compile(&mut text(maximum)).unwrap()));
     assert!(schemas.known.len() <= 2, "{}", schemas.known.len());
+}
+
+#[test]
+fn formats_are_rules_where_the_settings_say_so() {
+    let schema = Arc::new(json!({"properties": {"day": {"format": "date"}}}));
+    for (asserted, refused) in [(true, true), (false, false)] {
+        let schema = Schemas::new(asserted).compile(&mut Some(schema.clone())).unwrap();
+        let checked = check(
+            &desired("day", Wanted::Json(json!("2026-02-30"))),
+            &Arc::new(RemotePage::default()),
+            &schema,
+        );
+        assert_eq!(checked.is_err(), refused);
+    }
+}
+
+#[test]
+fn a_schema_with_ids_inside_means_what_draft_7_says() {
+    let schema = json!({
+        "$id": "http://x.example/page.json",
+        "properties": {
+            "hour": {"$id": "#/properties/hour", "type": "integer", "maximum": 23},
+            "phone": {"type": "string"}
+        }
+    });
+    let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
+    let takes = |variable: &str, wanted: Wanted| {
+        check(&desired(variable, wanted), &Arc::new(RemotePage::default()), &schema).is_ok()
+    };
+    assert!(takes("hour", Wanted::Cell(cell("9"))) && !takes("hour", Wanted::Cell(cell("24"))));
+    // Beside $ref nothing else counts (Draft 7, core 8.3), its id neither.
+    let phone = json!({"$id": "http://x.example/page.json", "properties": {"phone": {"$ref": "phone.json"}}, "definitions": {"phone": {"$id": "phone.json", "pattern": "^[0-9]+$"}}});
+    let phone = Arc::new(Schema::compile(Some(&phone)).unwrap());
+    let takes = |value: &str| {
+        check(&desired("phone", Wanted::Json(json!(value))), &Arc::new(RemotePage::default()), &phone).is_ok()
+    };
+    assert!(takes("123") && !takes("none"));
 }

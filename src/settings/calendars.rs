@@ -39,7 +39,7 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
     let filter = Filter { summary: text("summary"), category: text("category") };
     let zone = fields.get("timezone").and_then(|node| reader.zone(node, "timezone"));
     let filter_origin = fields.get("summary").or(fields.get("category")).map(|node| node.origin.clone());
-    let used = CalendarUse { filter, filter_origin, zone, public: None };
+    let used = CalendarUse { file: None, filter, filter_origin, zone, public: None };
     let mut read = Read { used, file: None, warning: None };
     match (fields.get("path"), fields.get("public_holidays")) {
         (Some(path), None) => {
@@ -50,6 +50,7 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
                 }
             }
             let path = file_path(reader, path)?;
+            read.used.file = Some(path.value.clone());
             read.file = Some(CalendarFile { path: directory.join(&path.value), shown: path.value });
         }
         (None, Some(node)) => {

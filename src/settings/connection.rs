@@ -97,9 +97,7 @@ impl Api {
             ("read_timeout", self.read_timeout, DEFAULT.read_timeout),
             ("total_timeout", self.total_timeout, DEFAULT.total_timeout),
         ]
-        .map(|(key, length, default)| {
-            (key, quoted(&humantime::format_duration(length).to_string()), length == default)
-        });
+        .map(|(key, length, default)| (key, quoted(&crate::model::length(length)), length == default));
         let others = numbers.into_iter().chain(lengths).filter(|(.., is_default)| !is_default);
         lines.extend(others.map(|(key, value, _)| format!("{key} = {value}")));
         lines.iter().map(|line| format!("{line}\n")).collect()

@@ -83,8 +83,9 @@ pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, Report> {
     match read {
         Ok(_) => Ok(bytes),
         Err(error) => Err(Report::new(file, "").with(vec![
-            Problem::at(&file_origin(file), format!("the settings can't be read: {error}"))
-                .hint("name the file with --config FILE"),
+            Problem::at(&file_origin(file), format!("cannot read the settings: {error}")).hint(
+                "name the file with --config FILE or RTCONFD_CONFIG, or run this in the folder of rtconfd.toml; rtconfd demo needs none",
+            ),
         ])),
     }
 }

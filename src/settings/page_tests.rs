@@ -220,7 +220,12 @@ fn a_bad_row_that_is_new_in_a_block_of_before_keeps_no_page_of_a_block_that_was_
         let other = &*world.pages[0].page;
         let key = other.key.replace("other", "gone");
         let removed = Arc::new(Page { key, id: "gone/live".parse().unwrap(), ..other.clone() });
-        world.pages.push(Managed { page: removed.clone(), computed: removed, problems: Vec::new() });
+        world.pages.push(Managed {
+            page: removed.clone(),
+            computed: removed,
+            problems: Vec::new(),
+            found: None,
+        });
         world
     };
     // The row is new, or was bad from the start; or the whole block was.

@@ -34,9 +34,10 @@ pub enum Format {
 impl Source {
     /// What pages have to know of it.
     pub(super) fn used(&self) -> SourceUse {
+        let file = self.shown.clone();
         match &self.format {
-            Format::Csv { key, .. } => SourceUse { has_rows: true, has_key: key.is_some() },
-            Format::Json => SourceUse { has_rows: false, has_key: false },
+            Format::Csv { key, .. } => SourceUse { file, has_rows: true, has_key: key.is_some() },
+            Format::Json => SourceUse { file, has_rows: false, has_key: false },
         }
     }
 }

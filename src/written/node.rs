@@ -41,6 +41,9 @@ pub enum Raw {
     Table(Vec<Entry>),
 }
 
+/// Keys that are named where one is missing.
+const MAX_NAMED: usize = 12;
+
 impl Node {
     /// The value under a key, if this is a table that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
@@ -63,6 +66,38 @@ impl Node {
                 _ => node.get(&step),
             },
         )
+    }
+
+    /// Why a JSON Pointer names nothing here: a message and a remedy that names the keys that are there.
+    pub fn nothing_at(&self, pointer: &str) -> (String, String) {
+        let message = format!("{} has nothing at \"{pointer}\"", self.origin.file);
+        if !pointer.is_empty() && !pointer.starts_with('/') {
+            return (message, format!("a pointer begins with a slash: write /{pointer}"));
+        }
+        let ends =
+            pointer.char_indices().filter(|(index, c)| *c == '/' && *index > 0).map(|(index, _)| index);
+        let reached = ends.filter(|end| self.pointer(&pointer[..*end]).is_some()).last().unwrap_or(0);
+        let place = if reached == 0 { "the top" } else { &pointer[..reached] };
+        let hint = match self.pointer(&pointer[..reached]).map(|node| &node.raw) {
+            Some(Raw::Table(entries)) if !entries.is_empty() => {
+                let keys: Vec<&str> =
+                    entries.iter().take(MAX_NAMED).map(|entry| entry.key.as_str()).collect();
+                let more = if entries.len() > MAX_NAMED { ", …" } else { "" };
+                format!("the keys at {place} are: {}{more}", keys.join(", "))
+            }
+            Some(Raw::List(items)) if !items.is_empty() => {
+                format!(
+                    "at {place} is a list of {}: write its items as 0 to {}",
+                    items.len(),
+                    items.len() - 1
+                )
+            }
+            Some(other) => {
+                format!("at {place} is {}", Node { origin: self.origin.clone(), raw: other.clone() }.kind())
+            }
+            None => "write /key/key or /list/0".to_owned(),
+        };
+        (message, hint)
     }
 
     /// Whether something is so of this, or of a value at any depth inside.

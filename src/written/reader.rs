@@ -342,10 +342,10 @@ impl<'n> Fields<'n> {
 
 fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Problem {
     let key = &entry.key;
-    let mut problem = Problem::at(&entry.at, format!("{what} has no setting \"{key}\""));
+    let mut problem = Problem::at(&entry.at, format!("unknown key `{key}` in {what}"));
     problem.hint = Some(match nearest(key, known.iter().copied()) {
-        Some(known) => format!("did you mean \"{known}\"?"),
-        None => format!("known here: {}", known.join(", ")),
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("known keys: {}", known.join(", ")),
     });
     // Somebody who writes the key itself into the settings must not find it in a log.
     let lower = key.to_lowercase();

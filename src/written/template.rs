@@ -23,8 +23,8 @@ pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-/// Fills in a template for one row and those joined to it. What comes out stands where the first cell in it stands, so
-/// that a later complaint names the cell and not the template.
+/// Fills in a template for one row and those joined to it. What comes out stands where the cells in it stand, so that
+/// a later complaint names these and not the template.
 ///
 /// # Errors
 /// A template that is no template, names a column that is not there, or takes too much to fill in.
@@ -39,7 +39,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
     };
     let compiled = environment.template_from_str(template).map_err(|error| broken(&error))?;
 
-    let mut origin = None;
+    let mut places: Vec<(usize, Origin)> = Vec::new();
     for name in compiled.undeclared_variables(true) {
         let Some((scope, column)) = name.split_once('.') else {
             continue;
@@ -48,8 +48,12 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
             continue;
         };
         let cell = scoped.row.cell(column).ok_or_else(|| no_column(at, &scoped.row, column))?;
-        origin.get_or_insert_with(|| cell.origin.clone());
+        // The library tells the names in no order; the one in which they are written is the reader's.
+        let written = template.find(&name).unwrap_or(usize::MAX);
+        places.push((written, cell.origin.clone()));
     }
+    places.sort_by(|(a, one), (b, other)| (a, one.line, one.column).cmp(&(b, other.line, other.column)));
+    let origin = Origin::of_all(places.into_iter().map(|(_, origin)| origin).collect());
     let mut out = Filled::default();
     let context: BTreeMap<&str, BTreeMap<&str, &str>> =
         rows.iter().map(|scoped| (scoped.name.as_str(), cells(&scoped.row))).collect();

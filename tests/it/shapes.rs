@@ -1112,11 +1112,11 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         (GOOGLE, special(json!({"startDate": "2026-12-24", "closed": true})), "a date must be a table"),
         (GOOGLE, json!({}), "a location needs \"regularHours\""),
         (GOOGLE, json!({"regularHours": {}}), "regularHours needs \"periods\""),
-        (GOOGLE, json!({"regularHours": {"periods": [day()], "x": 1}}), "regularHours has no setting \"x\""),
+        (GOOGLE, json!({"regularHours": {"periods": [day()], "x": 1}}), "unknown key `x` in regularHours"),
         (
             GOOGLE,
             json!({"regularHours": {"periods": [day()]}, "specialHours": {"specialHourPeriods": [], "periods": []}}),
-            "specialHours has no setting \"periods\"",
+            "unknown key `periods` in specialHours",
         ),
         (
             GOOGLE,
@@ -1136,7 +1136,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         (
             GOOGLE,
             json!({"regularHours": {"periods": [day()]}, "openInfo": {"Status": "CLOSED_PERMANENTLY"}}),
-            "openInfo has no setting \"Status\"",
+            "unknown key `Status` in openInfo",
         ),
         (
             GOOGLE,
@@ -1151,7 +1151,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         (
             delivery,
             json!({"moreHours": [{"hoursTypeId": "DELIVERY", "periods": [day()], "x": 1}]}),
-            "moreHours has no setting \"x\"",
+            "unknown key `x` in moreHours",
         ),
         (delivery, json!({"regularHours": {"periods": []}}), "a location needs \"moreHours\""),
         // schema.org

@@ -61,9 +61,12 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
 const NAMED: usize = 8;
 
 /// What rests on a file that never was good.
-fn unread(name: &Text, what: &str) -> Problem {
-    Problem::at(&name.origin, format!("{what} \"{}\" could not be read", name.value))
-        .hint("mend its file; what is wrong with it is told beside this")
+fn unread(name: &Text, what: &str, file: Option<&str>) -> Problem {
+    let problem = Problem::at(&name.origin, format!("{what} \"{}\" could not be read", name.value));
+    problem.hint(match file {
+        Some(file) => format!("see the error for {file}"),
+        None => "see the error for its file".to_owned(),
+    })
 }
 
 /// Keys that missing ones are compared with, all in all, to tell what was meant. A table that was cut off can lack thousands,
@@ -131,7 +134,8 @@ impl<'a> Compiler<'a> {
         let (inputs, _) = self.inputs?;
         let table = inputs.tables.get(&name.value).cloned();
         if table.is_none() {
-            reader.note(unread(name, "source"));
+            let file = self.blueprint.sources.get(&name.value).map(|source| &*source.file);
+            reader.note(unread(name, "source", file));
         }
         table
     }
@@ -195,7 +199,9 @@ impl<'a> Compiler<'a> {
         let public = self.blueprint.calendars.get(&name.value).and_then(|known| known.public.as_ref());
         let calendar = public.map(|public| &public.calendar).or_else(|| inputs.calendars.get(&name.value));
         let Some(calendar) = calendar else {
-            reader.note(unread(name, "calendar"));
+            let file =
+                self.blueprint.calendars.get(&name.value).and_then(|calendar| calendar.file.as_deref());
+            reader.note(unread(name, "calendar", file));
             return None;
         };
         let found = calendar.occurrences(window).map(Into::into);

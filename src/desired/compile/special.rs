@@ -63,7 +63,10 @@ impl Compiler<'_> {
             }
             Table::Tree(root) => match root.pointer(&pointer) {
                 Some(node) => columns.read_node(reader, node, special),
-                None => reader.note(Problem::at(&root.origin, format!("there is nothing at \"{pointer}\""))),
+                None => {
+                    let (message, hint) = root.nothing_at(&pointer);
+                    reader.note(Problem::at(fields.origin, message).hint(hint));
+                }
             },
         }
         Some(())

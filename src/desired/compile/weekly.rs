@@ -58,8 +58,8 @@ impl Compiler<'_> {
             return None;
         };
         let Some(found) = root.pointer(&pointer.value) else {
-            let message = format!("{} has nothing at \"{}\"", root.origin.file, pointer.value);
-            reader.note(Problem::at(&pointer.origin, message).hint("write /key/key or /list/0"));
+            let (message, hint) = root.nothing_at(&pointer.value);
+            reader.note(Problem::at(&pointer.origin, message).hint(hint));
             return None;
         };
         match is_google {

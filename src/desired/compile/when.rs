@@ -183,11 +183,7 @@ fn cron(reader: &Reader, fields: &Fields, zone: Option<Zone>) -> Option<Conditio
     });
     let (cron, length, zone) = (cron?, length?, zone?);
     Some(Condition::Cron(Box::new(CronWindow {
-        text: format!(
-            "by cron \"{}\" for {}",
-            pattern.value,
-            humantime::format_duration(length.to_std().ok()?)
-        ),
+        text: format!("by cron \"{}\" for {}", pattern.value, crate::model::length(length.to_std().ok()?)),
         cron,
         length,
         zone,

@@ -41,7 +41,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Ok(Err(vec![Problem::new(doubt.describe())]));
         }
         let observed = |id: &PageId| self.pages.get(id)?.known.observed.clone();
-        let set = match prepare(draft, &self.world, &self.overrides, observed, now) {
+        // A page that waits for its first promotion is in no world yet.
+        let mut world = self.world.clone();
+        world.set_waiting(self.first_waiting());
+        let set = match prepare(draft, &world, &self.overrides, observed, now) {
             Ok(set) => self.actor.store.set_override(&self.actor.api_url, set).await?,
             Err(problems) => return Ok(Err(problems)),
         };

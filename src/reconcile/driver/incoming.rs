@@ -24,6 +24,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
             self.overrides.retain(|set| !set.is_over(yesterday));
         }
+        self.add_overridden_early(&mut world, now);
         if self.overruled_by == self.overrides {
             world.overrule_like(&self.world, &self.overrides);
         } else {
@@ -86,14 +87,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Logs each problem once when it comes up, and when it is gone.
     pub(super) fn tell_problems(&mut self, world: &World) {
         let files = self.revision.problems.values().flatten();
-        let mut now: Vec<String> = files.chain(world.problems()).map(ToString::to_string).collect();
+        let all = files.chain(world.problems());
+        let mut now: Vec<(bool, String)> =
+            all.map(|problem| (problem.is_error(), problem.to_string())).collect();
         now.sort();
         now.dedup();
-        for problem in now.iter().filter(|problem| self.told.binary_search(problem).is_err()) {
-            tracing::error!(%problem, "bad input: what was last good stays in force");
+        for (is_error, problem) in now.iter().filter(|problem| self.told.binary_search(problem).is_err()) {
+            match is_error {
+                true => tracing::error!(%problem, "bad input: the last good one stays active"),
+                false => tracing::warn!(%problem, "odd input"),
+            }
         }
-        for problem in self.told.iter().filter(|problem| now.binary_search(problem).is_err()) {
-            tracing::info!(%problem, "this is mended");
+        for (_, problem) in self.told.iter().filter(|problem| now.binary_search(problem).is_err()) {
+            tracing::info!(%problem, "problem solved");
         }
         self.told = now;
     }
@@ -258,6 +264,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 }
                 self.pages.schedule(id, Some(now));
                 self.came_through(&id.agent, key);
+                self.forget_found(id, now);
             }
             Acted::Unknown(open, error) => {
                 state.known.open = Some(open);
@@ -301,6 +308,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             self.pages.schedule(id, Some(now));
         }
+        self.note_found(id, now);
+        self.forget_found(id, now);
     }
 
     fn ask_for_look(&mut self, id: &PageId, now: Instant) {
@@ -400,7 +409,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn set_standing(&mut self, id: &PageId, standing: Standing) {
         self.pages.note_move(id);
         let Some(state) = self.pages.get_mut(id) else { return };
-        state.standing = standing;
+        let was = std::mem::replace(&mut state.standing, standing);
+        if state.standing == Standing::Right
+            && matches!(was, Standing::Stuck(_) | Standing::Retrying(_) | Standing::Stale(_))
+        {
+            tracing::info!(page = %id, was = was.problem(), "page recovered");
+        }
         let problem = state.standing.problem().map(str::to_owned);
         if problem != state.noted {
             state.noted.clone_from(&problem);

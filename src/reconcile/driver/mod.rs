@@ -30,6 +30,7 @@ use following::Waiting;
 
 mod asked;
 mod deciding;
+mod early;
 mod following;
 mod incoming;
 mod revising;
@@ -182,6 +183,8 @@ pub struct Driver<R> {
     /// What was let pass lately.
     recent: Recent,
     overrides: Vec<Override>,
+    /// What stood on pages that wait for their first promotion before they were overridden.
+    found: early::Found,
     /// Those that the pages as they are decided on are under.
     overruled_by: Vec<Override>,
     clock_watch: ClockWatch,
@@ -212,7 +215,7 @@ pub struct Driver<R> {
     jobs: JoinSet<Done>,
     /// What the store was told and has not acknowledged.
     notes: FuturesUnordered<Written<()>>,
-    told: Vec<String>,
+    told: Vec<(bool, String)>,
     last_now: Instant,
 }
 
@@ -228,6 +231,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let recent = store.fact(RECENT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
         let held = store.fact(HELD).await?.and_then(|fact| Held::from_fact(&fact));
         let out = store.fact(OUT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
+        let found = store.fact(early::FOUND).await?.and_then(|fact| early::read(&fact));
         // By a clock that is ahead those that are in force would seem to be over.
         let past = setup.last_known.map_or(now, |known| known.min(now));
         let overrides = store.overrides(api, past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
@@ -250,6 +254,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             thresholds: setup.thresholds,
             recent: recent.unwrap_or_default(),
             overrides,
+            found: found.unwrap_or_default(),
             overruled_by: Vec::new(),
             clock_watch,
             counts: Counts::default(),

@@ -200,7 +200,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    fn keep_fact(&mut self, name: &'static str, value: Option<String>) {
+    pub(super) fn keep_fact(&mut self, name: &'static str, value: Option<String>) {
         self.notes.push(self.actor.store.set_fact(name, value));
     }
 }

@@ -1,0 +1,82 @@
+//! `rtconfd diff`: what a held revision would change against the active one, by site.
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::model::shorten;
+use crate::plan::{Changed, Difference, differences};
+
+use super::{CHANGES, Exit, Format, Global, OK, Shown, load, output};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// The held revision, as status and the log name it [default: the one that is held]
+    revision: Option<String>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let view = match load::view(global, None, None) {
+        Ok(view) => view?,
+        Err(exit) => return Ok(exit),
+    };
+    output::show_problems(&view.problems());
+    let Some(held) = &view.held else {
+        if let Some(revision) = &arguments.revision {
+            bail!(
+                "revision {revision} is not held: no revision is\n  hint: rtconfd preview shows the coming changes"
+            );
+        }
+        output::remark("No revision is held: settings and inputs are active as they are.");
+        return Ok(OK);
+    };
+    if let Some(wanted) = arguments.revision.as_ref().filter(|wanted| **wanted != held.revision) {
+        bail!("revision {wanted} is not held\n  hint: held is {}", held.revision);
+    }
+    let found = differences(&view.active(), view.newest(), load::now());
+    match arguments.shown.format {
+        Format::Json => output::print_lines(found.iter().map(to_json))?,
+        Format::Table => {
+            output::remark(&format!("Revision {} against the active one, next 14 days:", held.revision));
+            output::print_table(
+                ["PAGE", "SITE OR VARIABLE", "FROM", "BEFORE", "AFTER"],
+                found.iter().map(row),
+            );
+            output::remark(&format!("Approve it with: rtconfd approve {}", held.revision));
+        }
+    }
+    Ok(if found.is_empty() { OK } else { CHANGES })
+}
+
+fn row(difference: &Difference) -> [String; 5] {
+    let page = difference.page.to_string();
+    let none = || "-".to_owned();
+    match &difference.what {
+        Changed::NewPage => [page, none(), "now".to_owned(), none(), "a new page".to_owned()],
+        Changed::Gone => [page, none(), "now".to_owned(), none(), "no longer defined".to_owned()],
+        Changed::Hours { site, from, dates, before, after } => {
+            let days = if *dates == 1 { String::new() } else { format!(", on {dates} dates") };
+            [page, site.clone(), format!("{} {from}{days}", from.format("%a")), before.clone(), after.clone()]
+        }
+        Changed::Value { variable, before, after } => {
+            let text = |value: &Value| if value.is_null() { none() } else { shorten(value, 60) };
+            [page, variable.to_string(), "now".to_owned(), text(before), text(after)]
+        }
+    }
+}
+
+fn to_json(difference: &Difference) -> Value {
+    let page = difference.page.to_string();
+    match &difference.what {
+        Changed::NewPage => json!({"page": page, "change": "new"}),
+        Changed::Gone => json!({"page": page, "change": "gone"}),
+        Changed::Hours { site, from, dates, before, after } => json!({
+            "page": page, "change": "hours", "site": site, "from": from, "dates": dates, "before": before, "after": after,
+        }),
+        Changed::Value { variable, before, after } => json!({
+            "page": page, "change": "value", "variable": variable.to_string(), "before": before, "after": after,
+        }),
+    }
+}

@@ -1,0 +1,125 @@
+//! Overrides of pages that wait for their first promotion. Only what a person decided goes to such a page, and when
+//! that is over what stood there before; nothing else of its new definition.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::agents_api::{ReadPages, WritePages};
+use crate::desired::{Managed, World};
+use crate::model::{Instant, PageId, Variable, same_value};
+
+use super::{Driver, Urgency};
+
+/// The fact of the store that keeps what was found.
+pub(super) const FOUND: &str = "found before overrides";
+
+/// What stood on such pages before they were overridden: none for a variable that was not there. It is put back when
+/// the overrides are over, and forgotten then.
+pub(super) type Found = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
+
+/// From the store, by the names of pages and variables.
+pub(super) fn read(fact: &str) -> Option<Found> {
+    let named: BTreeMap<String, BTreeMap<String, Option<Value>>> = serde_json::from_str(fact).ok()?;
+    let page = |(page, values): (String, BTreeMap<String, Option<Value>>)| {
+        let values = values.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value)));
+        Some((page.parse().ok()?, values.collect()))
+    };
+    Some(named.into_iter().filter_map(page).collect())
+}
+
+fn write(found: &Found) -> Option<String> {
+    let named: BTreeMap<String, BTreeMap<String, &Option<Value>>> = found
+        .iter()
+        .map(|(page, values)| {
+            (page.to_string(), values.iter().map(|(variable, value)| (variable.to_string(), value)).collect())
+        })
+        .collect();
+    serde_json::to_string(&named).ok().filter(|_| !named.is_empty())
+}
+
+impl<R: ReadPages + WritePages> Driver<R> {
+    /// The pages that wait for their first promotion, as they are when nothing but overrides goes to them.
+    pub(super) fn first_waiting(&self) -> Vec<Managed> {
+        let behind = self.in_force.trail.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
+        let pages = behind.filter_map(|(id, _)| {
+            let newest = self.in_force.world.page(id)?;
+            let found = self.found.get(id).cloned().unwrap_or_default();
+            Some(Managed { found: Some(found), problems: Vec::new(), ..newest.clone() })
+        });
+        pages.collect()
+    }
+
+    /// Adds to a world the pages among these that overrides concern, or that are to be as they were again.
+    pub(super) fn add_overridden_early(&mut self, world: &mut World, now: Instant) {
+        let waiting = self.first_waiting();
+        let before = self.found.len();
+        self.found.retain(|id, _| waiting.iter().any(|managed| managed.computed.id == *id));
+        if self.found.len() != before {
+            self.keep_found();
+        }
+        let concerned = waiting.into_iter().filter(|managed| {
+            let id = &managed.computed.id;
+            let is_active = |until: &Option<Instant>| until.is_none_or(|until| until > now);
+            let is_overridden = self.overrides.iter().any(|set| set.pages.get(id).is_some_and(is_active));
+            is_overridden || self.found.contains_key(id)
+        });
+        world.set_waiting(concerned.collect());
+    }
+
+    /// Remembers what stands on such a page in the place of overrides, before any of them is sent.
+    pub(super) fn note_found(&mut self, id: &PageId, now: Instant) {
+        let Some(managed) = self.world.page(id).filter(|managed| managed.found.is_some()) else { return };
+        let Some(observed) = self.pages.get(id).and_then(|state| state.known.observed.as_ref()) else {
+            return;
+        };
+        let known = self.found.get(id);
+        let news: Vec<(Variable, Option<Value>)> = managed
+            .page
+            .variables
+            .iter()
+            .map(|owned| &owned.variable)
+            .filter(|variable| known.is_none_or(|known| !known.contains_key(variable)))
+            .map(|variable| (variable.clone(), variable.read(&observed.page.variables).cloned()))
+            .collect();
+        if !news.is_empty() {
+            self.found.entry(id.clone()).or_default().extend(news);
+            self.keep_found();
+            self.take_world(self.world.clone(), now, Urgency::Override);
+        }
+    }
+
+    /// Forgets what was found on such a page once no override concerns it and all of it is back.
+    pub(super) fn forget_found(&mut self, id: &PageId, now: Instant) {
+        let Some(managed) = self.world.page(id).filter(|managed| managed.found.is_some()) else { return };
+        let (Some(state), Some(found)) = (self.pages.get(id), self.found.get(id)) else { return };
+        let is_over = managed.page.variables.iter().all(|owned| owned.definition.overruled_at(now).is_none());
+        let is_back = |(variable, value): (&Variable, &Option<Value>)| {
+            let base = state.known.base.get(variable);
+            value.as_ref().zip(base).is_none_or(|(value, base)| same_value(base, value))
+        };
+        if is_over && found.iter().all(is_back) {
+            self.found.remove(id);
+            self.keep_found();
+            self.take_world(self.world.clone(), now, Urgency::Override);
+        }
+    }
+
+    fn keep_found(&mut self) {
+        self.keep_fact(FOUND, write(&self.found));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_read_as_it_was_written() {
+        let variables = [("is_open", Some(Value::Bool(true))), ("/messages/seasonal", None)];
+        let variables = variables.map(|(name, value)| (name.parse().unwrap(), value));
+        let found = Found::from([("A-1/live".parse().unwrap(), BTreeMap::from(variables))]);
+        assert_eq!(read(&write(&found).unwrap()), Some(found));
+        assert_eq!(write(&Found::new()), None);
+    }
+}
