@@ -143,7 +143,7 @@ pub fn settings(data: &[u8]) {
     }
 }
 
-/// A schema on the first line, a page's values behind it: `takes` and `check` say the same.
+/// A schema on the first line, a page's values behind it: what `takes` takes, `check` does.
 pub fn schema_value(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (schema, value) = text.split_once('\n').unwrap_or((text, "{}"));
@@ -160,7 +160,8 @@ pub fn schema_value(data: &[u8]) {
         until: None,
         missing: Default::default(),
     };
-    assert_eq!(check(&desired(Vec::new()), &page, &schema).is_ok(), taken);
+    // What others' values break is no reason to withhold ours.
+    assert!(check(&desired(Vec::new()), &page, &schema).is_ok() || !taken);
     let cell = Cell { text: "09".to_owned(), origin: Origin::named("test") };
     let wanted = DesiredValue {
         variable: "x".parse().expect("a variable"),
@@ -169,7 +170,8 @@ pub fn schema_value(data: &[u8]) {
         until: None,
     };
     if let Ok(checked) = check(&desired(vec![wanted]), &page, &schema) {
-        assert!(schema.takes(&serde_json::Value::Object(checked.merged())));
+        // A page that was good stays good.
+        assert!(!taken || schema.takes(&serde_json::Value::Object(checked.merged())));
     }
 }
 

@@ -214,7 +214,8 @@ pub fn check_kind(
 ) -> Result<(), Problem> {
     typed(text, &replaced(computed, at)).map(drop).map_err(|expected| {
         let Expected { kind, example } = expected;
-        Problem::new(format!("invalid value `{}` for {variable}: expected {kind}", shorten(&text.into(), 60)))
+        let shown: String = text.chars().take(60).collect();
+        Problem::new(format!("invalid value `{}` for {variable}: expected {kind}", shown))
             .hint(format!("write --value {variable}={example}"))
     })
 }

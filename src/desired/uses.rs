@@ -231,7 +231,7 @@ impl Gathering<'_> {
             let is_met =
                 |text: &String| rows.having(&entry.key, text).is_none_or(|mut rows| rows.next().is_some());
             if !texts.iter().any(is_met) {
-                let place = (entry.at.span.start, entry.key.clone());
+                let place = (entry.at.span().start, entry.key.clone());
                 let new =
                     || Unmet { origin: entry.at.clone(), file: rows.file.clone(), rows: BTreeMap::new() };
                 let unmet = self.uses.unmet.entry(place).or_insert_with(new);

@@ -17,7 +17,7 @@ pub struct Origin {
     /// The table column the value stands in, if it stands in a table.
     pub field: Option<Arc<str>>,
     /// Bytes of the value in the file, for a caret under it; empty when unknown.
-    pub span: Range<usize>,
+    pub bytes: Range<u32>,
     /// The further places of a value that several cells make; a pointer, since nearly all have none.
     pub others: Option<Arc<Vec<Origin>>>,
 }
@@ -31,6 +31,12 @@ impl Origin {
     /// A line of a file.
     pub fn line(file: &Arc<str>, line: usize) -> Self {
         Self { file: file.clone(), line, ..Self::default() }
+    }
+
+    /// The bytes of the value in the file.
+    pub fn span(&self) -> Range<usize> {
+        let place = |byte: u32| usize::try_from(byte).unwrap_or(usize::MAX);
+        place(self.bytes.start)..place(self.bytes.end)
     }
 
     /// The place of a value that is made of what stands at several; none where there is none.
@@ -53,14 +59,16 @@ impl fmt::Display for Origin {
             None if self.column > 0 => write!(f, ":{}", self.column)?,
             None => {}
         }
+        let mut before = self;
         for other in self.others.iter().flat_map(|others| others.iter()) {
             match &other.field {
                 // Of the same row only the column is another.
-                Some(field) if (&other.file, other.line) == (&self.file, self.line) => {
-                    write!(f, " and \"{field}\"")?
+                Some(field) if (&other.file, other.line) == (&before.file, before.line) => {
+                    write!(f, " and \"{field}\"")?;
                 }
                 _ => write!(f, " and {other}")?,
             }
+            before = other;
         }
         Ok(())
     }

@@ -43,6 +43,9 @@ impl<'t> SourceText<'t> {
         };
         let column = column + self.text.get(known..span.start).map_or(0, |text| text.chars().count());
         self.last.set((span.start, column));
-        Origin { file: self.file.clone(), line, column, field: None, span, others: None }
+        // Files are smaller than four gigabytes.
+        let place = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+        let bytes = place(span.start)..place(span.end);
+        Origin { file: self.file.clone(), line, column, field: None, bytes, others: None }
     }
 }

@@ -335,7 +335,10 @@ impl Checked {
         let mut problems = Vec::new();
         for error in errors {
             let value = self.broken_value(error, merged, &mut places);
-            if value.is_some() || !known.contains(&identity(error)) {
+            // A required key that is missing is nobody's value: the API would refuse the page whatever is sent.
+            let is_missing = matches!(error.kind(), ValidationErrorKind::Required { .. })
+                && error.instance_path().to_string().is_empty();
+            if value.is_some() || is_missing || !known.contains(&identity(error)) {
                 problems.push(explain(error, value));
             }
             if problems.len() == MAX_TOLD {

@@ -103,8 +103,11 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
         assert!(warnings.iter().all(|warning| !warning.is_error()));
         warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>().join("\n")
     };
-    let told = warned(checked("hour", json!(9), json!({})));
-    assert!(told.contains("\"phone\" is a required property"), "{told}");
+    let told = complain("hour", Wanted::Json(json!(9)), json!({}));
+    assert!(
+        told.contains("\"phone\" is a required property") && told.contains("own that variable too"),
+        "what is required, and on no page, keeps it from being sent: {told}"
+    );
     let told = warned(checked("hour", json!(9), json!({"phone": "none"})));
     assert!(told.starts_with("/phone would break the schema"), "{told}");
     // So is a format, unless the settings ask for its assertion.

@@ -393,7 +393,7 @@ fn from_value(value: &toml_edit::Value, places: &SourceText, origin: &Origin) ->
     match value {
         Value::String(text) => Raw::Text(text.value().clone()),
         Value::Integer(number) => Raw::Number((*number.value()).into()),
-        Value::Float(number) => float(*number.value(), places.written(origin.span.clone())),
+        Value::Float(number) => float(*number.value(), places.written(origin.span())),
         Value::Boolean(value) => Raw::Bool(*value.value()),
         Value::Datetime(date) => Raw::Text(date.value().to_string()),
         Value::Array(items) => Raw::List(

@@ -166,7 +166,7 @@ fn what_rests_on_a_file_that_was_never_read_is_told_once_with_its_remedy() {
     let world = World::new(&settings(&pages).blueprint, &inputs(SITES, ""), noon(), None);
     let told: Vec<String> = world.problems().map(ToString::to_string).collect();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("source \"t\" could not be read (hint: mend its file"), "{told:?}");
+    assert!(told[0].contains("source \"t\" could not be read (hint: see the error for t.csv"), "{told:?}");
 }
 
 /// The pages of a block over sites, or none, after a world of before.

@@ -65,21 +65,20 @@ impl Report {
         let snippet = problem.origin.as_ref().filter(|origin| {
             *origin.file == *self.file
                 && !problem.secret
-                && self.text.get(origin.span.clone()).is_some()
-                && !origin.span.is_empty()
-                && self.line_length(origin.span.start) <= MAX_LINE
+                && self.text.get(origin.span()).is_some()
+                && !origin.span().is_empty()
+                && self.line_length(origin.span().start) <= MAX_LINE
         });
         if let (None, Some(origin)) = (snippet, &problem.origin) {
             message = format!("{origin}: {message}");
         }
         let mut group = level.primary_title(&message).elements(snippet.map(|origin| {
             // Of a table that spans lines only the first is shown.
-            let end = self.text[origin.span.clone()]
-                .find('\n')
-                .map_or(origin.span.end, |at| origin.span.start + at);
+            let end =
+                self.text[origin.span()].find('\n').map_or(origin.span().end, |at| origin.span().start + at);
             Snippet::source(&self.text)
                 .path(&self.file)
-                .annotation(AnnotationKind::Primary.span(origin.span.start..end))
+                .annotation(AnnotationKind::Primary.span(origin.span().start..end))
         }));
         if let Some(hint) = &problem.hint {
             group = group.element(Level::HELP.with_name("hint").message(hint));

@@ -53,7 +53,7 @@ error: unknown key `regon` in api
 3 | regon = \"uk\"
   | ^^^^^
   |
-  = hint: did you mean \"region\"?
+  = hint: did you mean `region`?
 
 error: \"|\" is no delimiter
  --> rtconfd.toml:6:13
@@ -396,7 +396,7 @@ fn a_calendar_is_a_file_or_public_holidays() {
         ("public_holidays = 33", "public_holidays must be text, not a number", ""),
         ("public_holidays = \"FR\"\nadd = [\"2026-06-05\"]", "add must be a table, not a list", ""),
         ("public_holidays = \"FR\"\nremove = \"2026-12-25\"", "remove must be a list, not text", ""),
-        ("public_holidays = \"FR\"\nadds = {}", "unknown key `adds` in a calendar", "did you mean \"add\"?"),
+        ("public_holidays = \"FR\"\nadds = {}", "unknown key `adds` in a calendar", "did you mean `add`?"),
         (
             &format!("public_holidays = \"FR\"\nremove = [{many}]"),
             "remove has 1001 dates, and at most 1000 are read",

@@ -76,7 +76,7 @@ impl Node {
         }
         let ends =
             pointer.char_indices().filter(|(index, c)| *c == '/' && *index > 0).map(|(index, _)| index);
-        let reached = ends.filter(|end| self.pointer(&pointer[..*end]).is_some()).last().unwrap_or(0);
+        let reached = ends.rev().find(|end| self.pointer(&pointer[..*end]).is_some()).unwrap_or(0);
         let place = if reached == 0 { "the top" } else { &pointer[..reached] };
         let hint = match self.pointer(&pointer[..reached]).map(|node| &node.raw) {
             Some(Raw::Table(entries)) if !entries.is_empty() => {

@@ -114,7 +114,7 @@ fn agents_tells_what_is_missing_and_what_the_api_refuses() {
     let ran = folder.run(&["agents", "--base-url", &api.url, "--key-file", "key"]).expect(1);
     assert!(ran.err.contains("add --account ID"), "{}", ran.err);
     let ran = folder.run(&["--config", "nowhere.toml", "agents"]).expect(1);
-    assert!(ran.err.contains("nowhere.toml: the settings can't be read"), "{}", ran.err);
+    assert!(ran.err.contains("nowhere.toml: cannot read the settings"), "{}", ran.err);
     assert!(!ran.err.contains(KEY));
 }
 

@@ -401,10 +401,10 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,daily 00:00-24:00,1\n");
-    let waits = "A-1/live follows A-1/sandbox: what is new about it comes in force";
+    let waits = "A-1/live waits until ";
     let planned = folder.run(&["plan"]).expect(2);
     assert!(
-        planned.err.contains(&format!("{waits}; A-1/sandbox is to hold the change first")),
+        planned.err.contains("A-1/live waits until A-1/sandbox has held its change long enough, then takes over the change of A-1/sandbox: A-1/sandbox is to hold the change first"),
         "{}",
         planned.err
     );
@@ -415,8 +415,8 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
     }
     folder.run(&["plan"]).expect(0);
     let status = folder.run(&["status"]).expect(0);
-    assert!(status.out.contains(&format!("{waits} at ")), "{}", status.out);
-    assert!(status.out.contains("; A-1/sandbox has held the change since "), "{}", status.out);
+    assert!(status.out.contains(waits), "{}", status.out);
+    assert!(status.out.contains(": A-1/sandbox has held the change since "), "{}", status.out);
     let last = folder.run(&["status", "--format", "json"]).expect(0).lines().pop().unwrap();
     assert_eq!(
         (&last["following"][0]["page"], &last["following"][0]["follows"]),
@@ -437,7 +437,7 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
     let later = (rtconfd::clock::Clock::now(&rtconfd::clock::WallClock) + TimeDelta::hours(3)).to_rfc3339();
     let plan = |code: i32| {
         let ran = folder.run(&["plan", "--at", &later, "--format", "json"]).expect(code);
-        assert!(ran.err.contains(&format!("{waits} with the next look at both pages; ")), "{}", ran.err);
+        assert!(ran.err.contains(&format!("{waits}both pages are next fetched, ")), "{}", ran.err);
         let rows = ran.lines();
         let shown =
             |row: &Value| format!("{} {} {}", row["page"], row["action"], row["variable"]).replace('"', "");
@@ -526,4 +526,84 @@ fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that
         assert_eq!(one.says_the_same(other, noon(), until), alike, "{a:?} {b:?}");
         assert_eq!(other.says_the_same(one, noon(), until), alike, "{b:?} {a:?}");
     }
+}
+
+/// On the day of the flood a page that waits for its promotion is closed at once, by an override alone.
+#[tokio::test]
+async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_as_before_afterwards() {
+    let api = Api::start();
+    let live = json!({"is_open": true, "phone": "theirs"});
+    api.edit("A-1", &live);
+    let folder = Folder::new(&api.url, SITES);
+    let mut scene = Scene { api, folder, clock: ManualClock::new(noon()), driving: None };
+    scene.write("a,A-1,Mo-Fr 09:00-17:00,1\n");
+    scene.start().await;
+    scene.until_sandbox("true \"1\"").await;
+    let asking = |until: Option<&str>| Asking {
+        pages: vec!["A-1/live".to_owned()],
+        says: "closed".to_owned(),
+        until: until.map(str::to_owned),
+        reason: "flood".to_owned(),
+        ..Asking::default()
+    };
+    let set = |draft| scene.driving.as_ref().unwrap().ask(|answer| Control::Set(Box::new(draft), answer));
+    set(asking(Some("30m")).read().unwrap()).await.unwrap();
+    until("live is closed", || scene.page(Environment::Live) == "false \"theirs\"").await;
+
+    // Another change of its definition, and a restart, bring nothing of it along.
+    scene.write("a,A-1,Mo-Fr 09:00-18:00,2\n");
+    scene.until_sandbox("true \"2\"").await;
+    scene.restart().await;
+    scene.at(29).await;
+    assert_eq!(scene.both(), ["true \"2\"", "false \"theirs\""]);
+    scene.at(30).await;
+    assert_eq!(scene.both(), ["true \"2\"", "true \"theirs\""], "it is as it was");
+    // After that the page is its people's again.
+    scene.api.edit("A-1", &json!({"is_open": false}));
+    scene.at(60).await;
+    assert_eq!(scene.page(Environment::Live), "false \"theirs\"");
+    scene.restart().await;
+    scene.at(90).await;
+    assert_eq!(scene.page(Environment::Live), "false \"theirs\"");
+
+    // One that a person releases is as before too, and the promotion comes when its time has come.
+    let set = |draft| scene.driving.as_ref().unwrap().ask(|answer| Control::Set(Box::new(draft), answer));
+    let value = Asking { says: "phone=0800".to_owned(), ..asking(None) };
+    let number = set(value.read().unwrap()).await.unwrap().id;
+    until("live has the number", || scene.page(Environment::Live) == "false \"0800\"").await;
+    let who = "anna".to_owned();
+    scene.driving.as_ref().unwrap().ask(|answer| Control::Release { id: number, who, answer }).await.unwrap();
+    until("live has its own number", || scene.page(Environment::Live) == "false \"theirs\"").await;
+    assert_eq!(scene.status().await.following.len(), 1, "it still waits");
+    scene.at(181).await;
+    assert_eq!(scene.both(), ["true \"2\"", "true \"2\""]);
+    scene.driving.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn an_overridden_value_is_of_the_kind_of_what_it_replaces() {
+    let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
+    scene.until_sandbox("true \"1\"").await;
+    let set = |says: &str| {
+        let asking = Asking {
+            pages: vec!["A-1/sandbox".to_owned()],
+            says: says.to_owned(),
+            reason: "x".to_owned(),
+            ..Asking::default()
+        };
+        let draft = asking.read().unwrap();
+        let driving = scene.driving.as_ref().unwrap();
+        async move { driving.ask(|answer| Control::Set(Box::new(draft), answer)).await }
+    };
+    let refused = set("is_open=closed").await.unwrap_err();
+    let told = refused[0].to_string();
+    assert_eq!(
+        told,
+        "invalid value `closed` for is_open: expected true or false (hint: write --value is_open=false)"
+    );
+    assert_eq!(scene.page(Environment::Sandbox), "true \"1\"");
+    // Typed as in Python it is meant as clearly.
+    set("is_open=False").await.unwrap();
+    scene.until_sandbox("false \"1\"").await;
+    scene.driving.unwrap().stop().await;
 }

@@ -5,7 +5,7 @@ use rtconfd::clock::{Clock, WallClock};
 use rtconfd::model::Severity;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Folder, until};
+use crate::support::{Api, Folder, Ran, until};
 
 /// A port that nobody listens at.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -89,7 +89,10 @@ fn check_warns_from_90_days_before_the_last_year_ends() {
     let remedy = "install a newer rtconfd, or name a calendar file with path instead";
     let check = |year: i32, day: &str, code: i32| {
         let at = format!("{year}-{day}T00:00:00Z");
-        folder.run(&["check", "--offline", "--at", &at]).expect(code)
+        let ran = folder.run(&["check", "--offline", "--at", &at]).expect(code);
+        // By then the zone database of today is old as well.
+        let zones = ran.err.find("warning: the zone database").unwrap_or(ran.err.len());
+        Ran { err: ran.err[..zones].to_owned(), ..ran }
     };
     let well = check(last_year, "10-02", 0);
     assert!(well.err.is_empty() && well.out.starts_with("All is well"), "{}{}", well.err, well.out);

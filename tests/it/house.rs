@@ -332,3 +332,30 @@ async fn the_memory_of_the_daemon_is_its_own() {
     api.until_variable("A-1", "phone", &"2".into()).await;
     daemon.ends_when_told().await;
 }
+
+/// chrono-tz is behind the zone database by more than a year: it is there for names alone.
+#[test]
+fn no_offset_comes_from_the_older_zone_database() {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    let using = files.iter().filter(|file| fs::read_to_string(file).unwrap().contains("chrono_tz"));
+    let using: Vec<&Path> = using.map(|file| file.strip_prefix(root().join("src")).unwrap()).collect();
+    assert_eq!(using, [Path::new("zone/names.rs")]);
+    let text = fs::read_to_string(root().join("src/zone/names.rs")).unwrap();
+    assert_eq!(text.matches("chrono_tz").count(), 1);
+    assert!(text.contains("chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())"));
+    // And where the two differ, ours is the newer.
+    let at = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap().and_hms_opt(0, 0, 0).unwrap();
+    for (name, hours) in [
+        ("America/Vancouver", -7),
+        ("America/Edmonton", -6),
+        ("America/Winnipeg", -5),
+        ("Africa/Casablanca", 0),
+    ] {
+        let ours = rtconfd::zone::Database::embedded().zone(name).unwrap().offset_at(at.and_utc());
+        let theirs: chrono_tz::Tz = name.parse().unwrap();
+        let theirs = chrono::Offset::fix(&chrono::TimeZone::offset_from_utc_datetime(&theirs, &at));
+        assert_eq!(ours.local_minus_utc(), hours * 3600, "{name}");
+        assert_ne!(ours, theirs, "{name}: chrono-tz is as new, and this test can go");
+    }
+}

@@ -15,6 +15,8 @@ mod commands;
 mod control;
 mod crash;
 mod cycle;
+mod emergency;
+mod exported;
 mod follow;
 mod forecast;
 mod holidays;

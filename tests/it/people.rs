@@ -276,7 +276,7 @@ async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_app
     let held = held(&driving).await;
     assert_eq!(
         held.describe().replace(&held.revision, "R"),
-        "revision R is held: the next 14 days change for 40 of 40 pages (more than 10% and more than 5) (hint: look at it with rtconfd check and rtconfd preview, then mend the files or run: rtconfd approve R)"
+        "revision R is held: the next 14 days change for 40 of 40 pages (more than 10% and more than 5) (hint: see what it changes with rtconfd diff, then approve it with rtconfd approve R, or correct the files)"
     );
     driving.advance(at("2026-11-26T16:30:00Z")).await;
     assert_eq!(api.requests("PATCH").len(), 40, "nothing of the held revision is sent");
@@ -633,7 +633,7 @@ item = { site_name = "{{ row.site }}", hours = { show = "today" }, is_open = { s
     assert_eq!(
         held(&driving).await.reasons,
         [
-            "the next 14 days change for 20 of 20 sites, with those of the last hour (more than 10% and more than 5)",
+            "the next 14 days change for 20 of 20 sites, on 1 of 1 pages, with those of the last hour (more than 10% and more than 5)",
             "20 of 20 sites become closed all day on 2026-11-26, with those of the last hour (more than 20%)",
         ]
     );

@@ -100,8 +100,8 @@ async fn sighup_takes_good_settings_and_keeps_the_old_ones_when_the_new_are_bad(
     until("A-1 is filled", || !api.requests("PATCH").is_empty()).await;
     folder.settings(&api.url, &desk("A-2").replace("weekly", "wekly"));
     running.signal("HUP");
-    until("the complaint", || running.log().contains("the old ones stay in force")).await;
-    until("the remedy", || running.log().contains("did you mean \"weekly\"?")).await;
+    until("the complaint", || running.log().contains("reload failed")).await;
+    until("the remedy", || running.log().contains("did you mean `weekly`?")).await;
     folder.settings(&api.url, &desk("A-2"));
     running.signal("HUP");
     until("A-2 is filled", || api.variables("A-2").get("is_open").is_some()).await;

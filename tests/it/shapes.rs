@@ -526,7 +526,7 @@ fn a_sandbox_may_run_ahead_of_the_clock_and_live_may_not() {
     assert_eq!(planned(&ahead, NOON), json!({"is_open": false}), "the third of December");
     assert_eq!(planned(&ahead, "2026-11-27T12:00:00Z"), json!({"is_open": true}));
     let explained = ahead.run(&["explain", "A-1/sandbox", "is_open", "--at", NOON]).expect(0).out;
-    assert!(explained.contains("7days ahead: the page is closed on 2026-12-03"), "{explained}");
+    assert!(explained.contains("7d ahead: the page is closed on 2026-12-03"), "{explained}");
     let told = complaints(&folder(&api, &block("live")), NOON);
     assert!(told.contains("a live page can't run ahead"), "{told}");
     let told = complaints(&folder(&api, &block("sandbox").replace("\"7d\"", "7")), NOON);
@@ -1251,7 +1251,11 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             json!([{"dayOfWeek": [], "opens": "09:00", "closes": "12:00"}]),
             "dayOfWeek names no day",
         ),
-        (SCHEMA_ORG, json!([{"dayOfWeek": "Monday"}]), "an OpeningHoursSpecification needs \"opens\""),
+        (
+            SCHEMA_ORG,
+            json!([{"dayOfWeek": "Monday", "closes": "17:00"}]),
+            "an OpeningHoursSpecification needs \"opens\"",
+        ),
         (
             SCHEMA_ORG,
             json!([on("Monday", json!({"opens": 9, "closes": 17}))]),

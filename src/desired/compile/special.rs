@@ -145,9 +145,8 @@ impl Columns {
                         continue;
                     };
                     let text = |key: &str| {
-                        let hint =
-                            format!("name the key that it has, as in date = \"startDate\", in special_from");
-                        reader.text(fields.require_or(reader, key, &hint)?, key)
+                        let hint = "name the key that it has, as in date = \"startDate\", in special_from";
+                        reader.text(fields.require_or(reader, key, hint)?, key)
                     };
                     let (key, all) = self.hours.parts();
                     let hours = match (fields.get(key), all) {

@@ -1,0 +1,408 @@
+//! The emergency as transcripts of the commands: no daemon, another user, broken settings, a bad reload, a page that
+//! waits for its promotion, a held revision, an update of the zone database.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use rtconfd::zone::Database;
+use serde_json::{Value, json};
+
+use crate::support::{Api, Folder, NO_HOLD, Process, Ran, SITES, desk, until};
+
+/// Always open, so that the day of the test does not matter.
+fn always(agent: &str) -> String {
+    desk(agent).replace("Mo-Fr 09:00-17:00", "Mo-Su 00:00-24:00")
+}
+
+async fn running(folder: &Folder) -> Process {
+    let running = folder.spawn(&["run"]);
+    until("the socket is there", || folder.path("state.sqlite.sock").exists()).await;
+    running
+}
+
+/// Breaks the settings anywhere but in `[store]`.
+fn break_settings(folder: &Folder) {
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &format!("{settings}\n[[page]]\nagnt = \"B\"\nhours = [\n"));
+}
+
+const CLOSED: [&str; 6] = ["override", "set", "--all", "--closed", "--until-released", "--reason=flood"];
+
+#[tokio::test]
+async fn with_broken_settings_the_commands_for_people_still_reach_the_daemon() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    let _process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    break_settings(&folder);
+
+    let told = folder.run(&CLOSED).expect(0);
+    assert_eq!(
+        told.out,
+        "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nIt ends earlier with: rtconfd override clear 1\n"
+    );
+    assert_eq!(told.err, "");
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    let listed = folder.run(&["override", "list", "--format", "json"]).expect(0).lines();
+    assert_eq!(listed[0]["reason"], "flood");
+    assert!(folder.run(&["history"]).expect(0).out.contains("is_open"));
+    let status = folder.run(&["status"]).expect(1);
+    assert!(status.err.contains("this is not TOML"), "{}", status.err);
+    assert!(
+        status.out.starts_with("rtconfd is running, with settings that were good.\nPAGE       STATE   DUE (UTC)   PROBLEM\nA-1/live   right"),
+        "{}",
+        status.out
+    );
+    assert!(status.out.contains("Override 1: closed, by override as tester: flood"), "{}", status.out);
+    folder.run(&["override", "clear", "1"]).expect(0);
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+}
+
+#[tokio::test]
+async fn without_a_daemon_an_override_says_that_it_has_no_effect_and_never_makes_a_store() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    let told = folder.run(&CLOSED).expect(1).err;
+    let store = folder.path("state.sqlite");
+    assert!(
+        told.starts_with(&format!(
+            "error: no rtconfd runs on the store {}: nothing answers at",
+            store.display()
+        )),
+        "{told}"
+    );
+    assert!(told.contains("hint: name the store of the daemon with --set store.path=FILE"), "{told}");
+    assert!(!store.exists() && !folder.path("state.sqlite.lock").exists(), "a store was made");
+
+    folder.run(&["apply"]).expect(0);
+    let told = folder.run(&CLOSED).expect(4);
+    assert!(told.out.starts_with("Override 1 is stored: closed.\n"), "{}", told.out);
+    let warned = format!(
+        "warning: stored in {}; no rtconfd runs on it: no effect until the next apply\n",
+        store.display()
+    );
+    assert_eq!(told.err, warned);
+    let told = folder.run(&["override", "clear", "1"]).expect(4);
+    assert_eq!((told.out.as_str(), told.err), ("Override 1 is released.\n", warned));
+    break_settings(&folder);
+    assert!(folder.run(&CLOSED).expect(1).err.contains("this is not TOML"), "nothing to go by");
+}
+
+#[tokio::test]
+async fn another_user_is_told_which_socket_and_whose_rights_it_takes() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    let _process = running(&folder).await;
+    let is_root = rustix_uid() == 0;
+    // Root may use any socket, so that as root the test takes on a lesser user, who must get at the program and the folder.
+    let program = folder.path("rtconfd");
+    std::fs::copy(env!("CARGO_BIN_EXE_rtconfd"), &program).unwrap();
+    if !is_root {
+        std::fs::set_permissions(folder.path("state.sqlite.sock"), std::fs::Permissions::from_mode(0o000))
+            .unwrap();
+    }
+    std::fs::set_permissions(folder.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(&program);
+    command.args(CLOSED).current_dir(folder.path("")).env_clear();
+    if is_root {
+        std::os::unix::process::CommandExt::uid(&mut command, 65_534);
+    }
+    let told = Ran::new(command.output().unwrap()).expect(1).err;
+    let socket = folder.path("state.sqlite.sock");
+    assert!(
+        told.starts_with(&format!(
+            "error: cannot reach the rtconfd at {}: permission denied for uid",
+            socket.display()
+        )),
+        "{told}"
+    );
+    assert!(
+        told.contains("hint: run this as the user of the daemon or as root, for example with sudo"),
+        "{told}"
+    );
+}
+
+fn rustix_uid() -> u32 {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap())
+}
+
+#[tokio::test]
+async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
+    let api = Api::start();
+    let listen = "[listen]\naddress = \"127.0.0.1:0\"\n";
+    let folder = Folder::new(&api.url, &format!("{listen}{}", always("A-1")));
+    let process = running(&folder).await;
+    until("it serves HTTP", || process.log().contains("serving HTTP")).await;
+    let log = process.log();
+    let port = log.split("address=127.0.0.1:").nth(1).unwrap();
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let get = |path: &str| {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        async move { client.get(url).send().await.unwrap().text().await.unwrap() }
+    };
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    assert_eq!(folder.run(&["reload"]).expect(0).out, "The settings were read again and are active.\n");
+    assert_eq!(get("/healthz").await, "ok\n");
+    assert!(get("/metrics").await.contains("rtconfd_config_last_reload_successful 1\n"));
+
+    let good = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &good.replace("weekly", "wekly"));
+    let told = folder.run(&["reload"]).expect(1).err;
+    assert!(
+        told.contains("unknown key `wekly`") && told.ends_with("The settings before stay active.\n"),
+        "{told}"
+    );
+    let status = folder.run(&["status"]).expect(1);
+    assert!(
+        status.out.contains("RELOAD FAILED at ") && status.out.contains("unknown key `wekly`"),
+        "{}",
+        status.out
+    );
+    let status: Value = serde_json::from_str(&get("/status").await).unwrap();
+    assert_eq!(status["reload"]["problems"].as_array().map(Vec::is_empty), Some(false), "{status}");
+    assert!(get("/metrics").await.contains("rtconfd_config_last_reload_successful 0\n"));
+    assert!(get("/healthz").await.starts_with("ok\nthe reload at "));
+    assert_eq!(api.variables("A-1"), json!({"is_open": true}));
+
+    // What cannot be used although it can be read fails as well: the key.
+    folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", "key_file = \"other\""));
+    let told = folder.run(&["reload"]).expect(1).err;
+    assert!(told.contains("the settings give no API key"), "{told}");
+
+    folder.write("rtconfd.toml", &good);
+    folder.run(&["reload"]).expect(0);
+    assert!(!folder.run(&["status"]).expect(0).out.contains("RELOAD FAILED"));
+    assert!(get("/metrics").await.contains("rtconfd_config_last_reload_successful 1\n"));
+}
+
+#[test]
+fn a_reload_without_a_daemon_says_where_it_was_looked_for() {
+    let folder = Folder::new("http://127.0.0.1:9", &always("A-1"));
+    let told = folder.run(&["reload"]).expect(1).err;
+    assert!(told.contains("nothing answers at") && told.contains("state.sqlite.sock"), "{told}");
+}
+
+#[tokio::test]
+async fn a_held_revision_can_be_read_by_site_before_it_is_approved() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    let sites = |hours: &str| {
+        let row = |number: usize| format!("s{number},A-{number},{hours},1\n");
+        format!("site,agent,hours,phone\n{}", (0..12).map(row).collect::<String>())
+    };
+    folder.write("sites.csv", &sites("Mo-Su 09:00-17:00"));
+    folder.run(&["apply"]).expect(0);
+    assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
+    folder.write("sites.csv", &sites("Mo-Su 10:00-17:00"));
+    let held = folder.run(&["apply"]).expect(3).err;
+    let revision = held.split("revision ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert!(held.contains("the next 14 days change for 12 of 12 pages"), "{held}");
+
+    let diff = folder.run(&["diff", &revision]).expect(2);
+    assert_eq!(diff.out.lines().count(), 13, "{}", diff.out);
+    let line = diff.out.lines().nth(1).unwrap();
+    assert!(
+        line.starts_with("A-0/live ") && line.contains("on 14 dates   09:00-17:00   10:00-17:00"),
+        "{line}"
+    );
+    let json = folder.run(&["diff", "--format", "json"]).expect(2).lines();
+    assert_eq!(
+        (&json[0]["before"], &json[0]["after"], &json[0]["dates"]),
+        (&json!("09:00-17:00"), &json!("10:00-17:00"), &json!(14))
+    );
+    assert!(folder.run(&["diff", "r000000000000"]).expect(1).err.contains("is not held"));
+    assert!(
+        folder
+            .run(&["preview"])
+            .expect(0)
+            .err
+            .contains(&format!("shown: the held revision {revision}, which is not active"))
+    );
+    assert!(
+        folder
+            .run(&["explain", "A-0/live", "is_open"])
+            .expect(0)
+            .err
+            .contains(&format!("shown: the active revision; {revision} is held"))
+    );
+
+    folder.run(&["approve", &revision]).expect(0);
+    folder.run(&["apply", "--timeout", "30s"]).expect(0);
+    assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
+}
+
+#[tokio::test]
+async fn a_page_whose_table_cannot_be_read_is_missing_for_a_reason() {
+    let folder = Folder::new("http://127.0.0.1:9", SITES);
+    let told = folder.run(&["explain", "A-1/live", "is_open"]).expect(1).err;
+    assert!(told.contains("sites.csv: the file is missing"), "{told}");
+    assert!(
+        told.contains(
+            "unknown page A-1/live\n  hint: something could not be read, and it may define the page"
+        ),
+        "{told}"
+    );
+    let told = folder.run(&["preview", "A-1/live"]).expect(1).err;
+    assert!(
+        told.contains("sites.csv: the file is missing") && told.contains("unknown page A-1/live"),
+        "{told}"
+    );
+}
+
+#[test]
+fn check_finds_what_run_would_need_and_lack() {
+    let api = Api::start();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let listen = format!(
+        "[listen]\naddress = \"{address}\"\ntoken_file = \"token\"\nwebhook_secret_file = \"secret\"\n{}",
+        always("A-1")
+    );
+    let folder = Folder::new(&api.url, &listen);
+    folder.write("secret", "s3cret\n");
+    std::fs::set_permissions(folder.path("secret"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let told = folder.run(&["check"]).expect(1).err;
+    for part in [
+        "listen.token_file: the key file".to_owned(),
+        "listen.webhook_secret_file: the key file".to_owned(),
+        "can be read by others".to_owned(),
+        format!("cannot listen on {address} (listen.address)"),
+        "hint: another program has the port".to_owned(),
+    ] {
+        assert!(told.contains(&part), "{part} in {told}");
+    }
+    drop(taken);
+    for name in ["token", "secret"] {
+        folder.write(name, "t0ken\n");
+        std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let told = folder.run(&["check"]).expect(0).out;
+    assert!(told.starts_with("All is well: 1 page(s)") && !told.contains("schema"), "{told}");
+}
+
+/// A zone database in a folder whose London has the clock of another zone.
+fn write_zones(folder: &Folder, release: &str, clock: &str) {
+    let zone = Database::embedded().zone(clock).unwrap();
+    std::fs::create_dir_all(folder.path("zones/Europe")).unwrap();
+    std::fs::write(folder.path("zones/Europe/London.new"), zone.tzif().unwrap()).unwrap();
+    std::fs::rename(folder.path("zones/Europe/London.new"), folder.path("zones/Europe/London")).unwrap();
+    folder.write("zones.zi", &format!("# version {release}\n"));
+    std::fs::rename(folder.path("zones.zi"), folder.path("zones/tzdata.zi")).unwrap();
+}
+
+const OPENS: &str = "restat = \"1s\"\n[time]\nzoneinfo = \"./zones\"\n[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Su 09:00-17:00\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { next = { hours = \"desk\", show = \"next_change_at\" }, zone = { value = { a = 1 } } }\n";
+
+fn with_top(folder: &Folder, api: &Api) {
+    let settings = format!(
+        "{OPENS}[api]\nbase_url = \"{}\"\nkey_file = \"key\"\n[store]\npath = \"state.sqlite\"\n{NO_HOLD}",
+        api.url
+    );
+    folder.write("rtconfd.toml", &settings);
+}
+
+#[tokio::test]
+async fn an_update_of_the_zone_database_takes_effect_by_itself_and_is_weighed_like_any_input() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    with_top(&folder, &api);
+    write_zones(&folder, "2026f", "Europe/London");
+    let mut process = running(&folder).await;
+    until("the page is filled", || api.variables("A-1").get("next").is_some()).await;
+    let status = folder.run(&["status", "--format", "json"]).expect(0).lines();
+    let zones = status.last().unwrap()["zone_database"].as_str().unwrap().to_owned();
+    assert!(zones.starts_with("2026f (") && zones.ends_with("zones)"), "{zones}");
+    let before = api.variables("A-1")["next"].clone();
+
+    // Nine hours to the east: an update of the package, as a package manager writes it.
+    write_zones(&folder, "2026g", "Asia/Tokyo");
+    until("the new rules are active", || api.variables("A-1")["next"] != before).await;
+    assert!(process.log().contains("the settings were read again"), "{}", process.log());
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0);
+    let moved = api.variables("A-1")["next"].clone();
+
+    // While the program is off the rules change back, for every page there is: that is held, and goes on as it was.
+    write_zones(&folder, "2026h", "Europe/London");
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace(NO_HOLD, "[hold]\npages = 0\n"));
+    let held = folder.run(&["apply"]).expect(3).err;
+    assert!(held.contains("the next 14 days change for 1 of 1 pages"), "{held}");
+    assert_eq!(api.variables("A-1")["next"], moved);
+}
+
+#[test]
+fn the_zone_database_is_named_and_its_age_and_differences_are_warned_of() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    with_top(&folder, &api);
+    write_zones(&folder, "2024a", "Asia/Tokyo");
+    let told = folder.run(&["check", "--at", "2026-11-28"]).expect(0);
+    for part in [
+        "the zone database 2024a (",
+        "is older than a year: rules changed after 2024a are missing",
+        "time zone Europe/London differs already by 540 minutes between the zone database 2024a (",
+    ] {
+        assert!(told.err.contains(part), "{part} in {}", told.err);
+    }
+    assert!(told.out.contains("Zone database 2024a ("), "{}", told.out);
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace("./zones", "./nowhere"));
+    let told = folder.run(&["check"]).expect(1).err;
+    assert!(told.contains("has no zone database") && told.contains("install the package tzdata"), "{told}");
+    folder.write("rtconfd.toml", &settings.replace("./zones", "embedded").replace("Europe/London", "EST"));
+    let told = folder.run(&["check", "--at", "2026-11-28"]).expect(0).err;
+    assert!(
+        told.contains("time zone `EST` has no summer time") && told.contains("America/New_York"),
+        "{told}"
+    );
+    let version = folder.run(&["--version"]).expect(0).out;
+    assert!(version.starts_with("rtconfd ") && version.contains("\nzone database 20"), "{version}");
+}
+
+#[test]
+fn what_cannot_be_written_to_standard_output_is_a_failure() {
+    let folder = Folder::new("http://127.0.0.1:9", &always("A-1"));
+    for arguments in
+        [&["preview"][..], &["check", "--offline"], &["--version"], &["--help"], &["calendar", "--codes"]]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = Ran::new(folder.command(arguments).stdout(full).output().unwrap());
+        assert_eq!(ran.code, 1, "{arguments:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_quiet_apply_prints_nothing_but_trouble() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    let ran = folder.run(&["apply", "--quiet"]).expect(0);
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!(api.variables("A-1"), json!({"is_open": true}));
+    let broken = Folder::new("http://127.0.0.1:9", &always("A-1"));
+    let ran = broken.run(&["apply", "--quiet", "--timeout", "1s"]).expect(1);
+    assert!(
+        ran.out.contains("A-1/live") && ran.err.contains("cannot be reached")
+            || ran.out.contains("can't be reached"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+}
+
+#[test]
+fn several_cells_of_one_value_are_all_named() {
+    let folder = Folder::new(
+        "http://127.0.0.1:9",
+        "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n[sources.phones]\npath = \"phones.csv\"\nkey = \"site\"\n[[page]]\nfor_each = \"sites\"\njoin = { phones = \"{{ row.site }}\" }\nagent = \"{{ row.site }}\"\nenvironment = \"live\"\nvariables = { text = \"{{ phones.number }} {{ row.open }}-{{ row.close }}\" }\n",
+    );
+    folder.write("sites.csv", "site,open,close\nA-1,9,17\n");
+    folder.write("phones.csv", "site,number\nA-1,123\n");
+    for _ in 0..5 {
+        let told = &folder.run(&["explain", "A-1/live", "text", "--format", "json"]).expect(0).lines()[0];
+        assert_eq!(
+            told["origin"],
+            "phones.csv:2, column \"number\" and sites.csv:2, column \"open\" and \"close\""
+        );
+    }
+}

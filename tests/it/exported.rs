@@ -1,0 +1,244 @@
+//! Files as spreadsheets, web pages and public services export them: read, or recognised by name with what to do.
+
+use rtconfd::settings::{Settings, Surroundings};
+use serde_json::json;
+
+use crate::support::{Api, Folder, Ran, desk};
+
+const NOON: &str = "2026-12-21T12:00:00Z";
+
+/// A page that is open by some hours; the settings of these and of sources come in `rest`.
+fn folder(rest: &str) -> Folder {
+    Folder::new(
+        "http://127.0.0.1:9",
+        &format!(
+            "{rest}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ is_open = {{ hours = \"desk\", show = \"is_open\" }} }}\n"
+        ),
+    )
+}
+
+fn open_at(folder: &Folder, at: &str) -> Ran {
+    folder.run(&["explain", "A-1/live", "is_open", "--at", at, "--format", "json"])
+}
+
+#[track_caller]
+fn is_open(folder: &Folder, at: &str) -> bool {
+    let ran = open_at(folder, at).expect(0);
+    ran.lines()[0]["value"].as_bool().unwrap_or_else(|| panic!("{}", ran.err))
+}
+
+#[test]
+fn hours_as_web_pages_and_spreadsheets_write_them_are_read() {
+    for weekly in [
+        "Mo-Fr 09:00\u{2011}17:00",
+        "Mo\u{2013}Fr\u{A0}09:00\u{2009}\u{2014}\u{2009}17:00",
+        "Mo-Fr 09:00:00-17:00:00",
+        "Mo-Fr 9:00:00 \u{2212} 17:00",
+        "Mo-Fr 09:00-23:59:59",
+        "Mo-Fr 09\u{FF1A}00-17\u{FF1A}00",
+    ] {
+        let folder = folder(&format!("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"{weekly}\"\n"));
+        assert!(is_open(&folder, NOON) && !is_open(&folder, "2026-12-21T08:59:59Z"), "{weekly}");
+    }
+    let seconds = folder("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"Mo-Fr 09:00:30-17:00\"\n");
+    assert!(open_at(&seconds, NOON).expect(1).err.contains("\"09:00:30\" is not a time"));
+}
+
+#[test]
+fn a_table_as_a_spreadsheet_exports_it_is_read() {
+    let settings = "[sources.c]\npath = \"c.csv\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"Mo-Fr 09:00-17:00\"\nspecial_from = { source = \"c\" }\n";
+    for text in [
+        "date,hours\n2026-12-21,closed\n,\n,\n",
+        "date,hours,,\n2026-12-21,closed,,\n,,,\n",
+        "sep=,\ndate,hours\n2026-12-21,closed\n",
+        "sep=;\ndate;hours\n2026-12-21;closed\n",
+        "date,hours\n2026\u{2011}12\u{2011}21,\u{A0}closed\n",
+        "\u{FEFF}date,hours\r\n2026-12-21,closed\r\n",
+    ] {
+        let folder = folder(settings);
+        folder.write("c.csv", text);
+        assert!(!is_open(&folder, NOON), "{text:?}");
+        assert!(is_open(&folder, "2026-12-22T12:00:00Z"), "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_something_else_is_called_by_its_name_with_the_remedy() {
+    let calendar = "[calendars.c]\npath = \"c.ics\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nclosed_on = [\"c\"]\n";
+    let table = "[sources.c]\npath = \"c.csv\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nspecial_from = { source = \"c\" }\n";
+    let json = table.replace("c.csv", "c.json");
+    for (settings, name) in [(calendar, "c.ics"), (table, "c.csv"), (&json, "c.json")] {
+        for (bytes, told, remedy) in [
+            (
+                &b"PK\x03\x04\x14\x00\x06\x00"[..],
+                "this file is an Excel or OpenDocument workbook",
+                "save the sheet as CSV",
+            ),
+            (b"\xD0\xCF\x11\xE0\xA1\xB1", "this file is an old Excel workbook", "save the sheet as CSV"),
+            (
+                b"\n<!DOCTYPE html><title>Sign in</title>",
+                "this file is a web page",
+                "download the file itself",
+            ),
+            (b"<HTML lang=en>", "this file is a web page", "download the file itself"),
+            (b"%PDF-1.7", "this file is a PDF", "export the table as CSV"),
+        ] {
+            let folder = folder(settings);
+            std::fs::write(folder.path(name), bytes).unwrap();
+            let err = open_at(&folder, NOON).expect(1).err;
+            assert!(err.contains(&format!("{name}:1: {told}")) && err.contains(remedy), "{name}: {err}");
+        }
+    }
+    let cut = folder(calendar);
+    cut.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261225\n");
+    assert!(open_at(&cut, NOON).expect(1).err.contains("the file is cut off; fetch or export it again"));
+    for line in [
+        "[sources.s]\npath = \"https://x.example/s.csv\"",
+        "[calendars.c]\npath = \"webcal://x.example/c.ics\"",
+    ] {
+        let err = folder(&format!("{line}\n{}", "[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\n"))
+            .run(&["check", "--offline"])
+            .expect(1)
+            .err;
+        assert!(err.contains("path is a web address") && err.contains("rtconfd reads local files"), "{err}");
+    }
+}
+
+#[test]
+fn lists_of_holidays_that_are_published_close() {
+    let settings = |from: &str| {
+        format!(
+            "[sources.h]\npath = \"h.json\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nspecial_from = {{ source = \"h\", {from} }}\n"
+        )
+    };
+    let govuk = json!({"england-and-wales": {"events": [{"title": "Christmas Day", "date": "2026-12-25", "notes": "", "bunting": true}]}});
+    let nager =
+        json!([{"date": "2026-12-25", "localName": "Weihnachten", "name": "Christmas Day", "global": true}]);
+    let open = json!([{"startDate": "2026-12-25", "endDate": "2026-12-26", "name": [{"language": "DE", "text": "Weihnachten"}]}]);
+    for (list, from, reason) in [
+        (
+            &govuk,
+            "pointer = \"/england-and-wales/events\", hours = \"closed\", name = \"title\"",
+            "Christmas Day",
+        ),
+        (&nager, "hours = \"closed\", name = \"localName\"", "Weihnachten"),
+        (&open, "date = \"startDate\", through = \"endDate\", hours = \"closed\"", "Weihnachten"),
+        (&nager, "hours = \"10:00-11:00\"", "Christmas Day"),
+    ] {
+        let folder = folder(&settings(from));
+        folder.write("h.json", &list.to_string());
+        let told = open_at(&folder, "2026-12-25T12:00:00Z").expect(0).lines().remove(0);
+        assert_eq!(told["value"], false, "{from}");
+        assert!(told["because"].as_str().unwrap().contains(reason), "{told}");
+        assert!(is_open(&folder, "2026-12-27T12:00:00Z"));
+    }
+    let unsaid = folder(&settings("pointer = \"/england-and-wales/events\""));
+    unsaid.write("h.json", &govuk.to_string());
+    let err = open_at(&unsaid, NOON).expect(1).err;
+    assert!(
+        err.contains("needs \"hours\"") && err.contains("set hours = \"closed\" in special_from"),
+        "{err}"
+    );
+    let astray = folder(&settings("pointer = \"/england-and-wales/evnts\""));
+    astray.write("h.json", &govuk.to_string());
+    let err = open_at(&astray, NOON).expect(1).err;
+    assert!(
+        err.contains("has nothing at \"/england-and-wales/evnts\"")
+            && err.contains("the keys at /england-and-wales are: events"),
+        "{err}"
+    );
+}
+
+#[test]
+fn hours_that_are_published_are_read_as_their_services_write_them() {
+    let day = |opens: &str, closes: &str| json!({"@type": "OpeningHoursSpecification", "dayOfWeek": "Monday", "opens": opens, "closes": closes});
+    let store = |specification: serde_json::Value| json!({"@type": "Store", "openingHoursSpecification": [specification]});
+    let google = json!({"periods": [{"openDay": "MONDAY", "openTime": {"hours": 9}, "closeDay": "MONDAY", "closeTime": {"hours": 17}}]});
+    let places = json!({"place_id": "x", "opening_hours": {"open_now": true, "periods": []}});
+    for (key, place, wanted) in [
+        ("schema_org", store(day("00:00:00", "23:59:59")), Ok(true)),
+        // "Closed otherwise": no opens, no hours.
+        ("schema_org", store(json!({"dayOfWeek": "Monday"})), Ok(false)),
+        ("schema_org", json!([{"@type": "BreadcrumbList"}, store(day("09:00", "17:00"))]), Ok(true)),
+        (
+            "schema_org",
+            json!([store(day("09:00", "17:00")), store(day("10:00", "17:00"))]),
+            Err("more than one thing of this list has hours"),
+        ),
+        ("google", json!({"regularHours": google, "specialHours": {}}), Ok(true)),
+        ("google", places, Err("is of the Google Places API")),
+        ("google", json!({"regularOpeningHours": {"periods": []}}), Err("is of the Google Places API")),
+    ] {
+        let folder = folder(&format!(
+            "[sources.p]\npath = \"p.json\"\n[hours.desk]\ntimezone = \"UTC\"\n{key} = {{ source = \"p\" }}\n"
+        ));
+        folder.write("p.json", &place.to_string());
+        match wanted {
+            Ok(open) => assert_eq!(is_open(&folder, NOON), open, "{place}"),
+            Err(told) => {
+                let err = open_at(&folder, NOON).expect(1).err;
+                assert!(err.contains(told) && err.contains("hint:"), "{place}: {err}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hours_that_are_probably_not_meant_are_warned_of_at_their_place() {
+    for (weekly, told) in [
+        ("Mo-Su 00:00-23:59", Some("closes a minute before midnight")),
+        (
+            "Mo-Fr 09:00-13:30, 13:00-17:30",
+            Some("09:00-13:30 and 13:00-17:30 overlap, so it is open without a break from 09:00 to 17:30"),
+        ),
+        ("Mo-Fr 09:00-05:00", Some("09:00-05:00 is open for 20 hours without a break")),
+        ("Mo-Fr 09:00-13:00, 13:00-17:30", None),
+        ("Mo-Su 00:00-24:00", None),
+        ("Fr 18:00-02:00", None),
+    ] {
+        let folder = folder(&format!("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"{weekly}\"\n"));
+        let err = folder.run(&["check", "--offline", "--at", "2026-12-01"]).expect(0).err;
+        match told {
+            Some(told) => assert!(
+                err.contains("warning: ") && err.contains(told) && err.contains("rtconfd.toml:9"),
+                "{err}"
+            ),
+            None => assert_eq!(err, "", "{weekly}"),
+        }
+    }
+    let settings = "[calendars.c]\npath = \"c.ics\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\n";
+    let event = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART:20261225T000000Z\nRRULE:FREQ=YEARLY\nSUMMARY:Christmas\nEND:VEVENT\nEND:VCALENDAR\n";
+    for (closed_on, warned) in [("closed_on = [\"c\"]\n", true), ("", false)] {
+        let folder = folder(&format!("{settings}{closed_on}"));
+        folder.write("c.ics", event);
+        let err = folder.run(&["check", "--offline", "--at", "2026-12-01"]).expect(0).err;
+        assert_eq!(err.contains("c.ics:2: this event has no length, so it closes nothing"), warned, "{err}");
+    }
+}
+
+#[test]
+fn what_is_odd_in_a_calendar_is_warned_of_and_fails_nothing() {
+    let api = Api::start();
+    let folder = Folder::new(
+        &api.url,
+        &format!(
+            "[calendars.c]\npath = \"c.ics\"\n{}",
+            desk("A-1").replace("weekly =", "closed_on = [\"c\"]\nweekly =")
+        ),
+    );
+    let event = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261225\nRRULE:FREQ=YEARLY\nSTATUS:DRAFT\nEND:VEVENT\nEND:VCALENDAR\n";
+    folder.write("c.ics", event);
+    for command in ["apply", "plan", "check", "status"] {
+        let err = folder.run(&[command]).expect(0).err;
+        assert!(err.contains("c.ics:6: STATUS: only CANCELLED takes an event out"), "{command}: {err}");
+    }
+    assert_eq!(folder.run(&["preview", "--days", "400"]).expect(0).code, 0);
+    assert!(Settings::load(&folder.path("rtconfd.toml"), &Surroundings::default()).is_ok());
+}
+
+#[test]
+fn preview_of_a_window_that_ends_before_it_begins_is_an_error() {
+    let folder = folder("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\n");
+    let err = folder.run(&["preview", "--from", "2026-12-02", "--to", "2026-12-01"]).expect(1).err;
+    assert!(err.contains("--to 2026-12-01T00:00:00Z is before --from 2026-12-02T00:00:00Z"), "{err}");
+}
