@@ -1,17 +1,21 @@
-//! Components to events: starts, lengths, rules, exceptions, and the changed instances of a series.
+//! Components to events: their rules and exceptions, and the changed instances of a series.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::NaiveDateTime;
 
 use crate::model::{Origin, Problem};
-use crate::zone::{self, Database, Zone};
+use crate::zone::{Database, Zone};
 
 use super::Occurrence;
+use super::length::{Length, duration, length, length_until};
 use super::lines::{self, Component, Property, texts};
 use super::notes::Notes;
 use super::recurrence::Rule;
+use super::stamp::{
+    AMBIGUOUS, Context, DATE_OR_TIME, Exceptions, Stamp, WHOLE_DAYS, date_of_utc, local_of, stamp, stamp_of,
+};
 use super::timezones::{EventZone, Zones};
 
 /// Events a calendar may have; a country's holidays for a century are fewer.
@@ -20,9 +24,6 @@ const MAX_EVENTS: usize = 10_000;
 const MAX_CHANGED: usize = 1_000;
 /// Categories of one event.
 const MAX_CATEGORIES: usize = 100;
-/// The remedy for what is no DTSTART, DTEND and so on.
-const DATE_OR_TIME: &str =
-    "write a date as in DTSTART;VALUE=DATE:20261224, a time as in DTSTART;TZID=Europe/London:20261224T090000";
 /// Problems of one file that are told; who mends these sees the others then.
 const MAX_TOLD: usize = 100;
 
@@ -49,72 +50,6 @@ pub(super) struct Series {
     pub(super) changed: Vec<Event>,
 }
 
-/// A date or a time.
-#[derive(Clone, Debug)]
-pub(super) enum Stamp {
-    Date(NaiveDate),
-    Time(NaiveDateTime, EventZone),
-}
-
-impl Stamp {
-    /// The wall clock time; midnight for a date.
-    pub(super) fn local(&self) -> NaiveDateTime {
-        match self {
-            Self::Date(date) => date.and_time(NaiveTime::MIN),
-            Self::Time(local, _) => *local,
-        }
-    }
-
-    /// Whether `id` (of an EXDATE or a RECURRENCE-ID) means the instance that starts at `local` in the
-    /// zone of this start. A date means every instance on it.
-    pub(super) fn is_meant(&self, local: NaiveDateTime, id: &Stamp) -> bool {
-        match (self, id) {
-            (_, Stamp::Date(date)) => local.date() == *date,
-            (Stamp::Date(_), Stamp::Time(time, _)) => local.date() == time.date(),
-            (Stamp::Time(_, EventZone::Floating), Stamp::Time(time, _)) => local == *time,
-            (Stamp::Time(..), Stamp::Time(time, EventZone::Floating)) => local == *time,
-            (Stamp::Time(_, own), Stamp::Time(time, other)) => {
-                own.instant(local, Zone::UTC) == other.instant(*time, Zone::UTC)
-            }
-        }
-    }
-}
-
-/// The instances that are left out, in the wall clock time of their event. A date leaves out all on it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Exceptions {
-    dates: HashSet<NaiveDate>,
-    times: HashSet<NaiveDateTime>,
-}
-
-impl Exceptions {
-    pub(super) fn has(&self, local: NaiveDateTime) -> bool {
-        self.dates.contains(&local.date()) || self.times.contains(&local)
-    }
-}
-
-/// A stamp in the wall clock time of an event that starts at `start`.
-pub(super) fn local_of(start: &Stamp, stamp: &Stamp) -> NaiveDateTime {
-    match (start, stamp) {
-        (Stamp::Time(_, own), Stamp::Time(local, other))
-            if !matches!(own, EventZone::Floating) && !matches!(other, EventZone::Floating) =>
-        {
-            own.local(other.instant(*local, Zone::UTC))
-        }
-        (Stamp::Time(first, _), Stamp::Date(date)) => date.and_time(first.time()),
-        // Of a time only the date counts for an event of whole days.
-        (Stamp::Date(_), Stamp::Time(local, _)) => local.date().and_time(NaiveTime::MIN),
-        _ => stamp.local(),
-    }
-}
-
-/// How long an event lasts (RFC 5545, 3.8.5.3): a DTEND gives an exact length, a DURATION's days are nominal.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Length {
-    pub(super) days: i64,
-    pub(super) seconds: i64,
-}
-
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     pub(super) start: Stamp,
@@ -130,14 +65,6 @@ pub(super) struct Event {
     uid: String,
     /// None when it cannot be read.
     sequence: Option<i64>,
-}
-
-/// What the events of one calendar are read with.
-struct Context<'a> {
-    zones: &'a Zones<'a>,
-    /// The calendar's own zone.
-    zone: Option<Zone>,
-    notes: &'a Notes,
 }
 
 impl Calendar {
@@ -189,7 +116,7 @@ impl Calendar {
             true => {
                 let without_length = events.iter().find(|event| event.closes_nothing());
                 let without_length = without_length.map(|event| event.origin.clone());
-                let series = group(events).map_err(|problem| vec![problem])?;
+                let series = group(events, zone).map_err(|problem| vec![problem])?;
                 let warnings = notes.into_problems();
                 Ok(Self { file: file.clone(), zone, warnings, without_length, series, listed: Vec::new() })
             }
@@ -200,7 +127,7 @@ impl Calendar {
 
 /// Gathers events by UID. Of several versions of one event the one with the highest SEQUENCE counts;
 /// events that share UID and SEQUENCE are all kept, because to drop one could drop a closure.
-fn group(events: Vec<Event>) -> Result<Vec<Series>, Problem> {
+fn group(events: Vec<Event>, zone: Option<Zone>) -> Result<Vec<Series>, Problem> {
     let mut order: Vec<String> = Vec::new();
     let mut by_uid: HashMap<String, Vec<Event>> = HashMap::new();
     for event in events {
@@ -221,7 +148,11 @@ fn group(events: Vec<Event>) -> Result<Vec<Series>, Problem> {
         // Of versions that cannot be told apart all count.
         let is_unknown = masters.iter().any(|event| event.sequence.is_none());
         let mut masters = masters.into_iter().filter(|event| is_unknown || Some(event.sequence) == newest);
-        series.push(Series { master: masters.next(), changed: newest_changes(changed) });
+        let (master, mut changed) = (masters.next(), newest_changes(changed));
+        if matches!(&master, Some(Event { start: Stamp::Date(_), .. })) {
+            changed.iter_mut().try_for_each(|event| event.replace_dates(zone))?;
+        }
+        series.push(Series { master, changed });
         series.extend(masters.map(|event| Series { master: Some(event), changed: Vec::new() }));
     }
     Ok(series)
@@ -241,6 +172,19 @@ fn newest_changes(mut changed: Vec<Event>) -> Vec<Event> {
 }
 
 impl Event {
+    /// Takes a time in UTC that it replaces for the date that it means in a series of whole days.
+    fn replace_dates(&mut self, zone: Option<Zone>) -> Result<(), Problem> {
+        if let Some((replaced, _)) = &mut self.replaces
+            && let Stamp::Time(time, EventZone::Utc) = replaced
+        {
+            let date = date_of_utc(*time, zone).ok_or_else(|| {
+                Problem::at(&self.origin, format!("RECURRENCE-ID: {AMBIGUOUS}")).hint(WHOLE_DAYS)
+            })?;
+            *replaced = Stamp::Date(date);
+        }
+        Ok(())
+    }
+
     /// True for a time without length, which closes nothing.
     fn closes_nothing(&self) -> bool {
         matches!(self.start, Stamp::Time(..))
@@ -269,7 +213,7 @@ impl Event {
         };
         let replaces = component
             .single("RECURRENCE-ID")?
-            .map(|property| Ok((context.instance(property, &start)?, and_future(property)?)))
+            .map(|property| Ok((context.replaced(property)?, and_future(property)?)))
             .transpose()?;
         let written_rules = component.all("RRULE").filter(|property| !is_empty(property, notes));
         let rules = written_rules
@@ -375,185 +319,6 @@ fn and_future(property: &Property) -> Result<bool, Problem> {
     }
 }
 
-/// The length by DTEND, by DURATION, or the one that RFC 5545, 3.6.1 gives an event without either.
-fn length(
-    component: &Component,
-    start: &Stamp,
-    start_property: &Property,
-    context: &Context,
-) -> Result<Length, Problem> {
-    let end = component.single("DTEND")?;
-    let by_end = || end.map(|end| length_until(start, &context.end(end, start)?, end)).transpose();
-    let by_duration = component
-        .single("DURATION")?
-        .map(|property| Ok((length_of(property, start, context.notes)?, property)))
-        .transpose()?;
-    match (by_end()?, by_duration) {
-        (Some(length), Some((duration, property))) => {
-            // Thunderbird exports an empty one beside the end.
-            let is_nothing = (duration.days, duration.seconds) == (0, 0);
-            if !is_nothing && (duration.days, duration.seconds) != (length.days, length.seconds) {
-                return Err(property
-                    .problem("stands beside DTEND; an event has one of them")
-                    .hint("keep one of them"));
-            }
-            context.notes.note("two ends", &property.origin, "DURATION: stands beside DTEND, which counts");
-            Ok(length)
-        }
-        (Some(length), None) | (None, Some((length, _))) => Ok(length),
-        (None, None) if start_property.param("VALUE") == Some("DATE") || matches!(start, Stamp::Date(_)) => {
-            Ok(Length { days: 1, seconds: 0 })
-        }
-        (None, None) => Ok(Length { days: 0, seconds: 0 }),
-    }
-}
-
-/// The length that a DURATION tells. Of whole days some programs write the seconds.
-fn length_of(property: &Property, start: &Stamp, notes: &Notes) -> Result<Length, Problem> {
-    let length = duration(&property.value).ok_or_else(|| {
-        property
-            .problem(format!("\"{}\" is no length of an event", property.value))
-            .hint("write days, hours and minutes as in P1DT2H30M, weeks alone as in P2W")
-    })?;
-    if !matches!(start, Stamp::Date(_)) || length.seconds == 0 {
-        return Ok(length);
-    }
-    if length.seconds % 86_400 != 0 {
-        return Err(property
-            .problem("an event of whole days lasts whole days")
-            .hint("write days alone, as in P1D, or give DTSTART a time"));
-    }
-    let days = length.days + length.seconds / 86_400;
-    notes.note(
-        "seconds",
-        &property.origin,
-        format!("DURATION: {} is read as {days} whole days", property.value.trim()),
-    );
-    Ok(Length { days, seconds: 0 })
-}
-
-impl Context<'_> {
-    /// The end of an event; midnight at the end of whole days is a date.
-    fn end(&self, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
-        let end = stamp(property, self.zones)?;
-        match (start, &end) {
-            (Stamp::Date(_), Stamp::Time(time, _)) if time.time() == NaiveTime::MIN => {
-                self.notes.note(
-                    "midnight",
-                    &property.origin,
-                    "DTEND: midnight is read as the date, as DTSTART is one",
-                );
-                Ok(Stamp::Date(time.date()))
-            }
-            _ => Ok(end),
-        }
-    }
-
-    /// The instances of a series that starts at `start`, as an EXDATE lists them.
-    fn instances(&self, property: &Property, start: &Stamp) -> Result<Vec<Stamp>, Problem> {
-        let values = property.values()?.map(str::trim).filter(|value| !value.is_empty());
-        values.map(|value| self.instance_of(value, property, start)).collect()
-    }
-
-    /// The instance that a RECURRENCE-ID means.
-    fn instance(&self, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
-        self.instance_of(property.value.trim(), property, start)
-    }
-
-    /// Of a series of whole days only the date of a time counts: as it is written, whatever its zone, and of UTC the
-    /// date in the calendar's zone.
-    fn instance_of(&self, value: &str, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
-        if !matches!(start, Stamp::Date(_)) || !value.contains('T') {
-            return stamp_of(value, property, self.zones);
-        }
-        let Some(text) = value.strip_suffix('Z') else {
-            let date = parse_local(value).map(|time| Stamp::Date(time.date()));
-            return date.map_or_else(|| stamp_of(value, property, self.zones), Ok);
-        };
-        let Some(time) = parse_local(text) else { return stamp_of(value, property, self.zones) };
-        match (self.zone, time.time() == NaiveTime::MIN) {
-            (Some(zone), _) => {
-                let message = format!(
-                    "{}: a time in UTC, of a series of whole days, means the date that it has in {zone}",
-                    property.name
-                );
-                self.notes.note("UTC of whole days", &property.origin, message);
-                Ok(Stamp::Date(zone::date(zone, time.and_utc())))
-            }
-            // Midnight in UTC is the date itself to whoever wrote whole days in UTC.
-            (None, true) => Ok(Stamp::Date(time.date())),
-            (None, false) => Err(property
-                .problem("is a time in UTC, and its series is of whole days: the date is ambiguous")
-                .hint(
-                    "write the date as in EXDATE;VALUE=DATE:20261224, or give the calendar its X-WR-TIMEZONE",
-                )),
-        }
-    }
-}
-
-fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> Result<Length, Problem> {
-    let length = match (start, end) {
-        (Stamp::Date(start), Stamp::Date(end)) => Length {
-            // Some programs write the same date for a single day.
-            days: (*end - *start).num_days() + i64::from(start == end),
-            seconds: 0,
-        },
-        (Stamp::Time(start, EventZone::Floating), Stamp::Time(end, _))
-        | (Stamp::Time(start, _), Stamp::Time(end, EventZone::Floating)) => {
-            Length { days: 0, seconds: (*end - *start).num_seconds() }
-        }
-        (Stamp::Time(start, from), Stamp::Time(end, to)) => Length {
-            days: 0,
-            seconds: (to.instant(*end, Zone::UTC) - from.instant(*start, Zone::UTC)).num_seconds(),
-        },
-        _ => {
-            return Err(property
-                .problem("is a date where DTSTART is a time, or the other way round")
-                .hint("write both as dates, or both as times"));
-        }
-    };
-    match length.days < 0 || length.seconds < 0 {
-        true => Err(property.problem("lies before DTSTART").hint("correct one of them")),
-        false => Ok(length),
-    }
-}
-
-/// `P1DT2H30M`, `P2W` (RFC 5545, 3.3.6); not negative, and no longer than ten years.
-fn duration(text: &str) -> Option<Length> {
-    let text = text.trim();
-    let mut rest = text.strip_prefix('+').unwrap_or(text).strip_prefix('P')?;
-    let mut length = Length { days: 0, seconds: 0 };
-    let mut in_time = false;
-    while !rest.is_empty() {
-        if let Some(time) = rest.strip_prefix('T') {
-            (in_time, rest) = (true, time);
-            continue;
-        }
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: i64 = rest[..digits].parse().ok()?;
-        let unit = rest[digits..].chars().next()?;
-        rest = &rest[digits + unit.len_utf8()..];
-        match (in_time, unit) {
-            (false, 'W') => length.days = length.days.checked_add(number.checked_mul(7)?)?,
-            (false, 'D') => length.days = length.days.checked_add(number)?,
-            (true, 'H') => length.seconds = length.seconds.checked_add(number.checked_mul(3600)?)?,
-            (true, 'M') => length.seconds = length.seconds.checked_add(number.checked_mul(60)?)?,
-            (true, 'S') => length.seconds = length.seconds.checked_add(number)?,
-            _ => return None,
-        }
-    }
-    // `P` and `PT` alone say nothing, and weeks stand alone.
-    let says_something = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'P' && c != 'T');
-    let weeks_alone = !text.contains('W') || (text.ends_with('W') && !text.contains('D'));
-    (says_something && weeks_alone && length.days <= 3_660 && length.seconds <= 3_660 * 86_400)
-        .then_some(length)
-}
-
-/// A single date or time.
-fn stamp(property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
-    stamp_of(property.value.trim(), property, zones)
-}
-
 /// RDATE: dates, times, or periods with a length of their own.
 fn extra_starts(property: &Property, zones: &Zones) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
     property
@@ -571,50 +336,4 @@ fn extra_starts(property: &Property, zones: &Zones) -> Result<Vec<(Stamp, Option
             Ok((start, Some(length)))
         })
         .collect()
-}
-
-fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
-    let kind = property.param("VALUE").map(str::to_ascii_uppercase);
-    match kind.as_deref() {
-        None | Some("DATE" | "DATE-TIME" | "PERIOD") => {}
-        Some(other) => {
-            return Err(property
-                .problem(format!("VALUE={other} is not supported"))
-                .hint("write VALUE=DATE or VALUE=DATE-TIME"));
-        }
-    }
-    if value.len() == 8 {
-        let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
-        let date = date.filter(|_| kind.as_deref() != Some("DATE-TIME"));
-        let problem = || property.problem(format!("\"{value}\" is no date")).hint(DATE_OR_TIME);
-        return date.map(Stamp::Date).ok_or_else(problem);
-    }
-    let (text, zone) = match (value.strip_suffix('Z'), property.param("TZID")) {
-        (Some(text), _) => (text, EventZone::Utc),
-        (None, Some(id)) => (value, zones.find(id, property)?),
-        (None, None) => (value, EventZone::Floating),
-    };
-    let time = parse_local(text).filter(|_| kind.as_deref() != Some("DATE"));
-    time.map(|time| Stamp::Time(time, zone))
-        .ok_or_else(|| property.problem(format!("\"{value}\" is no date and no time")).hint(DATE_OR_TIME))
-}
-
-/// `19970714T133000` (RFC 5545, 3.3.5, form 1). A leap second counts as the second before it.
-pub(super) fn parse_local(text: &str) -> Option<NaiveDateTime> {
-    let (date, time) = text.trim().split_once('T')?;
-    // Years have four digits; more would lead rules through hundreds of thousands of years.
-    if date.len() != 8 || time.len() != 6 || !time.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let date = NaiveDate::parse_from_str(date, "%Y%m%d").ok()?;
-    let part = |at: usize| time[at..at + 2].parse::<u32>().ok();
-    date.and_hms_opt(part(0)?, part(2)?, part(4)?.min(59))
-}
-
-/// Adds to a wall clock time, staying within the years chrono can count.
-pub(super) fn add(local: NaiveDateTime, days: i64, seconds: i64) -> NaiveDateTime {
-    TimeDelta::try_days(days)
-        .zip(TimeDelta::try_seconds(seconds))
-        .and_then(|(days, seconds)| local.checked_add_signed(days)?.checked_add_signed(seconds))
-        .unwrap_or(local)
 }

@@ -15,6 +15,8 @@ pub const MAX_BYTES: usize = 8 << 20;
 pub const MAX_LINES: usize = 200_000;
 /// Bytes of one line, its folds joined.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// Bytes at the start of a long line that tell which property it is.
+const MAX_DECIDING: usize = 100;
 /// Characters of a message, which may quote the property's value.
 const MAX_MESSAGE: usize = 300;
 /// Parameters of one property; RFC 5545 knows twenty.
@@ -289,10 +291,17 @@ impl<'b, L: Iterator<Item = &'b [u8]>> Iterator for Unfolded<'b, L> {
             let (index, first) = self.physical.next()?;
             let mut line = first.to_vec();
             while let Some((_, fold)) = self.physical.next_if(|(_, line)| is_fold(line)) {
-                line.extend_from_slice(&fold[1..]);
-                if line.len() > MAX_LINE_BYTES {
-                    break;
+                if line.len() <= MAX_LINE_BYTES {
+                    line.extend_from_slice(&fold[1..]);
                 }
+            }
+            // An attachment in the line says nothing of when; what is too long and may do is refused.
+            let is_long = line.len() > MAX_LINE_BYTES;
+            if is_long && !may_decide(&String::from_utf8_lossy(&line[..MAX_DECIDING])) {
+                let origin = Origin::line(self.file, index + 1);
+                let message = format!("this line has more than {MAX_LINE_BYTES} bytes and is ignored");
+                self.notes.note("long", &origin, message);
+                continue;
             }
             if !line.iter().all(u8::is_ascii_whitespace) {
                 return Some(self.decoded(index + 1, line));

@@ -3,11 +3,13 @@
 
 mod agenda;
 mod event;
+mod length;
 mod lines;
 mod notes;
 mod occurrences;
 mod public_holidays;
 mod recurrence;
+mod stamp;
 mod timezones;
 
 pub use agenda::{Agenda, Entry, Filter, Timed};

@@ -8,8 +8,10 @@ use crate::model::{Instant, Origin, Problem};
 use crate::zone::{self, Zone};
 
 use super::Calendar;
-use super::event::{Event, Length, Series, Stamp, add, local_of};
+use super::event::{Event, Series};
+use super::length::Length;
 use super::recurrence::Budget;
+use super::stamp::{Stamp, add, local_of};
 use super::timezones::EventZone;
 
 /// Occurrences of a calendar in one window; a shop that closes for lunch has a twentieth in a year.

@@ -8,8 +8,8 @@ use rrule::{RRule, RRuleSet, Tz, Unvalidated};
 
 use crate::model::Problem;
 
-use super::event::parse_local;
 use super::lines::Property;
+use super::stamp::parse_local;
 
 /// Starts that one rule may give in one window; every half hour for three years is less.
 const MAX_STARTS: usize = 60_000;

@@ -722,6 +722,60 @@ fn of_a_series_of_whole_days_only_the_date_of_an_exception_counts() {
     }
 }
 
+/// Of whole days an instance is replaced by its date, whatever the change itself is.
+#[test]
+fn a_changed_instance_of_whole_days_is_known_by_its_date_in_the_calendars_zone() {
+    let series = "BEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=3\nEND:VEVENT";
+    let changed = |id: &str, start: &str| format!("{series}\nBEGIN:VEVENT\nUID:1\n{id}\n{start}\nEND:VEVENT");
+    let berlin = "X-WR-TIMEZONE:Europe/Berlin\n";
+    for (zone, id, start, wanted) in [
+        (
+            berlin,
+            "RECURRENCE-ID:20261224T230000Z",
+            "DTSTART:20261230T100000Z",
+            vec!["2026-12-24", "2026-12-26", "2026-12-30T10:00"],
+        ),
+        (
+            berlin,
+            "RECURRENCE-ID:20261224T230000Z",
+            "DTSTART;VALUE=DATE:20261230",
+            vec!["2026-12-24", "2026-12-26", "2026-12-30"],
+        ),
+        (
+            "",
+            "RECURRENCE-ID:20261225T000000Z",
+            "DTSTART;VALUE=DATE:20261230",
+            vec!["2026-12-24", "2026-12-26", "2026-12-30"],
+        ),
+        (
+            "",
+            "RECURRENCE-ID;TZID=UTC+01:20261225T000000",
+            "DTSTART:20261230T100000Z",
+            vec!["2026-12-24", "2026-12-26", "2026-12-30T10:00"],
+        ),
+    ] {
+        let read = calendar(&format!("{zone}{}", changed(id, start)))
+            .unwrap_or_else(|problems| panic!("{id}: {problems}"));
+        assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), wanted, "{zone}{id} {start}");
+    }
+    let problem =
+        calendar(&changed("RECURRENCE-ID:20261224T230000Z", "DTSTART:20261230T100000Z")).unwrap_err();
+    assert!(problem.contains("RECURRENCE-ID: is a time in UTC") && problem.contains("(hint: "), "{problem}");
+    // A timed series goes by the instant, also where the change is a whole day.
+    let timed = changed("RECURRENCE-ID:20261225T230000Z", "DTSTART;VALUE=DATE:20261230")
+        .replace("DTSTART;VALUE=DATE:20261224", "DTSTART;TZID=Asia/Tokyo:20261225T080000");
+    let found = starts(&calendar(&timed).unwrap(), Zone::UTC, "2026-12-01", "2027-01-31");
+    assert_eq!(found, ["2026-12-24T23:00", "2026-12-26T23:00", "2026-12-30"]);
+}
+
+#[test]
+fn an_attachment_in_the_file_costs_no_event() {
+    let attachment = format!("ATTACH;ENCODING=BASE64:{}", "\n QUJD".repeat(400_000));
+    let read = calendar(&event(&format!("{attachment}\nDTSTART:20261228"))).unwrap();
+    assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"]);
+    assert!(warnings(&read).contains("bytes and is ignored"), "{}", warnings(&read));
+}
+
 #[test]
 fn a_zone_that_a_file_half_defines_is_read_as_far_as_it_is_certain() {
     let zone = |id: &str, parts: &str| {

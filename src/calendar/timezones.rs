@@ -9,10 +9,10 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use crate::model::{Instant, Problem};
 use crate::zone::{self, Database, Zone};
 
-use super::event::parse_local;
 use super::lines::{Component, Property, texts};
 use super::notes::Notes;
 use super::recurrence::{Budget, Rule};
+use super::stamp::parse_local;
 
 /// The zone of an event's time.
 #[derive(Clone, Debug)]

@@ -18,14 +18,8 @@ use crate::zone::Zone;
 
 use super::{Exit, FAILED, Global, output};
 
-/// Waiting pages that are listed one by one.
-pub const MAX_WAITING: usize = 3;
-
-/// A line on the waiting pages that are not listed.
-pub fn more_waiting(count: usize) -> Option<String> {
-    let more = count.checked_sub(MAX_WAITING).filter(|more| *more > 0)?;
-    Some(format!("and {more} more pages wait likewise (rtconfd status --format json lists them)"))
-}
+/// Waiting pages that are described one by one; of more there is one line.
+const MAX_WAITING: usize = 3;
 
 /// Pages and variables that are told of that nothing defines any more.
 pub const MAX_GONE: usize = 20;
@@ -320,16 +314,35 @@ impl View {
     /// Tells which pages are not yet as they are written.
     pub fn tell_following(&self, wanted: Option<&PageId>) {
         let all = self.following(wanted);
-        for Following { page, leader, at, why } in all.iter().take(MAX_WAITING) {
-            output::remark(&self.waits(page, &leader.to_string(), *at, why));
+        let each = all
+            .iter()
+            .map(|Following { page, leader, at, why }| (page, leader.to_string(), *at, why.as_str()));
+        self.waiting_lines(each.collect()).iter().for_each(|line| output::remark(line));
+    }
+
+    /// Lines on the pages that wait: one for each of a few, one for all of many.
+    pub fn waiting_lines(&self, waiting: Vec<(&PageId, String, Option<Instant>, &str)>) -> Vec<String> {
+        if waiting.len() <= MAX_WAITING {
+            let line = |(page, leader, at, why): (&PageId, String, Option<Instant>, &str)| {
+                self.waits(page, &leader, at, why)
+            };
+            return waiting.into_iter().map(line).collect();
         }
-        if let Some(line) = more_waiting(all.len()) {
-            output::remark(&line);
-        }
+        let named: Vec<String> =
+            waiting.iter().take(MAX_WAITING).map(|(page, ..)| page.to_string()).collect();
+        let next = match waiting.iter().filter_map(|(.., at, _)| *at).min() {
+            Some(at) => format!(", the next until {}", output::utc(at)),
+            None => String::new(),
+        };
+        vec![format!(
+            "{} pages wait for their promotion{next}: {}, … (rtconfd status --format json lists them all)",
+            waiting.len(),
+            named.join(", ")
+        )]
     }
 
     /// What a page waits for and until when, in words.
-    pub fn waits(&self, page: &PageId, leader: &str, at: Option<Instant>, why: &str) -> String {
+    fn waits(&self, page: &PageId, leader: &str, at: Option<Instant>, why: &str) -> String {
         let here = self.newest().page(page).map_or(Zone::UTC, zone);
         let when = match at {
             Some(_) if self.is_ripe(at) => "until both pages are next fetched".to_owned(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::desired::{Gone, Managed, Override, running_out};
 use crate::listener::{shown, waiting};
-use crate::model::{Instant, Problem, Severity, shorten};
+use crate::model::{Instant, PageId, Problem, Severity, shorten};
 use crate::reconcile::Held;
 use crate::schema::Schemas;
 use crate::store::{DriftRow, Reading};
@@ -217,15 +217,14 @@ impl General {
             let to_come = &self.rollout["pages_to_come"];
             line(format!("\nApproved {revision} goes out, {to_come} page(s) to come{stopped}"));
         }
-        for waits in self.following.iter().take(load::MAX_WAITING) {
+        let pages: Vec<Option<PageId>> =
+            self.following.iter().map(|waits| waits["page"].as_str()?.parse().ok()).collect();
+        let each = self.following.iter().zip(&pages).filter_map(|(waits, page)| {
             let text = |key: &str| waits[key].as_str().unwrap_or_default();
-            if let Ok(page) = text("page").parse() {
-                let at = text("at").parse().ok();
-                line(format!("\n{}", view.waits(&page, text("follows"), at, text("why"))));
-            }
-        }
-        if let Some(more) = load::more_waiting(self.following.len()) {
-            line(more);
+            Some((page.as_ref()?, text("follows").to_owned(), text("at").parse().ok(), text("why")))
+        });
+        for waits in view.waiting_lines(each.collect()) {
+            line(format!("\n{waits}"));
         }
         for set in &self.overrides {
             line(format!(
@@ -278,7 +277,7 @@ async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow:
         output::print_lines([status])?;
         return Ok(exit);
     }
-    output::print("rtconfd is running, with settings that were good.\n");
+    output::print("rtconfd is running with its last good settings.\n");
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let pages = status["pages"].as_array().cloned().unwrap_or_default();
     output::print_table(

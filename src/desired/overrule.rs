@@ -8,9 +8,10 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::hours::{Forced, Hours};
-use crate::model::{Cell, Instant, Origin, PageId, Problem, Row, RowName, Variable, shorten};
+use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, shorten};
 
 use super::definition::after;
+use super::override_value::{replaced, typed};
 use super::window::Condition;
 use super::{Definition, Owned, Page, Wanted};
 
@@ -198,72 +199,6 @@ impl Override {
         match typed(text, &replaced(computed, self.at)) {
             Ok(Some(value)) => Wanted::Json(value),
             Ok(None) | Err(_) => cell(),
-        }
-    }
-}
-
-/// Checks that a value that was typed is of the kind of what it replaces.
-///
-/// # Errors
-/// What kind is expected, with an example.
-pub fn check_kind(
-    variable: &Variable,
-    text: &str,
-    computed: &Definition,
-    at: Instant,
-) -> Result<(), Problem> {
-    typed(text, &replaced(computed, at)).map(drop).map_err(|expected| {
-        let Expected { kind, example } = expected;
-        let shown: String = text.chars().take(60).collect();
-        Problem::new(format!("invalid value `{}` for {variable}: expected {kind}", shown))
-            .hint(format!("write --value {variable}={example}"))
-    })
-}
-
-/// The kind of value that is expected, and an example.
-struct Expected {
-    kind: &'static str,
-    example: &'static str,
-}
-
-/// The value that an override replaces; null where it is not known, or the schema decides its kind.
-fn replaced(computed: &Definition, at: Instant) -> Value {
-    match computed.evaluate(at).map(|evaluated| evaluated.wanted) {
-        Ok(Wanted::Json(value)) => value,
-        Ok(Wanted::Object(_)) => Value::Object(serde_json::Map::new()),
-        Ok(Wanted::List(_)) => Value::Array(Vec::new()),
-        Ok(Wanted::Cell(_)) | Err(_) => Value::Null,
-    }
-}
-
-/// Text as a value of a kind; none where the schema types it.
-fn typed(text: &str, replaced: &Value) -> Result<Option<Value>, Expected> {
-    let parsed: Option<Value> = serde_json::from_str(text.trim()).ok();
-    let is_null = parsed == Some(Value::Null);
-    match replaced {
-        // Whether there may be no value is for the schema to say.
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Array(_) if is_null => Ok(parsed),
-        Value::Bool(_) => match text.trim().to_ascii_lowercase().as_str() {
-            "true" => Ok(Some(Value::Bool(true))),
-            "false" => Ok(Some(Value::Bool(false))),
-            _ => Err(Expected { kind: "true or false", example: "false" }),
-        },
-        Value::Number(_) => {
-            parsed.filter(Value::is_number).map(Some).ok_or(Expected { kind: "a number", example: "17" })
-        }
-        Value::Object(_) => {
-            let expected = Expected { kind: "a JSON object", example: "'{\"key\": \"value\"}'" };
-            parsed.filter(Value::is_object).map(Some).ok_or(expected)
-        }
-        Value::Array(_) => {
-            let expected = Expected { kind: "a JSON array", example: "'[\"a\", \"b\"]'" };
-            parsed.filter(Value::is_array).map(Some).ok_or(expected)
-        }
-        // Text stays text whatever it looks like, unless the schema wants another type.
-        Value::String(_) if !is_null => Ok(None),
-        Value::String(_) | Value::Null => {
-            let is_whole = |value: &Value| value.is_object() || value.is_array() || value.is_null();
-            Ok(parsed.filter(is_whole))
         }
     }
 }

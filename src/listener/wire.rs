@@ -167,7 +167,7 @@ pub fn status(status: &Status, reload: &LastReload) -> Value {
             "state": word(&page.standing),
             "problem": page.standing.problem(),
             "timezone": page.zone.map(Zone::name),
-            "due": page.due,
+            "due": page.due.map(utc),
         })
     };
     let rollout = status.rollout.as_ref().map(|(revision, to_come, stopped_at)| {

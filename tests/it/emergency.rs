@@ -49,7 +49,7 @@ async fn with_broken_settings_the_commands_for_people_still_reach_the_daemon() {
     let status = folder.run(&["status"]).expect(1);
     assert!(status.err.contains("this is not TOML"), "{}", status.err);
     assert!(
-        status.out.starts_with("rtconfd is running, with settings that were good.\nPAGE       STATE   DUE (UTC)   PROBLEM\nA-1/live   right"),
+        status.out.starts_with("rtconfd is running with its last good settings.\nPAGE       STATE   DUE (UTC)   PROBLEM\nA-1/live   right"),
         "{}",
         status.out
     );
@@ -279,6 +279,30 @@ fn check_finds_what_run_would_need_and_lack() {
     }
     let told = folder.run(&["check"]).expect(0).out;
     assert!(told.starts_with("All is well: 1 page(s)") && !told.contains("schema"), "{told}");
+}
+
+#[test]
+fn many_waiting_pages_are_one_line() {
+    let api = Api::start();
+    let settings = SITES.replace(
+        "environment = \"live\"",
+        "environment = [\"sandbox\", \"live\"]\nfollow = \"sandbox\"\nafter = \"2h\"",
+    );
+    let folder = Folder::new(&api.url, &settings);
+    let sites = |count: usize| {
+        let row = |number: usize| format!("s{number},A-{number},Mo-Su 09:00-17:00,1\n");
+        format!("site,agent,hours,phone\n{}", (0..count).map(row).collect::<String>())
+    };
+    for (count, lines) in [(2, 2), (41, 1)] {
+        folder.write("sites.csv", &sites(count));
+        let told = folder.run(&["plan"]).expect(2).err;
+        assert_eq!(told.lines().filter(|line| line.contains(" wait")).count(), lines, "{told}");
+    }
+    let told = folder.run(&["plan"]).expect(2).err;
+    assert!(
+        told.contains("41 pages wait for their promotion: A-0/live, A-1/live, A-10/live, … (rtconfd status"),
+        "{told}"
+    );
 }
 
 /// A zone database in a folder whose London has the clock of another zone.

@@ -278,7 +278,7 @@ fn a_calendar_bomb_is_refused_by_name_place_and_limit() {
             "more than 50 parameters",
         ),
         (
-            events(1, &format!("DTSTART:20260101\nSUMMARY:x{}", "\n x".repeat(2 << 20))),
+            events(1, &format!("DTSTART:20260101\nEXDATE:x{}", "\n x".repeat(2 << 20))),
             "more than 1048576 bytes",
         ),
         (format!("BEGIN:VCALENDAR\n{}END:VCALENDAR\n", "X:1\n".repeat(200_000)), "more than 200000 lines"),
