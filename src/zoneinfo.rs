@@ -51,7 +51,7 @@ pub fn open(choice: &Choice, system: Option<&Path>) -> Result<Arc<Database>, Str
         (Choice::System, None) => Err("the system has no zone database".to_owned()),
         (Choice::Newest, Some(folder)) => {
             // Of the same release the embedded one lacks no name.
-            let is_newer = version(folder).as_ref() > Database::embedded().version();
+            let is_newer = version(folder).as_ref() > Database::embedded().version() && is_database(folder);
             Ok(if is_newer { Arc::new(in_folder(folder)) } else { Database::embedded() })
         }
     }
@@ -82,8 +82,10 @@ pub fn stamp(folder: &Path) -> Stamp {
     std::iter::once(stamp(folder)).chain(files).collect()
 }
 
+/// True for a folder with zones; a file that tells a release alone is none.
 fn is_database(folder: &Path) -> bool {
-    version(folder).is_some() || Folder(folder.to_owned()).read("Europe/London").is_some()
+    let read = Folder(folder.to_owned()).read("Europe/London");
+    read.is_some_and(|tzif| tzif.starts_with(b"TZif"))
 }
 
 /// The release by the first line of `tzdata.zi` (`# version 2026f`) or of `+VERSION`.

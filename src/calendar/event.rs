@@ -97,9 +97,9 @@ impl Calendar {
         let (mut events, mut problems) = (Vec::new(), Vec::new());
         for calendar in &components {
             let zones = Zones::read(calendar, database, &notes).map_err(|problem| vec![problem])?;
-            let own = calendar.all("X-WR-TIMEZONE").find_map(|property| database.zone(property.value.trim()));
+            let own = own_zone(calendar, database, &notes);
             zone = zone.or(own);
-            for component in calendar.children.iter().filter(|c| c.name == "VEVENT") {
+            for component in events_in(calendar, &notes) {
                 if events.len() >= MAX_EVENTS {
                     let message = format!("the calendar has more than {MAX_EVENTS} events");
                     let problem = Problem::at(&component.origin, message);
@@ -123,6 +123,41 @@ impl Calendar {
             false => Err(problems),
         }
     }
+}
+
+/// The zone that a calendar names as its own.
+fn own_zone(calendar: &Component, database: &Database, notes: &Notes) -> Option<Zone> {
+    let mut named = calendar.all("X-WR-TIMEZONE").filter(|property| !property.value.trim().is_empty());
+    named.find_map(|property| {
+        let zone = database.zone(property.value.trim());
+        if zone.is_none() {
+            let message = "X-WR-TIMEZONE: unknown time zone, so the calendar counts as one without";
+            notes.note("X-WR-TIMEZONE", &property.origin, message);
+        }
+        zone
+    })
+}
+
+/// The events of a calendar, those inside of other components too, as when calendars were put one into another.
+fn events_in<'c>(calendar: &'c Component, notes: &Notes) -> Vec<&'c Component> {
+    let mut found = Vec::new();
+    for child in &calendar.children {
+        match child.name.as_str() {
+            "VEVENT" => found.push(child),
+            _ => {
+                let inner = events_in(child, notes);
+                if !inner.is_empty() {
+                    notes.note(
+                        "nested",
+                        &child.origin,
+                        format!("{}: its events are read as if they stood outside of it", child.name),
+                    );
+                }
+                found.extend(inner);
+            }
+        }
+    }
+    found
 }
 
 /// Gathers events by UID. Of several versions of one event the one with the highest SEQUENCE counts;
@@ -202,14 +237,14 @@ impl Event {
             .single("DTSTART")?
             .ok_or_else(|| Problem::at(&component.origin, "VEVENT: has no DTSTART").hint(DATE_OR_TIME))?;
         let start = stamp(start_property, zones)?;
-        if let Some(property) = component.all("EXRULE").next() {
+        if let Some(property) = component.all("EXRULE").find(|property| !is_empty(property, notes)) {
             return Err(property
                 .problem("is obsolete and not supported")
                 .hint("list the dates that are left out as EXDATE"));
         }
         let wall = |until: NaiveDateTime| match &start {
-            Stamp::Date(_) => until,
-            Stamp::Time(_, zone) => zone.local(until.and_utc()),
+            Stamp::Date(_) => context.last_day(until),
+            Stamp::Time(_, zone) => Some(zone.local(until.and_utc())),
         };
         let replaces = component
             .single("RECURRENCE-ID")?
@@ -217,7 +252,10 @@ impl Event {
             .transpose()?;
         let written_rules = component.all("RRULE").filter(|property| !is_empty(property, notes));
         let rules = written_rules
-            .map(|property| Ok((Rule::parse(property, start.local(), wall)?, property.clone())))
+            .map(|property| {
+                let property = context.rule_of(property, &start);
+                Ok((Rule::parse(&property, start.local(), wall)?, property))
+            })
             .collect::<Result<Vec<_>, Problem>>()?;
         if let (Some(_), Some((_, rule))) = (&replaces, rules.first()) {
             return Err(rule
@@ -233,9 +271,20 @@ impl Event {
                 }
             }
         }
+        if let (Some(_), Some(property)) =
+            (&replaces, component.all("RDATE").find(|property| !property.value.trim().is_empty()))
+        {
+            return Err(property
+                .problem("a changed instance (RECURRENCE-ID) cannot have dates of its own")
+                .hint("make the further dates an event with a UID of its own"));
+        }
+        if let Some(end) = component.all("DTEND").find(|end| end.value.trim().contains("T2359")) {
+            let message = "DTEND: 23:59 ends a minute before the day does; write the midnight after it for the end of the day";
+            notes.note("last minute", &end.origin, message);
+        }
         let mut extra = Vec::new();
         for property in component.all("RDATE").filter(|property| !is_empty(property, notes)) {
-            extra.extend(extra_starts(property, zones)?);
+            extra.extend(extra_starts(property, &start, context)?);
         }
         let summary = component.first("SUMMARY", notes);
         let uid = component.first("UID", notes).filter(|property| !is_empty(property, notes));
@@ -303,7 +352,7 @@ fn is_cancelled(component: &Component, notes: &Notes) -> bool {
     if let Some(property) = component.all("STATUS").next()
         && (!statuses.iter().all(is_known) || statuses.len() > 1)
     {
-        let message = "STATUS: only CANCELLED takes an event out; any other or further status is ignored";
+        let message = "STATUS: only CANCELLED takes an event out, and of several statuses all must say so; others are ignored";
         notes.note("STATUS", &property.origin, message);
     }
     !statuses.is_empty() && statuses.iter().all(|status| status == "CANCELLED")
@@ -319,21 +368,32 @@ fn and_future(property: &Property) -> Result<bool, Problem> {
     }
 }
 
-/// RDATE: dates, times, or periods with a length of their own.
-fn extra_starts(property: &Property, zones: &Zones) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
-    property
-        .values()?
-        .filter(|value| !value.trim().is_empty())
-        .map(|value| {
-            let Some((start, end)) = value.trim().split_once('/') else {
-                return Ok((stamp_of(value.trim(), property, zones)?, None));
-            };
-            let start = stamp_of(start, property, zones)?;
-            let length = match duration(end) {
-                Some(length) => length,
-                None => length_until(&start, &stamp_of(end, property, zones)?, property)?,
-            };
-            Ok((start, Some(length)))
-        })
-        .collect()
+/// RDATE: dates, times, or periods with a length of their own. Of whole days only the dates count.
+fn extra_starts(
+    property: &Property,
+    first: &Stamp,
+    context: &Context,
+) -> Result<Vec<(Stamp, Option<Length>)>, Problem> {
+    let is_whole = matches!(first, Stamp::Date(_));
+    let read = |value: &str| {
+        let Some((from, to)) = value.split_once('/') else {
+            return Ok((context.instance_of(value, property, first)?, None));
+        };
+        let start = stamp_of(from, property, context.zones)?;
+        let length = match duration(to) {
+            Some(length) => length,
+            None => length_until(&start, &stamp_of(to, property, context.zones)?, property)?,
+        };
+        if !is_whole {
+            return Ok((start, Some(length)));
+        }
+        let days = length.days + length.seconds / 86_400;
+        match length.seconds % 86_400 {
+            0 => Ok((context.instance_of(from, property, first)?, Some(Length { days, seconds: 0 }))),
+            _ => Err(property
+                .problem("a period of a series of whole days lasts whole days")
+                .hint("write it as in RDATE;VALUE=PERIOD:20261226T000000/P2D, or list the dates")),
+        }
+    };
+    property.values()?.map(str::trim).filter(|value| !value.is_empty()).map(read).collect()
 }

@@ -120,6 +120,7 @@ impl Component {
 pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Component>, Problem> {
     let mut done = Vec::new();
     let mut open: Vec<Component> = Vec::new();
+    let mut last = String::new();
     if bytes.len() > MAX_BYTES {
         return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
             .hint(format!("at most {MAX_BYTES} are read; export the events that are still to come")));
@@ -135,7 +136,11 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
             return Err(Problem::at(&origin, format!("the calendar has more than {MAX_LINES} lines"))
                 .hint("export the events that are still to come"));
         }
-        let Some(property) = property(file, &line, notes)? else { continue };
+        let Some(property) = property(file, &line, &last, notes)? else {
+            last.clear();
+            continue;
+        };
+        last.clone_from(&property.name);
         match property.name.as_str() {
             "BEGIN" if open.len() >= MAX_DEPTH => {
                 return Err(property.problem("components nest too deep").hint("export the calendar again"));
@@ -205,8 +210,12 @@ const DECIDING: &[&str] = &[
     "TZOFFSETTO",
 ];
 
-/// The property on a line; none when there is none, which is noted.
-fn property(file: &Arc<str>, line: &Line, notes: &Notes) -> Result<Option<Property>, Problem> {
+/// Those among them that say when: what follows one of them may be the rest of its value.
+const TIMED: &[&str] = &["DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID"];
+
+/// The property on a line; none when there is none, which is noted. A line that cannot be read behind one that says when
+/// may be the rest of that.
+fn property(file: &Arc<str>, line: &Line, last: &str, notes: &Notes) -> Result<Option<Property>, Problem> {
     let origin = Origin::line(file, line.number);
     let read = match split(file, line) {
         Ok(property) => Ok(property),
@@ -225,6 +234,9 @@ fn property(file: &Arc<str>, line: &Line, notes: &Notes) -> Result<Option<Proper
         }
         Ok(property) => Ok(Some(property)),
         Err(problem) if may_decide(&line.text) => Err(problem),
+        Err(problem) if TIMED.contains(&last) && !is_named(&line.text) => {
+            Err(problem.hint(format!("if it goes on with the {last} above it, let it begin with a blank")))
+        }
         Err(problem) => {
             notes.note("unreadable", &origin, format!("{}: the line is ignored", problem.message));
             Ok(None)
@@ -232,12 +244,19 @@ fn property(file: &Arc<str>, line: &Line, notes: &Notes) -> Result<Option<Proper
     }
 }
 
+/// True when a line begins as a property does, with a name of its own: it cannot be the rest of the line above.
+fn is_named(text: &str) -> bool {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || matches!(c, '-' | ' '));
+    rest.len() < text.len() && rest.starts_with([';', ':'])
+}
+
 /// A deciding property that is written as in a sentence: `Duration: two hours` in the body of a message.
 fn is_prose(text: &str, property: &Property) -> bool {
     let name: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     let is_mixed =
         name.chars().any(|c| c.is_ascii_lowercase()) && name.chars().any(|c| c.is_ascii_uppercase());
-    is_mixed && property.value.starts_with(' ') && DECIDING.contains(&property.name.as_str())
+    let is_sentence = property.value.starts_with(' ') && property.value.trim().contains(' ');
+    is_mixed && is_sentence && DECIDING.contains(&property.name.as_str())
 }
 
 /// True when a line that cannot be read may have been meant to be a deciding property: "End of the year sale" is text,
@@ -327,6 +346,14 @@ impl<'b, L: Iterator<Item = &'b [u8]>> Unfolded<'b, L> {
     }
 }
 
+/// A line without the CR at its end; some programs write two.
+fn without_returns(mut line: &[u8]) -> &[u8] {
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
+    line
+}
+
 fn unfold<'b>(
     file: &'b Arc<str>,
     bytes: &'b [u8],
@@ -341,7 +368,7 @@ fn unfold<'b>(
             "the lines end with CR alone, which is read as a line break",
         );
     }
-    let physical = bytes.split(move |byte| *byte == end).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let physical = bytes.split(move |byte| *byte == end).map(without_returns);
     Unfolded { file, notes, physical: physical.enumerate().peekable() }
 }
 

@@ -9,10 +9,12 @@ use rrule::{RRule, RRuleSet, Tz, Unvalidated};
 use crate::model::Problem;
 
 use super::lines::Property;
-use super::stamp::parse_local;
+use super::stamp::{AMBIGUOUS, parse_local};
 
 /// Starts that one rule may give in one window; every half hour for three years is less.
 const MAX_STARTS: usize = 60_000;
+/// The remedy for an ambiguous UNTIL.
+const UNTIL_DATE: &str = "write the last date, as in UNTIL=20261224, or give the calendar its X-WR-TIMEZONE";
 /// Steps that all rules of a calendar may take together, each step as dear as a minute tried: a thousand rules that
 /// began in 1900 take a fifth.
 const MAX_STEPS: u64 = 10_000_000;
@@ -92,13 +94,13 @@ struct Parts {
 }
 
 impl Rule {
-    /// Reads an RRULE. `to_wall` turns an UNTIL in UTC into the event's wall clock time.
+    /// Reads an RRULE. `to_wall` turns an UNTIL in UTC into the event's wall clock time; none where it is ambiguous.
     pub fn parse(
         property: &Property,
         start: NaiveDateTime,
-        to_wall: impl Fn(NaiveDateTime) -> NaiveDateTime,
+        to_wall: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>,
     ) -> Result<Self, Problem> {
-        let text = property.value.trim().to_ascii_uppercase();
+        let text: String = property.value.split_whitespace().collect::<String>().to_ascii_uppercase();
         let shown: String = text.chars().take(100).collect();
         let bad = |why: &str| property.problem(format!("\"{shown}\" {why}")).hint(ANOTHER_RULE);
         let mut seen = BTreeSet::new();
@@ -133,7 +135,12 @@ impl Rule {
                 "BYSECOND" => times(value, 59).map(|list| parts.seconds = list),
                 _ => return Err(bad(&format!("has {key}, which is not supported"))),
             };
-            read.ok_or_else(|| bad(&format!("has a {key} that is out of range or not understood")))?;
+            read.ok_or_else(|| match key {
+                "UNTIL" if value.strip_suffix('Z').and_then(parse_local).is_some() => {
+                    property.problem(format!("UNTIL={value} {AMBIGUOUS}")).hint(UNTIL_DATE)
+                }
+                _ => bad(&format!("has a {key} that is out of range or not understood")),
+            })?;
         }
         if count.is_some() && until.is_some() {
             return Err(bad("has both COUNT and UNTIL"));
@@ -573,9 +580,12 @@ fn times(text: &str, last: i64) -> Option<Vec<i64>> {
 }
 
 /// UNTIL is inclusive; a date stands for its last second.
-fn parse_until(value: &str, to_wall: impl Fn(NaiveDateTime) -> NaiveDateTime) -> Option<NaiveDateTime> {
+fn parse_until(
+    value: &str,
+    to_wall: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>,
+) -> Option<NaiveDateTime> {
     if let Some(utc) = value.strip_suffix('Z') {
-        return parse_local(utc).map(to_wall);
+        return parse_local(utc).and_then(to_wall);
     }
     parse_local(value).or_else(|| {
         let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok()?;

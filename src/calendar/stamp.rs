@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 
 use crate::model::Problem;
 use crate::zone::{self, Zone};
@@ -86,7 +86,7 @@ pub(super) fn local_of(start: &Stamp, stamp: &Stamp) -> NaiveDateTime {
 pub(super) const AMBIGUOUS: &str = "is a time in UTC, and its series is of whole days: the date is ambiguous";
 
 pub(super) const WHOLE_DAYS: &str =
-    "write the date as in EXDATE;VALUE=DATE:20261224, or give the calendar its X-WR-TIMEZONE";
+    "write the date alone, as in 20261224 with VALUE=DATE, or give the calendar its X-WR-TIMEZONE";
 
 /// The date that a time in UTC means in a series of whole days: that in the calendar's own zone. Without one only
 /// midnight is certain: it is the date itself to whoever wrote whole days in UTC.
@@ -185,7 +185,12 @@ impl Context<'_> {
 
     /// Of a series of whole days only the date of a time counts: as it is written, whatever its zone, and of UTC the
     /// date in the calendar's zone.
-    fn instance_of(&self, value: &str, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
+    pub(super) fn instance_of(
+        &self,
+        value: &str,
+        property: &Property,
+        start: &Stamp,
+    ) -> Result<Stamp, Problem> {
         if !matches!(start, Stamp::Date(_)) || !value.contains('T') {
             return stamp_of(value, property, self.zones);
         }
@@ -207,5 +212,29 @@ impl Context<'_> {
             }
             None => Err(property.problem(AMBIGUOUS).hint(WHOLE_DAYS)),
         }
+    }
+
+    /// The end of the last day of a series of whole days, from an UNTIL in UTC: the date is found as that of an EXDATE,
+    /// and the last second of a day ends that day. None where it is ambiguous.
+    pub(super) fn last_day(&self, until: NaiveDateTime) -> Option<NaiveDateTime> {
+        let is_last = (until.hour(), until.minute(), until.second()) == (23, 59, 59);
+        let date = if is_last { Some(until.date()) } else { date_of_utc(until, self.zone) };
+        date?.and_hms_opt(23, 59, 59)
+    }
+
+    /// A rule without what whole days must ignore of it (RFC 5545, 3.3.10): it would repeat a day, and use up a COUNT.
+    pub(super) fn rule_of(&self, property: &Property, start: &Stamp) -> Property {
+        let is_of_times = |part: &&str| {
+            let key = part.split('=').next().unwrap_or_default().trim().to_ascii_uppercase();
+            matches!(key.as_str(), "BYHOUR" | "BYMINUTE" | "BYSECOND")
+        };
+        let mut property = property.clone();
+        if matches!(start, Stamp::Date(_)) && property.value.split(';').any(|part| is_of_times(&part)) {
+            let message = "RRULE: BYHOUR, BYMINUTE and BYSECOND are ignored, as DTSTART is a date";
+            self.notes.note("times of whole days", &property.origin, message);
+            let left: Vec<&str> = property.value.split(';').filter(|part| !is_of_times(part)).collect();
+            property.value = left.join(";");
+        }
+        property
     }
 }

@@ -830,3 +830,73 @@ fn a_newer_definition_of_a_known_zone_wins_over_an_older_database_and_an_older_o
         assert_eq!(warnings(&read).contains("is newer here"), wanted == "17:00");
     }
 }
+
+#[test]
+fn what_may_be_the_rest_of_a_date_is_never_taken_for_text() {
+    for (properties, line) in [
+        ("DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=5\nEXDATE;VALUE=DATE:20261225,\n20261226", 9),
+        ("DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;\nCOUNT=5", 8),
+    ] {
+        let told = calendar(&event(properties)).unwrap_err();
+        assert!(told.starts_with(&format!("c.ics:{line}: this is no iCalendar line")), "{told}");
+        assert!(told.contains("begin with a blank"), "{told}");
+    }
+}
+
+#[test]
+fn dates_that_are_added_to_a_series_of_whole_days_are_whole_days() {
+    let dates = |added: &str| {
+        let text = event(&format!("DTSTART;VALUE=DATE:20261224\nDTEND;VALUE=DATE:20261225\n{added}"));
+        calendar(&text).map(|read| starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"))
+    };
+    for added in ["RDATE;VALUE=DATE:20261228", "RDATE:20261228T000000", "RDATE:20261228T000000Z"] {
+        assert_eq!(dates(added).unwrap(), ["2026-12-24", "2026-12-28"], "{added}");
+    }
+}
+
+#[test]
+fn an_event_in_another_component_is_read_and_told() {
+    let inner = event("DTSTART;VALUE=DATE:20261228").replace("UID:1", "UID:2");
+    let read =
+        calendar(&format!("{}\nBEGIN:VTODO\n{inner}\nEND:VTODO", event("DTSTART;VALUE=DATE:20261224")))
+            .unwrap();
+    assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-24", "2026-12-28"]);
+    assert!(!warnings(&read).is_empty());
+}
+
+#[test]
+fn a_zone_that_cannot_be_read_costs_those_alone_that_mean_it() {
+    let zone = "BEGIN:VTIMEZONE\nTZID:Mine\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETFROM:?\nTZOFFSETTO:?\nEND:STANDARD\nEND:VTIMEZONE\n";
+    let read = calendar(&format!("{zone}{}", event("DTSTART;VALUE=DATE:20261228"))).unwrap();
+    assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"]);
+    let told = calendar(&format!("{zone}{}", event("DTSTART;TZID=Mine:20261228T090000"))).unwrap_err();
+    assert!(told.contains("is no offset"), "{told}");
+}
+
+#[test]
+fn the_last_day_of_a_series_of_whole_days_is_found_as_an_exception_is() {
+    let days = |zone: &str, rule: &str| {
+        let text = format!("{zone}{}", event(&format!("DTSTART;VALUE=DATE:20261224\nRRULE:{rule}")));
+        calendar(&text).map(|read| {
+            let found = starts(&read, Zone::UTC, "2026-12-01", "2027-01-31");
+            found.iter().map(|date| date[8..].to_owned()).collect::<Vec<_>>().join(" ")
+        })
+    };
+    let (paris, new_york) = ("X-WR-TIMEZONE:Europe/Paris\n", "X-WR-TIMEZONE:America/New_York\n");
+    for (zone, until, wanted) in [
+        ("", "20261226", "24 25 26"),
+        ("", "20261226T000000Z", "24 25 26"),
+        ("", "20261226T235959Z", "24 25 26"),
+        (paris, "20261225T230000Z", "24 25 26"),
+        (paris, "20261226T235959Z", "24 25 26"),
+        (new_york, "20261227T045959Z", "24 25 26"),
+    ] {
+        assert_eq!(days(zone, &format!("FREQ=DAILY;UNTIL={until}")).unwrap(), wanted, "{zone}{until}");
+    }
+    let read = calendar(&format!("X-WR-TIMEZONE:Foo\n{}", event("DTSTART;VALUE=DATE:20261224"))).unwrap();
+    assert!(warnings(&read).contains("unknown time zone"), "{}", warnings(&read));
+    let told = days("", "FREQ=DAILY;UNTIL=20261225T230000Z").unwrap_err();
+    assert!(told.contains("the date is ambiguous"), "{told}");
+    // Times of day would repeat each date, and use up the count.
+    assert_eq!(days("", "FREQ=DAILY;BYHOUR=9,12;COUNT=4").unwrap(), "24 25 26 27");
+}

@@ -94,7 +94,7 @@ impl Offsets {
 pub struct Zones<'a> {
     database: &'a Database,
     /// Those that the file defines, by TZID.
-    defined: HashMap<String, EventZone>,
+    defined: HashMap<String, Result<EventZone, Problem>>,
 }
 
 impl<'a> Zones<'a> {
@@ -121,10 +121,21 @@ impl<'a> Zones<'a> {
                         notes.note("VTIMEZONE", &component.origin, message);
                         EventZone::Named(zone)
                     }
-                    (Err(problem), None) => return Err(problem),
+                    // It costs those alone that mean it.
+                    (Err(problem), None) => {
+                        zones.defined.insert(id, Err(problem));
+                        continue;
+                    }
                 },
             };
-            zones.defined.insert(id, zone);
+            let again = zones.defined.insert(id, Ok(zone));
+            if again.is_some() {
+                notes.note(
+                    "twice",
+                    &component.origin,
+                    "VTIMEZONE: its TZID is defined twice, and the last definition counts",
+                );
+            }
         }
         Ok(zones)
     }
@@ -161,7 +172,7 @@ impl<'a> Zones<'a> {
     pub fn find(&self, id: &str, property: &Property) -> Result<EventZone, Problem> {
         let id = id_of(id);
         if let Some(zone) = self.defined.get(&id) {
-            return Ok(zone.clone());
+            return zone.clone();
         }
         well_known(&id, self.database)
             .map(EventZone::Named)
@@ -271,8 +282,8 @@ fn changes_of(
             locals.push(local_time(date, property)?);
         }
     }
-    if let Some(property) = observance.single("RRULE")? {
-        let rule = Rule::parse(property, start, |until| shifted(until, from_seconds))?;
+    if let Some(property) = observance.single("RRULE")?.filter(|rule| !rule.value.trim().is_empty()) {
+        let rule = Rule::parse(property, start, |until| Some(shifted(until, from_seconds)))?;
         // Windows lets its rules begin in 1601, and nobody changed a clock for summer before 1900.
         let new_year = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MAX).into();
         locals.extend(rule.starts(start, start.max(new_year(1900)), new_year(2100), property, budget)?);

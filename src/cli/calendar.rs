@@ -77,6 +77,9 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         (Some(file), None, Some(from), Some(to)) => (read(file, &zones)?, Window { from, to }),
         _ => bail!("nothing is asked for\n  hint: name a file, or --public CODE"),
     };
+    if let (Ok(calendar), Format::Table) = (&found, arguments.shown.format) {
+        output::show_problems(&calendar.warnings);
+    }
     let found = found.and_then(|calendar| calendar.occurrences(window).map_err(|problem| vec![problem]));
     let occurrences = match found {
         Ok(occurrences) => occurrences,

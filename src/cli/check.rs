@@ -151,6 +151,10 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
             );
         }
     }
+    let key = settings.api.key_file.as_ref().map(|_| load::key_source(&settings.api, global)).transpose();
+    if let Some(error) = key.and_then(|source| Ok(source.map(|source| source.load()).transpose()?)).err() {
+        problems.push(Problem::new(format!("{error:#}")));
+    }
     let Some(listen) = &settings.listen else { return problems };
     for (name, file) in [
         ("listen.token_file", &listen.token_file),

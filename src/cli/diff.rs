@@ -4,8 +4,9 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::model::shorten;
+use crate::model::{Instant, shorten};
 use crate::plan::{Changed, Difference, differences};
+use crate::zone::{self, Zone};
 
 use super::{CHANGES, Exit, Format, Global, OK, Shown, load, output};
 
@@ -35,22 +36,30 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     if let Some(wanted) = arguments.revision.as_ref().filter(|wanted| **wanted != held.revision) {
         bail!("revision {wanted} is not held\n  hint: held is {}", held.revision);
     }
-    let found = differences(&view.active(), view.newest(), load::now());
+    let now = load::now();
+    let newest = view.newest();
+    let found = differences(&view.active(), newest, now);
     match arguments.shown.format {
         Format::Json => output::print_lines(found.iter().map(to_json))?,
         Format::Table => {
+            let zone_of = |difference: &Difference| {
+                newest.page(&difference.page).and_then(|managed| managed.page.zone).unwrap_or(Zone::UTC)
+            };
             output::remark(&format!("Revision {} against the active one, next 14 days:", held.revision));
             output::print_table(
                 ["PAGE", "SITE OR VARIABLE", "FROM", "BEFORE", "AFTER"],
-                found.iter().map(row),
+                found.iter().map(|difference| row(difference, now, zone_of(difference))),
             );
+            if found.is_empty() {
+                output::remark("It changes no value within them.");
+            }
             output::remark(&format!("Approve it with: rtconfd approve {}", held.revision));
         }
     }
-    Ok(if found.is_empty() { OK } else { CHANGES })
+    Ok(CHANGES)
 }
 
-fn row(difference: &Difference) -> [String; 5] {
+fn row(difference: &Difference, now: Instant, here: Zone) -> [String; 5] {
     let page = difference.page.to_string();
     let none = || "-".to_owned();
     match &difference.what {
@@ -60,9 +69,16 @@ fn row(difference: &Difference) -> [String; 5] {
             let days = if *dates == 1 { String::new() } else { format!(", on {dates} dates") };
             [page, site.clone(), format!("{} {from}{days}", from.format("%a")), before.clone(), after.clone()]
         }
-        Changed::Value { variable, before, after } => {
+        Changed::Row { name, is_new: true } => {
+            [page, name.clone(), "now".to_owned(), none(), "a new row".to_owned()]
+        }
+        Changed::Row { name, is_new: false } => {
+            [page, name.clone(), "now".to_owned(), "a row".to_owned(), "gone".to_owned()]
+        }
+        Changed::Value { name, from, before, after } => {
             let text = |value: &Value| if value.is_null() { none() } else { shorten(value, 60) };
-            [page, variable.to_string(), "now".to_owned(), text(before), text(after)]
+            let from = if *from <= now { "now".to_owned() } else { zone::show(here, *from) };
+            [page, name.clone(), from, text(before), text(after)]
         }
     }
 }
@@ -75,8 +91,11 @@ fn to_json(difference: &Difference) -> Value {
         Changed::Hours { site, from, dates, before, after } => json!({
             "page": page, "change": "hours", "site": site, "from": from, "dates": dates, "before": before, "after": after,
         }),
-        Changed::Value { variable, before, after } => json!({
-            "page": page, "change": "value", "variable": variable.to_string(), "before": before, "after": after,
+        Changed::Row { name, is_new } => json!({
+            "page": page, "change": if *is_new { "new row" } else { "row gone" }, "row": name,
+        }),
+        Changed::Value { name, from, before, after } => json!({
+            "page": page, "change": "value", "variable": name, "from": from, "before": before, "after": after,
         }),
     }
 }

@@ -24,7 +24,7 @@ pub enum Found {
 /// When a daemon may be there, and this user cannot ask it.
 pub fn find(global: &Global) -> anyhow::Result<Found> {
     let surroundings = global.surroundings();
-    let place = place::find(&global.config(), &surroundings);
+    let place = place(global)?;
     if let StorePath::File(store) = &place.store
         && let Some(daemon) = reach(store)?
     {
@@ -38,6 +38,12 @@ pub fn find(global: &Global) -> anyhow::Result<Found> {
         }
     }
     Ok(Found::Nobody(place.store))
+}
+
+/// The store's place.
+fn place(global: &Global) -> anyhow::Result<place::Place> {
+    place::find(&global.config(), global.config.is_some(), &global.surroundings())
+        .map_err(|why| anyhow!("{why}\n  hint: name the store of the daemon with --set store.path=FILE"))
 }
 
 /// The running daemon.
@@ -102,7 +108,7 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
 /// The store to look at, without valid settings, and the API whose pages it is about where that is known: by the
 /// settings, or by the running daemon.
 pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<String>)>> {
-    let place = place::find(&global.config(), &global.surroundings());
+    let place = place(global)?;
     let StorePath::File(store) = &place.store else { return Ok(None) };
     let store = match store.exists() || place.is_named {
         true => store.clone(),
@@ -111,7 +117,12 @@ pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<St
             defaults.find(|store| store.exists()).unwrap_or_else(|| store.clone())
         }
     };
-    let Some(reading) = Location::new(Some(&store)).look()? else { return Ok(None) };
+    let Some(reading) = Location::new(Some(&store)).look()? else {
+        bail!(
+            "there is no store at {}\n  hint: name the one of the daemon with --set store.path=FILE; run and apply make it",
+            store.display()
+        )
+    };
     let api = match Settings::load(&global.config(), &global.surroundings()) {
         Ok(settings) => Some(settings.api.base_url),
         Err(_) => match Daemon::at(&store) {

@@ -123,12 +123,18 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
             let StorePath::File(store) = store else {
                 bail!("the state is kept in memory, so no override would last")
             };
-            if !store.exists() {
+            if Location::new(Some(&store)).look()?.is_none() {
                 return Err(emergency::nobody(global, &store));
             }
             let view = match load::view(global, None, None) {
                 Ok(view) => view?,
-                Err(exit) => return Ok(exit),
+                Err(exit) => {
+                    output::remark(&format!(
+                        "no rtconfd runs on the store {}; without one the settings must be valid",
+                        store.display()
+                    ));
+                    return Ok(exit);
+                }
             };
             let pages =
                 view.world.pages.iter().map(|managed| (managed.page.id.to_string(), load::zone(managed)));
@@ -290,7 +296,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
         ));
         return Ok(NO_EFFECT);
     }
-    output::print(&format!("Override {} is released; the computed values come back.\n", clear.id));
+    output::print(&format!("Override {} is released; what it covered comes back.\n", clear.id));
     Ok(OK)
 }
 

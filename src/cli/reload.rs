@@ -7,10 +7,11 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::listener::{Answer, Reloads};
+use crate::listener::{Answer, AskedReload, Reloads};
 use crate::model::{Instant, Problem};
 use crate::reconcile::Feed;
-use crate::settings::Settings;
+use crate::settings::{Listen, Settings};
+use crate::zoneinfo;
 
 use super::{Exit, Global, OK, emergency, load, output};
 
@@ -24,6 +25,9 @@ pub struct Newer {
 
 /// Where the daemon finds newer settings once its driver has ended.
 pub type Next = Arc<Mutex<Option<Newer>>>;
+
+/// The settings that are active.
+pub type Active = Arc<Mutex<Settings>>;
 
 /// Takes the newer settings.
 pub fn take(next: &Next) -> Option<Newer> {
@@ -42,7 +46,10 @@ impl Newer {
 /// What ends the daemon, and what makes it read its settings again.
 struct Listening {
     global: Global,
-    running: Settings,
+    /// The settings that the driver goes by.
+    active: Active,
+    /// `[listen]` as it was at the start.
+    listen: Option<Listen>,
     reloads: Reloads,
     next: Next,
     feed: mpsc::Sender<Feed>,
@@ -52,8 +59,8 @@ struct Listening {
 /// leave those that are active.
 pub fn listen(
     global: Global,
-    running: Settings,
-    (reloads, mut asked): (Reloads, mpsc::Receiver<Option<Answer>>),
+    active: Active,
+    (reloads, mut asked): (Reloads, mpsc::Receiver<AskedReload>),
     next: Next,
     feed: mpsc::Sender<Feed>,
 ) -> anyhow::Result<()> {
@@ -61,16 +68,17 @@ pub fn listen(
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
-    let listening = Listening { global, running, reloads, next, feed };
+    let listen = active.lock().unwrap_or_else(PoisonError::into_inner).listen.clone();
+    let listening = Listening { global, active, listen, reloads, next, feed };
     tokio::spawn(async move {
         loop {
-            let answer = tokio::select! {
+            let asked = tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => None,
-                Some(answer) = asked.recv() => answer,
+                _ = hangup.recv() => AskedReload::Settings(None),
+                Some(asked) = asked.recv() => asked,
             };
-            if !listening.reload(answer).await {
+            if !listening.reload(asked).await {
                 return;
             }
         }
@@ -82,9 +90,13 @@ pub fn listen(
 
 impl Listening {
     /// Reads the settings; good ones become active when the driver has ended. Gives `false` when it ended for good.
-    async fn reload(&self, answer: Option<Answer>) -> bool {
+    async fn reload(&self, asked: AskedReload) -> bool {
         announce();
-        match self.newer() {
+        let (newer, answer) = match asked {
+            AskedReload::Settings(answer) => (self.newer(), answer),
+            AskedReload::Zones => (self.with_newer_zones(), None),
+        };
+        match newer {
             Ok(settings) => {
                 {
                     let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,14 +121,26 @@ impl Listening {
         }
     }
 
+    /// The active settings with the zone database as it is now. What people are editing meanwhile waits for them.
+    fn with_newer_zones(&self) -> Result<Settings, Vec<Problem>> {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let system = self.global.surroundings().zoneinfo;
+        let zones = zoneinfo::open(&active.zoneinfo, system.as_deref());
+        let zones = zones.map_err(|message| vec![Problem::new(message)])?;
+        let unreadable = || vec![Problem::new("the active settings cannot be read by this program")];
+        let newer = Settings::remembered(&active.written, &active.file, &zones).ok_or_else(unreadable)?;
+        // What is not in the settings themselves stays as it is.
+        Ok(Settings { store: active.store, listen: active.listen, log: active.log, ..newer })
+    }
+
     fn newer(&self) -> Result<Settings, Vec<Problem>> {
         let newer = Settings::load(&self.global.config(), &self.global.surroundings())
             .map_err(|report| report.problems)?;
-        if newer.store != self.running.store {
+        if newer.store != self.active.lock().unwrap_or_else(PoisonError::into_inner).store {
             let problem = Problem::new("store.path cannot change while rtconfd runs");
             return Err(vec![problem.hint("restart rtconfd, or put the path back")]);
         }
-        if newer.listen != self.running.listen {
+        if newer.listen != self.listen {
             tracing::warn!("[listen] changed: it takes effect at the next restart, all else now");
         }
         let key = load::key_source(&newer.api, &self.global).and_then(|source| Ok(source.load()?));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -76,7 +76,8 @@ pub async fn daemon(
     let (feed, mut fed) = mpsc::channel(64);
     let (reloads, asked) = listener::Reloads::new(clock.now());
     // First of all: whoever finds the socket may already say that it is to end.
-    reload::listen(global.clone(), settings.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
+    let active = reload::Active::new(Mutex::new(settings.clone()));
+    reload::listen(global.clone(), active.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
     let _socket = socket(&settings, &feed, &reloads)?;
     listen(&settings, &feed, &reloads).await?;
     let mut settings = settings;
@@ -102,6 +103,7 @@ pub async fn daemon(
             }
             (Err(error), None) => return Err(error),
         };
+        active.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&settings);
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
@@ -255,7 +257,7 @@ fn watch_files(
     watch(files, beside, settings.restat, move |watched| match watched {
         // A package update: all settings are read again, with the newest rules of their zones.
         Watched::Zones => {
-            reloads.ask();
+            reloads.read_zones();
             true
         }
         watched => tell(&feed, number, &key_source, watched),

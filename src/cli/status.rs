@@ -9,6 +9,7 @@ use crate::listener::{shown, waiting};
 use crate::model::{Instant, PageId, Problem, Severity, shorten};
 use crate::reconcile::Held;
 use crate::schema::Schemas;
+use crate::settings::StorePath;
 use crate::store::{DriftRow, Reading};
 use crate::zone;
 
@@ -70,14 +71,14 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     match arguments.shown.format {
         Format::Json => {
             let mut last = general.to_json(running);
-            last["zone_database"] = view.settings.blueprint.zones.to_string().into();
+            last["zone_database"] = general.zones(&view).into();
             last["running_out"] = running_out.iter().map(ToString::to_string).collect();
             output::print_lines(rows.into_iter().chain([last]))?;
         }
         Format::Table => {
             show_pages(&view, &rows, running);
             general.show(&view);
-            output::print(&format!("\nZone database {}\n", view.settings.blueprint.zones));
+            output::print(&format!("\nZone database {}\n", general.zones(&view)));
         }
     }
     Ok(if needs_a_person { FAILED } else { OK })
@@ -129,6 +130,8 @@ struct General {
     rollout: Value,
     /// When the running daemon last read its settings, and what was wrong with them.
     reload: Value,
+    /// The zone database that the running daemon goes by.
+    zones: Option<String>,
     /// The pages that wait for those that they follow.
     following: Vec<Value>,
     /// Values that others changed and that last.
@@ -169,10 +172,16 @@ impl General {
             withheld: live["withheld"].as_str().map(str::to_owned),
             rollout: live["rollout"].clone(),
             reload: live["reload"].clone(),
+            zones: live["zone_database"].as_str().map(str::to_owned),
             drifts: drifts.unwrap_or_default(),
             overrides: overrides.collect(),
             left_behind: view.left_behind(),
         })
+    }
+
+    /// The zone database that the pages are computed with.
+    fn zones(&self, view: &load::View) -> String {
+        self.zones.clone().unwrap_or_else(|| view.settings.blueprint.zones.to_string())
     }
 
     fn needs_a_person(&self) -> bool {
@@ -268,7 +277,14 @@ fn show_reload(reload: &Value) {
 
 /// What the running daemon alone tells, where the settings cannot be read.
 async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow::Result<Exit> {
-    let Found::Running(daemon) = emergency::find(global)? else { return Ok(exit) };
+    let daemon = match emergency::find(global)? {
+        Found::Running(daemon) => daemon,
+        Found::Nobody(StorePath::File(store)) => {
+            output::remark(&format!("no rtconfd runs on the store {}", store.display()));
+            return Ok(exit);
+        }
+        Found::Nobody(StorePath::Memory) => return Ok(exit),
+    };
     let status = match daemon.status().await? {
         Ok(status) => status,
         Err(problems) => return Ok(emergency::refused(&problems)),

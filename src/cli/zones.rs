@@ -25,7 +25,12 @@ pub fn problems(settings: &Settings, global: &Global, at: Instant) -> Vec<Proble
     let other = other_database(settings, global);
     let fixed = used.iter().filter_map(|zone| fixed_offset(settings, *zone));
     let differing = used.iter().filter_map(|zone| differs(ours, other.as_deref()?, *zone, at));
-    age(ours, at).into_iter().chain(fixed).chain(differing).collect()
+    let damaged = ours.damaged().into_iter().map(|name| {
+        let message =
+            format!("time zone {name} is damaged in the zone database {ours}: the embedded one counts");
+        Problem::new(message).hint("install the package tzdata again").warning()
+    });
+    age(ours, at).into_iter().chain(damaged).chain(fixed).chain(differing).collect()
 }
 
 /// The database that is not used: the embedded one, or the system's where the embedded one is used.

@@ -83,7 +83,7 @@ impl Found {
             }
             if length > MAX_HOURS * 60 && length < DAY - 1 {
                 let message =
-                    format!("{} is open for {} hours without a break", shown(interval), length.div_ceil(60));
+                    format!("{} is open for more than {MAX_HOURS} hours without a break", shown(interval));
                 self.add(Kind::Long, &day.origin, message, "correct the closing time, if that is not meant");
             }
         }

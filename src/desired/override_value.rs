@@ -36,8 +36,14 @@ pub(super) fn replaced(computed: &Definition, at: Instant) -> Value {
         Ok(Wanted::Json(value)) => value,
         Ok(Wanted::Object(_)) => Value::Object(serde_json::Map::new()),
         Ok(Wanted::List(_)) => Value::Array(Vec::new()),
-        Ok(Wanted::Cell(_)) | Err(_) => Value::Null,
+        Ok(Wanted::Cell(_)) => Value::String(String::new()),
+        Err(_) => Value::Null,
     }
+}
+
+/// A number that readers have a place for.
+fn is_number(value: &Value) -> bool {
+    value.is_number() && value.as_f64().is_some_and(f64::is_finite)
 }
 
 /// Text as a value of a kind; none where the schema types it.
@@ -45,15 +51,13 @@ pub(super) fn typed(text: &str, replaced: &Value) -> Result<Option<Value>, Expec
     let parsed: Option<Value> = serde_json::from_str(text.trim()).ok();
     let is_null = parsed == Some(Value::Null);
     match replaced {
-        // Whether there may be no value is for the schema to say.
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Array(_) if is_null => Ok(parsed),
         Value::Bool(_) => match text.trim().to_ascii_lowercase().as_str() {
             "true" => Ok(Some(Value::Bool(true))),
             "false" => Ok(Some(Value::Bool(false))),
             _ => Err(Expected { kind: "true or false", example: "false" }),
         },
         Value::Number(_) => {
-            parsed.filter(Value::is_number).map(Some).ok_or(Expected { kind: "a number", example: "17" })
+            parsed.filter(is_number).map(Some).ok_or(Expected { kind: "a number", example: "17" })
         }
         Value::Object(_) => {
             let expected = Expected { kind: "a JSON object", example: "'{\"key\": \"value\"}'" };
@@ -63,9 +67,10 @@ pub(super) fn typed(text: &str, replaced: &Value) -> Result<Option<Value>, Expec
             let expected = Expected { kind: "a JSON array", example: "'[\"a\", \"b\"]'" };
             parsed.filter(Value::is_array).map(Some).ok_or(expected)
         }
-        // Text stays text whatever it looks like, unless the schema wants another type.
-        Value::String(_) if !is_null => Ok(None),
-        Value::String(_) | Value::Null => {
+        Value::String(_) if is_null => Err(Expected { kind: "text", example: "\"\"" }),
+        // A JSON string is the text in it; other text stays as it is, unless the schema wants another type.
+        Value::String(_) => Ok(parsed.filter(Value::is_string)),
+        Value::Null => {
             let is_whole = |value: &Value| value.is_object() || value.is_array() || value.is_null();
             Ok(parsed.filter(is_whole))
         }

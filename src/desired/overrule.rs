@@ -219,8 +219,8 @@ pub struct Overruled {
 }
 
 impl Overruled {
-    /// The same override over another value, also below the overrides that it stands above; without one what holds during it
-    /// stays when it is over.
+    /// The same override over another value, also below the overrides that it stands above; as long as that is not known,
+    /// over what holds during it.
     fn over(&self, value: Option<Definition>) -> Definition {
         let computed = match &self.computed {
             Definition::Overruled(below) => below.over(value),
@@ -253,17 +253,21 @@ impl Page {
     }
 
     /// What overrides alone make of the page: the variables that they concern, and those that are to be as they were
-    /// found before. After an override a variable is as it was found; where it was not there it stays.
+    /// found before. After an override a variable is as it was found; where it was not there it is as it is computed.
     pub fn overruled_alone(&self, overrides: &[Override], found: &BTreeMap<Variable, Option<Value>>) -> Page {
         let all = self.overruled(overrides);
         let variables = all.as_ref().unwrap_or(self).variables.iter().filter_map(|owned| {
-            let found = found.get(&owned.variable).cloned().flatten().map(|value| Definition::Constant {
-                value,
+            let before = |value: &Value| Definition::Constant {
+                value: value.clone(),
                 origin: Origin::named("the page as it was before the override"),
-            });
-            let definition = match &owned.definition {
-                Definition::Overruled(overruled) => overruled.over(found),
-                _ => found?,
+            };
+            let definition = match (&owned.definition, found.get(&owned.variable)) {
+                (Definition::Overruled(overruled), Some(Some(value))) => overruled.over(Some(before(value))),
+                (_, Some(Some(value))) => before(value),
+                // A key cannot be taken away again, and what a person decided for an hour must not stay.
+                (definition, Some(None)) => definition.clone(),
+                (Definition::Overruled(overruled), None) => overruled.over(None),
+                (_, None) => return None,
             };
             Some(Owned { definition, ..owned.clone() })
         });

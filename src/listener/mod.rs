@@ -20,7 +20,7 @@ use crate::reconcile::Feed;
 
 pub use client::{Asked, Daemon, Unreachable};
 pub use guard::Secrets;
-pub use reload::{Answer, LastReload, Reloads};
+pub use reload::{Answer, Asked as AskedReload, LastReload, Reloads};
 pub use wire::{Asking, shown, waiting};
 
 /// Where the socket of a daemon with this store is.

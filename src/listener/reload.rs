@@ -20,30 +20,40 @@ pub struct LastReload {
     pub problems: Vec<Problem>,
 }
 
+/// What is to be read again.
+#[derive(Debug)]
+pub enum Asked {
+    /// The settings; somebody may wait for the result.
+    Settings(Option<Answer>),
+    /// The zone database alone, for the settings that are active.
+    Zones,
+}
+
 /// Asks for reloads. All clones are one.
 #[derive(Clone, Debug)]
 pub struct Reloads {
-    ask: mpsc::Sender<Option<Answer>>,
+    ask: mpsc::Sender<Asked>,
     last: Arc<Mutex<LastReload>>,
 }
 
 impl Reloads {
     /// Nothing was read again yet; also gives where the asking arrives.
-    pub fn new(started_at: Instant) -> (Self, mpsc::Receiver<Option<Answer>>) {
+    pub fn new(started_at: Instant) -> (Self, mpsc::Receiver<Asked>) {
         let (ask, asked) = mpsc::channel(16);
         let last = LastReload { at: started_at, succeeded_at: started_at, problems: Vec::new() };
         (Self { ask, last: Arc::new(Mutex::new(last)) }, asked)
     }
 
-    /// Asks for a reload without waiting for it. One that is already asked for is enough.
-    pub fn ask(&self) {
-        let _ = self.ask.try_send(None);
+    /// Asks for the zone database to be read again, without waiting for it.
+    pub fn read_zones(&self) {
+        // One that is already asked for is enough.
+        let _ = self.ask.try_send(Asked::Zones);
     }
 
     /// Asks for a reload and waits for its result; none when the daemon is ending.
     pub async fn reload(&self) -> Option<Result<(), Vec<Problem>>> {
         let (answer, answered) = oneshot::channel();
-        self.ask.send(Some(answer)).await.ok()?;
+        self.ask.send(Asked::Settings(Some(answer))).await.ok()?;
         answered.await.ok()
     }
 

@@ -1,16 +1,20 @@
 //! What one set of definitions changes against another, site by site: which hours, from what to what, from when.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use serde_json::Value;
 
-use crate::desired::{Page, World};
+use crate::desired::{Definition, Evaluated, Page, World};
 use crate::hours::Hours;
-use crate::model::{Instant, PageId, Variable, same_value};
+use crate::model::{Instant, PageId, same_value};
 use crate::zone;
 
 use super::hold::{AHEAD, sites_of};
+
+/// How many changes of one value are looked at.
+const MAX_STEPS: usize = 1_000;
 
 /// One thing that changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,11 +45,20 @@ pub enum Changed {
         /// The hours after.
         after: String,
     },
-    /// A value that is not of hours, as it is now.
+    /// A row of a table that a list on the page has an item for.
+    Row {
+        /// The list and the row, as in `sites[york]`.
+        name: String,
+        /// New, or gone.
+        is_new: bool,
+    },
+    /// A value whose change no hours explain.
     Value {
-        /// Which variable.
-        variable: Variable,
-        /// The value before; null for a variable that is new.
+        /// Which variable, or which part of it, as in `sites[york].phone`.
+        name: String,
+        /// Since when the two differ.
+        from: Instant,
+        /// The value before; null for one that is new.
         before: Value,
         /// The value after; null for one that is no longer defined.
         after: Value,
@@ -74,25 +87,93 @@ pub fn differences(before: &World, after: &World, now: Instant) -> Vec<Differenc
 fn of_page(old: &Page, new: &Page, now: Instant) -> Vec<Changed> {
     let (old_sites, new_sites) = (sites_of(old), sites_of(new));
     let mut changed = Vec::new();
+    let mut explained = BTreeSet::new();
     for (name, after) in &new_sites {
         if let Some(before) = old_sites.get(name).filter(|before| !before.says_the_same(after)) {
-            changed.extend(of_hours(name, before, after, now));
+            let of_site = of_hours(name, before, after, now);
+            explained.extend(of_site.first().map(|_| *name));
+            changed.extend(of_site);
         }
     }
-    let value = |page: &Page, variable: &Variable| {
-        let owned = page.owned(variable)?;
-        owned.definition.evaluate(now).ok().map(|evaluated| evaluated.wanted.to_json())
-    };
-    let lost = old.variables.iter().filter(|owned| new.owned(&owned.variable).is_none());
-    for owned in new.variables.iter().chain(lost).filter(|owned| !owned.definition.has_hours()) {
-        let variable = &owned.variable;
-        let before = value(old, variable).unwrap_or(Value::Null);
-        let after = value(new, variable).unwrap_or(Value::Null);
-        if !same_value(&before, &after) {
-            changed.push(Changed::Value { variable: variable.clone(), before, after });
+    let (before, after) = (Parts::of(old), Parts::of(new));
+    let row = |name: &String, is_new| Changed::Row { name: name.clone(), is_new };
+    changed.extend(after.rows.difference(&before.rows).map(|name| row(name, true)));
+    changed.extend(before.rows.difference(&after.rows).map(|name| row(name, false)));
+    let names: BTreeSet<_> = before.values.keys().chain(after.values.keys()).collect();
+    for name in names {
+        let (was, is) = (before.values.get(name), after.values.get(name));
+        let sides = [(was, &before), (is, &after)];
+        // A row that came or went is told as one.
+        if sides.iter().any(|(_, parts)| !parts.has_row_of(name)) {
+            continue;
+        }
+        let hours = sides.iter().filter_map(|(definition, _)| *definition).flat_map(|part| part.hours());
+        if !hours.into_iter().any(|hours| explained.contains(hours.name.as_str())) {
+            changed.extend(of_value(name, was.copied(), is.copied(), now));
         }
     }
     changed
+}
+
+/// What a page consists of: the entries of objects and the items of lists one by one, by name.
+#[derive(Default)]
+struct Parts<'p> {
+    values: BTreeMap<String, &'p Definition>,
+    rows: BTreeSet<String>,
+}
+
+impl<'p> Parts<'p> {
+    fn of(page: &'p Page) -> Self {
+        let mut parts = Self::default();
+        for owned in &page.variables {
+            parts.add(owned.variable.to_string(), &owned.definition);
+        }
+        parts
+    }
+
+    fn add(&mut self, name: String, definition: &'p Definition) {
+        match definition {
+            Definition::Object { entries, .. } => {
+                for (key, entry) in entries {
+                    self.add(format!("{name}.{key}"), entry);
+                }
+            }
+            Definition::List { items, rows, .. } if !rows.is_empty() => {
+                for (number, (row, item)) in rows.iter().zip(items).enumerate() {
+                    let key = row.key.clone().unwrap_or_else(|| (number + 1).to_string());
+                    let name = format!("{name}[{key}]");
+                    self.rows.insert(name.clone());
+                    self.add(name, item);
+                }
+            }
+            _ => drop(self.values.insert(name, definition)),
+        }
+    }
+
+    /// Whether the row that a part is of is there; true for what is of no row.
+    fn has_row_of(&self, name: &str) -> bool {
+        name.match_indices(']').all(|(end, _)| self.rows.contains(&name[..=end]))
+    }
+}
+
+/// The first instant of the coming days at which a value differs.
+fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now: Instant) -> Option<Changed> {
+    let end = now.checked_add_signed(AHEAD)?;
+    let mut at = now;
+    for _ in 0..MAX_STEPS {
+        let evaluated = |side: Option<&Definition>| side.and_then(|definition| definition.evaluate(at).ok());
+        let (was, is) = (evaluated(old), evaluated(new));
+        let json = |side: &Option<Evaluated>| side.as_ref().map_or(Value::Null, |of| of.wanted.to_json());
+        let (before, after) = (json(&was), json(&is));
+        if !same_value(&before, &after) {
+            return Some(Changed::Value { name: name.to_owned(), from: at, before, after });
+        }
+        at = [was, is].into_iter().flatten().filter_map(|side| side.until).min()?;
+        if at >= end {
+            return None;
+        }
+    }
+    None
 }
 
 /// The dates on which hours differ, those with the same two texts together.

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::desired::{Blueprint, Inputs, Managed, World};
 use crate::model::{Instant, PageId};
@@ -128,10 +129,19 @@ pub(super) fn inputs_of(revision: &Revision, zones: &Database) -> BTreeMap<Strin
     files.chain(zones.used().into_iter().filter_map(rules)).collect()
 }
 
-/// What names a revision: the settings, the content of every file that is used, and the zone database.
+/// Settings that decide no value. A flag or a variable that one command has and another lacks names no other revision.
+const APART: [&str; 7] = ["api", "hold", "listen", "log", "resync", "restat", "store"];
+
+fn deciding(written: &str) -> String {
+    let mut root: serde_json::Map<String, Value> = serde_json::from_str(written).unwrap_or_default();
+    APART.iter().for_each(|key| drop(root.remove(*key)));
+    Value::Object(root).to_string()
+}
+
+/// What names a revision: the settings that decide values, the content of every file that is used, and the zone database.
 pub fn revision_id(written: &str, revision: &Revision, zones: &Database) -> String {
     let mut hasher = DefaultHasher::new();
-    written.hash(&mut hasher);
+    deciding(written).hash(&mut hasher);
     zones.version().map(ToString::to_string).hash(&mut hasher);
     revision.digests.hash(&mut hasher);
     format!("r{:012x}", hasher.finish() & 0xffff_ffff_ffff)

@@ -32,8 +32,9 @@ impl Trail {
     }
 
     /// The pages that will be behind with newer definitions in force. Of those of before it is told which acceptance each is
-    /// as; with the number 0 nothing was in force yet. A page that is managed, though no acceptance has it and it does not wait, was lost from the inputs for
-    /// a while: it is no first contact, and left to itself it would not even close at five.
+    /// as; with the number 0 nothing was in force yet. A page that is managed, though no acceptance has it and it does not
+    /// wait, was lost from the inputs for a while: it is no first contact, and left to itself it would not even close at
+    /// five.
     pub fn extended(
         &self,
         (as_of, before): (&dyn Fn(&PageId) -> i64, &World),

@@ -317,7 +317,8 @@ pub(super) fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     let document = ImDocument::parse(text).map_err(|error| {
         let span = error.span().unwrap_or_default();
         let origin = places.origin(span.clone());
-        let mut problem = Problem::at(&origin, format!("this is not TOML: {}", error.message().trim()));
+        let why = error.message().trim().replace('\n', ": ");
+        let mut problem = Problem::at(&origin, format!("this is not TOML: {why}"));
         // Whoever forgot the quotes of a key wrote into the settings must not find it in a log.
         let line = text.lines().nth(origin.line.saturating_sub(1)).unwrap_or_default().to_lowercase();
         problem.secret = line.contains("key") && !line.contains("key_file");

@@ -50,6 +50,13 @@ pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option
         None => Some(Vec::new()),
     };
     let header = text("webhook_header")?.unwrap_or_else(|| "x-webhook-secret".to_owned());
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if header.is_empty() || !header.chars().all(is_name) {
+        let origin = listen.get("webhook_header").map_or(listen.origin, |node| &node.origin);
+        let problem = Problem::at(origin, format!("invalid header name `{header}`"));
+        reader.note(problem.hint("write a name without blanks, for example x-webhook-secret"));
+        return None;
+    }
     Some(Some(Listen {
         address: address?,
         hosts: hosts?,

@@ -1,9 +1,10 @@
 //! Where the store is, by settings that may be broken: in an emergency nothing else of them is needed.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::tables::parse_json;
-use crate::written::{Node, Raw};
+use crate::written::Raw;
 
 use super::{StorePath, Surroundings, layers, state_directory};
 
@@ -20,23 +21,29 @@ pub struct Place {
 }
 
 /// Finds the store as the settings do: by the flag `--set store.path=FILE`, the variable `RTCONFD_STORE__PATH`, the
-/// settings file as far as it can be read, or the default.
-pub fn find(file: &Path, surroundings: &Surroundings) -> Place {
+/// settings file as far as it can be read, or the default. `is_named` tells that somebody named the settings file.
+///
+/// # Errors
+/// In words, when the settings may name a store and it cannot be told which: a command must not reach another
+/// daemon than the one that was meant.
+pub fn find(file: &Path, is_named: bool, surroundings: &Surroundings) -> Result<Place, String> {
     let flag = surroundings.flags.iter().rev().find(|flag| flag.path == "store.path");
     let variable = surroundings.environment.iter().find(|(name, _)| {
         name.strip_prefix("RTCONFD_").is_some_and(|name| name.replace("__", "_") == "STORE_PATH")
     });
-    let by_file = || in_file(file);
-    let named =
-        flag.map(|flag| flag.value.clone()).or(variable.map(|(_, path)| path.clone())).or_else(by_file);
+    let named = match flag.map(|flag| &flag.value).or(variable.map(|(_, path)| path)) {
+        Some(path) => Some(path.clone()),
+        None => in_file(file, is_named)?,
+    };
     let Some(path) = named.filter(|path| !path.is_empty()) else {
         let store = StorePath::File(state_directory(surroundings).join(FILE_NAME));
-        return Place { store, is_named: false };
+        return Ok(Place { store, is_named: false });
     };
-    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let directory = file.parent().map(Path::to_owned).unwrap_or_default();
+    // As in the settings a path is relative to their file, where there is one.
+    let directory = if file.exists() { file.parent() } else { None }.unwrap_or(Path::new(""));
+    let directory = std::path::absolute(directory.join(".")).unwrap_or_default();
     let store = if path == ":memory:" { StorePath::Memory } else { StorePath::File(directory.join(path)) };
-    Place { store, is_named: true }
+    Ok(Place { store, is_named: true })
 }
 
 /// Other places at which a daemon may have its store: those of the systemd unit, and of this user.
@@ -45,43 +52,62 @@ pub fn defaults(surroundings: &Surroundings) -> Vec<PathBuf> {
     directories.into_iter().map(|directory| directory.join(FILE_NAME)).collect()
 }
 
-fn in_file(file: &Path) -> Option<String> {
-    let bytes = layers::read_file(file).ok()?;
+fn in_file(file: &Path, is_named: bool) -> Result<Option<String>, String> {
+    let bytes = match std::fs::metadata(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound && !is_named => return Ok(None),
+        Err(error) => return Err(format!("cannot read the settings {}: {error}", file.display())),
+        Ok(_) => {
+            layers::read_file(file).map_err(|_| format!("cannot read the settings {}", file.display()))?
+        }
+    };
     let text = String::from_utf8_lossy(&bytes);
     let name = file.display().to_string().into();
     let parsed = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => parse_json(&name, &text),
         _ => layers::parse_toml(&name, &text),
     };
-    match parsed {
-        Ok(root) => path_in(&root),
-        Err(_) => scan(&text),
+    let unclear = || format!("cannot tell which store the settings {} name", file.display());
+    match parsed.as_ref().map(|root| root.get("store")) {
+        Ok(None) => Ok(None),
+        Ok(Some(store)) => match (store.get("path").map(|path| &path.raw), &store.raw) {
+            (Some(Raw::Text(path)), _) => Ok(Some(path.clone())),
+            (None, Raw::Table(keys)) if keys.is_empty() => Ok(None),
+            _ => Err(unclear()),
+        },
+        Err(_) => scan(&text).map_err(|()| unclear()),
     }
 }
 
-fn path_in(root: &Node) -> Option<String> {
-    match &root.get("store")?.get("path")?.raw {
-        Raw::Text(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-/// The path in text that is not TOML as a whole: `path = "…"` below `[store]`, or `store.path = "…"`.
-fn scan(text: &str) -> Option<String> {
-    let mut section = "";
-    for line in text.lines().map(str::trim) {
+/// The path in text that is not TOML as a whole: `path = "…"` below `[store]`, `store.path = "…"`, or
+/// `store = { path = "…" }`.
+///
+/// # Errors
+/// When there is something of a store, and no path can be read in it.
+fn scan(text: &str) -> Result<Option<String>, ()> {
+    let (mut section, mut is_unclear) = ("", false);
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[') {
             section = name.split(']').next().unwrap_or_default().trim();
+            is_unclear |= section == "store";
             continue;
         }
         let Some((key, value)) = line.split_once('=') else { continue };
-        if (section, key.trim()) == ("store", "path") || (section.is_empty() && key.trim() == "store.path") {
-            let value = value.trim();
-            let quote = value.chars().next().filter(|quote| ['"', '\''].contains(quote))?;
-            return value[1..].split(quote).next().map(str::to_owned);
-        }
+        let value = match (section, key.trim()) {
+            ("store", "path") | ("", "store.path") => value,
+            ("", "store") => value.split_once('=').map_or("", |(_, path)| path),
+            _ => continue,
+        };
+        let value = value.trim();
+        // A name without quotes is no TOML, and plain all the same; one that is cut is not.
+        return match value.chars().next().filter(|quote| ['"', '\''].contains(quote)) {
+            Some(quote) => value[1..].split_once(quote).map(|(path, _)| Some(path.to_owned())).ok_or(()),
+            None => {
+                let path = value.split(['#', '}', ' ']).next().unwrap_or_default();
+                if path.is_empty() { Err(()) } else { Ok(Some(path.to_owned())) }
+            }
+        };
     }
-    None
+    if is_unclear { Err(()) } else { Ok(None) }
 }
 
 #[cfg(test)]
@@ -96,16 +122,32 @@ mod tests {
             ("[store]\npath = \"a.sqlite\"\n[[page]]\nagent = 1\nenvronment = \"live\"\n", Some("a.sqlite")),
             ("[api\nregion = uk\n[store]\npath = 'b.sqlite' # here\n[page", Some("b.sqlite")),
             ("store.path = \"c.sqlite\"\nhours = [", Some("c.sqlite")),
-            ("[hours]\npath = \"d.sqlite\"\nx = [", None),
+            ("[store]\npath = d.sqlite\n[[page", Some("d.sqlite")),
+            ("store = { path = \"e.sqlite\" }\n[[page", Some("e.sqlite")),
+            ("[hours]\npath = \"f.sqlite\"\nx = [", None),
+            ("[[page", None),
             ("", None),
         ] {
             std::fs::write(&file, text).unwrap();
-            let place = find(&file, &Surroundings::default());
+            let place = find(&file, true, &Surroundings::default()).unwrap();
             assert_eq!(place.is_named, found.is_some(), "{text}");
             if let Some(name) = found {
                 assert_eq!(place.store, StorePath::File(folder.path().join(name)), "{text}");
             }
         }
+        // Which store is meant cannot be told: a command must not reach another daemon.
+        for text in
+            ["[store]\npath = \"cut", "[store]\npth = \"a.sqlite\"\n", "[store]\n[[page", "store = \"x\"\n"]
+        {
+            std::fs::write(&file, text).unwrap();
+            let told = find(&file, true, &Surroundings::default()).unwrap_err();
+            assert!(told.starts_with("cannot tell which store the settings "), "{text}: {told}");
+        }
+        let nowhere = folder.path().join("nowhere.toml");
+        assert!(
+            find(&nowhere, true, &Surroundings::default()).unwrap_err().contains("cannot read the settings")
+        );
+        assert!(!find(&nowhere, false, &Surroundings::default()).unwrap().is_named);
         let surroundings = |environment: &[(&str, &str)], flags: &[&str]| Surroundings {
             environment: environment.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
             flags: flags.iter().map(|flag| flag.parse().unwrap()).collect(),
@@ -113,7 +155,7 @@ mod tests {
         };
         std::fs::write(&file, "[store]\npath = \"a.sqlite\"\n").unwrap();
         let variable = ("RTCONFD_STORE__PATH", "/e.sqlite");
-        let at = |surroundings: &Surroundings| find(&file, surroundings).store;
+        let at = |surroundings: &Surroundings| find(&file, false, surroundings).unwrap().store;
         assert_eq!(at(&surroundings(&[variable], &[])), StorePath::File("/e.sqlite".into()));
         assert_eq!(
             at(&surroundings(&[variable], &["store.path=/f.sqlite"])),

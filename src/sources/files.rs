@@ -332,7 +332,7 @@ fn other_kind(file: &Arc<str>, bytes: &[u8]) -> Option<Problem> {
             ("an old Excel workbook", "save the sheet as CSV (in Excel: \"CSV UTF-8\")")
         }
         () if bytes.starts_with(b"%PDF-") => ("a PDF", "export the table as CSV"),
-        () if head.starts_with(b"<!doctype html") || head.starts_with(b"<html") => (
+        () if head.starts_with(b"<") => (
             "a web page, perhaps the one for signing in",
             "download the file itself: its address may need a login, or another link for exports",
         ),

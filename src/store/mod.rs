@@ -31,7 +31,7 @@ pub enum StoreError {
     },
     /// The file or its directory can't be used.
     #[error(
-        "the store {path} can't be opened: {error} (hint: set store.path to a file in a directory that can be written)"
+        "the store {path} can't be opened: {error} (hint: run this as the user of the daemon or as root, or set store.path to a file in a directory that can be written)"
     )]
     Io {
         /// The file.
@@ -145,9 +145,12 @@ impl Location {
     /// # Errors
     /// A file that is no store, or one of a newer version.
     pub fn look(&self) -> Result<Option<Reading>, StoreError> {
-        let Some(path) = self.path.as_ref().filter(|path| path.exists()) else {
-            return Ok(None);
-        };
+        let Some(path) = &self.path else { return Ok(None) };
+        match std::fs::metadata(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(self.io(error)),
+            Err(_) => return Ok(None),
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|error| self.sqlite(error))?;
         connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| self.sqlite(error))?;

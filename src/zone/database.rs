@@ -1,7 +1,7 @@
 //! Zone databases: one that is part of the program, and those that a machine has, each with its version.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -74,6 +74,7 @@ pub struct Database {
     /// The first that has a name counts.
     layers: Vec<Arc<dyn TzifFiles>>,
     zones: Mutex<BTreeMap<String, Zone>>,
+    damaged: Mutex<BTreeSet<String>>,
 }
 
 static EMBEDDED: LazyLock<Arc<Database>> = LazyLock::new(Arc::default);
@@ -87,7 +88,7 @@ impl Default for Database {
 
 impl Database {
     fn new(version: Option<Version>, folder: Option<PathBuf>, layers: Vec<Arc<dyn TzifFiles>>) -> Self {
-        Self { version, folder, layers, zones: Mutex::default() }
+        Self { version, folder, layers, zones: Mutex::default(), damaged: Mutex::default() }
     }
 
     /// The database that is part of the program.
@@ -127,7 +128,18 @@ impl Database {
 
     fn read(&self, name: &str) -> Option<Zone> {
         let mut found = self.layers.iter().filter(|_| is_a_name(name)).filter_map(|layer| layer.read(name));
-        found.find_map(|tzif| Zone::parse(name, &tzif))
+        found.find_map(|tzif| {
+            let zone = Zone::parse(name, &tzif);
+            if zone.is_none() {
+                self.damaged.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+            }
+            zone
+        })
+    }
+
+    /// The zones that were asked for and whose files cannot be read; the embedded ones count in their place.
+    pub fn damaged(&self) -> Vec<String> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// The zones that were asked for so far, by name.
@@ -223,6 +235,7 @@ mod tests {
             assert_eq!(database.zone(name), Database::embedded().zone(name), "{name}");
         }
         assert_eq!(database.to_string(), "2099a (/zones)");
+        assert_eq!(database.damaged(), ["Europe/London"]);
     }
 
     #[test]

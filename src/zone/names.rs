@@ -59,7 +59,7 @@ pub fn fixed_offset(name: &str) -> Option<FixedOffset> {
             let is_fixed =
                 offset.len() > 1 && offset.starts_with(['+', '-']) && !offset.ends_with(['+', '-']);
             is_fixed.then_some(FixedOffset {
-                offset: "one offset, with its sign the other way round",
+                offset: "the same offset (Etc/GMT+5 is five hours behind UTC)",
                 cities: "",
             })
         }

@@ -59,7 +59,7 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
 
     assert_eq!(
         folder.run(&["override", "clear", "1"]).expect(0).out,
-        "Override 1 is released; the computed values come back.\n"
+        "Override 1 is released; what it covered comes back.\n"
     );
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let told = folder.run(&["override", "clear", "1"]).expect(1).err;

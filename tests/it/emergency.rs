@@ -96,7 +96,9 @@ async fn another_user_is_told_which_socket_and_whose_rights_it_takes() {
     let is_root = rustix_uid() == 0;
     // Root may use any socket, so that as root the test takes on a lesser user, who must get at the program and the folder.
     let program = folder.path("rtconfd");
-    std::fs::copy(env!("CARGO_BIN_EXE_rtconfd"), &program).unwrap();
+    // By another process: a child that this one starts meanwhile would keep the copy open for writing, and so busy.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_rtconfd")).arg(&program).status();
+    assert!(copied.unwrap().success());
     if !is_root {
         std::fs::set_permissions(folder.path("state.sqlite.sock"), std::fs::Permissions::from_mode(0o000))
             .unwrap();
@@ -230,6 +232,56 @@ async fn a_held_revision_can_be_read_by_site_before_it_is_approved() {
     folder.run(&["approve", &revision]).expect(0);
     folder.run(&["apply", "--timeout", "30s"]).expect(0);
     assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
+}
+
+#[tokio::test]
+async fn a_revision_has_the_same_name_whatever_flags_and_variables_a_command_has() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    let sites = |hours: &str| {
+        let row = |number: usize| format!("s{number},A-{number},{hours},1\n");
+        format!("site,agent,hours,phone\n{}", (0..12).map(row).collect::<String>())
+    };
+    folder.write("sites.csv", &sites("Mo-Su 09:00-17:00"));
+    folder.run(&["apply", "--quiet"]).expect(0);
+    folder.write("sites.csv", &sites("Mo-Su 10:00-17:00"));
+    let held = folder.run(&["apply", "--quiet", "--set", "resync=1h"]).expect(3).err;
+    let revision = held.split("revision ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    folder.run(&["diff", &revision]).expect(2);
+    folder.run(&["approve", &revision]).expect(0);
+    folder.run(&["apply", "--quiet", "--timeout", "30s"]).expect(0);
+    assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
+}
+
+/// Rows that a list on one page has an item for.
+#[tokio::test]
+async fn of_a_list_the_rows_that_come_and_go_and_their_cells_are_told() {
+    let api = Api::start();
+    let list = "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]\nsites = { each = \"sites\", item = { name = \"{{ row.site }}\", phone = \"{{ row.phone }}\" } }\n";
+    let folder = Folder::new(&api.url, &format!("[hold]\npages = 0\n{list}"));
+    folder.write("sites.csv", "site,phone\na,1\nb,2\nc,3\n");
+    folder.run(&["apply"]).expect(0);
+    folder.write("sites.csv", "site,phone\na,11\nd,4\n");
+    let told = folder.run(&["apply"]).expect(3);
+    let diff = folder.run(&["diff", "--format", "json"]).expect(2).lines();
+    let shown: Vec<String> = diff
+        .iter()
+        .map(|line| {
+            let name = line["row"].as_str().or(line["variable"].as_str()).unwrap();
+            format!("{} {name} {}", line["change"].as_str().unwrap(), line["after"])
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "new row sites[d] null",
+            "row gone sites[b] null",
+            "row gone sites[c] null",
+            "value sites[a].phone \"11\""
+        ],
+        "{}",
+        told.err
+    );
 }
 
 #[tokio::test]

@@ -605,5 +605,11 @@ async fn an_overridden_value_is_of_the_kind_of_what_it_replaces() {
     // Typed as in Python it is meant as clearly.
     set("is_open=False").await.unwrap();
     scene.until_sandbox("false \"1\"").await;
+    let refused = set("phone=null").await.unwrap_err()[0].to_string();
+    assert!(refused.starts_with("invalid value `null` for phone: expected text"), "{refused}");
+    set("phone=[1]").await.unwrap();
+    scene.until_sandbox("false \"[1]\"").await;
+    set("phone=\"0800\"").await.unwrap();
+    scene.until_sandbox("false \"0800\"").await;
     scene.driving.unwrap().stop().await;
 }

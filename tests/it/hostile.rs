@@ -241,7 +241,7 @@ fn a_calendar_bomb_is_refused_by_name_place_and_limit() {
         &"BEGIN:STANDARD\nDTSTART:19000101T000000\nRRULE:FREQ=MINUTELY;BYMONTH=2;BYMONTHDAY=30\nTZOFFSETFROM:+0000\nTZOFFSETTO:+0000\nEND:STANDARD\n"
             .repeat(50),
     );
-    zone.push_str("END:VTIMEZONE\nEND:VCALENDAR\n");
+    zone.push_str("END:VTIMEZONE\nBEGIN:VEVENT\nDTSTART;TZID=Z:20260101T000000\nEND:VEVENT\nEND:VCALENDAR\n");
     let mut wrong = Wrong::default();
     for (text, wanted) in [
         (events(1, &rule("FREQ=SECONDLY")), "c.ics:5: RRULE: \"FREQ=SECONDLY\" repeats SECONDLY"),

@@ -19,15 +19,19 @@ const OF_PLACES: &[&str] = &[
     "regularOpeningHours",
     "currentOpeningHours",
     "regularSecondaryOpeningHours",
+    "openNow",
+    "open_now",
+    "weekdayDescriptions",
+    "weekday_text",
 ];
 
 /// A location: `regularHours`, or the `moreHours` of a type, and `specialHours`.
 pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
     let fields = reader.open_table(node, "a location")?;
     let problems = reader.problem_count();
-    if let Some(key) = OF_PLACES.iter().find(|key| fields.get(key).is_some()) {
-        let message =
-            format!("\"{key}\" is of the Google Places API, and google reads the Business Profile API");
+    let of_places = |node: &Node| OF_PLACES.iter().find(|key| node.get(key).is_some()).copied();
+    if fields.get("regularHours").is_none() && node.any(&|node| of_places(node).is_some()) {
+        let message = "this is of the Google Places API, and google reads the Business Profile API";
         reader.note(Problem::at(&node.origin, message).hint(
             "fetch the location from the Business Profile API with its regularHours, or write the hours as weekly",
         ));

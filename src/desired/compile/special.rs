@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use crate::hours::{Day, parse_day};
-use crate::model::{Problem, Row};
+use crate::model::{Problem, Row, shorten};
 use crate::tables::Table;
-use crate::written::{Node, Raw, Reader, Text};
+use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::Compiler;
 use super::rows::{matching, matching_rows};
@@ -62,7 +62,7 @@ impl Compiler<'_> {
                 }
             }
             Table::Tree(root) => match root.pointer(&pointer) {
-                Some(node) => columns.read_node(reader, node, special),
+                Some(node) => columns.read_node(reader, node, wanted.as_deref().unwrap_or_default(), special),
                 None => {
                     let (message, hint) = root.nothing_at(&pointer);
                     reader.note(Problem::at(fields.origin, message).hint(hint));
@@ -137,20 +137,32 @@ impl Columns {
     }
 
     /// A list of objects, or one object with dates as its keys.
-    fn read_node(&self, reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveDate, Day>) {
+    fn read_node(
+        &self,
+        reader: &Reader,
+        node: &Node,
+        wanted: &[(String, Text)],
+        special: &mut BTreeMap<NaiveDate, Day>,
+    ) {
         match &node.raw {
             Raw::List(items) => {
                 for item in items {
                     let Some(fields) = reader.open_table(item, "a dated exception") else {
                         continue;
                     };
+                    if !is_wanted(reader, &fields, wanted) {
+                        continue;
+                    }
+                    self.check_end(reader, &fields);
                     let text = |key: &str| {
                         let hint = "name the key that it has, as in date = \"startDate\", in special_from";
                         reader.text(fields.require_or(reader, key, hint)?, key)
                     };
                     let (key, all) = self.hours.parts();
                     let hours = match (fields.get(key), all) {
-                        (None, Some(all)) => Some(all.clone()),
+                        (None, Some(all)) => {
+                            Some(Text { value: all.value.clone(), origin: item.origin.clone() })
+                        }
                         (None, None) => {
                             fields.require_or(reader, key, CONSTANT);
                             None
@@ -164,9 +176,36 @@ impl Columns {
                     }
                 }
             }
+            _ if !wanted.is_empty() => {
+                let problem = Problem::at(&node.origin, "match needs a list of objects in a JSON source");
+                reader.note(problem.hint("leave match out, or point at a list"));
+            }
             _ => inline(reader, node, special),
         }
     }
+
+    /// An item that says that it ends on another date is a range, which only `through` reads.
+    fn check_end(&self, reader: &Reader, fields: &Fields) {
+        let text = |key: &str| match fields.get(key).map(|node| &node.raw) {
+            Some(Raw::Text(text)) => Some(text.trim().to_owned()),
+            _ => None,
+        };
+        if self.through.is_none()
+            && let Some(end) = text("endDate").filter(|end| text(&self.date).is_some_and(|date| date != *end))
+        {
+            let problem = Problem::at(fields.origin, format!("this item is a range: it ends on {end}"));
+            reader.note(problem.hint("set through = \"endDate\" in special_from"));
+        }
+    }
+}
+
+/// True for an item with the values that `match` asks for; one without such a key is noted.
+fn is_wanted(reader: &Reader, fields: &Fields, wanted: &[(String, Text)]) -> bool {
+    wanted.iter().all(|(key, text)| {
+        let hint = "name a key of match that every item has";
+        let found = fields.require_or(reader, key, hint).map(|node| node.to_json());
+        found.is_some_and(|found| shorten(&found, usize::MAX).trim_matches('"') == text.value.trim())
+    })
 }
 
 /// The remedy for lists of holidays, which say the dates alone.
@@ -248,6 +287,10 @@ fn add(
         name: name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
         origin: hours.origin.clone(),
     };
+    // Published lists name a date twice where two holidays fall together.
+    if special.get(&date_value).is_some_and(|other| other.intervals == day.intervals) {
+        return;
+    }
     if let Some(other) = special.insert(date_value, day) {
         reader.note(
             Problem::at(&date.origin, format!("{date_value} has hours already ({})", other.origin))

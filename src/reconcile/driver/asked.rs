@@ -121,7 +121,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
             problems: self.problems(),
             api: self.actor.api_url.clone(),
-            zones: self.blueprint.zones.clone(),
+            zones: self.in_force.blueprint.zones.clone(),
             counts: self.counts,
         }
     }

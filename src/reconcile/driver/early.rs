@@ -1,5 +1,6 @@
 //! Overrides of pages that wait for their first promotion. Only what a person decided goes to such a page, and when
-//! that is over what stood there before; nothing else of its new definition.
+//! that is over what stood there before. A key that was not there cannot be taken away again: it alone is then as
+//! the new definition computes it.
 
 use std::collections::BTreeMap;
 
@@ -89,14 +90,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Forgets what was found on such a page once no override concerns it and all of it is back.
+    /// Forgets what was found on such a page once no override concerns it and all of it is back. A key that an override
+    /// made stays ours, as it is computed, until the page is promoted.
     pub(super) fn forget_found(&mut self, id: &PageId, now: Instant) {
         let Some(managed) = self.world.page(id).filter(|managed| managed.found.is_some()) else { return };
         let (Some(state), Some(found)) = (self.pages.get(id), self.found.get(id)) else { return };
         let is_over = managed.page.variables.iter().all(|owned| owned.definition.overruled_at(now).is_none());
         let is_back = |(variable, value): (&Variable, &Option<Value>)| {
             let base = state.known.base.get(variable);
-            value.as_ref().zip(base).is_none_or(|(value, base)| same_value(base, value))
+            value.as_ref().is_some_and(|value| base.is_none_or(|base| same_value(base, value)))
         };
         if is_over && found.iter().all(is_back) {
             self.found.remove(id);

@@ -284,6 +284,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             driver.pages.insert(page, state);
         }
         driver.begin_overrides(now);
+        if let Some(held) = &driver.held {
+            tracing::warn!("still held: {}", held.describe());
+        }
         match driver.clock_watch.doubt() {
             Some(_) if driver.in_force.number > 0 => {
                 driver.take_world(driver.in_force.pages(), now, Urgency::Source);
