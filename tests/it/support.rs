@@ -16,7 +16,7 @@ use rtconfd::reconcile::{
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
 use rtconfd::sources::{Beside, Files, Watched, watch};
-use rtconfd::store::{Location, Reading, StoreError};
+use rtconfd::store::{Location, Reading, StoreError, Writer};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -113,6 +113,21 @@ impl Folder {
 
     pub fn store(&self) -> Location {
         Location::new(Some(&self.path("state.sqlite")))
+    }
+
+    /// The store, opened once nobody has it: a child that another test forks meanwhile has the lock of the one before
+    /// until it executes its program.
+    async fn free_store(&self) -> Writer {
+        let mut opened = None;
+        until("the store is free", || {
+            opened = match self.store().open() {
+                Err(StoreError::InUse { .. }) => None,
+                opened => Some(opened.unwrap()),
+            };
+            opened.is_some()
+        })
+        .await;
+        opened.unwrap()
     }
 
     pub fn look(&self) -> Reading {
@@ -322,7 +337,7 @@ impl Driving {
     ) -> Self {
         let settings = folder.load();
         let key = KeySource::File(folder.path("key"));
-        let store = folder.store().open().unwrap();
+        let store = folder.free_store().await;
         let remembered = store.remembered(&settings.api.base_url).await.unwrap();
         let now = clock.now();
         let in_force = InForce::recall(&settings, &remembered, now, now);
