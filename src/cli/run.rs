@@ -255,7 +255,7 @@ fn watch_files(
         zoneinfo: zoneinfo::folder(&settings.zoneinfo, system.as_deref()).map(ToOwned::to_owned),
     };
     watch(files, beside, settings.restat, move |watched| match watched {
-        // A package update: all settings are read again, with the newest rules of their zones.
+        // A package update: the active settings get the newest rules of their zones.
         Watched::Zones => {
             reloads.read_zones();
             true

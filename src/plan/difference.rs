@@ -103,7 +103,7 @@ fn of_page(old: &Page, new: &Page, now: Instant) -> Vec<Changed> {
     for name in names {
         let (was, is) = (before.values.get(name), after.values.get(name));
         let sides = [(was, &before), (is, &after)];
-        // A row that came or went is told as one.
+        // A row that came or went has one line for all its cells.
         if sides.iter().any(|(_, parts)| !parts.has_row_of(name)) {
             continue;
         }

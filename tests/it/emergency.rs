@@ -185,18 +185,19 @@ fn a_reload_without_a_daemon_says_where_it_was_looked_for() {
     assert!(told.contains("nothing answers at") && told.contains("state.sqlite.sock"), "{told}");
 }
 
+fn twelve_sites(hours: &str) -> String {
+    let row = |number: usize| format!("s{number},A-{number},{hours},1\n");
+    format!("site,agent,hours,phone\n{}", (0..12).map(row).collect::<String>())
+}
+
 #[tokio::test]
 async fn a_held_revision_can_be_read_by_site_before_it_is_approved() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
-    let sites = |hours: &str| {
-        let row = |number: usize| format!("s{number},A-{number},{hours},1\n");
-        format!("site,agent,hours,phone\n{}", (0..12).map(row).collect::<String>())
-    };
-    folder.write("sites.csv", &sites("Mo-Su 09:00-17:00"));
+    folder.write("sites.csv", &twelve_sites("Mo-Su 09:00-17:00"));
     folder.run(&["apply"]).expect(0);
     assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
-    folder.write("sites.csv", &sites("Mo-Su 10:00-17:00"));
+    folder.write("sites.csv", &twelve_sites("Mo-Su 10:00-17:00"));
     let held = folder.run(&["apply"]).expect(3).err;
     let revision = held.split("revision ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     assert!(held.contains("the next 14 days change for 12 of 12 pages"), "{held}");
@@ -238,13 +239,9 @@ async fn a_held_revision_can_be_read_by_site_before_it_is_approved() {
 async fn a_revision_has_the_same_name_whatever_flags_and_variables_a_command_has() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
-    let sites = |hours: &str| {
-        let row = |number: usize| format!("s{number},A-{number},{hours},1\n");
-        format!("site,agent,hours,phone\n{}", (0..12).map(row).collect::<String>())
-    };
-    folder.write("sites.csv", &sites("Mo-Su 09:00-17:00"));
+    folder.write("sites.csv", &twelve_sites("Mo-Su 09:00-17:00"));
     folder.run(&["apply", "--quiet"]).expect(0);
-    folder.write("sites.csv", &sites("Mo-Su 10:00-17:00"));
+    folder.write("sites.csv", &twelve_sites("Mo-Su 10:00-17:00"));
     let held = folder.run(&["apply", "--quiet", "--set", "resync=1h"]).expect(3).err;
     let revision = held.split("revision ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     folder.run(&["diff", &revision]).expect(2);
