@@ -13,7 +13,8 @@ use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
 use crate::settings::StorePath;
 use crate::store::{Location, OverrideRow};
-use crate::zone::{self, Database, Zone};
+use crate::zone::{self, Zone};
+use crate::zoneinfo::{self, Choice};
 
 use super::emergency::{self, Found, refused};
 use super::{Exit, Format, Global, NO_EFFECT, OK, Shown, load, output};
@@ -118,7 +119,9 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
         who: load::who("override", global),
     };
     let (asked, zones, without_daemon) = match emergency::find(global)? {
-        Found::Running(daemon) => (daemon.set_override(&asking).await?, zones_of(&daemon).await?, None),
+        Found::Running(daemon) => {
+            (daemon.set_override(&asking).await?, zones_of(global, &daemon).await?, None)
+        }
         Found::Nobody(store) => {
             let StorePath::File(store) = store else {
                 bail!("the state is kept in memory, so no override would last")
@@ -160,11 +163,13 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
 }
 
 /// The time zones of the daemon's pages, for showing times as people there see them.
-async fn zones_of(daemon: &Daemon) -> anyhow::Result<BTreeMap<String, Zone>> {
+async fn zones_of(global: &Global, daemon: &Daemon) -> anyhow::Result<BTreeMap<String, Zone>> {
+    let database = zoneinfo::open(&Choice::Newest, global.surroundings().zoneinfo.as_deref())
+        .map_err(anyhow::Error::msg)?;
     let status = daemon.status().await?.unwrap_or_default();
     let pages = status["pages"].as_array().cloned().unwrap_or_default();
     let zone = |page: &Value| {
-        let zone = Database::embedded().zone(page["timezone"].as_str()?)?;
+        let zone = database.zone(page["timezone"].as_str()?)?;
         Some((page["page"].as_str()?.to_owned(), zone))
     };
     Ok(pages.iter().filter_map(zone).collect())

@@ -102,12 +102,12 @@ fn of_page(old: &Page, new: &Page, now: Instant) -> Vec<Changed> {
     let names: BTreeSet<_> = before.values.keys().chain(after.values.keys()).collect();
     for name in names {
         let (was, is) = (before.values.get(name), after.values.get(name));
-        let sides = [(was, &before), (is, &after)];
         // A row that came or went has one line for all its cells.
-        if sides.iter().any(|(_, parts)| !parts.has_row_of(name)) {
+        let is_of = |row: &str| before.rows.contains(row) != after.rows.contains(row);
+        if name.match_indices(']').any(|(end, _)| is_of(&name[..=end])) {
             continue;
         }
-        let hours = sides.iter().filter_map(|(definition, _)| *definition).flat_map(|part| part.hours());
+        let hours = [was, is].into_iter().flatten().flat_map(|part| part.hours());
         if !hours.into_iter().any(|hours| explained.contains(hours.name.as_str())) {
             changed.extend(of_value(name, was.copied(), is.copied(), now));
         }
@@ -148,11 +148,6 @@ impl<'p> Parts<'p> {
             }
             _ => drop(self.values.insert(name, definition)),
         }
-    }
-
-    /// Whether the row that a part is of is there; true for what is of no row.
-    fn has_row_of(&self, name: &str) -> bool {
-        name.match_indices(']').all(|(end, _)| self.rows.contains(&name[..=end]))
     }
 }
 
