@@ -9,7 +9,7 @@ use rtconfd::agents_api::{read_agents, read_page, read_pages};
 use rtconfd::calendar::{Agenda, Calendar, Filter, Window};
 use rtconfd::desired::{Desired, DesiredValue, Wanted};
 use rtconfd::hours::{Interval, parse_day, parse_days, parse_week};
-use rtconfd::model::{Cell, Origin, RemotePage};
+use rtconfd::model::{Cell, Environment, Origin, PageId, RemotePage};
 use rtconfd::schema::{Schema, check, differences};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::tables::{decode, parse_csv, parse_json};
@@ -178,9 +178,10 @@ pub fn schema_value(data: &[u8]) {
 /// Answers of the API, as a page, as a list of pages and as one of agents.
 pub fn replies(data: &[u8]) {
     drop(read_agents(data));
+    let page = PageId { agent: "A-1".to_owned(), environment: Environment::Live };
     for told in [
-        read_page(data).map(|page| vec![page]),
-        read_pages(data).map(|pages| pages.into_iter().map(|(_, page)| page).collect()),
+        read_page(data, &page).map(|page| vec![page]),
+        read_pages(data, "A-1").map(|pages| pages.into_iter().map(|(_, page)| page).collect()),
     ] {
         match told {
             Ok(pages) => pages.iter().filter_map(|page| page.schema.as_ref()).for_each(|schema| {

@@ -16,10 +16,12 @@ use super::{
 
 /// Characters of an error message that are told.
 const MAX_MESSAGE: usize = 400;
-/// The longest wait that a Retry-After may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// The longest wait that is told of a Retry-After; how long is really waited the gate decides.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(366 * 86_400);
 /// How long to wait when a Retry-After can't be read.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Characters of a correlation id; longer ones are cut.
+const MAX_CORRELATION_ID: usize = 128;
 const CORRELATION_ID: &str = "x-polyai-correlation-id";
 
 /// How long things may take.
@@ -70,7 +72,7 @@ impl Client {
         }
         let http = builder.build().map_err(|error| ApiError {
             message: format!("the HTTP client can't be set up: {error} (hint: install ca-certificates)"),
-            ..failed(Meaning::TryAgain)
+            ..ApiError::of(Meaning::TryAgain)
         })?;
         Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), key: RwLock::new(key) })
     }
@@ -88,7 +90,7 @@ impl Client {
         let key = self.key();
         let mut secret = HeaderValue::from_str(key.expose()).map_err(|_| ApiError {
             message: "the API key has characters that a header can't hold".to_owned(),
-            ..failed(Meaning::KeyRefused)
+            ..ApiError::of(Meaning::KeyRefused)
         })?;
         secret.set_sensitive(true);
         let mut request =
@@ -99,13 +101,13 @@ impl Client {
         let response = request.send().await.map_err(|error| unanswered(&key, &error))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let correlation_id = header(&headers, CORRELATION_ID);
+        let correlation_id = header(&headers, CORRELATION_ID).map(|id| clean(&key, &id, MAX_CORRELATION_ID));
         let body = read_body(response).await.map_err(|message| ApiError {
             status: Some(status),
-            message: key.redact(&message),
+            message: clean(&key, &message, MAX_MESSAGE),
             correlation_id: correlation_id.clone(),
             // The status line of an accepted change says what happened, even if the rest is lost.
-            ..failed(Meaning::OutcomeUnknown)
+            ..ApiError::of(Meaning::OutcomeUnknown)
         })?;
         if !(200..300).contains(&status) {
             return Err(refused(&key, status, &headers, correlation_id, &body));
@@ -126,19 +128,15 @@ struct Answer {
 
 impl Answer {
     fn understood<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, ApiError> {
-        read(&self.body).map_err(|why| {
-            // Covered up first and cut then, as in what is refused.
-            let message = self.key.redact(&format!("the API's answer is not understood: {why}"));
-            ApiError {
-                message: message.chars().take(MAX_MESSAGE).collect(),
-                correlation_id: self.correlation_id.clone(),
-                ..failed(Meaning::OutcomeUnknown)
-            }
+        read(&self.body).map_err(|why| ApiError {
+            message: clean(&self.key, &format!("the API's answer is not understood: {why}"), MAX_MESSAGE),
+            correlation_id: self.correlation_id.clone(),
+            ..ApiError::of(Meaning::OutcomeUnknown)
         })
     }
 
-    fn page(&self) -> Result<RemotePage, ApiError> {
-        self.understood(read_page).map(|page| self.dated(page))
+    fn page(&self, wanted: &PageId) -> Result<RemotePage, ApiError> {
+        self.understood(|body| read_page(body, wanted)).map(|page| self.dated(page))
     }
 
     fn dated(&self, page: RemotePage) -> RemotePage {
@@ -150,12 +148,12 @@ impl ReadPages for Client {
     async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
         let path = format!("/v1/agents/{agent}/real-time-configs");
         let answer = self.send(Method::GET, &path, None).await?;
-        let pages = answer.understood(read_pages)?.into_iter();
+        let pages = answer.understood(|body| read_pages(body, agent))?.into_iter();
         Ok(pages.map(|(environment, page)| (environment, answer.dated(page))).collect())
     }
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
-        self.send(Method::GET, &path(page), None).await?.page()
+        self.send(Method::GET, &path(page), None).await?.page(page)
     }
 }
 
@@ -164,7 +162,7 @@ impl WritePages for Client {
         let path = format!("{}/variables", path(page));
         let answer =
             self.send(Method::PATCH, &path, Some(format!("{{\"variables\":{}}}", text(variables)))).await?;
-        Ok(Patched { page: answer.page()?, correlation_id: answer.correlation_id })
+        Ok(Patched { page: answer.page(page)?, correlation_id: answer.correlation_id })
     }
 }
 
@@ -172,7 +170,7 @@ impl WriteSchemas for Client {
     async fn put_schema(&self, page: &PageId, schema: &Value) -> Result<Patched, ApiError> {
         let path = format!("{}/schema", path(page));
         let answer = self.send(Method::PUT, &path, Some(json!({ "schema": schema }).to_string())).await?;
-        Ok(Patched { page: answer.page()?, correlation_id: answer.correlation_id })
+        Ok(Patched { page: answer.page(page)?, correlation_id: answer.correlation_id })
     }
 }
 
@@ -194,17 +192,6 @@ fn text(variables: &Map<String, Value>) -> String {
 
 fn path(page: &PageId) -> String {
     format!("/v1/agents/{}/real-time-configs/{}", page.agent, page.environment)
-}
-
-fn failed(meaning: Meaning) -> ApiError {
-    ApiError {
-        meaning,
-        status: None,
-        code: None,
-        message: String::new(),
-        correlation_id: None,
-        retry_after: None,
-    }
 }
 
 /// No answer came: nothing was sent when there was no connection, else nobody knows.
@@ -230,7 +217,7 @@ fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
         Some(cause) => format!("{what}: {cause} {hint}"),
         None => format!("{what} {hint}"),
     };
-    ApiError { message: key.redact(&message), ..failed(meaning) }
+    ApiError { message: clean(key, &message, MAX_MESSAGE), ..ApiError::of(meaning) }
 }
 
 fn refused(
@@ -245,17 +232,33 @@ fn refused(
         Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => "no message".to_owned(),
     });
-    // Covered up first and cut then: a cut through the key would leave its beginning.
-    let message: String = key.redact(&message).chars().take(MAX_MESSAGE).collect();
-    let meaning = Meaning::of_status(status);
+    let message = clean(key, &message, MAX_MESSAGE);
+    let meaning = Meaning::of_status(status, said.is_envelope);
     ApiError {
         status: Some(status),
-        code: said.code.map(|code| key.redact(&code).chars().take(MAX_MESSAGE).collect()),
+        code: said.code.map(|code| clean(key, &code, MAX_MESSAGE)),
         message,
         correlation_id,
         retry_after: headers.get(RETRY_AFTER).map(|value| retry_after(value, headers)),
-        ..failed(meaning)
+        ..ApiError::of(meaning)
     }
+}
+
+/// Makes text from outside fit to be logged, stored and shown: the key covered up, in one line, and short.
+fn clean(key: &ApiKey, text: &str, most: usize) -> String {
+    // Covered up first and cut then: a cut through the key would leave its beginning. What splits the key is taken out
+    // before, so that it can't hide behind that.
+    let printable: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
+    let joined: String = text.chars().filter(|c| !is_unprintable(*c)).collect();
+    let shown = if key.is_in(&joined) { key.redact(&joined) } else { printable };
+    shown.chars().take(most).collect()
+}
+
+/// True for a character that could forge a line of a log, or hide from whoever reads it: controls, and what changes the
+/// direction of text.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Seconds, or a date (RFC 9110, 10.2.3); the answer's own Date tells how far off that is.
@@ -277,7 +280,7 @@ fn http_date(text: &str) -> Option<Instant> {
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
-    Some(value.chars().take(128).collect())
+    Some(value.to_owned())
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, String> {

@@ -29,29 +29,31 @@ pub enum Meaning {
     Slower,
     /// A change may or may not have been made; the page must be looked at before it is sent to again.
     OutcomeUnknown,
-    /// The same request will fail again (400, 404, 422 …): the page has to wait for another one.
+    /// The API read the request and will refuse the same one again (400, 422): the page has to wait for another one.
     Refused,
-    /// The key is taken, and may not do this to this page (403); which is the page's trouble alone.
-    Forbidden,
+    /// The page cannot be had now (403, 404, a redirect …). Nothing was changed, and nothing is known: it may be a moment's
+    /// trouble, so it is tried again.
+    Unavailable,
     /// The key is not taken (401).
     KeyRefused,
 }
 
 impl Meaning {
-    /// Whether the same request would fail again, so that something has to change first.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Refused | Self::Forbidden | Self::KeyRefused)
+    /// True where somebody has to act, unless the answer itself was a mistake.
+    pub fn needs_a_person(self) -> bool {
+        matches!(self, Self::Refused | Self::Unavailable | Self::KeyRefused)
     }
 
-    /// By HTTP status.
-    pub fn of_status(status: u16) -> Self {
+    /// By HTTP status, and by whether the API itself gave the answer, in its own envelope: a proxy that answers 400 has
+    /// read no page.
+    pub fn of_status(status: u16, by_api: bool) -> Self {
         match status {
             401 => Self::KeyRefused,
-            403 => Self::Forbidden,
             409 => Self::TryAgain,
             429 => Self::Slower,
+            400 | 413 | 422 if by_api => Self::Refused,
             408 | 500.. => Self::OutcomeUnknown,
-            _ => Self::Refused,
+            _ => Self::Unavailable,
         }
     }
 }
@@ -77,6 +79,18 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
+    /// An error without details, to be filled in.
+    pub fn of(meaning: Meaning) -> Self {
+        Self {
+            meaning,
+            status: None,
+            code: None,
+            message: String::new(),
+            correlation_id: None,
+            retry_after: None,
+        }
+    }
+
     fn hint(&self) -> Option<&'static str> {
         match self.status? {
             401 => {

@@ -45,6 +45,11 @@ impl ApiKey {
         self.0
     }
 
+    /// True where the key occurs in text.
+    pub fn is_in(&self, text: &str) -> bool {
+        text.contains(self.expose())
+    }
+
     /// Text in which the key, should it occur, is covered up.
     pub fn redact(&self, text: &str) -> String {
         text.replace(self.expose(), "[key]")

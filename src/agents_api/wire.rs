@@ -1,11 +1,11 @@
-//! The shapes on the wire, liberal in what they take.
+//! The shapes on the wire: liberal in what they take, strict about whose page an answer is.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::model::{Environment, RemotePage};
+use crate::model::{Environment, PageId, RemotePage};
 use crate::tables::Shape;
 
 use super::Agent;
@@ -41,30 +41,67 @@ pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-/// The page that an answer holds; an answer without a body counts as an empty one.
+/// Reads the page of an answer. It must say that it is the page that was asked for: sent to by any other, a page would
+/// lose what it holds.
 ///
 /// # Errors
-/// In words: why it is not understood.
-pub fn read_page(body: &[u8]) -> Result<RemotePage, String> {
-    match body.is_empty() {
-        true => Ok(RemotePage::default()),
-        false => read::<WirePage>(body).map(RemotePage::from),
+/// In words: why it is not that page.
+pub fn read_page(body: &[u8], wanted: &PageId) -> Result<RemotePage, String> {
+    let page = read_answer::<WirePage>(body)?;
+    page.check_agent(&wanted.agent)?;
+    match &page.client_env {
+        Some(environment) if environment == wanted.environment.as_str() => Ok(page.into()),
+        Some(environment) => Err(format!("it is the page of {}, not of {wanted}", brief(environment))),
+        None => Err("it does not say which page it is: clientEnv is missing".to_owned()),
     }
 }
 
-/// The pages that an answer lists; those of environments that we don't know are left out.
+/// Reads the pages of an agent. Those of unknown environments are left out, and those that don't name one.
 ///
 /// # Errors
 /// In words: why it is not understood.
-pub fn read_pages(body: &[u8]) -> Result<Vec<(Environment, RemotePage)>, String> {
-    if body.is_empty() {
-        return Ok(Vec::new());
+pub fn read_pages(body: &[u8], agent: &str) -> Result<Vec<(Environment, RemotePage)>, String> {
+    let WirePages { config_pages: Some(listed), .. } = read_answer(body)? else {
+        return Err("it lists no pages: configPages is missing".to_owned());
+    };
+    if listed.len() > MAX_PAGES {
+        return Err(format!("it lists {} pages, and at most {MAX_PAGES} are read", listed.len()));
     }
-    let pages = read::<WirePages>(body)?.config_pages;
-    if pages.len() > MAX_PAGES {
-        return Err(format!("it lists {} pages, and at most {MAX_PAGES} are read", pages.len()));
+    let mut pages: Vec<(Environment, RemotePage)> = Vec::new();
+    for page in listed {
+        page.check_agent(agent)?;
+        let Some(environment) = page.environment() else { continue };
+        if pages.iter().any(|(known, _)| *known == environment) {
+            return Err(format!("it lists two pages of {environment}"));
+        }
+        pages.push((environment, page.into()));
     }
-    Ok(pages.into_iter().filter_map(|page| Some((page.environment()?, page.into()))).collect())
+    Ok(pages)
+}
+
+/// Reads an answer that says of itself whether it is one: an error may come with a status of success.
+fn read_answer<T: serde::de::DeserializeOwned + Envelope>(body: &[u8]) -> Result<T, String> {
+    if body.len() <= MAX_BODY_BYTES && body.trim_ascii().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let answer = read::<T>(body)?;
+    if !answer.is_failure() {
+        return Ok(answer);
+    }
+    let WireError { code, message, .. } = WireError::read(body);
+    let parts: Vec<String> = code.into_iter().chain(message).collect();
+    Err(format!("it reports a failure: {}", parts.join(": ")))
+}
+
+/// What all answers have in common.
+trait Envelope {
+    /// True where the answer says that the request failed.
+    fn is_failure(&self) -> bool;
+}
+
+/// An answer's own word, shortened for a message.
+fn brief(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 /// The agents that an answer lists, as an array or in an object. Of an agent only its id is needed.
@@ -107,24 +144,50 @@ fn agent(item: &Value) -> Option<Agent> {
 /// A page; all but its environment may be missing or null.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WirePage {
+struct WirePage {
     client_env: Option<String>,
     variables: Option<Map<String, Value>>,
     schema: Option<Value>,
     last_updated: Option<String>,
+    success: Option<bool>,
+    #[serde(alias = "projectId")]
+    agent_id: Option<String>,
 }
 
 /// The pages of an agent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WirePages {
-    pub config_pages: Vec<WirePage>,
+struct WirePages {
+    config_pages: Option<Vec<WirePage>>,
+    success: Option<bool>,
+}
+
+impl Envelope for WirePage {
+    fn is_failure(&self) -> bool {
+        self.success == Some(false)
+    }
+}
+
+impl Envelope for WirePages {
+    fn is_failure(&self) -> bool {
+        self.success == Some(false)
+    }
 }
 
 impl WirePage {
     /// The environment, when it is one that we know.
-    pub fn environment(&self) -> Option<Environment> {
+    fn environment(&self) -> Option<Environment> {
         self.client_env.as_deref()?.parse().ok()
+    }
+
+    /// Refuses a page that says it is another agent's. Answers need not name the agent.
+    fn check_agent(&self, wanted: &str) -> Result<(), String> {
+        match &self.agent_id {
+            Some(agent) if agent != wanted => {
+                Err(format!("it is a page of the agent {}, not of {wanted}", brief(agent)))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -144,6 +207,8 @@ impl From<WirePage> for RemotePage {
 pub struct WireError {
     pub code: Option<String>,
     pub message: Option<String>,
+    /// True for one of the two envelopes.
+    pub is_envelope: bool,
 }
 
 impl WireError {
@@ -159,13 +224,74 @@ impl WireError {
             let listed = format!("{} {}", part("field"), part("message"));
             message = Some(message.map_or(listed.clone(), |message| format!("{message}; {listed}")));
         }
-        Self { code: text("error_code"), message }
+        let code = text("error_code");
+        Self { is_envelope: code.is_some() || message.is_some(), code, message }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_a_page_only_if_it_says_whose() {
+        let wanted: PageId = "A-1/live".parse().unwrap();
+        for (body, problem) in [
+            (r#"{"clientEnv": "live"}"#, None),
+            (r#"{"clientEnv": "live", "variables": null, "schema": null, "agentId": "A-1"}"#, None),
+            (r#"{"clientEnv": "live", "success": true, "projectId": "A-1"}"#, None),
+            ("", Some("it is empty")),
+            (" \r\n", Some("it is empty")),
+            ("{}", Some("clientEnv is missing")),
+            ("[]", Some("")),
+            (r#"{"variables": {"is_open": true}}"#, Some("clientEnv is missing")),
+            (r#"{"clientEnv": "sandbox", "variables": {}}"#, Some("the page of sandbox, not of A-1/live")),
+            (r#"{"clientEnv": "Live"}"#, Some("the page of Live")),
+            (r#"{"clientEnv": "live", "agentId": "A-2"}"#, Some("the agent A-2, not of A-1")),
+            (r#"{"clientEnv": "live", "projectId": "A-2"}"#, Some("the agent A-2, not of A-1")),
+            (
+                r#"{"success": false, "error_code": "BUSY", "error_message": "later", "data": null}"#,
+                Some("it reports a failure: BUSY: later"),
+            ),
+            (r#"{"clientEnv": "live", "success": false}"#, Some("it reports a failure")),
+        ] {
+            let read = read_page(body.as_bytes(), &wanted);
+            match problem {
+                None => drop(read.unwrap_or_else(|error| panic!("{body}: {error}"))),
+                Some(part) => {
+                    assert!(read.as_ref().is_err_and(|error| error.contains(part)), "{body}: {read:?}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_is_an_agents_pages_each_once() {
+        let pages = |body: &str| -> Result<Vec<Environment>, String> {
+            Ok(read_pages(body.as_bytes(), "A-1")?.into_iter().map(|(environment, _)| environment).collect())
+        };
+        use Environment::{Live, Sandbox};
+        for (body, wanted) in [
+            (r#"{"configPages": []}"#, Ok(vec![])),
+            (
+                r#"{"configPages": [{"clientEnv": "live"}, {"clientEnv": "sandbox"}]}"#,
+                Ok(vec![Live, Sandbox]),
+            ),
+            (r#"{"configPages": [{"clientEnv": "draft"}, {}, {"clientEnv": "live"}]}"#, Ok(vec![Live])),
+            (r#"{"configPages": [{"clientEnv": "live"}, {"clientEnv": "live"}]}"#, Err("two pages of live")),
+            (r#"{"configPages": [{"clientEnv": "live", "agentId": "A-2"}]}"#, Err("the agent A-2")),
+            (r#"{"configPages": null}"#, Err("configPages is missing")),
+            ("{}", Err("configPages is missing")),
+            (r#"{"success": false, "error_message": "later"}"#, Err("it reports a failure: later")),
+            ("", Err("it is empty")),
+        ] {
+            match (pages(body), wanted) {
+                (Ok(read), Ok(wanted)) => assert_eq!(read, wanted, "{body}"),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{body}: {error}"),
+                (read, _) => panic!("{body}: {read:?}"),
+            }
+        }
+    }
 
     #[test]
     fn agents_are_read_however_the_list_is_wrapped() {

@@ -51,12 +51,10 @@ pub enum Acted {
     Unknown(OpenIntent, ApiError),
     /// It was refused and changed nothing.
     Failed(ApiError),
-    /// The API took it and answers a page that does not hold it.
+    /// The API took it and answers a page that does not hold it. The answer may be odd, so the page is fetched.
     NotTaken {
-        /// The page as answered.
-        page: RemotePage,
         /// What was sent.
-        changes: Vec<Change>,
+        open: OpenIntent,
         /// What is not as sent.
         message: String,
     },
@@ -103,26 +101,8 @@ fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome,
                 return (outcome, id, acted);
             }
             let message = format!("the API's answer does not hold what was sent: {}", differing.join(", "));
-            let acted = match patched.page.variables.is_empty() {
-                // An answer without a page tells nothing; a look will.
-                true => {
-                    let error = ApiError {
-                        meaning: Meaning::OutcomeUnknown,
-                        status: None,
-                        code: None,
-                        message: "the API answered without the page".to_owned(),
-                        correlation_id: id.clone(),
-                        retry_after: None,
-                    };
-                    Acted::Unknown(OpenIntent { id: write, changes }, error)
-                }
-                false => Acted::NotTaken { page: patched.page, changes, message: message.clone() },
-            };
-            let outcome = match acted {
-                Acted::Unknown(..) => Outcome::Unknown("the API answered without the page".to_owned()),
-                _ => Outcome::Failed(message),
-            };
-            (outcome, id, acted)
+            let acted = Acted::NotTaken { open: OpenIntent { id: write, changes }, message: message.clone() };
+            (Outcome::Unknown(message), id, acted)
         }
         Err(error) => {
             let id = error.correlation_id.clone();

@@ -96,6 +96,11 @@ impl Knowledge {
         Ok(desired)
     }
 
+    /// Returns the next transition of a page; none where there is none, or no value now.
+    pub fn next_transition(&mut self, page: &Arc<Page>, now: Instant) -> Option<Instant> {
+        self.desired(page, now).ok()?.until
+    }
+
     /// How much sooner than others a page is looked at that was not seen yet: one that should hold something else than what we
     /// last put there comes first, then one that we never put anything on.
     pub fn head_start(&self, page: &Arc<Page>, now: Instant) -> TimeDelta {

@@ -55,18 +55,23 @@ enum State {
 /// Why nothing is sent for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// The API asked for it (429).
-    Asked,
+    /// The API asked for it (429), and for how long.
+    Asked(Duration),
     /// Too many requests failed.
     Breaker,
 }
 
 impl Pause {
     /// In words, for status.
-    pub fn words(self) -> &'static str {
+    pub fn words(self) -> String {
         match self {
-            Self::Asked => "waits, because the API asks for fewer requests",
-            Self::Breaker => "waits, because half of the last requests failed; one is tried soon",
+            Self::Asked(asked) => {
+                let (asked, most) = (asked.as_secs(), backoff::LONGEST.as_secs());
+                let waited =
+                    if asked > most { format!(", {most} s of which are waited") } else { String::new() };
+                format!("waits, because the API asks for fewer requests (Retry-After: {asked} s{waited})")
+            }
+            Self::Breaker => "waits, because half of the last requests failed; one is tried soon".to_owned(),
         }
     }
 }
@@ -224,14 +229,14 @@ impl Gate {
         Some(cooling)
     }
 
-    /// The API asked to be left alone for a while. Gives whether that is news.
-    pub fn pause_for(&mut self, length: Duration, up: Duration) -> bool {
+    /// Pauses for a while, because the API asked to be left alone for as long or longer. Gives whether that is news.
+    pub fn pause_for(&mut self, length: Duration, asked: Duration, up: Duration) -> bool {
         let until = up + length;
         match self.state {
             State::Stopped { .. } => false,
             State::Paused { until: known, .. } if known >= until => false,
             _ => {
-                self.state = State::Paused { until, why: Pause::Asked };
+                self.state = State::Paused { until, why: Pause::Asked(asked) };
                 true
             }
         }
@@ -329,8 +334,8 @@ mod tests {
     #[test]
     fn after_a_pause_one_request_is_tried_alone() {
         let mut gate = Gate::new(LIMITS, seconds(0.0));
-        assert!(gate.pause_for(seconds(30.0), seconds(0.0)));
-        assert!(!gate.pause_for(seconds(10.0), seconds(5.0)), "the longer pause stands");
+        assert!(gate.pause_for(seconds(30.0), seconds(3600.0), seconds(0.0)));
+        assert!(!gate.pause_for(seconds(10.0), seconds(10.0), seconds(5.0)), "the longer pause stands");
         gate.turn(seconds(29.9));
         assert!(!gate.take(seconds(29.9), 1, 0, Urgency::Boundary, false));
         gate.turn(seconds(30.0));

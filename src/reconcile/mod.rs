@@ -8,6 +8,7 @@ mod control;
 mod decide;
 mod doubt;
 mod driver;
+mod gaps;
 mod gate;
 mod overrule;
 mod page_state;

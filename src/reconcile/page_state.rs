@@ -12,6 +12,7 @@ use crate::plan::Drift;
 use crate::schema::Schemas;
 use crate::store;
 
+use super::gaps::Gaps;
 use super::gate::Urgency;
 use super::{Knowledge, Observed};
 
@@ -87,8 +88,12 @@ pub struct PageState {
     pub in_flight: bool,
     /// The permission for its PATCH was taken with that for the look before it, so that the look isn't old by then.
     pub reserved: bool,
-    /// Somebody says that it was changed, so what was seen of it is old.
+    /// What was seen of it may be old: somebody says that it was changed, or it could not be fetched.
     pub look_wanted: bool,
+    /// What it is known to lack, and what an answer that was not confirmed lacks.
+    pub gaps: Gaps,
+    /// The API's answer to its last PATCH did not hold what was sent; in words.
+    pub not_taken: Option<String>,
     /// Who is said to have changed it.
     pub changed_by: Option<String>,
     /// Tries that failed since the last that didn't.
@@ -116,6 +121,8 @@ impl PageState {
             in_flight: false,
             reserved: false,
             look_wanted: false,
+            gaps: Gaps::new(stored.schema.is_some()),
+            not_taken: None,
             changed_by: None,
             attempts: 0,
             refused: None,

@@ -33,6 +33,13 @@ pub enum Kind {
         /// The HTTP status.
         status: u16,
     },
+    /// An answer that may be odd; nothing is changed.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The body; null for an empty one.
+        body: serde_json::Value,
+    },
     /// 429; nothing is changed.
     RateLimit {
         /// The Retry-After header, in seconds.
@@ -46,6 +53,13 @@ pub enum Kind {
     AppliedThenLatency {
         /// So many milliseconds late.
         ms: u64,
+    },
+    /// The request is carried out, and answered with something else.
+    AppliedThenAnswer {
+        /// The HTTP status.
+        status: u16,
+        /// The body; null for an empty one.
+        body: serde_json::Value,
     },
     /// The request is carried out, and answered with an error.
     AppliedThenStatus {

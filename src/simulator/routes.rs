@@ -100,6 +100,7 @@ pub async fn api(
         match kind {
             Kind::AppliedThenReset => reset = true,
             Kind::AppliedThenStatus { status } => answer = of_status(*status),
+            Kind::AppliedThenAnswer { status, body } => answer = odd(*status, body),
             _ => {}
         }
     }
@@ -126,6 +127,7 @@ pub async fn api(
 fn early_answer(kind: &Kind) -> Option<Answer> {
     match kind {
         Kind::Status { status } => Some(of_status(*status)),
+        Kind::Answer { status, body } => Some(odd(*status, body)),
         Kind::RateLimit { retry_after } => {
             let mut answer = of_status(429);
             answer.headers.push((header::RETRY_AFTER, retry_after.to_string()));
@@ -133,6 +135,11 @@ fn early_answer(kind: &Kind) -> Option<Answer> {
         }
         _ => None,
     }
+}
+
+fn odd(status: u16, body: &Value) -> Answer {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Answer { status, body: body.clone(), headers: Vec::new() }
 }
 
 fn of_status(status: u16) -> Answer {
@@ -154,8 +161,8 @@ fn respond(mut answer: Answer, correlation_id: &str, now: Instant) -> Response {
     if let Some(error_id) = answer.body.get_mut("error_id") {
         *error_id = json!(correlation_id);
     }
-    let mut response = (answer.status, [(header::CONTENT_TYPE, "application/json")], answer.body.to_string())
-        .into_response();
+    let body = if answer.body.is_null() { String::new() } else { answer.body.to_string() };
+    let mut response = (answer.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
     let extra = answer
         .headers
         .into_iter()

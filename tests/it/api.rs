@@ -319,11 +319,11 @@ async fn each_failure_has_its_meaning() {
     let client = client(&api.url, Duration::from_millis(400));
     for (kind, meaning) in [
         (Kind::Status { status: 400 }, Meaning::Refused),
-        (Kind::Status { status: 404 }, Meaning::Refused),
+        (Kind::Status { status: 404 }, Meaning::Unavailable),
         (Kind::Status { status: 409 }, Meaning::TryAgain),
         (Kind::Status { status: 422 }, Meaning::Refused),
         (Kind::Status { status: 401 }, Meaning::KeyRefused),
-        (Kind::Status { status: 403 }, Meaning::Forbidden),
+        (Kind::Status { status: 403 }, Meaning::Unavailable),
         (Kind::Status { status: 408 }, Meaning::OutcomeUnknown),
         (Kind::Status { status: 500 }, Meaning::OutcomeUnknown),
         (Kind::Status { status: 502 }, Meaning::OutcomeUnknown),
@@ -372,7 +372,7 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_covered_up() {
         format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}/x\r\ncontent-length: 0\r\n\r\n");
     let (url, _) = canned(answer).await;
     let error = client(&url, Duration::from_secs(5)).page(&page()).await.unwrap_err();
-    assert_eq!((error.status, error.meaning), (Some(307), Meaning::Refused));
+    assert_eq!((error.status, error.meaning), (Some(307), Meaning::Unavailable));
     assert!(error.to_string().contains("redirects are not followed"), "{error}");
     assert!(!hit.is_finished(), "the key was carried to another host");
 
@@ -393,22 +393,16 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_covered_up() {
 #[tokio::test]
 async fn odd_answers_are_taken_for_what_they_are() {
     for (answer, wanted) in [
-        ("HTTP/1.1 204 No Content\r\n\r\n", Ok(json!({}))),
-        (
-            "HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n{\"clientEnv\":\"live\",   }",
-            Err("is not understood"),
-        ),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"clientEnv\"", Err("broke off")),
-        ("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 12\r\n\r\n<html></html", Err("502: <html></html")),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 21\r\n\r\n{\"variables\":{\"a\":1}}", Ok(json!({"a": 1}))),
+        ("HTTP/1.1 204 No Content\r\n\r\n", "it is empty"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n{\"clientEnv\":\"live\",   }", "is not understood"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"clientEnv\"", "broke off"),
+        ("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 12\r\n\r\n<html></html", "502: <html></html"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 21\r\n\r\n{\"variables\":{\"a\":1}}", "clientEnv is missing"),
     ] {
         let (url, _) = canned(answer.to_owned()).await;
         let got = client(&url, Duration::from_secs(5)).page(&page()).await;
-        match (got, wanted) {
-            (Ok(page), Ok(wanted)) => assert_eq!(Value::Object(page.variables), wanted),
-            (Err(error), Err(wanted)) => assert!(error.to_string().contains(wanted), "{error}"),
-            (got, wanted) => panic!("{answer}: {got:?} instead of {wanted:?}"),
-        }
+        let error = got.unwrap_err();
+        assert!(error.to_string().contains(wanted), "{answer}: {error}");
     }
     let huge = format!("HTTP/1.1 200 OK\r\ncontent-length: 40000000\r\n\r\n{}", " ".repeat(40_000_000));
     let (url, _) = canned(huge).await;

@@ -333,7 +333,7 @@ async fn look(client: &impl ReadPages, id: &PageId) -> Result<RemotePage, ApiErr
     let mut looked = client.page(id).await;
     for _ in 1..LOOKS {
         match &looked {
-            Err(error) if !error.meaning.is_final() => {}
+            Err(error) if !error.meaning.needs_a_person() => {}
             _ => break,
         }
         tokio::time::sleep(PAUSE).await;

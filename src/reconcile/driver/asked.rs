@@ -3,6 +3,7 @@
 use crate::agents_api::{ReadPages, WritePages};
 use crate::desired::{Managed, Override};
 use crate::model::{Environment, PageId, Problem};
+use crate::reconcile::gate::Pause;
 use crate::reconcile::{Control, Draft, PageStatus, Status, prepare};
 use crate::store::StoreError;
 
@@ -108,7 +109,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         let doubt = self.clock_watch.doubt().map(crate::reconcile::Doubt::describe);
         let stopped = self.gate.stopped().map(str::to_owned);
-        let pause = self.gate.pause().map(|pause| pause.words().to_owned());
+        let pause = self.gate.pause().map(Pause::words);
         Status {
             pages: self.world.pages.iter().filter_map(page).collect(),
             withheld: doubt.or(stopped).or(pause),

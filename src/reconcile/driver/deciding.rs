@@ -6,10 +6,13 @@ use crate::plan::{Answer, Found, Plan};
 use crate::reconcile::doubt::News;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
-use crate::reconcile::{Actor, Decision, decide};
+use crate::reconcile::{Actor, Decision, backoff, decide};
 use crate::store::Outcome;
 
 use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
+
+/// The shortest time between two calls with a refused key that a transition or an input causes.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 enum Start {
     Nothing,
@@ -141,8 +144,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
                             let values: Vec<_> =
                                 values.map(|change| (change.variable.clone(), change.to.clone())).collect();
                             state.known.base.extend(values.iter().cloned());
+                            state.not_taken = None;
                             *self.applied.entry(id.clone()).or_default() += values.len();
                             Outcome::Applied(values)
+                        }
+                        _ if state.not_taken.is_some() => {
+                            let message = state.not_taken.take().unwrap_or_default();
+                            let settled =
+                                self.actor.store.settle(open.id, Outcome::Failed(message.clone()), None, now);
+                            self.notes.push(settled);
+                            self.take_not_taken(id, message, &open.changes, now);
+                            return Start::Nothing;
                         }
                         Found::NotApplied => Outcome::Failed("looked up: it was not applied".to_owned()),
                         Found::Overwritten => Outcome::Overwritten,
@@ -245,8 +257,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let Some(decided_at) = can_send else {
             let standing = match (self.gate.stopped(), self.gate.pause()) {
                 (Some(error), _) => Standing::Stuck(error.to_owned()),
-                (None, pause) => Standing::Retrying(pause.map_or("", Pause::words).to_owned()),
+                (None, pause) => Standing::Retrying(pause.map_or_else(String::new, Pause::words)),
             };
+            // A refused key is tried at each transition and each new input, though not for every page of these.
+            self.probe_at = self.probe_at.min(after(self.probed_at, PROBE_PAUSE).max(now));
             self.set_standing(&id, standing);
             self.pages.schedule(&id, self.gate_opens());
             return Start::Nothing;
@@ -318,7 +332,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if self.probe_at > now {
             return;
         }
-        self.probe_at = after(now, self.resync);
+        (self.probed_at, self.probe_at) = (now, after(now, backoff::LONGEST));
         let at_rest: Vec<&str> = self.agents.at_rest().collect();
         if let Some(name) = self.random.choice(at_rest).map(str::to_owned) {
             self.start_list(name);

@@ -9,11 +9,16 @@ use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::agents::Agent;
+use crate::reconcile::gaps::Fetch;
+use crate::reconcile::page_state::PageState;
 use crate::reconcile::revision::inputs_of;
 use crate::reconcile::{Acted, Actor, backoff};
 use crate::store::{Acceptance, StoreError};
 
 use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
+
+/// Fetches in a row that find no page before that is called more than a moment's trouble.
+const STUCK_AFTER: u32 = 3;
 
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
@@ -57,10 +62,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             state.urgency = urgency;
             match (&state.known.observed, &state.standing) {
-                // Its answer makes it due, and one that failed keeps its distance; a list that failed says nothing of it.
+                // Its answer makes it due.
                 _ if state.in_flight => {}
-                (Some(_), Standing::Retrying(_)) if state.attempts > 0 && state.due().is_some() => {}
                 (Some(_), _) => self.pages.schedule(id, Some(now)),
+                // It is not fetched with its agent's list, so what is new about it is a reason to try again.
+                (None, Standing::Retrying(_) | Standing::Stuck(_)) if state.due().is_some() => {
+                    self.pages.schedule(id, Some(now));
+                }
                 // A page that was never seen is seen with its agent's list.
                 (None, Standing::Unseen) if !agent.in_flight => {
                     let first = now - state.known.head_start(&managed.page, now);
@@ -122,6 +130,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         tracing::info!("the API key was read again");
         (self.set_key)(key);
         self.gate.open();
+        self.probes = 0;
         self.key_number += 1;
         let now = self.actor.clock.now();
         self.agents.change_all(|agent| (agent.due, agent.attempts) = (now, 0));
@@ -208,7 +217,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let (ours, attempts) = (known.pages.clone(), known.attempts + 1);
         // An unknown agent answers 403 here and 404 for its page; only the page tells which it is. And where
         // there is no list at all there may still be the page.
-        if matches!(error.meaning, Meaning::Forbidden | Meaning::Refused) {
+        if matches!(error.meaning, Meaning::Unavailable | Meaning::Refused) {
             self.agents.settle(agent, 0, next);
             self.came_through(agent, key);
             for id in ours {
@@ -235,12 +244,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if error.meaning == Meaning::KeyRefused && key != self.key_number {
             return self.ask_for_look(id, now);
         }
-        if error.meaning.is_final()
-            && let Some(state) = self.pages.get_mut(id)
-        {
-            // What was seen before is worth nothing now; the next list tells when the page is back.
-            state.known.observed = None;
-        }
         let attempts = self.try_later(id, error, now);
         self.judge(error, (&id.to_string(), attempts), key, now);
     }
@@ -252,6 +255,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let sent = state.refused.take();
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
+                let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
+                // An answer that lacks more than was sent tells nothing of the rest.
+                state.look_wanted |= state.gaps.has_new(&page, &state.known.base, owned);
                 state.see(page, up, &mut self.schemas);
                 // Good enough to decide by, but what is sent next is sent after a look of its own.
                 state.forget_page();
@@ -272,17 +278,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let attempts = self.try_later(id, &error, now);
                 self.judge(&error, (&id.to_string(), attempts), key, now);
             }
-            Acted::NotTaken { page, changes, message } => {
-                state.see(page, up, &mut self.schemas);
-                // Sent again it would come back as it did; another page or another body is another try.
-                state.refused = Some(state.attempt(&changes));
-                tracing::error!(page = %id, message, "not taken; waits until something about it changes");
-                self.set_standing(id, Standing::Stuck(message));
+            Acted::NotTaken { open, message } => {
+                state.known.open = Some(open);
+                state.not_taken = Some(message);
+                state.forget_page();
                 self.pages.schedule(id, Some(now));
             }
             Acted::Failed(error) => {
-                // A refused key says nothing of the change; its own state keeps everything back. And what it may not do, it
-                // may some day, without anything else changing.
+                // A refused key says nothing of the change; its own state keeps everything back. And a page that is not to be had
+                // may be so some day, without anything else changing.
                 if error.meaning == Meaning::Refused {
                     state.refused = sent;
                 }
@@ -292,7 +296,20 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
+    /// The API answered a PATCH without what was sent, and the page does not have it either. An odd answer is tried again; one
+    /// that comes again and again is remembered: another page or another body is another try.
+    pub(super) fn take_not_taken(&mut self, id: &PageId, message: String, changes: &[Change], now: Instant) {
+        let Some(state) = self.pages.get_mut(id) else { return };
+        let is_last = state.attempts + 1 >= STUCK_AFTER;
+        state.refused = is_last.then(|| state.attempt(changes));
+        let meaning = if is_last { Meaning::Refused } else { Meaning::TryAgain };
+        self.try_later(id, &ApiError { message, ..ApiError::of(meaning) }, now);
+    }
+
     fn see(&mut self, id: &PageId, page: RemotePage, seen_at: Duration, now: Instant) {
+        if !self.is_sound(id, &page, now) {
+            return;
+        }
         let Some(state) = self.pages.get_mut(id) else { return };
         state.look_wanted = false;
         if state.see(page, seen_at, &mut self.schemas)
@@ -312,14 +329,36 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.forget_found(id, now);
     }
 
+    /// True when an answer is the page as it is. One that lacks what is known to be there is confirmed by another fetch
+    /// before anything follows from it.
+    fn is_sound(&mut self, id: &PageId, page: &RemotePage, now: Instant) -> bool {
+        let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
+        let Some(state) = self.pages.get_mut(id) else { return false };
+        match state.gaps.judge(page, &state.known.base, owned) {
+            Fetch::Sound => return true,
+            Fetch::Doubtful => {
+                tracing::debug!(page = %id, "values or the schema vanished; the page is fetched again");
+                if !state.in_flight {
+                    self.ask_for_look(id, now);
+                }
+            }
+            Fetch::Inconsistent => {
+                let message = "two answers in a row lack different values of the page".to_owned();
+                self.try_later(id, &ApiError { message, ..ApiError::of(Meaning::TryAgain) }, now);
+            }
+        }
+        false
+    }
+
     fn ask_for_look(&mut self, id: &PageId, now: Instant) {
         if let Some(state) = self.pages.get_mut(id) {
-            state.known.observed = None;
+            state.look_wanted = true;
             self.pages.schedule(id, Some(now));
         }
     }
 
-    /// A page's look or PATCH failed: again after a while, or only when something changes. Gives how often it did.
+    /// A page's look or PATCH failed, which is no knowledge: again after a while, at its next transition at the latest, or
+    /// only when something changes. Gives how often it did.
     fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) -> u32 {
         let Some(state) = self.pages.get_mut(id) else { return 0 };
         if std::mem::take(&mut state.reserved) {
@@ -328,20 +367,29 @@ impl<R: ReadPages + WritePages> Driver<R> {
         state.attempts += 1;
         let attempts = state.attempts;
         let due = match error.meaning {
-            Meaning::Forbidden => Some(after(now, backoff::jittered(self.resync, &mut self.random))),
             // What was refused is remembered, so that deciding again sends nothing until it is another.
-            Meaning::Refused | Meaning::KeyRefused => state.known.observed.as_ref().map(|_| now),
-            _ => Some(after(now, backoff::wait(attempts, &mut self.random))),
+            Meaning::Refused if state.refused.is_some() => now,
+            _ => {
+                let page = self.world.page(id).map(|managed| &managed.page);
+                let transition = page.and_then(|page| state.known.next_transition(page, now));
+                let due = after(now, backoff::wait(attempts, &mut self.random));
+                transition.into_iter().chain([due]).min().unwrap_or(due)
+            }
         };
-        self.pages.schedule(id, due);
+        self.pages.schedule(id, Some(due));
         self.fail(id, error, attempts);
         attempts
     }
 
     fn fail(&mut self, id: &PageId, error: &ApiError, attempts: u32) {
-        let stuck = error.meaning.is_final();
+        let stuck = match error.meaning {
+            Meaning::Refused | Meaning::KeyRefused => true,
+            // It may be a moment's trouble.
+            Meaning::Unavailable => attempts >= STUCK_AFTER,
+            Meaning::TryAgain | Meaning::Slower | Meaning::OutcomeUnknown => false,
+        };
         match stuck {
-            true => tracing::error!(page = %id, %error, "refused; waits until something about it changes"),
+            true => tracing::error!(page = %id, %error, attempts, "failed"),
             false => tracing::warn!(page = %id, %error, attempts, "failed; will be tried again"),
         }
         let text = error.to_string();
@@ -357,9 +405,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         tracing::info!("the API key is taken again");
         self.gate.open();
+        self.probes = 0;
         let now = self.actor.clock.now();
+        self.agents.change_all(|agent| {
+            if agent.attempts > 0 {
+                (agent.due, agent.attempts) = (now, 0);
+            }
+        });
         let mut seen = Vec::new();
-        for (id, state) in self.pages.all_mut().filter(|(_, state)| state.known.observed.is_some()) {
+        let known = |state: &PageState| state.known.observed.is_some() || state.look_wanted;
+        for (id, state) in self.pages.all_mut().filter(|(_, state)| known(state)) {
             state.attempts = 0;
             state.refused = None;
             seen.extend((!state.in_flight).then(|| id.clone()));
@@ -377,24 +432,30 @@ impl<R: ReadPages + WritePages> Driver<R> {
         match error.meaning {
             _ if key != self.key_number => {}
             Meaning::Slower => {
-                let pause = error.retry_after.unwrap_or(Duration::from_secs(5));
-                let pause = pause + backoff::wait(1, &mut self.random);
-                if self.gate.pause_for(pause, up) {
+                let asked = error.retry_after.unwrap_or(Duration::from_secs(5));
+                let pause = asked.min(backoff::LONGEST) + backoff::wait(1, &mut self.random);
+                if self.gate.pause_for(pause, asked, up) {
                     let until = self.actor.clock.after(pause).to_rfc3339();
-                    tracing::warn!(until, "the API asks for fewer requests; all pages wait");
+                    let asked = asked.as_secs();
+                    tracing::warn!(
+                        until,
+                        retry_after_secs = asked,
+                        "the API asks for fewer requests; all pages wait"
+                    );
                 }
             }
             Meaning::KeyRefused => {
-                self.probe_at = after(now, backoff::jittered(self.resync, &mut self.random));
-                tracing::error!(%error, "the API refuses the key: nothing is sent until it is replaced; one call is tried at each resync");
+                self.probes += 1;
+                self.probe_at = after(now, backoff::wait(self.probes, &mut self.random));
+                tracing::error!(%error, "the API refuses the key: nothing is sent until it is taken; one call is tried at least every minute");
                 self.gate.stop(error.to_string());
                 self.key_number += 1;
             }
             // It changed nothing, but the API is there, and takes the key.
-            Meaning::Refused | Meaning::Forbidden | Meaning::TryAgain if error.status.is_some() => {
+            Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain if error.status.is_some() => {
                 self.came_through(whom, key);
             }
-            Meaning::Refused | Meaning::Forbidden | Meaning::TryAgain | Meaning::OutcomeUnknown => {
+            Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain | Meaning::OutcomeUnknown => {
                 if let Some(pause) = self.gate.failed(whom, attempts > 1, up, &mut self.random) {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     tracing::warn!(

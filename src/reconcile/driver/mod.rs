@@ -205,6 +205,10 @@ pub struct Driver<R> {
     gate: Gate,
     /// When a refused key is next tried, with one call.
     probe_at: Instant,
+    /// When it was last tried so.
+    probed_at: Instant,
+    /// How often it was refused in a row.
+    probes: u32,
     /// When there may be room at the gate for what found none.
     room_at: Option<Instant>,
     /// The same for what is tried again.
@@ -271,6 +275,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             agents: Agents::default(),
             gate: Gate::new(setup.limits, up),
             probe_at: now,
+            probed_at: now,
+            probes: 0,
             room_at: None,
             retry_at: None,
             key_number: 0,

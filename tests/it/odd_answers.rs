@@ -1,0 +1,203 @@
+//! Answers of the API that are odd once: another page, half a page, an error with a status of success, a moment without the
+//! page. What they must not do: cost a neighbour, pass a schema, or keep a page wrong for longer than a minute.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use rtconfd::clock::{Clock, ManualClock};
+use rtconfd::reconcile::Mode;
+use rtconfd::simulator::{Fault, Kind};
+use serde_json::{Value, json};
+
+use crate::support::{Api, Driving, Folder, at, desk, until};
+
+/// A minute before a transition.
+const BEFORE: &str = "2026-11-26T16:59:00Z";
+/// A transition.
+const FIVE: &str = "2026-11-26T17:00:00Z";
+
+/// A page below whose key `messages` others have their values.
+const SHARED: &str = r#"
+[[page]]
+agent = "A-1"
+environment = "live"
+hours = { timezone = "Europe/London", weekly = "Mo-Su 09:00-17:00" }
+[page.variables]
+"/messages/seasonal" = { when = [{ state = "open", value = "Welcome" }], otherwise = "We are closed" }
+"#;
+
+/// Lets the driver's time run, wait by wait, until a condition holds; gives how much of it passed, or none when the limit
+/// came first.
+async fn passes(
+    driving: &Driving,
+    from: &str,
+    limit: TimeDelta,
+    holds: impl Fn() -> bool,
+) -> Option<TimeDelta> {
+    let (start, from) = (std::time::Instant::now(), at(from));
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing happens any more");
+        if driving.is_quiet()
+            && let Some(wait) = driving.clock.next_wait()
+        {
+            if wait > from + limit {
+                return None;
+            }
+            driving.clock.set(wait);
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Some(driving.clock.now() - from)
+}
+
+fn odd_bodies() -> Vec<Value> {
+    vec![
+        Value::Null,
+        json!({}),
+        json!([]),
+        json!({"success": false, "error_code": "BUSY", "error_message": "later", "data": null}),
+        json!({"clientEnv": "live"}),
+        json!({"clientEnv": "live", "variables": {}, "schema": null}),
+        json!({"clientEnv": "live", "variables": {"messages": {}}}),
+        json!({"clientEnv": "live", "variables": null, "agentId": "A-2"}),
+        json!({"clientEnv": "sandbox", "variables": {"messages": {"legal": "of the sandbox", "seasonal": "x"}}}),
+        json!({"variables": {"messages": {"legal": "whose?"}}}),
+        json!({"configPages": []}),
+        json!({"configPages": [{"clientEnv": "live"}]}),
+    ]
+}
+
+/// Whatever one answer says, the values of others stay and the schema is met, and ours arrives.
+#[tokio::test]
+async fn an_odd_answer_costs_no_neighbour_and_passes_no_schema() {
+    for body in odd_bodies() {
+        for (method, path) in [("GET", "real-time-configs/live"), ("GET", "real-time-configs"), ("PATCH", "")]
+        {
+            let what = format!("{method} {path}: {body}");
+            let api = Api::start();
+            api.edit("A-1", &json!({"messages": {"seasonal": "?", "legal": "keep me"}, "theirs": 1}));
+            api.schema("A-1", &json!({"properties": {"messages": {"required": ["legal"]}}}));
+            let folder = Folder::new(&api.url, SHARED);
+            let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
+            let says = |text: &str| api.variables("A-1")["messages"]["seasonal"] == json!(text);
+            until("the first value", || says("Welcome") && driving.is_quiet()).await;
+            let odd = Kind::Answer { status: 200, body: body.clone() };
+            api.simulator.inject(Fault::new(odd).method(method).path(path).times(1));
+            let passed = passes(&driving, FIVE, TimeDelta::seconds(65), || says("We are closed")).await;
+            assert!(passed.is_some(), "{what}: wrong for more than a minute");
+            assert_eq!(
+                api.variables("A-1"),
+                json!({"messages": {"seasonal": "We are closed", "legal": "keep me"}, "theirs": 1}),
+                "{what}"
+            );
+            driving.stop().await;
+        }
+    }
+}
+
+/// The first answers of all may be odd too: what a key below which ours goes holds is not known then.
+#[tokio::test]
+async fn the_first_answer_is_confirmed_where_a_key_would_be_sent_whole() {
+    for body in [json!({"clientEnv": "live"}), json!({"clientEnv": "live", "variables": {"theirs": 1}})] {
+        let api = Api::start();
+        let kept = json!({"messages": {"legal": "keep me"}, "theirs": 1});
+        api.edit("A-1", &kept);
+        let list = Kind::Answer { status: 200, body: json!({"configPages": [body]}) };
+        api.simulator.inject(Fault::new(list).method("GET").times(1));
+        let folder = Folder::new(&api.url, SHARED);
+        let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
+        let passed = passes(&driving, BEFORE, TimeDelta::seconds(50), || {
+            api.variables("A-1")["messages"]["seasonal"] == json!("Welcome")
+        });
+        assert!(passed.await.is_some(), "{body}");
+        assert_eq!(api.variables("A-1")["messages"]["legal"], json!("keep me"), "{body}");
+        driving.stop().await;
+    }
+}
+
+/// What is really gone is found gone twice, and believed.
+#[tokio::test]
+async fn what_two_answers_lack_is_believed() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    api.schema("A-1", &json!({"properties": {"is_open": {"type": "string"}}}));
+    let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
+    until("it is withheld", || driving.is_quiet()).await;
+    assert!(api.requests("PATCH").is_empty());
+    // The simulator has no call for it: from now on it answers without the schema, each time.
+    let page = json!({"clientEnv": "live", "variables": {}});
+    api.simulator
+        .inject(Fault::new(Kind::Answer { status: 200, body: page }).method("GET").path("configs/live"));
+    let list = json!({"configPages": [{"clientEnv": "live", "variables": {}}]});
+    let once = Fault::new(Kind::Answer { status: 200, body: list }).method("GET").path("real-time-configs");
+    api.simulator.inject(once);
+    let asked = || !api.requests("PATCH").is_empty();
+    assert!(passes(&driving, BEFORE, TimeDelta::minutes(10), asked).await.is_some());
+    driving.stop().await;
+}
+
+/// A failed fetch is no knowledge, and neither is a PATCH that a proxy refused: both are tried again soon.
+#[tokio::test]
+async fn one_bad_answer_before_a_transition_costs_less_than_a_minute() {
+    let envelope = json!({"success": false, "error_code": "BUSY", "error_message": "later"});
+    let kinds = [
+        Kind::Status { status: 301 },
+        Kind::Status { status: 401 },
+        Kind::Status { status: 403 },
+        Kind::Status { status: 404 },
+        Kind::Status { status: 405 },
+        Kind::Status { status: 451 },
+        Kind::Status { status: 500 },
+        Kind::Answer { status: 400, body: json!("Bad Request") },
+        Kind::Answer { status: 200, body: envelope.clone() },
+        Kind::RateLimit { retry_after: 86_400 },
+        Kind::Reset,
+    ];
+    for kind in kinds {
+        for (method, when) in [("GET", BEFORE), ("PATCH", BEFORE), ("GET", "2026-11-26T16:40:00Z")] {
+            let api = Api::start();
+            let folder = Folder::new(&api.url, &desk("A-1"));
+            let driving = Driving::start(&folder, &ManualClock::new(at(when)), Mode::Daemon).await;
+            api.until_variable("A-1", "is_open", &json!(true)).await;
+            until("it is at rest", || driving.is_quiet()).await;
+            api.simulator.inject(Fault::new(kind.clone()).method(method).times(1));
+            let closed = || api.variables("A-1")["is_open"] == json!(false);
+            let passed = passes(&driving, FIVE, TimeDelta::seconds(70), closed).await;
+            assert!(passed.is_some(), "{kind:?} of a {method} after {when}: wrong for more than a minute");
+            driving.stop().await;
+        }
+    }
+}
+
+/// A page that could not be fetched is tried again at its transition, however far away the next try is.
+#[tokio::test]
+async fn a_page_that_cannot_be_fetched_is_tried_again_at_its_transition() {
+    for status in [404, 401, 503] {
+        let api = Api::start();
+        let folder = Folder::new(&api.url, &desk("A-1"));
+        let clock = ManualClock::new(at("2026-11-26T16:30:00Z"));
+        let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+        api.until_variable("A-1", "is_open", &json!(true)).await;
+        api.simulator.inject(Fault::new(Kind::Status { status }));
+        driving.advance(at("2026-11-26T16:59:59.9Z")).await;
+        api.simulator.heal();
+        let closed = || api.variables("A-1")["is_open"] == json!(false);
+        let passed = passes(&driving, FIVE, TimeDelta::seconds(5), closed).await;
+        assert!(passed.is_some(), "{status}: not tried at the transition");
+        driving.stop().await;
+    }
+}
+
+/// A day that the API asks to wait is cut to a minute, and both are shown.
+#[tokio::test]
+async fn a_long_retry_after_is_shown_and_cut() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 86_400 }).times(1));
+    driving.advance(at(FIVE)).await;
+    let withheld = driving.status().await.withheld.expect("a pause");
+    assert!(withheld.contains("Retry-After: 86400 s, 60 s of which are waited"), "{withheld}");
+    driving.stop().await;
+}
