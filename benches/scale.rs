@@ -31,7 +31,7 @@ use rtconfd::desired::World;
 use rtconfd::model::Instant;
 use rtconfd::plan::{Recent, Side, Thresholds, weigh};
 use rtconfd::simulator::{Fault, Kind};
-use rtconfd::sources::{Files, Writers};
+use rtconfd::sources::{Files, Writers, Writing};
 use serde_json::{Value, json};
 
 #[path = "../tests/it/support.rs"]
@@ -107,7 +107,7 @@ fn main() {
 
     folder.write("sites.csv", &tables(7).0);
     let (took, revision_after) = timed(|| {
-        files.look(&Writers { done: [folder.path("sites.csv")].into(), ..Writers::default() });
+        files.look(&Writers::from([(folder.path("sites.csv"), Writing::Closed)]));
         files.revision()
     });
     println!("one changed row, files read again: {}", ratio(took));

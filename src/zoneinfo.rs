@@ -1,12 +1,12 @@
 //! The machine's zone database: where it is, which release it is, and its files.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::regular_file;
 use crate::zone::{Database, TzifFiles, Version};
 
 /// Where systems keep their zone database.
@@ -99,12 +99,8 @@ fn version(folder: &Path) -> Option<Version> {
 }
 
 fn read(path: &Path, limit: u64) -> Option<Vec<u8>> {
-    // Looked at before it is opened: to open a pipe would wait for ever.
-    if !std::fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
+    regular_file::open(path).ok()?.0.take(limit).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 

@@ -1,9 +1,12 @@
 //! The API key: where it comes from, and that it is seen nowhere.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::regular_file;
 
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "agents-api-key";
@@ -154,10 +157,12 @@ impl KeySource {
 fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
     let shown = path.display().to_string();
     let unreadable = |error| KeyError::Unreadable { path: shown.clone(), error };
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(KeyError::NoKey { place: shown, why: "it is not a regular file".to_owned() });
-    }
+    let (mut file, metadata) = match regular_file::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            return Err(KeyError::NoKey { place: shown, why: "it is not a regular file".to_owned() });
+        }
+        opened => opened.map_err(unreadable)?,
+    };
     let mode = metadata.permissions().mode() & 0o777;
     // Group bits are let pass: systemd shows a credential's access list as group rights, and Kubernetes
     // gives a secret to the pod's group.
@@ -167,7 +172,8 @@ fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
     if metadata.len() > MAX_BYTES {
         return Err(KeyError::NoKey { place: shown, why: format!("it has more than {MAX_BYTES} bytes") });
     }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
     ApiKey::from_text(&text, &shown)
 }
 

@@ -24,6 +24,9 @@ use crate::zoneinfo;
 
 use super::{Exit, Global, OK, load, parse_instant, reload, zones};
 
+/// Looks at files that are being written before the daemon begins without their newest content; it goes on looking.
+const FIRST_LOOKS: usize = 6;
+
 #[derive(Args)]
 pub struct Arguments {
     /// Begin with an empty store where it is gone or damaged; what is damaged is put aside
@@ -139,7 +142,7 @@ async fn begin(
     (feed, reloads): (&mpsc::Sender<Feed>, &listener::Reloads),
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>, Option<Claim>)> {
     let key_source = load::key_source(&settings.api, global)?;
-    let (files, in_force) = gather(settings, store, clock, in_force).await?;
+    let (files, in_force) = gather(settings, store, clock, in_force, FIRST_LOOKS).await?;
     let revision = files.revision();
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&in_force.world));
     let claim = claim_variables(settings, global, [&in_force.world, &newest])?;
@@ -277,12 +280,13 @@ pub struct Start {
     pub number: u32,
 }
 
-/// The files as they are, and what was let pass last.
+/// The files as they are, found by so many looks at most, and what was let pass last.
 pub async fn gather(
     settings: &Settings,
     store: &Writer,
     clock: &Arc<dyn Clock>,
     in_force: Option<InForce>,
+    looks: usize,
 ) -> anyhow::Result<(Files, InForce)> {
     let mut files = Files::new(settings);
     let remembered = store.remembered(&settings.api.base_url).await?;
@@ -291,8 +295,12 @@ pub async fn gather(
         let now = clock.now();
         InForce::recall(settings, &remembered, now, now)
     });
-    files.settle();
-    Ok((files, in_force))
+    // It may wait for a writer, which no thread of the runtime should.
+    let settled = tokio::task::spawn_blocking(move || {
+        files.settle_within(looks);
+        files
+    });
+    Ok((settled.await?, in_force))
 }
 
 /// Puts a driver together.

@@ -2,7 +2,7 @@
 //! closes. A change that is too large for an ordinary day is held for a person. Schedules are compared, not values:
 //! that every site closes at 17:00 is no change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{NaiveDate, TimeDelta};
@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::{Inputs, Page, World};
 use crate::hours::Hours;
-use crate::model::{Instant, PageId};
+use crate::model::{Instant, PageId, Row};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw};
 use crate::zone;
 
 /// How far ahead schedules are compared.
 pub(super) const AHEAD: TimeDelta = TimeDelta::days(14);
+/// The same where rows were lost: a closure that is gone opens a shop on its date, however far off that is.
+const FAR_AHEAD: TimeDelta = TimeDelta::days(400);
+/// Lost rows that are named.
+const MAX_LISTED: usize = 10;
 /// What was let pass in this time counts together with what is new, so that a large change in small pieces is held too.
 const TOGETHER: TimeDelta = TimeDelta::hours(1);
 
@@ -70,6 +74,8 @@ pub struct Weighed {
     units: BTreeSet<String>,
     closed: BTreeMap<NaiveDate, BTreeSet<String>>,
     lost: BTreeMap<String, usize>,
+    /// The pages that would be gone or change because sources lost rows, with the rows.
+    pub bereft: BTreeMap<PageId, String>,
 }
 
 /// Compares the coming days of a revision with those of the one in force.
@@ -95,6 +101,9 @@ pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds,
     weighed.judge_pages(recent, thresholds, (pages, units), now);
     weighed.judge_closures(recent, thresholds, sites.len(), now);
     weighed.judge_sources(before.inputs, after.inputs, recent, thresholds, now);
+    if thresholds.rows_percent < 100 {
+        weighed.judge_lost_rows(before, after, now);
+    }
     weighed
 }
 
@@ -174,7 +183,7 @@ impl Weighed {
         for (name, old) in &before.tables {
             let Some(new) = after.tables.get(name).filter(|new| !Arc::ptr_eq(old, new)) else { continue };
             let (had, lost) = match (&**old, &**new) {
-                (Table::Rows(old), Table::Rows(new)) => (old.rows.len(), lost_rows(old, new)),
+                (Table::Rows(old), Table::Rows(new)) => (old.rows.len(), lost_rows(old, new).len()),
                 (Table::Tree(old), Table::Tree(new)) if !is_empty(old) && is_empty(new) => (1, 1),
                 _ => continue,
             };
@@ -198,6 +207,72 @@ impl Weighed {
             }
         }
     }
+}
+
+impl Weighed {
+    /// Holds a revision whose sources lost rows on which pages rest: a table that was cut at the end of a line is a table too.
+    fn judge_lost_rows(&mut self, before: Side, after: Side, now: Instant) {
+        let lost = lost_by_source(before.inputs, after.inputs);
+        let lost: Vec<String> =
+            lost.iter().map(|(name, rows)| format!("source \"{name}\" loses {rows}")).collect();
+        if lost.is_empty() {
+            return;
+        }
+        let until = now.checked_add_signed(FAR_AHEAD).unwrap_or(now);
+        let is_bereft = |old: &Page| match after.world.page(&old.id).map(|managed| &*managed.computed) {
+            None => old.row.is_some(),
+            Some(new) => !std::ptr::eq(old, new) && rests_on_other_rows(old, new, now, until),
+        };
+        let bereft: Vec<&PageId> = before
+            .world
+            .pages
+            .iter()
+            .map(|managed| &*managed.computed)
+            .filter(|old| is_bereft(old))
+            .map(|old| &old.id)
+            .collect();
+        if bereft.is_empty() {
+            return;
+        }
+        let lost = lost.join("; ");
+        let pages = if bereft.len() == 1 {
+            "1 page rests".to_owned()
+        } else {
+            format!("{} pages rest", bereft.len())
+        };
+        self.reasons.push(format!("{lost}, on which {pages}"));
+        self.bereft = bereft.into_iter().map(|page| (page.clone(), lost.clone())).collect();
+    }
+}
+
+/// True when a page would lose what it has for a row, or change in the days to come.
+fn rests_on_other_rows(old: &Page, new: &Page, now: Instant, until: Instant) -> bool {
+    old.variables.iter().any(|before| match new.owned(&before.variable) {
+        None => before.row.is_some(),
+        Some(after) => !before.says_the_same(after, now, until),
+    })
+}
+
+/// The rows that sources lost, as a message lists them, by the source.
+pub fn lost_by_source(before: &Inputs, after: &Inputs) -> BTreeMap<String, String> {
+    let lost = before.tables.iter().filter_map(|(name, old)| {
+        let new = after.tables.get(name)?;
+        let (Table::Rows(old), Table::Rows(new)) = (&**old, &**new) else { return None };
+        let rows = if std::ptr::eq(old, new) { Vec::new() } else { lost_rows(old, new) };
+        (!rows.is_empty()).then(|| (name.clone(), listed(&rows)))
+    });
+    lost.collect()
+}
+
+/// A few of the rows, for a message.
+fn listed(rows: &[String]) -> String {
+    let shown: Vec<&str> = rows.iter().take(MAX_LISTED).map(String::as_str).collect();
+    let more = match rows.len().saturating_sub(MAX_LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let what = if rows.len() == 1 { "row" } else { "rows" };
+    format!("{what} {}{more}", shown.join(", "))
 }
 
 impl Recent {
@@ -269,14 +344,27 @@ fn newly_closed(old: &Hours, new: &Hours, now: Instant) -> Vec<NaiveDate> {
     closed
 }
 
-/// Rows by key that are gone; where rows have no key, how many fewer there are. A row that is there and can't be read
-/// is not gone.
-fn lost_rows(old: &Rows, new: &Rows) -> usize {
+/// The rows that are gone, by key; where rows have no key, by their line and first cell, as many as there are fewer. A row
+/// that is there and can't be read is not gone.
+fn lost_rows(old: &Rows, new: &Rows) -> Vec<String> {
     if old.rows.iter().all(|row| row.key.is_none()) || new.rows.iter().all(|row| row.key.is_none()) {
-        return old.rows.len().saturating_sub(new.rows.len() + new.rejected.len());
+        let fewer = old.rows.len().saturating_sub(new.rows.len() + new.rejected.len());
+        if fewer == 0 {
+            return Vec::new();
+        }
+        let texts = |row: &Row| row.cells.iter().map(|cell| cell.text.clone()).collect::<Vec<_>>();
+        let kept: HashSet<Vec<String>> = new.rows.iter().map(texts).collect();
+        let gone = old.rows.iter().filter(|row| !kept.contains(&texts(row)));
+        let named = gone.map(|row| match row.cells.first() {
+            Some(cell) => format!("{} ({})", cell.text, row.origin),
+            None => row.origin.to_string(),
+        });
+        let named: Vec<String> = named.take(fewer).collect();
+        // Of rows that are all alike none can be named.
+        return if named.is_empty() { vec!["one of several alike".to_owned(); fewer] } else { named };
     }
     let keys = old.rows.iter().filter_map(|row| row.key.as_deref());
-    keys.filter(|key| new.row(key).is_none() && !new.may_hide(key)).count()
+    keys.filter(|key| new.row(key).is_none() && !new.may_hide(key)).map(str::to_owned).collect()
 }
 
 fn is_empty(tree: &Node) -> bool {

@@ -12,7 +12,7 @@ use crate::model::{Change, DriftPolicy, OnDrift, PageId, Places, Problem, Variab
 use crate::schema::{Checked, CheckedValue};
 
 pub use difference::{Changed, Difference, differences};
-pub use hold::{Recent, Side, Thresholds, Weighed, weigh};
+pub use hold::{Recent, Side, Thresholds, Weighed, lost_by_source, weigh};
 
 /// The values that we last put on a page and saw confirmed.
 pub type Base = BTreeMap<Variable, Value>;

@@ -1,11 +1,11 @@
 //! One moment's inputs and settings, what names it, and what becomes of it: in force, held, or let out step by step.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::desired::{Blueprint, Inputs, Managed, World};
 use crate::model::{Instant, PageId};
@@ -140,11 +140,21 @@ fn deciding(written: &str) -> String {
 
 /// What names a revision: the settings that decide values, the content of every file that is used, and the zone database.
 pub fn revision_id(written: &str, revision: &Revision, zones: &Database) -> String {
-    let mut hasher = DefaultHasher::new();
-    deciding(written).hash(&mut hasher);
-    zones.version().map(ToString::to_string).hash(&mut hasher);
-    revision.digests.hash(&mut hasher);
-    format!("r{:012x}", hasher.finish() & 0xffff_ffff_ffff)
+    let mut hasher = Sha256::new();
+    let mut add = |part: &[u8]| {
+        // Its length first, so that no two lists of parts are the same bytes.
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    };
+    add(deciding(written).as_bytes());
+    add(zones.version().map(ToString::to_string).unwrap_or_default().as_bytes());
+    for (path, digest) in &revision.digests {
+        add(path.as_bytes());
+        add(digest);
+    }
+    let digest = hasher.finalize();
+    let start: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("r{start}")
 }
 
 /// A revision that waits for a person.

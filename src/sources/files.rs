@@ -1,25 +1,31 @@
 //! All input files: what they hold now, what they last held that was good, and what is wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::calendar::Calendar;
 use crate::desired::Inputs;
 use crate::model::{Origin, Problem};
-use crate::settings::{Format, Settings, StorePath};
+use crate::settings::{Format, Settings};
 use crate::tables::{self, Table};
 use crate::zone::Database;
 
-use super::read::{Content, Disk, ReadFiles, Stamp};
+use super::read::{Content, Disk, ReadFiles, Stamp, Unread};
 
 /// Looks that a command takes at files that are being written: six seconds' worth.
-const MAX_LOOKS: usize = 40;
+pub const MAX_LOOKS: usize = 40;
+/// A file that is open for writing for longer is told of; it is waited for all the same.
+const WRITER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is wrong with files, by the path that the settings write.
 pub type FileProblems = BTreeMap<String, Vec<Problem>>;
+
+/// The SHA-256 of a file's content.
+pub type Digest = [u8; 32];
 
 /// The inputs at one moment.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +37,7 @@ pub struct Revision {
     /// The content of each file that counts now.
     pub contents: Vec<GoodFile>,
     /// What tells the content that counts from any other, by its path.
-    pub digests: BTreeMap<String, u64>,
+    pub digests: BTreeMap<String, Digest>,
 }
 
 /// A file of which what counts is what it holds now.
@@ -49,8 +55,6 @@ pub struct Files {
     files: Vec<InputFile>,
     reader: Box<dyn ReadFiles>,
     zones: Arc<Database>,
-    /// The name of the store, which may lie beside them.
-    store: Option<OsString>,
 }
 
 #[derive(Debug)]
@@ -60,14 +64,16 @@ struct InputFile {
     shown: Arc<str>,
     kind: Kind,
     /// The content that was last taken, good or bad.
-    taken: Option<Result<Arc<[u8]>, String>>,
-    /// The stamp of what was taken, when it is one to rely on.
+    taken: Option<Result<Arc<[u8]>, Unread>>,
+    /// The stamp of the content that was taken, when it is one to rely on.
     stamp: Option<Stamp>,
     /// Content that somebody may still be writing; taken when the next look finds the same.
     unsure: Option<Arc<[u8]>>,
-    /// Nobody waits any longer for its writer.
-    is_unfinished: bool,
-    good: Option<(Parsed, u64)>,
+    /// Since which uptime its writer is waited for.
+    waits_since: Option<Duration>,
+    /// People are told that it is being written, and by whom as far as is known.
+    unfinished: Option<String>,
+    good: Option<Good>,
     problems: Vec<Problem>,
 }
 
@@ -77,20 +83,36 @@ enum Kind {
     Calendar,
 }
 
+/// What a file last held that was good.
+#[derive(Clone, Debug)]
+struct Good {
+    parsed: Parsed,
+    /// What was read; none for what an earlier run of the program read.
+    bytes: Option<Arc<[u8]>>,
+    digest: Digest,
+    /// Its last line was ended.
+    is_ended: bool,
+}
+
 #[derive(Clone, Debug)]
 enum Parsed {
     Table(Arc<Table>),
     Calendar(Arc<Calendar>),
 }
 
-/// What is known of those who write the files.
-#[derive(Clone, Debug, Default)]
-pub struct Writers {
-    /// Files whose writer has just closed them, or put them into place.
-    pub done: BTreeSet<PathBuf>,
-    /// Files that were written to and not closed yet.
-    pub busy: BTreeSet<PathBuf>,
+/// What is known of who writes a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// It was written to and not closed yet.
+    Busy,
+    /// It was put into place; whoever wrote it may still be at it.
+    Moved,
+    /// Its writer has just closed it.
+    Closed,
 }
+
+/// What is known of those who write the files; nothing of those that are not named.
+pub type Writers = BTreeMap<PathBuf, Writing>;
 
 /// What a look at the files found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +121,8 @@ pub struct Looked {
     pub changed: bool,
     /// A file may still be being written; look again soon.
     pub unsure: bool,
+    /// A file waits for its writer, or could not be read: look again in a while, though no event may come.
+    pub waits: bool,
 }
 
 impl Files {
@@ -117,7 +141,8 @@ impl Files {
             taken: None,
             stamp: None,
             unsure: None,
-            is_unfinished: false,
+            waits_since: None,
+            unfinished: None,
             good: None,
             problems: Vec::new(),
         };
@@ -128,16 +153,7 @@ impl Files {
             .calendars
             .iter()
             .map(|(name, calendar)| file(name, &calendar.path, &calendar.shown, Kind::Calendar));
-        let store = match &settings.store {
-            StorePath::File(path) => path.file_name().map(ToOwned::to_owned),
-            StorePath::Memory => None,
-        };
-        Self {
-            files: sources.chain(calendars).collect(),
-            reader,
-            zones: settings.blueprint.zones.clone(),
-            store,
-        }
+        Self { files: sources.chain(calendars).collect(), reader, zones: settings.blueprint.zones.clone() }
     }
 
     /// The files' paths.
@@ -145,43 +161,25 @@ impl Files {
         self.files.iter().map(|file| file.path.clone()).collect()
     }
 
-    /// Whether a path is of the program's own store: what it writes there is no reason to look at the files.
-    pub(super) fn is_ours(&self) -> impl Fn(&Path) -> bool + Send + use<> {
-        let ours = self.store.iter().flat_map(|store| {
-            ["", "-wal", "-shm", "-journal", ".lock"].map(|suffix| {
-                let mut name = store.clone();
-                name.push(suffix);
-                name
-            })
-        });
-        let ours: Vec<OsString> = ours.collect();
-        move |path| path.file_name().is_some_and(|name| ours.iter().any(|ours| ours == name))
-    }
-
     /// Goes back to what the files last held that was good, from an earlier run of the program.
     pub fn recall(&mut self, remembered: &BTreeMap<String, Vec<u8>>) -> Revision {
         for file in &mut self.files {
             if let Some(bytes) = remembered.get(&file.id()) {
-                file.good = file.parse(bytes, &self.zones).0.map(|parsed| (parsed, digest(bytes)));
+                file.good = file.parse(bytes, &self.zones).0.map(|parsed| Good::new(parsed, bytes));
             }
         }
         self.revision()
     }
 
-    /// Looks at every file. New content counts at once when its writer is done with it: the file is in
-    /// `writers.done`, or has lain untouched. Else it counts when a second look finds the same, unless somebody is
-    /// known to have it open still.
+    /// Looks at every file. New content counts at once when its writer is done with it, or it has lain untouched. Else it
+    /// counts when a second look finds the same. While somebody has it open for writing it never does.
     pub fn look(&mut self, writers: &Writers) -> Looked {
         let mut looked = Looked::default();
         for file in &mut self.files {
-            let found = file.look(
-                &*self.reader,
-                &self.zones,
-                writers.done.contains(&file.path),
-                writers.busy.contains(&file.path),
-            );
+            let found = file.look(&*self.reader, &self.zones, writers.get(&file.path).copied());
             looked.changed |= found.changed;
             looked.unsure |= found.unsure;
+            looked.waits |= found.waits;
         }
         looked
     }
@@ -189,21 +187,28 @@ impl Files {
     /// Looks until no file is being written any more; for commands that run once. One that is written without
     /// end counts as it last was good, and is told.
     pub fn settle(&mut self) {
-        for _ in 0..MAX_LOOKS {
-            if !self.look(&Writers::default()).unsure {
+        self.settle_within(MAX_LOOKS);
+    }
+
+    /// The same within so many looks, for who goes on looking: a file that is replaced again and again must not keep a
+    /// program from its other files.
+    pub fn settle_within(&mut self, looks: usize) {
+        for _ in 0..looks {
+            let looked = self.look(&Writers::default());
+            if !(looked.unsure || looked.waits && self.files.iter().any(|file| file.waits_since.is_some())) {
                 return;
             }
             std::thread::sleep(super::watch::SECOND_LOOK);
         }
-        self.files.iter_mut().for_each(|file| file.is_unfinished = file.unsure.is_some());
+        self.files.iter_mut().for_each(InputFile::tell_unfinished);
     }
 
     /// What the files hold.
     pub fn revision(&self) -> Revision {
         let mut revision = Revision::default();
         for file in &self.files {
-            revision.digests.extend(file.good.iter().map(|(_, digest)| (file.id(), *digest)));
-            match file.good.as_ref().map(|(parsed, _)| parsed) {
+            revision.digests.extend(file.good.iter().map(|good| (file.id(), good.digest)));
+            match file.good.as_ref().map(|good| &good.parsed) {
                 Some(Parsed::Table(table)) => {
                     revision.inputs.tables.insert(file.name.clone(), table.clone());
                 }
@@ -212,17 +217,16 @@ impl Files {
                 }
                 None => {}
             }
-            let unfinished = file.is_unfinished.then(|| {
-                let problem =
-                    Problem::at(&Origin::named(file.shown.clone()), "the file is still being written");
+            let unfinished = file.unfinished.as_ref().map(|message| {
+                let problem = Problem::at(&Origin::named(file.shown.clone()), message.clone());
                 problem.hint("end its last line, and rename it into place when it is finished")
             });
             let problems: Vec<Problem> = file.problems.iter().cloned().chain(unfinished).collect();
             if !problems.is_empty() {
                 revision.problems.insert(file.shown.to_string(), problems);
             }
-            if let (Some((_, known)), Some(Ok(bytes))) = (&file.good, &file.taken)
-                && *known == digest(bytes)
+            if let (Some(good), Some(Ok(bytes))) = (&file.good, &file.taken)
+                && good.bytes.as_ref().is_some_and(|read| Arc::ptr_eq(read, bytes))
             {
                 revision.contents.push(GoodFile { path: file.id(), bytes: bytes.clone() });
             }
@@ -237,31 +241,62 @@ impl InputFile {
         self.path.display().to_string()
     }
 
-    fn look(&mut self, reader: &dyn ReadFiles, zones: &Database, done: bool, busy: bool) -> Looked {
+    fn look(&mut self, reader: &dyn ReadFiles, zones: &Database, writing: Option<Writing>) -> Looked {
         let stamp = reader.quiet_stamp(&self.path);
         if stamp.is_some() && stamp == self.stamp {
             return Looked::default();
         }
         let found = reader.read(&self.path);
-        self.stamp = stamp;
+        let unread = found.as_ref().err().is_some_and(|unread| unread.may_pass);
         let known = match (&found, &self.taken) {
             (Ok(content), Some(Ok(taken))) => content.bytes == *taken,
-            (Err(error), Some(Err(taken))) => error == taken,
+            (Err(unread), Some(Err(taken))) => unread == taken,
             _ => false,
         };
         if known {
-            self.unsure = None;
-            return Looked { changed: std::mem::take(&mut self.is_unfinished), unsure: false };
+            // Only of what was read: an unreadable file may be readable the next time, though its stamp is the same.
+            self.stamp = stamp.filter(|_| found.is_ok());
+            (self.unsure, self.waits_since) = (None, None);
+            return Looked { changed: self.unfinished.take().is_some(), unsure: false, waits: unread };
         }
-        if let Ok(Content { bytes, steady, quiet }) = &found
-            && !(*quiet || (*steady && (done || (!busy && self.is_same_again(bytes)))))
-        {
-            self.unsure = Some(bytes.clone());
-            return Looked { changed: false, unsure: true };
+        if let Ok(Content { bytes, steady, quiet }) = &found {
+            let is_done = matches!(writing, Some(Writing::Moved | Writing::Closed));
+            if !(*quiet || (*steady && (is_done || self.is_same_again(bytes)))) {
+                self.unsure = Some(bytes.clone());
+                return Looked { unsure: true, ..Looked::default() };
+            }
+            // To look for writers takes milliseconds, and one that has just closed it is none.
+            let writer = if writing == Some(Writing::Closed) { None } else { reader.writer(&self.path) };
+            if writing == Some(Writing::Busy) || writer.is_some() {
+                return self.wait_for(writer, reader.uptime());
+            }
         }
-        (self.unsure, self.is_unfinished) = (None, false);
+        self.stamp = stamp.filter(|_| found.is_ok());
+        (self.unsure, self.waits_since, self.unfinished) = (None, None, None);
         self.take(found.map(|content| content.bytes), zones);
-        Looked { changed: true, unsure: false }
+        Looked { changed: true, unsure: false, waits: unread }
+    }
+
+    /// Waits for a writer, however long; after a while people are told.
+    fn wait_for(&mut self, writer: Option<String>, up: Duration) -> Looked {
+        self.unsure = None;
+        let since = *self.waits_since.get_or_insert(up);
+        let is_long = up.saturating_sub(since) >= WRITER_PATIENCE;
+        let changed = is_long && self.unfinished.is_none();
+        if changed {
+            let by = writer.map_or_else(String::new, |writer| format!(" by {writer}"));
+            let secs = WRITER_PATIENCE.as_secs();
+            self.unfinished =
+                Some(format!("the file is open for writing{by} for more than {secs} s, so it is not read"));
+        }
+        Looked { changed, unsure: false, waits: true }
+    }
+
+    /// Tells that nobody waits any longer for a writer.
+    fn tell_unfinished(&mut self) {
+        if self.unsure.is_some() || self.waits_since.is_some() {
+            self.unfinished = Some("the file is still being written".to_owned());
+        }
     }
 
     /// Whether a look before this found the same, and it ends as a finished text does.
@@ -270,22 +305,41 @@ impl InputFile {
     }
 
     /// Takes content in. What is good replaces what was; what is bad only leaves its problems.
-    fn take(&mut self, found: Result<Arc<[u8]>, String>, zones: &Database) {
+    fn take(&mut self, found: Result<Arc<[u8]>, Unread>, zones: &Database) {
         let (parsed, problems) = match &found {
-            Ok(bytes) => self.parse(bytes, zones),
-            Err(error) => {
-                let problem = Problem::at(&Origin::named(self.shown.clone()), error.clone());
+            Ok(bytes) => match (self.parse(bytes, zones), self.cut_off(bytes)) {
+                ((Some(_), _), Some(problem)) => (None, vec![problem]),
+                (parsed, _) => parsed,
+            },
+            Err(Unread { why, .. }) => {
+                let problem = Problem::at(&Origin::named(self.shown.clone()), why.clone());
                 let hint =
                     "put the file there, readable for this program, or correct its path in the settings";
                 // Some say themselves what to do.
-                let problem = if error.contains("(hint: ") { problem } else { problem.hint(hint) };
+                let problem = if why.contains("(hint: ") { problem } else { problem.hint(hint) };
                 (None, vec![problem])
             }
         };
-        let parsed = parsed.map(|parsed| (parsed, found.as_deref().map_or(0, digest)));
-        self.good = parsed.or(self.good.take());
+        let good = parsed.zip(found.as_ref().ok());
+        let good =
+            good.map(|(parsed, bytes)| Good { bytes: Some(bytes.clone()), ..Good::new(parsed, bytes) });
+        self.good = good.or(self.good.take());
         self.problems = problems;
         self.taken = Some(found);
+    }
+
+    /// The problem with a table that does not end its last line, although it did before: in a table that is cut off
+    /// nothing else tells, while JSON and calendars have an end of their own.
+    fn cut_off(&self, bytes: &[u8]) -> Option<Problem> {
+        let is_table = matches!(self.kind, Kind::Source(Format::Csv { .. }));
+        let was_ended = self.good.as_ref().is_some_and(|good| good.is_ended);
+        if !is_table || !was_ended || is_ended(bytes) || bytes.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        let line = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let place = Origin::line(&self.shown, line);
+        let message = "the last line has no line break at its end, as it had before: the file may be cut off";
+        Some(Problem::at(&place, message).hint("write the file whole, with a line break at its end"))
     }
 
     fn parse(&self, bytes: &[u8], zones: &Database) -> (Option<Parsed>, Vec<Problem>) {
@@ -341,10 +395,18 @@ fn other_kind(file: &Arc<str>, bytes: &[u8]) -> Option<Problem> {
     Some(Problem::at(&Origin::line(file, 1), format!("this file is {what}")).hint(hint))
 }
 
-fn digest(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
+fn is_ended(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"\n") || bytes.ends_with(b"\r")
+}
+
+impl Good {
+    fn new(parsed: Parsed, bytes: &[u8]) -> Self {
+        Self { parsed, bytes: None, digest: digest(bytes), is_ended: is_ended(bytes) }
+    }
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    Sha256::digest(bytes).into()
 }
 
 /// A calendar that lost all its events would open every shop it closes, so it counts as empty.

@@ -3,7 +3,8 @@
 mod files;
 mod read;
 mod watch;
+mod writers;
 
-pub use files::{FileProblems, Files, GoodFile, Revision, Writers};
-pub use read::{Content, Disk, ReadFiles, Stamp};
-pub use watch::{Beside, Watched, watch};
+pub use files::{FileProblems, Files, GoodFile, MAX_LOOKS, Revision, Writers, Writing};
+pub use read::{Content, Disk, ReadFiles, Stamp, Unread};
+pub use watch::{Beside, Watch, Watched, watch};

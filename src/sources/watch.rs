@@ -1,20 +1,27 @@
 //! Watches the directories of files, never the files: one that is replaced would be lost.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::pulse::Pulse;
 use crate::zoneinfo::{self, Stamp};
 
-use super::{Files, Revision, Writers};
+use super::{Files, Revision, Writers, Writing};
 
 /// How long after a doubtful look the next one comes.
 pub(super) const SECOND_LOOK: Duration = Duration::from_millis(150);
+/// The same for a file that waits for its writer, or could not be read: no event may tell when that is over.
+const WAITING_LOOK: Duration = Duration::from_secs(1);
+/// How long the thread rests after a fault of its own.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// What the watching thread tells.
 #[derive(Debug)]
@@ -36,8 +43,10 @@ pub struct Beside {
     pub zoneinfo: Option<PathBuf>,
 }
 
+type KeyStamp = (u64, i64, i64, u64, u32);
+
 impl Beside {
-    fn key_stamp(&self) -> Option<(u64, i64, i64, u64, u32)> {
+    fn key_stamp(&self) -> Option<KeyStamp> {
         let metadata = std::fs::metadata(self.key_file.as_ref()?).ok()?;
         Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode()))
     }
@@ -49,35 +58,157 @@ impl Beside {
 
 /// Watches the files and what is beside them from a thread of its own, until `tell` gives `false`. Besides the
 /// events it looks by itself every `restat`. The first revision given is that of `files` as they are.
+///
+/// # Errors
+/// When the thread can't be started.
 pub fn watch(
     files: Files,
     beside: Beside,
     restat: Duration,
     tell: impl Fn(Watched) -> bool + Send + 'static,
-) -> std::io::Result<Stop> {
-    let (send, events) = channel();
-    let stop = Stop(send.clone());
-    let directories = Directories::new(send, files.is_ours());
-    let mut watching = Watching { files, beside, restat, directories, tell };
-    std::thread::Builder::new().name("sources".to_owned()).spawn(move || watching.run(&events))?;
-    Ok(stop)
+) -> std::io::Result<Watch> {
+    let events = Arc::new(Events::default());
+    let pulse = Pulse::new("the thread that reads the input files");
+    let directories = Directories::new(events.clone());
+    let stamps = (beside.key_stamp(), beside.zone_stamp());
+    let writers = Writers::default();
+    let mut watching = Watching {
+        files,
+        beside,
+        restat,
+        directories,
+        tell,
+        stamps,
+        writers,
+        events: events.clone(),
+        pulse: pulse.clone(),
+    };
+    std::thread::Builder::new().name("sources".to_owned()).spawn(move || watching.run())?;
+    Ok(Watch { events, pulse })
 }
 
-/// Ends the watching when it is dropped.
+/// A running watch; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Stop(Sender<Noticed>);
+pub struct Watch {
+    events: Arc<Events>,
+    /// Of its thread.
+    pub pulse: Pulse,
+}
 
-impl Drop for Stop {
+impl Drop for Watch {
     fn drop(&mut self) {
-        // The thread may have ended already.
-        let _ = self.0.send(Noticed::Stop);
+        self.events.note(|noticed| noticed.stop = true);
     }
 }
 
-enum Noticed {
-    /// Something happened at these paths; the flag says that a writer is done with them.
-    Paths(Vec<PathBuf>, bool),
-    Stop,
+/// What was noticed and is not taken up yet. It never holds more than there are files: folders may be full of others'.
+#[derive(Debug, Default)]
+struct Noticed {
+    stop: bool,
+    look: bool,
+    /// Events were lost, so it is not known who writes.
+    lost: bool,
+    /// As the last event of each file says.
+    writers: Writers,
+    /// Folders that were removed: one that is made in its place may get the same number.
+    removed: BTreeSet<PathBuf>,
+}
+
+#[derive(Debug, Default)]
+struct Events {
+    noticed: Mutex<Noticed>,
+    woken: Condvar,
+    /// What concerns our files, by the paths that events name.
+    ours: Mutex<Ours>,
+}
+
+/// The paths whose events concern our files.
+#[derive(Debug, Default)]
+struct Ours {
+    files: HashMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Where Kubernetes swaps `..data`, and with it all files beside it.
+    folders: HashMap<PathBuf, BTreeSet<PathBuf>>,
+    /// Parts of our paths: what is called so may be a folder on the way to a file.
+    parts: HashSet<OsString>,
+}
+
+impl Events {
+    fn note(&self, change: impl FnOnce(&mut Noticed)) {
+        change(&mut lock(&self.noticed));
+        self.woken.notify_one();
+    }
+
+    /// Waits until something is noticed, or a time is up, and takes it up.
+    fn take(&self, wait: Duration) -> Noticed {
+        let is_quiet = |noticed: &mut Noticed| !(noticed.stop || noticed.look);
+        let noticed = self.woken.wait_timeout_while(lock(&self.noticed), wait, is_quiet);
+        std::mem::take(&mut *noticed.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Takes up an event of the watcher; those that concern no file of ours cost a look into a table.
+    fn hear(&self, event: notify::Result<Event>) {
+        let event = match event {
+            Ok(event) if event.need_rescan() => {
+                return self.note(|noticed| (noticed.look, noticed.lost) = (true, true));
+            }
+            // An error (such as an overflow) says no more than: look again.
+            Err(_) => return self.note(|noticed| (noticed.look, noticed.lost) = (true, true)),
+            Ok(event) => event,
+        };
+        let Some(said) = Said::of(&event.kind) else { return };
+        let ours = lock(&self.ours);
+        for path in &event.paths {
+            if ours.folders.contains_key(path) && matches!(event.kind, EventKind::Remove(_)) {
+                self.note(|noticed| noticed.look = noticed.removed.insert(path.clone()) || noticed.look);
+            }
+            let name = path.file_name().unwrap_or_default();
+            let swapped =
+                path.parent().filter(|_| name == "..data").and_then(|folder| ours.folders.get(folder));
+            match ours.files.get(path).or(swapped) {
+                Some(files) => self.note(|noticed| noticed.add(files, said)),
+                None if ours.parts.contains(name) => self.note(|noticed| noticed.look = true),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Noticed {
+    fn add(&mut self, files: &BTreeSet<PathBuf>, said: Said) {
+        self.look = true;
+        if let Said::Of(writing) = said {
+            self.writers.extend(files.iter().map(|file| (file.clone(), writing)));
+        }
+    }
+}
+
+/// What an event says of those who write a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Said {
+    /// That one is at it, or done.
+    Of(Writing),
+    /// Nothing.
+    Changed,
+}
+
+impl Said {
+    /// None for what does not matter: our own reading makes events too, or we would look for ever.
+    fn of(kind: &EventKind) -> Option<Self> {
+        match kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Self::Of(Writing::Closed)),
+            EventKind::Access(_) => None,
+            EventKind::Modify(ModifyKind::Name(_)) => Some(Self::Of(Writing::Moved)),
+            EventKind::Modify(ModifyKind::Metadata(_)) | EventKind::Create(_) | EventKind::Remove(_) => {
+                Some(Self::Changed)
+            }
+            EventKind::Modify(_) => Some(Self::Of(Writing::Busy)),
+            EventKind::Any | EventKind::Other => Some(Self::Changed),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Watching<F> {
@@ -86,73 +217,63 @@ struct Watching<F> {
     restat: Duration,
     directories: Directories,
     tell: F,
+    stamps: (Option<KeyStamp>, Option<Stamp>),
+    writers: Writers,
+    events: Arc<Events>,
+    pulse: Pulse,
 }
 
 impl<F: Fn(Watched) -> bool> Watching<F> {
-    fn run(&mut self, events: &Receiver<Noticed>) {
-        let (mut key_stamp, mut zone_stamp) = (self.beside.key_stamp(), self.beside.zone_stamp());
-        let mut writers = Writers::default();
+    /// Looks until it is told to stop. A fault of ours costs one look, not the thread.
+    fn run(&mut self) {
         loop {
-            self.directories.arm(&self.paths());
-            let looked = self.files.look(&writers);
-            writers.done.clear();
-            if looked.changed && !(self.tell)(Watched::Revision(Box::new(self.files.revision()))) {
+            self.pulse.begin();
+            let wait = match catch_unwind(AssertUnwindSafe(|| self.look())) {
+                Ok(Some(wait)) => wait,
+                Ok(None) => return,
+                Err(_) => {
+                    tracing::error!("a fault while the input files were read; they are read again");
+                    AFTER_FAULT
+                }
+            };
+            self.pulse.rest();
+            let Noticed { stop, lost, writers, removed, .. } = self.events.take(wait);
+            if stop {
                 return;
             }
-            let stamp = self.beside.key_stamp();
-            if stamp != key_stamp {
-                key_stamp = stamp;
-                if !(self.tell)(Watched::Key) {
-                    return;
-                }
+            if lost {
+                self.writers.clear();
             }
-            let stamp = self.beside.zone_stamp();
-            if stamp != zone_stamp {
-                zone_stamp = stamp;
-                if !(self.tell)(Watched::Zones) {
-                    return;
-                }
-            }
-            let wait = if looked.unsure { SECOND_LOOK } else { self.restat };
-            match events.recv_timeout(wait) {
-                Ok(Noticed::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(first) => {
-                    for noticed in std::iter::once(first).chain(events.try_iter()) {
-                        match noticed {
-                            Noticed::Paths(paths, done) => self.note(paths, done, &mut writers),
-                            Noticed::Stop => return,
-                        }
-                    }
-                }
-            }
+            self.writers.extend(writers);
+            self.directories.watched.retain(|directory, _| !removed.contains(directory));
         }
     }
 
-    fn paths(&self) -> Vec<PathBuf> {
-        self.files.paths().into_iter().chain(self.beside.key_file.clone()).collect()
-    }
-
-    /// Remembers the files whose writer is done, and forgets those that are written again. Kubernetes swaps
-    /// `..data`, and with it all files beside it.
-    fn note(&self, paths: Vec<PathBuf>, done: bool, writers: &mut Writers) {
-        for path in paths {
-            let is_swap = path.file_name().is_some_and(|name| name == "..data");
-            for file in self.files.paths() {
-                let beside = file.parent().and_then(canonical) == path.parent().and_then(canonical);
-                let named = beside && (is_swap || file.file_name() == path.file_name());
-                let target = canonical(&file).is_some_and(|target| canonical(&path) == Some(target));
-                if !(named || target) {
-                    continue;
-                }
-                let (is, is_not) = match done {
-                    true => (&mut writers.done, &mut writers.busy),
-                    false => (&mut writers.busy, &mut writers.done),
-                };
-                is_not.remove(&file);
-                is.insert(file);
-            }
+    /// Looks at everything once and tells what is new. Gives how long to wait for events; none when nobody listens.
+    fn look(&mut self) -> Option<Duration> {
+        let paths: Vec<PathBuf> =
+            self.files.paths().into_iter().chain(self.beside.key_file.clone()).collect();
+        self.directories.arm(&paths);
+        let looked = self.files.look(&self.writers);
+        self.writers.retain(|_, writing| *writing == Writing::Busy);
+        let mut news = Vec::new();
+        if looked.changed {
+            news.push(Watched::Revision(Box::new(self.files.revision())));
         }
+        let stamps = (self.beside.key_stamp(), self.beside.zone_stamp());
+        news.extend((stamps.0 != self.stamps.0).then_some(Watched::Key));
+        news.extend((stamps.1 != self.stamps.1).then_some(Watched::Zones));
+        self.stamps = stamps;
+        // Whoever is told may be busy, which is no fault of this thread.
+        self.pulse.rest();
+        if !news.into_iter().all(|watched| (self.tell)(watched)) {
+            return None;
+        }
+        Some(match () {
+            () if looked.unsure => SECOND_LOOK,
+            () if looked.waits => WAITING_LOOK.min(self.restat),
+            () => self.restat,
+        })
     }
 }
 
@@ -164,47 +285,40 @@ fn canonical(path: &Path) -> Option<PathBuf> {
 struct Directories {
     watcher: Option<RecommendedWatcher>,
     watched: HashMap<PathBuf, (u64, u64)>,
+    events: Arc<Events>,
 }
 
 impl Directories {
-    fn new(send: Sender<Noticed>, is_ours: impl Fn(&Path) -> bool + Send + 'static) -> Self {
-        let handler = move |event: notify::Result<Event>| {
-            // An error (such as an overflow) says no more than: look again.
-            let noticed = match event {
-                Ok(event) if !event.paths.is_empty() && event.paths.iter().all(|path| is_ours(path)) => {
-                    return;
-                }
-                Ok(event) => match done_writing(&event.kind) {
-                    Some(done) => Noticed::Paths(event.paths, done),
-                    None => return,
-                },
-                Err(_) => Noticed::Paths(Vec::new(), false),
-            };
-            let _ = send.send(noticed);
-        };
-        let watcher = notify::recommended_watcher(handler)
+    fn new(events: Arc<Events>) -> Self {
+        let heard = events.clone();
+        let watcher = notify::recommended_watcher(move |event| heard.hear(event))
             .inspect_err(
                 |error| tracing::warn!(%error, "files can't be watched; they are looked at now and then"),
             )
             .ok();
-        Self { watcher, watched: HashMap::new() }
+        Self { watcher, watched: HashMap::new(), events }
     }
 
     /// Watches what has to be watched for these files now: the directory each stands in (or the nearest
     /// that exists), and the one that its links lead to.
     fn arm(&mut self, paths: &[PathBuf]) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted: HashMap<PathBuf, (u64, u64)> = paths
-            .iter()
-            .flat_map(|path| {
-                [nearest_directory(path), canonical(path).and_then(|path| nearest_directory(&path))]
-            })
-            .flatten()
-            .filter_map(|directory| {
-                let metadata = std::fs::metadata(&directory).ok()?;
-                Some((directory, (metadata.dev(), metadata.ino())))
-            })
-            .collect();
+        let mut ours = Ours::default();
+        let mut wanted: HashMap<PathBuf, (u64, u64)> = HashMap::new();
+        for file in paths {
+            for path in [Some(file.clone()), canonical(file)].into_iter().flatten() {
+                let Some(directory) = nearest_directory(&path) else { continue };
+                ours.parts.extend(path.components().map(|part| part.as_os_str().to_owned()));
+                if let Some(name) = path.file_name() {
+                    ours.files.entry(directory.join(name)).or_default().insert(file.clone());
+                }
+                ours.folders.entry(directory.clone()).or_default().insert(file.clone());
+                if let Ok(metadata) = std::fs::metadata(&directory) {
+                    wanted.insert(directory, (metadata.dev(), metadata.ino()));
+                }
+            }
+        }
+        *lock(&self.events.ours) = ours;
         let gone: Vec<PathBuf> = self
             .watched
             .iter()
@@ -227,17 +341,6 @@ impl Directories {
             }
             self.watched.insert(directory, identity);
         }
-    }
-}
-
-/// Whether an event matters, and if so whether a writer is done. Our own reading makes events too; these
-/// must not, or we would look for ever.
-fn done_writing(kind: &EventKind) -> Option<bool> {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(true),
-        EventKind::Access(_) => None,
-        EventKind::Modify(ModifyKind::Name(_)) => Some(true),
-        _ => Some(false),
     }
 }
 

@@ -7,7 +7,7 @@
 //! `commands` (what the commands print and how they end), `adopt` (the same of those that look at agents, pull pages, and compare and put schemas),
 //! `control` (the daemon asked by commands and over HTTP), `hostile` (input that means harm, and the fuzz corpora),
 //! `odd_answers` (an API that answers strangely once),
-//! `holidays` (public holidays without a file), `forecast` (400 days of the demo, in a golden file), `shapes` (pages and tables of every shape), `house` (layering, units, what the repository promises),
+//! `lost_rows` (tables that were cut at the end of a line), `holidays` (public holidays without a file), `forecast` (400 days of the demo, in a golden file), `shapes` (pages and tables of every shape), `house` (layering, units, what the repository promises),
 //! `world` (a simulated world with everything that can go wrong), `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
 mod adopt;
@@ -23,6 +23,7 @@ mod forecast;
 mod holidays;
 mod hostile;
 mod house;
+mod lost_rows;
 mod odd_answers;
 mod people;
 mod program;

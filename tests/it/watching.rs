@@ -6,11 +6,13 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rtconfd::settings::{Settings, Surroundings};
-use rtconfd::sources::{Beside, Files, Watched, watch};
+use rtconfd::sources::{Beside, Content, Disk, Files, ReadFiles, Stamp, Unread, Watched, watch};
 use rtconfd::tables::Table;
 
 use crate::support::{Folder, write_atomically};
@@ -25,6 +27,10 @@ struct Watching {
 
 impl Watching {
     fn start(restat: Duration, prepare: impl FnOnce(&Folder)) -> Self {
+        Self::reading(restat, Box::new(Disk::default()), prepare)
+    }
+
+    fn reading(restat: Duration, reader: Box<dyn ReadFiles>, prepare: impl FnOnce(&Folder)) -> Self {
         let folder = Folder::new(
             "http://127.0.0.1:1",
             "[sources.s]\npath = \"in/s.csv\"\nkey = \"k\"\n[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = { x = 1 }\n",
@@ -33,7 +39,7 @@ impl Watching {
         prepare(&folder);
         let settings = Settings::load(&folder.path("rtconfd.toml"), &Surroundings::default()).unwrap();
         let (send, told) = channel();
-        let files = Files::new(&settings);
+        let files = Files::read_by(&settings, reader);
         let beside = Beside { key_file: Some(folder.path("key")), zoneinfo: None };
         let stop = watch(files, beside, restat, move |watched| send.send(watched).is_ok()).unwrap();
         Self { folder, told, _stop: Box::new(stop) }
@@ -268,4 +274,133 @@ fn a_file_that_is_no_file_is_refused_without_waiting_for_a_writer() {
     watching.complains("the file is missing", "first");
     assert!(Command::new("mkfifo").arg(watching.file()).status().unwrap().success());
     watching.complains("this is no file", "first");
+}
+
+/// A table without its last bytes is a table too, and may say something else of a shop.
+#[test]
+fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
+    let whole = "k,v\n1,+44 113 496 0119\n";
+    for length in 1..whole.len() {
+        let watching = Watching::start(HOUR, |folder| fs::write(folder.path("in/s.csv"), whole).unwrap());
+        watching.sees("+44 113 496 0119");
+        write_atomically(&watching.file(), &whole[..length]);
+        loop {
+            let told = watching.told.recv_timeout(Duration::from_secs(30));
+            let Ok(Watched::Revision(revision)) = told else { panic!("{length}: nothing is told") };
+            let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
+            // A header alone lost its row whole: that is weighed, and not read otherwise.
+            let cells: Vec<&str> = rows.rows.iter().map(|row| row.cells[1].text.as_str()).collect();
+            assert!(cells.is_empty() || cells == ["+44 113 496 0119"], "{length}: {cells:?}");
+            if !revision.problems.is_empty() || cells.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
+/// Whoever has a file open for writing may stall for as long as he likes.
+#[test]
+fn a_file_that_somebody_has_open_for_writing_is_not_read_however_long_it_is_quiet() {
+    let watching = Watching::start(Duration::from_millis(300), |folder| {
+        fs::write(folder.path("in/s.csv"), csv("first")).unwrap();
+    });
+    watching.sees("first");
+    // The beginning of something else, in place, and with an end that fits.
+    let script =
+        "exec 3<>\"$0\"; printf 'k,v\\n1,mixed\\n' >&3; echo; read line; printf 'k,v\\n1,whole\\n' > \"$0\"";
+    let mut writer = Command::new("sh")
+        .args(["-c", script])
+        .arg(watching.file())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(writer.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    // Longer than it takes a file to be called quiet.
+    assert!(watching.told.recv_timeout(Duration::from_secs(4)).is_err(), "something was read of it");
+    drop(writer.stdin.take());
+    writer.wait().unwrap();
+    watching.sees("whole");
+}
+
+/// What could not be read once may be readable the next time, though nothing about the file has changed.
+#[test]
+fn a_file_that_could_not_be_read_is_read_again() {
+    let watching = Watching::new();
+    // Root reads every file, so it is a pipe that stands in for one.
+    let pipe = watching.folder.path("in/pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::copy(watching.file(), watching.folder.path("in/aside.csv")).unwrap();
+    fs::rename(&pipe, watching.file()).unwrap();
+    watching.complains("this is no file", "first");
+    fs::rename(watching.folder.path("in/aside.csv"), watching.file()).unwrap();
+    watching.sees("first");
+}
+
+/// Files in memory that can't be read for a while, and count how often they are asked for.
+#[derive(Debug, Default, Clone)]
+struct Counting {
+    asked: Arc<AtomicUsize>,
+    broken: Arc<AtomicBool>,
+    disk: Arc<Disk>,
+}
+
+impl ReadFiles for Counting {
+    fn read(&self, path: &Path) -> Result<Content, Unread> {
+        match self.broken.load(Ordering::SeqCst) {
+            true => Err(Unread { why: "too many open files".to_owned(), may_pass: true }),
+            false => self.disk.read(path),
+        }
+    }
+
+    fn quiet_stamp(&self, path: &Path) -> Option<Stamp> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.disk.quiet_stamp(path)
+    }
+
+    fn writer(&self, path: &Path) -> Option<String> {
+        self.disk.writer(path)
+    }
+
+    fn uptime(&self) -> Duration {
+        self.disk.uptime()
+    }
+}
+
+fn counting() -> (Watching, Counting) {
+    let reader = Counting::default();
+    let given = reader.clone();
+    let watching = Watching::reading(HOUR, Box::new(given), |folder| {
+        fs::write(folder.path("in/s.csv"), csv("first")).unwrap();
+    });
+    watching.sees("first");
+    (watching, reader)
+}
+
+/// The stamp of a file is remembered only of what was read.
+#[test]
+fn a_read_that_failed_for_want_of_descriptors_is_tried_again_without_any_event() {
+    let (watching, reader) = counting();
+    reader.broken.store(true, Ordering::SeqCst);
+    write_atomically(&watching.file(), &csv("second"));
+    watching.complains("too many open files", "first");
+    // Long enough for its stamp to be one to rely on.
+    std::thread::sleep(Duration::from_secs(3));
+    reader.broken.store(false, Ordering::SeqCst);
+    watching.sees("second");
+}
+
+#[test]
+fn files_of_others_in_the_folder_are_no_reason_to_look() {
+    let (watching, reader) = counting();
+    let before = reader.asked.load(Ordering::SeqCst);
+    for number in 0..2_000 {
+        fs::write(watching.folder.path(&format!("in/other-{number}")), "x").unwrap();
+    }
+    write_atomically(&watching.file(), &csv("second"));
+    watching.sees("second");
+    let looks = reader.asked.load(Ordering::SeqCst) - before;
+    assert!(looks < 10, "looked {looks} times");
 }

@@ -61,7 +61,7 @@ impl FromStr for Place {
 fn read_file(path: &Path) -> Result<Value, Problem> {
     let name: Arc<str> = path.display().to_string().into();
     let content = Disk::default().read(path).map_err(|error| {
-        Problem::new(format!("{name}: {error}")).hint(
+        Problem::new(format!("{name}: {}", error.why)).hint(
             "a schema is a file of JSON; a page is written AGENT/environment, with sandbox, pre-release or live",
         )
     })?;

@@ -181,7 +181,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         return Start::Look(id.clone());
                     }
                     let refusal = self.in_force.trail.refusal(id).map(|text| Problem::new(text.clone()));
-                    let stale: Vec<Problem> = managed.problems.iter().cloned().chain(refusal).collect();
+                    let bereft = self
+                        .bereft
+                        .get(id)
+                        .map(|lost| Problem::new(format!("{lost}, so it stays as it was")));
+                    let stale: Vec<Problem> =
+                        managed.problems.iter().cloned().chain(refusal).chain(bereft).collect();
                     return self.take_plan(plan, until, in_one_line(&stale), can_send.then_some(up));
                 }
             }

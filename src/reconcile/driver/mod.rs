@@ -174,6 +174,8 @@ pub struct Driver<R> {
     in_force: InForce,
     /// A revision that waits for a person.
     held: Option<Held>,
+    /// The pages that the held revision would change because sources lost rows, with the rows.
+    bereft: BTreeMap<PageId, String>,
     /// An approved one on its way.
     rollout: Option<Rollout>,
     /// The pages that it has gone out to, also before a restart.
@@ -252,6 +254,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             written: setup.written,
             in_force: setup.in_force,
             held,
+            bereft: BTreeMap::new(),
             rollout: None,
             out: out.unwrap_or_default(),
             approved,

@@ -3,7 +3,7 @@
 use crate::agents_api::{ReadPages, WritePages};
 use crate::desired::World;
 use crate::model::{Instant, PageId, Problem};
-use crate::plan::{Recent, Side, Weighed, weigh};
+use crate::plan::{Recent, Side, Weighed, lost_by_source, weigh};
 use crate::reconcile::doubt::News;
 use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rollout, revision_id};
 use crate::reconcile::{Held, InForce, Trail};
@@ -93,12 +93,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn withhold(&mut self, revision: String, newest: &World, weighed: Weighed, now: Instant) {
         let since =
             self.held.as_ref().filter(|held| held.revision == revision).map_or(now, |held| held.since);
-        let held = Held { revision, since, reasons: weighed.reasons };
+        let held = Held { revision, since, reasons: weighed.reasons.clone() };
         if self.held.as_ref().is_none_or(|before| before.revision != held.revision) {
             tracing::error!(pages = newest.pages.len(), "{}", held.describe());
         }
         self.hold(Some(held));
+        let changed: Vec<PageId> = self.bereft.keys().chain(weighed.bereft.keys()).cloned().collect();
+        self.bereft = weighed.bereft;
         self.take_world(self.in_force.pages(), now, Urgency::Source);
+        self.decide_again(&changed, now);
     }
 
     fn put_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
@@ -106,6 +109,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.waiting.begin_anew();
         for gone in newest.gone(&self.in_force.world) {
             tracing::warn!("{gone}");
+        }
+        for (source, rows) in lost_by_source(&self.in_force.inputs, &self.revision.inputs) {
+            tracing::warn!(source, rows, "rows are gone");
         }
         self.in_force = InForce {
             kept: self.in_force.keeps(&newest),
@@ -190,7 +196,21 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
+    /// Decides anew on pages whose standing may be another.
+    fn decide_again(&mut self, pages: &[PageId], now: Instant) {
+        for id in pages {
+            if self.pages.get(id).is_some_and(|state| !state.in_flight && state.known.observed.is_some()) {
+                self.pages.schedule(id, Some(now));
+            }
+        }
+    }
+
     fn hold(&mut self, held: Option<Held>) {
+        if held.is_none() {
+            let now = self.actor.clock.now();
+            let bereft: Vec<PageId> = std::mem::take(&mut self.bereft).into_keys().collect();
+            self.decide_again(&bereft, now);
+        }
         if held != self.held {
             self.keep_fact(HELD, held.as_ref().and_then(Held::to_fact));
             if let (Some(before), None) = (&self.held, &held) {

@@ -15,7 +15,7 @@ use rtconfd::reconcile::{
     Actor, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Unsupervised,
 };
 use rtconfd::settings::{Settings, Surroundings};
-use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Writers};
+use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread, Writers, Writing};
 use rtconfd::store::{StoreError, Writer};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -104,14 +104,23 @@ impl Figures {
 struct Memory(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
 
 impl ReadFiles for Memory {
-    fn read(&self, path: &Path) -> Result<Content, String> {
+    fn read(&self, path: &Path) -> Result<Content, Unread> {
         let files = self.0.lock().unwrap();
-        let bytes = files.get(path).ok_or("the file is missing")?;
+        let missing = || Unread { why: "the file is missing".to_owned(), may_pass: false };
+        let bytes = files.get(path).ok_or_else(missing)?;
         Ok(Content { bytes: bytes.as_slice().into(), steady: true, quiet: false })
     }
 
     fn quiet_stamp(&self, _: &Path) -> Option<Stamp> {
         None
+    }
+
+    fn writer(&self, _: &Path) -> Option<String> {
+        None
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -288,10 +297,11 @@ impl World {
 
     /// All files are finished but one that is being written.
     fn writers(&self) -> Writers {
-        let (busy, done) =
-            FILES.iter().partition(|name| self.broken == Some("torn") && **name == "sites.csv");
-        let paths = |names: Vec<&&str>| names.into_iter().map(|name| self.path(name)).collect();
-        Writers { busy: paths(busy), done: paths(done) }
+        let writing = |name: &str| match self.broken == Some("torn") && name == "sites.csv" {
+            true => Writing::Busy,
+            false => Writing::Closed,
+        };
+        FILES.iter().map(|name| (self.path(name), writing(name))).collect()
     }
 
     /// Puts other settings in place, and lets the driver end in order to begin with them.

@@ -1,0 +1,96 @@
+//! Tables that lost rows: a file that was cut at the end of a line is a table like any other. What rests on the rows stays as
+//! it was until a person approves, and the rows are named.
+
+use rtconfd::clock::ManualClock;
+use rtconfd::reconcile::{Control, Mode, Standing};
+use serde_json::json;
+
+use crate::support::{Api, Driving, Folder, SITES, at, until, write_atomically};
+
+const NOON: &str = "2026-11-26T12:00:00Z";
+
+const CLOSURES: &str = r#"
+[hold]
+rows_percent = 50
+[sources.closures]
+path = "closures.csv"
+[[page]]
+agent = "A-1"
+environment = "live"
+[page.hours]
+timezone = "Europe/London"
+weekly = "Mo-Fr 09:00-17:00"
+special_from = { source = "closures", date = "date", hours = "hours" }
+[page.variables]
+is_open = { show = "is_open" }
+"#;
+
+async fn until_held(driving: &Driving) -> rtconfd::reconcile::Held {
+    for _ in 0..1_000 {
+        if let Some(held) = driving.status().await.held {
+            return held;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("nothing is held");
+}
+
+#[tokio::test]
+async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_stale() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.without_rate();
+    let rows = |count: usize| -> String {
+        let rows = (1..=count).map(|n| format!("s{n},A-{n},Mo-Fr 09:00-17:00,{n}\n"));
+        std::iter::once("site,agent,hours,phone\n".to_owned()).chain(rows).collect()
+    };
+    folder.write("sites.csv", &rows(60));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("all are right", || api.requests("PATCH").len() == 60 && driving.is_quiet()).await;
+    // Less than any share of the rows for which a revision is held.
+    write_atomically(&folder.path("sites.csv"), &rows(58));
+    let held = until_held(&driving).await;
+    assert_eq!(held.reasons, ["source \"sites\" loses rows s59, s60, on which 2 pages rest"]);
+    until("it is decided", || driving.is_quiet()).await;
+    let status = driving.status().await;
+    let stale = |agent: &str| {
+        let page = status.pages.iter().find(|page| page.page.agent == agent).expect("it is still there");
+        matches!(&page.standing, Standing::Stale(why) if why.contains("loses rows s59, s60"))
+    };
+    assert!(stale("A-59") && stale("A-60") && !stale("A-58"), "{:?}", status.pages);
+    // They still open and close.
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-60", "is_open", &json!(false)).await;
+    // A person may mean it.
+    let answer =
+        driving.ask(|answer| Control::Approve { revision: held.revision, who: "anna".to_owned(), answer });
+    answer.await.unwrap();
+    until("it is decided", || driving.is_quiet()).await;
+    assert_eq!(driving.status().await.pages.len(), 58);
+    driving.stop().await;
+}
+
+/// However far off the date of the closure is; one that is over may go.
+#[tokio::test]
+async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_past_row_is_not() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, CLOSURES);
+    let whole = "date,hours\n2026-11-02,closed\n2026-12-24,09:00-12:00\n2027-03-01,closed\n";
+    folder.write("closures.csv", whole);
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let tidied = whole.replace("2026-11-02,closed\n", "");
+    write_atomically(&folder.path("closures.csv"), &tidied);
+    let in_force = || {
+        let path = folder.path("closures.csv").display().to_string();
+        let remembered = folder.look().remembered(&api.url).unwrap();
+        remembered.newest.inputs.get(&path).is_some_and(|bytes| *bytes == tidied.as_bytes())
+    };
+    until("the past row is gone", in_force).await;
+    assert_eq!(driving.status().await.held, None);
+    write_atomically(&folder.path("closures.csv"), &tidied.replace("2027-03-01,closed\n", ""));
+    let held = until_held(&driving).await;
+    let reason = "source \"closures\" loses row 2027-03-01 (closures.csv:3), on which 1 page rests";
+    assert_eq!(held.reasons, [reason]);
+    driving.stop().await;
+}
