@@ -1,4 +1,4 @@
-//! What others may learn from this process: nothing that is in its memory, for the API key is.
+//! What others may learn from this process: nothing that is in its memory, for the API key is. And how many files it may open.
 
 use std::io;
 
@@ -27,5 +27,17 @@ pub fn keep_memory_private() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
 
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(())
+}
+
+/// Raises the limit of open files as far as the system lets it: each connection is one.
+///
+/// # Errors
+/// When the system refuses.
+pub fn raise_file_limit() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     Ok(())
 }

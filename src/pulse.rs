@@ -1,8 +1,9 @@
 //! The pulse of a thread that does blocking work: it may hang where nothing can wake it, as in a file system that does not
 //! answer. Whoever watches over the process asks for it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
@@ -40,5 +41,21 @@ impl Pulse {
         let since = self.since_ms.load(Ordering::Relaxed);
         let length = WallClock.uptime().saturating_sub(Duration::from_millis(since));
         (since > 0 && length > PATIENCE).then(|| format!("{} hangs, since {} s", self.what, length.as_secs()))
+    }
+}
+
+/// The pulses of a daemon's threads, each once by its name. All clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Pulses(Arc<Mutex<BTreeMap<&'static str, Pulse>>>);
+
+impl Pulses {
+    /// Watches over a thread, in place of one of the same name.
+    pub fn watch(&self, pulse: Pulse) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pulse.what, pulse);
+    }
+
+    /// Says which thread hangs; none while all are well.
+    pub fn problem(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().find_map(Pulse::problem)
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::model::Problem;
-use crate::reconcile::{Ended, Mode, PageReport, Standing, Unsupervised};
+use crate::reconcile::{Board, Ended, Mode, PageReport, Standing, Unsupervised};
 use crate::settings::Flag;
 use crate::sources::MAX_LOOKS;
 
@@ -44,7 +44,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let key_source = load::key_source(&settings.api, global)?;
     let (files, in_force) = run::gather(&settings, &store, &clock, None, MAX_LOOKS).await?;
     let (who, revision) = (load::who("apply", global), files.revision());
-    let start = run::Start { who, in_force, revision, number: 0 };
+    let start = run::Start { who, in_force, revision, number: 0, board: Board::default() };
     let driver = run::build(&settings, &key_source, &store, &clock, start).await?;
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };

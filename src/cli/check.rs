@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::agents_api::ReadOnly;
 use crate::clock::worked;
 use crate::desired::{Managed, doubtful_hours, running_out, unmet_conditions};
+use crate::listener::SecretFile;
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
@@ -160,7 +161,7 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
         ("listen.token_file", &listen.token_file),
         ("listen.webhook_secret_file", &listen.webhook_secret_file),
     ] {
-        if let Some(Err(error)) = file.as_deref().map(load::secret) {
+        if let Some(Err(error)) = file.as_deref().map(SecretFile::open) {
             problems.push(Problem::new(format!("{name}: {error}")));
         }
     }

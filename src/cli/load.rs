@@ -67,12 +67,6 @@ pub fn client(api: &Api, source: &KeySource) -> anyhow::Result<Client> {
     Ok(Client::new(&api.base_url, source.load()?, timeouts)?)
 }
 
-/// A secret in a file that only its owner can read: a token, the webhook's.
-pub fn secret(path: &std::path::Path) -> anyhow::Result<secrecy::SecretString> {
-    let key = KeySource::File(path.to_owned()).load()?;
-    Ok(key.into_secret())
-}
-
 /// Who acts, for the history.
 pub fn who(command: &str, global: &Global) -> String {
     let surroundings = global.surroundings();

@@ -118,8 +118,8 @@ impl Rate {
     /// Waits until a request may be sent; whoever came first goes first.
     async fn wait(&self) {
         let mut gate = self.gate.lock().await;
-        while !gate.take(self.clock.uptime(), 1, 0, Urgency::default(), false) {
-            let wait = gate.wait(self.clock.uptime(), 1, 0, Urgency::default(), false);
+        while !gate.take(self.clock.uptime(), 1, Urgency::default(), false) {
+            let wait = gate.wait(self.clock.uptime(), 1, Urgency::default(), false);
             tokio::time::sleep(wait.unwrap_or_default()).await;
         }
     }

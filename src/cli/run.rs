@@ -16,9 +16,11 @@ use crate::clock::{Clock, FastClock};
 use crate::desired::World;
 use crate::listener;
 use crate::model::{Instant, Problem};
-use crate::reconcile::{Actor, Driver, Feed, InForce, Limits, Mode, Setup, Supervisor};
+use crate::process;
+use crate::pulse::Pulses;
+use crate::reconcile::{Actor, Board, Driver, Feed, InForce, Limits, Mode, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
-use crate::sources::{Beside, Files, Revision, Watched, watch};
+use crate::sources::{Beside, Files, Revision, Watch, Watched, watch};
 use crate::store::{Claim, Writer};
 use crate::zoneinfo;
 
@@ -46,6 +48,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Err(exit) => return Ok(exit),
     };
     let clock = clock(&arguments, &settings)?;
+    if let Err(error) = process::raise_file_limit() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     // What is read again is the file that was read first, wherever one would look for it now.
     let global = Global { config: Some(settings.file.clone()), ..global.clone() };
     let store = load::open_store(&settings, arguments.accept_empty_store)?;
@@ -74,22 +79,23 @@ pub async fn daemon(
     clock: Arc<dyn Clock>,
     store: Writer,
 ) -> anyhow::Result<Exit> {
-    let supervisor = Systemd::new();
     let next = reload::Next::default();
     let (feed, mut fed) = mpsc::channel(64);
-    let (reloads, asked) = listener::Reloads::new(clock.now());
+    let (handles, asked) = listener::Handles::new(feed.clone(), clock.now());
+    let reloads = handles.reloads.clone();
+    handles.pulses.watch(store.pulse());
+    let supervisor = Systemd::new(handles.pulses.clone());
     // First of all: whoever finds the socket may already say that it is to end.
     let active = reload::Active::new(Mutex::new(settings.clone()));
     reload::listen(global.clone(), active.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
-    let _socket = socket(&settings, &feed, &reloads)?;
-    listen(&settings, &feed, &reloads).await?;
+    let _socket = socket(&settings, &handles)?;
+    listen(&settings, &handles).await?;
     let mut settings = settings;
     let mut in_force: Option<InForce> = None;
     // The settings before a reload, and the reload itself until it is known to be good.
     let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
-        let begun =
-            begin(global, &settings, &store, &clock, in_force.take(), number, (&feed, &reloads)).await;
+        let begun = begin(global, &settings, &store, &clock, in_force.take(), number, &handles).await;
         let (driver, _watching, _claim) = match (begun, before.take()) {
             (Ok(begun), newer) => {
                 if let Some((_, newer)) = newer {
@@ -139,16 +145,17 @@ async fn begin(
     clock: &Arc<dyn Clock>,
     in_force: Option<InForce>,
     number: u32,
-    (feed, reloads): (&mpsc::Sender<Feed>, &listener::Reloads),
-) -> anyhow::Result<(Driver<crate::agents_api::Client>, impl Sized + use<>, Option<Claim>)> {
+    handles: &listener::Handles,
+) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch, Option<Claim>)> {
     let key_source = load::key_source(&settings.api, global)?;
     let (files, in_force) = gather(settings, store, clock, in_force, FIRST_LOOKS).await?;
     let revision = files.revision();
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&in_force.world));
     let claim = claim_variables(settings, global, [&in_force.world, &newest])?;
-    let watching =
-        watch_files(files, (settings, global), key_source.clone(), number, (feed.clone(), reloads.clone()))?;
-    let start = Start { who: load::who("run", global), in_force, revision, number };
+    let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;
+    handles.pulses.watch(watching.pulse.clone());
+    let board = handles.board.clone();
+    let start = Start { who: load::who("run", global), in_force, revision, number, board };
     let driver = build(settings, &key_source, store, clock, start).await?;
     Ok((driver, watching, claim))
 }
@@ -168,26 +175,18 @@ fn tell_public_holidays(settings: &Settings, now: Instant) {
 }
 
 /// The socket beside the store, at which the commands ask.
-fn socket(
-    settings: &Settings,
-    feed: &mpsc::Sender<Feed>,
-    reloads: &listener::Reloads,
-) -> anyhow::Result<Option<listener::Socket>> {
+fn socket(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<Option<listener::Socket>> {
     let StorePath::File(store) = &settings.store else { return Ok(None) };
     let path = listener::socket_path(store);
-    listener::serve_socket(&path, feed.clone(), reloads.clone()).map(Some).with_context(|| {
+    listener::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
         format!("the socket {} can't be made\n  hint: a shorter store.path may help, and it must be on a local disk", path.display())
     })
 }
 
 /// HTTP, where the settings ask for it.
-async fn listen(
-    settings: &Settings,
-    feed: &mpsc::Sender<Feed>,
-    reloads: &listener::Reloads,
-) -> anyhow::Result<()> {
+async fn listen(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<()> {
     let Some(listen) = &settings.listen else { return Ok(()) };
-    let secret = |file: &Option<PathBuf>| file.as_deref().map(load::secret).transpose();
+    let secret = |file: &Option<PathBuf>| file.as_deref().map(listener::SecretFile::open).transpose();
     let secrets = listener::Secrets {
         token: secret(&listen.token_file)?,
         webhook: secret(&listen.webhook_secret_file)?,
@@ -198,7 +197,7 @@ async fn listen(
     let bound = tokio::net::TcpListener::bind(listen.address).await;
     let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
     tracing::info!(address = %bound.local_addr()?, "serving HTTP");
-    listener::serve_http(bound, secrets, feed.clone(), reloads.clone());
+    listener::serve_http(bound, secrets, handles.clone());
     Ok(())
 }
 
@@ -250,8 +249,9 @@ fn watch_files(
     (settings, global): (&Settings, &Global),
     key_source: KeySource,
     number: u32,
-    (feed, reloads): (mpsc::Sender<Feed>, listener::Reloads),
-) -> anyhow::Result<impl Sized + use<>> {
+    handles: &listener::Handles,
+) -> anyhow::Result<Watch> {
+    let (feed, reloads) = (handles.feed.clone(), handles.reloads.clone());
     let system = global.surroundings().zoneinfo;
     let beside = Beside {
         key_file: key_source.file().map(ToOwned::to_owned),
@@ -278,6 +278,8 @@ pub struct Start {
     pub revision: Revision,
     /// The number of the settings.
     pub number: u32,
+    /// Where the driver publishes how things stand.
+    pub board: Board,
 }
 
 /// The files as they are, found by so many looks at most, and what was let pass last.
@@ -335,6 +337,7 @@ pub async fn build(
         limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
         settings_number: start.number,
         seed: fastrand::u64(..),
+        board: start.board,
     })
     .await?;
     Ok(driver)
@@ -359,11 +362,12 @@ fn tell(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched:
 /// Tells systemd, if it is there.
 struct Systemd {
     watchdog: Option<Duration>,
+    pulses: Pulses,
 }
 
 impl Systemd {
-    fn new() -> Self {
-        Self { watchdog: sd_notify::watchdog_enabled() }
+    fn new(pulses: Pulses) -> Self {
+        Self { watchdog: sd_notify::watchdog_enabled(), pulses }
     }
 }
 
@@ -373,7 +377,11 @@ impl Supervisor for Systemd {
     }
 
     fn alive(&self) {
-        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        match self.pulses.problem() {
+            None => drop(sd_notify::notify(&[NotifyState::Watchdog])),
+            // Only a restart helps, which is the watchdog's to do.
+            Some(problem) => tracing::error!("{problem}"),
+        }
     }
 
     fn beat(&self) -> Option<Duration> {

@@ -1,17 +1,23 @@
 //! Who may do what over HTTP: a token for what changes state, a secret for the webhook, and no help for a web page
 //! that tries its luck from a browser on this machine.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
 use axum::http::{HeaderMap, Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
+
+use crate::agents_api::{KeyError, KeySource};
 
 /// What callers over HTTP have to know. None of it is ever printed.
 #[derive(Debug, Default)]
 pub struct Secrets {
     /// The bearer token for what changes state; without it nothing can be changed.
-    pub token: Option<SecretString>,
+    pub token: Option<SecretFile>,
     /// The webhook's secret; without it there is no webhook.
-    pub webhook: Option<SecretString>,
+    pub webhook: Option<SecretFile>,
     /// The header that brings the webhook's secret.
     pub webhook_header: String,
     /// The query parameter that may bring it instead.
@@ -54,10 +60,11 @@ impl Secrets {
     /// Why not.
     pub fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let host = text(header::HOST).ok_or(Refusal::Host)?;
-        if !self.is_ours(host) {
+        // Of two hosts nobody knows which a proxy before this went by.
+        if headers.get_all(header::HOST).iter().count() != 1 {
             return Err(Refusal::Host);
         }
+        let host = text(header::HOST).filter(|host| self.is_ours(host)).ok_or(Refusal::Host)?;
         if let Some(origin) = headers.get(header::ORIGIN) {
             let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
             if origin != Some(host) {
@@ -70,7 +77,7 @@ impl Secrets {
         let token = self.token.as_ref().ok_or(Refusal::NoToken)?;
         let given =
             text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        is_equal(token, given).then_some(()).ok_or(Refusal::Token)
+        token.is(given).then_some(()).ok_or(Refusal::Token)
     }
 
     /// Whether a call of the webhook brings the secret.
@@ -81,27 +88,101 @@ impl Secrets {
             .webhook_query
             .as_ref()
             .and_then(|name| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()));
-        [header, by_query].into_iter().flatten().any(|given| is_equal(secret, given))
+        [header, by_query].into_iter().flatten().any(|given| secret.is(given))
     }
 
-    fn is_ours(&self, host: &str) -> bool {
-        let name = match host.strip_prefix('[') {
-            Some(address) => address.split(']').next().unwrap_or_default(),
-            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    /// Whether a host, with or without its port, is one of ours.
+    pub fn is_ours(&self, host: &str) -> bool {
+        let (name, rest) = match host.strip_prefix('[').map(|rest| rest.split_once(']')) {
+            Some(Some(parts)) => parts,
+            Some(None) => return false,
+            None => host.split_at(host.find(':').unwrap_or(host.len())),
         };
+        let port = rest.strip_prefix(':');
+        let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+        if !(rest.is_empty() || port.is_some_and(is_port)) {
+            return false;
+        }
         let is_loopback = name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         name == "localhost" || is_loopback || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 }
 
-/// However alike the two are, it takes as long.
-fn is_equal(secret: &SecretString, given: &str) -> bool {
-    secret.expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
+/// A secret in a file. It is read again when the file is another; a file that is bad then leaves the secret as it was.
+#[derive(Debug)]
+pub struct SecretFile {
+    path: PathBuf,
+    known: Mutex<(Option<Stamp>, SecretString)>,
+}
+
+/// Inode, time of writing, length and mode.
+type Stamp = (u64, i64, i64, u64, u32);
+
+impl SecretFile {
+    /// Reads a secret that only its owner can read.
+    ///
+    /// # Errors
+    /// When there is none in the file, or others can read it.
+    pub fn open(path: &Path) -> Result<Self, KeyError> {
+        let stamp = stamp(path);
+        let secret = KeySource::File(path.to_owned()).load()?.into_secret();
+        Ok(Self { path: path.to_owned(), known: Mutex::new((stamp, secret)) })
+    }
+
+    /// Whether a text is the secret; however alike the two are, it takes as long.
+    fn is(&self, given: &str) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = stamp(&self.path);
+        if stamp != known.0 {
+            known.0 = stamp;
+            match KeySource::File(self.path.clone()).load() {
+                Ok(secret) => known.1 = secret.into_secret(),
+                Err(error) => tracing::error!(%error, "the secret was not changed"),
+            }
+        }
+        known.1.expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A secret in a file that lives as long as the test.
+    fn secret(folder: &Path, text: &str) -> SecretFile {
+        let path = folder.join(text);
+        write(&path, text);
+        SecretFile::open(&path).unwrap()
+    }
+
+    fn write(path: &Path, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn a_secret_that_is_replaced_is_read_again_and_a_bad_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = secret(folder.path(), "first");
+        let path = folder.path().join("first");
+        assert!(token.is("first") && !token.is("second"));
+        let beside = folder.path().join("new");
+        for (text, wanted) in
+            [("second\n", "second"), ("", "second"), ("two words", "second"), ("third", "third")]
+        {
+            write(&beside, text);
+            std::fs::rename(&beside, &path).unwrap();
+            assert!(token.is(wanted), "{text:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert!(token.is("third"));
+    }
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
@@ -110,8 +191,9 @@ mod tests {
 
     #[test]
     fn a_change_needs_the_token_and_a_look_the_right_host_and_origin() {
+        let folder = tempfile::tempdir().unwrap();
         let secrets = Secrets {
-            token: Some("t0ken".to_owned().into()),
+            token: Some(secret(folder.path(), "t0ken")),
             hosts: vec!["ops.example".to_owned()],
             ..Secrets::default()
         };
@@ -123,6 +205,14 @@ mod tests {
             (&get, vec![("host", "[::1]:9464")], Ok(())),
             (&get, vec![("host", "Ops.example:80")], Ok(())),
             (&get, vec![("host", "evil.example:9464")], Err(Refusal::Host)),
+            (&get, vec![("host", "[::1].evil")], Err(Refusal::Host)),
+            (&get, vec![("host", "[::1]:80.evil")], Err(Refusal::Host)),
+            (&get, vec![("host", "[::1")], Err(Refusal::Host)),
+            (&get, vec![("host", "localhost:80:80")], Err(Refusal::Host)),
+            (&get, vec![("host", "127.0.0.1:")], Err(Refusal::Host)),
+            (&get, vec![("host", "evil@localhost")], Err(Refusal::Host)),
+            (&get, vec![local, ("host", "evil.example")], Err(Refusal::Host)),
+            (&get, vec![local, local], Err(Refusal::Host)),
             (&get, vec![], Err(Refusal::Host)),
             (&get, vec![local, ("origin", "http://127.0.0.1:9464")], Ok(())),
             (&get, vec![local, ("origin", "http://evil.example")], Err(Refusal::Origin)),
@@ -145,8 +235,9 @@ mod tests {
 
     #[test]
     fn the_webhook_brings_its_secret_by_header_or_query() {
+        let folder = tempfile::tempdir().unwrap();
         let secrets = Secrets {
-            webhook: Some("s3cret".to_owned().into()),
+            webhook: Some(secret(folder.path(), "s3cret")),
             webhook_header: "x-secret".to_owned(),
             webhook_query: Some("key".to_owned()),
             ..Secrets::default()

@@ -2,6 +2,7 @@
 //! settings say so: health, metrics, status, overrides, approvals, the vendor's webhook.
 
 mod client;
+mod connections;
 mod guard;
 mod metrics;
 mod reload;
@@ -9,17 +10,18 @@ mod routes;
 mod wire;
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
-use crate::reconcile::Feed;
+use crate::model::Instant;
+use crate::pulse::Pulses;
+use crate::reconcile::{Board, Feed, Status};
 
 pub use client::{Asked, Daemon, Unreachable};
-pub use guard::Secrets;
+pub use guard::{SecretFile, Secrets};
 pub use reload::{Answer, Asked as AskedReload, LastReload, Reloads};
 pub use wire::{Asking, shown, waiting};
 
@@ -34,17 +36,18 @@ pub fn socket_path(store: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When it can't be made; a path may have some hundred bytes.
-pub fn serve_socket(path: &Path, feed: mpsc::Sender<Feed>, reloads: Reloads) -> io::Result<Socket> {
+pub fn serve_socket(path: &Path, handles: Handles) -> io::Result<Socket> {
     // Left behind by one that was killed: the store's lock says that nobody else is here.
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
         return Err(error);
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    let app = routes::on_socket(feed, reloads);
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    // Its owner's alone from its first moment. For files that other threads make just then it can only be too strict.
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    rustix::process::umask(before);
+    tokio::spawn(connections::serve(listener?, routes::on_socket(handles)));
     Ok(Socket(path.to_owned()))
 }
 
@@ -60,7 +63,32 @@ impl Drop for Socket {
 }
 
 /// Serves HTTP until the program ends.
-pub fn serve_http(listener: TcpListener, secrets: Secrets, feed: mpsc::Sender<Feed>, reloads: Reloads) {
-    let app = routes::on_network(feed, reloads, Arc::new(secrets));
-    tokio::spawn(async move { axum::serve(listener, app).await });
+pub fn serve_http(listener: TcpListener, secrets: Secrets, handles: Handles) {
+    tokio::spawn(connections::serve(listener, routes::on_network(handles, Arc::new(secrets))));
+}
+
+/// The ways to a running daemon. All clones are one.
+#[derive(Clone, Debug)]
+pub struct Handles {
+    /// Where its driver takes what changes something.
+    pub feed: mpsc::Sender<Feed>,
+    /// Where its driver publishes how things stand.
+    pub board: Board,
+    /// Reads its settings again.
+    pub reloads: Reloads,
+    /// How its threads do.
+    pub pulses: Pulses,
+    written: Arc<tokio::sync::Mutex<Option<Written>>>,
+}
+
+/// A status as it was last written, with the time of the last reload that it tells of.
+type Written = (Arc<Status>, Instant, axum::body::Bytes);
+
+impl Handles {
+    /// The ways to a daemon whose driver takes this feed; also gives where requests to reload arrive.
+    pub fn new(feed: mpsc::Sender<Feed>, started_at: Instant) -> (Self, mpsc::Receiver<AskedReload>) {
+        let (reloads, asked) = Reloads::new(started_at);
+        let (board, pulses, written) = (Board::default(), Pulses::default(), Arc::default());
+        (Self { feed, board, reloads, pulses, written }, asked)
+    }
 }

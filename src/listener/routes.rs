@@ -12,38 +12,39 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 
-use super::guard::Secrets;
-use super::{Asking, LastReload, Reloads, metrics, wire};
+use super::guard::{Refusal, Secrets};
+use super::{Asking, Handles, LastReload, metrics, wire};
 
 /// Bytes of a request that are read.
 const MAX_BODY_BYTES: usize = 1 << 20;
+/// How long the body of a request may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the daemon may take to answer; a store that commits slowly takes a while.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-#[derive(Clone)]
-struct Driver {
-    feed: mpsc::Sender<Feed>,
-    reloads: Reloads,
-}
-
 /// Everything, for whoever can open the socket.
-pub fn on_socket(feed: mpsc::Sender<Feed>, reloads: Reloads) -> Router {
-    common().with_state(Driver { feed, reloads })
+pub fn on_socket(driver: Handles) -> Router {
+    common().with_state(driver)
 }
 
 /// Everything that the guard lets pass, and the webhook.
-pub fn on_network(feed: mpsc::Sender<Feed>, reloads: Reloads, secrets: Arc<Secrets>) -> Router {
-    let driver = Driver { feed, reloads };
+pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
     let hook = Router::new().route("/webhook", post(webhook)).with_state((driver.clone(), secrets.clone()));
-    common().layer(from_fn_with_state(secrets, guard)).with_state(driver).merge(hook)
+    let nosniff = |mut response: Response| async {
+        let value = header::HeaderValue::from_static("nosniff");
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, value);
+        response
+    };
+    let guarded = common().layer(from_fn_with_state(secrets, guard)).with_state(driver);
+    guarded.merge(hook).layer(axum::middleware::map_response(nosniff))
 }
 
-fn common() -> Router<Driver> {
+fn common() -> Router<Handles> {
     Router::new()
         .route("/healthz", get(health))
         .route("/metrics", get(numbers))
@@ -55,7 +56,10 @@ fn common() -> Router<Driver> {
 }
 
 async fn guard(State(secrets): State<Arc<Secrets>>, request: Request, next: Next) -> Response {
-    match secrets.check(request.method(), request.headers()) {
+    // A request may name its host in its first line, too.
+    let is_ours = request.uri().authority().is_none_or(|authority| secrets.is_ours(authority.as_str()));
+    let checked = secrets.check(request.method(), request.headers());
+    match if is_ours { checked } else { Err(Refusal::Host) } {
         Ok(()) => next.run(request).await,
         Err(refusal) => answer(StatusCode::FORBIDDEN, &wire::problems(&[Problem::new(refusal.words())])),
     }
@@ -74,7 +78,7 @@ fn unavailable() -> Box<Response> {
     Box::new(answer(StatusCode::SERVICE_UNAVAILABLE, &wire::problems(&[problem])))
 }
 
-impl Driver {
+impl Handles {
     /// Asks and waits for the answer; none when the daemon is ending.
     async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Box<Response>> {
         let (send, answered) = oneshot::channel();
@@ -85,12 +89,15 @@ impl Driver {
         tokio::time::timeout(PATIENCE, asked).await.ok().flatten().ok_or_else(unavailable)
     }
 
-    async fn status(&self) -> Result<Status, Box<Response>> {
-        self.ask(Control::Status).await
+    async fn status(&self) -> Result<Arc<Status>, Box<Response>> {
+        tokio::time::timeout(PATIENCE, self.board.ask()).await.ok().flatten().ok_or_else(unavailable)
     }
 }
 
-async fn health(State(driver): State<Driver>) -> Response {
+async fn health(State(driver): State<Handles>) -> Response {
+    if let Some(problem) = driver.pulses.problem() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")).into_response();
+    }
     let text = |_| match driver.reloads.last() {
         LastReload { problems, at, .. } if !problems.is_empty() => {
             // The settings before it are good: a restart, which this must not cause, would end in an error.
@@ -101,7 +108,7 @@ async fn health(State(driver): State<Driver>) -> Response {
     driver.status().await.map_or_else(|refusal| *refusal, text)
 }
 
-async fn numbers(State(driver): State<Driver>) -> Response {
+async fn numbers(State(driver): State<Handles>) -> Response {
     match driver.status().await.map(|status| metrics::text(&status, &driver.reloads.last())) {
         Ok(Ok(text)) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -112,14 +119,26 @@ async fn numbers(State(driver): State<Driver>) -> Response {
     }
 }
 
-async fn status(State(driver): State<Driver>) -> Response {
-    driver.status().await.map_or_else(
-        |refusal| *refusal,
-        |status| answer(StatusCode::OK, &wire::status(&status, &driver.reloads.last())),
-    )
+async fn status(State(driver): State<Handles>) -> Response {
+    let status = match driver.status().await {
+        Ok(status) => status,
+        Err(refusal) => return *refusal,
+    };
+    let reload = driver.reloads.last();
+    // One text for all who ask at once: of many pages it takes longer to write than to publish.
+    let mut written = driver.written.lock().await;
+    let text = match &*written {
+        Some((known, at, text)) if Arc::ptr_eq(known, &status) && *at == reload.at => text.clone(),
+        _ => {
+            let text = Bytes::from(wire::status(&status, &reload).to_string());
+            *written = Some((status, reload.at, text.clone()));
+            text
+        }
+    };
+    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-async fn set_override(State(driver): State<Driver>, request: Request) -> Response {
+async fn set_override(State(driver): State<Handles>, request: Request) -> Response {
     let draft = match read::<Asking>(request.into_body()).await.and_then(Asking::read) {
         Ok(draft) => draft,
         Err(problems) => return refuse(&problems),
@@ -139,7 +158,7 @@ struct Who {
 }
 
 async fn release_override(
-    State(driver): State<Driver>,
+    State(driver): State<Handles>,
     Path(id): Path<i64>,
     Query(Who { who }): Query<Who>,
 ) -> Response {
@@ -155,7 +174,7 @@ struct Approval {
     who: String,
 }
 
-async fn approve(State(driver): State<Driver>, request: Request) -> Response {
+async fn approve(State(driver): State<Handles>, request: Request) -> Response {
     match read::<Approval>(request.into_body()).await {
         Ok(Approval { revision, who }) => {
             done(driver.ask(|answer| Control::Approve { revision, who, answer }).await)
@@ -165,7 +184,7 @@ async fn approve(State(driver): State<Driver>, request: Request) -> Response {
 }
 
 /// Reads the settings again and answers when they are active, or with what is wrong with them.
-async fn reload(State(driver): State<Driver>) -> Response {
+async fn reload(State(driver): State<Handles>) -> Response {
     match tokio::time::timeout(PATIENCE, driver.reloads.reload()).await.ok().flatten() {
         Some(Ok(())) => answer(StatusCode::OK, &json!({})),
         Some(Err(problems)) => refuse(&problems),
@@ -182,8 +201,11 @@ fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
 }
 
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Problem>> {
-    let bytes: Result<Bytes, _> = to_bytes(body, MAX_BODY_BYTES).await;
-    let bytes = bytes.map_err(|error| vec![Problem::new(format!("the request can't be read: {error}"))])?;
+    let unread = |why: String| vec![Problem::new(format!("the request can't be read: {why}"))];
+    let bytes = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, MAX_BODY_BYTES)).await;
+    let bytes: Bytes = bytes
+        .map_err(|_| unread("it comes too slowly".to_owned()))?
+        .map_err(|error| unread(error.to_string()))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| vec![Problem::new(format!("the request is not understood: {error}"))])
 }
@@ -191,7 +213,7 @@ async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Probl
 /// `on_realtime_config_updated`: the page of the agent and environment that it names is looked at; all pages when it
 /// names neither, since users may template the body.
 async fn webhook(
-    State((driver, secrets)): State<(Driver, Arc<Secrets>)>,
+    State((driver, secrets)): State<(Handles, Arc<Secrets>)>,
     Query(query): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Response {
@@ -202,7 +224,7 @@ async fn webhook(
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     let environment = text("client_env").and_then(|text| text.parse::<Environment>().ok());
     let agent = text("project_id").filter(|id| PageId::new(id, Environment::Live).is_ok()).map(str::to_owned);
-    let by = text("user").map(|user| user.chars().take(200).collect());
+    let by = text("user").map(|user| user.chars().filter(|c| !c.is_control()).take(200).collect());
     let look = Feed::Control(Control::Look { agent, environment, by });
     match driver.feed.try_send(look) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),

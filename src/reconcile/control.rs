@@ -42,8 +42,6 @@ pub enum Control {
         /// Who is said to have changed them.
         by: Option<String>,
     },
-    /// Tell how things stand.
-    Status(oneshot::Sender<Status>),
 }
 
 /// How things stand in a running driver.

@@ -1,14 +1,12 @@
 //! What keeps one API key from being a nuisance: so many requests a second, pauses that the API asks for, a
 //! breaker for when it is down, and few retries. Knows no page and no clock; lengths of time are arguments.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::backoff;
 
-/// Requests that the breaker looks back on.
-const WINDOW: usize = 20;
-/// The breaker opens only when so many pages or agents fail: one that is broken must not stop the others.
+/// The breaker opens only when so many agents fail, and half of all: those that are broken must not stop the others.
 const FAILING: usize = 3;
 /// How long the breaker stays open at first, and at most.
 const COOLING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
@@ -30,12 +28,22 @@ pub struct Gate {
     all: Bucket,
     retries: Bucket,
     state: State,
-    /// One request at a time, until one succeeds.
-    trial: bool,
-    /// The last requests: whom they concerned, and whether they came through.
-    window: VecDeque<(String, bool)>,
+    trial: Trial,
+    /// The agents that were asked for something, and whether the last first try for each failed.
+    fails: HashMap<String, bool>,
     /// How often the breaker opened since a request came through.
     opened: u32,
+}
+
+/// After a pause one request is tried, until one succeeds.
+#[derive(Debug, PartialEq)]
+enum Trial {
+    /// There is nothing to try.
+    Over,
+    /// The next request is one.
+    Wanted,
+    /// It is under way, for a page or an agent.
+    Of(String),
 }
 
 #[derive(Debug, PartialEq)]
@@ -71,7 +79,9 @@ impl Pause {
                     if asked > most { format!(", {most} s of which are waited") } else { String::new() };
                 format!("waits, because the API asks for fewer requests (Retry-After: {asked} s{waited})")
             }
-            Self::Breaker => "waits, because half of the last requests failed; one is tried soon".to_owned(),
+            Self::Breaker => {
+                "waits, because the requests of half of the agents failed; one is tried soon".to_owned()
+            }
         }
     }
 }
@@ -100,8 +110,8 @@ impl Gate {
             all: Bucket::new(rate, f64::from(limits.burst), up),
             retries: Bucket::new(rate / RETRY_SHARE, f64::from(limits.burst), up),
             state: State::Open,
-            trial: false,
-            window: VecDeque::with_capacity(WINDOW),
+            trial: Trial::Over,
+            fails: HashMap::new(),
             opened: 0,
         }
     }
@@ -131,20 +141,28 @@ impl Gate {
     pub fn turn(&mut self, up: Duration) {
         if matches!(self.state, State::Paused { until, .. } if until <= up) {
             self.state = State::Open;
-            self.trial = true;
+            self.trial = Trial::Wanted;
         }
     }
 
-    /// Takes the permission for so many requests in a row, with others under way; `false` when they have to wait.
-    pub fn take(
-        &mut self,
-        up: Duration,
-        count: u32,
-        under_way: usize,
-        urgency: Urgency,
-        is_retry: bool,
-    ) -> bool {
-        if !self.is_open() || (self.trial && under_way > 0) {
+    /// Whether a trial is to begin.
+    pub fn wants_trial(&self) -> bool {
+        self.is_open() && self.trial == Trial::Wanted
+    }
+
+    /// Begins the trial with a request for a page or an agent; `false` when it has to wait for the rate.
+    pub fn begin_trial(&mut self, whom: &str, up: Duration) -> bool {
+        if !self.wants_trial() || !self.all.has(up, 1.0) {
+            return false;
+        }
+        self.all.tokens -= 1.0;
+        self.trial = Trial::Of(whom.to_owned());
+        true
+    }
+
+    /// Takes the permission for so many requests in a row; `false` when they have to wait.
+    pub fn take(&mut self, up: Duration, count: u32, urgency: Urgency, is_retry: bool) -> bool {
+        if !self.is_open() || self.trial != Trial::Over {
             return false;
         }
         // Looks that nothing has called for leave half of the burst to what has.
@@ -167,18 +185,11 @@ impl Gate {
     }
 
     /// The least wait after which [`take`](Self::take) may say yes; none while only an answer can change that.
-    pub fn wait(
-        &self,
-        up: Duration,
-        count: u32,
-        under_way: usize,
-        urgency: Urgency,
-        is_retry: bool,
-    ) -> Option<Duration> {
+    pub fn wait(&self, up: Duration, count: u32, urgency: Urgency, is_retry: bool) -> Option<Duration> {
         match self.state {
             State::Stopped { .. } => None,
             State::Paused { until, .. } => Some(until.saturating_sub(up)),
-            State::Open if self.trial && under_way > 0 => None,
+            State::Open if matches!(self.trial, Trial::Of(_)) => None,
             State::Open => {
                 let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
                 let all = self.all.wait(up, f64::from(count) + spare);
@@ -193,11 +204,16 @@ impl Gate {
         must_wait.then(|| self.retries.wait(up, 1.0))
     }
 
-    /// A request for a page or an agent was carried out or refused for good: the API is there.
-    pub fn came_through(&mut self, whom: &str) {
-        self.trial = false;
+    /// A request for a page or an agent was carried out or refused for good: the API is there. Gives whether that ends a
+    /// trial.
+    pub fn came_through(&mut self, whom: &str) -> bool {
+        let ends_trial = std::mem::replace(&mut self.trial, Trial::Over) != Trial::Over;
+        if ends_trial {
+            self.fails.clear();
+        }
         self.opened = 0;
-        self.note(whom, true);
+        self.note(whom, false);
+        ends_trial
     }
 
     /// A request failed in a way that speaks of the API: no connection, no answer, 5xx. Gives how long the
@@ -210,13 +226,12 @@ impl Gate {
         up: Duration,
         random: &mut fastrand::Rng,
     ) -> Option<Duration> {
+        let failed_trial = matches!(&self.trial, Trial::Of(tried) if tried == whom);
         if !is_retry {
-            self.note(whom, false);
+            self.note(whom, true);
         }
-        let failing = || self.window.iter().filter(|(_, through)| !through);
-        let failed_trial = self.trial && self.is_open();
-        let many = failing().count() * 2 >= WINDOW
-            && failing().map(|(whom, _)| whom).collect::<HashSet<_>>().len() >= FAILING;
+        let failing = self.fails.values().filter(|fails| **fails).count();
+        let many = failing >= FAILING && failing * 2 >= self.fails.len() && self.trial == Trial::Over;
         if !self.is_open() || !(many || failed_trial) {
             return None;
         }
@@ -224,7 +239,8 @@ impl Gate {
         let cooling = first.saturating_mul(1 << self.opened.min(8)).min(longest);
         let cooling = backoff::jittered(cooling, random);
         self.opened += 1;
-        self.window.clear();
+        self.fails.clear();
+        self.trial = Trial::Over;
         self.state = State::Paused { until: up + cooling, why: Pause::Breaker };
         Some(cooling)
     }
@@ -250,14 +266,16 @@ impl Gate {
     /// Another key, or the same taken again: nothing that was said of the one before counts.
     pub fn open(&mut self) {
         self.state = State::Open;
-        self.trial = false;
+        self.trial = Trial::Over;
     }
 
-    fn note(&mut self, whom: &str, through: bool) {
-        if self.window.len() == WINDOW {
-            self.window.pop_front();
+    /// Notes how the last request went for the agent of a page, or for an agent.
+    fn note(&mut self, whom: &str, fails: bool) {
+        let agent = whom.split('/').next().unwrap_or_default();
+        match self.fails.get_mut(agent) {
+            Some(known) => *known = fails,
+            None => drop(self.fails.insert(agent.to_owned(), fails)),
         }
-        self.window.push_back((whom.to_owned(), through));
     }
 }
 
@@ -305,7 +323,7 @@ mod tests {
     }
 
     fn taken(gate: &mut Gate, up: f64, urgency: Urgency, is_retry: bool) -> usize {
-        (0..1000).take_while(|_| gate.take(seconds(up), 1, 0, urgency, is_retry)).count()
+        (0..1000).take_while(|_| gate.take(seconds(up), 1, urgency, is_retry)).count()
     }
 
     #[test]
@@ -313,7 +331,7 @@ mod tests {
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         assert_eq!(taken(&mut gate, 0.0, Urgency::Boundary, false), 20);
         assert_eq!(taken(&mut gate, 0.5, Urgency::Boundary, false), 5);
-        let wait = gate.wait(seconds(0.5), 1, 0, Urgency::Boundary, false).unwrap();
+        let wait = gate.wait(seconds(0.5), 1, Urgency::Boundary, false).unwrap();
         assert!(wait > seconds(0.1) && wait < seconds(0.11), "{wait:?}");
         assert_eq!(taken(&mut gate, 100.0, Urgency::Boundary, false), 20, "it does not fill beyond its size");
     }
@@ -337,45 +355,55 @@ mod tests {
         assert!(gate.pause_for(seconds(30.0), seconds(3600.0), seconds(0.0)));
         assert!(!gate.pause_for(seconds(10.0), seconds(10.0), seconds(5.0)), "the longer pause stands");
         gate.turn(seconds(29.9));
-        assert!(!gate.take(seconds(29.9), 1, 0, Urgency::Boundary, false));
+        assert!(!gate.take(seconds(29.9), 1, Urgency::Boundary, false));
         gate.turn(seconds(30.0));
-        assert!(gate.take(seconds(30.0), 1, 0, Urgency::Boundary, false));
-        assert!(!gate.take(seconds(30.0), 1, 1, Urgency::Boundary, false), "one at a time");
-        assert_eq!(
-            gate.wait(seconds(30.0), 1, 1, Urgency::Boundary, false),
-            None,
-            "its answer is waited for"
-        );
-        gate.came_through("a");
-        assert!(gate.take(seconds(30.0), 1, 1, Urgency::Boundary, false));
+        assert!(!gate.take(seconds(30.0), 1, Urgency::Boundary, false), "a trial comes first");
+        assert!(gate.begin_trial("a/live", seconds(30.0)));
+        assert!(!gate.begin_trial("b/live", seconds(30.0)), "one at a time");
+        assert_eq!(gate.wait(seconds(30.0), 1, Urgency::Boundary, false), None, "its answer is waited for");
+        let mut random = fastrand::Rng::with_seed(1);
+        assert_eq!(gate.failed("b/live", false, seconds(30.0), &mut random), None, "begun before the pause");
+        assert!(gate.came_through("a"));
+        assert!(gate.take(seconds(30.0), 1, Urgency::Boundary, false));
     }
 
     #[test]
-    fn the_breaker_opens_when_half_of_the_last_twenty_fail_and_not_for_one_page_alone() {
+    fn the_breaker_opens_when_half_of_the_agents_fail_and_not_for_some() {
         let mut random = fastrand::Rng::with_seed(1);
         let mut gate = Gate::new(LIMITS, seconds(0.0));
-        for _ in 0..100 {
-            assert!(gate.failed("one", false, seconds(0.0), &mut random).is_none());
+        for number in 0..100 {
+            let opens = gate.failed(&format!("one/{number}"), false, seconds(0.0), &mut random);
+            assert!(opens.is_none(), "all pages of one agent");
         }
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         for number in 0..100 {
-            let opens = gate.failed(&format!("page {}", number % 30), number >= 5, seconds(0.0), &mut random);
+            let opens = gate.failed(&format!("{}/live", number % 30), number >= 2, seconds(0.0), &mut random);
             assert!(opens.is_none(), "what fails again and again says nothing new");
+        }
+        // Forty of two hundred that hang stop none of the others.
+        let mut gate = Gate::new(LIMITS, seconds(0.0));
+        for number in 0..160 {
+            gate.came_through(&format!("good-{number}"));
+        }
+        for number in 0..200 {
+            let opens = gate.failed(&format!("{}/live", number % 40), false, seconds(0.0), &mut random);
+            assert!(opens.is_none());
         }
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         for number in 0..10 {
-            gate.came_through("good");
-            let opens = gate.failed(&format!("page {}", number % 4), false, seconds(0.0), &mut random);
-            assert_eq!(opens.is_some(), number == 9);
+            gate.came_through(&format!("{number}/live"));
+        }
+        for number in 0..5 {
+            let opens = gate.failed(&format!("{number}/live"), false, seconds(0.0), &mut random);
+            assert_eq!(opens.is_some(), number == 4);
         }
         assert_eq!(gate.pause(), Some(Pause::Breaker));
         gate.turn(seconds(6.0));
-        assert!(gate.take(seconds(6.0), 1, 0, Urgency::Source, true));
-        let longer = gate.failed("page 1", true, seconds(6.0), &mut random).expect("the trial failed");
+        assert!(gate.begin_trial("1/live", seconds(6.0)));
+        let longer = gate.failed("1/live", true, seconds(6.0), &mut random).expect("the trial failed");
         assert!(longer > seconds(8.0), "{longer:?}");
         gate.turn(seconds(30.0));
-        assert!(gate.take(seconds(30.0), 1, 0, Urgency::Source, true));
-        gate.came_through("page 1");
-        assert!(gate.is_open() && gate.take(seconds(30.0), 1, 5, Urgency::Source, false));
+        assert!(gate.begin_trial("1/live", seconds(30.0)) && gate.came_through("1"));
+        assert!(gate.is_open() && gate.take(seconds(30.0), 1, Urgency::Source, false));
     }
 }

@@ -4,6 +4,7 @@
 mod act;
 mod agents;
 mod backoff;
+mod board;
 mod control;
 mod decide;
 mod doubt;
@@ -16,6 +17,7 @@ mod revision;
 mod trail;
 
 pub use act::{Acted, Actor};
+pub use board::Board;
 pub use control::{Control, Counts, PageStatus, Status};
 pub use decide::{Decision, Knowledge, Observed, decide};
 pub use doubt::Doubt;

@@ -98,6 +98,8 @@ pub struct PageState {
     pub changed_by: Option<String>,
     /// Tries that failed since the last that didn't.
     pub attempts: u32,
+    /// The uptime at which a request of its own last succeeded.
+    pub succeeded_at: Option<Duration>,
     /// What was refused; the same is not sent again.
     pub refused: Option<Attempt>,
     /// How it stands.
@@ -125,6 +127,7 @@ impl PageState {
             not_taken: None,
             changed_by: None,
             attempts: 0,
+            succeeded_at: None,
             refused: None,
             standing: Standing::Unseen,
             told_drift: (!stored.is_adrift).then(Vec::new),
@@ -138,7 +141,7 @@ impl PageState {
         let before = self.known.observed.as_ref().map(|before| &before.page);
         let is_new = before.is_none_or(|before| before.schema != observed.page.schema);
         self.known.observed = Some(observed);
-        self.seen_at = Some(seen_at);
+        (self.seen_at, self.succeeded_at) = (Some(seen_at), Some(seen_at));
         is_new
     }
 

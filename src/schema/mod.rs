@@ -2,7 +2,9 @@
 //! module makes a [`Checked`], and nothing else is ever sent.
 
 mod cell;
+mod checking;
 mod diff;
+mod patterns;
 mod resources;
 mod strangers;
 mod work;
@@ -13,6 +15,7 @@ use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use checking::Checker;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
@@ -39,9 +42,9 @@ pub struct Schema {
     source: Arc<Value>,
     /// The same with its references as places in it.
     whole: Arc<Value>,
-    validator: Option<Validator>,
+    validator: Option<Checker>,
     /// The same validator with formats, where the schema has some and they are not asserted.
-    with_formats: Option<Validator>,
+    with_formats: Option<Checker>,
 }
 
 impl std::fmt::Debug for Schema {
@@ -78,7 +81,8 @@ impl Schema {
         // Draft 7, validation 7.2: a format is an annotation unless somebody asks for its assertion.
         let has_formats = !assert_formats && work::has_keyword(&whole, "format");
         let with_formats = has_formats.then(|| self::validator(&whole, true).ok()).flatten();
-        Ok(Self { source: source.clone(), whole, validator: Some(validator), with_formats })
+        let with_formats = with_formats.map(Checker::new);
+        Ok(Self { source: source.clone(), whole, validator: Some(Checker::new(validator)), with_formats })
     }
 
     /// Compiles a schema that somebody wants to put on a page.
@@ -160,9 +164,7 @@ impl Schema {
 
     /// Whether a page's values meet the schema, and can be checked within a bounded amount of work.
     pub fn takes(&self, values: &Value) -> bool {
-        let meets =
-            |validator: &Validator| work::is_bounded(&self.whole, values) && validator.is_valid(values);
-        self.validator.as_ref().is_none_or(meets)
+        self.errors(values).is_ok_and(|errors| errors.is_empty())
     }
 
     /// The rules that a page's values break.
@@ -171,16 +173,8 @@ impl Schema {
     /// When it would take too much work to tell.
     fn errors<'i>(&'i self, instance: &'i Value) -> Result<Vec<ValidationError<'i>>, Problem> {
         match &self.validator {
-            Some(_) if !work::is_bounded(&self.whole, instance) => {
-                let message = "the page is too large for its schema to be checked";
-                let hint = format!("at most {} steps are taken; simplify the schema", work::MAX_STEPS);
-                Err(Problem::new(message).hint(hint))
-            }
-            // Whether it is valid is asked first, because nothing is gathered for that.
-            Some(validator) if !validator.is_valid(instance) => {
-                Ok(validator.iter_errors(instance).take(MAX_COMPARED).collect())
-            }
-            _ => Ok(Vec::new()),
+            Some(checker) => checker.errors(&self.whole, instance, MAX_COMPARED),
+            None => Ok(Vec::new()),
         }
     }
 }
@@ -354,10 +348,9 @@ impl Checked {
         let merged = Value::Object(self.merged());
         let mut places = Places::default();
         let broken = self.schema.errors(&merged).unwrap_or_default();
-        let formats =
-            self.schema.with_formats.iter().filter(|_| work::is_bounded(&self.schema.whole, &merged));
-        let formats: Vec<ValidationError> =
-            formats.flat_map(|validator| validator.iter_errors(&merged).take(MAX_TOLD)).collect();
+        let formats = self.schema.with_formats.as_ref();
+        let formats = formats.and_then(|checker| checker.errors(&self.schema.whole, &merged, MAX_TOLD).ok());
+        let formats = formats.unwrap_or_default();
         let formats =
             formats.iter().filter(|error| matches!(error.kind(), ValidationErrorKind::Format { .. }));
         let all = broken.iter().take(MAX_TOLD).chain(formats);

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::model::Problem;
 
+use super::patterns;
+
 /// Values in a schema, all arrays and objects counted.
 pub const MAX_NODES: usize = 50_000;
 /// Bytes of text in a schema: keys, patterns, descriptions.
@@ -82,10 +84,11 @@ pub fn check(root: &Value) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a page can be checked against a schema within [`MAX_STEPS`]. The schema must have passed [`check`].
-pub fn is_bounded(root: &Value, page: &Value) -> bool {
+/// Returns how many steps it takes at most to check a page against a schema; none for more than [`MAX_STEPS`]. The schema
+/// must have passed [`check`].
+pub fn steps(root: &Value, page: &Value) -> Option<u64> {
     let mut count = Count { root, known: HashMap::new(), counted: 0 };
-    count.of(root, page, 0).is_some_and(|steps| steps <= MAX_STEPS)
+    count.of(root, page, 0).filter(|steps| *steps <= MAX_STEPS)
 }
 
 #[derive(Default)]
@@ -292,6 +295,9 @@ impl<'s> Count<'s> {
         for part in same_value(self.root, object).ok()? {
             steps = steps.saturating_add(self.of(part, value, depth + 1)?);
         }
+        if let (Value::String(text), Some(pattern)) = (value, object.get("pattern").and_then(Value::as_str)) {
+            steps = steps.saturating_add(patterns::steps(pattern, text));
+        }
         let inside = match value {
             Value::Object(members) => self.members(object, members, depth + 1)?,
             Value::Array(items) => self.items(object, items, depth + 1)?,
@@ -309,8 +315,14 @@ impl<'s> Count<'s> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let of_keys = schema.get("propertyNames");
         let others = schema.get("additionalProperties");
+        let key_pattern = of_keys.and_then(|part| part.get("pattern")).and_then(Value::as_str);
+        let by_name: Vec<&str> =
+            named(schema, "patternProperties").map(|(pattern, _)| pattern.as_str()).collect();
         let mut steps = 0_u64;
         for (key, value) in members {
+            for pattern in by_name.iter().copied().chain(key_pattern) {
+                steps = steps.saturating_add(patterns::steps(pattern, key));
+            }
             let own = properties.and_then(|properties| properties.get(key));
             let by_pattern = named(schema, "patternProperties").map(|(_, part)| part);
             for part in own.into_iter().chain(others.filter(|_| own.is_none())).chain(by_pattern) {

@@ -6,6 +6,8 @@ use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::pulse::Pulse;
+
 use super::{Location, StoreError};
 
 /// Jobs that are committed together at most.
@@ -24,6 +26,7 @@ pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 pub(super) struct Queue {
     worker: Worker,
     location: Location,
+    pulse: Pulse,
 }
 
 #[derive(Clone, Debug)]
@@ -67,20 +70,27 @@ impl Queue {
         lock: Option<std::fs::File>,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
+        let pulse = Pulse::new("the thread that writes the store");
+        let beating = pulse.clone();
         let worker = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
                 // The lock is held as long as the thread lives.
                 let _lock = lock;
-                work(connection, &jobs);
+                work(connection, &jobs, &beating);
             })
             .map_err(|error| location.io(error))?;
         let thread = Thread { queue: Some(queue), worker: Some(worker) };
-        Ok(Self { worker: Worker::Thread(Arc::new(thread)), location })
+        Ok(Self { worker: Worker::Thread(Arc::new(thread)), location, pulse })
     }
 
     pub(super) fn in_place(connection: Arc<Mutex<Connection>>, location: Location) -> Self {
-        Self { worker: Worker::InPlace(connection, Arc::default()), location }
+        let pulse = Pulse::new("the store");
+        Self { worker: Worker::InPlace(connection, Arc::default()), location, pulse }
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Brings a job, now; what is given tells when it is durable, and what it found.
@@ -123,13 +133,16 @@ impl Queue {
 
 /// Takes jobs as they come; those that wait already are committed together, and only then acknowledged. After a failure
 /// nothing more is written: it would stand in the store without what came before it.
-fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>) {
+fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>, pulse: &Pulse) {
     while let Ok(first) = jobs.recv() {
+        pulse.begin();
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
         let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
         if let Err(error) = write(&mut connection, batch) {
+            pulse.rest();
             jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
         }
+        pulse.rest();
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::desired::{Override, Says};
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::plan::{Answer, Drift};
+use crate::pulse::Pulse;
 
 use super::queue::{Queue, Written};
 use super::reading::{self, StoredPart};
@@ -101,6 +102,11 @@ impl Writer {
             super::prepare(&mut connection).map_err(|error| location.sqlite(error))?;
         }
         Ok(Self(Queue::in_place(connection, location)))
+    }
+
+    /// How the thread that owns the connection does.
+    pub fn pulse(&self) -> Pulse {
+        self.0.pulse()
     }
 
     /// Everything known of the pages of one API.

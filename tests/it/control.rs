@@ -349,12 +349,12 @@ async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are
         (
             Kind::RateLimit { retry_after: 30 },
             "the API asks for fewer requests; all pages wait",
-            "NOTHING IS SENT: waits, because the API asks for fewer requests",
+            "NOTHING IS SENT: waits, because the API asks for fewer requests (Retry-After: 30 s)",
         ),
         (
             Kind::Status { status: 503 },
-            "half of the last requests failed; all pages wait, then one is tried",
-            "NOTHING IS SENT: waits, because half of the last requests failed; one is tried soon",
+            "the requests of half of the agents failed; all pages wait, then one is tried",
+            "NOTHING IS SENT: waits, because the requests of half of the agents failed; one is tried soon",
         ),
     ] {
         let api = Api::start();
@@ -414,4 +414,56 @@ async fn a_clock_that_the_api_contradicts_is_told_with_both_times_and_can_be_vou
     api.until_variable("A-1", "is_open", &json!(true)).await;
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
+/// Settings with HTTP on a free port.
+fn listening(api: &Api, settings: &str) -> (Folder, u16) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("[listen]\naddress = \"127.0.0.1:{port}\"\n");
+    (Folder::new(&api.url, &format!("{listen}{settings}")), port)
+}
+
+/// More connections that say nothing than a process may have files.
+#[tokio::test]
+async fn half_open_connections_keep_neither_people_nor_pages_waiting() {
+    let api = Api::start();
+    let (folder, port) = listening(&api, &always("A-1"));
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let silent: Vec<std::net::TcpStream> =
+        (0..1_100).filter_map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).ok()).collect();
+    assert!(silent.len() > 1_000, "{}", silent.len());
+    let set = ["override", "set", "A-1/live", "--closed", "--until-released", "--reason", "snow"];
+    folder.run(&set).expect(0);
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    folder.run(&["status"]).expect(0);
+    // Those beyond a share were hung up on at once, the others are when they have said nothing for a while.
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut answered = false;
+    for _ in 0..300 {
+        answered = http.get(format!("http://127.0.0.1:{port}/healthz")).send().await.is_ok();
+        if answered {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(answered, "HTTP does not answer any more");
+    drop(silent);
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0);
+}
+
+/// Those who ask at once are answered at once, by one look at how things stand.
+#[tokio::test]
+async fn many_readers_are_answered_by_one_status() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    let clock = ManualClock::new(WallClock.now());
+    let driving = crate::support::Driving::start(&folder, &clock, rtconfd::reconcile::Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let asked = futures_util::future::join_all((0..1_000).map(|_| driving.board.ask())).await;
+    let statuses: std::collections::HashSet<_> =
+        asked.iter().map(|status| std::sync::Arc::as_ptr(status.as_ref().unwrap())).collect();
+    assert!(statuses.len() <= 2, "the driver was asked {} times", statuses.len());
+    driving.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rtconfd::agents_api::{ApiError, Client, Meaning, Patched, ReadPages, WritePages};
+use rtconfd::agents_api::{ApiError, Client, KeySource, Meaning, Patched, ReadPages, Timeouts, WritePages};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant, PageId, RemotePage};
 use rtconfd::reconcile::{Mode, Standing};
@@ -834,4 +834,40 @@ async fn a_page_that_looks_at_other_rows_of_its_table_follows_them() {
     api.until_variable("A-2", "is_open", &json!(false)).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.stop().await;
+}
+
+/// Pages that hang get places of their own, and no breaker opens for some of many.
+#[tokio::test]
+async fn pages_that_hang_keep_no_other_page_waiting() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.without_rate();
+    let row = |n: usize| {
+        let agent = if n % 5 == 0 { format!("H-{n}") } else { format!("A-{n}") };
+        format!("s{n},{agent},Mo-Fr 09:00-17:00,{n}\n")
+    };
+    let rows: String = (0..200).map(row).collect();
+    folder.write("sites.csv", &format!("site,agent,hours,phone\n{rows}"));
+    let key = KeySource::File(folder.path("key")).load().unwrap();
+    let minute = Duration::from_secs(60);
+    let timeouts = Timeouts { connect: minute, read: minute, total: minute };
+    let client = std::sync::Arc::new(Client::new(&api.url, key, timeouts).unwrap());
+    let clock = ManualClock::new(at("2026-11-26T16:50:00Z"));
+    let driving = Driving::with(client, Box::new(drop), &folder, &clock, Mode::Daemon).await;
+    until("all are right", || api.requests("PATCH").len() == 200 && driving.is_quiet()).await;
+    api.simulator.inject(Fault::new(Kind::Latency { ms: 3_600_000 }).path("/H-"));
+    driving.clock.set(at("2026-11-26T17:00:00Z"));
+    let closed = || {
+        (0..200).filter(|n| n % 5 > 0).all(|n| api.variables(&format!("A-{n}"))["is_open"] == json!(false))
+    };
+    let start = std::time::Instant::now();
+    while !closed() {
+        assert!(start.elapsed() < minute, "they wait for those that hang");
+        // Time passes, whatever the driver waits for.
+        driving.clock.set(driving.clock.now() + TimeDelta::milliseconds(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Forty that hang leave the places of others after half a second.
+    let late = driving.clock.now() - at("2026-11-26T17:00:00Z");
+    assert!(late < TimeDelta::seconds(8), "{late}");
 }

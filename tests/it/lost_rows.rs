@@ -11,7 +11,7 @@ const NOON: &str = "2026-11-26T12:00:00Z";
 
 const CLOSURES: &str = r#"
 [hold]
-rows_percent = 50
+rows_percent = 90
 [sources.closures]
 path = "closures.csv"
 [[page]]

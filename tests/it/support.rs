@@ -11,7 +11,7 @@ use rtconfd::agents_api::{ApiKey, Client, KeySource, Timeouts, WritePages};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant};
 use rtconfd::reconcile::{
-    Actor, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Supervisor,
+    Actor, Board, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Supervisor,
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
@@ -316,6 +316,7 @@ pub struct Driving {
     pub clock: ManualClock,
     under_way: Arc<AtomicUsize>,
     pub feed: mpsc::Sender<Feed>,
+    pub board: Board,
     task: tokio::task::JoinHandle<Result<Ended, StoreError>>,
     _watching: Box<dyn std::any::Any + Send>,
 }
@@ -364,6 +365,7 @@ impl Driving {
         )
         .unwrap();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let board = Board::default();
         let last_known = store.last_known().await.unwrap();
         let driver = Driver::new(Setup {
             actor: Actor {
@@ -386,13 +388,14 @@ impl Driving {
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
             settings_number: 0,
             seed: 1,
+            board: board.clone(),
         })
         .await
         .unwrap();
         let under_way = Arc::new(AtomicUsize::new(usize::MAX));
         let observer = Observer(under_way.clone());
         let task = tokio::spawn(async move { driver.run(mode, &mut fed, &observer).await });
-        Self { clock: clock.clone(), under_way, feed, task, _watching: Box::new(watching) }
+        Self { clock: clock.clone(), under_way, feed, board, task, _watching: Box::new(watching) }
     }
 
     /// Whether the driver sleeps until some later time and waits for no answer.
@@ -423,7 +426,12 @@ impl Driving {
     }
 
     pub async fn status(&self) -> Status {
-        self.ask(Control::Status).await
+        Status::clone(
+            &*tokio::time::timeout(LIMIT, self.board.ask())
+                .await
+                .expect("an answer in time")
+                .expect("a status"),
+        )
     }
 
     pub async fn stop(self) -> Ended {

@@ -28,9 +28,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Control::Look { agent, environment, by } => {
                 self.look_again(agent.as_deref(), environment, by.as_deref());
             }
-            Control::Status(answer) => {
-                let _ = answer.send(self.status());
-            }
         }
         Ok(())
     }
@@ -99,7 +96,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         tracing::debug!(agent, pages = meant.len(), "told that pages were changed");
     }
 
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         let now = self.actor.clock.now();
         let page = |managed: &Managed| {
             let id = &managed.page.id;

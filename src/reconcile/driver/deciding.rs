@@ -45,6 +45,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.gate.turn(self.actor.clock.uptime());
         self.room_at = None;
         let mut starts = Vec::new();
+        self.start_trial();
         loop {
             self.decide_due(&mut starts, now);
             if !self.roll_on(now) && !self.follow(now) {
@@ -68,9 +69,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// the rate, and nothing that is tried for the first time waits for that.
     fn decide_due(&mut self, starts: &mut Vec<Start>, now: Instant) {
         self.pages.ripen(now);
-        while self.jobs.len() + starts.len() < self.concurrency {
-            let may_retry = self.gate.retry_wait(self.actor.clock.uptime()).is_none();
+        loop {
+            let up = self.actor.clock.uptime();
+            let may_retry = self.gate.retry_wait(up).is_none();
             let Some(id) = self.pages.first(may_retry).cloned() else { return };
+            if !self.under_way.has_room(starts.len(), self.concurrency, up) {
+                let room_at = self.under_way.next_room(up).map(|wait| self.actor.clock.after(wait));
+                self.room_at = room_at.filter(|at| *at > now);
+                return;
+            }
             let start = self.decide_page(&id, now);
             if matches!(start, Start::Nothing) {
                 // What waits for its boundary has been looked at for it, and keeps the permission for the PATCH.
@@ -97,7 +104,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.pages.ripen(now);
                 continue;
             }
-            if !may && !self.pass(count, starts.len(), urgency, is_retry, now) {
+            if !may && !self.pass(count, urgency, is_retry, now) {
                 return;
             }
             if let Some(state) = self.pages.get_mut(&id) {
@@ -110,12 +117,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Takes the permission for a request, or remembers when to ask again.
-    fn pass(&mut self, count: u32, starting: usize, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
+    fn pass(&mut self, count: u32, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
         let up = self.actor.clock.uptime();
-        let under_way = self.jobs.len() + starting;
-        let passes = self.gate.take(up, count, under_way, urgency, is_retry);
+        let passes = self.gate.take(up, count, urgency, is_retry);
         // With something under way its end may make room sooner.
-        if !passes && let Some(wait) = self.gate.wait(up, count, under_way, urgency, is_retry) {
+        if !passes && let Some(wait) = self.gate.wait(up, count, urgency, is_retry) {
             self.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
         }
         passes
@@ -278,7 +284,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// When the gate opens by itself.
     fn gate_opens(&self) -> Option<Instant> {
-        let wait = self.gate.wait(self.actor.clock.uptime(), 1, 0, Urgency::Boundary, false)?;
+        let wait = self.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
         Some(self.actor.clock.after(wait))
     }
 
@@ -313,7 +319,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return self.try_key(now);
         }
         // Pages that wait come before lists.
-        while self.jobs.len() < self.concurrency && self.room_at.is_none() {
+        while self.room_at.is_none()
+            && self.under_way.has_room(0, self.concurrency, self.actor.clock.uptime())
+        {
             let may_retry = self.gate.retry_wait(self.actor.clock.uptime()).is_none();
             let Some(name) = self.agents.first_due(now, may_retry).map(str::to_owned) else { return };
             let Some(agent) = self.agents.get(&name) else { return };
@@ -325,9 +333,34 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 true => Urgency::Source,
                 false => Urgency::Resync,
             };
-            if !self.pass(1, 0, urgency, is_retry, now) {
+            if !self.pass(1, urgency, is_retry, now) {
                 return;
             }
+            self.start_list(name);
+        }
+    }
+
+    /// Tries the API after a pause: by the page that last succeeded, since one that hangs says nothing of it.
+    fn start_trial(&mut self) {
+        if !self.gate.wants_trial() {
+            return;
+        }
+        let up = self.actor.clock.uptime();
+        let ours = self.world.pages.iter().map(|managed| &managed.page.id);
+        let candidates =
+            ours.filter_map(|id| Some((self.pages.get(id).filter(|state| !state.in_flight)?, id)));
+        let best = candidates.max_by_key(|(state, _)| state.succeeded_at);
+        if let Some(id) = best.filter(|(state, _)| state.succeeded_at.is_some()).map(|(_, id)| id.clone()) {
+            if self.gate.begin_trial(&id.to_string(), up) {
+                self.begin(&id);
+                self.start_look(id);
+            }
+            return;
+        }
+        let at_rest: Vec<&str> = self.agents.at_rest().collect();
+        if let Some(name) = self.random.choice(at_rest).map(str::to_owned)
+            && self.gate.begin_trial(&name, up)
+        {
             self.start_list(name);
         }
     }
@@ -357,6 +390,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.turn += 1;
         self.counts.requests += 1;
         let (asked, key) = ((self.turn, self.actor.clock.uptime()), self.key_number);
+        self.under_way.begin(asked.0, asked.1);
         self.jobs.spawn(async move { Done { asked, key, answer: request.await } });
     }
 

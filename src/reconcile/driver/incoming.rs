@@ -141,6 +141,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     pub(super) fn take(&mut self, done: Done) -> Result<(), StoreError> {
         let now = self.actor.clock.now();
+        self.under_way.end(done.asked.0);
         match done.answer {
             Answered::List(agent, Ok(pages)) => {
                 self.came_through(&agent, done.key);
@@ -399,7 +400,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// The API answered a request. A key that was stopped is taken again then; an answer to a request from before
     /// the stop proves nothing.
     fn came_through(&mut self, whom: &str, key: u32) {
-        self.gate.came_through(whom);
+        if self.gate.came_through(whom) {
+            self.recover();
+        }
         if self.gate.stopped().is_none() || key != self.key_number {
             return;
         }
@@ -422,6 +425,27 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in seen {
             self.pages.schedule(&id, Some(now));
         }
+    }
+
+    /// The API is there again: what failed while it was not is no retry, and goes at the full rate.
+    fn recover(&mut self) {
+        let now = self.actor.clock.now();
+        let failed = |(id, state): (&PageId, &mut PageState)| {
+            let waits = state.attempts > 0 && !state.in_flight && state.due().is_some();
+            waits.then(|| {
+                state.attempts = 0;
+                id.clone()
+            })
+        };
+        let failed: Vec<PageId> = self.pages.all_mut().filter_map(failed).collect();
+        for id in failed {
+            self.pages.schedule(&id, Some(now));
+        }
+        self.agents.change_all(|agent| {
+            if agent.attempts > 0 {
+                (agent.due, agent.attempts) = (now, 0);
+            }
+        });
     }
 
     /// What an error says about the API and the key that the request used; a key that was replaced since is past
@@ -460,7 +484,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     tracing::warn!(
                         until,
-                        "half of the last requests failed; all pages wait, then one is tried"
+                        "the requests of half of the agents failed; all pages wait, then one is tried"
                     );
                 }
             }

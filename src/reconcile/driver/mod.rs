@@ -18,6 +18,7 @@ use crate::sources::Revision;
 use crate::store::{StoreError, Written};
 
 use super::agents::Agents;
+use super::board::{Board, Turn};
 use super::doubt::ClockWatch;
 use super::gate::{Gate, Limits, Urgency};
 use super::page_state::Pages;
@@ -27,6 +28,7 @@ use super::{Acted, Actor, Control, Counts, Held, InForce};
 pub use super::page_state::Standing;
 
 use following::Waiting;
+use under_way::UnderWay;
 
 mod asked;
 mod deciding;
@@ -34,6 +36,7 @@ mod early;
 mod following;
 mod incoming;
 mod revising;
+mod under_way;
 
 /// How long requests under way may take when the program ends; what has no answer then is looked up at the
 /// next start.
@@ -119,6 +122,8 @@ pub struct Setup<R> {
     pub settings_number: u32,
     /// Seeds the jitter.
     pub seed: u64,
+    /// Where others read how things stand.
+    pub board: Board,
 }
 
 /// Why and with what a driver ended.
@@ -219,10 +224,12 @@ pub struct Driver<R> {
     /// Counts what begins and ends, so that it can be told what came first.
     turn: u64,
     jobs: JoinSet<Done>,
+    under_way: UnderWay,
     /// What the store was told and has not acknowledged.
     notes: FuturesUnordered<Written<()>>,
     told: Vec<(bool, String)>,
     last_now: Instant,
+    board: Board,
 }
 
 impl<R: ReadPages + WritePages> Driver<R> {
@@ -285,9 +292,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             key_number: 0,
             turn: 0,
             jobs: JoinSet::new(),
+            under_way: UnderWay::default(),
             notes: FuturesUnordered::new(),
             told: Vec::new(),
             last_now: now,
+            board: setup.board,
         };
         for (page, state) in stored {
             driver.pages.insert(page, state);
@@ -319,6 +328,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         supervisor.ready();
         let clock = self.actor.clock.clone();
         let mut beat = supervisor.beat().map(tokio::time::interval);
+        let mut turn = Turn::default();
         let reload = loop {
             let (now, up) = (clock.now(), clock.uptime());
             self.pump(now);
@@ -333,31 +343,44 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if (clock.now() - now - TimeDelta::from_std(passed).unwrap_or_default()).abs() > NOT_SET {
                 continue;
             }
-            tokio::select! {
+            // Our own work comes first, and what others ask last; but however much work there is, something of the feed is taken
+            // up at each turn.
+            let fed = tokio::select! {
                 biased;
-                fed = feed.recv() => match fed {
-                    // What was read by older settings says nothing of these.
-                    Some(Feed::Inputs(number, _) | Feed::Key(number, _)) if number != self.settings_number => {}
-                    Some(Feed::Inputs(_, revision)) => self.take_inputs(*revision),
-                    Some(Feed::Key(_, key)) => self.take_key(key),
-                    Some(Feed::Control(control)) => self.take_control(control).await?,
-                    Some(Feed::Stop) | None => break false,
-                    Some(Feed::Reload) => break true,
-                },
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
                     self.take(finished(done))?;
                     while let Some(done) = self.jobs.try_join_next() {
                         self.take(finished(done))?;
                     }
+                    feed.try_recv().ok()
                 }
                 Some(noted) = self.notes.next(), if !self.notes.is_empty() => {
                     noted?;
                     while let Some(Some(noted)) = self.notes.next().now_or_never() {
                         noted?;
                     }
+                    feed.try_recv().ok()
                 }
-                () = sleep => {}
-                () = next_beat(&mut beat) => supervisor.alive(),
+                fed = feed.recv() => Some(fed.unwrap_or(Feed::Stop)),
+                () = sleep => None,
+                () = next_beat(&mut beat) => {
+                    supervisor.alive();
+                    None
+                }
+                () = self.board.is_due(&turn) => {
+                    turn = self.board.publish(|| self.status());
+                    None
+                }
+            };
+            match fed {
+                None => {}
+                // What was read by older settings says nothing of these.
+                Some(Feed::Inputs(number, _) | Feed::Key(number, _)) if number != self.settings_number => {}
+                Some(Feed::Inputs(_, revision)) => self.take_inputs(*revision),
+                Some(Feed::Key(_, key)) => self.take_key(key),
+                Some(Feed::Control(control)) => self.take_control(control).await?,
+                Some(Feed::Stop) => break false,
+                Some(Feed::Reload) => break true,
             }
         };
         self.end(mode, reload).await

@@ -12,7 +12,7 @@ use fastrand::Rng;
 use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::listener::Asking;
 use rtconfd::reconcile::{
-    Actor, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Unsupervised,
+    Actor, Board, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Unsupervised,
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread, Writers, Writing};
@@ -127,6 +127,7 @@ impl ReadFiles for Memory {
 /// A driver and the ways to it.
 struct Running {
     feed: mpsc::Sender<Feed>,
+    board: Board,
     task: JoinHandle<Result<Ended, StoreError>>,
     files: Files,
 }
@@ -267,6 +268,7 @@ impl World {
         files.look(&self.writers());
         let last_known = self.store.last_known().await.unwrap();
         let (feed, mut fed) = mpsc::channel(64);
+        let board = Board::default();
         let driver = Driver::new(Setup {
             actor: Actor {
                 api: Arc::new(self.remote.clone()),
@@ -288,10 +290,11 @@ impl World {
             limits: Limits { rate: self.settings.api.rate, burst: self.settings.api.burst },
             settings_number: 0,
             seed: self.seed ^ self.restarts,
+            board: board.clone(),
         });
         let driver = driver.await.unwrap();
         let task = tokio::spawn(async move { driver.run(Mode::Daemon, &mut fed, &Unsupervised).await });
-        self.running = Some(Running { feed, task, files });
+        self.running = Some(Running { feed, board, task, files });
         self.unwell();
     }
 
@@ -336,7 +339,9 @@ impl World {
     }
 
     async fn status(&self) -> Option<Status> {
-        self.ask(Control::Status).await
+        let board = &self.running.as_ref()?.board;
+        let status = board.ask().await?;
+        Some(Status::clone(&status))
     }
 
     /// Nothing moves any more: time in the runtime stands still unless all tasks wait.

@@ -1,0 +1,59 @@
+//! Estimates how much work it is to match a pattern against a text, before it is done. A pattern without look-around is matched
+//! in one pass, by as many states as it has; with look-around every position may begin another pass.
+
+/// States times characters that are matched in the time of one step of a validator.
+const PER_STEP: u64 = 4_096;
+/// Characters that passes of look-around go over in the time of one step.
+const LOOK_AROUND_PER_STEP: u64 = 64;
+/// States of the largest pattern that compiles.
+const MAX_STATES: u64 = 30_000;
+
+/// Returns the steps that it takes at most to match a pattern against a text.
+pub(super) fn steps(pattern: &str, text: &str) -> u64 {
+    let length = text.len() as u64;
+    let passes = match has_look_around(pattern) {
+        true => length.saturating_mul(length) / LOOK_AROUND_PER_STEP,
+        false => 0,
+    };
+    (length.saturating_mul(states(pattern)) / PER_STEP).saturating_add(passes)
+}
+
+/// True for a pattern that the linear engine does not take.
+fn has_look_around(pattern: &str) -> bool {
+    let refers_back =
+        || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && (b'1'..=b'9').contains(&pair[1]));
+    ["(?=", "(?!", "(?<=", "(?<!", "\\k"].iter().any(|sign| pattern.contains(sign)) || refers_back()
+}
+
+/// The states of a pattern, roughly: its length, as often as its counted repetitions repeat one another.
+fn states(pattern: &str) -> u64 {
+    let counts = pattern.split('{').skip(1).filter_map(|rest| {
+        let (count, _) = rest.split_once('}')?;
+        let (least, most) = count.split_once(',').unwrap_or((count, count));
+        let number = if most.trim().is_empty() { least } else { most };
+        number.trim().parse::<u64>().ok()
+    });
+    let times = counts.fold(1_u64, |times, count| times.saturating_mul(count.max(1)));
+    (pattern.len() as u64).saturating_mul(times).clamp(1, MAX_STATES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_around_is_counted_for_each_position_and_repetitions_by_their_product() {
+        for (pattern, length, least, most) in [
+            ("^[0-9]{2}:[0-9]{2}$", 5, 0, 0),
+            ("^.{1,500}$", 500, 400, 1_000),
+            ("x", 1_500_000, 300, 400),
+            ("(a{1,500}){1,50}", 10_000, 70_000, 80_000),
+            ("(?=.*[0-9])(?=.*[a-z]).{8,}x", 1_500_000, 1_000_000_000, u64::MAX),
+            ("(?=.*[0-9]).{8,}", 100, 100, 200),
+            (r"(a)\1", 10_000, 1_000_000, u64::MAX),
+        ] {
+            let steps = steps(pattern, &"a".repeat(length));
+            assert!((least..=most).contains(&steps), "{pattern}: {steps}");
+        }
+    }
+}
