@@ -108,7 +108,9 @@ fn word(standing: &Standing) -> &'static str {
 
 fn exit(ended: &Ended) -> Exit {
     let is = |wanted: &str| ended.pages.iter().any(|report| word(&report.standing) == wanted);
-    if is("failed") || is("stale") || ended.problems.iter().any(Problem::is_error) {
+    // With a held revision pages may be stale because of that, and of nothing bad.
+    let is_stale = is("stale") && ended.held.is_none();
+    if is("failed") || is_stale || ended.problems.iter().any(Problem::is_error) {
         FAILED
     } else if ended.held.is_some() || ended.to_come > 0 || is("held") {
         HELD

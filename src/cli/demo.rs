@@ -1,6 +1,8 @@
 //! `rtconfd demo`: simulator and daemon on sample data, on a clock that runs fast.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,8 +92,10 @@ async fn listen(wanted: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn temporary_directory() -> anyhow::Result<PathBuf> {
-    let path = std::env::temp_dir().join(format!("rtconfd-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&path).with_context(|| format!("{} can't be made", path.display()))?;
+    // Made by this process, with a name that nobody knows: whatever stood there already may be somebody's trap.
+    let path = std::env::temp_dir().join(format!("rtconfd-demo-{:016x}", fastrand::u64(..)));
+    let made = DirBuilder::new().mode(0o700).create(&path);
+    made.with_context(|| format!("{} can't be made", path.display()))?;
     Ok(path)
 }
 

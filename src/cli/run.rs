@@ -28,6 +28,8 @@ use super::{Exit, Global, OK, load, parse_instant, reload, zones};
 
 /// Looks at files that are being written before the daemon begins without their newest content; it goes on looking.
 const FIRST_LOOKS: usize = 6;
+/// How long systemd is asked to wait for a large store, in microseconds: ten minutes.
+const UPGRADE_PATIENCE_USEC: u32 = 600_000_000;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -53,6 +55,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     }
     // What is read again is the file that was read first, wherever one would look for it now.
     let global = Global { config: Some(settings.file.clone()), ..global.clone() };
+    if load::store(&settings).is_large() {
+        // One of an older version is brought up to date first.
+        let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(UPGRADE_PATIENCE_USEC)]);
+    }
     let store = load::open_store(&settings, arguments.accept_empty_store)?;
     daemon(&global, settings, clock, store).await
 }
@@ -222,7 +228,8 @@ fn claim_variables(
     let directory = match (shared, surroundings.variable("XDG_RUNTIME_DIR")) {
         (Some(shared), _) => PathBuf::from(shared),
         (None, Some(user)) => PathBuf::from(user).join("rtconfd"),
-        (None, None) => std::env::temp_dir().join(format!("rtconfd-{}", rustix::process::geteuid().as_raw())),
+        // Where everybody may put files, nothing that stands there can be believed.
+        (None, None) => return Ok(None),
     };
     let pages = worlds.into_iter().flat_map(|world| &world.pages).map(|managed| &managed.page);
     let owned = pages.flat_map(|page| {
@@ -333,6 +340,7 @@ pub async fn build(
         last_known: if clock.is_wall() { store.last_known().await? } else { None },
         assert_formats: settings.assert_formats,
         resync: settings.resync,
+        keep_history: settings.keep_history,
         concurrency: settings.api.concurrency,
         limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
         settings_number: start.number,

@@ -50,7 +50,7 @@ pub enum Acted {
     /// Nobody knows; the page has to be looked at.
     Unknown(OpenIntent, ApiError),
     /// It was refused and changed nothing.
-    Failed(ApiError),
+    Failed(OpenIntent, ApiError),
     /// The API took it and answers a page that does not hold it. The answer may be odd, so the page is fetched.
     NotTaken {
         /// What was sent.
@@ -61,17 +61,18 @@ pub enum Acted {
 }
 
 impl<R: WritePages> Actor<R> {
-    /// Carries a plan out. What became of it is on its way to the store by then, and durable before the next intent is.
+    /// Carries a plan out, in place of an intent that failed where there is one. What became of it is on its way to the store by then, and durable before the next intent is.
     ///
     /// # Errors
     /// When the store can't be written: nothing is sent then.
-    pub async fn act(&self, plan: Plan) -> Result<(Acted, Written<()>), StoreError> {
+    pub async fn act(&self, plan: Plan, again: Option<i64>) -> Result<(Acted, Written<()>), StoreError> {
         let intent = Intent {
             api: self.api_url.clone(),
             page: plan.page.clone(),
             at: self.clock.now(),
             who: self.who.clone(),
             changes: plan.changes.clone(),
+            again,
         };
         let write = self.store.intend(intent).await?;
         let answer = self.api.patch(&plan.page, &plan.body).await;
@@ -111,7 +112,7 @@ fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome,
                 Meaning::OutcomeUnknown => {
                     (Outcome::Unknown(text), id, Acted::Unknown(OpenIntent { id: write, changes }, error))
                 }
-                _ => (Outcome::Failed(text), id, Acted::Failed(error)),
+                _ => (Outcome::Failed(text), id, Acted::Failed(OpenIntent { id: write, changes }, error)),
             }
         }
     }

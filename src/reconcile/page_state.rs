@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, Variable};
 use crate::plan::Drift;
 use crate::schema::Schemas;
-use crate::store;
+use crate::store::{self, OpenIntent};
 
 use super::gaps::Gaps;
 use super::gate::Urgency;
@@ -92,6 +92,8 @@ pub struct PageState {
     pub look_wanted: bool,
     /// What it is known to lack, and what an answer that was not confirmed lacks.
     pub gaps: Gaps,
+    /// Its last PATCH, when that failed.
+    pub failed: Option<OpenIntent>,
     /// The API's answer to its last PATCH did not hold what was sent; in words.
     pub not_taken: Option<String>,
     /// Who is said to have changed it.
@@ -124,6 +126,7 @@ impl PageState {
             reserved: false,
             look_wanted: false,
             gaps: Gaps::new(stored.schema.is_some()),
+            failed: None,
             not_taken: None,
             changed_by: None,
             attempts: 0,

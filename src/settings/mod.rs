@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::desired::{Blueprint, check_shape};
 use crate::model::{Origin, Problem};
 use crate::plan::Thresholds;
@@ -42,6 +44,8 @@ pub struct Settings {
     pub api: Api,
     /// Where the state is kept.
     pub store: StorePath,
+    /// How long history is kept.
+    pub keep_history: TimeDelta,
     /// How often every page is looked at though nothing is due.
     pub resync: Duration,
     /// How often files are looked at though nothing was reported.
@@ -188,7 +192,7 @@ fn read(
     let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut warnings = Vec::new();
     let api = api::read(reader, root, &fields, &directory, &mut warnings);
-    let store = read_store(reader, &fields, &directory, surroundings);
+    let (store, keep_history) = read_store(reader, &fields, &directory, surroundings).unzip();
     let log = read_log(reader, &fields);
     let hold = read_hold(reader, &fields);
     let listen = listen::read(reader, &fields, &directory);
@@ -238,6 +242,7 @@ fn read(
         file: file.to_owned(),
         api: api?,
         store: store?,
+        keep_history: keep_history?,
         resync: resync?,
         restat: restat?,
         log: log?,
@@ -309,22 +314,32 @@ fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     large.is_none()
 }
 
+/// How long history is kept: a year, and the same season of the year before.
+const KEEP_HISTORY: TimeDelta = TimeDelta::days(400);
+
 fn read_store(
     reader: &Reader,
     fields: &Fields,
     directory: &Path,
     surroundings: &Surroundings,
-) -> Option<StorePath> {
-    let store = fields.get("store").map(|node| reader.table(node, "store", &["path"]));
-    let node = match store {
-        Some(fields) => fields?.get("path"),
-        None => None,
+) -> Option<(StorePath, TimeDelta)> {
+    let store = fields.get("store").map(|node| reader.table(node, "store", &["path", "keep_history"]));
+    let (node, keep) = match store {
+        Some(fields) => {
+            let fields = fields?;
+            (fields.get("path"), fields.get("keep_history").map(|node| reader.duration(node, "keep_history")))
+        }
+        None => (None, None),
+    };
+    let keep = match keep {
+        Some(keep) => TimeDelta::from_std(keep?).unwrap_or(TimeDelta::MAX),
+        None => KEEP_HISTORY,
     };
     let Some(node) = node else {
-        return Some(StorePath::File(state_directory(surroundings).join(place::FILE_NAME)));
+        return Some((StorePath::File(state_directory(surroundings).join(place::FILE_NAME)), keep));
     };
     let text = reader.text(node, "path")?;
-    Some(match text.value.as_str() {
+    let path = match text.value.as_str() {
         ":memory:" => StorePath::Memory,
         "" => {
             let problem = Problem::at(&text.origin, "store.path is empty");
@@ -332,7 +347,8 @@ fn read_store(
             return None;
         }
         path => StorePath::File(directory.join(path)),
-    })
+    };
+    Some((path, keep))
 }
 
 /// What systemd hands out, else root's place, else the user's (XDG base directories).

@@ -2,9 +2,12 @@
 //! so that two with stores of their own don't fight over a page without a word.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::regular_file;
 
 /// A daemon's claim; given up when it is dropped.
 #[derive(Debug)]
@@ -26,21 +29,29 @@ impl Claim {
     /// Claims variables, each a line of API, page and name. The first line of the file says who claims.
     ///
     /// # Errors
-    /// When the directory can't be used.
+    /// When the directory can't be used, or others could put files into it: theirs would be believed, and their links
+    /// followed.
     pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Taken>> {
-        std::fs::create_dir_all(directory)?;
-        let path = directory.join(format!("{}.claims", std::process::id()));
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-        if file.try_lock().is_err() {
-            return Err(io::Error::other("this process has made its claim already"));
+        let made = DirBuilder::new().mode(0o700).create(directory);
+        made.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })?;
+        if !is_private(directory)? {
+            return Err(io::Error::other("others may write to it"));
         }
-        file.set_len(0)?;
+        let path = directory.join(format!("{}.claims", std::process::id()));
+        // Left behind by a process of the same number; ours is made anew, whatever stands there.
+        if path.symlink_metadata().is_ok() {
+            std::fs::remove_file(&path)?;
+        }
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
+        file.try_lock()?;
         let lines: String = owned.iter().map(|line| format!("{line}\n")).collect();
         file.write_all(format!("{who}\n{lines}").as_bytes())?;
         let claim = Self { file, path };
         for entry in std::fs::read_dir(directory)? {
             let other = entry?.path();
-            if other != claim.path
+            let is_claim = other.extension().is_some_and(|extension| extension == "claims");
+            if is_claim
+                && other != claim.path
                 && let Some(taken) = read_live(&other, owned)
             {
                 return Ok(Err(taken));
@@ -48,6 +59,13 @@ impl Claim {
         }
         Ok(Ok(claim))
     }
+}
+
+/// True for a directory of this user's that no other can write to.
+fn is_private(directory: &Path) -> io::Result<bool> {
+    let metadata = directory.symlink_metadata()?;
+    let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
+    Ok(metadata.is_dir() && is_own && metadata.mode() & 0o022 == 0)
 }
 
 impl Drop for Claim {
@@ -60,7 +78,7 @@ impl Drop for Claim {
 
 /// What a living daemon owns of ours. The file of one that has died is taken away.
 fn read_live(path: &Path, owned: &BTreeSet<String>) -> Option<Taken> {
-    let mut file = File::open(path).ok()?;
+    let (mut file, _) = regular_file::open(path).ok()?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {}
         Ok(()) => {
@@ -99,5 +117,29 @@ mod tests {
         drop(lock);
         drop(make("is_open").unwrap());
         assert!(!other.exists(), "what a dead one left is taken away");
+    }
+
+    #[test]
+    fn nothing_is_claimed_where_others_could_put_files_and_no_link_is_followed() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let claims = directory.path().join("claims");
+        std::fs::create_dir(&claims).unwrap();
+        symlink(&victim, claims.join(format!("{}.claims", std::process::id()))).unwrap();
+        let (linked, foreign) = (directory.path().join("linked"), claims.join("other.txt"));
+        symlink(&claims, &linked).unwrap();
+        std::fs::write(&foreign, "not a claim").unwrap();
+        let make = |path: &Path| Claim::make(path, "process 2", &BTreeSet::new());
+        assert!(make(&linked).is_err(), "a linked directory is somebody else's");
+        for mode in [0o777, 0o1777, 0o775] {
+            std::fs::set_permissions(&claims, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(make(&claims).is_err(), "{mode:o}");
+        }
+        std::fs::set_permissions(&claims, std::fs::Permissions::from_mode(0o755)).unwrap();
+        drop(make(&claims).unwrap().unwrap());
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(foreign.exists());
     }
 }

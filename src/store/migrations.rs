@@ -155,6 +155,17 @@ const STEPS: &[&str] = &["
 
     -- Status asks for the last change of each page.
     CREATE INDEX applied ON writes (page, settled_at) WHERE outcome = 'applied';
+", "
+    -- Long values, each once: in their place stands # and the SHA-256 of their text.
+    CREATE TABLE texts (
+        hash TEXT PRIMARY KEY,
+        text TEXT NOT NULL,
+        used_at TEXT NOT NULL       -- when it was last written
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX old_texts ON texts (used_at);
+
+    -- An intent that failed is tried again as the same.
+    ALTER TABLE writes ADD COLUMN tries INTEGER NOT NULL DEFAULT 1;
 "];
 
 /// The version that this program writes.
@@ -163,6 +174,12 @@ pub const VERSION: i64 = STEPS.len() as i64;
 /// The version of a store; 0 for a new one.
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// True for a store of ours, and for a file that holds nothing yet.
+pub fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables = "SELECT count(*) FROM sqlite_master";
+    Ok(version(connection)? > 0 || connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0)
 }
 
 /// Brings a store from a version up to date, all or nothing.

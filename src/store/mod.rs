@@ -2,14 +2,20 @@
 //! One writer, WAL, `synchronous=FULL`: what was acknowledged survives a power cut.
 
 mod claims;
+mod file;
 mod migrations;
 mod queue;
 mod reading;
+mod retention;
+mod texts;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
+
+use file::{Guard, lock_path};
+use queue::Damage;
 
 pub use claims::{Claim, Taken};
 pub use queue::Written;
@@ -92,10 +98,24 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// Its files were removed or replaced while it was open.
+    #[error(
+        "the store {path} was removed or replaced while it was open, so nothing is sent any more (hint: put the file back and start again; if it is gone for good, start once with --accept-empty-store)"
+    )]
+    Moved {
+        /// The file.
+        path: String,
+    },
     /// The writer is gone, after an earlier failure.
     #[error("the store was closed after an earlier failure")]
     Closed,
 }
+
+/// SQLite's code for a file that was moved while it was open (SQLITE_READONLY_DBMOVED), which it does not look for by itself.
+const MOVED: i32 = 1032;
+/// Bytes of a store that is checked at each start; a larger one is checked when its program did not end in order, and while it
+/// is used already.
+const CHECKED_AT_START: u64 = 32 << 20;
 
 /// What to do about the failures that people can mend.
 fn remedy(error: &rusqlite::Error) -> &'static str {
@@ -129,6 +149,9 @@ impl Location {
     fn sqlite(&self, error: rusqlite::Error) -> StoreError {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match error.sqlite_error_code() {
+            _ if error.sqlite_error().is_some_and(|error| error.extended_code == MOVED) => {
+                StoreError::Moved { path: self.shown() }
+            }
             Some(DatabaseCorrupt | NotADatabase) => {
                 StoreError::Damaged { path: self.shown(), found: error.to_string() }
             }
@@ -204,11 +227,7 @@ impl Location {
 
     /// Renames the store's files, so that nothing of them is lost.
     fn put_aside(&self, path: &Path) -> Result<(), StoreError> {
-        let suffixed = |suffix: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
+        let suffixed = |suffix: &str| file::suffixed(path, suffix);
         let number = (1..).find(|number| !suffixed(&format!(".damaged-{number}")).exists()).unwrap_or(1);
         for part in ["", "-wal", "-shm"] {
             let (from, to) = (suffixed(part), suffixed(&format!(".damaged-{number}{part}")));
@@ -220,37 +239,78 @@ impl Location {
     }
 
     fn begin(&self, lock: Option<std::fs::File>) -> Result<Writer, StoreError> {
+        let mut was_made = false;
         if let (Some(lock), Some(path)) = (&lock, &self.path) {
-            let was_made = lock.metadata().map_err(|error| self.io(error))?.len() > 0;
+            was_made = lock.metadata().map_err(|error| self.io(error))?.len() > 0;
             let is_there = std::fs::metadata(path).is_ok_and(|store| store.len() > 0);
             if was_made && !is_there {
                 return Err(StoreError::Lost { path: self.shown() });
             }
         }
+        let is_large = self.is_large();
+        let was_closed = self.path.as_deref().is_none_or(file::was_closed);
         let connection = match &self.path {
-            Some(path) => Connection::open(path),
+            Some(path) => {
+                // SQLite gives its other files the rights of this one.
+                file::make_private(path).map_err(|error| self.io(error))?;
+                Connection::open(path)
+            }
             None => Connection::open_in_memory(),
         };
         let mut connection = connection.map_err(|error| self.sqlite(error))?;
-        if let Some(found) = is_sound(&connection).map_err(|error| self.sqlite(error))? {
+        if !is_large && let Some(found) = is_sound(&connection).map_err(|error| self.sqlite(error))? {
             return Err(StoreError::Damaged { path: self.shown(), found });
+        }
+        let is_ours = migrations::is_ours(&connection).map_err(|error| self.sqlite(error))?;
+        if !is_ours {
+            return Err(StoreError::Damaged {
+                path: self.shown(),
+                found: "it is the database of another program".to_owned(),
+            });
+        }
+        if was_made && migrations::version(&connection).map_err(|error| self.sqlite(error))? == 0 {
+            return Err(StoreError::Lost { path: self.shown() });
         }
         let found = prepare(&mut connection).map_err(|error| self.sqlite(error))?;
         if found > migrations::VERSION {
             return Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION });
         }
-        if let Some(lock) = &lock {
-            // From here on a store that isn't there was lost.
-            self.sign(lock).map_err(|error| self.io(error))?;
+        let guard = match (lock, &self.path) {
+            (Some(lock), Some(path)) => {
+                // From here on a store that isn't there was lost.
+                file::sign(&lock, &std::process::id().to_string()).map_err(|error| self.io(error))?;
+                Some(Guard::new(path, lock).map_err(|error| self.io(error))?)
+            }
+            _ => None,
+        };
+        let damage = Damage::default();
+        if is_large && !was_closed {
+            self.check_beside(damage.clone());
         }
-        Writer::start(connection, self.clone(), lock)
+        Writer::start(connection, self.clone(), guard, damage)
     }
 
-    /// Writes into the lock whose it is.
-    fn sign(&self, mut lock: &std::fs::File) -> std::io::Result<()> {
-        use std::io::Write;
-        lock.set_len(0)?;
-        writeln!(lock, "{}", std::process::id())
+    /// True for a store that takes a while to be checked, or brought up to date.
+    pub fn is_large(&self) -> bool {
+        let length =
+            self.path.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|store| store.len());
+        length.is_some_and(|length| length > CHECKED_AT_START)
+    }
+
+    /// Checks a store while it is used already; what is found ends all writing.
+    fn check_beside(&self, damage: Damage) {
+        let Some(path) = self.path.clone() else { return };
+        let check = move || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let found = Connection::open_with_flags(path, flags).and_then(|connection| is_sound(&connection));
+            match found {
+                Ok(None) => tracing::info!("the store was checked after its program had not ended in order"),
+                Ok(Some(found)) => damage.note(found),
+                Err(error) => damage.note(error.to_string()),
+            }
+        };
+        // Without a thread it is checked when it is next opened.
+        let _ = std::thread::Builder::new().name("store check".to_owned()).spawn(check);
     }
 
     /// The process that writes the store now, as far as can be told.
@@ -273,14 +333,9 @@ impl Location {
     fn lock(&self) -> Result<Option<std::fs::File>, StoreError> {
         let Some(path) = &self.path else { return Ok(None) };
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| self.io(error))?;
+            file::make_folder(directory).map_err(|error| self.io(error))?;
         }
-        let file = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(lock_path(path))
-            .map_err(|error| self.io(error))?;
+        let file = file::make_private(&lock_path(path)).map_err(|error| self.io(error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(std::fs::TryLockError::WouldBlock) => {
@@ -308,12 +363,6 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
         migrations::apply(connection, found)?;
     }
     Ok(found)
-}
-
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".lock");
-    path.with_file_name(name)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::pulse::Pulse;
 
-use super::{Location, StoreError};
+use super::file::Guard;
+use super::{Location, MOVED, StoreError};
 
 /// Jobs that are committed together at most.
 const MAX_BATCH: usize = 256;
@@ -67,7 +68,8 @@ impl Queue {
     pub(super) fn start(
         connection: Connection,
         location: Location,
-        lock: Option<std::fs::File>,
+        guard: Option<Guard>,
+        damage: Damage,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
         let pulse = Pulse::new("the thread that writes the store");
@@ -76,8 +78,8 @@ impl Queue {
             .name("store".to_owned())
             .spawn(move || {
                 // The lock is held as long as the thread lives.
-                let _lock = lock;
-                work(connection, &jobs, &beating);
+                let mut guard = guard;
+                work(connection, &jobs, &beating, (&mut guard, &damage));
             })
             .map_err(|error| location.io(error))?;
         let thread = Thread { queue: Some(queue), worker: Some(worker) };
@@ -133,16 +135,56 @@ impl Queue {
 
 /// Takes jobs as they come; those that wait already are committed together, and only then acknowledged. After a failure
 /// nothing more is written: it would stand in the store without what came before it.
-fn work(mut connection: Connection, jobs: &mpsc::Receiver<Queued>, pulse: &Pulse) {
+fn work(
+    mut connection: Connection,
+    jobs: &mpsc::Receiver<Queued>,
+    pulse: &Pulse,
+    (guard, damage): (&mut Option<Guard>, &Damage),
+) {
     while let Ok(first) = jobs.recv() {
         pulse.begin();
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
         let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
-        if let Err(error) = write(&mut connection, batch) {
-            pulse.rest();
+        let written = match fault(guard.as_mut(), damage) {
+            None => write(&mut connection, batch),
+            Some(error) => {
+                tracing::error!(%error, "the store refuses to write");
+                batch.into_iter().for_each(|(_, fail)| refuse(fail, &error));
+                Err(error)
+            }
+        };
+        pulse.rest();
+        if let Err(error) = written {
+            if let Some(guard) = guard {
+                guard.is_sound = false;
+            }
             jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
         }
-        pulse.rest();
+    }
+}
+
+/// Why the store may not be written, though SQLite would.
+fn fault(guard: Option<&mut Guard>, damage: &Damage) -> Option<rusqlite::Error> {
+    let failure =
+        |code, why: String| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(why));
+    if let Some(found) = damage.found() {
+        return Some(failure(rusqlite::ffi::SQLITE_CORRUPT, found));
+    }
+    let is_gone = guard.is_some_and(|guard| !guard.is_in_place());
+    is_gone.then(|| failure(MOVED, "the file was removed or replaced".to_owned()))
+}
+
+/// What a check beside the work has found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Damage(Arc<Mutex<Option<String>>>);
+
+impl Damage {
+    pub(super) fn note(&self, found: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+    }
+
+    fn found(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

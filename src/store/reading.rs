@@ -11,7 +11,7 @@ use crate::desired::{Override, Part, Says};
 use crate::model::{Change, Instant, PageId, RowName, Variable};
 use crate::plan::Base;
 
-use super::{Location, StoreError};
+use super::{Location, StoreError, texts};
 
 /// An open store that is only read.
 #[derive(Debug)]
@@ -98,8 +98,10 @@ pub struct HistoryRow {
     pub outcome: String,
     /// What the vendor's support asks for.
     pub correlation_id: Option<String>,
-    /// What went wrong.
+    /// What went wrong, the last time.
     pub error: Option<String>,
+    /// How often it was tried.
+    pub tries: i64,
 }
 
 /// An override, and whether it was released.
@@ -287,12 +289,13 @@ fn drifts(
     lasting: bool,
     limit: usize,
 ) -> rusqlite::Result<Vec<DriftRow>> {
-    let mut statement = connection.prepare(
-        "SELECT since, agent || '/' || environment, variable, base, found, desired, answer, by, ended_at
+    let [base, found, desired] = ["base", "found", "desired"].map(texts::sql);
+    let mut statement = connection.prepare(&format!(
+        "SELECT since, agent || '/' || environment, variable, {base}, {found}, {desired}, answer, by, ended_at
             FROM drifts JOIN pages ON pages.id = drifts.page
             WHERE (?1 IS NULL OR agent || '/' || environment = ?1) AND (ended_at IS NULL OR NOT ?2)
             ORDER BY drifts.id DESC LIMIT ?3",
-    )?;
+    ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![page.map(ToString::to_string), lasting, limit], |row| {
         let found: Option<String> = row.get(4)?;
@@ -398,11 +401,12 @@ pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTre
             state.base.insert(variable(row, 1)?, json(row, 2, &row.get::<_, String>(2)?)?);
         }
     }
-    let mut statement = connection.prepare(
-        "SELECT writes.page, writes.id, variable, before, after, because
+    let [before, after] = ["before", "after"].map(texts::sql);
+    let mut statement = connection.prepare(&format!(
+        "SELECT writes.page, writes.id, variable, {before}, {after}, because
             FROM writes JOIN changes ON changes.write = writes.id
             WHERE outcome IN ('intended', 'unknown') ORDER BY writes.id",
-    )?;
+    ))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if let Some(state) = by_number.get(&row.get(0)?).and_then(|page| states.get_mut(page)) {
@@ -434,12 +438,14 @@ fn history(
     page: Option<&PageId>,
     limit: usize,
 ) -> rusqlite::Result<Vec<HistoryRow>> {
-    let mut statement = connection.prepare(
-        "SELECT at, who, agent || '/' || environment, variable, before, after, because, outcome, correlation_id, error
+    let [before, after] = ["before", "after"].map(texts::sql);
+    let mut statement = connection.prepare(&format!(
+        "SELECT at, who, agent || '/' || environment, variable, {before}, {after}, because, outcome, correlation_id,
+                error, tries
             FROM writes JOIN pages ON pages.id = writes.page JOIN changes ON changes.write = writes.id
             WHERE ?1 IS NULL OR agent || '/' || environment = ?1
             ORDER BY writes.id DESC, variable LIMIT ?2",
-    )?;
+    ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![page.map(ToString::to_string), limit], |row| {
         let before: Option<String> = row.get(4)?;
@@ -454,6 +460,7 @@ fn history(
             outcome: row.get(7)?,
             correlation_id: row.get(8)?,
             error: row.get(9)?,
+            tries: row.get(10)?,
         })
     })?;
     rows.collect()

@@ -25,6 +25,7 @@ fn intent() -> Intent {
             because: "closing time".to_owned(),
             until: None,
         }],
+        again: None,
     }
 }
 
@@ -246,7 +247,8 @@ async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_rows_of_any_
     let any = Part::new(true, [(row(None, "Leeds"), None)]);
     assert_eq!(known[0].parts.values().collect::<Vec<_>>(), [&any]);
     drop(writer);
-    let version_2 = "ALTER TABLE pages ADD COLUMN last_updated TEXT;
+    let version_2 = "DROP TABLE texts; ALTER TABLE writes DROP COLUMN tries;
+        ALTER TABLE pages ADD COLUMN last_updated TEXT;
         ALTER TABLE overridden DROP COLUMN part;
         DROP TABLE behind; DROP TABLE kept; DROP TABLE accepted;
         DROP INDEX applied; ALTER TABLE approvals DROP COLUMN used_at;
@@ -263,4 +265,107 @@ async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_rows_of_any_
     let remembered = writer.remembered(API).await.unwrap();
     assert_eq!(remembered.newest.settings.as_deref(), Some("as they were"));
     assert_eq!(remembered.newest.inputs["a.csv"], b"1");
+}
+
+/// A page that fails with a large value, again and again, leaves one row and one value.
+#[tokio::test]
+async fn retries_of_a_large_value_take_no_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sqlite");
+    let location = Location::new(Some(&path));
+    let writer = location.open().unwrap();
+    let large = |text: &str| {
+        let mut intent = intent();
+        intent.changes[0].to = json!(text.repeat(200_000));
+        intent
+    };
+    let mut again = None;
+    for _ in 0..50 {
+        let write = writer.intend(Intent { again, ..large("x") }).await.unwrap();
+        assert!(again.is_none_or(|before| before == write));
+        writer.settle(write, Outcome::Failed("503".to_owned()), None, at()).await.unwrap();
+        again = Some(write);
+    }
+    // One that is new is a row of its own, with the same value.
+    writer.intend(large("x")).await.unwrap();
+    let look = location.look().unwrap().unwrap();
+    let history = look.history(None, 100).unwrap();
+    assert_eq!(history.iter().map(|row| row.tries).collect::<Vec<_>>(), [1, 50]);
+    assert!(history.iter().all(|row| row.to == json!("x".repeat(200_000))));
+    let open = &look.pages(API).unwrap()[&"A-1/live".parse().unwrap()];
+    assert_eq!(open.open.as_ref().unwrap().changes, large("x").changes);
+    drop(writer);
+    assert!(std::fs::metadata(&path).unwrap().len() < 600_000, "{:?}", std::fs::metadata(&path));
+}
+
+#[tokio::test]
+async fn history_is_forgotten_when_it_is_old_and_what_is_open_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s.sqlite");
+    let location = Location::new(Some(&path));
+    let writer = location.open().unwrap();
+    let day = |number: i64| at() + chrono::TimeDelta::days(number);
+    for number in 0..1_200 {
+        let mut intent = Intent { at: day(number), ..intent() };
+        intent.changes[0].to = json!(format!("{number} {}", "x".repeat(300)));
+        let write = writer.intend(intent).await.unwrap();
+        if number != 5 {
+            writer.settle(write, Outcome::Failed("no".to_owned()), None, day(number)).await.unwrap();
+        }
+    }
+    for _ in 0..20 {
+        writer.prune(day(1_100)).await.unwrap();
+    }
+    let look = location.look().unwrap().unwrap();
+    let history = look.history(None, 10_000).unwrap();
+    assert_eq!(history.len(), 101);
+    assert_eq!((history[99].at, history[100].at), (day(1_100), day(5)));
+    // The texts of what is left are all there, and those of the others are not.
+    assert!(history.iter().all(|row| row.to.as_str().is_some_and(|text| text.len() > 300)));
+    let texts: i64 = rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM texts", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(texts, 101);
+}
+
+/// Whatever happens to the files of an open store, nothing more is acknowledged.
+#[tokio::test]
+async fn a_store_that_is_removed_or_replaced_while_it_is_open_stops_all_writing() {
+    for file in ["s.sqlite", "s.sqlite.lock"] {
+        for replaced in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let writer = Location::new(Some(&directory.path().join("s.sqlite"))).open().unwrap();
+            writer.intend(intent()).await.unwrap();
+            let path = directory.path().join(file);
+            if replaced {
+                std::fs::copy(&path, directory.path().join("copy")).unwrap();
+                std::fs::rename(directory.path().join("copy"), &path).unwrap();
+            } else {
+                std::fs::remove_file(&path).unwrap();
+            }
+            for _ in 0..2 {
+                let error = writer.intend(intent()).await.unwrap_err();
+                assert!(matches!(error, StoreError::Moved { .. }), "{file}, {replaced}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_files_of_a_store_are_its_owners_alone_and_say_how_it_ended() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new/s.sqlite");
+    let writer = Location::new(Some(&path)).open().unwrap();
+    writer.intend(intent()).await.unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+        let file = entry.unwrap().path();
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert!(!super::file::was_closed(&path));
+    drop(writer);
+    assert!(super::file::was_closed(&path));
 }

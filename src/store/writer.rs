@@ -11,9 +11,11 @@ use crate::model::{Change, Instant, PageId, Variable};
 use crate::plan::{Answer, Drift};
 use crate::pulse::Pulse;
 
-use super::queue::{Queue, Written};
+use super::file::Guard;
+use super::queue::{Damage, Queue, Written};
 use super::reading::{self, StoredPart};
 use super::{Behind, Location, PageState, Remembered, StoreError};
+use super::{retention, texts};
 
 /// Writes to the store. Jobs are done in the order in which the methods are called, whether or not their outcome is waited
 /// for; what is acknowledged is durable, with all that came before it.
@@ -33,6 +35,8 @@ pub struct Intent {
     pub who: String,
     /// What it changes.
     pub changes: Vec<Change>,
+    /// The intent that it tries again, which failed.
+    pub again: Option<i64>,
 }
 
 /// What is in force from now on.
@@ -85,9 +89,10 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         location: Location,
-        lock: Option<std::fs::File>,
+        guard: Option<Guard>,
+        damage: Damage,
     ) -> Result<Self, StoreError> {
-        Queue::start(connection, location, lock).map(Self)
+        Queue::start(connection, location, guard, damage).map(Self)
     }
 
     /// Writes on a connection that others may hold too, job by job and without a thread: for worlds in which everything
@@ -252,7 +257,8 @@ impl Writer {
             let mut kept = BTreeSet::new();
             for drift in &drift {
                 let (variable, answer) = (drift.variable.to_string(), drift.answer.word());
-                let found = drift.found.as_ref().map(Value::to_string);
+                let text = |value: &Value| texts::put(connection, value.to_string(), at);
+                let found = drift.found.as_ref().map(text).transpose()?;
                 let known: Option<i64> =
                     lasting.query_row(params![page, variable, found, answer], |row| row.get(0)).optional()?;
                 if let Some(id) = known {
@@ -260,7 +266,7 @@ impl Writer {
                     continue;
                 }
                 let ended = (drift.answer == Answer::Restored).then_some(at);
-                let (base, desired) = (drift.base.to_string(), drift.desired.to_string());
+                let (base, desired) = (text(&drift.base)?, text(&drift.desired)?);
                 insert.execute(params![page, variable, base, found, desired, answer, at, by, ended])?;
                 kept.insert(connection.last_insert_rowid());
             }
@@ -307,6 +313,13 @@ impl Writer {
     /// Makes an intent durable, before its PATCH is sent. Gives its number.
     pub fn intend(&self, intent: Intent) -> Written<i64> {
         self.0.run(move |connection| {
+            if let Some(write) = intent.again {
+                let again = "UPDATE writes SET outcome = 'intended', settled_at = NULL, tries = tries + 1
+                    WHERE id = ?1 AND outcome = 'failed'";
+                if connection.prepare_cached(again)?.execute([write])? > 0 {
+                    return Ok(write);
+                }
+            }
             let page = page_number(connection, &intent.api, &intent.page)?;
             connection
                 .prepare_cached("INSERT INTO writes (page, at, who) VALUES (?1, ?2, ?3)")?
@@ -314,11 +327,12 @@ impl Writer {
             let write = connection.last_insert_rowid();
             let mut insert = connection.prepare_cached("INSERT INTO changes VALUES (?1, ?2, ?3, ?4, ?5)")?;
             for change in &intent.changes {
+                let from = change.from.as_ref().map(Value::to_string);
                 insert.execute(params![
                     write,
                     change.variable.to_string(),
-                    change.from.as_ref().map(Value::to_string),
-                    change.to.to_string(),
+                    from.map(|from| texts::put(connection, from, intent.at)).transpose()?,
+                    texts::put(connection, change.to.to_string(), intent.at)?,
                     change.because,
                 ])?;
             }
@@ -357,6 +371,11 @@ impl Writer {
             let page = page_number(connection, &api, &page)?;
             set_bases(connection, page, &values)
         })
+    }
+
+    /// Forgets some of the history from before an instant.
+    pub fn prune(&self, before: Instant) -> Written<()> {
+        self.0.run(move |connection| retention::prune(connection, before))
     }
 
     /// Remembers a page's schema as seen.

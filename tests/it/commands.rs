@@ -391,7 +391,19 @@ fn history_shows_who_when_what_why_and_the_correlation_id() {
     let row = rows[0].as_object().unwrap();
     assert_eq!(
         row.keys().collect::<Vec<_>>(),
-        ["at", "who", "page", "variable", "from", "to", "because", "outcome", "correlation_id", "error"]
+        [
+            "at",
+            "who",
+            "page",
+            "variable",
+            "from",
+            "to",
+            "because",
+            "outcome",
+            "correlation_id",
+            "error",
+            "tries"
+        ]
     );
     assert_eq!(row["who"], json!("apply as tester"));
     assert_eq!(row["correlation_id"], json!(api.requests("PATCH")[0].correlation_id));

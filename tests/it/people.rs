@@ -424,7 +424,8 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
     driving.clock.step(at("2027-01-26T12:00:00Z"));
     told(&driving, "the clock is in doubt", |status| status.withheld).await;
     let revision = held(&driving).await.revision;
-    folder.write("sites.csv", &format!("{}s99,A-99\n", sites(40, 0..39)));
+    folder.write("sites.csv", &format!("{}s99,A-99\ns98,A-98\n", sites(40, 0..39)));
+    told(&driving, "both bad rows are told", |status| (status.problems.len() == 2).then_some(())).await;
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     until("the driver is quiet", || driving.is_quiet()).await;

@@ -138,6 +138,8 @@ impl Folder {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rtconfd"));
         command.args(arguments).current_dir(self.directory.path()).env_clear().env("USER", "tester");
+        // One for all, in which daemons of several folders see one another.
+        command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
         command
     }
 
@@ -384,6 +386,7 @@ impl Driving {
             last_known,
             assert_formats: settings.assert_formats,
             resync: settings.resync,
+            keep_history: settings.keep_history,
             concurrency: settings.api.concurrency,
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
             settings_number: 0,

@@ -7,7 +7,7 @@ use crate::reconcile::doubt::News;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, backoff, decide};
-use crate::store::Outcome;
+use crate::store::{OpenIntent, Outcome};
 
 use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
@@ -162,7 +162,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
                             self.take_not_taken(id, message, &open.changes, now);
                             return Start::Nothing;
                         }
-                        Found::NotApplied => Outcome::Failed("looked up: it was not applied".to_owned()),
+                        Found::NotApplied => {
+                            state.failed = Some(open.clone());
+                            Outcome::Failed("looked up: it was not applied".to_owned())
+                        }
                         Found::Overwritten => Outcome::Overwritten,
                     };
                     self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
@@ -295,8 +298,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
             // Forgotten again when it is applied.
             state.refused = Some(state.attempt(&plan.changes));
         }
+        // A retry is the same intent, or history would grow with each.
+        let failed = self.pages.get_mut(&id).and_then(|state| state.failed.take());
+        let is_same = |open: &OpenIntent| {
+            let pairs = open.changes.iter().zip(&plan.changes);
+            let mut same = pairs.map(|(a, b)| a.variable == b.variable && a.from == b.from && a.to == b.to);
+            open.changes.len() == plan.changes.len() && same.all(|same| same)
+        };
+        let again = failed.filter(is_same).map(|open| open.id);
         let actor = self.actor.clone();
-        self.spawn(async move { Answered::Act(id, actor.act(plan).await) });
+        self.spawn(async move { Answered::Act(id, actor.act(plan, again).await) });
     }
 
     fn start_look(&mut self, id: PageId) {

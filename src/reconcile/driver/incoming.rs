@@ -198,6 +198,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
         let Some(ours) = self.agents.get(agent).map(|known| known.pages.clone()) else { return };
         self.agents.settle(agent, 0, next);
+        // By a clock that is ahead all history would be old.
+        if self.clock_watch.doubt().is_none() {
+            let before = now.checked_sub_signed(self.keep_history).unwrap_or(now);
+            self.notes.push(self.actor.store.prune(before));
+        }
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
             // A list that was asked for before the page's own request ended may show it as it was before.
@@ -285,7 +290,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.forget_page();
                 self.pages.schedule(id, Some(now));
             }
-            Acted::Failed(error) => {
+            Acted::Failed(open, error) => {
+                state.failed = Some(open);
                 // A refused key says nothing of the change; its own state keeps everything back. And a page that is not to be had
                 // may be so some day, without anything else changing.
                 if error.meaning == Meaning::Refused {

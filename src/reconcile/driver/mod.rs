@@ -114,6 +114,8 @@ pub struct Setup<R> {
     pub assert_formats: bool,
     /// How often every page is looked at.
     pub resync: Duration,
+    /// How long history is kept.
+    pub keep_history: TimeDelta,
     /// Pages that are worked on at once.
     pub concurrency: usize,
     /// How fast requests may be sent.
@@ -199,6 +201,7 @@ pub struct Driver<R> {
     /// The pages as they are decided on: what is in force, the stages of a rollout, overrides.
     world: World,
     resync: Duration,
+    keep_history: TimeDelta,
     concurrency: usize,
     settings_number: u32,
     /// Whether there is a next boundary to look ahead to.
@@ -274,6 +277,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             counts: Counts::default(),
             world: World::default(),
             resync: setup.resync,
+            keep_history: setup.keep_history,
             concurrency: setup.concurrency,
             settings_number: setup.settings_number,
             is_daemon: false,

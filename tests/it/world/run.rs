@@ -286,6 +286,7 @@ impl World {
             last_known,
             assert_formats: self.settings.assert_formats,
             resync: self.settings.resync,
+            keep_history: self.settings.keep_history,
             concurrency: self.settings.api.concurrency,
             limits: Limits { rate: self.settings.api.rate, burst: self.settings.api.burst },
             settings_number: 0,

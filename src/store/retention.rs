@@ -1,0 +1,41 @@
+//! Forgets history that is older than people want to keep it, a little at a time, so that nothing waits for it.
+
+use rusqlite::{Connection, params};
+
+use crate::model::Instant;
+
+/// Rows that one step looks at in each table.
+const STEP: i64 = 500;
+
+/// Forgets some of what ended before an instant: PATCHes, drift, overrides' ends stay. What is open or lasts is kept, however
+/// old it is.
+pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Result<()> {
+    // The oldest rows have the smallest numbers: a step never looks at more than these.
+    let writes = "SELECT id FROM (SELECT id, settled_at, outcome FROM writes ORDER BY id LIMIT ?2)
+        WHERE settled_at < ?1 AND outcome NOT IN ('intended', 'unknown')";
+    connection
+        .prepare_cached(&format!("DELETE FROM changes WHERE write IN ({writes})"))?
+        .execute(params![before, STEP])?;
+    let removed = connection
+        .prepare_cached(&format!("DELETE FROM writes WHERE id IN ({writes})"))?
+        .execute(params![before, STEP])?;
+    let drifts = "SELECT id FROM (SELECT id, ended_at FROM drifts ORDER BY id LIMIT ?2) WHERE ended_at < ?1";
+    let ended = connection
+        .prepare_cached(&format!("DELETE FROM drifts WHERE id IN ({drifts})"))?
+        .execute(params![before, STEP])?;
+    if removed > 0 || ended > 0 {
+        // Older rows may be left, which still use texts as old as they are.
+        return Ok(());
+    }
+    let is_used =
+        "EXISTS (SELECT 1 FROM drifts WHERE ended_at IS NULL AND '#' || hash IN (base, found, desired))
+        OR EXISTS (SELECT 1 FROM writes JOIN changes ON changes.write = writes.id
+            WHERE outcome IN ('intended', 'unknown') AND '#' || hash IN (before, after))";
+    connection
+        .prepare_cached(&format!(
+            "DELETE FROM texts WHERE hash IN
+                (SELECT hash FROM texts WHERE used_at < ?1 AND NOT ({is_used}) ORDER BY used_at LIMIT ?2)"
+        ))?
+        .execute(params![before, STEP])
+        .map(drop)
+}
