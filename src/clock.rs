@@ -33,6 +33,11 @@ pub trait Clock: Send + Sync + 'static {
         false
     }
 
+    /// What names the start of the machine that the uptime counts from; none where that is not known.
+    fn boot(&self) -> Option<String> {
+        None
+    }
+
     /// The instant that it will be when the uptime has grown by a length.
     fn after(&self, length: Duration) -> Instant {
         let length = length.checked_mul(self.speed()).and_then(|length| TimeDelta::from_std(length).ok());
@@ -54,6 +59,11 @@ impl Clock for WallClock {
 
     fn uptime(&self) -> Duration {
         timer::uptime()
+    }
+
+    fn boot(&self) -> Option<String> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned())
     }
 
     fn is_wall(&self) -> bool {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{Environment, Instant, PageId, RemotePage};
 
-use super::wire::{MAX_BODY_BYTES, WireError, read_agents, read_page, read_pages};
+use super::wire::{MAX_BODY_BYTES, WireError, read_agents, read_page, read_pages, weight};
 use super::{
     AccountId, Agent, ApiError, ApiKey, Meaning, Patched, ReadAgents, ReadPages, WritePages, WriteSchemas,
 };
@@ -136,11 +136,12 @@ impl Answer {
     }
 
     fn page(&self, wanted: &PageId) -> Result<RemotePage, ApiError> {
-        self.understood(|body| read_page(body, wanted)).map(|page| self.dated(page))
+        self.understood(|body| read_page(body, wanted)).map(|page| self.dated(page, 1))
     }
 
-    fn dated(&self, page: RemotePage) -> RemotePage {
-        RemotePage { served_at: self.served_at, ..page }
+    /// The page with what the answer as a whole tells; it is one of so many.
+    fn dated(&self, page: RemotePage, of: usize) -> RemotePage {
+        RemotePage { served_at: self.served_at, weight: weight(&self.body) / of.max(1), ..page }
     }
 }
 
@@ -148,8 +149,9 @@ impl ReadPages for Client {
     async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
         let path = format!("/v1/agents/{agent}/real-time-configs");
         let answer = self.send(Method::GET, &path, None).await?;
-        let pages = answer.understood(|body| read_pages(body, agent))?.into_iter();
-        Ok(pages.map(|(environment, page)| (environment, answer.dated(page))).collect())
+        let pages = answer.understood(|body| read_pages(body, agent))?;
+        let count = pages.len();
+        Ok(pages.into_iter().map(|(environment, page)| (environment, answer.dated(page, count))).collect())
     }
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {

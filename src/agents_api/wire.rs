@@ -16,6 +16,10 @@ pub const MAX_BODY_BYTES: usize = 8 << 20;
 pub const MAX_VALUES: usize = 250_000;
 /// Levels of arrays and objects; what JSON readers take by default.
 pub const MAX_DEPTH: usize = 100;
+/// Bytes of an answer whose values are only guessed.
+const MAX_SMALL: usize = 1 << 16;
+/// Bytes that a value takes beside its text.
+const VALUE_BYTES: usize = 72;
 /// Pages in one answer; an agent has one for each environment.
 pub const MAX_PAGES: usize = 100;
 /// Agents in one answer; an account with more is not known.
@@ -77,6 +81,13 @@ pub fn read_pages(body: &[u8], agent: &str) -> Result<Vec<(Environment, RemotePa
         pages.push((environment, page.into()));
     }
     Ok(pages)
+}
+
+/// Returns the memory that an answer takes as a tree of values, in bytes and roughly.
+pub fn weight(body: &[u8]) -> usize {
+    // Small ones are not worth counting.
+    let values = if body.len() < MAX_SMALL { body.len() / 16 } else { Shape::of(body).values };
+    body.len() + values * VALUE_BYTES
 }
 
 /// Reads an answer that says of itself whether it is one: an error may come with a status of success.
@@ -198,6 +209,7 @@ impl From<WirePage> for RemotePage {
             schema: page.schema.map(Arc::new),
             last_updated: page.last_updated,
             served_at: None,
+            weight: 0,
         }
     }
 }

@@ -12,6 +12,7 @@ mod emergency;
 mod explain;
 mod history;
 mod load;
+mod log;
 mod output;
 mod overrides;
 mod plan;

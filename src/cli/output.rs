@@ -10,7 +10,7 @@ use tabled::settings::{Padding, Style, object::Columns};
 use crate::model::{Instant, Problem, Severity};
 use crate::settings::{Log, Report};
 
-use super::{Exit, FAILED};
+use super::{Exit, FAILED, log};
 
 /// The first error of writing to standard output.
 static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
@@ -26,6 +26,7 @@ pub fn print(text: &str) {
 /// Returns the exit code of a command: a failure when its data could not be written. A reader that has gone
 /// away, as `head` does, needs no message.
 pub fn finish(exit: Exit) -> Exit {
+    log::flush();
     match UNWRITTEN.get() {
         None => exit,
         Some(error) => {
@@ -77,6 +78,7 @@ pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<It
 
 /// Writes an error to standard error.
 pub fn complain(text: &str) {
+    log::flush();
     let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }
 
@@ -111,14 +113,15 @@ fn is_colored() -> bool {
 }
 
 /// Starts logging to standard error.
-pub fn start_log(log: Log) {
+pub fn start_log(settings: Log) {
     let builder = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(log.level)
+        .with_writer(log::Events::start(is_colored() && !settings.json))
+        .log_internal_errors(false)
+        .with_max_level(settings.level)
         .with_target(false)
-        .with_ansi(is_colored() && !log.json);
+        .with_ansi(is_colored() && !settings.json);
     // A second start in one process (the demo's) changes nothing.
-    let _ = match log.json {
+    let _ = match settings.json {
         true => builder.json().flatten_event(true).try_init(),
         false => builder.try_init(),
     };

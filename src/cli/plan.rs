@@ -187,8 +187,9 @@ impl Outcome {
     fn add(&mut self, managed: &Managed, plan: Plan, now: Instant) {
         let page = plan.page.to_string();
         let horizon = now.checked_add_signed(TimeDelta::days(400)).unwrap_or(now);
+        let by_place = managed.page.by_place();
         for change in plan.changes {
-            let owned = managed.page.owned(&change.variable);
+            let owned = by_place.get(&change.variable);
             let until = owned.and_then(|owned| owned.next_flip(now, horizon)).map(|flip| flip.at);
             self.rows.push(Row {
                 page: page.clone(),

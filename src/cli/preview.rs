@@ -78,12 +78,13 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
                 continue;
             }
         };
-        let spans = view.spans(managed, from, to);
+        let spans = view.spans(managed, from, to).into_iter();
+        let spans: Vec<_> = spans.map(|(page, from, to)| (page.by_place(), from, to)).collect();
         for (place, owned) in managed.page.variables.iter().enumerate() {
             if arguments.variable.as_ref().is_none_or(|wanted| *wanted == owned.variable) {
                 let spans: Vec<(&Owned, Instant, Instant)> = spans
                     .iter()
-                    .filter_map(|(page, from, to)| Some((page.owned(&owned.variable)?, *from, *to)))
+                    .filter_map(|(page, from, to)| Some((*page.get(&owned.variable)?, *from, *to)))
                     .collect();
                 match changes(managed, &spans, &schema, (index, place)) {
                     Ok(changes) => rows.extend(changes),

@@ -104,7 +104,9 @@ impl Secrets {
             return false;
         }
         let is_loopback = name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        name == "localhost" || is_loopback || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+        name.eq_ignore_ascii_case("localhost")
+            || is_loopback
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 }
 

@@ -15,7 +15,7 @@ pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
 pub use problem::{Origin, Problem, Severity, each_once, nearest};
 pub use row::{Cell, Row, RowName};
 pub use source_text::SourceText;
-pub use variable::{Blocked, Missing, Places, Step, Variable};
+pub use variable::{Blocked, Missing, Places, Step, Variable, position};
 
 /// A point in time; always UTC, shown to people with its local time beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;

@@ -145,6 +145,8 @@ pub struct RemotePage {
     pub last_updated: Option<String>,
     /// What the API's clock showed when it answered, if it told.
     pub served_at: Option<Instant>,
+    /// The memory that it takes, in bytes and roughly.
+    pub weight: usize,
 }
 
 /// One variable of a page going from one value to another, and why.

@@ -104,8 +104,8 @@ impl Step {
     }
 }
 
-/// A position as RFC 6901 writes it, so that none has two names.
-fn position(key: &str) -> Option<usize> {
+/// Reads a position in an array as RFC 6901 writes it, so that none has two names.
+pub fn position(key: &str) -> Option<usize> {
     let is_plain = key == "0" || key.starts_with(|first: char| ('1'..='9').contains(&first));
     key.parse().ok().filter(|_| is_plain)
 }

@@ -247,7 +247,7 @@ impl Weighed {
 
 /// True when a page would lose what it has for a row, or change in the days to come.
 fn rests_on_other_rows(old: &Page, new: &Page, now: Instant, until: Instant) -> bool {
-    old.variables.iter().any(|before| match new.owned(&before.variable) {
+    old.beside(new).any(|(before, after)| match after {
         None => before.row.is_some(),
         Some(after) => !before.says_the_same(after, now, until),
     })
@@ -313,9 +313,7 @@ fn together(with_earlier: bool) -> &'static str {
 fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
     let until = now.checked_add_signed(AHEAD).unwrap_or(now);
     // What is no longer ours is no longer sent; that changes nothing on the page.
-    old.variables
-        .iter()
-        .all(|before| new.owned(&before.variable).is_none_or(|after| before.says_the_same(after, now, until)))
+    old.beside(new).all(|(before, after)| after.is_none_or(|after| before.says_the_same(after, now, until)))
 }
 
 /// The hours of a page by their names: one for most pages, and for one of many sites each site's.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::model::Instant;
@@ -25,6 +26,25 @@ pub struct ClockWatch {
     vouched: bool,
     /// The API's clock agreed with it.
     agreed: bool,
+}
+
+/// What a clock showed that was believed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    at: Instant,
+    /// The uptime then, in milliseconds.
+    up_ms: u64,
+    /// The start of the machine that the uptime counts from.
+    boot: String,
+}
+
+impl Sighting {
+    /// The fact of the store that remembers it.
+    pub const FACT: &'static str = "clock";
+
+    fn up(&self) -> Duration {
+        Duration::from_millis(self.up_ms)
+    }
 }
 
 /// Why the clock is not believed.
@@ -69,6 +89,26 @@ impl ClockWatch {
             expected: None,
         });
         Self { now, up: clock.uptime(), doubt, vouched: false, agreed: false }
+    }
+
+    /// Compares the clock with what it showed when the program was last at work since the machine was started: what has
+    /// passed since is known to the second, whatever was done to the clock.
+    pub fn remember(&mut self, seen: &Sighting, clock: &dyn Clock) {
+        let is_same_boot = clock.boot().is_some_and(|boot| boot == seen.boot);
+        let (now, up) = (clock.now(), clock.uptime());
+        let Some(passed) = up.checked_sub(seen.up()).filter(|_| is_same_boot) else { return };
+        let expected = add(seen.at, Some(passed));
+        if (now - expected).abs() > LEAP && self.doubt.is_none() {
+            let what =
+                format!("it shows {}, and by what it showed before it should be {}", utc(now), utc(expected));
+            self.doubt = Some(Doubt { what, expected: Some((expected, up)) });
+        }
+    }
+
+    /// What the clock shows now, for the next start.
+    pub fn sighting(&self, clock: &dyn Clock) -> Option<Sighting> {
+        let up_ms = u64::try_from(clock.uptime().as_millis()).ok()?;
+        self.doubt.is_none().then_some(Sighting { at: clock.now(), up_ms, boot: clock.boot()? })
     }
 
     /// Looks at the clock once more.
@@ -186,6 +226,43 @@ mod tests {
             clock.step(start);
             assert!(leap().vouch());
             clock.step(start);
+        }
+    }
+
+    /// Twenty-six days ahead, with an API that tells no time, is no clock to flip pages by; neither is one that is behind.
+    #[test]
+    fn a_clock_that_was_set_while_the_program_was_off_is_doubted_in_the_same_start_of_the_machine() {
+        /// A clock on a machine that was started so.
+        struct Booted(ManualClock, &'static str);
+        impl Clock for Booted {
+            fn now(&self) -> Instant {
+                self.0.now()
+            }
+            fn uptime(&self) -> Duration {
+                self.0.uptime()
+            }
+            fn boot(&self) -> Option<String> {
+                Some(self.1.to_owned())
+            }
+            fn sleep_until(&self, at: Instant) -> crate::clock::Wait<'_> {
+                self.0.sleep_until(at)
+            }
+        }
+        let start = at("2026-11-26T12:00:00Z");
+        for (days, boot, is_doubted) in [(26, "a", true), (-3, "a", true), (0, "a", false), (26, "b", false)]
+        {
+            let clock = Booted(ManualClock::new(start), "a");
+            let sighting = ClockWatch::new(&clock, None).sighting(&clock).unwrap();
+            clock.0.set(clock.now() + TimeDelta::minutes(7));
+            clock.0.step(clock.now() + TimeDelta::days(days));
+            let clock = Booted(clock.0, boot);
+            let mut watch = ClockWatch::new(&clock, None);
+            watch.remember(&sighting, &clock);
+            assert_eq!(watch.doubt().is_some(), is_doubted, "{days} {boot}");
+            assert_eq!(watch.sighting(&clock).is_none(), is_doubted, "it is not remembered");
+            clock.0.step(clock.now() - TimeDelta::days(days));
+            watch.look(&clock);
+            assert!(watch.doubt().is_none(), "{days}: it was put right");
         }
     }
 

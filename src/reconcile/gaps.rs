@@ -14,6 +14,10 @@ struct Gap {
     variables: BTreeSet<Variable>,
     /// The schema that it had.
     schema: bool,
+    /// Keys that it had: the API knows no way to take one away.
+    keys: BTreeSet<String>,
+    /// It says that it was not written since, and is another.
+    contradicts: bool,
 }
 
 /// What one page is known to lack.
@@ -45,33 +49,60 @@ impl Gaps {
     }
 
     /// Judges a fetched page by what is known of it.
-    pub fn judge(&mut self, page: &RemotePage, base: &Base, owned: &[Owned]) -> Fetch {
-        let found = self.gap(page, base, owned);
-        let is_known = found.variables.is_subset(&self.confirmed.variables) && !found.schema;
+    pub fn judge(
+        &mut self,
+        page: &RemotePage,
+        last: Option<&RemotePage>,
+        base: &Base,
+        owned: &[Owned],
+    ) -> Fetch {
+        let found = self.gap(page, last, base, owned);
+        let is_known = self.confirmed.covers(&found);
         let before = self.unconfirmed.take();
         if is_known || before.as_ref() == Some(&found) {
             self.has_schema = page.schema.is_some();
-            // A schema that is gone is missed once.
-            self.confirmed = Gap { schema: false, ..found };
+            // A schema that is gone is missed once, and what is compared with the last page is compared with this from now on.
+            self.confirmed = Gap { variables: found.variables, ..Gap::default() };
             return Fetch::Sound;
         }
         self.unconfirmed = Some(found);
         if before.is_some() { Fetch::Inconsistent } else { Fetch::Doubtful }
     }
 
-    /// True when a page lacks something that it had when it was last fetched.
-    pub fn has_new(&self, page: &RemotePage, base: &Base, owned: &[Owned]) -> bool {
-        let found = self.gap(page, base, owned);
-        found.schema || !found.variables.is_subset(&self.confirmed.variables)
+    /// True when the page that a PATCH answered lacks something that it had when it was last fetched.
+    pub fn has_new(
+        &self,
+        page: &RemotePage,
+        last: Option<&RemotePage>,
+        base: &Base,
+        owned: &[Owned],
+    ) -> bool {
+        !self.confirmed.covers(&Gap { contradicts: false, ..self.gap(page, last, base, owned) })
     }
 
-    fn gap(&self, page: &RemotePage, base: &Base, owned: &[Owned]) -> Gap {
+    fn gap(&self, page: &RemotePage, last: Option<&RemotePage>, base: &Base, owned: &[Owned]) -> Gap {
         let mut places = Places::default();
         let missing = base.keys().filter(|variable| variable.read_at(&page.variables, &mut places).is_none());
         let mut variables: BTreeSet<Variable> = missing.cloned().collect();
         let below = owned.iter().map(|owned| &owned.variable).filter(|variable| !variable.is_whole());
         variables.extend(below.filter(|variable| !page.variables.contains_key(variable.key())).cloned());
-        Gap { variables, schema: self.has_schema && page.schema.is_none() }
+        let had = last.into_iter().flat_map(|last| last.variables.keys());
+        let keys = had.filter(|key| !page.variables.contains_key(*key)).cloned().collect();
+        let is_same_writing =
+            |last: &&RemotePage| page.last_updated.is_some() && last.last_updated == page.last_updated;
+        let contradicts = last
+            .filter(is_same_writing)
+            .is_some_and(|last| last.variables != page.variables || last.schema != page.schema);
+        Gap { variables, schema: self.has_schema && page.schema.is_none(), keys, contradicts }
+    }
+}
+
+impl Gap {
+    /// Whether nothing is missing that is not missing here.
+    fn covers(&self, found: &Self) -> bool {
+        found.variables.is_subset(&self.variables)
+            && found.keys.is_subset(&self.keys)
+            && !(found.schema || found.contradicts)
     }
 }
 
@@ -112,10 +143,28 @@ mod tests {
         ] {
             let mut gaps = Gaps::new(true);
             for (number, (page, wanted)) in fetches.into_iter().enumerate() {
-                assert_eq!(gaps.judge(page, &base, &[]), wanted, "fetch {number}");
+                assert_eq!(gaps.judge(page, None, &base, &[]), wanted, "fetch {number}");
             }
         }
+        // Others' values have no baseline; a page that says it is as it was must be so, and keys don't go away.
+        let page =
+            |value: Value, stamp: &str| RemotePage { last_updated: Some(stamp.into()), ..page(value, false) };
+        let last = page(json!({"a": {"b": 1, "c": 2}, "d": 3}), "1");
+        for (now, wanted) in [
+            (page(json!({"a": {"b": 1}, "d": 3}), "1"), Doubtful),
+            (page(json!({"a": {"b": 1}, "d": 3}), "2"), Sound),
+            (page(json!({"a": {"b": 1, "c": 2}}), "2"), Doubtful),
+            (last.clone(), Sound),
+        ] {
+            let mut gaps = Gaps::new(false);
+            assert_eq!(gaps.judge(&now, Some(&last), &Base::new(), &[]), wanted, "{now:?}");
+            assert_eq!(gaps.judge(&now, Some(&last), &Base::new(), &[]), Sound, "{now:?}");
+        }
+        let page = |value: Value, has_schema: bool| RemotePage {
+            last_updated: None,
+            ..self::tests::page(value, has_schema)
+        };
         // One that was never seen before has nothing to lack.
-        assert_eq!(Gaps::new(false).judge(&page(json!({}), false), &Base::new(), &[]), Sound);
+        assert_eq!(Gaps::new(false).judge(&page(json!({}), false), None, &Base::new(), &[]), Sound);
     }
 }

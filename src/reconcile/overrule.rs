@@ -354,13 +354,15 @@ fn end(
         Until::Released => return Ok(None),
         Until::After(length) => now.checked_add_signed(length),
         Until::At(at) => Some(at),
-        Until::Local(local) => Some(zone::instant(zone, local)),
+        Until::Local(local) => {
+            let (first, mut all) = (zone::instant(zone, local), zone::instants(zone, local));
+            Some(all.find(|at| *at > now).unwrap_or(first))
+        }
         Until::Time(time) => {
             let today = zone::date(zone, now);
-            [today, zone::next(today)]
-                .map(|date| zone::instant(zone, date.and_time(time)))
-                .into_iter()
-                .find(|at| *at > now)
+            // Of a time that today has twice the second may be the one to come.
+            let twice = [today, zone::next(today)].map(|date| zone::instants(zone, date.and_time(time)));
+            twice.into_iter().flatten().find(|at| *at > now)
         }
         Until::NextOpening => {
             Some(hours.iter().filter_map(|hours| hours.next_open(now)).min().ok_or_else(|| {

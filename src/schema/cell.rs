@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use crate::model::{Cell, Problem, Variable};
+use crate::model::{Cell, Problem, Variable, position};
 
 /// Parts of a schema that are looked at for the type of one place.
 const MAX_NODES: usize = 500;
@@ -62,7 +62,7 @@ fn place<'s>(schema: &'s Value, variable: &Variable) -> Option<&'s Value> {
         let Some(key) = step.key() else { return at.get("items") };
         at.get("properties")
             .and_then(|properties| properties.get(key))
-            .or_else(|| at.get("items").filter(|_| key.parse::<usize>().is_ok()))
+            .or_else(|| at.get("items").filter(|_| position(key).is_some()))
             .or_else(|| at.get("additionalProperties").filter(|value| value.is_object()))
     })
 }

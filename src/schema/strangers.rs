@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::model::{Problem, Step, Variable, nearest};
+use crate::model::{Problem, Step, Variable, nearest, position};
 
 use super::cell::follow;
 
@@ -122,7 +122,7 @@ fn below<'s>(at: &'s Value, root: &'s Value, key: &str) -> Below<'s> {
     match properties.and_then(|properties| properties.get(key)) {
         Some(next) => Below::Known(next),
         // An item by its position.
-        None if key.parse::<usize>().is_ok() && at.get("items").is_some() => {
+        None if position(key).is_some() && at.get("items").is_some() => {
             items(at, root).map_or(Below::Open, Below::Known)
         }
         None => {

@@ -1,6 +1,6 @@
 //! All input files: what they hold now, what they last held that was good, and what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub struct Revision {
     pub problems: FileProblems,
     /// The content of each file that counts now.
     pub contents: Vec<GoodFile>,
+    /// The paths of all files, also of those that could not be read.
+    pub paths: BTreeSet<String>,
     /// What tells the content that counts from any other, by its path.
     pub digests: BTreeMap<String, Digest>,
 }
@@ -207,6 +209,7 @@ impl Files {
     pub fn revision(&self) -> Revision {
         let mut revision = Revision::default();
         for file in &self.files {
+            revision.paths.insert(file.id());
             revision.digests.extend(file.good.iter().map(|good| (file.id(), good.digest)));
             match file.good.as_ref().map(|good| &good.parsed) {
                 Some(Parsed::Table(table)) => {

@@ -48,6 +48,8 @@ pub struct Acceptance {
     pub settings: String,
     /// The inputs, by path.
     pub inputs: BTreeMap<String, Vec<u8>>,
+    /// The paths of all inputs that there are; others are no longer in force.
+    pub paths: BTreeSet<String>,
     /// The pages that are not yet as these make them, because they follow others.
     pub behind: BTreeMap<PageId, Behind>,
     /// Those that can't be as these make them, because something is bad, each with the acceptance that it is as.
@@ -275,15 +277,16 @@ impl Writer {
     }
 
     /// Keeps settings and inputs that are in force from now on in place of what they were, and which pages are as older ones.
-    /// Inputs that are not named stay as they are. What no page rests on any more is forgotten.
+    /// Inputs that are there and not brought stay as they are. What no page rests on any more is forgotten.
     pub fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
         let api = api.to_owned();
         self.0.run(move |connection| {
-            let Acceptance { number, settings, inputs, behind, kept } = &acceptance;
+            let Acceptance { number, settings, inputs, paths, behind, kept } = &acceptance;
             put(connection, "", settings.as_bytes(), *number, at)?;
             for (path, content) in inputs {
                 put(connection, path, content, *number, at)?;
             }
+            end_others(connection, paths, *number)?;
             // Pages of another API wait anew when they are back.
             connection.prepare_cached("DELETE FROM behind")?.execute([])?;
             for (page, behind) in behind {
@@ -458,6 +461,19 @@ fn put(
         .prepare_cached("INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, NULL)")?
         .execute(params![path, content, at, number])
         .map(drop)
+}
+
+/// Ends inputs that there are no longer: files that the settings do not name any more.
+fn end_others(connection: &Connection, paths: &BTreeSet<String>, number: i64) -> rusqlite::Result<()> {
+    let mut known =
+        connection.prepare_cached("SELECT path FROM accepted WHERE until IS NULL AND path != ''")?;
+    let known = known.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut end =
+        connection.prepare_cached("UPDATE accepted SET until = ?2 WHERE path = ?1 AND until IS NULL")?;
+    for path in known.iter().filter(|path| !paths.contains(*path)) {
+        end.execute(params![path, number])?;
+    }
+    Ok(())
 }
 
 /// Forgets what was in force once and no page is as of any more.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::Origin;
+use crate::model::{Origin, position};
 
 /// A value as it was written, with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,7 @@ impl Node {
         pointer.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).try_fold(
             self,
             |node, step| match &node.raw {
-                Raw::List(items) => items.get(step.parse::<usize>().ok()?),
+                Raw::List(items) => items.get(position(&step)?),
                 _ => node.get(&step),
             },
         )

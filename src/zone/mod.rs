@@ -23,6 +23,14 @@ pub fn instant(zone: Zone, local: NaiveDateTime) -> Instant {
     }
 }
 
+/// Returns the instants at which the wall clock of `zone` shows `local`: two of a time that occurs twice, else one, as
+/// [`instant`] gives it.
+pub fn instants(zone: Zone, local: NaiveDateTime) -> impl Iterator<Item = Instant> {
+    let first = instant(zone, local);
+    let second = zone.from_local_datetime(&local).latest().map(|at| at.to_utc());
+    std::iter::once(first).chain(second.filter(|second| *second > first))
+}
+
 /// The same for calendar events (RFC 5545, 3.3.5): a skipped time counts with the offset before the gap.
 pub fn event_instant(zone: Zone, local: NaiveDateTime) -> Instant {
     utc(local, zone.first_offset(local).0)

@@ -76,6 +76,11 @@ const MAX_GUESSES: usize = 200_000;
 /// What was put together already.
 type Cache<K, V> = RefCell<HashMap<K, V>>;
 
+/// Times that something on one page is repeated for a row: a page with more would be larger than the API answers.
+const MAX_REPEATS: usize = 100_000;
+/// The same on all pages together, for which there is memory.
+const MAX_REPEATS_IN_ALL: usize = 2_000_000;
+
 /// Puts pages together. Without inputs it only checks what is written.
 pub(super) struct Compiler<'a> {
     pub(super) blueprint: &'a Blueprint,
@@ -84,6 +89,8 @@ pub(super) struct Compiler<'a> {
     agendas: Cache<(String, Filter, Zone), Arc<Agenda>>,
     hours: Cache<(String, Option<Zone>), Arc<Hours>>,
     guesses_left: Cell<usize>,
+    /// Rows that something may still be repeated for, on the page that is put together and on all together.
+    repeats_left: (Cell<usize>, Cell<usize>),
 }
 
 impl<'a> Compiler<'a> {
@@ -95,6 +102,7 @@ impl<'a> Compiler<'a> {
             agendas: RefCell::default(),
             hours: RefCell::default(),
             guesses_left: Cell::new(MAX_GUESSES),
+            repeats_left: (Cell::new(MAX_REPEATS), Cell::new(MAX_REPEATS_IN_ALL)),
         }
     }
 

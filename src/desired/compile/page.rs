@@ -127,6 +127,7 @@ impl Compiler<'_> {
 
     /// The page's own variables, and those of each row that it is for.
     fn all_variables(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Vec<Owned>> {
+        self.repeats_left.0.set(super::MAX_REPEATS);
         let each = one_or_more(fields.get("each"));
         let mut all = match fields.get("variables") {
             None if !each.is_empty() => Some(Vec::new()),

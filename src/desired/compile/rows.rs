@@ -222,6 +222,15 @@ impl Compiler<'_> {
         nearest(wanted, keys)
     }
 
+    /// Takes one of the rows that something may be repeated for.
+    fn may_repeat(&self) -> bool {
+        let (of_page, of_all) = &self.repeats_left;
+        let left = [of_page, of_all].map(|left| left.get().checked_sub(1));
+        let [Some(page), Some(all)] = left else { return false };
+        (of_page.set(page), of_all.set(all));
+        true
+    }
+
     /// What is made of every row that something in a page is repeated for, each in its scope, with the row. A row that can't be read could be any of
     /// them, so it is a problem of the whole.
     pub(super) fn each<T>(
@@ -238,6 +247,14 @@ impl Compiler<'_> {
         let mut all = Some(Vec::new());
         let (mut troubled, first) = (Troubled::default(), reader.problem_count());
         for row in repeat.of(rows) {
+            if !self.may_repeat() {
+                let problem = Problem::at(
+                    repeat.origin,
+                    "this is repeated for too many rows: `each` within `each` multiplies",
+                );
+                reader.note(problem.hint("say with `where` which rows belong to which, or make fewer"));
+                return None;
+            }
             let before = reader.problem_count();
             let made = self
                 .scoped(reader, repeat, row)

@@ -17,6 +17,8 @@ use crate::store::{Acceptance, StoreError};
 
 use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
+/// Memory for the pages as they were seen, in bytes.
+const MAX_PAGES_BYTES: usize = 512 << 20;
 /// Fetches in a row that find no page before that is called more than a moment's trouble.
 const STUCK_AFTER: u32 = 3;
 
@@ -116,10 +118,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// ones made them.
     pub(super) fn keep_accepted(&mut self, now: Instant) {
         let in_force = &self.in_force;
+        let inputs = inputs_of(&self.revision, &self.blueprint.zones);
+        let paths = self.revision.paths.iter().chain(inputs.keys()).cloned().collect();
         let acceptance = Acceptance {
             number: in_force.number,
             settings: self.written.clone(),
-            inputs: inputs_of(&self.revision, &self.blueprint.zones),
+            inputs,
+            paths,
             behind: in_force.trail.behind().clone(),
             kept: in_force.kept.clone(),
         };
@@ -200,8 +205,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.agents.settle(agent, 0, next);
         // By a clock that is ahead all history would be old.
         if self.clock_watch.doubt().is_none() {
-            let before = now.checked_sub_signed(self.keep_history).unwrap_or(now);
-            self.notes.push(self.actor.store.prune(before));
+            let before = now.checked_sub_signed(self.keep_history);
+            self.notes.extend(before.map(|before| self.actor.store.prune(before)));
+            self.keep_sighting();
         }
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
@@ -263,7 +269,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Acted::Applied { page, changes, correlation_id } => {
                 let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
                 // An answer that lacks more than was sent tells nothing of the rest.
-                state.look_wanted |= state.gaps.has_new(&page, &state.known.base, owned);
+                let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
+                state.look_wanted |= state.gaps.has_new(&page, last.as_deref(), &state.known.base, owned);
+                let before = state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
+                self.pages_bytes = self.pages_bytes.saturating_sub(before) + page.weight;
                 state.see(page, up, &mut self.schemas);
                 // Good enough to decide by, but what is sent next is sent after a look of its own.
                 state.forget_page();
@@ -317,6 +326,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if !self.is_sound(id, &page, now) {
             return;
         }
+        if !self.has_room_for(id, &page) {
+            let most = MAX_PAGES_BYTES >> 20;
+            let message = format!(
+                "the pages together take more than {most} MiB of memory (hint: make them smaller, or let several rtconfd have some of them each)"
+            );
+            self.try_later(id, &ApiError { message, ..ApiError::of(Meaning::Unavailable) }, now);
+            return;
+        }
         let Some(state) = self.pages.get_mut(id) else { return };
         state.look_wanted = false;
         if state.see(page, seen_at, &mut self.schemas)
@@ -336,12 +353,25 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.forget_found(id, now);
     }
 
+    /// Whether there is memory for a page, in place of what is known of it.
+    fn has_room_for(&mut self, id: &PageId, page: &RemotePage) -> bool {
+        let known = self.pages.get(id).and_then(|state| state.known.observed.as_ref());
+        let before = known.map_or(0, |observed| observed.page.weight);
+        let bytes = self.pages_bytes.saturating_sub(before) + page.weight;
+        let has_room = bytes <= MAX_PAGES_BYTES || page.weight <= before;
+        if has_room {
+            self.pages_bytes = bytes;
+        }
+        has_room
+    }
+
     /// True when an answer is the page as it is. One that lacks what is known to be there is confirmed by another fetch
     /// before anything follows from it.
     fn is_sound(&mut self, id: &PageId, page: &RemotePage, now: Instant) -> bool {
         let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
         let Some(state) = self.pages.get_mut(id) else { return false };
-        match state.gaps.judge(page, &state.known.base, owned) {
+        let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
+        match state.gaps.judge(page, last.as_deref(), &state.known.base, owned) {
             Fetch::Sound => return true,
             Fetch::Doubtful => {
                 tracing::debug!(page = %id, "values or the schema vanished; the page is fetched again");

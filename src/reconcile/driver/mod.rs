@@ -19,7 +19,7 @@ use crate::store::{StoreError, Written};
 
 use super::agents::Agents;
 use super::board::{Board, Turn};
-use super::doubt::ClockWatch;
+use super::doubt::{ClockWatch, Sighting};
 use super::gate::{Gate, Limits, Urgency};
 use super::page_state::Pages;
 use super::revision::{HELD, OUT, Out, RECENT, Rollout};
@@ -228,6 +228,8 @@ pub struct Driver<R> {
     turn: u64,
     jobs: JoinSet<Done>,
     under_way: UnderWay,
+    /// The memory that the pages take as they were seen.
+    pages_bytes: usize,
     /// What the store was told and has not acknowledged.
     notes: FuturesUnordered<Written<()>>,
     told: Vec<(bool, String)>,
@@ -252,7 +254,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let past = setup.last_known.map_or(now, |known| known.min(now));
         let overrides = store.overrides(api, past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
         let approved = store.approvals().await?;
-        let clock_watch = ClockWatch::new(&*setup.actor.clock, setup.last_known);
+        let mut clock_watch = ClockWatch::new(&*setup.actor.clock, setup.last_known);
+        let sighting = store.fact(Sighting::FACT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
+        if let Some(sighting) = sighting {
+            clock_watch.remember(&sighting, &*setup.actor.clock);
+        }
         if let Some(doubt) = clock_watch.doubt() {
             tracing::error!("{}", doubt.describe());
         }
@@ -297,6 +303,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             turn: 0,
             jobs: JoinSet::new(),
             under_way: UnderWay::default(),
+            pages_bytes: 0,
             notes: FuturesUnordered::new(),
             told: Vec::new(),
             last_now: now,
@@ -402,6 +409,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Err(_) => tracing::warn!("requests are still unanswered; they are looked up at the next start"),
         }
         self.jobs.shutdown().await;
+        self.keep_sighting();
         if matches!(mode, Mode::Once { .. }) {
             self.note_unseen();
         }
@@ -418,6 +426,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let to_come = self.rollout.as_ref().map_or(0, Rollout::to_come);
         let pages = pages.collect();
         Ok(Ended { reload, pages, problems, held: self.held, to_come, in_force: self.in_force })
+    }
+
+    /// Remembers what the clock shows, for the next start.
+    fn keep_sighting(&mut self) {
+        let sighting = self.clock_watch.sighting(&*self.actor.clock);
+        if let Some(sighting) = sighting.and_then(|sighting| serde_json::to_string(&sighting).ok()) {
+            self.keep_fact(Sighting::FACT, Some(sighting));
+        }
     }
 
     /// What is wrong with the inputs.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use fastrand::Rng;
-use rtconfd::agents_api::{ApiError, Meaning, Patched, ReadPages, WritePages};
+use rtconfd::agents_api::{ApiError, Meaning, Patched, ReadPages, WritePages, read_page};
 use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::model::{Environment, PageId, RemotePage};
 use serde_json::{Map, Value, json};
@@ -39,6 +39,8 @@ pub struct Page {
     pub is_relabelled: bool,
     /// Until this uptime what happened to it may keep those that follow it back, or it itself.
     pub held_up: Duration,
+    /// Its last answer was odd.
+    pub was_odd: bool,
     /// It is known to hold what came in force then, or something newer. Until then a page that follows may hold nothing.
     pub arrived: Option<Duration>,
 }
@@ -56,6 +58,8 @@ pub struct Weather {
     pub failing: u32,
     /// Of a hundred answers so many come late.
     pub late: u32,
+    /// Of a hundred answers so many are odd, though never two in a row of a page.
+    pub odd: u32,
     /// Until this uptime everything is answered with 429.
     pub storm_until: Option<Duration>,
 }
@@ -107,6 +111,23 @@ enum Fate {
     ServerError,
     Unreachable,
     Storm(Duration),
+    /// Something that is not the page, with a status of success; a PATCH is carried out.
+    Odd(Odd),
+    /// For a moment there is no such page, or no such key; nothing was done.
+    Denied(u16),
+}
+
+/// How an answer is odd.
+#[derive(Clone, Copy, Debug)]
+enum Odd {
+    /// Empty, an error, or another environment's page.
+    NotThePage(u8),
+    /// The page without any values or schema.
+    Bare,
+    /// The page without its schema.
+    WithoutSchema,
+    /// The page without what others own.
+    WithoutOthers,
 }
 
 impl Remote {
@@ -171,7 +192,59 @@ impl Remote {
                 _ => Fate::Unreachable,
             },
         };
+        let odd = state.random.u32(..100) < state.weather.odd;
+        let fate = match (odd, state.random.u8(..6)) {
+            (false, _) => fate,
+            (true, 0) => Fate::Denied([404, 403, 301, 401][state.random.usize(..4)]),
+            (true, 1) => Fate::Odd(Odd::Bare),
+            (true, 2) => Fate::Odd(Odd::WithoutSchema),
+            (true, 3) => Fate::Odd(Odd::WithoutOthers),
+            (true, _) => Fate::Odd(Odd::NotThePage(state.random.u8(..4))),
+        };
         (fate, late)
+    }
+
+    /// What is answered of a page, by a fate. An odd answer comes once; the next of the page is sound.
+    fn answered(&self, place: Place, fate: &Fate) -> Result<RemotePage, ApiError> {
+        let page = self.page_at(place);
+        if !matches!(fate, Fate::Answer | Fate::Odd(_)) {
+            // It never arrives.
+            return Ok(page);
+        }
+        let was_odd = std::mem::replace(
+            &mut self.state().pages.get_mut(&place).unwrap().was_odd,
+            matches!(fate, Fate::Odd(_)),
+        );
+        let Fate::Odd(odd) = fate else { return Ok(page) };
+        if was_odd {
+            self.state().pages.get_mut(&place).unwrap().was_odd = false;
+            return Ok(page);
+        }
+        Ok(match odd {
+            Odd::Bare => RemotePage { variables: Map::new(), schema: None, ..page },
+            Odd::WithoutSchema => RemotePage { schema: None, ..page },
+            Odd::WithoutOthers => {
+                let mut page = page;
+                page.variables.retain(|key, _| !["box", "desk", "flags"].contains(&key.as_str()));
+                page
+            }
+            Odd::NotThePage(kind) => {
+                let other = match place.environment() {
+                    Environment::Live => "sandbox",
+                    _ => "live",
+                };
+                let body = match kind {
+                    0 => String::new(),
+                    1 => json!({}).to_string(),
+                    2 => json!({"success": false, "error_code": "BUSY", "data": null}).to_string(),
+                    _ => json!({"clientEnv": other, "variables": {"box": {"note": "of another page"}}})
+                        .to_string(),
+                };
+                let id = PageId::new(&place.agent(), place.environment()).unwrap();
+                let message = read_page(body.as_bytes(), &id).unwrap_err();
+                return Err(ApiError { message, ..ApiError::of(Meaning::OutcomeUnknown) });
+            }
+        })
     }
 
     fn page_at(&self, place: Place) -> RemotePage {
@@ -186,6 +259,7 @@ impl Remote {
             schema: schema.map(Arc::new),
             last_updated: Some(page.stamp.to_string()),
             served_at: Some(truth),
+            weight: 1_000,
         }
     }
 
@@ -231,6 +305,8 @@ fn answer<T>(fate: Fate, value: T) -> Result<T, ApiError> {
         Fate::ServerError => failed(Meaning::OutcomeUnknown, Some(500), None),
         Fate::Unreachable => failed(Meaning::TryAgain, None, None),
         Fate::Storm(left) => failed(Meaning::Slower, Some(429), Some(left)),
+        Fate::Denied(status) => failed(Meaning::of_status(status, true), Some(status), None),
+        Fate::Odd(_) => Ok(value),
     }
 }
 
@@ -240,18 +316,20 @@ impl ReadPages for Remote {
         let places: Vec<Place> =
             self.state().pages.keys().copied().filter(|place| place.agent() == agent).collect();
         let _in_flight = InFlight::new(self, places.clone());
-        let pages = places.into_iter().map(|place| (place.environment(), self.page_at(place))).collect();
+        // One that is not understood is none for all of them.
+        let pages = places.into_iter().map(|place| Ok((place.environment(), self.answered(place, &fate)?)));
+        let pages: Result<Vec<_>, ApiError> = pages.collect();
         self.sleep(late).await;
-        answer(fate, pages)
+        answer(fate, pages?)
     }
 
     async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
         let place = Place::of(page);
         let (fate, late) = self.arrive("look", place);
         let _in_flight = InFlight::new(self, vec![place]);
-        let page = self.page_at(place);
+        let page = self.answered(place, &fate);
         self.sleep(late).await;
-        answer(fate, page)
+        answer(fate, page?)
     }
 }
 
@@ -269,7 +347,7 @@ impl WritePages for Remote {
         let _in_flight = InFlight::new(self, vec![place]);
         // Half of the lateness is on the way there.
         self.sleep(late / 2).await;
-        if matches!(fate, Fate::Answer | Fate::LostAfter) {
+        if matches!(fate, Fate::Answer | Fate::LostAfter | Fate::Odd(_)) {
             let mut state = self.state();
             state.applied += 1;
             state.stamp += 1;
@@ -280,11 +358,11 @@ impl WritePages for Remote {
             if body.contains_key("motto") && page.kept.take().is_some() {
                 page.held_up = page.held_up.max(up);
             }
-            page.unsure |= !late.is_zero() || matches!(fate, Fate::LostAfter);
+            page.unsure |= !late.is_zero() || matches!(fate, Fate::LostAfter | Fate::Odd(_));
         }
-        let taken = self.page_at(place);
+        let taken = self.answered(place, &fate);
         self.sleep(late / 2).await;
-        answer(fate, Patched { page: taken, correlation_id: None })
+        answer(fate, Patched { page: taken?, correlation_id: None })
     }
 }
 

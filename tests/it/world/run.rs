@@ -286,7 +286,7 @@ impl World {
             last_known,
             assert_formats: self.settings.assert_formats,
             resync: self.settings.resync,
-            keep_history: self.settings.keep_history,
+            keep_history: TimeDelta::MAX,
             concurrency: self.settings.api.concurrency,
             limits: Limits { rate: self.settings.api.rate, burst: self.settings.api.burst },
             settings_number: 0,
@@ -872,8 +872,12 @@ impl World {
     }
 
     async fn bad_weather(&mut self) {
-        self.remote.state().weather =
-            Weather { failing: self.random.u32(5..90), late: self.random.u32(..60), storm_until: None };
+        self.remote.state().weather = Weather {
+            failing: self.random.u32(5..90),
+            late: self.random.u32(..60),
+            odd: self.random.u32(..40),
+            storm_until: None,
+        };
         self.pass_some(5, 1500).await;
         self.remote.state().weather = Weather::default();
         self.disturb();
@@ -1094,7 +1098,7 @@ impl World {
     async fn judge_history(&mut self) {
         let database = self.database.lock().unwrap();
         let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-        let writes = count("SELECT count(*) FROM writes");
+        let writes = count("SELECT coalesce(sum(tries), 0) FROM writes");
         let applied = count("SELECT count(*) FROM writes WHERE outcome = 'applied'");
         let open = count("SELECT count(*) FROM writes WHERE outcome IN ('intended', 'unknown')");
         let sql = "SELECT page, variable, after FROM writes JOIN changes ON changes.write = writes.id

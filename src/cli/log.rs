@@ -1,0 +1,134 @@
+//! Where the log goes: standard error, from a thread of its own. Whoever reads it may be slow, or gone; that costs lines of the
+//! log, and never keeps a page waiting.
+
+use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::time::Duration;
+
+/// Events that wait to be written at most.
+const MAX_WAITING: usize = 4_096;
+/// How long the end of the program waits for the last of them.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+static QUEUE: OnceLock<SyncSender<Entry>> = OnceLock::new();
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+enum Entry {
+    Event(String),
+    /// Tells when all before it is written.
+    Flush(SyncSender<()>),
+}
+
+/// Takes events for standard error. One event is written at once.
+pub struct Events {
+    is_colored: bool,
+}
+
+impl Events {
+    /// Starts the thread that writes. Colours are escape sequences, and anything else of that kind is taken out.
+    pub fn start(is_colored: bool) -> Self {
+        QUEUE.get_or_init(|| {
+            let (queue, entries) = mpsc::sync_channel(MAX_WAITING);
+            // Without the thread all events are lost, and counted.
+            let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries));
+            queue
+        });
+        Self { is_colored }
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Events {
+    type Writer = Event;
+
+    fn make_writer(&'a self) -> Event {
+        Event { is_colored: self.is_colored }
+    }
+}
+
+/// One event on its way.
+pub struct Event {
+    is_colored: bool,
+}
+
+impl Write for Event {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = in_lines(&String::from_utf8_lossy(bytes), self.is_colored);
+        if let Some(queue) = QUEUE.get()
+            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+                queue.try_send(Entry::Event(text))
+        {
+            LOST.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits until what was logged is written, for a moment.
+pub fn flush() {
+    let (done, is_done) = mpsc::sync_channel(1);
+    if let Some(queue) = QUEUE.get()
+        && queue.try_send(Entry::Flush(done)).is_ok()
+    {
+        let _ = is_done.recv_timeout(LAST_LINES);
+    }
+}
+
+fn write_all(entries: &Receiver<Entry>) {
+    for entry in entries {
+        match entry {
+            // Whoever reads it may have gone.
+            Entry::Event(text) => drop(io::stderr().lock().write_all(text.as_bytes())),
+            Entry::Flush(done) => drop(done.send(())),
+        }
+        let lost = LOST.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let _ =
+                writeln!(io::stderr().lock(), "{lost} events of the log were lost: nobody read it in time");
+        }
+    }
+}
+
+/// An event as lines of which only the first begins at the margin, so that no text from outside looks like an event of its own.
+/// Control characters are shown as blanks.
+fn in_lines(event: &str, is_colored: bool) -> String {
+    let (body, end) = match event.strip_suffix('\n') {
+        Some(body) => (body, "\n"),
+        None => (event, ""),
+    };
+    let mut text = String::with_capacity(event.len());
+    for c in body.chars() {
+        match c {
+            '\n' => text.push_str("\n    "),
+            '\t' => text.push(c),
+            '\u{1b}' if is_colored => text.push(c),
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => text.push(' '),
+            _ if c.is_control() => text.push(' '),
+            _ => text.push(c),
+        }
+    }
+    text + end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_forges_no_line_and_moves_no_cursor() {
+        for (event, colored, wanted) in [
+            ("WARN a problem\n", false, "WARN a problem\n"),
+            ("WARN reason=x\nERROR forged\n", false, "WARN reason=x\n    ERROR forged\n"),
+            ("WARN \u{1b}[2Jgone\r\u{7}\n", false, "WARN  [2Jgone  \n"),
+            ("\u{1b}[33mWARN\u{1b}[0m x\n", true, "\u{1b}[33mWARN\u{1b}[0m x\n"),
+            ("WARN \u{202e}desrever\u{85}", false, "WARN  desrever "),
+        ] {
+            assert_eq!(in_lines(event, colored), wanted, "{event:?}");
+        }
+    }
+}
