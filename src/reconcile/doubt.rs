@@ -260,9 +260,11 @@ mod tests {
             watch.remember(&sighting, &clock);
             assert_eq!(watch.doubt().is_some(), is_doubted, "{days} {boot}");
             assert_eq!(watch.sighting(&clock).is_none(), is_doubted, "it is not remembered");
-            clock.0.step(clock.now() - TimeDelta::days(days));
-            watch.look(&clock);
-            assert!(watch.doubt().is_none(), "{days}: it was put right");
+            if is_doubted {
+                clock.0.step(clock.now() - TimeDelta::days(days));
+                watch.look(&clock);
+                assert!(watch.doubt().is_none(), "{days}: it was put right");
+            }
         }
     }
 

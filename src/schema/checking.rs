@@ -97,3 +97,62 @@ fn too_slow() -> Problem {
         format!("the page takes longer than {} ms to be checked by its schema", PATIENCE.as_millis());
     Problem::new(message).hint("simplify the patterns of the schema, or shorten the values")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Condvar;
+
+    use jsonschema::Keyword;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A rule that takes until it is let go.
+    #[derive(Clone, Default)]
+    struct Stuck(Arc<(Mutex<bool>, Condvar)>);
+
+    impl Stuck {
+        fn wait(&self) {
+            let is_stuck = |let_go: &mut bool| !*let_go;
+            drop(self.0.1.wait_while(self.0.0.lock().unwrap(), is_stuck).unwrap());
+        }
+
+        fn let_go(&self) {
+            *self.0.0.lock().unwrap() = true;
+            self.0.1.notify_all();
+        }
+    }
+
+    impl<'i> Keyword<'i> for Stuck {
+        fn validate(&self, _: &'i Value) -> Result<(), ValidationError<'i>> {
+            self.wait();
+            Ok(())
+        }
+
+        fn is_valid(&self, _: &'i Value) -> bool {
+            self.wait();
+            true
+        }
+    }
+
+    #[test]
+    fn a_check_that_does_not_end_is_given_up_on_and_not_begun_again() {
+        let (schema, stuck) = (json!({"items": {"type": "integer"}, "stuck": true}), Stuck::default());
+        let rule = stuck.clone();
+        let validator = jsonschema::options()
+            .with_keyword("stuck", move |_, _, _| Ok(Box::new(rule.clone())))
+            .build(&schema)
+            .unwrap();
+        let checker = Checker::new(validator);
+        let heavy = json!((0..50_000).collect::<Vec<i32>>());
+        let told = |instance: &Value| checker.errors(&schema, instance, 9).unwrap_err().to_string();
+        assert!(told(&heavy).contains("takes longer than 250 ms"));
+        assert!(told(&heavy).contains("takes longer than 250 ms"));
+        assert_eq!(ABANDONED.load(Ordering::Relaxed), 1, "it was begun once");
+        stuck.let_go();
+        let other = json!((0..50_001).collect::<Vec<i32>>());
+        assert!(checker.errors(&schema, &other, 9).unwrap().is_empty());
+        let bad = json!(std::iter::repeat_n(json!("x"), 50_000).collect::<Vec<_>>());
+        assert_eq!(checker.errors(&schema, &bad, 9).unwrap().len(), 9);
+    }
+}

@@ -31,6 +31,7 @@ pub const SCALARS: &[&str] = &[
     "api.read_timeout",
     "api.total_timeout",
     "store.path",
+    "store.keep_history",
     "log.format",
     "log.level",
     "hold.pages_percent",

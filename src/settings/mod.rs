@@ -314,6 +314,8 @@ fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     large.is_none()
 }
 
+/// Days that history may be kept: a hundred years.
+const MAX_DAYS_KEPT: u64 = 36_525;
 /// How long history is kept: a year, and the same season of the year before.
 const KEEP_HISTORY: TimeDelta = TimeDelta::days(400);
 
@@ -327,7 +329,12 @@ fn read_store(
     let (node, keep) = match store {
         Some(fields) => {
             let fields = fields?;
-            (fields.get("path"), fields.get("keep_history").map(|node| reader.duration(node, "keep_history")))
+            (
+                fields.get("path"),
+                fields
+                    .get("keep_history")
+                    .map(|node| reader.duration_below(node, "keep_history", MAX_DAYS_KEPT)),
+            )
         }
         None => (None, None),
     };

@@ -213,6 +213,11 @@ impl<'a> Reader<'a> {
 
     /// A length of time such as `90s`, `5m`, `4h` or `1h 30m`; never zero.
     pub fn duration(&self, node: &Node, what: &str) -> Option<Duration> {
+        self.duration_below(node, what, 400)
+    }
+
+    /// The same of less than so many days.
+    pub fn duration_below(&self, node: &Node, what: &str, days: u64) -> Option<Duration> {
         if let Raw::Number(number) = &node.raw {
             let problem = Problem::at(&node.origin, format!("{what}: {number} has no unit"));
             let hint = format!(
@@ -223,7 +228,7 @@ impl<'a> Reader<'a> {
         }
         let text = self.text(node, what)?;
         match humantime::parse_duration(&text.value) {
-            Ok(duration) if !duration.is_zero() && duration.as_secs() < 400 * 86_400 => Some(duration),
+            Ok(duration) if !duration.is_zero() && duration.as_secs() < days * 86_400 => Some(duration),
             _ => {
                 self.note(
                     Problem::at(&text.origin, format!("{what}: \"{}\" is no length of time", text.value))

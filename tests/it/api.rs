@@ -390,6 +390,33 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_covered_up() {
     assert!(sent.await.unwrap().to_lowercase().contains(&format!("x-api-key: {KEY}")));
 }
 
+/// A server or a proxy may echo what it was sent, anywhere, and put in what forges a line of a log.
+#[tokio::test]
+async fn what_comes_from_outside_brings_neither_the_key_nor_control_characters() {
+    let (start, end) = KEY.split_at(7);
+    for (status, body) in [
+        ("200 OK", format!("{{\"clientEnv\": \"live\", \"variables\": [\"{KEY}\"]}}")),
+        (
+            "400 Bad Request",
+            format!("{{\"error_code\": \"{KEY}\", \"error_message\": \"a\\u001b[2J\\nERROR {KEY}\"}}"),
+        ),
+        ("500 Oops", format!("plain\x1b[31m\r\n{start}\x07{end}\u{202e}")),
+    ] {
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nx-polyai-correlation-id: c-{KEY}-1\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (url, _) = canned(answer).await;
+        let error = client(&url, Duration::from_secs(5)).page(&page()).await.unwrap_err();
+        let told = format!("{error}");
+        assert!(
+            !told.contains(KEY) && !told.chars().any(char::is_control) && !told.contains('\u{202e}'),
+            "{told:?}"
+        );
+        assert_eq!(error.correlation_id.as_deref(), Some("c-[key]-1"), "{status}");
+    }
+}
+
 #[tokio::test]
 async fn odd_answers_are_taken_for_what_they_are() {
     for (answer, wanted) in [

@@ -467,3 +467,19 @@ async fn many_readers_are_answered_by_one_status() {
     assert!(statuses.len() <= 2, "the driver was asked {} times", statuses.len());
     driving.stop().await;
 }
+
+/// What is written into files that nobody can find again is as good as lost.
+#[tokio::test]
+async fn a_store_that_is_removed_under_the_daemon_ends_it() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    let row = |phone: u32| format!("site,agent,hours,phone\na,A-1,Mo-Su 00:00-24:00,{phone}\n");
+    folder.write("sites.csv", &row(1));
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "phone", &json!("1")).await;
+    std::fs::remove_file(folder.path("state.sqlite")).unwrap();
+    folder.write("sites.csv", &row(2));
+    assert_eq!(process.ends().await, 1, "{}", process.log());
+    assert!(process.log().contains("was removed or replaced while it was open"), "{}", process.log());
+    assert_eq!(api.variables("A-1")["phone"], json!("1"));
+}

@@ -674,33 +674,26 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_a_tree() {
     assert!(!schema.unwrap().takes(&Value::Object(page.variables)));
 }
 
-/// One page's schema asks for endless work, in ways that are counted and in one that is only noticed: its page alone waits.
+/// One page's schema asks for endless work: its page alone waits.
 #[tokio::test]
 async fn a_schema_that_takes_for_ever_keeps_no_other_page_waiting() {
-    let look_around = json!({"additionalProperties": {"pattern": "(?=.*[0-9])(?=.*[a-z]).{8,}x"}});
-    let many_states = json!({"properties": {"theirs": {"pattern": "^(?:(?:a|b|[a-c]){1,200}){1,20}c$"}}});
-    for (schema, theirs, wanted) in [
-        (look_around, "a1".repeat(750_000), "too large for its schema"),
-        (many_states, "a".repeat(60_000), "takes longer than 250 ms"),
-    ] {
-        let api = Api::start();
-        api.edit("A-1", &json!({"theirs": theirs}));
-        api.schema("A-1", &schema);
-        let folder = Folder::new(&api.url, crate::support::SITES);
-        folder.without_rate();
-        let rows = (1..=20).map(|n| format!("s{n},A-{n},Mo-Fr 09:00-17:00,{n}\n"));
-        folder.write("sites.csv", &format!("site,agent,hours,phone\n{}", rows.collect::<String>()));
-        let clock = rtconfd::clock::ManualClock::new(at("2026-11-26T12:00:00Z"));
-        let driving = Driving::start(&folder, &clock, rtconfd::reconcile::Mode::Daemon).await;
-        for number in 2..=20 {
-            api.until_variable(&format!("A-{number}"), "is_open", &json!(true)).await;
-        }
-        until("the one page is parked", || {
-            let pages = folder.look().pages(&api.url).unwrap();
-            let problem = pages.get(&"A-1/live".parse().unwrap()).and_then(|page| page.problem.clone());
-            problem.is_some_and(|(text, _)| text.contains(wanted))
-        })
-        .await;
-        driving.stop().await;
+    let api = Api::start();
+    api.edit("A-1", &json!({"theirs": "a1".repeat(750_000)}));
+    api.schema("A-1", &json!({"additionalProperties": {"pattern": "(?=.*[0-9])(?=.*[a-z]).{8,}x"}}));
+    let folder = Folder::new(&api.url, crate::support::SITES);
+    folder.without_rate();
+    let rows = (1..=20).map(|n| format!("s{n},A-{n},Mo-Fr 09:00-17:00,{n}\n"));
+    folder.write("sites.csv", &format!("site,agent,hours,phone\n{}", rows.collect::<String>()));
+    let clock = rtconfd::clock::ManualClock::new(at("2026-11-26T12:00:00Z"));
+    let driving = Driving::start(&folder, &clock, rtconfd::reconcile::Mode::Daemon).await;
+    for number in 2..=20 {
+        api.until_variable(&format!("A-{number}"), "is_open", &json!(true)).await;
     }
+    until("the one page is parked", || {
+        let pages = folder.look().pages(&api.url).unwrap();
+        let problem = pages.get(&"A-1/live".parse().unwrap()).and_then(|page| page.problem.clone());
+        problem.is_some_and(|(text, _)| text.contains("too large for its schema"))
+    })
+    .await;
+    driving.stop().await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use rtconfd::clock::{Clock, ManualClock};
+use rtconfd::model::Environment;
 use rtconfd::reconcile::Mode;
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
@@ -199,5 +200,23 @@ async fn a_long_retry_after_is_shown_and_cut() {
     driving.advance(at(FIVE)).await;
     let withheld = driving.status().await.withheld.expect("a pause");
     assert!(withheld.contains("Retry-After: 86400 s, 60 s of which are waited"), "{withheld}");
+    driving.stop().await;
+}
+
+/// Under the same stamp a page is the same, so an answer that lacks others' values is odd.
+#[tokio::test]
+async fn a_page_that_says_it_was_not_written_since_is_as_it_was() {
+    let api = Api::start();
+    api.edit("A-1", &json!({"messages": {"seasonal": "?", "legal": "keep me"}}));
+    let folder = Folder::new(&api.url, SHARED);
+    let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
+    let says = |text: &str| api.variables("A-1")["messages"]["seasonal"] == json!(text);
+    until("the first value", || says("Welcome") && driving.is_quiet()).await;
+    let mut page = api.simulator.with_pages(|pages| pages.page("A-1", Environment::Live));
+    page["variables"]["messages"].as_object_mut().unwrap().remove("legal");
+    let odd = Kind::Answer { status: 200, body: page };
+    api.simulator.inject(Fault::new(odd).method("GET").path("configs/live").times(1));
+    assert!(passes(&driving, FIVE, TimeDelta::seconds(65), || says("We are closed")).await.is_some());
+    assert_eq!(api.variables("A-1")["messages"]["legal"], json!("keep me"));
     driving.stop().await;
 }
