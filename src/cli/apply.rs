@@ -11,7 +11,6 @@ use crate::clock::Clock;
 use crate::model::Problem;
 use crate::reconcile::{Board, Ended, Mode, PageReport, Standing, Unsupervised};
 use crate::settings::Flag;
-use crate::sources::MAX_LOOKS;
 
 use super::{Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, run};
 
@@ -42,7 +41,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // Files that change meanwhile are for the next run.
     let (_feed, mut fed) = mpsc::channel(1);
     let key_source = load::key_source(&settings.api, global)?;
-    let (files, in_force) = run::gather(&settings, &store, &clock, None, MAX_LOOKS).await?;
+    let (files, in_force) = run::gather(&settings, &store, &clock, None, false).await?;
     let (who, revision) = (load::who("apply", global), files.revision());
     let start = run::Start { who, in_force, revision, number: 0, board: Board::default() };
     let driver = run::build(&settings, &key_source, &store, &clock, start).await?;

@@ -154,7 +154,7 @@ async fn begin(
     handles: &listener::Handles,
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch, Option<Claim>)> {
     let key_source = load::key_source(&settings.api, global)?;
-    let (files, in_force) = gather(settings, store, clock, in_force, FIRST_LOOKS).await?;
+    let (files, in_force) = gather(settings, store, clock, in_force, true).await?;
     let revision = files.revision();
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&in_force.world));
     let claim = claim_variables(settings, global, [&in_force.world, &newest])?;
@@ -289,13 +289,13 @@ pub struct Start {
     pub board: Board,
 }
 
-/// The files as they are, found by so many looks at most, and what was let pass last.
+/// The files as they are, and what was let pass last. Who goes on looking does not wait long for files that are being written.
 pub async fn gather(
     settings: &Settings,
     store: &Writer,
     clock: &Arc<dyn Clock>,
     in_force: Option<InForce>,
-    looks: usize,
+    goes_on_looking: bool,
 ) -> anyhow::Result<(Files, InForce)> {
     let mut files = Files::new(settings);
     let remembered = store.remembered(&settings.api.base_url).await?;
@@ -306,7 +306,10 @@ pub async fn gather(
     });
     // It may wait for a writer, which no thread of the runtime should.
     let settled = tokio::task::spawn_blocking(move || {
-        files.settle_within(looks);
+        match goes_on_looking {
+            true => files.settle_within(FIRST_LOOKS),
+            false => files.settle(),
+        }
         files
     });
     Ok((settled.await?, in_force))

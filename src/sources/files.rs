@@ -17,7 +17,7 @@ use crate::zone::Database;
 use super::read::{Content, Disk, ReadFiles, Stamp, Unread};
 
 /// Looks that a command takes at files that are being written: six seconds' worth.
-pub const MAX_LOOKS: usize = 40;
+const MAX_LOOKS: usize = 40;
 /// A file that is open for writing for longer is told of; it is waited for all the same.
 const WRITER_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -190,6 +190,7 @@ impl Files {
     /// end counts as it last was good, and is told.
     pub fn settle(&mut self) {
         self.settle_within(MAX_LOOKS);
+        self.files.iter_mut().for_each(InputFile::tell_unfinished);
     }
 
     /// The same within so many looks, for who goes on looking: a file that is replaced again and again must not keep a
@@ -202,7 +203,6 @@ impl Files {
             }
             std::thread::sleep(super::watch::SECOND_LOOK);
         }
-        self.files.iter_mut().for_each(InputFile::tell_unfinished);
     }
 
     /// What the files hold.

@@ -5,6 +5,6 @@ mod read;
 mod watch;
 mod writers;
 
-pub use files::{FileProblems, Files, GoodFile, MAX_LOOKS, Revision, Writers, Writing};
+pub use files::{FileProblems, Files, GoodFile, Revision, Writers, Writing};
 pub use read::{Content, Disk, ReadFiles, Stamp, Unread};
 pub use watch::{Beside, Watch, Watched, watch};

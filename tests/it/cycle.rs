@@ -843,7 +843,7 @@ async fn pages_that_hang_keep_no_other_page_waiting() {
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
     let row = |n: usize| {
-        let agent = if n % 5 == 0 { format!("H-{n}") } else { format!("A-{n}") };
+        let agent = if n.is_multiple_of(5) { format!("H-{n}") } else { format!("A-{n}") };
         format!("s{n},{agent},Mo-Fr 09:00-17:00,{n}\n")
     };
     let rows: String = (0..200).map(row).collect();

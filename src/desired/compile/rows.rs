@@ -227,7 +227,8 @@ impl Compiler<'_> {
         let (of_page, of_all) = &self.repeats_left;
         let left = [of_page, of_all].map(|left| left.get().checked_sub(1));
         let [Some(page), Some(all)] = left else { return false };
-        (of_page.set(page), of_all.set(all));
+        of_page.set(page);
+        of_all.set(all);
         true
     }
 
