@@ -228,8 +228,12 @@ fn claim_variables(
     let directory = match (shared, surroundings.variable("XDG_RUNTIME_DIR")) {
         (Some(shared), _) => PathBuf::from(shared),
         (None, Some(user)) => PathBuf::from(user).join("rtconfd"),
+        (None, None) if rustix::process::geteuid().is_root() => PathBuf::from("/run/rtconfd"),
         // Where everybody may put files, nothing that stands there can be believed.
-        (None, None) => return Ok(None),
+        (None, None) => match surroundings.variable("HOME") {
+            Some(home) => PathBuf::from(home).join(".local/state/rtconfd/claims"),
+            None => return Ok(None),
+        },
     };
     let pages = worlds.into_iter().flat_map(|world| &world.pages).map(|managed| &managed.page);
     let owned = pages.flat_map(|page| {

@@ -98,3 +98,14 @@ pub struct Inputs {
     /// Calendars by name.
     pub calendars: BTreeMap<String, Arc<Calendar>>,
 }
+
+impl Inputs {
+    /// Whether two are the very same, file by file.
+    pub fn is_same(&self, other: &Self) -> bool {
+        fn all<T>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> bool {
+            let mut pairs = one.iter().zip(other);
+            one.len() == other.len() && pairs.all(|((a, x), (b, y))| a == b && Arc::ptr_eq(x, y))
+        }
+        all(&self.tables, &other.tables) && all(&self.calendars, &other.calendars)
+    }
+}

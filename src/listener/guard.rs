@@ -103,6 +103,9 @@ impl Secrets {
         if !(rest.is_empty() || port.is_some_and(is_port)) {
             return false;
         }
+        if host.starts_with('[') && name.parse::<std::net::Ipv6Addr>().is_err() {
+            return false;
+        }
         let is_loopback = name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
         name.eq_ignore_ascii_case("localhost")
             || is_loopback
@@ -210,6 +213,8 @@ mod tests {
             (&get, vec![("host", "[::1].evil")], Err(Refusal::Host)),
             (&get, vec![("host", "[::1]:80.evil")], Err(Refusal::Host)),
             (&get, vec![("host", "[::1")], Err(Refusal::Host)),
+            (&get, vec![("host", "[localhost]")], Err(Refusal::Host)),
+            (&get, vec![("host", "LOCALHOST:80")], Ok(())),
             (&get, vec![("host", "localhost:80:80")], Err(Refusal::Host)),
             (&get, vec![("host", "127.0.0.1:")], Err(Refusal::Host)),
             (&get, vec![("host", "evil@localhost")], Err(Refusal::Host)),

@@ -74,6 +74,8 @@ pub struct Weighed {
     units: BTreeSet<String>,
     closed: BTreeMap<NaiveDate, BTreeSet<String>>,
     lost: BTreeMap<String, usize>,
+    /// The sources that lost rows on which pages rest.
+    pub torn: Vec<String>,
     /// The pages that would be gone or change because sources lost rows, with the rows.
     pub bereft: BTreeMap<PageId, String>,
 }
@@ -212,9 +214,9 @@ impl Weighed {
 impl Weighed {
     /// Holds a revision whose sources lost rows on which pages rest: a table that was cut at the end of a line is a table too.
     fn judge_lost_rows(&mut self, before: Side, after: Side, now: Instant) {
-        let lost = lost_by_source(before.inputs, after.inputs);
+        let by_source = lost_by_source(before.inputs, after.inputs);
         let lost: Vec<String> =
-            lost.iter().map(|(name, rows)| format!("source \"{name}\" loses {rows}")).collect();
+            by_source.iter().map(|(name, rows)| format!("source \"{name}\" loses {rows}")).collect();
         if lost.is_empty() {
             return;
         }
@@ -234,6 +236,7 @@ impl Weighed {
         if bereft.is_empty() {
             return;
         }
+        self.torn = by_source.into_keys().collect();
         let lost = lost.join("; ");
         let pages = if bereft.len() == 1 {
             "1 page rests".to_owned()

@@ -42,6 +42,11 @@ impl From<BTreeMap<String, Agent>> for Agents {
 }
 
 impl Agents {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.known.len()
+    }
+
     /// One agent.
     pub fn get(&self, name: &str) -> Option<&Agent> {
         self.known.get(name)

@@ -60,13 +60,18 @@ impl Gaps {
         let is_known = self.confirmed.covers(&found);
         let before = self.unconfirmed.take();
         if is_known || before.as_ref() == Some(&found) {
-            self.has_schema = page.schema.is_some();
+            self.has_schema = has_schema(page);
             // A schema that is gone is missed once, and what is compared with the last page is compared with this from now on.
             self.confirmed = Gap { variables: found.variables, ..Gap::default() };
             return Fetch::Sound;
         }
         self.unconfirmed = Some(found);
         if before.is_some() { Fetch::Inconsistent } else { Fetch::Doubtful }
+    }
+
+    /// True while values of ours are missing on the page, by two fetches.
+    pub fn is_lacking(&self) -> bool {
+        !self.confirmed.variables.is_empty()
     }
 
     /// True when the page that a PATCH answered lacks something that it had when it was last fetched.
@@ -93,8 +98,13 @@ impl Gaps {
         let contradicts = last
             .filter(is_same_writing)
             .is_some_and(|last| last.variables != page.variables || last.schema != page.schema);
-        Gap { variables, schema: self.has_schema && page.schema.is_none(), keys, contradicts }
+        Gap { variables, schema: self.has_schema && !has_schema(page), keys, contradicts }
     }
+}
+
+/// True for a page whose schema asks for something.
+fn has_schema(page: &RemotePage) -> bool {
+    page.schema.as_ref().is_some_and(|schema| schema.as_object().is_none_or(|rules| !rules.is_empty()))
 }
 
 impl Gap {
@@ -116,7 +126,7 @@ mod tests {
 
     fn page(variables: Value, has_schema: bool) -> RemotePage {
         let variables: Map<String, Value> = serde_json::from_value(variables).unwrap();
-        let schema = has_schema.then(|| Arc::new(json!({})));
+        let schema = has_schema.then(|| Arc::new(json!({"type": "object"})));
         RemotePage { variables, schema, ..RemotePage::default() }
     }
 

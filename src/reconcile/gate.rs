@@ -8,10 +8,16 @@ use super::backoff;
 
 /// The breaker opens only when so many agents fail, and half of all: those that are broken must not stop the others.
 const FAILING: usize = 3;
+/// And only when so many requests in a row failed, for so long: where some come through, the API is there.
+const STREAK: usize = 5;
+const STREAK_LENGTH: Duration = Duration::from_secs(2);
 /// How long the breaker stays open at first, and at most.
 const COOLING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 /// Of so many requests one may be a retry.
 const RETRY_SHARE: f64 = 10.0;
+
+/// The longest pause that a Retry-After brings: one request after it does no harm, and a day's pause would be a day of wrong hours.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How fast requests may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub struct Gate {
     trial: Trial,
     /// The agents that were asked for something, and whether the last first try for each failed.
     fails: HashMap<String, bool>,
+    /// Requests that failed since one came through, and since which uptime.
+    streak: (usize, Duration),
     /// How often the breaker opened since a request came through.
     opened: u32,
 }
@@ -74,7 +82,7 @@ impl Pause {
     pub fn words(self) -> String {
         match self {
             Self::Asked(asked) => {
-                let (asked, most) = (asked.as_secs(), backoff::LONGEST.as_secs());
+                let (asked, most) = (asked.as_secs(), LONGEST_PAUSE.as_secs());
                 let waited =
                     if asked > most { format!(", {most} s of which are waited") } else { String::new() };
                 format!("waits, because the API asks for fewer requests (Retry-After: {asked} s{waited})")
@@ -112,6 +120,7 @@ impl Gate {
             state: State::Open,
             trial: Trial::Over,
             fails: HashMap::new(),
+            streak: (0, up),
             opened: 0,
         }
     }
@@ -211,18 +220,19 @@ impl Gate {
         if ends_trial {
             self.fails.clear();
         }
-        self.opened = 0;
+        (self.opened, self.streak.0) = (0, 0);
         self.note(whom, false);
         ends_trial
     }
 
     /// A request failed in a way that speaks of the API: no connection, no answer, 5xx. Gives how long the
     /// breaker stays open, when that opens it. A retry that fails like the try before it says nothing new: in quiet times
-    /// there are no other requests, and some pages that the API can't serve would speak for all.
+    /// there are no other requests, and some pages that the API can't serve would speak for all. `agents` is how many there are.
     pub fn failed(
         &mut self,
         whom: &str,
         is_retry: bool,
+        agents: usize,
         up: Duration,
         random: &mut fastrand::Rng,
     ) -> Option<Duration> {
@@ -230,8 +240,13 @@ impl Gate {
         if !is_retry {
             self.note(whom, true);
         }
+        if self.streak.0 == 0 {
+            self.streak.1 = up;
+        }
+        self.streak.0 += 1;
         let failing = self.fails.values().filter(|fails| **fails).count();
-        let many = failing >= FAILING && failing * 2 >= self.fails.len() && self.trial == Trial::Over;
+        let is_streak = self.streak.0 >= STREAK && up.saturating_sub(self.streak.1) >= STREAK_LENGTH;
+        let many = failing >= FAILING && failing * 2 >= agents && is_streak && self.trial == Trial::Over;
         if !self.is_open() || !(many || failed_trial) {
             return None;
         }
@@ -362,45 +377,52 @@ mod tests {
         assert!(!gate.begin_trial("b/live", seconds(30.0)), "one at a time");
         assert_eq!(gate.wait(seconds(30.0), 1, Urgency::Boundary, false), None, "its answer is waited for");
         let mut random = fastrand::Rng::with_seed(1);
-        assert_eq!(gate.failed("b/live", false, seconds(30.0), &mut random), None, "begun before the pause");
+        assert_eq!(
+            gate.failed("b/live", false, 1, seconds(30.0), &mut random),
+            None,
+            "begun before the pause"
+        );
         assert!(gate.came_through("a"));
         assert!(gate.take(seconds(30.0), 1, Urgency::Boundary, false));
     }
 
     #[test]
-    fn the_breaker_opens_when_half_of_the_agents_fail_and_not_for_some() {
+    fn the_breaker_opens_when_half_of_the_agents_fail_and_nothing_comes_through() {
         let mut random = fastrand::Rng::with_seed(1);
-        let mut gate = Gate::new(LIMITS, seconds(0.0));
-        for number in 0..100 {
-            let opens = gate.failed(&format!("one/{number}"), false, seconds(0.0), &mut random);
-            assert!(opens.is_none(), "all pages of one agent");
+        let mut fail = |gate: &mut Gate, whom: String, is_retry: bool, agents: usize, up: f64| {
+            gate.failed(&whom, is_retry, agents, seconds(up), &mut random)
+        };
+        // All pages of one agent, and two agents again and again.
+        for (agents, modulus) in [(1, 1), (30, 2)] {
+            let mut gate = Gate::new(LIMITS, seconds(0.0));
+            for number in 0..100 {
+                let whom = format!("{}/live", number % modulus);
+                assert_eq!(fail(&mut gate, whom, number >= modulus, agents, f64::from(number)), None);
+            }
+        }
+        // Forty of a hundred that hang, and eighty that fail while others come through.
+        for (agents, failing, has_others) in [(100, 40, false), (100, 80, true)] {
+            let mut gate = Gate::new(LIMITS, seconds(0.0));
+            for number in 0..400 {
+                let up = f64::from(number) / 10.0;
+                assert_eq!(fail(&mut gate, format!("{}/live", number % failing), false, agents, up), None);
+                if has_others && number % 15 == 0 {
+                    gate.came_through("good");
+                }
+            }
         }
         let mut gate = Gate::new(LIMITS, seconds(0.0));
-        for number in 0..100 {
-            let opens = gate.failed(&format!("{}/live", number % 30), number >= 2, seconds(0.0), &mut random);
-            assert!(opens.is_none(), "what fails again and again says nothing new");
-        }
-        // Forty of two hundred that hang stop none of the others.
-        let mut gate = Gate::new(LIMITS, seconds(0.0));
-        for number in 0..160 {
-            gate.came_through(&format!("good-{number}"));
-        }
-        for number in 0..200 {
-            let opens = gate.failed(&format!("{}/live", number % 40), false, seconds(0.0), &mut random);
-            assert!(opens.is_none());
-        }
-        let mut gate = Gate::new(LIMITS, seconds(0.0));
-        for number in 0..10 {
-            gate.came_through(&format!("{number}/live"));
-        }
-        for number in 0..5 {
-            let opens = gate.failed(&format!("{number}/live"), false, seconds(0.0), &mut random);
-            assert_eq!(opens.is_some(), number == 4);
+        for number in 0..6 {
+            let opens = fail(&mut gate, format!("{number}/live"), false, 10, f64::from(number) / 2.0);
+            assert_eq!(opens.is_some(), number == 4, "{number}");
+            if opens.is_some() {
+                break;
+            }
         }
         assert_eq!(gate.pause(), Some(Pause::Breaker));
-        gate.turn(seconds(6.0));
-        assert!(gate.begin_trial("1/live", seconds(6.0)));
-        let longer = gate.failed("1/live", true, seconds(6.0), &mut random).expect("the trial failed");
+        gate.turn(seconds(9.0));
+        assert!(gate.begin_trial("1/live", seconds(9.0)));
+        let longer = fail(&mut gate, "1/live".to_owned(), true, 10, 9.0).expect("the trial failed");
         assert!(longer > seconds(8.0), "{longer:?}");
         gate.turn(seconds(30.0));
         assert!(gate.begin_trial("1/live", seconds(30.0)) && gate.came_through("1"));

@@ -539,6 +539,22 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
         found.join(" ").replace("/flags[site=", "flags.").replace("]/open", "")
     }
 
+    /// London shows 01:30 twice on 25 October 2026, at 00:30 and 01:30 UTC.
+    #[test]
+    fn an_end_that_the_clock_shows_twice_is_the_first_that_is_to_come() {
+        let london = crate::zone::Database::embedded().zone("Europe/London").unwrap();
+        for (now, until, wanted) in [
+            ("2026-10-25T00:10:00Z", "01:30", "2026-10-25T00:30:00Z"),
+            ("2026-10-25T00:40:00Z", "01:30", "2026-10-25T01:30:00Z"),
+            ("2026-10-25T01:40:00Z", "01:30", "2026-10-26T01:30:00Z"),
+            ("2026-10-25T00:40:00Z", "2026-10-25T01:30", "2026-10-25T01:30:00Z"),
+            ("2026-10-24T20:00:00Z", "2026-10-25T01:30", "2026-10-25T00:30:00Z"),
+        ] {
+            let end = end(until.parse().unwrap(), &[], london, &"the page", at(now)).unwrap();
+            assert_eq!(end, Some(at(wanted)), "{until} at {now}");
+        }
+    }
+
     #[test]
     fn an_override_by_cells_is_for_what_is_made_for_rows_that_have_them_and_for_nothing_else() {
         let mut world = world(SITES);

@@ -45,6 +45,8 @@ pub struct Revision {
 /// A file of which what counts is what it holds now.
 #[derive(Clone, Debug)]
 pub struct GoodFile {
+    /// What the settings call it.
+    pub name: String,
     /// Where it is.
     pub path: String,
     /// What it holds.
@@ -231,7 +233,11 @@ impl Files {
             if let (Some(good), Some(Ok(bytes))) = (&file.good, &file.taken)
                 && good.bytes.as_ref().is_some_and(|read| Arc::ptr_eq(read, bytes))
             {
-                revision.contents.push(GoodFile { path: file.id(), bytes: bytes.clone() });
+                revision.contents.push(GoodFile {
+                    name: file.name.clone(),
+                    path: file.id(),
+                    bytes: bytes.clone(),
+                });
             }
         }
         revision

@@ -32,8 +32,7 @@ impl Claim {
     /// When the directory can't be used, or others could put files into it: theirs would be believed, and their links
     /// followed.
     pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Taken>> {
-        let made = DirBuilder::new().mode(0o700).create(directory);
-        made.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         if !is_private(directory)? {
             return Err(io::Error::other("others may write to it"));
         }

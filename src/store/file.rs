@@ -13,6 +13,8 @@ const CLOSED: &str = "closed";
 #[derive(Debug)]
 pub(super) struct Guard {
     lock: File,
+    /// Locked too: a lock file can be removed by somebody who takes it for left behind.
+    _file: File,
     path: PathBuf,
     store: Identity,
     /// Its write-ahead log, once it was seen.
@@ -25,9 +27,9 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Guards an open store.
-    pub(super) fn new(path: &Path, lock: File) -> io::Result<Self> {
+    pub(super) fn new(path: &Path, lock: File, file: File) -> io::Result<Self> {
         let (store, path) = (identity(path)?, path.to_owned());
-        Ok(Self { lock, path, store, log: None, length: 0, is_sound: true })
+        Ok(Self { lock, _file: file, path, store, log: None, length: 0, is_sound: true })
     }
 
     /// Whether both files are still those that were opened.

@@ -249,13 +249,14 @@ impl Location {
         }
         let is_large = self.is_large();
         let was_closed = self.path.as_deref().is_none_or(file::was_closed);
-        let connection = match &self.path {
+        let (connection, file) = match &self.path {
             Some(path) => {
                 // SQLite gives its other files the rights of this one.
-                file::make_private(path).map_err(|error| self.io(error))?;
-                Connection::open(path)
+                let file = file::make_private(path).map_err(|error| self.io(error))?;
+                self.take(&file, path)?;
+                (Connection::open(path), Some(file))
             }
-            None => Connection::open_in_memory(),
+            None => (Connection::open_in_memory(), None),
         };
         let mut connection = connection.map_err(|error| self.sqlite(error))?;
         if !is_large && let Some(found) = is_sound(&connection).map_err(|error| self.sqlite(error))? {
@@ -275,11 +276,11 @@ impl Location {
         if found > migrations::VERSION {
             return Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION });
         }
-        let guard = match (lock, &self.path) {
-            (Some(lock), Some(path)) => {
+        let guard = match (lock, file, &self.path) {
+            (Some(lock), Some(file), Some(path)) => {
                 // From here on a store that isn't there was lost.
                 file::sign(&lock, &std::process::id().to_string()).map_err(|error| self.io(error))?;
-                Some(Guard::new(path, lock).map_err(|error| self.io(error))?)
+                Some(Guard::new(path, lock, file).map_err(|error| self.io(error))?)
             }
             _ => None,
         };
@@ -336,8 +337,14 @@ impl Location {
             file::make_folder(directory).map_err(|error| self.io(error))?;
         }
         let file = file::make_private(&lock_path(path)).map_err(|error| self.io(error))?;
+        self.take(&file, path)?;
+        Ok(Some(file))
+    }
+
+    /// Locks a file of the store, for as long as it is open.
+    fn take(&self, file: &std::fs::File, path: &Path) -> Result<(), StoreError> {
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(()),
             Err(std::fs::TryLockError::WouldBlock) => {
                 Err(StoreError::InUse { path: self.shown(), other: self.holder(path) })
             }

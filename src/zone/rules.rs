@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use chrono::{
     Datelike, FixedOffset, LocalResult, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset,
@@ -27,13 +27,35 @@ struct Rules {
     /// The rules as the database has them, in TZif (RFC 9636); empty for UTC.
     tzif: Vec<u8>,
     parsed: Tzif,
+    /// The changes of most years that anybody asks for: to follow a rule for each look takes many times as long.
+    table: OnceLock<Table>,
 }
+
+/// The changes of a zone's offset in [`TABLE_YEARS`]. All times are in seconds since 1970, all offsets in seconds.
+struct Table {
+    first: i32,
+    changes: Vec<Change>,
+}
+
+/// One change of an offset.
+#[derive(Clone, Copy)]
+struct Change {
+    at: i64,
+    before: i32,
+    after: i32,
+}
+
+/// From 1970 to 2100, in seconds since 1970.
+const TABLE_YEARS: std::ops::Range<i64> = 0..4_102_444_800;
+/// The largest difference between local time and UTC, in seconds, and some more.
+const MAX_OFFSET: i64 = 2 * 86_400;
 
 /// The rules in use so far, by name and TZif data.
 type Known = HashMap<(&'static str, &'static [u8]), &'static Rules>;
 static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
-static UTC: Rules = Rules { name: String::new(), tzif: Vec::new(), parsed: Tzif::UTC };
+static UTC: Rules =
+    Rules { name: String::new(), tzif: Vec::new(), parsed: Tzif::UTC, table: OnceLock::new() };
 
 /// What a local time means.
 enum Local {
@@ -55,8 +77,12 @@ impl Zone {
             return Some(Self(rules));
         }
         let parsed = Tzif::tzif(name, tzif).ok()?;
-        let rules: &'static Rules =
-            Box::leak(Box::new(Rules { name: name.to_owned(), tzif: tzif.to_vec(), parsed }));
+        let rules: &'static Rules = Box::leak(Box::new(Rules {
+            name: name.to_owned(),
+            tzif: tzif.to_vec(),
+            parsed,
+            table: OnceLock::new(),
+        }));
         known.insert((&rules.name, &rules.tzif), rules);
         Some(Self(rules))
     }
@@ -73,7 +99,10 @@ impl Zone {
 
     /// The offset from UTC at an instant.
     pub fn offset_at(self, at: Instant) -> FixedOffset {
-        fixed(self.0.parsed.to_offset(timestamp(at)))
+        match self.0.table().offset_at(at.timestamp()) {
+            Some(offset) => offset,
+            None => fixed(self.0.parsed.to_offset(timestamp(at))),
+        }
     }
 
     /// The instants after `from` and up to `to` at which the offset changes, in their order.
@@ -101,6 +130,9 @@ impl Zone {
     }
 
     fn local(self, local: NaiveDateTime) -> Local {
+        if let Some(known) = self.0.table().local(local.and_utc().timestamp()) {
+            return known;
+        }
         let Some(civil) = civil_of(local) else { return Local::Once(self.offset_at(local.and_utc())) };
         match self.0.parsed.to_ambiguous_timestamp(civil).offset() {
             AmbiguousOffset::Unambiguous { offset } => Local::Once(fixed(offset)),
@@ -117,6 +149,62 @@ impl Zone {
         let from = local.checked_sub_offset(after)?.and_utc();
         let to = local.checked_sub_offset(before)?.and_utc();
         self.changes(from, to).into_iter().next()
+    }
+}
+
+impl Rules {
+    fn table(&self) -> &Table {
+        self.table.get_or_init(|| {
+            let start = jiff::Timestamp::from_second(TABLE_YEARS.start).unwrap_or(jiff::Timestamp::MIN);
+            let first = self.parsed.to_offset(start).seconds();
+            let (mut changes, mut before) = (Vec::new(), first);
+            for change in self.parsed.following(start) {
+                let (at, after) = (change.timestamp().as_second(), change.offset().seconds());
+                if !TABLE_YEARS.contains(&at) {
+                    break;
+                }
+                // Some change the name alone.
+                if after != before {
+                    changes.push(Change { at, before, after });
+                    before = after;
+                }
+            }
+            Table { first, changes }
+        })
+    }
+}
+
+impl Table {
+    /// None outside of its years.
+    fn offset_at(&self, at: i64) -> Option<FixedOffset> {
+        if !TABLE_YEARS.contains(&at) {
+            return None;
+        }
+        let past = self.changes.partition_point(|change| change.at <= at);
+        let offset = past.checked_sub(1).map_or(self.first, |last| self.changes[last].after);
+        FixedOffset::east_opt(offset)
+    }
+
+    /// What a local time means, which is given as the seconds since 1970 that it would be in UTC; none outside of its years.
+    fn local(&self, local: i64) -> Option<Local> {
+        if !(TABLE_YEARS.start + MAX_OFFSET..TABLE_YEARS.end - MAX_OFFSET).contains(&local) {
+            return None;
+        }
+        // Around a change the clock skips or repeats what lies between the two local times that it shows then.
+        let times = |change: &Change| {
+            let (before, after) = (change.at + i64::from(change.before), change.at + i64::from(change.after));
+            (before.min(after), before.max(after))
+        };
+        let past = self.changes.partition_point(|change| times(change).1 <= local);
+        let Some(next) = self.changes.get(past).filter(|change| times(change).0 <= local) else {
+            let offset = past.checked_sub(1).map_or(self.first, |last| self.changes[last].after);
+            return FixedOffset::east_opt(offset).map(Local::Once);
+        };
+        let (before, after) = (FixedOffset::east_opt(next.before)?, FixedOffset::east_opt(next.after)?);
+        Some(match next.after > next.before {
+            true => Local::Skipped(before, chrono::DateTime::<Utc>::from_timestamp(next.at, 0)),
+            false => Local::Twice(before, after),
+        })
     }
 }
 

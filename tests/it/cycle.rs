@@ -143,12 +143,12 @@ async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
         api.simulator.inject(Fault::new(Kind::Status { status }).method("PATCH"));
         let folder = Folder::new(&api.url, &desk("A-1"));
         let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-        until("the refusal", || api.requests("PATCH").len() == 1).await;
+        // One refusal may be a mistake, three are none.
         driving.advance(later(61)).await;
-        assert_eq!(api.requests("PATCH").len(), 1, "{status}: sent again without a reason");
+        assert_eq!(api.requests("PATCH").len(), 3, "{status}: sent again without a reason");
         api.simulator.heal();
         driving.advance(later(70)).await;
-        assert_eq!(api.requests("PATCH").len(), 1, "{status}: nothing has changed yet");
+        assert_eq!(api.requests("PATCH").len(), 3, "{status}: nothing has changed yet");
         // Somebody gives the page another schema: at the next resync that is a reason.
         api.schema("A-1", &json!({"properties": {"is_open": {"type": "boolean"}}}));
         driving.advance(later(80)).await;
@@ -160,10 +160,11 @@ async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
 #[tokio::test]
 async fn a_refused_page_is_tried_again_at_its_next_boundary() {
     let api = Api::start();
-    api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(1));
+    api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(3));
     let folder = Folder::new(&api.url, &desk("A-1"));
-    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
-    until("the refusal", || api.requests("PATCH").len() == 1 && driving.is_quiet()).await;
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:55:00Z")), Mode::Daemon).await;
+    driving.advance(at("2026-11-26T16:59:00Z")).await;
+    assert_eq!(api.requests("PATCH").len(), 3);
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.stop().await;
@@ -306,7 +307,7 @@ async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("both pages are right", || api.requests("PATCH").len() == 2).await;
     driving.advance(later(1)).await;
-    api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 50 }).path("A-1").times(1));
+    api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 25 }).path("A-1").times(1));
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     until("the 429", || api.simulator.log().iter().any(|request| request.status == 429)).await;
@@ -314,7 +315,7 @@ async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
     let before = api.simulator.log().len();
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,4\n");
-    driving.advance(later(1) + TimeDelta::seconds(49)).await;
+    driving.advance(later(1) + TimeDelta::seconds(24)).await;
     assert_eq!(api.simulator.log().len(), before, "something was sent during the pause");
     driving.advance(later(3)).await;
     api.until_variable("A-1", "phone", &json!("3")).await;
@@ -862,7 +863,7 @@ async fn pages_that_hang_keep_no_other_page_waiting() {
     };
     let start = std::time::Instant::now();
     while !closed() {
-        assert!(start.elapsed() < minute, "they wait for those that hang");
+        assert!(start.elapsed() < crate::support::limit(), "they wait for those that hang");
         // Time passes, whatever the driver waits for.
         driving.clock.set(driving.clock.now() + TimeDelta::milliseconds(20));
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -94,3 +94,34 @@ async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_pa
     assert_eq!(held.reasons, [reason]);
     driving.stop().await;
 }
+
+/// What else is new goes on, whatever waits for a person.
+#[tokio::test]
+async fn a_table_that_lost_rows_holds_itself_back_and_no_other_file() {
+    let api = Api::start();
+    let text = "[sources.m]\npath = \"m.json\"\n";
+    let page = "text = { source = \"m\", pointer = \"/text\" }, phone =";
+    let folder = Folder::new(&api.url, &format!("{text}{}", SITES.replace("phone =", page)));
+    let rows = |count: usize, phone: usize| -> String {
+        let rows = (1..=count).map(|n| format!("s{n},A-{n},Mo-Fr 09:00-17:00,{phone}\n"));
+        std::iter::once("site,agent,hours,phone\n".to_owned()).chain(rows).collect()
+    };
+    folder.write("sites.csv", &rows(3, 1));
+    folder.write("m.json", "{\"text\": \"one\"}");
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("all are right", || api.requests("PATCH").len() == 3 && driving.is_quiet()).await;
+    write_atomically(&folder.path("sites.csv"), &rows(2, 2));
+    let held = until_held(&driving).await;
+    write_atomically(&folder.path("m.json"), "{\"text\": \"two\"}");
+    for number in 1..=3 {
+        api.until_variable(&format!("A-{number}"), "text", &json!("two")).await;
+        assert_eq!(api.variables(&format!("A-{number}"))["phone"], json!("1"), "of the table that is held");
+    }
+    let other = until_held(&driving).await;
+    assert_ne!(other.revision, held.revision, "it is of the newest files");
+    let answer =
+        driving.ask(|answer| Control::Approve { revision: other.revision, who: "anna".to_owned(), answer });
+    answer.await.unwrap();
+    api.until_variable("A-1", "phone", &json!("2")).await;
+    driving.stop().await;
+}

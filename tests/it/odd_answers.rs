@@ -143,6 +143,8 @@ async fn one_bad_answer_before_a_transition_costs_less_than_a_minute() {
     let envelope = json!({"success": false, "error_code": "BUSY", "error_message": "later"});
     let kinds = [
         Kind::Status { status: 301 },
+        Kind::Status { status: 400 },
+        Kind::Status { status: 422 },
         Kind::Status { status: 401 },
         Kind::Status { status: 403 },
         Kind::Status { status: 404 },
@@ -189,7 +191,7 @@ async fn a_page_that_cannot_be_fetched_is_tried_again_at_its_transition() {
     }
 }
 
-/// A day that the API asks to wait is cut to a minute, and both are shown.
+/// A day that the API asks to wait is cut to half a minute, and both are shown.
 #[tokio::test]
 async fn a_long_retry_after_is_shown_and_cut() {
     let api = Api::start();
@@ -199,7 +201,7 @@ async fn a_long_retry_after_is_shown_and_cut() {
     api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 86_400 }).times(1));
     driving.advance(at(FIVE)).await;
     let withheld = driving.status().await.withheld.expect("a pause");
-    assert!(withheld.contains("Retry-After: 86400 s, 60 s of which are waited"), "{withheld}");
+    assert!(withheld.contains("Retry-After: 86400 s, 30 s of which are waited"), "{withheld}");
     driving.stop().await;
 }
 

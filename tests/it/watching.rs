@@ -15,7 +15,7 @@ use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Beside, Content, Disk, Files, ReadFiles, Stamp, Unread, Watched, watch};
 use rtconfd::tables::Table;
 
-use crate::support::{Folder, write_atomically};
+use crate::support::{Folder, limit, write_atomically};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -59,10 +59,7 @@ impl Watching {
     #[track_caller]
     fn sees(&self, wanted: &str) {
         loop {
-            let watched = self
-                .told
-                .recv_timeout(Duration::from_secs(30))
-                .unwrap_or_else(|_| panic!("never saw {wanted}"));
+            let watched = self.told.recv_timeout(limit()).unwrap_or_else(|_| panic!("never saw {wanted}"));
             if let Watched::Revision(revision) = watched
                 && let Some(table) = revision.inputs.tables.get("s")
                 && let Table::Rows(rows) = &**table
@@ -78,8 +75,7 @@ impl Watching {
     #[track_caller]
     fn complains(&self, wanted: &str, still: &str) {
         loop {
-            let watched =
-                self.told.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("no {wanted}"));
+            let watched = self.told.recv_timeout(limit()).unwrap_or_else(|_| panic!("no {wanted}"));
             let Watched::Revision(revision) = watched else { continue };
             let Some(problem) = revision.problems.get("in/s.csv").and_then(|problems| problems.first())
             else {
@@ -123,7 +119,7 @@ fn a_file_appended_to_in_pieces_is_taken_whole() {
     }
     drop(file);
     // The first thing told is the whole; nothing in between was taken.
-    let first = watching.told.recv_timeout(Duration::from_secs(30)).unwrap();
+    let first = watching.told.recv_timeout(limit()).unwrap();
     let Watched::Revision(revision) = first else { panic!("only the file changed") };
     let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
     assert_eq!((rows.rows[0].cells[1].text.as_str(), revision.problems.len()), ("second", 0));
@@ -232,7 +228,7 @@ fn the_same_content_is_not_told_again_and_reading_makes_no_noise() {
     drop(fs::read(watching.file()).unwrap());
     // The next thing told is the next change.
     write_atomically(&watching.file(), &csv("second"));
-    let first = watching.told.recv_timeout(Duration::from_secs(30)).unwrap();
+    let first = watching.told.recv_timeout(limit()).unwrap();
     let Watched::Revision(revision) = first else { panic!("only the file changed") };
     let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
     assert_eq!(rows.rows[0].cells[1].text, "second");
@@ -260,7 +256,7 @@ fn a_changed_key_file_is_told() {
     let watching = Watching::new();
     watching.folder.write("key", "another-key");
     loop {
-        let told = watching.told.recv_timeout(Duration::from_secs(30)).expect("the key file is watched");
+        let told = watching.told.recv_timeout(limit()).expect("the key file is watched");
         if matches!(told, Watched::Key) {
             return;
         }
@@ -285,7 +281,7 @@ fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
         watching.sees("+44 113 496 0119");
         write_atomically(&watching.file(), &whole[..length]);
         loop {
-            let told = watching.told.recv_timeout(Duration::from_secs(30));
+            let told = watching.told.recv_timeout(limit());
             let Ok(Watched::Revision(revision)) = told else { panic!("{length}: nothing is told") };
             let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
             // A header alone lost its row whole: that is weighed, and not read otherwise.

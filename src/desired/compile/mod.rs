@@ -77,9 +77,9 @@ const MAX_GUESSES: usize = 200_000;
 type Cache<K, V> = RefCell<HashMap<K, V>>;
 
 /// Times that something on one page is repeated for a row: a page with more would be larger than the API answers.
-const MAX_REPEATS: usize = 100_000;
+const MAX_REPEATS: usize = 50_000;
 /// The same on all pages together, for which there is memory.
-const MAX_REPEATS_IN_ALL: usize = 2_000_000;
+const MAX_REPEATS_IN_ALL: usize = 500_000;
 
 /// Puts pages together. Without inputs it only checks what is written.
 pub(super) struct Compiler<'a> {

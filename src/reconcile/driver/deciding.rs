@@ -32,9 +32,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if self.begin_overrides(now) {
                 self.take_world(self.world.clone(), now, Urgency::Override);
             }
-            let next = after(now, self.resync);
+            // As much time has to pass as before, whatever the clock shows.
+            let (next, back) = (after(now, self.resync), self.last_now - now);
             self.agents.change_all(|agent| {
-                agent.due = if agent.attempts > 0 { now } else { agent.due.min(next) };
+                agent.due = if agent.attempts > 0 { now } else { (agent.due - back).min(next) };
             });
             self.probe_at = self.probe_at.min(next);
         }
@@ -177,8 +178,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                             tracing::error!(page = %id, %problem, "withheld: nothing is sent to this page");
                         }
                     }
+                    // What is missing on the page may be back any moment, and is no reason to be wrong until the next list.
+                    let is_lacking = state.gaps.is_lacking();
+                    state.look_wanted |= is_lacking;
+                    let again = is_lacking.then(|| after(now, backoff::LONGEST));
                     self.set_standing(id, standing);
-                    self.pages.schedule(id, until);
+                    self.pages.schedule(id, until.into_iter().chain(again).min());
                     return Start::Nothing;
                 }
                 Decision::Plan { plan, until } => {

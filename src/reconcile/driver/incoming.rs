@@ -10,6 +10,7 @@ use crate::desired::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::agents::Agent;
 use crate::reconcile::gaps::Fetch;
+use crate::reconcile::gate::LONGEST_PAUSE;
 use crate::reconcile::page_state::PageState;
 use crate::reconcile::revision::inputs_of;
 use crate::reconcile::{Acted, Actor, backoff};
@@ -19,7 +20,7 @@ use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
 /// Memory for the pages as they were seen, in bytes.
 const MAX_PAGES_BYTES: usize = 512 << 20;
-/// Fetches in a row that find no page before that is called more than a moment's trouble.
+/// Tries in a row that fail alike before that is called more than a moment's trouble.
 const STUCK_AFTER: u32 = 3;
 
 impl<R: ReadPages + WritePages> Driver<R> {
@@ -207,7 +208,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if self.clock_watch.doubt().is_none() {
             let before = now.checked_sub_signed(self.keep_history);
             self.notes.extend(before.map(|before| self.actor.store.prune(before)));
-            self.keep_sighting();
+            self.keep_sighting_hourly();
         }
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
@@ -303,7 +304,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.failed = Some(open);
                 // A refused key says nothing of the change; its own state keeps everything back. And a page that is not to be had
                 // may be so some day, without anything else changing.
-                if error.meaning == Meaning::Refused {
+                if error.meaning == Meaning::Refused && state.attempts + 1 >= STUCK_AFTER {
                     state.refused = sent;
                 }
                 let attempts = self.try_later(id, &error, now);
@@ -420,9 +421,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn fail(&mut self, id: &PageId, error: &ApiError, attempts: u32) {
         let stuck = match error.meaning {
-            Meaning::Refused | Meaning::KeyRefused => true,
+            Meaning::KeyRefused => true,
             // It may be a moment's trouble.
-            Meaning::Unavailable => attempts >= STUCK_AFTER,
+            Meaning::Refused | Meaning::Unavailable => attempts >= STUCK_AFTER,
             Meaning::TryAgain | Meaning::Slower | Meaning::OutcomeUnknown => false,
         };
         match stuck {
@@ -493,7 +494,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             _ if key != self.key_number => {}
             Meaning::Slower => {
                 let asked = error.retry_after.unwrap_or(Duration::from_secs(5));
-                let pause = asked.min(backoff::LONGEST) + backoff::wait(1, &mut self.random);
+                let pause = asked.min(LONGEST_PAUSE) + backoff::wait(1, &mut self.random);
                 if self.gate.pause_for(pause, asked, up) {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     let asked = asked.as_secs();
@@ -516,7 +517,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.came_through(whom, key);
             }
             Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain | Meaning::OutcomeUnknown => {
-                if let Some(pause) = self.gate.failed(whom, attempts > 1, up, &mut self.random) {
+                if let Some(pause) =
+                    self.gate.failed(whom, attempts > 1, self.agents.count(), up, &mut self.random)
+                {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     tracing::warn!(
                         until,

@@ -41,6 +41,8 @@ mod under_way;
 /// How long requests under way may take when the program ends; what has no answer then is looked up at the
 /// next start.
 const LAST_CALLS: Duration = Duration::from_secs(2);
+/// How long what the clock shows is not remembered again.
+const SIGHTING_PAUSE: Duration = Duration::from_secs(3600);
 /// The longest sleep; nothing depends on it, it only keeps a clock that leapt back from sleeping for years.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::days(1);
 
@@ -179,6 +181,8 @@ pub struct Driver<R> {
     revision: Revision,
     written: String,
     in_force: InForce,
+    /// The pages in force are defined by the settings of now.
+    is_blueprint_in_force: bool,
     /// A revision that waits for a person.
     held: Option<Held>,
     /// The pages that the held revision would change because sources lost rows, with the rows.
@@ -197,6 +201,8 @@ pub struct Driver<R> {
     /// Those that the pages as they are decided on are under.
     overruled_by: Vec<Override>,
     clock_watch: ClockWatch,
+    /// The uptime at which what the clock shows was last remembered.
+    sighted_at: Option<Duration>,
     counts: Counts,
     /// The pages as they are decided on: what is in force, the stages of a rollout, overrides.
     world: World,
@@ -269,6 +275,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             revision: setup.revision,
             written: setup.written,
             in_force: setup.in_force,
+            is_blueprint_in_force: false,
             held,
             bereft: BTreeMap::new(),
             rollout: None,
@@ -280,6 +287,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             found: found.unwrap_or_default(),
             overruled_by: Vec::new(),
             clock_watch,
+            sighted_at: None,
             counts: Counts::default(),
             world: World::default(),
             resync: setup.resync,
@@ -426,6 +434,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let to_come = self.rollout.as_ref().map_or(0, Rollout::to_come);
         let pages = pages.collect();
         Ok(Ended { reload, pages, problems, held: self.held, to_come, in_force: self.in_force })
+    }
+
+    /// Remembers what the clock shows now and then: each time is a write to the disk.
+    fn keep_sighting_hourly(&mut self) {
+        let up = self.actor.clock.uptime();
+        if self.sighted_at.is_none_or(|at| up.saturating_sub(at) >= SIGHTING_PAUSE) {
+            self.sighted_at = Some(up);
+            self.keep_sighting();
+        }
     }
 
     /// Remembers what the clock shows, for the next start.

@@ -49,8 +49,36 @@ impl<R: ReadPages + WritePages> Driver<R> {
         } else if self.approved.contains(&id) {
             self.roll_out(id, newest, trail, &weighed.changed, now);
         } else {
+            self.put_rest_in_force(&weighed.torn, now);
             self.withhold(id, &newest, weighed, now);
         }
+    }
+
+    /// A table that lost rows is held, not what else is new: a file that was cut must not keep others from their pages. So all
+    /// but such tables is put in force, if that may pass.
+    fn put_rest_in_force(&mut self, torn: &[String], now: Instant) {
+        let mut rest = self.revision.clone();
+        for name in torn {
+            let Some(known) = self.in_force.inputs.tables.get(name) else { return };
+            rest.inputs.tables.insert(name.clone(), known.clone());
+        }
+        if torn.is_empty() || !self.is_blueprint_in_force || rest.inputs.is_same(&self.in_force.inputs) {
+            return;
+        }
+        let world = World::new(&self.blueprint, &rest.inputs, now, Some(&self.in_force.world));
+        let side = Side { world: &world, inputs: &rest.inputs };
+        let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
+        if !weighed.reasons.is_empty() {
+            return;
+        }
+        let is_managed =
+            |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
+        let trail = self.in_force.behind(&world, is_managed, now);
+        self.recent.add(&weighed, now);
+        rest.contents.retain(|file| !torn.contains(&file.name));
+        let newest = std::mem::replace(&mut self.revision, rest);
+        self.replace_in_force(world, trail, now);
+        self.revision = newest;
     }
 
     /// Lets an approved change out, from where it has come to.
@@ -113,6 +141,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for (source, rows) in lost_by_source(&self.in_force.inputs, &self.revision.inputs) {
             tracing::warn!(source, rows, "rows are gone");
         }
+        self.is_blueprint_in_force = true;
+        self.replace_in_force(newest, trail, now);
+        // After that: without its approval, what is not in force yet would be held by the next start.
+        self.use_approvals(now);
+    }
+
+    /// Has pages in force, with the revision that they are of.
+    fn replace_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
         self.in_force = InForce {
             kept: self.in_force.keeps(&newest),
             number: self.in_force.number + 1,
@@ -124,8 +160,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.take_world(self.in_force.pages(), now, Urgency::Source);
         self.keep_accepted(now);
         self.keep_fact(RECENT, serde_json::to_string(&self.recent).ok());
-        // After that: without its approval, what is not in force yet would be held by the next start.
-        self.use_approvals(now);
     }
 
     /// Lets an approved change go one step further once all pages of the stage hold it. Gives whether it did.

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use run::{Figures, World};
 
-/// Seeds, and simulated weeks of each; together more than ten thousand weeks.
+/// Seeds, and simulated weeks of each; together more than seven thousand weeks.
 const SEEDS: u64 = 50;
-const WEEKS: u32 = 204;
+const WEEKS: u32 = 150;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))

@@ -174,8 +174,8 @@ impl Remote {
             // Whole seconds, rounded up, as a header has them.
             let left = Duration::from_secs(left.as_secs() + 1);
             let told = state.pause.filter(|(_, until)| up < *until).map_or(up, |(told, _)| told);
-            // Of a longer wait than a minute that much is waited.
-            state.pause = Some((told, up + left.min(Duration::from_secs(60))));
+            // Of a longer wait than half a minute that much is waited.
+            state.pause = Some((told, up + left.min(Duration::from_secs(30))));
             return (Fate::Storm(left), Duration::ZERO);
         }
         let dice = state.random.u32(..100);
