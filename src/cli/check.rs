@@ -192,6 +192,9 @@ pub fn look_ahead(managed: &Managed, observed: Option<&Observed>, from: Instant,
     look_within(BOUNDS, managed, observed, from, to)
 }
 
+/// Steps between two looks at the time that they take: each is a call of the system.
+const STEPS_PER_LOOK: usize = 64;
+
 fn look_within(
     bounds: Bounds,
     managed: &Managed,
@@ -203,17 +206,15 @@ fn look_within(
     let (mut found, mut cut_short_at) = (Found::default(), None);
     managed.page.walk(from, to, |at, desired| {
         // However little time there is, its values at the start are looked at.
-        if steps == bounds.steps || (steps > 0 && worked().saturating_sub(start) >= bounds.time) {
+        // The first ones each: a page of which one takes seconds has few.
+        let is_looked_at = steps > 0 && (steps < STEPS_PER_LOOK || steps % STEPS_PER_LOOK == 0);
+        let is_over = || is_looked_at && worked().saturating_sub(start) >= bounds.time;
+        if steps == bounds.steps || is_over() {
             cut_short_at = Some(at);
             return ControlFlow::Break(());
         }
         steps += 1;
-        let refused = |desired| {
-            observed.map_or_else(Vec::new, |observed| {
-                let problems = observed.refuses(desired);
-                if problems.is_empty() { observed.warnings(desired) } else { problems }
-            })
-        };
+        let refused = |desired| observed.map_or_else(Vec::new, |observed| observed.problems(desired));
         let problems = desired.map_or_else(|problems| problems, refused);
         problems.into_iter().for_each(|problem| found.add(problem, managed, at));
         ControlFlow::Continue(())

@@ -38,10 +38,15 @@ impl Observed {
         Self { page: Arc::new(page), schema }
     }
 
-    /// What the page's schema says of values that is no reason to withhold them.
-    pub fn warnings(&self, desired: &Desired) -> Vec<Problem> {
-        let checked = self.schema.as_ref().ok().and_then(|schema| check(desired, &self.page, schema).ok());
-        checked.map_or_else(Vec::new, |checked| checked.warnings())
+    /// What the page's schema has against values, or else says of them that is no reason to withhold them.
+    pub fn problems(&self, desired: &Desired) -> Vec<Problem> {
+        match &self.schema {
+            Ok(schema) => match check(desired, &self.page, schema) {
+                Ok(checked) => checked.warnings(),
+                Err(problems) => problems,
+            },
+            Err(problem) => vec![problem.clone()],
+        }
     }
 
     /// What the page's schema has against values, merged with all else that stands there.

@@ -256,6 +256,8 @@ pub struct Checked {
     missing: Missing,
     observed: Arc<RemotePage>,
     schema: Arc<Schema>,
+    /// No rule is broken, not by others' values either.
+    is_clean: bool,
 }
 
 /// One value that may be sent.
@@ -304,14 +306,19 @@ impl Checked {
     pub fn without(&self, withheld: &HashSet<Variable>) -> Result<Self, Vec<Problem>> {
         let mut rest = self.clone();
         rest.values.retain(|checked| !withheld.contains(&checked.variable));
-        rest.validate().map(|()| rest)
+        rest.validated()
     }
 
-    fn validate(&self) -> Result<(), Vec<Problem>> {
+    fn validated(self) -> Result<Self, Vec<Problem>> {
+        if self.schema.validator.is_none() {
+            return Ok(Self { is_clean: true, ..self });
+        }
         let merged = Value::Object(self.merged());
         let errors = self.schema.errors(&merged).map_err(|problem| vec![problem])?;
         let problems = self.ours(&errors, &merged);
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        let is_clean = errors.is_empty();
+        drop(errors);
+        if problems.is_empty() { Ok(Self { is_clean, ..self }) } else { Err(problems) }
     }
 
     /// The problems of broken rules that are for us to solve: those of our values, and those that the page did not break
@@ -345,6 +352,9 @@ impl Checked {
     /// What the page's schema says of its values that is no reason to withhold ours: rules that others' values broke
     /// before, and formats.
     pub fn warnings(&self) -> Vec<Problem> {
+        if self.is_clean && self.schema.with_formats.is_none() {
+            return Vec::new();
+        }
         let merged = Value::Object(self.merged());
         let mut places = Places::default();
         let broken = self.schema.errors(&merged).unwrap_or_default();
@@ -462,8 +472,9 @@ pub fn check(
         missing: desired.missing,
         observed: observed.clone(),
         schema: schema.clone(),
+        is_clean: false,
     };
-    checked.validate().map(|()| checked)
+    checked.validated()
 }
 
 fn typed_and_placed(
