@@ -55,7 +55,7 @@ pub fn read_page(body: &[u8], wanted: &PageId) -> Result<RemotePage, String> {
     page.check_agent(&wanted.agent)?;
     match &page.client_env {
         Some(environment) if environment == wanted.environment.as_str() => Ok(page.into()),
-        Some(environment) => Err(format!("it is the page of {}, not of {wanted}", brief(environment))),
+        Some(environment) => Err(format!("it is the page of {environment}, not of {wanted}")),
         None => Err("it does not say which page it is: clientEnv is missing".to_owned()),
     }
 }
@@ -110,11 +110,6 @@ trait Envelope {
     fn is_failure(&self) -> bool;
 }
 
-/// An answer's own word, shortened for a message.
-fn brief(text: &str) -> String {
-    text.chars().take(40).collect()
-}
-
 /// The agents that an answer lists, as an array or in an object. Of an agent only its id is needed.
 ///
 /// # Errors
@@ -161,8 +156,8 @@ struct WirePage {
     schema: Option<Value>,
     last_updated: Option<String>,
     success: Option<bool>,
-    #[serde(alias = "projectId")]
     agent_id: Option<String>,
+    project_id: Option<String>,
 }
 
 /// The pages of an agent.
@@ -193,11 +188,9 @@ impl WirePage {
 
     /// Refuses a page that says it is another agent's. Answers need not name the agent.
     fn check_agent(&self, wanted: &str) -> Result<(), String> {
-        match &self.agent_id {
-            Some(agent) if agent != wanted => {
-                Err(format!("it is a page of the agent {}, not of {wanted}", brief(agent)))
-            }
-            _ => Ok(()),
+        match [&self.agent_id, &self.project_id].into_iter().flatten().find(|agent| *agent != wanted) {
+            Some(agent) => Err(format!("it is a page of the agent {agent}, not of {wanted}")),
+            None => Ok(()),
         }
     }
 }

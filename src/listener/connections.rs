@@ -1,19 +1,23 @@
 //! Serves connections, and bounds what they may take: how many there are, of all callers and of one, how long each may be
-//! silent, and how long it may last. Whoever opens a thousand and says nothing keeps nobody from their work.
+//! silent, and how long it may last. Whoever opens a thousand and says nothing keeps nobody from their work: where there is no
+//! place for a new one, the oldest that asks nothing just now gives way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Notify;
 
 /// Connections at once; each is a file, of which a process may have a thousand or so.
 const MAX_CONNECTIONS: usize = 128;
@@ -66,21 +70,36 @@ pub(super) async fn serve(listener: impl Accept, app: Router) {
                 continue;
             }
         };
-        // Whoever has no place is hung up on: to wait would keep others waiting, too.
+        // Where all are being answered, whoever comes is hung up on: to wait would keep others waiting, too.
         let Some(place) = open.take(address) else { continue };
         let app = app.clone();
         tokio::spawn(async move {
-            let _place = place;
-            one(stream, app).await;
+            tokio::select! {
+                () = one(stream, app, place.connection.clone()) => {}
+                () = place.connection.gives_way.notified() => {}
+            }
         });
     }
 }
 
-async fn one(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, app: Router) {
+async fn one(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    app: Router,
+    state: Arc<Connection>,
+) {
+    let app = TowerToHyperService::new(app);
+    let answer = service_fn(move |request| {
+        let (asked, answered) = (Asked::new(&state), app.call(request));
+        async move {
+            let answer = answered.await;
+            drop(asked);
+            answer
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
     // How a caller's connection ends is the caller's business.
     if tokio::time::timeout(LIFETIME, connection.as_mut()).await.is_err() {
@@ -89,33 +108,84 @@ async fn one(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, app: 
     }
 }
 
-/// The connections that are open, by address.
+/// An open connection.
+#[derive(Debug, Default)]
+struct Connection {
+    /// Requests that are being answered.
+    asked: AtomicUsize,
+    /// Ends it, for a newer one.
+    gives_way: Notify,
+}
+
+/// A request that is being answered.
+struct Asked(Arc<Connection>);
+
+impl Asked {
+    fn new(connection: &Arc<Connection>) -> Self {
+        connection.asked.fetch_add(1, Ordering::Relaxed);
+        Self(connection.clone())
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.asked.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The connections that are open, by address, the oldest of each first.
 #[derive(Clone, Debug, Default)]
-struct Open(Arc<Mutex<HashMap<Option<IpAddr>, usize>>>);
+struct Open(Arc<Mutex<Addresses>>);
+
+type Addresses = HashMap<Option<IpAddr>, VecDeque<Arc<Connection>>>;
 
 /// The place of an open connection; given back when it is dropped.
 #[derive(Debug)]
-struct Place(Open, Option<IpAddr>);
+struct Place {
+    open: Open,
+    address: Option<IpAddr>,
+    connection: Arc<Connection>,
+}
 
 impl Open {
+    /// A place for a connection, if need be that of an older one that asks nothing just now.
     fn take(&self, address: Option<IpAddr>) -> Option<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, of_address) = (open.values().sum::<usize>(), open.get(&address).copied().unwrap_or(0));
-        if all >= MAX_CONNECTIONS || of_address >= MAX_OF_ADDRESS {
-            return None;
+        let mut open = self.lock();
+        if open.get(&address).is_some_and(|known| known.len() >= MAX_OF_ADDRESS) {
+            make_room(&mut open, address)?;
+        } else if open.values().map(VecDeque::len).sum::<usize>() >= MAX_CONNECTIONS {
+            // Whoever has the most has the most to give.
+            let most = open.iter().max_by_key(|(_, known)| known.len()).map(|(address, _)| *address)?;
+            make_room(&mut open, most)?;
         }
-        open.insert(address, of_address + 1);
-        Some(Place(self.clone(), address))
+        let connection = Arc::new(Connection::default());
+        open.entry(address).or_default().push_back(connection.clone());
+        Some(Place { open: self.clone(), address, connection })
     }
+
+    fn lock(&self) -> MutexGuard<'_, Addresses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the oldest connection of an address that asks nothing just now; none where all do.
+fn make_room(open: &mut Addresses, address: Option<IpAddr>) -> Option<()> {
+    let known = open.get_mut(&address)?;
+    let oldest = known.iter().position(|connection| connection.asked.load(Ordering::Relaxed) == 0)?;
+    known.remove(oldest)?.gives_way.notify_one();
+    if known.is_empty() {
+        open.remove(&address);
+    }
+    Some(())
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.1);
+        let mut open = self.open.lock();
+        if let Some(known) = open.get_mut(&self.address) {
+            known.retain(|other| !Arc::ptr_eq(other, &self.connection));
+            if known.is_empty() {
+                open.remove(&self.address);
             }
         }
     }
@@ -126,14 +196,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_gets_a_share_and_gives_it_back() {
+    fn who_asks_keeps_the_place_and_the_oldest_who_does_not_gives_way() {
         let open = Open::default();
         let (one, other) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
-        let mut places: Vec<Place> = std::iter::from_fn(|| open.take(one)).collect();
-        assert_eq!(places.len(), MAX_OF_ADDRESS);
-        places.extend(std::iter::from_fn(|| open.take(other)));
-        assert_eq!((places.len(), open.take(None).is_none()), (MAX_CONNECTIONS, true));
+        let count = || open.lock().values().map(VecDeque::len).sum::<usize>();
+        let take = |address, is_asked: bool| {
+            let place = open.take(address)?;
+            is_asked.then(|| std::mem::forget(Asked::new(&place.connection)));
+            Some(place)
+        };
+        // One address fills its share: the silent give way for each newer one.
+        let mut places: Vec<Place> = (0..1_000).map(|_| take(one, false).unwrap()).collect();
+        assert_eq!(count(), MAX_OF_ADDRESS);
+        // Those who ask don't.
+        places.extend((0..MAX_OF_ADDRESS).map(|_| take(one, true).unwrap()));
+        assert!(take(one, false).is_none());
+        // Another address has its share, beside it.
+        places.extend((0..MAX_OF_ADDRESS).map(|_| take(other, false).unwrap()));
+        assert_eq!(count(), MAX_CONNECTIONS);
+        // All places are taken: a third takes one of whoever has the most and asks nothing.
+        drop(places.pop());
+        places.extend(take("192.0.2.3".parse().ok(), true));
+        assert_eq!(count(), MAX_CONNECTIONS);
         drop(places);
-        assert!(open.take(one).is_some() && open.0.lock().unwrap().is_empty());
+        assert!(open.lock().is_empty());
     }
 }

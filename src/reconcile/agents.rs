@@ -96,6 +96,11 @@ impl Agents {
         first.filter(|(due, _)| *due <= now).map(|(_, name)| name.as_str())
     }
 
+    /// The one that is tried again and has been due for longest.
+    pub fn first_retry(&self, now: Instant) -> Option<&str> {
+        self.waiting_again.first().filter(|(due, _)| *due <= now).map(|(_, name)| name.as_str())
+    }
+
     /// Whether some are due that are tried again.
     pub fn has_retries(&self, now: Instant) -> bool {
         self.waiting_again.first().is_some_and(|(due, _)| *due <= now)

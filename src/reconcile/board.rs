@@ -52,7 +52,7 @@ impl Default for Turn {
 }
 
 impl Board {
-    /// Returns how things stand after this was called; none when the driver has ended for good.
+    /// Returns how things stand after this was called. It waits for as long as there is no driver, so whoever asks sets a limit.
     pub async fn ask(&self) -> Option<Arc<Status>> {
         let mut published = self.0.published.subscribe();
         let number = self.0.asked.fetch_add(1, Ordering::SeqCst) + 1;

@@ -24,6 +24,9 @@ const FRESH: Duration = Duration::from_millis(500);
 /// So long before a boundary the page is looked at, so that the PATCH can leave on it; less than a look stays fresh.
 pub const LOOK_AHEAD: Duration = Duration::from_millis(300);
 
+/// Tries in a row that fail alike before that is called more than a moment's trouble.
+pub const STUCK_AFTER: u32 = 3;
+
 /// Whether an instant is to come, and so near that the page is looked at for it.
 pub fn is_near(at: Instant, now: Instant) -> bool {
     at > now && (at - now).to_std().is_ok_and(|left| left <= LOOK_AHEAD)
@@ -63,11 +66,18 @@ impl Standing {
 }
 
 /// What is sent, and to which page. The body is no part of it, since that has in it what our own last try made of the page.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     changes: Vec<(Variable, Value)>,
     last_updated: Option<String>,
     schema: Option<Arc<Value>>,
+}
+
+impl Attempt {
+    /// Whether both send the same, to whatever page.
+    pub fn sends_the_same(&self, other: &Self) -> bool {
+        self.changes == other.changes
+    }
 }
 
 /// One page's state.
@@ -104,6 +114,8 @@ pub struct PageState {
     pub succeeded_at: Option<Duration>,
     /// What was refused; the same is not sent again.
     pub refused: Option<Attempt>,
+    /// What was last sent, and how often in a row that was refused.
+    pub refusals: (Option<Attempt>, u32),
     /// How it stands.
     pub standing: Standing,
     /// The drift that was logged and recorded; none when that is not known.
@@ -132,6 +144,7 @@ impl PageState {
             attempts: 0,
             succeeded_at: None,
             refused: None,
+            refusals: (None, 0),
             standing: Standing::Unseen,
             told_drift: (!stored.is_adrift).then(Vec::new),
             noted: stored.problem.map(|(problem, _)| problem),
@@ -210,9 +223,9 @@ pub struct Pages {
     moved: BTreeSet<PageId>,
 }
 
-/// What goes first: what was looked at for the sake of a PATCH that waits, then the most urgent, and of these what has
-/// waited longest.
-type Rank = (bool, Urgency, Instant);
+/// What goes first: what fails for the first or second time, then what was looked at for the sake of a PATCH that waits, then
+/// the most urgent, and of these what has waited longest.
+type Rank = (bool, bool, Urgency, Instant);
 
 impl Pages {
     /// One page's state.
@@ -274,7 +287,7 @@ impl Pages {
             if let Some(state) = self.states.get_mut(&page) {
                 // What has its permission waits for none.
                 let again = state.attempts > 0 && !state.reserved;
-                let rank = (!state.reserved, state.urgency, due);
+                let rank = (again && state.attempts >= STUCK_AFTER, !state.reserved, state.urgency, due);
                 state.rank = Some((rank, again));
                 if again { &mut self.ripe_again } else { &mut self.ripe }.insert((rank, page));
             }

@@ -1,7 +1,7 @@
 //! Runs a validator for a bounded time. Its steps are counted before; a check of many runs on a thread of its own, and whoever
 //! waits gives up after a while: the schema of one page must not keep others waiting.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,15 +18,55 @@ const LIGHT_STEPS: u64 = 20_000;
 /// How long a check may take.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Checks that were given up on and still run; with more of them nothing heavy is begun.
-const MAX_ABANDONED: usize = 2;
+const MAX_ABANDONED: usize = 8;
+/// So often a check that was given up on is not begun again when it is asked for, at first; it may have been the machine.
+const FIRST_SKIPS: u32 = 8;
 
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
 /// A validator that is asked for a bounded time.
 pub(super) struct Checker {
     validator: Arc<Validator>,
-    /// What the last check that was given up on was about: it is not begun again.
-    given_up: Mutex<Option<Value>>,
+    given_up: Mutex<Option<GivenUp>>,
+}
+
+/// A check that was given up on.
+struct GivenUp {
+    instance: Value,
+    /// So often it is not begun, and so often the next time that it is given up on.
+    skips: u32,
+    next_skips: u32,
+}
+
+/// A check on its thread, and whoever waits for it: the first of the two that is done with it says so.
+#[derive(Clone, Default)]
+struct Running(Arc<AtomicBool>);
+
+impl Running {
+    /// Says that one side is done; `false` when the other was before.
+    fn is_first_done(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
+
+    /// Gives up on it; `false` when it was done just before.
+    fn abandon(&self) -> bool {
+        let is_first = self.is_first_done();
+        if is_first {
+            ABANDONED.fetch_add(1, Ordering::SeqCst);
+        }
+        is_first
+    }
+}
+
+/// The side of the thread, however that ends.
+struct OnThread(Running);
+
+impl Drop for OnThread {
+    fn drop(&mut self) {
+        if !self.0.is_first_done() {
+            ABANDONED.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Checker {
@@ -57,29 +97,39 @@ impl Checker {
 
     fn on_a_thread(&self, instance: &Value, most: usize) -> Result<Vec<ValidationError<'static>>, Problem> {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        if given_up.as_ref() == Some(instance) || ABANDONED.load(Ordering::Relaxed) >= MAX_ABANDONED {
+        let known = given_up.as_mut().filter(|known| known.instance == *instance);
+        let next_skips = known.as_ref().map_or(FIRST_SKIPS, |known| known.next_skips);
+        if let Some(known) = known
+            && known.skips > 0
+        {
+            known.skips -= 1;
+            return Err(too_slow());
+        }
+        if ABANDONED.load(Ordering::SeqCst) >= MAX_ABANDONED {
             return Err(too_slow());
         }
         let (send, answer) = mpsc::sync_channel(1);
-        let (validator, owned) = (self.validator.clone(), instance.clone());
+        let (validator, owned, running) = (self.validator.clone(), instance.clone(), Running::default());
+        let on_thread = OnThread(running.clone());
         let check = move || {
-            let errors = broken(&validator, &owned, most);
+            let errors =
+                broken(&validator, &owned, most).into_iter().map(ValidationError::to_owned).collect();
             // Nobody may wait any more.
-            if send.send(errors.into_iter().map(ValidationError::to_owned).collect()).is_err() {
-                ABANDONED.fetch_sub(1, Ordering::Relaxed);
-            }
+            let _ = send.send(errors);
+            drop(on_thread);
         };
         if std::thread::Builder::new().name("schema".to_owned()).spawn(check).is_err() {
             return Err(too_slow());
         }
         match answer.recv_timeout(PATIENCE) {
             Ok(errors) => Ok(errors),
-            Err(RecvTimeoutError::Timeout) => {
-                ABANDONED.fetch_add(1, Ordering::Relaxed);
-                *given_up = Some(instance.clone());
+            Err(RecvTimeoutError::Timeout) if running.abandon() => {
+                let (instance, next_skips) = (instance.clone(), next_skips.saturating_mul(2));
+                *given_up = Some(GivenUp { instance, skips: next_skips / 2, next_skips });
                 Err(too_slow())
             }
-            Err(RecvTimeoutError::Disconnected) => Err(Problem::new("the check of the page failed")),
+            // It may have been done just when it was given up on.
+            Err(_) => answer.try_recv().map_err(|_| Problem::new("the check of the page failed")),
         }
     }
 }
@@ -148,7 +198,7 @@ mod tests {
         let told = |instance: &Value| checker.errors(&schema, instance, 9).unwrap_err().to_string();
         assert!(told(&heavy).contains("takes longer than 250 ms"));
         assert!(told(&heavy).contains("takes longer than 250 ms"));
-        assert_eq!(ABANDONED.load(Ordering::Relaxed), 1, "it was begun once");
+        assert_eq!(ABANDONED.load(Ordering::SeqCst), 1, "it was begun once");
         stuck.let_go();
         let other = json!((0..50_001).collect::<Vec<i32>>());
         assert!(checker.errors(&schema, &other, 9).unwrap().is_empty());

@@ -5,6 +5,8 @@
 const PER_STEP: u64 = 4_096;
 /// Characters that passes of look-around go over in the time of one step.
 const LOOK_AROUND_PER_STEP: u64 = 64;
+/// Steps that a match with look-around takes at least: it may step back as often as `PATTERN_STEPS` allows.
+const LOOK_AROUND_STEPS: u64 = 100;
 /// States of the largest pattern that compiles.
 const MAX_STATES: u64 = 30_000;
 
@@ -12,7 +14,7 @@ const MAX_STATES: u64 = 30_000;
 pub(super) fn steps(pattern: &str, text: &str) -> u64 {
     let length = text.len() as u64;
     let passes = match has_look_around(pattern) {
-        true => length.saturating_mul(length) / LOOK_AROUND_PER_STEP,
+        true => LOOK_AROUND_STEPS + length.saturating_mul(length) / LOOK_AROUND_PER_STEP,
         false => 0,
     };
     (length.saturating_mul(states(pattern)) / PER_STEP).saturating_add(passes)
@@ -49,7 +51,7 @@ mod tests {
             ("x", 1_500_000, 300, 400),
             ("(a{1,500}){1,50}", 10_000, 70_000, 80_000),
             ("(?=.*[0-9])(?=.*[a-z]).{8,}x", 1_500_000, 1_000_000_000, u64::MAX),
-            ("(?=.*[0-9]).{8,}", 100, 100, 200),
+            ("(?=.*[0-9]).{8,}", 100, 200, 300),
             (r"(a)\1", 10_000, 1_000_000, u64::MAX),
         ] {
             let steps = steps(pattern, &"a".repeat(length));

@@ -45,8 +45,8 @@ pub struct Revision {
 /// A file of which what counts is what it holds now.
 #[derive(Clone, Debug)]
 pub struct GoodFile {
-    /// What the settings call it.
-    pub name: String,
+    /// What the settings call the source; none for a calendar.
+    pub table: Option<String>,
     /// Where it is.
     pub path: String,
     /// What it holds.
@@ -234,7 +234,7 @@ impl Files {
                 && good.bytes.as_ref().is_some_and(|read| Arc::ptr_eq(read, bytes))
             {
                 revision.contents.push(GoodFile {
-                    name: file.name.clone(),
+                    table: matches!(file.kind, Kind::Source(_)).then(|| file.name.clone()),
                     path: file.id(),
                     bytes: bytes.clone(),
                 });

@@ -253,7 +253,10 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
     fn look(&mut self) -> Option<Duration> {
         let paths: Vec<PathBuf> =
             self.files.paths().into_iter().chain(self.beside.key_file.clone()).collect();
-        self.directories.arm(&paths);
+        if self.directories.arm(&paths) {
+            // Of a folder that is watched anew it is not known who has closed what meanwhile.
+            self.writers.clear();
+        }
         let looked = self.files.look(&self.writers);
         self.writers.retain(|_, writing| *writing == Writing::Busy);
         let mut news = Vec::new();
@@ -300,9 +303,9 @@ impl Directories {
     }
 
     /// Watches what has to be watched for these files now: the directory each stands in (or the nearest
-    /// that exists), and the one that its links lead to.
-    fn arm(&mut self, paths: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else { return };
+    /// that exists), and the one that its links lead to. Gives whether that is another than before.
+    fn arm(&mut self, paths: &[PathBuf]) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
         let mut ours = Ours::default();
         let mut wanted: HashMap<PathBuf, (u64, u64)> = HashMap::new();
         for file in paths {
@@ -325,6 +328,7 @@ impl Directories {
             .filter(|(directory, identity)| wanted.get(*directory) != Some(identity))
             .map(|(directory, _)| directory.clone())
             .collect();
+        let (is_anew, mut is_new) = (!gone.is_empty(), false);
         for directory in gone {
             self.watched.remove(&directory);
             // A directory that was removed takes its watch with it.
@@ -340,7 +344,9 @@ impl Directories {
                 continue;
             }
             self.watched.insert(directory, identity);
+            is_new = true;
         }
+        is_anew || is_new
     }
 }
 

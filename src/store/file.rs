@@ -21,7 +21,7 @@ pub(super) struct Guard {
     log: Option<Identity>,
     /// The most bytes that the store was seen with: it never shrinks.
     length: u64,
-    /// Nothing failed: closing it ends it in order.
+    /// It ends in order: nothing failed, and all was written.
     pub(super) is_sound: bool,
 }
 
@@ -29,7 +29,7 @@ impl Guard {
     /// Guards an open store.
     pub(super) fn new(path: &Path, lock: File, file: File) -> io::Result<Self> {
         let (store, path) = (identity(path)?, path.to_owned());
-        Ok(Self { lock, _file: file, path, store, log: None, length: 0, is_sound: true })
+        Ok(Self { lock, _file: file, path, store, log: None, length: 0, is_sound: false })
     }
 
     /// Whether both files are still those that were opened.
@@ -70,9 +70,11 @@ pub(super) fn was_closed(path: &Path) -> bool {
 /// Writes into the lock whose it is, or that it is nobody's.
 pub(super) fn sign(mut lock: &File, text: &str) -> io::Result<()> {
     use std::io::Seek;
+    // Never empty, not for a moment: that would say that there was no store.
     lock.rewind()?;
-    lock.set_len(0)?;
-    writeln!(lock, "{text}")
+    writeln!(lock, "{text}")?;
+    let length = lock.stream_position()?;
+    lock.set_len(length)
 }
 
 /// Makes a file that only its owner can use, from its first moment; one that is there stays as it is.

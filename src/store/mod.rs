@@ -159,6 +159,11 @@ impl Location {
         }
     }
 
+    fn is_damage(error: &rusqlite::Error) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+
     fn io(&self, error: std::io::Error) -> StoreError {
         StoreError::Io { path: self.shown(), error }
     }
@@ -307,7 +312,10 @@ impl Location {
             match found {
                 Ok(None) => tracing::info!("the store was checked after its program had not ended in order"),
                 Ok(Some(found)) => damage.note(found),
-                Err(error) => damage.note(error.to_string()),
+                Err(error) => match Self::is_damage(&error) {
+                    true => damage.note(error.to_string()),
+                    false => tracing::warn!(%error, "the store could not be checked"),
+                },
             }
         };
         // Without a thread it is checked when it is next opened.

@@ -155,11 +155,12 @@ fn work(
         };
         pulse.rest();
         if let Err(error) = written {
-            if let Some(guard) = guard {
-                guard.is_sound = false;
-            }
             jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
+            return;
         }
+    }
+    if let Some(guard) = guard {
+        guard.is_sound = true;
     }
 }
 

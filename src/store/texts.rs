@@ -12,7 +12,8 @@ const SHORT: usize = 200;
 /// SQL for the text of a value in a column.
 pub(super) fn sql(column: &str) -> String {
     format!(
-        "CASE WHEN substr({column}, 1, 1) = '#' THEN (SELECT text FROM texts WHERE hash = substr({column}, 2)) ELSE {column} END"
+        "CASE WHEN substr({column}, 1, 1) = '#'
+            THEN coalesce((SELECT text FROM texts WHERE hash = substr({column}, 2)), 'null') ELSE {column} END"
     )
 }
 
@@ -29,4 +30,15 @@ pub(super) fn put(connection: &Connection, text: String, at: Instant) -> rusqlit
         )?
         .execute(params![hash, text, at])?;
     Ok(format!("#{hash}"))
+}
+
+/// Keeps texts for as long as what uses them from an instant on; `used` selects what stands for them, of row `?2`.
+pub(super) fn keep(connection: &Connection, used: &str, row: i64, at: Instant) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(&format!(
+            "UPDATE texts SET used_at = max(used_at, ?1) WHERE hash IN
+                (SELECT substr(value, 2) FROM (SELECT NULL AS value UNION ALL {used}) WHERE substr(value, 1, 1) = '#')"
+        ))?
+        .execute(params![at, row])
+        .map(drop)
 }

@@ -320,6 +320,7 @@ impl Writer {
                 let again = "UPDATE writes SET outcome = 'intended', settled_at = NULL, tries = tries + 1
                     WHERE id = ?1 AND outcome = 'failed'";
                 if connection.prepare_cached(again)?.execute([write])? > 0 {
+                    texts::keep(connection, "SELECT before FROM changes WHERE write = ?2 UNION SELECT after FROM changes WHERE write = ?2", write, intent.at)?;
                     return Ok(write);
                 }
             }
@@ -484,6 +485,10 @@ fn forget(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
+/// The values of a drift.
+const DRIFT_TEXTS: &str = "SELECT base FROM drifts WHERE id = ?2 UNION SELECT found FROM drifts WHERE id = ?2
+    UNION SELECT desired FROM drifts WHERE id = ?2";
+
 fn end_drifts(connection: &Connection, page: i64, kept: &BTreeSet<i64>, at: Instant) -> rusqlite::Result<()> {
     let mut lasting =
         connection.prepare_cached("SELECT id FROM drifts WHERE page = ?1 AND ended_at IS NULL")?;
@@ -491,6 +496,7 @@ fn end_drifts(connection: &Connection, page: i64, kept: &BTreeSet<i64>, at: Inst
     let mut end = connection.prepare_cached("UPDATE drifts SET ended_at = ?2 WHERE id = ?1")?;
     for id in lasting.iter().filter(|id| !kept.contains(id)) {
         end.execute(params![id, at])?;
+        texts::keep(connection, DRIFT_TEXTS, *id, at)?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Deciding on the pages that are due, and starting what they need.
 
+use std::cmp::Reverse;
+
 use crate::agents_api::{ReadPages, WritePages};
 use crate::model::{Instant, PageId, Problem, Variable, shorten};
 use crate::plan::{Answer, Found, Plan};
@@ -47,6 +49,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.room_at = None;
         let mut starts = Vec::new();
         self.start_trial();
+        // Of the retries every second is a list's: pages that fail for ever must not keep others from being seen.
+        self.is_lists_turn = !self.is_lists_turn;
+        if self.is_lists_turn && self.gate.stopped().is_none() {
+            self.retry_list(now);
+        }
         loop {
             self.decide_due(&mut starts, now);
             if !self.roll_on(now) && !self.follow(now) {
@@ -157,6 +164,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         }
                         _ if state.not_taken.is_some() => {
                             let message = state.not_taken.take().unwrap_or_default();
+                            state.failed = Some(open.clone());
                             let settled =
                                 self.actor.store.settle(open.id, Outcome::Failed(message.clone()), None, now);
                             self.notes.push(settled);
@@ -301,7 +309,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.counts.patches += 1;
         if let Some(state) = self.pages.get_mut(&id) {
             // Forgotten again when it is applied.
-            state.refused = Some(state.attempt(&plan.changes));
+            let attempt = state.attempt(&plan.changes);
+            if !state.refusals.0.as_ref().is_some_and(|last| last.sends_the_same(&attempt)) {
+                state.refusals = (Some(attempt.clone()), 0);
+            }
+            state.refused = Some(attempt);
         }
         // A retry is the same intent, or history would grow with each.
         let failed = self.pages.get_mut(&id).and_then(|state| state.failed.take());
@@ -335,9 +347,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return self.try_key(now);
         }
         // Pages that wait come before lists.
-        while self.room_at.is_none()
-            && self.under_way.has_room(0, self.concurrency, self.actor.clock.uptime())
-        {
+        while self.room_at.is_none() {
+            let up = self.actor.clock.uptime();
+            if !self.under_way.has_room(0, self.concurrency, up) {
+                let room_at = self.under_way.next_room(up).map(|wait| self.actor.clock.after(wait));
+                self.room_at = room_at.filter(|at| *at > now);
+                return;
+            }
             let may_retry = self.gate.retry_wait(self.actor.clock.uptime()).is_none();
             let Some(name) = self.agents.first_due(now, may_retry).map(str::to_owned) else { return };
             let Some(agent) = self.agents.get(&name) else { return };
@@ -356,7 +372,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Tries the API after a pause: by the page that last succeeded, since one that hangs says nothing of it.
+    /// Tries the API after a pause: by the page that last succeeded, since one that fails says nothing of it.
     fn start_trial(&mut self) {
         if !self.gate.wants_trial() {
             return;
@@ -365,7 +381,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let ours = self.world.pages.iter().map(|managed| &managed.page.id);
         let candidates =
             ours.filter_map(|id| Some((self.pages.get(id).filter(|state| !state.in_flight)?, id)));
-        let best = candidates.max_by_key(|(state, _)| state.succeeded_at);
+        // One that fails the trial is not the first to be tried the next time.
+        let best = candidates.max_by_key(|(state, _)| (Reverse(state.attempts), state.succeeded_at));
         if let Some(id) = best.filter(|(state, _)| state.succeeded_at.is_some()).map(|(_, id)| id.clone()) {
             if self.gate.begin_trial(&id.to_string(), up) {
                 self.begin(&id);
@@ -376,6 +393,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let at_rest: Vec<&str> = self.agents.at_rest().collect();
         if let Some(name) = self.random.choice(at_rest).map(str::to_owned)
             && self.gate.begin_trial(&name, up)
+        {
+            self.start_list(name);
+        }
+    }
+
+    /// Lists an agent's pages again, when that failed before and its time has come.
+    fn retry_list(&mut self, now: Instant) {
+        let Some(name) = self.agents.first_retry(now).map(str::to_owned) else { return };
+        if self.gate.retry_wait(self.actor.clock.uptime()).is_none()
+            && self.pass(1, Urgency::Source, true, now)
         {
             self.start_list(name);
         }

@@ -11,7 +11,7 @@ use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::agents::Agent;
 use crate::reconcile::gaps::Fetch;
 use crate::reconcile::gate::LONGEST_PAUSE;
-use crate::reconcile::page_state::PageState;
+use crate::reconcile::page_state::{PageState, STUCK_AFTER};
 use crate::reconcile::revision::inputs_of;
 use crate::reconcile::{Acted, Actor, backoff};
 use crate::store::{Acceptance, StoreError};
@@ -20,9 +20,6 @@ use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
 /// Memory for the pages as they were seen, in bytes.
 const MAX_PAGES_BYTES: usize = 512 << 20;
-/// Tries in a row that fail alike before that is called more than a moment's trouble.
-const STUCK_AFTER: u32 = 3;
-
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
     pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
@@ -304,8 +301,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.failed = Some(open);
                 // A refused key says nothing of the change; its own state keeps everything back. And a page that is not to be had
                 // may be so some day, without anything else changing.
-                if error.meaning == Meaning::Refused && state.attempts + 1 >= STUCK_AFTER {
-                    state.refused = sent;
+                if error.meaning == Meaning::Refused {
+                    state.refusals.1 += 1;
+                    state.refused = sent.filter(|_| state.refusals.1 >= STUCK_AFTER);
                 }
                 let attempts = self.try_later(id, &error, now);
                 self.judge(&error, (&id.to_string(), attempts), key, now);
@@ -317,7 +315,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// that comes again and again is remembered: another page or another body is another try.
     pub(super) fn take_not_taken(&mut self, id: &PageId, message: String, changes: &[Change], now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
-        let is_last = state.attempts + 1 >= STUCK_AFTER;
+        state.refusals.1 += 1;
+        let is_last = state.refusals.1 >= STUCK_AFTER;
         state.refused = is_last.then(|| state.attempt(changes));
         let meaning = if is_last { Meaning::Refused } else { Meaning::TryAgain };
         self.try_later(id, &ApiError { message, ..ApiError::of(meaning) }, now);
@@ -376,6 +375,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Fetch::Sound => return true,
             Fetch::Doubtful => {
                 tracing::debug!(page = %id, "values or the schema vanished; the page is fetched again");
+                if std::mem::take(&mut state.reserved) {
+                    self.gate.give_back();
+                }
                 if !state.in_flight {
                     self.ask_for_look(id, now);
                 }
@@ -406,7 +408,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let attempts = state.attempts;
         let due = match error.meaning {
             // What was refused is remembered, so that deciding again sends nothing until it is another.
-            Meaning::Refused if state.refused.is_some() => now,
+            Meaning::Refused if state.refused.is_some() && !state.look_wanted => now,
             _ => {
                 let page = self.world.page(id).map(|managed| &managed.page);
                 let transition = page.and_then(|page| state.known.next_transition(page, now));
@@ -423,7 +425,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let stuck = match error.meaning {
             Meaning::KeyRefused => true,
             // It may be a moment's trouble.
-            Meaning::Refused | Meaning::Unavailable => attempts >= STUCK_AFTER,
+            Meaning::Refused | Meaning::Unavailable => {
+                let is_remembered = self.pages.get(id).is_some_and(|state| state.refused.is_some());
+                attempts >= STUCK_AFTER || is_remembered
+            }
             Meaning::TryAgain | Meaning::Slower | Meaning::OutcomeUnknown => false,
         };
         match stuck {

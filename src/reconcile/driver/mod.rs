@@ -234,6 +234,8 @@ pub struct Driver<R> {
     turn: u64,
     jobs: JoinSet<Done>,
     under_way: UnderWay,
+    /// The next retry is a list's.
+    is_lists_turn: bool,
     /// The memory that the pages take as they were seen.
     pages_bytes: usize,
     /// What the store was told and has not acknowledged.
@@ -311,6 +313,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             turn: 0,
             jobs: JoinSet::new(),
             under_way: UnderWay::default(),
+            is_lists_turn: false,
             pages_bytes: 0,
             notes: FuturesUnordered::new(),
             told: Vec::new(),

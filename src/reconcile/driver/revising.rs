@@ -62,7 +62,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let Some(known) = self.in_force.inputs.tables.get(name) else { return };
             rest.inputs.tables.insert(name.clone(), known.clone());
         }
-        if torn.is_empty() || !self.is_blueprint_in_force || rest.inputs.is_same(&self.in_force.inputs) {
+        if torn.is_empty() || (self.is_blueprint_in_force && rest.inputs.is_same(&self.in_force.inputs)) {
             return;
         }
         let world = World::new(&self.blueprint, &rest.inputs, now, Some(&self.in_force.world));
@@ -75,10 +75,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
         let trail = self.in_force.behind(&world, is_managed, now);
         self.recent.add(&weighed, now);
-        rest.contents.retain(|file| !torn.contains(&file.name));
+        rest.contents.retain(|file| file.table.as_ref().is_none_or(|name| !torn.contains(name)));
         let newest = std::mem::replace(&mut self.revision, rest);
+        self.is_blueprint_in_force = true;
         self.replace_in_force(world, trail, now);
         self.revision = newest;
+        // What was approved before has been given up for this.
+        self.use_approvals(now);
     }
 
     /// Lets an approved change out, from where it has come to.
