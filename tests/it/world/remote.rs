@@ -201,7 +201,8 @@ impl Remote {
             (true, 3) => Fate::Odd(Odd::WithoutOthers),
             (true, _) => Fate::Odd(Odd::NotThePage(state.random.u8(..4))),
         };
-        (fate, late)
+        // What is odd comes at once: late it might arrive behind another answer, and next to one that is odd again.
+        (fate, if odd { Duration::ZERO } else { late })
     }
 
     /// What is answered of a page, by a fate. An odd answer comes once; the next of the page is sound.
