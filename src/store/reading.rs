@@ -404,7 +404,7 @@ pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTre
     let [before, after] = ["before", "after"].map(texts::sql);
     let mut statement = connection.prepare(&format!(
         "SELECT writes.page, writes.id, variable, {before}, {after}, because
-            FROM writes JOIN changes ON changes.write = writes.id
+            FROM writes INDEXED BY unsettled JOIN changes ON changes.write = writes.id
             WHERE outcome IN ('intended', 'unknown') ORDER BY writes.id",
     ))?;
     let mut rows = statement.query([])?;

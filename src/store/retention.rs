@@ -29,7 +29,7 @@ pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Resul
     }
     let is_used =
         "EXISTS (SELECT 1 FROM drifts WHERE ended_at IS NULL AND '#' || hash IN (base, found, desired))
-        OR EXISTS (SELECT 1 FROM writes JOIN changes ON changes.write = writes.id
+        OR EXISTS (SELECT 1 FROM writes INDEXED BY unsettled JOIN changes ON changes.write = writes.id
             WHERE outcome IN ('intended', 'unknown') AND '#' || hash IN (before, after))";
     connection
         .prepare_cached(&format!(
