@@ -6,9 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -25,6 +24,8 @@ const MAX_CONNECTIONS: usize = 128;
 const MAX_OF_ADDRESS: usize = 64;
 /// How long the head of a request may take, and a connection be silent between two.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// A request that takes longer gives way too: its body may never come.
+const LONG: Duration = Duration::from_secs(3);
 /// How long a connection lasts; then it answers what it was asked, and ends.
 const LIFETIME: Duration = Duration::from_secs(120);
 /// How long it may take to end.
@@ -111,10 +112,16 @@ async fn one(
 /// An open connection.
 #[derive(Debug, Default)]
 struct Connection {
-    /// Requests that are being answered.
-    asked: AtomicUsize,
+    /// Since when a request is being answered; none while there is none.
+    asked: Mutex<Option<Instant>>,
     /// Ends it, for a newer one.
     gives_way: Notify,
+}
+
+impl Connection {
+    fn asked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A request that is being answered.
@@ -122,14 +129,14 @@ struct Asked(Arc<Connection>);
 
 impl Asked {
     fn new(connection: &Arc<Connection>) -> Self {
-        connection.asked.fetch_add(1, Ordering::Relaxed);
+        *connection.asked() = Some(Instant::now());
         Self(connection.clone())
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.0.asked.fetch_sub(1, Ordering::Relaxed);
+        *self.0.asked() = None;
     }
 }
 
@@ -168,10 +175,14 @@ impl Open {
     }
 }
 
-/// Ends the oldest connection of an address that asks nothing just now; none where all do.
+/// Ends the oldest connection of an address that asks nothing just now, else one that takes long to ask; none where all are
+/// being answered.
 fn make_room(open: &mut Addresses, address: Option<IpAddr>) -> Option<()> {
     let known = open.get_mut(&address)?;
-    let oldest = known.iter().position(|connection| connection.asked.load(Ordering::Relaxed) == 0)?;
+    let is_idle = |connection: &Arc<Connection>| connection.asked().is_none();
+    let is_slow =
+        |connection: &Arc<Connection>| connection.asked().is_some_and(|since| since.elapsed() >= LONG);
+    let oldest = known.iter().position(is_idle).or_else(|| known.iter().position(is_slow))?;
     known.remove(oldest)?.gives_way.notify_one();
     if known.is_empty() {
         open.remove(&address);
