@@ -843,8 +843,9 @@ async fn pages_that_hang_keep_no_other_page_waiting() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
+    // Those that hang come first, by their names.
     let row = |n: usize| {
-        let agent = if n.is_multiple_of(5) { format!("H-{n}") } else { format!("A-{n}") };
+        let agent = if n.is_multiple_of(5) { format!("A-{n}") } else { format!("B-{n}") };
         format!("s{n},{agent},Mo-Fr 09:00-17:00,{n}\n")
     };
     let rows: String = (0..200).map(row).collect();
@@ -856,10 +857,10 @@ async fn pages_that_hang_keep_no_other_page_waiting() {
     let clock = ManualClock::new(at("2026-11-26T16:50:00Z"));
     let driving = Driving::with(client, Box::new(drop), &folder, &clock, Mode::Daemon).await;
     until("all are right", || api.requests("PATCH").len() == 200 && driving.is_quiet()).await;
-    api.simulator.inject(Fault::new(Kind::Latency { ms: 3_600_000 }).path("/H-"));
+    api.simulator.inject(Fault::new(Kind::Latency { ms: 3_600_000 }).path("/A-"));
     driving.clock.set(at("2026-11-26T17:00:00Z"));
     let closed = || {
-        (0..200).filter(|n| n % 5 > 0).all(|n| api.variables(&format!("A-{n}"))["is_open"] == json!(false))
+        (0..200).filter(|n| n % 5 > 0).all(|n| api.variables(&format!("B-{n}"))["is_open"] == json!(false))
     };
     let start = std::time::Instant::now();
     while !closed() {

@@ -205,6 +205,29 @@ async fn a_long_retry_after_is_shown_and_cut() {
     driving.stop().await;
 }
 
+/// Without its schema a page would take anything.
+#[tokio::test]
+async fn a_schema_that_is_missing_once_is_met_all_the_same() {
+    let api = Api::start();
+    api.edit("A-1", &json!({"messages": {"seasonal": "?"}}));
+    api.schema("A-1", &json!({"properties": {"messages": {"properties": {"seasonal": {"maxLength": 10}}}}}));
+    let folder = Folder::new(&api.url, SHARED);
+    let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
+    let says = || api.variables("A-1")["messages"]["seasonal"].clone();
+    until("the first value", || says() == json!("Welcome") && driving.is_quiet()).await;
+    let page = json!({"clientEnv": "live", "variables": {"messages": {"seasonal": "Welcome"}}});
+    let list = json!({"configPages": [page]});
+    for (path, body) in [("configs/live", page), ("real-time-configs", list)] {
+        let odd = Kind::Answer { status: 200, body };
+        api.simulator.inject(Fault::new(odd).method("GET").path(path).times(1));
+        // Over the transition, whose value is too long for the schema, and over some lists.
+        driving.advance(driving.clock.now() + TimeDelta::minutes(12)).await;
+        api.simulator.heal();
+    }
+    assert_eq!((api.requests("PATCH").len(), says()), (1, json!("Welcome")), "sent past the schema");
+    driving.stop().await;
+}
+
 /// Under the same stamp a page is the same, so an answer that lacks others' values is odd.
 #[tokio::test]
 async fn a_page_that_says_it_was_not_written_since_is_as_it_was() {

@@ -237,7 +237,7 @@ impl Remote {
                 let body = match kind {
                     0 => String::new(),
                     1 => json!({}).to_string(),
-                    2 => json!({"success": false, "error_code": "BUSY", "data": null}).to_string(),
+                    2 => json!({"clientEnv": place.environment().as_str(), "success": false}).to_string(),
                     _ => json!({"clientEnv": other, "variables": {"box": {"note": "of another page"}}})
                         .to_string(),
                 };
