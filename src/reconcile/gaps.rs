@@ -69,6 +69,12 @@ impl Gaps {
         if before.is_some() { Fetch::Inconsistent } else { Fetch::Doubtful }
     }
 
+    /// Learns from the page that a PATCH answered: what was missing may be there now, and is missed again when it vanishes.
+    pub fn learn(&mut self, page: &RemotePage) {
+        let mut places = Places::default();
+        self.confirmed.variables.retain(|variable| variable.read_at(&page.variables, &mut places).is_none());
+    }
+
     /// True while values of ours are missing on the page, by two fetches.
     pub fn is_lacking(&self) -> bool {
         !self.confirmed.variables.is_empty()
@@ -156,6 +162,14 @@ mod tests {
                 assert_eq!(gaps.judge(page, None, &base, &[]), wanted, "fetch {number}");
             }
         }
+        // What we put there after it was missing is missed when it vanishes again.
+        let mut gaps = Gaps::new(true);
+        assert_eq!(
+            (gaps.judge(&empty, None, &base, &[]), gaps.judge(&empty, None, &base, &[])),
+            (Doubtful, Sound)
+        );
+        gaps.learn(&whole);
+        assert_eq!(gaps.judge(&empty, None, &base, &[]), Doubtful);
         // Others' values have no baseline; a page that says it is as it was must be so, and keys don't go away.
         let page =
             |value: Value, stamp: &str| RemotePage { last_updated: Some(stamp.into()), ..page(value, false) };

@@ -269,6 +269,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 // An answer that lacks more than was sent tells nothing of the rest.
                 let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
                 state.look_wanted |= state.gaps.has_new(&page, last.as_deref(), &state.known.base, owned);
+                state.gaps.learn(&page);
                 let before = state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
                 self.pages_bytes = self.pages_bytes.saturating_sub(before) + page.weight;
                 state.see(page, up, &mut self.schemas);
