@@ -873,3 +873,17 @@ async fn pages_that_hang_keep_no_other_page_waiting() {
     let late = driving.clock.now() - at("2026-11-26T17:00:00Z");
     assert!(late < TimeDelta::seconds(8), "{late}");
 }
+
+/// An intent in a file that nobody finds again is none.
+#[tokio::test]
+async fn a_store_that_is_removed_stops_all_sending() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("it is at rest", || driving.is_quiet()).await;
+    std::fs::remove_file(folder.path("state.sqlite")).unwrap();
+    driving.clock.set(at("2026-11-26T17:00:00Z"));
+    until("the driver has ended", || driving.is_over()).await;
+    assert_eq!(api.variables("A-1"), json!({"is_open": true}));
+}

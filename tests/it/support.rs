@@ -440,6 +440,11 @@ impl Driving {
         )
     }
 
+    /// Whether the driver has ended, however it did.
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     pub async fn stop(self) -> Ended {
         let _ = self.feed.send(Feed::Stop).await;
         self.ended().await
