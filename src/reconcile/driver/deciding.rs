@@ -81,9 +81,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let up = self.actor.clock.uptime();
             let may_retry = self.gate.retry_wait(up).is_none();
             let Some(id) = self.pages.first(may_retry).cloned() else { return };
-            if !self.under_way.has_room(starts.len(), self.concurrency, up) {
-                let room_at = self.under_way.next_room(up).map(|wait| self.actor.clock.after(wait));
-                self.room_at = room_at.filter(|at| *at > now);
+            if !self.has_room(starts.len(), now) {
                 return;
             }
             let start = self.decide_page(&id, now);
@@ -342,16 +340,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
+    /// Whether one more request may start. When none may, the driver wakes as soon as there is room again.
+    fn has_room(&mut self, starting: usize, now: Instant) -> bool {
+        let up = self.actor.clock.uptime();
+        let has_room = self.under_way.has_room(starting, self.concurrency, up);
+        if !has_room {
+            let room_at = self.under_way.next_room(up).map(|wait| self.actor.clock.after(wait));
+            self.room_at = room_at.filter(|at| *at > now);
+        }
+        has_room
+    }
+
     fn start_lists(&mut self, now: Instant) {
         if self.gate.stopped().is_some() {
             return self.try_key(now);
         }
         // Pages that wait come before lists.
         while self.room_at.is_none() {
-            let up = self.actor.clock.uptime();
-            if !self.under_way.has_room(0, self.concurrency, up) {
-                let room_at = self.under_way.next_room(up).map(|wait| self.actor.clock.after(wait));
-                self.room_at = room_at.filter(|at| *at > now);
+            if !self.has_room(0, now) {
                 return;
             }
             let may_retry = self.gate.retry_wait(self.actor.clock.uptime()).is_none();

@@ -453,11 +453,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.gate.open();
         self.probes = 0;
         let now = self.actor.clock.now();
-        self.agents.change_all(|agent| {
-            if agent.attempts > 0 {
-                (agent.due, agent.attempts) = (now, 0);
-            }
-        });
+        self.retry_lists(now);
         let mut seen = Vec::new();
         let known = |state: &PageState| state.known.observed.is_some() || state.look_wanted;
         for (id, state) in self.pages.all_mut().filter(|(_, state)| known(state)) {
@@ -484,6 +480,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in failed {
             self.pages.schedule(&id, Some(now));
         }
+        self.retry_lists(now);
+    }
+
+    /// Lists that failed are due at once, and are no longer retries.
+    fn retry_lists(&mut self, now: Instant) {
         self.agents.change_all(|agent| {
             if agent.attempts > 0 {
                 (agent.due, agent.attempts) = (now, 0);
