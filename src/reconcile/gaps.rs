@@ -69,6 +69,14 @@ impl Gaps {
         if before.is_some() { Fetch::Inconsistent } else { Fetch::Doubtful }
     }
 
+    /// Gives up a doubt that another answer contradicts, though that one may be too old to be taken for the page: two odd
+    /// answers confirm each other only when no sound one came between them.
+    pub fn reconsider(&mut self, page: &RemotePage, last: Option<&RemotePage>, base: &Base, owned: &[Owned]) {
+        if self.unconfirmed.is_some() && self.unconfirmed != Some(self.gap(page, last, base, owned)) {
+            self.unconfirmed = None;
+        }
+    }
+
     /// Learns from the page that a PATCH answered: what was missing may be there now, and is missed again when it vanishes.
     pub fn learn(&mut self, page: &RemotePage) {
         let mut places = Places::default();
@@ -170,6 +178,13 @@ mod tests {
         );
         gaps.learn(&whole);
         assert_eq!(gaps.judge(&empty, None, &base, &[]), Doubtful);
+        // A sound answer between two odd ones, however old, keeps them from confirming each other; an odd one does not.
+        for (between, wanted) in [(&whole, Doubtful), (&empty, Sound)] {
+            let mut gaps = Gaps::new(true);
+            assert_eq!(gaps.judge(&empty, None, &base, &[]), Doubtful);
+            gaps.reconsider(between, None, &base, &[]);
+            assert_eq!(gaps.judge(&empty, None, &base, &[]), wanted);
+        }
         // Others' values have no baseline; a page that says it is as it was must be so, and keys don't go away.
         let page =
             |value: Value, stamp: &str| RemotePage { last_updated: Some(stamp.into()), ..page(value, false) };

@@ -209,11 +209,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
+            let page = listed.remove(&id.environment);
             // A list that was asked for before the page's own request ended may show it as it was before.
             if !self.pages.get(&id).is_some_and(|state| state.believes(asked)) {
+                page.iter().for_each(|page| self.reconsider_doubt(&id, page));
                 continue;
             }
-            match listed.remove(&id.environment) {
+            match page {
                 Some(page) => self.see(&id, page, asked_at, now),
                 // Not in the list: the page itself tells why.
                 None => self.ask_for_look(&id, now),
@@ -389,6 +391,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
         }
         false
+    }
+
+    fn reconsider_doubt(&mut self, id: &PageId, page: &RemotePage) {
+        let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
+        if let Some(state) = self.pages.get_mut(id) {
+            let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
+            state.gaps.reconsider(page, last.as_deref(), &state.known.base, owned);
+        }
     }
 
     fn ask_for_look(&mut self, id: &PageId, now: Instant) {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 pub type At = DateTime<Utc>;
 
 /// Zones whose clocks never change near an opening or closing here.
-const ZONES: [Tz; 5] =
+pub const ZONES: [Tz; 5] =
     [Tz::Europe__London, Tz::America__New_York, Tz::Asia__Kathmandu, Tz::Australia__Sydney, Tz::UTC];
 const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
 

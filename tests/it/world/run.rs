@@ -17,12 +17,13 @@ use rtconfd::reconcile::{
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread, Writers, Writing};
 use rtconfd::store::{StoreError, Writer};
+use rtconfd::zone::Database;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::model::{AFTER, At, Has, Inputs, Overruled, Place, REGION, REGIONS, Said, Site, part};
+use super::model::{AFTER, At, Has, Inputs, Overruled, Place, REGION, REGIONS, Said, Site, ZONES, part};
 use super::remote::{Page, Remote, State, Weather};
 
 /// What names an edit of the settings.
@@ -180,6 +181,11 @@ impl World {
     pub async fn of(seed: u64, mut random: Rng, inputs: Inputs) -> Self {
         let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
+        // All worlds of a process share the embedded zones, and each stores those that were used so far. A world that depended
+        // on its neighbours could not be replayed.
+        for zone in ZONES {
+            Database::embedded().zone(zone.name()).unwrap();
+        }
         let settings = written(&folder.path().join(SETTINGS), &inputs);
         let database = Arc::new(Mutex::new(Connection::open_in_memory().unwrap()));
         let remote = Remote::new(clock.clone(), Rng::with_seed(random.u64(..)), inputs.clone());
