@@ -8,21 +8,23 @@ use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
 
-/// A thread that is at one piece of work for longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a thread of the daemon may take for one piece of work.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Since when a thread is at work; shared with those who ask.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     what: &'static str,
+    patience: Duration,
     /// Uptime in milliseconds; zero while it waits for work.
     since_ms: Arc<AtomicU64>,
 }
 
 impl Pulse {
-    /// The pulse of a thread that waits for work; `what` names it for people.
-    pub fn new(what: &'static str) -> Self {
-        Self { what, since_ms: Arc::default() }
+    /// The pulse of a thread that waits for work; `what` names it for people. One that is at one piece of work for longer than
+    /// `patience` hangs.
+    pub fn new(what: &'static str, patience: Duration) -> Self {
+        Self { what, patience, since_ms: Arc::default() }
     }
 
     /// Notes that a piece of work begins.
@@ -40,7 +42,8 @@ impl Pulse {
     pub fn problem(&self) -> Option<String> {
         let since = self.since_ms.load(Ordering::Relaxed);
         let length = WallClock.uptime().saturating_sub(Duration::from_millis(since));
-        (since > 0 && length > PATIENCE).then(|| format!("{} hangs, since {} s", self.what, length.as_secs()))
+        (since > 0 && length > self.patience)
+            .then(|| format!("{} hangs, since {} s", self.what, length.as_secs()))
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::pulse::Pulse;
+use crate::pulse::{self, Pulse};
 use crate::zoneinfo::{self, Stamp};
 
 use super::{Files, Revision, Writers, Writing};
@@ -68,7 +68,7 @@ pub fn watch(
     tell: impl Fn(Watched) -> bool + Send + 'static,
 ) -> std::io::Result<Watch> {
     let events = Arc::new(Events::default());
-    let pulse = Pulse::new("the thread that reads the input files");
+    let pulse = Pulse::new("the thread that reads the input files", pulse::PATIENCE);
     let directories = Directories::new(events.clone());
     let stamps = (beside.key_stamp(), beside.zone_stamp());
     let writers = Writers::default();

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::pulse::Pulse;
+use crate::pulse::{self, Pulse};
 
 use super::file::Guard;
 use super::{Location, MOVED, StoreError};
@@ -72,7 +72,7 @@ impl Queue {
         damage: Damage,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
-        let pulse = Pulse::new("the thread that writes the store");
+        let pulse = Pulse::new("the thread that writes the store", pulse::PATIENCE);
         let beating = pulse.clone();
         let worker = std::thread::Builder::new()
             .name("store".to_owned())
@@ -87,7 +87,7 @@ impl Queue {
     }
 
     pub(super) fn in_place(connection: Arc<Mutex<Connection>>, location: Location) -> Self {
-        let pulse = Pulse::new("the store");
+        let pulse = Pulse::new("the store", pulse::PATIENCE);
         Self { worker: Worker::InPlace(connection, Arc::default()), location, pulse }
     }
 

@@ -468,6 +468,28 @@ async fn many_readers_are_answered_by_one_status() {
     driving.stop().await;
 }
 
+/// A thread that hangs can't be seen by those that go on; whoever restarts the daemon asks here.
+#[tokio::test]
+async fn health_names_a_thread_that_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (feed, _fed) = tokio::sync::mpsc::channel(1);
+    let (handles, _reloads) = rtconfd::listener::Handles::new(feed, WallClock.now());
+    let pulse = rtconfd::pulse::Pulse::new("the thread of this test", std::time::Duration::ZERO);
+    handles.pulses.watch(pulse.clone());
+    let path = folder.path().join("socket");
+    let _socket = rtconfd::listener::serve_socket(&path, handles.clone()).unwrap();
+    assert_eq!(handles.pulses.problem(), None, "it waits for work");
+    pulse.begin();
+    until("it hangs", || handles.pulses.problem().is_some()).await;
+    let http = reqwest::Client::builder().unix_socket(path).build().unwrap();
+    let answer = http.get("http://localhost/healthz").send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await.unwrap();
+    assert!(text.starts_with("the thread of this test hangs, since "), "{text}");
+    pulse.rest();
+    assert_eq!(handles.pulses.problem(), None);
+}
+
 /// What is written into files that nobody can find again is as good as lost.
 #[tokio::test]
 async fn a_store_that_is_removed_under_the_daemon_ends_it() {

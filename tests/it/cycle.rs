@@ -1,5 +1,6 @@
 //! The driver in this process, against the simulator, on a clock that only the test moves.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -10,7 +11,7 @@ use rtconfd::reconcile::{Mode, Standing};
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
 
-use crate::support::{Api, Driving, Folder, NO_HOLD, SITES, at, desk, until};
+use crate::support::{Api, Driving, Folder, NO_HOLD, SITES, at, desk, limit, until};
 
 /// Thursday noon in London, with five hours to the next boundary.
 const NOON: &str = "2026-11-26T12:00:00Z";
@@ -603,6 +604,66 @@ async fn a_corrected_file_is_sent_at_once_after_a_refusal() {
     until("the refusal", || api.requests("PATCH").len() == 1 && driving.is_quiet()).await;
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,2\n");
     api.until_variable("A-1", "phone", &json!("2")).await;
+    driving.stop().await;
+}
+
+/// An API whose pages say that they take 300 MiB of memory each.
+#[derive(Default)]
+struct Huge(std::sync::Mutex<BTreeMap<PageId, serde_json::Map<String, Value>>>);
+
+impl Huge {
+    fn answer(&self, page: &PageId) -> RemotePage {
+        let variables = self.0.lock().unwrap().get(page).cloned().unwrap_or_default();
+        RemotePage { variables, weight: 300 << 20, ..RemotePage::default() }
+    }
+
+    fn holds(&self, agent: &str, phone: &str) -> bool {
+        let page = self.answer(&PageId::new(agent, Environment::Live).unwrap());
+        page.variables.get("phone") == Some(&json!(phone))
+    }
+}
+
+impl ReadPages for Huge {
+    async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
+        Ok(vec![(Environment::Live, self.answer(&PageId::new(agent, Environment::Live).unwrap()))])
+    }
+
+    async fn page(&self, page: &PageId) -> Result<RemotePage, ApiError> {
+        Ok(self.answer(page))
+    }
+}
+
+impl WritePages for Huge {
+    async fn patch(&self, page: &PageId, body: &serde_json::Map<String, Value>) -> Result<Patched, ApiError> {
+        self.0.lock().unwrap().entry(page.clone()).or_default().extend(body.clone());
+        Ok(Patched { page: self.answer(page), correlation_id: None })
+    }
+}
+
+#[tokio::test]
+async fn pages_beyond_the_memory_for_them_wait_until_others_are_no_longer_ours() {
+    let api = std::sync::Arc::new(Huge::default());
+    let folder = Folder::new("http://127.0.0.1:9", &format!("{NO_HOLD}{SITES}"));
+    let head = "site,agent,hours,phone\n";
+    folder.write("sites.csv", &format!("{head}a,A-1,Mo-Fr 09:00-17:00,1\n"));
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::with(api.clone(), Box::new(drop), &folder, &clock, Mode::Daemon).await;
+    until("the first page", || api.holds("A-1", "1")).await;
+    folder.write("sites.csv", &format!("{head}a,A-1,Mo-Fr 09:00-17:00,2\nb,A-2,Mo-Fr 09:00-17:00,3\n"));
+    until("the first page goes on", || api.holds("A-1", "2")).await;
+    driving.advance(later(1)).await;
+    let status = driving.status().await;
+    let waits = |page: &rtconfd::reconcile::PageStatus| matches!(&page.standing, Standing::Stuck(text) | Standing::Retrying(text) if text.contains("more than 512 MiB of memory"));
+    assert!(status.pages.iter().any(waits) && !api.holds("A-2", "3"), "{:?}", status.pages);
+    folder.write("sites.csv", &format!("{head}b,A-2,Mo-Fr 09:00-17:00,3\n"));
+    let mut minutes = 1;
+    let second_page = async {
+        while !api.holds("A-2", "3") {
+            minutes += 1;
+            driving.advance(later(minutes)).await;
+        }
+    };
+    tokio::time::timeout(limit(), second_page).await.expect("the memory of the first page is given back");
     driving.stop().await;
 }
 

@@ -530,6 +530,46 @@ fn a_template_does_a_bounded_amount_of_work() {
     let _ = rows(&format!("{{{{ {}row.k }}}}", "not ".repeat(1_000)), "1");
 }
 
+#[test]
+fn each_within_each_makes_a_bounded_number_of_values() {
+    let problems = |rows: usize, agents: usize| {
+        let settings = load(
+            "s.toml",
+            r#"
+[api]
+region = "uk"
+[sources.pages]
+path = "pages.csv"
+key = "k"
+[sources.s]
+path = "s.csv"
+key = "k"
+[[page]]
+for_each = "pages"
+agent = "{{ row.k }}"
+environment = "live"
+variables.x = { each = "s", item = { each = "s", item = 1 } }
+"#,
+        )
+        .unwrap();
+        let table = |file: &str, count: usize| {
+            let text: String = (0..count).fold("k\n".to_owned(), |text, row| format!("{text}A{row}\n"));
+            Arc::new(Table::Rows(parse_csv(&file.into(), &text, b',', Some("k")).unwrap()))
+        };
+        let mut inputs = Inputs::default();
+        inputs.tables.insert("pages".to_owned(), table("pages.csv", agents));
+        inputs.tables.insert("s".to_owned(), table("s.csv", rows));
+        ends("each within each", move || {
+            let world = World::new(&settings.blueprint, &inputs, at("2026-11-23T12:00:00Z"), None);
+            world.problems().map(ToString::to_string).collect::<Vec<_>>()
+        })
+    };
+    let is_refused = |problems: &[String]| problems.iter().any(|problem| problem.contains("too many rows"));
+    assert_eq!(problems(200, 2), Vec::<String>::new(), "200 + 200 * 200 on a page");
+    assert!(is_refused(&problems(300, 1)), "on one page");
+    assert!(is_refused(&problems(200, 15)), "on all pages");
+}
+
 fn toml_text(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }

@@ -328,6 +328,38 @@ async fn systemd_is_told_of_readiness_reload_watchdog_and_stopping() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A large store may take a while to be opened; systemd waits for it when it is told so.
+#[tokio::test]
+async fn systemd_waits_for_a_large_store() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let socket = std::os::unix::net::UnixDatagram::bind(folder.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let first_told = || {
+        let mut child = folder
+            .command(&["run"])
+            .env("NOTIFY_SOCKET", folder.path("notify"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer).expect("something is told");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while socket.set_nonblocking(true).is_ok() && socket.recv(&mut [0; 512]).is_ok() {}
+        socket.set_nonblocking(false).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    assert!(first_told().contains("READY=1"));
+    let store = rusqlite::Connection::open(folder.path("state.sqlite")).unwrap();
+    store
+        .execute_batch("CREATE TABLE filling (x); INSERT INTO filling VALUES (zeroblob(40000000));")
+        .unwrap();
+    drop(store);
+    assert!(first_told().contains("EXTEND_TIMEOUT_USEC="));
+}
+
 #[tokio::test]
 async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
     let folder = tempfile::tempdir().unwrap();

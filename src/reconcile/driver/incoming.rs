@@ -356,16 +356,30 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.forget_found(id, now);
     }
 
-    /// Whether there is memory for a page, in place of what is known of it.
+    /// Takes memory for a page, in place of what is known of it. Returns false when there is none.
     fn has_room_for(&mut self, id: &PageId, page: &RemotePage) -> bool {
         let known = self.pages.get(id).and_then(|state| state.known.observed.as_ref());
         let before = known.map_or(0, |observed| observed.page.weight);
-        let bytes = self.pages_bytes.saturating_sub(before) + page.weight;
-        let has_room = bytes <= MAX_PAGES_BYTES || page.weight <= before;
-        if has_room {
-            self.pages_bytes = bytes;
+        let more = page.weight.saturating_sub(before);
+        if more > 0 && self.pages_bytes + more > MAX_PAGES_BYTES {
+            self.forget_former_pages();
+            if self.pages_bytes + more > MAX_PAGES_BYTES {
+                return false;
+            }
         }
-        has_room
+        self.pages_bytes = (self.pages_bytes + page.weight).saturating_sub(before);
+        true
+    }
+
+    /// Gives back the memory of pages that no settings define any more.
+    fn forget_former_pages(&mut self) {
+        self.pages_bytes = 0;
+        for (id, state) in self.pages.all_mut() {
+            if self.world.page(id).is_none() {
+                state.known.observed = None;
+            }
+            self.pages_bytes += state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
+        }
     }
 
     /// True when an answer is the page as it is. One that lacks what is known to be there is confirmed by another fetch
