@@ -32,7 +32,7 @@ use std::time::{Duration, Instant as Monotonic};
 use chrono::{Datelike, Days, NaiveDate, TimeDelta, Timelike, Weekday};
 use rtconfd::calendar::{Calendar, Window};
 use rtconfd::clock::{Clock, WallClock};
-use rtconfd::desired::World;
+use rtconfd::compile::World;
 use rtconfd::model::Instant;
 use rtconfd::simulator::{Fault, Kind, Logged};
 use rtconfd::sources::Files;

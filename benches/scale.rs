@@ -27,7 +27,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::{Duration, Instant as Monotonic};
 
-use rtconfd::desired::World;
+use rtconfd::compile::World;
 use rtconfd::model::Instant;
 use rtconfd::plan::{Recent, Side, Thresholds, weigh};
 use rtconfd::simulator::{Fault, Kind};

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
 use crate::clock::worked;
-use crate::desired::{Managed, doubtful_hours, running_out, unmet_conditions};
+use crate::compile::Managed;
+use crate::lint::{doubtful_hours, running_out, unmet_conditions};
 use crate::listener::SecretFile;
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
@@ -280,7 +281,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use crate::desired::{Inputs, World};
+    use crate::compile::{Inputs, World};
     use crate::model::Instant;
     use crate::settings::{Settings, Surroundings};
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 
 use crate::clock::{Clock, FastClock};
-use crate::desired::World;
+use crate::compile::World;
 use crate::model::{Instant, shorten};
 use crate::settings::{Flag, Settings};
 use crate::simulator::{Logged, Options, Simulator};

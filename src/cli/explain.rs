@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::desired::{Definition, Evaluated, Managed, Owned};
+use crate::compile::Managed;
 use crate::hours::Forced;
 use crate::model::{Instant, PageId, Row, Variable};
+use crate::pages::{Definition, Evaluated, Owned};
 use crate::schema::Schema;
 use crate::zone;
 

@@ -7,8 +7,9 @@ use anyhow::anyhow;
 
 use crate::agents_api::{Client, KeySource, Timeouts};
 use crate::clock::{Clock, WallClock};
-use crate::desired::{Gone, Managed, Override, Page, World};
+use crate::compile::{Gone, Managed, World};
 use crate::model::{Instant, PageId, Problem, Variable, each_once};
+use crate::pages::{Override, Page};
 use crate::plan::{Recent, Side, weigh};
 use crate::reconcile::{Following, Held, InForce, Trail, revision_id};
 use crate::settings::{Api, Settings, StorePath};

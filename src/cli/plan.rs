@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::agents_api::{Client, ReadOnly, ReadPages};
 use crate::clock::Clock;
-use crate::desired::Managed;
+use crate::compile::Managed;
 use crate::model::{Environment, Instant, PageId, Problem, RemotePage, shorten};
 use crate::plan::{Answer, Plan};
 use crate::reconcile::{Decision, Gate, Knowledge, Limits, Observed, Urgency, decide};

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::agents_api::{ReadOnly, ReadPages};
-use crate::desired::{Flip, Managed, Owned, Wanted};
+use crate::compile::Managed;
 use crate::model::{Instant, PageId, Problem, same_value, shorten};
+use crate::pages::{Flip, Owned, Wanted};
 use crate::schema::Schema;
 use crate::zone;
 

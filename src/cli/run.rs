@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::agents_api::KeySource;
 use crate::calendar::Edition;
 use crate::clock::{Clock, FastClock};
-use crate::desired::World;
+use crate::compile::World;
 use crate::listener;
 use crate::model::{Instant, Problem};
 use crate::process;

@@ -4,9 +4,11 @@ use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::desired::{Gone, Managed, Override, running_out};
+use crate::compile::{Gone, Managed};
+use crate::lint::running_out;
 use crate::listener::{shown, waiting};
 use crate::model::{Instant, PageId, Problem, Severity, shorten};
+use crate::pages::Override;
 use crate::reconcile::Held;
 use crate::schema::Schemas;
 use crate::settings::StorePath;
@@ -345,7 +347,7 @@ fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let changes = managed.page.variables.iter().filter_map(|owned| {
         let flip = owned.next_flip(now, to)?;
         let value = match &flip.wanted {
-            crate::desired::Wanted::Cell(cell) => cell.text.clone(),
+            crate::pages::Wanted::Cell(cell) => cell.text.clone(),
             wanted => shorten(&wanted.to_json(), 40),
         };
         Some((flip.at, format!("{} -> {value}", owned.variable)))

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::LastReload;
-use crate::desired::{Override, Says};
 use crate::model::{Instant, PageId, Problem, RowName};
+use crate::pages::{Override, Says};
 use crate::reconcile::{Draft, Following, Selection, Standing, Status, Until};
 use crate::zone::Zone;
 

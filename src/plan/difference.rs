@@ -6,9 +6,10 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use serde_json::Value;
 
-use crate::desired::{Definition, Evaluated, Page, World};
+use crate::compile::World;
 use crate::hours::Hours;
 use crate::model::{Instant, PageId, same_value};
+use crate::pages::{Definition, Evaluated, Page};
 use crate::zone;
 
 use super::hold::{AHEAD, sites_of};

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use crate::desired::{Inputs, Page, World};
+use crate::compile::{Inputs, World};
 use crate::hours::Hours;
 use crate::model::{Instant, PageId, Row};
+use crate::pages::Page;
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw};
 use crate::zone;

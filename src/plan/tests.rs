@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Base, Found, look_up, plan};
-use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Change, Missing, OnDrift, Origin, RemotePage, Variable};
+use crate::pages::{Desired, DesiredValue, Wanted};
 use crate::schema::{Schema, check};
 
 fn variable(name: &str) -> Variable {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::desired::Override;
 use crate::model::{Environment, Instant, PageId, Problem};
+use crate::pages::Override;
 use crate::zone::{Database, Zone};
 
 use super::{Draft, Following, Held, Standing};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::desired::{Desired, DesiredValue, Page, Wanted};
 use crate::model::{Instant, Missing, Places, Problem, RemotePage, same_value, shorten};
+use crate::pages::{Desired, DesiredValue, Page, Wanted};
 use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};

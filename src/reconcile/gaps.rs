@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::desired::Owned;
 use crate::model::{Places, RemotePage, Variable};
+use crate::pages::Owned;
 use crate::plan::Base;
 
 /// What a page lacks.

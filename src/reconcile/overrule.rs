@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
-use crate::desired::{Desired, Made, Managed, Override, Page, Part, Says, World, check_kind};
+use crate::compile::{Managed, World};
 use crate::hours::Hours;
 use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
+use crate::pages::{Desired, Made, Override, Page, Part, Says, check_kind};
 use crate::zone::{self, Zone};
 
 use super::Observed;
@@ -423,7 +424,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::desired::Inputs;
+    use crate::compile::Inputs;
     use crate::model::RemotePage;
     use crate::schema::Schemas;
     use crate::settings::{Settings, Surroundings};

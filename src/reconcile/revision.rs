@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::desired::{Blueprint, Inputs, Managed, World};
+use crate::compile::{Blueprint, Inputs, Managed, World};
 use crate::model::{Instant, PageId};
 use crate::plan::{Recent, Side};
 use crate::settings::Settings;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use crate::desired::{Managed, Page, World};
+use crate::compile::{Managed, World};
 use crate::model::{Instant, PageId, Variable};
+use crate::pages::Page;
 use crate::store::Behind;
 
 /// How far ahead a definition is compared with the one before it.

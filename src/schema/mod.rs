@@ -20,8 +20,8 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
-use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Instant, Missing, Origin, PageId, Places, Problem, RemotePage, Step, Variable, shorten};
+use crate::pages::{Desired, DesiredValue, Wanted};
 
 pub use diff::{Difference, MAX_TOLD as MAX_DIFFERENCES, differences};
 

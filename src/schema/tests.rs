@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Checked, Schema, Schemas, check};
-use crate::desired::{Desired, DesiredValue, Wanted};
 use crate::model::{Cell, Missing, Origin, RemotePage};
+use crate::pages::{Desired, DesiredValue, Wanted};
 
 fn cell(text: &str) -> Cell {
     let origin = Origin { field: Some("phone".into()), ..Origin::line(&"sites.csv".into(), 14) };

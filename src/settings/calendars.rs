@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::calendar::{Entry as Holiday, Filter, Region};
-use crate::desired::{CalendarUse, PublicHolidays};
+use crate::compile::{CalendarUse, PublicHolidays};
 use crate::model::{Origin, Problem};
 use crate::written::{Entry, Fields, Node, Reader, Text};
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::desired::{Blueprint, check_shape};
+use crate::compile::{Blueprint, check_shape};
 use crate::model::{Origin, Problem};
 use crate::plan::Thresholds;
 use crate::tables::parse_json;

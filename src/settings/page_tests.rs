@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Settings, Surroundings};
-use crate::desired::{Inputs, Managed, Page, World, unmet_conditions};
+use crate::compile::{Inputs, Managed, World};
+use crate::lint::unmet_conditions;
 use crate::model::{Instant, RemotePage};
+use crate::pages::Page;
 use crate::schema::{Schemas, check};
 use crate::tables::{Table, parse_csv};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::desired::SourceUse;
+use crate::compile::SourceUse;
 use crate::model::Problem;
 use crate::written::{Entry, Fields, Node, Reader, Text};
 

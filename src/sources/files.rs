@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::calendar::Calendar;
-use crate::desired::Inputs;
+use crate::compile::Inputs;
 use crate::model::{Origin, Problem};
 use crate::settings::{Format, Settings};
 use crate::tables::{self, Table};

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::desired::{Override, Part, Says};
 use crate::model::{Change, Instant, PageId, RowName, Variable};
+use crate::pages::{Override, Part, Says};
 use crate::plan::Base;
 
 use super::{Location, StoreError, texts};

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{Acceptance, Accepted, Behind, Intent, Location, Outcome, StoreError};
-use crate::desired::{Override, Part, Says};
 use crate::model::{Change, Instant, PageId, RowName};
+use crate::pages::{Override, Part, Says};
 
 const API: &str = "https://api.example";
 

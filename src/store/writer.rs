@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use crate::desired::{Override, Says};
 use crate::model::{Change, Instant, PageId, Variable};
+use crate::pages::{Override, Says};
 use crate::plan::{Answer, Drift};
 use crate::pulse::Pulse;
 

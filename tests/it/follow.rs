@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use rtconfd::clock::{Clock, ManualClock};
-use rtconfd::desired::{Inputs, World};
+use rtconfd::compile::{Inputs, World};
 use rtconfd::listener::Asking;
 use rtconfd::model::{Environment, Instant};
 use rtconfd::reconcile::{Control, Mode, Standing, Status};

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use chrono::TimeDelta;
-use rtconfd::desired::{Page, World};
+use rtconfd::compile::World;
 use rtconfd::model::Instant;
+use rtconfd::pages::Page;
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::Files;
 use rtconfd::zone;

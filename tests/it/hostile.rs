@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rtconfd::agents_api::{ApiError, Client, KeySource, ReadPages, Timeouts, read_page, read_pages};
 use rtconfd::calendar::{Calendar, Window};
-use rtconfd::desired::{Inputs, World};
+use rtconfd::compile::{Inputs, World};
 use rtconfd::hours::{parse_day, parse_days, parse_week};
 use rtconfd::model::{PageId, nearest};
 use rtconfd::schema::{Schema, check};
@@ -155,7 +155,7 @@ fn a_page_that_makes_a_schema_multiply_is_refused() {
         assert!(!schema.takes(&page));
         let variables = page.as_object().unwrap().clone();
         let page = Arc::new(rtconfd::model::RemotePage { variables, ..Default::default() });
-        let desired = rtconfd::desired::Desired {
+        let desired = rtconfd::pages::Desired {
             page: "A-1/live".parse().unwrap(),
             values: Vec::new(),
             until: None,

@@ -3,8 +3,8 @@
 
 use chrono::TimeDelta;
 use rtconfd::clock::{Clock, ManualClock};
-use rtconfd::desired::Override;
 use rtconfd::model::{Environment, Problem};
+use rtconfd::pages::Override;
 use rtconfd::reconcile::{Control, Held, Mode, Status};
 use serde_json::{Value, json};
 

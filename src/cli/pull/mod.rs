@@ -12,8 +12,9 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 
 use crate::agents_api::{ReadOnly, ReadPages};
-use crate::desired::{Inputs, Wanted, World};
+use crate::compile::{Inputs, World};
 use crate::model::{PageId, Problem, RemotePage, Variable};
+use crate::pages::Wanted;
 use crate::schema::Schema;
 use crate::settings::{Connection, Settings, Surroundings};
 use crate::tables::{Table, parse_json};

@@ -1,8 +1,9 @@
 //! What people ask of the driver, and its answers.
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::desired::{Managed, Override};
+use crate::compile::Managed;
 use crate::model::{Environment, PageId, Problem};
+use crate::pages::Override;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::{Control, Draft, PageStatus, Status, prepare};
 use crate::store::StoreError;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::desired::{Managed, World};
+use crate::compile::{Managed, World};
 use crate::model::{Instant, PageId, Variable, same_value};
 
 use super::{Driver, Urgency};

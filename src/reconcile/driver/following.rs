@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::desired::{Follow, Page};
 use crate::model::{Environment, Instant, PageId, Problem, Variable};
+use crate::pages::{Follow, Page};
 use crate::plan::Answer;
 use crate::reconcile::Following;
 use crate::reconcile::decide::ask_again_at;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::agents_api::{ApiError, ApiKey, Meaning, ReadPages, WritePages};
-use crate::desired::World;
+use crate::compile::World;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::agents::Agent;
 use crate::reconcile::gaps::Fetch;

@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::agents_api::{ApiError, ApiKey, ReadPages, WritePages};
-use crate::desired::{Blueprint, Override, World};
+use crate::compile::{Blueprint, World};
 use crate::model::{Environment, Instant, PageId, Problem, RemotePage, each_once};
+use crate::pages::Override;
 use crate::plan::{Recent, Thresholds};
 use crate::schema::Schemas;
 use crate::sources::Revision;

@@ -1,7 +1,7 @@
 //! What becomes of new inputs: put in force, held for a person, or let out step by step.
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::desired::World;
+use crate::compile::World;
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Recent, Side, Weighed, lost_by_source, weigh};
 use crate::reconcile::doubt::News;

@@ -1,16 +1,24 @@
 //! What will run out: hours that leave a site closed for long, calendars whose last event is near, clauses that can't hold
 //! any more. Nothing of it is wrong today; people want to know before it is.
 
+mod calendars;
+mod clauses;
+mod filters;
+mod intervals;
+
 use std::collections::BTreeSet;
 
 use chrono::{Days, NaiveDate, TimeDelta};
 
+use crate::compile::{Blueprint, Inputs, World};
 use crate::hours::Hours;
 use crate::model::{Instant, Problem};
 
-use super::ending::ending_calendars;
-use super::reach::Reach;
-use super::{Blueprint, Inputs, World};
+use calendars::ending_calendars;
+use clauses::Reach;
+
+pub use filters::unmet_conditions;
+pub use intervals::doubtful_hours;
 
 /// Dates ahead in which a long closure is looked for.
 const DAYS_AHEAD: u64 = 60;

@@ -10,11 +10,10 @@ use crate::hours::Hours;
 use crate::model::{Cell, Instant, Origin, Problem, Row, same_value};
 use crate::zone::{self, Zone};
 
+use super::conditions::Conditions;
 use super::expression::Expression;
-use super::overrule::Overruled;
-use super::shape::Reading;
-use super::show::{CalendarShow, HoursShow, TimeFormat};
-use super::window::Conditions;
+use super::overrides::Overruled;
+use crate::shapes::{CalendarShow, HoursShow, Reading, TimeFormat};
 
 /// How a value comes about.
 #[derive(Clone, Debug)]
@@ -104,9 +103,9 @@ pub enum Definition {
 /// One clause of a `when`.
 #[derive(Clone, Debug)]
 pub struct Clause {
-    pub(super) conditions: Conditions,
-    pub(super) definition: Definition,
-    pub(super) origin: Origin,
+    pub(crate) conditions: Conditions,
+    pub(crate) definition: Definition,
+    pub(crate) origin: Origin,
 }
 
 /// A value as it is wanted: JSON, or a cell whose type the schema decides.
@@ -159,7 +158,7 @@ impl Wanted {
     }
 
     /// What has no cell in it is plain JSON.
-    pub(super) fn plain(self) -> Self {
+    pub(crate) fn plain(self) -> Self {
         match self.has_cells() {
             true => self,
             false => Self::Json(self.to_json()),
@@ -415,6 +414,6 @@ impl Clause {
 }
 
 /// An instant and a length, without leaving the years that can be counted.
-pub(super) fn after(at: Instant, length: TimeDelta) -> Instant {
+pub(crate) fn after(at: Instant, length: TimeDelta) -> Instant {
     at.checked_add_signed(length).unwrap_or(at)
 }

@@ -12,7 +12,7 @@ use super::definition::{Definition, Evaluated, Wanted};
 use super::filters::{FILTERS, MAX_OUT, Remedy, environment};
 
 /// Bytes that an expression may have.
-pub(super) const MAX_EXPRESSION: usize = 4_096;
+pub(crate) const MAX_EXPRESSION: usize = 4_096;
 /// Bytes that the joins of one evaluation may copy: each copies what those before it have made.
 const MAX_JOINED: usize = 128 << 20;
 /// Characters of an expression that a message tells.
@@ -22,13 +22,13 @@ const MAX_QUOTED: usize = 120;
 #[derive(Clone, Debug)]
 pub struct Expression {
     /// Its text.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The values that it knows by name.
-    pub(super) inputs: Vec<(String, Definition)>,
+    pub(crate) inputs: Vec<(String, Definition)>,
     /// The rows that it knows by name, with their cells.
-    pub(super) rows: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) rows: BTreeMap<String, BTreeMap<String, String>>,
     /// Where it stands.
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
 }
 
 impl Expression {
@@ -36,7 +36,7 @@ impl Expression {
     ///
     /// # Errors
     /// Where it stops making sense.
-    pub(super) fn check(&self) -> Result<(), Problem> {
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.text.len() > MAX_EXPRESSION {
             let message =
                 format!("an expression of {} bytes; at most {MAX_EXPRESSION} are read", self.text.len());
@@ -57,7 +57,7 @@ impl Expression {
     ///
     /// # Errors
     /// The first name that it doesn't know.
-    pub(super) fn check_names(&self) -> Result<(), Problem> {
+    pub(crate) fn check_names(&self) -> Result<(), Problem> {
         let environment = environment();
         let compiled = environment.compile_expression(&self.text).map_err(|error| self.broken(&error))?;
         let mut known: Vec<String> = self.inputs.iter().map(|(name, _)| name.clone()).collect();
@@ -106,7 +106,7 @@ impl Expression {
     ///
     /// # Errors
     /// When an input has no value, something in it is undefined, or it takes too much work.
-    pub(super) fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
+    pub(crate) fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         let mut known: BTreeMap<&str, Jinja> = BTreeMap::new();
         let mut until: Option<Instant> = None;
         let mut size = 0;

@@ -6,7 +6,7 @@ use crate::model::Instant;
 
 use super::Definition;
 use super::definition::after;
-use super::show::CalendarShow;
+use crate::shapes::CalendarShow;
 
 impl Definition {
     /// Why its value at an instant is what it is: the rule that decides, and its place.

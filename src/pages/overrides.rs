@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::hours::{Forced, Hours};
 use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, shorten};
 
+use super::conditions::Condition;
 use super::definition::after;
 use super::override_value::{replaced, typed};
-use super::window::Condition;
 use super::{Definition, Owned, Page, Wanted};
 
 /// Rows that are named where an override is told in a line.

@@ -8,10 +8,10 @@ use crate::written::{Entry, Fields, Node, Raw, Reader, Text};
 
 use super::hours::filter;
 use super::{Compiler, Context};
-use crate::desired::definition::{Definition, Wanted};
-use crate::desired::expression::Expression;
-use crate::desired::show::{CalendarShow, HoursShow, TimeFormat};
-use crate::desired::spoken::Language;
+use crate::pages::definition::{Definition, Wanted};
+use crate::pages::expression::Expression;
+use crate::shapes::show::{CalendarShow, HoursShow, TimeFormat};
+use crate::shapes::spoken::Language;
 
 /// Dates that `special_dates` looks at unless the settings say otherwise.
 const DEFAULT_SPECIAL_DAYS: u64 = 60;

@@ -12,8 +12,8 @@ use crate::zone;
 
 use super::Definition;
 use super::definition::after;
-use super::shape::{self, Reading};
-use super::show::HoursShow;
+use crate::shapes::shape;
+use crate::shapes::{HoursShow, Reading};
 
 /// A value that shows hours, and how it is read.
 struct Shown<'a> {

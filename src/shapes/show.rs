@@ -180,7 +180,7 @@ impl HoursShow {
     }
 
     /// The value at an instant; none when there is no such time.
-    pub(super) fn value(
+    pub(crate) fn value(
         self,
         hours: &Hours,
         (format, reading): (TimeFormat, Reading),
@@ -229,7 +229,7 @@ impl HoursShow {
     }
 
     /// When the value may next be another.
-    pub(super) fn until(self, hours: &Hours, at: Instant) -> Option<Instant> {
+    pub(crate) fn until(self, hours: &Hours, at: Instant) -> Option<Instant> {
         let midnight = zone::start_of(hours.zone, zone::next(hours.today(at)));
         match self {
             Self::IsOpen | Self::IsClosed | Self::NextOpenAt | Self::NextChangeAt => hours.next_change(at),
@@ -342,7 +342,7 @@ impl CalendarShow {
     }
 
     /// The value at an instant; none when there is no such event.
-    pub(super) fn value(self, agenda: &Agenda, zone: Zone, at: Instant) -> Option<Value> {
+    pub(crate) fn value(self, agenda: &Agenda, zone: Zone, at: Instant) -> Option<Value> {
         let today = zone::date(zone, at);
         let entry = || agenda.on(zone, today).into_iter().next();
         match self {
@@ -353,7 +353,7 @@ impl CalendarShow {
     }
 
     /// Why a calendar's value is what it is at an instant.
-    pub(super) fn because(agenda: &Agenda, name: &str, zone: Zone, at: Instant) -> String {
+    pub(crate) fn because(agenda: &Agenda, name: &str, zone: Zone, at: Instant) -> String {
         let today = zone::date(zone, at);
         match agenda.on(zone, today).into_iter().next() {
             Some(Entry { name: event, origin }) => format!("{today} in {zone} is \"{event}\" ({origin})"),

@@ -9,7 +9,7 @@ use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, one_or_m
 use super::Compiler;
 
 /// What something is repeated for: `"sites"`, or `{ source = "sites", where = { region = "NE" } }`.
-pub(in crate::desired) struct Repeat<'n> {
+pub(super) struct Repeat<'n> {
     /// The source.
     pub source: &'n str,
     /// Where that is written.
@@ -34,7 +34,7 @@ pub(super) const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
 
 impl Compiler<'_> {
     /// Reads what something is repeated for; `join` is the table beside it.
-    pub(in crate::desired) fn repeat<'n>(
+    pub(super) fn repeat<'n>(
         &self,
         reader: &Reader,
         node: &'n Node,
@@ -68,7 +68,7 @@ impl Compiler<'_> {
     }
 
     /// The same where the keys stand beside others, as in `[[page.each]]`.
-    pub(in crate::desired) fn repeat_of<'n>(
+    pub(super) fn repeat_of<'n>(
         &self,
         reader: &Reader,
         block: &'n Node,
@@ -96,12 +96,7 @@ impl Compiler<'_> {
 
     /// A row in its scope, with the rows that are joined to it. A joined row that is missing is a problem of this
     /// row alone.
-    pub(in crate::desired) fn scoped(
-        &self,
-        reader: &Reader,
-        repeat: &Repeat,
-        row: &Row,
-    ) -> Option<Vec<ScopedRow>> {
+    pub(super) fn scoped(&self, reader: &Reader, repeat: &Repeat, row: &Row) -> Option<Vec<ScopedRow>> {
         let mut scoped = vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];
         for entry in repeat.join {
             let key = reader.within(&scoped, |inner| inner.text(&entry.node, "join"))?;
@@ -117,7 +112,7 @@ impl Compiler<'_> {
 
 impl Repeat<'_> {
     /// Checks that the columns of the conditions are there.
-    pub(in crate::desired) fn check(&self, reader: &Reader, rows: &Rows) -> Option<()> {
+    pub(super) fn check(&self, reader: &Reader, rows: &Rows) -> Option<()> {
         let missing = self
             .conditions
             .iter()
@@ -129,7 +124,7 @@ impl Repeat<'_> {
 
     /// The rows that meet the conditions, in their order. An array of a page for each region would go over the rows of all
     /// regions once for each page, so an index finds the few.
-    pub(in crate::desired) fn of<'r>(&self, rows: &'r Rows) -> Vec<&'r Row> {
+    pub(super) fn of<'r>(&self, rows: &'r Rows) -> Vec<&'r Row> {
         let few = self.conditions.iter().find_map(|condition| match condition.texts.as_slice() {
             [text] if condition.is_wanted => rows.having(&condition.column, &text.value),
             _ => None,
@@ -141,7 +136,7 @@ impl Repeat<'_> {
     }
 
     /// Whether a row meets the conditions.
-    pub(in crate::desired) fn takes(&self, row: &Row) -> bool {
+    pub(super) fn takes(&self, row: &Row) -> bool {
         self.conditions.iter().all(|condition| {
             let cell = row.cell(&condition.column).map(|cell| cell.text.trim());
             condition.texts.iter().any(|text| Some(text.value.trim()) == cell) == condition.is_wanted
@@ -273,11 +268,11 @@ impl Compiler<'_> {
 
 /// The rows that problems of the settings concern: the place alone doesn't tell.
 #[derive(Default)]
-pub(in crate::desired) struct Troubled(HashMap<String, Vec<String>>);
+pub(super) struct Troubled(HashMap<String, Vec<String>>);
 
 impl Troubled {
     /// Remembers that something written at a place fails for a row. A problem that stands elsewhere names its cell.
-    pub(in crate::desired) fn note(&mut self, problem: &Problem, written: &Origin, row: &Row) {
+    pub(super) fn note(&mut self, problem: &Problem, written: &Origin, row: &Row) {
         let is_told = problem.origin.as_ref().is_some_and(|origin| origin.file != written.file);
         if let (false, Some(key)) = (is_told, &row.key) {
             let keys = self.0.entry(problem.to_string()).or_default();
@@ -288,7 +283,7 @@ impl Troubled {
     }
 
     /// Says for which rows it fails.
-    pub(in crate::desired) fn name(&self, problem: &mut Problem) {
+    pub(super) fn name(&self, problem: &mut Problem) {
         let Some(keys) = self.0.get(&problem.to_string()) else { return };
         let named: Vec<String> = keys.iter().take(NAMED).map(|key| format!("\"{key}\"")).collect();
         let more = match keys.len().saturating_sub(NAMED) {
@@ -318,7 +313,7 @@ pub(super) fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(Stri
 }
 
 /// `match = { site = "{{ row.site }}" }`: the rows whose cells are these.
-pub(in crate::desired) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
+pub(super) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
     let Some(fields) = reader.open_table(node, "match") else {
         return Vec::new();
     };

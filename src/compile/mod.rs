@@ -1,5 +1,6 @@
 //! From what is written in the settings, and what the inputs hold, to pages that can be asked.
 
+mod blueprint;
 mod formats;
 mod google;
 mod hours;
@@ -7,9 +8,11 @@ mod page;
 mod rows;
 mod schema_org;
 mod special;
+pub(crate) mod uses;
 mod value;
 mod weekly;
 mod when;
+mod world;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -22,11 +25,13 @@ use crate::tables::{Rows, Table};
 use crate::written::{Fields, Reader, Scope, Text};
 use crate::zone::Zone;
 
-use super::{Blueprint, Inputs};
 use page::{Context, WrittenZone};
 
-pub(super) use hours::filter;
-pub(super) use rows::{Repeat, Troubled, matching};
+pub use blueprint::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse};
+pub use world::{Gone, Managed, World};
+
+#[cfg(test)]
+mod tests;
 
 /// Problems of page blocks that are told in one run.
 const MAX_TOLD: usize = 1_000;

@@ -14,11 +14,11 @@ use super::definition::after;
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default)]
-pub struct Conditions(pub(super) Vec<Condition>);
+pub struct Conditions(pub(crate) Vec<Condition>);
 
 /// One condition.
 #[derive(Clone, Debug)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     /// `[from, until)`; either end may be open.
     Dates { from: Option<Instant>, until: Option<Instant>, text: String },
     /// While an event of a calendar goes on.
@@ -49,22 +49,22 @@ impl Condition {
 
 /// Windows that start by a cron pattern on the wall clock of a zone.
 #[derive(Clone, Debug)]
-pub(super) struct CronWindow {
-    pub(super) cron: Cron,
-    pub(super) length: TimeDelta,
-    pub(super) zone: Zone,
-    pub(super) text: String,
+pub(crate) struct CronWindow {
+    pub(crate) cron: Cron,
+    pub(crate) length: TimeDelta,
+    pub(crate) zone: Zone,
+    pub(crate) text: String,
 }
 
 /// Whether conditions hold, and the next instant at which that may be another.
-pub(super) struct State {
-    pub(super) holds: bool,
-    pub(super) until: Option<Instant>,
+pub(crate) struct State {
+    pub(crate) holds: bool,
+    pub(crate) until: Option<Instant>,
 }
 
 /// Whether a pattern has any date at all within forty years, which hold every date on every weekday. To look for a
 /// 30th of February the crate would go through three thousand years at every question.
-pub(super) fn ever_starts(cron: &Cron) -> bool {
+pub(crate) fn ever_starts(cron: &Cron) -> bool {
     const WEEK: [Weekday; 7] = [
         Weekday::Sunday,
         Weekday::Monday,
@@ -86,11 +86,11 @@ pub(super) fn ever_starts(cron: &Cron) -> bool {
 
 impl Conditions {
     /// Whether two are alike but for the names of their calendars and hours.
-    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.says_the_same(b))
     }
 
-    pub(super) fn at(&self, at: Instant) -> State {
+    pub(crate) fn at(&self, at: Instant) -> State {
         let mut state = State { holds: true, until: None };
         for condition in &self.0 {
             let (holds, until) = condition.at(at);
@@ -102,7 +102,7 @@ impl Conditions {
 
     /// The first instant from one on before which they can't hold all at once; none when they never do. It is the
     /// instant itself when they hold.
-    pub(super) fn not_before(&self, at: Instant) -> Option<Instant> {
+    pub(crate) fn not_before(&self, at: Instant) -> Option<Instant> {
         self.0.iter().map(|condition| condition.at(at)).try_fold(at, |latest, (holds, until)| match holds {
             true => Some(latest),
             false => Some(latest.max(until?)),
@@ -110,12 +110,12 @@ impl Conditions {
     }
 
     /// A condition that doesn't hold at an instant, and won't.
-    pub(super) fn over(&self, at: Instant) -> Option<&Condition> {
+    pub(crate) fn over(&self, at: Instant) -> Option<&Condition> {
         self.0.iter().find(|condition| condition.at(at) == (false, None))
     }
 
     /// The dates within which they can hold.
-    pub(super) fn dates(&self) -> (Option<Instant>, Option<Instant>) {
+    pub(crate) fn dates(&self) -> (Option<Instant>, Option<Instant>) {
         self.0.iter().fold((None, None), |(start, end): (Option<Instant>, _), condition| match condition {
             Condition::Dates { from, until, .. } => {
                 (start.max(*from), [end, *until].into_iter().flatten().min())
@@ -125,7 +125,7 @@ impl Conditions {
     }
 
     /// How much work it is to ask them, in those that are asked easily: hours have intervals.
-    pub(super) fn work(&self) -> usize {
+    pub(crate) fn work(&self) -> usize {
         let intervals = |hours: &Hours| {
             hours.weekly.iter().flatten().map(|day| day.intervals.len()).max().unwrap_or_default()
         };
@@ -137,7 +137,7 @@ impl Conditions {
     }
 
     /// Whether events of calendars count for one of them.
-    pub(super) fn rest_on_calendars(&self) -> bool {
+    pub(crate) fn rest_on_calendars(&self) -> bool {
         self.0.iter().any(|condition| match condition {
             Condition::Calendar { .. } => true,
             Condition::Hours { hours, .. } => !hours.closures.is_empty(),
@@ -146,12 +146,12 @@ impl Conditions {
     }
 
     /// Whether one of them is about hours.
-    pub(super) fn has_hours(&self) -> bool {
+    pub(crate) fn has_hours(&self) -> bool {
         self.0.iter().any(|condition| matches!(condition, Condition::Hours { .. }))
     }
 
     /// The conditions in words.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let texts: Vec<String> = self.0.iter().map(Condition::describe).collect();
         texts.join(" and ")
     }
@@ -159,7 +159,7 @@ impl Conditions {
 
 impl Condition {
     /// Whether it holds, and the next instant at which that may be another.
-    pub(super) fn at(&self, at: Instant) -> (bool, Option<Instant>) {
+    pub(crate) fn at(&self, at: Instant) -> (bool, Option<Instant>) {
         match self {
             Self::Dates { from, until, .. } => {
                 let holds = from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::desired::world::page_key;
-use crate::desired::{Follow, Owned, Page};
 use crate::hours::Hours;
 use crate::model::{DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable};
+use crate::pages::{Follow, Owned, Page};
 use crate::written::{Entry, Fields, Node, Raw, Reader, one_or_more};
 use crate::zone::Zone;
 
 use super::Compiler;
+use super::world::page_key;
 
 const PAGE_KEYS: &[&str] = &[
     "for_each",
@@ -39,12 +39,7 @@ const MAX_AFTER: TimeDelta = TimeDelta::days(31);
 impl Compiler<'_> {
     /// The pages of a block for one row, one for each environment. Every problem is noted in the reader; without inputs
     /// nothing comes out.
-    pub(in crate::desired) fn pages(
-        &self,
-        reader: &Reader,
-        block: &Node,
-        row: Option<&Row>,
-    ) -> Option<Vec<Page>> {
+    pub(super) fn pages(&self, reader: &Reader, block: &Node, row: Option<&Row>) -> Option<Vec<Page>> {
         let fields = reader.table(block, "[[page]]", PAGE_KEYS)?;
         if let (Some(node), None) = (fields.get("for_each"), row) {
             self.repeat(reader, node, "for_each", fields.get("join"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::hours::{Day, Hours, Interval};
 use crate::model::{Origin, Problem};
 
-use super::{Blueprint, Inputs, World};
+use crate::compile::{Blueprint, Inputs, World};
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;

@@ -16,7 +16,7 @@ fn numbered(day: usize) -> String {
 
 /// `{"monday": "09:00-17:00", …, "special_dates": [{"date", "hours", "special_date_name"}]}`: the hours of an ordinary
 /// week, and the coming dates that differ.
-pub(super) fn weekdays(hours: &Hours, today: NaiveDate, days: u64, reading: Reading) -> Value {
+pub(crate) fn weekdays(hours: &Hours, today: NaiveDate, days: u64, reading: Reading) -> Value {
     let mut shape: Map<String, Value> =
         (0..7).map(|day| (WEEKDAYS[day].to_owned(), json!(ordinary(hours, day, reading)))).collect();
     shape.insert("special_dates".to_owned(), special_dates(hours, today, days, "special_date_name", reading));
@@ -24,7 +24,7 @@ pub(super) fn weekdays(hours: &Hours, today: NaiveDate, days: u64, reading: Read
 }
 
 /// `{"00_timezone": …, "01_monday": "11:00-22:00;23:00-01:00", …, "08_special_dates": [{"date", "hours"}]}`.
-pub(super) fn numbered_keys(hours: &Hours, today: NaiveDate, days: u64) -> Value {
+pub(crate) fn numbered_keys(hours: &Hours, today: NaiveDate, days: u64) -> Value {
     let apart = |text: Value| json!(text.as_str().unwrap_or_default().replace(", ", ";"));
     let mut shape = Map::new();
     shape.insert("00_timezone".to_owned(), json!(hours.zone.name()));
@@ -38,7 +38,7 @@ pub(super) fn numbered_keys(hours: &Hours, today: NaiveDate, days: u64) -> Value
 }
 
 /// `[{"date": "2026-12-25", "hours": "closed", NAME: "Christmas Day"}]`: the coming dates that differ.
-pub(super) fn special_dates(
+pub(crate) fn special_dates(
     hours: &Hours,
     today: NaiveDate,
     days: u64,
@@ -60,7 +60,7 @@ pub(super) fn special_dates(
 
 /// `[{"day_of_week": "monday", "is_open": true, "opening": "09:00:00", "closing": "17:30:00"}, …]`: the hours of an
 /// ordinary week, an item for each interval.
-pub(super) fn regular_hours(hours: &Hours, reading: Reading) -> Value {
+pub(crate) fn regular_hours(hours: &Hours, reading: Reading) -> Value {
     let mut items = Vec::new();
     for (day, name) in WEEKDAYS.iter().enumerate() {
         let intervals = ordinary_intervals(hours, day);
@@ -77,7 +77,7 @@ pub(super) fn regular_hours(hours: &Hours, reading: Reading) -> Value {
 
 /// `[{"date": "2026-12-25", "name": "Christmas Day", "is_open": false}, …]`: the coming dates that differ, an item for
 /// each interval.
-pub(super) fn special_hours(hours: &Hours, today: NaiveDate, days: u64, reading: Reading) -> Value {
+pub(crate) fn special_hours(hours: &Hours, today: NaiveDate, days: u64, reading: Reading) -> Value {
     let mut items = Vec::new();
     for special in reading.special_dates(hours, today, days) {
         let mut item = Map::new();
@@ -163,7 +163,7 @@ type Intervals = Vec<(u32, u32)>;
 
 impl Reading {
     /// Times as the reader knows them: one that reads nights takes an end at 00:00 for the end of the date.
-    pub(super) fn midnight(self, text: String) -> String {
+    pub(crate) fn midnight(self, text: String) -> String {
         match self {
             Self::Intervals => text.replace("24:00", "00:00"),
             Self::Unread | Self::OneInterval => text,
@@ -179,7 +179,7 @@ impl Reading {
     }
 
     /// What the text for a date is taken for.
-    pub(super) fn of_text(self, text: &str) -> Intervals {
+    pub(crate) fn of_text(self, text: &str) -> Intervals {
         let interval = |text: &str| {
             let (from, to) = text.trim().split_once('-')?;
             Some((time(from)?, time(to)?))
@@ -195,7 +195,7 @@ impl Reading {
     }
 
     /// What a value under weekdays is taken for on a date; `keys` name them, Monday first.
-    pub(super) fn of_week(
+    pub(crate) fn of_week(
         self,
         value: &Value,
         special: &str,
@@ -216,7 +216,7 @@ impl Reading {
 
     /// What lists of regular and special hours are taken for on a date: the first item for the date decides, or all of
     /// them where several intervals are read.
-    pub(super) fn of_lists(self, regular: &Value, special: Option<&Value>, date: NaiveDate) -> Intervals {
+    pub(crate) fn of_lists(self, regular: &Value, special: Option<&Value>, date: NaiveDate) -> Intervals {
         let (on_date, day) = (json!(date), json!(WEEKDAYS[date.weekday().num_days_from_monday() as usize]));
         let items = |list: Option<&Value>, key: &str, wanted: &Value| -> Vec<Value> {
             let list = list.and_then(Value::as_array).into_iter().flatten();
@@ -239,7 +239,7 @@ impl Reading {
 }
 
 /// `HH:MM` as a program reads it that knows no 24:00.
-pub(super) fn time(text: &str) -> Option<u32> {
+pub(crate) fn time(text: &str) -> Option<u32> {
     let (hour, minute) = text.trim().split_once(':')?;
     let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);
     (hour < 24 && minute < 60).then_some(hour * 60 + minute)

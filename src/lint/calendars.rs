@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, Days, NaiveDate};
 
 use crate::calendar::{Calendar, Filter, Occurrence, Span, Window};
+use crate::compile::uses::Uses;
+use crate::compile::{Blueprint, Inputs};
 use crate::model::{Instant, Origin, Problem, nearest};
 use crate::written::{Node, Raw, is_template, one_or_more};
 use crate::zone::{self, Zone};
 
-use super::unmet::meant_or_known;
-use super::uses::Uses;
-use super::{Blueprint, Inputs};
+use super::filters::meant_or_known;
 
 /// A calendar that ends sooner than this is soon to be renewed.
 const CALENDAR_DAYS: u64 = 90;

@@ -3,9 +3,9 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use croner::parser::{CronParser, Seconds, Year};
 
-use crate::desired::definition::{Clause, Definition};
-use crate::desired::window::{Condition, Conditions, CronWindow, ever_starts};
 use crate::model::Problem;
+use crate::pages::conditions::{Condition, Conditions, CronWindow, ever_starts};
+use crate::pages::definition::{Clause, Definition};
 use crate::written::{Fields, Node, Reader, Text};
 use crate::zone::{self, Zone};
 

@@ -7,9 +7,9 @@ use chrono::TimeDelta;
 
 use crate::model::{Instant, Problem};
 
-use super::Definition;
-use super::definition::{Clause, after};
-use super::window::{Condition, Conditions};
+use crate::pages::Definition;
+use crate::pages::conditions::{Condition, Conditions};
+use crate::pages::definition::{Clause, after};
 
 /// How far ahead a clause is looked for, from where its dates begin.
 const AHEAD: TimeDelta = TimeDelta::days(400);

@@ -9,12 +9,11 @@ use crate::hours::Hours;
 use crate::hours::tests::{at, hours};
 use crate::model::{DriftPolicy, Missing, Origin, PageId};
 
-use super::definition::Clause;
-use super::shape::Reading;
-use super::show::{HoursShow, TimeFormat};
-use super::spoken::Language;
-use super::window::Conditions;
-use super::{Definition, Overruled, Owned, Page, Wanted};
+use crate::pages::conditions::Conditions;
+use crate::pages::definition::Clause;
+use crate::pages::{Definition, Overruled, Owned, Page, Wanted};
+use crate::shapes::spoken::Language;
+use crate::shapes::{HoursShow, Reading, TimeFormat};
 
 const DAYS: u64 = 60;
 const WEEKDAYS: HoursShow = HoursShow::Weekdays { days: DAYS };
@@ -58,7 +57,8 @@ fn page(variables: Vec<(&str, Definition)>) -> Page {
 /// What a page holds at a local time in London, or why nothing.
 fn held(page: &Page, local: &str) -> Result<Vec<Value>, String> {
     let desired = page.desired(at(crate::zone::named("Europe/London"), local));
-    let values = |values: super::Desired| values.values.iter().map(|value| value.wanted.to_json()).collect();
+    let values =
+        |values: crate::pages::Desired| values.values.iter().map(|value| value.wanted.to_json()).collect();
     desired.map(values).map_err(|problems| problems[0].to_string())
 }
 

@@ -10,69 +10,70 @@ use crate::model::{Instant, Origin, Row};
 use crate::tables::Table;
 use crate::written::{Node, Raw, Reader, Scope, ScopedRow, is_template, one_or_more};
 
-use super::compile::{Compiler, Repeat, filter, matching};
-use super::{Blueprint, Inputs};
+use super::hours::filter;
+use super::rows::{Repeat, matching};
+use super::{Blueprint, Compiler, Inputs};
 
 /// Everything that pages and hours ask of calendars and tables.
 #[derive(Default)]
-pub(super) struct Uses {
+pub(crate) struct Uses {
     /// The filters, by their calendars, each with the first place that has it.
-    pub(super) filters: HashMap<(String, Filter), Origin>,
+    pub(crate) filters: HashMap<(String, Filter), Origin>,
     /// What is taken of each source whose rows are picked by their cells.
-    pub(super) taken: BTreeMap<String, Taken>,
+    pub(crate) taken: BTreeMap<String, Taken>,
     /// Conditions that a row fills in with what no row has, by where they are written.
-    pub(super) unmet: BTreeMap<(usize, String), Unmet>,
+    pub(crate) unmet: BTreeMap<(usize, String), Unmet>,
 }
 
 /// A condition, and the rows that fill it in with what no row has.
-pub(super) struct Unmet {
+pub(crate) struct Unmet {
     /// Where it is written.
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
     /// The table in which no row has it.
-    pub(super) file: Arc<str>,
+    pub(crate) file: Arc<str>,
     /// The rows, and the texts that they fill in.
-    pub(super) rows: BTreeMap<String, String>,
+    pub(crate) rows: BTreeMap<String, String>,
 }
 
 /// The rows that are taken of a source.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(crate) struct Taken {
     /// The texts that are asked for, joined, by the columns that must have them.
-    pub(super) texts: BTreeMap<Vec<String>, HashSet<String>>,
+    pub(crate) texts: BTreeMap<Vec<String>, HashSet<String>>,
     /// Some of them by `match`. Where all are named by their key, others are none of its business.
-    pub(super) matched: bool,
+    pub(crate) matched: bool,
     /// All of them are, or it can't be told which: some place takes rows by other rules, or could not be read.
-    pub(super) everything: bool,
+    pub(crate) everything: bool,
     /// The columns that hold the dates of exceptions; none where the rows are those of weekly hours.
-    pub(super) dates: BTreeSet<Option<String>>,
+    pub(crate) dates: BTreeSet<Option<String>>,
 }
 
 /// What parts the texts of one row; nobody writes it.
 const BETWEEN: &str = "\u{1}";
 
 /// The texts of several cells as one.
-pub(super) fn joined<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+pub(crate) fn joined<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     texts.map(str::trim).collect::<Vec<_>>().join(BETWEEN)
 }
 
 /// One of the texts that were joined.
-pub(super) fn nth_of(joined: &str, index: usize) -> &str {
+pub(crate) fn nth_of(joined: &str, index: usize) -> &str {
     joined.split(BETWEEN).nth(index).unwrap_or_default()
 }
 
 impl Uses {
     /// What is asked of calendars. What can't be read is told elsewhere.
-    pub(super) fn of_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+    pub(crate) fn of_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
         Self::of(blueprint, inputs, at, Asked::Calendars)
     }
 
     /// What is asked of tables.
-    pub(super) fn of_tables(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+    pub(crate) fn of_tables(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
         Self::of(blueprint, inputs, at, Asked::Tables)
     }
 
     /// The conditions of what is repeated for each row.
-    pub(super) fn of_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+    pub(crate) fn of_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
         Self::of(blueprint, inputs, at, Asked::Conditions)
     }
 

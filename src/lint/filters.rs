@@ -9,8 +9,8 @@ use crate::model::{Instant, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Node, Raw, is_template, one_or_more};
 
-use super::uses::{Taken, Unmet, Uses, joined, nth_of};
-use super::{Blueprint, Inputs};
+use crate::compile::uses::{Taken, Unmet, Uses, joined, nth_of};
+use crate::compile::{Blueprint, Inputs};
 
 /// Values of a column that are named.
 const NAMED: usize = 8;

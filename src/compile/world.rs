@@ -12,8 +12,10 @@ use crate::model::{Environment, Instant, PageId, Problem, Row, Variable};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw, Reader, Scope, is_template};
 
-use super::compile::{Compiler, Repeat, Troubled};
-use super::{Blueprint, Inputs, Override, Page};
+use crate::pages::{Override, Page};
+
+use super::rows::{Repeat, Troubled};
+use super::{Blueprint, Compiler, Inputs};
 
 /// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
 const DAYS_BACK: u64 = 45;

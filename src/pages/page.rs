@@ -10,7 +10,7 @@ use crate::model::{DriftPolicy, Environment, Instant, Missing, Origin, PageId, P
 use crate::zone::Zone;
 
 use super::definition::after;
-use super::{Definition, Wanted, reading};
+use super::{Definition, Wanted, read_back};
 
 /// Steps that a look ahead takes for one variable; a flip every minute for two months is less.
 const MAX_STEPS: usize = 100_000;
@@ -186,7 +186,7 @@ impl Page {
         }
         objects.values().try_for_each(|parts| {
             let parts = parts.iter().map(|(name, definition, value)| (name.as_str(), *definition, value));
-            reading::check(&parts.collect::<Vec<_>>(), at, until)
+            read_back::check(&parts.collect::<Vec<_>>(), at, until)
         })
     }
 

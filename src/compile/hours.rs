@@ -166,7 +166,7 @@ fn closing_calendar(reader: &Reader, node: &Node) -> Option<(Text, Option<Filter
 }
 
 /// The filter that stands beside the name of a calendar, if any.
-pub(in crate::desired) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
+pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
     if !fields.has_any(&["summary", "category"]) {
         return None;
     }

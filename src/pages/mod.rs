@@ -1,0 +1,17 @@
+//! Pages and their variables: how a value is defined, what it is at an instant, why, and until when. Pure: the instant is
+//! an argument.
+
+pub(crate) mod conditions;
+pub(crate) mod definition;
+pub(crate) mod expression;
+mod filters;
+mod override_value;
+mod overrides;
+mod page;
+mod read_back;
+mod reason;
+
+pub use definition::{Definition, Evaluated, Wanted};
+pub use override_value::check_kind;
+pub use overrides::{Made, Override, Overruled, Part, Says};
+pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
