@@ -30,9 +30,6 @@ use page::{Context, WrittenZone};
 pub use blueprint::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse};
 pub use world::{Gone, Managed, World};
 
-#[cfg(test)]
-mod tests;
-
 /// Problems of page blocks that are told in one run.
 const MAX_TOLD: usize = 1_000;
 

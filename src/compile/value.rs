@@ -10,11 +10,7 @@ use super::hours::filter;
 use super::{Compiler, Context};
 use crate::pages::definition::{Definition, Wanted};
 use crate::pages::expression::Expression;
-use crate::shapes::show::{CalendarShow, HoursShow, TimeFormat};
-use crate::shapes::spoken::Language;
-
-/// Dates that `special_dates` looks at unless the settings say otherwise.
-const DEFAULT_SPECIAL_DAYS: u64 = 60;
+use crate::shapes::{CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat, listed};
 
 /// The kinds of definitions by the key that tells them, with all keys of each.
 const DEFINITIONS: [(&str, &[&str]); 10] = [
@@ -230,8 +226,9 @@ impl Compiler<'_> {
         let known = self.knows_calendar(reader, &name);
         let show = fields.require(reader, "show").and_then(|node| {
             let text = reader.text(node, "show")?;
-            let show = CalendarShow::named(&text.value);
-            reader.ok(show.ok_or_else(|| no_show(&text, "a calendar", CalendarShow::NAMES)))
+            let show = CalendarShape::named(&text.value);
+            let known = || CalendarShape::ALL.iter().map(|(name, ..)| *name).collect::<Vec<_>>();
+            reader.ok(show.ok_or_else(|| no_show(&text, "a calendar", &known())))
         });
         let filter = filter(reader, fields);
         let zone = known.then(|| self.zone(reader, fields, context, Some(&name.value)))??;
@@ -249,16 +246,24 @@ impl Compiler<'_> {
     fn hours_value(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
         let days = match fields.get("days") {
             Some(node) => reader.integer(node, "days", 1, 400),
-            None => Some(DEFAULT_SPECIAL_DAYS),
+            None => None,
         };
         let text = reader.text(fields.get("show")?, "show")?;
-        let language = match fields.get("language") {
-            Some(node) => reader.parse(node, "language", "write en, de, fr or es")?,
-            None => Language::default(),
+        let language: Option<Language> = match fields.get("language") {
+            Some(node) => {
+                let codes = Language::codes();
+                let (last, others) = codes.split_last()?;
+                let hint = format!("write {} or {last}", others.join(", "));
+                Some(reader.parse(node, "language", &hint)?)
+            }
+            None => None,
         };
-        let show = HoursShow::named(&text.value, days.unwrap_or(DEFAULT_SPECIAL_DAYS), language);
-        let show = reader.ok(show.ok_or_else(|| no_show(&text, "hours", HoursShow::NAMES)))?;
-        let format = self.format(reader, fields, show);
+        let known = || SHAPES.iter().map(|shape| shape.name()).collect::<Vec<_>>();
+        let found = Rendering::named(&text.value);
+        let mut show = reader.ok(found.ok_or_else(|| no_show(&text, "hours", &known())))?;
+        show.days = days.unwrap_or(show.days);
+        show.language = language.unwrap_or(show.language);
+        let format = self.format(reader, fields, &show);
         let hours = match (fields.get("hours"), &context.hours) {
             (Some(node), _) => self.hours(reader, node, context.zone, None),
             (None, Some(hours)) => Some(hours.clone()),
@@ -272,32 +277,29 @@ impl Compiler<'_> {
                 None
             }
         };
-        if fields.get("days").is_some() && !show.looks_ahead() {
-            let message = "days goes with special_dates, weekdays, numbered and special_hours alone";
-            reader.note(Problem::at(fields.origin, message).hint("leave it out, or show one of these"));
+        let takes = show.shape.takes();
+        if !takes.days {
+            superfluous(reader, fields, "days", |shape| shape.takes().days);
         }
-        if fields.get("language").is_some() && !show.is_spoken() {
-            let message = "language goes with spoken and spoken_next_open alone";
-            reader.note(Problem::at(fields.origin, message).hint("leave it out, or show one of these"));
+        if !takes.language {
+            superfluous(reader, fields, "language", |shape| shape.takes().language);
         }
-        let reading = match fields.get("reader") {
-            Some(node) => reader.parse(node, "reader", "write one_interval, intervals or none")?,
-            None => show.reading(),
-        };
+        if let Some(node) = fields.get("reader") {
+            show.consumer = reader.parse(node, "reader", "write one_interval, intervals or none")?;
+        }
+        show.format = format?;
         Some(Definition::Hours {
             hours: hours?,
             show,
-            format: format?,
             otherwise: otherwise(reader, fields)?,
-            reading,
             origin: fields.origin.clone(),
         })
     }
 
-    fn format(&self, reader: &Reader, fields: &Fields, show: HoursShow) -> Option<TimeFormat> {
+    fn format(&self, reader: &Reader, fields: &Fields, show: &Rendering) -> Option<TimeFormat> {
         let hint = "write hour, HH:MM, HH:MM:SS or RFC 3339";
-        match (fields.get("format"), show.default_format()) {
-            (None, default) => Some(default.unwrap_or(TimeFormat::Minutes)),
+        match (fields.get("format"), show.shape.takes().format) {
+            (None, _) => Some(show.format),
             (Some(node), Some(_)) => reader.parse(node, "format", hint),
             (Some(node), None) => {
                 let message = "what is shown here is no time and has no format";
@@ -305,6 +307,16 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+}
+
+/// Refuses a parameter that the shape does not take, with those that do.
+fn superfluous(reader: &Reader, fields: &Fields, key: &str, takes: impl Fn(&dyn Shape) -> bool) {
+    if fields.get(key).is_some() {
+        let names: Vec<&str> =
+            SHAPES.iter().filter(|shape| takes(**shape)).map(|shape| shape.name()).collect();
+        let message = format!("{key} goes with {} alone", listed(&names));
+        reader.note(Problem::at(fields.origin, message).hint("leave it out, or show one of these"));
     }
 }
 

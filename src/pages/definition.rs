@@ -13,7 +13,7 @@ use crate::zone::{self, Zone};
 use super::conditions::Conditions;
 use super::expression::Expression;
 use super::overrides::Overruled;
-use crate::shapes::{CalendarShow, HoursShow, Reading, TimeFormat};
+use crate::shapes::{CalendarShape, ConsumerModel, Rendering};
 
 /// How a value comes about.
 #[derive(Clone, Debug)]
@@ -40,14 +40,10 @@ pub enum Definition {
     Hours {
         /// The hours.
         hours: Arc<Hours>,
-        /// What about them.
-        show: HoursShow,
-        /// How times are written.
-        format: TimeFormat,
+        /// How they are shown.
+        show: Rendering,
         /// What stands in when there is nothing to show.
         otherwise: Wanted,
-        /// How it is read.
-        reading: Reading,
         /// Where the definition stands.
         origin: Origin,
     },
@@ -60,7 +56,7 @@ pub enum Definition {
         /// Whose dates count.
         zone: Zone,
         /// What about it.
-        show: CalendarShow,
+        show: CalendarShape,
         /// What stands in when there is nothing to show.
         otherwise: Wanted,
         /// Where the definition stands.
@@ -203,20 +199,9 @@ impl Definition {
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
             (Self::Set { wanted: a, .. }, Self::Set { wanted: b, .. }) => a.same(b),
             (
-                Self::Hours { hours: a, show, format, otherwise, reading, .. },
-                Self::Hours {
-                    hours: b,
-                    show: other_show,
-                    format: other_format,
-                    otherwise: other,
-                    reading: other_reading,
-                    ..
-                },
-            ) => {
-                (show, format, reading) == (other_show, other_format, other_reading)
-                    && otherwise.same(other)
-                    && (Arc::ptr_eq(a, b) || a.says_the_same(b))
-            }
+                Self::Hours { hours: a, show, otherwise, .. },
+                Self::Hours { hours: b, show: other_show, otherwise: other, .. },
+            ) => show == other_show && otherwise.same(other) && (Arc::ptr_eq(a, b) || a.says_the_same(b)),
             (
                 Self::Calendar { agenda: a, zone, show, otherwise, .. },
                 Self::Calendar { agenda: b, zone: other_zone, show: other_show, otherwise: other, .. },
@@ -268,7 +253,7 @@ impl Definition {
     /// Whether a reader makes hours of something in it.
     pub fn is_read(&self) -> bool {
         match self {
-            Self::Hours { reading, .. } => *reading != Reading::Unread,
+            Self::Hours { show, .. } => show.consumer != ConsumerModel::None,
             Self::Overruled(overruled) => overruled.computed.is_read() || overruled.during.is_read(),
             // What an expression makes of it is read by another rule.
             Self::Expression(_) => false,
@@ -316,10 +301,8 @@ impl Definition {
             Self::Cell(cell) => {
                 Ok(Evaluated { wanted: Wanted::Cell(cell.clone()), origin: cell.origin.clone(), until: None })
             }
-            Self::Hours { hours, show, format, otherwise, reading, origin } => Ok(Evaluated {
-                wanted: show
-                    .value(hours, (*format, *reading), at, origin)?
-                    .map_or_else(|| otherwise.clone(), Wanted::Json),
+            Self::Hours { hours, show, otherwise, origin } => Ok(Evaluated {
+                wanted: show.value(hours, at, origin)?.map_or_else(|| otherwise.clone(), Wanted::Json),
                 origin: origin.clone(),
                 until: show.until(hours, at),
             }),

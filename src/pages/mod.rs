@@ -15,3 +15,6 @@ pub use definition::{Definition, Evaluated, Wanted};
 pub use override_value::check_kind;
 pub use overrides::{Made, Override, Overruled, Part, Says};
 pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
+
+#[cfg(test)]
+mod tests;

@@ -12,15 +12,13 @@ use crate::zone;
 
 use super::Definition;
 use super::definition::after;
-use crate::shapes::shape;
-use crate::shapes::{HoursShow, Reading};
+use crate::shapes::{ConsumerModel, Intervals, Misread, ReadBack, Rendering, Sent};
 
 /// A value that shows hours, and how it is read.
 struct Shown<'a> {
     name: &'a str,
     hours: &'a Arc<Hours>,
-    show: HoursShow,
-    reading: Reading,
+    show: &'a Rendering,
     origin: &'a Origin,
     value: &'a Value,
     /// The instant that it is of, ahead of the clock or not.
@@ -43,8 +41,8 @@ pub(super) fn check(
         let (definition, ahead) = in_force(definition, at);
         let (at, until) = (after(at, ahead), after(until, ahead));
         match (definition, value) {
-            (Definition::Hours { hours, show, reading, origin, .. }, _) => {
-                shown.push(Shown { name, hours, show: *show, reading: *reading, origin, value, at, until });
+            (Definition::Hours { hours, show, origin, .. }, _) => {
+                shown.push(Shown { name, hours, show, origin, value, at, until });
             }
             (Definition::Object { entries, .. }, Value::Object(values)) => {
                 let parts: Vec<_> = entries
@@ -86,56 +84,33 @@ fn in_force(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta
 
 impl Shown<'_> {
     fn check(&self, together: &[Shown]) -> Result<(), Problem> {
-        if self.reading == Reading::Unread {
+        let ReadBack::Intervals { beside, read } = self.show.shape.read_back() else { return Ok(()) };
+        if self.show.consumer == ConsumerModel::None {
             return Ok(());
         }
-        // Hours that are written twice, once for each variable, are the same to whoever reads both.
-        let sibling = |show: &dyn Fn(HoursShow) -> bool| {
-            let mut others = together.iter().filter(|other| show(other.show));
-            let known = others.clone().find(|other| Arc::ptr_eq(other.hours, self.hours));
-            known.or_else(|| others.find(|other| other.hours.says_the_same(self.hours)))
+        let sent = Sent {
+            value: self.value,
+            beside: beside.and_then(|shape| self.beside(shape, together)),
+            consumer: self.show.consumer,
+            today: self.hours.today(self.at),
         };
-        let misread = match self.show {
-            HoursShow::Week | HoursShow::Weekdays { .. } => {
-                self.misread(|date| self.reading.of_week(self.value, "special_dates", false, date))
-            }
-            HoursShow::NumberedKeys { .. } => {
-                self.misread(|date| self.reading.of_week(self.value, "08_special_dates", true, date))
-            }
-            HoursShow::RegularHours => {
-                let special = sibling(&|show| matches!(show, HoursShow::SpecialHours { .. }));
-                let special = special.map(|special| special.value);
-                self.misread(|date| self.reading.of_lists(self.value, special, date))
-            }
-            HoursShow::Today => {
-                let today = self.hours.today(self.at);
-                self.misread(|date| match date == today {
-                    true => self.reading.of_text(self.value.as_str().unwrap_or_default()),
-                    false => Vec::new(),
-                })
-            }
-            // Two instants compare as they are, whatever their dates.
-            HoursShow::ClosesAt if is_instant(self.value) => None,
-            HoursShow::ClosesAt => match sibling(&|show| show == HoursShow::OpensAt) {
-                Some(opens) => {
-                    let today = self.hours.today(self.at);
-                    let (opens, closes) = (minutes(opens.value), minutes(self.value));
-                    // One comparison on the clock of a date, so an end on the next date is never reached.
-                    let interval = opens.zip(closes).filter(|(opens, closes)| opens < closes);
-                    self.misread(|date| interval.filter(|_| date == today).into_iter().collect())
-                }
-                None => None,
-            },
-            _ => None,
-        };
-        match misread {
+        match self.misread(|date| read(&sent, date)) {
             Some(minute) => Err(self.problem(minute)),
             None => Ok(()),
         }
     }
 
+    /// The value of another shape of the same hours. Hours that are written twice, once for each variable, are the same to
+    /// whoever reads both.
+    fn beside<'t>(&self, shape: &str, together: &'t [Shown]) -> Option<&'t Value> {
+        let mut others = together.iter().filter(|other| other.show.shape.name() == shape);
+        let known = others.clone().find(|other| Arc::ptr_eq(other.hours, self.hours));
+        let found = known.or_else(|| others.find(|other| other.hours.says_the_same(self.hours)));
+        found.map(|other| other.value)
+    }
+
     /// The first instant at which a reader that takes these intervals for dates is wrong.
-    fn misread(&self, read: impl Fn(chrono::NaiveDate) -> Vec<(u32, u32)>) -> Option<Instant> {
+    fn misread(&self, read: impl Fn(chrono::NaiveDate) -> Option<Intervals>) -> Option<Instant> {
         let Self { at, until, .. } = *self;
         let zone = self.hours.zone;
         let first = self.hours.today(at);
@@ -145,7 +120,7 @@ impl Shown<'_> {
             .chain(first.iter_days().take_while(|date| zone::start_of(zone, *date) < until));
         let mut read_open = Vec::new();
         for date in dates {
-            for (from, to) in read(date) {
+            for (from, to) in read(date)? {
                 let instant = |minute: u32| {
                     let date =
                         date.checked_add_days(chrono::Days::new(u64::from(minute / 1440))).unwrap_or(date);
@@ -195,83 +170,21 @@ impl Shown<'_> {
         let is_midnight = |at| zone::local(self.hours.zone, at).time() == chrono::NaiveTime::MIN;
         let to_midnight = open.is_some_and(|stretch| is_midnight(stretch.to));
         let all_day = open.is_some_and(|stretch| stretch.to - stretch.from >= TimeDelta::days(1));
-        match (self.show, self.reading) {
-            _ if all_day => {
-                "no reader of such texts knows a day that is open throughout: show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
-            }
-            (HoursShow::OpensAt | HoursShow::ClosesAt, _) if to_midnight => {
-                "no reader of such times knows 24:00: set format = \"hour\", or show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
-            }
-            (_, Reading::OneInterval) if to_midnight => {
+        if all_day {
+            return "no reader of such texts knows a day that is open throughout: show is_open; or, if the agent reads it otherwise, say so with reader = \"none\"";
+        }
+        let consumer = self.show.consumer;
+        let misread = Misread { consumer, to_midnight, is_special: self.hours.is_special(minute) };
+        self.show.shape.remedy(&misread).unwrap_or(match consumer {
+            ConsumerModel::OneInterval if to_midnight => {
                 "its reader knows no 24:00: use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"intervals\" or \"none\""
             }
-            (HoursShow::RegularHours, Reading::Intervals) if self.hours.is_special(minute) => {
-                "put special_hours with reader = \"intervals\" beside it, or show is_open"
-            }
-            (HoursShow::RegularHours, _) if self.hours.is_special(minute) => {
-                "put special_hours beside it, or show is_open"
-            }
-            (HoursShow::OpensAt | HoursShow::ClosesAt, _) => {
-                "show is_open, or show = \"numbered\", whose reader knows several intervals and nights"
-            }
-            (_, Reading::OneInterval) => {
+            ConsumerModel::OneInterval => {
                 "its reader knows one interval a date and no nights: use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"intervals\" or \"none\""
             }
-            (HoursShow::NumberedKeys { .. }, _) => {
-                "show is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
-            }
-            _ => {
+            ConsumerModel::Intervals | ConsumerModel::None => {
                 "use show = \"numbered\" or is_open; or, if the agent reads it otherwise, say so with reader = \"none\""
             }
-        }
-    }
-}
-
-/// Whether a time has its date with it.
-fn is_instant(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok())
-}
-
-/// A time of day in minutes: an hour up to 24, also as the text of a cell that the schema types, or `HH:MM` or `HH:MM:SS`,
-/// of which no reader knows 24:00.
-fn minutes(value: &Value) -> Option<u32> {
-    let hours = |hours: u32| hours.checked_mul(60);
-    match value {
-        Value::Number(number) => hours(u32::try_from(number.as_u64()?).ok()?),
-        Value::String(text) => match text.trim().parse() {
-            Ok(number) => hours(number),
-            Err(_) => {
-                let mut parts = text.splitn(3, ':');
-                shape::time(&format!("{}:{}", parts.next()?, parts.next()?))
-            }
-        },
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_time_is_read_however_it_is_written() {
-        for (value, wanted) in [
-            (json!("08:00"), Some(480)),
-            (json!("8:00"), Some(480)),
-            (json!("8:00:00"), Some(480)),
-            (json!("08:30:59"), Some(510)),
-            (json!(8), Some(480)),
-            (json!("8"), Some(480)),
-            (json!(24), Some(1440)),
-            (json!("24:00"), None),
-            (json!("closed"), None),
-            (json!("8:"), None),
-            (json!(100_000_000), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(minutes(&value), wanted, "{value}");
-        }
+        })
     }
 }

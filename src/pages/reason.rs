@@ -6,7 +6,7 @@ use crate::model::Instant;
 
 use super::Definition;
 use super::definition::after;
-use crate::shapes::CalendarShow;
+use crate::shapes::CalendarShape;
 
 impl Definition {
     /// Why its value at an instant is what it is: the rule that decides, and its place.
@@ -18,7 +18,7 @@ impl Definition {
             | Self::List { origin, .. } => origin.to_string(),
             Self::Cell(cell) => cell.origin.to_string(),
             Self::Hours { hours, .. } => hours.because(at),
-            Self::Calendar { agenda, name, zone, .. } => CalendarShow::because(agenda, name, *zone, at),
+            Self::Calendar { agenda, name, zone, .. } => CalendarShape::because(agenda, name, *zone, at),
             Self::When { clauses, otherwise } => {
                 match clauses.iter().enumerate().find(|(_, clause)| clause.holds(at)) {
                     Some((index, clause)) => format!("clause {} holds: {}", index + 1, clause.describe()),

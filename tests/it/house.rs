@@ -1,6 +1,5 @@
-//! What the repository promises of itself: the floors, the units, the reference of settings.
+//! What the repository promises of itself: the units and the reference of settings.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::net::UnixDatagram;
@@ -12,113 +11,17 @@ use rtconfd::settings::{SCALARS, Settings, Surroundings};
 
 use crate::support::{Api, Folder, SITES, until};
 
-/// Top to bottom, as in ARCHITECTURE.md. A module may use what stands below it.
-const FLOORS: &[&str] = &[
-    "cli",
-    "listener",
-    "simulator",
-    "reconcile",
-    "sources",
-    "settings",
-    "agents_api",
-    "store",
-    "zoneinfo",
-    "pulse",
-    "clock",
-    "regular_file",
-    "process",
-    "plan",
-    "schema",
-    "desired",
-    "hours",
-    "calendar",
-    "tables",
-    "written",
-    "zone",
-    "model",
-];
-
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             rust_files(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
-        }
-    }
-}
-
-#[test]
-fn a_module_uses_only_what_stands_below_it() {
-    let mut files = Vec::new();
-    rust_files(&root().join("src"), &mut files);
-    let mut seen = BTreeMap::new();
-    for file in files {
-        let inside = file.strip_prefix(root().join("src")).unwrap();
-        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        let Some(floor) = FLOORS.iter().position(|floor| *floor == module) else {
-            assert!(["main", "lib"].contains(&module.as_str()), "{module} stands on no floor");
-            continue;
-        };
-        seen.insert(module.clone(), ());
-        let text = fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with("//!"), "{} does not open with a sentence", inside.display());
-        for (number, line) in text.lines().enumerate() {
-            for used in line.split("crate::").skip(1) {
-                let used: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-                let Some(other) = FLOORS.iter().position(|floor| *floor == used) else { continue };
-                assert!(
-                    other >= floor,
-                    "{}:{}: {module} uses {used}, which stands above it",
-                    inside.display(),
-                    number + 1
-                );
-            }
-        }
-    }
-    assert_eq!(seen.len(), FLOORS.len(), "a floor is gone: {seen:?}");
-}
-
-#[test]
-fn the_architecture_names_every_floor() {
-    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    for floor in FLOORS {
-        assert!(text.contains(&format!("{floor}/")) || text.contains(&format!("{floor}.rs")), "{floor}");
-    }
-}
-
-/// The pure floors know no file, no network, no clock and no async.
-#[test]
-fn the_pure_floors_are_pure() {
-    let pure = FLOORS.iter().position(|floor| *floor == "plan").unwrap();
-    let mut files = Vec::new();
-    rust_files(&root().join("src"), &mut files);
-    for file in files {
-        let inside = file.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_owned();
-        let is_pure = FLOORS[pure..]
-            .iter()
-            .any(|floor| inside.starts_with(&format!("{floor}/")) || inside == format!("{floor}.rs"));
-        if !is_pure {
-            continue;
-        }
-        let text = fs::read_to_string(&file).unwrap();
-        for banned in [
-            "std::fs",
-            "std::net",
-            "std::env",
-            "tokio::",
-            "reqwest::",
-            "async fn",
-            "SystemTime",
-            "Utc::now",
-            "rusqlite::",
-        ] {
-            assert!(!text.contains(banned), "{inside} has {banned}");
         }
     }
 }

@@ -23,6 +23,7 @@ mod forecast;
 mod holidays;
 mod hostile;
 mod house;
+mod layers;
 mod lost_rows;
 mod odd_answers;
 mod people;

@@ -12,27 +12,22 @@ use crate::model::{DriftPolicy, Missing, Origin, PageId};
 use crate::pages::conditions::Conditions;
 use crate::pages::definition::Clause;
 use crate::pages::{Definition, Overruled, Owned, Page, Wanted};
-use crate::shapes::spoken::Language;
-use crate::shapes::{HoursShow, Reading, TimeFormat};
-
-const DAYS: u64 = 60;
-const WEEKDAYS: HoursShow = HoursShow::Weekdays { days: DAYS };
-const NUMBERED: HoursShow = HoursShow::NumberedKeys { days: DAYS };
-const SPECIAL_HOURS: HoursShow = HoursShow::SpecialHours { days: DAYS };
+use crate::shapes::{ConsumerModel, Language, Rendering, TimeFormat};
 
 /// How a value shows hours, in short.
-type Shows = (HoursShow, Reading, TimeFormat);
+type Shows = (&'static str, ConsumerModel, TimeFormat);
 
 /// The name of a value and how it shows hours.
 type Named = (&'static str, Shows);
 
-const fn shows(show: HoursShow, reading: Reading) -> Shows {
-    (show, reading, TimeFormat::Minutes)
+const fn shows(show: &'static str, consumer: ConsumerModel) -> Shows {
+    (show, consumer, TimeFormat::Minutes)
 }
 
-fn showing(hours: &Arc<Hours>, (show, reading, format): Shows) -> Definition {
+fn showing(hours: &Arc<Hours>, (show, consumer, format): Shows) -> Definition {
     let (hours, origin) = (hours.clone(), Origin::named("test"));
-    Definition::Hours { hours, show, format, otherwise: Wanted::Json(Value::Null), reading, origin }
+    let show = Rendering { format, consumer, ..Rendering::named(show).unwrap() };
+    Definition::Hours { hours, show, otherwise: Wanted::Json(Value::Null), origin }
 }
 
 fn page(variables: Vec<(&str, Definition)>) -> Page {
@@ -82,12 +77,10 @@ fn words_stay_as_they_are_until_the_instant_at_which_they_may_change() {
         ["Mo-Su 08:00-24:00", "Mo-Sa 00:00-24:00", "Mo-Fr 06:00-05:00", "Fr-Sa 22:00-02:00; Mo 09:00-17:00"]
     {
         let hours = hours("Europe/London", weekly, "2026-12-25 closed");
-        for language in [Language::English, Language::German, Language::French, Language::Spanish] {
-            let (show, origin) = (HoursShow::Spoken(language), Origin::named("test"));
-            let said = |now| {
-                let how = (TimeFormat::Minutes, Reading::Unread);
-                show.value(&hours, how, now, &origin).unwrap()
-            };
+        for code in Language::codes() {
+            let language = code.parse().unwrap();
+            let show = Rendering { language, ..Rendering::named("spoken").unwrap() };
+            let said = |now| show.value(&hours, now, &Origin::named("test")).unwrap();
             let (mut now, end) = (at(hours.zone, "2026-11-26T12:00"), at(hours.zone, "2026-12-06T12:00"));
             while now < end {
                 let until = show.until(&hours, now).unwrap();
@@ -102,8 +95,8 @@ fn words_stay_as_they_are_until_the_instant_at_which_they_may_change() {
 #[test]
 fn what_is_read_is_found_behind_conditions_overrides_and_days_ahead() {
     let hours = Arc::new(hours("Europe/London", "Mo-Su 09:00-17:00", "2026-12-25 closed"));
-    let regular = || showing(&hours, shows(HoursShow::RegularHours, Reading::OneInterval));
-    let special = || showing(&hours, shows(SPECIAL_HOURS, Reading::Unread));
+    let regular = || showing(&hours, shows("regular_hours", ConsumerModel::OneInterval));
+    let special = || showing(&hours, shows("special_hours", ConsumerModel::None));
     let overruled = |during: Definition| {
         let from = at(hours.zone, "2026-12-01T00:00");
         let computed = Definition::Constant { value: json!("x"), origin: Origin::named("test") };
@@ -136,10 +129,10 @@ fn what_is_read_is_found_behind_conditions_overrides_and_days_ahead() {
 #[test]
 fn values_are_read_together_where_they_stand_in_one_object() {
     let special_date = "2026-12-25 closed";
-    let regular = shows(HoursShow::RegularHours, Reading::OneInterval);
-    let special = shows(SPECIAL_HOURS, Reading::Unread);
-    let opens = shows(HoursShow::OpensAt, Reading::OneInterval);
-    let closes = shows(HoursShow::ClosesAt, Reading::OneInterval);
+    let regular = shows("regular_hours", ConsumerModel::OneInterval);
+    let special = shows("special_hours", ConsumerModel::None);
+    let opens = shows("opens_at", ConsumerModel::OneInterval);
+    let closes = shows("closes_at", ConsumerModel::OneInterval);
     let cases: &[(&str, &[Named], Option<&str>)] = &[
         ("09:00-17:00", &[("r", regular), ("s", special)], None),
         ("09:00-17:00", &[("/leeds/r", regular), ("/leeds/s", special)], None),
@@ -167,32 +160,38 @@ fn values_are_read_together_where_they_stand_in_one_object() {
 
 #[test]
 fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy() {
-    use HoursShow::{ClosesAt, OpensAt, RegularHours, Today, Week};
-    use Reading::{Intervals, OneInterval, Unread};
+    use ConsumerModel::{Intervals, OneInterval};
     let cases: &[(&str, &[Shows], Option<&str>)] = &[
-        ("18:00-24:00", &[shows(NUMBERED, Intervals)], None),
-        ("18:00-24:00", &[shows(WEEKDAYS, Intervals)], None),
-        ("18:00-24:00", &[shows(Week, Intervals)], None),
-        ("18:00-24:00", &[shows(Today, Intervals)], None),
-        ("18:00-24:00", &[shows(RegularHours, Intervals), shows(SPECIAL_HOURS, Intervals)], None),
-        ("18:00-24:00", &[shows(WEEKDAYS, OneInterval)], Some("use show = \"numbered\"")),
-        ("18:00-24:00", &[shows(RegularHours, OneInterval)], Some("use show = \"numbered\"")),
+        ("18:00-24:00", &[shows("numbered", Intervals)], None),
+        ("18:00-24:00", &[shows("weekdays", Intervals)], None),
+        ("18:00-24:00", &[shows("week", Intervals)], None),
+        ("18:00-24:00", &[shows("today", Intervals)], None),
+        ("18:00-24:00", &[shows("regular_hours", Intervals), shows("special_hours", Intervals)], None),
+        ("18:00-24:00", &[shows("weekdays", OneInterval)], Some("use show = \"numbered\"")),
+        ("18:00-24:00", &[shows("regular_hours", OneInterval)], Some("use show = \"numbered\"")),
         (
             "18:00-24:00",
-            &[shows(OpensAt, OneInterval), shows(ClosesAt, OneInterval)],
+            &[shows("opens_at", OneInterval), shows("closes_at", OneInterval)],
             Some("format = \"hour\""),
         ),
         (
             "18:00-24:00",
-            &[(OpensAt, OneInterval, TimeFormat::Seconds), (ClosesAt, OneInterval, TimeFormat::Seconds)],
+            &[
+                ("opens_at", OneInterval, TimeFormat::Seconds),
+                ("closes_at", OneInterval, TimeFormat::Seconds),
+            ],
             Some("format = \"hour\""),
         ),
         (
             "18:00-24:00",
-            &[(OpensAt, OneInterval, TimeFormat::Hour), (ClosesAt, OneInterval, TimeFormat::Hour)],
+            &[("opens_at", OneInterval, TimeFormat::Hour), ("closes_at", OneInterval, TimeFormat::Hour)],
             None,
         ),
-        ("18:00-24:00", &[shows(OpensAt, Unread), shows(ClosesAt, Unread)], None),
+        (
+            "18:00-24:00",
+            &[shows("opens_at", ConsumerModel::None), shows("closes_at", ConsumerModel::None)],
+            None,
+        ),
     ];
     for (weekly, shown, told) in cases {
         let hours = Arc::new(hours("Europe/London", &format!("Mo-Su {weekly}"), "2026-12-02 10:00-24:00"));
@@ -214,9 +213,9 @@ fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy
 fn a_day_that_is_open_throughout_is_refused_whatever_shows_it() {
     let hours = Arc::new(hours("Europe/London", "Mo-Su 00:00-24:00", ""));
     for how in [
-        shows(NUMBERED, Reading::Intervals),
-        shows(WEEKDAYS, Reading::Intervals),
-        shows(WEEKDAYS, Reading::OneInterval),
+        shows("numbered", ConsumerModel::Intervals),
+        shows("weekdays", ConsumerModel::Intervals),
+        shows("weekdays", ConsumerModel::OneInterval),
     ] {
         let problem = held(&page(vec![("a", showing(&hours, how))]), "2026-12-01T12:00").unwrap_err();
         assert!(problem.contains("knows a day that is open throughout: show is_open"), "{problem}");
@@ -241,13 +240,13 @@ fn intervals_of_an_ordinary_day_that_touch_or_overlap_are_one() {
         let hours =
             Arc::new(Hours { weekly: std::array::from_fn(|_| Some(day.clone())), ..(*hours).clone() });
         let value = |show| {
-            held(&page(vec![("x", showing(&hours, shows(show, Reading::Unread)))]), "2026-12-01T12:00")
+            held(&page(vec![("x", showing(&hours, shows(show, ConsumerModel::None)))]), "2026-12-01T12:00")
                 .unwrap()
                 .remove(0)
         };
-        assert_eq!(value(WEEKDAYS)["monday"], text);
-        assert_eq!(value(NUMBERED)["01_monday"], text.replace(", ", ";").replace("24:00", "00:00"));
-        let regular = value(HoursShow::RegularHours);
+        assert_eq!(value("weekdays")["monday"], text);
+        assert_eq!(value("numbered")["01_monday"], text.replace(", ", ";").replace("24:00", "00:00"));
+        let regular = value("regular_hours");
         let mondays = regular.as_array().unwrap().iter().filter(|item| item["day_of_week"] == "monday");
         let part = |item: &Value, key: &str| item[key].as_str().unwrap()[..5].to_owned();
         let mondays: Vec<String> =
@@ -257,21 +256,33 @@ fn intervals_of_an_ordinary_day_that_touch_or_overlap_are_one() {
 }
 
 #[test]
+fn the_line_of_a_variant_has_all_days_and_is_read_back_where_asked() {
+    let hours =
+        Arc::new(hours("Europe/London", "Mo 09:00-12:00, 13:00-17:00; Fr 10:00-24:00", "2026-12-04 closed"));
+    let line = |consumer| {
+        held(&page(vec![("x", showing(&hours, shows("variant_week", consumer)))]), "2026-11-30T08:00")
+    };
+    let text = "Mon: 09:00-12:00, 13:00-17:00; Tue: Closed; Wed: Closed; Thu: Closed; Fri: 10:00-24:00; Sat: Closed; Sun: Closed";
+    assert_eq!(line(ConsumerModel::None), Ok(vec![json!(text)]));
+    assert_eq!(line(ConsumerModel::Intervals), Ok(vec![json!(text.replace("24:00", "00:00"))]));
+    let misread = line(ConsumerModel::OneInterval).unwrap_err();
+    assert!(misread.contains("x would be read as closed on Mon 2026-11-30 09:00:00"), "{misread}");
+}
+
+#[test]
 fn who_reads_nights_is_told_of_a_special_one_until_it_is_over() {
-    use Reading::Intervals;
+    use ConsumerModel::Intervals;
     let hours = Arc::new(hours("Europe/London", "Mo-Su 09:00-17:00", "2026-11-27 20:00-02:00"));
     let cases: &[&[Shows]] = &[
-        &[shows(NUMBERED, Intervals)],
-        &[shows(WEEKDAYS, Intervals)],
-        &[shows(HoursShow::RegularHours, Intervals), shows(SPECIAL_HOURS, Intervals)],
+        &[shows("numbered", Intervals)],
+        &[shows("weekdays", Intervals)],
+        &[shows("regular_hours", Intervals), shows("special_hours", Intervals)],
     ];
     for shown in cases {
         let variables = ["a", "b"].into_iter().zip(*shown).map(|(name, how)| (name, showing(&hours, *how)));
         held(&page(variables.collect()), "2026-11-28T00:30").unwrap();
     }
-    for (show, told) in
-        [(HoursShow::Week, "use show = \"numbered\""), (HoursShow::Today, "use show = \"numbered\"")]
-    {
+    for (show, told) in [("week", "use show = \"numbered\""), ("today", "use show = \"numbered\"")] {
         let problem = held(&page(vec![("x", showing(&hours, shows(show, Intervals)))]), "2026-11-28T00:30")
             .unwrap_err();
         assert!(problem.contains(told), "{problem}");
