@@ -8,7 +8,8 @@ use clap::Args;
 use crate::agents_api::{Client, KeySource};
 use crate::settings::{Connection, Flag};
 
-use super::{Exit, FAILED, Global, load, output};
+use super::global::{Exit, FAILED, Global};
+use super::{load, output};
 
 #[derive(Args, Clone)]
 pub struct Access {

@@ -12,7 +12,8 @@ use crate::model::{Environment, PageId, RemotePage};
 use crate::settings::Api;
 
 use super::access::{self, Access};
-use super::{Exit, FAILED, Format, Global, OK, Shown, output};
+use super::global::{Exit, FAILED, Format, Global, OK, Shown};
+use super::output;
 
 #[derive(Args)]
 #[command(after_help = "Without a settings file:\n  \

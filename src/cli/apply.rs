@@ -12,7 +12,8 @@ use crate::model::Problem;
 use crate::reconcile::{Board, Ended, Mode, PageReport, Standing, Unsupervised};
 use crate::settings::Flag;
 
-use super::{Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, run};
+use super::global::{Exit, FAILED, Format, Global, HELD, OK, Shown};
+use super::{load, output, run};
 
 #[derive(Args)]
 pub struct Arguments {

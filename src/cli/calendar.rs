@@ -14,7 +14,8 @@ use crate::model::{Instant, Problem};
 use crate::zone::{self, Database, Zone};
 use crate::zoneinfo;
 
-use super::{Exit, FAILED, Format, Global, OK, Shown, output};
+use super::global::{Exit, FAILED, Format, Global, OK, Shown};
+use super::output;
 
 #[derive(Args)]
 pub struct Arguments {

@@ -19,9 +19,8 @@ use crate::schema::{Schema, Schemas};
 use crate::settings::{Settings, StorePath};
 use crate::zone;
 
-use super::{
-    Exit, FAILED, Format, Global, OK, Shown, emergency, load, output, parse_instant, plan, run, zones,
-};
+use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
+use super::{emergency, load, output, plan, run, zones};
 
 /// How far ahead values are checked, so that Christmas fails in October.
 pub const AHEAD: TimeDelta = TimeDelta::days(400);

@@ -20,7 +20,8 @@ use crate::settings::{Flag, Settings};
 use crate::simulator::{Logged, Options, Simulator};
 use crate::sources::Files;
 
-use super::{Exit, FAILED, Global, load, output, parse_instant, run};
+use super::global::{Exit, FAILED, Global, parse_instant};
+use super::{load, output, run};
 
 const KEY: &str = "demo-key";
 /// How long the demo waits before the first change.

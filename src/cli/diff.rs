@@ -8,7 +8,8 @@ use crate::model::{Instant, shorten};
 use crate::plan::{Changed, Difference, differences};
 use crate::zone::{self, Zone};
 
-use super::{CHANGES, Exit, Format, Global, OK, Shown, load, output};
+use super::global::{CHANGES, Exit, Format, Global, OK, Shown};
+use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {

@@ -8,7 +8,8 @@ use crate::listener::{Daemon, Unreachable, socket_path};
 use crate::settings::{Settings, StorePath, place};
 use crate::store::{Location, Reading};
 
-use super::{Exit, FAILED, Global, load, output};
+use super::global::{Exit, FAILED, Global};
+use super::{load, output};
 
 /// What is found at the store's place.
 pub enum Found {

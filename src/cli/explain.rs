@@ -11,8 +11,9 @@ use crate::pages::{Definition, Evaluated, Owned};
 use crate::schema::Schema;
 use crate::zone;
 
+use super::global::{Exit, Format, Global, OK, Shown, parse_instant};
 use super::preview::typed;
-use super::{Exit, Format, Global, OK, Shown, load, output, parse_instant};
+use super::{load, output};
 
 /// How far back the beginning of a value is looked for.
 const BACK: TimeDelta = TimeDelta::days(40);

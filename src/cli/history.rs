@@ -4,8 +4,9 @@ use clap::Args;
 
 use crate::model::{PageId, shorten};
 
+use super::global::{Exit, Format, Global, OK, Shown};
 use super::status::describe_drift;
-use super::{Exit, Format, Global, OK, Shown, emergency, output};
+use super::{emergency, output};
 
 #[derive(Args)]
 pub struct Arguments {

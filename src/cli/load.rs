@@ -17,7 +17,8 @@ use crate::sources::{Files, Revision};
 use crate::store::{Location, PageState, Reading, Remembered, Writer};
 use crate::zone::Zone;
 
-use super::{Exit, FAILED, Global, output};
+use super::global::{Exit, FAILED, Global};
+use super::output;
 
 /// Waiting pages that are described one by one; of more there is one line.
 const MAX_WAITING: usize = 3;

@@ -10,6 +10,7 @@ mod demo;
 mod diff;
 mod emergency;
 mod explain;
+mod global;
 mod history;
 mod load;
 mod log;
@@ -26,31 +27,17 @@ mod status;
 mod zones;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use anyhow::Context;
-use chrono::{NaiveDate, NaiveDateTime};
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use crate::model::Instant;
-use crate::settings::{Flag, Surroundings};
 use crate::zone::Database;
 use crate::zoneinfo::{self, Choice};
 
-/// How a command ended: its exit code.
-pub type Exit = u8;
+use global::{FAILED, Global, OK, system_zoneinfo};
 
-/// All is well.
-const OK: Exit = 0;
-/// Something failed.
-const FAILED: Exit = 1;
-/// `plan`: there is something to do; `schema`: two differ.
-const CHANGES: Exit = 2;
-/// Something waits for a person.
-const HELD: Exit = 3;
-/// It is stored, and no daemon runs that it would have an effect on.
-const NO_EFFECT: Exit = 4;
+pub use global::Exit;
 
 #[derive(Parser)]
 #[command(
@@ -64,44 +51,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Args, Clone)]
-struct Global {
-    /// The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]
-    #[arg(long, global = true, env = "RTCONFD_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// How the log is written
-    #[arg(long, global = true, value_name = "FORMAT")]
-    log_format: Option<LogFormat>,
-    /// Sets a single setting, as in --set api.region=uk; stands above file and environment
-    #[arg(long = "set", global = true, value_name = "SETTING=VALUE")]
-    flags: Vec<Flag>,
-    #[arg(skip)]
-    environment: Vec<(String, String)>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
-/// How data is printed.
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// For programs: one JSON object a line
-    Json,
-}
-
-#[derive(Args, Clone, Copy)]
-struct Shown {
-    /// How the data is printed
-    #[arg(long, default_value = "table")]
-    format: Format,
 }
 
 #[derive(Subcommand)]
@@ -203,55 +152,4 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Simulator(arguments) => simulator::run(&global, arguments).await,
         Command::Demo(arguments) => demo::run(&global, arguments).await,
     }
-}
-
-impl Global {
-    /// What the settings are read from, beside the file.
-    fn surroundings(&self) -> Surroundings {
-        let mut flags = self.flags.clone();
-        flags.extend(self.log_format.map(|format| Flag {
-            path: "log.format".to_owned(),
-            value: match format {
-                LogFormat::Text => "text".to_owned(),
-                LogFormat::Json => "json".to_owned(),
-            },
-        }));
-        let zoneinfo = Some(system_zoneinfo(&self.environment));
-        Surroundings { environment: self.environment.clone(), flags, zoneinfo }
-    }
-
-    fn config(&self) -> PathBuf {
-        let here = PathBuf::from("rtconfd.toml");
-        match &self.config {
-            Some(path) => path.clone(),
-            None if here.exists() => here,
-            None => PathBuf::from("/etc/rtconfd/rtconfd.toml"),
-        }
-    }
-
-    /// The settings file, unless nobody named one and there is none where it is looked for.
-    fn config_if_any(&self) -> Option<PathBuf> {
-        Some(self.config()).filter(|path| self.config.is_some() || path.exists())
-    }
-}
-
-/// The folder of the system's zone database, which `TZDIR` may name.
-fn system_zoneinfo(environment: &[(String, String)]) -> PathBuf {
-    let named = environment.iter().find(|(name, value)| name == "TZDIR" && !value.is_empty());
-    named.map_or(zoneinfo::SYSTEM, |(_, folder)| folder).into()
-}
-
-/// An instant on the command line: RFC 3339, or a date or time without an offset, which is UTC.
-fn parse_instant(text: &str) -> Result<Instant, String> {
-    let with_offset = chrono::DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok();
-    let date = || text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0);
-    let time = || {
-        ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-            .iter()
-            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-    };
-    with_offset
-        .or_else(|| Some(date().or_else(time)?.and_utc()))
-        .filter(|at| (1900..=2200).contains(&chrono::Datelike::year(at)))
-        .ok_or_else(|| "write an instant as in 2026-12-24T17:00:00Z, or a date (UTC)".to_owned())
 }

@@ -10,7 +10,8 @@ use tabled::settings::{Padding, Style, object::Columns};
 use crate::model::{Instant, Problem, Severity};
 use crate::settings::{Log, Report};
 
-use super::{Exit, FAILED, log};
+use super::global::{Exit, FAILED};
+use super::log;
 
 /// The first error of writing to standard output.
 static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();

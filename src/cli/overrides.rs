@@ -17,7 +17,8 @@ use crate::zone::{self, Zone};
 use crate::zoneinfo::{self, Choice};
 
 use super::emergency::{self, Found, refused};
-use super::{Exit, Format, Global, NO_EFFECT, OK, Shown, load, output};
+use super::global::{Exit, Format, Global, NO_EFFECT, OK, Shown};
+use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {

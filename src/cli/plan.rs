@@ -19,7 +19,8 @@ use crate::schema::Schemas;
 use crate::settings::Api;
 use crate::zone;
 
-use super::{CHANGES, Exit, FAILED, Format, Global, HELD, OK, Shown, load, output, parse_instant};
+use super::global::{CHANGES, Exit, FAILED, Format, Global, HELD, OK, Shown, parse_instant};
+use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {

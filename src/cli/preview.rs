@@ -12,8 +12,9 @@ use crate::pages::{Flip, Owned, Wanted};
 use crate::schema::Schema;
 use crate::zone;
 
+use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::load::View;
-use super::{Exit, FAILED, Format, Global, OK, Shown, load, output, parse_instant};
+use super::{load, output};
 
 /// Days that are shown unless another end is named.
 const DEFAULT_DAYS: u64 = 14;

@@ -13,7 +13,8 @@ use crate::reconcile::Feed;
 use crate::settings::{Listen, Settings};
 use crate::zoneinfo;
 
-use super::{Exit, Global, OK, emergency, load, output};
+use super::global::{Exit, Global, OK};
+use super::{emergency, load, output};
 
 /// Settings that are to become active, and who waits for that.
 #[derive(Debug)]

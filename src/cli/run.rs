@@ -24,7 +24,8 @@ use crate::sources::{Beside, Files, Revision, Watch, Watched, watch};
 use crate::store::{Claim, Writer};
 use crate::zoneinfo;
 
-use super::{Exit, Global, OK, load, parse_instant, reload, zones};
+use super::global::{Exit, Global, OK, parse_instant};
+use super::{load, reload, zones};
 
 /// Looks at files that are being written before the daemon begins without their newest content; it goes on looking.
 const FIRST_LOOKS: usize = 6;

@@ -11,7 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::settings::Log;
 use crate::simulator::{Options, Simulator};
 
-use super::{Exit, Global, LogFormat, OK, load, output};
+use super::global::{Exit, Global, LogFormat, OK};
+use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {

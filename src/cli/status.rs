@@ -16,7 +16,8 @@ use crate::store::{DriftRow, Reading};
 use crate::zone;
 
 use super::emergency::{self, Found};
-use super::{Exit, FAILED, Format, Global, OK, Shown, check, load, output, zones};
+use super::global::{Exit, FAILED, Format, Global, OK, Shown};
+use super::{check, load, output, zones};
 
 /// How far ahead the next change is looked for.
 const AHEAD: TimeDelta = TimeDelta::days(60);

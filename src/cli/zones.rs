@@ -7,7 +7,8 @@ use crate::settings::Settings;
 use crate::zone::{self, Database, Zone};
 use crate::zoneinfo::{self, Choice};
 
-use super::{Global, check, output};
+use super::global::Global;
+use super::{check, output};
 
 /// Returns a warning when the database is older than a year.
 pub fn age(zones: &Database, at: Instant) -> Option<Problem> {

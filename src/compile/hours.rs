@@ -11,9 +11,9 @@ use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, Text, one_or_more};
 use crate::zone::Zone;
 
-use super::Compiler;
+use super::compiler::Compiler;
+use super::context::WrittenZone;
 use super::formats::Published;
-use super::page::WrittenZone;
 use super::special;
 
 const KEYS: &[&str] =

@@ -6,7 +6,7 @@ use crate::model::{Origin, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, one_or_more};
 
-use super::Compiler;
+use super::compiler::Compiler;
 
 /// What something is repeated for: `"sites"`, or `{ source = "sites", where = { region = "NE" } }`.
 pub(super) struct Repeat<'n> {

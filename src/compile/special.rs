@@ -9,7 +9,7 @@ use crate::model::{Problem, Row, shorten};
 use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
-use super::Compiler;
+use super::compiler::Compiler;
 use super::rows::{matching, matching_rows};
 use super::weekly::day_text;
 

@@ -10,9 +10,10 @@ use crate::model::{Instant, Origin, Row};
 use crate::tables::Table;
 use crate::written::{Node, Raw, Reader, Scope, ScopedRow, is_template, one_or_more};
 
+use super::blueprint::{Blueprint, Inputs};
+use super::compiler::Compiler;
 use super::hours::filter;
 use super::rows::{Repeat, matching};
-use super::{Blueprint, Compiler, Inputs};
 
 /// Everything that pages and hours ask of calendars and tables.
 #[derive(Default)]

@@ -6,10 +6,11 @@ use crate::model::{Cell, Problem, Row, nearest};
 use crate::tables::Table;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Text};
 
+use super::compiler::Compiler;
+use super::context::Context;
 use super::hours::filter;
-use super::{Compiler, Context};
+use crate::pages::definition::Expression;
 use crate::pages::definition::{Definition, Wanted};
-use crate::pages::expression::Expression;
 use crate::shapes::{CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat, listed};
 
 /// The kinds of definitions by the key that tells them, with all keys of each.

@@ -5,7 +5,7 @@ use crate::model::{Origin, Problem, Row};
 use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
-use super::Compiler;
+use super::compiler::Compiler;
 use super::formats::Published;
 use super::google::google;
 use super::rows::{matching, matching_rows};

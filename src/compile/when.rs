@@ -9,9 +9,9 @@ use crate::pages::definition::{Clause, Definition};
 use crate::written::{Fields, Node, Reader, Text};
 use crate::zone::{self, Zone};
 
-use super::Compiler;
+use super::compiler::Compiler;
+use super::context::Context;
 use super::hours::filter;
-use super::page::Context;
 
 /// The longest window of a cron pattern; dates serve for longer ones.
 const MAX_CRON_LENGTH: TimeDelta = TimeDelta::days(31);

@@ -14,8 +14,10 @@ use crate::written::{Node, Raw, Reader, Scope, is_template};
 
 use crate::pages::{Override, Page};
 
+use super::blueprint::{Blueprint, Inputs};
+use super::compiler::Compiler;
+use super::keys::{block_key, page_key};
 use super::rows::{Repeat, Troubled};
-use super::{Blueprint, Compiler, Inputs};
 
 /// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
 const DAYS_BACK: u64 = 45;
@@ -531,14 +533,4 @@ impl Builder<'_> {
         keys.sort();
         keys
     }
-}
-
-/// What names a page's definition across reloads: its block, as written, its row and its environment.
-pub(super) fn page_key(block: &Node, row: Option<&str>, environment: Environment) -> String {
-    format!("{}{}@{environment}", block_key(block), row.unwrap_or_default())
-}
-
-fn block_key(block: &Node) -> String {
-    let written = |key: &str| block.get(key).map_or(String::new(), |node| node.to_json().to_string());
-    format!("{}*{}/{}#", written("for_each"), written("agent"), written("environment"))
 }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use chrono::TimeDelta;
 
-use crate::model::{Instant, Problem};
+use crate::model::{Instant, Problem, after};
 
 use crate::pages::Definition;
 use crate::pages::conditions::{Condition, Conditions};
-use crate::pages::definition::{Clause, after};
+use crate::pages::definition::Clause;
 
 /// How far ahead a clause is looked for, from where its dates begin.
 const AHEAD: TimeDelta = TimeDelta::days(400);

@@ -19,3 +19,8 @@ pub use variable::{Blocked, Missing, Places, Step, Variable, position};
 
 /// A point in time; always UTC, shown to people with its local time beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;
+
+/// Returns the instant a length of time later; the same one at the ends of the calendar.
+pub fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
+    at.checked_add_signed(length).unwrap_or(at)
+}

@@ -7,10 +7,8 @@ use croner::{Cron, Weekday};
 
 use crate::calendar::Agenda;
 use crate::hours::Hours;
-use crate::model::Instant;
+use crate::model::{Instant, after};
 use crate::zone::{self, Zone};
-
-use super::definition::after;
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default)]

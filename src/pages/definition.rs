@@ -1,5 +1,6 @@
 //! How a variable's value is defined, and what that is at an instant.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -7,12 +8,10 @@ use serde_json::Value;
 
 use crate::calendar::Agenda;
 use crate::hours::Hours;
-use crate::model::{Cell, Instant, Origin, Problem, Row, same_value};
+use crate::model::{Cell, Instant, Origin, Problem, Row, after, same_value};
 use crate::zone::{self, Zone};
 
 use super::conditions::Conditions;
-use super::expression::Expression;
-use super::overrides::Overruled;
 use crate::shapes::{CalendarShape, ConsumerModel, Rendering};
 
 /// How a value comes about.
@@ -102,6 +101,34 @@ pub struct Clause {
     pub(crate) conditions: Conditions,
     pub(crate) definition: Definition,
     pub(crate) origin: Origin,
+}
+
+/// An expression and what it rests on.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    /// Its text.
+    pub(crate) text: String,
+    /// The values that it knows by name.
+    pub(crate) inputs: Vec<(String, Definition)>,
+    /// The rows that it knows by name, with their cells.
+    pub(crate) rows: BTreeMap<String, BTreeMap<String, String>>,
+    /// Where it stands.
+    pub(crate) origin: Origin,
+}
+
+/// A definition, and what an override puts in its place from one instant to another.
+#[derive(Clone, Debug)]
+pub struct Overruled {
+    /// When the override was set.
+    pub from: Instant,
+    /// When it ends, if it does by itself.
+    pub until: Option<Instant>,
+    /// The override in words.
+    pub words: String,
+    /// What holds meanwhile.
+    pub during: Definition,
+    /// What is worked out.
+    pub computed: Definition,
 }
 
 /// A value as it is wanted: JSON, or a cell whose type the schema decides.
@@ -351,6 +378,11 @@ fn made_of_parts(wanted: Wanted, origin: &Origin, until: Option<Instant>) -> Eva
 }
 
 impl Overruled {
+    /// Whether the override is in force at an instant.
+    pub fn is_on(&self, at: Instant) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+
     /// What was not yet set at an instant does not count at it, and what is over neither.
     fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         if !self.is_on(at) && self.from <= at {
@@ -394,9 +426,4 @@ impl Clause {
     pub fn describe(&self) -> String {
         format!("{} ({})", self.conditions.describe(), self.origin)
     }
-}
-
-/// An instant and a length, without leaving the years that can be counted.
-pub(crate) fn after(at: Instant, length: TimeDelta) -> Instant {
-    at.checked_add_signed(length).unwrap_or(at)
 }

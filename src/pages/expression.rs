@@ -6,9 +6,9 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value as Jinja};
 use serde_json::Value;
 
-use crate::model::{Instant, Origin, Problem, nearest};
+use crate::model::{Instant, Problem, nearest};
 
-use super::definition::{Definition, Evaluated, Wanted};
+use super::definition::{Evaluated, Expression, Wanted};
 use super::filters::{FILTERS, MAX_OUT, Remedy, environment};
 
 /// Bytes that an expression may have.
@@ -17,19 +17,6 @@ pub(crate) const MAX_EXPRESSION: usize = 4_096;
 const MAX_JOINED: usize = 128 << 20;
 /// Characters of an expression that a message tells.
 const MAX_QUOTED: usize = 120;
-
-/// An expression and what it rests on.
-#[derive(Clone, Debug)]
-pub struct Expression {
-    /// Its text.
-    pub(crate) text: String,
-    /// The values that it knows by name.
-    pub(crate) inputs: Vec<(String, Definition)>,
-    /// The rows that it knows by name, with their cells.
-    pub(crate) rows: BTreeMap<String, BTreeMap<String, String>>,
-    /// Where it stands.
-    pub(crate) origin: Origin,
-}
 
 impl Expression {
     /// Whether it can be read at all.
@@ -306,7 +293,9 @@ fn plain(value: &Jinja, room: &mut usize) -> Result<Value, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::definition::Definition;
     use super::*;
+    use crate::model::Origin;
     use serde_json::json;
 
     fn evaluate(text: &str) -> Result<Value, String> {

@@ -11,9 +11,9 @@ mod page;
 mod read_back;
 mod reason;
 
-pub use definition::{Definition, Evaluated, Wanted};
+pub use definition::{Definition, Evaluated, Overruled, Wanted};
 pub use override_value::check_kind;
-pub use overrides::{Made, Override, Overruled, Part, Says};
+pub use overrides::{Made, Override, Part, Says};
 pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::hours::{Forced, Hours};
-use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, shorten};
+use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, after, shorten};
 
 use super::conditions::Condition;
-use super::definition::after;
+use super::definition::Overruled;
 use super::override_value::{replaced, typed};
 use super::{Definition, Owned, Page, Wanted};
 
@@ -203,21 +203,6 @@ impl Override {
     }
 }
 
-/// A definition, and what an override puts in its place from one instant to another.
-#[derive(Clone, Debug)]
-pub struct Overruled {
-    /// When the override was set.
-    pub from: Instant,
-    /// When it ends, if it does by itself.
-    pub until: Option<Instant>,
-    /// The override in words.
-    pub words: String,
-    /// What holds meanwhile.
-    pub during: Definition,
-    /// What is worked out.
-    pub computed: Definition,
-}
-
 impl Overruled {
     /// The same override over another value, also below the overrides that it stands above; as long as that is not known,
     /// over what holds during it.
@@ -227,11 +212,6 @@ impl Overruled {
             _ => value.unwrap_or_else(|| self.during.clone()),
         };
         Definition::Overruled(Box::new(Self { computed, ..self.clone() }))
-    }
-
-    /// Whether the override is in force at an instant.
-    pub fn is_on(&self, at: Instant) -> bool {
-        self.from <= at && self.until.is_none_or(|until| at < until)
     }
 }
 

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::model::{DriftPolicy, Environment, Instant, Missing, Origin, PageId, Problem, Row, Variable};
+use crate::model::{
+    DriftPolicy, Environment, Instant, Missing, Origin, PageId, Problem, Row, Variable, after,
+};
 use crate::zone::Zone;
 
-use super::definition::after;
 use super::{Definition, Wanted, read_back};
 
 /// Steps that a look ahead takes for one variable; a flip every minute for two months is less.

@@ -7,11 +7,10 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::hours::Hours;
-use crate::model::{Instant, Origin, Problem};
+use crate::model::{Instant, Origin, Problem, after};
 use crate::zone;
 
 use super::Definition;
-use super::definition::after;
 use crate::shapes::{ConsumerModel, Intervals, Misread, ReadBack, Rendering, Sent};
 
 /// A value that shows hours, and how it is read.

@@ -2,10 +2,9 @@
 
 use chrono::TimeDelta;
 
-use crate::model::Instant;
+use crate::model::{Instant, after};
 
 use super::Definition;
-use super::definition::after;
 use crate::shapes::CalendarShape;
 
 impl Definition {

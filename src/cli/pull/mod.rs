@@ -20,7 +20,8 @@ use crate::settings::{Connection, Settings, Surroundings};
 use crate::tables::{Table, parse_json};
 
 use super::access::{self, Access};
-use super::{Exit, FAILED, Global, OK, load, output};
+use super::global::{Exit, FAILED, Global, OK};
+use super::{load, output};
 use files::{Adopted, AdoptedValue, Files, KeyPlace, SETTINGS};
 
 #[derive(Args)]

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::agents_api::{Client, ReadOnly, ReadPages};
 use crate::cli::access::{self, Access};
-use crate::cli::{CHANGES, Exit, FAILED, Format, Global, OK, Shown, output};
+use crate::cli::global::{CHANGES, Exit, FAILED, Format, Global, OK, Shown};
+use crate::cli::output;
 use crate::schema::{MAX_DIFFERENCES, differences};
 
 use super::{Place, Row, read_file, schema_of};

@@ -16,7 +16,7 @@ use crate::schema::Difference;
 use crate::sources::{Disk, ReadFiles};
 use crate::tables;
 
-use super::{Exit, Global};
+use super::global::{Exit, Global};
 
 /// Characters of a value in a table.
 const MAX_SHOWN: usize = 48;

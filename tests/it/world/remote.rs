@@ -205,20 +205,21 @@ impl Remote {
         (fate, if odd { Duration::ZERO } else { late })
     }
 
-    /// What is answered of a page, by a fate. An odd answer comes once; the next of the page is sound.
+    /// A sound answer of a page has arrived. One that is late has not, when the next request comes before it.
+    fn arrived(&self, place: Place, fate: &Fate) {
+        if matches!(fate, Fate::Answer) {
+            self.state().pages.get_mut(&place).unwrap().was_odd = false;
+        }
+    }
+
+    /// What is answered of a page, by a fate. An odd answer comes once; the next that arrives of the page is sound.
     fn answered(&self, place: Place, fate: &Fate) -> Result<RemotePage, ApiError> {
         let page = self.page_at(place);
-        if !matches!(fate, Fate::Answer | Fate::Odd(_)) {
-            // It never arrives.
-            return Ok(page);
-        }
-        let was_odd = std::mem::replace(
-            &mut self.state().pages.get_mut(&place).unwrap().was_odd,
-            matches!(fate, Fate::Odd(_)),
-        );
         let Fate::Odd(odd) = fate else { return Ok(page) };
-        if was_odd {
-            self.state().pages.get_mut(&place).unwrap().was_odd = false;
+        // An odd answer comes at once, and so does the sound one in its place.
+        let is_odd = !self.state().pages[&place].was_odd;
+        self.state().pages.get_mut(&place).unwrap().was_odd = is_odd;
+        if !is_odd {
             return Ok(page);
         }
         Ok(match odd {
@@ -318,9 +319,11 @@ impl ReadPages for Remote {
             self.state().pages.keys().copied().filter(|place| place.agent() == agent).collect();
         let _in_flight = InFlight::new(self, places.clone());
         // One that is not understood is none for all of them.
-        let pages = places.into_iter().map(|place| Ok((place.environment(), self.answered(place, &fate)?)));
+        let pages =
+            places.iter().copied().map(|place| Ok((place.environment(), self.answered(place, &fate)?)));
         let pages: Result<Vec<_>, ApiError> = pages.collect();
         self.sleep(late).await;
+        places.iter().for_each(|place| self.arrived(*place, &fate));
         answer(fate, pages?)
     }
 
@@ -330,6 +333,7 @@ impl ReadPages for Remote {
         let _in_flight = InFlight::new(self, vec![place]);
         let page = self.answered(place, &fate);
         self.sleep(late).await;
+        self.arrived(place, &fate);
         answer(fate, page?)
     }
 }
@@ -363,6 +367,7 @@ impl WritePages for Remote {
         }
         let taken = self.answered(place, &fate);
         self.sleep(late / 2).await;
+        self.arrived(place, &fate);
         answer(fate, Patched { page: taken?, correlation_id: None })
     }
 }
