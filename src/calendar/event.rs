@@ -11,10 +11,11 @@ use crate::zone::{Database, Zone};
 use super::Occurrence;
 use super::length::{Length, duration, length, length_until};
 use super::lines::{self, Component, Property, texts};
+use super::local_time::AMBIGUOUS;
 use super::notes::Notes;
 use super::recurrence::Rule;
 use super::stamp::{
-    AMBIGUOUS, Context, DATE_OR_TIME, Exceptions, Stamp, WHOLE_DAYS, date_of_utc, local_of, stamp, stamp_of,
+    Context, DATE_OR_TIME, Exceptions, Stamp, WHOLE_DAYS, date_of_utc, local_of, stamp, stamp_of,
 };
 use super::timezones::{EventZone, Zones};
 

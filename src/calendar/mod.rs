@@ -5,7 +5,9 @@ mod agenda;
 mod event;
 mod length;
 mod lines;
+mod local_time;
 mod notes;
+mod occurrence;
 mod occurrences;
 mod public_holidays;
 mod recurrence;
@@ -14,7 +16,7 @@ mod timezones;
 
 pub use agenda::{Agenda, Entry, Filter, Timed};
 pub use event::Calendar;
-pub use occurrences::{Occurrence, Span, Window};
+pub use occurrence::{Occurrence, Span, Window};
 pub use public_holidays::{Edition, Region};
 
 #[cfg(test)]

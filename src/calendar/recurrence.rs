@@ -9,7 +9,7 @@ use rrule::{RRule, RRuleSet, Tz, Unvalidated};
 use crate::model::Problem;
 
 use super::lines::Property;
-use super::stamp::{AMBIGUOUS, parse_local};
+use super::local_time::{AMBIGUOUS, parse_local};
 
 /// Starts that one rule may give in one window; every half hour for three years is less.
 const MAX_STARTS: usize = 60_000;

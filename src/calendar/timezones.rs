@@ -10,9 +10,9 @@ use crate::model::{Instant, Problem};
 use crate::zone::{self, Database, Zone};
 
 use super::lines::{Component, Property, texts};
+use super::local_time::parse_local;
 use super::notes::Notes;
 use super::recurrence::{Budget, Rule};
-use super::stamp::parse_local;
 
 /// The zone of an event's time.
 #[derive(Clone, Debug)]

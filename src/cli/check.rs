@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ use crate::clock::worked;
 use crate::compile::Managed;
 use crate::lint::{doubtful_hours, running_out, unmet_conditions};
 use crate::listener::SecretFile;
-use crate::model::{Instant, Problem, Severity, Variable};
+use crate::model::{HORIZON, Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::{Settings, StorePath};
@@ -21,9 +20,6 @@ use crate::zone;
 
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::{emergency, load, output, plan, run, zones};
-
-/// How far ahead values are checked, so that Christmas fails in October.
-pub const AHEAD: TimeDelta = TimeDelta::days(400);
 
 /// What one page may cost: eight changes an hour for 400 days are fewer steps, and take less time.
 const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
@@ -57,7 +53,7 @@ pub struct Arguments {
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let from = arguments.at.unwrap_or_else(load::now);
-    let to = from.checked_add_signed(AHEAD).unwrap_or(from);
+    let to = from.checked_add_signed(HORIZON).unwrap_or(from);
     let view = match load::view(global, Some(from), Some(to)) {
         Ok(view) => view?,
         Err(exit) => return Ok(exit),
@@ -284,7 +280,7 @@ mod tests {
     use crate::model::Instant;
     use crate::settings::{Settings, Surroundings};
 
-    use super::{AHEAD, Ahead, Bounds, look_within};
+    use super::{Ahead, Bounds, HORIZON, look_within};
 
     /// A look ahead at a page that has one variable.
     fn look(bounds: Bounds, variable: &str) -> (Vec<String>, Ahead) {
@@ -295,8 +291,8 @@ mod tests {
             Settings::parse(Path::new("/rtconfd.toml"), settings.as_bytes(), &Surroundings::default());
         let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
         let from: Instant = "2026-11-27T00:00:00Z".parse().unwrap();
-        let world = World::over(&settings.blueprint, &Inputs::default(), from, from + AHEAD, None);
-        let ahead = look_within(bounds, &world.pages[0], None, from, from + AHEAD);
+        let world = World::over(&settings.blueprint, &Inputs::default(), from, from + HORIZON, None);
+        let ahead = look_within(bounds, &world.pages[0], None, from, from + HORIZON);
         (ahead.problems.iter().map(ToString::to_string).collect(), ahead)
     }
 

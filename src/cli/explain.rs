@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::compile::Managed;
 use crate::hours::Forced;
-use crate::model::{Instant, PageId, Row, Variable};
+use crate::model::{HORIZON, Instant, PageId, Row, Variable};
 use crate::pages::{Definition, Evaluated, Owned};
 use crate::schema::Schema;
 use crate::zone;
@@ -17,8 +17,6 @@ use super::{load, output};
 
 /// How far back the beginning of a value is looked for.
 const BACK: TimeDelta = TimeDelta::days(40);
-/// How far ahead its end is.
-const AHEAD: TimeDelta = TimeDelta::days(400);
 
 #[derive(Args)]
 pub struct Arguments {
@@ -69,7 +67,7 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let problem = |problem: crate::model::Problem| anyhow::anyhow!("{problem}");
     let evaluated = owned.definition.evaluate(at).map_err(problem)?;
     let from = at.checked_sub_signed(BACK).unwrap_or(at);
-    let to = at.checked_add_signed(AHEAD).unwrap_or(at);
+    let to = at.checked_add_signed(HORIZON).unwrap_or(at);
     // An instant without a value somewhere around is no reason not to explain this one.
     let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);
     let before = owned.flips(from, until_now).unwrap_or_default();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use clap::Args;
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -12,7 +11,7 @@ use tokio::sync::Mutex;
 use crate::agents_api::{Client, ReadOnly, ReadPages};
 use crate::clock::Clock;
 use crate::compile::Managed;
-use crate::model::{Environment, Instant, PageId, Problem, RemotePage, shorten};
+use crate::model::{Environment, HORIZON, Instant, PageId, Problem, RemotePage, shorten};
 use crate::plan::{Answer, Plan};
 use crate::reconcile::{Decision, Gate, Knowledge, Limits, Observed, Urgency, decide};
 use crate::schema::Schemas;
@@ -187,7 +186,7 @@ impl Outcome {
 
     fn add(&mut self, managed: &Managed, plan: Plan, now: Instant) {
         let page = plan.page.to_string();
-        let horizon = now.checked_add_signed(TimeDelta::days(400)).unwrap_or(now);
+        let horizon = now.checked_add_signed(HORIZON).unwrap_or(now);
         let by_place = managed.page.by_place();
         for change in plan.changes {
             let owned = by_place.get(&change.variable);

@@ -2,13 +2,13 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{Instant, Origin, Problem};
+use crate::model::{HORIZON, Instant, Origin, Problem};
 use crate::settings::Settings;
 use crate::zone::{self, Database, Zone};
 use crate::zoneinfo::{self, Choice};
 
 use super::global::Global;
-use super::{check, output};
+use super::output;
 
 /// Returns a warning when the database is older than a year.
 pub fn age(zones: &Database, at: Instant) -> Option<Problem> {
@@ -44,7 +44,7 @@ fn other_database(settings: &Settings, global: &Global) -> Option<std::sync::Arc
 
 fn differs(ours: &Database, other: &Database, zone: Zone, from: Instant) -> Option<Problem> {
     let theirs = other.zone(zone.name())?;
-    let to = from.checked_add_signed(check::AHEAD).unwrap_or(from);
+    let to = from.checked_add_signed(HORIZON).unwrap_or(from);
     let mut instants: Vec<Instant> = [zone, theirs].iter().flat_map(|zone| zone.changes(from, to)).collect();
     instants.push(from);
     instants.sort_unstable();

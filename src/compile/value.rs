@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::model::{Cell, Problem, Row, nearest};
+use crate::model::{Cell, HORIZON_DAYS, Problem, Row, nearest};
 use crate::tables::Table;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Text};
 
@@ -11,7 +11,7 @@ use super::context::Context;
 use super::hours::filter;
 use crate::pages::definition::Expression;
 use crate::pages::definition::{Definition, Wanted};
-use crate::shapes::{CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat, listed};
+use crate::shapes::{self, CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat, listed};
 
 /// The kinds of definitions by the key that tells them, with all keys of each.
 const DEFINITIONS: [(&str, &[&str]); 10] = [
@@ -246,7 +246,7 @@ impl Compiler<'_> {
 
     fn hours_value(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
         let days = match fields.get("days") {
-            Some(node) => reader.integer(node, "days", 1, 400),
+            Some(node) => reader.integer(node, "days", 1, HORIZON_DAYS),
             None => None,
         };
         let text = reader.text(fields.get("show")?, "show")?;
@@ -260,10 +260,10 @@ impl Compiler<'_> {
             None => None,
         };
         let known = || SHAPES.iter().map(|shape| shape.name()).collect::<Vec<_>>();
-        let found = Rendering::named(&text.value);
+        let found = shapes::named(&text.value);
         let mut show = reader.ok(found.ok_or_else(|| no_show(&text, "hours", &known())))?;
-        show.days = days.unwrap_or(show.days);
-        show.language = language.unwrap_or(show.language);
+        show.with.days = days.unwrap_or(show.with.days);
+        show.with.language = language.unwrap_or(show.with.language);
         let format = self.format(reader, fields, &show);
         let hours = match (fields.get("hours"), &context.hours) {
             (Some(node), _) => self.hours(reader, node, context.zone, None),
@@ -286,9 +286,9 @@ impl Compiler<'_> {
             superfluous(reader, fields, "language", |shape| shape.takes().language);
         }
         if let Some(node) = fields.get("reader") {
-            show.consumer = reader.parse(node, "reader", "write one_interval, intervals or none")?;
+            show.with.consumer = reader.parse(node, "reader", "write one_interval, intervals or none")?;
         }
-        show.format = format?;
+        show.with.format = format?;
         Some(Definition::Hours {
             hours: hours?,
             show,
@@ -300,7 +300,7 @@ impl Compiler<'_> {
     fn format(&self, reader: &Reader, fields: &Fields, show: &Rendering) -> Option<TimeFormat> {
         let hint = "write hour, HH:MM, HH:MM:SS or RFC 3339";
         match (fields.get("format"), show.shape.takes().format) {
-            (None, _) => Some(show.format),
+            (None, _) => Some(show.with.format),
             (Some(node), Some(_)) => reader.parse(node, "format", hint),
             (Some(node), None) => {
                 let message = "what is shown here is no time and has no format";

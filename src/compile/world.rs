@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use serde_json::Value;
 
 use crate::calendar::Window;
-use crate::model::{Environment, Instant, PageId, Problem, Row, Variable};
+use crate::model::{Environment, HORIZON_DAYS, Instant, PageId, Problem, Row, Variable};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw, Reader, Scope, is_template};
 
@@ -22,7 +22,7 @@ use super::rows::{Repeat, Troubled};
 /// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
 const DAYS_BACK: u64 = 45;
 /// Dates ahead: the 400 days that are looked ahead, the 31 that a page may run ahead, and as many as a world may grow old.
-const DAYS_AHEAD: u64 = 441;
+const DAYS_AHEAD: u64 = HORIZON_DAYS + 31 + 2 * DAYS_FRESH;
 
 /// Problems of blocks that are told with a page that may be of one of them.
 const NAMED: usize = 3;

@@ -1,12 +1,14 @@
 //! Opening hours: weekly intervals, seasons, dated exceptions and closing calendars, and the one timeline they make.
 
+mod day;
 mod season;
 mod text;
 mod timeline;
 
+pub use day::Day;
 pub use season::{Clash, Season, nested, settle};
 pub use text::{Interval, Week, parse_day, parse_days, parse_week};
-pub use timeline::{Day, Forced, Hours, SpecialDate, Stretch};
+pub use timeline::{Forced, Hours, SpecialDate, Stretch};
 
 #[cfg(test)]
 pub(crate) mod tests;

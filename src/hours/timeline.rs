@@ -6,24 +6,10 @@ use std::sync::Arc;
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, Timelike};
 
 use crate::calendar::{Agenda, Entry};
-use crate::model::{Instant, Origin};
+use crate::model::{HORIZON_DAYS, Instant, Origin};
 use crate::zone::{self, Zone};
 
-use super::{Interval, Season};
-
-/// How far ahead a change is looked for; hours that don't change within it don't change.
-const HORIZON_DAYS: u64 = 400;
-
-/// The hours of a day, and where they are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Day {
-    /// Open in these; closed when there are none.
-    pub intervals: Vec<Interval>,
-    /// What a special date is called; of a weekday, why it is closed.
-    pub name: Option<String>,
-    /// Where the hours stand.
-    pub origin: Origin,
-}
+use super::{Day, Interval, Season};
 
 /// Named opening hours: what stands in the settings, put together.
 #[derive(Clone, Debug)]

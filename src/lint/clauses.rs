@@ -3,16 +3,12 @@
 
 use std::collections::HashSet;
 
-use chrono::TimeDelta;
-
-use crate::model::{Instant, Problem, after};
+use crate::model::{HORIZON, Instant, Problem, after};
 
 use crate::pages::Definition;
 use crate::pages::conditions::{Condition, Conditions};
 use crate::pages::definition::Clause;
 
-/// How far ahead a clause is looked for, from where its dates begin.
-const AHEAD: TimeDelta = TimeDelta::days(400);
 /// Conditions that are asked for the sake of one clause; what takes more is not judged.
 const MAX_ASKED: usize = 10_000;
 /// The same for the sake of all.
@@ -75,10 +71,10 @@ fn unreached(clause: &Clause, earlier: &[Clause], now: Instant, left: &mut usize
     let (from, until) = clause.conditions.dates();
     let mut at = from.map_or(now, |from| from.max(now));
     // What comes once in some years, as the 29th of February, is looked for when it comes.
-    at = clause.conditions.not_before(at).filter(|first| *first > after(at, AHEAD)).unwrap_or(at);
-    let end = until.map_or(after(at, AHEAD), |until| until.min(after(at, AHEAD)));
+    at = clause.conditions.not_before(at).filter(|first| *first > after(at, HORIZON)).unwrap_or(at);
+    let end = until.map_or(after(at, HORIZON), |until| until.min(after(at, HORIZON)));
     // Calendars are known for so long.
-    let is_known = |conditions: &Conditions| end <= after(now, AHEAD) || !conditions.rest_on_calendars();
+    let is_known = |conditions: &Conditions| end <= after(now, HORIZON) || !conditions.rest_on_calendars();
     if !is_known(&clause.conditions) {
         return None;
     }

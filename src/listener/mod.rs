@@ -4,6 +4,7 @@
 mod client;
 mod connections;
 mod guard;
+mod handles;
 mod metrics;
 mod reload;
 mod routes;
@@ -14,14 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
-
-use crate::model::Instant;
-use crate::pulse::Pulses;
-use crate::reconcile::{Board, Feed, Status};
 
 pub use client::{Asked, Daemon, Unreachable};
 pub use guard::{SecretFile, Secrets};
+pub use handles::Handles;
 pub use reload::{Answer, Asked as AskedReload, LastReload, Reloads};
 pub use wire::{Asking, shown, waiting};
 
@@ -65,30 +62,4 @@ impl Drop for Socket {
 /// Serves HTTP until the program ends.
 pub fn serve_http(listener: TcpListener, secrets: Secrets, handles: Handles) {
     tokio::spawn(connections::serve(listener, routes::on_network(handles, Arc::new(secrets))));
-}
-
-/// The ways to a running daemon. All clones are one.
-#[derive(Clone, Debug)]
-pub struct Handles {
-    /// Where its driver takes what changes something.
-    pub feed: mpsc::Sender<Feed>,
-    /// Where its driver publishes how things stand.
-    pub board: Board,
-    /// Reads its settings again.
-    pub reloads: Reloads,
-    /// How its threads do.
-    pub pulses: Pulses,
-    written: Arc<tokio::sync::Mutex<Option<Written>>>,
-}
-
-/// A status as it was last written, with the time of the last reload that it tells of.
-type Written = (Arc<Status>, Instant, axum::body::Bytes);
-
-impl Handles {
-    /// The ways to a daemon whose driver takes this feed; also gives where requests to reload arrive.
-    pub fn new(feed: mpsc::Sender<Feed>, started_at: Instant) -> (Self, mpsc::Receiver<AskedReload>) {
-        let (reloads, asked) = Reloads::new(started_at);
-        let (board, pulses, written) = (Board::default(), Pulses::default(), Arc::default());
-        (Self { feed, board, reloads, pulses, written }, asked)
-    }
 }

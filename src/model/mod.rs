@@ -20,6 +20,12 @@ pub use variable::{Blocked, Missing, Places, Step, Variable, position};
 /// A point in time; always UTC, shown to people with its local time beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;
 
+/// Days ahead that are looked at: whatever comes within a year and a month, so that each date of a year is seen with its
+/// neighbours.
+pub const HORIZON_DAYS: u64 = 400;
+/// The same as a length of time.
+pub const HORIZON: chrono::TimeDelta = chrono::TimeDelta::days(HORIZON_DAYS as i64);
+
 /// Returns the instant a length of time later; the same one at the ends of the calendar.
 pub fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
     at.checked_add_signed(length).unwrap_or(at)

@@ -280,7 +280,7 @@ impl Definition {
     /// Whether a reader makes hours of something in it.
     pub fn is_read(&self) -> bool {
         match self {
-            Self::Hours { show, .. } => show.consumer != ConsumerModel::None,
+            Self::Hours { show, .. } => show.with.consumer != ConsumerModel::None,
             Self::Overruled(overruled) => overruled.computed.is_read() || overruled.during.is_read(),
             // What an expression makes of it is read by another rule.
             Self::Expression(_) => false,

@@ -84,13 +84,13 @@ fn in_force(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta
 impl Shown<'_> {
     fn check(&self, together: &[Shown]) -> Result<(), Problem> {
         let ReadBack::Intervals { beside, read } = self.show.shape.read_back() else { return Ok(()) };
-        if self.show.consumer == ConsumerModel::None {
+        if self.show.with.consumer == ConsumerModel::None {
             return Ok(());
         }
         let sent = Sent {
             value: self.value,
             beside: beside.and_then(|shape| self.beside(shape, together)),
-            consumer: self.show.consumer,
+            consumer: self.show.with.consumer,
             today: self.hours.today(self.at),
         };
         match self.misread(|date| read(&sent, date)) {
@@ -172,7 +172,7 @@ impl Shown<'_> {
         if all_day {
             return "no reader of such texts knows a day that is open throughout: show is_open; or, if the agent reads it otherwise, say so with reader = \"none\"";
         }
-        let consumer = self.show.consumer;
+        let consumer = self.show.with.consumer;
         let misread = Misread { consumer, to_midnight, is_special: self.hours.is_special(minute) };
         self.show.shape.remedy(&misread).unwrap_or(match consumer {
             ConsumerModel::OneInterval if to_midnight => {

@@ -12,7 +12,7 @@ use crate::model::{DriftPolicy, Missing, Origin, PageId};
 use crate::pages::conditions::Conditions;
 use crate::pages::definition::Clause;
 use crate::pages::{Definition, Overruled, Owned, Page, Wanted};
-use crate::shapes::{ConsumerModel, Language, Rendering, TimeFormat};
+use crate::shapes::{self, ConsumerModel, Language, TimeFormat};
 
 /// How a value shows hours, in short.
 type Shows = (&'static str, ConsumerModel, TimeFormat);
@@ -26,7 +26,8 @@ const fn shows(show: &'static str, consumer: ConsumerModel) -> Shows {
 
 fn showing(hours: &Arc<Hours>, (show, consumer, format): Shows) -> Definition {
     let (hours, origin) = (hours.clone(), Origin::named("test"));
-    let show = Rendering { format, consumer, ..Rendering::named(show).unwrap() };
+    let mut show = shapes::named(show).unwrap();
+    (show.with.format, show.with.consumer) = (format, consumer);
     Definition::Hours { hours, show, otherwise: Wanted::Json(Value::Null), origin }
 }
 
@@ -78,8 +79,8 @@ fn words_stay_as_they_are_until_the_instant_at_which_they_may_change() {
     {
         let hours = hours("Europe/London", weekly, "2026-12-25 closed");
         for code in Language::codes() {
-            let language = code.parse().unwrap();
-            let show = Rendering { language, ..Rendering::named("spoken").unwrap() };
+            let mut show = shapes::named("spoken").unwrap();
+            show.with.language = code.parse().unwrap();
             let said = |now| show.value(&hours, now, &Origin::named("test")).unwrap();
             let (mut now, end) = (at(hours.zone, "2026-11-26T12:00"), at(hours.zone, "2026-12-06T12:00"));
             while now < end {

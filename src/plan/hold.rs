@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compile::{Inputs, World};
 use crate::hours::Hours;
-use crate::model::{Instant, PageId, Row};
+use crate::model::{HORIZON, Instant, PageId, Row};
 use crate::pages::Page;
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw};
@@ -18,8 +18,6 @@ use crate::zone;
 
 /// How far ahead schedules are compared.
 pub(super) const AHEAD: TimeDelta = TimeDelta::days(14);
-/// The same where rows were lost: a closure that is gone opens a shop on its date, however far off that is.
-const FAR_AHEAD: TimeDelta = TimeDelta::days(400);
 /// Lost rows that are named.
 const MAX_LISTED: usize = 10;
 /// What was let pass in this time counts together with what is new, so that a large change in small pieces is held too.
@@ -221,7 +219,7 @@ impl Weighed {
         if lost.is_empty() {
             return;
         }
-        let until = now.checked_add_signed(FAR_AHEAD).unwrap_or(now);
+        let until = now.checked_add_signed(HORIZON).unwrap_or(now);
         let is_bereft = |old: &Page| match after.world.page(&old.id).map(|managed| &*managed.computed) {
             None => old.row.is_some(),
             Some(new) => !std::ptr::eq(old, new) && rests_on_other_rows(old, new, now, until),

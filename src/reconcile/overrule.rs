@@ -10,14 +10,14 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use crate::compile::{Managed, World};
 use crate::hours::Hours;
-use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
+use crate::model::{Environment, HORIZON, Instant, Missing, PageId, Problem, Row, RowName, nearest};
 use crate::pages::{Desired, Made, Override, Page, Part, Says, check_kind};
 use crate::zone::{self, Zone};
 
 use super::Observed;
 
 /// How far ahead an override may end, and the values of one without an end are checked.
-const AHEAD: (TimeDelta, TimeDelta) = (TimeDelta::days(400), TimeDelta::days(14));
+const AHEAD: (TimeDelta, TimeDelta) = (HORIZON, TimeDelta::days(14));
 /// Instants at which values are checked, those of all pages taken together: while it is, no other page is worked on. What
 /// lies beyond is checked when it is due, as all values are.
 const MAX_STEPS: usize = 5_000;

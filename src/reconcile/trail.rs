@@ -2,15 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
-
 use crate::compile::{Managed, World};
-use crate::model::{Instant, PageId, Variable};
+use crate::model::{HORIZON, Instant, PageId, Variable};
 use crate::pages::Page;
 use crate::store::Behind;
-
-/// How far ahead a definition is compared with the one before it.
-const AHEAD: TimeDelta = TimeDelta::days(400);
 
 /// The pages that are behind the newest acceptance.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +38,7 @@ impl Trail {
         is_managed: impl Fn(&PageId) -> bool,
         now: Instant,
     ) -> Trail {
-        let horizon = now.checked_add_signed(AHEAD).unwrap_or(now);
+        let horizon = now.checked_add_signed(HORIZON).unwrap_or(now);
         let mut trail = Trail::default();
         for new in newest.pages.iter().map(|managed| &managed.computed).filter(|page| page.follow.is_some()) {
             let is_same =
@@ -76,7 +71,7 @@ impl Trail {
         let Some(older) = self.behind.get(&new.id).and_then(|behind| self.page(&new.id, behind)) else {
             return true;
         };
-        let horizon = now.checked_add_signed(AHEAD).unwrap_or(now);
+        let horizon = now.checked_add_signed(HORIZON).unwrap_or(now);
         match (older.owned(variable), new.owned(variable)) {
             (Some(older), Some(new)) => !older.says_the_same(new, now, horizon),
             (older, new) => older.is_some() || new.is_some(),

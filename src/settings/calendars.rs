@@ -1,7 +1,7 @@
 //! Calendars as the settings write them: iCalendar files, and public holidays, which need none.
 
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -11,8 +11,16 @@ use crate::compile::{CalendarUse, PublicHolidays};
 use crate::model::{Origin, Problem};
 use crate::written::{Entry, Fields, Node, Reader, Text};
 
-use super::CalendarFile;
 use super::sources::file_path;
+
+/// A calendar file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalendarFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its path as the settings write it, for messages.
+    pub shown: String,
+}
 
 const KEYS: &[&str] = &["path", "public_holidays", "add", "remove", "summary", "category", "timezone"];
 /// What goes with public holidays alone.

@@ -9,7 +9,7 @@ use crate::written::{Node, Reader, Scope};
 use crate::zone::Database;
 
 use super::api::{self, Api, DEFAULT, REGIONS};
-use super::{Log, Report, Surroundings, is_on_this_machine, layers, read_log};
+use super::{Log, Report, Surroundings, is_on_this_machine, layers, log};
 
 /// The API and the log, without pages.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Connection {
             let at = std::path::absolute(nominal).unwrap_or_else(|_| nominal.to_owned());
             let directory = at.parent().unwrap_or(Path::new("/"));
             let api = api::read(&reader, &root, &fields, directory, &mut warnings);
-            let log = read_log(&reader, &fields);
+            let log = log::read(&reader, &fields);
             Some((api?, log?))
         });
         let problems = reader.into_problems();

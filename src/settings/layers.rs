@@ -13,7 +13,7 @@ use toml_edit::{ImDocument, Item};
 use crate::model::{Origin, Problem, SourceText, nearest};
 use crate::written::{Entry, Node, Raw};
 
-use super::{Report, Surroundings, file_origin};
+use super::{Flag, Report, Surroundings};
 
 /// The settings that the environment and flags can set: those that are a single value.
 pub const SCALARS: &[&str] = &[
@@ -49,24 +49,6 @@ pub const SCALARS: &[&str] = &[
 /// Variables that begin with `RTCONFD_` and are no settings.
 const RESERVED: &[&str] = &["RTCONFD_API_KEY", "RTCONFD_CONFIG"];
 
-/// `--set api.region=uk`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// The setting's path.
-    pub path: String,
-    /// Its value.
-    pub value: String,
-}
-
-impl std::str::FromStr for Flag {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (path, value) = text.split_once('=').ok_or("write SETTING=VALUE, as in api.region=uk")?;
-        Ok(Self { path: path.trim().to_owned(), value: value.to_owned() })
-    }
-}
-
 /// Bytes of a settings file; four thousand pages written out one by one are as many.
 pub const MAX_BYTES: usize = 1 << 20;
 /// Values of a settings file, counted by the signs between them.
@@ -75,6 +57,11 @@ pub const MAX_VALUES: usize = 200_000;
 const MAX_NUMBER: usize = 100;
 /// Keys in one table.
 pub const MAX_KEYS: usize = 10_000;
+
+/// The file's own place, for what is missing in it.
+pub(super) fn file_origin(file: &Path) -> Origin {
+    Origin::named(file.display().to_string())
+}
 
 /// Reads the file, up to one byte more than is allowed.
 pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, Report> {

@@ -6,9 +6,12 @@ mod calendars;
 mod connection;
 mod layers;
 mod listen;
+mod log;
 pub mod place;
 mod report;
 mod sources;
+mod store;
+mod surroundings;
 mod time;
 
 use std::cell::Cell;
@@ -20,7 +23,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::compile::{Blueprint, check_shape};
-use crate::model::{Origin, Problem};
+use crate::model::Problem;
 use crate::plan::Thresholds;
 use crate::tables::parse_json;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
@@ -28,12 +31,15 @@ use crate::zone::Database;
 use crate::zoneinfo::Choice;
 
 pub use api::{Api, is_on_this_machine};
-pub use calendars::MAX_PUBLIC;
+pub use calendars::{CalendarFile, MAX_PUBLIC};
 pub use connection::{Connection, quoted};
-pub use layers::{Flag, SCALARS};
+pub use layers::SCALARS;
 pub use listen::Listen;
+pub use log::Log;
 pub use report::Report;
 pub use sources::{Format, Source};
+pub use store::StorePath;
+pub use surroundings::{Flag, Surroundings};
 
 /// Everything that can be set, resolved.
 #[derive(Clone, Debug)]
@@ -70,52 +76,6 @@ pub struct Settings {
     pub zoneinfo: Choice,
     /// All that was written, the layers merged, as JSON; for remembering what was in force.
     pub written: String,
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// One JSON object a line, instead of text.
-    pub json: bool,
-    /// The least that is worth a line.
-    pub level: tracing::Level,
-}
-
-/// Where the state is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StorePath {
-    /// Nowhere: it ends with the process.
-    Memory,
-    /// In this SQLite file.
-    File(PathBuf),
-}
-
-/// A calendar file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CalendarFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Its path as the settings write it, for messages.
-    pub shown: String,
-}
-
-/// What the settings are read from, beside the file.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// The environment's variables.
-    pub environment: Vec<(String, String)>,
-    /// The flags.
-    pub flags: Vec<Flag>,
-    /// The folder of the system's zone database, if there may be one.
-    pub zoneinfo: Option<PathBuf>,
-}
-
-impl Surroundings {
-    /// A variable of the environment that is set and not empty.
-    pub fn variable(&self, name: &str) -> Option<&str> {
-        let found = self.environment.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-    }
 }
 
 const TOP_KEYS: &[&str] = &[
@@ -192,8 +152,8 @@ fn read(
     let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut warnings = Vec::new();
     let api = api::read(reader, root, &fields, &directory, &mut warnings);
-    let (store, keep_history) = read_store(reader, &fields, &directory, surroundings).unzip();
-    let log = read_log(reader, &fields);
+    let (store, keep_history) = store::read(reader, &fields, &directory, surroundings).unzip();
+    let log = log::read(reader, &fields);
     let hold = read_hold(reader, &fields);
     let listen = listen::read(reader, &fields, &directory);
     let zoneinfo = time::read(reader, &fields, &directory);
@@ -314,88 +274,6 @@ fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     large.is_none()
 }
 
-/// Days that history may be kept: a hundred years.
-const MAX_DAYS_KEPT: u64 = 36_525;
-/// How long history is kept: a year, and the same season of the year before.
-const KEEP_HISTORY: TimeDelta = TimeDelta::days(400);
-
-fn read_store(
-    reader: &Reader,
-    fields: &Fields,
-    directory: &Path,
-    surroundings: &Surroundings,
-) -> Option<(StorePath, TimeDelta)> {
-    let store = fields.get("store").map(|node| reader.table(node, "store", &["path", "keep_history"]));
-    let (node, keep) = match store {
-        Some(fields) => {
-            let fields = fields?;
-            (
-                fields.get("path"),
-                fields
-                    .get("keep_history")
-                    .map(|node| reader.duration_below(node, "keep_history", MAX_DAYS_KEPT)),
-            )
-        }
-        None => (None, None),
-    };
-    let keep = match keep {
-        Some(keep) => TimeDelta::from_std(keep?).unwrap_or(TimeDelta::MAX),
-        None => KEEP_HISTORY,
-    };
-    let Some(node) = node else {
-        return Some((StorePath::File(state_directory(surroundings).join(place::FILE_NAME)), keep));
-    };
-    let text = reader.text(node, "path")?;
-    let path = match text.value.as_str() {
-        ":memory:" => StorePath::Memory,
-        "" => {
-            let problem = Problem::at(&text.origin, "store.path is empty");
-            reader.note(problem.hint("name a file, or write \":memory:\" to keep nothing"));
-            return None;
-        }
-        path => StorePath::File(directory.join(path)),
-    };
-    Some((path, keep))
-}
-
-/// What systemd hands out, else root's place, else the user's (XDG base directories).
-fn state_directory(surroundings: &Surroundings) -> PathBuf {
-    if let Some(directories) = surroundings.variable("STATE_DIRECTORY") {
-        return PathBuf::from(directories.split(':').next().unwrap_or(directories));
-    }
-    if rustix::process::geteuid().is_root() {
-        return PathBuf::from("/var/lib/rtconfd");
-    }
-    match (surroundings.variable("XDG_STATE_HOME"), surroundings.variable("HOME")) {
-        (Some(state), _) => PathBuf::from(state).join("rtconfd"),
-        (None, Some(home)) => PathBuf::from(home).join(".local/state/rtconfd"),
-        (None, None) => PathBuf::from("."),
-    }
-}
-
-fn read_log(reader: &Reader, fields: &Fields) -> Option<Log> {
-    let Some(node) = fields.get("log") else {
-        return Some(Log { json: false, level: tracing::Level::INFO });
-    };
-    let fields = reader.table(node, "log", &["format", "level"])?;
-    let format = fields.get("format").map(|node| {
-        let text = reader.text(node, "format")?;
-        let known = ["text", "json"].contains(&text.value.as_str());
-        reader.ok(known.then(|| text.value == "json").ok_or_else(|| {
-            Problem::at(&text.origin, format!("\"{}\" is no log format", text.value))
-                .hint("write text or json")
-        }))
-    });
-    let level = fields.get("level").map(|node| {
-        let text = reader.text(node, "level")?;
-        reader.ok(text.value.parse().map_err(|_| {
-            Problem::at(&text.origin, format!("\"{}\" is no log level", text.value))
-                .hint("write error, warn, info, debug or trace")
-        }))
-    });
-    Some(Log { json: format.unwrap_or(Some(false))?, level: level.unwrap_or(Some(tracing::Level::INFO))? })
-}
-
 /// `[schema]`
 fn read_schema(reader: &Reader, fields: &Fields) -> Option<bool> {
     let Some(node) = fields.get("schema") else { return Some(false) };
@@ -426,11 +304,6 @@ fn read_hold(reader: &Reader, fields: &Fields) -> Option<Thresholds> {
         rows_percent: rows_percent?,
         closed_percent: closed_percent?,
     })
-}
-
-/// The file's own place, for what is missing in it.
-fn file_origin(file: &Path) -> Origin {
-    Origin::named(file.display().to_string())
 }
 
 #[cfg(test)]

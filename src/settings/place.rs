@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::tables::parse_json;
 use crate::written::Raw;
 
-use super::{StorePath, Surroundings, layers, state_directory};
-
-/// The store's file name where the settings name none.
-pub(super) const FILE_NAME: &str = "rtconfd.sqlite";
+use super::store::{FILE_NAME, StorePath, state_directory};
+use super::{Surroundings, layers};
 
 /// Where the store is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::hours::Hours;
 use crate::model::{Instant, Origin, Problem};
 
-use super::{ConsumerModel, Language, Moment, SHAPES, Shape, TimeFormat};
+use super::language::Language;
+use super::shape::{Moment, Parameters, Shape};
+use super::time_format::TimeFormat;
 
 /// Coming dates that are shown unless the settings say otherwise.
 const DEFAULT_DAYS: u64 = 60;
@@ -15,27 +17,20 @@ const DEFAULT_DAYS: u64 = 60;
 pub struct Rendering {
     /// The shape.
     pub shape: &'static dyn Shape,
-    /// How times are written.
-    pub format: TimeFormat,
-    /// How many dates are shown, today the first.
-    pub days: u64,
-    /// The language of words.
-    pub language: Language,
-    /// How agents read the value.
-    pub consumer: ConsumerModel,
+    /// Its parameters.
+    pub with: Parameters,
 }
 
 impl Rendering {
-    /// Returns the shape with a name in settings and its default parameters; none when there is no such shape.
-    pub fn named(name: &str) -> Option<Self> {
-        let shape = *SHAPES.iter().find(|shape| shape.name() == name)?;
-        Some(Self {
-            shape,
+    /// A shape with its default parameters.
+    pub fn new(shape: &'static dyn Shape) -> Self {
+        let with = Parameters {
             format: shape.takes().format.unwrap_or(TimeFormat::Minutes),
             days: DEFAULT_DAYS,
             language: Language::default(),
             consumer: shape.consumer(),
-        })
+        };
+        Self { shape, with }
     }
 
     /// Returns the value at an instant; none when there is no such time.
@@ -43,7 +38,7 @@ impl Rendering {
     /// # Errors
     /// When the format cannot express it.
     pub fn value(&self, hours: &Hours, at: Instant, origin: &Origin) -> Result<Option<Value>, Problem> {
-        self.shape.value(&Moment { hours, at, with: self, origin })
+        self.shape.value(&Moment { hours, at, with: &self.with, origin })
     }
 
     /// Returns the next instant at which the value may differ; none when it stays.
@@ -54,18 +49,12 @@ impl Rendering {
 
 impl PartialEq for Rendering {
     fn eq(&self, other: &Self) -> bool {
-        let parameters = |one: &Self| (one.format, one.days, one.language, one.consumer);
-        self.shape.name() == other.shape.name() && parameters(self) == parameters(other)
+        self.shape.name() == other.shape.name() && self.with == other.with
     }
 }
 
 impl std::fmt::Debug for Rendering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct(self.shape.name())
-            .field("format", &self.format)
-            .field("days", &self.days)
-            .field("language", &self.language)
-            .field("consumer", &self.consumer)
-            .finish()
+        write!(f, "{} {:?}", self.shape.name(), self.with)
     }
 }

@@ -9,7 +9,9 @@ use crate::hours::Hours;
 use crate::model::{Instant, Origin, Problem};
 use crate::zone;
 
-use super::{ConsumerModel, Intervals, Rendering, TimeFormat};
+use super::consumer::{ConsumerModel, Intervals};
+use super::language::Language;
+use super::time_format::TimeFormat;
 
 /// A form in which opening hours are shown. Everything about it is one implementation, in a file of its own.
 pub trait Shape: Sync {
@@ -56,6 +58,19 @@ pub struct Takes {
     pub language: bool,
 }
 
+/// The parameters of a shape, as given or by default.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameters {
+    /// How times are written.
+    pub format: TimeFormat,
+    /// How many dates are shown, today the first.
+    pub days: u64,
+    /// The language of words.
+    pub language: Language,
+    /// How agents read the value.
+    pub consumer: ConsumerModel,
+}
+
 /// What a value is computed from.
 #[derive(Clone, Copy)]
 pub struct Moment<'a> {
@@ -64,7 +79,7 @@ pub struct Moment<'a> {
     /// The instant.
     pub at: Instant,
     /// The shape's parameters.
-    pub with: &'a Rendering,
+    pub with: &'a Parameters,
     /// Where the definition stands, for problems.
     pub origin: &'a Origin,
 }

@@ -7,8 +7,8 @@ use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Simulator;
 use super::faults::Fault;
+use super::state::Simulator;
 
 const MAX_BODY_BYTES: usize = 1 << 20;
 

@@ -4,40 +4,20 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 use crate::model::{Environment, Instant};
 
-use super::Simulator;
 use super::connection::Hangup;
 use super::faults::{Kind, strike};
 use super::pages::Refusal;
+use super::state::{Logged, Simulator};
 
 const CORRELATION_ID: &str = "x-polyai-correlation-id";
 const MAX_BODY_BYTES: usize = 16 << 20;
 /// Requests that are remembered; older ones are dropped.
 const MAX_LOG: usize = 100_000;
-
-/// A request, as the log shows it. The key is not in it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Logged {
-    /// When it came.
-    pub at: Instant,
-    /// Its method.
-    pub method: String,
-    /// Its path.
-    pub path: String,
-    /// Its body, when that was JSON.
-    pub body: Option<Value>,
-    /// How it was answered; 0 when the connection was reset.
-    pub status: u16,
-    /// Whether it was carried out; an unlucky one may be without being answered so.
-    pub applied: bool,
-    /// Its correlation id.
-    pub correlation_id: String,
-}
 
 /// An answer: a status, a body, and whether something was changed.
 pub struct Answer {

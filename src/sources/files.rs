@@ -16,6 +16,9 @@ use crate::zone::Database;
 
 use super::read::{Content, Disk, ReadFiles, Stamp, Unread};
 
+/// How long after a doubtful look the next one comes.
+pub(super) const SECOND_LOOK: Duration = Duration::from_millis(150);
+
 /// Looks that a command takes at files that are being written: six seconds' worth.
 const MAX_LOOKS: usize = 40;
 /// A file that is open for writing for longer is told of; it is waited for all the same.
@@ -203,7 +206,7 @@ impl Files {
             if !(looked.unsure || looked.waits && self.files.iter().any(|file| file.waits_since.is_some())) {
                 return;
             }
-            std::thread::sleep(super::watch::SECOND_LOOK);
+            std::thread::sleep(SECOND_LOOK);
         }
     }
 

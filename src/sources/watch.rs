@@ -14,11 +14,10 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use crate::pulse::{self, Pulse};
 use crate::zoneinfo::{self, Stamp};
 
+use super::files::SECOND_LOOK;
 use super::{Files, Revision, Writers, Writing};
 
-/// How long after a doubtful look the next one comes.
-pub(super) const SECOND_LOOK: Duration = Duration::from_millis(150);
-/// The same for a file that waits for its writer, or could not be read: no event may tell when that is over.
+/// The pause between looks at a file that waits for its writer, or could not be read: no event may end that.
 const WAITING_LOOK: Duration = Duration::from_secs(1);
 /// How long the thread rests after a fault of its own.
 const AFTER_FAULT: Duration = Duration::from_secs(1);

@@ -191,3 +191,16 @@ pub fn apply(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }
+
+/// Brings a store up to date. Gives the version that it had.
+pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
+    // A file that is no database fails here, before anything is written to it.
+    let found = version(connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    if found < VERSION {
+        apply(connection, found)?;
+    }
+    Ok(found)
+}

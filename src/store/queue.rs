@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 
 use crate::pulse::{self, Pulse};
 
+use super::error::{MOVED, StoreError};
 use super::file::Guard;
-use super::{Location, MOVED, StoreError};
+use super::location::Location;
 
 /// Jobs that are committed together at most.
 const MAX_BATCH: usize = 256;

@@ -15,7 +15,7 @@ use super::file::Guard;
 use super::queue::{Damage, Queue, Written};
 use super::reading::{self, StoredPart};
 use super::{Behind, Location, PageState, Remembered, StoreError};
-use super::{retention, texts};
+use super::{migrations, retention, texts};
 
 /// Writes to the store. Jobs are done in the order in which the methods are called, whether or not their outcome is waited
 /// for; what is acknowledged is durable, with all that came before it.
@@ -106,7 +106,7 @@ impl Writer {
         let location = Location::new(None);
         {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            super::prepare(&mut connection).map_err(|error| location.sqlite(error))?;
+            migrations::prepare(&mut connection).map_err(|error| location.sqlite(error))?;
         }
         Ok(Self(Queue::in_place(connection, location)))
     }

@@ -4,9 +4,11 @@
 mod node;
 mod plain;
 mod reader;
+mod scope;
 mod template;
 
 pub use node::{Entry, Node, Raw, one_or_more};
 pub use plain::plain;
-pub use reader::{Fields, Reader, Scope, ScopedRow, Text};
+pub use reader::{Fields, Reader};
+pub use scope::{Scope, ScopedRow, Text};
 pub use template::is_template;

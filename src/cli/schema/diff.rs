@@ -10,7 +10,7 @@ use crate::cli::global::{CHANGES, Exit, FAILED, Format, Global, OK, Shown};
 use crate::cli::output;
 use crate::schema::{MAX_DIFFERENCES, differences};
 
-use super::{Place, Row, read_file, schema_of};
+use super::shared::{Place, Row, read_file, schema_of};
 
 #[derive(Args)]
 #[command(after_help = "Exit codes: 0 they say the same, 2 they differ, 1 something failed.\n\n\

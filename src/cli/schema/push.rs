@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use crate::agents_api::{ApiError, Meaning, Patched, ReadOnly, ReadPages, WriteSchemas};
 use crate::cli::access::{self, Access};
-use crate::cli::check::{AHEAD, look_ahead};
+use crate::cli::check::look_ahead;
 use crate::cli::global::{CHANGES, Exit, FAILED, Format, Global, OK, Shown};
 use crate::cli::load::{self, View};
 use crate::cli::output;
-use crate::model::{Instant, PageId, Problem, RemotePage, Severity};
+use crate::model::{HORIZON, Instant, PageId, Problem, RemotePage, Severity};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas, differences};
 use crate::settings::Connection;
 
-use super::{Row, read_file, schema_of};
+use super::shared::{Row, read_file, schema_of};
 
 /// Looks at a page after a PUT whose outcome is unknown, with this pause before each but the first.
 const LOOKS: u32 = 4;
@@ -147,7 +147,7 @@ struct Ahead {
 impl Ahead {
     fn look(global: &Global, connection: &Connection) -> Result<anyhow::Result<Self>, Exit> {
         let from = load::now();
-        let to = from.checked_add_signed(AHEAD).unwrap_or(from);
+        let to = from.checked_add_signed(HORIZON).unwrap_or(from);
         if !connection.has_pages {
             return Ok(Ok(Self { view: None, from, to }));
         }

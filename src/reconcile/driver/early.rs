@@ -2,42 +2,14 @@
 //! that is over what stood there before. A key that was not there cannot be taken away again: it alone is then as
 //! the new definition computes it.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::{Managed, World};
 use crate::model::{Instant, PageId, Variable, same_value};
 
+use super::found::{FOUND, write};
 use super::{Driver, Urgency};
-
-/// The fact of the store that keeps what was found.
-pub(super) const FOUND: &str = "found before overrides";
-
-/// What stood on such pages before they were overridden: none for a variable that was not there. It is put back when
-/// the overrides are over, and forgotten then.
-pub(super) type Found = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
-
-/// From the store, by the names of pages and variables.
-pub(super) fn read(fact: &str) -> Option<Found> {
-    let named: BTreeMap<String, BTreeMap<String, Option<Value>>> = serde_json::from_str(fact).ok()?;
-    let page = |(page, values): (String, BTreeMap<String, Option<Value>>)| {
-        let values = values.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value)));
-        Some((page.parse().ok()?, values.collect()))
-    };
-    Some(named.into_iter().filter_map(page).collect())
-}
-
-fn write(found: &Found) -> Option<String> {
-    let named: BTreeMap<String, BTreeMap<String, &Option<Value>>> = found
-        .iter()
-        .map(|(page, values)| {
-            (page.to_string(), values.iter().map(|(variable, value)| (variable.to_string(), value)).collect())
-        })
-        .collect();
-    serde_json::to_string(&named).ok().filter(|_| !named.is_empty())
-}
 
 impl<R: ReadPages + WritePages> Driver<R> {
     /// The pages that wait for their first promotion, as they are when nothing but overrides goes to them.
@@ -109,19 +81,5 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn keep_found(&mut self) {
         self.keep_fact(FOUND, write(&self.found));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_found_is_read_as_it_was_written() {
-        let variables = [("is_open", Some(Value::Bool(true))), ("/messages/seasonal", None)];
-        let variables = variables.map(|(name, value)| (name.parse().unwrap(), value));
-        let found = Found::from([("A-1/live".parse().unwrap(), BTreeMap::from(variables))]);
-        assert_eq!(read(&write(&found).unwrap()), Some(found));
-        assert_eq!(write(&Found::new()), None);
     }
 }

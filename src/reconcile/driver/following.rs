@@ -12,30 +12,6 @@ use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
 
-/// Which of the pages that wait are asked about when. Only what may have changed is, so that thousands of them cost
-/// nothing while they wait.
-#[derive(Default)]
-pub(super) struct Waiting {
-    /// When each may take over what it waits for.
-    ripe: BTreeSet<(Instant, PageId)>,
-    /// Others wait than before, or for something else.
-    is_new: bool,
-}
-
-impl Waiting {
-    /// All that wait are asked about at the next turn.
-    pub(super) fn begin_anew(&mut self) {
-        self.is_new = true;
-    }
-
-    fn reschedule(&mut self, page: &PageId, before: Option<Instant>, ripe_at: Option<Instant>) {
-        if let Some(before) = before {
-            self.ripe.remove(&(before, page.clone()));
-        }
-        self.ripe.extend(ripe_at.map(|at| (at, page.clone())));
-    }
-}
-
 /// Whether a page holds what its newest definition says, as far as another waits for it.
 enum Holds {
     Yes,

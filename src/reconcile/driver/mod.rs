@@ -28,16 +28,18 @@ use super::{Acted, Actor, Control, Counts, Held, InForce};
 
 pub use super::page_state::Standing;
 
-use following::Waiting;
 use under_way::UnderWay;
+use waiting::Waiting;
 
 mod asked;
 mod deciding;
 mod early;
 mod following;
+mod found;
 mod incoming;
 mod revising;
 mod under_way;
+mod waiting;
 
 /// How long requests under way may take when the program ends; what has no answer then is looked up at the
 /// next start.
@@ -198,7 +200,7 @@ pub struct Driver<R> {
     recent: Recent,
     overrides: Vec<Override>,
     /// What stood on pages that wait for their first promotion before they were overridden.
-    found: early::Found,
+    found: found::Found,
     /// Those that the pages as they are decided on are under.
     overruled_by: Vec<Override>,
     clock_watch: ClockWatch,
@@ -258,7 +260,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let recent = store.fact(RECENT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
         let held = store.fact(HELD).await?.and_then(|fact| Held::from_fact(&fact));
         let out = store.fact(OUT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
-        let found = store.fact(early::FOUND).await?.and_then(|fact| early::read(&fact));
+        let found = store.fact(found::FOUND).await?.and_then(|fact| found::read(&fact));
         // By a clock that is ahead those that are in force would seem to be over.
         let past = setup.last_known.map_or(now, |known| known.min(now));
         let overrides = store.overrides(api, past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;

@@ -1,22 +1,18 @@
-//! `show = "spoken"`, and times as people say them: "open again on Monday at eight in the morning". One file a language;
-//! [`LANGUAGES`] lists them all.
+//! Times as people say them: "open again on Monday at eight in the morning". One file a language; [`LANGUAGES`] lists
+//! them all.
 
 mod english;
 mod french;
 mod german;
 mod spanish;
+mod words;
 
 use std::fmt;
 use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
-use serde_json::Value;
 
-use crate::hours::Hours;
-use crate::model::{Instant, Problem};
-use crate::zone;
-
-use super::{ConsumerModel, Moment, ReadBack, Shape, Takes};
+use words::Words;
 
 /// Up to so long before it a closing on the next date is told by its time alone; one in the small hours is so all day
 /// long, for it is tonight's, and "tomorrow at half past twelve at night" would be taken for the night after.
@@ -29,91 +25,6 @@ const DAYS_WITHOUT_YEAR: i64 = 300;
 
 /// Every language, the default first. A new one is its file, and a line here and above.
 const LANGUAGES: &[&dyn Words] = &[&english::English, &german::German, &french::French, &spanish::Spanish];
-
-/// Whether it is open and until when, in words.
-pub(super) struct Spoken;
-
-impl Shape for Spoken {
-    fn name(&self) -> &'static str {
-        "spoken"
-    }
-
-    fn doc(&self) -> &'static str {
-        "Whether it is open and until when, in words of a `language`: `open until ten in the evening`, `closed, open again on Monday at eight in the morning`."
-    }
-
-    fn takes(&self) -> Takes {
-        Takes { language: true, ..Takes::default() }
-    }
-
-    fn consumer(&self) -> ConsumerModel {
-        ConsumerModel::None
-    }
-
-    fn read_back(&self) -> ReadBack {
-        ReadBack::AsItStands
-    }
-
-    fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {
-        let (hours, language) = (moment.hours, moment.with.language);
-        let local = |at: Instant| zone::local(hours.zone, at);
-        let now = local(moment.at);
-        Ok(Some(Value::String(match hours.is_open(moment.at) {
-            true => language.open(now, hours.next_change(moment.at).map(local)),
-            false => language.closed(now, hours.next_open(moment.at).map(local)),
-        })))
-    }
-
-    fn until(&self, hours: &Hours, at: Instant) -> Option<Instant> {
-        let end = hours.next_change_of_the_day(at);
-        let closes = hours.next_change(at).filter(|_| hours.is_open(at));
-        let shortens = closes.map(|closes| Language::shortens(zone::local(hours.zone, closes)));
-        let shortens = shortens.map(|local| zone::instant(hours.zone, local));
-        Some(shortens.filter(|shortens| *shortens > at).map_or(end, |shortens| shortens.min(end)))
-    }
-}
-
-/// The words of a language for openings and closings.
-pub trait Words: Sync {
-    /// Returns the code in settings: `en`.
-    fn code(&self) -> &'static str;
-
-    /// Says that it is open for good.
-    fn open(&self) -> &'static str;
-
-    /// Says that it is open until a time of day or a moment.
-    fn open_until(&self, end: &str) -> String;
-
-    /// Says that it is closed for good.
-    fn closed(&self) -> &'static str;
-
-    /// Says that it is closed and when it opens again.
-    fn closed_until(&self, opens: &str) -> String;
-
-    /// Names today and tomorrow.
-    fn near_days(&self) -> [&'static str; 2];
-
-    /// Names a weekday within the next six days, Monday being 0.
-    fn on_weekday(&self, weekday: usize) -> String;
-
-    /// Names a date that is a week or more away; `year` only where it is far away.
-    fn on_date(&self, date: NaiveDate, year: Option<i32>) -> String;
-
-    /// Says a day and a time.
-    fn at(&self, day: &str, time: &str) -> String;
-
-    /// Names the midnight at the end of a date that is so many days away.
-    fn midnight_after(&self, days_ahead: i64, day: &str) -> String;
-
-    /// Names the midnight at which a day begins; that of tomorrow is tonight's.
-    fn midnight_before(&self, is_tonight: bool, day: &str) -> String;
-
-    /// Says a time of day.
-    fn time(&self, hour: u32, minute: u32) -> String;
-
-    /// Rewords a time so that it cannot be taken for one of the night in which its day ends.
-    fn time_on_a_day(&self, time: String) -> String;
-}
 
 /// A language that hours can be spoken in.
 #[derive(Clone, Copy)]
@@ -155,7 +66,7 @@ impl Language {
     }
 
     /// Says that it is open, and until when if that has an end.
-    fn open(self, now: NaiveDateTime, until: Option<NaiveDateTime>) -> String {
+    pub(super) fn open(self, now: NaiveDateTime, until: Option<NaiveDateTime>) -> String {
         match until {
             Some(until) => self.0.open_until(&self.end(now, until)),
             None => self.0.open().to_owned(),
@@ -163,7 +74,7 @@ impl Language {
     }
 
     /// Says that it is closed, and when it opens again if it does.
-    fn closed(self, now: NaiveDateTime, opens: Option<NaiveDateTime>) -> String {
+    pub(super) fn closed(self, now: NaiveDateTime, opens: Option<NaiveDateTime>) -> String {
         match opens {
             Some(opens) => self.0.closed_until(&self.moment(now, opens)),
             None => self.0.closed().to_owned(),
@@ -171,7 +82,7 @@ impl Language {
     }
 
     /// Returns when the words for a closing change though no date begins: from then on its day is not named any more.
-    fn shortens(until: NaiveDateTime) -> NaiveDateTime {
+    pub(super) fn shortens(until: NaiveDateTime) -> NaiveDateTime {
         until - if until.hour() < MORNING { ALONE_IN_THE_SMALL_HOURS } else { ALONE }
     }
 

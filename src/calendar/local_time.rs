@@ -1,0 +1,26 @@
+//! Times of the wall clock as calendars write them.
+
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+
+/// What is wrong with a time in UTC where a date is meant, and the remedy.
+pub(super) const AMBIGUOUS: &str = "is a time in UTC, and its series is of whole days: the date is ambiguous";
+
+/// `19970714T133000` (RFC 5545, 3.3.5, form 1). A leap second counts as the second before it.
+pub(super) fn parse_local(text: &str) -> Option<NaiveDateTime> {
+    let (date, time) = text.trim().split_once('T')?;
+    // Years have four digits; more would lead rules through hundreds of thousands of years.
+    if date.len() != 8 || time.len() != 6 || !time.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let date = NaiveDate::parse_from_str(date, "%Y%m%d").ok()?;
+    let part = |at: usize| time[at..at + 2].parse::<u32>().ok();
+    date.and_hms_opt(part(0)?, part(2)?, part(4)?.min(59))
+}
+
+/// Adds to a wall clock time, staying within the years chrono can count.
+pub(super) fn add(local: NaiveDateTime, days: i64, seconds: i64) -> NaiveDateTime {
+    TimeDelta::try_days(days)
+        .zip(TimeDelta::try_seconds(seconds))
+        .and_then(|(days, seconds)| local.checked_add_signed(days)?.checked_add_signed(seconds))
+        .unwrap_or(local)
+}

@@ -1,0 +1,84 @@
+//! Schemas of files and pages, and their differences as they are printed.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::model::{PageId, Problem, RemotePage, shorten};
+use crate::schema::Difference;
+use crate::sources::{Disk, ReadFiles};
+use crate::tables;
+
+/// Characters of a value in a table.
+const MAX_SHOWN: usize = 48;
+
+/// Where a schema stands. `./A-1/live` is a file, `A-1/live` a page.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Page(PageId),
+    File(PathBuf),
+}
+
+impl FromStr for Place {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Self::File(PathBuf::from(text)), Self::Page))
+    }
+}
+
+/// The schema in a file.
+pub(super) fn read_file(path: &Path) -> Result<Value, Problem> {
+    let name: Arc<str> = path.display().to_string().into();
+    let content = Disk::default().read(path).map_err(|error| {
+        Problem::new(format!("{name}: {}", error.why)).hint(
+            "a schema is a file of JSON; a page is written AGENT/environment, with sandbox, pre-release or live",
+        )
+    })?;
+    let text = tables::decode(&name, &content.bytes)?;
+    let schema = tables::parse_json(&name, text)?.to_json();
+    match schema.is_object() {
+        true => Ok(schema),
+        false => Err(Problem::new(format!("{name} holds no object"))
+            .hint("write a Draft 7 schema, as in {\"type\": \"object\", \"properties\": {…}}")),
+    }
+}
+
+/// The schema of a page. None takes every value, as an empty one does.
+pub(super) fn schema_of(page: &RemotePage) -> Value {
+    page.schema.as_deref().cloned().unwrap_or_else(|| Value::Object(Map::new()))
+}
+
+/// A difference as it is printed.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) at: String,
+    pub(super) change: String,
+    pub(super) from: Value,
+    pub(super) to: Value,
+}
+
+impl From<Difference> for Row {
+    fn from(found: Difference) -> Self {
+        Self {
+            at: found.at,
+            change: found.change,
+            from: found.from.unwrap_or_default(),
+            to: found.to.unwrap_or_default(),
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn cells(&self) -> [String; 4] {
+        let value = |value: &Value| match value {
+            Value::Null => "-".to_owned(),
+            value => shorten(value, MAX_SHOWN),
+        };
+        let at = if self.at.is_empty() { "/" } else { &self.at };
+        [at.to_owned(), self.change.clone(), value(&self.from), value(&self.to)]
+    }
+}

@@ -1,0 +1,81 @@
+//! `[store]`: where the state is kept, and for how long.
+
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
+
+use crate::model::Problem;
+use crate::written::{Fields, Reader};
+
+use super::Surroundings;
+
+/// Where the state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorePath {
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// In this SQLite file.
+    File(PathBuf),
+}
+
+/// The store's file name where the settings name none.
+pub(super) const FILE_NAME: &str = "rtconfd.sqlite";
+
+/// Days that history may be kept: a hundred years.
+const MAX_DAYS_KEPT: u64 = 36_525;
+/// How long history is kept: a year, and the same season of the year before.
+const KEEP_HISTORY: TimeDelta = TimeDelta::days(400);
+
+pub(super) fn read(
+    reader: &Reader,
+    fields: &Fields,
+    directory: &Path,
+    surroundings: &Surroundings,
+) -> Option<(StorePath, TimeDelta)> {
+    let store = fields.get("store").map(|node| reader.table(node, "store", &["path", "keep_history"]));
+    let (node, keep) = match store {
+        Some(fields) => {
+            let fields = fields?;
+            (
+                fields.get("path"),
+                fields
+                    .get("keep_history")
+                    .map(|node| reader.duration_below(node, "keep_history", MAX_DAYS_KEPT)),
+            )
+        }
+        None => (None, None),
+    };
+    let keep = match keep {
+        Some(keep) => TimeDelta::from_std(keep?).unwrap_or(TimeDelta::MAX),
+        None => KEEP_HISTORY,
+    };
+    let Some(node) = node else {
+        return Some((StorePath::File(state_directory(surroundings).join(FILE_NAME)), keep));
+    };
+    let text = reader.text(node, "path")?;
+    let path = match text.value.as_str() {
+        ":memory:" => StorePath::Memory,
+        "" => {
+            let problem = Problem::at(&text.origin, "store.path is empty");
+            reader.note(problem.hint("name a file, or write \":memory:\" to keep nothing"));
+            return None;
+        }
+        path => StorePath::File(directory.join(path)),
+    };
+    Some((path, keep))
+}
+
+/// What systemd hands out, else root's place, else the user's (XDG base directories).
+pub(super) fn state_directory(surroundings: &Surroundings) -> PathBuf {
+    if let Some(directories) = surroundings.variable("STATE_DIRECTORY") {
+        return PathBuf::from(directories.split(':').next().unwrap_or(directories));
+    }
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/rtconfd");
+    }
+    match (surroundings.variable("XDG_STATE_HOME"), surroundings.variable("HOME")) {
+        (Some(state), _) => PathBuf::from(state).join("rtconfd"),
+        (None, Some(home)) => PathBuf::from(home).join(".local/state/rtconfd"),
+        (None, None) => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,33 @@
+//! The list of shapes.
+
+use super::rendering::Rendering;
+use super::shape::Shape;
+use super::{
+    closes_at, is_closed, is_open, next_change_at, next_open_at, numbered, opens_at, regular_hours,
+    special_dates, special_hours, spoken, spoken_next_open, today, variant_week, week, weekdays,
+};
+
+/// Every shape, in the order of the reference. A new one is its file, a line here, and its `mod` in the folder.
+pub const SHAPES: &[&dyn Shape] = &[
+    &is_open::IsOpen,
+    &is_closed::IsClosed,
+    &opens_at::OpensAt,
+    &closes_at::ClosesAt,
+    &next_open_at::NextOpenAt,
+    &next_change_at::NextChangeAt,
+    &today::Today,
+    &week::Week,
+    &special_dates::SpecialDates,
+    &weekdays::Weekdays,
+    &numbered::Numbered,
+    &regular_hours::RegularHours,
+    &special_hours::SpecialHours,
+    &variant_week::VariantWeek,
+    &spoken::Spoken,
+    &spoken_next_open::SpokenNextOpen,
+];
+
+/// Returns the shape with a name in settings and its default parameters; none when there is no such shape.
+pub fn named(name: &str) -> Option<Rendering> {
+    SHAPES.iter().find(|shape| shape.name() == name).map(|shape| Rendering::new(*shape))
+}

@@ -1,0 +1,44 @@
+//! Where a store is, and how its failures are told.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{MOVED, StoreError};
+
+/// Where a store is, and how its failures are told.
+#[derive(Clone, Debug)]
+pub struct Location {
+    pub(super) path: Option<PathBuf>,
+}
+
+impl Location {
+    /// A file, or none for memory.
+    pub fn new(path: Option<&Path>) -> Self {
+        Self { path: path.map(Path::to_owned) }
+    }
+
+    pub(super) fn shown(&self) -> String {
+        self.path.as_ref().map_or_else(|| ":memory:".to_owned(), |path| path.display().to_string())
+    }
+
+    pub(super) fn sqlite(&self, error: rusqlite::Error) -> StoreError {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match error.sqlite_error_code() {
+            _ if error.sqlite_error().is_some_and(|error| error.extended_code == MOVED) => {
+                StoreError::Moved { path: self.shown() }
+            }
+            Some(DatabaseCorrupt | NotADatabase) => {
+                StoreError::Damaged { path: self.shown(), found: error.to_string() }
+            }
+            _ => StoreError::Sqlite { path: self.shown(), error },
+        }
+    }
+
+    pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+
+    pub(super) fn io(&self, error: std::io::Error) -> StoreError {
+        StoreError::Io { path: self.shown(), error }
+    }
+}

@@ -1,0 +1,217 @@
+//! Opens a store: to look, to write, anew in the place of one that is lost.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::StoreError;
+use super::file::{self, Guard, lock_path};
+use super::location::Location;
+use super::migrations;
+use super::queue::Damage;
+use super::reading::Reading;
+use super::writer::Writer;
+
+/// Bytes of a store that is checked at each start; a larger one is checked when its program did not end in order, and while it
+/// is used already.
+const CHECKED_AT_START: u64 = 32 << 20;
+
+impl Location {
+    /// Opens the store to look, without making one: none when there is no file.
+    ///
+    /// # Errors
+    /// A file that is no store, or one of a newer version.
+    pub fn look(&self) -> Result<Option<Reading>, StoreError> {
+        let Some(path) = &self.path else { return Ok(None) };
+        match std::fs::metadata(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(self.io(error)),
+            Err(_) => return Ok(None),
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|error| self.sqlite(error))?;
+        connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| self.sqlite(error))?;
+        match migrations::version(&connection).map_err(|error| self.sqlite(error))? {
+            0 => Ok(None),
+            found if found > migrations::VERSION => {
+                Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION })
+            }
+            found if found < migrations::VERSION => {
+                Err(StoreError::Older { path: self.shown(), found, known: migrations::VERSION })
+            }
+            _ => Ok(Some(Reading::new(connection, self.clone()))),
+        }
+    }
+
+    /// Whether a writer has the store now.
+    pub fn is_in_use(&self) -> bool {
+        let Some(path) = &self.path else { return false };
+        let lock = std::fs::OpenOptions::new().write(true).open(lock_path(path));
+        lock.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+
+    /// Opens the store to write: makes it when it isn't there, brings it up to date, keeps others out.
+    ///
+    /// # Errors
+    /// When another process writes it, it can't be written, or it is of a newer version.
+    pub fn open(&self) -> Result<Writer, StoreError> {
+        let lock = self.lock()?;
+        self.begin(lock)
+    }
+
+    /// The same for a person who means it: a store that is gone is made anew, and one that is damaged is put aside
+    /// first. Nothing is deleted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for what a new store mends.
+    pub fn open_or_begin_anew(&self) -> Result<Writer, StoreError> {
+        let lock = self.lock()?;
+        if let (Some(lock), Some(path)) = (&lock, &self.path) {
+            lock.set_len(0).map_err(|error| self.io(error))?;
+            let damaged = match Connection::open(path).and_then(|connection| is_sound(&connection)) {
+                Ok(found) => found.is_some(),
+                Err(error) => matches!(self.sqlite(error), StoreError::Damaged { .. }),
+            };
+            if damaged {
+                self.put_aside(path)?;
+            }
+        }
+        self.begin(lock)
+    }
+
+    /// Renames the store's files, so that nothing of them is lost.
+    fn put_aside(&self, path: &Path) -> Result<(), StoreError> {
+        let suffixed = |suffix: &str| file::suffixed(path, suffix);
+        let number = (1..).find(|number| !suffixed(&format!(".damaged-{number}")).exists()).unwrap_or(1);
+        for part in ["", "-wal", "-shm"] {
+            let (from, to) = (suffixed(part), suffixed(&format!(".damaged-{number}{part}")));
+            if from.exists() {
+                std::fs::rename(from, to).map_err(|error| self.io(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, lock: Option<std::fs::File>) -> Result<Writer, StoreError> {
+        let mut was_made = false;
+        if let (Some(lock), Some(path)) = (&lock, &self.path) {
+            was_made = lock.metadata().map_err(|error| self.io(error))?.len() > 0;
+            let is_there = std::fs::metadata(path).is_ok_and(|store| store.len() > 0);
+            if was_made && !is_there {
+                return Err(StoreError::Lost { path: self.shown() });
+            }
+        }
+        let is_large = self.is_large();
+        let was_closed = self.path.as_deref().is_none_or(file::was_closed);
+        let (connection, file) = match &self.path {
+            Some(path) => {
+                // SQLite gives its other files the rights of this one.
+                let file = file::make_private(path).map_err(|error| self.io(error))?;
+                self.take(&file, path)?;
+                (Connection::open(path), Some(file))
+            }
+            None => (Connection::open_in_memory(), None),
+        };
+        let mut connection = connection.map_err(|error| self.sqlite(error))?;
+        if !is_large && let Some(found) = is_sound(&connection).map_err(|error| self.sqlite(error))? {
+            return Err(StoreError::Damaged { path: self.shown(), found });
+        }
+        let is_ours = migrations::is_ours(&connection).map_err(|error| self.sqlite(error))?;
+        if !is_ours {
+            return Err(StoreError::Damaged {
+                path: self.shown(),
+                found: "it is the database of another program".to_owned(),
+            });
+        }
+        if was_made && migrations::version(&connection).map_err(|error| self.sqlite(error))? == 0 {
+            return Err(StoreError::Lost { path: self.shown() });
+        }
+        let found = migrations::prepare(&mut connection).map_err(|error| self.sqlite(error))?;
+        if found > migrations::VERSION {
+            return Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION });
+        }
+        let guard = match (lock, file, &self.path) {
+            (Some(lock), Some(file), Some(path)) => {
+                // From here on a store that isn't there was lost.
+                file::sign(&lock, &std::process::id().to_string()).map_err(|error| self.io(error))?;
+                Some(Guard::new(path, lock, file).map_err(|error| self.io(error))?)
+            }
+            _ => None,
+        };
+        let damage = Damage::default();
+        if is_large && !was_closed {
+            self.check_beside(damage.clone());
+        }
+        Writer::start(connection, self.clone(), guard, damage)
+    }
+
+    /// True for a store that takes a while to be checked, or brought up to date.
+    pub fn is_large(&self) -> bool {
+        let length =
+            self.path.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|store| store.len());
+        length.is_some_and(|length| length > CHECKED_AT_START)
+    }
+
+    /// Checks a store while it is used already; what is found ends all writing.
+    fn check_beside(&self, damage: Damage) {
+        let Some(path) = self.path.clone() else { return };
+        let check = move || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let found = Connection::open_with_flags(path, flags).and_then(|connection| is_sound(&connection));
+            match found {
+                Ok(None) => tracing::info!("the store was checked after its program had not ended in order"),
+                Ok(Some(found)) => damage.note(found),
+                Err(error) => match Self::is_damage(&error) {
+                    true => damage.note(error.to_string()),
+                    false => tracing::warn!(%error, "the store could not be checked"),
+                },
+            }
+        };
+        // Without a thread it is checked when it is next opened.
+        let _ = std::thread::Builder::new().name("store check".to_owned()).spawn(check);
+    }
+
+    /// The process that writes the store now, as far as can be told.
+    pub fn user(&self) -> String {
+        self.path.as_deref().map_or_else(|| "this process".to_owned(), |path| self.holder(path))
+    }
+
+    /// Who has the lock, as far as can be told.
+    fn holder(&self, path: &Path) -> String {
+        let written = std::fs::read_to_string(lock_path(path)).unwrap_or_default();
+        let Ok(process) = written.trim().parse::<u32>() else { return "another rtconfd".to_owned() };
+        let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        match command.trim() {
+            "" => format!("process {process}"),
+            command => format!("process {process} ({})", command.chars().take(200).collect::<String>()),
+        }
+    }
+
+    fn lock(&self) -> Result<Option<std::fs::File>, StoreError> {
+        let Some(path) = &self.path else { return Ok(None) };
+        if let Some(directory) = path.parent() {
+            file::make_folder(directory).map_err(|error| self.io(error))?;
+        }
+        let file = file::make_private(&lock_path(path)).map_err(|error| self.io(error))?;
+        self.take(&file, path)?;
+        Ok(Some(file))
+    }
+
+    /// Locks a file of the store, for as long as it is open.
+    fn take(&self, file: &std::fs::File, path: &Path) -> Result<(), StoreError> {
+        match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(StoreError::InUse { path: self.shown(), other: self.holder(path) })
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(self.io(error)),
+        }
+    }
+}
+
+/// What is wrong with a store, if something is.
+fn is_sound(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((found != "ok").then_some(found))
+}
