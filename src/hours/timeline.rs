@@ -270,7 +270,25 @@ impl Hours {
         dates.filter_map(|date| self.special_date(date)).collect()
     }
 
+    /// True for a date whose hours are plainly those of its weekday. Most are, and a shape looks at many at once.
+    fn is_ordinary(&self, date: NaiveDate) -> bool {
+        let is_taken = || {
+            let start = zone::start_of(self.zone, date);
+            // An interval that begins on the date may go on over the next.
+            let end = zone::start_of(self.zone, zone::next(zone::next(zone::next(date))));
+            !self.closures.taken(start, end).is_empty()
+        };
+        self.forced.is_empty()
+            && matches!(self.rule(date), Rule::Weekly(_))
+            && self.seasonal(date).is_none()
+            && (self.closures.timed().is_empty() || !is_taken())
+            && zone::occurs(self.zone, date)
+    }
+
     fn special_date(&self, date: NaiveDate) -> Option<SpecialDate> {
+        if self.is_ordinary(date) {
+            return None;
+        }
         let open = self.on(date);
         let name = match self.rule(date) {
             Rule::Special(day) => {
