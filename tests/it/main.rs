@@ -7,7 +7,8 @@
 //! `commands` (what the commands print and how they end), `adopt` (the same of those that look at agents, pull pages, and compare and put schemas),
 //! `control` (the daemon asked by commands and over HTTP), `hostile` (input that means harm, and the fuzz corpora),
 //! `odd_answers` (an API that answers strangely once),
-//! `lost_rows` (tables that were cut at the end of a line), `holidays` (public holidays without a file), `forecast` (400 days of the demo, in a golden file), `shapes` (pages and tables of every shape), `house` (layering, units, what the repository promises),
+//! `lost_rows` (tables that were cut at the end of a line), `holidays` (public holidays without a file), `forecast` (400 days of the demo, in a golden file), `shapes` (pages and tables of every shape), `house` (units, what the repository promises),
+//! `layers` (floors and circles of the code), `docs` (the reference that is generated from the code),
 //! `world` (a simulated world with everything that can go wrong), `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
 
 mod adopt;
@@ -16,6 +17,7 @@ mod commands;
 mod control;
 mod crash;
 mod cycle;
+mod docs;
 mod emergency;
 mod exported;
 mod follow;

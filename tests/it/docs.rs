@@ -1,0 +1,68 @@
+//! The reference in `docs/` that is generated from the code. `UPDATE_DOCS=1 cargo test --test it docs::` writes it.
+
+use std::fmt::Write;
+use std::fs;
+
+use rtconfd::shapes::{CalendarShape, ConsumerModel, Language, ReadBack, SHAPES, Shape, TimeFormat};
+
+use crate::house::root;
+
+/// Compares a file with what the code says, or writes it.
+fn assert_up_to_date(name: &str, text: &str) {
+    let file = root().join("docs/reference").join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&file, text).unwrap();
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    assert!(written == text, "docs/reference/{name} is out of date: UPDATE_DOCS=1 cargo test --test it docs::");
+}
+
+fn parameters(shape: &dyn Shape) -> String {
+    let takes = shape.takes();
+    let format = takes.format.map(|format| match format {
+        TimeFormat::Hour => "`format` (hour)",
+        TimeFormat::Minutes => "`format` (HH:MM)",
+        TimeFormat::Seconds => "`format` (HH:MM:SS)",
+        TimeFormat::Rfc3339 => "`format` (RFC 3339)",
+    });
+    let days = takes.days.then_some("`days` (60)");
+    let language = takes.language.then_some("`language` (en)");
+    let all: Vec<&str> = format.into_iter().chain(days).chain(language).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+fn read_back(shape: &dyn Shape) -> String {
+    let consumer = match shape.consumer() {
+        ConsumerModel::None => "none",
+        ConsumerModel::OneInterval => "one_interval",
+        ConsumerModel::Intervals => "intervals",
+    };
+    match shape.read_back() {
+        ReadBack::AsItStands => "no; code uses it as it stands, or it is read aloud".to_owned(),
+        ReadBack::With(other) => format!("together with `{other}`"),
+        ReadBack::Intervals { beside: None, .. } => format!("`reader` ({consumer})"),
+        ReadBack::Intervals { beside: Some(other), .. } => {
+            format!("`reader` ({consumer}), together with `{other}`")
+        }
+    }
+}
+
+#[test]
+fn the_reference_of_shapes_is_what_the_code_says() {
+    let mut text = String::from(
+        "# Shapes\n\nA variable shows opening hours with `show = \"NAME\"`. Defaults are in parentheses. Before a value is sent, it\n\
+         is read back the way an agent's code would read it; `reader` names that consumer model: `one_interval`,\n\
+         `intervals` or `none`.\n\n## Opening hours\n",
+    );
+    for shape in SHAPES {
+        let (name, doc) = (shape.name(), shape.doc());
+        write!(text, "\n### `{name}`\n\n{doc}\n\n").unwrap();
+        write!(text, "- Parameters: {}\n- Read back: {}\n", parameters(*shape), read_back(*shape)).unwrap();
+    }
+    let codes: Vec<String> = Language::codes().iter().map(|code| format!("`{code}`")).collect();
+    write!(text, "\n## Languages\n\n{}\n\n## Calendars\n\n", codes.join(", ")).unwrap();
+    for (name, _, doc) in CalendarShape::ALL {
+        writeln!(text, "- `{name}`: {doc}").unwrap();
+    }
+    assert_up_to_date("shapes.md", &text);
+}
