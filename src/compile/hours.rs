@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::calendar::{Agenda, Filter};
-use crate::hours::{Day, Hours, settle};
+use crate::hours::{Day, Hours, Recent, settle};
 use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, Text, one_or_more};
 use crate::zone::Zone;
@@ -101,6 +101,7 @@ impl Compiler<'_> {
             closures: Arc::new(closures.all),
             closed_holidays: closures.closed_holidays,
             forced: Vec::new(),
+            recent: Recent::default(),
             origin: node.origin.clone(),
         })
     }

@@ -1,11 +1,13 @@
 //! Opening hours: weekly intervals, seasons, dated exceptions and closing calendars, and the one timeline they make.
 
 mod day;
+mod recent;
 mod season;
 mod text;
 mod timeline;
 
 pub use day::Day;
+pub use recent::Recent;
 pub use season::{Clash, Season, nested, settle};
 pub use text::{Interval, Week, parse_day, parse_days, parse_week};
 pub use timeline::{Forced, Hours, SpecialDate, Stretch};

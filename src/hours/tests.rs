@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
-use super::{Day, Hours, Interval, Season, nested, parse_day, parse_week, settle};
+use super::{Day, Hours, Interval, Recent, Season, nested, parse_day, parse_week, settle};
 use crate::calendar::{Agenda, Entry, Timed};
 use crate::model::{Instant, Origin};
 use crate::zone::{self, Zone};
@@ -44,6 +44,7 @@ pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         closures: Arc::new(closures),
         closed_holidays: BTreeSet::default(),
         origin: origin.clone(),
+        recent: Recent::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::calendar::{Agenda, Entry};
 use crate::model::{HORIZON_DAYS, Instant, Origin};
 use crate::zone::{self, Zone};
 
-use super::{Day, Interval, Season};
+use super::{Day, Interval, Recent, Season};
 
 /// Named opening hours: what stands in the settings, put together.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Hours {
     pub forced: Vec<Forced>,
     /// Where the hours stand.
     pub origin: Origin,
+    /// What was computed of them lately; hours are not changed once they are asked.
+    pub recent: Recent,
 }
 
 /// Open or closed by a person's decision, `[from, until)`; without an end until it is released.
@@ -121,8 +123,8 @@ impl Hours {
         let (mut date, end) = (self.first_around(at), self.date_after(at, days));
         let mut found: Vec<Stretch> = Vec::new();
         while date <= end {
-            for stretch in self.on(date) {
-                add(&mut found, stretch);
+            for stretch in &*self.on(date) {
+                add(&mut found, *stretch);
             }
             if let Some(answer) = found.iter().find_map(&answer)
                 && answer < zone::start_of(self.zone, zone::next(date))
@@ -179,8 +181,10 @@ impl Hours {
     }
 
     /// The stretches that start on a date, joined where they touch.
-    pub fn on(&self, date: NaiveDate) -> Vec<Stretch> {
-        self.forced.iter().fold(self.computed_on(date), |open, forced| self.force(open, date, forced))
+    pub fn on(&self, date: NaiveDate) -> Arc<[Stretch]> {
+        self.recent.get_or(date, || {
+            self.forced.iter().fold(self.computed_on(date), |open, forced| self.force(open, date, forced))
+        })
     }
 
     /// What a decision makes of a date. Of a running stretch that it closes nothing is left, not even what is past:
@@ -300,7 +304,7 @@ impl Hours {
                 let stretches =
                     |day: Option<&Day>| join(self.stretches(date, day.map_or(&[][..], |day| &day.intervals)));
                 // Readers know the ordinary week, so a season's day that differs from it is special to them.
-                if open == stretches(self.ordinary(date)) {
+                if *open == *stretches(self.ordinary(date)) {
                     return None;
                 }
                 // A clock change takes away some, a person closes or opens: neither has a name.
@@ -309,7 +313,7 @@ impl Hours {
                 cut.and_then(|cut| self.closing_event(*cut)).map(|entry| entry.name.to_string())
             }
         };
-        Some(SpecialDate { date, open, name })
+        Some(SpecialDate { date, open: open.to_vec(), name })
     }
 
     /// Why it is open or closed at an instant, naming the rule that decides and its place.
@@ -351,7 +355,7 @@ impl Hours {
         let dates = [Some(today), today.pred_opt()];
         for date in dates.into_iter().flatten() {
             let is_meant = |stretch: &Stretch| stretch.from <= at && at < stretch.to;
-            if let Some(stretch) = self.on(date).into_iter().find(is_meant) {
+            if let Some(stretch) = self.on(date).iter().copied().find(is_meant) {
                 let origin = match self.rule(date) {
                     Rule::Special(day) | Rule::Weekly(Some(day)) => &day.origin,
                     Rule::Closed(entry) => &entry.origin,
@@ -429,7 +433,7 @@ impl Hours {
         let mut date = self.first_around(at);
         let mut found = Vec::new();
         while date <= end {
-            found.extend(self.on(date));
+            found.extend_from_slice(&self.on(date));
             date = zone::next(date);
         }
         join(found)

@@ -12,7 +12,7 @@ use crate::model::{Cell, Instant, Origin, Problem, Row, after, same_value};
 use crate::zone::{self, Zone};
 
 use super::conditions::Conditions;
-use crate::shapes::{CalendarShape, ConsumerModel, Rendering};
+use crate::shapes::{CalendarShape, ConsumerModel, ReadBack, Rendering};
 
 /// How a value comes about.
 #[derive(Clone, Debug)]
@@ -285,6 +285,18 @@ impl Definition {
             // What an expression makes of it is read by another rule.
             Self::Expression(_) => false,
             _ => self.parts().any(Self::is_read),
+        }
+    }
+
+    /// Whether something in it is read back, be it only beside what is checked.
+    pub fn is_read_back(&self) -> bool {
+        match self {
+            Self::Hours { show, .. } => !matches!(show.shape.read_back(), ReadBack::AsItStands),
+            Self::Overruled(overruled) => {
+                overruled.computed.is_read_back() || overruled.during.is_read_back()
+            }
+            Self::Expression(_) => false,
+            _ => self.parts().any(Self::is_read_back),
         }
     }
 

@@ -110,7 +110,9 @@ impl Page {
     /// # Errors
     /// Every variable that has no value then, such as one asked for a whole hour at half past nine.
     pub fn desired(&self, at: Instant) -> Result<Desired, Vec<Problem>> {
-        self.worked_out(Vec::new(), at)
+        let (desired, end) = self.worked_out(Vec::new(), at)?;
+        self.check_reading(&desired.values, at, end).map_err(|problem| vec![problem])?;
+        Ok(desired)
     }
 
     /// Shows what the page should hold from one instant up to another, at each instant at which that may change, until
@@ -122,10 +124,10 @@ impl Page {
         mut see: impl FnMut(Instant, Result<&Desired, Vec<Problem>>) -> ControlFlow<()>,
     ) {
         let (mut at, mut hours) = (from, 0);
-        let mut before = Vec::new();
+        let (mut before, mut right_until) = (Vec::new(), None);
         while at < to {
             let (seen, until);
-            match self.worked_out(before, at) {
+            match self.worked_out_and_read(before, at, &mut right_until) {
                 Ok(desired) => {
                     until = desired.until;
                     seen = see(at, Ok(&desired));
@@ -146,8 +148,33 @@ impl Page {
         }
     }
 
-    /// What stays as it was before, at an earlier instant, is not worked out again.
-    fn worked_out(&self, before: Vec<DesiredValue>, at: Instant) -> Result<Desired, Vec<Problem>> {
+    /// The same with what is read held against the hours. What was found right up to an instant, and stays, is not read
+    /// again before it.
+    fn worked_out_and_read(
+        &self,
+        before: Vec<DesiredValue>,
+        at: Instant,
+        right_until: &mut Option<Instant>,
+    ) -> Result<Desired, Vec<Problem>> {
+        let (desired, end) = self.worked_out(before, at)?;
+        if right_until.is_some_and(|right| end <= right) {
+            return Ok(desired);
+        }
+        let read =
+            self.variables.iter().zip(&desired.values).filter(|(owned, _)| owned.definition.is_read_back());
+        let stays = read.filter_map(|(_, value)| value.until).min().unwrap_or_else(|| after(at, READ_AHEAD));
+        if self.check_reading(&desired.values, at, stays).is_ok() {
+            *right_until = Some(stays);
+            return Ok(desired);
+        }
+        *right_until = None;
+        self.check_reading(&desired.values, at, end).map_err(|problem| vec![problem])?;
+        Ok(desired)
+    }
+
+    /// The values at an instant, and until when all of them stay. What stays as it was before, at an earlier instant, is
+    /// not worked out again.
+    fn worked_out(&self, before: Vec<DesiredValue>, at: Instant) -> Result<(Desired, Instant), Vec<Problem>> {
         let (mut values, mut problems) = (Vec::with_capacity(self.variables.len()), Vec::new());
         let mut before = before.into_iter();
         for owned in &self.variables {
@@ -170,16 +197,15 @@ impl Page {
             return Err(problems);
         }
         let until = values.iter().filter_map(|value| value.until).min();
-        if self.variables.iter().any(|owned| owned.definition.is_read()) {
-            // All are worked out anew at the first change of any.
-            let end = until.unwrap_or_else(|| after(at, READ_AHEAD));
-            self.check_reading(&values, at, end).map_err(|problem| vec![problem])?;
-        }
-        Ok(Desired { page: self.id.clone(), missing: self.missing, until, values })
+        let end = until.unwrap_or_else(|| after(at, READ_AHEAD));
+        Ok((Desired { page: self.id.clone(), missing: self.missing, until, values }, end))
     }
 
     /// Holds what stands beside each other against what is made of it.
     fn check_reading(&self, values: &[DesiredValue], at: Instant, until: Instant) -> Result<(), Problem> {
+        if !self.variables.iter().any(|owned| owned.definition.is_read()) {
+            return Ok(());
+        }
         let mut objects: BTreeMap<Option<Variable>, Vec<(String, &Definition, Value)>> = BTreeMap::new();
         for (DesiredValue { variable, wanted, .. }, owned) in values.iter().zip(&self.variables) {
             let part = (variable.to_string(), &owned.definition, wanted.to_json());

@@ -14,7 +14,10 @@ fn assert_up_to_date(name: &str, text: &str) {
         fs::write(&file, text).unwrap();
     }
     let written = fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == text, "docs/reference/{name} is out of date: UPDATE_DOCS=1 cargo test --test it docs::");
+    assert!(
+        written == text,
+        "docs/reference/{name} is out of date: UPDATE_DOCS=1 cargo test --test it docs::"
+    );
 }
 
 fn parameters(shape: &dyn Shape) -> String {
