@@ -1,5 +1,6 @@
 //! A page's definition, ready to be asked at an instant.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
@@ -206,13 +207,20 @@ impl Page {
         if !self.variables.iter().any(|owned| owned.definition.is_read()) {
             return Ok(());
         }
-        let mut objects: BTreeMap<Option<Variable>, Vec<(String, &Definition, Value)>> = BTreeMap::new();
-        for (DesiredValue { variable, wanted, .. }, owned) in values.iter().zip(&self.variables) {
-            let part = (variable.to_string(), &owned.definition, wanted.to_json());
-            objects.entry(variable.parent()).or_default().push(part);
+        let mut objects: BTreeMap<Option<Variable>, Vec<(String, &Definition, Cow<Value>)>> = BTreeMap::new();
+        let all = values.iter().zip(&self.variables);
+        for (DesiredValue { variable, wanted, .. }, Owned { definition, .. }) in all {
+            if definition.is_read_back() {
+                let value = match wanted {
+                    Wanted::Json(value) => Cow::Borrowed(value),
+                    wanted => Cow::Owned(wanted.to_json()),
+                };
+                let part = (variable.to_string(), definition, value);
+                objects.entry(variable.parent()).or_default().push(part);
+            }
         }
         objects.values().try_for_each(|parts| {
-            let parts = parts.iter().map(|(name, definition, value)| (name.as_str(), *definition, value));
+            let parts = parts.iter().map(|(name, definition, value)| (name.as_str(), *definition, &**value));
             read_back::check(&parts.collect::<Vec<_>>(), at, until)
         })
     }
