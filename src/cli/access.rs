@@ -1,4 +1,6 @@
-//! How commands that need no pages reach the API: by the settings where there are some, else by flags and environment.
+//! API access for commands that need no pages.
+//!
+//! It comes from the settings if they exist, else from flags and environment.
 
 use std::path::PathBuf;
 
@@ -26,7 +28,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// The same surroundings with these flags on top.
+    /// Returns the global arguments with these flags on top.
     pub fn over(&self, global: &Global) -> anyhow::Result<Global> {
         let mut global = global.clone();
         let mut set = |path: &str, value: &Option<String>| {
@@ -36,7 +38,7 @@ impl Access {
         set("api.region", &self.region);
         set("api.base_url", &self.base_url);
         if let Some(path) = &self.key_file {
-            // As written it would be looked for beside the settings.
+            // A relative path would be resolved against the folder of the settings.
             let absolute = std::path::absolute(path)
                 .with_context(|| format!("the key file {} can't be found", path.display()))?;
             set("api.key_file", &Some(absolute.display().to_string()));
@@ -45,7 +47,7 @@ impl Access {
     }
 }
 
-/// Which API; on failure the report was shown.
+/// Returns the API connection; on failure, the report has been shown.
 pub fn connection(global: &Global) -> Result<Connection, Exit> {
     match Connection::load(global.config_if_any().as_deref(), &global.surroundings()) {
         Ok(connection) => {
@@ -60,7 +62,7 @@ pub fn connection(global: &Global) -> Result<Connection, Exit> {
     }
 }
 
-/// A client of it, with the key.
+/// Returns a client for the API, with the key.
 pub fn client(connection: &Connection, global: &Global) -> anyhow::Result<Client> {
     let source = load::key_source(&connection.api, global)?;
     if matches!(source, KeySource::Nowhere) {

@@ -38,7 +38,7 @@ struct Row {
     agent: String,
     name: Option<String>,
     account: Option<String>,
-    /// None when they were not looked at.
+    /// The pages in use; `None` if they were not fetched.
     pages: Option<Vec<PageRow>>,
 }
 
@@ -79,7 +79,7 @@ fn row(agent: Agent, pages: Option<Vec<PageRow>>) -> Row {
     Row { agent: agent.id, name: agent.name, account: agent.account, pages }
 }
 
-/// Looks at every agent's pages, no faster than the settings allow. Gives whether a look failed.
+/// Fetches every agent's pages within the rate limit; also returns true if a fetch failed.
 async fn with_pages(client: &ReadOnly<Client>, agents: Vec<Agent>, api: &Api) -> (Vec<Row>, bool) {
     let pace = tokio::time::interval(Duration::from_secs(1) / api.rate);
     let looked = paced(pace, agents)
@@ -101,7 +101,7 @@ async fn with_pages(client: &ReadOnly<Client>, agents: Vec<Agent>, api: &Api) ->
     (rows.collect(), failed)
 }
 
-/// One agent a tick.
+/// Yields one agent per tick.
 fn paced(pace: tokio::time::Interval, agents: Vec<Agent>) -> impl futures_util::Stream<Item = Agent> {
     futures_util::stream::unfold((pace, agents.into_iter()), |(mut pace, mut agents)| async move {
         let agent = agents.next()?;
@@ -111,13 +111,13 @@ fn paced(pace: tokio::time::Interval, agents: Vec<Agent>) -> impl futures_util::
 }
 
 async fn pages_of(client: &ReadOnly<Client>, agent: &str) -> Result<Vec<PageRow>, String> {
-    // It becomes part of a URL.
+    // The id becomes part of a URL.
     PageId::new(agent, Environment::Live)?;
     let pages = client.list(agent).await.map_err(|error| error.to_string())?;
     Ok(pages.into_iter().filter_map(|(environment, page)| page_row(environment, &page)).collect())
 }
 
-/// None for a page that nobody has touched.
+/// Returns the row of a page; `None` for one without schema and values.
 fn page_row(environment: Environment, page: &RemotePage) -> Option<PageRow> {
     let row = PageRow {
         environment: environment.as_str(),

@@ -1,4 +1,4 @@
-//! `rtconfd apply`: one cycle, then the end; for cron.
+//! `rtconfd apply`: one cycle, then exit; for cron.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(exit)
 }
 
-/// The flags with a log of warnings alone, unless they say otherwise.
+/// Returns the flags with the log level `warn`, unless they set another.
 fn with_quiet_log(global: &Global) -> Vec<Flag> {
     let level = Flag { path: "log.level".to_owned(), value: "warn".to_owned() };
     std::iter::once(level).chain(global.flags.clone()).collect()
@@ -108,7 +108,7 @@ fn word(standing: &Standing) -> &'static str {
 
 fn exit(ended: &Ended) -> Exit {
     let is = |wanted: &str| ended.pages.iter().any(|report| word(&report.standing) == wanted);
-    // With a held revision pages may be stale because of that, and of nothing bad.
+    // With a held revision, pages may be stale for that reason alone.
     let is_stale = is("stale") && ended.held.is_none();
     if is("failed") || is_stale || ended.problems.iter().any(Problem::is_error) {
         FAILED

@@ -1,4 +1,4 @@
-//! `rtconfd calendar`: what a calendar file, or the public holidays of a place, say in a window.
+//! `rtconfd calendar`: the dates of a calendar file or of public holidays within a window.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,7 +106,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(OK)
 }
 
-/// The calendar in a file.
+/// Reads the calendar in a file.
 fn read(file: &Path, zones: &Database) -> anyhow::Result<Result<Calendar, Vec<Problem>>> {
     let shown: Arc<str> = file.display().to_string().into();
     let bytes = std::fs::read(file).with_context(|| match Region::named(&shown) {
@@ -120,7 +120,9 @@ fn read(file: &Path, zones: &Database) -> anyhow::Result<Result<Calendar, Vec<Pr
     Ok(Calendar::parse(&shown, &bytes, zones))
 }
 
-/// The window for a place's public holidays, all that is known unless the arguments narrow it; tells what that is.
+/// Returns the window for a region's public holidays, and reports the years that are known.
+///
+/// It covers all known years unless the arguments narrow it.
 fn window_of(region: &Region, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Window {
     let edition = Edition::here();
     output::remark(&format!("public holidays of {} ({}): {edition}", region.code, region.name));
@@ -136,7 +138,7 @@ fn window_of(region: &Region, from: Option<NaiveDate>, to: Option<NaiveDate>) ->
     window
 }
 
-/// The places whose public holidays are known.
+/// Prints the regions whose public holidays are known.
 fn codes(format: Format) -> anyhow::Result<Exit> {
     output::remark(&format!("public holidays: {}", Edition::here()));
     match format {
@@ -154,7 +156,9 @@ fn codes(format: Format) -> anyhow::Result<Exit> {
     Ok(OK)
 }
 
-/// An occurrence that touches the window: as the zone's wall clock shows it in a table, in UTC for JSON.
+/// Returns the row of an occurrence, if it touches the window.
+///
+/// Times are local in a table, and UTC in JSON.
 fn row(occurrence: &Occurrence, window: Window, here: Zone, format: Format) -> Option<Row> {
     let summary = occurrence.summary.clone();
     if let Span::Dates(from, to) = occurrence.span {
@@ -170,7 +174,7 @@ fn row(occurrence: &Occurrence, window: Window, here: Zone, format: Format) -> O
     }
     let (from, to) = occurrence.instants(here);
     let (start, end) = (zone::start_of(here, window.from), zone::start_of(here, window.to));
-    // What lasts no time touches the window it lies in.
+    // An occurrence of zero length touches the window that contains it.
     let touches = from < end && (to > start || from >= start);
     let text = |at: Instant| match format {
         Format::Json => at.to_rfc3339_opts(SecondsFormat::Secs, true),

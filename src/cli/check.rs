@@ -1,4 +1,6 @@
-//! `rtconfd check`: settings, inputs, and the values of the coming 400 days against today's schemas.
+//! `rtconfd check`: validates settings, inputs and future values.
+//!
+//! The values of the coming 400 days are validated against today's schemas.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -21,21 +23,21 @@ use crate::zone;
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::{emergency, load, output, plan, run, zones};
 
-/// What one page may cost: eight changes an hour for 400 days are fewer steps, and take less time.
+/// Limits per page; eight changes an hour for 400 days stay within both.
 const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
 
-/// How much is looked at.
+/// The limits of a look-ahead.
 #[derive(Clone, Copy)]
 struct Bounds {
     steps: usize,
     time: Duration,
 }
 
-/// What a look ahead at a page found.
+/// The result of a look-ahead at a page.
 pub struct Ahead {
-    /// The first of each kind of problem that it will have.
+    /// The first problem of each kind.
     pub problems: Vec<Problem>,
-    /// Up to when it was looked.
+    /// End of the period that was checked.
     to: Instant,
 }
 
@@ -94,7 +96,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         }
         None => look_ahead(managed, None, from, to),
     });
-    // What is true of all pages is so up to where the first of them was not looked at any more.
+    // A statement about all pages holds only up to the earliest end of their look-aheads.
     let to = looked.iter().map(|ahead| ahead.to).min().unwrap_or(to);
     problems.extend(looked.into_iter().flat_map(|ahead| ahead.problems));
     view.tell_held();
@@ -113,7 +115,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         output::show_problems(&problems);
         if !problems.iter().any(is_error) {
             let has_schema = |observed: &Option<Result<Observed, String>>| matches!(observed, Some(Ok(observed)) if observed.page.schema.is_some());
-            // Of pages without a schema there is nothing to say.
+            // Pages without a schema give nothing to report.
             let what = match pages.iter().any(|(_, observed)| has_schema(observed)) {
                 true => ", and every value up to then meets its page's schema",
                 false => "",
@@ -129,7 +131,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
 }
 
-/// What `run` needs besides settings and inputs: files of secrets, the port of `[listen]`, a place for the store.
+/// Checks the needs of `run` beyond settings and inputs.
+///
+/// These are secret files, the port of `[listen]`, and a writable folder for the store.
 fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let StorePath::File(store) = &settings.store {
@@ -161,7 +165,7 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
             problems.push(Problem::new(format!("{name}: {error}")));
         }
     }
-    // A daemon that runs has the port, and has it rightly.
+    // A running daemon holds the port, rightly.
     let runs = matches!(emergency::find(global), Ok(emergency::Found::Running(_)));
     if !runs && let Err(error) = std::net::TcpListener::bind(listen.address) {
         problems.push(run::cannot_listen(listen.address, &error));
@@ -169,7 +173,7 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-/// What some work makes of each item, in their order; on all cores, since 400 days of thousands of pages take their time.
+/// Maps items in parallel, in order; on all cores, since 400 days of thousands of pages take time.
 fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let work = &work;
@@ -178,17 +182,17 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
         let workers: Vec<_> =
             shares.map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>())).collect();
         let done = workers.into_iter().map(|worker| worker.join());
-        // What panics in a thread is a bug of ours, as loud as without.
+        // A panic in a thread is a bug; it is as loud as it would be in this thread.
         done.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }
 
-/// What a page will have against its values.
+/// Returns the problems that a page's values will have in a period.
 pub fn look_ahead(managed: &Managed, observed: Option<&Observed>, from: Instant, to: Instant) -> Ahead {
     look_within(BOUNDS, managed, observed, from, to)
 }
 
-/// Steps between two looks at the time that they take: each is a call of the system.
+/// Steps between two reads of the elapsed time, since each is a system call.
 const STEPS_PER_LOOK: usize = 64;
 
 fn look_within(
@@ -201,8 +205,8 @@ fn look_within(
     let (start, mut steps) = (worked(), 0);
     let (mut found, mut cut_short_at) = (Found::default(), None);
     managed.page.walk(from, to, |at, desired| {
-        // However little time there is, its values at the start are looked at.
-        // The first ones each: a page of which one takes seconds has few.
+        // The values at the start are always checked, however little time there is. During the
+        // first steps the time is read at each one: a page whose steps take seconds has only few.
         let is_looked_at = steps > 0 && (steps < STEPS_PER_LOOK || steps % STEPS_PER_LOOK == 0);
         let is_over = || is_looked_at && worked().saturating_sub(start) >= bounds.time;
         if steps == bounds.steps || is_over() {
@@ -221,7 +225,7 @@ fn look_within(
     Ahead { problems: found.told, to }
 }
 
-/// Problems, each kind once: as they are, and as they are told.
+/// The problems of a page, one of each kind: `known` as found, `told` with page and time.
 #[derive(Default)]
 struct Found {
     known: Vec<Problem>,
@@ -230,7 +234,7 @@ struct Found {
 
 impl Found {
     fn add(&mut self, problem: Problem, managed: &Managed, at: Instant) {
-        // One cell that is wrong every day is one problem.
+        // A cell that is wrong every day is one problem.
         let is_new = self.known.iter().all(|known| {
             (&known.origin, &known.hint) != (&problem.origin, &problem.hint)
                 || known.origin.is_none() && known.message != problem.message
@@ -253,7 +257,9 @@ impl Found {
     }
 }
 
-/// What settings and schema of a page don't know of each other; which keys stand on it, whoever owns them, is asked.
+/// Returns the mismatches between a page's settings and its schema.
+///
+/// `is_there` returns true for a key that is on the page, no matter which client set it.
 pub fn strangers(
     managed: &Managed,
     schema: &Schema,
@@ -282,7 +288,7 @@ mod tests {
 
     use super::{Ahead, Bounds, HORIZON, look_within};
 
-    /// A look ahead at a page that has one variable.
+    /// A look-ahead at a page with one variable.
     fn look(bounds: Bounds, variable: &str) -> (Vec<String>, Ahead) {
         let settings = format!(
             "timezone = \"Europe/London\"\n[api]\nregion = \"uk\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ {variable} }} }}\n"

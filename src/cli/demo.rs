@@ -1,4 +1,4 @@
-//! `rtconfd demo`: simulator and daemon on sample data, on a clock that runs fast.
+//! `rtconfd demo`: simulator and daemon on sample data, with a fast clock.
 
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
@@ -24,10 +24,10 @@ use super::global::{Exit, FAILED, Global, parse_instant};
 use super::{load, output, run};
 
 const KEY: &str = "demo-key";
-/// How long the demo waits before the first change.
+/// Time before the first change.
 const LEAD: Duration = Duration::from_secs(6);
 
-/// The sample data, for a demo away from the project's folder.
+/// The sample data, for a demo outside the project's folder.
 const FILES: [(&str, &str); 5] = [
     ("rtconfd.toml", include_str!("../../config/demo/rtconfd.toml")),
     ("sites.csv", include_str!("../../config/demo/sites.csv")),
@@ -72,17 +72,17 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     })?;
     put_schemas(&simulator, &settings, &folder, clock.now())?;
     introduce(&folder, address, &arguments, clock.now());
-    // It goes on until the daemon has ended.
+    // It serves until the daemon has ended.
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
     tokio::spawn(narrate(simulator));
     let store = load::open_store(&settings, false)?;
     let ended = run::daemon(&global, settings, clock, store).await;
-    // What is left behind in the temporary directory hurts nobody.
+    // Leftovers in the temporary directory do no harm.
     let _ = std::fs::remove_dir_all(&temporary);
     ended
 }
 
-/// The wanted port, or when that is taken any other.
+/// Binds the requested port, or any free one when it is taken.
 async fn listen(wanted: SocketAddr) -> anyhow::Result<TcpListener> {
     match TcpListener::bind(wanted).await {
         Ok(listener) => Ok(listener),
@@ -93,14 +93,15 @@ async fn listen(wanted: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn temporary_directory() -> anyhow::Result<PathBuf> {
-    // Made by this process, with a name that nobody knows: whatever stood there already may be somebody's trap.
+    // A new directory with an unpredictable name: an existing one may be a trap set by another
+    // user.
     let path = std::env::temp_dir().join(format!("rtconfd-demo-{:016x}", fastrand::u64(..)));
     let made = DirBuilder::new().mode(0o700).create(&path);
     made.with_context(|| format!("{} can't be made", path.display()))?;
     Ok(path)
 }
 
-/// The project's own folder, where it can be edited; elsewhere a copy.
+/// Returns the project's own folder, where a user can edit it; elsewhere a copy.
 fn sample_data(temporary: &Path) -> anyhow::Result<PathBuf> {
     let here = PathBuf::from("config/demo");
     if here.join("rtconfd.toml").exists() {
@@ -112,7 +113,7 @@ fn sample_data(temporary: &Path) -> anyhow::Result<PathBuf> {
     Ok(temporary.to_owned())
 }
 
-/// The demo's settings file, with its own API, key and store above it.
+/// Returns the global arguments for the demo's settings, with its own API, key and store.
 fn demo_global(global: &Global, folder: &Path, address: SocketAddr, temporary: &Path) -> Global {
     let mut demo = global.clone();
     let flag = |path: &str, value: String| Flag { path: path.to_owned(), value };
@@ -127,7 +128,7 @@ fn demo_global(global: &Global, folder: &Path, address: SocketAddr, temporary: &
     demo
 }
 
-/// Shortly before the next opening or closing, so that there is something to see.
+/// Returns a start shortly before the next opening or closing, so that something happens soon.
 fn start(settings: &Settings, arguments: &Arguments) -> Instant {
     let now = load::now();
     if let Some(at) = arguments.at {
@@ -184,7 +185,7 @@ Every line below is one PATCH. The first fill the pages.{next} Ctrl-C ends.
     ));
 }
 
-/// Tells of every PATCH as it comes.
+/// Prints every PATCH as it arrives.
 async fn narrate(simulator: Simulator) {
     let mut told = 0;
     loop {

@@ -1,4 +1,4 @@
-//! `rtconfd diff`: what a held revision would change against the active one, by site.
+//! `rtconfd diff`: the changes of a held revision against the active one, by site.
 
 use anyhow::bail;
 use clap::Args;

@@ -1,4 +1,6 @@
-//! How commands for people reach the running daemon: first, and with no more than the store's place.
+//! Access to the daemon or its store, for commands that must work in an emergency.
+//!
+//! They try the daemon first, and need only the store's path instead of valid settings.
 
 use std::path::Path;
 
@@ -11,18 +13,20 @@ use crate::store::{Location, Reading};
 use super::global::{Exit, FAILED, Global};
 use super::{load, output};
 
-/// What is found at the store's place.
+/// The result of looking for a daemon.
 pub enum Found {
-    /// A daemon that can be asked.
+    /// A daemon that accepts requests.
     Running(Daemon),
-    /// No daemon; the store, where the state is kept in one.
+    /// No daemon; the place of its store.
     Nobody(StorePath),
 }
 
-/// Looks for the daemon with the store that settings, environment or flags name, else at the default places.
+/// Finds the daemon of the store.
+///
+/// Settings, environment or flags name the store; otherwise the default paths are tried.
 ///
 /// # Errors
-/// When a daemon may be there, and this user cannot ask it.
+/// When a daemon may be running that this user cannot reach.
 pub fn find(global: &Global) -> anyhow::Result<Found> {
     let surroundings = global.surroundings();
     let place = place(global)?;
@@ -41,16 +45,16 @@ pub fn find(global: &Global) -> anyhow::Result<Found> {
     Ok(Found::Nobody(place.store))
 }
 
-/// The store's place.
+/// Returns the place of the store.
 fn place(global: &Global) -> anyhow::Result<place::Place> {
     place::find(&global.config(), global.config.is_some(), &global.surroundings())
         .map_err(|why| anyhow!("{why}\n  hint: name the store of the daemon with --set store.path=FILE"))
 }
 
-/// The running daemon.
+/// Returns the running daemon.
 ///
 /// # Errors
-/// When there is none, with the places at which it was looked for.
+/// When none is running; the error lists the place that was tried.
 pub fn running_daemon(global: &Global) -> anyhow::Result<Daemon> {
     match find(global)? {
         Found::Running(daemon) => Ok(daemon),
@@ -61,7 +65,7 @@ pub fn running_daemon(global: &Global) -> anyhow::Result<Daemon> {
     }
 }
 
-/// The error for a store without a daemon.
+/// Returns the error for a store without a daemon.
 pub fn nobody(global: &Global, store: &Path) -> anyhow::Error {
     let socket = socket_path(store);
     match elsewhere(global, store) {
@@ -77,13 +81,13 @@ pub fn nobody(global: &Global, store: &Path) -> anyhow::Error {
     }
 }
 
-/// A store at a default place that a daemon, another than the one asked for, runs on.
+/// Returns a store at a default path, other than `store`, that a daemon uses.
 fn elsewhere(global: &Global, store: &Path) -> Option<String> {
     let mut others = place::defaults(&global.surroundings()).into_iter().filter(|other| other != store);
     others.find(|other| matches!(reach(other), Ok(Some(_)))).map(|other| other.display().to_string())
 }
 
-/// The daemon with a store, if one answers.
+/// Returns the daemon of a store, if one answers.
 fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
     let location = Location::new(Some(store));
     match Daemon::at(store) {
@@ -106,8 +110,9 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
     }
 }
 
-/// The store to look at, without valid settings, and the API whose pages it is about where that is known: by the
-/// settings, or by the running daemon.
+/// Opens the store for reading, without valid settings, and returns it with the URL of its API.
+///
+/// The URL comes from the settings or the running daemon; `None` if neither gives it.
 pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<String>)>> {
     let place = place(global)?;
     let StorePath::File(store) = &place.store else { return Ok(None) };
@@ -136,7 +141,7 @@ pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<St
     Ok(Some((reading, api)))
 }
 
-/// Shows what is wrong with what was asked for.
+/// Prints the problems of a request.
 pub fn refused(problems: &[(String, Option<String>)]) -> Exit {
     for (message, hint) in problems {
         output::complain(message);

@@ -1,4 +1,6 @@
-//! `rtconfd explain PAGE VARIABLE`: the value, where it stands, since when, until when, what else was considered.
+//! `rtconfd explain PAGE VARIABLE`: explains a value.
+//!
+//! It shows the origin, the start and end of the value, and the alternatives.
 
 use chrono::TimeDelta;
 use clap::Args;
@@ -15,7 +17,7 @@ use super::global::{Exit, Format, Global, OK, Shown, parse_instant};
 use super::preview::typed;
 use super::{load, output};
 
-/// How far back the beginning of a value is looked for.
+/// Limit of the search backwards for the start of a value.
 const BACK: TimeDelta = TimeDelta::days(40);
 
 #[derive(Args)]
@@ -38,7 +40,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     output::show_problems(&view.problems());
-    // A page that was never in force is explained as it will be.
+    // A page that was never active is explained as written.
     let world = if view.world.page(&arguments.page).is_some() { &view.world } else { view.newest() };
     view.say_shown(!std::ptr::eq(world, &raw const view.world));
     let managed = view.pages(world, Some(&arguments.page))?[0];
@@ -68,7 +70,7 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let evaluated = owned.definition.evaluate(at).map_err(problem)?;
     let from = at.checked_sub_signed(BACK).unwrap_or(at);
     let to = at.checked_add_signed(HORIZON).unwrap_or(at);
-    // An instant without a value somewhere around is no reason not to explain this one.
+    // An error at another instant does not prevent the explanation of this one.
     let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);
     let before = owned.flips(from, until_now).unwrap_or_default();
     let since = before.last().map(|flip| flip.at).filter(|since| *since > from);
@@ -87,7 +89,7 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     }))
 }
 
-/// What an object or array is made of and may change, each named by its row or its place.
+/// Returns the parts of an object or array that may change, each named by its row or position.
 fn parts(definition: &Definition, at: Instant) -> Vec<Value> {
     let mut walk = Parts { at, ahead: TimeDelta::zero(), overrides: Vec::new(), found: Vec::new() };
     walk.inside(definition, "");
@@ -97,13 +99,13 @@ fn parts(definition: &Definition, at: Instant) -> Vec<Value> {
 struct Parts<'d> {
     at: Instant,
     ahead: TimeDelta,
-    /// Overrides in force, by when they were set.
+    /// Active overrides and the instants at which they start.
     overrides: Vec<(Instant, &'d str)>,
     found: Vec<Value>,
 }
 
 impl<'d> Parts<'d> {
-    /// The parts of a definition, if it has any.
+    /// Visits the parts of a definition; returns false if it has none.
     fn inside(&mut self, definition: &'d Definition, name: &str) -> bool {
         let inner = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name} {part}") };
         match definition {
@@ -150,7 +152,7 @@ impl<'d> Parts<'d> {
         });
     }
 
-    /// The override that holds for hours, in words.
+    /// Returns the description of the override that applies to hours.
     fn override_of(&self, definition: &Definition, then: Instant) -> Option<&'d str> {
         let holds = |forced: &&Forced| forced.from <= then && forced.until.is_none_or(|until| then < until);
         let Definition::Hours { hours, .. } = definition else { return None };
@@ -160,7 +162,7 @@ impl<'d> Parts<'d> {
     }
 }
 
-/// What else could have given the value, and why it did not.
+/// Returns the alternatives for the value, and why each applies or not.
 fn considered(definition: &Definition, at: Instant) -> Vec<String> {
     match definition {
         Definition::When { clauses, .. } => {

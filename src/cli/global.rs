@@ -1,4 +1,4 @@
-//! What all commands share: their exit codes, their global arguments, how they print data.
+//! The exit codes, global arguments and output formats of all commands.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,18 @@ use crate::model::Instant;
 use crate::settings::{Flag, Surroundings};
 use crate::zoneinfo;
 
-/// How a command ended: its exit code.
+/// The exit code of a command.
 pub type Exit = u8;
 
-/// All is well.
+/// Success.
 pub(super) const OK: Exit = 0;
-/// Something failed.
+/// An error.
 pub(super) const FAILED: Exit = 1;
-/// `plan`: there is something to do; `schema`: two differ.
+/// `plan` and `diff`: there are changes; `schema`: the schemas differ.
 pub(super) const CHANGES: Exit = 2;
-/// Something waits for a person.
+/// A held revision or page, or an unfinished rollout.
 pub(super) const HELD: Exit = 3;
-/// It is stored, and no daemon runs that it would have an effect on.
+/// Stored without effect, because no daemon is running.
 pub(super) const NO_EFFECT: Exit = 4;
 
 #[derive(Args, Clone)]
@@ -62,7 +62,7 @@ pub(super) struct Shown {
 }
 
 impl Global {
-    /// What the settings are read from, beside the file.
+    /// Returns the sources of settings besides the file.
     pub(super) fn surroundings(&self) -> Surroundings {
         let mut flags = self.flags.clone();
         flags.extend(self.log_format.map(|format| Flag {
@@ -85,19 +85,19 @@ impl Global {
         }
     }
 
-    /// The settings file, unless nobody named one and there is none where it is looked for.
+    /// Returns the settings file; `None` if the user named none and the default path has none.
     pub(super) fn config_if_any(&self) -> Option<PathBuf> {
         Some(self.config()).filter(|path| self.config.is_some() || path.exists())
     }
 }
 
-/// The folder of the system's zone database, which `TZDIR` may name.
+/// Returns the folder of the system's zone database, which `TZDIR` may name.
 pub(super) fn system_zoneinfo(environment: &[(String, String)]) -> PathBuf {
     let named = environment.iter().find(|(name, value)| name == "TZDIR" && !value.is_empty());
     named.map_or(zoneinfo::SYSTEM, |(_, folder)| folder).into()
 }
 
-/// An instant on the command line: RFC 3339, or a date or time without an offset, which is UTC.
+/// Parses an instant of the command line: RFC 3339, or a date or time without offset, in UTC.
 pub(super) fn parse_instant(text: &str) -> Result<Instant, String> {
     let with_offset = chrono::DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok();
     let date = || text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0);

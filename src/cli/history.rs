@@ -1,4 +1,4 @@
-//! `rtconfd history`: what was changed, when, by whom and why.
+//! `rtconfd history`: the changes, with time, author and reason.
 
 use clap::Args;
 

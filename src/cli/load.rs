@@ -1,4 +1,4 @@
-//! What most commands begin with: settings, inputs, the store's knowledge, the API.
+//! The common start of most commands: settings, inputs, the store's contents, the API client.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::zone::Zone;
 use super::global::{Exit, FAILED, Global};
 use super::output;
 
-/// Waiting pages that are described one by one; of more there is one line.
+/// Limit of waiting pages listed one by one; above it, one line summarizes them.
 const MAX_WAITING: usize = 3;
 
-/// Pages and variables that are told of that nothing defines any more.
+/// Limit of listed pages and variables that are no longer defined.
 pub const MAX_GONE: usize = 20;
 
-/// The settings; on failure the report was shown.
+/// Loads the settings; on failure, the report has been shown.
 pub fn settings(global: &Global) -> Result<Settings, Exit> {
     match Settings::load(&global.config(), &global.surroundings()) {
         Ok(settings) => {
@@ -41,7 +41,7 @@ pub fn settings(global: &Global) -> Result<Settings, Exit> {
     }
 }
 
-/// Where the settings keep the state.
+/// Returns the location of the store.
 pub fn store(settings: &Settings) -> Location {
     match &settings.store {
         StorePath::Memory => Location::new(None),
@@ -49,64 +49,65 @@ pub fn store(settings: &Settings) -> Location {
     }
 }
 
-/// Opens the store to write.
+/// Opens the store for writing.
 pub fn open_store(settings: &Settings, accept_empty: bool) -> anyhow::Result<Writer> {
     let location = store(settings);
     Ok(if accept_empty { location.open_or_begin_anew()? } else { location.open()? })
 }
 
-/// The key's place, by the settings and the environment.
+/// Returns the source of the key, from the settings and the environment.
 pub fn key_source(api: &Api, global: &Global) -> anyhow::Result<KeySource> {
     let surroundings = global.surroundings();
     let variable = |name: &str| surroundings.variable(name).map(str::to_owned);
     Ok(KeySource::find(api.key_file.as_deref(), variable)?)
 }
 
-/// A client of the API that the settings name.
+/// Returns a client for the API of the settings.
 pub fn client(api: &Api, source: &KeySource) -> anyhow::Result<Client> {
     let timeouts =
         Timeouts { connect: api.connect_timeout, read: api.read_timeout, total: api.total_timeout };
     Ok(Client::new(&api.base_url, source.load()?, timeouts)?)
 }
 
-/// Who acts, for the history.
+/// Returns the acting command and user, for the history.
 pub fn who(command: &str, global: &Global) -> String {
     let surroundings = global.surroundings();
     let user = surroundings.variable("USER").or_else(|| surroundings.variable("LOGNAME"));
     format!("{command} as {}", user.map_or_else(user_id, str::to_owned))
 }
 
-/// The user that this process has the rights of.
+/// Returns the effective user id of this process, as text.
 pub fn user_id() -> String {
     format!("uid {}", rustix::process::geteuid().as_raw())
 }
 
-/// The world as a command that only looks sees it.
+/// The state of settings, inputs and store, for commands that only read.
 pub struct View {
     /// The settings.
     pub settings: Settings,
     /// The inputs.
     pub revision: Revision,
-    /// The pages: as they are in force where a revision is held or they follow others, else as they are written now; with
-    /// overrides.
+    /// The active pages, with overrides.
+    ///
+    /// They differ from the written ones while a revision is held or a promotion is pending.
     pub world: World,
-    /// The pages as they are written now, when some are not in force.
+    /// The pages as written now; `None` if all of them are active.
     pub newest: Option<World>,
-    /// The pages that are not yet as they are written, because they follow others.
+    /// The pages that wait for their promotion.
     pub trail: Trail,
-    /// What is held.
+    /// The held revision.
     pub held: Option<Held>,
-    /// What was in force and is no longer defined.
+    /// Active pages and variables that are no longer defined.
     pub gone: Vec<Gone>,
-    /// The overrides in force.
+    /// The active overrides.
     pub overrides: Vec<Override>,
-    /// What the store knows of pages.
+    /// The stored state of the pages.
     pub stored: BTreeMap<PageId, PageState>,
-    /// The instant that it is seen as of.
+    /// The instant of the view.
     at: Instant,
 }
 
-/// Settings, inputs and the store's knowledge, for an instant and up to a later one.
+/// Loads the view at one instant, for evaluation up to a later one.
 pub fn view(
     global: &Global,
     from: Option<Instant>,
@@ -116,7 +117,7 @@ pub fn view(
     Ok(view_of(settings, from, to))
 }
 
-/// The same by settings that were read already.
+/// Returns the view for loaded settings.
 pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyhow::Result<View> {
     let from = from.unwrap_or_else(now);
     let to = to.unwrap_or(from);
@@ -152,7 +153,7 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     Ok(View { settings, revision, world, newest, trail, held, gone, overrides, stored, at: from })
 }
 
-/// What the store knows that commands that look need.
+/// The store's contents that read-only commands need.
 #[derive(Default)]
 struct Known {
     stored: BTreeMap<PageId, PageState>,
@@ -179,22 +180,24 @@ impl Known {
 }
 
 impl View {
-    /// The pages of the active revision, without overrides.
+    /// Returns the pages of the active revision, without overrides.
     pub fn active(&self) -> World {
         self.world.map(|managed| Some(Managed { page: managed.computed.clone(), ..managed.clone() }))
     }
 
-    /// Every problem of files and pages, each once.
+    /// Returns every problem of files and pages, each once.
     pub fn problems(&self) -> Vec<Problem> {
         each_once(self.revision.problems.values().flatten().chain(self.newest().problems()))
     }
 
-    /// Public holidays that at an instant are not known much further, or no longer.
+    /// Returns the problems of public holidays whose data ends soon or has ended.
     pub fn ending(&self, at: Instant) -> Vec<Problem> {
         self.settings.blueprint.ending(at.date_naive())
     }
 
-    /// The pages with those that wait for their first promotion, which overrides may concern too.
+    /// Returns the pages including those that wait for their first promotion.
+    ///
+    /// Overrides may apply to these, too.
     pub fn world_with_waiting(&self) -> World {
         let mut world = self.world.clone();
         let first = self.trail.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
@@ -206,13 +209,14 @@ impl View {
         world
     }
 
-    /// The pages as they are written now, whether or not they are in force.
+    /// Returns the pages as written now, active or not.
     pub fn newest(&self) -> &World {
         self.newest.as_ref().unwrap_or(&self.world)
     }
 
-    /// The pages as a cycle would decide on them: those in force, and where the time of one that follows has come, as it is
-    /// written.
+    /// Returns the pages as a cycle would evaluate them.
+    ///
+    /// These are the active ones, except that a page whose promotion is due is used as written.
     pub fn due(&self) -> Vec<&Managed> {
         let ripe = self.following(None).into_iter().filter(|following| self.is_ripe(following.at));
         let ripe: BTreeMap<PageId, &Managed> = ripe
@@ -223,12 +227,12 @@ impl View {
         in_force.chain(ripe.values().copied()).collect()
     }
 
-    /// Whether what a page waits for has come, should the page that it follows still hold it.
+    /// Returns true if a promotion is due, provided that the followed page still holds the change.
     fn is_ripe(&self, at: Option<Instant>) -> bool {
         self.held.is_none() && at.is_some_and(|at| at <= self.at)
     }
 
-    /// Tells what the settings and their inputs no longer define.
+    /// Lists the pages and variables that are no longer defined.
     pub fn tell_gone(&self) {
         self.gone.iter().take(MAX_GONE).for_each(|gone| output::remark(&gone.to_string()));
         if let Some(more) = self.gone.len().checked_sub(MAX_GONE).filter(|more| *more > 0) {
@@ -236,7 +240,7 @@ impl View {
         }
     }
 
-    /// What stands in the store as put on pages, and no settings define any more.
+    /// Returns the pages and variables that have a baseline in the store and are no longer defined.
     pub fn left_behind(&self) -> Vec<Gone> {
         let mut left = Vec::new();
         for (page, stored) in self.stored.iter().filter(|(_, stored)| !stored.base.is_empty()) {
@@ -255,14 +259,14 @@ impl View {
         left
     }
 
-    /// Reports a held revision, if there is one.
+    /// Reports the held revision, if any.
     pub fn tell_held(&self) {
         if let Some(held) = &self.held {
             output::remark(&format!("held: {}", held.describe()));
         }
     }
 
-    /// Says which revision a command shows, where there is more than one.
+    /// Reports the revision that a command shows, if another one exists.
     pub fn say_shown(&self, shows_newest: bool) {
         if let Some(held) = &self.held {
             output::remark(&match shows_newest {
@@ -272,7 +276,7 @@ impl View {
         }
     }
 
-    /// The pages that are not yet as they are written, as far as the store knows; of one page, or all.
+    /// Returns the pages that wait for their promotion, as far as the store knows; one or all.
     pub fn following(&self, wanted: Option<&PageId>) -> Vec<Following> {
         let behind =
             self.trail.behind().iter().filter(|(page, _)| wanted.is_none_or(|wanted| wanted == *page));
@@ -289,8 +293,9 @@ impl View {
         following.collect()
     }
 
-    /// What a page is as, one after the other, from one instant to another: as it was while it waits for the page that it
-    /// follows, then as it is written.
+    /// Returns the successive definitions of a page in a period, each with its part of the period.
+    ///
+    /// The active definition holds until the page's promotion, then the one as written.
     pub fn spans<'w>(
         &'w self,
         managed: &'w Managed,
@@ -307,7 +312,7 @@ impl View {
         older.into_iter().chain((at < to).then_some((&*managed.page, at, to))).collect()
     }
 
-    /// Tells which pages are not yet as they are written.
+    /// Reports the pages that wait for their promotion.
     pub fn tell_following(&self, wanted: Option<&PageId>) {
         let all = self.following(wanted);
         let each = all
@@ -316,7 +321,7 @@ impl View {
         self.waiting_lines(each.collect()).iter().for_each(|line| output::remark(line));
     }
 
-    /// Lines on the pages that wait: one for each of a few, one for all of many.
+    /// Returns the lines on waiting pages: one each for a few, a single one for many.
     pub fn waiting_lines(&self, waiting: Vec<(&PageId, String, Option<Instant>, &str)>) -> Vec<String> {
         if waiting.len() <= MAX_WAITING {
             let line = |(page, leader, at, why): (&PageId, String, Option<Instant>, &str)| {
@@ -337,7 +342,7 @@ impl View {
         )]
     }
 
-    /// What a page waits for and until when, in words.
+    /// Returns a sentence on a waiting page: until when it waits, and why.
     fn waits(&self, page: &PageId, leader: &str, at: Option<Instant>, why: &str) -> String {
         let here = self.newest().page(page).map_or(Zone::UTC, zone);
         let when = match at {
@@ -348,7 +353,7 @@ impl View {
         format!("{page} waits {when}, then takes over the change of {leader}: {why}")
     }
 
-    /// The page that an argument names; without one, all.
+    /// Returns the page of an argument; without one, all pages.
     pub fn pages<'w>(&self, world: &'w World, wanted: Option<&PageId>) -> anyhow::Result<Vec<&'w Managed>> {
         self.tell_held();
         self.tell_following(wanted);
@@ -372,17 +377,17 @@ impl View {
     }
 }
 
-/// The zone that a page's times are shown in.
+/// Returns the zone in which a page's times are shown.
 pub fn zone(managed: &Managed) -> Zone {
     managed.page.zone.unwrap_or(Zone::UTC)
 }
 
-/// The instant that it is.
+/// Returns the current time.
 pub fn now() -> Instant {
     WallClock.now()
 }
 
-/// The wall clock.
+/// Returns the wall clock.
 pub fn wall_clock() -> Arc<dyn Clock> {
     Arc::new(WallClock)
 }

@@ -1,5 +1,6 @@
-//! Where the log goes: standard error, from a thread of its own. Whoever reads it may be slow, or gone; that costs lines of the
-//! log, and never keeps a page waiting.
+//! The log writer: standard error, from a thread of its own.
+//!
+//! A slow or closed reader costs log lines, and never delays a page.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -7,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
-/// Events that wait to be written at most.
+/// Limit of queued events.
 const MAX_WAITING: usize = 4_096;
-/// How long the end of the program waits for the last of them.
+/// Time limit for writing the last events at the end of the program.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 static QUEUE: OnceLock<SyncSender<Entry>> = OnceLock::new();
@@ -17,21 +18,23 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 
 enum Entry {
     Event(String),
-    /// Tells when all before it is written.
+    /// A request for confirmation once all earlier events are written.
     Flush(SyncSender<()>),
 }
 
-/// Takes events for standard error. One event is written at once.
+/// A writer of events to standard error, each in a single write.
 pub struct Events {
     is_colored: bool,
 }
 
 impl Events {
-    /// Starts the thread that writes. Colours are escape sequences, and anything else of that kind is taken out.
+    /// Starts the writer thread.
+    ///
+    /// With `is_colored`, escape characters are kept; other control characters become blanks.
     pub fn start(is_colored: bool) -> Self {
         QUEUE.get_or_init(|| {
             let (queue, entries) = mpsc::sync_channel(MAX_WAITING);
-            // Without the thread all events are lost, and counted.
+            // Without the thread, all events are lost and counted.
             let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries));
             queue
         });
@@ -47,7 +50,7 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Events {
     }
 }
 
-/// One event on its way.
+/// The writer of one event.
 pub struct Event {
     is_colored: bool,
 }
@@ -69,7 +72,7 @@ impl Write for Event {
     }
 }
 
-/// Waits until what was logged is written, for a moment.
+/// Waits briefly until all queued events are written.
 pub fn flush() {
     let (done, is_done) = mpsc::sync_channel(1);
     if let Some(queue) = QUEUE.get()
@@ -82,7 +85,7 @@ pub fn flush() {
 fn write_all(entries: &Receiver<Entry>) {
     for entry in entries {
         match entry {
-            // Whoever reads it may have gone.
+            // The reader may have closed the pipe.
             Entry::Event(text) => drop(io::stderr().lock().write_all(text.as_bytes())),
             Entry::Flush(done) => drop(done.send(())),
         }
@@ -94,8 +97,9 @@ fn write_all(entries: &Receiver<Entry>) {
     }
 }
 
-/// An event as lines of which only the first begins at the margin, so that no text from outside looks like an event of its own.
-/// Control characters are shown as blanks.
+/// Returns an event with its continuation lines indented, and control characters as blanks.
+///
+/// Only the first line begins at the margin, so text from outside cannot pass for another event.
 fn in_lines(event: &str, is_colored: bool) -> String {
     let (body, end) = match event.strip_suffix('\n') {
         Some(body) => (body, "\n"),

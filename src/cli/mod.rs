@@ -1,5 +1,6 @@
-//! The commands: what they take, what they print, how they end. Data goes to standard output, logs and
-//! problems to standard error.
+//! The commands: their arguments, output and exit codes.
+//!
+//! Data goes to standard output, logs and problems to standard error.
 
 mod access;
 mod agents;
@@ -96,7 +97,7 @@ enum Command {
     Demo(demo::Arguments),
 }
 
-/// Runs the program. Gives its exit code.
+/// Runs the program and returns its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(String, String)>) -> Exit {
     let mut cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -107,7 +108,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
             return output::finish(OK);
         }
         Err(error) => {
-            // Help goes to standard output and is no failure; clap's own code 2 would say "changes".
+            // Help goes to standard output and is a success; clap's own code 2 would mean
+            // "changes".
             let written = error.print();
             return if error.use_stderr() || written.is_err() { FAILED } else { OK };
         }

@@ -16,7 +16,7 @@ use super::log;
 /// The first error of writing to standard output.
 static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 
-/// Writes data to standard output. An error becomes the program's exit code, by [`finish`].
+/// Writes data to standard output; [`finish`] turns an error into the exit code.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -24,8 +24,9 @@ pub fn print(text: &str) {
     }
 }
 
-/// Returns the exit code of a command: a failure when its data could not be written. A reader that has gone
-/// away, as `head` does, needs no message.
+/// Returns the exit code of a command: a failure when its data could not be written.
+///
+/// A closed pipe, as with `head`, needs no message.
 pub fn finish(exit: Exit) -> Exit {
     log::flush();
     match UNWRITTEN.get() {
@@ -39,7 +40,7 @@ pub fn finish(exit: Exit) -> Exit {
     }
 }
 
-/// One JSON object a line.
+/// Prints one JSON object per line.
 pub fn print_lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> anyhow::Result<()> {
     let mut text = String::new();
     for row in rows {
@@ -50,7 +51,9 @@ pub fn print_lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> anyhow::R
     Ok(())
 }
 
-/// Text without control characters: what the API or a file brings must not move a terminal's cursor.
+/// Returns text with control characters escaped.
+///
+/// Data from the API or a file must not move a terminal's cursor.
 pub fn visible(text: &str) -> String {
     let shown = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
@@ -59,7 +62,7 @@ pub fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// A table with a header; nothing at all when there are no rows.
+/// Prints a table with a header; nothing when there are no rows.
 pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut builder = Builder::default();
     builder.push_record(header);
@@ -88,7 +91,7 @@ pub fn remark(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Writes problems to standard error, a remedy under each.
+/// Writes problems to standard error, each with its hint.
 pub fn show_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
     for problem in problems {
         let level = match problem.severity {
@@ -108,7 +111,7 @@ pub fn show_report(report: &Report) {
     let _ = std::io::stderr().lock().write_all(report.render(is_colored()).as_bytes());
 }
 
-/// True when standard error is a terminal, and nobody wants it without colour (no-color.org).
+/// Returns true if standard error is a terminal, unless `NO_COLOR` is set (no-color.org).
 fn is_colored() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
@@ -121,14 +124,14 @@ pub fn start_log(settings: Log) {
         .with_max_level(settings.level)
         .with_target(false)
         .with_ansi(is_colored() && !settings.json);
-    // A second start in one process (the demo's) changes nothing.
+    // A second start in one process changes nothing; the demo does that.
     let _ = match settings.json {
         true => builder.json().flatten_event(true).try_init(),
         false => builder.try_init(),
     };
 }
 
-/// An instant for programs: UTC, whole seconds.
+/// Formats an instant for programs: UTC, whole seconds.
 pub fn utc(at: Instant) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

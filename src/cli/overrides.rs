@@ -1,5 +1,7 @@
-//! `rtconfd override set|list|clear`: what people decide for a while. The running daemon is asked; without one the
-//! store is written, and the next run or apply follows it.
+//! `rtconfd override set|list|clear`: temporary values set by users.
+//!
+//! A running daemon handles the request. Without one it goes to the store, for the next run or
+//! apply.
 
 use std::collections::BTreeMap;
 
@@ -163,7 +165,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
     }
 }
 
-/// The time zones of the daemon's pages, for showing times as people there see them.
+/// Returns the time zones of the daemon's pages, for showing local times.
 async fn zones_of(global: &Global, daemon: &Daemon) -> anyhow::Result<BTreeMap<String, Zone>> {
     let database = zoneinfo::open(&Choice::Newest, global.surroundings().zoneinfo.as_deref())
         .map_err(anyhow::Error::msg)?;
@@ -231,7 +233,8 @@ fn show_set(
 
 async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     let now = load::now();
-    // The store tells of those that ended too, and is read beside a daemon; settings that are broken are not needed.
+    // The store also has the ended overrides; it is readable beside a daemon and without valid
+    // settings.
     let rows = match emergency::store(global).await? {
         Some((reading, api)) => reading.overrides(api.as_deref(), now, list.all)?,
         None => Vec::new(),
@@ -306,7 +309,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     Ok(OK)
 }
 
-/// `rtconfd approve REVISION`
+/// Runs `rtconfd approve REVISION`.
 pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
     let who = load::who("approve", global);
     if let Found::Running(daemon) = emergency::find(global)? {

@@ -1,4 +1,4 @@
-//! `rtconfd plan`: what `apply` would do. It holds a client that can't write.
+//! `rtconfd plan`: the actions that `apply` would take, with a read-only client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,8 +69,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(outcome.exit())
 }
 
-/// Looks at every page: one list an agent, and single looks where the list does not have the page. Not faster than the
-/// settings let the key be used.
+/// Fetches every page within the rate limit.
+///
+/// It lists the pages of each agent, and fetches those singly that the list lacks.
 pub async fn observe<'m>(
     client: &ReadOnly<Client>,
     pages: impl Iterator<Item = &'m Managed>,
@@ -83,7 +84,7 @@ pub async fn observe<'m>(
     let rate = &Rate::new(api);
     let looks = agents.into_iter().map(|(agent, pages)| async move {
         rate.wait().await;
-        // An unknown agent answers 403 to a list; its page tells more.
+        // An unknown agent answers 403 to a list; a fetch of its page gives a better error.
         let listed = client.list(agent).await.unwrap_or_default();
         let mut listed: BTreeMap<Environment, RemotePage> = listed.into_iter().collect();
         let mut found = Vec::new();
@@ -103,7 +104,7 @@ pub async fn observe<'m>(
     found.into_iter().flatten().collect()
 }
 
-/// Lets requests through one after the other, as the gate of the daemon does.
+/// A rate limit like the daemon's gate, for one request after the other.
 struct Rate {
     gate: Mutex<Gate>,
     clock: Arc<dyn Clock>,
@@ -115,7 +116,7 @@ impl Rate {
         Self { gate: Mutex::new(Gate::new(limits, clock.uptime())), clock }
     }
 
-    /// Waits until a request may be sent; whoever came first goes first.
+    /// Waits until a request may be sent, in order of arrival.
     async fn wait(&self) {
         let mut gate = self.gate.lock().await;
         while !gate.take(self.clock.uptime(), 1, Urgency::default(), false) {
@@ -141,7 +142,7 @@ struct Row {
 struct Outcome {
     rows: Vec<Row>,
     failed: bool,
-    /// A revision waits for a person.
+    /// True if a revision is held.
     held: bool,
 }
 
@@ -165,7 +166,7 @@ impl Outcome {
         loop {
             match decide(&managed.page, known, now) {
                 Decision::Look => return self.fail(id, "the page was not seen"),
-                // What became of it shows on the page that was just seen.
+                // The page was just fetched, so it shows the outcome of the open change.
                 Decision::Settle(open, found) => {
                     if found == crate::plan::Found::Applied {
                         let values = open.changes.into_iter();

@@ -16,7 +16,7 @@ use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::load::View;
 use super::{load, output};
 
-/// Days that are shown unless another end is named.
+/// Days that are shown by default.
 const DEFAULT_DAYS: u64 = 14;
 
 #[derive(Args)]
@@ -39,7 +39,7 @@ pub struct Arguments {
     variable: Option<crate::model::Variable>,
 }
 
-/// One change: `from` is null for the value at the start of the window.
+/// One change; `from` is null for the value at the start of the window.
 #[derive(Serialize)]
 struct Row {
     page: String,
@@ -56,7 +56,7 @@ struct Row {
 
 pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     let from = arguments.from.unwrap_or_else(load::now);
-    // Whole seconds, as boundaries are.
+    // Whole seconds, like transitions.
     let from = from - TimeDelta::nanoseconds(i64::from(from.timestamp_subsec_nanos()));
     let days = Days::new(arguments.days.unwrap_or(DEFAULT_DAYS));
     let to = arguments.to.or_else(|| from.checked_add_days(days)).unwrap_or(from);
@@ -101,7 +101,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK })
 }
 
-/// The changes of a variable, by one definition after the other.
+/// Returns the changes of a variable, across its successive definitions.
 fn changes(
     managed: &Managed,
     spans: &[(&Owned, Instant, Instant)],
@@ -137,13 +137,14 @@ fn flips<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a Owned, 
     Ok(all)
 }
 
-/// A value as it will be sent: a cell takes its type from the schema.
+/// Returns a value as it will be sent: a cell takes its type from the schema.
 pub fn typed(schema: &Schema, owned: &Owned, wanted: &Wanted) -> Result<Value, Problem> {
     schema.typed(&owned.variable, wanted)
 }
 
-/// The page's schema, which only cells need: as the store last saw it, else from the API. Without either
-/// a cell is shown as text.
+/// Returns the page's schema, which only cells need: the stored one, else that of the API.
+///
+/// Without either, a cell is shown as text.
 async fn schema(global: &Global, view: &View, managed: &Managed) -> Result<Schema, Problem> {
     let known = view.stored.get(&managed.page.id).and_then(|stored| stored.schema.clone());
     let has_cells = managed.page.variables.iter().any(|owned| owned.definition.has_cells());

@@ -1,4 +1,4 @@
-//! Reading the settings again: how the daemon does it, and `rtconfd reload`, which asks for it and waits.
+//! Reloads of the daemon's settings, and `rtconfd reload`, which requests one and waits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ use crate::zoneinfo;
 use super::global::{Exit, Global, OK};
 use super::{emergency, load, output};
 
-/// Settings that are to become active, and who waits for that.
+/// Settings that are about to become active, and the callers that wait for it.
 #[derive(Debug)]
 pub struct Newer {
     /// The settings.
@@ -24,30 +24,30 @@ pub struct Newer {
     answers: Vec<Answer>,
 }
 
-/// Where the daemon finds newer settings once its driver has ended.
+/// The slot for the next settings, read once the driver has ended.
 pub type Next = Arc<Mutex<Option<Newer>>>;
 
-/// The settings that are active.
+/// The active settings.
 pub type Active = Arc<Mutex<Settings>>;
 
-/// Takes the newer settings.
+/// Takes the next settings.
 pub fn take(next: &Next) -> Option<Newer> {
     next.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 impl Newer {
-    /// Notes how the reload ended, and tells everybody who waits.
+    /// Records the result of the reload and sends it to all waiting callers.
     pub fn end(self, reloads: &Reloads, at: Instant, result: Result<(), Vec<Problem>>) {
         reloads.note(at, &result);
-        // Whoever asked may have gone.
+        // A caller may have gone.
         self.answers.into_iter().for_each(|answer| drop(answer.send(result.clone())));
     }
 }
 
-/// What ends the daemon, and what makes it read its settings again.
+/// The task that handles signals and reload requests.
 struct Listening {
     global: Global,
-    /// The settings that the driver goes by.
+    /// The settings of the running driver.
     active: Active,
     /// `[listen]` as it was at the start.
     listen: Option<Listen>,
@@ -56,8 +56,10 @@ struct Listening {
     feed: mpsc::Sender<Feed>,
 }
 
-/// SIGTERM and SIGINT end the daemon. SIGHUP and whoever asks `reloads` make it read the settings again; bad ones
-/// leave those that are active.
+/// Starts the task that handles signals and reload requests.
+///
+/// SIGTERM and SIGINT stop the daemon. SIGHUP and requests on `reloads` reload the settings;
+/// invalid ones leave the active ones in place.
 pub fn listen(
     global: Global,
     active: Active,
@@ -90,7 +92,9 @@ pub fn listen(
 }
 
 impl Listening {
-    /// Reads the settings; good ones become active when the driver has ended. Gives `false` when it ended for good.
+    /// Reads the settings; valid ones become active once the driver has ended.
+    ///
+    /// Returns false when the driver has ended for good.
     async fn reload(&self, asked: AskedReload) -> bool {
         announce();
         let (newer, answer) = match asked {
@@ -122,7 +126,9 @@ impl Listening {
         }
     }
 
-    /// The active settings with the zone database as it is now. What people are editing meanwhile waits for them.
+    /// Returns the active settings with the current zone database.
+    ///
+    /// Edits of the settings file in the meantime are not read.
     fn with_newer_zones(&self) -> Result<Settings, Vec<Problem>> {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let system = self.global.surroundings().zoneinfo;
@@ -130,7 +136,7 @@ impl Listening {
         let zones = zones.map_err(|message| vec![Problem::new(message)])?;
         let unreadable = || vec![Problem::new("the active settings cannot be read by this program")];
         let newer = Settings::remembered(&active.written, &active.file, &zones).ok_or_else(unreadable)?;
-        // What is not in the settings themselves stays as it is.
+        // Settings that are not part of the written ones stay unchanged.
         Ok(Settings { store: active.store, listen: active.listen, log: active.log, ..newer })
     }
 
@@ -158,7 +164,7 @@ fn announce() {
     }
 }
 
-/// `rtconfd reload`
+/// Runs `rtconfd reload`.
 pub async fn run(global: &Global) -> anyhow::Result<Exit> {
     let daemon = emergency::running_daemon(global)?;
     match daemon.reload().await? {

@@ -27,9 +27,9 @@ use crate::zoneinfo;
 use super::global::{Exit, Global, OK, parse_instant};
 use super::{load, reload, zones};
 
-/// Looks at files that are being written before the daemon begins without their newest content; it goes on looking.
+/// Limit of reads at the start for files that are being written; the daemon keeps watching them.
 const FIRST_LOOKS: usize = 6;
-/// How long systemd is asked to wait for a large store, in microseconds: ten minutes.
+/// Extra start time requested from systemd for a large store, in microseconds: ten minutes.
 const UPGRADE_PATIENCE_USEC: u32 = 600_000_000;
 
 #[derive(Args)]
@@ -54,17 +54,17 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     if let Err(error) = process::raise_file_limit() {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    // What is read again is the file that was read first, wherever one would look for it now.
+    // A reload reads this same file, even if the default path has changed since.
     let global = Global { config: Some(settings.file.clone()), ..global.clone() };
     if load::store(&settings).is_large() {
-        // One of an older version is brought up to date first.
+        // A store of an older version is upgraded first.
         let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(UPGRADE_PATIENCE_USEC)]);
     }
     let store = load::open_store(&settings, arguments.accept_empty_store)?;
     daemon(&global, settings, clock, store).await
 }
 
-/// The wall clock, or for a rehearsal another; one that could not reach callers.
+/// Returns the wall clock, or a rehearsal's clock if its values cannot reach real callers.
 fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn Clock>> {
     if arguments.at.is_none() && arguments.speed == 1 {
         return Ok(load::wall_clock());
@@ -79,7 +79,7 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
     Ok(Arc::new(FastClock::new(arguments.at.unwrap_or_else(load::now), arguments.speed)))
 }
 
-/// Runs until a signal ends it. Settings that are read again take the place of the old ones when they are good.
+/// Runs until a signal stops it; reloaded settings replace the old ones if they are valid.
 pub async fn daemon(
     global: &Global,
     settings: Settings,
@@ -92,14 +92,14 @@ pub async fn daemon(
     let reloads = handles.reloads.clone();
     handles.pulses.watch(store.pulse());
     let supervisor = Systemd::new(handles.pulses.clone());
-    // First of all: whoever finds the socket may already say that it is to end.
+    // Signals first: a process that sees the socket may already signal the daemon to stop.
     let active = reload::Active::new(Mutex::new(settings.clone()));
     reload::listen(global.clone(), active.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
     let _socket = socket(&settings, &handles)?;
     listen(&settings, &handles).await?;
     let mut settings = settings;
     let mut in_force: Option<InForce> = None;
-    // The settings before a reload, and the reload itself until it is known to be good.
+    // The settings before a reload, and the reload itself until it has succeeded.
     let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
         let begun = begin(global, &settings, &store, &clock, in_force.take(), number, &handles).await;
@@ -143,8 +143,9 @@ pub async fn daemon(
     Ok(OK)
 }
 
-/// A driver by some settings, with its files watched and its variables claimed: before it is there, since it puts in force
-/// what it is given.
+/// Builds a driver for some settings, watches its files and claims its variables.
+///
+/// The claim comes before the driver, since a driver activates its pages as soon as it is built.
 async fn begin(
     global: &Global,
     settings: &Settings,
@@ -167,7 +168,7 @@ async fn begin(
     Ok((driver, watching, claim))
 }
 
-/// Logs the public holidays that are used, and which of them end soon.
+/// Logs the public holidays in use, and warns about those that end soon.
 fn tell_public_holidays(settings: &Settings, now: Instant) {
     let codes: BTreeSet<&str> =
         settings.blueprint.public_holidays().map(|(_, public)| public.region.code).collect();
@@ -181,7 +182,7 @@ fn tell_public_holidays(settings: &Settings, now: Instant) {
     }
 }
 
-/// The socket beside the store, at which the commands ask.
+/// Serves the socket beside the store, for the commands.
 fn socket(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<Option<listener::Socket>> {
     let StorePath::File(store) = &settings.store else { return Ok(None) };
     let path = listener::socket_path(store);
@@ -190,7 +191,7 @@ fn socket(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<Op
     })
 }
 
-/// HTTP, where the settings ask for it.
+/// Serves HTTP, if the settings configure it.
 async fn listen(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<()> {
     let Some(listen) = &settings.listen else { return Ok(()) };
     let secret = |file: &Option<PathBuf>| file.as_deref().map(listener::SecretFile::open).transpose();
@@ -208,7 +209,7 @@ async fn listen(settings: &Settings, handles: &listener::Handles) -> anyhow::Res
     Ok(())
 }
 
-/// Why an address cannot be listened on, and what to do.
+/// Returns the problem of an address that cannot be bound, with a hint.
 pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> Problem {
     let problem = Problem::new(format!("cannot listen on {address} (listen.address): {error}"));
     problem.hint(match error.kind() {
@@ -218,7 +219,7 @@ pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> P
     })
 }
 
-/// Claims the variables that are ours among the daemons of this user on this machine.
+/// Claims our variables, so that no other daemon of this user on this machine owns them.
 fn claim_variables(
     settings: &Settings,
     global: &Global,
@@ -230,7 +231,7 @@ fn claim_variables(
         (Some(shared), _) => PathBuf::from(shared),
         (None, Some(user)) => PathBuf::from(user).join("rtconfd"),
         (None, None) if rustix::process::geteuid().is_root() => PathBuf::from("/run/rtconfd"),
-        // Where everybody may put files, nothing that stands there can be believed.
+        // A directory that every user can write cannot be trusted.
         (None, None) => match surroundings.variable("HOME") {
             Some(home) => PathBuf::from(home).join(".local/state/rtconfd/claims"),
             None => return Ok(None),
@@ -255,7 +256,7 @@ fn claim_variables(
     }
 }
 
-/// Watches what a driver was put together from.
+/// Watches the files that a driver was built from.
 fn watch_files(
     files: Files,
     (settings, global): (&Settings, &Global),
@@ -270,7 +271,7 @@ fn watch_files(
         zoneinfo: zoneinfo::folder(&settings.zoneinfo, system.as_deref()).map(ToOwned::to_owned),
     };
     watch(files, beside, settings.restat, move |watched| match watched {
-        // A package update: the active settings get the newest rules of their zones.
+        // After a package update, the active settings get the newest zone rules.
         Watched::Zones => {
             reloads.read_zones();
             true
@@ -280,21 +281,24 @@ fn watch_files(
     .context("cannot watch files")
 }
 
-/// What a driver starts from.
+/// The initial state of a driver.
 pub struct Start {
-    /// Who it acts as.
+    /// The actor's name in the history.
     pub who: String,
-    /// What was let pass last.
+    /// The active revision.
     pub in_force: InForce,
-    /// The files as they are.
+    /// The current files.
     pub revision: Revision,
     /// The number of the settings.
     pub number: u32,
-    /// Where the driver publishes how things stand.
+    /// The board where the driver publishes its status.
     pub board: Board,
 }
 
-/// The files as they are, and what was let pass last. Who goes on looking does not wait long for files that are being written.
+/// Reads the current files and the active revision.
+///
+/// With `goes_on_looking`, the caller watches the files, so this waits only briefly for files that
+/// are being written.
 pub async fn gather(
     settings: &Settings,
     store: &Writer,
@@ -309,7 +313,7 @@ pub async fn gather(
         let now = clock.now();
         InForce::recall(settings, &remembered, now, now)
     });
-    // It may wait for a writer, which no thread of the runtime should.
+    // This may wait for a writer, which would block a thread of the runtime.
     let settled = tokio::task::spawn_blocking(move || {
         match goes_on_looking {
             true => files.settle_within(FIRST_LOOKS),
@@ -320,7 +324,7 @@ pub async fn gather(
     Ok((settled.await?, in_force))
 }
 
-/// Puts a driver together.
+/// Builds a driver.
 pub async fn build(
     settings: &Settings,
     key_source: &KeySource,
@@ -344,7 +348,7 @@ pub async fn build(
         written: settings.written.clone(),
         in_force: start.in_force,
         thresholds: settings.hold,
-        // A rehearsal plays in a time of its own.
+        // A rehearsal has its own time, unrelated to the last known one.
         last_known: if clock.is_wall() { store.last_known().await? } else { None },
         assert_formats: settings.assert_formats,
         resync: settings.resync,
@@ -359,7 +363,7 @@ pub async fn build(
     Ok(driver)
 }
 
-/// Passes on what the watching thread saw. A key that is bad leaves the one before in force.
+/// Forwards an event of the watching thread; an invalid key leaves the previous one active.
 fn tell(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched: Watched) -> bool {
     let fed = match watched {
         Watched::Revision(revision) => Feed::Inputs(number, revision),
@@ -375,7 +379,7 @@ fn tell(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched:
     feed.blocking_send(fed).is_ok()
 }
 
-/// Tells systemd, if it is there.
+/// A supervisor that notifies systemd, if present.
 struct Systemd {
     watchdog: Option<Duration>,
     pulses: Pulses,
@@ -395,7 +399,7 @@ impl Supervisor for Systemd {
     fn alive(&self) {
         match self.pulses.problem() {
             None => drop(sd_notify::notify(&[NotifyState::Watchdog])),
-            // Only a restart helps, which is the watchdog's to do.
+            // Only a restart helps: without a notification, the watchdog triggers it.
             Some(problem) => tracing::error!("{problem}"),
         }
     }

@@ -1,4 +1,4 @@
-//! `rtconfd simulator`: a stand-in for the Agents API.
+//! `rtconfd simulator`: a simulator of the Agents API.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(OK)
 }
 
-/// Over when the process is told to end.
+/// Completes when the process receives SIGTERM or SIGINT.
 fn stopped() -> anyhow::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,6 @@
-//! `rtconfd status`: how the pages stand, from the store and the inputs, beside a running daemon or without.
+//! `rtconfd status`: the state of the pages.
+//!
+//! It comes from store and inputs, with or without a running daemon.
 
 use chrono::TimeDelta;
 use clap::Args;
@@ -19,7 +21,7 @@ use super::emergency::{self, Found};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown};
 use super::{check, load, output, zones};
 
-/// How far ahead the next change is looked for.
+/// Limit of the search ahead for the next change.
 const AHEAD: TimeDelta = TimeDelta::days(60);
 
 #[derive(Args)]
@@ -31,7 +33,7 @@ pub struct Arguments {
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let view = match load::settings(global) {
         Ok(settings) => load::view_of(settings, None, None)?,
-        // The report was shown; what the daemon tells is no less worth.
+        // The report has been shown; the daemon's status is still useful.
         Err(exit) => return by_daemon_alone(global, arguments.shown.format, exit).await,
     };
     let location = load::store(&view.settings);
@@ -87,13 +89,14 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(if needs_a_person { FAILED } else { OK })
 }
 
-/// What settings and schemas don't know of each other, by the schemas that were last seen.
+/// Returns the mismatches between settings and schemas, by the last fetched schemas.
 fn strangers(view: &load::View, now: Instant) -> Vec<Problem> {
     let mut schemas = Schemas::new(view.settings.assert_formats);
     let of_page = |managed: &Managed| {
         let stored = view.stored.get(&managed.page.id)?;
         let schema = schemas.compile(&mut stored.schema.clone()).ok()?;
-        // What others put on the page isn't stored, but what is missing there keeps it from being right.
+        // Values of other clients are not stored. A missing required key is named in the page's
+        // problem.
         let why = stored.problem.as_ref().map_or("", |(problem, _)| problem.as_str());
         let is_there = |key: &str| !why.contains(&format!("\"{key}\" is a required property"));
         Some(check::strangers(managed, &schema, is_there, now))
@@ -123,25 +126,25 @@ fn show_pages(view: &load::View, rows: &[Value], running: bool) {
     );
 }
 
-/// What concerns more than one page.
+/// The status that concerns more than one page.
 struct General {
-    /// A revision that waits for a person.
+    /// The held revision.
     held: Option<Held>,
-    /// What keeps all requests back, by the running daemon.
+    /// The reason why no request is sent, from the running daemon.
     withheld: Option<String>,
-    /// How far an approved change has come, likewise.
+    /// The progress of a rollout, from the running daemon.
     rollout: Value,
-    /// When the running daemon last read its settings, and what was wrong with them.
+    /// The running daemon's last reload, with its problems.
     reload: Value,
-    /// The zone database that the running daemon goes by.
+    /// The zone database of the running daemon.
     zones: Option<String>,
-    /// The pages that wait for those that they follow.
+    /// The pages that wait for their promotion.
     following: Vec<Value>,
-    /// Values that others changed and that last.
+    /// Drift that persists.
     drifts: Vec<DriftRow>,
-    /// Overrides in force.
+    /// The active overrides.
     overrides: Vec<Override>,
-    /// What was put on pages, and nothing defines any more.
+    /// Pages and variables with a baseline that are no longer defined.
     left_behind: Vec<Gone>,
 }
 
@@ -152,7 +155,7 @@ impl General {
         reading: Option<&Reading>,
         now: Instant,
     ) -> anyhow::Result<Self> {
-        // What the daemon tells is fresher; that it ends just now is none of our trouble.
+        // The daemon's status is fresher; if the daemon is just stopping, do without it.
         let live = match emergency::find(global)? {
             Found::Running(daemon) => daemon.status().await.ok().and_then(Result::ok).unwrap_or_default(),
             Found::Nobody(_) => Value::Null,
@@ -182,7 +185,7 @@ impl General {
         })
     }
 
-    /// The zone database that the pages are computed with.
+    /// Returns the zone database that the pages are evaluated with.
     fn zones(&self, view: &load::View) -> String {
         self.zones.clone().unwrap_or_else(|| view.settings.blueprint.zones.to_string())
     }
@@ -259,7 +262,7 @@ fn has_failed(reload: &Value) -> bool {
     reload["problems"].as_array().is_some_and(|problems| !problems.is_empty())
 }
 
-/// Reports a reload that failed, which leaves the settings before it active.
+/// Reports a failed reload, which leaves the previous settings active.
 fn show_reload(reload: &Value) {
     if !has_failed(reload) {
         return;
@@ -278,7 +281,7 @@ fn show_reload(reload: &Value) {
     }
 }
 
-/// What the running daemon alone tells, where the settings cannot be read.
+/// Reports the running daemon's status alone, when the settings cannot be read.
 async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow::Result<Exit> {
     let daemon = match emergency::find(global)? {
         Found::Running(daemon) => daemon,
@@ -322,7 +325,7 @@ async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow:
     Ok(exit)
 }
 
-/// What was found, by how much, since when, and what is done about it.
+/// Describes a drift: the values, the difference, the time, and the response.
 pub fn describe_drift(drift: &DriftRow) -> String {
     let value = |value: &Value| if value.is_null() { "nothing".to_owned() } else { shorten(value, 60) };
     let by_how_much = match (drift.base.as_f64(), drift.found.as_f64()) {
@@ -342,7 +345,7 @@ pub fn describe_drift(drift: &DriftRow) -> String {
     )
 }
 
-/// The first variable of a page that changes, and to what.
+/// Returns the next change of a page: its time, variable and value.
 fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let to = now.checked_add_signed(AHEAD)?;
     let changes = managed.page.variables.iter().filter_map(|owned| {

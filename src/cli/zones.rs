@@ -1,4 +1,4 @@
-//! What people should know of the zone database that the settings use.
+//! Warnings about the zone database that the settings use.
 
 use chrono::TimeDelta;
 
@@ -18,8 +18,10 @@ pub fn age(zones: &Database, at: Instant) -> Option<Problem> {
     Some(Problem::new(message).hint("update the package tzdata of the system, or rtconfd").warning())
 }
 
-/// Returns the warnings on a database and on the zones that were asked for: its age, names without summer
-/// time, and zones that differ in the machine's other database within the coming 400 days.
+/// Returns the warnings on a database and the zones in use.
+///
+/// They cover its age, damaged zones, names without summer time, and zones that differ in the
+/// machine's other database within the coming 400 days.
 pub fn problems(settings: &Settings, global: &Global, at: Instant) -> Vec<Problem> {
     let ours = &settings.blueprint.zones;
     let used = ours.used();
@@ -34,7 +36,7 @@ pub fn problems(settings: &Settings, global: &Global, at: Instant) -> Vec<Proble
     age(ours, at).into_iter().chain(damaged).chain(fixed).chain(differing).collect()
 }
 
-/// The database that is not used: the embedded one, or the system's where the embedded one is used.
+/// Returns the database that is not used: the embedded one or, if that one is used, the system's.
 fn other_database(settings: &Settings, global: &Global) -> Option<std::sync::Arc<Database>> {
     if settings.blueprint.zones.folder().is_some() {
         return Some(Database::embedded());
@@ -78,7 +80,7 @@ fn fixed_offset(settings: &Settings, zone: Zone) -> Option<Problem> {
     Some(problem.hint(hint).warning())
 }
 
-/// Where the settings name a zone; none when only a table or a calendar does.
+/// Returns where the settings name a zone; `None` when only a table or a calendar does.
 fn place(settings: &Settings, name: &str) -> Option<Origin> {
     let mut named = Vec::new();
     let blueprint = &settings.blueprint;

@@ -1,4 +1,4 @@
-//! The other end of the socket: how a command asks the running daemon.
+//! The client side of the socket, by which a command talks to the running daemon.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Asking, socket_path};
 
-/// How long the daemon may take.
+/// Time limit for an answer from the daemon.
 const PATIENCE: Duration = Duration::from_secs(35);
 
 /// A daemon that answers at its socket.
@@ -19,16 +19,16 @@ pub struct Daemon {
     socket: PathBuf,
 }
 
-/// Why a daemon that may be there cannot be asked.
+/// The reason why a daemon that may be running cannot be reached.
 #[derive(Debug)]
 pub enum Unreachable {
-    /// This user may not use its socket.
+    /// This user has no permission for its socket.
     Denied(PathBuf),
-    /// For another reason, in words.
+    /// Any other reason, as text.
     Other(String),
 }
 
-/// A daemon that was reached and gave no answer.
+/// An error for a daemon that accepted the connection and did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the rtconfd at {socket} does not answer: {why}\n  hint: look at its log; what was asked may have been done"
@@ -38,20 +38,20 @@ pub struct NoAnswer {
     why: &'static str,
 }
 
-/// An answer: what was asked for, or what is wrong with it, message and hint.
+/// The daemon's answer, or its problems, each as message and hint.
 pub type Asked = Result<Value, Vec<(String, Option<String>)>>;
 
 impl Daemon {
-    /// The daemon with this store; none when nothing listens at its socket.
+    /// Returns the daemon of this store; `None` when nothing listens at its socket.
     ///
     /// # Errors
-    /// When the socket may be there, and cannot be used.
+    /// When the socket may exist and cannot be used.
     pub fn at(store: &Path) -> Result<Option<Self>, Unreachable> {
         let path = socket_path(store);
         match UnixStream::connect(&path) {
             Ok(_) => {}
             Err(error) => match error.kind() {
-                // A daemon that was killed leaves its socket behind.
+                // A killed daemon leaves its socket behind.
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
                     return Ok(None);
                 }
@@ -74,7 +74,7 @@ impl Daemon {
         self.asked(self.client.post("http://rtconfd/overrides").body(json!(asking).to_string())).await
     }
 
-    /// Releases one.
+    /// Releases an override.
     ///
     /// # Errors
     /// When the daemon does not answer.
@@ -92,7 +92,7 @@ impl Daemon {
         self.asked(self.client.post("http://rtconfd/approvals").body(body)).await
     }
 
-    /// Lets it read its settings again.
+    /// Makes the daemon reload its settings.
     ///
     /// # Errors
     /// When the daemon does not answer.
@@ -100,7 +100,7 @@ impl Daemon {
         self.asked(self.client.post("http://rtconfd/reload")).await
     }
 
-    /// How things stand.
+    /// Returns the daemon's status.
     ///
     /// # Errors
     /// When the daemon does not answer.

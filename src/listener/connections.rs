@@ -1,6 +1,8 @@
-//! Serves connections, and bounds what they may take: how many there are, of all callers and of one, how long each may be
-//! silent, and how long it may last. Whoever opens a thousand and says nothing keeps nobody from their work: where there is no
-//! place for a new one, the oldest that asks nothing just now gives way.
+//! Serves connections, and limits their number, idle time and lifetime.
+//!
+//! The number is limited in total and per address. A caller that opens a thousand connections and
+//! sends nothing blocks no other caller: at the limit, the oldest connection without a request in
+//! progress is closed for the new one.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -18,27 +20,29 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
-/// Connections at once; each is a file, of which a process may have a thousand or so.
+/// Limit of open connections.
+///
+/// Each takes a file descriptor, and a process may have about a thousand.
 const MAX_CONNECTIONS: usize = 128;
-/// The same of one address. This machine's own may be several programs'.
+/// Limit of open connections per address; several programs may share this machine's address.
 const MAX_OF_ADDRESS: usize = 64;
-/// How long the head of a request may take, and a connection be silent between two.
+/// Time limit for a request's head, and for silence between two requests.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// A request that takes longer gives way too: its body may never come.
+/// Age from which a request may be dropped for a new connection: its body may never arrive.
 const LONG: Duration = Duration::from_secs(3);
-/// How long a connection lasts; then it answers what it was asked, and ends.
+/// Lifetime of a connection; after it the current request is answered and the connection closes.
 const LIFETIME: Duration = Duration::from_secs(120);
-/// How long it may take to end.
+/// Time limit for that last answer.
 const LAST_ANSWER: Duration = Duration::from_secs(40);
-/// How long nothing is accepted when the system gives no more files.
+/// Pause after a failed accept, for example when the file descriptors ran out.
 const AFTER_FAULT: Duration = Duration::from_millis(200);
 
-/// Something that accepts connections.
+/// A source of incoming connections.
 pub(super) trait Accept: Send + 'static {
-    /// A connection.
+    /// The stream of one connection.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// The next connection, and the address it comes from; none on this machine's socket.
+    /// Accepts the next connection; its address is `None` on the Unix socket.
     fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
 
@@ -71,7 +75,8 @@ pub(super) async fn serve(listener: impl Accept, app: Router) {
                 continue;
             }
         };
-        // Where all are being answered, whoever comes is hung up on: to wait would keep others waiting, too.
+        // When every place has a request in progress, a new caller is disconnected: waiting here
+        // would block the other callers too.
         let Some(place) = open.take(address) else { continue };
         let app = app.clone();
         tokio::spawn(async move {
@@ -102,7 +107,7 @@ async fn one(
         .header_read_timeout(HEAD_PATIENCE)
         .serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
-    // How a caller's connection ends is the caller's business.
+    // Connection errors are the caller's concern and are not logged.
     if tokio::time::timeout(LIFETIME, connection.as_mut()).await.is_err() {
         connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(LAST_ANSWER, connection).await;
@@ -112,9 +117,9 @@ async fn one(
 /// An open connection.
 #[derive(Debug, Default)]
 struct Connection {
-    /// Since when a request is being answered; none while there is none.
+    /// Start of the request in progress; `None` while idle.
     asked: Mutex<Option<Instant>>,
-    /// Ends it, for a newer one.
+    /// Signal to close this connection for a newer one.
     gives_way: Notify,
 }
 
@@ -124,7 +129,7 @@ impl Connection {
     }
 }
 
-/// A request that is being answered.
+/// A marker for a request in progress.
 struct Asked(Arc<Connection>);
 
 impl Asked {
@@ -140,13 +145,13 @@ impl Drop for Asked {
     }
 }
 
-/// The connections that are open, by address, the oldest of each first.
+/// The open connections by address, oldest first.
 #[derive(Clone, Debug, Default)]
 struct Open(Arc<Mutex<Addresses>>);
 
 type Addresses = HashMap<Option<IpAddr>, VecDeque<Arc<Connection>>>;
 
-/// The place of an open connection; given back when it is dropped.
+/// The place of an open connection, returned on drop.
 #[derive(Debug)]
 struct Place {
     open: Open,
@@ -155,13 +160,13 @@ struct Place {
 }
 
 impl Open {
-    /// A place for a connection, if need be that of an older one that asks nothing just now.
+    /// Takes a place for a connection, if necessary that of an older one that can be closed.
     fn take(&self, address: Option<IpAddr>) -> Option<Place> {
         let mut open = self.lock();
         if open.get(&address).is_some_and(|known| known.len() >= MAX_OF_ADDRESS) {
             make_room(&mut open, address)?;
         } else if open.values().map(VecDeque::len).sum::<usize>() >= MAX_CONNECTIONS {
-            // Whoever has the most has the most to give.
+            // The address with the most connections gives one up.
             let most = open.iter().max_by_key(|(_, known)| known.len()).map(|(address, _)| *address)?;
             make_room(&mut open, most)?;
         }
@@ -175,8 +180,9 @@ impl Open {
     }
 }
 
-/// Ends the oldest connection of an address that asks nothing just now, else one that takes long to ask; none where all are
-/// being answered.
+/// Closes the oldest idle connection of an address, else its oldest slow one.
+///
+/// Returns `None` when every connection has a recent request in progress.
 fn make_room(open: &mut Addresses, address: Option<IpAddr>) -> Option<()> {
     let known = open.get_mut(&address)?;
     let is_idle = |connection: &Arc<Connection>| connection.asked().is_none();
@@ -216,16 +222,16 @@ mod tests {
             is_asked.then(|| std::mem::forget(Asked::new(&place.connection)));
             Some(place)
         };
-        // One address fills its share: the silent give way for each newer one.
+        // One address fills its share: its idle connections are closed for newer ones.
         let mut places: Vec<Place> = (0..1_000).map(|_| take(one, false).unwrap()).collect();
         assert_eq!(count(), MAX_OF_ADDRESS);
-        // Those who ask don't.
+        // Connections with a request in progress are not.
         places.extend((0..MAX_OF_ADDRESS).map(|_| take(one, true).unwrap()));
         assert!(take(one, false).is_none());
-        // Another address has its share, beside it.
+        // Another address gets its own share.
         places.extend((0..MAX_OF_ADDRESS).map(|_| take(other, false).unwrap()));
         assert_eq!(count(), MAX_CONNECTIONS);
-        // All places are taken: a third takes one of whoever has the most and asks nothing.
+        // All places are taken: a third address gets an idle one from the address with the most.
         drop(places.pop());
         places.extend(take("192.0.2.3".parse().ok(), true));
         assert_eq!(count(), MAX_CONNECTIONS);

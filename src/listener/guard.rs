@@ -1,5 +1,7 @@
-//! Who may do what over HTTP: a token for what changes state, a secret for the webhook, and no help for a web page
-//! that tries its luck from a browser on this machine.
+//! Access control for HTTP.
+//!
+//! Requests that change state need a token, and the webhook a secret. Checks of host and origin
+//! keep out web pages in a browser on this machine.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,36 +13,36 @@ use subtle::ConstantTimeEq;
 
 use crate::agents_api::{KeyError, KeySource};
 
-/// What callers over HTTP have to know. None of it is ever printed.
+/// The secrets that HTTP callers must present; none of them is ever printed.
 #[derive(Debug, Default)]
 pub struct Secrets {
-    /// The bearer token for what changes state; without it nothing can be changed.
+    /// The bearer token for requests that change state; without it they are all refused.
     pub token: Option<SecretFile>,
-    /// The webhook's secret; without it there is no webhook.
+    /// The webhook's secret; without it the webhook is off.
     pub webhook: Option<SecretFile>,
-    /// The header that brings the webhook's secret.
+    /// The header that carries the webhook's secret.
     pub webhook_header: String,
-    /// The query parameter that may bring it instead.
+    /// The query parameter that may carry it instead.
     pub webhook_query: Option<String>,
-    /// Names by which the listener is called, beside this machine's own.
+    /// Names of the listener besides those of this machine's loopback.
     pub hosts: Vec<String>,
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It was meant for another host: some page resolved its own name to this machine.
+    /// It names another host: a web page may have resolved its own name to this machine.
     Host,
-    /// A page of another origin sent it.
+    /// A web page of another origin sent it.
     Origin,
-    /// It changes state, and no token is set up.
+    /// It changes state, and no token is configured.
     NoToken,
     /// The token is missing or wrong.
     Token,
 }
 
 impl Refusal {
-    /// In words, with the remedy.
+    /// Returns the message, with its hint.
     pub fn words(self) -> &'static str {
         match self {
             Self::Host => {
@@ -54,13 +56,13 @@ impl Refusal {
 }
 
 impl Secrets {
-    /// Whether a request may pass.
+    /// Checks the host, the origin and the token of a request.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason for the refusal.
     pub fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        // Of two hosts nobody knows which a proxy before this went by.
+        // With two Host headers, the one that a proxy in front used is unknown.
         if headers.get_all(header::HOST).iter().count() != 1 {
             return Err(Refusal::Host);
         }
@@ -80,7 +82,7 @@ impl Secrets {
         token.is(given).then_some(()).ok_or(Refusal::Token)
     }
 
-    /// Whether a call of the webhook brings the secret.
+    /// Returns true if a webhook call carries the secret.
     pub fn knows_webhook(&self, headers: &HeaderMap, query: &[(String, String)]) -> bool {
         let Some(secret) = &self.webhook else { return false };
         let header = headers.get(self.webhook_header.as_str()).and_then(|value| value.to_str().ok());
@@ -91,7 +93,7 @@ impl Secrets {
         [header, by_query].into_iter().flatten().any(|given| secret.is(given))
     }
 
-    /// Whether a host, with or without its port, is one of ours.
+    /// Returns true if a host, with or without its port, is one of ours.
     pub fn is_ours(&self, host: &str) -> bool {
         let (name, rest) = match host.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some(parts)) => parts,
@@ -113,28 +115,30 @@ impl Secrets {
     }
 }
 
-/// A secret in a file. It is read again when the file is another; a file that is bad then leaves the secret as it was.
+/// A secret in a file, read again when the file changes.
+///
+/// If the changed file is invalid, the previous secret stays.
 #[derive(Debug)]
 pub struct SecretFile {
     path: PathBuf,
     known: Mutex<(Option<Stamp>, SecretString)>,
 }
 
-/// Inode, time of writing, length and mode.
+/// Inode, modification time, length and mode of a file.
 type Stamp = (u64, i64, i64, u64, u32);
 
 impl SecretFile {
-    /// Reads a secret that only its owner can read.
+    /// Reads a secret from a file that only its owner can read.
     ///
     /// # Errors
-    /// When there is none in the file, or others can read it.
+    /// When the file holds no secret, or other users can read it.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
         let stamp = stamp(path);
         let secret = KeySource::File(path.to_owned()).load()?.into_secret();
         Ok(Self { path: path.to_owned(), known: Mutex::new((stamp, secret)) })
     }
 
-    /// Whether a text is the secret; however alike the two are, it takes as long.
+    /// Compares a text with the secret, in constant time.
     fn is(&self, given: &str) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.path);

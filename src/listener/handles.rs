@@ -1,4 +1,4 @@
-//! The ways to a running daemon, as its endpoints have them.
+//! The endpoints' handles to the running daemon.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use crate::reconcile::{Board, Feed, Status};
 
 use super::reload::{Asked, Reloads};
 
-/// The ways to a running daemon. All clones are one.
+/// The handles to a running daemon; all clones share the same state.
 #[derive(Clone, Debug)]
 pub struct Handles {
-    /// Where its driver takes what changes something.
+    /// The channel for the driver's events and controls.
     pub feed: mpsc::Sender<Feed>,
-    /// Where its driver publishes how things stand.
+    /// The board where the driver publishes its status.
     pub board: Board,
-    /// Reads its settings again.
+    /// The handle for reloading the settings.
     pub reloads: Reloads,
-    /// How its threads do.
+    /// The liveness of its threads.
     pub pulses: Pulses,
     pub(super) written: Arc<tokio::sync::Mutex<Option<Written>>>,
 }
 
-/// A status as it was last written, with the time of the last reload that it tells of.
+/// A serialized status, its source and the time of the last reload in it.
 pub(super) type Written = (Arc<Status>, Instant, axum::body::Bytes);
 
 impl Handles {
-    /// The ways to a daemon whose driver takes this feed; also gives where requests to reload arrive.
+    /// Returns the handles for a driver with this feed, and the receiver of reload requests.
     pub fn new(feed: mpsc::Sender<Feed>, started_at: Instant) -> (Self, mpsc::Receiver<Asked>) {
         let (reloads, asked) = Reloads::new(started_at);
         let (board, pulses, written) = (Board::default(), Pulses::default(), Arc::default());

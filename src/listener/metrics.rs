@@ -1,4 +1,4 @@
-//! Numbers for Prometheus, counted afresh each time they are asked for.
+//! Metrics for Prometheus, computed at each scrape.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,13 +11,13 @@ use crate::reconcile::Status;
 use super::LastReload;
 use super::wire::word;
 
-/// Every standing has its line, though it counts nothing: what is missing can't raise an alarm.
+/// The label values of `pages`; each is exported even at zero, since alerts need the series.
 const STANDINGS: [&str; 7] = ["unseen", "right", "stale", "drifted", "retrying", "stuck", "held"];
 
-/// The text of the exposition format (OpenMetrics 1.0).
+/// Returns the metrics in the exposition format (OpenMetrics 1.0).
 ///
 /// # Errors
-/// None that a person could mend.
+/// A formatting error, which no user could fix.
 pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("rtconfd");
     let pages = Family::<[(&'static str, &'static str); 1], Gauge>::default();

@@ -1,5 +1,6 @@
-//! How a running daemon is asked: over a socket beside its store, for whoever may use that, and over HTTP where the
-//! settings say so: health, metrics, status, overrides, approvals, the vendor's webhook.
+//! The running daemon's interfaces: a Unix socket beside its store and, if configured, HTTP.
+//!
+//! They serve health, metrics, status, overrides, approvals and the vendor's webhook.
 
 mod client;
 mod connections;
@@ -22,25 +23,26 @@ pub use handles::Handles;
 pub use reload::{Answer, Asked as AskedReload, LastReload, Reloads};
 pub use wire::{Asking, shown, waiting};
 
-/// Where the socket of a daemon with this store is.
+/// Returns the path of the socket of a daemon with this store.
 pub fn socket_path(store: &Path) -> PathBuf {
     let mut name = store.file_name().unwrap_or_default().to_owned();
     name.push(".sock");
     store.with_file_name(name)
 }
 
-/// Serves the socket until the program ends. Only its owner can use it.
+/// Serves the socket, usable by its owner alone, until the program ends.
 ///
 /// # Errors
-/// When it can't be made; a path may have some hundred bytes.
+/// When the socket cannot be created, for example because the path exceeds about 100 bytes.
 pub fn serve_socket(path: &Path, handles: Handles) -> io::Result<Socket> {
-    // Left behind by one that was killed: the store's lock says that nobody else is here.
+    // Left behind by a killed daemon: the store's lock guarantees that no other one is running.
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
         return Err(error);
     }
-    // Its owner's alone from its first moment. For files that other threads make just then it can only be too strict.
+    // The socket is private from its creation. Files that other threads create meanwhile can only
+    // get a stricter mode.
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
@@ -48,13 +50,13 @@ pub fn serve_socket(path: &Path, handles: Handles) -> io::Result<Socket> {
     Ok(Socket(path.to_owned()))
 }
 
-/// Takes the socket's file away when it is dropped.
+/// A guard that removes the socket's file on drop.
 #[derive(Debug)]
 pub struct Socket(PathBuf);
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The file may be gone already.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the daemon to read its settings again, and remembers how that last went.
+//! Reload requests to the daemon, and the result of the last one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,30 +6,30 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::model::{Instant, Problem};
 
-/// The place for the result of a reload: what is wrong with the settings, if something is.
+/// The channel for a reload's result: the problems of the settings, if any.
 pub type Answer = oneshot::Sender<Result<(), Vec<Problem>>>;
 
-/// The last time that the settings were read.
+/// The last reload of the settings.
 #[derive(Clone, Debug)]
 pub struct LastReload {
-    /// When.
+    /// Time of that reload.
     pub at: Instant,
-    /// When they last became active; earlier than `at` when the last reload failed.
+    /// Time of the last successful reload; earlier than `at` when the last one failed.
     pub succeeded_at: Instant,
-    /// What was wrong with them; empty when they became active.
+    /// Problems of the settings; empty when they became active.
     pub problems: Vec<Problem>,
 }
 
-/// What is to be read again.
+/// The subject of a reload.
 #[derive(Debug)]
 pub enum Asked {
-    /// The settings; somebody may wait for the result.
+    /// The settings; a caller may wait for the result.
     Settings(Option<Answer>),
-    /// The zone database alone, for the settings that are active.
+    /// The zone database alone, for the active settings.
     Zones,
 }
 
-/// Asks for reloads. All clones are one.
+/// The sender of reload requests; all clones share the same state.
 #[derive(Clone, Debug)]
 pub struct Reloads {
     ask: mpsc::Sender<Asked>,
@@ -37,27 +37,27 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Nothing was read again yet; also gives where the asking arrives.
+    /// Returns a handle without any reload yet, and the receiver of its requests.
     pub fn new(started_at: Instant) -> (Self, mpsc::Receiver<Asked>) {
         let (ask, asked) = mpsc::channel(16);
         let last = LastReload { at: started_at, succeeded_at: started_at, problems: Vec::new() };
         (Self { ask, last: Arc::new(Mutex::new(last)) }, asked)
     }
 
-    /// Asks for the zone database to be read again, without waiting for it.
+    /// Requests a reload of the zone database, without waiting for it.
     pub fn read_zones(&self) {
-        // One that is already asked for is enough.
+        // A full queue is fine: pending requests suffice.
         let _ = self.ask.try_send(Asked::Zones);
     }
 
-    /// Asks for a reload and waits for its result; none when the daemon is ending.
+    /// Requests a reload and waits for its result; `None` when the daemon is stopping.
     pub async fn reload(&self) -> Option<Result<(), Vec<Problem>>> {
         let (answer, answered) = oneshot::channel();
         self.ask.send(Asked::Settings(Some(answer))).await.ok()?;
         answered.await.ok()
     }
 
-    /// Notes the result of a reload.
+    /// Records the result of a reload.
     pub fn note(&self, at: Instant, result: &Result<(), Vec<Problem>>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.at = at;
@@ -67,7 +67,7 @@ impl Reloads {
         }
     }
 
-    /// How the last reload went.
+    /// Returns the last reload.
     pub fn last(&self) -> LastReload {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,4 +1,4 @@
-//! What can be asked, on the socket and over HTTP.
+//! The routes of the socket and of HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,19 @@ use crate::reconcile::{Control, Feed, Status};
 use super::guard::{Refusal, Secrets};
 use super::{Asking, Handles, LastReload, metrics, wire};
 
-/// Bytes of a request that are read.
+/// Size limit for a request's body.
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// How long the body of a request may take to arrive.
+/// Time limit for a request's body to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the daemon may take to answer; a store that commits slowly takes a while.
+/// Time limit for the daemon's answer; a store that commits slowly needs a while.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Everything, for whoever can open the socket.
+/// Returns all routes, unguarded: the socket's permissions protect them.
 pub fn on_socket(driver: Handles) -> Router {
     common().with_state(driver)
 }
 
-/// Everything that the guard lets pass, and the webhook.
+/// Returns all routes behind the guard, and the webhook.
 pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
     let hook = Router::new().route("/webhook", post(webhook)).with_state((driver.clone(), secrets.clone()));
     let nosniff = |mut response: Response| async {
@@ -56,7 +56,7 @@ fn common() -> Router<Handles> {
 }
 
 async fn guard(State(secrets): State<Arc<Secrets>>, request: Request, next: Next) -> Response {
-    // A request may name its host in its first line, too.
+    // The request line may name a host, too.
     let is_ours = request.uri().authority().is_none_or(|authority| secrets.is_ours(authority.as_str()));
     let checked = secrets.check(request.method(), request.headers());
     match if is_ours { checked } else { Err(Refusal::Host) } {
@@ -79,7 +79,7 @@ fn unavailable() -> Box<Response> {
 }
 
 impl Handles {
-    /// Asks and waits for the answer; none when the daemon is ending.
+    /// Sends a control and waits for the answer; fails when the daemon is stopping.
     async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Box<Response>> {
         let (send, answered) = oneshot::channel();
         let asked = async {
@@ -100,7 +100,8 @@ async fn health(State(driver): State<Handles>) -> Response {
     }
     let text = |_| match driver.reloads.last() {
         LastReload { problems, at, .. } if !problems.is_empty() => {
-            // The settings before it are good: a restart, which this must not cause, would end in an error.
+            // A failed reload is still healthy: the previous settings are active, and a restart
+            // caused by this check would end in an error.
             format!("ok\nthe reload at {} failed\n", wire::utc(at)).into_response()
         }
         _ => "ok\n".into_response(),
@@ -125,7 +126,8 @@ async fn status(State(driver): State<Handles>) -> Response {
         Err(refusal) => return *refusal,
     };
     let reload = driver.reloads.last();
-    // One text for all who ask at once: of many pages it takes longer to write than to publish.
+    // One text for all concurrent requests: with many pages, serializing takes longer than
+    // publishing.
     let mut written = driver.written.lock().await;
     let text = match &*written {
         Some((known, at, text)) if Arc::ptr_eq(known, &status) && *at == reload.at => text.clone(),
@@ -150,7 +152,7 @@ async fn set_override(State(driver): State<Handles>, request: Request) -> Respon
     }
 }
 
-/// Who asks.
+/// The user who sends the request.
 #[derive(Deserialize)]
 struct Who {
     #[serde(default)]
@@ -183,7 +185,7 @@ async fn approve(State(driver): State<Handles>, request: Request) -> Response {
     }
 }
 
-/// Reads the settings again and answers when they are active, or with what is wrong with them.
+/// Reloads the settings; answers once they are active, or with their problems.
 async fn reload(State(driver): State<Handles>) -> Response {
     match tokio::time::timeout(PATIENCE, driver.reloads.reload()).await.ok().flatten() {
         Some(Ok(())) => answer(StatusCode::OK, &json!({})),
@@ -210,8 +212,10 @@ async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Probl
         .map_err(|error| vec![Problem::new(format!("the request is not understood: {error}"))])
 }
 
-/// `on_realtime_config_updated`: the page of the agent and environment that it names is looked at; all pages when it
-/// names neither, since users may template the body.
+/// Handles the vendor's `on_realtime_config_updated`.
+///
+/// Requests a fetch of the page with the named agent and environment. A missing name widens this,
+/// up to all pages, since users may template the body.
 async fn webhook(
     State((driver, secrets)): State<(Handles, Arc<Secrets>)>,
     Query(query): Query<Vec<(String, String)>>,
@@ -228,7 +232,7 @@ async fn webhook(
     let look = Feed::Control(Control::Look { agent, environment, by });
     match driver.feed.try_send(look) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
-        // A flood of calls: those that came before cause the look as well.
+        // Under a flood of calls this one can be dropped: the queued ones cause the fetch as well.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

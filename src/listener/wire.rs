@@ -1,4 +1,4 @@
-//! The shapes on the wire between the daemon and its commands.
+//! The JSON exchanged between the daemon and its commands.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,39 +9,41 @@ use crate::pages::{Override, Says};
 use crate::reconcile::{Draft, Following, Selection, Standing, Status, Until};
 use crate::zone::Zone;
 
-/// A request for an override, as text; the daemon reads it as the command line would.
+/// A request for an override, as text; the daemon parses it as the command line would.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asking {
-    /// Pages by id, as AGENT/environment.
+    /// Page ids, as AGENT/environment.
     #[serde(default)]
     pub pages: Vec<String>,
-    /// Pages of an environment.
+    /// Environment of the pages.
     #[serde(default)]
     pub environment: Option<String>,
-    /// Pages whose row has these cells, as COLUMN=VALUE, and what pages have for such rows.
+    /// Cells that select pages by their rows, as COLUMN=VALUE.
+    ///
+    /// On a page that shows many rows, they also select the rows.
     #[serde(default, rename = "where")]
     pub cells: Vec<String>,
-    /// All pages.
+    /// True for all pages.
     #[serde(default)]
     pub all: bool,
-    /// `closed`, `open`, or VARIABLE=VALUE.
+    /// The effect: `closed`, `open`, or VARIABLE=VALUE.
     pub says: String,
-    /// Its end; none to let it last until it is released.
+    /// End of the override; `None` until it is released.
     #[serde(default)]
     pub until: Option<String>,
-    /// Why.
+    /// Reason for the override.
     pub reason: String,
-    /// Who asks.
+    /// The user who sends the request.
     #[serde(default)]
     pub who: String,
 }
 
 impl Asking {
-    /// What is asked for.
+    /// Parses the request into a draft of an override.
     ///
     /// # Errors
-    /// What can't be read.
+    /// Every value that cannot be parsed.
     pub fn read(self) -> Result<Draft, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut note = |message: String| problems.push(Problem::new(message));
@@ -78,8 +80,9 @@ impl Asking {
     }
 }
 
-/// A variable and its value. In the name of an item, `/sites[site=Leeds]/open`, there is an equals sign before the one
-/// between the two.
+/// Splits an assignment into a variable and its value.
+///
+/// Equals signs within brackets belong to the name: `/sites[site=Leeds]/open=false`.
 fn assignment(text: &str) -> Result<(String, String), String> {
     let mut depth = 0;
     let between = text.find(|letter| {
@@ -101,7 +104,7 @@ fn no_pair(text: &str) -> String {
     format!("\"{text}\" is no pair (hint: write NAME=VALUE)")
 }
 
-/// An override as JSON.
+/// Returns an override as JSON.
 pub fn shown(set: &Override) -> Value {
     let row = |(row, until): (RowName, Option<Instant>)| json!({"row": row.to_string(), "until": until});
     let pages = set.pages.iter().map(|(page, until)| {
@@ -122,7 +125,7 @@ pub fn shown(set: &Override) -> Value {
     })
 }
 
-/// Problems as JSON.
+/// Returns problems as JSON.
 pub fn problems(problems: &[Problem]) -> Value {
     let problem = |problem: &Problem| {
         let place = problem.origin.as_ref().map(ToString::to_string);
@@ -131,7 +134,7 @@ pub fn problems(problems: &[Problem]) -> Value {
     json!({ "problems": problems.iter().map(problem).collect::<Vec<_>>() })
 }
 
-/// One word for how a page stands.
+/// Returns one word for a page's state.
 pub fn word(standing: &Standing) -> &'static str {
     match standing {
         Standing::Unseen => "unseen",
@@ -144,7 +147,7 @@ pub fn word(standing: &Standing) -> &'static str {
     }
 }
 
-/// A page that waits for the one that it follows, as JSON.
+/// Returns a promoted page that still waits for the page it follows, as JSON.
 pub fn waiting(following: &Following) -> Value {
     json!({
         "page": following.page.to_string(),
@@ -154,12 +157,12 @@ pub fn waiting(following: &Following) -> Value {
     })
 }
 
-/// An instant for programs.
+/// Formats an instant for programs.
 pub fn utc(at: Instant) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// How things stand, as JSON.
+/// Returns the status as JSON.
 pub fn status(status: &Status, reload: &LastReload) -> Value {
     let page = |page: &crate::reconcile::PageStatus| {
         json!({

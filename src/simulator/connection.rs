@@ -1,4 +1,4 @@
-//! Connections that can be reset on request: no answer, no farewell.
+//! Connections that can be reset on request, without an answer.
 
 use std::io;
 use std::pin::Pin;
@@ -11,12 +11,12 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Resets its connection instead of the next answer.
+/// A switch that resets its connection instead of the next answer.
 #[derive(Clone, Debug, Default)]
 pub struct Hangup(Arc<AtomicBool>);
 
 impl Hangup {
-    /// From now on nothing is written any more.
+    /// Makes every further write reset the connection.
     pub fn now(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -31,7 +31,7 @@ impl Listener for Breakable {
 
     async fn accept(&mut self) -> (Connection, Hangup) {
         let (stream, _) = Listener::accept(&mut self.0).await;
-        // Small answers must not wait for more.
+        // Small answers must not wait for more data.
         let _ = stream.set_nodelay(true);
         let hangup = Hangup::default();
         (Connection { stream, hangup: hangup.clone() }, hangup)
@@ -55,7 +55,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Without lingering, the drop of the socket sends a reset.
+    /// Fails if the switch is set; with zero linger, dropping the socket sends a reset.
     fn check(&self) -> io::Result<()> {
         if self.hangup.0.load(Ordering::SeqCst) {
             self.stream.set_zero_linger()?;

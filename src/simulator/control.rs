@@ -1,4 +1,4 @@
-//! The simulator's own controls: faults, the request log, all pages, a person's edits, and a page to look at.
+//! The simulator's own controls: faults, request log, pages, edits by a user, and a web page.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Query, State as FromState};
@@ -25,14 +25,14 @@ async fn read(request: Request<Body>) -> Option<Value> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Which part of the log is wanted.
+/// The query of the request log.
 #[derive(Deserialize)]
 pub struct Since {
     #[serde(default)]
     since: usize,
 }
 
-/// `GET` shows the requests so far (`?since=N` from number N on), `DELETE` forgets them.
+/// Handles the request log: `GET` lists it (`?since=N` from number N on), `DELETE` clears it.
 pub async fn requests(
     FromState(simulator): FromState<Simulator>,
     method: Method,
@@ -46,7 +46,7 @@ pub async fn requests(
     json(&json!(log.get(since..).unwrap_or_default()))
 }
 
-/// `POST` adds a fault, `GET` shows those that are left, `DELETE` ends them all.
+/// Handles the faults: `POST` adds one, `GET` lists those left, `DELETE` removes all.
 pub async fn faults(FromState(simulator): FromState<Simulator>, request: Request<Body>) -> Response {
     match *request.method() {
         Method::DELETE => {
@@ -65,7 +65,7 @@ pub async fn faults(FromState(simulator): FromState<Simulator>, request: Request
     }
 }
 
-/// All pages that were touched.
+/// Returns all pages that were written at least once.
 pub async fn all_pages(FromState(simulator): FromState<Simulator>) -> Response {
     let pages = simulator.with_pages(|pages| {
         let keys: Vec<_> =
@@ -80,7 +80,7 @@ pub async fn all_pages(FromState(simulator): FromState<Simulator>) -> Response {
     json(&json!({ "now": simulator.shared.clock.now(), "pages": pages }))
 }
 
-/// `PATCH {"variables": …}` edits a page as a person in the vendor's UI would.
+/// Edits a page with `PATCH {"variables": …}`, as a user of the vendor's UI would.
 pub async fn edit(
     FromState(simulator): FromState<Simulator>,
     Path((agent, environment)): Path<(String, String)>,
@@ -93,7 +93,7 @@ pub async fn edit(
     simulator.edit(&agent, &environment, body.as_ref())
 }
 
-/// The page that people look at.
+/// Returns the simulator's web page.
 pub async fn ui() -> Html<&'static str> {
     Html(include_str!("ui.html"))
 }

@@ -2,30 +2,30 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What goes wrong, for which requests, and how often.
+/// A fault: its kind, the requests it affects, and how often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of fault.
     #[serde(flatten)]
     pub kind: Kind,
-    /// For this method only.
+    /// The method it is limited to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// For paths that contain this only.
+    /// A part of the path it is limited to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// For so many requests; for all when it is missing.
+    /// Number of requests it affects; all when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
 }
 
-/// Ways to go wrong.
+/// The kinds of fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
     /// The answer comes late.
     Latency {
-        /// So many milliseconds late.
+        /// Delay in milliseconds.
         ms: u64,
     },
     /// An error answer; nothing is changed.
@@ -33,7 +33,7 @@ pub enum Kind {
         /// The HTTP status.
         status: u16,
     },
-    /// An answer that may be odd; nothing is changed.
+    /// An arbitrary, possibly malformed answer; nothing is changed.
     Answer {
         /// The HTTP status.
         status: u16,
@@ -47,14 +47,14 @@ pub enum Kind {
     },
     /// The connection is reset; nothing is changed.
     Reset,
-    /// The request is carried out, and the connection reset instead of an answer.
+    /// The request is carried out, and the connection is reset instead of an answer.
     AppliedThenReset,
     /// The request is carried out, and the answer comes late.
     AppliedThenLatency {
-        /// So many milliseconds late.
+        /// Delay in milliseconds.
         ms: u64,
     },
-    /// The request is carried out, and answered with something else.
+    /// The request is carried out, and answered with an arbitrary status and body.
     AppliedThenAnswer {
         /// The HTTP status.
         status: u16,
@@ -69,26 +69,26 @@ pub enum Kind {
 }
 
 impl Fault {
-    /// For every request, until it is healed.
+    /// Returns a fault for every request, until it is removed.
     pub fn new(kind: Kind) -> Self {
         Self { kind, method: None, path: None, times: None }
     }
 
-    /// The same for one method.
+    /// Limits the fault to one method.
     #[must_use]
     pub fn method(mut self, method: &str) -> Self {
         self.method = Some(method.to_owned());
         self
     }
 
-    /// The same for paths that contain some text.
+    /// Limits the fault to paths that contain a text.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         self.path = Some(path.to_owned());
         self
     }
 
-    /// The same for so many requests.
+    /// Limits the fault to a number of requests.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
@@ -102,7 +102,7 @@ impl Fault {
     }
 }
 
-/// The faults that strike a request; each that is counted has struck once more.
+/// Returns the faults that affect a request, and decrements those with a limit.
 pub fn strike(faults: &mut Vec<Fault>, method: &str, path: &str) -> Vec<Kind> {
     let mut struck = Vec::new();
     for fault in faults.iter_mut().filter(|fault| fault.concerns(method, path)) {

@@ -1,5 +1,7 @@
-//! A stand-in for the Agents API: the demo's backend and the test bed. It keeps pages as the real one
-//! does, misbehaves on request, and lets a person edit a page as in the vendor's UI.
+//! A simulator of the Agents API: the demo's backend and the test bed.
+//!
+//! It stores pages as the real API does, injects faults on request, and lets a user edit a page as
+//! in the vendor's UI.
 
 mod connection;
 mod control;
@@ -19,7 +21,7 @@ pub use pages::Pages;
 pub use state::{Logged, Options, Simulator};
 
 impl Simulator {
-    /// Serves until `stop` is over.
+    /// Serves until `stop` completes.
     ///
     /// # Errors
     /// When the listener fails.

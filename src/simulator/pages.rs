@@ -1,4 +1,4 @@
-//! The pages: shallow merge, schemas, stamps that differ after every accepted write.
+//! The pages: shallow merge, schemas, and a stamp that changes with every accepted write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,29 +11,29 @@ use serde_json::{Map, Value, json};
 use crate::model::{Environment, Instant};
 use crate::schema::Schema;
 
-/// Why a write is refused.
+/// The reason why a write is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The merged values break the schema.
+    /// The merged values violate the schema.
     InvalidForSchema,
-    /// What was put is no Draft 7 schema.
+    /// The schema is not a valid Draft 7 schema.
     InvalidSchema,
 }
 
 /// All agents and their pages.
 #[derive(Debug)]
 pub struct Pages {
-    /// Every agent id exists.
+    /// True if every agent id exists.
     open: bool,
     state_file: Option<PathBuf>,
     kept: Kept,
 }
 
-/// What is kept between runs.
+/// The state that is kept between runs.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
     agents: BTreeMap<String, Agent>,
-    /// By `AGENT/environment`; a page that nobody has touched is not here.
+    /// Pages by `AGENT/environment`; a page that was never written is absent.
     pages: BTreeMap<String, Page>,
 }
 
@@ -51,7 +51,7 @@ struct Page {
 }
 
 impl Pages {
-    /// The pages of a state file, or none. Without agents every id exists.
+    /// Loads the pages of the state file, if it exists. Without agents, every id exists.
     pub fn load(agents: Vec<String>, state_file: Option<PathBuf>) -> io::Result<Self> {
         let mut kept = Kept::default();
         if let Some(path) = state_file.as_ref().filter(|path| path.exists()) {
@@ -67,19 +67,19 @@ impl Pages {
         Ok(Self { open, state_file, kept })
     }
 
-    /// Whether an agent exists.
+    /// Returns true if an agent exists.
     pub fn has_agent(&self, agent: &str) -> bool {
         self.open || self.kept.agents.contains_key(agent)
     }
 
-    /// The agents that are known by name.
+    /// Returns the created agents, and those with a page.
     pub fn agents(&self) -> Vec<Value> {
         let touched = self.kept.pages.keys().filter_map(|key| Some(key.split_once('/')?.0));
         let ids: BTreeSet<&str> = self.kept.agents.keys().map(String::as_str).chain(touched).collect();
         ids.iter().map(|id| self.agent(id)).collect()
     }
 
-    /// Makes an agent; none when there is one with that id already.
+    /// Creates an agent; `None` if its id is taken.
     pub fn create_agent(&mut self, id: &str, name: &str, at: Instant) -> Option<Value> {
         if self.kept.agents.contains_key(id) {
             return None;
@@ -100,7 +100,9 @@ impl Pages {
         })
     }
 
-    /// A page on the wire. One that nobody has touched has neither schema nor stamp, and no values.
+    /// Returns a page as the API sends it.
+    ///
+    /// A page that was never written has no schema, no stamp and no values.
     pub fn page(&self, agent: &str, environment: Environment) -> Value {
         let page = self.kept.pages.get(&key(agent, environment)).cloned().unwrap_or_default();
         json!({
@@ -111,7 +113,7 @@ impl Pages {
         })
     }
 
-    /// The keys of all pages that were touched.
+    /// Returns the keys of all pages that were written.
     pub fn touched(&self) -> impl Iterator<Item = (&str, Environment)> {
         self.kept.pages.keys().filter_map(|key| {
             let (agent, environment) = key.split_once('/')?;
@@ -119,7 +121,7 @@ impl Pages {
         })
     }
 
-    /// Puts a schema on a page; the values there need not meet it yet.
+    /// Sets the schema of a page; its current values may violate it.
     pub fn put_schema(
         &mut self,
         agent: &str,
@@ -134,7 +136,7 @@ impl Pages {
         Ok(self.page(agent, environment))
     }
 
-    /// Merges top-level keys into a page, if what results meets the schema.
+    /// Merges top-level keys into a page, if the result meets the schema.
     pub fn patch(
         &mut self,
         agent: &str,
@@ -156,13 +158,13 @@ impl Pages {
     fn write(&mut self, agent: &str, environment: Environment, at: Instant, change: impl FnOnce(&mut Page)) {
         let page = self.kept.pages.entry(key(agent, environment)).or_default();
         change(page);
-        // Two writes within a microsecond, or before a clock that was set back, must differ too.
+        // Stamps differ even for two writes within a microsecond, or after the clock was set back.
         let next = page.last_updated.and_then(|last| last.checked_add_signed(TimeDelta::microseconds(1)));
         page.last_updated = Some(next.map_or(at, |next| next.max(at)));
         self.save();
     }
 
-    /// Written beside and renamed over, so that a state file is whole or the one before.
+    /// Saves atomically: writes a temporary file and renames it over the state file.
     fn save(&self) {
         let Some(path) = &self.state_file else { return };
         let beside = path.with_extension("tmp");

@@ -16,10 +16,10 @@ use super::state::{Logged, Simulator};
 
 const CORRELATION_ID: &str = "x-polyai-correlation-id";
 const MAX_BODY_BYTES: usize = 16 << 20;
-/// Requests that are remembered; older ones are dropped.
+/// Limit of the request log; above it, the older half is dropped.
 const MAX_LOG: usize = 100_000;
 
-/// An answer: a status, a body, and whether something was changed.
+/// An answer: status, body and extra headers.
 pub struct Answer {
     status: StatusCode,
     body: Value,
@@ -32,7 +32,7 @@ impl Answer {
     }
 }
 
-/// What the API says when it refuses.
+/// Returns the API's envelope for an error.
 fn refuse(status: u16, code: &str, message: &str) -> Answer {
     let body = json!({
         "success": false,
@@ -46,7 +46,7 @@ fn refuse(status: u16, code: &str, message: &str) -> Answer {
     Answer { status, body, headers: Vec::new() }
 }
 
-/// Answers every request that is not for the simulator's own controls.
+/// Answers every request outside the simulator's own controls.
 pub async fn api(
     FromState(simulator): FromState<Simulator>,
     ConnectInfo(hangup): ConnectInfo<Hangup>,
@@ -157,7 +157,7 @@ fn respond(mut answer: Answer, correlation_id: &str, now: Instant) -> Response {
 }
 
 impl Simulator {
-    /// The one that the request brings, else a new one.
+    /// Returns the request's correlation id, else a new one.
     fn correlation_id(&self, headers: &HeaderMap) -> String {
         let brought = headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
         match brought.filter(|id| !id.is_empty() && id.len() <= 128) {
@@ -178,7 +178,9 @@ impl Simulator {
         state.log.push(logged);
     }
 
-    /// One operation: path, key, method, type, and then what it is about.
+    /// Runs one operation.
+    ///
+    /// The checks come in this order: path, key, method, content type, then the request itself.
     fn answer(&self, method: &Method, path: &str, headers: &HeaderMap, body: Option<&Value>) -> Answer {
         let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let (allowed, operation): (&[Method], Operation) = match steps.as_slice() {
@@ -285,7 +287,7 @@ impl Simulator {
         }
     }
 
-    /// A person's edit in the vendor's UI: the same checks, no key.
+    /// Applies a user's edit from the vendor's UI: the same checks, without a key.
     pub(super) fn edit(&self, agent: &str, environment: &str, body: Option<&Value>) -> Response {
         let at = self.shared.clock.now();
         let answer = match (self.check_page(agent, environment), variables(body)) {
@@ -321,7 +323,7 @@ fn settle(written: Result<Value, Refusal>) -> Answer {
     }
 }
 
-/// A character of an agent's id.
+/// Returns true for a character that is valid in an agent id.
 fn is_of_an_id(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
 }

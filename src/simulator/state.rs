@@ -1,4 +1,4 @@
-//! What a simulator holds: pages, faults and the log of requests.
+//! A simulator's state: pages, faults and the log of requests.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,38 +12,38 @@ use crate::model::Instant;
 use super::faults::Fault;
 use super::pages::Pages;
 
-/// A request, as the log shows it. The key is not in it.
+/// A logged request, without the API key.
 #[derive(Clone, Debug, Serialize)]
 pub struct Logged {
-    /// When it came.
+    /// Time of arrival.
     pub at: Instant,
-    /// Its method.
+    /// HTTP method.
     pub method: String,
-    /// Its path.
+    /// Path of the URL.
     pub path: String,
-    /// Its body, when that was JSON.
+    /// Body, if it was JSON.
     pub body: Option<Value>,
-    /// How it was answered; 0 when the connection was reset.
+    /// HTTP status of the answer; 0 when the connection was reset.
     pub status: u16,
-    /// Whether it was carried out; an unlucky one may be without being answered so.
+    /// True if it was carried out, even if a fault changed its answer.
     pub applied: bool,
-    /// Its correlation id.
+    /// Correlation id.
     pub correlation_id: String,
 }
 
-/// How a simulator is set up.
+/// The setup of a simulator.
 pub struct Options {
-    /// The key that requests must bring.
+    /// The key that requests must carry.
     pub api_key: String,
-    /// The agents that exist; every id does when there is none here.
+    /// The agents that exist; if empty, every id exists.
     pub agents: Vec<String>,
-    /// Where pages are kept between runs.
+    /// The file that keeps pages between runs.
     pub state_file: Option<PathBuf>,
-    /// Stamps the pages.
+    /// The clock that stamps the pages.
     pub clock: Arc<dyn Clock>,
 }
 
-/// A running simulator's inside, for tests and the demo that look at it and meddle.
+/// A handle to a running simulator, for tests and the demo to inspect and modify it.
 #[derive(Clone)]
 pub struct Simulator {
     pub(super) shared: Arc<Shared>,
@@ -63,10 +63,10 @@ pub(super) struct State {
 }
 
 impl Simulator {
-    /// Sets a simulator up, with the pages of its state file if there is one.
+    /// Creates a simulator, with the pages of its state file if it exists.
     ///
     /// # Errors
-    /// A state file that can't be read or understood.
+    /// When the state file cannot be read or parsed.
     pub fn new(options: Options) -> std::io::Result<Self> {
         let pages = Pages::load(options.agents, options.state_file)?;
         Ok(Self {
@@ -78,22 +78,22 @@ impl Simulator {
         })
     }
 
-    /// Makes the next matching requests fail.
+    /// Adds a fault, which affects the next matching requests.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.push(fault);
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.state().faults.clear();
     }
 
-    /// The requests so far, oldest first.
+    /// Returns the requests so far, oldest first.
     pub fn log(&self) -> Vec<Logged> {
         self.state().log.clone()
     }
 
-    /// Runs something with the pages, as somebody with hands on the database would.
+    /// Runs a closure on the pages, as direct access to the database would.
     pub fn with_pages<T>(&self, run: impl FnOnce(&mut Pages) -> T) -> T {
         run(&mut self.state().pages)
     }

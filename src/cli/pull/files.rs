@@ -1,4 +1,4 @@
-//! The files that a page becomes: settings, its values, its schema. Only text; writing it is another's.
+//! The generated files for a page: settings, values and schema, as text; the caller writes them.
 
 use serde_json::{Map, Value};
 
@@ -12,20 +12,20 @@ use super::super::output::visible;
 /// The settings' file name.
 pub const SETTINGS: &str = "rtconfd.toml";
 
-/// Where the key comes from, for the settings; never the key.
+/// The place of the API key, for the settings; never the key itself.
 pub enum KeyPlace {
     /// This file.
     File(String),
-    /// The environment, or a credential, which are no setting.
+    /// The environment or a credential, which are not settings.
     Outside,
 }
 
-/// What is written for pages.
+/// The generated files for pages.
 #[derive(Debug)]
 pub struct Files {
-    /// Names and contents; the settings first.
+    /// Names and contents, the settings first.
     pub files: Vec<(String, String)>,
-    /// Values that can't be owned, and pages without any.
+    /// Warnings: values that cannot be owned, and pages without any.
     pub remarks: Vec<Problem>,
     /// The pages that have values.
     pub adopted: Vec<Adopted>,
@@ -34,11 +34,11 @@ pub struct Files {
 /// A page that has values.
 #[derive(Debug)]
 pub struct Adopted {
-    /// Which page.
+    /// The page's id.
     pub id: PageId,
     /// The source's name in the settings.
     pub source: String,
-    /// Its file.
+    /// The source's file name.
     pub file: String,
     /// The values.
     pub values: Vec<AdoptedValue>,
@@ -47,13 +47,13 @@ pub struct Adopted {
 /// A value of a page.
 #[derive(Debug)]
 pub struct AdoptedValue {
-    /// What the settings call it.
+    /// The name in the settings.
     pub variable: Variable,
-    /// As it stands on the page.
+    /// The value on the page.
     pub value: Value,
 }
 
-/// Writes files for pages.
+/// Generates the files for pages.
 pub fn write(pages: &[(PageId, RemotePage)], api: &Api, key: &KeyPlace) -> Files {
     let key = match key {
         KeyPlace::File(path) => format!("key_file = {}\n", quoted(path)),
@@ -69,7 +69,7 @@ pub fn write(pages: &[(PageId, RemotePage)], api: &Api, key: &KeyPlace) -> Files
     files
 }
 
-/// A page's source and block; its values and schema go into files of their own.
+/// Returns a page's source and block; its values and schema become files of their own.
 fn block(id: &PageId, page: &RemotePage, files: &mut Files) -> String {
     let mut text = format!("\n# ---- {id} ----\n");
     if let Some(schema) = &page.schema {
@@ -119,7 +119,7 @@ fn page_block(adopted: &Adopted) -> String {
     )
 }
 
-/// The values that can be kept, and what keeps the others from it.
+/// Returns the values that can be kept, and the problems of those that cannot.
 fn adopt(id: &PageId, variables: &Map<String, Value>) -> (Adopted, Vec<Problem>) {
     let mut adopted = Adopted {
         id: id.clone(),
@@ -139,7 +139,7 @@ fn adopt(id: &PageId, variables: &Map<String, Value>) -> (Adopted, Vec<Problem>)
     (adopted, left_out)
 }
 
-/// The keys that find no room, as one problem.
+/// Returns the keys above the limit, as one problem.
 fn too_many(beyond: &[&String]) -> Option<Problem> {
     let first = quoted(beyond.first()?);
     let more = match beyond.len() - 1 {
@@ -151,7 +151,9 @@ fn too_many(beyond: &[&String]) -> Option<Problem> {
     Some(Problem::new(message).hint(hint))
 }
 
-/// The variable for a top-level key, when the key can be owned and the value be read from a file.
+/// Returns the variable for a top-level key.
+///
+/// Fails if the key cannot be owned, or its value cannot be read from a file.
 fn variable(key: &str, value: &Value) -> Result<Variable, Problem> {
     let cant = |why: String| Problem::new(format!("{}: {why}", quoted(key)));
     if is_template(key) {
@@ -164,8 +166,9 @@ fn variable(key: &str, value: &Value) -> Result<Variable, Problem> {
     Ok(variable)
 }
 
-/// The variable that is a top-level key, and no place below one. Where a pointer means more by a bracket than a bracket,
-/// `~2` stands for it.
+/// Returns the variable that names a top-level key itself, not a place below one.
+///
+/// A bracket with a special meaning in a pointer is escaped as `~2`.
 fn named(key: &str) -> Option<Variable> {
     let pointer = pointer(key);
     let ways = match key.starts_with('/') {
@@ -177,12 +180,12 @@ fn named(key: &str) -> Option<Variable> {
     meant.next()
 }
 
-/// A top-level key as a JSON Pointer (RFC 6901).
+/// Returns a top-level key as a JSON Pointer (RFC 6901).
 fn pointer(key: &str) -> String {
     format!("/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// A key as TOML writes it.
+/// Returns a key as TOML writes it.
 fn key(text: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     match !text.is_empty() && text.chars().all(is_bare) {
@@ -205,7 +208,7 @@ const NO_KEY_FILE: &str = "\
 # key_file = \"agents-api-key\"
 ";
 
-/// With its comments opened it is valid; a test looks.
+/// Examples that are valid settings once uncommented, which a test verifies.
 const EXAMPLES: &str = r#"
 # ---- From a fixed value to one that follows the clock ----
 # Describe hours and calendars once,

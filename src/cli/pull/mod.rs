@@ -1,4 +1,4 @@
-//! `rtconfd pull`: pages turned into local files that plan clean. It changes nothing on a page.
+//! `rtconfd pull`: turns pages into local files that plan clean, and changes nothing on a page.
 
 mod files;
 
@@ -80,15 +80,18 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(OK)
 }
 
-/// A key file of the settings or flags, relative where it lies beside the new settings.
+/// Returns the key file of the settings or flags, relative if it lies beside the new settings.
 fn key_place(connection: &Connection, into: &Path) -> KeyPlace {
     let Some(path) = &connection.api.key_file else { return KeyPlace::Outside };
     let beside = std::path::absolute(into).ok().and_then(|into| path.strip_prefix(into).ok());
     KeyPlace::File(beside.unwrap_or(path).display().to_string())
 }
 
-/// Reads what would be written as every other command will, and compares it with the pages: a value that would come out as
-/// another must not be found out by a PATCH. False when the settings are not taken; why was told.
+/// Returns true if the generated files give exactly the values of the pages.
+///
+/// They are parsed as every other command will parse them. A value that would be read differently
+/// is an error here, instead of a surprise in a PATCH. Returns false when the settings are invalid;
+/// the report has been shown.
 fn reads_as_it_was(files: &Files, into: &Path) -> anyhow::Result<bool> {
     let text = |name: &str| files.files.iter().find(|(known, _)| known == name).map_or("", |(_, text)| text);
     let settings = Settings::parse(&into.join(SETTINGS), text(SETTINGS).as_bytes(), &Surroundings::default());
@@ -120,7 +123,7 @@ fn reads_as_it_was(files: &Files, into: &Path) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// The first variable whose value is not, to the last digit, that of the page.
+/// Returns the first variable whose value differs from the page, to the last digit.
 fn first_unlike<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Variable> {
     let desired = world.page(&adopted.id).map(|managed| managed.page.desired(load::now()));
     let values = desired.and_then(Result::ok).map(|desired| desired.values).unwrap_or_default();
@@ -136,7 +139,7 @@ fn first_unlike<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Variable>
 fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
     for (name, _) in files {
         let path = into.join(name);
-        // A link that leads nowhere is something too.
+        // A dangling link counts as existing.
         if path.symlink_metadata().is_ok() {
             bail!(
                 "{} exists, and pull overwrites nothing\n  hint: name another folder with --into DIR, or move the file away",
@@ -155,7 +158,7 @@ fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
         });
         if let Err(error) = made {
             for path in &written {
-                // Half of a set is worse than none; what can't be taken back is named in no other place.
+                // A partial set is worse than none; a failure to remove a file is not reported.
                 let _ = std::fs::remove_file(path);
             }
             bail!(
@@ -167,7 +170,7 @@ fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What keeps a page from being sent to, as it is.
+/// Returns the problems of a page's current values and schema, which would keep it from updates.
 fn breaks_its_schema(id: &PageId, page: &RemotePage) -> Vec<Problem> {
     let problems = match Schema::compile(page.schema.as_deref()) {
         Err(problem) => vec![problem],

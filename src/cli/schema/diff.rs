@@ -1,4 +1,4 @@
-//! `rtconfd schema diff`: what differs from one schema to another.
+//! `rtconfd schema diff`: the differences between two schemas.
 
 use anyhow::anyhow;
 use clap::Args;
@@ -62,7 +62,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     Ok(if rows.is_empty() { OK } else { CHANGES })
 }
 
-/// None when a file holds none; why was told.
+/// Returns the schema at a place; `None` for an invalid file, which has been reported.
 async fn schema_at(place: &Place, client: Option<&ReadOnly<Client>>) -> anyhow::Result<Option<Value>> {
     match (place, client) {
         (Place::Page(id), Some(client)) => {

@@ -1,4 +1,4 @@
-//! `rtconfd schema`: schemas of files and pages compared, and a file's put on pages.
+//! `rtconfd schema`: compares schemas of files and pages, and puts a file's schema on pages.
 
 mod diff;
 mod push;

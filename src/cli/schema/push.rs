@@ -1,4 +1,6 @@
-//! `rtconfd schema push`: a file's schema put on pages, when nothing that stands there or will be sent there breaks it.
+//! `rtconfd schema push`: puts a file's schema on pages.
+//!
+//! Their current values, and those that will be sent, must meet it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::settings::Connection;
 
 use super::shared::{Row, read_file, schema_of};
 
-/// Looks at a page after a PUT whose outcome is unknown, with this pause before each but the first.
+/// Limit of fetches after a PUT with an unknown outcome; `PAUSE` is the time between two.
 const LOOKS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -49,25 +51,25 @@ pub struct Arguments {
     access: Access,
 }
 
-/// How it stands with a page.
+/// The state of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
-    /// It has this schema.
+    /// It has this schema already.
     Same,
-    /// It has another, and may get this one.
+    /// It has another schema, and may get this one.
     Different,
-    /// Its values forbid it.
+    /// Its values violate the schema.
     Refused,
-    /// It got it.
+    /// It got the schema.
     Put,
-    /// It did not, or nobody knows.
+    /// The update failed, or its outcome is unknown.
     Failed,
     /// It was not tried, because another page failed.
     Unsent,
 }
 
-/// A page, what would change on it, and why it must not.
+/// A page, its changes, and the problems that forbid them.
 struct Candidate {
     id: PageId,
     page: RemotePage,
@@ -99,7 +101,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Ok(ahead) => ahead?,
         Err(exit) => return Ok(exit),
     };
-    // As long as nobody said yes, what is held can't write.
+    // The checks use a read-only client; only --yes creates one that can write.
     let client = ReadOnly::new(access::client(&connection, global)?);
     let mut candidates = Vec::new();
     for id in distinct(&arguments.pages) {
@@ -136,9 +138,9 @@ fn exit(candidates: &[Candidate]) -> Exit {
     }
 }
 
-/// What the settings make of the coming days.
+/// The desired values of the coming 400 days.
 struct Ahead {
-    /// None when there are no settings with pages.
+    /// The pages of the settings; `None` if there are none.
     view: Option<View>,
     from: Instant,
     to: Instant,
@@ -158,7 +160,7 @@ impl Ahead {
         }))
     }
 
-    /// What the values that will be sent to a page break. The page is one that has the new schema already.
+    /// Returns the problems of the values that will be sent to a page; `page` has the new schema.
     fn problems(&self, id: &PageId, page: &RemotePage) -> Vec<Problem> {
         let unknown = || {
             output::remark(&format!("{id} is in no settings: only the values that stand on it are checked"))
@@ -167,7 +169,7 @@ impl Ahead {
             unknown();
             return Vec::new();
         };
-        // What is held may be let pass, and until then what was before is sent.
+        // A held revision may be approved; until then the active values are sent.
         let worlds = [Some(&view.world), view.newest.as_ref()];
         let found: Vec<_> = worlds.into_iter().flatten().filter_map(|world| world.page(id)).collect();
         let observed = Observed::new(page.clone(), &mut Schemas::default());
@@ -180,7 +182,7 @@ impl Ahead {
             let missing = &view.newest().missing;
             match missing.is_empty() {
                 true => unknown(),
-                // One of those may be this.
+                // One of the missing pages may be this one.
                 false => problems.extend(missing.iter().cloned()),
             }
         }
@@ -189,14 +191,14 @@ impl Ahead {
     }
 }
 
-/// The schema that is to be put on pages.
+/// The schema to put on pages.
 struct Proposed {
     source: Value,
     compiled: Schema,
 }
 
 impl Proposed {
-    /// Looks at a page, and at what would happen to it.
+    /// Fetches a page and checks the schema against it.
     async fn for_page(&self, client: &impl ReadPages, id: PageId, ahead: &Ahead) -> Candidate {
         let mut candidate = Candidate {
             page: RemotePage::default(),
@@ -235,7 +237,9 @@ impl Proposed {
         differences(&schema_of(page), &self.source).is_empty()
     }
 
-    /// What stands on a page and breaks it. A page that holds nothing yet gets its schema before its values.
+    /// Returns the problems of a page's current values.
+    ///
+    /// An empty page has none: it gets its schema before its values.
     fn broken_on(&self, page: &RemotePage) -> Vec<Problem> {
         match page.variables.is_empty() {
             true => Vec::new(),
@@ -243,7 +247,7 @@ impl Proposed {
         }
     }
 
-    /// Puts it on one page after the other, and on no further one when one fails.
+    /// Puts the schema on one page after the other, and stops at the first failure.
     async fn put_all(&self, client: &impl WriteSchemas, candidates: &mut [Candidate]) {
         let mut failed = false;
         for candidate in candidates.iter_mut().filter(|candidate| candidate.state == State::Different) {
@@ -265,14 +269,15 @@ impl Proposed {
         }
     }
 
-    /// Puts it on a page. Gives the correlation id.
+    /// Puts the schema on a page, and returns the correlation id.
     async fn put(
         &self,
         client: &impl WriteSchemas,
         candidate: &Candidate,
     ) -> Result<Option<String>, Problem> {
         let (id, checked) = (&candidate.id, &candidate.page);
-        // Working out 400 days, and other pages before this one, take their time.
+        // Evaluating 400 days and updating earlier pages takes time, in which this page may have
+        // changed.
         let now = client.page(id).await.map_err(|error| Problem::new(error.to_string()))?;
         if now.schema != checked.schema || now.variables != checked.variables {
             return Err(Problem::new(
@@ -306,7 +311,7 @@ impl Proposed {
         }
     }
 
-    /// What became of a PUT: the page, when it has the schema.
+    /// Resolves the outcome of a PUT; returns the page if it has the schema.
     async fn look_up(
         &self,
         client: &impl WriteSchemas,
@@ -329,7 +334,7 @@ impl Proposed {
     }
 }
 
-/// Looks at a page, again when that fails for a reason that may pass.
+/// Fetches a page, with retries after errors that may be transient.
 async fn look(client: &impl ReadPages, id: &PageId) -> Result<RemotePage, ApiError> {
     let mut looked = client.page(id).await;
     for _ in 1..LOOKS {

@@ -12,10 +12,10 @@ use crate::schema::Difference;
 use crate::sources::{Disk, ReadFiles};
 use crate::tables;
 
-/// Characters of a value in a table.
+/// Limit of a value's characters in a table.
 const MAX_SHOWN: usize = 48;
 
-/// Where a schema stands. `./A-1/live` is a file, `A-1/live` a page.
+/// The place of a schema; `./A-1/live` is a file, `A-1/live` a page.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     Page(PageId),
@@ -30,7 +30,7 @@ impl FromStr for Place {
     }
 }
 
-/// The schema in a file.
+/// Returns the schema in a file.
 pub(super) fn read_file(path: &Path) -> Result<Value, Problem> {
     let name: Arc<str> = path.display().to_string().into();
     let content = Disk::default().read(path).map_err(|error| {
@@ -47,12 +47,12 @@ pub(super) fn read_file(path: &Path) -> Result<Value, Problem> {
     }
 }
 
-/// The schema of a page. None takes every value, as an empty one does.
+/// Returns the schema of a page; without one, the empty schema, which also accepts every value.
 pub(super) fn schema_of(page: &RemotePage) -> Value {
     page.schema.as_deref().cloned().unwrap_or_else(|| Value::Object(Map::new()))
 }
 
-/// A difference as it is printed.
+/// A printed difference.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) at: String,
