@@ -1,4 +1,4 @@
-//! What one set of definitions changes against another, site by site: which hours, from what to what, from when.
+//! Differences between two sets of definitions, per site: which hours change, how, and from when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,59 +14,59 @@ use crate::zone;
 
 use super::hold::{AHEAD, sites_of};
 
-/// How many changes of one value are looked at.
+/// Maximum number of changes of one value that are compared.
 const MAX_STEPS: usize = 1_000;
 
-/// One thing that changes.
+/// One difference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// On which page.
+    /// The page.
     pub page: PageId,
-    /// What of it.
+    /// The change.
     pub what: Changed,
 }
 
-/// What changes of a page.
+/// A change on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Changed {
     /// The page is new.
     NewPage,
-    /// The page is no longer defined: nothing is sent to it any more.
+    /// The page is no longer defined; nothing more is sent to it.
     Gone,
-    /// Hours on some dates, from one text to another.
+    /// Hours that differ on some dates.
     Hours {
         /// The name of the hours.
         site: String,
-        /// The first date, by the clock there.
+        /// The first date, in the site's time zone.
         from: NaiveDate,
-        /// On how many of the coming 14 dates.
+        /// Number of such dates in the next 14 days.
         dates: usize,
         /// The hours before.
         before: String,
         /// The hours after.
         after: String,
     },
-    /// A row of a table that a list on the page has an item for.
+    /// A table row for which a list on the page has an item.
     Row {
         /// The list and the row, as in `sites[york]`.
         name: String,
-        /// New, or gone.
+        /// True if the row is new, false if it is gone.
         is_new: bool,
     },
-    /// A value whose change no hours explain.
+    /// A value that differs for another reason than changed hours.
     Value {
-        /// Which variable, or which part of it, as in `sites[york].phone`.
+        /// The variable, or a part of it, as in `sites[york].phone`.
         name: String,
-        /// Since when the two differ.
+        /// The first instant at which the values differ.
         from: Instant,
-        /// The value before; null for one that is new.
+        /// The value before; null if it is new.
         before: Value,
-        /// The value after; null for one that is no longer defined.
+        /// The value after; null if it is no longer defined.
         after: Value,
     },
 }
 
-/// Returns what changes within the coming 14 days, page by page in the order of the newer definitions.
+/// Returns the differences in the next 14 days, by page in the order of `after`.
 pub fn differences(before: &World, after: &World, now: Instant) -> Vec<Difference> {
     let mut found = Vec::new();
     for new in &after.pages {
@@ -103,7 +103,7 @@ fn of_page(old: &Page, new: &Page, now: Instant) -> Vec<Changed> {
     let names: BTreeSet<_> = before.values.keys().chain(after.values.keys()).collect();
     for name in names {
         let (was, is) = (before.values.get(name), after.values.get(name));
-        // A row that came or went has one line for all its cells.
+        // A row that was added or removed is one difference for all its cells.
         let is_of = |row: &str| before.rows.contains(row) != after.rows.contains(row);
         if name.match_indices(']').any(|(end, _)| is_of(&name[..=end])) {
             continue;
@@ -116,7 +116,7 @@ fn of_page(old: &Page, new: &Page, now: Instant) -> Vec<Changed> {
     changed
 }
 
-/// What a page consists of: the entries of objects and the items of lists one by one, by name.
+/// The parts of a page by name, including object entries and list items.
 #[derive(Default)]
 struct Parts<'p> {
     values: BTreeMap<String, &'p Definition>,
@@ -152,7 +152,7 @@ impl<'p> Parts<'p> {
     }
 }
 
-/// The first instant of the coming days at which a value differs.
+/// Returns the first difference of a value in the next days.
 fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now: Instant) -> Option<Changed> {
     let end = now.checked_add_signed(AHEAD)?;
     let mut at = now;
@@ -172,7 +172,7 @@ fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now:
     None
 }
 
-/// The dates on which hours differ, those with the same two texts together.
+/// Returns the dates on which hours differ, grouped by their texts.
 fn of_hours(name: &str, before: &Hours, after: &Hours, now: Instant) -> Vec<Changed> {
     let mut found: Vec<Changed> = Vec::new();
     let mut date = zone::date(after.zone, now);
@@ -199,7 +199,7 @@ fn of_hours(name: &str, before: &Hours, after: &Hours, now: Instant) -> Vec<Chan
     found
 }
 
-/// The hours of before as text, with their zone where it is another one.
+/// Returns the old hours as text, with their zone if it differs from the new one.
 fn shown(before: &Hours, after: &Hours, date: NaiveDate) -> String {
     let text = before.text(date);
     let is_same = date_starts_alike(before, after, date);

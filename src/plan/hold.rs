@@ -1,6 +1,7 @@
-//! Weighs a new revision of inputs and settings against the one in force: how many schedules change, what is lost, who
-//! closes. A change that is too large for an ordinary day is held for a person. Schedules are compared, not values:
-//! that every site closes at 17:00 is no change.
+//! Compares a new revision with the active one: changed schedules, lost rows, closures.
+//!
+//! A change too large for an ordinary day is held for approval. Schedules are compared, not values:
+//! the closing of every site at 17:00 is not a change.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -18,21 +19,23 @@ use crate::zone;
 
 /// How far ahead schedules are compared.
 pub(super) const AHEAD: TimeDelta = TimeDelta::days(14);
-/// Lost rows that are named.
+/// Maximum number of lost rows listed by name.
 const MAX_LISTED: usize = 10;
-/// What was let pass in this time counts together with what is new, so that a large change in small pieces is held too.
+/// Changes accepted within this time count together with new ones.
+///
+/// Otherwise a large change could pass in small pieces.
 const TOGETHER: TimeDelta = TimeDelta::hours(1);
 
-/// How much may change at once without a person.
+/// The limits for a change without approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
-    /// Percent of the pages whose schedule may change.
+    /// Percentage of pages whose schedule may change.
     pub pages_percent: usize,
-    /// So many pages may change, however few there are.
+    /// Number of pages that may always change, regardless of the percentage.
     pub pages: usize,
-    /// Percent of its rows that a source may lose.
+    /// Percentage of its rows that a source may lose.
     pub rows_percent: usize,
-    /// Percent of the sites that may become closed all day on one date; a single one may always.
+    /// Percentage of sites that may become closed all day on one date; one site always may.
     pub closed_percent: usize,
 }
 
@@ -42,7 +45,7 @@ impl Default for Thresholds {
     }
 }
 
-/// One set of definitions and what they rest on.
+/// A set of definitions and the inputs they use.
 #[derive(Clone, Copy)]
 pub struct Side<'a> {
     /// The pages, without overrides.
@@ -51,35 +54,35 @@ pub struct Side<'a> {
     pub inputs: &'a Inputs,
 }
 
-/// What was let pass lately.
+/// Recently accepted changes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recent {
-    /// Pages whose schedule changed, and when last.
+    /// Pages whose schedule changed, with the time of the last change.
     changed: BTreeMap<String, Instant>,
-    /// Pages that became closed on a date, and when.
+    /// Pages that became closed on a date, with the time of the change.
     closed: BTreeMap<NaiveDate, BTreeMap<String, Instant>>,
-    /// Rows that sources lost, and when.
+    /// Numbers of rows lost by source, with the time of the change.
     lost: BTreeMap<String, Vec<(Instant, usize)>>,
 }
 
-/// What a revision would change.
+/// The changes that a revision would make.
 #[derive(Clone, Debug, Default)]
 pub struct Weighed {
-    /// Why it is held; empty when it may pass.
+    /// The reasons to hold it; empty if it is accepted.
     pub reasons: Vec<String>,
     /// The pages whose schedule changes.
     pub changed: Vec<PageId>,
-    /// The same by what is counted: a page, or each site of a page that has many.
+    /// The changed units that count: a page, or each site of a page with many.
     units: BTreeSet<String>,
     closed: BTreeMap<NaiveDate, BTreeSet<String>>,
     lost: BTreeMap<String, usize>,
-    /// The sources that lost rows on which pages rest.
+    /// The sources that lost rows used by pages.
     pub torn: Vec<String>,
-    /// The pages that would be gone or change because sources lost rows, with the rows.
+    /// The pages that would disappear or change because of lost rows, with the rows.
     pub bereft: BTreeMap<PageId, String>,
 }
 
-/// Compares the coming days of a revision with those of the one in force.
+/// Compares the next days of a revision with those of the active one.
 pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds, now: Instant) -> Weighed {
     let mut weighed = Weighed::default();
     let (mut pages, mut units, mut sites) = (0, 0, BTreeSet::new());
@@ -109,12 +112,12 @@ pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds,
 }
 
 impl Weighed {
-    /// Which sites of a page change, and which of them become closed all day.
+    /// Records which sites of a page change, and which become closed all day.
     fn compare_sites(&mut self, page: &PageId, old: &Sites, new: &Sites, now: Instant) {
         let unit = |name: &str| if old.len() > 1 { format!("{page} {name}") } else { page.to_string() };
         let mut is_other = true;
         for (name, before) in old {
-            // A site that is gone is no longer told of; what its rows say of that is weighed with the source.
+            // A missing site has no hours to compare; its lost rows are checked with the source.
             let Some(after) = new.get(name) else { continue };
             for date in newly_closed(before, after, now) {
                 self.closed.entry(date).or_default().insert(site(page, old, name));
@@ -124,7 +127,7 @@ impl Weighed {
                 self.units.insert(unit(name));
             }
         }
-        // It is something else than hours that changes.
+        // Something other than hours changes.
         if is_other {
             self.units.insert(page.to_string());
         }
@@ -166,7 +169,7 @@ impl Weighed {
                     all.len(),
                     together(all.len() > closed.len()),
                 ));
-                // One date tells enough.
+                // One date is enough.
                 break;
             }
         }
@@ -211,7 +214,9 @@ impl Weighed {
 }
 
 impl Weighed {
-    /// Holds a revision whose sources lost rows on which pages rest: a table that was cut at the end of a line is a table too.
+    /// Holds a revision if its sources lost rows used by pages.
+    ///
+    /// A table truncated at the end of a line is still a valid table.
     fn judge_lost_rows(&mut self, before: Side, after: Side, now: Instant) {
         let by_source = lost_by_source(before.inputs, after.inputs);
         let lost: Vec<String> =
@@ -247,7 +252,7 @@ impl Weighed {
     }
 }
 
-/// True when a page would lose what it has for a row, or change in the days to come.
+/// Returns true if a page would lose its part for a row, or change in the next days.
 fn rests_on_other_rows(old: &Page, new: &Page, now: Instant, until: Instant) -> bool {
     old.beside(new).any(|(before, after)| match after {
         None => before.row.is_some(),
@@ -255,7 +260,7 @@ fn rests_on_other_rows(old: &Page, new: &Page, now: Instant, until: Instant) -> 
     })
 }
 
-/// The rows that sources lost, as a message lists them, by the source.
+/// Returns the rows lost, as text for a message, by source.
 pub fn lost_by_source(before: &Inputs, after: &Inputs) -> BTreeMap<String, String> {
     let lost = before.tables.iter().filter_map(|(name, old)| {
         let new = after.tables.get(name)?;
@@ -266,7 +271,7 @@ pub fn lost_by_source(before: &Inputs, after: &Inputs) -> BTreeMap<String, Strin
     lost.collect()
 }
 
-/// A few of the rows, for a message.
+/// Returns the first few rows as text for a message.
 fn listed(rows: &[String]) -> String {
     let shown: Vec<&str> = rows.iter().take(MAX_LISTED).map(String::as_str).collect();
     let more = match rows.len().saturating_sub(MAX_LISTED) {
@@ -278,10 +283,10 @@ fn listed(rows: &[String]) -> String {
 }
 
 impl Recent {
-    /// The fact of the store that remembers it.
+    /// The name under which the store keeps it.
     pub const FACT: &'static str = "recent";
 
-    /// Remembers what was let pass, and forgets what is long past.
+    /// Adds accepted changes and removes old ones.
     pub fn add(&mut self, weighed: &Weighed, now: Instant) {
         self.changed.retain(|_, at| is_recent(*at, now));
         self.changed.extend(weighed.units.iter().map(|unit| (unit.clone(), now)));
@@ -302,7 +307,9 @@ impl Recent {
     }
 }
 
-/// Of a clock that went back what seems to come is recent too.
+/// Returns true if `at` is recent.
+///
+/// Future timestamps count as recent: the clock may have been set back.
 fn is_recent(at: Instant, now: Instant) -> bool {
     now - at <= TOGETHER
 }
@@ -311,14 +318,14 @@ fn together(with_earlier: bool) -> &'static str {
     if with_earlier { ", with those of the last hour" } else { "" }
 }
 
-/// Whether two definitions of a page come to the same for the coming days.
+/// Returns true if two definitions of a page have the same result in the next days.
 fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
     let until = now.checked_add_signed(AHEAD).unwrap_or(now);
-    // What is no longer ours is no longer sent; that changes nothing on the page.
+    // A variable that is no longer ours is no longer sent, so nothing changes on the page.
     old.beside(new).all(|(before, after)| after.is_none_or(|after| before.says_the_same(after, now, until)))
 }
 
-/// The hours of a page by their names: one for most pages, and for one of many sites each site's.
+/// The hours of a page by name: one entry for most pages, one per site for pages of many.
 pub(super) type Sites<'p> = BTreeMap<&'p str, &'p Hours>;
 
 pub(super) fn sites_of(page: &Page) -> Sites<'_> {
@@ -326,12 +333,14 @@ pub(super) fn sites_of(page: &Page) -> Sites<'_> {
     hours.map(|hours| (hours.name.as_str(), &**hours)).collect()
 }
 
-/// What names a site of a page: its agent, and among many its own name. In several environments it is the same.
+/// Returns the ID of a site: its agent, plus its name if the page has many.
+///
+/// It is the same in every environment.
 fn site(page: &PageId, sites: &Sites, name: &str) -> String {
     if sites.len() > 1 { format!("{} {name}", page.agent) } else { page.agent.clone() }
 }
 
-/// The dates of the coming days on which a site was open and now is closed all day.
+/// Returns the dates in the next days on which an open site becomes closed all day.
 fn newly_closed(old: &Hours, new: &Hours, now: Instant) -> Vec<NaiveDate> {
     let mut date = zone::date(new.zone, now);
     let mut closed = Vec::new();
@@ -344,8 +353,10 @@ fn newly_closed(old: &Hours, new: &Hours, now: Instant) -> Vec<NaiveDate> {
     closed
 }
 
-/// The rows that are gone, by key; where rows have no key, by their line and first cell, as many as there are fewer. A row
-/// that is there and can't be read is not gone.
+/// Returns the rows that are gone.
+///
+/// Rows are compared by key. Rows without a key are compared by content and listed by first cell
+/// and line, at most as many as the table lost. Unreadable rows are not gone.
 fn lost_rows(old: &Rows, new: &Rows) -> Vec<String> {
     if old.rows.iter().all(|row| row.key.is_none()) || new.rows.iter().all(|row| row.key.is_none()) {
         let fewer = old.rows.len().saturating_sub(new.rows.len() + new.rejected.len());
@@ -360,7 +371,7 @@ fn lost_rows(old: &Rows, new: &Rows) -> Vec<String> {
             None => row.origin.to_string(),
         });
         let named: Vec<String> = named.take(fewer).collect();
-        // Of rows that are all alike none can be named.
+        // Identical rows cannot be listed individually.
         return if named.is_empty() { vec!["one of several alike".to_owned(); fewer] } else { named };
     }
     let keys = old.rows.iter().filter_map(|row| row.key.as_deref());

@@ -1,5 +1,6 @@
-//! Decides what to send: the page three ways against what we last put there and what it should be.
-//! No IO, no clock; acting on a plan has no choices left.
+//! Computes the changes to send by a three-way comparison: page, baseline, desired values.
+//!
+//! No IO, no clock. Executing a plan makes no further choices.
 
 mod difference;
 mod hold;
@@ -14,54 +15,54 @@ use crate::schema::{Checked, CheckedValue};
 pub use difference::{Changed, Difference, differences};
 pub use hold::{Recent, Side, Thresholds, Weighed, lost_by_source, weigh};
 
-/// The values that we last put on a page and saw confirmed.
+/// The baseline: the values that we last sent to a page and saw confirmed.
 pub type Base = BTreeMap<Variable, Value>;
 
-/// What happens to one page now.
+/// The changes of one page now.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Which page.
+    /// The page's ID.
     pub page: PageId,
-    /// What to change, all in one PATCH; empty when nothing is to be sent.
+    /// The changes, sent in one PATCH; empty if there are none.
     pub changes: Vec<Change>,
-    /// The body of that PATCH: the top-level keys of the changes, neighbours included.
+    /// The body of the PATCH: the top-level keys of the changes, with their other contents.
     pub body: Map<String, Value>,
-    /// Values that others changed.
+    /// Values changed by another client.
     pub drift: Vec<Drift>,
-    /// Values that stand on the page as wanted, though not by us: the base learns them.
+    /// Values already as desired, though not set by us; they are added to the baseline.
     pub adopted: Vec<(Variable, Value)>,
 }
 
-/// A value that somebody else changed, and what is done about it.
+/// A value that another client changed, and the response to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
-    /// Which variable.
+    /// The variable.
     pub variable: Variable,
-    /// What we last put there.
+    /// The baseline.
     pub base: Value,
-    /// What stands there.
+    /// The value on the page.
     pub found: Option<Value>,
-    /// What should stand there.
+    /// The desired value.
     pub desired: Value,
-    /// What happens.
+    /// The response.
     pub answer: Answer,
 }
 
-/// What is done about a drifted value.
+/// The response to a drifted value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Ours is sent.
+    /// Our value is sent.
     Restored,
-    /// Theirs stays until our value next changes.
+    /// The other client's value stays until our value next changes.
     Kept,
-    /// Theirs stays; people are told.
+    /// The other client's value stays and is reported.
     Reported,
-    /// Ours has changed too, and is withheld until a person decides.
+    /// Our value changed too and is withheld until a person decides.
     Held,
 }
 
 impl Answer {
-    /// In one word.
+    /// Returns the response as one word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Restored => "restored",
@@ -79,14 +80,16 @@ enum Verdict {
     Drift(Answer),
 }
 
-/// Three ways (DESIGN 4.3), for a value that differs from the page:
+/// Decides on one value by a three-way comparison (DESIGN 4.3).
 ///
-/// | page vs base | desired vs base | restore | keep | report |
+/// For a value that differs from the page:
+///
+/// | page vs baseline | desired vs baseline | restore | keep | report |
 /// |---|---|---|---|---|
 /// | same | changed | send | send | send |
-/// | changed | same | send | leave | leave, tell |
-/// | changed | changed | send | send | hold, tell |
-/// | no base | any | send | send | send |
+/// | changed | same | send | leave | leave, report |
+/// | changed | changed | send | send | hold, report |
+/// | no baseline | any | send | send | send |
 fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy: OnDrift) -> Verdict {
     if found.is_some_and(|found| same_value(found, desired)) {
         return match base {
@@ -108,10 +111,13 @@ fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy:
     }
 }
 
-/// Decides for one page. Why a value is wanted, by its number among those desired, is asked only of those that are sent.
+/// Computes the plan for one page.
+///
+/// `because` returns the reason for a desired value by its index; it is called only for values that
+/// are sent.
 ///
 /// # Errors
-/// When the values that stay others' would break the schema together with ours.
+/// Fails when our values would violate the schema together with drifted values that stay.
 pub fn plan(
     checked: &Checked,
     base: &Base,
@@ -164,25 +170,25 @@ pub fn plan(
         false => checked.without(&withheld)?.merged(),
     };
     for change in &plan.changes {
-        // Once taken, a key is no longer there for the next change below it.
+        // The first change below a key takes the whole key.
         let key = change.variable.key();
         plan.body.extend(merged.remove(key).map(|value| (key.to_owned(), value)));
     }
     Ok(plan)
 }
 
-/// What became of an intent, told by the page as it is now.
+/// The outcome of an intent, determined from the page as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The page holds what was intended.
+    /// The page holds the intended values.
     Applied,
-    /// The page holds what it held before.
+    /// The page holds the values from before.
     NotApplied,
-    /// The page holds something else: others wrote since.
+    /// The page holds other values: another client wrote since.
     Overwritten,
 }
 
-/// Looks up an unknown outcome: a reply that never came is not guessed (DESIGN 4.6).
+/// Determines an unknown outcome from the page instead of guessing it (DESIGN 4.6).
 pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> Found {
     let mut places = Places::default();
     let mut holds = |wanted: &dyn Fn(&Change) -> Option<Value>| {

@@ -1,4 +1,6 @@
-//! Carries a plan out: the intent made durable, one PATCH, the answer verified, the outcome made durable.
+//! Executes a plan: records the intent durably, sends one PATCH, verifies the answer, and records
+//! the outcome durably.
+//!
 //! Holds no policy.
 
 use std::sync::Arc;
@@ -9,17 +11,17 @@ use crate::model::{Change, Places, RemotePage, same_value};
 use crate::plan::Plan;
 use crate::store::{Intent, OpenIntent, Outcome, StoreError, Writer, Written};
 
-/// What acting needs.
+/// Everything needed to execute plans.
 pub struct Actor<R> {
     /// The API.
     pub api: Arc<R>,
-    /// The API's base URL, under which pages are known to the store.
+    /// The API's base URL, which identifies pages in the store.
     pub api_url: String,
     /// The store.
     pub store: Writer,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Who acts, for the history.
+    /// The name recorded in the history as the author of the change.
     pub who: String,
 }
 
@@ -35,36 +37,41 @@ impl<R> Clone for Actor<R> {
     }
 }
 
-/// What became of a plan.
+/// The outcome of a plan.
 #[derive(Debug)]
 pub enum Acted {
     /// The page holds the values.
     Applied {
-        /// The page after it.
+        /// The page after the PATCH.
         page: RemotePage,
-        /// What was changed.
+        /// The changes sent.
         changes: Vec<Change>,
-        /// What the vendor's support asks for.
+        /// The correlation ID, which the vendor's support asks for.
         correlation_id: Option<String>,
     },
-    /// Nobody knows; the page has to be looked at.
+    /// The outcome is unknown; the page must be fetched.
     Unknown(OpenIntent, ApiError),
-    /// It was refused and changed nothing.
+    /// The PATCH was refused and changed nothing.
     Failed(OpenIntent, ApiError),
-    /// The API took it and answers a page that does not hold it. The answer may be odd, so the page is fetched.
+    /// The API accepted the PATCH but returned a page without the values sent.
+    ///
+    /// The answer may be wrong, so the page is fetched.
     NotTaken {
-        /// What was sent.
+        /// The intent that was sent.
         open: OpenIntent,
-        /// What is not as sent.
+        /// The values that differ from the intent, as a message.
         message: String,
     },
 }
 
 impl<R: WritePages> Actor<R> {
-    /// Carries a plan out, in place of an intent that failed where there is one. What became of it is on its way to the store by then, and durable before the next intent is.
+    /// Executes a plan, reusing the failed intent `again` if there is one.
+    ///
+    /// On return the outcome is queued for the store. It becomes durable before the next intent
+    /// does.
     ///
     /// # Errors
-    /// When the store can't be written: nothing is sent then.
+    /// Fails when the store cannot be written. Nothing is sent then.
     pub async fn act(&self, plan: Plan, again: Option<i64>) -> Result<(Acted, Written<()>), StoreError> {
         let intent = Intent {
             api: self.api_url.clone(),

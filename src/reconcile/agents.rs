@@ -1,4 +1,4 @@
-//! The agents whose pages are ours, and when the pages of each are next listed.
+//! The agents whose pages we manage, and when each agent's pages are next listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,16 +6,16 @@ use chrono::TimeDelta;
 
 use crate::model::{Instant, PageId};
 
-/// What is remembered of an agent between two lists.
+/// The state of an agent between two lists.
 #[derive(Debug)]
 pub struct Agent {
-    /// The pages that are ours.
+    /// The pages that we manage.
     pub pages: Vec<PageId>,
     /// When they are next listed.
     pub due: Instant,
-    /// Tries that failed since the last that didn't.
+    /// Number of failed attempts since the last success.
     pub attempts: u32,
-    /// They are being listed.
+    /// True while its pages are being listed.
     pub in_flight: bool,
 }
 
@@ -23,9 +23,11 @@ pub struct Agent {
 #[derive(Debug, Default)]
 pub struct Agents {
     known: BTreeMap<String, Agent>,
-    /// Those at rest, by when they are due.
+    /// Idle agents by due time.
     waiting: BTreeSet<(Instant, String)>,
-    /// The same of those that are tried again. They wait for a permission of their own, and keep their places meanwhile.
+    /// Idle agents that are retries.
+    ///
+    /// They wait for a permission of their own and keep their place meanwhile.
     waiting_again: BTreeSet<(Instant, String)>,
 }
 
@@ -42,22 +44,22 @@ impl From<BTreeMap<String, Agent>> for Agents {
 }
 
 impl Agents {
-    /// How many there are.
+    /// Returns the number of agents.
     pub fn count(&self) -> usize {
         self.known.len()
     }
 
-    /// One agent.
+    /// Returns one agent.
     pub fn get(&self, name: &str) -> Option<&Agent> {
         self.known.get(name)
     }
 
-    /// What is known of one that other agents are put together from.
+    /// Removes and returns one agent's state, to build the next set of agents from.
     pub fn take(&mut self, name: &str) -> Option<Agent> {
         self.known.remove(name)
     }
 
-    /// Its pages are being listed.
+    /// Marks an agent's pages as being listed.
     pub fn begin(&mut self, name: &str) {
         if let Some(agent) = self.known.get_mut(name) {
             agent.in_flight = true;
@@ -71,7 +73,7 @@ impl Agents {
         self.waiting_again.remove(place);
     }
 
-    /// The list came, or did not after so many tries; the next one is asked for at an instant.
+    /// Records a list's success (`attempts` is 0) or failure, and when the next is due.
     pub fn settle(&mut self, name: &str, attempts: u32, due: Instant) {
         if let Some(agent) = self.known.get_mut(name) {
             let before = (agent.due, name.to_owned());
@@ -82,31 +84,31 @@ impl Agents {
         }
     }
 
-    /// Changes what is known of each of them.
+    /// Changes the state of every agent.
     pub fn change_all(&mut self, change: impl Fn(&mut Agent)) {
         let mut known = std::mem::take(&mut self.known);
         known.values_mut().for_each(change);
         *self = known.into();
     }
 
-    /// The one at rest that has been due for longest, with those that are tried again or without.
+    /// Returns the idle agent that has been due longest, with or without retries.
     pub fn first_due(&self, now: Instant, with_retries: bool) -> Option<&str> {
         let again = self.waiting_again.first().filter(|_| with_retries);
         let first = self.waiting.first().into_iter().chain(again).min();
         first.filter(|(due, _)| *due <= now).map(|(_, name)| name.as_str())
     }
 
-    /// The one that is tried again and has been due for longest.
+    /// Returns the retry that has been due longest.
     pub fn first_retry(&self, now: Instant) -> Option<&str> {
         self.waiting_again.first().filter(|(due, _)| *due <= now).map(|(_, name)| name.as_str())
     }
 
-    /// Whether some are due that are tried again.
+    /// Returns true if any retry is due.
     pub fn has_retries(&self, now: Instant) -> bool {
         self.waiting_again.first().is_some_and(|(due, _)| *due <= now)
     }
 
-    /// When the next one is due that is not due yet.
+    /// Returns when the next agent becomes due, ignoring agents due already.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         let later = now.checked_add_signed(TimeDelta::nanoseconds(1))?;
         let from = (later, String::new());
@@ -114,7 +116,7 @@ impl Agents {
         next.into_iter().flatten().map(|(due, _)| *due).min()
     }
 
-    /// Those that nothing is under way for.
+    /// Returns the agents without a list in progress.
     pub fn at_rest(&self) -> impl Iterator<Item = &str> {
         self.waiting.iter().chain(&self.waiting_again).map(|(_, name)| name.as_str())
     }
@@ -142,7 +144,7 @@ mod tests {
         assert_eq!(agents.at_rest().collect::<Vec<_>>(), ["c", "a"]);
         agents.change_all(|agent| agent.due = now);
         assert_eq!(agents.at_rest().collect::<Vec<_>>(), ["c", "a"], "b is still under way");
-        // What is tried again keeps its place, and keeps nothing else from its own.
+        // A retry keeps its place, and does not delay other agents.
         assert_eq!(agents.first_due(now, false), Some("c"));
         assert_eq!(agents.first_due(now, true), Some("a"));
         agents.begin("c");

@@ -1,20 +1,23 @@
-//! How long to wait before the next try: exponential, with full jitter, so that many pages that failed
-//! together don't come back together.
+//! Retry delays: exponential with full jitter.
+//!
+//! Many pages that failed together must not retry together.
 
 use std::time::Duration;
 
 /// The longest wait before the first retry.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait before any: what one bad answer costs at most.
+/// The longest wait before any retry, and so the cost of one bad answer.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
-/// A random wait before try number `attempt` (the first retry is 1): anything up to a limit that doubles.
+/// Returns a random wait before retry number `attempt` (the first is 1).
+///
+/// The wait is below a limit that doubles with each attempt.
 pub fn wait(attempt: u32, random: &mut fastrand::Rng) -> Duration {
     let limit = FIRST.saturating_mul(1 << attempt.clamp(1, 16).saturating_sub(1)).min(LONGEST);
     limit.mul_f64(random.f64())
 }
 
-/// A length of time, up to a tenth shorter or longer.
+/// Returns `length` with up to 10% of jitter in either direction.
 pub fn jittered(length: Duration, random: &mut fastrand::Rng) -> Duration {
     length.mul_f64(0.9 + 0.2 * random.f64())
 }

@@ -1,5 +1,7 @@
-//! How things stand, published for whoever asks. Nobody asks the driver itself: it publishes between its turns, once for all
-//! who wait, and never more often than it can afford.
+//! Publishes the status to all readers.
+//!
+//! Readers do not query the driver itself. It publishes between turns, once for all waiting
+//! readers, and limits how often it does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +14,16 @@ use super::Status;
 
 /// The shortest time between two publications.
 const PAUSE: Duration = Duration::from_millis(50);
-/// To publish may take this part of the driver's time.
+/// One part in `SHARE` of the driver's time may go to publishing.
 const SHARE: u32 = 20;
 
-/// Where a driver publishes and others read. All clones are one.
+/// The place where a driver publishes and readers read. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Board(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Counts those who asked.
+    /// Number of requests so far.
     asked: AtomicU64,
     wake: Notify,
     published: watch::Sender<Published>,
@@ -33,15 +35,15 @@ impl Default for Inner {
     }
 }
 
-/// A status, and whom it answers.
+/// A status and the requests it answers.
 #[derive(Clone, Debug, Default)]
 struct Published {
     status: Option<Arc<Status>>,
-    /// So many of those who asked.
+    /// Number of requests answered so far.
     answers: u64,
 }
 
-/// When a driver may publish next.
+/// The earliest time at which a driver may publish next.
 #[derive(Debug)]
 pub struct Turn(Instant);
 
@@ -52,7 +54,9 @@ impl Default for Turn {
 }
 
 impl Board {
-    /// Returns how things stand after this was called. It waits for as long as there is no driver, so whoever asks sets a limit.
+    /// Returns the status as of a moment after this call.
+    ///
+    /// Waits as long as no driver runs, so the caller should set a timeout.
     pub async fn ask(&self) -> Option<Arc<Status>> {
         let mut published = self.0.published.subscribe();
         let number = self.0.asked.fetch_add(1, Ordering::SeqCst) + 1;
@@ -61,7 +65,7 @@ impl Board {
         answer.status.clone()
     }
 
-    /// Waits until somebody asks and it is time to publish.
+    /// Waits until a reader asks and publishing is allowed.
     pub(super) async fn is_due(&self, turn: &Turn) {
         while self.0.asked.load(Ordering::SeqCst) == self.0.published.borrow().answers {
             self.0.wake.notified().await;
@@ -69,7 +73,7 @@ impl Board {
         tokio::time::sleep_until(turn.0).await;
     }
 
-    /// Publishes for all who asked before.
+    /// Publishes for all earlier requests.
     pub(super) fn publish(&self, status: impl FnOnce() -> Status) -> Turn {
         let (answers, begun) = (self.0.asked.load(Ordering::SeqCst), Instant::now());
         self.0.published.send_replace(Published { status: Some(Arc::new(status())), answers });

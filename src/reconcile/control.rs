@@ -1,4 +1,4 @@
-//! What people and their tools ask of a running driver: overrides, approvals, a look, how things stand.
+//! Requests to a running driver: overrides, approvals, fetches, status.
 
 use std::sync::Arc;
 
@@ -10,71 +10,74 @@ use crate::zone::{Database, Zone};
 
 use super::{Draft, Following, Held, Standing};
 
-/// A request, each with the place for its answer. What is answered with success is durable.
+/// A request with a channel for its answer.
+///
+/// A successful answer means that the change is durable.
 #[derive(Debug)]
 pub enum Control {
     /// Set an override.
     Set(Box<Draft>, oneshot::Sender<Result<Override, Vec<Problem>>>),
     /// Release an override before its end.
     Release {
-        /// Its number.
+        /// The override's ID.
         id: i64,
-        /// Who asks.
+        /// The requester.
         who: String,
-        /// Whether there was one to release.
+        /// The channel for the answer: an error if no such override is active.
         answer: oneshot::Sender<Result<(), Problem>>,
     },
-    /// Let the held revision pass, or believe the clock.
+    /// Approve the held revision, or confirm the clock.
     Approve {
-        /// What names the revision; `clock` for the clock.
+        /// The revision ID, or `clock`.
         revision: String,
-        /// Who asks.
+        /// The requester.
         who: String,
-        /// Whether that is what waits.
+        /// The channel for the answer: an error if that revision is not held, or the clock is
+        /// already trusted.
         answer: oneshot::Sender<Result<(), Problem>>,
     },
-    /// Look at pages, because somebody says that they were changed.
+    /// Fetch pages because a change was reported.
     Look {
-        /// The agent; every one when nobody knows.
+        /// The agent; `None` means every agent.
         agent: Option<String>,
-        /// The environment, likewise.
+        /// The environment; `None` means every environment.
         environment: Option<Environment>,
-        /// Who is said to have changed them.
+        /// The reported author of the change.
         by: Option<String>,
     },
 }
 
-/// How things stand in a running driver.
+/// The status of a running driver.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// Each page.
     pub pages: Vec<PageStatus>,
-    /// What keeps all requests back: a refused key, a pause, a doubtful clock.
+    /// The reason for withholding all requests: a refused key, a pause, an untrusted clock.
     pub withheld: Option<String>,
-    /// A revision that waits for approval.
+    /// The revision held for approval.
     pub held: Option<Held>,
-    /// How far an approved mass change has come: pages to come, and the page it is stopped at.
+    /// The progress of a rollout: revision, remaining pages, and the page it stopped at.
     pub rollout: Option<(String, usize, Option<PageId>)>,
-    /// The pages that wait for those that they follow.
+    /// The promoted pages that wait for the page they follow.
     pub following: Vec<Following>,
-    /// The overrides in force.
+    /// The active overrides.
     pub overrides: Vec<Override>,
-    /// What is wrong with the inputs.
+    /// The problems of the inputs.
     pub problems: Vec<Problem>,
-    /// The API that the pages are of, by its base URL.
+    /// The base URL of the API.
     pub api: String,
-    /// The zone database: its release and where it is.
+    /// The zone database: its release and location.
     pub zones: Arc<Database>,
-    /// Requests sent, values put on pages, and failures, since the start.
+    /// Counts since the start.
     pub counts: Counts,
 }
 
 /// One page.
 #[derive(Clone, Debug)]
 pub struct PageStatus {
-    /// Which.
+    /// The page's ID.
     pub page: PageId,
-    /// How it stands.
+    /// Its status.
     pub standing: Standing,
     /// Its time zone, if it has one.
     pub zone: Option<Zone>,
@@ -82,17 +85,17 @@ pub struct PageStatus {
     pub due: Option<Instant>,
 }
 
-/// What was done since the start.
+/// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Requests of all kinds.
     pub requests: u64,
-    /// Of these, PATCHes.
+    /// PATCHes among the requests.
     pub patches: u64,
-    /// Of all, those that failed.
+    /// Requests that failed.
     pub failures: u64,
-    /// Values put on pages.
+    /// Values applied to pages.
     pub applied: u64,
-    /// Values found changed by others.
+    /// Values found changed by other clients.
     pub drifted: u64,
 }

@@ -1,4 +1,6 @@
-//! Decides what a page needs now, from what is known of it. No IO; the instant is an argument.
+//! Decides what a page needs now, from the known state.
+//!
+//! No IO; the instant is an argument.
 
 use std::sync::Arc;
 
@@ -11,34 +13,36 @@ use crate::plan::{Base, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
 
-/// A page as it was seen, with its schema compiled.
+/// A fetched page with its compiled schema.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// The page.
     pub page: Arc<RemotePage>,
-    /// Its schema, or why it can't be used.
+    /// Its schema, or the reason why it cannot be used.
     pub schema: Result<Arc<Schema>, Problem>,
 }
 
 impl Observed {
-    /// A page as the store remembers it: its schema, and of its values what we put there.
+    /// Returns a page as stored: its schema and our baseline values.
     pub fn remembered(stored: &store::PageState, schemas: &mut Schemas) -> Self {
         let mut page = RemotePage { schema: stored.schema.clone(), ..RemotePage::default() };
         let mut places = Places::default();
         for (variable, value) in &stored.base {
-            // A place that can't be written is left out, which the check then tells.
+            // A value that cannot be written is left out; the check then reports it.
             let _ = variable.write(&mut page.variables, value.clone(), Missing::Create, &mut places);
         }
         Self::new(page, schemas)
     }
 
-    /// Compiles the schema, unless it is known.
+    /// Returns a page with its compiled schema; a known schema is not compiled again.
     pub fn new(mut page: RemotePage, schemas: &mut Schemas) -> Self {
         let schema = schemas.compile(&mut page.schema);
         Self { page: Arc::new(page), schema }
     }
 
-    /// What the page's schema has against values, or else says of them that is no reason to withhold them.
+    /// Returns the problems of `desired` against the page's schema.
+    ///
+    /// If the schema accepts the values, returns the warnings, which do not withhold them.
     pub fn problems(&self, desired: &Desired) -> Vec<Problem> {
         match &self.schema {
             Ok(schema) => match check(desired, &self.page, schema) {
@@ -49,7 +53,7 @@ impl Observed {
         }
     }
 
-    /// What the page's schema has against values, merged with all else that stands there.
+    /// Returns the schema errors of `desired` merged with the rest of the page.
     pub fn refuses(&self, desired: &Desired) -> Vec<Problem> {
         let checked = match &self.schema {
             Ok(schema) => check(desired, &self.page, schema).map(drop),
@@ -59,30 +63,32 @@ impl Observed {
     }
 }
 
-/// What is known of a page.
+/// The known state of a page.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
-    /// The page as last seen.
+    /// The page as last fetched.
     pub observed: Option<Observed>,
-    /// What we last put there and saw confirmed.
+    /// The baseline: the values we last sent and saw confirmed.
     pub base: Base,
-    /// A PATCH whose outcome nobody knows.
+    /// A PATCH with an unknown outcome.
     pub open: Option<OpenIntent>,
     worked_out: Option<WorkedOut>,
 }
 
-/// What a definition came to at an instant. It stays so up to the next boundary, however often it is asked.
+/// The desired values of a definition, computed at an instant.
+///
+/// They are valid until the next transition, so repeated queries are free.
 #[derive(Clone, Debug)]
 struct WorkedOut {
     page: Arc<Page>,
     at: Instant,
     desired: Arc<Desired>,
-    /// Whether its next boundary brings other values, once that was asked.
+    /// True when the next transition brings other values; none until computed.
     flips: Option<bool>,
 }
 
 impl Knowledge {
-    /// A page that was seen, or not yet.
+    /// Returns the state of a page, fetched or not.
     pub fn new(observed: Option<Observed>, base: Base, open: Option<OpenIntent>) -> Self {
         Self { observed, base, open, worked_out: None }
     }
@@ -101,13 +107,15 @@ impl Knowledge {
         Ok(desired)
     }
 
-    /// Returns the next transition of a page; none where there is none, or no value now.
+    /// Returns the page's next transition; none if there is none or no value now.
     pub fn next_transition(&mut self, page: &Arc<Page>, now: Instant) -> Option<Instant> {
         self.desired(page, now).ok()?.until
     }
 
-    /// How much sooner than others a page is looked at that was not seen yet: one that should hold something else than what we
-    /// last put there comes first, then one that we never put anything on.
+    /// Returns the priority boost for a page not yet fetched.
+    ///
+    /// A page whose desired values differ from the baseline comes first, then a page that we never
+    /// wrote to.
     pub fn head_start(&self, page: &Arc<Page>, now: Instant) -> TimeDelta {
         if self.base.is_empty() {
             return TimeDelta::seconds(1);
@@ -116,7 +124,7 @@ impl Knowledge {
             let base = self.base.get(&value.variable);
             base.is_some_and(|base| match (&value.wanted, base) {
                 (Wanted::Cell(cell), Value::String(text)) => *text == cell.text,
-                // The schema that typed it is not known yet.
+                // The value has a type, but the schema that determined it is not loaded yet.
                 (Wanted::Cell(cell), typed) => shorten(typed, usize::MAX) == cell.text,
                 (wanted, base) => same_value(base, &wanted.to_json()),
             })
@@ -127,9 +135,11 @@ impl Knowledge {
         }
     }
 
-    /// Whether a look is worth making before the next boundary of what was last worked out: it brings other values, which
-    /// midnight often doesn't, and none of them shares its key with others' values. Of those that do, a look that is older
-    /// than it must be would undo an edit.
+    /// Returns true if the page is worth fetching shortly before its next transition.
+    ///
+    /// The transition must bring other values, which midnight often does not. Every variable must
+    /// also be a whole key: where a key is shared with values of other clients, sending from an
+    /// older fetch would undo their edits.
     pub fn flips_alone(&mut self) -> bool {
         let Some(WorkedOut { page, desired, flips, .. }) = &mut self.worked_out else { return false };
         if !page.variables.iter().all(|owned| owned.variable.is_whole()) {
@@ -145,35 +155,35 @@ impl Knowledge {
     }
 }
 
-/// What a page needs.
+/// The next step for a page.
 #[derive(Debug)]
 pub enum Decision {
-    /// It has to be looked at.
+    /// The page must be fetched.
     Look,
-    /// The page tells what became of an intent; that is noted first.
+    /// The page shows the outcome of an intent, which must be recorded first.
     Settle(OpenIntent, Found),
-    /// Its values can't be sent; nothing of the page is, until that changes.
+    /// The values cannot be sent. Nothing is sent to the page until that changes.
     Withhold {
-        /// Why.
+        /// The reasons.
         problems: Vec<Problem>,
-        /// When the values may change by themselves.
+        /// The next instant at which the values may change by themselves.
         until: Option<Instant>,
     },
-    /// What to do, which may be nothing.
+    /// The plan to execute, which may be empty.
     Plan {
         /// The plan.
         plan: Plan,
-        /// When the values may change by themselves.
+        /// The next instant at which the values may change by themselves.
         until: Option<Instant>,
     },
 }
 
-/// When a page that has no values now is asked again, since its next boundary isn't known then.
+/// Returns when to retry a page without values now: its next transition is unknown.
 pub fn ask_again_at(now: Instant) -> Instant {
     now.checked_add_signed(TimeDelta::minutes(1)).unwrap_or(now)
 }
 
-/// Decides for one page at an instant.
+/// Decides on one page at an instant.
 pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision {
     let Some(observed) = known.observed.clone() else {
         return Decision::Look;
@@ -186,7 +196,7 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
         Err(problems) => return Decision::Withhold { problems, until: Some(ask_again_at(now)) },
     };
     let until = desired.until;
-    // Values are desired in the order in which they are owned.
+    // Desired values are in the same order as the owned variables.
     let because = |number: usize| {
         page.variables.get(number).map(|owned| owned.definition.because(now)).unwrap_or_default()
     };

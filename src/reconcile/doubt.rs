@@ -1,5 +1,7 @@
-//! Whether the wall clock can be believed. One that starts in 1970, or leaps by more than an hour while no time passes,
-//! would flip every page; nothing is sent by it until it is right again, the API's own clock agrees, or a person says so.
+//! Decides if the wall clock can be trusted.
+//!
+//! A clock that starts in 1970, or jumps by more than an hour, would change every page. Nothing is
+//! sent until the clock is right again, the API's clock agrees with it, or a person confirms it.
 
 use std::time::Duration;
 
@@ -9,37 +11,37 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::model::Instant;
 
-/// A clock that was set by more than this was not merely corrected.
+/// A clock set by more than this was not just corrected.
 const LEAP: TimeDelta = TimeDelta::hours(1);
-/// Two clocks this close show the same time.
+/// Two clocks that differ by less than this agree.
 const AGREEMENT: TimeDelta = TimeDelta::minutes(5);
-/// The program did not exist before.
+/// The earliest plausible time: the program did not exist before.
 const FIRST: &str = "2026-01-01T00:00:00Z";
 
-/// Compares the wall clock with the time that has passed.
+/// Compares the wall clock with the elapsed uptime.
 #[derive(Debug)]
 pub struct ClockWatch {
     now: Instant,
     up: Duration,
     doubt: Option<Doubt>,
-    /// A person said that it is right, whatever the API's clock shows.
+    /// True after a person confirmed the clock, regardless of the API's clock.
     vouched: bool,
-    /// The API's clock agreed with it.
+    /// True after the API's clock agreed.
     agreed: bool,
 }
 
-/// What a clock showed that was believed.
+/// A reading of a trusted clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sighting {
     at: Instant,
-    /// The uptime then, in milliseconds.
+    /// The uptime at the reading, in milliseconds.
     up_ms: u64,
-    /// The start of the machine that the uptime counts from.
+    /// The boot ID of the machine, to which the uptime belongs.
     boot: String,
 }
 
 impl Sighting {
-    /// The fact of the store that remembers it.
+    /// The name under which the store keeps it.
     pub const FACT: &'static str = "clock";
 
     fn up(&self) -> Duration {
@@ -47,17 +49,17 @@ impl Sighting {
     }
 }
 
-/// Why the clock is not believed.
+/// The reason why the clock is untrusted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Doubt {
-    /// What it shows, in words.
+    /// The problem, as text.
     what: String,
-    /// What it would show had nobody set it, and the uptime to which that belongs.
+    /// The time it would show had it not been set, and the matching uptime.
     expected: Option<(Instant, Duration)>,
 }
 
 impl Doubt {
-    /// What is wrong and what to do.
+    /// Returns the problem with a hint.
     pub fn describe(&self) -> String {
         format!(
             "nothing is sent while the clock is in doubt: {} (hint: set the clock right; if it is right: rtconfd approve clock)",
@@ -66,19 +68,22 @@ impl Doubt {
     }
 }
 
-/// What a look at the clock found.
+/// The result of a clock check.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// Nothing new.
     None,
-    /// From now on it is in doubt.
+    /// The clock became untrusted, or for a new reason.
     Doubted,
-    /// It is believed again.
+    /// The clock is trusted again.
     Believed,
 }
 
 impl ClockWatch {
-    /// Begins to watch. A clock before the last entry of the store, or before the program's own time, is in doubt.
+    /// Starts watching the clock.
+    ///
+    /// A clock that is more than an hour behind `last_known`, or shows a time before the program
+    /// existed, is untrusted.
     pub fn new(clock: &dyn Clock, last_known: Option<Instant>) -> Self {
         let now = clock.now();
         let first: Option<Instant> = FIRST.parse().ok();
@@ -91,8 +96,9 @@ impl ClockWatch {
         Self { now, up: clock.uptime(), doubt, vouched: false, agreed: false }
     }
 
-    /// Compares the clock with what it showed when the program was last at work since the machine was started: what has
-    /// passed since is known to the second, whatever was done to the clock.
+    /// Compares the clock with a reading from an earlier run during the same boot.
+    ///
+    /// The uptime gives the exact time since then, even if the clock was set.
     pub fn remember(&mut self, seen: &Sighting, clock: &dyn Clock) {
         let is_same_boot = clock.boot().is_some_and(|boot| boot == seen.boot);
         let (now, up) = (clock.now(), clock.uptime());
@@ -105,13 +111,13 @@ impl ClockWatch {
         }
     }
 
-    /// What the clock shows now, for the next start.
+    /// Returns the current reading, for the next start.
     pub fn sighting(&self, clock: &dyn Clock) -> Option<Sighting> {
         let up_ms = u64::try_from(clock.uptime().as_millis()).ok()?;
         self.doubt.is_none().then_some(Sighting { at: clock.now(), up_ms, boot: clock.boot()? })
     }
 
-    /// Looks at the clock once more.
+    /// Checks the clock once more.
     pub fn look(&mut self, clock: &dyn Clock) -> News {
         let (now, up) = (clock.now(), clock.uptime());
         let expected = add(self.now, (up.saturating_sub(self.up)).checked_mul(clock.speed()));
@@ -119,7 +125,7 @@ impl ClockWatch {
         let before = self.doubt.clone();
         if leap.abs() > LEAP {
             let what = format!("it leapt from {} to {}", utc(expected), utc(now));
-            // A leap back to where it was is a clock that was put right.
+            // A jump back to the original time means that the clock was corrected.
             let origin = before.as_ref().map_or(Some((expected, up)), |doubt| doubt.expected);
             self.doubt = Some(Doubt { what, expected: origin });
         }
@@ -136,8 +142,10 @@ impl ClockWatch {
         }
     }
 
-    /// The API's clock showed an instant just now. One that agrees ends the doubt, one that is far off begins it; but
-    /// only where the clock claims to be the real one.
+    /// Compares the clock with the API's current time.
+    ///
+    /// If they agree, the clock is trusted again. If they differ by more than an hour, it becomes
+    /// untrusted, but only if it is a real wall clock that no person confirmed.
     pub fn hear(&mut self, api: Instant, clock: &dyn Clock) -> News {
         let off = (api - clock.now()).abs();
         self.agreed |= off < AGREEMENT;
@@ -152,18 +160,18 @@ impl ClockWatch {
         News::None
     }
 
-    /// A person says that the clock is right. Gives whether that was news.
+    /// Records that a person confirmed the clock. Returns true if it was untrusted.
     pub fn vouch(&mut self) -> bool {
         self.vouched = true;
         self.doubt.take().is_some()
     }
 
-    /// Whether another clock, or a person, says that it is right, and nothing is against it.
+    /// Returns true if the clock is trusted and was confirmed by the API or a person.
     pub fn is_confirmed(&self) -> bool {
         self.doubt.is_none() && (self.agreed || self.vouched)
     }
 
-    /// Why the clock is not believed, if it is not.
+    /// Returns why the clock is untrusted, if it is.
     pub fn doubt(&self) -> Option<&Doubt> {
         self.doubt.as_ref()
     }
@@ -192,7 +200,7 @@ mod tests {
         let clock = ManualClock::new(at("2026-11-26T12:00:00Z"));
         let mut watch = ClockWatch::new(&clock, Some(at("2026-11-26T11:00:00Z")));
         for hours in [1, 5, 72] {
-            // A suspend is time that passes.
+            // A suspend counts as elapsed time.
             clock.set(clock.now() + TimeDelta::hours(hours));
             assert_eq!(watch.look(&clock), News::None);
         }
@@ -229,10 +237,10 @@ mod tests {
         }
     }
 
-    /// Twenty-six days ahead, with an API that tells no time, is no clock to flip pages by; neither is one that is behind.
+    /// A clock that is days ahead or behind is untrusted, even if the API reports no time.
     #[test]
     fn a_clock_that_was_set_while_the_program_was_off_is_doubted_in_the_same_start_of_the_machine() {
-        /// A clock on a machine that was started so.
+        /// A manual clock with a boot ID.
         struct Booted(ManualClock, &'static str);
         impl Clock for Booted {
             fn now(&self) -> Instant {

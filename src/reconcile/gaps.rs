@@ -1,5 +1,7 @@
-//! Tells whether a fetched page lacks something that is known to be on it. One odd answer must not cost values of others, nor
-//! let values past a schema, so such a page is fetched a second time before anything follows from it.
+//! Detects fetched pages that lack something known to be on them.
+//!
+//! One wrong answer must not cost other clients' values, nor bypass a schema. Such a page is
+//! fetched a second time before anything follows from it.
 
 use std::collections::BTreeSet;
 
@@ -7,48 +9,50 @@ use crate::model::{Places, RemotePage, Variable};
 use crate::pages::Owned;
 use crate::plan::Base;
 
-/// What a page lacks.
+/// The things missing from a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Gap {
-    /// Variables of the baseline that are missing, and those below a key that is missing: the key would be sent whole.
+    /// Missing baseline variables, and owned variables below a missing key.
+    ///
+    /// For the latter the key would be sent whole.
     variables: BTreeSet<Variable>,
-    /// The schema that it had.
+    /// True when the schema is missing.
     schema: bool,
-    /// Keys that it had: the API knows no way to take one away.
+    /// Missing keys that the page had. The API cannot delete a key.
     keys: BTreeSet<String>,
-    /// It says that it was not written since, and is another.
+    /// True when the page changed although its update time did not.
     contradicts: bool,
 }
 
-/// What one page is known to lack.
+/// The gaps known for one page.
 #[derive(Debug, Default)]
 pub struct Gaps {
-    /// It had a schema when it was last fetched.
+    /// True when the page had a schema in the last fetch.
     has_schema: bool,
-    /// Found by two fetches in a row.
+    /// The gap found by two fetches in a row.
     confirmed: Gap,
-    /// Found by the last fetch alone.
+    /// The gap found by the last fetch only.
     unconfirmed: Option<Gap>,
 }
 
-/// What a fetch is worth.
+/// The verdict on a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetch {
-    /// The page is as it was answered.
+    /// The answer can be trusted.
     Sound,
-    /// Something vanished; another fetch tells whether that is so.
+    /// Something vanished; another fetch decides.
     Doubtful,
     /// The second fetch lacks other things than the first.
     Inconsistent,
 }
 
 impl Gaps {
-    /// A page that the store knows with or without a schema.
+    /// Returns the state of a page that the store knows with or without a schema.
     pub fn new(has_schema: bool) -> Self {
         Self { has_schema, ..Self::default() }
     }
 
-    /// Judges a fetched page by what is known of it.
+    /// Judges a fetched page against the known state.
     pub fn judge(
         &mut self,
         page: &RemotePage,
@@ -61,7 +65,8 @@ impl Gaps {
         let before = self.unconfirmed.take();
         if is_known || before.as_ref() == Some(&found) {
             self.has_schema = has_schema(page);
-            // A schema that is gone is missed once, and what is compared with the last page is compared with this from now on.
+            // A missing schema counts once. Comparisons with the last page use this page from now
+            // on.
             self.confirmed = Gap { variables: found.variables, ..Gap::default() };
             return Fetch::Sound;
         }
@@ -69,26 +74,30 @@ impl Gaps {
         if before.is_some() { Fetch::Inconsistent } else { Fetch::Doubtful }
     }
 
-    /// Gives up a doubt that another answer contradicts, though that one may be too old to be taken for the page: two odd
-    /// answers confirm each other only when no sound one came between them.
+    /// Drops an unconfirmed gap if another answer contradicts it.
+    ///
+    /// That answer may be too old to be used as the page. Two wrong answers confirm each other only
+    /// if no sound answer came between them.
     pub fn reconsider(&mut self, page: &RemotePage, last: Option<&RemotePage>, base: &Base, owned: &[Owned]) {
         if self.unconfirmed.is_some() && self.unconfirmed != Some(self.gap(page, last, base, owned)) {
             self.unconfirmed = None;
         }
     }
 
-    /// Learns from the page that a PATCH answered: what was missing may be there now, and is missed again when it vanishes.
+    /// Updates the confirmed gap from the page that a PATCH returned.
+    ///
+    /// A value present again is reported as missing if it vanishes again.
     pub fn learn(&mut self, page: &RemotePage) {
         let mut places = Places::default();
         self.confirmed.variables.retain(|variable| variable.read_at(&page.variables, &mut places).is_none());
     }
 
-    /// True while values of ours are missing on the page, by two fetches.
+    /// Returns true while two fetches confirm that values of ours are missing.
     pub fn is_lacking(&self) -> bool {
         !self.confirmed.variables.is_empty()
     }
 
-    /// True when the page that a PATCH answered lacks something that it had when it was last fetched.
+    /// Returns true if a PATCH's answer lacks something that the last fetch had.
     pub fn has_new(
         &self,
         page: &RemotePage,
@@ -116,13 +125,13 @@ impl Gaps {
     }
 }
 
-/// True for a page whose schema asks for something.
+/// Returns true if the page has a schema with at least one rule.
 fn has_schema(page: &RemotePage) -> bool {
     page.schema.as_ref().is_some_and(|schema| schema.as_object().is_none_or(|rules| !rules.is_empty()))
 }
 
 impl Gap {
-    /// Whether nothing is missing that is not missing here.
+    /// Returns true if this gap includes everything in `found`.
     fn covers(&self, found: &Self) -> bool {
         found.variables.is_subset(&self.variables)
             && found.keys.is_subset(&self.keys)
@@ -170,7 +179,7 @@ mod tests {
                 assert_eq!(gaps.judge(page, None, &base, &[]), wanted, "fetch {number}");
             }
         }
-        // What we put there after it was missing is missed when it vanishes again.
+        // A value that we restored counts as missing again when it vanishes again.
         let mut gaps = Gaps::new(true);
         assert_eq!(
             (gaps.judge(&empty, None, &base, &[]), gaps.judge(&empty, None, &base, &[])),
@@ -178,14 +187,16 @@ mod tests {
         );
         gaps.learn(&whole);
         assert_eq!(gaps.judge(&empty, None, &base, &[]), Doubtful);
-        // A sound answer between two odd ones, however old, keeps them from confirming each other; an odd one does not.
+        // A sound answer between two wrong ones, even an old one, prevents confirmation. A wrong
+        // one does not.
         for (between, wanted) in [(&whole, Doubtful), (&empty, Sound)] {
             let mut gaps = Gaps::new(true);
             assert_eq!(gaps.judge(&empty, None, &base, &[]), Doubtful);
             gaps.reconsider(between, None, &base, &[]);
             assert_eq!(gaps.judge(&empty, None, &base, &[]), wanted);
         }
-        // Others' values have no baseline; a page that says it is as it was must be so, and keys don't go away.
+        // Other clients' values have no baseline. A page with the same update time must be
+        // unchanged, and keys cannot disappear.
         let page =
             |value: Value, stamp: &str| RemotePage { last_updated: Some(stamp.into()), ..page(value, false) };
         let last = page(json!({"a": {"b": 1, "c": 2}, "d": 3}), "1");
@@ -203,7 +214,7 @@ mod tests {
             last_updated: None,
             ..self::tests::page(value, has_schema)
         };
-        // One that was never seen before has nothing to lack.
+        // A page never fetched before cannot lack anything.
         assert_eq!(Gaps::new(false).judge(&page(json!({}), false), None, &Base::new(), &[]), Sound);
     }
 }

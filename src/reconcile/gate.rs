@@ -1,56 +1,66 @@
-//! What keeps one API key from being a nuisance: so many requests a second, pauses that the API asks for, a
-//! breaker for when it is down, and few retries. Knows no page and no clock; lengths of time are arguments.
+//! Limits the load on the API per key: a request rate, pauses that the API asks for, a circuit
+//! breaker for outages, and few retries.
+//!
+//! It knows neither pages nor clocks; lengths of time are arguments.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::backoff;
 
-/// The breaker opens only when so many agents fail, and half of all: those that are broken must not stop the others.
+/// The breaker opens only when at least this many agents fail, and half of all.
+///
+/// A few broken agents must not stop the others.
 const FAILING: usize = 3;
-/// And only when so many requests in a row failed, for so long: where some come through, the API is there.
+/// Number of failures in a row, and their minimum duration, before the breaker opens.
+///
+/// If some requests succeed in between, the API is up.
 const STREAK: usize = 5;
 const STREAK_LENGTH: Duration = Duration::from_secs(2);
-/// How long the breaker stays open at first, and at most.
+/// The breaker's first and longest open time.
 const COOLING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
-/// Of so many requests one may be a retry.
+/// One request in this many may be a retry.
 const RETRY_SHARE: f64 = 10.0;
 
-/// The longest pause that a Retry-After brings: one request after it does no harm, and a day's pause would be a day of wrong hours.
+/// The longest pause for a Retry-After.
+///
+/// One request after it does no harm, but a pause of a day would mean a day of wrong hours.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How fast requests may be sent.
+/// The rate limits for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests a second, in the long run.
+    /// Sustained requests per second.
     pub rate: u32,
-    /// Requests at once, after a rest.
+    /// Requests at once after an idle period.
     pub burst: u32,
 }
 
-/// The gate of one key. Instants are the clock's uptime, which no setting of the clock moves.
+/// The gate of one API key.
+///
+/// Instants are uptimes, which are not affected when the clock is set.
 #[derive(Debug)]
 pub struct Gate {
     all: Bucket,
     retries: Bucket,
     state: State,
     trial: Trial,
-    /// The agents that were asked for something, and whether the last first try for each failed.
+    /// For each agent with requests: true if its last first attempt failed.
     fails: HashMap<String, bool>,
-    /// Requests that failed since one came through, and since which uptime.
+    /// Number of failures since the last success, and the uptime of the first.
     streak: (usize, Duration),
-    /// How often the breaker opened since a request came through.
+    /// Number of times the breaker opened since the last success.
     opened: u32,
 }
 
-/// After a pause one request is tried, until one succeeds.
+/// The state of the trial: after a pause single requests are tried until one succeeds.
 #[derive(Debug, PartialEq)]
 enum Trial {
-    /// There is nothing to try.
+    /// No trial is needed.
     Over,
-    /// The next request is one.
+    /// The next request is a trial.
     Wanted,
-    /// It is under way, for a page or an agent.
+    /// The trial for this page or agent is in progress.
     Of(String),
 }
 
@@ -62,23 +72,23 @@ enum State {
         until: Duration,
         why: Pause,
     },
-    /// The key is refused: nothing but a call now and then.
+    /// The key is refused. Only an occasional probe is sent.
     Stopped {
         error: String,
     },
 }
 
-/// Why nothing is sent for a while.
+/// The reason for a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// The API asked for it (429), and for how long.
+    /// The API asked for it (429), for this long.
     Asked(Duration),
     /// Too many requests failed.
     Breaker,
 }
 
 impl Pause {
-    /// In words, for status.
+    /// Returns the reason as text for the status.
     pub fn words(self) -> String {
         match self {
             Self::Asked(asked) => {
@@ -94,24 +104,24 @@ impl Pause {
     }
 }
 
-/// What a request is for; the more urgent go first.
+/// The cause of a request, most urgent first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// A value that changes by itself at its instant.
+    /// A value reached its transition.
     Boundary,
-    /// A person's decision.
+    /// A person set or released an override.
     Override,
-    /// Another content of a source, other settings, a first contact.
+    /// A source or the settings changed, or the page is new.
     #[default]
     Source,
-    /// A value that others changed.
+    /// Another client changed a value.
     Drift,
-    /// A look that nothing has called for.
+    /// A periodic fetch without a cause.
     Resync,
 }
 
 impl Gate {
-    /// An open gate with full buckets.
+    /// Returns an open gate with full buckets.
     pub fn new(limits: Limits, up: Duration) -> Self {
         let rate = f64::from(limits.rate);
         Self {
@@ -125,12 +135,12 @@ impl Gate {
         }
     }
 
-    /// Whether anything is sent at all, but for the rate.
+    /// Returns true if requests may be sent, subject to the rate.
     pub fn is_open(&self) -> bool {
         self.state == State::Open
     }
 
-    /// Why nothing is sent, if that ends by itself.
+    /// Returns the reason for a pause that ends by itself.
     pub fn pause(&self) -> Option<Pause> {
         match self.state {
             State::Paused { why, .. } => Some(why),
@@ -138,7 +148,7 @@ impl Gate {
         }
     }
 
-    /// What the API said when it refused the key.
+    /// Returns the API's error if it refused the key.
     pub fn stopped(&self) -> Option<&str> {
         match &self.state {
             State::Stopped { error } => Some(error),
@@ -146,7 +156,7 @@ impl Gate {
         }
     }
 
-    /// Ends a pause that is over; what follows is a trial.
+    /// Ends an expired pause; the next request is a trial.
     pub fn turn(&mut self, up: Duration) {
         if matches!(self.state, State::Paused { until, .. } if until <= up) {
             self.state = State::Open;
@@ -154,12 +164,14 @@ impl Gate {
         }
     }
 
-    /// Whether a trial is to begin.
+    /// Returns true if a trial should start.
     pub fn wants_trial(&self) -> bool {
         self.is_open() && self.trial == Trial::Wanted
     }
 
-    /// Begins the trial with a request for a page or an agent; `false` when it has to wait for the rate.
+    /// Starts the trial with a request for a page or an agent.
+    ///
+    /// Returns false if it must wait for the rate.
     pub fn begin_trial(&mut self, whom: &str, up: Duration) -> bool {
         if !self.wants_trial() || !self.all.has(up, 1.0) {
             return false;
@@ -169,18 +181,18 @@ impl Gate {
         true
     }
 
-    /// Takes the permission for so many requests in a row; `false` when they have to wait.
+    /// Takes permission for `count` requests in a row; returns false if they must wait.
     pub fn take(&mut self, up: Duration, count: u32, urgency: Urgency, is_retry: bool) -> bool {
         if !self.is_open() || self.trial != Trial::Over {
             return false;
         }
-        // Looks that nothing has called for leave half of the burst to what has.
+        // Resyncs leave half of the burst to more urgent requests.
         let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
         let count = f64::from(count);
         if !self.all.has(up, count + spare) || (is_retry && !self.retries.has(up, 1.0)) {
             return false;
         }
-        // A bucket that is smaller than that owes the rest.
+        // A bucket smaller than `count` goes into debt.
         self.all.tokens -= count;
         if is_retry {
             self.retries.tokens -= 1.0;
@@ -188,12 +200,14 @@ impl Gate {
         true
     }
 
-    /// Gives a permission back that was not used.
+    /// Returns an unused permission.
     pub fn give_back(&mut self) {
         self.all.tokens = (self.all.tokens + 1.0).min(self.all.size);
     }
 
-    /// The least wait after which [`take`](Self::take) may say yes; none while only an answer can change that.
+    /// Returns the shortest wait after which [`take`](Self::take) may succeed.
+    ///
+    /// None if only an answer can change that.
     pub fn wait(&self, up: Duration, count: u32, urgency: Urgency, is_retry: bool) -> Option<Duration> {
         match self.state {
             State::Stopped { .. } => None,
@@ -207,14 +221,15 @@ impl Gate {
         }
     }
 
-    /// How long a retry has to wait for others of its kind, and for nothing else; none when it doesn't.
+    /// Returns how long a retry must wait for the retry limit alone; none if not at all.
     pub fn retry_wait(&mut self, up: Duration) -> Option<Duration> {
         let must_wait = self.is_open() && !self.retries.has(up, 1.0);
         must_wait.then(|| self.retries.wait(up, 1.0))
     }
 
-    /// A request for a page or an agent was carried out or refused for good: the API is there. Gives whether that ends a
-    /// trial.
+    /// Records a completed or permanently refused request: the API is up.
+    ///
+    /// Returns true if that ends a trial.
     pub fn came_through(&mut self, whom: &str) -> bool {
         let ends_trial = std::mem::replace(&mut self.trial, Trial::Over) != Trial::Over;
         if ends_trial {
@@ -225,9 +240,11 @@ impl Gate {
         ends_trial
     }
 
-    /// A request failed in a way that speaks of the API: no connection, no answer, 5xx. Gives how long the
-    /// breaker stays open, when that opens it. A retry that fails like the try before it says nothing new: in quiet times
-    /// there are no other requests, and some pages that the API can't serve would speak for all. `agents` is how many there are.
+    /// Records a failure that concerns the API: no connection, no answer, 5xx.
+    ///
+    /// Returns how long the breaker stays open if this failure opens it. `agents` is the total
+    /// number of agents. A failed retry does not count towards the failing agents. In quiet times
+    /// there are no other requests, and a few pages that the API cannot serve would speak for all.
     pub fn failed(
         &mut self,
         whom: &str,
@@ -260,7 +277,9 @@ impl Gate {
         Some(cooling)
     }
 
-    /// Pauses for a while, because the API asked to be left alone for as long or longer. Gives whether that is news.
+    /// Pauses because the API asked for it. Returns true if that extends the pause.
+    ///
+    /// `length` may be shorter than `asked`.
     pub fn pause_for(&mut self, length: Duration, asked: Duration, up: Duration) -> bool {
         let until = up + length;
         match self.state {
@@ -273,18 +292,20 @@ impl Gate {
         }
     }
 
-    /// The API refuses the key.
+    /// Stops all requests: the API refused the key.
     pub fn stop(&mut self, error: String) {
         self.state = State::Stopped { error };
     }
 
-    /// Another key, or the same taken again: nothing that was said of the one before counts.
+    /// Opens the gate for a new key, or one that the API accepts again.
+    ///
+    /// The state from before no longer counts.
     pub fn open(&mut self) {
         self.state = State::Open;
         self.trial = Trial::Over;
     }
 
-    /// Notes how the last request went for the agent of a page, or for an agent.
+    /// Records the last result for an agent, given the agent or one of its pages.
     fn note(&mut self, whom: &str, fails: bool) {
         let agent = whom.split('/').next().unwrap_or_default();
         match self.fails.get_mut(agent) {
@@ -297,7 +318,7 @@ impl Gate {
 /// A token bucket.
 #[derive(Debug)]
 struct Bucket {
-    /// Tokens a second.
+    /// Tokens per second.
     rate: f64,
     size: f64,
     tokens: f64,
@@ -309,7 +330,7 @@ impl Bucket {
         Self { rate, size, tokens: size, filled: up }
     }
 
-    /// Fills up, and tells whether there is enough.
+    /// Refills the bucket and returns true if it holds enough tokens.
     fn has(&mut self, up: Duration, wanted: f64) -> bool {
         self.tokens = self.at(up);
         self.filled = up;
@@ -322,7 +343,7 @@ impl Bucket {
 
     fn wait(&self, up: Duration, wanted: f64) -> Duration {
         let missing = wanted.min(self.size) - self.at(up);
-        // Rounded up, so that the token is there when the wait is over.
+        // Rounded up, so that the token is available when the wait ends.
         Duration::from_secs_f64((missing / self.rate).max(0.0)) + Duration::from_millis(1)
     }
 }
@@ -359,7 +380,7 @@ mod tests {
         for second in 1..=20 {
             taken(&mut gate, f64::from(second), Urgency::Source, true);
         }
-        // What was left of the burst is used up; from now on it is one in ten.
+        // The initial burst is used up. From here on, one request in ten may be a retry.
         let later: usize = (21..=40).map(|s| taken(&mut gate, f64::from(s), Urgency::Source, true)).sum();
         assert_eq!(later, 20);
     }
@@ -392,7 +413,7 @@ mod tests {
         let mut fail = |gate: &mut Gate, whom: String, is_retry: bool, agents: usize, up: f64| {
             gate.failed(&whom, is_retry, agents, seconds(up), &mut random)
         };
-        // All pages of one agent, and two agents again and again.
+        // All pages of one agent, then two agents that fail repeatedly.
         for (agents, modulus) in [(1, 1), (30, 2)] {
             let mut gate = Gate::new(LIMITS, seconds(0.0));
             for number in 0..100 {
@@ -400,7 +421,7 @@ mod tests {
                 assert_eq!(fail(&mut gate, whom, number >= modulus, agents, f64::from(number)), None);
             }
         }
-        // Forty of a hundred that hang, and eighty that fail while others come through.
+        // 40 of 100 agents that hang, then 80 of 100 that fail while others succeed.
         for (agents, failing, has_others) in [(100, 40, false), (100, 80, true)] {
             let mut gate = Gate::new(LIMITS, seconds(0.0));
             for number in 0..400 {

@@ -1,5 +1,6 @@
-//! The cycle: observe a page, decide, act. `plan`, `apply` and `run` all go this way; why one woke is for
-//! the log alone.
+//! The reconcile cycle: observe a page, decide, act.
+//!
+//! `plan`, `apply` and `run` share this code. The cause of a wake-up matters to the log only.
 
 mod act;
 mod agents;

@@ -1,5 +1,7 @@
-//! A person's override, from what was asked for to what is set: which pages, or which sites of them, until when on
-//! each, and whether the values it makes may be sent. The daemon and the command without a daemon go this way.
+//! Builds an override from a request: its pages or rows, its end on each, and a check of the
+//! resulting values.
+//!
+//! The daemon and the command without a daemon share this code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -16,52 +18,56 @@ use crate::zone::{self, Zone};
 
 use super::Observed;
 
-/// How far ahead an override may end, and the values of one without an end are checked.
+/// How far ahead an override may end, and how far ahead its values are checked at most.
 const AHEAD: (TimeDelta, TimeDelta) = (HORIZON, TimeDelta::days(14));
-/// Instants at which values are checked, those of all pages taken together: while it is, no other page is worked on. What
-/// lies beyond is checked when it is due, as all values are.
+/// Maximum number of instants at which values are checked, for all pages together.
+///
+/// No other page is processed during the check. Later values are checked when they are due, like
+/// all values.
 const MAX_STEPS: usize = 5_000;
 
-/// What somebody asks for.
+/// A request for an override.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
-    /// Which pages.
+    /// The pages.
     pub pages: Selection,
-    /// What it says.
+    /// The content of the override.
     pub says: Says,
-    /// When it ends.
+    /// The end.
     pub until: Until,
-    /// Why; never empty.
+    /// The reason; never empty.
     pub reason: String,
-    /// Who asks.
+    /// The requester.
     pub who: String,
 }
 
-/// Pages, and sites of pages that show many, by what they have in common; all conditions must hold.
+/// A selection of pages, and of rows on pages with many.
+///
+/// All conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
-    /// These pages; any when there are none here.
+    /// These pages; empty means any page.
     pub ids: Vec<PageId>,
-    /// Pages of this environment.
+    /// Pages in this environment.
     pub environment: Option<Environment>,
-    /// Pages whose row has these cells (column and text), and what pages have for such rows.
+    /// Pages whose row has these cells (column and text), and parts of pages made for such rows.
     pub cells: Vec<(String, String)>,
-    /// Every page, should nothing else be said.
+    /// Every page, if there is no other condition.
     pub all: bool,
 }
 
-/// When an override ends, as people say it; on each page in its own zone.
+/// The requested end of an override; on each page in its own zone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Until {
-    /// When somebody releases it.
+    /// When a person releases it.
     Released,
-    /// At the next opening by the hours.
+    /// At the next opening time.
     NextOpening,
     /// After a length of time.
     After(TimeDelta),
-    /// When the wall clock next shows this.
+    /// The next time the wall clock shows this time.
     Time(NaiveTime),
-    /// When the wall clock shows this.
+    /// When the wall clock shows this date and time.
     Local(NaiveDateTime),
     /// At an instant.
     At(Instant),
@@ -93,11 +99,11 @@ impl FromStr for Until {
     }
 }
 
-/// Makes an override of what was asked for, without its number.
+/// Builds an override from a request, without its ID.
 ///
 /// # Errors
-/// Everything that is wrong: no such page, no such column, an end that is past, a value that the page's schema refuses
-/// at some instant until the end. Nothing is set then, on no page.
+/// Returns all problems: unknown pages or columns, an end in the past, a value that the page's
+/// schema refuses at some instant until the end. Nothing is set then, on any page.
 pub fn prepare(
     draft: Draft,
     world: &World,
@@ -137,12 +143,12 @@ pub fn prepare(
     if problems.is_empty() { Ok(set) } else { Err(problems) }
 }
 
-/// A page that is meant, or what it has for some rows.
+/// A selected page, or the parts of it made for the selected rows.
 struct Target<'w> {
     managed: &'w Managed,
-    /// Whether its own row is one of those, or none was asked for.
+    /// True if the page's own row is selected, or no cells were given.
     own: bool,
-    /// What it has for the rows that are meant; none where it is meant whole.
+    /// The parts made for selected rows; none if the whole page is selected.
     made: Option<Vec<Made<'w>>>,
 }
 
@@ -169,7 +175,8 @@ fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Pr
     if let Says::Set { variable, .. } = &draft.says
         && chosen.iter().any(|target| !target.own)
     {
-        // A variable of a row on one page is not missed on the page that stands for the row.
+        // A page for the row itself does not need to own a variable that another page has for the
+        // row.
         chosen.retain(|target| target.managed.computed.owned(variable).is_some());
     }
     match (chosen.is_empty(), selection.cells.is_empty()) {
@@ -194,7 +201,7 @@ fn unknown_pages(selection: &Selection, world: &World) -> Vec<Problem> {
     told.collect()
 }
 
-/// Cells that no row of the pages has: its column is not there, or its text.
+/// Returns a problem for each cell that no row has: an unknown column or text.
 fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem> {
     let rows: Vec<&Row> = match cells.is_empty() {
         true => Vec::new(),
@@ -226,7 +233,7 @@ fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem>
     told.collect()
 }
 
-/// The row that a page stands for, and those that things on it are made for.
+/// Returns the row of a page, and the rows that parts of it are made for.
 fn rows_of(page: &Page) -> impl Iterator<Item = &Row> {
     page.row.iter().chain(page.made_for_rows().into_iter().map(|made| made.row))
 }
@@ -247,7 +254,7 @@ fn nothing_meant(draft: &Draft) -> Problem {
 }
 
 impl<'w> Target<'w> {
-    /// What is meant of a page; none when nothing is.
+    /// Returns the selected part of a page; none if nothing is selected.
     fn new(draft: &Draft, managed: &'w Managed) -> Option<Self> {
         let cells = &draft.pages.cells;
         if cells.is_empty() {
@@ -268,7 +275,9 @@ impl<'w> Target<'w> {
         is_meant.then(|| Self { managed, own, made: (!own || has_rows).then_some(made) })
     }
 
-    /// When it ends on the page, and on each of the rows that are meant; also tells whether it can say anything there.
+    /// Returns the end for the page and for each selected row.
+    ///
+    /// Fails if the override cannot apply to the page.
     fn end(&self, draft: &Draft, now: Instant) -> Result<(Option<Instant>, Option<Part>), Problem> {
         let page = &self.managed.computed;
         match &draft.says {
@@ -300,7 +309,9 @@ impl<'w> Target<'w> {
         }
     }
 
-    /// The end of each row, in the zone of its hours, and of what the page has of its own; the last is that of the page.
+    /// Returns the ends for the selected rows and for the page itself.
+    ///
+    /// Each row's end is in the zone of its hours. The page's end is the latest of all.
     fn ends_of_rows(
         &self,
         made: &[Made],
@@ -327,7 +338,7 @@ impl<'w> Target<'w> {
                 true => latest(&ends),
                 false => end(until, &hours, zone, &page.id, now)?,
             };
-            // By its name the page's own row is told from the others that it shows.
+            // The name distinguishes the page's own row from the other rows on it.
             let name = page.row.as_ref().and_then(Row::name);
             if let Some(name) = name {
                 rows.entry(name).or_insert(own);
@@ -338,12 +349,12 @@ impl<'w> Target<'w> {
     }
 }
 
-/// The last of some ends; none is later than all.
+/// Returns the latest end; none (no end) counts as later than any.
 fn latest(ends: &[Option<Instant>]) -> Option<Instant> {
     ends.iter().copied().collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
-/// When it ends for hours in a zone.
+/// Returns the end of an override for hours in a zone.
 fn end(
     until: Until,
     hours: &[&Arc<Hours>],
@@ -361,7 +372,7 @@ fn end(
         }
         Until::Time(time) => {
             let today = zone::date(zone, now);
-            // Of a time that today has twice the second may be the one to come.
+            // If the time occurs twice today, the second may be the next one.
             let twice = [today, zone::next(today)].map(|date| zone::instants(zone, date.and_time(time)));
             twice.into_iter().flatten().find(|at| *at > now)
         }
@@ -384,8 +395,10 @@ fn end(
     }
 }
 
-/// What would be refused of the page at the first of so many instants at which something would, and would not without the
-/// override. Items that the page lacks are missing with and without an override, and must not hide what this does.
+/// Returns the first errors that the override causes, checking up to `steps` instants.
+///
+/// Errors that exist without the override are ignored. Missing items are created for the check,
+/// because they are missing either way and must not hide the override's errors.
 fn look_ahead(
     page: Page,
     before: &Page,
@@ -400,7 +413,7 @@ fn look_ahead(
         desired.map_or_else(|problems| problems, |desired| observed.refuses(desired))
     };
     let mut found = Vec::new();
-    // What holds at the end is looked at too.
+    // The values at the end itself are checked too.
     page.walk(now, end + TimeDelta::nanoseconds(1), |at, desired| {
         let mut problems = refused(desired);
         if !problems.is_empty() {
@@ -516,7 +529,7 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     }
 
-    /// What is false, as AGENT:variable, with the names of the items that it is in.
+    /// Returns the false values as AGENT:variable, with the names of their items.
     fn closed(world: &World, at: Instant) -> String {
         fn walk(place: &str, value: &Value, found: &mut Vec<String>) {
             match value {
@@ -564,7 +577,7 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
                 "site=Leeds",
                 "ALL:sites.Leeds ALL:sites.Leeds.Toys ALL:sites.Leeds.Books ALL:flags.Leeds Leeds:own York:others.Leeds Gent:others.Leeds",
             ),
-            // The desks have a region of their own, but they are no rows of these cells' key.
+            // The desks have their own region column, but their key is another source's.
             (
                 "region=BE site=Gent",
                 "ALL:sites.Gent ALL:sites.Gent.Toys ALL:sites.Gent.Books ALL:flags.Gent Leeds:others.Gent York:others.Gent Gent:own",
@@ -575,7 +588,7 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
             world.overrule(&[set]);
             assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
         }
-        // Several at once, and the end of one is not that of another.
+        // Several overrides at once, each with its own end.
         let leeds = prepared(draft("closed", "site=Leeds", "1h"), &world).unwrap();
         let york = prepared(draft("closed", "site=York", "2h"), &world).unwrap();
         world.overrule(&[leeds, york]);
@@ -626,9 +639,10 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
         let desks = ("desks", "desk,id\nToys,1\nBooks,2\n", "desk");
         let mut world = world_of(settings, &[("sites", "id,site\n1,Leeds\n2,York\n", "id"), vans, desks]);
         for (cells, wanted) in [
-            // Vans have an id of their own, so they go with the page of Leeds; desks name the site that they are in.
+            // Vans have their own `id`, so all of them belong to the page of Leeds. Desks give the
+            // `id` of their site.
             ("site=Leeds", "ALL:sites.Leeds ALL:desks.Toys Leeds:vans.Hull Leeds:vans.Bath"),
-            // Of which table the id of a desk is nobody says.
+            // Nothing says which table's `id` the desks refer to.
             ("van=Hull", "ALL:desks.Toys ALL:flags.Hull Leeds:vans.Hull York:vans.Hull"),
         ] {
             let set = prepared(draft("closed", cells, ""), &world).unwrap();
@@ -750,7 +764,7 @@ variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "i
 "#;
         let world = world_of(settings, &[("sites", "site\nLeeds\nYork\n", "site")]);
         let told = |schema: Value| {
-            // Somebody removed York.
+            // York was removed from the page.
             let variables = serde_json::json!({"flags": [{"site": "Leeds", "open": true}]});
             let page = RemotePage {
                 variables: variables.as_object().unwrap().clone(),

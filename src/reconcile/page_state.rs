@@ -1,4 +1,4 @@
-//! What the driver remembers of a page between two looks.
+//! The state that the driver keeps for a page between two fetches.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,43 +16,47 @@ use super::gaps::Gaps;
 use super::gate::Urgency;
 use super::{Knowledge, Observed};
 
-/// A page that was seen this long ago is fresh enough to be sent to; an older look is repeated, so that a person's
-/// edit in between is seen. A list counts from when it was asked for, a look of the page's own from its answer, or
-/// a slow API would be looked at for ever.
+/// A page fetched less than this long ago is fresh enough to send to.
+///
+/// An older fetch is repeated, so that a person's edit in between is seen. The age of a list counts
+/// from its request. The age of a page's own fetch counts from its answer; otherwise a slow API
+/// would cause endless fetches.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// So long before a boundary the page is looked at, so that the PATCH can leave on it; less than a look stays fresh.
+/// How long before a transition the page is fetched.
+///
+/// The PATCH can then leave exactly at the transition. Shorter than `FRESH`.
 pub const LOOK_AHEAD: Duration = Duration::from_millis(300);
 
-/// Tries in a row that fail alike before that is called more than a moment's trouble.
+/// Number of failures in a row after which a page counts as stuck.
 pub const STUCK_AFTER: u32 = 3;
 
-/// Whether an instant is to come, and so near that the page is looked at for it.
+/// Returns true if `at` is in the future and within [`LOOK_AHEAD`].
 pub fn is_near(at: Instant, now: Instant) -> bool {
     at > now && (at - now).to_std().is_ok_and(|left| left <= LOOK_AHEAD)
 }
 
-/// How a page stands.
+/// The status of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Not looked at yet.
+    /// Not fetched yet.
     Unseen,
-    /// It holds what it should.
+    /// The page holds the desired values.
     Right,
-    /// It holds what its last good definition says; the newest one is bad.
+    /// The page holds the values of its last valid definition; the newest is invalid.
     Stale(String),
-    /// Others changed it, and the settings only want that told.
+    /// Another client changed the page, and the settings say only to report that.
     Drifted(String),
-    /// It will be tried again by itself.
+    /// The page will be retried automatically.
     Retrying(String),
-    /// It waits until something about it changes.
+    /// The page waits until something about it changes.
     Stuck(String),
-    /// It waits for a person's decision.
+    /// The page waits for a person's decision.
     Held(String),
 }
 
 impl Standing {
-    /// What keeps the page from being right, in words.
+    /// Returns the problem of the page as text, if there is one.
     pub fn problem(&self) -> Option<&str> {
         match self {
             Self::Unseen | Self::Right => None,
@@ -65,7 +69,9 @@ impl Standing {
     }
 }
 
-/// What is sent, and to which page. The body is no part of it, since that has in it what our own last try made of the page.
+/// The content of a PATCH and the page state it applies to.
+///
+/// The body is not part of it, because it includes the changes of our own last attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     changes: Vec<(Variable, Value)>,
@@ -74,7 +80,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether both send the same, to whatever page.
+    /// Returns true if both send the same changes, to any page state.
     pub fn sends_the_same(&self, other: &Self) -> bool {
         self.changes == other.changes
     }
@@ -83,49 +89,51 @@ impl Attempt {
 /// One page's state.
 #[derive(Debug)]
 pub struct PageState {
-    /// What is known of it.
+    /// The known state.
     pub known: Knowledge,
-    /// The uptime at which it was seen.
+    /// The uptime at which the page was fetched.
     seen_at: Option<Duration>,
-    /// The turn at which its last request of its own ended; an answer to an older question says nothing new.
+    /// The turn at which the page's last request ended. Answers to older requests are ignored.
     settled_at: Option<u64>,
     due: Option<Instant>,
-    /// Where it stands among those whose time has come, and whether these are tried again.
+    /// Its rank among the due pages, and true if it is a retry.
     rank: Option<(Rank, bool)>,
-    /// What its next request is for.
+    /// The reason for its next request.
     pub urgency: Urgency,
-    /// It is being looked at or sent to.
+    /// True while a fetch or PATCH of the page is in progress.
     pub in_flight: bool,
-    /// The permission for its PATCH was taken with that for the look before it, so that the look isn't old by then.
+    /// True when the PATCH's permission was taken together with the fetch's.
+    ///
+    /// Otherwise the fetch could be stale by the time the PATCH may leave.
     pub reserved: bool,
-    /// What was seen of it may be old: somebody says that it was changed, or it could not be fetched.
+    /// True when the fetched page may be stale: a change was reported, or a fetch failed.
     pub look_wanted: bool,
-    /// What it is known to lack, and what an answer that was not confirmed lacks.
+    /// Values missing on the page, both confirmed and not yet confirmed.
     pub gaps: Gaps,
-    /// Its last PATCH, when that failed.
+    /// Its last PATCH, if that failed.
     pub failed: Option<OpenIntent>,
-    /// The API's answer to its last PATCH did not hold what was sent; in words.
+    /// Set when the API's answer to the last PATCH did not hold the values sent.
     pub not_taken: Option<String>,
-    /// Who is said to have changed it.
+    /// The reported author of the last change.
     pub changed_by: Option<String>,
-    /// Tries that failed since the last that didn't.
+    /// Number of failed attempts since the last success.
     pub attempts: u32,
-    /// The uptime at which a request of its own last succeeded.
+    /// The uptime of the page's own last successful request.
     pub succeeded_at: Option<Duration>,
-    /// What was refused; the same is not sent again.
+    /// The refused attempt; the same is not sent again.
     pub refused: Option<Attempt>,
-    /// What was last sent, and how often in a row that was refused.
+    /// The last attempt, and how many times in a row it was refused.
     pub refusals: (Option<Attempt>, u32),
-    /// How it stands.
+    /// The status.
     pub standing: Standing,
-    /// The drift that was logged and recorded; none when that is not known.
+    /// The drift already logged and recorded; none if unknown.
     pub told_drift: Option<Vec<Drift>>,
-    /// The problem that the store has for it.
+    /// The problem recorded in the store.
     pub noted: Option<String>,
 }
 
 impl PageState {
-    /// What the store knows of a page, to begin with.
+    /// Returns the initial state of a page from the store.
     pub fn new(stored: store::PageState) -> Self {
         Self {
             known: Knowledge::new(None, stored.base, stored.open),
@@ -151,7 +159,7 @@ impl PageState {
         }
     }
 
-    /// Takes in the page as it was at `seen_at`. Gives whether its schema is another.
+    /// Records the page as it was at `seen_at`. Returns true if its schema changed.
     pub fn see(&mut self, page: RemotePage, seen_at: Duration, schemas: &mut Schemas) -> bool {
         let observed = Observed::new(page, schemas);
         let before = self.known.observed.as_ref().map(|before| &before.page);
@@ -161,29 +169,32 @@ impl PageState {
         is_new
     }
 
-    /// The page's own request has ended, however it did.
+    /// Records the end of the page's own request, successful or not.
     pub fn settle(&mut self, turn: u64) {
         self.in_flight = false;
         self.settled_at = Some(turn);
     }
 
-    /// Whether an answer to a question asked at `asked` can tell something about the page: nothing of its own
-    /// is under way, and nothing has ended since.
+    /// Returns true if an answer to a request begun at turn `asked` is current.
+    ///
+    /// No request of the page may be in progress, and none may have ended since then.
     pub fn believes(&self, asked: u64) -> bool {
         !self.in_flight && self.settled_at.is_none_or(|settled| settled < asked)
     }
 
-    /// Makes the next decision begin with a look.
+    /// Makes the next decision start with a fetch.
     pub fn forget_page(&mut self) {
         self.seen_at = None;
     }
 
-    /// When it is next to be decided on; none while nothing is expected.
+    /// Returns when the page is next decided on; none if nothing is scheduled.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// What would be changed, and on which page: the same is not sent again once it was refused.
+    /// Returns the attempt that these changes would be.
+    ///
+    /// A refused attempt is not sent again.
     pub fn attempt(&self, changes: &[Change]) -> Attempt {
         let observed = self.known.observed.as_ref();
         Attempt {
@@ -193,67 +204,71 @@ impl PageState {
         }
     }
 
-    /// Whether the page was seen so recently that it can be sent to.
+    /// Returns true if the page was fetched recently enough to send to.
     pub fn is_fresh(&self, up: Duration) -> bool {
         self.seen_at.is_some_and(|at| up.saturating_sub(at) < FRESH)
     }
 
-    /// Whether it waits for a boundary that is near.
+    /// Returns true if the page waits for a near transition.
     pub fn awaits_boundary(&self, now: Instant) -> bool {
         self.due.is_some_and(|due| is_near(due, now))
     }
 
-    /// Whether it has to be looked at before anything is decided.
+    /// Returns true if the page must be fetched before anything is decided.
     pub fn needs_look(&self, up: Duration) -> bool {
         self.look_wanted || self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh(up))
     }
 }
 
-/// All pages, and when each is due.
+/// All pages and when each is due.
 #[derive(Debug, Default)]
 pub struct Pages {
     states: HashMap<PageId, PageState>,
-    /// By when they are due.
+    /// Pages by due time.
     waiting: BTreeSet<(Instant, PageId)>,
-    /// Those whose time has come, the most urgent first.
+    /// Due pages, the most urgent first.
     ripe: BTreeSet<(Rank, PageId)>,
-    /// The same of those that are tried again. They wait for a permission of their own, and keep their places meanwhile.
+    /// Due pages that are retries.
+    ///
+    /// They wait for a permission of their own and keep their rank meanwhile.
     ripe_again: BTreeSet<(Rank, PageId)>,
-    /// Those that something was learned of or decided on.
+    /// Pages with new information or a new decision.
     moved: BTreeSet<PageId>,
 }
 
-/// What goes first: what fails for the first or second time, then what was looked at for the sake of a PATCH that waits, then
-/// the most urgent, and of these what has waited longest.
+/// The order of due pages.
+///
+/// Pages that failed fewer than `STUCK_AFTER` times go first, then pages fetched for a waiting
+/// PATCH, then the most urgent. Among equals, the page that has waited longest goes first.
 type Rank = (bool, bool, Urgency, Instant);
 
 impl Pages {
-    /// One page's state.
+    /// Returns one page's state.
     pub fn get(&self, page: &PageId) -> Option<&PageState> {
         self.states.get(page)
     }
 
-    /// One page's state, to change all but when it is due.
+    /// Returns one page's state for changes. Use [`schedule`](Self::schedule) for its due time.
     pub fn get_mut(&mut self, page: &PageId) -> Option<&mut PageState> {
         self.states.get_mut(page)
     }
 
-    /// One page's state; that of a page nobody knows when there was none.
+    /// Returns one page's state, creating an empty one if missing.
     pub fn get_or_new(&mut self, page: &PageId) -> &mut PageState {
         self.states.entry(page.clone()).or_insert_with(|| PageState::new(store::PageState::default()))
     }
 
-    /// Takes up what the store knows of a page.
+    /// Adds a page with its state from the store.
     pub fn insert(&mut self, page: PageId, stored: store::PageState) {
         self.states.insert(page, PageState::new(stored));
     }
 
-    /// All states, to change all but when they are due.
+    /// Returns all states for changes. Use [`schedule`](Self::schedule) for due times.
     pub fn all_mut(&mut self) -> impl Iterator<Item = (&PageId, &mut PageState)> {
         self.states.iter_mut()
     }
 
-    /// Sets when a page is next to be decided on; never, for none.
+    /// Sets when a page is next decided on; `None` means never.
     pub fn schedule(&mut self, page: &PageId, due: Option<Instant>) {
         self.note_move(page);
         let Some(state) = self.states.get_mut(page) else { return };
@@ -266,26 +281,26 @@ impl Pages {
         self.waiting.extend(due.map(|due| (due, page.clone())));
     }
 
-    /// Something was learned of a page or decided on it.
+    /// Marks a page as changed: it has new information or a new decision.
     pub fn note_move(&mut self, page: &PageId) {
         if !self.moved.contains(page) {
             self.moved.insert(page.clone());
         }
     }
 
-    /// The pages whose state may be another than when this was last asked.
+    /// Takes the pages marked as changed since the last call.
     pub fn take_moved(&mut self) -> BTreeSet<PageId> {
         std::mem::take(&mut self.moved)
     }
 
-    /// Ranks the pages whose time has come.
+    /// Moves due pages to the ranked queues.
     pub fn ripen(&mut self, now: Instant) {
         while let Some((due, _)) = self.waiting.first()
             && *due <= now
             && let Some((due, page)) = self.waiting.pop_first()
         {
             if let Some(state) = self.states.get_mut(&page) {
-                // What has its permission waits for none.
+                // A page with a reserved permission does not wait for another.
                 let again = state.attempts > 0 && !state.reserved;
                 let rank = (again && state.attempts >= STUCK_AFTER, !state.reserved, state.urgency, due);
                 state.rank = Some((rank, again));
@@ -294,26 +309,27 @@ impl Pages {
         }
     }
 
-    /// The first of the pages whose time has come, with those that are tried again or without. It stays the first until it
-    /// is scheduled anew.
+    /// Returns the first due page, with or without retries.
+    ///
+    /// The page stays first until it is rescheduled.
     pub fn first(&self, with_retries: bool) -> Option<&PageId> {
         let again = self.ripe_again.first().filter(|_| with_retries);
         self.ripe.first().into_iter().chain(again).min().map(|(_, page)| page)
     }
 
-    /// Whether the time has come of some that are tried again.
+    /// Returns true if any due page is a retry.
     pub fn has_retries(&self) -> bool {
         !self.ripe_again.is_empty()
     }
 
-    /// When the next page is due that is not due yet.
+    /// Returns when the next page becomes due, ignoring pages due already.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         let later = now.checked_add_signed(TimeDelta::nanoseconds(1))?;
         let least = PageId { agent: String::new(), environment: Environment::Sandbox };
         self.waiting.range((later, least)..).next().map(|(due, _)| *due)
     }
 
-    /// Makes every page that waits for some later time due now.
+    /// Makes every scheduled page due now.
     pub fn hurry(&mut self, now: Instant) {
         let waiting = self.waiting.iter().map(|(_, page)| page);
         let ripe = self.ripe.iter().chain(&self.ripe_again).map(|(_, page)| page);
@@ -360,7 +376,7 @@ mod tests {
             }));
             page.is_some()
         };
-        // Of those that are tried again one has the permission, and the other has it when all others are through.
+        // One retry has permission. The other gets it after all other pages.
         take(false);
         take(false);
         take(true);

@@ -1,4 +1,5 @@
-//! One moment's inputs and settings, what names it, and what becomes of it: in force, held, or let out step by step.
+//! The inputs and settings of one moment: their ID, and their state as active, held, or rolled out
+//! in stages.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,18 +18,19 @@ use crate::zone::{Database, Zone};
 
 use super::Trail;
 
-/// The facts that the store keeps beside the settings in force: what was let pass lately, what is held.
+/// Names of facts in the store: recently accepted changes, the held revision, the rollout's
+/// progress.
 pub(super) const RECENT: &str = Recent::FACT;
 pub(super) const HELD: &str = Held::FACT;
 pub(super) const OUT: &str = "out";
 
-/// What an approved mass change goes out to after its first page, in percent of its pages.
+/// The second stage of a rollout, in percent of its pages.
 const SECOND_STAGE_PERCENT: usize = 5;
 
-/// What was let pass last: definitions, what they rest on, and the pages that they make.
+/// The active revision: definitions, their inputs, and the resulting pages.
 #[derive(Debug, Default)]
 pub struct InForce {
-    /// Counts what was let pass; 0 for nothing yet.
+    /// Number of revisions activated so far; 0 if none.
     pub number: i64,
     /// The pages as the settings define them.
     pub blueprint: Blueprint,
@@ -36,15 +38,16 @@ pub struct InForce {
     pub inputs: Inputs,
     /// The pages, without overrides.
     pub world: World,
-    /// Those that are still as they were, because they follow others.
+    /// The promoted pages that are still behind.
     pub trail: Trail,
-    /// Those that are as an older acceptance made them, because something bad concerns them, and which that is.
+    /// Pages kept as an older revision made them because of a problem, with its number.
     pub kept: BTreeMap<PageId, i64>,
 }
 
 impl InForce {
-    /// Goes back to what was in force when the program last ended, by what the store remembers of settings and inputs.
-    /// What is not remembered is as the settings are now.
+    /// Restores the active revision of the previous run from the store.
+    ///
+    /// Anything not stored comes from the current settings.
     pub fn recall(settings: &Settings, remembered: &Remembered, from: Instant, to: Instant) -> Self {
         let recall = |accepted: &Accepted, before: Option<&World>| {
             let older = as_accepted(settings, accepted);
@@ -58,7 +61,8 @@ impl InForce {
             let (_, _, world) = recall(accepted, None);
             let is_kept = |id: &PageId| remembered.kept.get(id) == Some(number);
             let kept = |managed: &Managed| is_kept(&managed.computed.id).then(|| managed.clone());
-            // Else some bad rows, each from another day, would be as many worlds.
+            // Keeps only these pages: a few bad rows from different days would otherwise need a
+            // world each.
             (*number, if has_followers(*number) { world } else { world.map(kept) })
         });
         let older: BTreeMap<i64, World> = older.collect();
@@ -70,7 +74,7 @@ impl InForce {
         Self { number: remembered.number, blueprint, inputs, world, trail, kept: remembered.kept.clone() }
     }
 
-    /// The pages that stay as they were with newer definitions in force, and the acceptance that each is as.
+    /// Returns the pages that keep their old definition under `newest`, with its revision number.
     pub fn keeps(&self, newest: &World) -> BTreeMap<PageId, i64> {
         let as_before = newest.pages.iter().filter(|managed| {
             let id = &managed.computed.id;
@@ -82,24 +86,24 @@ impl InForce {
         as_before.map(|managed| (managed.computed.id.clone(), as_of(&managed.computed.id))).collect()
     }
 
-    /// For weighing.
+    /// Returns this revision for [`weigh`](crate::plan::weigh).
     pub fn side(&self) -> Side<'_> {
         Side { world: &self.world, inputs: &self.inputs }
     }
 
-    /// The pages that would be behind with newer definitions in force.
+    /// Returns the promoted pages that would be behind if `newest` became active.
     pub fn behind(&self, newest: &World, is_managed: impl Fn(&PageId) -> bool, now: Instant) -> Trail {
         let as_of = |page: &PageId| self.kept.get(page).copied().unwrap_or(self.number);
         self.trail.extended((&as_of, &self.world), newest, is_managed, now)
     }
 
-    /// The pages as they are to be, without overrides.
+    /// Returns the pages in effect, without overrides.
     pub fn pages(&self) -> World {
         self.trail.in_force(&self.world)
     }
 }
 
-/// The settings as they were accepted, with the zones of then; none where they are as they are now.
+/// Returns the settings and zones as accepted; none if they equal the current ones.
 fn as_accepted(settings: &Settings, accepted: &Accepted) -> Option<Settings> {
     let zones = zones_of(&accepted.inputs);
     let database = &settings.blueprint.zones;
@@ -112,24 +116,27 @@ fn as_accepted(settings: &Settings, accepted: &Accepted) -> Option<Settings> {
     if is_same { None } else { Settings::remembered(written, &settings.file, &zones) }
 }
 
-/// Stands before the name of a zone among the inputs of an acceptance. The others are files, by absolute paths.
+/// The prefix of zone names among the stored inputs. Other inputs are files with absolute paths.
 const ZONE: &str = "zone ";
 
-/// The zones of an acceptance, by name.
+/// Returns the zones among stored inputs, by name.
 fn zones_of(inputs: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
     let named = inputs.iter().filter_map(|(name, tzif)| Some((name.strip_prefix(ZONE)?, tzif)));
     named.map(|(name, tzif)| (name.to_owned(), tzif.clone())).collect()
 }
 
-/// What an acceptance remembers beside the settings: the content of every file, and the rules of every zone that
-/// was asked for. So an update of the zone database while the program is off is weighed as any other change.
+/// Returns the inputs to store with a revision: all files, and the rules of all zones used.
+///
+/// A zone database updated while the program was off is then checked like any other change.
 pub(super) fn inputs_of(revision: &Revision, zones: &Database) -> BTreeMap<String, Vec<u8>> {
     let files = revision.contents.iter().map(|file| (file.path.clone(), file.bytes.to_vec()));
     let rules = |zone: Zone| Some((format!("{ZONE}{}", zone.name()), zone.tzif()?.to_vec()));
     files.chain(zones.used().into_iter().filter_map(rules)).collect()
 }
 
-/// Settings that decide no value. A flag or a variable that one command has and another lacks names no other revision.
+/// Settings that do not affect values.
+///
+/// Differences between commands in these must not change the revision ID.
 const APART: [&str; 7] = ["api", "hold", "listen", "log", "resync", "restat", "store"];
 
 fn deciding(written: &str) -> String {
@@ -138,11 +145,12 @@ fn deciding(written: &str) -> String {
     Value::Object(root).to_string()
 }
 
-/// What names a revision: the settings that decide values, the content of every file that is used, and the zone database.
+/// Returns a revision's ID: a hash of the settings that affect values, all files, and the zone
+/// database version.
 pub fn revision_id(written: &str, revision: &Revision, zones: &Database) -> String {
     let mut hasher = Sha256::new();
     let mut add = |part: &[u8]| {
-        // Its length first, so that no two lists of parts are the same bytes.
+        // The length comes first, so that different lists of parts never hash the same bytes.
         hasher.update((part.len() as u64).to_le_bytes());
         hasher.update(part);
     };
@@ -157,22 +165,22 @@ pub fn revision_id(written: &str, revision: &Revision, zones: &Database) -> Stri
     format!("r{start}")
 }
 
-/// A revision that waits for a person.
+/// A revision that waits for approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// What names it.
+    /// The revision ID.
     pub revision: String,
-    /// Since when it waits.
+    /// The time since which it is held.
     pub since: Instant,
-    /// What it would change that is so large.
+    /// The changes that are too large.
     pub reasons: Vec<String>,
 }
 
 impl Held {
-    /// The fact of the store that remembers it.
+    /// The name under which the store keeps it.
     pub const FACT: &'static str = "held";
 
-    /// What is held and why, with the command to type.
+    /// Returns the reason and the command to approve it.
     pub fn describe(&self) -> String {
         format!(
             "revision {} is held: {} (hint: see what it changes with rtconfd diff, then approve it with rtconfd approve {}, or correct the files)",
@@ -186,16 +194,18 @@ impl Held {
         serde_json::to_string(self).ok()
     }
 
-    /// From the store.
+    /// Parses the stored fact.
     pub fn from_fact(fact: &str) -> Option<Self> {
         serde_json::from_str(fact).ok()
     }
 }
 
-/// The pages that an approved change has gone out to. It is remembered: a restart goes on from there, and takes none back.
+/// The pages that an approved change was already rolled out to.
+///
+/// Stored, so that a restart continues the rollout and reverts no page.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Out {
-    /// What names the change.
+    /// The revision ID.
     pub revision: String,
     /// The pages.
     pub pages: BTreeSet<String>,
@@ -211,27 +221,27 @@ impl Out {
     }
 }
 
-/// An approved mass change on its way: first one page, then a few, then the rest.
+/// An approved mass change being rolled out: one page, then a few, then the rest.
 #[derive(Debug)]
 pub(super) struct Rollout {
-    /// The pages as they will be.
+    /// The pages after the rollout.
     pub target: World,
-    /// Those that will be behind, because they follow others.
+    /// The promoted pages that will be behind.
     pub trail: Trail,
-    /// The pages of the stage that is being watched.
+    /// The pages of the current stage, which are being watched.
     pub current: Vec<PageId>,
-    /// All that it has gone out to.
+    /// All pages rolled out to so far.
     pub out: Out,
-    /// The stages to come.
+    /// The remaining stages.
     pub stages: VecDeque<Vec<PageId>>,
-    /// A page that did not take it, once it was told.
+    /// The page that does not take the change, once reported.
     pub stopped_at: Option<PageId>,
 }
 
 impl Rollout {
-    /// Begins, or goes on where it has gone out to some pages already: these are watched first.
+    /// Starts or resumes a rollout. Pages already rolled out to are watched first.
     pub fn new(out: Out, target: World, trail: Trail, changed: &[PageId]) -> Self {
-        // Those that follow others have a stage of their own.
+        // Promoted pages have a stage of their own.
         let changed = changed.iter().filter(|page| !trail.behind().contains_key(page)).cloned();
         let (current, to_come): (Vec<PageId>, Vec<PageId>) = changed.partition(|page| out.has(page));
         let few = ((current.len() + to_come.len()) * SECOND_STAGE_PERCENT).div_ceil(100);
@@ -251,12 +261,12 @@ impl Rollout {
         rollout
     }
 
-    /// How many pages it has yet to go out to, or to be seen on.
+    /// Returns the number of pages not yet confirmed, including the current stage.
     pub fn to_come(&self) -> usize {
         self.stages.iter().map(Vec::len).sum::<usize>() + self.current.len()
     }
 
-    /// Goes out to the next stage; `false` when there is none.
+    /// Starts the next stage; returns false if there is none.
     pub fn go_on(&mut self) -> bool {
         let next = self.stages.pop_front();
         let goes_on = next.is_some();
@@ -265,7 +275,7 @@ impl Rollout {
         goes_on
     }
 
-    /// The pages as they are at this stage: those to come stay as they were.
+    /// Returns the pages as of this stage; pages of later stages stay as they were.
     pub fn world(&self, before: &World) -> World {
         let to_come: BTreeSet<&PageId> = self.stages.iter().flatten().collect();
         let staged = self.target.map(|managed| {

@@ -1,4 +1,4 @@
-//! Pages that follow others: what changes about them waits until the page that they follow has held it for a while.
+//! Promoted pages: a change to them waits until the page they follow has held it for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,21 @@ use crate::model::{HORIZON, Instant, PageId, Variable};
 use crate::pages::Page;
 use crate::store::Behind;
 
-/// The pages that are behind the newest acceptance.
+/// The promoted pages that are behind the newest accepted revision.
 #[derive(Clone, Debug, Default)]
 pub struct Trail {
     behind: BTreeMap<PageId, Behind>,
-    /// The pages as older acceptances made them, by their numbers.
+    /// The pages as built by older accepted revisions, by number.
     worlds: BTreeMap<i64, World>,
-    /// Why newer values could not be sent to a page whose time has come.
+    /// The reasons why newer values could not be sent to pages that are due.
     refused: BTreeMap<PageId, String>,
 }
 
 impl Trail {
-    /// Takes up what the store remembers. A page whose older definition can't be made any more is as it newly is: that it
-    /// were nobody's would be worse.
+    /// Restores the state from the store.
+    ///
+    /// A page whose older definition cannot be rebuilt takes its newest one: leaving it unmanaged
+    /// would be worse.
     pub fn recall(mut behind: BTreeMap<PageId, Behind>, worlds: BTreeMap<i64, World>) -> Self {
         let is_known =
             |page: &PageId, as_of| worlds.get(&as_of).is_some_and(|world| world.page(page).is_some());
@@ -27,10 +29,14 @@ impl Trail {
         Self { behind, worlds, refused: BTreeMap::new() }
     }
 
-    /// The pages that will be behind with newer definitions in force. Of those of before it is told which acceptance each is
-    /// as; with the number 0 nothing was in force yet. A page that is managed, though no acceptance has it and it does not
-    /// wait, was lost from the inputs for a while: it is no first contact, and left to itself it would not even close at
-    /// five.
+    /// Returns the pages that will be behind once `newest` is active.
+    ///
+    /// `as_of` returns the accepted revision that a page of `before` comes from; 0 means that
+    /// nothing was active yet.
+    ///
+    /// A managed page that is in no accepted revision and does not wait was missing from the inputs
+    /// for a while. It is not treated as new: left alone, it would miss even its daily closing
+    /// time.
     pub fn extended(
         &self,
         (as_of, before): (&dyn Fn(&PageId) -> i64, &World),
@@ -54,7 +60,7 @@ impl Trail {
             if as_of.is_none() && known.is_none() && is_managed(&new.id) {
                 continue;
             }
-            // What was waited for so far counts for the same change only.
+            // The waiting time so far counts only if the change is the same.
             let since = known.filter(|_| was.is_some_and(is_same)).and_then(|behind| behind.since);
             trail.behind.insert(new.id.clone(), Behind { as_of, since });
         }
@@ -66,7 +72,7 @@ impl Trail {
         trail
     }
 
-    /// Whether what a page waits for concerns a variable.
+    /// Returns true if the change that a page waits for affects a variable.
     pub fn concerns(&self, new: &Page, variable: &Variable, now: Instant) -> bool {
         let Some(older) = self.behind.get(&new.id).and_then(|behind| self.page(&new.id, behind)) else {
             return true;
@@ -78,7 +84,10 @@ impl Trail {
         }
     }
 
-    /// The pages as they are in force: those that are behind as they were, and those that never were not at all.
+    /// Returns the active pages.
+    ///
+    /// Pages that are behind keep their older definition. Pages that were never active are left
+    /// out.
     pub fn in_force(&self, newest: &World) -> World {
         if self.behind.is_empty() {
             return newest.clone();
@@ -90,37 +99,39 @@ impl Trail {
         })
     }
 
-    /// Keeps the calendars of older definitions reaching far enough.
+    /// Extends the expanded calendars of older definitions.
     pub fn renew(&mut self, now: Instant) {
         for world in self.worlds.values_mut() {
             *world = world.renewed(now);
         }
     }
 
-    /// The pages that are behind.
+    /// Returns the pages that are behind.
     pub fn behind(&self) -> &BTreeMap<PageId, Behind> {
         &self.behind
     }
 
-    /// Notes from when on the page that is followed has held the newest. Gives what is to be remembered, if it is news.
+    /// Records since when the followed page has held the newest values.
+    ///
+    /// Returns the state to store, if it changed.
     pub fn set_since(&mut self, page: &PageId, since: Option<Instant>) -> Option<Behind> {
         let behind = self.behind.get_mut(page).filter(|behind| behind.since != since)?;
         behind.since = since;
         Some(*behind)
     }
 
-    /// Why newer values could not be sent to a page whose time has come.
+    /// Returns why newer values could not be sent to a page that is due.
     pub fn refusal(&self, page: &PageId) -> Option<&String> {
         self.refused.get(page)
     }
 
-    /// Notes that they could not be sent. Gives whether that is news.
+    /// Records why newer values could not be sent. Returns true if the reason is new.
     pub fn set_refusal(&mut self, page: &PageId, refusal: String) -> bool {
         let before = self.refused.insert(page.clone(), refusal);
         before.as_ref() != self.refused.get(page)
     }
 
-    /// A page is as the newest acceptance makes it.
+    /// Marks a page as up to date with the newest accepted revision.
     pub fn catch_up(&mut self, page: &PageId) {
         self.behind.remove(page);
         self.refused.remove(page);
@@ -135,12 +146,12 @@ impl Trail {
 /// A page that waits for the one that it follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Following {
-    /// Which waits.
+    /// The promoted page.
     pub page: PageId,
-    /// Which it follows.
+    /// The page it follows.
     pub leader: PageId,
-    /// When it takes the change over, should the other hold it until then.
+    /// When it takes the change over, if the followed page holds it until then.
     pub at: Option<Instant>,
-    /// What it waits for, in words.
+    /// The reason for waiting, as text.
     pub why: String,
 }

@@ -1,4 +1,4 @@
-//! What people ask of the driver, and its answers.
+//! Requests from users and tools, and their answers.
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::Managed;
@@ -11,7 +11,9 @@ use crate::store::StoreError;
 use super::{Driver, Urgency};
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// Does what is asked. Whoever asked may have gone, so nobody minds an answer that is not heard.
+    /// Executes a request.
+    ///
+    /// The requester may be gone, so a failure to send the answer is ignored.
     pub(super) async fn take_control(&mut self, control: Control) -> Result<(), StoreError> {
         match control {
             Control::Set(draft, answer) => {
@@ -36,7 +38,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     async fn set_override(&mut self, draft: Draft) -> Result<Result<Override, Vec<Problem>>, StoreError> {
         let now = self.actor.clock.now();
         if let Some(doubt) = self.clock_watch.doubt() {
-            // From when to when it would be is not known.
+            // With an untrusted clock the start and end would be wrong.
             return Ok(Err(vec![Problem::new(doubt.describe())]));
         }
         let observed = |id: &PageId| self.pages.get(id)?.known.observed.clone();
@@ -72,7 +74,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(Ok(()))
     }
 
-    /// Looks at pages that somebody says were changed.
+    /// Fetches pages reported as changed.
     fn look_again(&mut self, agent: Option<&str>, environment: Option<Environment>, by: Option<&str>) {
         let now = self.actor.clock.now();
         let is_meant = |id: &PageId| {
@@ -85,7 +87,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if let Some(state) = self.pages.get_mut(id) {
                 state.changed_by = by.map(str::to_owned);
                 state.look_wanted = true;
-                // What is due already is due for something more urgent.
+                // A page already due is due for something more urgent.
                 if state.due().is_none_or(|due| due > now) {
                     state.urgency = Urgency::Drift;
                 }

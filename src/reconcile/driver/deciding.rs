@@ -1,4 +1,4 @@
-//! Deciding on the pages that are due, and starting what they need.
+//! Decides on due pages and starts the requests they need.
 
 use std::cmp::Reverse;
 
@@ -13,7 +13,7 @@ use crate::store::{OpenIntent, Outcome};
 
 use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
-/// The shortest time between two calls with a refused key that a transition or an input causes.
+/// The shortest time between two probes of a refused key caused by a transition or input.
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 
 enum Start {
@@ -23,7 +23,7 @@ enum Start {
 }
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// Decides on every page that is due and starts what is needed, as far as there is room.
+    /// Decides on every due page and starts requests as far as there is room.
     pub(super) fn pump(&mut self, now: Instant) {
         let news = self.clock_watch.look(&*self.actor.clock);
         self.tell_clock(news, now);
@@ -34,7 +34,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if self.begin_overrides(now) {
                 self.take_world(self.world.clone(), now, Urgency::Override);
             }
-            // As much time has to pass as before, whatever the clock shows.
+            // The wait stays as long as before, whatever the clock shows.
             let (next, back) = (after(now, self.resync), self.last_now - now);
             self.agents.change_all(|agent| {
                 agent.due = if agent.attempts > 0 { now } else { (agent.due - back).min(next) };
@@ -49,7 +49,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.room_at = None;
         let mut starts = Vec::new();
         self.start_trial();
-        // Of the retries every second is a list's: pages that fail for ever must not keep others from being seen.
+        // Every second retry is a list: pages that keep failing must not delay the others.
         self.is_lists_turn = !self.is_lists_turn;
         if self.is_lists_turn && self.gate.stopped().is_none() {
             self.retry_list(now);
@@ -73,8 +73,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.retry_at = wait.map(|wait| self.actor.clock.after(wait));
     }
 
-    /// Decides on the pages that are due, as long as there is room for what they need. What is tried again waits for a share of
-    /// the rate, and nothing that is tried for the first time waits for that.
+    /// Decides on due pages while there is room for their requests.
+    ///
+    /// Retries wait for their share of the rate. First attempts do not wait for retries.
     fn decide_due(&mut self, starts: &mut Vec<Start>, now: Instant) {
         self.pages.ripen(now);
         loop {
@@ -86,7 +87,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             let start = self.decide_page(&id, now);
             if matches!(start, Start::Nothing) {
-                // What waits for its boundary has been looked at for it, and keeps the permission for the PATCH.
+                // A page waiting for its transition was fetched for it and keeps the PATCH's
+                // permission.
                 let unused = |state: &mut PageState| {
                     !state.awaits_boundary(now) && std::mem::take(&mut state.reserved)
                 };
@@ -97,12 +99,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             let Some(state) = self.pages.get_mut(&id) else { continue };
             let (urgency, is_retry) = (state.urgency, state.attempts > 0);
-            // A look at a page that is known is for the sake of its PATCH.
+            // A known page is fetched for its PATCH, so take permission for both.
             let is_look = matches!(start, Start::Look(_));
             let count = if is_look && state.known.observed.is_some() { 2 } else { 1 };
             let may = state.reserved && !is_look && self.gate.is_open();
             if !may && is_retry && !may_retry {
-                // The permission that it had is for something else than what it needs now.
+                // The reserved permission is for another request than the one needed now.
                 if std::mem::take(&mut state.reserved) {
                     self.gate.give_back();
                 }
@@ -116,17 +118,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if let Some(state) = self.pages.get_mut(&id) {
                 state.reserved = count == 2;
             }
-            // It is on its way, though its request starts a little later.
+            // Counts as in progress, although the request starts a little later.
             self.begin(&id);
             starts.push(start);
         }
     }
 
-    /// Takes the permission for a request, or remembers when to ask again.
+    /// Takes permission for a request, or records when to ask again.
     fn pass(&mut self, count: u32, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
         let up = self.actor.clock.uptime();
         let passes = self.gate.take(up, count, urgency, is_retry);
-        // With something under way its end may make room sooner.
+        // If requests are in progress, the end of one may make room sooner.
         if !passes && let Some(wait) = self.gate.wait(up, count, urgency, is_retry) {
             self.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
         }
@@ -135,7 +137,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn decide_page(&mut self, id: &PageId, now: Instant) -> Start {
         let Some(managed) = self.world.page(id).cloned() else {
-            // It is no longer ours.
+            // The page is no longer ours.
             self.pages.schedule(id, None);
             return Start::Nothing;
         };
@@ -184,7 +186,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                             tracing::error!(page = %id, %problem, "withheld: nothing is sent to this page");
                         }
                     }
-                    // What is missing on the page may be back any moment, and is no reason to be wrong until the next list.
+                    // Missing values may return at any moment, so do not wait for the next list.
                     let is_lacking = state.gaps.is_lacking();
                     state.look_wanted |= is_lacking;
                     let again = is_lacking.then(|| after(now, backoff::LONGEST));
@@ -196,7 +198,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     let awaits_boundary =
                         plan.changes.is_empty() && until.is_some_and(|until| is_near(until, now));
                     let in_time = awaits_boundary && can_send && self.clock_watch.doubt().is_none();
-                    // In real time: on a clock that is fast a look is fresh for longer than up to the boundary.
+                    // In real time: with a fast clock a fetch stays fresh past the transition.
                     if in_time && !state.is_fresh(up + LOOK_AHEAD) && state.known.flips_alone() {
                         return Start::Look(id.clone());
                     }
@@ -221,7 +223,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Start::Nothing
     }
 
-    /// What was found on a page is remembered and told, whatever is sent then.
+    /// Records and reports the findings of a plan, whatever is sent afterwards.
     fn take_findings(&mut self, plan: &Plan, now: Instant) {
         let id = &plan.page;
         let Some(state) = self.pages.get_mut(id) else { return };
@@ -240,8 +242,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// What is sent goes by a look that was fresh when it was decided on, at `can_send`: a decision on thousands of
-    /// variables takes a while itself, and would be looked for again for ever.
+    /// Handles a plan: records findings, then sends, fetches or waits.
+    ///
+    /// `can_send` is the uptime of the decision if the gate is open. Freshness counts from then:
+    /// deciding on thousands of variables takes time and would otherwise cause endless fetches.
     fn take_plan(
         &mut self,
         plan: Plan,
@@ -275,7 +279,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if state.refused.as_ref().is_some_and(|refused| *refused == state.attempt(&plan.changes)) {
-            // The same would be refused again; the next boundary may bring another.
+            // The same PATCH would be refused again; the next transition may change it.
             self.pages.schedule(&id, until);
             return Start::Nothing;
         }
@@ -284,7 +288,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 (Some(error), _) => Standing::Stuck(error.to_owned()),
                 (None, pause) => Standing::Retrying(pause.map_or_else(String::new, Pause::words)),
             };
-            // A refused key is tried at each transition and each new input, though not for every page of these.
+            // A refused key is probed at transitions and new inputs, but not for every page.
             self.probe_at = self.probe_at.min(after(self.probed_at, PROBE_PAUSE).max(now));
             self.set_standing(&id, standing);
             self.pages.schedule(&id, self.gate_opens());
@@ -296,7 +300,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// When the gate opens by itself.
+    /// Returns when the gate opens by itself.
     fn gate_opens(&self) -> Option<Instant> {
         let wait = self.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
         Some(self.actor.clock.after(wait))
@@ -306,14 +310,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let id = plan.page.clone();
         self.counts.patches += 1;
         if let Some(state) = self.pages.get_mut(&id) {
-            // Forgotten again when it is applied.
+            // Cleared when the PATCH is applied.
             let attempt = state.attempt(&plan.changes);
             if !state.refusals.0.as_ref().is_some_and(|last| last.sends_the_same(&attempt)) {
                 state.refusals = (Some(attempt.clone()), 0);
             }
             state.refused = Some(attempt);
         }
-        // A retry is the same intent, or history would grow with each.
+        // A retry reuses the intent; otherwise each would add to the history.
         let failed = self.pages.get_mut(&id).and_then(|state| state.failed.take());
         let is_same = |open: &OpenIntent| {
             let pairs = open.changes.iter().zip(&plan.changes);
@@ -340,7 +344,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Whether one more request may start. When none may, the driver wakes as soon as there is room again.
+    /// Returns true if one more request may start.
+    ///
+    /// Otherwise the driver wakes as soon as there is room.
     fn has_room(&mut self, starting: usize, now: Instant) -> bool {
         let up = self.actor.clock.uptime();
         let has_room = self.under_way.has_room(starting, self.concurrency, up);
@@ -355,7 +361,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if self.gate.stopped().is_some() {
             return self.try_key(now);
         }
-        // Pages that wait come before lists.
+        // Waiting pages come before lists.
         while self.room_at.is_none() {
             if !self.has_room(0, now) {
                 return;
@@ -378,7 +384,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Tries the API after a pause: by the page that last succeeded, since one that fails says nothing of it.
+    /// Tries the API after a pause.
+    ///
+    /// Uses the page that last succeeded: a failing page proves nothing about the API.
     fn start_trial(&mut self) {
         if !self.gate.wants_trial() {
             return;
@@ -387,7 +395,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let ours = self.world.pages.iter().map(|managed| &managed.page.id);
         let candidates =
             ours.filter_map(|id| Some((self.pages.get(id).filter(|state| !state.in_flight)?, id)));
-        // One that fails the trial is not the first to be tried the next time.
+        // A page that fails the trial is not the first choice for the next one.
         let best = candidates.max_by_key(|(state, _)| (Reverse(state.attempts), state.succeeded_at));
         if let Some(id) = best.filter(|(state, _)| state.succeeded_at.is_some()).map(|(_, id)| id.clone()) {
             if self.gate.begin_trial(&id.to_string(), up) {
@@ -404,7 +412,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Lists an agent's pages again, when that failed before and its time has come.
+    /// Repeats a failed list when it is due.
     fn retry_list(&mut self, now: Instant) {
         let Some(name) = self.agents.first_retry(now).map(str::to_owned) else { return };
         if self.gate.retry_wait(self.actor.clock.uptime()).is_none()
@@ -414,7 +422,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Tries a refused key with one call. Any agent will do, but not always the same: of one alone the key may be refused.
+    /// Probes a refused key with one list.
+    ///
+    /// The agent is chosen at random, because the key may be refused for one agent only.
     fn try_key(&mut self, now: Instant) {
         if self.probe_at > now {
             return;
@@ -443,8 +453,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.jobs.spawn(async move { Done { asked, key, answer: request.await } });
     }
 
-    /// Logs what is new about the clock. One that comes into doubt calls for the API's own; one that is believed
-    /// again lets every page be decided on.
+    /// Logs a change in the clock's trust.
+    ///
+    /// An untrusted clock triggers lists, which bring the API's time. A clock trusted again
+    /// triggers a decision on every page.
     pub(super) fn tell_clock(&mut self, news: News, now: Instant) {
         match (news, self.clock_watch.doubt()) {
             (News::Doubted, Some(doubt)) => {
@@ -453,7 +465,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             (News::Believed, _) => {
                 tracing::info!("the clock is believed again");
-                // What came in meanwhile was not weighed.
+                // Inputs that arrived meanwhile were not compared yet.
                 self.revise(now);
                 let ids: Vec<PageId> =
                     self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
@@ -477,7 +489,7 @@ fn in_one_line(problems: &[Problem]) -> String {
     texts.join("; ")
 }
 
-/// How a page stands by what others changed on it: held, drifted, or right.
+/// Returns the status that drift gives a page: held, drifted or right.
 fn drift_standing(plan: &Plan) -> Standing {
     let told = |answer: Answer, what: &str| {
         let drift = plan.drift.iter().filter(|drift| drift.answer == answer);

@@ -1,6 +1,8 @@
-//! Overrides of pages that wait for their first promotion. Only what a person decided goes to such a page, and when
-//! that is over what stood there before. A key that was not there cannot be taken away again: it alone is then as
-//! the new definition computes it.
+//! Overrides of pages that wait for their first promotion.
+//!
+//! Such a page gets only the overridden values, and its earlier values when the override ends. A
+//! key that was missing before cannot be deleted; it alone then gets the value of the new
+//! definition.
 
 use serde_json::Value;
 
@@ -12,7 +14,7 @@ use super::found::{FOUND, write};
 use super::{Driver, Urgency};
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// The pages that wait for their first promotion, as they are when nothing but overrides goes to them.
+    /// Returns the pages that wait for their first promotion, with overrides only.
     pub(super) fn first_waiting(&self) -> Vec<Managed> {
         let behind = self.in_force.trail.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
         let pages = behind.filter_map(|(id, _)| {
@@ -23,7 +25,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         pages.collect()
     }
 
-    /// Adds to a world the pages among these that overrides concern, or that are to be as they were again.
+    /// Adds the unpromoted pages that are overridden, or must be restored, to a world.
     pub(super) fn add_overridden_early(&mut self, world: &mut World, now: Instant) {
         let waiting = self.first_waiting();
         let before = self.found.len();
@@ -40,7 +42,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         world.set_waiting(concerned.collect());
     }
 
-    /// Remembers what stands on such a page in the place of overrides, before any of them is sent.
+    /// Stores the values on such a page before any override of them is sent.
     pub(super) fn note_found(&mut self, id: &PageId, now: Instant) {
         let Some(managed) = self.world.page(id).filter(|managed| managed.found.is_some()) else { return };
         let Some(observed) = self.pages.get(id).and_then(|state| state.known.observed.as_ref()) else {
@@ -62,8 +64,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Forgets what was found on such a page once no override concerns it and all of it is back. A key that an override
-    /// made stays ours, as it is computed, until the page is promoted.
+    /// Forgets the stored values of such a page once no override is left and all are restored.
+    ///
+    /// A key created by an override stays ours, with its computed value, until the page is
+    /// promoted.
     pub(super) fn forget_found(&mut self, id: &PageId, now: Instant) {
         let Some(managed) = self.world.page(id).filter(|managed| managed.found.is_some()) else { return };
         let (Some(state), Some(found)) = (self.pages.get(id), self.found.get(id)) else { return };

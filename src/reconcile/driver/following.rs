@@ -1,4 +1,4 @@
-//! Pages that follow others, and when they take over what these hold.
+//! Promoted pages, and when they take over the values of the page they follow.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,20 @@ use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
 
-/// Whether a page holds what its newest definition says, as far as another waits for it.
+/// The answer to "does a page hold the newest values that a promoted page waits for?".
 enum Holds {
     Yes,
     No(String),
-    /// It is being looked at, or can't be reached; which says nothing of the definition.
+    /// The page is being fetched or is unreachable, which says nothing about the values.
     Unknown,
 }
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// Lets pages take over what those that they follow have held long enough. Gives whether pages are to be decided on.
+    /// Promotes pages whose followed page held the change long enough.
+    ///
+    /// Returns true if pages must be decided on.
     pub(super) fn follow(&mut self, now: Instant) -> bool {
-        // A rollout is a change on its way to the pages that are followed.
+        // During a rollout the change is still on its way to the followed pages.
         if self.rollout.is_some() || self.clock_watch.doubt().is_some() {
             return false;
         }
@@ -33,14 +35,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let Some((leader, follow)) = self.followed(&id) else { continue };
             let holds = self.holds_newest(&leader, &id, now);
             let since = match holds {
-                // A clock that went back must not make it wait longer than from now.
+                // A clock that went back must not extend the wait beyond one from now.
                 Holds::Yes => Some(behind.since.map_or(now, |since| since.min(now))),
                 Holds::Unknown => behind.since,
                 Holds::No(_) => None,
             };
             self.note_since(&id, since);
             let is_due = since.is_some_and(|since| since + follow.after <= now);
-            // What it would say to the values of a page that has some has to be known.
+            // For a page with older values, the fetched page is needed to check the newest ones.
             let is_unseen = self.pages.get(&id).is_none_or(|state| state.known.observed.is_none());
             if !is_due || !matches!(holds, Holds::Yes) || (behind.as_of.is_some() && is_unseen) {
                 continue;
@@ -49,7 +51,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 Some((problem, until)) => {
                     let refusal = format!("what {leader} holds can't follow: {problem}");
                     is_news |= self.note_refusal(&id, refusal, now);
-                    // By then it may be another, as after something happened to the page.
+                    // The values may be different by then; events on the page also trigger a check.
                     self.waiting.ripe.extend(until.map(|until| (until, id)));
                 }
                 None => {
@@ -69,7 +71,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         is_news || !caught_up.is_empty()
     }
 
-    /// The pages that something happened to, or to the one that they wait for, and those whose time has come.
+    /// Returns the promoted pages to check.
+    ///
+    /// These are pages with news about themselves or the page they follow, and pages that are due.
     fn ask_about(&mut self, now: Instant) -> BTreeSet<PageId> {
         let moved = self.pages.take_moved();
         let behind = self.in_force.trail.behind();
@@ -90,14 +94,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
         asked
     }
 
-    /// What was waited for so far counts no longer where the page that is followed changes.
+    /// Restarts the wait of pages whose followed page changes.
     pub(super) fn forget_what_was_held(&mut self, changed: &[PageId]) {
         for id in changed.iter().flat_map(|leader| self.followers(leader)).collect::<Vec<_>>() {
             self.note_since(&id, None);
         }
     }
 
-    /// The same where others changed what is waited for on the page that is followed, also if it is restored at once.
+    /// Restarts the wait where another client changed a value that the page waits for.
+    ///
+    /// This applies even if the value is restored at once.
     pub(super) fn forget_what_others_changed(&mut self, id: &PageId, drifted: &[Variable], now: Instant) {
         for follower in self.followers(id) {
             let trail = &self.in_force.trail;
@@ -108,7 +114,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// The pages that wait for one.
+    /// Returns the pages that wait for `leader`.
     fn followers(&self, leader: &PageId) -> Vec<PageId> {
         let pages = Environment::ALL.map(|environment| PageId { environment, ..leader.clone() });
         let waits = |id: &PageId| {
@@ -118,12 +124,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         pages.into_iter().filter(waits).collect()
     }
 
-    /// When the next page may take something over.
+    /// Returns when the next page may be promoted.
     pub(super) fn next_to_follow(&self, now: Instant) -> Option<Instant> {
         self.waiting.ripe.iter().map(|(at, _)| *at).find(|at| *at > now)
     }
 
-    /// The pages that wait, and what for.
+    /// Returns the waiting pages and the reasons.
     pub(super) fn following(&self, now: Instant) -> Vec<Following> {
         let behind = self.in_force.trail.behind().iter();
         let following = behind.filter_map(|(id, behind)| {
@@ -178,8 +184,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// What a page shows in the place of something that another waits for: an override, or what others put there. Nobody has
-    /// seen the change then.
+    /// Returns why a page shows another value in place of one that a follower waits for.
+    ///
+    /// The value may be overridden, or kept as another client changed it. The change was then never
+    /// visible.
     fn covered(&self, id: &PageId, follower: &PageId, now: Instant) -> Option<String> {
         let (managed, newest) = (self.world.page(id)?, self.newest(follower)?);
         let overruled = managed.page.variables.iter().filter_map(|owned| {
@@ -196,8 +204,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         covered.find(|(variable, _)| self.in_force.trail.concerns(newest, variable, now)).map(|(_, why)| why)
     }
 
-    /// Why a page's newest values can't be sent to it, as far as it was seen, and when they are others. As it is, it at least
-    /// closes at five.
+    /// Returns why a page cannot take its newest values, and when they next change.
+    ///
+    /// The schema is checked only if the page was fetched. A refused page keeps its older
+    /// definition, whose hours still apply.
     fn refusal(&self, id: &PageId, now: Instant) -> Option<(Problem, Option<Instant>)> {
         let page = self.newest(id)?;
         let desired = match page.desired(now) {
@@ -208,7 +218,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Some((observed.refuses(&desired).into_iter().next()?, desired.until))
     }
 
-    /// The page is known to be as it last was good from then on. Gives whether that is news.
+    /// Records a refusal; the page keeps its last valid values. Returns true if it is new.
     fn note_refusal(&mut self, id: &PageId, refusal: String, now: Instant) -> bool {
         let is_news = self.in_force.trail.set_refusal(id, refusal.clone());
         if is_news {

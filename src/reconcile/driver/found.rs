@@ -1,4 +1,4 @@
-//! What stood on pages before they were overridden, as the store keeps it.
+//! The values found on pages before they were overridden, as stored.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use crate::model::{PageId, Variable};
 
-/// The fact of the store that keeps what was found.
+/// The name under which the store keeps them.
 pub(super) const FOUND: &str = "found before overrides";
 
-/// What stood on such pages before they were overridden: none for a variable that was not there. It is put back when
-/// the overrides are over, and forgotten then.
+/// Values found on pages before they were overridden; none if a variable was missing.
+///
+/// They are restored and then forgotten when the overrides end.
 pub(super) type Found = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
 
-/// From the store, by the names of pages and variables.
+/// Parses the stored fact, in which pages and variables are text.
 pub(super) fn read(fact: &str) -> Option<Found> {
     let named: BTreeMap<String, BTreeMap<String, Option<Value>>> = serde_json::from_str(fact).ok()?;
     let page = |(page, values): (String, BTreeMap<String, Option<Value>>)| {
@@ -23,7 +24,7 @@ pub(super) fn read(fact: &str) -> Option<Found> {
     Some(named.into_iter().filter_map(page).collect())
 }
 
-/// For the store; none when nothing was found.
+/// Returns the fact to store; none when nothing was found.
 pub(super) fn write(found: &Found) -> Option<String> {
     let named: BTreeMap<String, BTreeMap<String, &Option<Value>>> = found
         .iter()

@@ -1,4 +1,4 @@
-//! What comes to the driver: inputs, a key, answers, and what follows from each.
+//! Handles input to the driver: new inputs, a new key, and answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,13 +18,15 @@ use crate::store::{Acceptance, StoreError};
 
 use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
 
-/// Memory for the pages as they were seen, in bytes.
+/// The memory limit for fetched pages, in bytes.
 const MAX_PAGES_BYTES: usize = 512 << 20;
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// Puts a new world in force. Every page is decided on anew, which costs no request when nothing changed.
+    /// Makes a new world the current one and decides on every page again.
+    ///
+    /// This costs no request if nothing changed.
     pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
-        // Long enough after their end that no correction of the clock brings them back; one that no other clock has agreed
-        // with may be off by more.
+        // Drop overrides only so long after their end that no clock correction revives them. An
+        // unconfirmed clock may be off by more.
         if self.clock_watch.is_confirmed() {
             let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
             self.overrides.retain(|set| !set.is_over(yesterday));
@@ -62,17 +64,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             state.urgency = urgency;
             match (&state.known.observed, &state.standing) {
-                // Its answer makes it due.
+                // The answer of its request makes it due.
                 _ if state.in_flight => {}
                 (Some(_), _) => self.pages.schedule(id, Some(now)),
-                // It is not fetched with its agent's list, so what is new about it is a reason to try again.
+                // It is not fetched with its agent's list, so new settings are a reason to retry.
                 (None, Standing::Retrying(_) | Standing::Stuck(_)) if state.due().is_some() => {
                     self.pages.schedule(id, Some(now));
                 }
-                // A page that was never seen is seen with its agent's list.
+                // A page never fetched is fetched with its agent's list.
                 (None, Standing::Unseen) if !agent.in_flight => {
                     let first = now - state.known.head_start(&managed.page, now);
-                    // Of those alike now these come first and now those: a run from cron may not come to all of them.
+                    // Vary the order of equals: a run from cron may not reach all of them.
                     let jitter = TimeDelta::milliseconds(self.random.i64(0..1000));
                     agent.due = agent.due.min(first - jitter);
                 }
@@ -83,8 +85,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.world = world;
     }
 
-    /// What was set by a clock that was ahead is in force from now on, and not only when that instant comes again. Gives
-    /// whether there was such an override.
+    /// Starts overrides dated in the future, which were set by a clock that was ahead.
+    ///
+    /// Returns true if there were any.
     pub(super) fn begin_overrides(&mut self, now: Instant) -> bool {
         let mut to_come = self.overrides.iter_mut().filter(|set| set.at > now).peekable();
         let found = to_come.peek().is_some();
@@ -92,7 +95,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         found
     }
 
-    /// Logs each problem once when it comes up, and when it is gone.
+    /// Logs each problem once when it appears and once when it is gone.
     pub(super) fn tell_problems(&mut self, world: &World) {
         let files = self.revision.problems.values().flatten();
         let all = files.chain(world.problems());
@@ -112,8 +115,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.told = now;
     }
 
-    /// What a restart goes back to: settings and inputs as they are, the bad with the good, and the pages that are as older
-    /// ones made them.
+    /// Stores the accepted state that a restart returns to.
+    ///
+    /// It includes the settings and all inputs, valid or not, and the pages kept from older
+    /// revisions.
     pub(super) fn keep_accepted(&mut self, now: Instant) {
         let in_force = &self.in_force;
         let inputs = inputs_of(&self.revision, &self.blueprint.zones);
@@ -160,7 +165,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     Ok(page) => {
                         self.came_through(&id.agent, done.key);
                         self.hear_clock(page.served_at, now);
-                        // However long its answer took, there is none fresher to be had.
+                        // The fetch may have been slow, but there is no newer answer.
                         self.see(&id, page, self.actor.clock.uptime(), now);
                     }
                     Err(error) => self.take_look_failure(&id, &error, done.key, now),
@@ -176,7 +181,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(())
     }
 
-    /// The API's clock, as an answer brought it.
+    /// Handles the API's time from an answer.
     fn hear_clock(&mut self, served_at: Option<Instant>, now: Instant) {
         if let Some(served_at) = served_at {
             let news = self.clock_watch.hear(served_at, &*self.actor.clock);
@@ -201,7 +206,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
         let Some(ours) = self.agents.get(agent).map(|known| known.pages.clone()) else { return };
         self.agents.settle(agent, 0, next);
-        // By a clock that is ahead all history would be old.
+        // With a clock that is ahead, all history would look old.
         if self.clock_watch.doubt().is_none() {
             let before = now.checked_sub_signed(self.keep_history);
             self.notes.extend(before.map(|before| self.actor.store.prune(before)));
@@ -210,14 +215,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
             let page = listed.remove(&id.environment);
-            // A list that was asked for before the page's own request ended may show it as it was before.
+            // A list requested before the page's own request ended may show an old state.
             if !self.pages.get(&id).is_some_and(|state| state.believes(asked)) {
                 page.iter().for_each(|page| self.reconsider_doubt(&id, page));
                 continue;
             }
             match page {
                 Some(page) => self.see(&id, page, asked_at, now),
-                // Not in the list: the page itself tells why.
+                // The page is not in the list; fetching it shows why.
                 None => self.ask_for_look(&id, now),
             }
         }
@@ -227,8 +232,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let next = after(now, backoff::jittered(self.resync, &mut self.random));
         let Some(known) = self.agents.get(agent) else { return };
         let (ours, attempts) = (known.pages.clone(), known.attempts + 1);
-        // An unknown agent answers 403 here and 404 for its page; only the page tells which it is. And where
-        // there is no list at all there may still be the page.
+        // For an unknown agent the list fails with 403 and the page with 404, so only the page
+        // shows which it is. A page may also exist without a list.
         if matches!(error.meaning, Meaning::Unavailable | Meaning::Refused) {
             self.agents.settle(agent, 0, next);
             self.came_through(agent, key);
@@ -240,7 +245,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         let due = match error.meaning {
-            // With the key of before; the one of now has not been asked yet.
+            // The request used the previous key; the current one was not tried yet.
             Meaning::KeyRefused if key != self.key_number => now,
             Meaning::KeyRefused => next,
             _ => after(now, backoff::wait(attempts, &mut self.random)),
@@ -263,19 +268,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn take_act(&mut self, id: &PageId, acted: Acted, key: u32, now: Instant) {
         let up = self.actor.clock.uptime();
         let Some(state) = self.pages.get_mut(id) else { return };
-        // Only what was refused is remembered as such.
+        // Only a refused attempt stays remembered.
         let sent = state.refused.take();
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
                 let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
-                // An answer that lacks more than was sent tells nothing of the rest.
+                // If the answer lacks more than the changes sent, it proves nothing about the rest.
                 let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
                 state.look_wanted |= state.gaps.has_new(&page, last.as_deref(), &state.known.base, owned);
                 state.gaps.learn(&page);
                 let before = state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
                 self.pages_bytes = self.pages_bytes.saturating_sub(before) + page.weight;
                 state.see(page, up, &mut self.schemas);
-                // Good enough to decide by, but what is sent next is sent after a look of its own.
+                // Good enough for decisions, but the next PATCH needs a new fetch.
                 state.forget_page();
                 state.attempts = 0;
                 *self.applied.entry(id.clone()).or_default() += changes.len();
@@ -302,8 +307,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Acted::Failed(open, error) => {
                 state.failed = Some(open);
-                // A refused key says nothing of the change; its own state keeps everything back. And a page that is not to be had
-                // may be so some day, without anything else changing.
+                // A refused key does not concern the change; the gate withholds everything then. An
+                // unavailable page may become available without any other change.
                 if error.meaning == Meaning::Refused {
                     state.refusals.1 += 1;
                     state.refused = sent.filter(|_| state.refusals.1 >= STUCK_AFTER);
@@ -314,8 +319,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// The API answered a PATCH without what was sent, and the page does not have it either. An odd answer is tried again; one
-    /// that comes again and again is remembered: another page or another body is another try.
+    /// Handles a PATCH that the API accepted without applying the values.
+    ///
+    /// It is retried. After [`STUCK_AFTER`] times it is remembered as refused until the page or the
+    /// changes differ.
     pub(super) fn take_not_taken(&mut self, id: &PageId, message: String, changes: &[Change], now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
         state.refusals.1 += 1;
@@ -346,7 +353,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(self.actor.store.saw_schema(&self.actor.api_url, id, schema));
         }
         if !state.in_flight {
-            // A page at rest that needs something now was changed by others.
+            // A page at rest that now needs something was changed by another client.
             if state.due().is_some_and(|due| due > now) && state.urgency == Urgency::Boundary {
                 state.urgency = Urgency::Drift;
             }
@@ -356,7 +363,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.forget_found(id, now);
     }
 
-    /// Takes memory for a page, in place of what is known of it. Returns false when there is none.
+    /// Reserves memory for a page, replacing its older state. Returns false if full.
     fn has_room_for(&mut self, id: &PageId, page: &RemotePage) -> bool {
         let known = self.pages.get(id).and_then(|state| state.known.observed.as_ref());
         let before = known.map_or(0, |observed| observed.page.weight);
@@ -371,7 +378,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         true
     }
 
-    /// Gives back the memory of pages that no settings define any more.
+    /// Frees the memory of pages that are no longer defined.
     fn forget_former_pages(&mut self) {
         self.pages_bytes = 0;
         for (id, state) in self.pages.all_mut() {
@@ -382,8 +389,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// True when an answer is the page as it is. One that lacks what is known to be there is confirmed by another fetch
-    /// before anything follows from it.
+    /// Returns true if an answer can be used as the page.
+    ///
+    /// An answer that lacks something known to be on the page is fetched again first.
     fn is_sound(&mut self, id: &PageId, page: &RemotePage, now: Instant) -> bool {
         let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
         let Some(state) = self.pages.get_mut(id) else { return false };
@@ -422,8 +430,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// A page's look or PATCH failed, which is no knowledge: again after a while, at its next transition at the latest, or
-    /// only when something changes. Gives how often it did.
+    /// Schedules a retry after a fetch or PATCH failed; returns the number of attempts.
+    ///
+    /// The retry is at the page's next transition at the latest. A refused attempt is not sent
+    /// again until something changes.
     fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) -> u32 {
         let Some(state) = self.pages.get_mut(id) else { return 0 };
         if std::mem::take(&mut state.reserved) {
@@ -432,7 +442,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         state.attempts += 1;
         let attempts = state.attempts;
         let due = match error.meaning {
-            // What was refused is remembered, so that deciding again sends nothing until it is another.
+            // The refusal is remembered, so this decision sends nothing unless something changed.
             Meaning::Refused if state.refused.is_some() && !state.look_wanted => now,
             _ => {
                 let page = self.world.page(id).map(|managed| &managed.page);
@@ -449,7 +459,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn fail(&mut self, id: &PageId, error: &ApiError, attempts: u32) {
         let stuck = match error.meaning {
             Meaning::KeyRefused => true,
-            // It may be a moment's trouble.
+            // It may be temporary.
             Meaning::Refused | Meaning::Unavailable => {
                 let is_remembered = self.pages.get(id).is_some_and(|state| state.refused.is_some());
                 attempts >= STUCK_AFTER || is_remembered
@@ -464,8 +474,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.set_standing(id, if stuck { Standing::Stuck(text) } else { Standing::Retrying(text) });
     }
 
-    /// The API answered a request. A key that was stopped is taken again then; an answer to a request from before
-    /// the stop proves nothing.
+    /// Records that the API answered a request.
+    ///
+    /// If the key was refused before, it is accepted again now. An answer to a request from before
+    /// the refusal proves nothing.
     fn came_through(&mut self, whom: &str, key: u32) {
         if self.gate.came_through(whom) {
             self.recover();
@@ -490,7 +502,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// The API is there again: what failed while it was not is no retry, and goes at the full rate.
+    /// Resets failures after an outage: they no longer count as retries and use the full rate.
     fn recover(&mut self) {
         let now = self.actor.clock.now();
         let failed = |(id, state): (&PageId, &mut PageState)| {
@@ -507,7 +519,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.retry_lists(now);
     }
 
-    /// Lists that failed are due at once, and are no longer retries.
+    /// Makes failed lists due now and no longer retries.
     fn retry_lists(&mut self, now: Instant) {
         self.agents.change_all(|agent| {
             if agent.attempts > 0 {
@@ -516,8 +528,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         });
     }
 
-    /// What an error says about the API and the key that the request used; a key that was replaced since is past
-    /// judging.
+    /// Draws conclusions from an error about the API and the key.
+    ///
+    /// A key that was replaced in the meantime is not judged.
     fn judge(&mut self, error: &ApiError, (whom, attempts): (&str, u32), key: u32, now: Instant) {
         self.counts.failures += 1;
         let up = self.actor.clock.uptime();
@@ -543,7 +556,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.gate.stop(error.to_string());
                 self.key_number += 1;
             }
-            // It changed nothing, but the API is there, and takes the key.
+            // Nothing changed on the page, but the API is up and accepts the key.
             Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain if error.status.is_some() => {
                 self.came_through(whom, key);
             }

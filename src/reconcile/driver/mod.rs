@@ -1,4 +1,5 @@
-//! Drives the cycle: sleeps until something is due, works on pages side by side, tries again, ends in order.
+//! Drives the cycle: sleeps until work is due, processes pages in parallel, retries, and ends in
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,131 +42,134 @@ mod revising;
 mod under_way;
 mod waiting;
 
-/// How long requests under way may take when the program ends; what has no answer then is looked up at the
-/// next start.
+/// How long requests in progress may take when the program ends.
+///
+/// The outcome of unanswered requests is looked up at the next start.
 const LAST_CALLS: Duration = Duration::from_secs(2);
-/// How long what the clock shows is not remembered again.
+/// The shortest time between two stored clock readings.
 const SIGHTING_PAUSE: Duration = Duration::from_secs(3600);
-/// The longest sleep; nothing depends on it, it only keeps a clock that leapt back from sleeping for years.
+/// The longest sleep.
+///
+/// Nothing depends on it; it only limits the sleep after the clock jumped back.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::days(1);
 
-/// Two readings of a clock that differ by less from the time between them are of a clock that nobody set.
+/// The largest deviation between clock and uptime for a clock that was not set.
 const NOT_SET: TimeDelta = TimeDelta::seconds(1);
 
-/// What comes to the driver from outside.
+/// Input to the driver from outside.
 #[derive(Debug)]
 pub enum Feed {
-    /// The inputs are others than before. The number is that of the settings they were read by.
+    /// New inputs, with the number of the settings they were read with.
     Inputs(u32, Box<Revision>),
-    /// The key was read again, likewise.
+    /// A new key, with the number of the settings it was read with.
     Key(u32, ApiKey),
-    /// Somebody asks something.
+    /// A request from a user or tool.
     Control(Control),
     /// End in order.
     Stop,
-    /// End in order, to start again with other settings.
+    /// End in order, then restart with new settings.
     Reload,
 }
 
-/// How long to drive.
+/// How long the driver runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Until told to stop.
+    /// Until it is stopped.
     Daemon,
-    /// Until every page is right or can't be made so, or the time is up.
+    /// Until every page is right or cannot be made so, or the deadline passes.
     Once {
-        /// When the time is up.
+        /// The deadline.
         deadline: Instant,
     },
 }
 
-/// Whoever watches over the process.
+/// The supervisor of the process.
 pub trait Supervisor: Send + Sync {
-    /// The first decisions can be made.
+    /// Called when the first decisions can be made.
     fn ready(&self) {}
-    /// All that can be started is started; so many requests are under way. Called before each sleep.
+    /// Called before each sleep, with the number of requests in progress.
     fn resting(&self, _under_way: usize) {}
-    /// Still turning. Called at least every `beat`.
+    /// Called at least every `beat` while the driver runs.
     fn alive(&self) {}
-    /// How often `alive` is wanted.
+    /// Returns the interval for `alive`, if it is needed.
     fn beat(&self) -> Option<Duration> {
         None
     }
 }
 
-/// Nobody watches.
+/// A supervisor that does nothing.
 pub struct Unsupervised;
 impl Supervisor for Unsupervised {}
 
-/// What a driver is made of.
+/// Everything needed to build a driver.
 pub struct Setup<R> {
-    /// Acts on pages.
+    /// Executes plans.
     pub actor: Actor<R>,
-    /// Takes a new key.
+    /// Applies a new key.
     pub set_key: Box<dyn Fn(ApiKey) + Send>,
-    /// The pages as the settings define them.
+    /// The pages as defined by the settings.
     pub blueprint: Blueprint,
-    /// The inputs as they are at the start.
+    /// The inputs at the start.
     pub revision: Revision,
-    /// The settings as they were written, for remembering them.
+    /// The settings as written, for storing them.
     pub written: String,
-    /// What was let pass last.
+    /// The active revision.
     pub in_force: InForce,
-    /// How much may change at once without a person.
+    /// The limits for a change without approval.
     pub thresholds: Thresholds,
-    /// The latest instant that is known to be past; a clock that shows an earlier one is in doubt.
+    /// The latest instant known to be past; a clock that shows an earlier one is untrusted.
     pub last_known: Option<Instant>,
-    /// Whether values must meet the `format` of their schema.
+    /// True if values must match the `format` in their schema.
     pub assert_formats: bool,
-    /// How often every page is looked at.
+    /// The interval of the resync of every page.
     pub resync: Duration,
     /// How long history is kept.
     pub keep_history: TimeDelta,
-    /// Pages that are worked on at once.
+    /// Maximum number of pages processed at once.
     pub concurrency: usize,
-    /// How fast requests may be sent.
+    /// The rate limits for requests.
     pub limits: Limits,
-    /// Tells what is fed by these settings from what older ones left in the feed.
+    /// Distinguishes input read with these settings from input left by older settings.
     pub settings_number: u32,
-    /// Seeds the jitter.
+    /// The seed of the jitter.
     pub seed: u64,
-    /// Where others read how things stand.
+    /// The place where the status is published.
     pub board: Board,
 }
 
-/// Why and with what a driver ended.
+/// The reason why a driver ended, and its final state.
 #[derive(Debug)]
 pub struct Ended {
-    /// The settings are to be read again.
+    /// True if the settings must be read again.
     pub reload: bool,
-    /// What was in force last.
+    /// The last active revision.
     pub in_force: InForce,
-    /// A revision that waits for approval.
+    /// The revision held for approval.
     pub held: Option<Held>,
-    /// How many pages an approved one has yet to go out to, or to be seen on.
+    /// Pages of an approved revision that were not yet confirmed.
     pub to_come: usize,
-    /// How each page stands.
+    /// The final status of each page.
     pub pages: Vec<PageReport>,
-    /// What is wrong with the inputs.
+    /// The problems of the inputs.
     pub problems: Vec<Problem>,
 }
 
-/// How a page stood at the end.
+/// The final status of a page.
 #[derive(Clone, Debug)]
 pub struct PageReport {
-    /// Which page.
+    /// The page's ID.
     pub page: PageId,
-    /// How it stands.
+    /// Its status.
     pub standing: Standing,
-    /// Values that were put on it.
+    /// Number of values applied to it.
     pub applied: usize,
 }
 
-/// A request that ended.
+/// A completed request.
 struct Done {
-    /// The turn at which it was begun, and the uptime then.
+    /// The turn and the uptime at which it began.
     asked: (u64, Duration),
-    /// Which key it used, counted from the first.
+    /// The number of the key it used, counted from the first.
     key: u32,
     answer: Answered,
 }
@@ -176,7 +180,7 @@ enum Answered {
     Act(PageId, Result<(Acted, Written<()>), StoreError>),
 }
 
-/// The loop and all it remembers.
+/// The main loop and its state.
 pub struct Driver<R> {
     actor: Actor<R>,
     set_key: Box<dyn Fn(ApiKey) + Send>,
@@ -184,36 +188,36 @@ pub struct Driver<R> {
     revision: Revision,
     written: String,
     in_force: InForce,
-    /// The pages in force are defined by the settings of now.
+    /// True when the active pages are defined by the current settings.
     is_blueprint_in_force: bool,
-    /// A revision that waits for a person.
+    /// The revision held for approval.
     held: Option<Held>,
-    /// The pages that the held revision would change because sources lost rows, with the rows.
+    /// The pages that the held revision would change because of lost rows, with the rows.
     bereft: BTreeMap<PageId, String>,
-    /// An approved one on its way.
+    /// The approved revision being rolled out.
     rollout: Option<Rollout>,
-    /// The pages that it has gone out to, also before a restart.
+    /// The pages rolled out to so far, including before a restart.
     out: Out,
     approved: BTreeSet<String>,
     thresholds: Thresholds,
-    /// What was let pass lately.
+    /// Recently accepted changes.
     recent: Recent,
     overrides: Vec<Override>,
-    /// What stood on pages that wait for their first promotion before they were overridden.
+    /// Values found on unpromoted pages before they were overridden.
     found: found::Found,
-    /// Those that the pages as they are decided on are under.
+    /// The overrides applied to `world`.
     overruled_by: Vec<Override>,
     clock_watch: ClockWatch,
-    /// The uptime at which what the clock shows was last remembered.
+    /// The uptime at which the clock reading was last stored.
     sighted_at: Option<Duration>,
     counts: Counts,
-    /// The pages as they are decided on: what is in force, the stages of a rollout, overrides.
+    /// The pages to decide on: the active revision with rollout stages and overrides.
     world: World,
     resync: Duration,
     keep_history: TimeDelta,
     concurrency: usize,
     settings_number: u32,
-    /// Whether there is a next boundary to look ahead to.
+    /// True if there is a next transition to prepare for.
     is_daemon: bool,
     random: fastrand::Rng,
     schemas: Schemas,
@@ -222,26 +226,26 @@ pub struct Driver<R> {
     waiting: Waiting,
     agents: Agents,
     gate: Gate,
-    /// When a refused key is next tried, with one call.
+    /// When a refused key is next probed.
     probe_at: Instant,
-    /// When it was last tried so.
+    /// When it was last probed.
     probed_at: Instant,
-    /// How often it was refused in a row.
+    /// Number of refusals in a row.
     probes: u32,
-    /// When there may be room at the gate for what found none.
+    /// When the gate may next have room for a request that found none.
     room_at: Option<Instant>,
-    /// The same for what is tried again.
+    /// The same for retries.
     retry_at: Option<Instant>,
     key_number: u32,
-    /// Counts what begins and ends, so that it can be told what came first.
+    /// Counts requests as they begin and end, to order these events.
     turn: u64,
     jobs: JoinSet<Done>,
     under_way: UnderWay,
-    /// The next retry is a list's.
+    /// True if the next retry is a list.
     is_lists_turn: bool,
-    /// The memory that the pages take as they were seen.
+    /// The memory used by fetched pages, in bytes.
     pages_bytes: usize,
-    /// What the store was told and has not acknowledged.
+    /// Writes not yet acknowledged by the store.
     notes: FuturesUnordered<Written<()>>,
     told: Vec<(bool, String)>,
     last_now: Instant,
@@ -249,10 +253,10 @@ pub struct Driver<R> {
 }
 
 impl<R: ReadPages + WritePages> Driver<R> {
-    /// Puts the pages together and takes up what the store knows of them.
+    /// Builds the pages and loads their stored state.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// Fails when the store cannot be read.
     pub async fn new(setup: Setup<R>) -> Result<Self, StoreError> {
         let (now, up) = (setup.actor.clock.now(), setup.actor.clock.uptime());
         let (store, api) = (&setup.actor.store, &setup.actor.api_url);
@@ -261,7 +265,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let held = store.fact(HELD).await?.and_then(|fact| Held::from_fact(&fact));
         let out = store.fact(OUT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
         let found = store.fact(found::FOUND).await?.and_then(|fact| found::read(&fact));
-        // By a clock that is ahead those that are in force would seem to be over.
+        // With a clock that is ahead, active overrides would look expired.
         let past = setup.last_known.map_or(now, |known| known.min(now));
         let overrides = store.overrides(api, past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
         let approved = store.approvals().await?;
@@ -339,10 +343,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(driver)
     }
 
-    /// Drives until the end of the mode.
+    /// Runs until the mode's end condition.
     ///
     /// # Errors
-    /// When the store fails: nothing is sent any more then.
+    /// Fails when the store fails. Nothing more is sent then.
     pub async fn run(
         mut self,
         mode: Mode,
@@ -363,13 +367,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let wake = self.next_wake(mode, now);
             supervisor.resting(self.jobs.len());
             let sleep = clock.sleep_until(wake);
-            // A clock that was set since the decisions were made would be slept on as if it had always been so.
+            // If the clock was set since the decisions were made, decide again before sleeping.
             let passed = clock.uptime().saturating_sub(up) * clock.speed();
             if (clock.now() - now - TimeDelta::from_std(passed).unwrap_or_default()).abs() > NOT_SET {
                 continue;
             }
-            // Our own work comes first, and what others ask last; but however much work there is, something of the feed is taken
-            // up at each turn.
+            // Our own work comes first and outside requests last. Each turn still takes one item
+            // from the feed.
             let fed = tokio::select! {
                 biased;
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => {
@@ -399,7 +403,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             };
             match fed {
                 None => {}
-                // What was read by older settings says nothing of these.
+                // Input read with older settings does not apply to these.
                 Some(Feed::Inputs(number, _) | Feed::Key(number, _)) if number != self.settings_number => {}
                 Some(Feed::Inputs(_, revision)) => self.take_inputs(*revision),
                 Some(Feed::Key(_, key)) => self.take_key(key),
@@ -442,7 +446,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(Ended { reload, pages, problems, held: self.held, to_come, in_force: self.in_force })
     }
 
-    /// Remembers what the clock shows now and then: each time is a write to the disk.
+    /// Stores the clock reading at most once per [`SIGHTING_PAUSE`]: each write costs a disk
+    /// access.
     fn keep_sighting_hourly(&mut self) {
         let up = self.actor.clock.uptime();
         if self.sighted_at.is_none_or(|at| up.saturating_sub(at) >= SIGHTING_PAUSE) {
@@ -451,7 +456,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Remembers what the clock shows, for the next start.
+    /// Stores the clock reading for the next start.
     fn keep_sighting(&mut self) {
         let sighting = self.clock_watch.sighting(&*self.actor.clock);
         if let Some(sighting) = sighting.and_then(|sighting| serde_json::to_string(&sighting).ok()) {
@@ -459,12 +464,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// What is wrong with the inputs.
+    /// Returns the problems of the inputs.
     fn problems(&self) -> Vec<Problem> {
         each_once(self.revision.problems.values().flatten().chain(self.world.problems()))
     }
 
-    /// Pages that were not come to are not known to be right, and whoever asks later is told so.
+    /// Marks pages not fetched as retrying, so that later readers do not take them as right.
     fn note_unseen(&mut self) {
         let ids: Vec<PageId> = self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
         for id in ids {
@@ -476,9 +481,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// When to decide again, if nothing comes in before.
+    /// Returns when to decide again if no event comes earlier.
     fn next_wake(&self, mode: Mode, now: Instant) -> Instant {
-        // What is due now and found no room waits for the gate, or for the job that ends.
+        // Pages that are due but found no room wait for the gate, or for a job to end.
         let lists = match self.gate.stopped() {
             Some(_) => Some(self.probe_at),
             None => self.agents.next_due(now),
@@ -518,7 +523,9 @@ fn after(now: Instant, length: Duration) -> Instant {
     TimeDelta::from_std(length).ok().and_then(|length| now.checked_add_signed(length)).unwrap_or(now)
 }
 
-/// What a job gave. One that panicked is a bug of ours: the program ends, loudly, and is started anew.
+/// Returns the result of a job.
+///
+/// A panic in a job is a bug: the program ends with it and is restarted.
 fn finished(done: Result<Done, tokio::task::JoinError>) -> Done {
     match done {
         Ok(done) => done,

@@ -1,4 +1,4 @@
-//! What becomes of new inputs: put in force, held for a person, or let out step by step.
+//! Handles new inputs: activates them, holds them for approval, or rolls them out in stages.
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::World;
@@ -18,15 +18,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.revise_unless_in_doubt(self.actor.clock.now());
     }
 
-    /// By a clock in doubt nothing is weighed: what closes next month may be what closes tomorrow. That is done when it is
-    /// believed again.
+    /// Revises unless the clock is untrusted.
+    ///
+    /// By a wrong clock a closure next month could look like one tomorrow. The comparison happens
+    /// once the clock is trusted again.
     pub(super) fn revise_unless_in_doubt(&mut self, now: Instant) {
         if self.clock_watch.doubt().is_none() {
             self.revise(now);
         }
     }
 
-    /// Weighs the newest definitions against those in force, and does what follows.
+    /// Compares the newest definitions with the active ones and acts on the result.
     pub(super) fn revise(&mut self, now: Instant) {
         if !self.in_force.world.is_fresh(now) {
             let InForce { blueprint, inputs, world, .. } = &self.in_force;
@@ -54,8 +56,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// A table that lost rows is held, not what else is new: a file that was cut must not keep others from their pages. So all
-    /// but such tables is put in force, if that may pass.
+    /// Activates everything but the tables that lost rows.
+    ///
+    /// A truncated file must not block unrelated changes. Does nothing if the rest would be held
+    /// too.
     fn put_rest_in_force(&mut self, torn: &[String], now: Instant) {
         let mut rest = self.revision.clone();
         for name in torn {
@@ -80,11 +84,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.is_blueprint_in_force = true;
         self.replace_in_force(world, trail, now);
         self.revision = newest;
-        // What was approved before has been given up for this.
+        // The approved revision was given up for this one.
         self.use_approvals(now);
     }
 
-    /// Lets an approved change out, from where it has come to.
+    /// Starts or resumes the rollout of an approved revision.
     fn roll_out(&mut self, id: String, newest: World, trail: Trail, changed: &[PageId], now: Instant) {
         if self.out.revision != id {
             self.out = Out { revision: id, ..Out::default() };
@@ -96,7 +100,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             "approved: goes out to one page first, then to a few, then to the rest"
         );
         self.hold(None);
-        // Whatever comes of it, these pages hold something else meanwhile.
+        // Whatever the outcome, these pages hold other values in the meantime.
         self.forget_what_was_held(changed);
         let rollout = Rollout::new(self.out.clone(), newest, trail, changed);
         self.keep_out(rollout.out.clone());
@@ -112,7 +116,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// What was approved is in force now, or was given up for something else: should it come back, that is for a person again.
+    /// Uses up the approvals.
+    ///
+    /// The approved revision is active now, or was replaced by another. If it returns, it needs a
+    /// new approval.
     fn use_approvals(&mut self, now: Instant) {
         for revision in std::mem::take(&mut self.approved) {
             self.notes.push(self.actor.store.use_approval(&revision, now));
@@ -120,7 +127,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.keep_out(Out::default());
     }
 
-    /// What was in force goes on.
+    /// Holds a revision; the active one stays active.
     fn withhold(&mut self, revision: String, newest: &World, weighed: Weighed, now: Instant) {
         let since =
             self.held.as_ref().filter(|held| held.revision == revision).map_or(now, |held| held.since);
@@ -146,11 +153,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.is_blueprint_in_force = true;
         self.replace_in_force(newest, trail, now);
-        // After that: without its approval, what is not in force yet would be held by the next start.
+        // Only now: without its approval, a revision that is not active yet would be held at the
+        // next start.
         self.use_approvals(now);
     }
 
-    /// Has pages in force, with the revision that they are of.
+    /// Activates pages together with the revision they belong to.
     fn replace_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
         self.in_force = InForce {
             kept: self.in_force.keeps(&newest),
@@ -165,7 +173,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.keep_fact(RECENT, serde_json::to_string(&self.recent).ok());
     }
 
-    /// Lets an approved change go one step further once all pages of the stage hold it. Gives whether it did.
+    /// Moves a rollout to its next stage once all pages of the current stage hold the change.
+    ///
+    /// Returns true if it moved on.
     pub(super) fn roll_on(&mut self, now: Instant) -> bool {
         let Some(rollout) = &mut self.rollout else { return false };
         let standing = |id: &PageId| self.pages.get(id).filter(|state| !state.in_flight);
@@ -204,7 +214,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         true
     }
 
-    /// Lets the held revision pass, and no other; or believes the clock.
+    /// Approves the held revision if the ID matches, or confirms the clock.
     pub(super) async fn approve(
         &mut self,
         revision: &str,
@@ -233,7 +243,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Decides anew on pages whose standing may be another.
+    /// Decides again on pages whose status may have changed.
     fn decide_again(&mut self, pages: &[PageId], now: Instant) {
         for id in pages {
             if self.pages.get(id).is_some_and(|state| !state.in_flight && state.known.observed.is_some()) {

@@ -1,15 +1,16 @@
-//! The requests under way, and how much room there is for more. Requests that take long get places of their own, so that pages
-//! that hang keep no other page waiting.
+//! The requests in progress, and the room for more.
+//!
+//! Slow requests get places of their own, so that hanging pages do not delay others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A request that takes longer is slow.
+/// A request that takes longer than this is slow.
 const SLOW: Duration = Duration::from_millis(500);
-/// Places for slow requests, for each place of others.
+/// Number of places for slow requests per ordinary place.
 const SLOW_SHARE: usize = 4;
 
-/// The requests under way, by the turn at which each was begun, with the uptime then.
+/// The requests in progress, by the turn at which each began, with the uptime then.
 #[derive(Debug, Default)]
 pub(super) struct UnderWay(BTreeMap<u64, Duration>);
 
@@ -22,13 +23,13 @@ impl UnderWay {
         self.0.remove(&turn);
     }
 
-    /// Whether there is room for one more, beside those that are about to begin.
+    /// Returns true if one more request fits beside those about to begin.
     pub(super) fn has_room(&self, starting: usize, concurrency: usize, up: Duration) -> bool {
         let slow = self.0.values().filter(|begun| is_slow(**begun, up)).count();
         self.0.len() - slow.min(concurrency.saturating_mul(SLOW_SHARE)) + starting < concurrency
     }
 
-    /// How long until a request is slow that is not slow yet, and leaves its place.
+    /// Returns the time until the next request becomes slow and frees its place.
     pub(super) fn next_room(&self, up: Duration) -> Option<Duration> {
         let first = self.0.values().find(|begun| !is_slow(**begun, up))?;
         Some((*first + SLOW).saturating_sub(up))

@@ -1,21 +1,22 @@
-//! When pages that follow others are asked about.
+//! The schedule of checks for promoted pages.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Instant, PageId};
 
-/// Which of the pages that wait are asked about when. Only what may have changed is, so that thousands of them cost
-/// nothing while they wait.
+/// The promoted pages to check, and when.
+///
+/// Only pages that may have changed are checked, so thousands of waiting pages cost nothing.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// When each may take over what it waits for.
+    /// When each page may be promoted.
     pub(super) ripe: BTreeSet<(Instant, PageId)>,
-    /// Others wait than before, or for something else.
+    /// True when the set of waiting pages changed.
     pub(super) is_new: bool,
 }
 
 impl Waiting {
-    /// All that wait are asked about at the next turn.
+    /// Makes the next turn check all waiting pages.
     pub(super) fn begin_anew(&mut self) {
         self.is_new = true;
     }
