@@ -17,7 +17,7 @@ use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw};
 use crate::zone;
 
-/// How far ahead schedules are compared.
+/// The period ahead in which schedules are compared.
 pub(super) const AHEAD: TimeDelta = TimeDelta::days(14);
 /// Maximum number of lost rows listed by name.
 const MAX_LISTED: usize = 10;

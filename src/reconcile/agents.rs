@@ -11,7 +11,7 @@ use crate::model::{Instant, PageId};
 pub struct Agent {
     /// The pages that we manage.
     pub pages: Vec<PageId>,
-    /// When they are next listed.
+    /// The time at which they are next listed.
     pub due: Instant,
     /// Number of failed attempts since the last success.
     pub attempts: u32,

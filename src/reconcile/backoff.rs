@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The longest wait before the first retry.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait before any retry, and so the cost of one bad answer.
+/// The longest wait before any retry: the most that one bad answer costs.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// Returns a random wait before retry number `attempt` (the first is 1).

@@ -81,7 +81,7 @@ pub struct PageStatus {
     pub standing: Standing,
     /// Its time zone, if it has one.
     pub zone: Option<Zone>,
-    /// When it is next decided on.
+    /// The time of its next decision.
     pub due: Option<Instant>,
 }
 

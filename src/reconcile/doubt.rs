@@ -73,7 +73,7 @@ impl Doubt {
 pub enum News {
     /// Nothing new.
     None,
-    /// The clock became untrusted, or for a new reason.
+    /// The clock became untrusted, or is now untrusted for another reason.
     Doubted,
     /// The clock is trusted again.
     Believed,

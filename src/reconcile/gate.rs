@@ -10,7 +10,7 @@ use super::backoff;
 
 /// The breaker opens only when at least this many agents fail, and half of all.
 ///
-/// A few broken agents must not stop the others.
+/// A few broken agents must not stop the rest.
 const FAILING: usize = 3;
 /// Number of failures in a row, and their minimum duration, before the breaker opens.
 ///
@@ -116,7 +116,7 @@ pub enum Urgency {
     Source,
     /// Another client changed a value.
     Drift,
-    /// A periodic fetch without a cause.
+    /// A periodic fetch.
     Resync,
 }
 

@@ -18,7 +18,7 @@ use crate::zone::{self, Zone};
 
 use super::Observed;
 
-/// How far ahead an override may end, and how far ahead its values are checked at most.
+/// The limits for the end of an override and for the check of its values.
 const AHEAD: (TimeDelta, TimeDelta) = (HORIZON, TimeDelta::days(14));
 /// Maximum number of instants at which values are checked, for all pages together.
 ///
@@ -59,17 +59,17 @@ pub struct Selection {
 /// The requested end of an override; on each page in its own zone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Until {
-    /// When a person releases it.
+    /// Until a person releases it.
     Released,
-    /// At the next opening time.
+    /// Until the next opening time.
     NextOpening,
-    /// After a length of time.
+    /// For a length of time.
     After(TimeDelta),
-    /// The next time the wall clock shows this time.
+    /// Until the wall clock next shows this time.
     Time(NaiveTime),
-    /// When the wall clock shows this date and time.
+    /// Until the wall clock shows this date and time.
     Local(NaiveDateTime),
-    /// At an instant.
+    /// Until an instant.
     At(Instant),
 }
 

@@ -23,7 +23,7 @@ use super::{Knowledge, Observed};
 /// would cause endless fetches.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// How long before a transition the page is fetched.
+/// The time before a transition at which the page is fetched.
 ///
 /// The PATCH can then leave exactly at the transition. Shorter than `FRESH`.
 pub const LOOK_AHEAD: Duration = Duration::from_millis(300);

@@ -150,7 +150,7 @@ pub struct Following {
     pub page: PageId,
     /// The page it follows.
     pub leader: PageId,
-    /// When it takes the change over, if the followed page holds it until then.
+    /// The time at which it takes the change over, if the followed page holds it until then.
     pub at: Option<Instant>,
     /// The reason for waiting, as text.
     pub why: String,

@@ -12,7 +12,7 @@ use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
 
-/// The answer to "does a page hold the newest values that a promoted page waits for?".
+/// The result of checking if a page holds the newest values that another waits for.
 enum Holds {
     Yes,
     No(String),
@@ -51,7 +51,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 Some((problem, until)) => {
                     let refusal = format!("what {leader} holds can't follow: {problem}");
                     is_news |= self.note_refusal(&id, refusal, now);
-                    // The values may be different by then; events on the page also trigger a check.
+                    // Check again then: the values may differ. Events on the page also trigger a
+                    // check.
                     self.waiting.ripe.extend(until.map(|until| (until, id)));
                 }
                 None => {

@@ -42,7 +42,7 @@ mod revising;
 mod under_way;
 mod waiting;
 
-/// How long requests in progress may take when the program ends.
+/// The time that requests in progress may still take when the program ends.
 ///
 /// The outcome of unanswered requests is looked up at the next start.
 const LAST_CALLS: Duration = Duration::from_secs(2);
@@ -71,7 +71,7 @@ pub enum Feed {
     Reload,
 }
 
-/// How long the driver runs.
+/// The duration of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Until it is stopped.
@@ -123,7 +123,7 @@ pub struct Setup<R> {
     pub assert_formats: bool,
     /// The interval of the resync of every page.
     pub resync: Duration,
-    /// How long history is kept.
+    /// The age up to which history is kept.
     pub keep_history: TimeDelta,
     /// Maximum number of pages processed at once.
     pub concurrency: usize,
@@ -226,13 +226,13 @@ pub struct Driver<R> {
     waiting: Waiting,
     agents: Agents,
     gate: Gate,
-    /// When a refused key is next probed.
+    /// The time of the next probe of a refused key.
     probe_at: Instant,
-    /// When it was last probed.
+    /// The time of the last probe.
     probed_at: Instant,
     /// Number of refusals in a row.
     probes: u32,
-    /// When the gate may next have room for a request that found none.
+    /// The time at which the gate may have room for a request that found none.
     room_at: Option<Instant>,
     /// The same for retries.
     retry_at: Option<Instant>,

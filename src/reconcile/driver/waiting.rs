@@ -9,7 +9,7 @@ use crate::model::{Instant, PageId};
 /// Only pages that may have changed are checked, so thousands of waiting pages cost nothing.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// When each page may be promoted.
+    /// The times at which pages may be promoted.
     pub(super) ripe: BTreeSet<(Instant, PageId)>,
     /// True when the set of waiting pages changed.
     pub(super) is_new: bool,
