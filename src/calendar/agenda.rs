@@ -1,4 +1,4 @@
-//! What a calendar says in one zone, ready to be asked: which dates, which times, what comes next.
+//! The events of a calendar in one time zone, indexed by date and by instant.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,22 +11,22 @@ use crate::zone::{self, Zone};
 
 use super::{Occurrence, Span, Window};
 
-/// Which events of a calendar count.
+/// A filter that selects events of a calendar.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// The SUMMARY must contain this, whatever its case.
+    /// Text that the SUMMARY must contain, ignoring case.
     pub summary: Option<String>,
-    /// One of the CATEGORIES must be this, whatever its case.
+    /// A name that one of the CATEGORIES must equal, ignoring case.
     pub category: Option<String>,
 }
 
 impl Filter {
-    /// Whether every event counts.
+    /// Returns true if the filter accepts every event.
     pub fn is_open(&self) -> bool {
         self.summary.is_none() && self.category.is_none()
     }
 
-    /// Whether an event counts.
+    /// Returns true if the filter accepts the event.
     pub fn takes(&self, occurrence: &Occurrence) -> bool {
         let summary = self
             .summary
@@ -40,7 +40,7 @@ impl Filter {
     }
 }
 
-/// As the settings write it: `summary = "bank holiday"`.
+/// Formats the filter as the settings write it: `summary = "bank holiday"`.
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [("summary", &self.summary), ("category", &self.category)];
@@ -50,12 +50,12 @@ impl fmt::Display for Filter {
     }
 }
 
-/// An event's name and place.
+/// The name and origin of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its SUMMARY.
     pub name: Arc<str>,
-    /// Where it stands.
+    /// The place where the event is written.
     pub origin: Origin,
 }
 
@@ -64,40 +64,43 @@ pub struct Entry {
 pub struct Timed {
     /// Its first instant.
     pub from: Instant,
-    /// The instant it is over.
+    /// The instant at which it ends (exclusive).
     pub to: Instant,
-    /// Name and place.
+    /// Its name and origin.
     pub entry: Entry,
 }
 
-/// The occurrences of a calendar as one zone sees them.
+/// The occurrences of a calendar in one time zone.
 #[derive(Clone, Debug, Default)]
 pub struct Agenda {
-    /// The events of whole days, under each of their dates.
+    /// All-day events, listed under each of their dates.
     pub days: BTreeMap<NaiveDate, Vec<Entry>>,
-    /// The events at a time of day, by their start.
+    /// Timed events, sorted by start.
     timed: Vec<Timed>,
-    /// For each of them, how long it or an earlier one goes on.
+    /// The latest end of each timed event and all events before it.
     reach: Vec<Instant>,
-    /// The instants at which one begins or ends.
+    /// The instants at which a timed event begins or ends.
     edges: Vec<Instant>,
-    /// While at least one goes on, `[from, to)`; these neither touch nor overlap.
+    /// Periods `[from, to)` during which at least one timed event lasts; they neither touch nor
+    /// overlap.
     taken: Vec<(Instant, Instant)>,
 }
 
 impl Agenda {
-    /// Whether there is nothing in it.
+    /// Returns true if the agenda contains no event.
     pub fn is_empty(&self) -> bool {
         self.days.is_empty() && self.timed.is_empty()
     }
 
-    /// Sorts occurrences into a zone's dates and instants; the dates within the window.
+    /// Sorts the occurrences that `filter` accepts into dates and instants of a zone.
+    ///
+    /// Only dates within the window are kept.
     pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Zone, window: Window) -> Self {
         let mut agenda = Self::default();
         for occurrence in occurrences.iter().filter(|occurrence| filter.takes(occurrence)) {
             let entry = Entry { name: occurrence.summary.as_str().into(), origin: occurrence.origin.clone() };
             match &occurrence.span {
-                // One that lasts for ever fills the window and no more.
+                // An event without an end fills the window and no more.
                 Span::Dates(from, to) => {
                     let mut date = (*from).max(window.from);
                     while date < (*to).min(window.to) {
@@ -114,13 +117,13 @@ impl Agenda {
         agenda
     }
 
-    /// Puts an event at a time of day beside those that are there.
+    /// Adds a timed event.
     pub fn add(&mut self, timed: Timed) {
         self.timed.push(timed);
         self.index();
     }
 
-    /// Prepares the answers, so that none of them goes through all events.
+    /// Builds the indexes, so that no lookup scans all events.
     fn index(&mut self) {
         self.timed.sort_by_key(|timed| (timed.from, timed.to));
         self.edges = self.timed.iter().flat_map(|timed| [timed.from, timed.to]).collect();
@@ -137,7 +140,7 @@ impl Agenda {
         }
     }
 
-    /// Whether two are alike but for the places of their events.
+    /// Returns true if both agendas contain the same events, ignoring their origins.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
         self.days.len() == other.days.len()
@@ -150,7 +153,7 @@ impl Agenda {
                 .all(|(a, b)| (a.from, a.to, &a.entry.name) == (b.from, b.to, &b.entry.name))
     }
 
-    /// Puts another calendar's events beside these.
+    /// Adds the events of another agenda.
     pub fn merge(&mut self, other: &Agenda) {
         for (date, entries) in &other.days {
             self.days.entry(*date).or_default().extend(entries.iter().cloned());
@@ -159,27 +162,30 @@ impl Agenda {
         self.index();
     }
 
-    /// The events at a time of day, by their start.
+    /// Returns the timed events, sorted by start.
     pub fn timed(&self) -> &[Timed] {
         &self.timed
     }
 
-    /// The stretches between two instants in which an event at a time of day goes on; the first and the last may
-    /// reach beyond.
+    /// Returns the busy periods that overlap `[from, to)`.
+    ///
+    /// A period lasts while at least one timed event does. The first and the last may extend beyond
+    /// the range.
     pub fn taken(&self, from: Instant, to: Instant) -> &[(Instant, Instant)] {
         let first = self.taken.partition_point(|(_, end)| *end <= from);
         let last = self.taken.partition_point(|(start, _)| *start < to);
         self.taken.get(first..last).unwrap_or_default()
     }
 
-    /// The first of the events at a time of day that go on at an instant.
+    /// Returns the first timed event that lasts at an instant.
     pub fn timed_at(&self, at: Instant) -> Option<&Timed> {
-        // The first that is not over: none before it goes on, and those behind it begin no earlier.
+        // Every event before the first one that is not over has ended; events after it begin no
+        // earlier.
         let first = self.reach.partition_point(|reach| *reach <= at);
         self.timed.get(first).filter(|timed| timed.from <= at)
     }
 
-    /// The events that take place on a date, at least for a while: whole days first.
+    /// Returns the events that take place on a date at least in part, all-day events first.
     pub fn on(&self, here: Zone, date: NaiveDate) -> Vec<&Entry> {
         let (start, end) = (zone::start_of(here, date), zone::start_of(here, zone::next(date)));
         let whole_days = self.days.get(&date).into_iter().flatten();
@@ -189,13 +195,13 @@ impl Agenda {
         whole_days.chain(timed.map(|timed| &timed.entry)).collect()
     }
 
-    /// The event that is going on at an instant.
+    /// Returns the event that takes place at an instant; an all-day event comes first.
     pub fn at(&self, here: Zone, at: Instant) -> Option<&Entry> {
         let whole_day = self.days.get(&zone::date(here, at)).and_then(|entries| entries.first());
         whole_day.or_else(|| self.timed_at(at).map(|timed| &timed.entry))
     }
 
-    /// The first instant after `at` at which an event begins or ends.
+    /// Returns the first instant after `at` at which an event begins or ends.
     pub fn next_edge(&self, here: Zone, at: Instant) -> Option<Instant> {
         let today = zone::date(here, at);
         let edges_of_days = self
@@ -208,7 +214,7 @@ impl Agenda {
         edges_of_days.chain(edge_of_times).filter(|edge| *edge > at).min()
     }
 
-    /// The first date from `date` on with an event on it.
+    /// Returns the first date from `date` on that has an event.
     pub fn next_date(&self, here: Zone, date: NaiveDate) -> Option<NaiveDate> {
         let start = zone::start_of(here, date);
         let whole_day = self.days.range(date..).next().map(|(date, _)| *date);

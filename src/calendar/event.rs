@@ -1,4 +1,4 @@
-//! Components to events: their rules and exceptions, and the changed instances of a series.
+//! Builds events from components: rules, exceptions, and the changed instances of a series.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,28 +19,28 @@ use super::stamp::{
 };
 use super::timezones::{EventZone, Zones};
 
-/// Events a calendar may have; a country's holidays for a century are fewer.
+/// Maximum number of events in a calendar; a country has fewer holidays in a century.
 const MAX_EVENTS: usize = 10_000;
-/// Changed instances of one event.
+/// Maximum number of changed instances of one event.
 const MAX_CHANGED: usize = 1_000;
-/// Categories of one event.
+/// Maximum number of categories of one event.
 const MAX_CATEGORIES: usize = 100;
-/// Problems of one file that are told; who mends these sees the others then.
+/// Maximum number of problems reported per file; the rest appear once these are fixed.
 const MAX_TOLD: usize = 100;
 
-/// A calendar, understood: that of a file, or dates that are listed one by one.
+/// A parsed calendar, from a file or from a list of single dates.
 #[derive(Debug)]
 pub struct Calendar {
-    /// The file as the settings name it; of one without a file what messages call it.
+    /// The file as the settings name it; without a file, the name that messages use.
     pub file: Arc<str>,
     /// The zone the calendar names as its own (`X-WR-TIMEZONE`).
     pub zone: Option<Zone>,
-    /// What is odd in the file and costs no event.
+    /// Oddities in the file that do not make an event unusable.
     pub warnings: Vec<Problem>,
-    /// The first event without length, which closes nothing.
+    /// The first event of zero length, which closes nothing.
     pub without_length: Option<Origin>,
     pub(super) series: Vec<Series>,
-    /// What takes place once and is not from a file.
+    /// Single occurrences that do not come from a file.
     pub(super) listed: Vec<Occurrence>,
 }
 
@@ -64,17 +64,17 @@ pub(super) struct Event {
     pub(super) categories: Vec<String>,
     pub(super) origin: Origin,
     uid: String,
-    /// None when it cannot be read.
+    /// The SEQUENCE; none when it cannot be read.
     sequence: Option<i64>,
 }
 
 impl Calendar {
-    /// Whether it has no event at all.
+    /// Returns true if the calendar has no events.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty() && self.listed.is_empty()
     }
 
-    /// A calendar of single occurrences, under the name that messages give it.
+    /// Builds a calendar of single occurrences; messages refer to it by `name`.
     pub(super) fn listed(name: &str, listed: Vec<Occurrence>) -> Self {
         Self {
             file: name.into(),
@@ -89,8 +89,8 @@ impl Calendar {
     /// Reads a whole calendar file.
     ///
     /// # Errors
-    /// Every event that is not understood, each with file, line and property. There is no calendar
-    /// then: one that lost an event would open a shop on a holiday.
+    /// Returns a problem with file, line and property for every event that cannot be read. No
+    /// calendar is returned then: one that lost an event would open a shop on a holiday.
     pub fn parse(file: &Arc<str>, bytes: &[u8], database: &Database) -> Result<Self, Vec<Problem>> {
         let notes = Notes::default();
         let components = lines::parse(file, bytes, &notes).map_err(|problem| vec![problem])?;
@@ -126,7 +126,7 @@ impl Calendar {
     }
 }
 
-/// The zone that a calendar names as its own.
+/// Returns the zone that a calendar names as its own.
 fn own_zone(calendar: &Component, database: &Database, notes: &Notes) -> Option<Zone> {
     let mut named = calendar.all("X-WR-TIMEZONE").filter(|property| !property.value.trim().is_empty());
     named.find_map(|property| {
@@ -139,7 +139,9 @@ fn own_zone(calendar: &Component, database: &Database, notes: &Notes) -> Option<
     })
 }
 
-/// The events of a calendar, those inside of other components too, as when calendars were put one into another.
+/// Returns the events of a calendar, including those nested in other components.
+///
+/// Events are nested where one calendar was embedded in another.
 fn events_in<'c>(calendar: &'c Component, notes: &Notes) -> Vec<&'c Component> {
     let mut found = Vec::new();
     for child in &calendar.children {
@@ -161,8 +163,10 @@ fn events_in<'c>(calendar: &'c Component, notes: &Notes) -> Vec<&'c Component> {
     found
 }
 
-/// Gathers events by UID. Of several versions of one event the one with the highest SEQUENCE counts;
-/// events that share UID and SEQUENCE are all kept, because to drop one could drop a closure.
+/// Groups events by UID.
+///
+/// Among several versions of one event, the one with the highest SEQUENCE counts. Events that share
+/// UID and SEQUENCE are all kept, because dropping one could drop a closure.
 fn group(events: Vec<Event>, zone: Option<Zone>) -> Result<Vec<Series>, Problem> {
     let mut order: Vec<String> = Vec::new();
     let mut by_uid: HashMap<String, Vec<Event>> = HashMap::new();
@@ -181,7 +185,7 @@ fn group(events: Vec<Event>, zone: Option<Zone>) -> Result<Vec<Series>, Problem>
             return Err(Problem::at(&last.origin, message).hint("make it several events"));
         }
         let newest = masters.iter().map(|event| event.sequence).max();
-        // Of versions that cannot be told apart all count.
+        // If a version has no readable SEQUENCE, the newest is unknown, so all versions count.
         let is_unknown = masters.iter().any(|event| event.sequence.is_none());
         let mut masters = masters.into_iter().filter(|event| is_unknown || Some(event.sequence) == newest);
         let (master, mut changed) = (masters.next(), newest_changes(changed));
@@ -208,7 +212,9 @@ fn newest_changes(mut changed: Vec<Event>) -> Vec<Event> {
 }
 
 impl Event {
-    /// Takes a time in UTC that it replaces for the date that it means in a series of whole days.
+    /// Replaces a RECURRENCE-ID in UTC by the date it denotes.
+    ///
+    /// Called for changed instances of an all-day series.
     fn replace_dates(&mut self, zone: Option<Zone>) -> Result<(), Problem> {
         if let Some((replaced, _)) = &mut self.replaces
             && let Stamp::Time(time, EventZone::Utc) = replaced
@@ -221,7 +227,7 @@ impl Event {
         Ok(())
     }
 
-    /// True for a time without length, which closes nothing.
+    /// Returns true for a timed event of zero length, which closes nothing.
     fn closes_nothing(&self) -> bool {
         matches!(self.start, Stamp::Time(..))
             && (self.length.days, self.length.seconds) == (0, 0)
@@ -293,7 +299,7 @@ impl Event {
             length: length(component, &start, start_property, context)?,
             replaces,
             cancelled: is_cancelled(component, notes),
-            // A comma in a summary is often not escaped, so the pieces are put together again.
+            // Commas in a summary are often not escaped, so the pieces are joined again.
             summary: summary.map_or_else(String::new, |property| texts(&property.value).join(",")),
             categories: categories(component)?,
             origin: component.origin.clone(),
@@ -335,7 +341,7 @@ fn sequence(component: &Component, notes: &Notes) -> Option<i64> {
     number
 }
 
-/// True for a value that says nothing, which is noted.
+/// Returns true for an empty value, and notes a warning.
 fn is_empty(property: &Property, notes: &Notes) -> bool {
     let is_empty = property.value.split(',').all(|value| value.trim().is_empty());
     if is_empty {
@@ -345,7 +351,7 @@ fn is_empty(property: &Property, notes: &Notes) -> bool {
     is_empty
 }
 
-/// True for an event of which every STATUS says that it is cancelled.
+/// Returns true if the event has a STATUS and every STATUS is CANCELLED.
 fn is_cancelled(component: &Component, notes: &Notes) -> bool {
     let statuses: Vec<String> =
         component.all("STATUS").map(|property| property.value.trim().to_ascii_uppercase()).collect();
@@ -369,7 +375,9 @@ fn and_future(property: &Property) -> Result<bool, Problem> {
     }
 }
 
-/// RDATE: dates, times, or periods with a length of their own. Of whole days only the dates count.
+/// Reads an RDATE: dates, times, or periods with a length of their own.
+///
+/// For all-day events only the dates count.
 fn extra_starts(
     property: &Property,
     first: &Stamp,

@@ -1,4 +1,4 @@
-//! How long events last: by DTEND, by DURATION, or by default.
+//! Event lengths: by DTEND, by DURATION, or by default.
 
 use crate::model::Problem;
 use crate::zone::Zone;
@@ -8,14 +8,16 @@ use super::notes::Notes;
 use super::stamp::{Context, Stamp};
 use super::timezones::EventZone;
 
-/// How long an event lasts (RFC 5545, 3.8.5.3): a DTEND gives an exact length, a DURATION's days are nominal.
+/// The length of an event (RFC 5545, 3.8.5.3).
+///
+/// A DTEND gives an exact length; the days of a DURATION are nominal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Length {
     pub(super) days: i64,
     pub(super) seconds: i64,
 }
 
-/// The length by DTEND, by DURATION, or the one that RFC 5545, 3.6.1 gives an event without either.
+/// Returns the length by DTEND or DURATION, or else the default of RFC 5545, 3.6.1.
 pub(super) fn length(
     component: &Component,
     start: &Stamp,
@@ -30,7 +32,7 @@ pub(super) fn length(
         .transpose()?;
     match (by_end()?, by_duration) {
         (Some(length), Some((duration, property))) => {
-            // Thunderbird exports an empty one beside the end.
+            // Thunderbird exports an empty DURATION together with DTEND.
             let is_nothing = (duration.days, duration.seconds) == (0, 0);
             if !is_nothing && (duration.days, duration.seconds) != (length.days, length.seconds) {
                 return Err(property
@@ -48,7 +50,9 @@ pub(super) fn length(
     }
 }
 
-/// The length that a DURATION tells. Of whole days some programs write the seconds.
+/// Returns the length given by a DURATION.
+///
+/// Some programs write the DURATION of an all-day event in seconds.
 fn length_of(property: &Property, start: &Stamp, notes: &Notes) -> Result<Length, Problem> {
     let length = duration(&property.value).ok_or_else(|| {
         property
@@ -75,7 +79,7 @@ fn length_of(property: &Property, start: &Stamp, notes: &Notes) -> Result<Length
 pub(super) fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> Result<Length, Problem> {
     let length = match (start, end) {
         (Stamp::Date(start), Stamp::Date(end)) => Length {
-            // Some programs write the same date for a single day.
+            // Some programs write DTEND equal to DTSTART for a single day.
             days: (*end - *start).num_days() + i64::from(start == end),
             seconds: 0,
         },
@@ -99,7 +103,9 @@ pub(super) fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> R
     }
 }
 
-/// `P1DT2H30M`, `P2W` (RFC 5545, 3.3.6); not negative, and no longer than ten years.
+/// Parses a duration such as `P1DT2H30M` or `P2W` (RFC 5545, 3.3.6).
+///
+/// Negative durations and those longer than ten years are rejected.
 pub(super) fn duration(text: &str) -> Option<Length> {
     let text = text.trim();
     let mut rest = text.strip_prefix('+').unwrap_or(text).strip_prefix('P')?;
@@ -123,7 +129,7 @@ pub(super) fn duration(text: &str) -> Option<Length> {
             _ => return None,
         }
     }
-    // `P` and `PT` alone say nothing, and weeks stand alone.
+    // `P` and `PT` alone are invalid, and weeks cannot be combined with other units.
     let says_something = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'P' && c != 'T');
     let weeks_alone = !text.contains('W') || (text.ends_with('W') && !text.contains('D'));
     (says_something && weeks_alone && length.days <= 3_660 && length.seconds <= 3_660 * 86_400)

@@ -1,5 +1,7 @@
-//! Content lines and components (RFC 5545, 3.1 and 3.6): unfolded, split and nested, each with its line
-//! number. Our own reader, because no crate says on which line a property stands.
+//! Content lines and components (RFC 5545, 3.1 and 3.6): unfolded, split and nested.
+//!
+//! Each keeps its line number. This module has its own parser because no crate reports on which
+//! line a property is written.
 
 use std::sync::Arc;
 
@@ -7,21 +9,21 @@ use crate::model::{Origin, Problem};
 
 use super::notes::Notes;
 
-/// Components nest three deep at most in the wild (calendar, event, alarm).
+/// Maximum nesting depth; real files nest at most three deep (calendar, event, alarm).
 const MAX_DEPTH: usize = 8;
-/// Bytes of a calendar; a holiday calendar of a century is a hundredth of it.
+/// Maximum bytes of a calendar; a century of holidays takes a hundredth of that.
 pub const MAX_BYTES: usize = 8 << 20;
-/// Lines, folded ones counted once; twenty for each of ten thousand events.
+/// Maximum lines, counting a folded line once; twenty for each of ten thousand events.
 pub const MAX_LINES: usize = 200_000;
-/// Bytes of one line, its folds joined.
+/// Maximum bytes of one line after unfolding.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
-/// Bytes at the start of a long line that tell which property it is.
+/// Bytes at the start of a long line that are enough to identify its property.
 const MAX_DECIDING: usize = 100;
-/// Characters of a message, which may quote the property's value.
+/// Maximum characters of a message, which may quote the property's value.
 const MAX_MESSAGE: usize = 300;
-/// Parameters of one property; RFC 5545 knows twenty.
+/// Maximum parameters of one property; RFC 5545 defines twenty.
 const MAX_PARAMETERS: usize = 50;
-/// Values of one property that is a list, such as the dates of an EXDATE.
+/// Maximum values of one list property, such as the dates of an EXDATE.
 pub const MAX_VALUES: usize = 10_000;
 
 /// One property: `NAME;PARAM=value:value`.
@@ -34,15 +36,15 @@ pub struct Property {
 }
 
 impl Property {
-    /// The value of a parameter.
+    /// Returns the value of a parameter.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The values of a list.
+    /// Splits the value as a comma-separated list.
     ///
     /// # Errors
-    /// When there are too many.
+    /// Fails when there are too many values.
     pub fn values(&self) -> Result<impl Iterator<Item = &str>, Problem> {
         match self.value.split(',').nth(MAX_VALUES) {
             Some(_) => Err(self
@@ -52,7 +54,7 @@ impl Property {
         }
     }
 
-    /// A problem with this property, naming file, line and property.
+    /// Returns a problem with this property, naming file, line and property.
     pub fn problem(&self, message: impl std::fmt::Display) -> Problem {
         let whole = format!("{}: {message}", self.name);
         let mut message: String = whole.chars().take(MAX_MESSAGE).collect();
@@ -63,7 +65,7 @@ impl Property {
     }
 }
 
-/// `BEGIN:NAME` to `END:NAME`.
+/// A component, from `BEGIN:NAME` to `END:NAME`.
 #[derive(Clone, Debug)]
 pub struct Component {
     pub name: String,
@@ -73,10 +75,10 @@ pub struct Component {
 }
 
 impl Component {
-    /// The property with a name that may stand only once, or more often with the same value.
+    /// Returns a property that may occur once, or repeatedly with the same value.
     ///
     /// # Errors
-    /// When two differ.
+    /// Fails when two occurrences differ.
     pub fn single(&self, name: &str) -> Result<Option<&Property>, Problem> {
         let mut found = self.all(name);
         let Some(first) = found.next() else { return Ok(None) };
@@ -91,7 +93,10 @@ impl Component {
         }
     }
 
-    /// The first property with a name that decides nothing about when an event happens.
+    /// Returns the first property with this name.
+    ///
+    /// For properties that do not affect when an event happens: a second one is only noted as a
+    /// warning.
     pub fn first(&self, name: &'static str, notes: &Notes) -> Option<&Property> {
         let mut found = self.all(name);
         let first = found.next();
@@ -105,18 +110,19 @@ impl Component {
         first
     }
 
-    /// All properties with a name.
+    /// Returns all properties with a name.
     pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a Property> + use<'a, 'n> {
         self.properties.iter().filter(move |p| p.name == name)
     }
 }
 
-/// Reads the VCALENDAR objects of a file. Lines that are none, and that cannot be meant to say when an event happens,
-/// are left out with a warning.
+/// Parses the VCALENDAR objects of a file.
+///
+/// Invalid lines that cannot affect when an event happens are skipped with a warning.
 ///
 /// # Errors
-/// A line that may say when an event happens and cannot be read, and a file that ends before `END:VCALENDAR`: half
-/// a download must not delete closures.
+/// Fails on an unreadable line that may affect when an event happens, and on a file that ends
+/// before `END:VCALENDAR`: half a download must not delete closures.
 pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Component>, Problem> {
     let mut done = Vec::new();
     let mut open: Vec<Component> = Vec::new();
@@ -191,7 +197,7 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
     Ok(done)
 }
 
-/// Properties that say when an event happens, or are needed to tell which event it is.
+/// Properties that set when an event happens, or that identify the event.
 const DECIDING: &[&str] = &[
     "BEGIN",
     "END",
@@ -210,11 +216,12 @@ const DECIDING: &[&str] = &[
     "TZOFFSETTO",
 ];
 
-/// Those among them that say when: what follows one of them may be the rest of its value.
+/// Deciding properties that hold times; an unreadable line after one may continue its value.
 const TIMED: &[&str] = &["DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID"];
 
-/// The property on a line; none when there is none, which is noted. A line that cannot be read behind one that says when
-/// may be the rest of that.
+/// Parses the property on a line; returns none and notes a warning if the line is not a property.
+///
+/// An unreadable line after one of the `TIMED` properties may be the rest of its value.
 fn property(file: &Arc<str>, line: &Line, last: &str, notes: &Notes) -> Result<Option<Property>, Problem> {
     let origin = Origin::line(file, line.number);
     let read = match split(file, line) {
@@ -244,13 +251,17 @@ fn property(file: &Arc<str>, line: &Line, last: &str, notes: &Notes) -> Result<O
     }
 }
 
-/// True when a line begins as a property does, with a name of its own: it cannot be the rest of the line above.
+/// Returns true if a line begins with a property name of its own.
+///
+/// Such a line cannot be the rest of the line above.
 fn is_named(text: &str) -> bool {
     let rest = text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || matches!(c, '-' | ' '));
     rest.len() < text.len() && rest.starts_with([';', ':'])
 }
 
-/// A deciding property that is written as in a sentence: `Duration: two hours` in the body of a message.
+/// Returns true for a deciding property written as in a sentence.
+///
+/// An example is `Duration: two hours` in the body of a message.
 fn is_prose(text: &str, property: &Property) -> bool {
     let name: String = text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     let is_mixed =
@@ -259,8 +270,9 @@ fn is_prose(text: &str, property: &Property) -> bool {
     is_mixed && is_sentence && DECIDING.contains(&property.name.as_str())
 }
 
-/// True when a line that cannot be read may have been meant to be a deciding property: "End of the year sale" is text,
-/// `EXDATE 20261225` is not.
+/// Returns true if an unreadable line may have been meant as a deciding property.
+///
+/// "End of the year sale" is text, `EXDATE 20261225` is not.
 fn may_decide(text: &str) -> bool {
     let text = text.trim_start().to_ascii_uppercase();
     let is_letter = |c: char| c.is_ascii_alphabetic() || c == '-';
@@ -270,7 +282,7 @@ fn may_decide(text: &str) -> bool {
     })
 }
 
-/// The same line with no blanks around its name, its parameters and their values.
+/// Returns the line without blanks around its name, its parameters and their values.
 fn without_blanks(text: &str) -> Option<String> {
     let (head, value) = split_unquoted(text, ':')?;
     let mut parts = Vec::new();
@@ -294,7 +306,9 @@ struct Line {
     text: String,
 }
 
-/// Joins folded lines, one at a time. A fold may split a character, so bytes are joined before they are decoded.
+/// An iterator that joins folded lines one at a time.
+///
+/// A fold may split a character, so bytes are joined before they are decoded.
 struct Unfolded<'b, L: Iterator<Item = &'b [u8]>> {
     file: &'b Arc<str>,
     notes: &'b Notes,
@@ -314,7 +328,8 @@ impl<'b, L: Iterator<Item = &'b [u8]>> Iterator for Unfolded<'b, L> {
                     line.extend_from_slice(&fold[1..]);
                 }
             }
-            // An attachment in the line says nothing of when; what is too long and may do is refused.
+            // A long line is usually an attachment and is skipped; a long deciding property is
+            // refused.
             let is_long = line.len() > MAX_LINE_BYTES;
             if is_long && !may_decide(&String::from_utf8_lossy(&line[..MAX_DECIDING])) {
                 let origin = Origin::line(self.file, index + 1);
@@ -340,13 +355,13 @@ impl<'b, L: Iterator<Item = &'b [u8]>> Unfolded<'b, L> {
             self.notes.note("encoding", &origin, "this line is not UTF-8 and is read as Latin-1");
             error.as_bytes().iter().map(|byte| char::from(*byte)).collect()
         });
-        // Calendars that were put one behind the other bring a byte order mark each.
+        // Concatenated calendars bring a byte order mark each.
         let text = text.strip_prefix('\u{FEFF}').map(str::to_owned).unwrap_or(text);
         Ok(Line { number, text })
     }
 }
 
-/// A line without the CR at its end; some programs write two.
+/// Strips the CRs at the end of a line; some programs write two.
 fn without_returns(mut line: &[u8]) -> &[u8] {
     while let Some(shorter) = line.strip_suffix(b"\r") {
         line = shorter;
@@ -359,7 +374,7 @@ fn unfold<'b>(
     bytes: &'b [u8],
     notes: &'b Notes,
 ) -> impl Iterator<Item = Result<Line, Problem>> {
-    // Old Macs end a line with CR alone.
+    // Classic Mac OS files end lines with CR alone.
     let end = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
     if end == b'\r' && bytes.contains(&b'\r') {
         notes.note(
@@ -404,7 +419,7 @@ fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {
     Ok(Property { name: name.to_ascii_uppercase(), params, value: value.to_owned(), origin })
 }
 
-/// Splits at the first separator that stands outside of double quotes (RFC 5545, 3.1).
+/// Splits at the first separator outside of double quotes (RFC 5545, 3.1).
 fn split_unquoted(text: &str, separator: char) -> Option<(&str, &str)> {
     let mut quoted = false;
     let index = text.find(|c| {
@@ -414,7 +429,7 @@ fn split_unquoted(text: &str, separator: char) -> Option<(&str, &str)> {
     Some((&text[..index], &text[index + separator.len_utf8()..]))
 }
 
-/// Text with its escapes resolved (RFC 5545, 3.3.11), split at commas that are not escaped.
+/// Splits text at unescaped commas and resolves its escapes (RFC 5545, 3.3.11).
 pub fn texts(value: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut characters = value.chars();

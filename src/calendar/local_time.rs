@@ -1,14 +1,17 @@
-//! Times of the wall clock as calendars write them.
+//! Wall-clock times in iCalendar notation.
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
-/// What is wrong with a time in UTC where a date is meant, and the remedy.
+/// The message for a time in UTC where a date is expected.
 pub(super) const AMBIGUOUS: &str = "is a time in UTC, and its series is of whole days: the date is ambiguous";
 
-/// `19970714T133000` (RFC 5545, 3.3.5, form 1). A leap second counts as the second before it.
+/// Parses a local time such as `19970714T133000` (RFC 5545, 3.3.5, form 1).
+///
+/// A leap second counts as the second before it.
 pub(super) fn parse_local(text: &str) -> Option<NaiveDateTime> {
     let (date, time) = text.trim().split_once('T')?;
-    // Years have four digits; more would lead rules through hundreds of thousands of years.
+    // Years have four digits; longer ones would make rules run through hundreds of thousands of
+    // years.
     if date.len() != 8 || time.len() != 6 || !time.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -17,7 +20,7 @@ pub(super) fn parse_local(text: &str) -> Option<NaiveDateTime> {
     date.and_hms_opt(part(0)?, part(2)?, part(4)?.min(59))
 }
 
-/// Adds to a wall clock time, staying within the years chrono can count.
+/// Adds days and seconds to a wall-clock time; returns it unchanged beyond chrono's range.
 pub(super) fn add(local: NaiveDateTime, days: i64, seconds: i64) -> NaiveDateTime {
     TimeDelta::try_days(days)
         .zip(TimeDelta::try_seconds(seconds))

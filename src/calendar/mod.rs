@@ -1,5 +1,7 @@
-//! iCalendar text (RFC 5545) to events, and events to their occurrences in a window; public holidays by country.
-//! Reads no files and knows no "now".
+//! iCalendar text (RFC 5545), events and their occurrences in a window, and public holidays by
+//! country.
+//!
+//! Reads no files and does not use the current time.
 
 mod agenda;
 mod event;

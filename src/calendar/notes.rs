@@ -1,10 +1,12 @@
-//! What is odd in a calendar and decides nothing about when its events happen: warnings, each kind once.
+//! Warnings about oddities in a calendar that do not affect when its events happen.
+//!
+//! Each kind is reported once.
 
 use std::cell::RefCell;
 
 use crate::model::{Origin, Problem};
 
-/// The warnings of one file. Of each kind the first place is named, and the others are counted.
+/// The warnings of one file: the first place of each kind, and a count of the others.
 #[derive(Debug, Default)]
 pub struct Notes(RefCell<Vec<Note>>);
 
@@ -17,7 +19,7 @@ struct Note {
 }
 
 impl Notes {
-    /// Notes something odd; `message` says what it is and what is assumed.
+    /// Notes an oddity; `message` names it and states the assumption made.
     pub fn note(&self, kind: &'static str, origin: &Origin, message: impl Into<String>) {
         let mut notes = self.0.borrow_mut();
         match notes.iter_mut().find(|note| note.kind == kind) {
@@ -26,7 +28,7 @@ impl Notes {
         }
     }
 
-    /// The warnings, in the order in which they were first noted.
+    /// Returns the warnings, in the order in which they were first noted.
     pub fn into_problems(self) -> Vec<Problem> {
         let warning = |note: Note| {
             let others = match note.others {

@@ -1,4 +1,4 @@
-//! One time that an event takes place, and the window in which it is asked for.
+//! One occurrence of an event, and the window of dates that is evaluated.
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
@@ -7,26 +7,26 @@ use crate::zone::{self, Zone};
 
 use super::timezones::EventZone;
 
-/// Local dates from one, up to and not including another.
+/// A range of local dates, `[from, to)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The first date.
     pub from: NaiveDate,
-    /// The date after the last.
+    /// The date after the last one.
     pub to: NaiveDate,
 }
 
-/// When something takes place, as it is written; a zone turns it into instants.
+/// The time of an occurrence as written; a zone turns it into instants.
 #[derive(Clone, Debug)]
 pub enum Span {
-    /// Whole dates, wherever one looks; the end is the date after the last.
+    /// Whole dates, in every zone; the end is the date after the last.
     Dates(NaiveDate, NaiveDate),
-    /// From one local time to another; `Zone` is used for floating ones.
+    /// A period between two local times; floating times use the zone of the evaluation.
     Times(Moment, Moment),
 }
 
 impl Span {
-    /// Whether it may lie in the window, in some zone.
+    /// Returns true if the span may overlap the window in some zone.
     pub(super) fn touches(&self, window: Window) -> bool {
         match self {
             Self::Dates(from, to) => *from < window.to && *to > window.from,
@@ -44,30 +44,30 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The instant; floating time counts in `here`.
+    /// Returns the instant; floating times are interpreted in `here`.
     pub fn instant(&self, here: Zone) -> Instant {
         let at = self.zone.instant(self.local, here);
         TimeDelta::try_seconds(self.plus_seconds).and_then(|by| at.checked_add_signed(by)).unwrap_or(at)
     }
 }
 
-/// One time that an event takes place.
+/// One occurrence of an event.
 #[derive(Clone, Debug)]
 pub struct Occurrence {
-    /// When.
+    /// The time at which it takes place.
     pub span: Span,
     /// Its SUMMARY.
     pub summary: String,
     /// Its CATEGORIES.
     pub categories: Vec<String>,
-    /// Whether it comes by a rule, and is not written for this one time.
+    /// True if a rule generates it; false if it is written for this one time.
     pub recurs: bool,
-    /// Where the event stands.
+    /// The place where the event is written.
     pub origin: Origin,
 }
 
 impl Occurrence {
-    /// The first and the end instant as seen in a zone.
+    /// Returns the first instant and the end instant (exclusive), as seen in a zone.
     pub fn instants(&self, here: Zone) -> (Instant, Instant) {
         match &self.span {
             Span::Dates(from, to) => (zone::start_of(here, *from), zone::start_of(here, *to)),

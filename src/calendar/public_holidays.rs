@@ -1,5 +1,7 @@
-//! Public holidays of countries and their subdivisions, by ISO 3166 code, from a table that comes with the program.
-//! Reads no files and knows no "now".
+//! Public holidays of countries and their subdivisions, by ISO 3166 code.
+//!
+//! They come from a table embedded in the program. Reads no files and does not use the current
+//! time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,31 +13,33 @@ use crate::zone;
 
 use super::{Calendar, Entry, Occurrence, Span};
 
-/// The table; its head tells its form and how it is made anew. It stays text: only what is asked for is parsed.
+/// The table of holidays; its header describes the format and how to regenerate it.
+///
+/// It stays text, so that only the requested regions are parsed.
 const TABLE: &str = include_str!("public_holidays.txt");
 
-/// What a filter by category may ask for.
+/// The category of every holiday, for filters by category.
 const CATEGORY: &str = "Public holiday";
-/// Days before the end of what is known on which that is told.
+/// Days before the end of the known holidays from which a warning is given.
 const WARNED_DAYS: i64 = 90;
-/// Codes that a hint lists; Italy alone has over a hundred.
+/// Maximum codes in a hint; Italy alone has over a hundred.
 const MAX_LISTED: usize = 20;
-/// Holidays near a date that a hint lists.
+/// Maximum holidays near a date in a hint.
 const MAX_NEAR: usize = 3;
 
-/// What the table was made from, and which years it covers.
+/// The source of the table and the years that it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edition {
     /// The version of the package `holidays`.
     pub version: &'static str,
     /// The first year.
     pub first_year: i32,
-    /// The last year; of single places less may be known.
+    /// The last year; fewer years may be known for some regions.
     pub last_year: i32,
 }
 
 impl Edition {
-    /// That of this program's table.
+    /// Returns the edition of this program's table.
     pub fn here() -> Self {
         let head = TABLE.lines().next().unwrap_or_default();
         let mut words = head.split(' ').skip(1);
@@ -45,50 +49,54 @@ impl Edition {
     }
 }
 
-/// `holidays 0.109, 2025 to 2037`.
+/// Formats the edition as `holidays 0.109, 2025 to 2037`.
 impl fmt::Display for Edition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "holidays {}, {} to {}", self.version, self.first_year, self.last_year)
     }
 }
 
-/// A country or a subdivision of one whose public holidays are known.
+/// A country or subdivision whose public holidays are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Its code: ISO 3166-1 (`GB`) or ISO 3166-2 (`GB-ENG`).
     pub code: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// The last year of which all of its holidays are known; tables of lunar calendars end earlier than others.
+    /// The last year for which all of its holidays are known.
+    ///
+    /// Tables of lunar calendars end earlier than others.
     pub last_year: i32,
-    /// Its lines in the table; those of a subdivision change its country's.
+    /// Its lines in the table; those of a subdivision amend its country's.
     lines: &'static str,
 }
 
 impl Region {
-    /// The place with a code.
+    /// Returns the region with a code.
     ///
     /// # Errors
-    /// There is none: the code, and as the hint what it may have been meant to be.
+    /// Fails for an unknown code, with a suggestion as the hint.
     pub fn named(code: &str) -> Result<Self, Problem> {
         Self::find(code).ok_or_else(|| {
             Problem::new(format!("the public holidays of \"{code}\" are not known")).hint(meant(code))
         })
     }
 
-    /// All places, each country before its subdivisions.
+    /// Returns all regions, each country before its subdivisions.
     pub fn all() -> impl Iterator<Item = Self> {
         blocks(TABLE)
     }
 
-    /// Its subdivisions that are known.
+    /// Returns the subdivisions in the table.
     pub fn subdivisions(&self) -> impl Iterator<Item = Self> {
         let prefix = format!("{}-", self.code);
         let behind = position(self.code).and_then(|at| TABLE.get(at + 1..)).unwrap_or_default();
         blocks(behind).take_while(move |region| region.code.starts_with(&prefix))
     }
 
-    /// A warning where every subdivision has holidays beyond these: who names the country alone misses some anywhere.
+    /// Returns a warning if every subdivision has holidays beyond those of the country.
+    ///
+    /// Naming the country alone then misses holidays wherever the business is.
     pub fn incomplete(&self) -> Option<Problem> {
         let mut subdivisions = self.subdivisions().peekable();
         subdivisions.peek()?;
@@ -99,7 +107,7 @@ impl Region {
         })
     }
 
-    /// Its holidays in the years that the table covers, with their names.
+    /// Returns its holidays in the years that the table covers, with their names.
     pub fn holidays(&self) -> BTreeMap<NaiveDate, Vec<&'static str>> {
         let edition = Edition::here();
         let country = self.code.split_once('-').and_then(|(country, _)| Self::find(country));
@@ -118,12 +126,13 @@ impl Region {
         days
     }
 
-    /// The calendar of its holidays, less those that are removed, and with dates that are added. A date that is both
-    /// has the added name alone. A removed date before the years of the table is passed over, so that settings stay good
-    /// when a newer table begins later.
+    /// Returns the calendar of its holidays, without the removed dates and with the added ones.
+    ///
+    /// A date in both lists keeps only the added name. Removed dates before the first year of the
+    /// table are ignored, so that settings stay valid when a newer table begins later.
     ///
     /// # Errors
-    /// Each removed date that is no holiday, with those near it.
+    /// Returns a problem for each removed date that is not a holiday, listing the holidays near it.
     pub fn calendar(
         &self,
         added: &[(NaiveDate, Entry)],
@@ -143,7 +152,7 @@ impl Region {
         for (date, _) in removed {
             days.remove(date);
         }
-        // What the user calls a day comes before what the table calls it.
+        // The user's name for a day comes before the table's.
         let listed = added.iter().map(|(date, entry)| occurrence(*date, &entry.name, entry.origin.clone()));
         let known = days.iter().flat_map(|(date, names)| {
             names.iter().map(|name| occurrence(*date, name, self.origin(*date, &edition)))
@@ -151,7 +160,9 @@ impl Region {
         Ok(Calendar::listed(&format!("public holidays {}", self.code), listed.chain(known).collect()))
     }
 
-    /// What is to be told on a date of the end of what is known: from 90 days before it a warning, behind it an error.
+    /// Returns a problem if the known holidays end soon after a date, or before it.
+    ///
+    /// It is a warning from 90 days before the end, and an error once the end has passed.
     pub fn ending(&self, on: NaiveDate) -> Option<Problem> {
         let end = NaiveDate::from_ymd_opt(self.last_year + 1, 1, 1)?;
         let days_left = (end - on).num_days();
@@ -175,7 +186,7 @@ impl Region {
         (region.code == code).then_some(region)
     }
 
-    /// A block of the table without the sign that begins it.
+    /// Parses a block of the table, without the sign that begins it.
     fn read(block: &'static str) -> Option<Self> {
         let (head, lines) = block.split_once('\n').unwrap_or((block, ""));
         let mut words = head.splitn(3, ' ');
@@ -205,7 +216,7 @@ impl Region {
     }
 }
 
-/// A line of the table: a holiday that there is, or one of the country's that there is not.
+/// A line of the table: a holiday added, or a holiday of the country removed.
 struct Line {
     is_added: bool,
     name: &'static str,
@@ -223,7 +234,7 @@ impl Line {
     }
 }
 
-/// The dates of a line: one column that stands for every year, or one for each.
+/// Returns the dates of a line, which has one column for every year or one column per year.
 fn dates(columns: &'static str, edition: &Edition) -> impl Iterator<Item = NaiveDate> {
     let years = edition.first_year..=edition.last_year;
     years.zip(columns.split(' ').cycle()).flat_map(|(year, column)| {
@@ -234,12 +245,12 @@ fn dates(columns: &'static str, edition: &Edition) -> impl Iterator<Item = Naive
     })
 }
 
-/// Where a place begins in the table: at the line break before it.
+/// Returns the offset of a region in the table: the line break before it.
 fn position(code: &str) -> Option<usize> {
     TABLE.find(&format!("\n@{code} "))
 }
 
-/// The places of a part of the table.
+/// Returns the regions in a part of the table.
 fn blocks(part: &'static str) -> impl Iterator<Item = Region> {
     part.split("\n@").skip(1).filter_map(Region::read)
 }
@@ -254,10 +265,10 @@ fn occurrence(date: NaiveDate, name: &str, origin: Origin) -> Occurrence {
     }
 }
 
-/// The hint for a code that is not known.
+/// Returns the hint for an unknown code.
 fn meant(code: &str) -> String {
     let upper = code.trim().to_uppercase().replace('_', "-");
-    // What people write who do not know that ISO calls it GB.
+    // A common mistake: the ISO code is GB.
     let upper = if upper == "UK" { "GB".to_owned() } else { upper.replace("UK-", "GB-") };
     let by_name = |name: &str| Region::all().find(|region| region.name.eq_ignore_ascii_case(name));
     if let Some(Region { code, name, .. }) = Region::find(&upper).or_else(|| by_name(code.trim())) {
@@ -267,7 +278,7 @@ fn meant(code: &str) -> String {
     if let Some(country) = country {
         return known_of(&country);
     }
-    // Of two letters every code is as near as another.
+    // In a short code, every other code is equally similar.
     let close = match upper.len() {
         ..=3 => None,
         _ => nearest(code.trim(), Region::all().map(|region| region.name).filter(|name| alike(code, name))),
@@ -279,13 +290,15 @@ fn meant(code: &str) -> String {
     }
 }
 
-/// Whether it is worth the time to compare a word with a name: they are about as long and begin alike.
+/// Returns true if comparing a word with a name is worth the time.
+///
+/// They must have similar lengths and the same first letter.
 fn alike(word: &str, name: &str) -> bool {
     let first = |text: &str| text.trim().chars().next().map(|c| c.to_ascii_lowercase());
     first(word) == first(name) && word.len().abs_diff(name.len()) <= 3
 }
 
-/// What to write for a place in a country, for a hint.
+/// Returns the hint listing the codes in a country.
 fn known_of(country: &Region) -> String {
     let code = country.code;
     match listed(country) {
@@ -294,7 +307,7 @@ fn known_of(country: &Region) -> String {
     }
 }
 
-/// The subdivisions of a country, for a hint.
+/// Lists the subdivisions of a country, for a hint.
 fn listed(country: &Region) -> String {
     let all = country.subdivisions().map(|region| format!("{} ({})", region.code, region.name));
     let mut all: Vec<String> = all.collect();
@@ -325,7 +338,7 @@ mod tests {
 
     #[test]
     fn each_place_has_its_own_holidays_and_no_others() {
-        // A date with ! is a holiday elsewhere in the country and none here.
+        // `!` marks a date that is a holiday elsewhere in the country but not here.
         for (code, dates) in [
             (
                 "GB-ENG",
@@ -352,7 +365,7 @@ mod tests {
             ("CH-ZH", "2026-05-01 2026-08-01 !2026-01-06"),
             ("IT-RM", "2026-06-29 2026-08-15"),
             ("AT", "2026-10-26"),
-            // Between two holidays, and so one itself.
+            // A day between two holidays is a holiday itself.
             ("JP", "2026-09-21 2026-09-22 2026-09-23"),
             ("LK", "2026-05-01"),
         ] {
@@ -461,14 +474,14 @@ mod tests {
             assert_eq!(problem.message, format!("the public holidays of \"{code}\" are not known"));
             assert_eq!(problem.hint.as_deref(), Some(hint), "{code}");
         }
-        // Of many a hint lists some, and says how to see all.
+        // A long list is shortened, and the hint says how to list all codes.
         let hint = Region::named("IT-99").unwrap_err().hint.unwrap();
         assert_eq!(hint.matches("IT-").count(), MAX_LISTED, "{hint}");
         let more = region("IT").subdivisions().count() - MAX_LISTED;
         assert!(hint.contains(&format!("and {more} more (rtconfd calendar --codes)")), "{hint}");
     }
 
-    /// The days of December 2026 in England, by a calendar with changes.
+    /// The holidays of December 2026 in England, from a calendar with changes.
     fn december(added: &[(&str, &str)], removed: &[&str]) -> Result<Vec<String>, Vec<String>> {
         let here = Origin::named("settings");
         let entry = |name: &str| Entry { name: name.into(), origin: here.clone() };
@@ -508,12 +521,12 @@ mod tests {
             december(&[("2026-12-31", "Stocktaking")], &["2026-12-26"]).unwrap(),
             [&*christmas, &*observed, "2026-12-31 Stocktaking [settings]"]
         );
-        // A date in both is called what the settings call it.
+        // A date in both lists has the name from the settings.
         assert_eq!(
             december(&[("2026-12-28", "Inventory")], &["2026-12-28"]).unwrap(),
             [&*christmas, &*boxing, "2026-12-28 Inventory [settings]"]
         );
-        // Before the table begins nothing is wrong: it once was a holiday of an older one.
+        // Dates before the table begins are accepted: an older table may have had them.
         assert_eq!(december(&[], &["2019-12-25"]).unwrap(), [&*christmas, &*boxing, &*observed]);
     }
 
@@ -526,7 +539,7 @@ mod tests {
                 "settings: 2026-06-01 is no public holiday of GB-ENG (hint: those near it are 2026-04-06 (Easter Monday), 2026-05-04 (May Day), 2026-05-25 (Spring Bank Holiday))",
             ]
         );
-        // Behind the last year nothing is known to be removed.
+        // After the last year there is no known holiday to remove.
         assert!(december(&[], &["2099-12-25"]).is_err());
     }
 
@@ -554,7 +567,7 @@ mod tests {
                 assert_eq!(told.hint.as_deref(), Some(remedy));
             }
         }
-        // Where holidays go by moons that are known for fewer years, the end comes earlier.
+        // Lunar holidays are known for fewer years, so the end comes earlier.
         for code in ["IN-MH", "LK", "NP"] {
             assert!(region(code).last_year < Edition::here().last_year, "{code}");
         }
@@ -567,7 +580,8 @@ mod tests {
             ("DE", true),
             ("ES", true),
             ("GB-ENG", false),
-            // Most of France has no others, nor have some of the United States; Japan has no subdivisions here.
+            // Most of France, and some of the United States, have no further ones; Japan has no
+            // subdivisions.
             ("FR", false),
             ("US", false),
             ("JP", false),

@@ -1,5 +1,7 @@
-//! Recurrence rules (RFC 5545, 3.3.10) on the wall clock, in a bounded number of steps. The rrule crate
-//! expands; what it gets wrong in silence is put right or expanded here, and has a test each.
+//! Recurrence rules (RFC 5545, 3.3.10) on the wall clock, in a bounded number of steps.
+//!
+//! The rrule crate expands them. Cases that it silently gets wrong are corrected or expanded here,
+//! and each has a test.
 
 use std::collections::BTreeSet;
 
@@ -11,25 +13,28 @@ use crate::model::Problem;
 use super::lines::Property;
 use super::local_time::{AMBIGUOUS, parse_local};
 
-/// Starts that one rule may give in one window; every half hour for three years is less.
+/// Maximum starts of one rule in one window; every half hour for three years is less.
 const MAX_STARTS: usize = 60_000;
-/// The remedy for an ambiguous UNTIL.
+/// The hint for an ambiguous UNTIL.
 const UNTIL_DATE: &str = "write the last date, as in UNTIL=20261224, or give the calendar its X-WR-TIMEZONE";
-/// Steps that all rules of a calendar may take together, each step as dear as a minute tried: a thousand rules that
-/// began in 1900 take a fifth.
+/// Maximum steps that all rules of a calendar may take together.
+///
+/// One step costs as much as trying one minute. A thousand rules that began in 1900 take a fifth.
 const MAX_STEPS: u64 = 10_000_000;
 /// Periods that the crate tries for the next start before it gives up.
 const CRATE_PATIENCE: i64 = 100_000;
-/// Times of day that a rule may list; every ten minutes.
+/// Maximum times of day in a rule, that is one every ten minutes.
 const MAX_TIMES: usize = 144;
-/// Numbers in one list of a rule; the days of a year, counted from both ends, are fewer.
+/// Maximum numbers in one list of a rule.
+///
+/// The days of a year, counted from both ends, are fewer.
 const MAX_LISTED: usize = 1_000;
 
-/// The remedy for a rule that is not expanded.
+/// The hint for a rule that is not supported.
 const ANOTHER_RULE: &str =
     "write a rule such as FREQ=WEEKLY;BYDAY=MO or FREQ=YEARLY;UNTIL=20301231, or list the dates as RDATE";
 
-/// The steps that the rules of a calendar have left.
+/// The remaining steps for the rules of a calendar.
 #[derive(Debug)]
 pub struct Budget(u64);
 
@@ -40,10 +45,10 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Takes steps off.
+    /// Subtracts steps from the budget.
     ///
     /// # Errors
-    /// When there are none left, naming the property that wanted them.
+    /// Fails when the budget is used up, naming the property that exceeded it.
     pub fn spend(&mut self, steps: u64, property: &Property) -> Result<(), Problem> {
         self.0 = self.0.checked_sub(steps).ok_or_else(|| {
             property
@@ -54,32 +59,37 @@ impl Budget {
     }
 }
 
-/// A rule, its limits taken out so that they are kept here: the crate refuses a local UNTIL, and can't
-/// tell a rule that ended from one it gave up on.
+/// A rule whose COUNT and UNTIL are applied here instead of by the crate.
+///
+/// The crate refuses a local UNTIL, and cannot distinguish a rule that ended from one it gave up
+/// on.
 #[derive(Clone, Debug)]
 pub struct Rule {
     frequency: String,
     interval: i64,
     count: Option<usize>,
-    /// The last wall clock time that counts.
+    /// The last wall-clock time that counts.
     until: Option<NaiveDateTime>,
     week_start: Weekday,
     sets_position: bool,
     way: Way,
 }
 
-/// How a rule is expanded.
+/// The way in which a rule is expanded.
 #[derive(Clone, Debug)]
 enum Way {
-    /// By the crate; a list of days with and without numbers is a union, which needs a rule for each kind.
+    /// Expanded by the crate.
+    ///
+    /// A list of days with and without numbers is a union, which needs a rule for each kind.
     Crate(Vec<RRule<Unvalidated>>),
-    /// Minute by minute, since the crate loses starts when minutes meet other limits.
+    /// Expanded minute by minute: the crate loses starts when minutes are combined with other
+    /// limits.
     Minutes(Parts),
-    /// By week numbers, since the crate loses weeks that reach into the next year.
+    /// Expanded by week numbers: the crate loses weeks that extend into the next year.
     Weeks(Parts),
 }
 
-/// The parts of a rule that are read here.
+/// The parts of a rule that this module reads itself.
 #[derive(Clone, Debug, Default)]
 struct Parts {
     months: Vec<i64>,
@@ -94,7 +104,10 @@ struct Parts {
 }
 
 impl Rule {
-    /// Reads an RRULE. `to_wall` turns an UNTIL in UTC into the event's wall clock time; none where it is ambiguous.
+    /// Parses an RRULE.
+    ///
+    /// `to_wall` converts an UNTIL in UTC to the event's wall-clock time; it returns none for an
+    /// ambiguous one.
     pub fn parse(
         property: &Property,
         start: NaiveDateTime,
@@ -158,7 +171,7 @@ impl Rule {
         })
     }
 
-    /// The starts from `from` up to, not including, `to`, in wall clock time.
+    /// Returns the starts in `[from, to)`, in wall-clock time.
     pub fn starts(
         &self,
         start: NaiveDateTime,
@@ -168,7 +181,7 @@ impl Rule {
         budget: &mut Budget,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
         let begin = self.fast_forward(start, from);
-        // A rule with a COUNT is counted from its first start, whatever the window.
+        // A COUNT counts from the first start of the rule, whatever the window.
         let counted_from = if self.count.is_some() { start } else { from };
         let mut starts = match &self.way {
             Way::Crate(rules) => {
@@ -200,7 +213,8 @@ impl Rule {
         property: &Property,
         budget: &mut Budget,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
-        // The crate would count positions of the first week from the start, not from the week's first day.
+        // The crate would count positions in the first week from the start, not from the week's
+        // first day.
         let begin = match self.sets_position && self.frequency == "WEEKLY" {
             true => begin - TimeDelta::days(days_into_week(begin.date(), self.week_start)),
             false => begin,
@@ -216,7 +230,8 @@ impl Rule {
         loop {
             let Some(next) = iterator.next() else {
                 budget.spend(self.cost(reached, NaiveDateTime::MAX), property)?;
-                // Limits are kept here, so the iterator itself ends only where the calendar or its patience does.
+                // COUNT and UNTIL are applied here, so the iterator ends only at the end of the
+                // calendar or when the crate gives up.
                 return self.give_up(begin, end, starts, property);
             };
             let next = next.naive_utc();
@@ -235,8 +250,10 @@ impl Rule {
         }
     }
 
-    /// What the crate spent on the way from one start to the next, or on giving up: it tries period by period, and
-    /// one of years or months is dear because it makes tables of their days.
+    /// Returns the steps that the crate spent between two starts, or until it gave up.
+    ///
+    /// The crate tries period by period. Yearly and monthly periods are expensive because it builds
+    /// tables of their days.
     fn cost(&self, from: NaiveDateTime, to: NaiveDateTime) -> u64 {
         const ONE_START: u64 = 20;
         let (seconds, dear) = match self.frequency.as_str() {
@@ -251,8 +268,11 @@ impl Rule {
         ONE_START + dear * u64::try_from(periods.clamp(0, CRATE_PATIENCE)).unwrap_or(0)
     }
 
-    /// The iterator tries 100,000 steps for the next start. A yearly rule that never matches (30 February)
-    /// is done then; one of hours may only have looked too short a time ahead.
+    /// Returns the starts found when the iterator ended, or an error if it may have missed some.
+    ///
+    /// The iterator tries 100,000 periods for the next start. A yearly rule that never matches (30
+    /// February) has truly ended then. An hourly rule may only have been searched too short a time
+    /// ahead.
     fn give_up(
         &self,
         begin: NaiveDateTime,
@@ -300,15 +320,16 @@ impl Rule {
         }
     }
 
-    /// The days of numbered weeks; week 1 is the first with four days in the year (ISO 8601, for any first
-    /// day of the week). A week's days may lie in the neighbouring year.
+    /// Returns the days of the numbered weeks, which may lie in the neighbouring year.
+    ///
+    /// Week 1 is the first with four days in the year (ISO 8601, for any first day of the week).
     fn by_weeks(&self, parts: &Parts, start: NaiveDateTime, to: NaiveDateTime) -> Vec<NaiveDateTime> {
         let first_week = |year: i32| {
             let fourth = NaiveDate::from_ymd_opt(year, 1, 4)?;
             fourth.checked_sub_days(Days::new(days_into_week(fourth, self.week_start).unsigned_abs()))
         };
         let mut starts = BTreeSet::new();
-        // The week that DTSTART lies in may be numbered by the year before or after.
+        // The week of DTSTART may be numbered in the year before or after.
         let interval = i32::try_from(self.interval).unwrap_or(1);
         let mut year = start.year();
         while year <= to.year() + 1 {
@@ -332,8 +353,10 @@ impl Rule {
         starts.into_iter().collect()
     }
 
-    /// A later start with the same rhythm, so that an old daily rule isn't walked from its first day.
-    /// Two periods before the window stay in, because a start cuts off the first part of its week.
+    /// Returns a later start with the same rhythm, so that an old daily rule is not walked from its
+    /// first day.
+    ///
+    /// Two periods before the window remain, because a start cuts off the first part of its week.
     fn fast_forward(&self, start: NaiveDateTime, from: NaiveDateTime) -> NaiveDateTime {
         let period = match self.frequency.as_str() {
             "MINUTELY" => TimeDelta::minutes(self.interval),
@@ -357,8 +380,9 @@ impl Rule {
 }
 
 impl Rule {
-    /// The same for rules of months and years, to a month that has the day of the start: what a rule leaves open is
-    /// taken from there.
+    /// Returns a later start for monthly and yearly rules, in a month that has the start's day.
+    ///
+    /// Parts that the rule omits are taken from that start.
     fn forward_by_months(&self, start: NaiveDateTime, from: NaiveDateTime, months: i64) -> NaiveDateTime {
         let between =
             i64::from(from.year() - start.year()) * 12 + i64::from(from.month()) - i64::from(start.month());
@@ -366,7 +390,7 @@ impl Rule {
         if self.count.is_some() || periods <= 0 {
             return start;
         }
-        // The 29th of February comes again within eight years, and any interval meets it within eight times that.
+        // 29 February recurs within eight years, and any interval meets it within eight times that.
         (0..64)
             .map_while(|back| u32::try_from((periods - back).max(0) * months).ok())
             .filter_map(|ahead| start.checked_add_months(Months::new(ahead)))
@@ -376,7 +400,7 @@ impl Rule {
 }
 
 impl Parts {
-    /// What RFC 5545, 3.3.10 forbids together.
+    /// Rejects combinations that RFC 5545, 3.3.10 forbids and frequencies that are not supported.
     fn check(&self, frequency: &str) -> Result<(), String> {
         let numbered = self.days.iter().any(|(number, _)| *number != 0);
         let is = |names: &[&str]| names.contains(&frequency);
@@ -430,7 +454,7 @@ impl Parts {
                     "combines BYWEEKNO with more than BYDAY and BYMONTH, which is not supported".to_owned()
                 );
             }
-            // What the rule leaves open is taken from DTSTART.
+            // Parts that the rule omits are taken from DTSTART.
             if parts.days.is_empty() {
                 parts.days.push((0, start.weekday()));
             }
@@ -453,7 +477,9 @@ impl Parts {
         Ok(Way::Crate(vec![parts.rule(frequency, interval, week_start, start)?]))
     }
 
-    /// How many times a day the lists of a rule make; the crate makes them all before it gives one.
+    /// Returns the number of times per day that the lists of a rule produce.
+    ///
+    /// The crate generates all of them before it returns the first.
     fn times_of_day(&self, frequency: &str) -> usize {
         let hours = match frequency {
             "MINUTELY" => return 1,
@@ -463,7 +489,7 @@ impl Parts {
         hours * self.minutes.len().max(1) * self.seconds.len().max(1)
     }
 
-    /// The rule as the crate reads it, without its limits.
+    /// Builds the rule for the crate, without COUNT and UNTIL.
     fn rule(
         &self,
         frequency: &str,
@@ -499,7 +525,7 @@ impl Parts {
         Ok(rule)
     }
 
-    /// Whether a minute passes all limits.
+    /// Returns true if a minute satisfies all limits.
     fn allow(&self, at: NaiveDateTime) -> bool {
         let date = at.date();
         let days_of_year = if date.leap_year() { 366 } else { 365 };
@@ -513,7 +539,9 @@ impl Parts {
     }
 }
 
-/// Whether a list has a number, counted from the front or, when negative, from the end of `total`.
+/// Returns true if a list is empty or contains a number.
+///
+/// Negative entries count from the end of `total`.
 fn allows(list: &[i64], number: i64, total: i64) -> bool {
     list.is_empty()
         || list.iter().any(|wanted| *wanted == number || (*wanted < 0 && total + 1 + wanted == number))
@@ -542,7 +570,7 @@ fn weekday(text: &str) -> Option<Weekday> {
     None
 }
 
-/// `1MO,-1SU,FR`: a number (0 for none) and a day each.
+/// Parses days such as `1MO,-1SU,FR` into a number (0 if omitted) and a weekday each.
 fn days(text: &str) -> Option<Vec<(i64, Weekday)>> {
     let day = |text: &str| {
         let (number, day) = text.split_at_checked(text.len().checked_sub(2)?)?;
@@ -557,14 +585,14 @@ fn days(text: &str) -> Option<Vec<(i64, Weekday)>> {
     (days.len() <= MAX_LISTED).then_some(days)
 }
 
-/// Numbers within bounds, none of them 0.
+/// Parses nonzero numbers within bounds.
 fn numbers(text: &str, low: i64, high: i64) -> Option<Vec<i64>> {
     let number =
         |text: &str| text.trim().parse().ok().filter(|number| (low..=high).contains(number) && *number != 0);
     listed(text, number)
 }
 
-/// A list without what stands in it twice.
+/// Parses a list, sorted and without duplicates.
 fn listed<T: Ord>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let some = text.split(',').take(MAX_LISTED + 1);
     let mut list: Vec<T> =
@@ -574,12 +602,12 @@ fn listed<T: Ord>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>
     Some(list)
 }
 
-/// Hours, minutes or seconds up to a last one.
+/// Parses hours, minutes or seconds from 0 to `last`.
 fn times(text: &str, last: i64) -> Option<Vec<i64>> {
     listed(text, |text| text.trim().parse().ok().filter(|number| (0..=last).contains(number)))
 }
 
-/// UNTIL is inclusive; a date stands for its last second.
+/// Parses an UNTIL, which is inclusive; a date means its last second.
 fn parse_until(
     value: &str,
     to_wall: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>,

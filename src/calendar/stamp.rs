@@ -1,4 +1,4 @@
-//! Dates and times of events, and which instance of a series an exception means.
+//! Dates and times of events, and the instance of a series that an exception refers to.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use super::local_time::{AMBIGUOUS, parse_local};
 use super::notes::Notes;
 use super::timezones::{EventZone, Zones};
 
-/// What the events of one calendar are read with.
+/// The context in which the events of one calendar are read.
 pub(super) struct Context<'a> {
     pub(super) zones: &'a Zones<'a>,
     /// The calendar's own zone.
@@ -20,7 +20,7 @@ pub(super) struct Context<'a> {
     pub(super) notes: &'a Notes,
 }
 
-/// The remedy for what is no DTSTART, DTEND and so on.
+/// The hint for an invalid DTSTART, DTEND or similar property.
 pub(super) const DATE_OR_TIME: &str =
     "write a date as in DTSTART;VALUE=DATE:20261224, a time as in DTSTART;TZID=Europe/London:20261224T090000";
 
@@ -32,7 +32,7 @@ pub(super) enum Stamp {
 }
 
 impl Stamp {
-    /// The wall clock time; midnight for a date.
+    /// Returns the wall-clock time; midnight for a date.
     pub(super) fn local(&self) -> NaiveDateTime {
         match self {
             Self::Date(date) => date.and_time(NaiveTime::MIN),
@@ -40,8 +40,10 @@ impl Stamp {
         }
     }
 
-    /// Whether `id` (of an EXDATE or a RECURRENCE-ID) means the instance that starts at `local` in the
-    /// zone of this start. A date means every instance on it.
+    /// Returns true if `id` (from an EXDATE or a RECURRENCE-ID) refers to the instance that starts
+    /// at `local` in the zone of this start.
+    ///
+    /// A date refers to every instance on it.
     pub(super) fn is_meant(&self, local: NaiveDateTime, id: &Stamp) -> bool {
         match (self, id) {
             (_, Stamp::Date(date)) => local.date() == *date,
@@ -55,7 +57,9 @@ impl Stamp {
     }
 }
 
-/// The instances that are left out, in the wall clock time of their event. A date leaves out all on it.
+/// The excluded instances, in the wall-clock time of their event.
+///
+/// A date excludes all instances on it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exceptions {
     pub(super) dates: HashSet<NaiveDate>,
@@ -68,7 +72,7 @@ impl Exceptions {
     }
 }
 
-/// A stamp in the wall clock time of an event that starts at `start`.
+/// Returns a stamp in the wall-clock time of an event that starts at `start`.
 pub(super) fn local_of(start: &Stamp, stamp: &Stamp) -> NaiveDateTime {
     match (start, stamp) {
         (Stamp::Time(_, own), Stamp::Time(local, other))
@@ -77,7 +81,7 @@ pub(super) fn local_of(start: &Stamp, stamp: &Stamp) -> NaiveDateTime {
             own.local(other.instant(*local, Zone::UTC))
         }
         (Stamp::Time(first, _), Stamp::Date(date)) => date.and_time(first.time()),
-        // Of a time only the date counts for an event of whole days.
+        // For all-day events only the date of a time counts.
         (Stamp::Date(_), Stamp::Time(local, _)) => local.date().and_time(NaiveTime::MIN),
         _ => stamp.local(),
     }
@@ -86,8 +90,10 @@ pub(super) fn local_of(start: &Stamp, stamp: &Stamp) -> NaiveDateTime {
 pub(super) const WHOLE_DAYS: &str =
     "write the date alone, as in 20261224 with VALUE=DATE, or give the calendar its X-WR-TIMEZONE";
 
-/// The date that a time in UTC means in a series of whole days: that in the calendar's own zone. Without one only
-/// midnight is certain: it is the date itself to whoever wrote whole days in UTC.
+/// Returns the date that a time in UTC denotes in an all-day series.
+///
+/// It is the date in the calendar's own zone. Without a zone only midnight is unambiguous: programs
+/// that write whole days in UTC mean that date.
 pub(super) fn date_of_utc(time: NaiveDateTime, zone: Option<Zone>) -> Option<NaiveDate> {
     match zone {
         Some(zone) => Some(zone::date(zone, time.and_utc())),
@@ -95,7 +101,7 @@ pub(super) fn date_of_utc(time: NaiveDateTime, zone: Option<Zone>) -> Option<Nai
     }
 }
 
-/// A single date or time.
+/// Parses the value of a property as a single date or time.
 pub(super) fn stamp(property: &Property, zones: &Zones) -> Result<Stamp, Problem> {
     stamp_of(property.value.trim(), property, zones)
 }
@@ -127,7 +133,7 @@ pub(super) fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Resul
 }
 
 impl Context<'_> {
-    /// The end of an event; midnight at the end of whole days is a date.
+    /// Parses the end of an event; at the end of an all-day event, midnight is read as a date.
     pub(super) fn end(&self, property: &Property, start: &Stamp) -> Result<Stamp, Problem> {
         let end = stamp(property, self.zones)?;
         match (start, &end) {
@@ -143,14 +149,15 @@ impl Context<'_> {
         }
     }
 
-    /// The instances of a series that starts at `start`, as an EXDATE lists them.
+    /// Parses the instances that an EXDATE lists, for a series that starts at `start`.
     pub(super) fn instances(&self, property: &Property, start: &Stamp) -> Result<Vec<Stamp>, Problem> {
         let values = property.values()?.map(str::trim).filter(|value| !value.is_empty());
         values.map(|value| self.instance_of(value, property, start)).collect()
     }
 
-    /// The instance that a RECURRENCE-ID means, as it is written. Where its zone is unknown the date has to do, which for
-    /// whole days is all that counts.
+    /// Parses the instance that a RECURRENCE-ID refers to, as written.
+    ///
+    /// If its zone is unknown the date is used, which is all that counts for all-day events.
     pub(super) fn replaced(&self, property: &Property) -> Result<Stamp, Problem> {
         let stamp = stamp_of(property.value.trim(), property, self.zones);
         stamp.or_else(|problem| {
@@ -161,7 +168,9 @@ impl Context<'_> {
         })
     }
 
-    /// Of a series of whole days only the date of a time counts: as it is written, whatever its zone, and of UTC the
+    /// Parses one instance of a series that starts at `start`.
+    ///
+    /// In an all-day series only the date of a time counts: the date as written, or for UTC the
     /// date in the calendar's zone.
     pub(super) fn instance_of(
         &self,
@@ -192,15 +201,19 @@ impl Context<'_> {
         }
     }
 
-    /// The end of the last day of a series of whole days, from an UNTIL in UTC: the date is found as that of an EXDATE,
-    /// and the last second of a day ends that day. None where it is ambiguous.
+    /// Returns the end of the last day of an all-day series, from an UNTIL in UTC.
+    ///
+    /// The date is determined as for an EXDATE, except that the last second of a day ends that day.
+    /// Returns none if it is ambiguous.
     pub(super) fn last_day(&self, until: NaiveDateTime) -> Option<NaiveDateTime> {
         let is_last = (until.hour(), until.minute(), until.second()) == (23, 59, 59);
         let date = if is_last { Some(until.date()) } else { date_of_utc(until, self.zone) };
         date?.and_hms_opt(23, 59, 59)
     }
 
-    /// A rule without what whole days must ignore of it (RFC 5545, 3.3.10): it would repeat a day, and use up a COUNT.
+    /// Returns the rule without the parts that all-day events must ignore (RFC 5545, 3.3.10).
+    ///
+    /// They would repeat a day and use up a COUNT.
     pub(super) fn rule_of(&self, property: &Property, start: &Stamp) -> Property {
         let is_of_times = |part: &&str| {
             let key = part.split('=').next().unwrap_or_default().trim().to_ascii_uppercase();

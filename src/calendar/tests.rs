@@ -1,4 +1,4 @@
-//! What calendars mean, as tables: the examples of RFC 5545, 3.8.5.3 with its dates, and the tricky cases.
+//! Table tests for calendars: the examples of RFC 5545, 3.8.5.3 with its dates, and edge cases.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn calendar(events: &str) -> Result<Calendar, String> {
     })
 }
 
-/// The warnings of a calendar that is read, one a line.
+/// Returns the warnings of a parsed calendar, one per line.
 fn warnings(calendar: &Calendar) -> String {
     calendar.warnings.iter().map(|warning| format!("{warning}\n")).collect()
 }
@@ -28,7 +28,7 @@ fn event(properties: &str) -> String {
     format!("BEGIN:VEVENT\nUID:1\nSUMMARY:x\n{}\nEND:VEVENT", properties.trim())
 }
 
-/// The starts within the window as a zone's wall clock shows them, sorted.
+/// Returns the starts within the window in a zone's wall-clock time, sorted.
 fn starts(calendar: &Calendar, here: Zone, from: &str, to: &str) -> Vec<String> {
     let window = Window { from: from.parse().unwrap(), to: to.parse().unwrap() };
     let (first, end) = (zone::start_of(here, window.from), zone::start_of(here, window.to));
@@ -51,7 +51,7 @@ fn starts(calendar: &Calendar, here: Zone, from: &str, to: &str) -> Vec<String> 
     found
 }
 
-/// `1997 Sep 2-11; Oct 5 7` to dates, all at 09:00 unless a time stands behind an `@`.
+/// Expands `1997 Sep 2-11; Oct 5 7` to dates, all at 09:00 unless a time follows an `@`.
 fn listed(text: &str) -> Vec<String> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -74,8 +74,9 @@ fn listed(text: &str) -> Vec<String> {
     found
 }
 
-/// RFC 5545, 3.8.5.3: the rule, the end of the window looked at, and the dates that the RFC gives. The
-/// start is 2 September 1997 09:00 in New York unless the rule brings its own.
+/// RFC 5545, 3.8.5.3: the rule, the end of the window, and the dates that the RFC gives.
+///
+/// The start is 2 September 1997 09:00 in New York unless the rule has its own.
 #[test]
 fn the_examples_of_rfc_5545_give_its_dates() {
     let every_day_in_january = "1998 Jan 1-31; 1999 Jan 1-31; 2000 Jan 1-31";
@@ -272,7 +273,7 @@ fn the_examples_of_rfc_5545_give_its_dates() {
     }
 }
 
-/// The two examples of every twenty minutes give the same times.
+/// Both RFC examples for every twenty minutes give the same times.
 #[test]
 fn every_twenty_minutes_can_be_said_in_two_ways() {
     let times = |rule: &str| {
@@ -285,7 +286,7 @@ fn every_twenty_minutes_can_be_said_in_two_ways() {
     assert_eq!((daily[0].as_str(), daily[47].as_str()), ("1997-09-02T09:00", "1997-09-03T16:40"));
 }
 
-/// Where the rrule crate (and other expanders) would lose or add occurrences without a word.
+/// Rules for which the rrule crate (and other expanders) would silently lose or add occurrences.
 #[test]
 fn rules_that_expanders_get_wrong_are_right() {
     let cases: &[(&str, &str, &str, &str)] = &[
@@ -302,21 +303,21 @@ fn rules_that_expanders_get_wrong_are_right() {
             "2027-01-01",
             "2026 Jun 1 5 12 19",
         ),
-        // Positions count from the week's first day, also in the first week.
+        // Positions count from the week's first day, in the first week too.
         (
             "DTSTART:20260603T090000\nRRULE:FREQ=WEEKLY;BYDAY=MO,WE,FR;BYSETPOS=2",
             "2026-06-01",
             "2026-06-25",
             "2026 Jun 3 10 17 24",
         ),
-        // A numbered week without a day is DTSTART's day of it.
+        // A numbered week without a day uses the weekday of DTSTART.
         (
             "DTSTART:20260601T090000\nRRULE:FREQ=YEARLY;BYWEEKNO=23",
             "2026-01-01",
             "2028-01-01",
             "2026 Jun 1; 2027 Jun 7",
         ),
-        // Weeks that reach into another year.
+        // Weeks that extend into another year.
         (
             "DTSTART:20241227T090000\nRRULE:FREQ=YEARLY;WKST=SA;BYWEEKNO=52;BYDAY=FR",
             "2025-12-20",
@@ -329,7 +330,7 @@ fn rules_that_expanders_get_wrong_are_right() {
             "2026-01-10",
             "2025 Dec 31",
         ),
-        // Minutes among other limits.
+        // Minutes combined with other limits.
         (
             "DTSTART:20260101T090000\nRRULE:FREQ=MINUTELY;INTERVAL=30;BYDAY=MO,TU;BYHOUR=9",
             "2026-01-02",
@@ -373,7 +374,7 @@ fn an_old_rule_is_not_walked_from_its_first_day() {
     let weeks = |date: &str| date.parse::<NaiveDate>().unwrap().iso_week().week();
     let text = event("DTSTART:19700107T090000\nRRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,WE");
     let found = starts(&calendar(&text).unwrap(), Zone::UTC, "2026-03-01", "2026-04-01");
-    // 7 January 1970 fell in a week that lies an even number of weeks before 5 January 2026's.
+    // 7 January 1970 is in a week an even number of weeks before that of 5 January 2026.
     let found: Vec<u32> = found.iter().map(|start| weeks(&start[..10])).collect();
     assert!(found.windows(2).all(|pair| (pair[1] - pair[0]) % 2 == 0), "{found:?}");
 }
@@ -384,7 +385,7 @@ fn exceptions_and_changed_instances_take_the_place_of_what_the_rule_gives() {
     let cases: &[(&str, &str)] = &[
         ("EXDATE;TZID=Europe/London:20260112T100000", "05T10 19T10 26T10 02T10"),
         ("EXDATE:20260112T100000Z", "05T10 19T10 26T10 02T10"),
-        // A bare date leaves out the timed instance on it.
+        // A bare date excludes the timed instance on it.
         ("EXDATE;VALUE=DATE:20260112,20260119", "05T10 26T10 02T10"),
         ("RDATE;TZID=Europe/London:20260107T090000", "05T10 07T09 12T10 19T10 26T10 02T10"),
         (
@@ -413,7 +414,7 @@ fn exceptions_and_changed_instances_take_the_place_of_what_the_rule_gives() {
 #[test]
 fn zones_come_by_iana_name_windows_name_or_definition() {
     let custom = "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:19701025T030000\nRRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\nTZOFFSETFROM:+0300\nTZOFFSETTO:+0200\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:19700329T020000\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0300\nEND:DAYLIGHT\nEND:VTIMEZONE\n";
-    // Summer time from March to October, under any name.
+    // Summer time from March to October, under any TZID.
     let defined = |lines: &str, standard: &str, daylight: &str| {
         let rule = |month| format!("RRULE:FREQ=YEARLY;BYMONTH={month};BYDAY=-1SU");
         let (october, march) = (rule(10), rule(3));
@@ -430,7 +431,8 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
     let escaped = defined("TZID:Our\\, Zone", "+0200", "+0300");
     let listed = "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:20251026T020000\nRDATE:20261025T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0000\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:20250330T010000\nRDATE:20260329T010000,20270328T010000\nTZOFFSETFROM:+0000\nTZOFFSETTO:+0100\nEND:DAYLIGHT\nEND:VTIMEZONE\n";
     for (definition, start, wanted) in [
-        // The file says what a TZID means (RFC 5545, 3.2.19), also one that looks like something else.
+        // The file defines the meaning of a TZID (RFC 5545, 3.2.19), even if it looks like another
+        // zone's name.
         (
             &*exchange,
             "DTSTART;TZID=\"(UTC+00:00) Dublin, Edinburgh, Lisbon, London\":20260701T090000",
@@ -440,7 +442,7 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
         (&*est, "DTSTART;TZID=EST:20261201T090000", "2026-12-01T14:00"),
         (&*gmt, "DTSTART;TZID=GMT:20260701T090000", "2026-07-01T08:00"),
         (&*windows, "DTSTART;TZID=W. Europe Standard Time:20260701T090000", "2026-07-01T06:00"),
-        // A city, a global registry and X-LIC-LOCATION say more than offsets do.
+        // A city, a global registry and X-LIC-LOCATION take precedence over offsets.
         (&*city, "DTSTART;TZID=Europe/London:20260701T090000", "2026-07-01T08:00"),
         (&*global, "DTSTART;TZID=/example.org/Europe/London:20260701T090000", "2026-07-01T08:00"),
         (&*located, "DTSTART;TZID=Home:20260701T090000", "2026-07-01T08:00"),
@@ -448,7 +450,7 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
         (&*escaped, "DTSTART;TZID=\"Our\\, Zone\":20260701T090000", "2026-07-01T06:00"),
         (listed, "DTSTART;TZID=Home:20260701T090000", "2026-07-01T08:00"),
         (listed, "DTSTART;TZID=Home:20261201T090000", "2026-12-01T09:00"),
-        // Names of Windows that changed their zone, and those behind a prefix.
+        // Windows names that changed their zone, and names behind a prefix.
         ("", "DTSTART;TZID=Mountain Standard Time (Mexico):20260701T090000", "2026-07-01T16:00"),
         ("", "DTSTART;TZID=Central Asia Standard Time:20260701T090000", "2026-07-01T03:00"),
         ("", "DTSTART;TZID=\"(UTC-05:00) Eastern Standard Time\":20260701T090000", "2026-07-01T13:00"),
@@ -464,7 +466,7 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
         (custom, "DTSTART;TZID=Home:20260701T090000", "2026-07-01T06:00"),
         (custom, "DTSTART;TZID=Home:20261201T090000", "2026-12-01T07:00"),
         ("", "DTSTART:20260701T090000Z", "2026-07-01T09:00"),
-        // Skipped in London: counts with the offset before the gap (RFC 5545, 3.3.5).
+        // Skipped in London: the offset before the gap applies (RFC 5545, 3.3.5).
         ("", "DTSTART;TZID=Europe/London:20260329T013000", "2026-03-29T01:30"),
     ] {
         let calendar = calendar(&format!("{definition}{}", event(start))).unwrap();
@@ -479,7 +481,7 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
             event("DTSTART;TZID=Mars/Olympus:20260101T090000"),
             "c.ics:6: DTSTART: the time zone \"Mars/Olympus\" is unknown",
         ),
-        // The prefix tells nothing of summer time, and its minutes count.
+        // The prefix does not define summer time, and its minutes count.
         (
             event("DTSTART;TZID=\"(UTC+05:30) Anywhere\":20260101T090000"),
             "c.ics:6: DTSTART: the time zone \"(UTC+05:30) Anywhere\" is unknown",
@@ -519,7 +521,7 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         (event("DTSTART:20260101\nDTSTART:20260102"), "c.ics:7: DTSTART: stands twice in one VEVENT"),
         (event("DTSTART:20260101\nDURATION:PT1H"), "an event of whole days lasts whole days"),
         (event("DTSTART:20260101\nDTEND:20260102\nDURATION:P2D"), "c.ics:8: DURATION: stands beside DTEND"),
-        // What may have been meant to decide when is never passed over.
+        // A line that may have been meant to set when an event happens is never skipped.
         (event("DTSTART:20260101\nEXDATE 20260102"), "c.ics:7: this is no iCalendar line"),
         (event("DTSTART:20260101\nRRULE"), "c.ics:7: this is no iCalendar line"),
         (event("DTSTART:20260101\nSTATUS;CANCELLED"), "c.ics:7: this is no iCalendar line"),
@@ -587,7 +589,7 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
     assert_eq!(names("2026-12-30"), ["Stocktaking"]);
     assert_eq!(all.next_date(*NEW_YORK, date("2026-12-27")), Some(date("2026-12-30")));
     assert_eq!(all.next_date(*NEW_YORK, date("2026-12-31")), None);
-    // Floating time is New York's here: 14:00 is 19:00 UTC.
+    // Floating times are New York times here: 14:00 is 19:00 UTC.
     assert_eq!(all.next_edge(*NEW_YORK, at("2026-12-27T05:00:00Z")), Some(at("2026-12-30T19:00:00Z")));
     assert!(all.at(*NEW_YORK, at("2026-12-30T20:59:59Z")).is_some());
     assert!(all.at(*NEW_YORK, at("2026-12-30T21:00:00Z")).is_none());
@@ -601,12 +603,12 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
     assert_eq!(only(Some("stock"), Some("holiday")), (0, 0));
 }
 
-/// Each line of a case: what is written beside a whole day on 28 December 2026, and the warning that it gets.
+/// Each case: properties added to an all-day event on 28 December 2026, and the expected warning.
 #[test]
 fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
     let day = "DTSTART;VALUE=DATE:20261228\nDTEND;VALUE=DATE:20261229";
     for (properties, warned) in [
-        // An address with its separators escaped, a quote that never ends, a line that was not folded.
+        // An address with escaped separators, an unclosed quote, a line that was not folded.
         (
             "X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-TITLE=High Street 1\\; Leeds;X-Y=1:geo:53.8",
             "the line is ignored",
@@ -722,7 +724,7 @@ fn of_a_series_of_whole_days_only_the_date_of_an_exception_counts() {
     }
 }
 
-/// Of whole days an instance is replaced by its date, whatever the change itself is.
+/// In an all-day series an instance is replaced by its date, whatever the change itself is.
 #[test]
 fn a_changed_instance_of_whole_days_is_known_by_its_date_in_the_calendars_zone() {
     let series = "BEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=3\nEND:VEVENT";
@@ -761,7 +763,7 @@ fn a_changed_instance_of_whole_days_is_known_by_its_date_in_the_calendars_zone()
     let problem =
         calendar(&changed("RECURRENCE-ID:20261224T230000Z", "DTSTART:20261230T100000Z")).unwrap_err();
     assert!(problem.contains("RECURRENCE-ID: is a time in UTC") && problem.contains("(hint: "), "{problem}");
-    // A timed series goes by the instant, also where the change is a whole day.
+    // A timed series matches by instant, even if the change is an all-day event.
     let timed = changed("RECURRENCE-ID:20261225T230000Z", "DTSTART;VALUE=DATE:20261230")
         .replace("DTSTART;VALUE=DATE:20261224", "DTSTART;TZID=Asia/Tokyo:20261225T080000");
     let found = starts(&calendar(&timed).unwrap(), Zone::UTC, "2026-12-01", "2027-01-31");
@@ -808,7 +810,7 @@ fn a_zone_that_a_file_half_defines_is_read_as_far_as_it_is_certain() {
 #[test]
 fn a_newer_definition_of_a_known_zone_wins_over_an_older_database_and_an_older_one_does_not() {
     let older = Database::in_folder(Version::parse("2025b"), Path::new("/zones"), BTreeMap::new());
-    // British Columbia as it would be by a rule that no release has: two hours more.
+    // British Columbia under a rule that no release has: two hours more.
     let text = |modified: &str| {
         let zone = format!(
             "BEGIN:VTIMEZONE\nTZID:America/Vancouver\n{modified}BEGIN:STANDARD\nDTSTART:20261101T020000\nTZOFFSETFROM:-0700\nTZOFFSETTO:-0500\nEND:STANDARD\nEND:VTIMEZONE"
@@ -897,6 +899,6 @@ fn the_last_day_of_a_series_of_whole_days_is_found_as_an_exception_is() {
     assert!(warnings(&read).contains("unknown time zone"), "{}", warnings(&read));
     let told = days("", "FREQ=DAILY;UNTIL=20261225T230000Z").unwrap_err();
     assert!(told.contains("the date is ambiguous"), "{told}");
-    // Times of day would repeat each date, and use up the count.
+    // Times of day would repeat each date and use up the count.
     assert_eq!(days("", "FREQ=DAILY;BYHOUR=9,12;COUNT=4").unwrap(), "24 25 26 27");
 }

@@ -1,5 +1,6 @@
-//! What a TZID means (RFC 5545, 3.2.19 and 3.6.5): a zone of the IANA database, a Windows name, or
-//! offsets that the file brings along.
+//! Resolves TZIDs (RFC 5545, 3.2.19 and 3.6.5).
+//!
+//! A TZID denotes a zone of the IANA database, a Windows name, or offsets that the file defines.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,18 +18,18 @@ use super::recurrence::{Budget, Rule};
 /// The zone of an event's time.
 #[derive(Clone, Debug)]
 pub enum EventZone {
-    /// No zone: whatever the wall clock shows where one looks.
+    /// No zone: the wall-clock time of whichever zone is evaluated.
     Floating,
     /// UTC.
     Utc,
     /// A zone of the IANA database.
     Named(Zone),
-    /// Offsets that the file defines itself.
+    /// Offsets that the file defines.
     Custom(Arc<Offsets>),
 }
 
 impl EventZone {
-    /// The instant of a local time; floating time counts in `here`.
+    /// Returns the instant of a local time; floating times are interpreted in `here`.
     pub fn instant(&self, local: NaiveDateTime, here: Zone) -> Instant {
         match self {
             Self::Floating => zone::event_instant(here, local),
@@ -38,7 +39,7 @@ impl EventZone {
         }
     }
 
-    /// What the wall clock shows at an instant; floating time has none, so UTC stands in.
+    /// Returns the wall-clock time at an instant; for floating times, in UTC.
     pub fn local(&self, at: Instant) -> NaiveDateTime {
         match self {
             Self::Floating | Self::Utc => at.naive_utc(),
@@ -52,7 +53,7 @@ fn shifted(local: NaiveDateTime, seconds: i64) -> NaiveDateTime {
     TimeDelta::try_seconds(seconds).and_then(|by| local.checked_add_signed(by)).unwrap_or(local)
 }
 
-/// The offsets of one VTIMEZONE, as changes in the order of time.
+/// The offsets of one VTIMEZONE, as changes in chronological order.
 #[derive(Debug)]
 pub struct Offsets {
     changes: Vec<Change>,
@@ -60,7 +61,7 @@ pub struct Offsets {
 
 #[derive(Clone, Debug)]
 struct Change {
-    /// The wall clock's time before the change.
+    /// The wall-clock time before the change.
     local: NaiveDateTime,
     from_seconds: i64,
     to_seconds: i64,
@@ -68,7 +69,7 @@ struct Change {
 
 impl Offsets {
     fn at_local(&self, local: NaiveDateTime) -> i64 {
-        // A skipped time counts with the offset before the gap, a repeated one is its first occurrence.
+        // A skipped time uses the offset before the gap; a repeated time is its first occurrence.
         let after = self.changes.partition_point(|change| {
             let gap = (change.to_seconds - change.from_seconds).max(0);
             shifted(change.local, gap) <= local
@@ -89,11 +90,11 @@ impl Offsets {
     }
 }
 
-/// The zones that a TZID of a file can mean.
+/// The zones that TZIDs of a file refer to.
 #[derive(Debug)]
 pub struct Zones<'a> {
     database: &'a Database,
-    /// Those that the file defines, by TZID.
+    /// The zones that the file defines, by TZID.
     defined: HashMap<String, Result<EventZone, Problem>>,
 }
 
@@ -121,7 +122,7 @@ impl<'a> Zones<'a> {
                         notes.note("VTIMEZONE", &component.origin, message);
                         EventZone::Named(zone)
                     }
-                    // It costs those alone that mean it.
+                    // The error affects only properties that refer to this zone.
                     (Err(problem), None) => {
                         zones.defined.insert(id, Err(problem));
                         continue;
@@ -140,8 +141,10 @@ impl<'a> Zones<'a> {
         Ok(zones)
     }
 
-    /// The offsets of a VTIMEZONE for a known zone, where it is newer than the database and has other rules (RFC 5545,
-    /// 3.6.5). A release tells its year, so one that was modified in a later year is newer.
+    /// Returns the offsets of a VTIMEZONE for a known zone if they are newer than the database and
+    /// differ from it (RFC 5545, 3.6.5).
+    ///
+    /// A release states its year, so a definition modified in a later year is newer.
     fn newer(
         &self,
         component: &Component,
@@ -168,7 +171,7 @@ impl<'a> Zones<'a> {
         Some(EventZone::Custom(Arc::new(offsets)))
     }
 
-    /// The zone that a property's TZID means.
+    /// Returns the zone that a property's TZID refers to.
     pub fn find(&self, id: &str, property: &Property) -> Result<EventZone, Problem> {
         let id = id_of(id);
         if let Some(zone) = self.defined.get(&id) {
@@ -180,16 +183,22 @@ impl<'a> Zones<'a> {
     }
 }
 
-/// The remedy for zones that can't be read.
+/// The hint for zones that cannot be read.
 const EXPORT: &str = "export the calendar with its VTIMEZONE, or with a name such as Europe/London";
 
-/// A TZID is text, so its commas are escaped (RFC 5545, 3.8.3.1); in parameters some programs escape them as well.
+/// Resolves the escapes of a TZID.
+///
+/// A TZID is text, so its commas are escaped (RFC 5545, 3.8.3.1); some programs escape them in
+/// parameters as well.
 fn id_of(text: &str) -> String {
     texts(text.trim()).join(",")
 }
 
-/// A name that means its zone whatever a VTIMEZONE says: an area and a city of the IANA database, also behind the prefix of
-/// a global registry (RFC 5545, 3.2.19: it begins with a slash). `EST` or a Windows name is what the file says it is.
+/// Returns the zone of a name that takes precedence over a VTIMEZONE.
+///
+/// Such a name is an area and a city of the IANA database, also behind the prefix of a global
+/// registry (RFC 5545, 3.2.19: it begins with a slash). `EST` or a Windows name means what the file
+/// defines.
 fn registered(id: &str, database: &Database) -> Option<Zone> {
     let Some(global) = id.strip_prefix('/') else {
         return database.zone(id).filter(|_| id.contains('/'));
@@ -198,7 +207,7 @@ fn registered(id: &str, database: &Database) -> Option<Zone> {
     (1..=steps.len().min(3)).find_map(|count| database.zone(&steps[steps.len() - count..].join("/")))
 }
 
-/// What a name means where no VTIMEZONE defines it: IANA names and Windows names.
+/// Returns the zone of an IANA or Windows name that no VTIMEZONE defines.
 fn well_known(id: &str, database: &Database) -> Option<Zone> {
     database
         .zone(id)
@@ -206,12 +215,14 @@ fn well_known(id: &str, database: &Database) -> Option<Zone> {
         .or_else(|| database.zone(zone::by_windows_name(behind_prefix(id))?))
 }
 
-/// The name behind a prefix such as `(UTC+05:30)`. The prefix itself is no zone: it tells nothing of summer time.
+/// Returns the name behind a prefix such as `(UTC+05:30)`.
+///
+/// The prefix itself is not a zone: it does not define summer time.
 fn behind_prefix(id: &str) -> &str {
     id.strip_prefix('(').and_then(|id| id.split_once(')')).map_or(id, |(_, name)| name.trim())
 }
 
-/// The changes of a VTIMEZONE, its rules expanded up to 2100.
+/// Returns the changes of a VTIMEZONE, with its rules expanded up to 2100.
 fn offsets(component: &Component, budget: &mut Budget, notes: &Notes) -> Result<Offsets, Problem> {
     let mut changes = Vec::new();
     for observance in &component.children {
@@ -229,8 +240,10 @@ fn offsets(component: &Component, budget: &mut Budget, notes: &Notes) -> Result<
     }
 }
 
-/// The offset before a part of a VTIMEZONE begins, by the other parts: that of the one other, or its own where there
-/// is no other.
+/// Returns the offset before a part of a VTIMEZONE begins, derived from the other parts.
+///
+/// It is the offset of the other parts, or the part's own if there is no other. Returns none if the
+/// others differ.
 fn offset_before(component: &Component, observance: &Component) -> Option<i64> {
     let own = offset_seconds(observance.single("TZOFFSETTO").ok()??).ok()?;
     let others = component.children.iter().filter(|other| !std::ptr::eq(*other, observance));
@@ -244,8 +257,9 @@ fn offset_before(component: &Component, observance: &Component) -> Option<i64> {
     }
 }
 
-/// When a part of a VTIMEZONE begins: by DTSTART, RDATE and RRULE. `before` tells the offset before it where it
-/// does not tell that itself.
+/// Returns the changes at which a part of a VTIMEZONE begins: by DTSTART, RDATE and RRULE.
+///
+/// `before` returns the preceding offset if the part does not state it.
 fn changes_of(
     observance: &Component,
     before: impl Fn() -> Option<i64>,
@@ -284,7 +298,7 @@ fn changes_of(
     }
     if let Some(property) = observance.single("RRULE")?.filter(|rule| !rule.value.trim().is_empty()) {
         let rule = Rule::parse(property, start, |until| Some(shifted(until, from_seconds)))?;
-        // Windows lets its rules begin in 1601, and nobody changed a clock for summer before 1900.
+        // Windows rules begin in 1601, but no clock changed for summer time before 1900.
         let new_year = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MAX).into();
         locals.extend(rule.starts(start, start.max(new_year(1900)), new_year(2100), property, budget)?);
     }
@@ -296,7 +310,7 @@ fn local_time(text: &str, property: &Property) -> Result<NaiveDateTime, Problem>
     parse_local(text).ok_or_else(|| problem().hint("write it as 20261025T020000, without a Z"))
 }
 
-/// `+0530` or `-033000` in seconds (RFC 5545, 3.3.14).
+/// Parses an offset such as `+0530` or `-033000` to seconds (RFC 5545, 3.3.14).
 fn offset_seconds(property: &Property) -> Result<i64, Problem> {
     let value = property.value.trim();
     let parsed = (|| {

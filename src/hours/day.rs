@@ -4,13 +4,13 @@ use crate::model::Origin;
 
 use super::Interval;
 
-/// The hours of a day, and where they are written.
+/// The hours of a day, and the place where they are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
-    /// Open in these; closed when there are none.
+    /// Open during these intervals; closed if there are none.
     pub intervals: Vec<Interval>,
-    /// What a special date is called; of a weekday, why it is closed.
+    /// The name of a special date; for a weekday, the reason why it is closed.
     pub name: Option<String>,
-    /// Where the hours stand.
+    /// The place where the hours are written.
     pub origin: Origin,
 }

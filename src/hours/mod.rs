@@ -1,4 +1,6 @@
-//! Opening hours: weekly intervals, seasons, dated exceptions and closing calendars, and the one timeline they make.
+//! Opening hours: weekly intervals, seasons, dated exceptions and closing calendars.
+//!
+//! Together they form one timeline of open and closed periods.
 
 mod day;
 mod recent;

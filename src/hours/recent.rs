@@ -1,4 +1,6 @@
-//! The dates of hours that were asked for last: nearly all questions are about today and its neighbours.
+//! A cache of the hours of recent dates.
+//!
+//! Nearly all queries concern today and its neighbours.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,17 +9,19 @@ use chrono::{Datelike, NaiveDate};
 
 use super::Stretch;
 
-/// Dates that are kept.
+/// Number of dates in the cache.
 const DATES: usize = 8;
 
 type Known = Option<(NaiveDate, Arc<[Stretch]>)>;
 
-/// The open stretches of recent dates, which follow from the hours and cost more to compute than to keep.
+/// The open periods of recent dates.
+///
+/// They are derived from the hours, and computing them costs more than keeping them.
 #[derive(Default)]
 pub struct Recent(Mutex<[Known; DATES]>);
 
 impl Recent {
-    /// Returns the stretches of a date, computed where they are not known.
+    /// Returns the periods of a date, computing them if they are not cached.
     pub(super) fn get_or(&self, date: NaiveDate, compute: impl FnOnce() -> Vec<Stretch>) -> Arc<[Stretch]> {
         let place = date.num_days_from_ce().unsigned_abs() as usize % DATES;
         let known = |known: &[Known; DATES]| match &known[place] {
@@ -33,7 +37,7 @@ impl Recent {
     }
 }
 
-/// A copy may get other hours, so it knows nothing yet.
+/// A clone starts with an empty cache, because its hours may be changed.
 impl Clone for Recent {
     fn clone(&self) -> Self {
         Self::default()

@@ -1,4 +1,4 @@
-//! Weekly hours that hold from one date to another: a summer's, or those of a new timetable.
+//! Weekly hours for a range of dates, such as a summer or a new timetable.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -6,31 +6,35 @@ use crate::model::Origin;
 
 use super::Day;
 
-/// Weekly hours of a stretch of dates. They stand in the place of the ordinary weekly hours, so a special date and a
-/// closing calendar win over them.
+/// Weekly hours for a range of dates.
+///
+/// They replace the ordinary weekly hours, so special dates and closing calendars take precedence
+/// over them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Season {
-    /// The first date; none when it never began.
+    /// The first date; none if it has no beginning.
     pub from: Option<NaiveDate>,
-    /// The last date; none when it never ends.
+    /// The last date; none if it has no end.
     pub through: Option<NaiveDate>,
-    /// Monday first; a day that is not named is as it is without the season.
+    /// Hours by weekday, Monday first; a day without an entry is as it is without the season.
     pub weekly: [Option<Day>; 7],
 }
 
-/// Two seasons that both have hours for a date, and neither lies within the other.
+/// Two seasons that both have hours for a date, without one containing the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clash {
-    /// The first such date.
+    /// The first date on which they conflict.
     pub date: NaiveDate,
-    /// Where the hours of the one stand.
+    /// The place where the hours of one season are written.
     pub one: Origin,
-    /// Where those of the other stand.
+    /// The place where the hours of the other season are written.
     pub other: Origin,
 }
 
 impl Season {
-    /// Its hours of a date: none when the date is outside, or its weekday is not named.
+    /// Returns the hours of a date.
+    ///
+    /// Returns none if the date is outside the season or its weekday has no entry.
     pub fn day(&self, date: NaiveDate) -> Option<&Day> {
         let contains = self.first() <= date && date <= self.last();
         self.weekly[date.weekday().num_days_from_monday() as usize].as_ref().filter(|_| contains)
@@ -53,7 +57,7 @@ impl Season {
             return None;
         }
         let last = self.last().min(other.last());
-        // A week has every weekday.
+        // Seven dates cover every weekday.
         let dates = self.first().max(other.first()).iter_days().take(7).take_while(|date| *date <= last);
         dates.into_iter().find_map(|date| {
             let (one, other) = (self.day(date)?, other.day(date)?);
@@ -62,17 +66,20 @@ impl Season {
     }
 }
 
-/// Puts seasons in order: one that lies within another comes before it, so that the first that has a date decides.
+/// Sorts seasons so that a season comes before any season that contains it.
+///
+/// The first season with hours for a date then decides.
 ///
 /// # Errors
-/// Two seasons have the same date, and neither lies within the other.
+/// Fails if two seasons have hours for the same date and neither contains the other.
 pub fn nested(seasons: Vec<Season>) -> Result<Vec<Season>, Box<Clash>> {
     for (index, season) in seasons.iter().enumerate() {
         if let Some(clash) = seasons[..index].iter().find_map(|other| season.clash(other)) {
             return Err(Box::new(clash));
         }
     }
-    // What lies within another lies within all that the other lies within, so it lies within more of them.
+    // A season within another is also within all seasons that contain that one, so its depth is
+    // greater.
     let depth = |season: &Season| seasons.iter().filter(|other| season.is_within(other)).count();
     let depths: Vec<usize> = seasons.iter().map(depth).collect();
     let mut ranked: Vec<(usize, Season)> = depths.into_iter().zip(seasons).collect();
@@ -80,10 +87,10 @@ pub fn nested(seasons: Vec<Season>) -> Result<Vec<Season>, Box<Clash>> {
     Ok(ranked.into_iter().map(|(_, season)| season).collect())
 }
 
-/// Makes ordinary weekly hours of the seasons without an end that had begun by a date: from that date on they are
-/// nothing else, and what tells of an ordinary week then tells of them. Those that only closed, and
-/// were over by then, are left out.
-/// `seasons` are in the order of [`nested`].
+/// Moves open-ended seasons that had begun by a date into the ordinary weekly hours.
+///
+/// From that date on they are ordinary hours, and are described as such. Seasons that have ended
+/// and only close are dropped. `seasons` must be in the order of [`nested`].
 pub fn settle(weekly: &mut [Option<Day>; 7], seasons: &mut Vec<Season>, by: NaiveDate) {
     let has_begun = |season: &Season| season.through.is_none() && season.first() <= by;
     for season in seasons.iter().rev().filter(|season| has_begun(season)) {

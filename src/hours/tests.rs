@@ -1,4 +1,5 @@
-//! The rules of time as tables, one line a case: `zone | weekly | special and closing dates | local time => state`.
+//! Table tests for the rules of time, one case per line:
+//! `zone | weekly | special and closing dates | local time => state`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,8 +11,12 @@ use crate::calendar::{Agenda, Entry, Timed};
 use crate::model::{Instant, Origin};
 use crate::zone::{self, Zone};
 
-/// Hours from text: `2026-12-25 closed` and `2026-12-24 09:00-13:00` are special dates,
-/// `holiday 2026-12-25` is a closing calendar's day, `season 2026-12-01..2026-12-10 Mo 10:00-12:00` hours of some weeks, `shut 2026-12-24T10:00Z/2026-12-24T11:00Z` a timed event of one.
+/// Parses hours from text.
+///
+/// - `2026-12-25 closed` and `2026-12-24 09:00-13:00` are special dates.
+/// - `holiday 2026-12-25` is a date of a closing calendar.
+/// - `season 2026-12-01..2026-12-10 Mo 10:00-12:00` has weekly hours for a range of dates.
+/// - `shut 2026-12-24T10:00Z/2026-12-24T11:00Z` is a timed event of a closing calendar.
 pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
     let origin = Origin::named("test");
     let day = |intervals| Day { intervals, name: None, origin: origin.clone() };
@@ -48,7 +53,7 @@ pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
     }
 }
 
-/// A season of text such as `2026-12-01..2026-12-10 Mo-Fr 10:00-12:00`, where either end may be missing.
+/// Parses a season such as `2026-12-01..2026-12-10 Mo-Fr 10:00-12:00`; either end may be omitted.
 fn season(text: &str) -> Season {
     let (range, weekly) = text.split_once(' ').unwrap();
     let (from, through) = range.split_once("..").unwrap();
@@ -57,7 +62,7 @@ fn season(text: &str) -> Season {
     Season { from: from.parse().ok(), through: through.parse().ok(), weekly }
 }
 
-/// A local time (its first occurrence), or with a `Z` an instant.
+/// Parses a local time (its first occurrence) or, with a `Z`, an instant.
 pub(crate) fn at(zone: Zone, text: &str) -> Instant {
     match text.strip_suffix('Z') {
         Some(utc) => NaiveDateTime::parse_from_str(utc, "%Y-%m-%dT%H:%M").unwrap().and_utc(),
@@ -75,19 +80,20 @@ const CASES: &[&str] = &[
     "Europe/London | Mo-Fr 09:00-12:30, 13:30-17:30 | | 2026-12-21T13:30 => open",
     "Asia/Kathmandu | Mo-Fr 09:00-17:00 | | 2026-12-21T03:15Z => open",
     "Asia/Kathmandu | Mo-Fr 09:00-17:00 | | 2026-12-21T03:14Z => closed",
-    // Past midnight: the interval belongs to its first date and runs to its end into a holiday.
+    // Past midnight: the interval belongs to its first date and continues to its end into a
+    // holiday.
     "Europe/London | fr 22:00-02:00 | 2026-12-25 closed | 2026-12-25T23:00 => closed",
     "Europe/London | th 22:00-02:00 | 2026-12-25 closed | 2026-12-25T00:30 => open",
     "Europe/London | th 22:00-02:00 | holiday 2026-12-25 | 2026-12-25T01:59 => open",
     "Europe/London | fr 22:00-02:00 | holiday 2026-12-25 | 2026-12-26T00:30 => closed",
-    // OpenStreetMap's evaluators end the night at 00:00, where the later part begins.
+    // OpenStreetMap's evaluators end the night at 00:00, where the later rule begins.
     "Europe/London | Fr 22:00-02:00; Sa off | | 2026-12-26T01:59 => open",
     "Europe/London | Fr 22:00-02:00; Sa off | | 2026-12-26T02:00 => closed",
-    // 24:00, whole days, and intervals that touch.
+    // 24:00, whole days, and adjacent intervals.
     "Europe/London | daily 18:00-24:00 | | 2026-12-21T23:59 => open",
     "Europe/London | daily 18:00-24:00 | | 2026-12-22T00:00 => closed",
     "Europe/London | daily 00:00-24:00 | | 2026-12-22T00:00 => open",
-    // Highest wins: special date, closing calendar, weekly hours.
+    // Precedence: special date, then closing calendar, then weekly hours.
     "Europe/London | mo-fr 09:00-17:00 | holiday 2026-12-25 | 2026-12-25T10:00 => closed",
     "Europe/London | mo-fr 09:00-17:00 | holiday 2026-12-25 & 2026-12-25 10:00-12:00 | 2026-12-25T10:30 => open",
     "Europe/London | mo-fr 09:00-17:00; PH 10:00-14:00 | holiday 2026-12-25 & shut 2026-12-25T11:00Z/2026-12-25T12:00Z | 2026-12-25T10:30 => open",
@@ -96,7 +102,8 @@ const CASES: &[&str] = &[
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T10:30 => closed",
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T11:00 => open",
     "Europe/London | mo-fr 09:00-17:00 | shut 2026-12-24T10:00Z/2026-12-24T11:00Z & 2026-12-24 09:00-13:00 | 2026-12-24T10:30 => open",
-    // A season stands in the place of the weekly hours: below special dates and calendars, and only where it has a day.
+    // A season replaces the weekly hours: special dates and calendars take precedence, and it
+    // applies only to days that it has.
     "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2026-12-21T09:30 => closed",
     "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2026-12-31T11:59 => open",
     "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2027-01-01T09:30 => open",
@@ -105,7 +112,8 @@ const CASES: &[&str] = &[
     "Europe/London | mo-fr 09:00-17:00 | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & holiday 2026-12-25 | 2026-12-25T11:00 => closed",
     "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & shut 2026-12-24T10:00Z/2026-12-24T11:00Z | 2026-12-24T10:30 => closed",
     "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & 2026-12-24 14:00-15:00 | 2026-12-24T11:00 => closed",
-    // The narrower of two seasons wins, in whatever order they are written; an end may be missing.
+    // The narrower of two seasons wins, in whatever order they are written; either end may be
+    // missing.
     "Europe/London | off | season 2026-12-24..2026-12-24 Th 14:00-15:00 & season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 | 2026-12-24T11:00 => closed",
     "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & season 2026-12-24..2026-12-24 Th 14:00-15:00 | 2026-12-24T11:00 => closed",
     "Europe/London | off | season 2026-12-01..2026-12-31 Mo-Fr 10:00-12:00 & season 2026-12-24..2026-12-24 Th 14:00-15:00 | 2026-12-24T14:00 => open",
@@ -113,7 +121,8 @@ const CASES: &[&str] = &[
     "Europe/London | off | season 2026-12-21.. Mo 10:00-12:00 | 2036-12-22T11:00 => open",
     "Europe/London | off | season ..2026-12-21 Mo 10:00-12:00 | 2026-12-21T11:00 => open",
     "Europe/London | off | season ..2026-12-21 Mo 10:00-12:00 | 2026-12-28T11:00 => closed",
-    // The clock goes forward: 01:15-01:45 is no opening at all; an hour that is half skipped starts at the change.
+    // The clock goes forward: 01:15-01:45 does not exist, and an hour that is half skipped starts
+    // at the change.
     "Europe/London | su 01:15-01:45 | | 2026-03-29T01:00Z => closed",
     "Europe/London | su 01:15-01:45 | | 2026-03-29T00:59Z => closed",
     "Europe/London | su 01:30-03:00 | | 2026-03-29T00:59Z => closed",
@@ -135,7 +144,8 @@ const CASES: &[&str] = &[
     "Australia/Lord_Howe | su 01:45-03:00 | | 2026-04-04T14:45Z => open",
     "Australia/Lord_Howe | su 01:45-03:00 | | 2026-04-04T14:44Z => closed",
     "Africa/Casablanca | su 02:30-05:00 | | 2026-02-15T01:30Z => open",
-    // Samoa had no 30 December 2011, a Friday; what began on the 29th ends at the change.
+    // Samoa had no 30 December 2011, a Friday; an interval that began on the 29th ends at the
+    // change.
     "Pacific/Apia | fr 09:00-17:00 | | 2011-12-30T10:00Z => closed",
     "Pacific/Apia | th 22:00-02:00 | | 2011-12-30T09:59Z => open",
     "Pacific/Apia | th 22:00-02:00 | | 2011-12-30T10:00Z => closed",
@@ -154,7 +164,7 @@ fn the_rules_of_time_hold_in_every_zone() {
     }
 }
 
-/// `zone | weekly | exceptions | from => next change, next opening` in UTC.
+/// `zone | weekly | exceptions | from => next change, next opening`, in UTC.
 #[test]
 fn the_next_change_is_found_however_far_it_is() {
     for case in [
@@ -213,7 +223,7 @@ fn a_season_is_told_by_its_dates_and_differs_by_them() {
     let summer = "season 2026-12-01..2026-12-22 Mo-Tu 10:00-12:00";
     let hours = of(summer);
     let dates = hours.special_dates("2026-12-20".parse().unwrap(), 10);
-    // Readers know the ordinary week: a season's day that differs is special to them, the others are not.
+    // A season's day is special if it differs from the ordinary week, which readers know.
     assert_eq!(
         dates.iter().map(|date| date.date.to_string()).collect::<Vec<_>>(),
         ["2026-12-21", "2026-12-22"]
@@ -241,7 +251,7 @@ fn a_season_is_told_by_its_dates_and_differs_by_them() {
     ] {
         assert!(!hours.says_the_same(&of(other)) && !of(other).says_the_same(&hours), "{other}");
     }
-    // Of two that overlap it can't be told which is meant, unless they speak of different days.
+    // Overlapping seasons are ambiguous unless they cover different weekdays.
     let clash =
         |other: &str| nested(vec![season("2026-12-01..2026-12-22 Mo 10:00-12:00"), season(other)]).err();
     assert_eq!(clash("2026-12-15.. Mo-Fr 09:00-10:00").unwrap().date.to_string(), "2026-12-21");
@@ -266,7 +276,8 @@ fn a_season_without_an_end_is_the_ordinary_week_once_it_has_begun() {
     assert!(hours.special_dates("2026-12-20".parse().unwrap(), 10).is_empty());
 }
 
-/// The timeline agrees with itself: the state flips at each change and nowhere between, minute by minute.
+/// The timeline is consistent: minute by minute, the state changes at each change and nowhere in
+/// between.
 #[test]
 fn between_two_changes_the_state_stays() {
     let hours = hours(
@@ -347,7 +358,7 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
         ("Mo 10:00-16:00/90", "what repeats within an interval is not read", "from when to when"),
         ("PH +1 day off", "a day counted from another can't stand", "special"),
         ("Mo-Fr off; Mo 09:00-10:00", "Mon has hours already", "name each day once"),
-        // OpenStreetMap: a later part wins on the days it names, holidays among them too.
+        // OpenStreetMap: a later rule wins on the days it names, including holidays among them.
         ("Mo-Fr,PH 09:00-17:00; Sa,Su off", "\"Sa,Su off\" stands behind PH", "write PH last"),
         ("PH 08:00-22:00; Mo-Fr 09:00-17:00", "\"Mo-Fr 09:00-17:00\" stands behind PH", "write PH last"),
         ("PH off; Mo-Fr 09:00-17:00", "stands behind PH", "write PH last"),
@@ -364,7 +375,8 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
     assert_eq!(open, [2, 0, 2, 9, 2, 2, 0]);
 }
 
-/// Examples of the OpenStreetMap wiki's page on opening_hours, as far as they speak of weekdays and holidays.
+/// The examples of the OpenStreetMap wiki's page on opening_hours that concern weekdays and
+/// holidays.
 #[test]
 fn weeks_of_openstreetmap_are_read() {
     let week = |text: &str| {

@@ -1,31 +1,33 @@
-//! Hours as people write them: `09:00-12:30, 13:30-17:30`, `mon-thu`, `Mo-Fr 09:00-17:00; Sa 10:00-14:00`.
+//! Hours in user notation: `09:00-12:30, 13:30-17:30`, `mon-thu`,
+//! `Mo-Fr 09:00-17:00; Sa 10:00-14:00`.
 
 use chrono::Weekday;
 
 use crate::written::plain;
 
-/// Minutes of a day.
+/// Minutes in a day.
 const DAY: u16 = 24 * 60;
 
-/// Bytes that the hours of a day or a week may be written in.
+/// Maximum bytes of the text for a day or a week.
 pub const MAX_TEXT: usize = 4_096;
 
-/// A stretch of opening, in minutes since midnight of the date on which it starts. `22:00-02:00` is
-/// 1320 to 1560: it belongs to the date it starts on.
+/// An open interval, in minutes since midnight of the date on which it starts.
+///
+/// `22:00-02:00` is 1320 to 1560 and belongs to the date it starts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interval {
-    /// From this minute, 0 to 1439.
+    /// The first minute, 0 to 1439.
     pub open: u16,
-    /// Up to, not including, this one; at most 24 hours later.
+    /// The end minute (exclusive), at most 24 hours after `open`.
     pub close: u16,
 }
 
-/// What is wrong with a text, and how to write it.
+/// An error in a text, and how to write it correctly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadText {
-    /// What is wrong, naming the text.
+    /// The error, naming the text.
     pub message: String,
-    /// The remedy.
+    /// The correct way to write it.
     pub hint: &'static str,
 }
 
@@ -33,7 +35,7 @@ fn bad<T>(message: String, hint: &'static str) -> Result<T, BadText> {
     Err(BadText { message, hint })
 }
 
-/// Whoever writes that much writes no hours; the text itself is not told again.
+/// Rejects implausibly long input without echoing it.
 fn check_length(text: &str) -> Result<(), BadText> {
     match text.len() > MAX_TEXT {
         true => bad(
@@ -44,10 +46,10 @@ fn check_length(text: &str) -> Result<(), BadText> {
     }
 }
 
-/// The hours of one day: `closed`, or intervals separated by commas or semicolons.
+/// Parses the hours of one day: `closed`, or intervals separated by commas or semicolons.
 ///
 /// # Errors
-/// Names the part that is no time. Empty text is an error: missing never means closed.
+/// Names the part that is not a time. Empty text is an error: missing never means closed.
 pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
     check_length(text)?;
     let text = plain(text);
@@ -67,7 +69,7 @@ fn parse_interval(text: &str) -> Result<Interval, BadText> {
     };
     let open = parse_time(open_text)?;
     let close = match parse_time(close_text) {
-        // The last second stands for the end of the day.
+        // The last second means the end of the day.
         Err(_) if close_text.trim() == "23:59:59" => DAY,
         Err(error) if is_extended(close_text) => {
             return bad(
@@ -92,7 +94,7 @@ fn parse_interval(text: &str) -> Result<Interval, BadText> {
 
 fn parse_time(text: &str) -> Result<u16, BadText> {
     let text = text.trim();
-    // Spreadsheets add seconds to times; of zero they lose nothing.
+    // Spreadsheets append seconds to times; `:00` can be dropped without loss.
     let minutes = text.strip_suffix(":00").filter(|minutes| minutes.contains(':')).unwrap_or(text);
     let parsed = minutes.split_once(':').and_then(|(hour, minute)| {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -109,7 +111,7 @@ fn parse_time(text: &str) -> Result<u16, BadText> {
     }
 }
 
-/// Whether a time counts on after midnight, as OpenStreetMap's `20:00-26:00` does.
+/// Returns true for a time past midnight, as in OpenStreetMap's `20:00-26:00`.
 fn is_extended(text: &str) -> bool {
     let hour_and_minute = text.trim().split_once(':');
     let within_a_day = hour_and_minute.and_then(|(hour, minute)| {
@@ -129,10 +131,10 @@ const DAYS: [(Weekday, &str); 7] = [
     (Weekday::Sun, "sunday"),
 ];
 
-/// Days: `mon`, `Mo`, `Monday`, ranges such as `fri-mon`, lists separated by commas, `daily`.
+/// Parses days: `mon`, `Mo`, `Monday`, ranges such as `fri-mon`, comma-separated lists, `daily`.
 ///
 /// # Errors
-/// Names the word that is no day.
+/// Names the word that is not a day.
 pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
     check_length(text)?;
     let mut days = Vec::new();
@@ -156,7 +158,7 @@ pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
 
 fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
     let word = text.trim().to_lowercase();
-    // Any beginning of at least two letters names a day: Mo, mon, Tues, thurs, Wednesday.
+    // Any prefix of at least two letters names a day: Mo, mon, Tues, thurs, Wednesday.
     let found = DAYS.iter().find(|(_, name)| word.len() >= 2 && name.starts_with(&word));
     match found {
         Some((day, _)) => Ok(*day),
@@ -167,16 +169,16 @@ fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
     }
 }
 
-/// The hours of a week as one text says them.
+/// The hours of a week, parsed from one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Week {
-    /// Monday first; none for a day that is not named.
+    /// Hours by weekday, Monday first; none for a day that is not named.
     pub days: [Option<Vec<Interval>>; 7],
-    /// The hours of public holidays, if they are named.
+    /// The hours of public holidays; none if they are not named.
     pub holidays: Option<Vec<Interval>>,
 }
 
-/// What OpenStreetMap's syntax has and hours here do not, with the remedy for each.
+/// Words of OpenStreetMap's syntax that are not supported, with a hint for each.
 const REFUSED: &[(&[&str], &str, &str)] = &[
     (&["sh"], "school holidays", "put them into a calendar and name it in closed_on"),
     (&["unknown"], "a state that nobody knows", "write the hours, or closed"),
@@ -193,7 +195,7 @@ const REFUSED: &[(&[&str], &str, &str)] = &[
     ),
 ];
 
-/// Refuses by its name what would have to be guessed at.
+/// Rejects syntax that would have to be guessed at, and names it.
 fn check_syntax(part: &str) -> Result<(), BadText> {
     if begins_with_a_date(part) {
         return bad(
@@ -221,7 +223,9 @@ fn check_syntax(part: &str) -> Result<(), BadText> {
     Ok(())
 }
 
-/// `2026-11-24 off`, `2026 Mo 09:00-17:00`, `2026-2028 Mo off`: a year, where days should be.
+/// Returns true if a part begins with a year instead of days.
+///
+/// Examples are `2026-11-24 off`, `2026 Mo 09:00-17:00` and `2026-2028 Mo off`.
 fn begins_with_a_date(part: &str) -> bool {
     let first = part.split_once(char::is_whitespace).map(|(first, _)| first);
     let year = first.filter(|first| !first.contains(':')).and_then(|first| first.get(..4));
@@ -231,7 +235,7 @@ fn begins_with_a_date(part: &str) -> bool {
 }
 
 fn check_words(part: &str) -> Result<(), BadText> {
-    // "every day" names all of them.
+    // "every day" names all days, so `day` is not the unsupported word.
     let text = part.to_ascii_lowercase().replace("every day", "");
     for word in text.split(|c: char| !c.is_ascii_alphabetic()) {
         if let Some((_, what, hint)) = REFUSED.iter().find(|(words, ..)| words.contains(&word)) {
@@ -241,13 +245,16 @@ fn check_words(part: &str) -> Result<(), BadText> {
     Ok(())
 }
 
-/// A week in one text, in the part of OpenStreetMap's syntax that speaks of weekdays and public holidays:
-/// `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su,PH off`, or `24/7`. Days that are not named are closed. A later
-/// part may close days that an earlier one opened (`Mo-Su 09:00-17:00; Su off`). What names `PH` comes last: a later part
-/// of weekdays would win over it on the holidays among them, and hours here know of a holiday's weekday nothing.
+/// Parses the hours of a week, in the subset of OpenStreetMap's syntax for weekdays and public
+/// holidays.
+///
+/// An example is `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su,PH off`, or `24/7`. Days that
+/// are not named are closed. A later part may close days that an earlier one opened
+/// (`Mo-Su 09:00-17:00; Su off`). The part that names `PH` must come last: a later weekday part
+/// would win on the holidays among its days, and holiday hours here do not depend on the weekday.
 ///
 /// # Errors
-/// Names the part that can't be read.
+/// Names the part that cannot be read.
 pub fn parse_week(text: &str) -> Result<Week, BadText> {
     let mut week = Week::default();
     check_length(text)?;
@@ -256,7 +263,7 @@ pub fn parse_week(text: &str) -> Result<Week, BadText> {
         week.days = std::array::from_fn(|_| Some(vec![Interval { open: 0, close: DAY }]));
         return Ok(week);
     }
-    // A lone semicolon names no day either, and missing never means closed.
+    // A lone semicolon does not name a day either, and missing never means closed.
     if text.trim_matches(|c: char| c == ';' || c.is_whitespace()).is_empty() {
         return bad(
             "the weekly hours are empty".to_owned(),
@@ -270,7 +277,7 @@ pub fn parse_week(text: &str) -> Result<Week, BadText> {
     Ok(week)
 }
 
-/// Adds what one part says, as in `Sa 10:00-14:00`; the first may leave its days out.
+/// Adds one part such as `Sa 10:00-14:00`; the first part may omit its days.
 fn add_part(week: &mut Week, part: &str, is_first: bool) -> Result<(), BadText> {
     check_syntax(part)?;
     let (days, hours) = days_and_hours(part)?;
@@ -309,7 +316,7 @@ fn add_part(week: &mut Week, part: &str, is_first: bool) -> Result<(), BadText> 
     Ok(())
 }
 
-/// A part's days, which end where the first time or word of state begins, and its hours.
+/// Splits a part into its days and hours; the days end at the first time, `closed` or `off`.
 fn days_and_hours(part: &str) -> Result<(&str, &str), BadText> {
     let lower = part.to_ascii_lowercase();
     let hours_at = part
@@ -335,7 +342,7 @@ fn days_and_hours(part: &str) -> Result<(&str, &str), BadText> {
     Ok((days.trim().trim_end_matches(':'), hours))
 }
 
-/// The days without `PH`, and whether it was among them.
+/// Returns the days without `PH`, and true if `PH` was among them.
 fn without_holidays(days: &str) -> (String, bool) {
     let is_holiday = |day: &&str| day.trim().eq_ignore_ascii_case("ph");
     let others: Vec<&str> = days.split(',').filter(|day| !is_holiday(day)).collect();

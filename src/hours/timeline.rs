@@ -1,4 +1,4 @@
-//! The timeline that hours make: open and closed stretches of time, asked at an instant.
+//! The timeline of open and closed periods, which can be queried at any instant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,65 +11,67 @@ use crate::zone::{self, Zone};
 
 use super::{Day, Interval, Recent, Season};
 
-/// Named opening hours: what stands in the settings, put together.
+/// Named opening hours, combined from all settings.
 #[derive(Clone, Debug)]
 pub struct Hours {
-    /// What messages call them.
+    /// The name that messages use.
     pub name: String,
-    /// The zone whose wall clock the hours are written for.
+    /// The zone whose wall-clock time the hours use.
     pub zone: Zone,
-    /// Monday first; a day without hours is closed.
+    /// Hours by weekday, Monday first; a day without hours is closed.
     pub weekly: [Option<Day>; 7],
-    /// Weekly hours of stretches of dates, in the place of the ordinary ones; the first that has a date decides.
+    /// Weekly hours for ranges of dates, which replace the ordinary ones.
+    ///
+    /// The first season with hours for a date decides.
     pub seasons: Vec<Season>,
-    /// Dated exceptions; they win over everything else.
+    /// Dated exceptions, which take precedence over everything but overrides.
     pub special: BTreeMap<NaiveDate, Day>,
-    /// Events that close; they win over the weekly hours, a season's too.
+    /// Events that close; they take precedence over weekly hours, including a season's.
     pub closures: Arc<Agenda>,
-    /// The dates of them that close public holidays with hours, too.
+    /// Dates in `closures` that remain closed even if `holidays` has hours.
     pub closed_holidays: BTreeSet<NaiveDate>,
-    /// The hours of dates that a closing calendar has, should these not be closed altogether.
+    /// Hours on dates of a closing calendar, except on `closed_holidays`.
     pub holidays: Option<Day>,
-    /// What people decided; it wins over everything, the later over the earlier.
+    /// Overrides, which take precedence over everything; a later one wins over an earlier one.
     pub forced: Vec<Forced>,
-    /// Where the hours stand.
+    /// The place where the hours are written.
     pub origin: Origin,
-    /// What was computed of them lately; hours are not changed once they are asked.
+    /// A cache of computed periods; the hours must not change once they have been queried.
     pub recent: Recent,
 }
 
-/// Open or closed by a person's decision, `[from, until)`; without an end until it is released.
+/// An override that opens or closes during `[from, until)`; without an end, until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forced {
-    /// Open, else closed.
+    /// True to open, false to close.
     pub open: bool,
-    /// From when.
+    /// The instant at which it begins.
     pub from: Instant,
-    /// Until when.
+    /// The instant at which it ends (exclusive); none until it is released.
     pub until: Option<Instant>,
 }
 
-/// An open stretch of time, `[from, to)`.
+/// An open period, `[from, to)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stretch {
-    /// Opens.
+    /// The instant of opening.
     pub from: Instant,
-    /// Closes.
+    /// The instant of closing.
     pub to: Instant,
 }
 
-/// A date whose hours are not the weekly ones.
+/// A date whose hours differ from the weekly ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecialDate {
     /// The date.
     pub date: NaiveDate,
-    /// Open in these; closed when there are none.
+    /// Open during these periods; closed if there are none.
     pub open: Vec<Stretch>,
-    /// What the day is called.
+    /// The name of the day.
     pub name: Option<String>,
 }
 
-/// What decides the hours of a date (DESIGN 3.4, highest first).
+/// The rule that decides the hours of a date (DESIGN 3.4), highest precedence first.
 enum Rule<'h> {
     Special(&'h Day),
     Closed(&'h Entry),
@@ -77,26 +79,26 @@ enum Rule<'h> {
 }
 
 impl Hours {
-    /// Whether it is open at an instant.
+    /// Returns true if it is open at an instant.
     pub fn is_open(&self, at: Instant) -> bool {
         self.current(at).is_some()
     }
 
-    /// The open stretch an instant lies in.
+    /// Returns the open period that contains an instant.
     pub fn current(&self, at: Instant) -> Option<Stretch> {
         let mut stretches = self.around(at, 1);
         stretches.retain(|stretch| stretch.from <= at && at < stretch.to);
         stretches.pop()
     }
 
-    /// The next instant after `at` at which it opens or closes, within 400 days.
+    /// Returns the next instant after `at` at which it opens or closes, within 400 days.
     pub fn next_change(&self, at: Instant) -> Option<Instant> {
         self.search(at, HORIZON_DAYS, |stretch| {
             [stretch.from, stretch.to].into_iter().find(|edge| *edge > at)
         })
     }
 
-    /// The next instant after `at` at which it opens or closes or another date begins.
+    /// Returns the next instant after `at` at which it opens or closes or another date begins.
     pub fn next_change_of_the_day(&self, at: Instant) -> Instant {
         let midnight = zone::start_of(self.zone, zone::next(self.today(at)));
         let change =
@@ -104,13 +106,15 @@ impl Hours {
         change.map_or(midnight, |change| change.min(midnight))
     }
 
-    /// The next instant after `at` at which it opens, within 400 days.
+    /// Returns the next instant after `at` at which it opens, within 400 days.
     pub fn next_open(&self, at: Instant) -> Option<Instant> {
         self.search(at, HORIZON_DAYS, |stretch| Some(stretch.from).filter(|from| *from > at))
     }
 
-    /// The first answer along the timeline. One at the end of the last date looked at doesn't count yet: the next date
-    /// may join that stretch with its own.
+    /// Returns the first answer along the timeline.
+    ///
+    /// An answer at the end of the last date examined does not count yet: the next date may extend
+    /// that period.
     fn search(
         &self,
         at: Instant,
@@ -137,7 +141,9 @@ impl Hours {
         None
     }
 
-    /// Whether they are open, or closed, on all days alike and without an exception: nobody has to look for a change then.
+    /// Returns true if it is open on all days or closed on all days, without exceptions.
+    ///
+    /// Searching for a change is pointless then.
     fn never_change(&self) -> bool {
         const ALL_DAY: Interval = Interval { open: 0, close: 24 * 60 };
         let intervals = |day: &Option<Day>| day.as_ref().map_or(Vec::new(), |day| day.intervals.clone());
@@ -149,7 +155,7 @@ impl Hours {
                 || self.weekly.iter().all(|day| intervals(day) == [ALL_DAY]))
     }
 
-    /// Whether two hours are alike but for their name and places.
+    /// Returns true if both have the same hours, ignoring names and origins.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let day = |a: &Day, b: &Day| a.intervals == b.intervals && a.name == b.name;
         let weekday = |(a, b): (&Option<Day>, &Option<Day>)| match (a, b) {
@@ -173,23 +179,25 @@ impl Hours {
             && self.closed_holidays == other.closed_holidays
     }
 
-    /// The same hours with one more decision.
+    /// Returns the same hours with one more override.
     pub fn forced(&self, forced: Forced) -> Self {
         let mut hours = self.clone();
         hours.forced.push(forced);
         hours
     }
 
-    /// The stretches that start on a date, joined where they touch.
+    /// Returns the periods that start on a date, joined where they are adjacent.
     pub fn on(&self, date: NaiveDate) -> Arc<[Stretch]> {
         self.recent.get_or(date, || {
             self.forced.iter().fold(self.computed_on(date), |open, forced| self.force(open, date, forced))
         })
     }
 
-    /// What a decision makes of a date. Of a running stretch that it closes nothing is left, not even what is past:
-    /// a reader of "09:00-10:32" could think that it opens at nine tomorrow. One that it opens is shown from the whole
-    /// hour on.
+    /// Applies an override to the periods of a date.
+    ///
+    /// If it closes a current period, nothing of that period remains, not even the past part: a
+    /// reader of "09:00-10:32" could think that it opens at nine tomorrow. A period that it opens
+    /// is shown from the full hour.
     fn force(&self, open: Vec<Stretch>, date: NaiveDate, forced: &Forced) -> Vec<Stretch> {
         let until = forced.until.unwrap_or(Instant::MAX_UTC);
         if !forced.open {
@@ -220,7 +228,8 @@ impl Hours {
             Rule::Weekly(None) => return Vec::new(),
             Rule::Weekly(Some(day)) => self.stretches(date, &day.intervals),
         };
-        // A special date wins over timed closures too, so these are cut out of all other hours.
+        // A special date takes precedence over timed closures too, so they are cut out of all other
+        // hours.
         let open = written.into_iter().flat_map(|stretch| {
             let closed = self.closures.taken(stretch.from, stretch.to);
             left_of(stretch, closed)
@@ -228,17 +237,17 @@ impl Hours {
         join(open.collect())
     }
 
-    /// The date that the wall clock shows.
+    /// Returns the local date at an instant.
     pub fn today(&self, at: Instant) -> NaiveDate {
         zone::date(self.zone, at)
     }
 
-    /// The hours of a date as text: `09:00-12:30, 13:30-17:30`, or `closed`.
+    /// Formats the hours of a date: `09:00-12:30, 13:30-17:30`, or `closed`.
     pub fn text(&self, date: NaiveDate) -> String {
         self.text_of(date, &self.on(date))
     }
 
-    /// Stretches of a date as text; a stretch that ends with the date ends at `24:00`.
+    /// Formats periods of a date; a period that ends with the date ends at `24:00`.
     pub fn text_of(&self, date: NaiveDate, open: &[Stretch]) -> String {
         if open.is_empty() {
             return "closed".to_owned();
@@ -254,7 +263,7 @@ impl Hours {
         texts.join(", ")
     }
 
-    /// Hour and minute of a closing time for somebody who looks at `date`: midnight at its end is 24:00.
+    /// Returns hour and minute of a closing time relative to `date`: midnight at its end is 24:00.
     pub fn closing_time(&self, date: NaiveDate, at: Instant) -> (u32, u32) {
         let local = zone::local(self.zone, at);
         match local.date() > date && local.time() == NaiveTime::MIN {
@@ -263,22 +272,25 @@ impl Hours {
         }
     }
 
-    /// Whether an exception or a calendar decides the hours of the date that the wall clock shows.
+    /// Returns true if an exception or a calendar decides the hours of the current local date.
     pub fn is_special(&self, at: Instant) -> bool {
         self.special_date(self.today(at)).is_some()
     }
 
-    /// The dates from `from` on, for `days` days, whose hours an exception or a calendar decides.
+    /// Returns the dates whose hours an exception or a calendar decides, among `days` days from
+    /// `from` on.
     pub fn special_dates(&self, from: NaiveDate, days: u64) -> Vec<SpecialDate> {
         let dates = (0..days).filter_map(|day| from.checked_add_days(Days::new(day)));
         dates.filter_map(|date| self.special_date(date)).collect()
     }
 
-    /// True for a date whose hours are plainly those of its weekday. Most are, and a shape looks at many at once.
+    /// Returns true for a date that simply has the hours of its weekday.
+    ///
+    /// A fast path: most dates are ordinary, and a shape evaluates many at once.
     fn is_ordinary(&self, date: NaiveDate) -> bool {
         let is_taken = || {
             let start = zone::start_of(self.zone, date);
-            // An interval that begins on the date may go on over the next.
+            // An interval that begins on the date may continue over the next.
             let end = zone::start_of(self.zone, zone::next(zone::next(zone::next(date))));
             !self.closures.taken(start, end).is_empty()
         };
@@ -303,11 +315,11 @@ impl Hours {
             Rule::Weekly(day) => {
                 let stretches =
                     |day: Option<&Day>| join(self.stretches(date, day.map_or(&[][..], |day| &day.intervals)));
-                // Readers know the ordinary week, so a season's day that differs from it is special to them.
+                // Readers know the ordinary week, so a season's day is special only if it differs.
                 if *open == *stretches(self.ordinary(date)) {
                     return None;
                 }
-                // A clock change takes away some, a person closes or opens: neither has a name.
+                // Periods removed by a clock change or an override have no name.
                 let written = stretches(day);
                 let cut = written.iter().find(|stretch| !open.contains(stretch));
                 cut.and_then(|cut| self.closing_event(*cut)).map(|entry| entry.name.to_string())
@@ -316,7 +328,7 @@ impl Hours {
         Some(SpecialDate { date, open: open.to_vec(), name })
     }
 
-    /// Why it is open or closed at an instant, naming the rule that decides and its place.
+    /// Explains why it is open or closed at an instant, naming the deciding rule and its origin.
     pub fn because(&self, at: Instant) -> String {
         if self.is_open(at) {
             return self.because_open(at);
@@ -386,17 +398,17 @@ impl Hours {
         }
     }
 
-    /// The hours of a date by its weekday alone.
+    /// Returns the hours of a date by its weekday alone.
     fn ordinary(&self, date: NaiveDate) -> Option<&Day> {
         self.weekly[date.weekday().num_days_from_monday() as usize].as_ref()
     }
 
-    /// The season that has hours for a date, and these.
+    /// Returns the season that has hours for a date, and those hours.
     fn seasonal(&self, date: NaiveDate) -> Option<(&Season, &Day)> {
         self.seasons.iter().find_map(|season| Some((season, season.day(date)?)))
     }
 
-    /// The season of a date, in words behind its weekday; nothing outside of one.
+    /// Formats the season of a date, as a suffix to its weekday; empty outside of any season.
     fn season_of(&self, date: NaiveDate) -> String {
         match self.seasonal(date).map(|(season, _)| (season.from, season.through)) {
             Some((Some(from), Some(through))) => format!(" from {from} to {through}"),
@@ -427,7 +439,7 @@ impl Hours {
             .collect()
     }
 
-    /// The joined stretches from two dates before an instant to some days after it.
+    /// Returns the joined periods from two dates before an instant to some days after it.
     fn around(&self, at: Instant, days: u64) -> Vec<Stretch> {
         let end = self.date_after(at, days);
         let mut date = self.first_around(at);
@@ -439,7 +451,9 @@ impl Hours {
         join(found)
     }
 
-    /// The first date whose stretches may touch an instant: one starts on its date or the one before, by any clock.
+    /// Returns the first date whose periods may contain an instant.
+    ///
+    /// A period that contains it starts on its date or the date before, in any zone.
     fn first_around(&self, at: Instant) -> NaiveDate {
         self.today(at).checked_sub_days(Days::new(2)).unwrap_or(NaiveDate::MIN)
     }
@@ -450,7 +464,7 @@ impl Hours {
     }
 }
 
-/// Touching or overlapping stretches are one.
+/// Joins adjacent or overlapping periods.
 fn join(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
     stretches.sort_unstable();
     let mut joined: Vec<Stretch> = Vec::with_capacity(stretches.len());
@@ -460,7 +474,7 @@ fn join(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
     joined
 }
 
-/// Adds a stretch that starts no earlier than the last one.
+/// Adds a period that starts no earlier than the last one.
 fn add(joined: &mut Vec<Stretch>, stretch: Stretch) {
     match joined.last_mut() {
         Some(last) if stretch.from <= last.to => last.to = last.to.max(stretch.to),
@@ -468,7 +482,7 @@ fn add(joined: &mut Vec<Stretch>, stretch: Stretch) {
     }
 }
 
-/// What is left of a stretch when others, in their order, are taken out of it.
+/// Returns the parts of a period that remain after cutting out `closed`, which must be sorted.
 fn left_of(stretch: Stretch, closed: &[(Instant, Instant)]) -> Vec<Stretch> {
     let mut left = Vec::with_capacity(closed.len() + 1);
     let mut from = stretch.from;

@@ -1,9 +1,11 @@
-//! Comparing and showing JSON values.
+//! Comparison and display of JSON values.
 
 use serde_json::{Number, Value};
 
-/// Whether two values say the same to a reader: numbers by their value (`8` and `8.0` are one),
-/// objects whatever the order of their keys. A page that stores `8` for a sent `8.0` is not adrift.
+/// Returns true if two values are equivalent.
+///
+/// Numbers are compared by value (`8` equals `8.0`), objects ignoring the order of their keys. A
+/// page that stores `8` where `8.0` was sent has not drifted.
 pub fn same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => same_number(a, b),
@@ -22,13 +24,14 @@ fn same_number(a: &Number, b: &Number) -> bool {
         return true;
     }
     match (a.as_i128(), b.as_i128()) {
-        // Beyond 2^53 two different integers are one f64, so integers are compared as integers.
+        // Beyond 2^53, different integers may map to the same f64, so integers are compared
+        // exactly.
         (Some(a), Some(b)) => a == b,
         _ => a.as_f64().is_some() && a.as_f64() == b.as_f64(),
     }
 }
 
-/// The value as one line of JSON, cut after `limit` characters; for messages and tables.
+/// Formats a value as one line of JSON, cut to `limit` characters, for messages and tables.
 pub fn shorten(value: &Value, limit: usize) -> String {
     let text = value.to_string();
     if text.chars().count() <= limit {

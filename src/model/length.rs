@@ -1,8 +1,10 @@
-//! Lengths of time as people write them in settings.
+//! Lengths of time in settings notation.
 
 use std::time::Duration;
 
-/// Returns a length in the units that settings take: `31d`, `2h 30m`, `1s 500ms`. A month is no length: each has its own.
+/// Formats a length in the units that settings use: `31d`, `2h 30m`, `1s 500ms`.
+///
+/// Months are not used, because their lengths vary.
 pub fn length(length: Duration) -> String {
     let seconds = length.as_secs();
     let parts = [

@@ -1,5 +1,6 @@
-//! The words every floor shares: where a value stands, what is wrong with it, which page and
-//! variable it is for. Knows nothing of files, networks or clocks.
+//! Types shared by all layers: the place of a value, a problem with it, and its page and variable.
+//!
+//! Does not depend on files, networks or clocks.
 
 mod json;
 mod length;
@@ -17,16 +18,17 @@ pub use row::{Cell, Row, RowName};
 pub use source_text::SourceText;
 pub use variable::{Blocked, Missing, Places, Step, Variable, position};
 
-/// A point in time; always UTC, shown to people with its local time beside it.
+/// A point in time in UTC; local time is shown beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;
 
-/// Days ahead that are looked at: whatever comes within a year and a month, so that each date of a year is seen with its
-/// neighbours.
+/// The number of days that are evaluated ahead: a year and a month.
+///
+/// Each date of a year is then seen together with its neighbours.
 pub const HORIZON_DAYS: u64 = 400;
-/// The same as a length of time.
+/// The same horizon as a length of time.
 pub const HORIZON: chrono::TimeDelta = chrono::TimeDelta::days(HORIZON_DAYS as i64);
 
-/// Returns the instant a length of time later; the same one at the ends of the calendar.
+/// Returns the instant a length of time later, or `at` itself at the ends of the calendar.
 pub fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
     at.checked_add_signed(length).unwrap_or(at)
 }

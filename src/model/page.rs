@@ -1,4 +1,4 @@
-//! Which page, how drift on it is treated, and a change to it.
+//! The identity of a page, its drift policy, and a change to it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,19 +12,19 @@ use super::{Instant, Variable};
 /// The three environments that an agent's config pages exist in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Environment {
-    /// For trying things out.
+    /// For experiments.
     Sandbox,
-    /// For acceptance.
+    /// For acceptance tests.
     PreRelease,
-    /// What callers hear.
+    /// The environment that callers hear.
     Live,
 }
 
 impl Environment {
-    /// All of them, in the order of promotion.
+    /// All environments, in the order of promotion.
     pub const ALL: [Environment; 3] = [Self::Sandbox, Self::PreRelease, Self::Live];
 
-    /// The name in URLs and settings.
+    /// Returns the name used in URLs and settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sandbox => "sandbox",
@@ -61,7 +61,7 @@ pub struct PageId {
 }
 
 impl PageId {
-    /// Checks the agent id, which becomes part of a URL.
+    /// Creates a page id; validates the agent id, which becomes part of a URL.
     pub fn new(agent: &str, environment: Environment) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if agent.is_empty() || agent.len() > 128 || !agent.chars().all(allowed) {
@@ -87,15 +87,15 @@ impl FromStr for PageId {
     }
 }
 
-/// What happens to a value that somebody else changed on the page.
+/// The handling of a value that another client changed on the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDrift {
-    /// Ours is sent again.
+    /// Sends our value again.
     #[default]
     Restore,
-    /// Theirs stays until our value next changes.
+    /// Keeps the other client's value until our value next changes.
     Keep,
-    /// Theirs stays; people are told.
+    /// Keeps the other client's value and reports it.
     Report,
 }
 
@@ -112,17 +112,17 @@ impl FromStr for OnDrift {
     }
 }
 
-/// How drift of a page's variables is treated.
+/// The handling of drift for a page's variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DriftPolicy {
-    /// Where nothing else is said.
+    /// The default.
     pub all: OnDrift,
-    /// Of single variables.
+    /// Exceptions for single variables.
     pub of: BTreeMap<Variable, OnDrift>,
 }
 
 impl DriftPolicy {
-    /// What happens to a variable.
+    /// Returns the handling for a variable.
     pub fn on(&self, variable: &Variable) -> OnDrift {
         self.of.get(variable).copied().unwrap_or(self.all)
     }
@@ -134,33 +134,35 @@ impl From<OnDrift> for DriftPolicy {
     }
 }
 
-/// A page as the API answered it.
+/// A page as returned by the API.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemotePage {
-    /// Its values; a page that nobody has touched has none.
+    /// Its values; empty for a page that was never written.
     pub variables: Map<String, Value>,
     /// Its JSON Schema (Draft 7), if it has one.
     pub schema: Option<Arc<Value>>,
-    /// When it was last written, as the API words it; only good for telling whether it is another.
+    /// The time of the last write, as formatted by the API.
+    ///
+    /// Only useful for detecting a new version of the page.
     pub last_updated: Option<String>,
-    /// What the API's clock showed when it answered, if it told.
+    /// The API's clock when it answered, if reported.
     pub served_at: Option<Instant>,
-    /// The memory that it takes, in bytes and roughly.
+    /// The approximate memory that it takes, in bytes.
     pub weight: usize,
 }
 
-/// One variable of a page going from one value to another, and why.
+/// A change of one variable on a page, and the reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// Which variable.
+    /// The variable that changes.
     pub variable: Variable,
-    /// The value on the page before; none when the page has none.
+    /// The value on the page before; none if the page has none.
     pub from: Option<Value>,
     /// The value after.
     pub to: Value,
-    /// The reason, in words, with the places it rests on.
+    /// The reason, in words, with the places it depends on.
     pub because: String,
-    /// When the value next changes by itself.
+    /// The instant at which the value next changes by itself.
     pub until: Option<Instant>,
 }
 

@@ -1,11 +1,11 @@
-//! Where a value stands and what is wrong with it.
+//! The place of a value, and a problem with it.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Where a value was written.
+/// The place where a value was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The file as the settings name it, or `environment RTCONFD_…`, or `--set …`.
@@ -14,32 +14,34 @@ pub struct Origin {
     pub line: usize,
     /// Column in characters, from 1; 0 when unknown.
     pub column: usize,
-    /// The table column the value stands in, if it stands in a table.
+    /// The table column of the value, if it is in a table.
     pub field: Option<Arc<str>>,
-    /// Bytes of the value in the file, for a caret under it; empty when unknown.
+    /// The byte range of the value in the file, for underlining it; empty when unknown.
     pub bytes: Range<u32>,
-    /// The further places of a value that several cells make; a pointer, since nearly all have none.
+    /// The further places of a value built from several cells.
+    ///
+    /// A pointer, because nearly all values have none.
     pub others: Option<Arc<Vec<Origin>>>,
 }
 
 impl Origin {
-    /// A place that has no lines, such as an environment variable.
+    /// Creates a place that has no lines, such as an environment variable.
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         Self { file: name.into(), ..Self::default() }
     }
 
-    /// A line of a file.
+    /// Creates a place for a line of a file.
     pub fn line(file: &Arc<str>, line: usize) -> Self {
         Self { file: file.clone(), line, ..Self::default() }
     }
 
-    /// The bytes of the value in the file.
+    /// Returns the byte range of the value in the file.
     pub fn span(&self) -> Range<usize> {
         let place = |byte: u32| usize::try_from(byte).unwrap_or(usize::MAX);
         place(self.bytes.start)..place(self.bytes.end)
     }
 
-    /// The place of a value that is made of what stands at several; none where there is none.
+    /// Combines the places of a value built from several; returns none for an empty list.
     pub fn of_all(places: Vec<Origin>) -> Option<Self> {
         let mut places = places.into_iter();
         let first = places.next()?;
@@ -62,7 +64,7 @@ impl fmt::Display for Origin {
         let mut before = self;
         for other in self.others.iter().flat_map(|others| others.iter()) {
             match &other.field {
-                // Of the same row only the column is another.
+                // In the same row only the column differs.
                 Some(field) if (&other.file, other.line) == (&before.file, before.line) => {
                     write!(f, " and \"{field}\"")?;
                 }
@@ -74,61 +76,61 @@ impl fmt::Display for Origin {
     }
 }
 
-/// How bad a problem is: an error withholds something, a warning only tells.
+/// The severity of a problem: an error withholds something, a warning only informs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Something is withheld because of it.
     Error,
-    /// Worth a person's look; nothing is withheld.
+    /// Worth a person's attention; nothing is withheld.
     Warning,
 }
 
-/// Something wrong with an input: what, where, and the remedy.
+/// A problem with an input: message, place and hint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Error or warning.
     pub severity: Severity,
-    /// Where it stands.
+    /// The place of the problem.
     pub origin: Option<Origin>,
-    /// What is wrong, naming the thing.
+    /// The message, naming the affected item.
     pub message: String,
-    /// What to do about it.
+    /// The suggested fix.
     pub hint: Option<String>,
-    /// The line may hold a secret, so it is never printed.
+    /// True if the line may hold a secret; it is never printed then.
     pub secret: bool,
 }
 
 impl Problem {
-    /// An error without a place.
+    /// Creates an error without a place.
     pub fn new(message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, origin: None, message: message.into(), hint: None, secret: false }
     }
 
-    /// An error at a place.
+    /// Creates an error at a place.
     pub fn at(origin: &Origin, message: impl Into<String>) -> Self {
         Self { origin: Some(origin.clone()), ..Self::new(message) }
     }
 
-    /// True for an error, which withholds something; false for a warning.
+    /// Returns true for an error, which withholds something; false for a warning.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 
-    /// The same with a remedy.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same as a warning.
+    /// Turns the problem into a warning.
     #[must_use]
     pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
 
-    /// The same, naming what it concerns in front of the message.
+    /// Prefixes the message with its subject.
     #[must_use]
     pub fn about(mut self, subject: impl fmt::Display) -> Self {
         self.message = format!("{subject}: {}", self.message);
@@ -136,7 +138,7 @@ impl Problem {
     }
 }
 
-/// One line, as the log and the tables show it: place, message, remedy.
+/// Formats the problem as one line, as in the log and tables: place, message, hint.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(origin) = &self.origin {
@@ -150,16 +152,18 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The same problems in their order, each once.
+/// Returns the problems in their order, without duplicates.
 pub fn each_once<'p>(problems: impl IntoIterator<Item = &'p Problem>) -> Vec<Problem> {
     let mut seen = HashSet::new();
     problems.into_iter().filter(|problem| seen.insert(*problem)).cloned().collect()
 }
 
-/// Bytes of the longest word that is compared: what is longer is no slip of the pen, and comparing costs the square.
+/// Maximum bytes of a word that is compared.
+///
+/// A longer one is not a typing error, and the cost of comparing is quadratic.
 const MAX_WORD: usize = 100;
 
-/// The known word that `word` was most likely meant to be.
+/// Returns the known word most similar to `word`.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

@@ -1,4 +1,4 @@
-//! From byte offsets of a text to lines and columns.
+//! Conversion of byte offsets in a text to lines and columns.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use super::Origin;
 
-/// A file's text, able to tell where an offset stands.
+/// A file's text, which resolves byte offsets to places.
 #[derive(Debug)]
 pub struct SourceText<'t> {
     file: &'t Arc<str>,
     text: &'t str,
     line_starts: Vec<usize>,
-    /// Offset and column of the last place told: along one long line only what lies between is counted.
+    /// The offset and column of the last place returned.
+    ///
+    /// On one long line, only the characters in between are counted.
     last: Cell<(usize, usize)>,
 }
 
 impl<'t> SourceText<'t> {
-    /// Finds the lines of a text.
+    /// Creates the text and indexes its lines.
     pub fn new(file: &'t Arc<str>, text: &'t str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(index, _)| index + 1);
         Self {
@@ -28,12 +30,14 @@ impl<'t> SourceText<'t> {
         }
     }
 
-    /// What stands in a range of bytes, which must lie in the text.
+    /// Returns the text in a byte range, which must lie within the text.
     pub fn written(&self, span: Range<usize>) -> &'t str {
         self.text.get(span).unwrap_or_default()
     }
 
-    /// Where a range of bytes stands. The range must lie in the text, on character boundaries.
+    /// Returns the place of a byte range.
+    ///
+    /// The range must lie in the text, on character boundaries.
     pub fn origin(&self, span: Range<usize>) -> Origin {
         let line = self.line_starts.partition_point(|start| *start <= span.start).max(1);
         let line_start = self.line_starts[line - 1];

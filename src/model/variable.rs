@@ -1,4 +1,5 @@
-//! A place on a page that we own: a key, or a path below one, through objects, positions and named items of arrays.
+//! A place on a page that we own: a key, or a path below one through objects, positions and named
+//! items of arrays.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,15 +9,17 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-/// A place on a page: a top-level key, or a JSON Pointer (RFC 6901) below one. A step `[field=value]` behind the name of
-/// an array means the item whose field has that value: `/site_hours[site_name=Leeds]/hours`.
+/// A place on a page: a top-level key, or a JSON Pointer (RFC 6901) below one.
+///
+/// A step `[field=value]` after the name of an array denotes the item whose field has that value:
+/// `/site_hours[site_name=Leeds]/hours`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Variable {
     key: String,
     below: Vec<Step>,
 }
 
-/// One step towards a place.
+/// One step of the path to a place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// A key of an object, or a position in an array.
@@ -30,23 +33,25 @@ pub enum Step {
     },
 }
 
-/// What becomes of an item that an array doesn't have.
+/// The handling of an item that is missing from an array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Missing {
-    /// It is an error.
+    /// Reports an error.
     #[default]
     Refuse,
-    /// It is made, at the end.
+    /// Creates it, at the end.
     Create,
 }
 
-/// Why a value can't be put in its place. An item is told by its field and the value of that.
+/// The reason why a value cannot be written to its place.
+///
+/// An item is identified by its field and the value of that field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
-    /// A key would be one of something else than an object.
+    /// A key is used on a value that is not an object.
     #[error("\"{0}\" would go below a value that is no object")]
     NoObject(String),
-    /// An item would be one of something else than an array.
+    /// An item is used on a value that is not an array.
     #[error("the item with {0} = \"{1}\" would be of a value that is no array")]
     NoArray(String, String),
     /// The array has no such item.
@@ -55,16 +60,16 @@ pub enum Blocked {
     /// The array has no item at this position.
     #[error("the array on the page has no item \"{0}\"")]
     NoPosition(String),
-    /// Several items are meant.
+    /// Several items match.
     #[error("the array on the page has several items with {0} = \"{1}\"")]
     Several(String, String),
-    /// The value takes away what the item is found by.
+    /// The value removes the field by which the item is found.
     #[error("the item with {0} = \"{1}\" would lose its {0}")]
     Lost(String, String),
 }
 
 impl Blocked {
-    /// What to do about it.
+    /// Returns the suggested fix.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::NoObject(_) => "make it an object on the page, or own the whole key",
@@ -82,7 +87,7 @@ impl Blocked {
 }
 
 impl Step {
-    /// The key that this is, if it is one.
+    /// Returns the key, if the step is one.
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Key(key) => Some(key),
@@ -90,7 +95,7 @@ impl Step {
         }
     }
 
-    /// Whether two steps may lead to the same place.
+    /// Returns true if two steps may lead to the same place.
     fn may_meet(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Key(a), Self::Key(b)) => a == b,
@@ -104,28 +109,30 @@ impl Step {
     }
 }
 
-/// Reads a position in an array as RFC 6901 writes it, so that none has two names.
+/// Parses a position in an array as in RFC 6901, so that each has only one name.
 pub fn position(key: &str) -> Option<usize> {
     let is_plain = key == "0" || key.starts_with(|first: char| ('1'..='9').contains(&first));
     key.parse().ok().filter(|_| is_plain)
 }
 
-/// Where the items of a page's arrays are, for whoever reads or writes many of its variables, one after the other: an array
-/// would else be gone through for each of its items.
+/// A cache of the positions of items in a page's arrays.
+///
+/// Use it to read or write many variables of a page in sequence. Without it, an array would be
+/// scanned for each of its items.
 #[derive(Debug, Default)]
 pub struct Places(HashMap<(Variable, String), Items>);
 
-/// What is known of the items of an array by a field of theirs.
+/// The known positions of an array's items, by one of their fields.
 #[derive(Debug)]
 enum Items {
-    /// One of them was asked for; the next who asks makes the index.
+    /// One item was looked up; the next lookup builds the index.
     AskedFor,
-    /// The positions by the field's value; none where several have it.
+    /// The positions by the field's value; none where several items have it.
     Indexed(HashMap<String, Option<usize>>),
 }
 
 impl Places {
-    /// The position of the item that a step means in an array.
+    /// Returns the position of the item that a step denotes in an array.
     fn find(
         &mut self,
         (array, items): (Variable, &[Value]),
@@ -150,14 +157,14 @@ impl Places {
         }
     }
 
-    /// An item was made at a position.
+    /// Records that an item was created at a position.
     fn made(&mut self, array: Variable, (field, value): (&str, &str), position: usize) {
         if let Some(Items::Indexed(index)) = self.0.get_mut(&(array, field.to_owned())) {
             index.insert(value.to_owned(), Some(position));
         }
     }
 
-    /// A field of an item has another value.
+    /// Discards the index of a field, because an item's value changed.
     fn changed(&mut self, array: Variable, field: &str) {
         self.0.remove(&(array, field.to_owned()));
     }
@@ -173,7 +180,7 @@ fn indexed(items: &[Value], field: &str) -> HashMap<String, Option<usize>> {
     index
 }
 
-/// The value of an item's field as a name writes it.
+/// Returns the value of an item's field as written in a variable name.
 fn shown<'a>(item: &'a Value, field: &str) -> Option<Cow<'a, str>> {
     match item.get(field)? {
         Value::String(text) => Some(Cow::Borrowed(text)),
@@ -184,42 +191,44 @@ fn shown<'a>(item: &'a Value, field: &str) -> Option<Cow<'a, str>> {
 }
 
 impl Variable {
-    /// The top-level key that is sent when this variable changes.
+    /// Returns the top-level key that is sent when this variable changes.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether it is a top-level key, so that nobody else's value is sent with it.
+    /// Returns true for a top-level key.
+    ///
+    /// No value of another client is sent with it then.
     pub fn is_whole(&self) -> bool {
         self.below.is_empty()
     }
 
-    /// The steps from the page to the value: the key first.
+    /// Returns the steps from the page to the value, the key first.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
         std::iter::once(Step::Key(self.key.clone())).chain(self.below.iter().cloned())
     }
 
-    /// The place of one of its parts.
+    /// Returns the place of one of its parts.
     pub fn part(&self, step: Step) -> Self {
         Self { key: self.key.clone(), below: self.below.iter().cloned().chain([step]).collect() }
     }
 
-    /// The place of the object or array that it stands in; none for a top-level key.
+    /// Returns the place of the object or array that contains it; none for a top-level key.
     pub fn parent(&self) -> Option<Self> {
         self.below.len().checked_sub(1).map(|depth| self.above(depth))
     }
 
-    /// Whether one of the two may contain the other, so that both can't be owned.
+    /// Returns true if one may contain the other, so that both cannot be owned.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.key == other.key && self.below.iter().zip(&other.below).all(|(a, b)| a.may_meet(b))
     }
 
-    /// The value at this place, if the page has one.
+    /// Returns the value at this place, if the page has one.
     pub fn read<'a>(&self, page: &'a Map<String, Value>) -> Option<&'a Value> {
         self.read_at(page, &mut Places::default())
     }
 
-    /// The same for one of many variables of a page, which share what is known of its arrays.
+    /// Returns the same as [`Self::read`], sharing an index of the page's arrays between variables.
     pub fn read_at<'a>(&self, page: &'a Map<String, Value>, places: &mut Places) -> Option<&'a Value> {
         let mut value = page.get(&self.key)?;
         for (depth, step) in self.below.iter().enumerate() {
@@ -232,7 +241,9 @@ impl Variable {
         Some(value)
     }
 
-    /// The JSON Pointer of this place on a page that has it, its steps from the key on.
+    /// Returns the steps of the JSON Pointer to this place, starting with the key.
+    ///
+    /// Returns none if the page does not have the place.
     pub fn pointer(&self, page: &Map<String, Value>, places: &mut Places) -> Option<Vec<String>> {
         let mut steps = vec![self.key.clone()];
         let mut value = page.get(&self.key);
@@ -251,7 +262,7 @@ impl Variable {
         Some(steps)
     }
 
-    /// The position that a step means in the array at which it is.
+    /// Returns the position that a step denotes in the array that contains it.
     fn position(&self, depth: usize, items: &[Value], places: &mut Places) -> Result<Option<usize>, Blocked> {
         match &self.below[depth] {
             Step::Key(key) => Ok(position(key).filter(|index| *index < items.len())),
@@ -259,12 +270,14 @@ impl Variable {
         }
     }
 
-    /// The place that so many of its steps lead to.
+    /// Returns the place that the first `depth` steps lead to.
     fn above(&self, depth: usize) -> Self {
         Self { key: self.key.clone(), below: self.below[..depth].to_vec() }
     }
 
-    /// The first array of which it is or has an item, with the field and the value that this is found by.
+    /// Returns the first array of which this place is an item or is inside one.
+    ///
+    /// Also returns the field and the value that identify the item.
     pub fn item(&self) -> Option<(Self, &str, &str)> {
         self.below.iter().enumerate().find_map(|(depth, step)| match step {
             Step::Item { field, value } => Some((self.above(depth), field.as_str(), value.as_str())),
@@ -272,11 +285,12 @@ impl Variable {
         })
     }
 
-    /// Puts a value at this place; objects on the way are made when they are missing, items of arrays if that is asked
-    /// for.
+    /// Writes a value to this place.
+    ///
+    /// Missing objects on the way are created; missing items of arrays only if `missing` says so.
     ///
     /// # Errors
-    /// The place that is in the way, or the item that is not there.
+    /// Fails with the place that is in the way, or the missing item.
     pub fn write(
         &self,
         page: &mut Map<String, Value>,
@@ -313,7 +327,7 @@ impl Variable {
         }
     }
 
-    /// The item that a step means in an array, made there if that is asked for.
+    /// Returns the item that a step denotes in an array, created if `missing` says so.
     fn item_in<'a>(
         &self,
         depth: usize,
@@ -337,7 +351,9 @@ impl Variable {
         items.get_mut(index).ok_or_else(|| Blocked::NoPosition(index.to_string()))
     }
 
-    /// The item that a value has put in another's place: it would not be found again, and be made anew for ever.
+    /// Returns the field and value of an item that the written value no longer has.
+    ///
+    /// It would not be found again, and would be created over and over.
     fn lost_item(&self, page: &Map<String, Value>, places: &mut Places) -> Option<(&str, &str)> {
         let (field, value) = match self.below.as_slice() {
             [.., Step::Item { field, value }] => (field, value),
@@ -350,7 +366,9 @@ impl Variable {
         (!item.is_some_and(has_field)).then_some((field, value))
     }
 
-    /// The same place with its names made anew, each by itself: what is put into one can't become several.
+    /// Returns the same place with `name` applied to each of its names separately.
+    ///
+    /// Text inserted into one name therefore cannot become several.
     pub fn renamed(&self, name: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let step = |step: &Step| {
             Some(match step {
@@ -378,7 +396,7 @@ impl fmt::Display for Variable {
     }
 }
 
-/// A key as RFC 6901 writes it, with `~2` for a bracket.
+/// Escapes a key as in RFC 6901, with `~2` for a bracket.
 fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1").replace('[', "~2")
 }
@@ -387,7 +405,7 @@ fn unescaped(text: &str) -> String {
     text.replace("~2", "[").replace("~1", "/").replace("~0", "~")
 }
 
-/// `site_hours[site_name=Leeds]` in its name, field and value.
+/// Splits `site_hours[site_name=Leeds]` into name, field and value.
 fn split_item(step: &str) -> Option<(&str, &str, &str)> {
     let (name, condition) = step.strip_suffix(']')?.split_once('[')?;
     let (field, value) = condition.split_once('=')?;
@@ -539,7 +557,7 @@ mod tests {
         assert!(overlaps("/s[n=a]/h", "/s[m=a]/h"));
         assert!(overlaps("/s[n=a]/h", "/s/0/h"));
         assert!(overlaps("/s[n=a]/h", "s"));
-        // What is no position is a key that an array doesn't have.
+        // An invalid position is a key, which an array does not have.
         assert!(!overlaps("/s[n=a]/h", "/s/00/h"));
         assert!("/".parse::<Variable>().is_err());
         assert!("/[a=b]".parse::<Variable>().is_err());

@@ -1,4 +1,5 @@
-//! CSV as RFC 4180 has it, strictly: csv-core reads the fields, and what it forgives is refused here.
+//! Strict CSV (RFC 4180): csv-core reads the fields, and errors that it tolerates are rejected
+//! here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -9,28 +10,31 @@ use crate::model::{Cell, Origin, Problem, Row, SourceText, nearest};
 
 use super::{Rejected, Rows};
 
-/// Columns of a table.
+/// Maximum columns of a table.
 pub const MAX_COLUMNS: usize = 1_000;
-/// Bytes of a column's name.
+/// Maximum bytes of a column's name.
 const MAX_NAME: usize = 256;
-/// Cells of a table; twenty columns of a hundred thousand rows.
+/// Maximum cells of a table: twenty columns for a hundred thousand rows.
 pub const MAX_CELLS: usize = 2_000_000;
-/// Rows of a table.
+/// Maximum rows of a table.
 pub const MAX_ROWS: usize = 200_000;
-/// Bytes of a cell; spreadsheets end at half of it.
+/// Maximum bytes of a cell; the limit of spreadsheets is half of that.
 pub const MAX_CELL_BYTES: usize = 64 << 10;
-/// Bad rows that are borne; a file with more is not what it should be.
+/// Maximum rejected rows; a file with more is probably the wrong file.
 pub const MAX_REJECTED: usize = 10_000;
 
-/// Reads a header and rows. With `key`, that column names the rows: unique and never empty.
+/// Parses a header and rows.
+///
+/// With `key`, that column identifies the rows: its cells must be unique and not empty.
 ///
 /// # Errors
-/// What makes the whole file unusable. A bad row only lands in [`Rows::rejected`].
+/// Fails for problems that make the whole file unusable. A bad row is only added to
+/// [`Rows::rejected`].
 pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> Result<Rows, Problem> {
     check_count(file, text, delimiter)?;
     let (delimiter, start) = declared(text).unwrap_or((delimiter, 0));
     let mut records = read_records(file, text, start, delimiter)?;
-    // Spreadsheets write a row of delimiters where a row was cleared.
+    // Spreadsheets write a row of delimiters for a cleared row.
     records.retain(|cells| !cells.iter().all(is_blank));
     without_empty_columns(&mut records)?;
     let mut records = records.into_iter();
@@ -68,7 +72,9 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
     Ok(rows)
 }
 
-/// The delimiter that a first line `sep=;` declares, as Excel writes it, and where the lines after it start.
+/// Returns the delimiter that a first line `sep=;` declares, and the offset of the lines after it.
+///
+/// Excel writes such a line.
 fn declared(text: &str) -> Option<(u8, usize)> {
     let line = text.split(['\r', '\n']).next()?;
     let declared = line.trim_matches('"').to_ascii_lowercase();
@@ -82,13 +88,15 @@ fn is_blank(cell: &Cell) -> bool {
     cell.text.trim().is_empty()
 }
 
-/// Takes out columns that have no name and no cell, as a delimiter at the end of each line makes them.
+/// Removes columns without a name and without cells.
+///
+/// They result from a delimiter at the end of each line.
 ///
 /// # Errors
-/// A cell in a column without a name.
+/// Fails on a cell in a column without a name.
 fn without_empty_columns(records: &mut [Vec<Cell>]) -> Result<(), Problem> {
     let Some((header, rows)) = records.split_first_mut() else { return Ok(()) };
-    // A row may also have more fields than the header; those beyond it have no name either.
+    // A row may also have more fields than the header; the additional ones have no name either.
     let width = rows.iter().map(Vec::len).max().unwrap_or(0).max(header.len());
     let unnamed: Vec<usize> = (0..width).filter(|index| header.get(*index).is_some_and(is_blank)).collect();
     for index in &unnamed {
@@ -117,9 +125,10 @@ fn without_empty_columns(records: &mut [Vec<Cell>]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a table that is too large before anything is made of it.
+/// Rejects a table that is too large before anything is built from it.
 fn check_count(file: &Arc<str>, text: &str, delimiter: u8) -> Result<(), Problem> {
-    // Delimiters and line ends within quotes count here too, so only a large count is looked at closely.
+    // This count includes delimiters and line ends within quotes, so only a large count is
+    // verified.
     let ends = |byte: &&u8| **byte == delimiter || matches!(**byte, b'\n' | b'\r');
     let at_most = text.as_bytes().iter().filter(ends).count();
     if at_most < MAX_ROWS {
@@ -194,13 +203,13 @@ fn build_row(
     let origin = Origin { column: 0, ..cells[0].origin.clone() };
     let key = key_index.and_then(|index| cells.get(index)).map(|cell| cell.text.trim().to_owned());
     if cells.len() != columns.len() {
-        // With fields missing or added, what stands in the key column may be something else.
+        // If fields are missing or added, the cell in the key column may be another column's.
         return Err(Box::new(Rejected { key: None, problem: wrong_count(&cells, &origin, columns.len()) }));
     }
     for (cell, name) in cells.iter_mut().zip(columns.iter()) {
         cell.origin.field = Some(name.clone());
     }
-    // Whoever fills it in means the name by which the row is known.
+    // Templates insert the key as the row is identified: without surrounding blanks.
     if let (Some(index), Some(key)) = (key_index, &key) {
         cells[index].text.clone_from(key);
     }
@@ -214,7 +223,7 @@ fn build_row(
     Ok(Row { source: None, key, key_index, origin, columns: columns.clone(), cells: cells.into() })
 }
 
-/// A row with more fields than the header has, or fewer.
+/// Returns the problem for a row with more or fewer fields than the header.
 fn wrong_count(cells: &[Cell], origin: &Origin, wanted: usize) -> Problem {
     let fields = if cells.len() == 1 { "field" } else { "fields" };
     let problem = Problem::at(origin, format!("{} {fields} where the header has {wanted}", cells.len()));
@@ -225,7 +234,7 @@ fn wrong_count(cells: &[Cell], origin: &Origin, wanted: usize) -> Problem {
     })
 }
 
-/// Two rows with one key contradict each other, so neither counts.
+/// Rejects rows that share a key: they contradict each other, so none of them counts.
 fn reject_repeated_keys(rows: &mut Rows) {
     let mut first: HashMap<String, usize> = HashMap::new();
     let mut repeated: HashSet<String> = HashSet::new();
@@ -248,7 +257,7 @@ fn reject_repeated_keys(rows: &mut Rows) {
         rows.rows.iter().enumerate().filter_map(|(index, row)| Some((row.key.clone()?, index))).collect();
 }
 
-/// Splits text into records of cells that know their line and column.
+/// Splits text into records of cells with their lines and columns.
 fn read_records(file: &Arc<str>, text: &str, start: usize, delimiter: u8) -> Result<Vec<Vec<Cell>>, Problem> {
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
     let places = SourceText::new(file, text);
@@ -296,7 +305,9 @@ fn read_records(file: &Arc<str>, text: &str, start: usize, delimiter: u8) -> Res
     }
 }
 
-/// A field is quoted from end to end with inner quotes doubled, or holds no quote (RFC 4180, 2.5 to 2.7).
+/// Checks the quotes of a field (RFC 4180, 2.5 to 2.7).
+///
+/// A field either is quoted from end to end with inner quotes doubled, or contains no quote.
 fn check_quotes(raw: &str, origin: &Origin) -> Result<(), Problem> {
     if !raw.contains('"') {
         return Ok(());
@@ -305,7 +316,7 @@ fn check_quotes(raw: &str, origin: &Origin) -> Result<(), Problem> {
         return Err(Problem::at(origin, "a quote inside a field that does not begin with one")
             .hint("put quotes around the whole field and double those inside"));
     };
-    // With the doubled quotes gone, a good field has one quote left: its last character.
+    // Without the doubled quotes, a valid field has one quote left: its last character.
     let single = inner.replace("\"\"", "\u{1}");
     match single.find('"') {
         Some(index) if index + 1 == single.len() => Ok(()),

@@ -1,4 +1,6 @@
-//! JSON to a tree of values that know their place; serde_json reads, and what it forgives is refused here.
+//! JSON text to a tree of values with their places.
+//!
+//! serde_json parses the text; errors that it tolerates are rejected here.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,19 +14,25 @@ use crate::written::{Entry, Node, Raw};
 
 use super::Shape;
 
-/// How deep arrays and objects may nest; the same limit that serde_json has.
+/// Maximum nesting depth of arrays and objects, the same as in serde_json.
 const MAX_DEPTH: usize = 128;
-/// Values in a document, keys counted too; ten thousand sites with ten fields each have as many.
+/// Maximum values in a document, including keys.
+///
+/// Ten thousand sites with ten fields each have as many.
 pub const MAX_VALUES: usize = 250_000;
-/// Bytes of a document, each counted once for every level around it, because reading goes over it as often.
+/// Maximum weight of a document.
+///
+/// Each byte counts once for every level around it, because parsing reads it as often.
 pub const MAX_WEIGHT: usize = 256 << 20;
-/// Characters of a number; a double has 17 digits.
+/// Maximum characters of a number; a double has 17 digits.
 const MAX_NUMBER: usize = 100;
 
-/// Reads one JSON document. Numbers keep their text; an object with a key twice is refused.
+/// Parses one JSON document.
+///
+/// Numbers keep their text. An object with a duplicate key is rejected.
 ///
 /// # Errors
-/// The first thing that is wrong, with its line and column.
+/// Fails on the first error, with its line and column.
 pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     let shape = Shape::of(text.as_bytes());
     let too_much = match () {
@@ -41,7 +49,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     document.node(raw, 0)
 }
 
-/// What mostly is wrong with JSON that people write.
+/// A hint with the most common mistakes in hand-written JSON.
 const MEND: &str = "mend it there: keys and text in double quotes, a comma between values and none behind the last, no comments";
 
 struct Document<'t> {
@@ -62,7 +70,7 @@ impl<'t> Document<'t> {
         Problem::at(&origin, format!("this is not JSON: {message}")).hint(MEND)
     }
 
-    /// The raw text is a slice of the document, so its address tells where it stands.
+    /// The raw text is a slice of the document, so its address gives its offset.
     fn origin(&self, raw: &str) -> Origin {
         let offset = (raw.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         self.places.origin(offset..offset + raw.len())
@@ -90,7 +98,9 @@ impl<'t> Document<'t> {
             .map_err(|error| Problem::at(&self.origin(text), format!("this is not JSON: {error}")).hint(MEND))
     }
 
-    /// A number that others can read too: no reader of JSON takes `1e400` for what it is.
+    /// Parses a number that other programs can read too.
+    ///
+    /// No JSON parser represents `1e400` correctly.
     fn number(&self, text: &str, origin: &Origin) -> Result<serde_json::Number, Problem> {
         let number: serde_json::Number = self.read(text)?;
         match text.len() <= MAX_NUMBER && number.as_f64().is_some_and(f64::is_finite) {
@@ -149,7 +159,7 @@ impl<'de> serde::Deserialize<'de> for Items<'de> {
     }
 }
 
-/// Keys stay raw too: only so their place is known, and a key that stands twice is seen.
+/// The pairs of an object; keys stay raw too, to keep their places and to detect duplicates.
 struct Pairs<'t>(Vec<(&'t RawValue, &'t RawValue)>);
 
 impl<'de> serde::Deserialize<'de> for Pairs<'de> {

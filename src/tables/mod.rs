@@ -1,4 +1,4 @@
-//! CSV and JSON text to rows and values that know where they stand. Reads no files.
+//! CSV and JSON text to rows and values with their places. Reads no files.
 
 mod csv;
 mod json;
@@ -14,10 +14,10 @@ pub use csv::parse as parse_csv;
 pub use json::parse as parse_json;
 pub use shape::Shape;
 
-/// Lines of a text; a place is told by its line, so each costs memory even when it is blank.
+/// Maximum lines of a text; line numbers are recorded, so even a blank line takes memory.
 pub const MAX_LINES: usize = 1_000_000;
 
-/// What a source holds, once it was read.
+/// The content of a source after it was read.
 #[derive(Debug)]
 pub enum Table {
     /// Rows, from CSV.
@@ -27,7 +27,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// The same, its rows known as those of a source.
+    /// Returns the same table with its rows marked as those of a source.
     pub fn of_source(self, name: &str) -> Self {
         match self {
             Self::Rows(rows) => Self::Rows(rows.of_source(name)),
@@ -43,21 +43,21 @@ pub struct Rows {
     pub file: Arc<str>,
     /// The header.
     pub columns: Arc<[Arc<str>]>,
-    /// The rows that are good, in file order.
+    /// The valid rows, in file order.
     pub rows: Vec<Row>,
-    /// The rows that are not. Nothing that rests on them changes.
+    /// The rejected rows; values that depend on them do not change.
     pub rejected: Vec<Rejected>,
     by_key: HashMap<String, usize>,
-    /// For each column, the rows by the text of their cell; made when it is first asked for.
+    /// For each column, the rows by the text of their cell; built on first use.
     by_column: Vec<OnceLock<HashMap<Box<str>, Vec<usize>>>>,
 }
 
-/// A row that can't be used.
+/// A row that cannot be used.
 #[derive(Debug)]
 pub struct Rejected {
-    /// Its key, when that much is certain.
+    /// Its key, if it is certain.
     pub key: Option<String>,
-    /// Why.
+    /// The reason why it was rejected.
     pub problem: Problem,
 }
 
@@ -68,13 +68,14 @@ impl Rows {
         self
     }
 
-    /// The row with this key.
+    /// Returns the row with this key.
     pub fn row(&self, key: &str) -> Option<&Row> {
         self.by_key.get(key).map(|index| &self.rows[*index])
     }
 
-    /// The rows whose cell in a column has this text, but for blanks around it, in file order; none when there is no such
-    /// column.
+    /// Returns the rows with this text in a column, in file order, ignoring surrounding blanks.
+    ///
+    /// Returns none if the column does not exist.
     pub fn having(&self, column: &str, text: &str) -> Option<impl Iterator<Item = &Row>> {
         let column = self.columns.iter().position(|name| **name == *column)?;
         let index = self.by_column[column].get_or_init(|| {
@@ -87,17 +88,19 @@ impl Rows {
         Some(index.get(text.trim()).into_iter().flatten().map(|number| &self.rows[*number]))
     }
 
-    /// Whether a row that used to be here may only be unreadable: its key was rejected, or a
-    /// rejected row has no key to tell.
+    /// Returns true if a missing row may merely be unreadable.
+    ///
+    /// Its key may have been rejected, or a rejected row has no certain key.
     pub fn may_hide(&self, key: &str) -> bool {
         self.rejected.iter().any(|rejected| rejected.key.as_deref().is_none_or(|hidden| hidden == key))
     }
 }
 
-/// Text from bytes: UTF-8, with or without a byte order mark.
+/// Decodes bytes as UTF-8, with or without a byte order mark.
 ///
 /// # Errors
-/// Too many lines. Else it names the encoding it looks like, the place, and how to save the file instead.
+/// Fails on too many lines, invalid UTF-8 and NUL bytes. The error names the place, the fix,
+/// and for invalid UTF-8 the likely encoding.
 pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Problem> {
     if bytes.iter().filter(|byte| **byte == b'\n').count() > MAX_LINES {
         return Err(Problem::at(&Origin::line(file, 1), format!("the file has more than {MAX_LINES} lines"))

@@ -1,18 +1,18 @@
-//! The shape of JSON text, seen before it is read: how deep, how many values, how much of it lies how deep.
+//! The shape of JSON text, measured before parsing: depth, number of values, and weight.
 
-/// What JSON text will cost to read. Text that is no JSON has some shape too.
+/// The estimated cost of parsing JSON text; invalid JSON has a shape too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// How deep arrays and objects nest.
+    /// The nesting depth of arrays and objects.
     pub depth: usize,
-    /// Values, arrays and objects and keys among them; at least as many as there are.
+    /// An upper bound on the number of values, including arrays, objects and keys.
     pub values: usize,
-    /// Bytes, each as often as it has arrays and objects around it.
+    /// The number of bytes, each counted once for every array and object around it.
     pub weight: usize,
 }
 
 impl Shape {
-    /// Looks at text once, without recursion.
+    /// Measures text in one pass, without recursion.
     pub fn of(text: &[u8]) -> Self {
         let mut shape = Self { values: 1, ..Self::default() };
         let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);

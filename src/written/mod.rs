@@ -1,5 +1,7 @@
-//! What a user wrote, in settings or JSON: a tree of values that know their place, and a reader
-//! that collects every problem instead of stopping at the first.
+//! Values written by users, in settings or JSON.
+//!
+//! They form a tree of values with their places. The reader collects all problems instead of
+//! stopping at the first.
 
 mod node;
 mod plain;

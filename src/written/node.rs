@@ -1,15 +1,15 @@
-//! A written value and where it stands.
+//! A written value and its place.
 
 use serde_json::Value;
 
 use crate::model::{Origin, position};
 
-/// A value as it was written, with its place.
+/// A value as written, with its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where it stands.
+    /// The place where it is written.
     pub origin: Origin,
-    /// What it is.
+    /// The value itself.
     pub raw: Raw,
 }
 
@@ -18,20 +18,20 @@ pub struct Node {
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key stands.
+    /// The place where the key is written.
     pub at: Origin,
     /// The value.
     pub node: Node,
 }
 
-/// The kinds of written values; TOML's dates are text here.
+/// The kinds of written values; TOML dates are stored as text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Raw {
     /// JSON's `null`; TOML has none.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, its text kept.
+    /// A number, with its text preserved.
     Number(serde_json::Number),
     /// Text.
     Text(String),
@@ -41,11 +41,11 @@ pub enum Raw {
     Table(Vec<Entry>),
 }
 
-/// Keys that are named where one is missing.
+/// Maximum keys listed when one is missing.
 const MAX_NAMED: usize = 12;
 
 impl Node {
-    /// The value under a key, if this is a table that has it.
+    /// Returns the value under a key, if this is a table that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.raw {
             Raw::Table(entries) => entries.iter().find(|entry| entry.key == key),
@@ -54,7 +54,7 @@ impl Node {
         .map(|entry| &entry.node)
     }
 
-    /// The value that a JSON Pointer (RFC 6901) names.
+    /// Returns the value at a JSON Pointer (RFC 6901).
     pub fn pointer(&self, pointer: &str) -> Option<&Node> {
         if pointer.is_empty() {
             return Some(self);
@@ -68,7 +68,9 @@ impl Node {
         )
     }
 
-    /// Why a JSON Pointer names nothing here: a message and a remedy that names the keys that are there.
+    /// Explains why a JSON Pointer finds nothing here.
+    ///
+    /// Returns a message and a hint that lists the existing keys.
     pub fn nothing_at(&self, pointer: &str) -> (String, String) {
         let message = format!("{} has nothing at \"{pointer}\"", self.origin.file);
         if !pointer.is_empty() && !pointer.starts_with('/') {
@@ -100,7 +102,7 @@ impl Node {
         (message, hint)
     }
 
-    /// Whether something is so of this, or of a value at any depth inside.
+    /// Returns true if the predicate holds for this value or for one at any depth inside.
     pub fn any(&self, is_so: &impl Fn(&Node) -> bool) -> bool {
         is_so(self)
             || match &self.raw {
@@ -110,7 +112,7 @@ impl Node {
             }
     }
 
-    /// Every text that stands under a key, at any depth, alone or in a list.
+    /// Collects every text under a key, at any depth, alone or in a list.
     pub fn texts_under<'n>(&'n self, key: &str, found: &mut Vec<(&'n str, &'n Origin)>) {
         match &self.raw {
             Raw::Table(entries) => entries.iter().for_each(|entry| {
@@ -126,7 +128,7 @@ impl Node {
         }
     }
 
-    /// The plain JSON value.
+    /// Converts the value to plain JSON.
     pub fn to_json(&self) -> Value {
         match &self.raw {
             Raw::Null => Value::Null,
@@ -140,7 +142,7 @@ impl Node {
         }
     }
 
-    /// What kind of value this is, for messages.
+    /// Returns the kind of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match self.raw {
             Raw::Null => "null",
@@ -153,7 +155,7 @@ impl Node {
     }
 }
 
-/// A list as its items, anything else as itself.
+/// Returns the items of a list, or any other value as a single item.
 pub fn one_or_more(node: Option<&Node>) -> &[Node] {
     match node {
         Some(Node { raw: Raw::List(items), .. }) => items,

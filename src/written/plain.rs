@@ -1,21 +1,22 @@
-//! Text as it comes from spreadsheets and web pages, in plain characters.
+//! Normalization of text from spreadsheets and web pages.
 
 use std::borrow::Cow;
 
-/// Returns hours, days or a date with the dashes, blanks and colons that look like plain ones as plain ones. What
-/// people copy from a web page or what a spreadsheet corrects looks the same on a screen.
+/// Replaces dashes, blanks and colons that look like plain ones in hours, days or dates.
+///
+/// Text copied from a web page or autocorrected by a spreadsheet looks the same on a screen.
 pub fn plain(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find(|c| plain_char(c) != Some(c)) else { return Cow::Borrowed(text) };
     let (same, rest) = text.split_at(first);
     Cow::Owned(same.chars().chain(rest.chars().filter_map(plain_char)).collect())
 }
 
-/// The plain character for one that looks like it; none for one that cannot be seen.
+/// Returns the plain character for one that looks like it; none for an invisible one.
 fn plain_char(c: char) -> Option<char> {
     match c {
         // Hyphens, dashes and the minus sign.
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}' => Some('-'),
-        // Blanks that do not break a line, and those of a certain width.
+        // Non-breaking and fixed-width blanks.
         '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' => Some(' '),
         '\u{FF1A}' | '\u{2236}' => Some(':'),
         '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' => None,

@@ -1,4 +1,4 @@
-//! Reading written values: every method gives what it could read and notes what it could not.
+//! Reading of written values: each method returns the value or notes a problem.
 
 use std::cell::RefCell;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use super::plain;
 use super::template::{is_template, render};
 use super::{Entry, Node, Raw, Scope, ScopedRow, Text};
 
-/// Reads written values in a scope and collects the problems.
+/// A reader of written values in a scope that collects the problems.
 pub struct Reader<'a> {
     scope: Scope<'a>,
     zones: &'a Database,
@@ -21,12 +21,12 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader without problems yet; names of time zones are those of `zones`.
+    /// Creates a reader without problems; time zone names are looked up in `zones`.
     pub fn new(scope: Scope<'a>, zones: &'a Database) -> Self {
         Self { scope, zones, problems: RefCell::default() }
     }
 
-    /// The row in scope.
+    /// Returns the row in scope.
     pub fn row(&self) -> Option<&'a Row> {
         match self.scope {
             Scope::Rows(rows) => rows.first().map(|scoped| &scoped.row),
@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All rows in scope.
+    /// Returns all rows in scope.
     pub fn rows(&self) -> &'a [ScopedRow] {
         match self.scope {
             Scope::Rows(rows) => rows,
@@ -42,12 +42,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether rows are in scope at all, known or to come.
+    /// Returns true if rows are in scope, even if they are not known yet.
     pub fn has_rows(&self) -> bool {
         !matches!(self.scope, Scope::Plain)
     }
 
-    /// Reads something with other rows in scope.
+    /// Reads with other rows in scope.
     pub fn within<T>(&self, rows: &[ScopedRow], read: impl FnOnce(&Reader) -> T) -> T {
         let inner = Reader::new(Scope::Rows(rows), self.zones);
         let value = read(&inner);
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// Reads something whose rows are not known yet.
+    /// Reads with rows that are not known yet.
     pub fn within_row_to_come<T>(&self, read: impl FnOnce(&Reader) -> T) -> T {
         let inner = Reader::new(Scope::RowToCome, self.zones);
         let value = read(&inner);
@@ -63,7 +63,9 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// Whether what is read is checked before there is a row, so that the names of its columns are not known.
+    /// Returns true while values are checked before their row is known.
+    ///
+    /// The names of its columns are not known then.
     pub fn is_before_its_row(&self) -> bool {
         matches!(self.scope, Scope::RowToCome)
     }
@@ -73,27 +75,27 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
-    /// Notes what went wrong, or gives what went right.
+    /// Returns the value of a result, or notes its problem.
     pub fn ok<T>(&self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.note(problem)).ok()
     }
 
-    /// All problems, in the order they were found.
+    /// Returns all problems, in the order in which they were found.
     pub fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
     }
 
-    /// Looks at the problems from the one with a number on, and may say more of them.
+    /// Amends the problems from index `from` on.
     pub fn amend(&self, from: usize, amend: impl FnMut(&mut Problem)) {
         self.problems.borrow_mut().iter_mut().skip(from).for_each(amend);
     }
 
-    /// How many problems there are so far.
+    /// Returns the number of problems so far.
     pub fn problem_count(&self) -> usize {
         self.problems.borrow().len()
     }
 
-    /// A table whose keys must be among `known`; `what` names it in messages.
+    /// Reads a table whose keys must be among `known`; `what` names it in messages.
     pub fn table<'n>(&self, node: &'n Node, what: &'static str, known: &[&str]) -> Option<Fields<'n>> {
         let fields = self.open_table(node, what)?;
         for entry in fields.entries {
@@ -104,7 +106,7 @@ impl<'a> Reader<'a> {
         Some(fields)
     }
 
-    /// A table with keys of the user's own choosing.
+    /// Reads a table with keys of the user's choosing.
     pub fn open_table<'n>(&self, node: &'n Node, what: &'static str) -> Option<Fields<'n>> {
         match &node.raw {
             Raw::Table(entries) => Some(Fields { origin: &node.origin, entries, what }),
@@ -115,7 +117,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A list.
+    /// Reads a list.
     pub fn list<'n>(&self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
         match &node.raw {
             Raw::List(items) => Some(items),
@@ -126,7 +128,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Text, its templates filled in.
+    /// Reads text and fills in its templates.
     pub fn text(&self, node: &Node, what: &str) -> Option<Text> {
         let Raw::Text(text) = &node.raw else {
             self.wrong_kind(node, "text", what);
@@ -135,7 +137,7 @@ impl<'a> Reader<'a> {
         self.fill_in(text, &node.origin)
     }
 
-    /// Text with its templates filled in.
+    /// Fills in the templates of a text.
     pub fn fill_in(&self, text: &str, origin: &Origin) -> Option<Text> {
         if !is_template(text) {
             return Some(Text { value: text.to_owned(), origin: origin.clone() });
@@ -153,14 +155,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Text that `T` can be read from; `hint` says how to write one.
+    /// Reads text and parses it as `T`; `hint` describes the expected syntax.
     pub fn parse<T: FromStr<Err = String>>(&self, node: &Node, what: &str, hint: &str) -> Option<T> {
         let text = self.text(node, what)?;
         let parsed = text.value.parse();
         self.ok(parsed.map_err(|message| Problem::at(&text.origin, message).hint(hint)))
     }
 
-    /// `true` or `false`, or a template that a row fills in with one of these, or with yes or no.
+    /// Reads `true` or `false`, or a template that a row fills in.
+    ///
+    /// A filled-in template may also be yes or no.
     pub fn boolean(&self, node: &Node, what: &str) -> Option<bool> {
         let found = match &node.raw {
             Raw::Bool(value) => return Some(*value),
@@ -181,12 +185,12 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A length of time such as `90s`, `5m`, `4h` or `1h 30m`; never zero.
+    /// Reads a length of time such as `90s`, `5m`, `4h` or `1h 30m`; never zero.
     pub fn duration(&self, node: &Node, what: &str) -> Option<Duration> {
         self.duration_below(node, what, 400)
     }
 
-    /// The same of less than so many days.
+    /// Reads a length of time shorter than `days` days.
     pub fn duration_below(&self, node: &Node, what: &str, days: u64) -> Option<Duration> {
         if let Raw::Number(number) = &node.raw {
             let problem = Problem::at(&node.origin, format!("{what}: {number} has no unit"));
@@ -209,7 +213,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number within bounds; text of digits counts, for the environment and templates.
+    /// Reads a whole number within bounds.
+    ///
+    /// Text of digits is accepted, for environment variables and templates.
     pub fn integer(&self, node: &Node, what: &str, min: u64, max: u64) -> Option<u64> {
         let (text, origin) = match &node.raw {
             Raw::Number(number) => (number.to_string(), node.origin.clone()),
@@ -228,23 +234,23 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// A zone of the IANA database.
+    /// Reads a zone of the IANA database.
     pub fn zone(&self, node: &Node, what: &str) -> Option<Zone> {
         let text = self.text(node, what)?;
         self.zone_named(&text)
     }
 
-    /// The zone that text names, if there is one; notes nothing.
+    /// Returns the zone with a name, if it exists; notes no problem.
     pub fn known_zone(&self, name: &str) -> Option<Zone> {
         self.zones.zone(name.trim())
     }
 
-    /// The zone that text names.
+    /// Returns the zone that a text names.
     pub fn zone_named(&self, text: &Text) -> Option<Zone> {
         let name = text.value.trim();
         self.ok(self.known_zone(name).ok_or_else(|| {
             let problem = Problem::at(&text.origin, format!("unknown time zone `{name}`"));
-            // The nearest name to a short abbreviation is as likely another continent's.
+            // The name most similar to a short abbreviation is often on another continent.
             let nearest = nearest(name, zone::known_names()).filter(|_| name.len() > 6);
             match zone::by_windows_name(name).or(nearest) {
                 Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
@@ -253,7 +259,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// The date that text names, as in `2026-12-24`.
+    /// Parses a date such as `2026-12-24`.
     pub fn date_named(&self, text: &Text) -> Option<NaiveDate> {
         let problem = match plain(&text.value).trim().parse::<NaiveDate>() {
             Ok(date) if (1900..=2200).contains(&date.year()) => return Some(date),
@@ -269,7 +275,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Notes that a value is of another kind than it should be.
+    /// Notes that a value has the wrong kind.
     pub fn wrong_kind(&self, node: &Node, wanted: &str, what: &str) {
         self.note(Problem::at(&node.origin, format!("{what} must be {wanted}, not {}", node.kind())));
     }
@@ -278,7 +284,7 @@ impl<'a> Reader<'a> {
 /// The entries of a table that is being read.
 #[derive(Clone, Copy)]
 pub struct Fields<'n> {
-    /// Where the table stands.
+    /// The place where the table is written.
     pub origin: &'n Origin,
     /// Its entries, in the order written.
     pub entries: &'n [Entry],
@@ -286,12 +292,12 @@ pub struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// The value under a key.
+    /// Returns the value under a key.
     pub fn get(&self, key: &str) -> Option<&'n Node> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
-    /// The value under a key that must be there.
+    /// Returns the value under a required key.
     pub fn require(&self, reader: &Reader, key: &str) -> Option<&'n Node> {
         let node = self.get(key);
         if node.is_none() {
@@ -300,7 +306,7 @@ impl<'n> Fields<'n> {
         node
     }
 
-    /// The value under a key that must be there, with the remedy for when it is not.
+    /// Returns the value under a required key; `hint` is given if it is missing.
     pub fn require_or(&self, reader: &Reader, key: &str, hint: &str) -> Option<&'n Node> {
         let node = self.get(key);
         if node.is_none() {
@@ -309,7 +315,7 @@ impl<'n> Fields<'n> {
         node
     }
 
-    /// Whether any of the keys is there.
+    /// Returns true if any of the keys is present.
     pub fn has_any(&self, keys: &[&str]) -> bool {
         keys.iter().any(|key| self.get(key).is_some())
     }
@@ -322,7 +328,7 @@ fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Problem {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("known keys: {}", known.join(", ")),
     });
-    // Somebody who writes the key itself into the settings must not find it in a log.
+    // A user who writes the API key itself into the settings must not find it in a log.
     let lower = key.to_lowercase();
     if ["key", "token", "secret", "password"].iter().any(|word| lower.contains(word)) {
         problem.secret = true;

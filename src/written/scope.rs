@@ -1,20 +1,20 @@
-//! The rows that templates are filled in from, and the text that comes of it.
+//! The rows from which templates are filled in, and the resulting text.
 
 use crate::model::{Origin, Row};
 
-/// What `{{ row.x }}` means where a value is read.
+/// The meaning of `{{ row.x }}` where a value is read.
 #[derive(Clone, Copy)]
 pub enum Scope<'a> {
     /// No row: a template is an error.
     Plain,
-    /// There will be a row, but it isn't known yet: templated values are passed over, everything
-    /// else is checked.
+    /// A row that is not known yet: templated values are skipped, everything else is checked.
     RowToCome,
-    /// These rows: `{{ row.x }}`, and the rows joined to it under the names of their sources. Never empty.
+    /// These rows: the one for `{{ row.x }}`, and those joined to it under the names of their
+    /// sources. Never empty.
     Rows(&'a [ScopedRow]),
 }
 
-/// A row and the name that templates know it by.
+/// A row and its name in templates.
 #[derive(Clone, Debug)]
 pub struct ScopedRow {
     /// The name.
@@ -23,11 +23,11 @@ pub struct ScopedRow {
     pub row: Row,
 }
 
-/// Text that was read, and the place it really comes from: the cell, for `{{ row.x }}`.
+/// A text that was read, and the place it comes from: the cell, for `{{ row.x }}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// The text, templates filled in.
+    /// The text, with templates filled in.
     pub value: String,
-    /// Where it stands.
+    /// The place where it is written.
     pub origin: Origin,
 }

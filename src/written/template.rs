@@ -1,4 +1,6 @@
-//! `{{ row.x }}`: text with cells of a table's row in it, filled in by minijinja within a fixed amount of work.
+//! `{{ row.x }}`: text that includes cells of a table's row.
+//!
+//! minijinja fills it in within a fixed amount of work.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +10,30 @@ use crate::model::{Origin, Problem, Row, nearest};
 
 use super::{ScopedRow, Text};
 
-/// Instructions one template may run; a plain substitution needs fewer than ten.
+/// Maximum instructions of one template; a plain substitution needs fewer than ten.
 const FUEL: u64 = 10_000;
-/// Bytes of a template.
+/// Maximum bytes of a template.
 pub const MAX_TEMPLATE: usize = 4_096;
-/// Bytes of what comes out of one.
+/// Maximum bytes of the output of a template.
 pub const MAX_FILLED_IN: usize = 64 << 10;
-/// The statements that are taken. Others keep a value (`set`, `with`, `for`), and then a list may double at every step;
-/// fuel counts the texts that a template makes, and not its lists.
+/// The allowed statements.
+///
+/// Others (`set`, `with`, `for`) keep a value, so a list could double at every step. Fuel limits
+/// the texts that a template builds, but not its lists.
 const STATEMENTS: &[&str] = &["if", "elif", "else", "endif"];
 
-/// Whether text has something to fill in.
+/// Returns true if the text contains a template.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-/// Fills in a template for one row and those joined to it. What comes out stands where the cells in it stand, so that
-/// a later complaint names these and not the template.
+/// Fills in a template from one row and the rows joined to it.
+///
+/// The origin of the output is that of the cells used, so that a later problem names these and not
+/// the template.
 ///
 /// # Errors
-/// A template that is no template, names a column that is not there, or takes too much to fill in.
+/// Fails on an invalid template, a missing column, or a template that takes too much work.
 pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, Problem> {
     check_size(template, at)?;
     let mut environment = Environment::new();
@@ -48,7 +54,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
             continue;
         };
         let cell = scoped.row.cell(column).ok_or_else(|| no_column(at, &scoped.row, column))?;
-        // The library tells the names in no order; the one in which they are written is the reader's.
+        // The library returns the names in no particular order; readers expect the written order.
         let written = template.find(&name).unwrap_or(usize::MAX);
         places.push((written, cell.origin.clone()));
     }
@@ -86,7 +92,8 @@ fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {
                 .hint("a template tests and inserts cells; it keeps no values of its own"));
         }
     }
-    // In a comment quotes and braces stand as they like, and what follows it could not be told from it.
+    // A comment may contain quotes and braces, so code after it could not be distinguished from the
+    // comment.
     if template.contains("{#") {
         let message = format!("the template \"{template}\" has a comment");
         return Err(Problem::at(at, message).hint("write the comment beside it"));
@@ -98,7 +105,9 @@ fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {
     }
 }
 
-/// Whether an asterisk stands in the code of a template, outside of quotes: `[0] * 100000000` is one instruction.
+/// Returns true if the code of a template contains an asterisk outside of quotes.
+///
+/// `[0] * 100000000` is one instruction.
 fn multiplies(template: &str) -> bool {
     let (mut rest, mut in_code, mut quote) = (template, false, None);
     while let Some(c) = rest.chars().next() {
@@ -118,7 +127,7 @@ fn multiplies(template: &str) -> bool {
     false
 }
 
-/// What came out so far, up to a limit.
+/// The output so far, up to a limit.
 #[derive(Default)]
 struct Filled {
     bytes: Vec<u8>,

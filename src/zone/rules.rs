@@ -1,4 +1,4 @@
-//! A time zone: a name, and the offsets that one zone database gives it.
+//! A time zone: a name, and the offsets that one zone database defines for it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,22 +16,26 @@ use crate::model::Instant;
 
 /// A time zone of one zone database.
 ///
-/// It is a handle: cheap to copy, and two are equal when name and rules are. The rules are kept for the
-/// life of the process, because an update of the database brings few new ones and a held revision
-/// still needs those of before.
+/// This is a handle: cheap to copy, and two are equal if their names and rules are equal. The rules
+/// are kept for the life of the process: a database update brings few new ones, and a held revision
+/// still needs the previous ones.
 #[derive(Clone, Copy)]
 pub struct Zone(&'static Rules);
 
 struct Rules {
     name: String,
-    /// The rules as the database has them, in TZif (RFC 9636); empty for UTC.
+    /// The rules as stored in the database, in TZif (RFC 9636); empty for UTC.
     tzif: Vec<u8>,
     parsed: Tzif,
-    /// The changes of most years that anybody asks for: to follow a rule for each look takes many times as long.
+    /// The changes in the years that are usually queried.
+    ///
+    /// Evaluating the rules for each query takes many times as long.
     table: OnceLock<Table>,
 }
 
-/// The changes of a zone's offset in [`TABLE_YEARS`]. All times are in seconds since 1970, all offsets in seconds.
+/// The changes of a zone's offset in [`TABLE_YEARS`].
+///
+/// All times are in seconds since 1970, all offsets in seconds.
 struct Table {
     first: i32,
     changes: Vec<Change>,
@@ -45,9 +49,9 @@ struct Change {
     after: i32,
 }
 
-/// From 1970 to 2100, in seconds since 1970.
+/// The years 1970 to 2099, in seconds since 1970.
 const TABLE_YEARS: std::ops::Range<i64> = 0..4_102_444_800;
-/// The largest difference between local time and UTC, in seconds, and some more.
+/// The largest difference between local time and UTC, in seconds, with some margin.
 const MAX_OFFSET: i64 = 2 * 86_400;
 
 /// The rules in use so far, by name and TZif data.
@@ -57,7 +61,7 @@ static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 static UTC: Rules =
     Rules { name: String::new(), tzif: Vec::new(), parsed: Tzif::UTC, table: OnceLock::new() };
 
-/// What a local time means.
+/// The interpretation of a local time.
 enum Local {
     Once(FixedOffset),
     /// The clock shows it twice: the offset of the first time, and that of the second.
@@ -70,7 +74,7 @@ impl Zone {
     /// Coordinated Universal Time, the same in every database.
     pub const UTC: Self = Self(&UTC);
 
-    /// Reads the rules of a zone from TZif data; none when they are no valid TZif.
+    /// Parses the rules of a zone from TZif data; returns none if the data is invalid.
     pub(super) fn parse(name: &str, tzif: &[u8]) -> Option<Self> {
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(rules) = known.get(&(name, tzif)) {
@@ -87,17 +91,17 @@ impl Zone {
         Some(Self(rules))
     }
 
-    /// The name in the IANA database, such as `Europe/London`.
+    /// Returns the name in the IANA database, such as `Europe/London`.
     pub fn name(self) -> &'static str {
         if self.0.name.is_empty() { "UTC" } else { &self.0.name }
     }
 
-    /// The TZif data; none for UTC, which needs none.
+    /// Returns the TZif data; none for UTC, which needs none.
     pub fn tzif(self) -> Option<&'static [u8]> {
         Some(&self.0.tzif[..]).filter(|tzif| !tzif.is_empty())
     }
 
-    /// The offset from UTC at an instant.
+    /// Returns the offset from UTC at an instant.
     pub fn offset_at(self, at: Instant) -> FixedOffset {
         match self.0.table().offset_at(at.timestamp()) {
             Some(offset) => offset,
@@ -105,7 +109,7 @@ impl Zone {
         }
     }
 
-    /// The instants after `from` and up to `to` at which the offset changes, in their order.
+    /// Returns the instants in `(from, to]` at which the offset changes, in chronological order.
     pub fn changes(self, from: Instant, to: Instant) -> Vec<Instant> {
         let mut offset = self.offset_at(from);
         let mut changes = Vec::new();
@@ -120,8 +124,9 @@ impl Zone {
         changes
     }
 
-    /// The offset of the first time that the clock shows a local time. For a skipped one: the offset
-    /// before the change, and the instant of the change.
+    /// Returns the offset at the first occurrence of a local time.
+    ///
+    /// For a skipped time, returns the offset before the change and the instant of the change.
     pub(super) fn first_offset(self, local: NaiveDateTime) -> (FixedOffset, Option<Instant>) {
         match self.local(local) {
             Local::Once(offset) | Local::Twice(offset, _) => (offset, None),
@@ -143,8 +148,10 @@ impl Zone {
         }
     }
 
-    /// The clock change that skips a local time. With the offset after it the time comes before the
-    /// change, with the offset before it comes after.
+    /// Returns the clock change that skips a local time.
+    ///
+    /// With the offset after the change the time maps to before it; with the offset before, to
+    /// after it.
     fn change_around(self, local: NaiveDateTime, before: FixedOffset, after: FixedOffset) -> Option<Instant> {
         let from = local.checked_sub_offset(after)?.and_utc();
         let to = local.checked_sub_offset(before)?.and_utc();
@@ -163,7 +170,7 @@ impl Rules {
                 if !TABLE_YEARS.contains(&at) {
                     break;
                 }
-                // Some change the name alone.
+                // Some changes affect only the name.
                 if after != before {
                     changes.push(Change { at, before, after });
                     before = after;
@@ -175,7 +182,7 @@ impl Rules {
 }
 
 impl Table {
-    /// None outside of its years.
+    /// Returns the offset at a time; none outside of the table's years.
     fn offset_at(&self, at: i64) -> Option<FixedOffset> {
         if !TABLE_YEARS.contains(&at) {
             return None;
@@ -185,12 +192,15 @@ impl Table {
         FixedOffset::east_opt(offset)
     }
 
-    /// What a local time means, which is given as the seconds since 1970 that it would be in UTC; none outside of its years.
+    /// Returns the interpretation of a local time; none outside of the table's years.
+    ///
+    /// `local` is the local time in seconds since 1970, as if it were UTC.
     fn local(&self, local: i64) -> Option<Local> {
         if !(TABLE_YEARS.start + MAX_OFFSET..TABLE_YEARS.end - MAX_OFFSET).contains(&local) {
             return None;
         }
-        // Around a change the clock skips or repeats what lies between the two local times that it shows then.
+        // A change skips or repeats the times between the two local times that the clock shows at
+        // it.
         let times = |change: &Change| {
             let (before, after) = (change.at + i64::from(change.before), change.at + i64::from(change.after));
             (before.min(after), before.max(after))
@@ -234,7 +244,7 @@ impl fmt::Display for Zone {
     }
 }
 
-/// The offset of a zone at one time, as chrono wants it.
+/// The offset of a zone at one time, in the form that chrono requires.
 #[derive(Clone, Copy)]
 pub struct ZoneOffset {
     zone: Zone,
@@ -288,7 +298,10 @@ impl TimeZone for Zone {
     }
 }
 
-/// Before the year -9999 and after 9999 the library counts no time; its first and last instant stand in.
+/// Converts an instant for jiff.
+///
+/// The library cannot represent times before the year -9999 or after 9999; its first and last
+/// instant are used instead.
 fn timestamp(at: Instant) -> jiff::Timestamp {
     let end = if at.timestamp() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     jiff::Timestamp::from_second(at.timestamp()).unwrap_or(end)
