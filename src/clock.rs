@@ -11,40 +11,42 @@ use tokio::sync::watch;
 
 use crate::model::Instant;
 
-/// A wait that is over at an instant, or earlier when the clock was set.
+/// A wait that ends at an instant, or earlier when the clock was set.
 pub type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// Tells the time and waits for it.
+/// A source of the current time that can also wait for an instant.
 pub trait Clock: Send + Sync + 'static {
-    /// The instant that it is now.
+    /// Returns the current instant.
     fn now(&self) -> Instant;
 
-    /// The time since some moment in the past, suspends included. No setting of the clock moves it, so what differs
-    /// from it is a clock that was set.
+    /// Returns the time since some fixed moment in the past, including suspends.
+    ///
+    /// Setting the clock does not change it, so a deviation from it means that the clock was set.
     fn uptime(&self) -> Duration;
 
-    /// So many seconds of this clock go by while the uptime grows by one.
+    /// Returns how many seconds of this clock pass per second of uptime.
     fn speed(&self) -> u32 {
         1
     }
 
-    /// Whether this is the machine's own clock, which others should agree with.
+    /// Returns true for the machine's own clock, which other clocks should agree with.
     fn is_wall(&self) -> bool {
         false
     }
 
-    /// What names the start of the machine that the uptime counts from; none where that is not known.
+    /// Returns an id of the machine start that the uptime counts from, or `None` if unknown.
     fn boot(&self) -> Option<String> {
         None
     }
 
-    /// The instant that it will be when the uptime has grown by a length.
+    /// Returns the instant of this clock after `length` more of uptime.
     fn after(&self, length: Duration) -> Instant {
         let length = length.checked_mul(self.speed()).and_then(|length| TimeDelta::from_std(length).ok());
         length.and_then(|length| self.now().checked_add_signed(length)).unwrap_or(Instant::MAX_UTC)
     }
 
-    /// Waits until it is `at` or later. It may end early, when the clock was set: ask for the time again.
+    /// Waits until the time is `at` or later. May end early when the clock was set, so callers must
+    /// read the time again.
     fn sleep_until(&self, at: Instant) -> Wait<'_>;
 }
 
@@ -73,7 +75,7 @@ impl Clock for WallClock {
     fn sleep_until(&self, at: Instant) -> Wait<'_> {
         Box::pin(async move {
             if timer::wait_until(at).await.is_err() {
-                // Without a timer the wait is cut into pieces, so that a clock that was set is noticed.
+                // Without a timer, wait in short pieces so that a clock change is noticed.
                 let left = (at - self.now()).to_std().unwrap_or_default();
                 tokio::time::sleep(left.min(Duration::from_secs(30))).await;
             }
@@ -86,22 +88,23 @@ fn wall_time() -> Instant {
     chrono::Utc::now()
 }
 
-/// How long ago a file was written, by the machine's clock; files know no other. None where it was written ahead of that,
-/// as on another machine.
+/// Returns the time since a file was written, by the machine's clock, which file times use.
+///
+/// `None` when the file time is in the future, for example because another machine wrote it.
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn age(written: SystemTime) -> Option<Duration> {
     SystemTime::now().duration_since(written).ok()
 }
 
-/// How long this thread has worked, not counting what it waited for others.
+/// Returns the CPU time that this thread has used; waiting does not count.
 pub fn worked() -> Duration {
     timer::worked()
 }
 
 #[cfg(target_os = "linux")]
 mod timer {
-    //! `timerfd` on CLOCK_REALTIME: it goes off on the wall clock's second, after a suspend at once, and
-    //! is cancelled when the clock is set.
+    //! `timerfd` on CLOCK_REALTIME: it expires on the wall clock's second, or immediately after a
+    //! suspend, and is cancelled when the clock is set.
 
     use std::io;
     use std::time::Duration;
@@ -115,7 +118,7 @@ mod timer {
 
     use crate::model::Instant;
 
-    /// CLOCK_BOOTTIME goes on while the machine is suspended.
+    /// Returns CLOCK_BOOTTIME, which keeps running while the machine is suspended.
     pub fn uptime() -> Duration {
         length_on(ClockId::Boottime)
     }
@@ -138,24 +141,26 @@ mod timer {
             it_value: Timespec { tv_sec: at.timestamp().max(1), tv_nsec: at.timestamp_subsec_nanos().into() },
         };
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &when)?;
-        // SAFETY: an `OwnedFd` gives the same descriptor each time and keeps it open until it is dropped, which
-        // happens when the `AsyncFd` that owns it is; that is all the call asks for. The only unsafe code here.
+        // SAFETY: an `OwnedFd` returns the same descriptor each time and keeps it open until it is
+        // dropped, which happens only when the `AsyncFd` that owns it is dropped. The call requires
+        // nothing else. This is the only unsafe code here.
         #[allow(unsafe_code)]
         let timer = unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }?;
-        // Readable means: gone off, or cancelled because the clock was set. Either way, look again.
+        // Readable means expired, or cancelled because the clock was set. In both cases the caller
+        // reads the time again.
         timer.readable().await.map(drop)
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod timer {
-    /// Without suspends, which is the best there is here.
+    /// Returns the time since the first call, without suspends: no better source is available here.
     pub fn uptime() -> std::time::Duration {
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed()
     }
 
-    /// Whoever waits counts as working here.
+    /// Returns the uptime: this platform does not separate waiting from working.
     pub fn worked() -> std::time::Duration {
         uptime()
     }
@@ -165,8 +170,8 @@ mod timer {
     }
 }
 
-/// A clock that starts at an instant of one's choice and runs faster than the wall clock; for
-/// rehearsals and the demo.
+/// A clock that starts at a given instant and runs faster than the wall clock, for rehearsals and
+/// the demo.
 #[derive(Clone, Copy, Debug)]
 pub struct FastClock {
     start: Instant,
@@ -175,7 +180,7 @@ pub struct FastClock {
 }
 
 impl FastClock {
-    /// Starts a clock; `speed` seconds pass in one.
+    /// Starts a clock that advances by `speed` seconds per real second.
     pub fn new(start: Instant, speed: u32) -> Self {
         Self { start, wall_start: tokio::time::Instant::now(), speed: speed.max(1) }
     }
@@ -200,20 +205,20 @@ impl Clock for FastClock {
 
     fn sleep_until(&self, at: Instant) -> Wait<'_> {
         let left = (at - self.now()).to_std().unwrap_or_default() / self.speed;
-        // Rounded up, so that the time is reached when the wait is over.
+        // Rounded up so that the instant is reached when the wait ends.
         Box::pin(tokio::time::sleep(left + Duration::from_micros(500)))
     }
 }
 
-/// A clock that only moves when it is told to; for tests that own the time.
+/// A clock that moves only when set, for tests that control the time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
-    /// The time, and the time that has really passed.
+    /// The current time and the uptime.
     time: watch::Sender<(Instant, Duration)>,
     waits: Arc<Mutex<Waits>>,
 }
 
-/// The waits on a manual clock, under a number each.
+/// The waits on a manual clock, each under its own number.
 #[derive(Debug, Default)]
 struct Waits {
     last: u64,
@@ -221,12 +226,12 @@ struct Waits {
 }
 
 impl ManualClock {
-    /// A clock that stands at an instant.
+    /// Creates a clock that stays at an instant until it is set.
     pub fn new(start: Instant) -> Self {
         Self { time: watch::Sender::new((start, Duration::ZERO)), waits: Arc::default() }
     }
 
-    /// Lets time pass up to an instant. To an instant before, it is a clock that is set back.
+    /// Lets time pass until an instant; an earlier one sets the clock back without uptime passing.
     pub fn set(&self, at: Instant) {
         self.time.send_modify(|(now, up)| {
             *up += (at - *now).to_std().unwrap_or_default();
@@ -234,12 +239,12 @@ impl ManualClock {
         });
     }
 
-    /// Sets the clock to another instant, while no time passes.
+    /// Sets the clock to another instant without letting time pass.
     pub fn step(&self, at: Instant) {
         self.time.send_modify(|(now, _)| *now = at);
     }
 
-    /// The earliest instant that anybody waits for.
+    /// Returns the earliest instant that a task waits for.
     pub fn next_wait(&self) -> Option<Instant> {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.until.values().min().copied()
@@ -262,13 +267,13 @@ impl Clock for ManualClock {
         let set = offset(&time.borrow());
         Box::pin(async move {
             let _registered = registered;
-            // Over when the clock was set, too. The sender lives as long as the clock.
+            // Setting the clock also ends the wait. The sender lives as long as the clock.
             let _ = time.wait_for(|state| state.0 >= at || offset(state) != set).await;
         })
     }
 }
 
-/// Takes a wait off the list when it is over or given up.
+/// Removes a wait from the list when it ends or is dropped.
 struct Registered {
     id: u64,
     waits: Arc<Mutex<Waits>>,
@@ -300,7 +305,7 @@ mod tests {
         let at = clock.now() + TimeDelta::milliseconds(30);
         clock.sleep_until(at).await;
         assert!(clock.now() >= at);
-        // What is past is over at once.
+        // An instant in the past ends the wait immediately.
         clock.sleep_until(at - TimeDelta::days(1)).await;
     }
 

@@ -1,7 +1,8 @@
-//! rtconfd keeps real-time config pages right: it works out from local files and calendars what every
-//! variable should be now and when it next changes, and puts it on the page on the second.
+//! rtconfd keeps real-time config pages correct. From local files and calendars it computes the
+//! desired value of every variable and its next transition, and writes it to the page on the
+//! second.
 //!
-//! The floors of the house stand in `ARCHITECTURE.md`; a module uses only what stands below it.
+//! `ARCHITECTURE.md` lists the layers; a module uses only the layers below its own.
 
 #![deny(unsafe_code)]
 #![deny(missing_docs)]

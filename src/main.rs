@@ -1,10 +1,10 @@
-//! The real world in, an exit code out.
+//! The entry point: passes the real arguments and environment to the CLI and returns its exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before anything else: from here on there may be a key in memory.
+    // Before anything else: from here on a key may be in memory.
     if let Err(error) = rtconfd::process::keep_memory_private() {
         let _ = writeln!(std::io::stderr(), "error: the process can't keep its memory to itself: {error}");
         return ExitCode::FAILURE;

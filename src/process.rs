@@ -1,27 +1,31 @@
-//! What others may learn from this process: nothing that is in its memory, for the API key is. And how many files it may open.
+//! Process limits: keeps memory, which holds the API key, private, and raises the limit of open
+//! files.
 
 use std::io;
 
-/// Keeps the memory to the process itself: no core dump holds it, and no other process of the same user can trace it
-/// or read its environment under `/proc`. Root still can. It holds until the process ends, not for programs that it
-/// starts.
+/// Keeps the process memory private: no core dumps, no tracing by other processes of the same user.
+///
+/// Other processes of the user cannot read its environment under `/proc` either. Root still can.
+/// The protection holds until the process ends and does not extend to programs that it starts.
 ///
 /// # Errors
-/// When the system refuses, which Linux never does.
+/// Returns an error when the system refuses, which Linux never does.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn keep_memory_private() -> io::Result<()> {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-    // The limit doesn't count where dumps are piped to a program (core(5)); "not dumpable" does everywhere.
+    // The core limit does not apply where dumps are piped to a program (core(5)); "not dumpable"
+    // applies everywhere.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())
 }
 
-/// Keeps core dumps from being written; keeping others from tracing the process is only known on Linux.
+/// Disables core dumps; preventing other processes from tracing this one is supported on Linux
+/// only.
 ///
 /// # Errors
-/// When the system refuses.
+/// Returns an error when the system refuses.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub fn keep_memory_private() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
@@ -30,10 +34,10 @@ pub fn keep_memory_private() -> io::Result<()> {
     Ok(())
 }
 
-/// Raises the limit of open files as far as the system lets it: each connection is one.
+/// Raises the limit of open files to the system's maximum: each connection uses one.
 ///
 /// # Errors
-/// When the system refuses.
+/// Returns an error when the system refuses.
 pub fn raise_file_limit() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,5 +1,5 @@
-//! The pulse of a thread that does blocking work: it may hang where nothing can wake it, as in a file system that does not
-//! answer. Whoever watches over the process asks for it.
+//! The pulse of a thread that does blocking work. Such a thread may hang where nothing can wake it,
+//! for example in a file system that does not respond; the process watchdog checks its pulse.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
 
-/// How long a thread of the daemon may take for one piece of work.
+/// The maximum time a daemon thread may spend on one piece of work.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Since when a thread is at work; shared with those who ask.
+/// The time since which a thread has been at work; shared with the watchdog.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     what: &'static str,
@@ -21,24 +21,25 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// The pulse of a thread that waits for work; `what` names it for people. One that is at one piece of work for longer than
-    /// `patience` hangs.
+    /// Creates the pulse of an idle thread; `what` is its name in messages.
+    ///
+    /// A thread that spends longer than `patience` on one piece of work counts as hung.
     pub fn new(what: &'static str, patience: Duration) -> Self {
         Self { what, patience, since_ms: Arc::default() }
     }
 
-    /// Notes that a piece of work begins.
+    /// Marks the start of a piece of work.
     pub fn begin(&self) {
         let up = u64::try_from(WallClock.uptime().as_millis()).unwrap_or(u64::MAX);
         self.since_ms.store(up.max(1), Ordering::Relaxed);
     }
 
-    /// Notes that the thread waits for work.
+    /// Marks the thread as idle.
     pub fn rest(&self) {
         self.since_ms.store(0, Ordering::Relaxed);
     }
 
-    /// Says that the thread hangs; none while it is well.
+    /// Returns a message if the thread hangs; `None` while it is healthy.
     pub fn problem(&self) -> Option<String> {
         let since = self.since_ms.load(Ordering::Relaxed);
         let length = WallClock.uptime().saturating_sub(Duration::from_millis(since));
@@ -47,17 +48,17 @@ impl Pulse {
     }
 }
 
-/// The pulses of a daemon's threads, each once by its name. All clones are one.
+/// The pulses of a daemon's threads, one per name. All clones share one list.
 #[derive(Clone, Debug, Default)]
 pub struct Pulses(Arc<Mutex<BTreeMap<&'static str, Pulse>>>);
 
 impl Pulses {
-    /// Watches over a thread, in place of one of the same name.
+    /// Watches a thread; replaces a watched thread of the same name.
     pub fn watch(&self, pulse: Pulse) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(pulse.what, pulse);
     }
 
-    /// Says which thread hangs; none while all are well.
+    /// Returns a message that names a hung thread; `None` while all are healthy.
     pub fn problem(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().find_map(Pulse::problem)
     }

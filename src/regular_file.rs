@@ -1,4 +1,4 @@
-//! Opens regular files, and never waits for what only looks like one: to open a pipe waits for ever.
+//! Opens regular files only, and never blocks on other files: opening a pipe could block forever.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -7,11 +7,12 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a file to read, and says what it is. It is judged after it was opened, so that nothing can be put in its place in
-/// between.
+/// Opens a regular file for reading and returns it with its metadata.
+///
+/// The type is checked after opening, so that the file cannot be replaced in between.
 ///
 /// # Errors
-/// When it cannot be opened, or is no regular file.
+/// Returns an error when it cannot be opened or is not a regular file.
 pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;

@@ -1,4 +1,4 @@
-//! The machine's zone database: where it is, which release it is, and its files.
+//! The machine's zone database: its location, its release and its files.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -9,36 +9,36 @@ use std::sync::Arc;
 use crate::regular_file;
 use crate::zone::{Database, TzifFiles, Version};
 
-/// Where systems keep their zone database.
+/// The usual folder of a system's zone database.
 pub const SYSTEM: &str = "/usr/share/zoneinfo";
-/// Bytes of a compiled zone; the largest of today has 4,000.
+/// Maximum bytes of a compiled zone; the largest today has 4,000.
 const MAX_BYTES: u64 = 64 << 10;
-/// Bytes at the start of a file that may tell the release.
+/// Bytes read from the start of a file that may state the release.
 const HEAD: u64 = 64;
-/// Files that tell the release.
+/// Files that state the release.
 const VERSION_FILES: [&str; 2] = ["tzdata.zi", "+VERSION"];
 
-/// Which zone database to use.
+/// The zone database to use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// The newest of the system's and the embedded one.
+    /// The newer one: the system's or the embedded one.
     #[default]
     Newest,
-    /// The system's.
+    /// The system's database.
     System,
-    /// The one that is part of the program.
+    /// The database embedded in the program.
     Embedded,
-    /// The one in a folder.
+    /// The database in a folder.
     Folder(PathBuf),
 }
 
-/// What tells one state of a database's files from another.
+/// A fingerprint that distinguishes states of a database's files.
 pub type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
 
-/// Opens the zone database of a choice; `system` is the system's folder, if it has one.
+/// Opens the chosen zone database; `system` is the system's folder, if there is one.
 ///
 /// # Errors
-/// In words, when the folder that was asked for has no zones.
+/// A message, when the chosen folder contains no zones.
 pub fn open(choice: &Choice, system: Option<&Path>) -> Result<Arc<Database>, String> {
     let at = |folder: &Path| match is_database(folder) {
         true => Ok(Arc::new(in_folder(folder))),
@@ -50,19 +50,19 @@ pub fn open(choice: &Choice, system: Option<&Path>) -> Result<Arc<Database>, Str
         (Choice::System, Some(folder)) => at(folder),
         (Choice::System, None) => Err("the system has no zone database".to_owned()),
         (Choice::Newest, Some(folder)) => {
-            // Of the same release the embedded one lacks no name.
+            // At the same release the embedded one is complete, so the system's must be newer.
             let is_newer = version(folder).as_ref() > Database::embedded().version() && is_database(folder);
             Ok(if is_newer { Arc::new(in_folder(folder)) } else { Database::embedded() })
         }
     }
 }
 
-/// The database in a folder, whatever its release.
+/// Returns the database in a folder, regardless of its release.
 pub fn in_folder(folder: &Path) -> Database {
     Database::in_folder(version(folder), folder, Folder(folder.to_owned()))
 }
 
-/// The folder that a choice looks at.
+/// Returns the folder that a choice reads from.
 pub fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Path> {
     match choice {
         Choice::Folder(folder) => Some(folder),
@@ -71,24 +71,25 @@ pub fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Pa
     }
 }
 
-/// Returns the stamp of the files that tell the release.
+/// Returns the stamp of the files that state the release.
 pub fn stamp(folder: &Path) -> Stamp {
     let stamp = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))
     };
-    // A folder that is replaced whole may bring files of the same time.
+    // The folder's own stamp is included: a folder that is replaced as a whole may contain files
+    // with the same times.
     let files = VERSION_FILES.map(|name| stamp(&folder.join(name)));
     std::iter::once(stamp(folder)).chain(files).collect()
 }
 
-/// True for a folder with zones; a file that tells a release alone is none.
+/// True for a folder with zones; a file that only states a release is not enough.
 fn is_database(folder: &Path) -> bool {
     let read = Folder(folder.to_owned()).read("Europe/London");
     read.is_some_and(|tzif| tzif.starts_with(b"TZif"))
 }
 
-/// The release by the first line of `tzdata.zi` (`# version 2026f`) or of `+VERSION`.
+/// Reads the release from the first line of `tzdata.zi` (`# version 2026f`) or of `+VERSION`.
 fn version(folder: &Path) -> Option<Version> {
     VERSION_FILES.iter().find_map(|name| {
         let head = read(&folder.join(name), HEAD)?;
@@ -104,7 +105,7 @@ fn read(path: &Path, limit: u64) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The files of a folder, each read when its zone is first asked for.
+/// The files of a folder; each is read when its zone is first requested.
 struct Folder(PathBuf);
 
 impl TzifFiles for Folder {
@@ -118,7 +119,7 @@ impl TzifFiles for Folder {
 mod tests {
     use super::*;
 
-    /// A folder whose London is Tokyo, so that it can be told which database was read.
+    /// A folder whose London is Tokyo, so that a test can see which database was read.
     fn folder(release: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let tokyo = Database::embedded().zone("Asia/Tokyo").unwrap().tzif().unwrap();

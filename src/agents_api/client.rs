@@ -1,4 +1,4 @@
-//! The HTTP client: bounded in time and size, follows no redirect, covers up the key.
+//! The HTTP client: limits time and size, follows no redirect, redacts the key.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -14,28 +14,28 @@ use super::{
     AccountId, Agent, ApiError, ApiKey, Meaning, Patched, ReadAgents, ReadPages, WritePages, WriteSchemas,
 };
 
-/// Characters of an error message that are told.
+/// Maximum characters of an error message that are kept.
 const MAX_MESSAGE: usize = 400;
-/// The longest wait that is told of a Retry-After; how long is really waited the gate decides.
+/// The maximum wait taken from a Retry-After header; the gate decides the actual wait.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(366 * 86_400);
-/// How long to wait when a Retry-After can't be read.
+/// The wait when a Retry-After header cannot be parsed.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// Characters of a correlation id; longer ones are cut.
+/// Maximum characters of a correlation id; longer ones are truncated.
 const MAX_CORRELATION_ID: usize = 128;
 const CORRELATION_ID: &str = "x-polyai-correlation-id";
 
-/// How long things may take.
+/// The timeouts of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// To a connection.
+    /// Time limit for connecting.
     pub connect: Duration,
-    /// Between two pieces of an answer.
+    /// Time limit between two parts of a response.
     pub read: Duration,
-    /// For a whole request.
+    /// Time limit for a whole request.
     pub total: Duration,
 }
 
-/// The Agents API at a base URL.
+/// A client of the Agents API at a base URL.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -44,10 +44,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for one base URL and key.
+    /// Creates a client for one base URL and key.
     ///
     /// # Errors
-    /// When TLS can't be set up, as on a machine without root certificates.
+    /// Returns an error when TLS cannot be set up, for example on a machine without root
+    /// certificates.
     pub fn new(base_url: &str, key: ApiKey, timeouts: Timeouts) -> Result<Self, ApiError> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("rtconfd/", env!("CARGO_PKG_VERSION")))
@@ -58,15 +59,16 @@ impl Client {
             .timeout(timeouts.total)
             .tcp_nodelay(true);
         let url = reqwest::Url::parse(base_url).ok();
-        // Whatever asks it for plain http later: a key that is meant for TLS is not sent without.
+        // A key meant for TLS is never sent without it, even if a later request asks for plain
+        // HTTP.
         let is_https = url.as_ref().is_some_and(|url| url.scheme() == "https");
         builder = builder.https_only(is_https);
-        // A proxy would look for this machine's loopback on its own.
+        // A proxy would resolve a loopback address to its own machine.
         let host = url.and_then(|url| url.host_str().map(str::to_owned));
         if host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
             builder = builder.no_proxy();
             if !is_https {
-                // To read the machine's certificates takes longer than most commands.
+                // Loading the machine's certificates takes longer than most commands.
                 builder = builder.tls_certs_only([]);
             }
         }
@@ -77,7 +79,7 @@ impl Client {
         Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), key: RwLock::new(key) })
     }
 
-    /// Uses another key from now on.
+    /// Replaces the key for future requests.
     pub fn set_key(&self, key: ApiKey) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
@@ -106,7 +108,7 @@ impl Client {
             status: Some(status),
             message: clean(&key, &message, MAX_MESSAGE),
             correlation_id: correlation_id.clone(),
-            // The status line of an accepted change says what happened, even if the rest is lost.
+            // An accepted change may have been made even if the rest of the response is lost.
             ..ApiError::of(Meaning::OutcomeUnknown)
         })?;
         if !(200..300).contains(&status) {
@@ -120,9 +122,9 @@ impl Client {
 struct Answer {
     body: Vec<u8>,
     correlation_id: Option<String>,
-    /// What must not be told of the body.
+    /// The key, to be redacted from messages about the body.
     key: ApiKey,
-    /// What the API's clock showed.
+    /// The time by the API's clock.
     served_at: Option<Instant>,
 }
 
@@ -139,7 +141,8 @@ impl Answer {
         self.understood(|body| read_page(body, wanted)).map(|page| self.dated(page, 1))
     }
 
-    /// The page with what the answer as a whole tells; it is one of so many.
+    /// Returns the page with the response's time and its share of the weight; `of` is the number of
+    /// pages in the response.
     fn dated(&self, page: RemotePage, of: usize) -> RemotePage {
         RemotePage { served_at: self.served_at, weight: weight(&self.body) / of.max(1), ..page }
     }
@@ -186,9 +189,9 @@ impl ReadAgents for Client {
     }
 }
 
-/// Variables as they are sent.
+/// Serializes variables as they are sent.
 fn text(variables: &Map<String, Value>) -> String {
-    // What has text for keys can always be written.
+    // Cannot fail: all keys are strings.
     serde_json::to_string(variables).unwrap_or_default()
 }
 
@@ -196,11 +199,12 @@ fn path(page: &PageId) -> String {
     format!("/v1/agents/{}/real-time-configs/{}", page.agent, page.environment)
 }
 
-/// No answer came: nothing was sent when there was no connection, else nobody knows.
+/// Builds the error for a missing response: without a connection nothing was sent, otherwise the
+/// outcome is unknown.
 fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
     let meaning =
         if error.is_connect() || error.is_builder() { Meaning::TryAgain } else { Meaning::OutcomeUnknown };
-    // The URL is left out, the causes are not: reqwest's own text is only the outermost.
+    // Reports the causes but not the URL: reqwest's own text is only the outermost error.
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
@@ -246,24 +250,24 @@ fn refused(
     }
 }
 
-/// Makes text from outside fit to be logged, stored and shown: the key covered up, in one line, and short.
+/// Makes external text safe to log, store and show: key redacted, on one line, and short.
 fn clean(key: &ApiKey, text: &str, most: usize) -> String {
-    // Covered up first and cut then: a cut through the key would leave its beginning. What splits the key is taken out
-    // before, so that it can't hide behind that.
+    // Redact before truncating: a cut through the key would leave its beginning. Unprintable
+    // characters are removed for the check, so that a key split by them is found.
     let printable: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     let joined: String = text.chars().filter(|c| !is_unprintable(*c)).collect();
     let shown = if key.is_in(&joined) { key.redact(&joined) } else { printable };
     shown.chars().take(most).collect()
 }
 
-/// True for a character that could forge a line of a log, or hide from whoever reads it: controls, and what changes the
-/// direction of text.
+/// True for a character that could forge a log line or mislead its reader: controls, invisible
+/// characters, and characters that change the direction of text.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Seconds, or a date (RFC 9110, 10.2.3); the answer's own Date tells how far off that is.
+/// Parses seconds or a date (RFC 9110, 10.2.3); a date is relative to the response's own Date.
 fn retry_after(value: &HeaderValue, headers: &HeaderMap) -> Duration {
     let text = value.to_str().unwrap_or_default();
     let seconds = text.trim().parse::<u64>().map(Duration::from_secs).ok();
@@ -275,7 +279,7 @@ fn retry_after(value: &HeaderValue, headers: &HeaderMap) -> Duration {
     seconds.or_else(until).unwrap_or(DEFAULT_RETRY_AFTER).min(MAX_RETRY_AFTER)
 }
 
-/// A date as headers write it (RFC 9110, 5.6.7).
+/// Parses a date in header format (RFC 9110, 5.6.7).
 fn http_date(text: &str) -> Option<Instant> {
     chrono::DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc())
 }
@@ -306,7 +310,8 @@ mod tests {
         let second = Duration::from_secs(1);
         let timeouts = Timeouts { connect: second, read: second, total: second };
         let client = |url: &str| Client::new(url, ApiKey::from("k-1"), timeouts).unwrap();
-        // Nobody listens on port 1: what is tried fails to connect, what is refused isn't tried.
+        // Nothing listens on port 1: a request that is sent fails to connect, a refused one is not
+        // sent.
         let plain = "http://127.0.0.1:1";
         let refused = client("https://127.0.0.1:1").http.get(plain).send().await.unwrap_err();
         assert!(refused.is_builder(), "{refused:?}");

@@ -1,4 +1,5 @@
-//! What a failed request means: try again, look first, leave the page alone, or leave the key alone.
+//! The consequences of a failed request: try again, fetch first, leave the page alone, or stop
+//! using the key.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,46 +7,49 @@ use std::time::Duration;
 /// A request that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
-    /// What follows from it.
+    /// The consequence for later requests.
     pub meaning: Meaning,
-    /// The HTTP status, when there was an answer.
+    /// The HTTP status, if there was a response.
     pub status: Option<u16>,
     /// The API's own code, such as `REAL_TIME_CONFIG_INVALID_FOR_SCHEMA`.
     pub code: Option<String>,
-    /// What went wrong in words; never holds the key.
+    /// The error message; never contains the key.
     pub message: String,
-    /// What the vendor's support asks for.
+    /// The ID to give to the vendor's support.
     pub correlation_id: Option<String>,
-    /// How long the API asks to be left alone.
+    /// The wait that the API asks for.
     pub retry_after: Option<Duration>,
 }
 
-/// What follows from a failed request.
+/// The consequence of a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Nothing was changed, and a later try may well succeed (no connection, a conflict).
+    /// Nothing was changed, and a later attempt may succeed (no connection, a conflict).
     TryAgain,
-    /// Nothing was changed; the whole key has to wait (429).
+    /// Nothing was changed; all requests with this key must wait (429).
     Slower,
-    /// A change may or may not have been made; the page must be looked at before it is sent to again.
+    /// A change may or may not have been made; the page must be fetched before the next write.
     OutcomeUnknown,
-    /// The API read the request and will refuse the same one again (400, 422): the page has to wait for another one.
+    /// The API rejected the request and would reject it again (400, 422): the page waits until its
+    /// request changes.
     Refused,
-    /// The page cannot be had now (403, 404, a redirect …). Nothing was changed, and nothing is known: it may be a moment's
-    /// trouble, so it is tried again.
+    /// The page is not available now (403, 404, a redirect …). Nothing was changed. The cause may
+    /// be temporary, so the request is retried.
     Unavailable,
-    /// The key is not taken (401).
+    /// The API rejected the key (401).
     KeyRefused,
 }
 
 impl Meaning {
-    /// True where somebody has to act, unless the answer itself was a mistake.
+    /// Returns true if a person must act, unless the response itself was a mistake.
     pub fn needs_a_person(self) -> bool {
         matches!(self, Self::Refused | Self::Unavailable | Self::KeyRefused)
     }
 
-    /// By HTTP status, and by whether the API itself gave the answer, in its own envelope: a proxy that answers 400 has
-    /// read no page.
+    /// Returns the meaning of an HTTP status.
+    ///
+    /// `by_api` is true if the API itself responded, in its own envelope: a proxy that answers 400
+    /// has not read the page.
     pub fn of_status(status: u16, by_api: bool) -> Self {
         match status {
             401 => Self::KeyRefused,
@@ -79,7 +83,7 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
-    /// An error without details, to be filled in.
+    /// Creates an error without details, to be filled in.
     pub fn of(meaning: Meaning) -> Self {
         Self {
             meaning,

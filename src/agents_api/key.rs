@@ -1,4 +1,4 @@
-//! The API key: where it comes from, and that it is seen nowhere.
+//! The API key: where it is read from, and how it is kept out of all output.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -10,17 +10,18 @@ use crate::regular_file;
 
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "agents-api-key";
-/// The environment variable.
+/// The environment variable with the key.
 const VARIABLE: &str = "RTCONFD_API_KEY";
-/// A key is a few dozen characters; a larger file is something else.
+/// Maximum bytes of a key file: a key has a few dozen characters, so a larger file is something
+/// else.
 const MAX_BYTES: u64 = 4096;
 
-/// A key. It prints as `[REDACTED]`.
+/// An API key. It prints as `[REDACTED]`.
 #[derive(Clone, Debug)]
 pub struct ApiKey(SecretString);
 
 impl ApiKey {
-    /// Takes the key out of text: printable ASCII, white space around it gone.
+    /// Reads the key from text: printable ASCII, surrounding white space removed.
     fn from_text(text: &str, place: &str) -> Result<Self, KeyError> {
         let key = text.trim();
         let no_key = |why| KeyError::NoKey { place: place.to_owned(), why };
@@ -38,28 +39,28 @@ impl ApiKey {
         Ok(Self(key.to_owned().into()))
     }
 
-    /// For the request header alone.
+    /// Returns the key, for the request header only.
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// The secret itself, for another use than the API's.
+    /// Returns the secret itself, for uses other than the API.
     pub fn into_secret(self) -> SecretString {
         self.0
     }
 
-    /// True where the key occurs in text.
+    /// Returns true if the key occurs in the text.
     pub fn is_in(&self, text: &str) -> bool {
         text.contains(self.expose())
     }
 
-    /// Text in which the key, should it occur, is covered up.
+    /// Returns the text with every occurrence of the key redacted.
     pub fn redact(&self, text: &str) -> String {
         text.replace(self.expose(), "[key]")
     }
 }
 
-/// A key for programs that run their own stand-in API.
+/// Creates a key for programs that run their own simulated API.
 impl From<&str> for ApiKey {
     fn from(key: &str) -> Self {
         Self(key.to_owned().into())
@@ -72,23 +73,23 @@ impl PartialEq for ApiKey {
     }
 }
 
-/// Why there is no key.
+/// The reason for a missing or invalid key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Nobody named one.
+    /// No source of a key is configured.
     #[error(
         "there is no API key (hint: set key_file under [api], pass the systemd credential agents-api-key, or set RTCONFD_API_KEY)"
     )]
     Missing,
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("the key file {path} can't be read: {error} (hint: check key_file and who may read it)")]
     Unreadable {
         /// The file.
         path: String,
-        /// The system's words.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// Anybody on the machine can read it.
+    /// Other users on the machine can read the file.
     #[error("the key file {path} can be read by others (mode {mode:03o}) (hint: chmod 600 {path})")]
     ReadableByOthers {
         /// The file.
@@ -96,29 +97,30 @@ pub enum KeyError {
         /// Its permission bits.
         mode: u32,
     },
-    /// What stands there is no key.
+    /// The content is not a valid key.
     #[error("{place} holds no API key: {why} (hint: paste the key alone, in one line)")]
     NoKey {
-        /// Where.
+        /// The file or variable.
         place: String,
-        /// What is wrong with it; never the text itself.
+        /// The reason; never the text itself.
         why: String,
     },
 }
 
-/// Where the key comes from; asked again whenever it may have changed.
+/// The source of the key; read again whenever the key may have changed.
 #[derive(Clone, Debug)]
 pub enum KeySource {
     /// A file.
     File(PathBuf),
-    /// The environment, as it was at the start.
+    /// The environment variable, as it was at startup.
     Environment(ApiKey),
-    /// Nowhere.
+    /// No source.
     Nowhere,
 }
 
 impl KeySource {
-    /// The settings' `key_file`, else the systemd credential, else the environment.
+    /// Finds the source: the settings' `key_file`, else the systemd credential, else the
+    /// environment.
     pub fn find(
         key_file: Option<&Path>,
         variable: impl Fn(&str) -> Option<String>,
@@ -136,7 +138,7 @@ impl KeySource {
         }
     }
 
-    /// The file to watch, if the key is in one.
+    /// Returns the file to watch, if the key is in one.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -144,7 +146,7 @@ impl KeySource {
         }
     }
 
-    /// The key as it is now.
+    /// Reads the current key.
     pub fn load(&self) -> Result<ApiKey, KeyError> {
         match self {
             Self::Environment(key) => Ok(key.clone()),
@@ -164,8 +166,8 @@ fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
         opened => opened.map_err(unreadable)?,
     };
     let mode = metadata.permissions().mode() & 0o777;
-    // Group bits are let pass: systemd shows a credential's access list as group rights, and Kubernetes
-    // gives a secret to the pod's group.
+    // Group permissions are accepted: systemd shows a credential's access list as group
+    // permissions, and Kubernetes gives a secret to the pod's group.
     if mode & 0o007 != 0 {
         return Err(KeyError::ReadableByOthers { path: shown, mode });
     }

@@ -1,4 +1,5 @@
-//! The remote API: GET, PATCH and PUT of config pages, the list of agents, what its answers mean, and the key.
+//! The remote API: GET, PATCH and PUT of config pages, the list of agents, the meaning of
+//! responses, and the key.
 
 mod client;
 mod error;
@@ -17,21 +18,21 @@ pub use key::{ApiKey, KeyError, KeySource};
 #[doc(hidden)]
 pub use wire::{read_agents, read_page, read_pages};
 
-/// Looks at pages. A dry run holds this and nothing more, so it can't write.
+/// Fetches pages. A dry run holds only this, so it cannot write.
 pub trait ReadPages: Send + Sync + 'static {
-    /// All pages of an agent, one for each environment.
+    /// Fetches all pages of an agent, one for each environment.
     fn list(
         &self,
         agent: &str,
     ) -> impl Future<Output = Result<Vec<(Environment, RemotePage)>, ApiError>> + Send;
 
-    /// One page.
+    /// Fetches one page.
     fn page(&self, page: &PageId) -> impl Future<Output = Result<RemotePage, ApiError>> + Send;
 }
 
-/// Changes pages.
+/// Writes pages.
 pub trait WritePages: ReadPages {
-    /// Merges top-level keys into a page; answers the page as it is then.
+    /// Merges top-level keys into a page; returns the resulting page.
     fn patch(
         &self,
         page: &PageId,
@@ -39,9 +40,11 @@ pub trait WritePages: ReadPages {
     ) -> impl Future<Output = Result<Patched, ApiError>> + Send;
 }
 
-/// Changes the schemas of pages. Apart from [`WritePages`], because what keeps values right has no business with schemas.
+/// Writes the schemas of pages.
+///
+/// Separate from [`WritePages`], because code that writes values must not change schemas.
 pub trait WriteSchemas: ReadPages {
-    /// Puts a schema on a page, in place of the one there; answers the page as it is then.
+    /// Replaces the schema of a page; returns the resulting page.
     fn put_schema(
         &self,
         page: &PageId,
@@ -51,14 +54,14 @@ pub trait WriteSchemas: ReadPages {
 
 /// Lists agents.
 pub trait ReadAgents: Send + Sync + 'static {
-    /// The agents of an account; of the key's own without one, which is an older call.
+    /// Lists the agents of an account; without one, those of the key's own, by an older call.
     fn agents(
         &self,
         account: Option<&AccountId>,
     ) -> impl Future<Output = Result<Vec<Agent>, ApiError>> + Send;
 }
 
-/// An account, safe in a URL.
+/// An account id that is safe in a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountId(String);
 
@@ -74,32 +77,32 @@ impl std::str::FromStr for AccountId {
     }
 }
 
-/// An agent, as far as the API tells of it.
+/// An agent, as described by the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
-    /// What settings and commands call it ("Project ID" in the vendor's UI).
+    /// The id used in settings and commands ("Project ID" in the vendor's UI).
     pub id: String,
-    /// What people call it.
+    /// The display name.
     pub name: Option<String>,
     /// The account that it belongs to.
     pub account: Option<String>,
 }
 
-/// The answer to a change.
+/// The response to a change.
 #[derive(Clone, Debug)]
 pub struct Patched {
-    /// The page after it.
+    /// The page after the change.
     pub page: RemotePage,
-    /// What the vendor's support asks for.
+    /// The ID to give to the vendor's support.
     pub correlation_id: Option<String>,
 }
 
-/// A client that can only look, whatever it is made of.
+/// A client that can only read, whatever it wraps.
 #[derive(Clone, Debug)]
 pub struct ReadOnly<R>(R);
 
 impl<R: ReadPages> ReadOnly<R> {
-    /// Takes the ability to write away.
+    /// Wraps a client to remove its ability to write.
     pub fn new(inner: R) -> Self {
         Self(inner)
     }

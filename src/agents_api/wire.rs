@@ -1,4 +1,4 @@
-//! The shapes on the wire: liberal in what they take, strict about whose page an answer is.
+//! The wire formats: liberal in what they accept, strict about which page a response belongs to.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use crate::tables::Shape;
 
 use super::Agent;
 
-/// Bytes of an answer; a page with ten thousand sites is smaller.
+/// Maximum bytes of a response; a page with ten thousand sites is smaller.
 pub const MAX_BODY_BYTES: usize = 8 << 20;
-/// Values in an answer, keys counted too; ten thousand sites with ten fields each have as many.
+/// Maximum values in a response, keys included; about ten thousand sites with ten fields each.
 pub const MAX_VALUES: usize = 250_000;
-/// Levels of arrays and objects; what JSON readers take by default.
+/// Maximum levels of arrays and objects; a common default of JSON readers.
 pub const MAX_DEPTH: usize = 100;
-/// Bytes of an answer whose values are only guessed.
+/// Bytes below which the number of values is only estimated.
 const MAX_SMALL: usize = 1 << 16;
-/// Bytes that a value takes beside its text.
+/// Bytes of memory that a value takes besides its text.
 const VALUE_BYTES: usize = 72;
-/// Pages in one answer; an agent has one for each environment.
+/// Maximum pages in one response; an agent has one for each environment.
 pub const MAX_PAGES: usize = 100;
-/// Agents in one answer; an account with more is not known.
+/// Maximum agents in one response; no account with more is known.
 pub const MAX_AGENTS: usize = 10_000;
-/// Fields that an error lists; more are not told.
+/// Maximum listed fields of an error that are reported.
 const MAX_LISTED: usize = 20;
 
-/// An answer read as `T`, unless it would take too much memory as a tree of values.
+/// Parses a response as `T`, unless its tree of values would take too much memory.
 ///
 /// # Errors
-/// In words: what is too much, or why it is no such answer.
+/// A message: the limit that is exceeded, or why it cannot be parsed.
 pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let shape = Shape::of(body);
     if body.len() > MAX_BODY_BYTES {
@@ -45,11 +45,12 @@ pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-/// Reads the page of an answer. It must say that it is the page that was asked for: sent to by any other, a page would
-/// lose what it holds.
+/// Reads the page of a response, which must identify itself as the requested page.
+///
+/// If another page were taken for it, a later write could destroy values of the requested page.
 ///
 /// # Errors
-/// In words: why it is not that page.
+/// A message: why it is not that page.
 pub fn read_page(body: &[u8], wanted: &PageId) -> Result<RemotePage, String> {
     let page = read_answer::<WirePage>(body)?;
     page.check_agent(&wanted.agent)?;
@@ -60,10 +61,10 @@ pub fn read_page(body: &[u8], wanted: &PageId) -> Result<RemotePage, String> {
     }
 }
 
-/// Reads the pages of an agent. Those of unknown environments are left out, and those that don't name one.
+/// Reads the pages of an agent; pages with an unknown or missing environment are left out.
 ///
 /// # Errors
-/// In words: why it is not understood.
+/// A message: why the response is not understood.
 pub fn read_pages(body: &[u8], agent: &str) -> Result<Vec<(Environment, RemotePage)>, String> {
     let WirePages { config_pages: Some(listed), .. } = read_answer(body)? else {
         return Err("it lists no pages: configPages is missing".to_owned());
@@ -83,14 +84,14 @@ pub fn read_pages(body: &[u8], agent: &str) -> Result<Vec<(Environment, RemotePa
     Ok(pages)
 }
 
-/// Returns the memory that an answer takes as a tree of values, in bytes and roughly.
+/// Returns the approximate memory, in bytes, that a response takes as a tree of values.
 pub fn weight(body: &[u8]) -> usize {
-    // Small ones are not worth counting.
+    // Small responses are not worth counting.
     let values = if body.len() < MAX_SMALL { body.len() / 16 } else { Shape::of(body).values };
     body.len() + values * VALUE_BYTES
 }
 
-/// Reads an answer that says of itself whether it is one: an error may come with a status of success.
+/// Reads a response with a success flag: an error may arrive with a success status.
 fn read_answer<T: serde::de::DeserializeOwned + Envelope>(body: &[u8]) -> Result<T, String> {
     if body.len() <= MAX_BODY_BYTES && body.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
@@ -104,16 +105,17 @@ fn read_answer<T: serde::de::DeserializeOwned + Envelope>(body: &[u8]) -> Result
     Err(format!("it reports a failure: {}", parts.join(": ")))
 }
 
-/// What all answers have in common.
+/// The common part of all responses.
 trait Envelope {
-    /// True where the answer says that the request failed.
+    /// Returns true if the response reports a failure.
     fn is_failure(&self) -> bool;
 }
 
-/// The agents that an answer lists, as an array or in an object. Of an agent only its id is needed.
+/// Reads the agents of a response, listed as an array or in an object. Only the id of an agent is
+/// required.
 ///
 /// # Errors
-/// In words: why it is not understood.
+/// A message: why the response is not understood.
 pub fn read_agents(body: &[u8]) -> Result<Vec<Agent>, String> {
     if body.is_empty() {
         return Ok(Vec::new());
@@ -147,7 +149,7 @@ fn agent(item: &Value) -> Option<Agent> {
     })
 }
 
-/// A page; all but its environment may be missing or null.
+/// A page; every field but the environment may be missing or null.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WirePage {
@@ -181,12 +183,12 @@ impl Envelope for WirePages {
 }
 
 impl WirePage {
-    /// The environment, when it is one that we know.
+    /// Returns the environment, if it is known.
     fn environment(&self) -> Option<Environment> {
         self.client_env.as_deref()?.parse().ok()
     }
 
-    /// Refuses a page that says it is another agent's. Answers need not name the agent.
+    /// Refuses a page that names another agent. Responses need not name the agent.
     fn check_agent(&self, wanted: &str) -> Result<(), String> {
         match [&self.agent_id, &self.project_id].into_iter().flatten().find(|agent| *agent != wanted) {
             Some(agent) => Err(format!("it is a page of the agent {agent}, not of {wanted}")),
@@ -207,12 +209,12 @@ impl From<WirePage> for RemotePage {
     }
 }
 
-/// What an error's body says: the current envelope, the older one, or neither.
+/// The body of an error: the current envelope, the older one, or neither.
 #[derive(Debug, Default)]
 pub struct WireError {
     pub code: Option<String>,
     pub message: Option<String>,
-    /// True for one of the two envelopes.
+    /// True if the body has one of the two envelopes.
     pub is_envelope: bool,
 }
 

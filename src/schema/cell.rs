@@ -1,15 +1,17 @@
-//! The type of a cell: text in a file, a number or a boolean on the page when its schema asks for one.
+//! The type of a cell: text in a file, but a number or boolean on the page if its schema requires
+//! one.
 
 use serde_json::{Number, Value};
 
 use crate::model::{Cell, Problem, Variable, position};
 
-/// Parts of a schema that are looked at for the type of one place.
+/// Maximum parts of a schema that are inspected for the type of one place.
 const MAX_NODES: usize = 500;
-/// References followed from one place; a schema that needs more is going in circles.
+/// Maximum references followed from one place; a schema that needs more has a cycle.
 const MAX_REFERENCES: usize = 32;
 
-/// The cell's text as the type that the schema allows at the variable's place; text without a schema.
+/// Returns the cell's text in a type that the schema allows for the variable; text without a
+/// schema.
 pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, Problem> {
     let mut types = Vec::new();
     collect_types(place(schema, variable), schema, &mut types, &mut { MAX_NODES });
@@ -17,7 +19,7 @@ pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, 
     let found = if types.is_empty() {
         Some(Value::String(text.clone()))
     } else {
-        // Where text is allowed too, `0113` and `+44` are no numbers: only what JSON writes as one is.
+        // Where text is allowed too, `0113` and `+44` are not numbers: only a JSON number is.
         let is_text = |name: &str| {
             types.contains(&"string") && ["integer", "number"].contains(&name) && !is_json_number(text)
         };
@@ -32,7 +34,7 @@ pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, 
 
 type Read = fn(&str) -> Option<Value>;
 
-/// The most particular type first: what can be a number and may be one is one.
+/// Types from the most specific to the least: a text that can be a number and may be one is one.
 const ORDER: &[(&str, Read)] = &[
     ("null", |text| text.trim().is_empty().then_some(Value::Null)),
     ("boolean", boolean),
@@ -55,7 +57,7 @@ fn boolean(text: &str) -> Option<Value> {
     }
 }
 
-/// The part of the schema that speaks of a variable's place, if it does.
+/// Returns the part of the schema for a variable's place, if there is one.
 fn place<'s>(schema: &'s Value, variable: &Variable) -> Option<&'s Value> {
     variable.steps().try_fold(schema, |at, step| {
         let at = follow(at, schema)?;
@@ -67,7 +69,7 @@ fn place<'s>(schema: &'s Value, variable: &Variable) -> Option<&'s Value> {
     })
 }
 
-/// The schema that a local `$ref` means.
+/// Follows local `$ref`s to the schema they point to.
 pub(super) fn follow<'s>(mut at: &'s Value, root: &'s Value) -> Option<&'s Value> {
     for _ in 0..MAX_REFERENCES {
         match at.get("$ref").and_then(Value::as_str) {

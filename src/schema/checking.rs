@@ -1,5 +1,6 @@
-//! Runs a validator for a bounded time. Its steps are counted before; a check of many runs on a thread of its own, and whoever
-//! waits gives up after a while: the schema of one page must not keep others waiting.
+//! Runs a validator for a bounded time. Its steps are counted first. A check with many steps runs
+//! on its own thread, and the caller gives up after a time limit: one page's schema must not delay
+//! other pages.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -13,44 +14,46 @@ use crate::model::Problem;
 
 use super::work;
 
-/// A check of fewer steps takes less time than a thread takes to start.
+/// Steps below which a check takes less time than starting a thread.
 const LIGHT_STEPS: u64 = 20_000;
-/// How long a check may take.
+/// The time limit of a check.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Checks that were given up on and still run; with more of them nothing heavy is begun.
+/// Maximum abandoned checks still running; above that no heavy check is started.
 const MAX_ABANDONED: usize = 8;
-/// So often a check that was given up on is not begun again when it is asked for, at first; it may have been the machine.
+/// Requests to repeat an abandoned check that are refused at first; the machine may just have been
+/// slow.
 const FIRST_SKIPS: u32 = 8;
 
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
-/// A validator that is asked for a bounded time.
+/// A validator with a time limit.
 pub(super) struct Checker {
     validator: Arc<Validator>,
-    /// How long a check on a thread is waited for.
+    /// The maximum wait for a check on a thread.
     patience: Duration,
     given_up: Mutex<Option<GivenUp>>,
 }
 
-/// A check that was given up on.
+/// A check that was abandoned.
 struct GivenUp {
     instance: Value,
-    /// So often it is not begun, and so often the next time that it is given up on.
+    /// The number of requests still refused; `next_skips` applies if it is abandoned again.
     skips: u32,
     next_skips: u32,
 }
 
-/// A check on its thread, and whoever waits for it: the first of the two that is done with it says so.
+/// The shared state of a check's thread and its waiting caller: the first of the two to finish sets
+/// it.
 #[derive(Clone, Default)]
 struct Running(Arc<AtomicBool>);
 
 impl Running {
-    /// Says that one side is done; `false` when the other was before.
+    /// Marks one side as done; returns `false` when the other was done before.
     fn is_first_done(&self) -> bool {
         !self.0.swap(true, Ordering::SeqCst)
     }
 
-    /// Gives up on it; `false` when it was done just before.
+    /// Abandons the check; returns `false` when it has just finished.
     fn abandon(&self) -> bool {
         let is_first = self.is_first_done();
         if is_first {
@@ -60,7 +63,7 @@ impl Running {
     }
 }
 
-/// The side of the thread, however that ends.
+/// The thread's side; dropped however the thread ends.
 struct OnThread(Running);
 
 impl Drop for OnThread {
@@ -76,10 +79,12 @@ impl Checker {
         Self { validator: Arc::new(validator), patience: PATIENCE, given_up: Mutex::new(None) }
     }
 
-    /// Lists the rules that a value breaks, so many at most. `schema` is what the validator was made of.
+    /// Returns up to `most` rules that a value breaks.
+    ///
+    /// `schema` is the schema that the validator was compiled from.
     ///
     /// # Errors
-    /// When it would take too much work to tell.
+    /// Returns an error when the check would take too much work.
     pub(super) fn errors<'i>(
         &'i self,
         schema: &Value,
@@ -116,7 +121,7 @@ impl Checker {
         let check = move || {
             let errors =
                 broken(&validator, &owned, most).into_iter().map(ValidationError::to_owned).collect();
-            // Nobody may wait any more.
+            // The receiver may be gone.
             let _ = send.send(errors);
             drop(on_thread);
         };
@@ -130,7 +135,7 @@ impl Checker {
                 *given_up = Some(GivenUp { instance, skips: next_skips / 2, next_skips });
                 Err(self.too_slow())
             }
-            // It may have been done just when it was given up on.
+            // The check may have finished just when it was abandoned.
             Err(_) => answer.try_recv().map_err(|_| Problem::new("the check of the page failed")),
         }
     }
@@ -144,7 +149,7 @@ impl Checker {
     }
 }
 
-/// Whether it is valid is asked first, because nothing is gathered for that.
+/// Checks validity first, because that allocates no errors.
 fn broken<'i>(validator: &'i Validator, instance: &'i Value, most: usize) -> Vec<ValidationError<'i>> {
     match validator.is_valid(instance) {
         true => Vec::new(),
@@ -161,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// A rule that takes until it is let go.
+    /// A rule that blocks until it is released.
     #[derive(Clone, Default)]
     struct Stuck(Arc<(Mutex<bool>, Condvar)>);
 
@@ -204,7 +209,7 @@ mod tests {
         assert!(told(&heavy).contains("takes longer than 250 ms"));
         assert_eq!(ABANDONED.load(Ordering::SeqCst), 1, "it was begun once");
         stuck.let_go();
-        // Longer than these take on the slowest machine.
+        // Longer than these checks take on the slowest machine.
         checker.patience = Duration::from_secs(60);
         let other = json!((0..50_001).collect::<Vec<i32>>());
         assert!(checker.errors(&schema, &other, 9).unwrap().is_empty());

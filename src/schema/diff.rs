@@ -1,5 +1,5 @@
-//! What differs between two schemas, rule by rule, for people who decide whether one may take the other's place.
-//! It compares what is written; that two different texts may mean the same is not its concern.
+//! The differences between two schemas, rule by rule, for people who decide if one may replace the
+//! other. Only the text is compared; two different texts with the same meaning still differ.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::model::same_value;
 pub struct Difference {
     /// The place in the schema, as a JSON Pointer (RFC 6901).
     pub at: String,
-    /// What about it, in words: `property added`, `limit changed`, `now required`.
+    /// The kind of change: `property added`, `limit changed`, `now required`.
     pub change: String,
-    /// What the first has there.
+    /// The first schema's value there.
     pub from: Option<Value>,
-    /// What the second has there.
+    /// The second schema's value there.
     pub to: Option<Value>,
 }
 
-/// Keywords with subschemas by name, and what such a name is.
+/// Keywords with subschemas by name, and the noun for such a name.
 const NAMED: &[(&str, &str)] = &[
     ("properties", "property"),
     ("patternProperties", "pattern"),
@@ -42,7 +42,7 @@ const SUBSCHEMAS: &[&str] = &[
     "additionalItems",
     "contains",
 ];
-/// Keywords that say how large, how many, or of what form.
+/// Keywords that limit size, number or form.
 const LIMITS: &[&str] = &[
     "minimum",
     "maximum",
@@ -60,7 +60,7 @@ const LIMITS: &[&str] = &[
     "maxProperties",
     "const",
 ];
-/// Keywords that tell people something and refuse no value.
+/// Annotations for people; they reject no value.
 const NOTES: &[&str] = &[
     "$schema",
     "$id",
@@ -75,13 +75,14 @@ const NOTES: &[&str] = &[
     "contentMediaType",
 ];
 
-/// Differences that are told; who looks at so many wants another schema altogether.
+/// Maximum differences reported; with more, the two are different schemas altogether.
 pub const MAX_TOLD: usize = 10_000;
-/// Bytes of a place that are told: below a long key every place is as long.
+/// Maximum bytes of a reported place: below a long key every place is at least as long.
 const MAX_PLACE: usize = 1_000;
 
-/// What differs from one schema to another, in the order of the first; at most [`MAX_TOLD`]. The order of keys, of `required` and of `enum`, and
-/// the text of numbers, make no difference.
+/// Returns the differences between two schemas, in the order of the first; at most [`MAX_TOLD`].
+///
+/// The order of keys, of `required` and of `enum`, and the notation of numbers, make no difference.
 pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
     let mut comparison = Comparison { at: String::new(), found: Vec::new() };
     comparison.subschema(from, to);
@@ -96,7 +97,7 @@ struct Comparison {
 type Side<'v> = Option<&'v Value>;
 
 impl Comparison {
-    /// Does something one step further down.
+    /// Runs `compare` one step further down.
     fn below(&mut self, step: &str, compare: impl FnOnce(&mut Self)) {
         let length = self.at.len();
         self.at.push('/');
@@ -144,7 +145,7 @@ impl Comparison {
         }
     }
 
-    /// Something that is compared as a whole.
+    /// Compares two values as a whole.
     fn whole(&mut self, noun: &str, from: Side, to: Side) {
         let word = match (from, to) {
             (None, Some(_)) => "added",
@@ -173,7 +174,7 @@ impl Comparison {
         }
     }
 
-    /// A list whose order says nothing. One that isn't there is not an empty one, except that nothing is then required.
+    /// Compares lists as sets. A missing list differs from an empty one, except for `required`.
     fn set(&mut self, (added, removed): (&str, &str), noun: &str, from: Side, to: Side) {
         let may_be_missing = self.at.ends_with("/required");
         let (Some(old), Some(new)) = (items(from, may_be_missing), items(to, may_be_missing)) else {
@@ -191,7 +192,7 @@ impl Comparison {
         }
     }
 
-    /// `"string"` and `["string"]` say the same.
+    /// Compares types; `"string"` and `["string"]` are the same.
     fn types(&mut self, from: Side, to: Side) {
         let types = |side: Side| match side {
             Some(Value::Array(names)) => Some(by_meaning(names).into_keys().collect::<Vec<_>>()),
@@ -204,7 +205,7 @@ impl Comparison {
     }
 }
 
-/// The members of an object; of one that isn't there, none.
+/// Returns the members of an object; `none` for a missing object.
 fn members<'v>(side: Side<'v>, none: &'v Map<String, Value>) -> Option<&'v Map<String, Value>> {
     match side {
         None => Some(none),
@@ -213,7 +214,7 @@ fn members<'v>(side: Side<'v>, none: &'v Map<String, Value>) -> Option<&'v Map<S
     }
 }
 
-/// The items of a list, by what they mean.
+/// Returns the items of a list, keyed by meaning.
 fn items(side: Side<'_>, may_be_missing: bool) -> Option<BTreeMap<String, &Value>> {
     match side {
         Some(Value::Array(items)) => Some(by_meaning(items)),
@@ -222,7 +223,7 @@ fn items(side: Side<'_>, may_be_missing: bool) -> Option<BTreeMap<String, &Value
     }
 }
 
-/// The first's keys in their order, then those that only the second has.
+/// Returns the first object's keys in order, then the keys only the second has.
 fn both_keys<'v>(
     from: &'v Map<String, Value>,
     to: &'v Map<String, Value>,
@@ -234,7 +235,7 @@ fn by_meaning(items: &[Value]) -> BTreeMap<String, &Value> {
     items.iter().map(|item| (meaning(item), item)).collect()
 }
 
-/// Text that is the same for values that say the same: `1` and `1.0`, objects whatever the order of their keys.
+/// Returns the same text for equivalent values: `1` and `1.0`, objects in any key order.
 fn meaning(value: &Value) -> String {
     match value {
         Value::Number(number) => match number.as_i128() {
@@ -256,7 +257,7 @@ fn meaning(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    /// `place change from to`, one a line.
+    /// `place change from to`, one per line.
     #[track_caller]
     fn check(from: &str, to: &str, wanted: &[&str]) {
         let read = |text: &str| serde_json::from_str(text).unwrap();
@@ -331,13 +332,13 @@ mod tests {
             r#"{"title": "b", "x-own": 1}"#,
             &["/title note changed: \"a\" \"b\"", "/x-own rule added: - 1"],
         );
-        // A property may be called as a keyword is.
+        // A property may have the name of a keyword.
         check(
             r#"{"properties": {"required": {"type": "string"}}}"#,
             r#"{"properties": {"required": {"type": "null"}}}"#,
             &["/properties/required/type type changed: \"string\" \"null\""],
         );
-        // What is no schema is compared as a whole.
+        // A value that is not a schema is compared as a whole.
         check(
             r#"{"properties": 1, "required": 2}"#,
             r#"{"properties": {}, "required": []}"#,

@@ -1,5 +1,5 @@
-//! The gate: desired values, typed and validated with the page they will be merged into. Only this
-//! module makes a [`Checked`], and nothing else is ever sent.
+//! The gate: types desired values and validates them together with the page they will be merged
+//! into. Only this module creates a [`Checked`], and nothing else is ever sent.
 
 mod cell;
 mod checking;
@@ -25,25 +25,26 @@ use crate::pages::{Desired, DesiredValue, Wanted};
 
 pub use diff::{Difference, MAX_TOLD as MAX_DIFFERENCES, differences};
 
-/// Bytes that one compiled pattern may take.
+/// Maximum bytes of one compiled pattern.
 const PATTERN_BYTES: usize = 1 << 19;
-/// Steps back that a pattern with look-around may take; only those need backtracking.
+/// Maximum backtracking steps of a pattern with look-around; only such patterns backtrack.
 const PATTERN_STEPS: usize = 10_000;
-/// Broken rules that are told of one page; who mends these sees the others then.
+/// Maximum broken rules reported per page; further ones appear once these are fixed.
 const MAX_TOLD: usize = 50;
-/// Broken rules of a page that are compared with those that it broke before.
+/// Maximum broken rules of a page that are compared with the rules it broke before.
 const MAX_COMPARED: usize = 1_000;
-/// Characters of a validator's message, which may quote the whole page.
+/// Maximum characters of a validator's message, which may quote the whole page.
 const MAX_MESSAGE: usize = 400;
 
 /// A page's JSON Schema (Draft 7), compiled: no network, no files, bounded patterns.
 pub struct Schema {
-    /// As it stands on the page.
+    /// The schema as written on the page.
     source: Arc<Value>,
-    /// The same with its references as places in it.
+    /// The same schema with its references rewritten as places in it.
     whole: Arc<Value>,
     validator: Option<Checker>,
-    /// The same validator with formats, where the schema has some and they are not asserted.
+    /// The same validator with formats asserted, if the schema has formats and they are not already
+    /// asserted.
     with_formats: Option<Checker>,
 }
 
@@ -57,7 +58,8 @@ impl Schema {
     /// Compiles a page's schema; a page without one takes every value.
     ///
     /// # Errors
-    /// Why it can't be compiled: it is no Draft 7 schema, refers to another document, or asks for too much work.
+    /// Returns an error when it cannot be compiled: it is not a Draft 7 schema, refers to another
+    /// document, or requires too much work.
     pub fn compile(source: Option<&Value>) -> Result<Self, Problem> {
         source.map_or_else(|| Ok(Self::anything()), |source| Self::of(&Arc::new(source.clone()), false))
     }
@@ -78,17 +80,17 @@ impl Schema {
             Problem::new(format!("the page's schema can't be used: {}", brief(&error)))
                 .hint("put a self-contained Draft 7 schema on the page")
         })?;
-        // Draft 7, validation 7.2: a format is an annotation unless somebody asks for its assertion.
+        // Draft 7, validation 7.2: a format is an annotation unless its assertion is requested.
         let has_formats = !assert_formats && work::has_keyword(&whole, "format");
         let with_formats = has_formats.then(|| self::validator(&whole, true).ok()).flatten();
         let with_formats = with_formats.map(Checker::new);
         Ok(Self { source: source.clone(), whole, validator: Some(Checker::new(validator)), with_formats })
     }
 
-    /// Compiles a schema that somebody wants to put on a page.
+    /// Compiles a schema that a user proposes for a page.
     ///
     /// # Errors
-    /// As [`compile`](Self::compile), and when it is no object, or says that it is of another draft.
+    /// As [`compile`](Self::compile), and when it is not an object or declares another draft.
     pub fn proposed(source: &Value) -> Result<Self, Problem> {
         let Value::Object(object) = source else {
             return Err(Problem::new("a page's schema must be an object")
@@ -111,7 +113,7 @@ impl Schema {
         })
     }
 
-    /// The rules that the values of a page break, each with the place on the page.
+    /// Returns the rules that a page's values break, each with its place on the page.
     pub fn broken_by(&self, page: &Map<String, Value>) -> Vec<Problem> {
         let page = Value::Object(page.clone());
         let broken = |error: &ValidationError| {
@@ -129,10 +131,10 @@ impl Schema {
         }
     }
 
-    /// The value of a variable as the schema types it; what is no cell stays as it is.
+    /// Returns a variable's value in the type the schema requires; JSON values stay unchanged.
     ///
     /// # Errors
-    /// A cell whose text is none of the types that the schema allows there.
+    /// A cell whose text matches none of the types that the schema allows there.
     pub fn typed(&self, variable: &Variable, wanted: &Wanted) -> Result<Value, Problem> {
         match wanted {
             Wanted::Json(value) => Ok(value.clone()),
@@ -152,8 +154,10 @@ impl Schema {
         }
     }
 
-    /// What settings and schema don't know of each other: variables, and keys of the values that they have now, that the
-    /// schema has no place for, and top-level ones that it requires though they are neither on the page nor owned.
+    /// Returns the mismatches between settings and schema.
+    ///
+    /// These are variables, and keys of their current values, that are unknown to the schema, and
+    /// top-level keys that it requires but that are neither on the page nor owned.
     pub fn strangers(
         &self,
         owned: &[(Variable, Option<Value>)],
@@ -162,15 +166,15 @@ impl Schema {
         strangers::strangers(&self.whole, owned, is_there)
     }
 
-    /// Whether a page's values meet the schema, and can be checked within a bounded amount of work.
+    /// Returns true if a page's values meet the schema and can be checked within bounded work.
     pub fn takes(&self, values: &Value) -> bool {
         self.errors(values).is_ok_and(|errors| errors.is_empty())
     }
 
-    /// The rules that a page's values break.
+    /// Returns the rules that a page's values break.
     ///
     /// # Errors
-    /// When it would take too much work to tell.
+    /// Returns an error when the check would take too much work.
     fn errors<'i>(&'i self, instance: &'i Value) -> Result<Vec<ValidationError<'i>>, Problem> {
         match &self.validator {
             Some(checker) => checker.errors(&self.whole, instance, MAX_COMPARED),
@@ -184,14 +188,15 @@ fn validator(schema: &Value, assert_formats: bool) -> Result<Validator, Validati
         jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(assert_formats);
     let linear =
         options.clone().with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES)).build(schema);
-    // The linear engine knows no look-around; a schema that needs it gets a bounded backtracking one.
+    // The linear engine does not support look-around; a schema that needs it gets a bounded
+    // backtracking engine.
     linear.or_else(|_| {
         let patterns = PatternOptions::fancy_regex().size_limit(PATTERN_BYTES).backtrack_limit(PATTERN_STEPS);
         options.with_pattern_options(patterns).build(schema)
     })
 }
 
-/// Compiled schemas, each once however many pages have it.
+/// Compiled schemas, each compiled once for all pages that share it.
 #[derive(Debug, Default)]
 pub struct Schemas {
     known: HashSet<Known>,
@@ -199,15 +204,17 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// None yet; with or without `format` as a rule that values must meet.
+    /// Creates an empty cache; `assert_formats` makes `format` a rule that values must meet.
     pub fn new(assert_formats: bool) -> Self {
         Self { known: HashSet::new(), assert_formats }
     }
 
-    /// Compiles a page's schema, unless a page has been seen with the same. The page then shares what it was written as, too.
+    /// Compiles a page's schema, or returns the cached one if another page has the same schema.
+    ///
+    /// In that case the page's `source` is replaced by the shared copy.
     ///
     /// # Errors
-    /// As [`Schema::compile`]; what can't be compiled is not remembered.
+    /// As [`Schema::compile`]; failures are not cached.
     pub fn compile(&mut self, source: &mut Option<Arc<Value>>) -> Result<Arc<Schema>, Problem> {
         let Some(source) = source else { return Ok(Arc::new(Schema::anything())) };
         if let Some(Known(schema)) = self.known.get(&**source) {
@@ -215,7 +222,8 @@ impl Schemas {
             return Ok(schema.clone());
         }
         let schema = Arc::new(Schema::of(source, self.assert_formats)?);
-        // Those that no page has any more; looked for ever less often, so that pages without two alike cost no more.
+        // Drops schemas that no page uses any more. The scan runs at powers of two only, so that it
+        // stays cheap when every page has its own schema.
         if self.known.len().is_power_of_two() {
             self.known.retain(|Known(schema)| Arc::strong_count(schema) > 1);
         }
@@ -224,7 +232,7 @@ impl Schemas {
     }
 }
 
-/// A schema that is found by what it is written as.
+/// A schema that is hashed and compared by its source.
 #[derive(Debug)]
 struct Known(Arc<Schema>);
 
@@ -248,7 +256,7 @@ impl PartialEq for Known {
 
 impl Eq for Known {}
 
-/// Values that may be sent: the page they will make meets its schema.
+/// Values that may be sent: the merged page meets its schema.
 #[derive(Clone, Debug)]
 pub struct Checked {
     page: PageId,
@@ -256,53 +264,54 @@ pub struct Checked {
     missing: Missing,
     observed: Arc<RemotePage>,
     schema: Arc<Schema>,
-    /// No rule is broken, not by others' values either.
+    /// True if no rule is broken, including by values that are not ours.
     is_clean: bool,
 }
 
 /// One value that may be sent.
 #[derive(Clone, Debug)]
 pub struct CheckedValue {
-    /// Its place on the page.
+    /// The place of the value on the page.
     pub variable: Variable,
     /// The value, typed.
     pub value: Value,
-    /// Where it stands.
+    /// The value's source location.
     pub origin: Origin,
-    /// When it may next change by itself.
+    /// The next time the value may change by itself.
     pub until: Option<Instant>,
 }
 
 impl Checked {
-    /// Which page.
+    /// Returns the page's id.
     pub fn page(&self) -> &PageId {
         &self.page
     }
 
-    /// The values.
+    /// Returns the values.
     pub fn values(&self) -> &[CheckedValue] {
         &self.values
     }
 
-    /// The page that they were checked with.
+    /// Returns the page that the values were checked with.
     pub fn observed(&self) -> &RemotePage {
         &self.observed
     }
 
-    /// The page as it will be, and the keys to send for it.
+    /// Returns the page with the values merged in.
     pub fn merged(&self) -> Map<String, Value> {
         let (mut page, mut places) = (self.observed.variables.clone(), Places::default());
         for checked in &self.values {
-            // `check` has written every one of these before.
+            // Cannot fail: `check` has written every one of these before.
             let _ = checked.variable.write(&mut page, checked.value.clone(), self.missing, &mut places);
         }
         page
     }
 
-    /// The same without some variables, checked anew: what is left must meet the schema without them.
+    /// Returns a copy without some variables, validated again: the rest must meet the schema on its
+    /// own.
     ///
     /// # Errors
-    /// What breaks the schema then.
+    /// The rules that the rest breaks.
     pub fn without(&self, withheld: &HashSet<Variable>) -> Result<Self, Vec<Problem>> {
         let mut rest = self.clone();
         rest.values.retain(|checked| !withheld.contains(&checked.variable));
@@ -321,8 +330,11 @@ impl Checked {
         if problems.is_empty() { Ok(Self { is_clean, ..self }) } else { Err(problems) }
     }
 
-    /// The problems of broken rules that are for us to solve: those of our values, and those that the page did not break
-    /// before. What others put on the page and its schema refuses must not keep a shop open.
+    /// Returns the problems that are ours to fix: rules broken by our values, and rules that the
+    /// page did not break before.
+    ///
+    /// Values that other clients set and the schema rejects must not block our updates: a shop could
+    /// otherwise stay open on the page.
     fn ours(&self, errors: &[ValidationError], merged: &Value) -> Vec<Problem> {
         if errors.is_empty() {
             return Vec::new();
@@ -336,7 +348,8 @@ impl Checked {
         let mut problems = Vec::new();
         for error in errors {
             let value = self.broken_value(error, merged, &mut places);
-            // A required key that is missing is nobody's value: the API would refuse the page whatever is sent.
+            // A missing required key belongs to no value: the API would refuse the page whatever is
+            // sent.
             let is_missing = matches!(error.kind(), ValidationErrorKind::Required { .. })
                 && error.instance_path().to_string().is_empty();
             if value.is_some() || is_missing || !known.contains(&identity(error)) {
@@ -349,8 +362,8 @@ impl Checked {
         problems
     }
 
-    /// What the page's schema says of its values that is no reason to withhold ours: rules that others' values broke
-    /// before, and formats.
+    /// Returns schema violations that do not withhold our values: rules that other clients' values
+    /// already broke, and formats.
     pub fn warnings(&self) -> Vec<Problem> {
         if self.is_clean && self.schema.with_formats.is_none() {
             return Vec::new();
@@ -371,7 +384,8 @@ impl Checked {
         .collect()
     }
 
-    /// The value of ours that breaks a rule; none when it is another's, or the page as a whole.
+    /// Returns our value that breaks a rule; `None` if it is another client's or the page as a
+    /// whole.
     fn broken_value(
         &self,
         error: &ValidationError,
@@ -386,7 +400,8 @@ impl Checked {
             let own = own.unwrap_or_default();
             own.iter().zip(&steps).all(|(a, b)| a == b) && !steps.is_empty()
         };
-        // An unknown key is reported at the object that has it; the key itself is the variable.
+        // An unknown key is reported at the object that contains it; the key itself is the
+        // variable.
         let named = match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => self.values.iter().find(|checked| {
                 unexpected.iter().any(|key| checked.variable.steps().any(|step| step.key() == Some(key)))
@@ -397,9 +412,9 @@ impl Checked {
     }
 }
 
-/// What tells a broken rule from another: the rule, and the place on the page.
+/// Returns the identity of a broken rule: the rule and the place on the page.
 fn identity(error: &ValidationError) -> (String, String) {
-    // A required key that is missing and one that is not allowed are told apart by the message alone.
+    // Only the message distinguishes a missing required key from one that is not allowed.
     (format!("{} {}", error.schema_path(), brief(error)), error.instance_path().to_string())
 }
 
@@ -421,7 +436,7 @@ fn explain(error: &ValidationError, value: Option<&CheckedValue>) -> Problem {
     }
 }
 
-/// A validator's message, cut while it is written.
+/// Returns a validator's message, truncated while it is written.
 fn brief(error: &ValidationError) -> String {
     let mut brief = Brief(String::new());
     if write!(brief, "{error}").is_err() {
@@ -445,11 +460,11 @@ fn rule(error: &ValidationError) -> String {
     if path.is_empty() { "its root".to_owned() } else { path }
 }
 
-/// Types the desired values and validates the page they will make.
+/// Types the desired values and validates the page that results from them.
 ///
 /// # Errors
-/// Every value that breaks the schema, with its cell, its variable and the rule. Nothing of the page is
-/// sent then (DESIGN 4.2).
+/// Every value that breaks the schema, with its cell, its variable and the rule. Nothing of the
+/// page is then sent (DESIGN 4.2).
 pub fn check(
     desired: &Desired,
     observed: &Arc<RemotePage>,

@@ -1,16 +1,17 @@
-//! Estimates how much work it is to match a pattern against a text, before it is done. A pattern without look-around is matched
-//! in one pass, by as many states as it has; with look-around every position may begin another pass.
+//! Estimates the work to match a pattern against a text before matching. A pattern without
+//! look-around is matched in one pass over all its states; with look-around every position may
+//! start another pass.
 
-/// States times characters that are matched in the time of one step of a validator.
+/// States times characters that are matched in the time of one validator step.
 const PER_STEP: u64 = 4_096;
-/// Characters that passes of look-around go over in the time of one step.
+/// Characters that look-around passes cover in the time of one step.
 const LOOK_AROUND_PER_STEP: u64 = 64;
-/// Steps that a match with look-around takes at least: it may step back as often as `PATTERN_STEPS` allows.
+/// Minimum steps of a match with look-around: it may backtrack as often as `PATTERN_STEPS` allows.
 const LOOK_AROUND_STEPS: u64 = 100;
-/// States of the largest pattern that compiles.
+/// Maximum states of a pattern that compiles.
 const MAX_STATES: u64 = 30_000;
 
-/// Returns the steps that it takes at most to match a pattern against a text.
+/// Returns the maximum number of steps to match a pattern against a text.
 pub(super) fn steps(pattern: &str, text: &str) -> u64 {
     let length = text.len() as u64;
     let passes = match has_look_around(pattern) {
@@ -20,14 +21,14 @@ pub(super) fn steps(pattern: &str, text: &str) -> u64 {
     (length.saturating_mul(states(pattern)) / PER_STEP).saturating_add(passes)
 }
 
-/// True for a pattern that the linear engine does not take.
+/// True for a pattern that the linear engine does not support.
 fn has_look_around(pattern: &str) -> bool {
     let refers_back =
         || pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && (b'1'..=b'9').contains(&pair[1]));
     ["(?=", "(?!", "(?<=", "(?<!", "\\k"].iter().any(|sign| pattern.contains(sign)) || refers_back()
 }
 
-/// The states of a pattern, roughly: its length, as often as its counted repetitions repeat one another.
+/// Estimates a pattern's states: its length times the product of its counted repetitions.
 fn states(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;

@@ -1,16 +1,17 @@
-//! Schemas inside of a schema, by their `$id` (Draft 7, core 8.2): references are written as places in the whole, so
-//! that counting, compiling and typing need to know of no other base.
+//! Schemas inside a schema, by their `$id` (Draft 7, core 8.2). References are rewritten as places
+//! in the whole, so that counting, compiling and typing need no other base.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-/// Keywords whose values are data and no schemas.
+/// Keywords whose values are data, not schemas.
 const DATA: &[&str] = &["enum", "const", "default", "examples"];
 
-/// Returns the schema with its references as places in it and without the ids inside it; as it is where there are
-/// none. A reference that leads nowhere stays as it is written.
+/// Returns the schema with its references rewritten as places in it and its inner ids removed.
+///
+/// A schema without inner ids is returned unchanged. A reference without a target stays as written.
 pub fn in_one(root: &Value) -> Cow<'_, Value> {
     if !has_inner_id(root, true) {
         return Cow::Borrowed(root);
@@ -24,11 +25,11 @@ pub fn in_one(root: &Value) -> Cow<'_, Value> {
     Cow::Owned(whole)
 }
 
-/// Where schemas with an id, and names within them, stand in the whole.
+/// The places of schemas with an id, and of names within them, in the whole.
 #[derive(Default)]
 struct Places {
     by_id: HashMap<String, String>,
-    /// `$id: "#name"`, by the document and the name.
+    /// The places of `$id: "#name"`, by document and name.
     by_name: HashMap<(String, String), String>,
 }
 
@@ -54,7 +55,7 @@ impl Places {
         });
     }
 
-    /// The place of what a reference means, as a fragment; none when there is nothing there.
+    /// Returns the place of a reference's target as a fragment; `None` without a target.
     fn target(&self, base: &str, reference: &str, root: &Value) -> Option<String> {
         let whole = join(base, reference);
         let document = document(&whole);
@@ -91,7 +92,7 @@ fn has_inner_id(schema: &Value, is_root: bool) -> bool {
     found
 }
 
-/// The id of a schema; a property that is called `$id` has a schema there and no text.
+/// Returns the id of a schema. A property named `$id` has a schema there instead of text.
 fn id_of(schema: &Value) -> Option<&str> {
     schema.get("$id").and_then(Value::as_str)
 }
@@ -123,12 +124,12 @@ fn walk_mut(schema: &mut Value, mut visit: impl FnMut(&mut Value)) {
     }
 }
 
-/// A URI without its fragment.
+/// Returns a URI without its fragment.
 fn document(uri: &str) -> &str {
     uri.split('#').next().unwrap_or_default()
 }
 
-/// A reference against a base (RFC 3986, 5.2), as far as ids of schemas use it.
+/// Resolves a reference against a base (RFC 3986, 5.2), as far as schema ids need it.
 fn join(base: &str, reference: &str) -> String {
     let is_absolute = |uri: &str| {
         uri.split_once(':').is_some_and(|(scheme, _)| {
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn references_are_places_in_the_whole_whatever_ids_stand_around_them() {
         for (schema, references) in [
-            // What generators write: an id at each property.
+            // The form that generators write: an id at each property.
             (
                 json!({"properties": {"a": {"$id": "#/properties/a", "$ref": "#/definitions/s"}}, "definitions": {"s": {}}}),
                 vec!["#/definitions/s"],
@@ -178,7 +179,7 @@ mod tests {
                 json!({"definitions": {"s": {"$id": "#site", "type": "object"}}, "items": {"$ref": "#site"}}),
                 vec!["#/definitions/s"],
             ),
-            // A schema of its own: its references are within it, and others reach it by its id.
+            // An embedded schema: its references are relative to it, and other schemas refer to it by its id.
             (
                 json!({
                     "$id": "http://x.example/page.json",
@@ -191,12 +192,12 @@ mod tests {
                     "#/definitions/s~1s/definitions/n",
                 ],
             ),
-            // Another document stays one.
+            // A reference to another document stays unchanged.
             (
                 json!({"properties": {"a": {"$id": "a.json", "$ref": "http://y.example/"}}}),
                 vec!["http://y.example/"],
             ),
-            // Data is no schema.
+            // Data is not a schema.
             (json!({"properties": {"a": {"const": {"$id": "x", "$ref": "#/y"}, "$id": "b"}}}), vec!["#/y"]),
         ] {
             let whole = in_one(&schema).into_owned();

@@ -1,4 +1,4 @@
-//! What settings and schema of a page don't know of each other.
+//! Mismatches between the settings and the schema of a page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use crate::model::{Problem, Step, Variable, nearest, position};
 
 use super::cell::follow;
 
-/// Keywords that may speak of keys besides `properties`.
+/// Keywords besides `properties` that may allow further keys.
 const OPEN: &[&str] = &["allOf", "anyOf", "oneOf", "if", "patternProperties", "dependencies"];
 
-/// A key that the schema does not know, by the names on the way to it, those of items left out.
+/// Keys that the schema does not know, by the names on the path to them, without item steps.
 #[derive(Default)]
 struct Found {
     strangers: BTreeMap<Vec<String>, Stranger>,
@@ -24,8 +24,11 @@ struct Stranger {
     count: usize,
 }
 
-/// Variables, and keys of their values, that the schema has no place for; and top-level keys that it requires though they
-/// are neither on the page nor owned. Where the schema leaves open what may stand, nothing is strange.
+/// Returns the mismatches between owned variables and a schema.
+///
+/// These are variables, and keys of their values, that are unknown to the schema, and top-level
+/// keys that it requires but that are neither on the page nor owned. Where the schema allows any
+/// key, no key is unknown.
 pub(super) fn strangers(
     schema: &Value,
     owned: &[(Variable, Option<Value>)],
@@ -71,7 +74,7 @@ pub(super) fn strangers(
     problems
 }
 
-/// The keys of a value that its part of the schema does not know.
+/// Finds the keys of a value that its part of the schema does not know.
 fn inside(
     at: &Value,
     root: &Value,
@@ -106,13 +109,13 @@ fn inside(
     }
 }
 
-/// What a schema says of a key.
+/// The schema's rule for a key.
 enum Below<'s> {
-    /// This.
+    /// The key has this subschema.
     Known(&'s Value),
-    /// It names its keys, and this is none of them.
+    /// The schema lists its keys, and this is not one of them.
     Unknown(BTreeSet<&'s str>),
-    /// Any key may stand there.
+    /// Any key is allowed.
     Open,
 }
 
@@ -121,7 +124,7 @@ fn below<'s>(at: &'s Value, root: &'s Value, key: &str) -> Below<'s> {
     let properties = at.get("properties").and_then(Value::as_object);
     match properties.and_then(|properties| properties.get(key)) {
         Some(next) => Below::Known(next),
-        // An item by its position.
+        // An item addressed by its position.
         None if position(key).is_some() && at.get("items").is_some() => {
             items(at, root).map_or(Below::Open, Below::Known)
         }
@@ -137,7 +140,7 @@ fn below<'s>(at: &'s Value, root: &'s Value, key: &str) -> Below<'s> {
     }
 }
 
-/// What a schema says of all items of an array alike.
+/// Returns the subschema that applies to all items of an array.
 fn items<'s>(at: &'s Value, root: &'s Value) -> Option<&'s Value> {
     follow(at, root)?.get("items").filter(|items| items.is_object())
 }
@@ -152,7 +155,7 @@ impl Found {
         }
     }
 
-    /// One for each place in the schema, however many items stand there.
+    /// Returns one problem per place in the schema, for any number of items.
     fn problems(&self) -> Vec<Problem> {
         let told = self.order.iter().filter_map(|way| self.strangers.get(way)).map(|stranger| {
             let more = match stranger.count - 1 {

@@ -94,7 +94,7 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     assert!(complain("hour", Wanted::Cell(cell("nine")), good.clone()).contains("\"nine\" is no integer"));
     let told = complain("opn_hour", Wanted::Json(json!(8)), good);
     assert!(told.contains("opn_hour = 8") && told.contains("/additionalProperties"), "{told}");
-    // What nobody owns, and the page broke before, is for the API to decide.
+    // The API decides about values that we do not own and that already broke the schema.
     let checked = |variable: &str, value: Value, on: Value| {
         check(&desired(variable, Wanted::Json(value)), &page(on), &schema).unwrap()
     };
@@ -110,10 +110,10 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     );
     let told = warned(checked("hour", json!(9), json!({"phone": "none"})));
     assert!(told.starts_with("/phone would break the schema"), "{told}");
-    // So is a format, unless the settings ask for its assertion.
+    // The same holds for a format, unless the settings assert formats.
     let told = warned(checked("day", json!("2026-02-30"), json!({"phone": "+442071234567"})));
     assert!(told.contains("day = \"2026-02-30\""), "{told}");
-    // A rule that others' values met before is for us to keep.
+    // We must keep a rule that other clients' values met before.
     let schema = json!({"properties": {"a": {"maxProperties": 1}}});
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let on = page(json!({"a": {"theirs": 1}}));
@@ -128,7 +128,7 @@ fn a_schema_reaches_no_network_and_no_file() {
         assert!(problem.contains("can't be used"), "{problem}");
     }
     assert!(Schema::compile(Some(&json!({"type": "nonsense"}))).is_err());
-    // Look-around needs the other engine, with its own bound.
+    // Look-around needs the other engine, which has its own bound.
     let schema = json!({"properties": {"x": {"pattern": "^(?!closed)"}}});
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let page = Arc::new(RemotePage::default());
@@ -181,7 +181,7 @@ fn a_schema_with_ids_inside_means_what_draft_7_says() {
         check(&desired(variable, wanted), &Arc::new(RemotePage::default()), &schema).is_ok()
     };
     assert!(takes("hour", Wanted::Cell(cell("9"))) && !takes("hour", Wanted::Cell(cell("24"))));
-    // Beside $ref nothing else counts (Draft 7, core 8.3), its id neither.
+    // Draft 7 ignores everything beside `$ref` (core 8.3), including its id.
     let phone = json!({"$id": "http://x.example/page.json", "properties": {"phone": {"$ref": "phone.json"}}, "definitions": {"phone": {"$id": "phone.json", "pattern": "^[0-9]+$"}}});
     let phone = Arc::new(Schema::compile(Some(&phone)).unwrap());
     let takes = |value: &str| {

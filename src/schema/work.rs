@@ -1,5 +1,5 @@
-//! How much work a schema makes, counted before any of it is done: a page's schema is somebody else's text, and
-//! a dozen small definitions can ask for more steps than a day has microseconds.
+//! Counts the work that a schema causes before any of it is done. A page's schema is untrusted
+//! text, and a dozen small definitions can require more steps than a day has microseconds.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -9,25 +9,26 @@ use crate::model::Problem;
 
 use super::patterns;
 
-/// Values in a schema, all arrays and objects counted.
+/// Maximum values in a schema, arrays and objects included.
 pub const MAX_NODES: usize = 50_000;
-/// Bytes of text in a schema: keys, patterns, descriptions.
+/// Maximum bytes of text in a schema: keys, patterns, descriptions.
 pub const MAX_BYTES: usize = 1 << 20;
-/// Subschemas that one place of a page may have to meet, all references followed.
+/// Maximum subschemas that apply to one place of a page, with all references followed.
 pub const MAX_EXPANDED: u64 = 100_000;
-/// Levels that references may lead through, all their targets put behind one another. A compiler recurses as deep, and
-/// twice as many still fit a thread.
+/// Maximum levels that references may lead through, summed over all their targets.
+///
+/// A compiler recurses that deep, and twice as many still fit a thread's stack.
 pub const MAX_LEVELS: usize = 500;
-/// Different patterns; each may take `PATTERN_BYTES` of memory.
+/// Maximum different patterns; each may take `PATTERN_BYTES` of memory.
 pub const MAX_PATTERNS: usize = 100;
-/// Subschemas that a whole page may have to meet, one for each value and rule.
+/// Maximum subschemas evaluated for a whole page, one for each value and rule.
 pub const MAX_STEPS: u64 = 500_000;
 
 const REMEDY: &str = "put a smaller Draft 7 schema on the page, without references that multiply";
 
-/// Keywords whose subschemas are met by the same value.
+/// Keywords whose subschemas apply to the same value.
 const IN_PLACE: &[&str] = &["allOf", "anyOf", "oneOf", "not", "if", "then", "else"];
-/// Keywords with a subschema, or a list of them, for what lies inside the value.
+/// Keywords with a subschema, or a list of them, for the contents of the value.
 const INSIDE: &[&str] = &["additionalProperties", "propertyNames", "items", "additionalItems", "contains"];
 /// Keywords with subschemas by name.
 const NAMED: &[&str] = &["properties", "patternProperties", "dependencies", "definitions"];
@@ -35,7 +36,7 @@ const NAMED: &[&str] = &["properties", "patternProperties", "dependencies", "def
 /// Refuses a schema that is too large.
 ///
 /// # Errors
-/// What is too much, the limit, and the place in the schema where there is one.
+/// The excess, the limit, and the place in the schema if there is one.
 pub fn check_size(root: &Value) -> Result<(), Problem> {
     let mut size = Size::default();
     size.add(root);
@@ -47,7 +48,7 @@ pub fn check_size(root: &Value) -> Result<(), Problem> {
     Ok(())
 }
 
-/// True when the schema has a keyword anywhere, or something that is called so.
+/// Returns true if `keyword` appears as a key anywhere, as a keyword or as a name.
 pub fn has_keyword(schema: &Value, keyword: &str) -> bool {
     match schema {
         Value::Object(object) => {
@@ -58,10 +59,10 @@ pub fn has_keyword(schema: &Value, keyword: &str) -> bool {
     }
 }
 
-/// Refuses a schema whose references lead out of it, in circles, or multiply.
+/// Refuses a schema whose references leave it, form cycles, or multiply.
 ///
 /// # Errors
-/// What is too much, the limit, and the place in the schema where there is one.
+/// The excess, the limit, and the place in the schema if there is one.
 pub fn check(root: &Value) -> Result<(), Problem> {
     let mut survey = Survey::new(root);
     survey.visit(root)?;
@@ -84,8 +85,10 @@ pub fn check(root: &Value) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Returns how many steps it takes at most to check a page against a schema; none for more than [`MAX_STEPS`]. The schema
-/// must have passed [`check`].
+/// Returns the maximum number of steps to check a page against a schema; `None` above
+/// [`MAX_STEPS`].
+///
+/// The schema must have passed [`check`].
 pub fn steps(root: &Value, page: &Value) -> Option<u64> {
     let mut count = Count { root, known: HashMap::new(), counted: 0 };
     count.of(root, page, 0).filter(|steps| *steps <= MAX_STEPS)
@@ -113,7 +116,7 @@ impl Size {
     }
 }
 
-/// The subschemas directly below one, by the way they are reached.
+/// Returns the direct subschemas under the given keywords.
 fn parts<'s>(schema: &'s Map<String, Value>, keywords: &[&str]) -> Vec<&'s Value> {
     let values = keywords.iter().filter_map(|keyword| schema.get(*keyword));
     values
@@ -132,7 +135,7 @@ fn reference(schema: &Map<String, Value>) -> Option<&str> {
     schema.get("$ref").and_then(Value::as_str)
 }
 
-/// The subschema that a reference within the schema means.
+/// Returns the subschema that a reference within the schema points to.
 fn target<'s>(root: &'s Value, reference: &str) -> Result<&'s Value, Problem> {
     let own = root.get("$id").and_then(Value::as_str).unwrap_or_default().trim_end_matches('#');
     let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
@@ -150,7 +153,7 @@ fn cut(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
-/// A URI's fragment as a JSON Pointer (RFC 6901, 6).
+/// Decodes a URI fragment to a JSON Pointer (RFC 6901, 6).
 fn percent_decoded(fragment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(fragment.len());
     let mut rest = fragment.as_bytes();
@@ -170,7 +173,7 @@ fn percent_decoded(fragment: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A schema's parts: what can be reached in it, each once.
+/// The parts reachable in a schema, each once.
 struct Survey<'s> {
     root: &'s Value,
     seen: Vec<&'s Value>,
@@ -184,14 +187,15 @@ impl<'s> Survey<'s> {
         Self { root, seen: Vec::new(), known: HashSet::new(), patterns: BTreeSet::new(), levels: 0 }
     }
 
-    /// Visits a subschema and all below; targets of references wait in a list, so that this never goes deeper
-    /// than the text of the schema is nested.
+    /// Visits a subschema and everything below it. Reference targets wait in a list, so that
+    /// recursion is never deeper than the nesting of the schema's text.
     fn visit(&mut self, schema: &'s Value) -> Result<(), Problem> {
         let mut targets = Vec::new();
         self.levels += self.tree(schema, &mut targets)?;
         while let Some(reference) = targets.pop() {
             let target = target(self.root, reference)?;
-            // A target inside of what was visited is compiled again from there, so its levels count again.
+            // A target inside a visited part is compiled again from there, so its levels count
+            // again.
             let is_new = self.known.insert(std::ptr::from_ref(target));
             if is_new {
                 self.levels += self.tree(target, &mut targets)?;
@@ -200,7 +204,7 @@ impl<'s> Survey<'s> {
         Ok(())
     }
 
-    /// Returns how many levels deep the text is nested here.
+    /// Returns the nesting depth of the text here.
     fn tree(&mut self, schema: &'s Value, targets: &mut Vec<&'s str>) -> Result<usize, Problem> {
         let Value::Object(object) = schema else {
             return Ok(1);
@@ -222,7 +226,7 @@ impl<'s> Survey<'s> {
     }
 }
 
-/// How many subschemas one value has to meet, references followed as often as they stand.
+/// Counts the subschemas that apply to one value, following each reference every time it occurs.
 struct Expansion<'s> {
     root: &'s Value,
     known: HashMap<*const Value, u64>,
@@ -252,7 +256,8 @@ impl<'s> Expansion<'s> {
     }
 }
 
-/// The subschemas that the same value has to meet. Beside `$ref` Draft 7 ignores everything (8.3).
+/// Returns the subschemas that apply to the same value. Draft 7 ignores everything beside `$ref`
+/// (8.3).
 fn same_value<'s>(root: &'s Value, schema: &'s Map<String, Value>) -> Result<Vec<&'s Value>, Problem> {
     if let Some(reference) = reference(schema) {
         return Ok(vec![target(root, reference)?]);
@@ -262,8 +267,8 @@ fn same_value<'s>(root: &'s Value, schema: &'s Map<String, Value>) -> Result<Vec
     Ok(parts)
 }
 
-/// Counts the steps that a validator takes at most. What stands behind references is counted once for each
-/// value and then known, so that counting is quick where validating is not.
+/// Counts the maximum steps of a validator. The count behind a reference is cached per value, so
+/// that counting is fast where validating is not.
 struct Count<'s> {
     root: &'s Value,
     known: HashMap<(*const Value, *const Value), u64>,
@@ -271,7 +276,7 @@ struct Count<'s> {
 }
 
 impl<'s> Count<'s> {
-    /// None when it is too much.
+    /// Returns `None` when the count exceeds the limit.
     fn of(&mut self, schema: &'s Value, value: &Value, depth: usize) -> Option<u64> {
         let Value::Object(object) = schema else {
             return Some(1);
@@ -329,7 +334,7 @@ impl<'s> Count<'s> {
                 steps = steps.saturating_add(self.of(part, value, depth)?);
             }
             if let Some(part) = of_keys {
-                // A key is text, which has nothing inside.
+                // A key is a string, which has no contents.
                 steps = steps.saturating_add(self.of(part, &Value::Null, depth)?);
             }
             self.counted += 1;

@@ -1,4 +1,4 @@
-//! `[api]`: which API, with which key, how fast, and when it is given up.
+//! `[api]`: the API, its key, the request rate and the timeouts.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,25 +25,25 @@ pub(super) const REGIONS: &[&str] = &["us", "eu", "uk", "studio"];
 /// The remote API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Api {
-    /// Scheme, host and port, without a slash at the end.
+    /// Scheme, host and port, without a trailing slash.
     pub base_url: String,
-    /// The file with the key; the credentials directory and the environment come after it.
+    /// The file with the key; checked before the credentials directory and the environment.
     pub key_file: Option<PathBuf>,
-    /// Pages that are worked on at once.
+    /// Maximum pages processed concurrently.
     pub concurrency: usize,
-    /// Requests a second, in the long run.
+    /// Sustained requests per second.
     pub rate: u32,
-    /// Requests at once, after a rest.
+    /// Maximum burst of requests after an idle period.
     pub burst: u32,
-    /// To a connection.
+    /// Time limit for connecting.
     pub connect_timeout: Duration,
-    /// Between two pieces of an answer.
+    /// Time limit between two parts of a response.
     pub read_timeout: Duration,
-    /// For a whole request.
+    /// Time limit for a whole request.
     pub total_timeout: Duration,
 }
 
-/// What is not set.
+/// Defaults for unset keys.
 pub(super) const DEFAULT: Api = Api {
     base_url: String::new(),
     key_file: None,
@@ -55,7 +55,7 @@ pub(super) const DEFAULT: Api = Api {
     total_timeout: Duration::from_secs(20),
 };
 
-/// What the settings say of it.
+/// Reads `[api]`.
 pub(super) fn read(
     reader: &Reader,
     root: &Node,
@@ -101,7 +101,8 @@ pub(super) fn read(
     })
 }
 
-/// A region's host, or a base URL. Of two layers the higher one decides; within one it is either.
+/// Returns the base URL from `region` or `base_url`. The higher layer wins; within one layer only
+/// one may be set.
 fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Option<String> {
     let (region, url) = (api.get("region"), api.get("base_url"));
     let url = match (region, url) {
@@ -136,7 +137,7 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
     None
 }
 
-/// Whether a URL leads to this machine alone.
+/// Returns true if a URL points to this machine.
 pub fn is_on_this_machine(url: &str) -> bool {
     let url = reqwest::Url::parse(url).ok();
     let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
@@ -144,14 +145,14 @@ pub fn is_on_this_machine(url: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// The names of hosts that may be spoken to without TLS.
+/// Returns the host names that may be contacted without TLS.
 fn http_hosts(reader: &Reader, node: &Node) -> Vec<String> {
     let names = reader.list(node, "allow_http").unwrap_or_default();
     let names = names.iter().filter_map(|name| reader.text(name, "allow_http"));
     let host = |text: Text| {
         let name = text.value.trim();
         let url = reqwest::Url::parse(&format!("http://{name}/")).ok();
-        // As a URL writes it, and nothing but a name: neither a port nor a pattern.
+        // As a URL writes it, and a name only: neither a port nor a pattern.
         let host = url
             .as_ref()
             .and_then(reqwest::Url::host_str)

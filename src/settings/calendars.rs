@@ -1,4 +1,4 @@
-//! Calendars as the settings write them: iCalendar files, and public holidays, which need none.
+//! Calendars in the settings: iCalendar files, and public holidays, which need no file.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -16,31 +16,35 @@ use super::sources::file_path;
 /// A calendar file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CalendarFile {
-    /// Where it is.
+    /// The resolved path.
     pub path: PathBuf,
     /// Its path as the settings write it, for messages.
     pub shown: String,
 }
 
 const KEYS: &[&str] = &["path", "public_holidays", "add", "remove", "summary", "category", "timezone"];
-/// What goes with public holidays alone.
+/// Keys that are valid with public holidays only.
 const CHANGES: &[&str] = &["add", "remove"];
-/// Calendars of public holidays; a chain with shops in every state of every continent needs fewer.
+/// Maximum calendars of public holidays; a chain with shops in every state of every continent needs
+/// fewer.
 pub const MAX_PUBLIC: usize = 200;
-/// Dates that are added, and as many that are removed; a hundred years of one more holiday are fewer.
+/// Maximum dates added, and maximum removed; one more holiday a year for a hundred years needs
+/// fewer.
 const MAX_CHANGES: usize = 1_000;
 
 /// A calendar's settings, resolved.
 pub(super) struct Read {
-    /// What pages make of it.
+    /// The calendar as pages use it.
     pub used: CalendarUse,
-    /// The file, if it is one.
+    /// The file, if it is a file calendar.
     pub file: Option<CalendarFile>,
-    /// What is allowed and yet worth a look.
+    /// A warning about a valid setting.
     pub warning: Option<Problem>,
 }
 
-/// Reads the settings of one calendar: a file, or public holidays, `count` of which were read so far.
+/// Reads the settings of one calendar: a file, or public holidays.
+///
+/// `count` is the number of public-holiday calendars read so far.
 pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cell<usize>) -> Option<Read> {
     let fields = reader.table(&entry.node, "a calendar", KEYS)?;
     let text = |key: &str| fields.get(key).and_then(|node| reader.text(node, key)).map(|text| text.value);
@@ -70,7 +74,7 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
                 return None;
             }
             let public = public_holidays(reader, node, &fields)?;
-            // Who adds or removes dates has looked at them.
+            // No warning for users who add or remove dates: they have reviewed the list.
             let warning = public.region.incomplete().filter(|_| !fields.has_any(CHANGES));
             read.warning = warning.map(|warning| Problem { origin: Some(node.origin.clone()), ..warning });
             read.used.public = Some(public);
@@ -89,7 +93,7 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
     Some(read)
 }
 
-/// The public holidays that a code names, with the dates that are added and removed.
+/// Returns the public holidays of a region code, with dates added and removed.
 fn public_holidays(reader: &Reader, node: &Node, fields: &Fields) -> Option<PublicHolidays> {
     let code = reader.text(node, "public_holidays")?;
     let (added, removed) = (added(reader, fields), removed(reader, fields));
@@ -139,7 +143,7 @@ fn removed(reader: &Reader, fields: &Fields) -> Option<Vec<(NaiveDate, Origin)>>
             Some((reader.date_named(&text)?, text.origin))
         })
         .collect();
-    // All are read before any counts, so that every wrong one is told.
+    // Reads all dates before failing, so that every invalid one is reported.
     removed.into_iter().collect()
 }
 

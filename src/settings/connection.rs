@@ -1,4 +1,5 @@
-//! What it takes to speak with the API, from settings that may hold nothing else, or not be there at all.
+//! The settings needed to connect to the API, from settings that may contain nothing else or may be
+//! missing.
 
 use std::path::{Path, PathBuf};
 
@@ -11,27 +12,28 @@ use crate::zone::Database;
 use super::api::{self, Api, DEFAULT, REGIONS};
 use super::{Log, Report, Surroundings, is_on_this_machine, layers, log};
 
-/// The API and the log, without pages.
+/// The API and log settings, without pages.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// The settings file, if there is one.
     pub file: Option<PathBuf>,
     /// The remote API.
     pub api: Api,
-    /// How the log is written.
+    /// The log settings.
     pub log: Log,
-    /// Whether the settings define pages.
+    /// True if the settings define pages.
     pub has_pages: bool,
-    /// What is allowed and yet worth a look.
+    /// Warnings about valid settings.
     pub warnings: Vec<Problem>,
 }
 
 impl Connection {
-    /// Reads `[api]` and `[log]` and leaves all else alone, so that it may be unfinished. Without a file the environment
-    /// and flags must say enough.
+    /// Reads `[api]` and `[log]` only, so that the rest may be unfinished.
+    ///
+    /// Without a file the environment and flags must name the API.
     ///
     /// # Errors
-    /// What is wrong with these two, each with its place.
+    /// Every problem in these two sections, each with its place.
     pub fn load(file: Option<&Path>, surroundings: &Surroundings) -> Result<Self, Report> {
         let bytes = file.map(layers::read_file).transpose()?.unwrap_or_default();
         let nominal = file.unwrap_or(Path::new("rtconfd.toml"));
@@ -42,7 +44,7 @@ impl Connection {
             let hint = "add --region us, eu, uk or studio, or name the settings with --config FILE";
             return Err(report.with(vec![problem.hint(hint)]));
         }
-        // Nothing here is a time zone.
+        // None of the settings read here is a time zone.
         let zones = Database::embedded();
         let reader = Reader::new(Scope::Plain, &zones);
         let mut warnings = Vec::new();
@@ -73,8 +75,9 @@ fn names_an_api(root: &Node) -> bool {
 }
 
 impl Api {
-    /// Settings that lead to the same API in the same way, as lines of TOML below `[api]`: what is not the default. The key's
-    /// place is not among them.
+    /// Returns TOML lines for `[api]` that configure the same connection; defaults are omitted.
+    ///
+    /// The location of the key is not included.
     pub fn written(&self) -> String {
         let mut lines = vec![match region_of(&self.base_url) {
             Some(region) => format!("region = \"{region}\""),
@@ -82,7 +85,7 @@ impl Api {
         }];
         let url = reqwest::Url::parse(&self.base_url).ok();
         let host = url.as_ref().filter(|url| url.scheme() == "http").and_then(reqwest::Url::host_str);
-        // Without it the URL that was taken here would be refused.
+        // Without `allow_http` the URL that was accepted here would be refused.
         lines.extend(
             host.filter(|_| !is_on_this_machine(&self.base_url))
                 .map(|host| format!("allow_http = [{}]", quoted(host))),
@@ -104,13 +107,14 @@ impl Api {
     }
 }
 
-/// The region that a base URL is of.
+/// Returns the region of a base URL.
 fn region_of(base_url: &str) -> Option<&str> {
     let name = base_url.strip_prefix("https://api.")?.strip_suffix(".poly.ai")?;
     REGIONS.contains(&name).then_some(name)
 }
 
-/// Text as TOML quotes it. JSON's escapes are TOML's too; only DEL, which JSON lets stand, TOML does not.
+/// Quotes text for TOML. JSON escapes are valid in TOML; only DEL, which JSON leaves as is, must be
+/// escaped.
 pub fn quoted(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

@@ -1,5 +1,5 @@
-//! The layers: the file below, the environment above it, flags on top. figment decides which layer's
-//! value counts; the values themselves stay as written, with their places.
+//! The layers: the file, then the environment, then flags, from lowest to highest. figment decides
+//! which layer's value wins; the values themselves stay as written, with their places.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,7 +15,7 @@ use crate::written::{Entry, Node, Raw};
 
 use super::{Flag, Report, Surroundings};
 
-/// The settings that the environment and flags can set: those that are a single value.
+/// The settings that the environment and flags can set: those with a single value.
 pub const SCALARS: &[&str] = &[
     "timezone",
     "time.zoneinfo",
@@ -46,24 +46,24 @@ pub const SCALARS: &[&str] = &[
     "listen.webhook_query",
 ];
 
-/// Variables that begin with `RTCONFD_` and are no settings.
+/// Variables that begin with `RTCONFD_` but are not settings.
 const RESERVED: &[&str] = &["RTCONFD_API_KEY", "RTCONFD_CONFIG"];
 
-/// Bytes of a settings file; four thousand pages written out one by one are as many.
+/// Maximum bytes of a settings file; about four thousand pages written out one by one.
 pub const MAX_BYTES: usize = 1 << 20;
-/// Values of a settings file, counted by the signs between them.
+/// Maximum values in a settings file, counted by separators.
 pub const MAX_VALUES: usize = 200_000;
-/// Bytes of a number that is kept as it is written.
+/// Maximum bytes of a number that is kept as written.
 const MAX_NUMBER: usize = 100;
-/// Keys in one table.
+/// Maximum keys in one table.
 pub const MAX_KEYS: usize = 10_000;
 
-/// The file's own place, for what is missing in it.
+/// Returns the origin of the file as a whole, for missing settings.
 pub(super) fn file_origin(file: &Path) -> Origin {
     Origin::named(file.display().to_string())
 }
 
-/// Reads the file, up to one byte more than is allowed.
+/// Reads the file, up to one byte more than the maximum.
 pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, Report> {
     let mut bytes = Vec::new();
     let opened = File::open(file);
@@ -92,7 +92,7 @@ fn check_size(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     }
 }
 
-/// A table of the file with too many keys: everything that looks a key up goes through all of them.
+/// Refuses a table with too many keys: every key lookup scans all of them.
 fn check_tables(node: &Node) -> Result<(), Problem> {
     match &node.raw {
         Raw::Table(entries) if entries.len() > MAX_KEYS => {
@@ -105,7 +105,7 @@ fn check_tables(node: &Node) -> Result<(), Problem> {
     }
 }
 
-/// Reads all layers into one tree. The report holds the file's text for carets.
+/// Reads all layers into one tree. The report holds the file's text for showing problems in it.
 pub(super) fn read(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Result<(Node, Report), Report> {
     check_size(file, bytes).map_err(|problem| Report::new(file, "").with(vec![problem]))?;
     let name: Arc<str> = file.display().to_string().into();
@@ -142,7 +142,7 @@ pub(super) fn read(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Re
     }
 }
 
-/// How high the layer of a value stands; the higher wins.
+/// Returns the rank of a value's layer; the higher wins.
 pub(super) fn rank(origin: &Origin) -> u8 {
     match () {
         () if origin.file.starts_with("--set ") => 2,
@@ -170,7 +170,7 @@ impl Provider for &Layer {
     }
 }
 
-/// Only the shape matters here; values are taken from the layer's own tree again.
+/// Converts only the structure; values are taken from the layer's own tree later.
 fn to_figment(node: &Node) -> Value {
     match &node.raw {
         Raw::Table(entries) => {
@@ -197,7 +197,7 @@ fn rebuild(figment: &Figment, value: &Value, trees: &[(&str, &Node)]) -> Node {
         return tree.map_or_else(nothing, |(_, node)| (*node).clone());
     };
     let mut entries: Vec<Entry> = Vec::new();
-    // The order of the file, and behind it what only other layers have.
+    // In the order of the file, followed by the keys that only other layers have.
     for (_, tree) in trees {
         let Raw::Table(written) = &tree.raw else { continue };
         for entry in written {
@@ -231,7 +231,8 @@ fn environment(surroundings: &Surroundings, problems: &mut Vec<Problem>) -> Node
             continue;
         }
         let origin = Origin::named(format!("environment {name}"));
-        // Between section and setting both `_` and `__` are read; no two settings differ in that alone.
+        // Both `_` and `__` are accepted between section and setting; no two settings differ in
+        // that alone.
         let flat = name["RTCONFD_".len()..].to_lowercase().replace("__", "_");
         match SCALARS.iter().find(|path| path.replace('.', "_") == flat) {
             Some(path) => values.push(((*path).to_owned(), value.clone(), origin)),
@@ -248,7 +249,9 @@ fn environment(surroundings: &Surroundings, problems: &mut Vec<Problem>) -> Node
     tree(values)
 }
 
-/// Kubernetes puts `RTCONFD_SERVICE_HOST` and the like into every container beside a service called rtconfd.
+/// Returns true for variables that Kubernetes sets, such as `RTCONFD_SERVICE_HOST`.
+///
+/// Kubernetes adds them to every container in the namespace of a service named rtconfd.
 fn is_of_kubernetes(name: &str) -> bool {
     let rest = &name["RTCONFD_".len()..];
     rest.starts_with("SERVICE_") || rest == "PORT" || rest.starts_with("PORT_")
@@ -275,7 +278,8 @@ fn flags(flags: &[Flag], problems: &mut Vec<Problem>) -> Node {
     tree(values)
 }
 
-/// Paths of one or two steps to a tree. All values are text; whoever reads them knows their type.
+/// Builds a tree from paths of one or two steps. All values are text; the reader of each setting
+/// knows its type.
 fn tree(values: Vec<(String, String, Origin)>) -> Node {
     let mut root: Vec<Entry> = Vec::new();
     for (path, value, origin) in values {
@@ -307,7 +311,7 @@ pub(super) fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
         let origin = places.origin(span.clone());
         let why = error.message().trim().replace('\n', ": ");
         let mut problem = Problem::at(&origin, format!("this is not TOML: {why}"));
-        // Whoever forgot the quotes of a key wrote into the settings must not find it in a log.
+        // A key pasted into the settings without quotes must not appear in a log.
         let line = text.lines().nth(origin.line.saturating_sub(1)).unwrap_or_default().to_lowercase();
         problem.secret = line.contains("key") && !line.contains("key_file");
         match error.message().contains("number too") {
@@ -325,7 +329,7 @@ pub(super) fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     }
 }
 
-/// TOML has no null; what became one is `nan` or `inf`.
+/// Finds a `Null`: TOML has no null, so it was `nan` or `inf`.
 fn not_a_number(node: &Node) -> Option<&Origin> {
     match &node.raw {
         Raw::Null => Some(&node.origin),
@@ -370,7 +374,8 @@ fn entries(table: &dyn toml_edit::TableLike, places: &SourceText, origin: &Origi
     )
 }
 
-/// A number keeps its text where JSON writes it likewise: `1.10` is a price, and a float has no more than 17 digits.
+/// Keeps a number's text if it is also valid JSON: `1.10` may be a price, and a float keeps at most
+/// 17 digits.
 fn float(number: f64, written: &str) -> Raw {
     let kept =
         serde_json::from_str(written).ok().filter(|_| number.is_finite() && written.len() <= MAX_NUMBER);

@@ -1,4 +1,4 @@
-//! `[listen]`: where HTTP is served.
+//! `[listen]`: the HTTP server.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,27 +6,27 @@ use std::path::{Path, PathBuf};
 use crate::model::Problem;
 use crate::written::{Fields, Reader};
 
-/// Where HTTP is served, and what callers have to know.
+/// The address of the HTTP server and the credentials that callers need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Address and port.
     pub address: SocketAddr,
-    /// Names by which it is called, beside this machine's own.
+    /// Host names by which callers reach it, besides this machine's own.
     pub hosts: Vec<String>,
-    /// The file with the bearer token for what changes state.
+    /// The file with the bearer token for requests that change state.
     pub token_file: Option<PathBuf>,
     /// The file with the webhook's secret.
     pub webhook_secret_file: Option<PathBuf>,
-    /// The header that brings it.
+    /// The header that carries the secret.
     pub webhook_header: String,
-    /// The query parameter that may bring it instead.
+    /// The query parameter that may carry the secret instead.
     pub webhook_query: Option<String>,
 }
 
 const KEYS: &[&str] =
     &["address", "hosts", "token_file", "webhook_secret_file", "webhook_header", "webhook_query"];
 
-/// What the settings say of HTTP; the inner none is: no HTTP.
+/// Reads `[listen]`; an inner `None` means no HTTP.
 #[allow(clippy::option_option, reason = "nothing wrong, and nothing wanted, are two things")]
 pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option<Option<Listen>> {
     let Some(node) = fields.get("listen") else { return Some(None) };

@@ -1,18 +1,18 @@
-//! `[log]`: how the log is written.
+//! `[log]`: format and level of the log.
 
 use crate::model::Problem;
 use crate::written::{Fields, Reader};
 
-/// How the log is written.
+/// Format and level of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// One JSON object a line, instead of text.
+    /// True for one JSON object per line instead of text.
     pub json: bool,
-    /// The least that is worth a line.
+    /// The minimum level that is logged.
     pub level: tracing::Level,
 }
 
-/// Reads the choices; without any, text from level info on.
+/// Reads the log settings; the default is text at level info.
 pub(super) fn read(reader: &Reader, fields: &Fields) -> Option<Log> {
     let Some(node) = fields.get("log") else {
         return Some(Log { json: false, level: tracing::Level::INFO });

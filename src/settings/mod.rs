@@ -1,5 +1,5 @@
-//! Settings: as written in a file, the environment and flags (merged by figment), to resolved, every
-//! value with its origin and every error of the file in one run.
+//! Settings: read from a file, the environment and flags (merged by figment) and resolved. Every
+//! value keeps its origin, and one run reports every error of the file.
 
 mod api;
 mod calendars;
@@ -41,28 +41,29 @@ pub use sources::{Format, Source};
 pub use store::StorePath;
 pub use surroundings::{Flag, Surroundings};
 
-/// Everything that can be set, resolved.
+/// All settings, resolved.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The settings file.
     pub file: PathBuf,
     /// The remote API.
     pub api: Api,
-    /// Where the state is kept.
+    /// The location of the store.
     pub store: StorePath,
-    /// How long history is kept.
+    /// The time for which history is kept.
     pub keep_history: TimeDelta,
-    /// How often every page is looked at though nothing is due.
+    /// The interval at which every page is fetched even if nothing is due.
     pub resync: Duration,
-    /// How often files are looked at though nothing was reported.
+    /// The interval at which files are checked even if no change was reported.
     pub restat: Duration,
-    /// How the log is written.
+    /// The log settings.
     pub log: Log,
-    /// How much may change at once without a person.
+    /// The thresholds above which a change is held for approval.
     pub hold: Thresholds,
-    /// Whether values must meet the `format` of their schema; JSON Schema leaves that to whoever validates.
+    /// True if values must meet the `format` of their schema; JSON Schema leaves that to the
+    /// validator.
     pub assert_formats: bool,
-    /// Where HTTP is served, if it is.
+    /// The HTTP server, if enabled.
     pub listen: Option<Listen>,
     /// The sources by name.
     pub sources: BTreeMap<String, Source>,
@@ -70,11 +71,11 @@ pub struct Settings {
     pub calendars: BTreeMap<String, CalendarFile>,
     /// Pages and hours.
     pub blueprint: Blueprint,
-    /// What is allowed and yet worth a look.
+    /// Warnings about valid settings.
     pub warnings: Vec<Problem>,
-    /// Which zone database is used; the database itself is in the blueprint.
+    /// The choice of zone database; the database itself is in the blueprint.
     pub zoneinfo: Choice,
-    /// All that was written, the layers merged, as JSON; for remembering what was in force.
+    /// The merged settings as JSON, for remembering the active settings.
     pub written: String,
 }
 
@@ -94,15 +95,17 @@ const TOP_KEYS: &[&str] = &[
     "hours",
     "page",
 ];
-/// Page blocks; more pages than that come from a table.
+/// Maximum page blocks; more pages must come from a table.
 pub const MAX_PAGES: usize = 5_000;
-/// Sources, and as many calendars and hours.
+/// Maximum sources, and maximum calendars and hours.
 pub const MAX_NAMED: usize = 1_000;
-/// Variables of one page.
+/// Maximum variables of one page.
 pub const MAX_VARIABLES: usize = 1_000;
 impl Settings {
-    /// Settings as they were in force before, from [`written`](Self::written), with a zone database that has their
-    /// zones; none when this program can't read them.
+    /// Restores settings that were active before, from [`written`](Self::written).
+    ///
+    /// `zones` must be a database that has their zones. Returns `None` when this version cannot
+    /// read them.
     pub fn remembered(written: &str, file: &Path, zones: &Arc<Database>) -> Option<Self> {
         let root = parse_json(&"the settings last in force".into(), written).ok()?;
         let reader = Reader::new(Scope::Plain, zones);
@@ -113,15 +116,15 @@ impl Settings {
     /// Reads and resolves the settings.
     ///
     /// # Errors
-    /// All of them in one report, each with its place.
+    /// Every problem in one report, each with its place.
     pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Self, Report> {
         Self::parse(file, &layers::read_file(file)?, surroundings)
     }
 
-    /// Resolves settings that were read from `file`; how that is called decides whether they are TOML or JSON.
+    /// Resolves settings that were read from `file`; its extension decides between TOML and JSON.
     ///
     /// # Errors
-    /// All of them in one report, each with its place.
+    /// Every problem in one report, each with its place.
     pub fn parse(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Result<Self, Report> {
         let (root, report) = layers::read(file, bytes, surroundings)?;
         let (zones, unusable) = match time::open(&root, file, surroundings) {
@@ -147,7 +150,7 @@ fn read(
     zones: &Arc<Database>,
 ) -> Option<Settings> {
     let fields = reader.table(root, "the settings file", TOP_KEYS)?;
-    // Absolute, so that what is remembered of a file does not depend on where one stands.
+    // Absolute, so that remembered file paths do not depend on the working directory.
     let file = &std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut warnings = Vec::new();
@@ -196,7 +199,7 @@ fn read(
     if store == Some(StorePath::Memory) {
         warnings.extend(blueprint.pages.iter().find_map(forgetful));
     }
-    // Told even when other settings are wrong, so that one run shows all.
+    // Reported even when other settings are invalid, so that one run shows all problems.
     check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));
     Some(Settings {
         file: file.to_owned(),
@@ -218,14 +221,14 @@ fn read(
     })
 }
 
-/// A page that follows another knows from the store how long it has waited.
+/// Warns about a promoted page with a store in memory, which forgets how long the page has waited.
 fn forgetful(page: &Node) -> Option<Problem> {
     let follow = page.get("follow")?;
     let message = "the store is in memory, so the page waits anew after each start of the program";
     Some(Problem::at(&follow.origin, message).hint("set store.path to a file").warning())
 }
 
-/// A table of things by name, each read by `read`; what can't be read is left out and noted.
+/// Reads a table of named items with `read`; invalid items are reported and left out.
 fn named<T>(
     reader: &Reader,
     fields: &Fields,
@@ -242,7 +245,7 @@ fn named<T>(
     entries.iter().filter_map(|entry| Some((entry.key.clone(), read(entry)?))).collect()
 }
 
-/// The names of a table that are written, and could not be read.
+/// Returns the names in a table that could not be read.
 fn broken<'n, T>(fields: &Fields<'n>, key: &str, read: &BTreeMap<String, T>) -> impl Iterator<Item = String> {
     let entries = match fields.get(key).map(|node| &node.raw) {
         Some(Raw::Table(entries)) => &entries[..],
@@ -251,7 +254,7 @@ fn broken<'n, T>(fields: &Fields<'n>, key: &str, read: &BTreeMap<String, T>) -> 
     entries.iter().map(|entry| entry.key.clone()).filter(|name| !read.contains_key(name))
 }
 
-/// Whether there are no more page blocks, and no more variables in one of them, than are taken.
+/// Returns true if the numbers of page blocks and of variables per page are within the limits.
 fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     if pages.len() > MAX_PAGES {
         let message = format!("{} pages, and at most {MAX_PAGES} are written out", pages.len());
@@ -278,7 +281,7 @@ fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
 fn read_schema(reader: &Reader, fields: &Fields) -> Option<bool> {
     let Some(node) = fields.get("schema") else { return Some(false) };
     match reader.table(node, "schema", &["assert_formats"])?.get("assert_formats") {
-        // From the environment and flags it comes as text.
+        // The environment and flags provide it as text.
         Some(Node { raw: Raw::Text(text), origin }) if origin.line == 0 && text == "true" => Some(true),
         Some(Node { raw: Raw::Text(text), origin }) if origin.line == 0 && text == "false" => Some(false),
         Some(node) => reader.boolean(node, "assert_formats"),

@@ -1,4 +1,5 @@
-//! What settings and tables make of pages: values by the page's schema, what is told, and what stays as it was.
+//! Pages resulting from settings and tables: values typed by the page's schema, reported problems,
+//! and pages kept unchanged.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ fn page_of_rows(for_each: &str, rest: &str) -> String {
     format!("[[page]]\nfor_each = {for_each}\nagent = \"{{{{ row.s }}}}\"\nenvironment = \"live\"\n{rest}\n")
 }
 
-/// The first page as it would be sent to one with a schema, or everything that is wrong.
+/// Returns the first page as it would be sent with a schema, or all problems.
 fn sent(pages: &str, s: &str, schema: Value) -> Result<Value, String> {
     let world = World::new(&settings(pages).blueprint, &inputs(s, ""), noon(), None);
     let problems: Vec<String> = world.problems().map(ToString::to_string).collect();
@@ -97,7 +98,7 @@ fn a_cell_in_the_name_of_a_variable_is_one_name() {
         (r#""{{ row.name }}" = 1"#, "s,name\nLeeds,/x[a=b]\n", json!({"/x[a=b]": 1})),
         (r#""to {{ row.name }}" = 1"#, "s,name\nLeeds,/help\n", json!({"to /help": 1})),
         (r#""/a/{{ row.name }}" = 1"#, "s,name\nLeeds,/help\n", json!({"a": {"/help": 1}})),
-        // Blanks around the key of a row are no part of it.
+        // Blanks around a row's key are not part of it.
         (r#""{{ row.s }}" = "{{ row.s }}""#, "s,name\n Leeds ,x\n", json!({"Leeds": "Leeds"})),
     ] {
         let pages = page_of_rows("\"s\"", &format!("[page.variables]\n{variable}"));
@@ -171,7 +172,7 @@ fn what_rests_on_a_file_that_was_never_read_is_told_once_with_its_remedy() {
     assert!(told[0].contains("source \"t\" could not be read (hint: see the error for t.csv"), "{told:?}");
 }
 
-/// The pages of a block over sites, or none, after a world of before.
+/// Returns the pages of a block over sites, or none, given an earlier world.
 fn world(block: Option<(&str, &str)>, sites: &str, previous: Option<&World>) -> World {
     let other = "[[page]]\nagent = \"other\"\nenvironment = \"live\"\nvariables = { a = 1 }\n";
     let block =
@@ -180,7 +181,7 @@ fn world(block: Option<(&str, &str)>, sites: &str, previous: Option<&World>) -> 
     World::new(&settings.blueprint, &inputs(sites, ""), noon(), previous)
 }
 
-/// The agents of the pages; those that are as they were because of a problem have a mark.
+/// Returns the agents of the pages; pages kept unchanged because of a problem are marked.
 fn agents(world: &World) -> String {
     let agent = |managed: &Managed| {
         let mark = if managed.problems.is_empty() { "" } else { "!" };
@@ -199,7 +200,7 @@ fn a_block_that_is_called_otherwise_and_fails_leaves_its_pages_as_they_were_unti
     let bad = world(Some((OPEN, "{ column = \"phon\" }")), SITES, Some(&before));
     assert_eq!(agents(&bad), "other Leeds! York! Hull!");
     assert_eq!((bad.released.len(), bad.gone(&before)), (0, Vec::new()));
-    // The same with other rows, and with one row that is right.
+    // The same block with other rows, and with one valid row.
     let edited = SITES.replace("York", "Bath");
     let still = world(Some((OPEN, "{ column = \"phon\" }")), &edited, Some(&bad));
     assert_eq!(agents(&still), "other Leeds! York! Hull!");
@@ -230,7 +231,7 @@ fn a_bad_row_that_is_new_in_a_block_of_before_keeps_no_page_of_a_block_that_was_
         });
         world
     };
-    // The row is new, or was bad from the start; or the whole block was.
+    // The row is new, or was invalid from the start; or the whole block was.
     let phon = "{ column = \"phon\" }";
     for (value, sites, wanted) in
         [(OF_ROW, good, "other Leeds"), (OF_ROW, &bad, "other Leeds"), (phon, &bad, "other")]

@@ -1,4 +1,5 @@
-//! Where the store is, by settings that may be broken: in an emergency nothing else of them is needed.
+//! The location of the store, from settings that may be broken: in an emergency nothing else in
+//! them is needed.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,21 +10,24 @@ use crate::written::Raw;
 use super::store::{FILE_NAME, StorePath, state_directory};
 use super::{Surroundings, layers};
 
-/// Where the store is.
+/// The location of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The store.
     pub store: StorePath,
-    /// True when a flag, the environment or the settings name it; else it is where the program keeps it by default.
+    /// True when a flag, the environment or the settings name it; false for the default location.
     pub is_named: bool,
 }
 
-/// Finds the store as the settings do: by the flag `--set store.path=FILE`, the variable `RTCONFD_STORE__PATH`, the
-/// settings file as far as it can be read, or the default. `is_named` tells that somebody named the settings file.
+/// Finds the store by the rules of the settings.
+///
+/// The first of these counts: the flag `--set store.path=FILE`, the variable `RTCONFD_STORE__PATH`,
+/// the settings file as far as it can be read, the default. `is_named` is true if the user named
+/// the settings file.
 ///
 /// # Errors
-/// In words, when the settings may name a store and it cannot be told which: a command must not reach another
-/// daemon than the one that was meant.
+/// A message, when the settings may name a store but it is unclear which one: a command must not
+/// reach a different daemon than the intended one.
 pub fn find(file: &Path, is_named: bool, surroundings: &Surroundings) -> Result<Place, String> {
     let flag = surroundings.flags.iter().rev().find(|flag| flag.path == "store.path");
     let variable = surroundings.environment.iter().find(|(name, _)| {
@@ -37,14 +41,14 @@ pub fn find(file: &Path, is_named: bool, surroundings: &Surroundings) -> Result<
         let store = StorePath::File(state_directory(surroundings).join(FILE_NAME));
         return Ok(Place { store, is_named: false });
     };
-    // As in the settings a path is relative to their file, where there is one.
+    // As in the settings, a path is relative to the settings file, if it exists.
     let directory = if file.exists() { file.parent() } else { None }.unwrap_or(Path::new(""));
     let directory = std::path::absolute(directory.join(".")).unwrap_or_default();
     let store = if path == ":memory:" { StorePath::Memory } else { StorePath::File(directory.join(path)) };
     Ok(Place { store, is_named: true })
 }
 
-/// Other places at which a daemon may have its store: those of the systemd unit, and of this user.
+/// Returns other places where a daemon may keep its store: the systemd unit's and this user's.
 pub fn defaults(surroundings: &Surroundings) -> Vec<PathBuf> {
     let directories = [PathBuf::from("/var/lib/rtconfd"), state_directory(surroundings)];
     directories.into_iter().map(|directory| directory.join(FILE_NAME)).collect()
@@ -76,11 +80,12 @@ fn in_file(file: &Path, is_named: bool) -> Result<Option<String>, String> {
     }
 }
 
-/// The path in text that is not TOML as a whole: `path = "…"` below `[store]`, `store.path = "…"`, or
-/// `store = { path = "…" }`.
+/// Finds the path in text that is not valid TOML as a whole.
+///
+/// The forms are `path = "…"` below `[store]`, `store.path = "…"`, and `store = { path = "…" }`.
 ///
 /// # Errors
-/// When there is something of a store, and no path can be read in it.
+/// Returns an error when the text mentions a store but no path can be read.
 fn scan(text: &str) -> Result<Option<String>, ()> {
     let (mut section, mut is_unclear) = ("", false);
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
@@ -96,7 +101,7 @@ fn scan(text: &str) -> Result<Option<String>, ()> {
             _ => continue,
         };
         let value = value.trim();
-        // A name without quotes is no TOML, and plain all the same; one that is cut is not.
+        // A name without quotes is not TOML but still unambiguous; a truncated one is not.
         return match value.chars().next().filter(|quote| ['"', '\''].contains(quote)) {
             Some(quote) => value[1..].split_once(quote).map(|(path, _)| Some(path.to_owned())).ok_or(()),
             None => {
@@ -133,7 +138,7 @@ mod tests {
                 assert_eq!(place.store, StorePath::File(folder.path().join(name)), "{text}");
             }
         }
-        // Which store is meant cannot be told: a command must not reach another daemon.
+        // The intended store is unclear: a command must not reach another daemon.
         for text in
             ["[store]\npath = \"cut", "[store]\npth = \"a.sqlite\"\n", "[store]\n[[page", "store = \"x\"\n"]
         {

@@ -1,4 +1,4 @@
-//! Problems as people see them: the place with a caret under it, the rule, the remedy.
+//! Problems as users see them: the place with a caret under it, the rule, the remedy.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::model::{Problem, Severity};
 
-/// Problems that are shown; who mends these sees the others then.
+/// Maximum problems shown; further ones appear once these are fixed.
 const MAX_SHOWN: usize = 100;
-/// Bytes of a line that is shown with a caret; a longer one is only named.
+/// Maximum bytes of a line shown with a caret; for a longer line only the place is named.
 const MAX_LINE: usize = 1_000;
 
-/// All problems of a run, with the text of the settings file to show them in.
+/// All problems of a run, with the text of the settings file in which to show them.
 #[derive(Clone, Debug)]
 pub struct Report {
     file: String,
@@ -21,12 +21,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report without problems yet.
+    /// Creates a report without problems.
     pub fn new(file: &Path, text: &str) -> Self {
         Self { file: file.display().to_string(), text: text.to_owned(), problems: Vec::new() }
     }
 
-    /// The same with problems, in the order of their places.
+    /// Returns the report with problems added, sorted by place.
     #[must_use]
     pub fn with(mut self, problems: Vec<Problem>) -> Self {
         self.problems.extend(problems);
@@ -37,7 +37,7 @@ impl Report {
         self
     }
 
-    /// The report as text; `color` for a terminal.
+    /// Renders the report as text; `color` is for terminals.
     pub fn render(&self, color: bool) -> String {
         let shown = self.problems.iter().take(MAX_SHOWN);
         let mut texts: Vec<String> = shown.map(|problem| self.render_one(problem, color)).collect();
@@ -73,7 +73,7 @@ impl Report {
             message = format!("{origin}: {message}");
         }
         let mut group = level.primary_title(&message).elements(snippet.map(|origin| {
-            // Of a table that spans lines only the first is shown.
+            // For a table that spans lines only its first line is marked.
             let end =
                 self.text[origin.span()].find('\n').map_or(origin.span().end, |at| origin.span().start + at);
             Snippet::source(&self.text)

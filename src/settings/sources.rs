@@ -1,4 +1,4 @@
-//! `[sources.*]`: the files of rows and trees.
+//! `[sources.*]`: the source files, with rows or trees.
 
 use std::path::{Path, PathBuf};
 
@@ -9,30 +9,30 @@ use crate::written::{Entry, Fields, Node, Reader, Text};
 /// A source file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Where it is.
+    /// The resolved path.
     pub path: PathBuf,
     /// Its path as the settings write it, for messages.
     pub shown: String,
-    /// How it is read.
+    /// The file format.
     pub format: Format,
 }
 
-/// How a source is read.
+/// The format of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// RFC 4180.
+    /// Comma-separated values (RFC 4180).
     Csv {
-        /// Between fields.
+        /// The separator between fields.
         delimiter: u8,
-        /// The column that names a row.
+        /// The column that identifies a row.
         key: Option<String>,
     },
-    /// RFC 8259.
+    /// JSON (RFC 8259).
     Json,
 }
 
 impl Source {
-    /// What pages have to know of it.
+    /// Returns the facts about the source that pages need.
     pub(super) fn used(&self) -> SourceUse {
         let file = self.shown.clone();
         match &self.format {
@@ -42,7 +42,7 @@ impl Source {
     }
 }
 
-/// The path of an input file; an address on the web is none.
+/// Returns the path of an input file; refuses a web address.
 pub(super) fn file_path(reader: &Reader, node: &Node) -> Option<Text> {
     let path = reader.text(node, "path")?;
     if path.value.contains("://") {
@@ -55,7 +55,7 @@ pub(super) fn file_path(reader: &Reader, node: &Node) -> Option<Text> {
     Some(path)
 }
 
-/// One source.
+/// Reads one source.
 pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<Source> {
     let fields = reader.table(&entry.node, "a source", &["path", "key", "format", "delimiter"])?;
     let path = file_path(reader, fields.require(reader, "path")?)?;

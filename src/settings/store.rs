@@ -1,4 +1,4 @@
-//! `[store]`: where the state is kept, and for how long.
+//! `[store]`: the location of the state, and how long history is kept.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,21 @@ use crate::written::{Fields, Reader};
 
 use super::Surroundings;
 
-/// Where the state is kept.
+/// The location of the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorePath {
-    /// Nowhere: it ends with the process.
+    /// In memory only: the state is lost when the process ends.
     Memory,
-    /// In this SQLite file.
+    /// A SQLite file.
     File(PathBuf),
 }
 
-/// The store's file name where the settings name none.
+/// The default file name of the store.
 pub(super) const FILE_NAME: &str = "rtconfd.sqlite";
 
-/// Days that history may be kept: a hundred years.
+/// Maximum days that history may be kept: a hundred years.
 const MAX_DAYS_KEPT: u64 = 36_525;
-/// How long history is kept: a year, and the same season of the year before.
+/// The default time for which history is kept: a year, and the same season of the year before.
 const KEEP_HISTORY: TimeDelta = TimeDelta::days(400);
 
 pub(super) fn read(
@@ -65,7 +65,7 @@ pub(super) fn read(
     Some((path, keep))
 }
 
-/// What systemd hands out, else root's place, else the user's (XDG base directories).
+/// Returns systemd's state directory, else root's, else the user's (XDG base directories).
 pub(super) fn state_directory(surroundings: &Surroundings) -> PathBuf {
     if let Some(directories) = surroundings.variable("STATE_DIRECTORY") {
         return PathBuf::from(directories.split(':').next().unwrap_or(directories));

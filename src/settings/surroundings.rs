@@ -1,13 +1,13 @@
-//! What the settings are read from, beside the file: environment and flags.
+//! The inputs of the settings besides the file: environment and flags.
 
 use std::path::PathBuf;
 
-/// `--set api.region=uk`.
+/// A setting given on the command line, as in `--set api.region=uk`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flag {
-    /// The setting's path.
+    /// The path of the setting.
     pub path: String,
-    /// Its value.
+    /// The value of the setting.
     pub value: String,
 }
 
@@ -20,19 +20,19 @@ impl std::str::FromStr for Flag {
     }
 }
 
-/// What the settings are read from, beside the file.
+/// The inputs of the settings besides the file.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// The environment's variables.
+    /// The environment variables.
     pub environment: Vec<(String, String)>,
     /// The flags.
     pub flags: Vec<Flag>,
-    /// The folder of the system's zone database, if there may be one.
+    /// The folder of the system's zone database, if the system may have one.
     pub zoneinfo: Option<PathBuf>,
 }
 
 impl Surroundings {
-    /// A variable of the environment that is set and not empty.
+    /// Returns an environment variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
         let found = self.environment.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())

@@ -1,4 +1,4 @@
-//! What a person sees who wrote something wrong, as transcripts; and which layer wins.
+//! Error messages for invalid settings, as transcripts, and the precedence of layers.
 
 use std::time::Duration;
 
@@ -292,14 +292,14 @@ error: the API key would cross the network unencrypted
         let settings = load(&with_url(url, ""), &[], &[]).unwrap();
         assert!(settings.warnings.is_empty(), "{url}: {:?}", settings.warnings);
     }
-    // Names that only look like one that is allowed, or like this machine.
+    // Names that only resemble an allowed one or this machine.
     for url in
         ["http://simulator.internal.evil", "http://127.0.0.1.evil", "http://10.0.0.77", "http://0.0.0.0"]
     {
         let told = load(&with_url(url, allow), &[], &[]).unwrap_err();
         assert!(told.contains("would cross the network unencrypted"), "{url}: {told}");
     }
-    // The environment can't lead the key away either.
+    // The environment cannot redirect the key either.
     let environment = [("RTCONFD_API__BASE_URL", "http://elsewhere.internal")];
     let told = load(&with_api(""), &environment, &[]).unwrap_err();
     assert!(told.contains("environment RTCONFD_API__BASE_URL: the API key would"), "{told}");
@@ -410,7 +410,7 @@ fn a_calendar_is_a_file_or_public_holidays() {
     }
     let settings = load(&with_calendar("path = \"x.ics\""), &[], &[]).unwrap();
     assert!(settings.calendars.contains_key("hols") && settings.blueprint.public_holidays().next().is_none());
-    // Dates may stand as TOML's own.
+    // Dates may use TOML's own type.
     let lines = "public_holidays = \"FR\"\nadd = { 2026-06-05 = \"Founders' day\" }\nremove = [2026-12-25]";
     let settings = load(&with_calendar(lines), &[], &[]).unwrap();
     assert!(settings.calendars.is_empty(), "there is no file to read");
@@ -425,7 +425,7 @@ fn a_country_alone_is_warned_of_when_its_subdivisions_all_have_more() {
         ("public_holidays = \"GB\"", Some("every subdivision of GB has more public holidays than GB alone")),
         ("public_holidays = \"GB-SCT\"", None),
         ("public_holidays = \"FR\"", None),
-        // Who adds what is missing knows of it.
+        // A user who adds the missing dates knows about the gap.
         ("public_holidays = \"GB\"\nadd = { \"2026-04-06\" = \"Easter Monday\" }", None),
     ] {
         let settings = load(&with_calendar(lines), &[], &[]).unwrap();

@@ -1,4 +1,4 @@
-//! `[time]`: which zone database counts.
+//! `[time]`: the choice of the zone database.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::zoneinfo::{self, Choice};
 
 use super::Surroundings;
 
-/// Reads the choice; without one the newest database counts.
+/// Reads the choice; the default is the newest database.
 pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option<Choice> {
     let Some(node) = fields.get("time") else { return Some(Choice::Newest) };
     let Some(node) = reader.table(node, "time", &["zoneinfo"])?.get("zoneinfo") else {
@@ -30,14 +30,14 @@ pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option
     }
 }
 
-/// Opens the zone database that the settings choose, before anything else is read: names of zones are
-/// everywhere.
+/// Opens the chosen zone database before any other setting is read, because zone names may occur
+/// anywhere.
 ///
 /// # Errors
-/// When it has no zones.
+/// Returns an error when the database has no zones.
 pub(super) fn open(root: &Node, file: &Path, surroundings: &Surroundings) -> Result<Arc<Database>, Problem> {
     let embedded = Database::embedded();
-    // What is wrong with the choice is noted when all settings are read.
+    // Problems with the choice are reported when all settings are read.
     let reader = Reader::new(Scope::Plain, &embedded);
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let directory = file.parent().unwrap_or(Path::new("/"));

@@ -1,4 +1,4 @@
-//! All input files: what they hold now, what they last held that was good, and what is wrong.
+//! All input files: their current content, their last good content, and their problems.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use crate::zone::Database;
 
 use super::read::{Content, Disk, ReadFiles, Stamp, Unread};
 
-/// How long after a doubtful look the next one comes.
+/// The delay before a file that may be incomplete is read again.
 pub(super) const SECOND_LOOK: Duration = Duration::from_millis(150);
 
-/// Looks that a command takes at files that are being written: six seconds' worth.
+/// Maximum reads by a command while files are being written: six seconds' worth.
 const MAX_LOOKS: usize = 40;
-/// A file that is open for writing for longer is told of; it is waited for all the same.
+/// The time after which a file open for writing is reported; the program still waits for it.
 const WRITER_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is wrong with files, by the path that the settings write.
+/// The problems of files, by the path as written in the settings.
 pub type FileProblems = BTreeMap<String, Vec<Problem>>;
 
 /// The SHA-256 of a file's content.
@@ -33,26 +33,26 @@ pub type Digest = [u8; 32];
 /// The inputs at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Revision {
-    /// What the sources and calendars hold: of a bad file what it last held that was good.
+    /// The contents of the sources and calendars; the last good content for a bad file.
     pub inputs: Inputs,
-    /// What is wrong with the files as they are now.
+    /// The problems of the files in their current state.
     pub problems: FileProblems,
-    /// The content of each file that counts now.
+    /// Each file whose current content is in use.
     pub contents: Vec<GoodFile>,
     /// The paths of all files, also of those that could not be read.
     pub paths: BTreeSet<String>,
-    /// What tells the content that counts from any other, by its path.
+    /// The digest of the content in use, by path.
     pub digests: BTreeMap<String, Digest>,
 }
 
-/// A file of which what counts is what it holds now.
+/// A file whose current content is in use.
 #[derive(Clone, Debug)]
 pub struct GoodFile {
-    /// What the settings call the source; none for a calendar.
+    /// The source's name in the settings; `None` for a calendar.
     pub table: Option<String>,
-    /// Where it is.
+    /// The path of the file.
     pub path: String,
-    /// What it holds.
+    /// The content of the file.
     pub bytes: Arc<[u8]>,
 }
 
@@ -70,15 +70,15 @@ struct InputFile {
     path: PathBuf,
     shown: Arc<str>,
     kind: Kind,
-    /// The content that was last taken, good or bad.
+    /// The content accepted last, good or bad.
     taken: Option<Result<Arc<[u8]>, Unread>>,
-    /// The stamp of the content that was taken, when it is one to rely on.
+    /// The stamp of the accepted content, if it is reliable.
     stamp: Option<Stamp>,
-    /// Content that somebody may still be writing; taken when the next look finds the same.
+    /// Content that may be incomplete; accepted when the next read finds the same.
     unsure: Option<Arc<[u8]>>,
-    /// Since which uptime its writer is waited for.
+    /// The uptime at which waiting for its writer began.
     waits_since: Option<Duration>,
-    /// People are told that it is being written, and by whom as far as is known.
+    /// The message about a file that is still being written, with its writer if known.
     unfinished: Option<String>,
     good: Option<Good>,
     problems: Vec<Problem>,
@@ -90,14 +90,14 @@ enum Kind {
     Calendar,
 }
 
-/// What a file last held that was good.
+/// The last good content of a file.
 #[derive(Clone, Debug)]
 struct Good {
     parsed: Parsed,
-    /// What was read; none for what an earlier run of the program read.
+    /// The bytes read; `None` if an earlier run of the program read them.
     bytes: Option<Arc<[u8]>>,
     digest: Digest,
-    /// Its last line was ended.
+    /// True if its last line has a line break.
     is_ended: bool,
 }
 
@@ -107,38 +107,39 @@ enum Parsed {
     Calendar(Arc<Calendar>),
 }
 
-/// What is known of who writes a file.
+/// The known state of a file's writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writing {
-    /// It was written to and not closed yet.
+    /// It was written to and has not been closed.
     Busy,
-    /// It was put into place; whoever wrote it may still be at it.
+    /// It was moved into place; its writer may still be active.
     Moved,
     /// Its writer has just closed it.
     Closed,
 }
 
-/// What is known of those who write the files; nothing of those that are not named.
+/// The known writer states, by path; nothing is known about other files.
 pub type Writers = BTreeMap<PathBuf, Writing>;
 
-/// What a look at the files found.
+/// The result of reading the files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Looked {
-    /// Something changed.
+    /// True if content or problems changed.
     pub changed: bool,
-    /// A file may still be being written; look again soon.
+    /// True if a file may be incomplete: read again soon.
     pub unsure: bool,
-    /// A file waits for its writer, or could not be read: look again in a while, though no event may come.
+    /// True if a file waits for its writer or could not be read: read again later, as no event may
+    /// come.
     pub waits: bool,
 }
 
 impl Files {
-    /// The files that the settings name; none is read yet.
+    /// Creates the list of files that the settings name; none is read yet.
     pub fn new(settings: &Settings) -> Self {
         Self::read_by(settings, Box::new(Disk::default()))
     }
 
-    /// The same, read from elsewhere than the disk.
+    /// Creates the list of files with another reader than the disk.
     pub fn read_by(settings: &Settings, reader: Box<dyn ReadFiles>) -> Self {
         let file = |name: &String, path: &Path, shown: &str, kind: Kind| InputFile {
             name: name.clone(),
@@ -163,12 +164,12 @@ impl Files {
         Self { files: sources.chain(calendars).collect(), reader, zones: settings.blueprint.zones.clone() }
     }
 
-    /// The files' paths.
+    /// Returns the paths of all files.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.files.iter().map(|file| file.path.clone()).collect()
     }
 
-    /// Goes back to what the files last held that was good, from an earlier run of the program.
+    /// Restores the last good contents from an earlier run of the program.
     pub fn recall(&mut self, remembered: &BTreeMap<String, Vec<u8>>) -> Revision {
         for file in &mut self.files {
             if let Some(bytes) = remembered.get(&file.id()) {
@@ -178,8 +179,11 @@ impl Files {
         self.revision()
     }
 
-    /// Looks at every file. New content counts at once when its writer is done with it, or it has lain untouched. Else it
-    /// counts when a second look finds the same. While somebody has it open for writing it never does.
+    /// Reads every file and accepts new content that is complete.
+    ///
+    /// New content is accepted immediately when its writer has finished or the file has been
+    /// untouched for a while; otherwise when a second read finds the same. It is never accepted
+    /// while a process has the file open for writing.
     pub fn look(&mut self, writers: &Writers) -> Looked {
         let mut looked = Looked::default();
         for file in &mut self.files {
@@ -191,15 +195,16 @@ impl Files {
         looked
     }
 
-    /// Looks until no file is being written any more; for commands that run once. One that is written without
-    /// end counts as it last was good, and is told.
+    /// Reads until no file is being written; for commands that run once.
+    ///
+    /// A file that is still being written after that keeps its last good content and is reported.
     pub fn settle(&mut self) {
         self.settle_within(MAX_LOOKS);
         self.files.iter_mut().for_each(InputFile::tell_unfinished);
     }
 
-    /// The same within so many looks, for who goes on looking: a file that is replaced again and again must not keep a
-    /// program from its other files.
+    /// Reads as [`settle`](Self::settle) does, but at most `looks` times, for a caller that
+    /// continues reading: a file that is replaced again and again must not block the other files.
     pub fn settle_within(&mut self, looks: usize) {
         for _ in 0..looks {
             let looked = self.look(&Writers::default());
@@ -210,7 +215,7 @@ impl Files {
         }
     }
 
-    /// What the files hold.
+    /// Returns the current contents and problems.
     pub fn revision(&self) -> Revision {
         let mut revision = Revision::default();
         for file in &self.files {
@@ -248,7 +253,7 @@ impl Files {
 }
 
 impl InputFile {
-    /// What names the file's content in the store.
+    /// Returns the identifier of the file's content in the store.
     fn id(&self) -> String {
         self.path.display().to_string()
     }
@@ -266,7 +271,7 @@ impl InputFile {
             _ => false,
         };
         if known {
-            // Only of what was read: an unreadable file may be readable the next time, though its stamp is the same.
+            // Only if it was read: an unreadable file may become readable with the same stamp.
             self.stamp = stamp.filter(|_| found.is_ok());
             (self.unsure, self.waits_since) = (None, None);
             return Looked { changed: self.unfinished.take().is_some(), unsure: false, waits: unread };
@@ -277,7 +282,8 @@ impl InputFile {
                 self.unsure = Some(bytes.clone());
                 return Looked { unsure: true, ..Looked::default() };
             }
-            // To look for writers takes milliseconds, and one that has just closed it is none.
+            // Searching for writers takes milliseconds, and is unnecessary right after one closed
+            // the file.
             let writer = if writing == Some(Writing::Closed) { None } else { reader.writer(&self.path) };
             if writing == Some(Writing::Busy) || writer.is_some() {
                 return self.wait_for(writer, reader.uptime());
@@ -289,7 +295,7 @@ impl InputFile {
         Looked { changed: true, unsure: false, waits: unread }
     }
 
-    /// Waits for a writer, however long; after a while people are told.
+    /// Waits for a writer without limit; reports it after a while.
     fn wait_for(&mut self, writer: Option<String>, up: Duration) -> Looked {
         self.unsure = None;
         let since = *self.waits_since.get_or_insert(up);
@@ -304,19 +310,19 @@ impl InputFile {
         Looked { changed, unsure: false, waits: true }
     }
 
-    /// Tells that nobody waits any longer for a writer.
+    /// Reports that the file is still being written, when the program stops waiting for it.
     fn tell_unfinished(&mut self) {
         if self.unsure.is_some() || self.waits_since.is_some() {
             self.unfinished = Some("the file is still being written".to_owned());
         }
     }
 
-    /// Whether a look before this found the same, and it ends as a finished text does.
+    /// Returns true if the previous read found the same and the text ends as a finished one does.
     fn is_same_again(&self, bytes: &[u8]) -> bool {
         self.unsure.as_deref() == Some(bytes) && bytes.ends_with(b"\n")
     }
 
-    /// Takes content in. What is good replaces what was; what is bad only leaves its problems.
+    /// Accepts content. Good content replaces the previous; bad content only leaves its problems.
     fn take(&mut self, found: Result<Arc<[u8]>, Unread>, zones: &Database) {
         let (parsed, problems) = match &found {
             Ok(bytes) => match (self.parse(bytes, zones), self.cut_off(bytes)) {
@@ -327,7 +333,7 @@ impl InputFile {
                 let problem = Problem::at(&Origin::named(self.shown.clone()), why.clone());
                 let hint =
                     "put the file there, readable for this program, or correct its path in the settings";
-                // Some say themselves what to do.
+                // Some messages already contain a hint.
                 let problem = if why.contains("(hint: ") { problem } else { problem.hint(hint) };
                 (None, vec![problem])
             }
@@ -340,8 +346,9 @@ impl InputFile {
         self.taken = Some(found);
     }
 
-    /// The problem with a table that does not end its last line, although it did before: in a table that is cut off
-    /// nothing else tells, while JSON and calendars have an end of their own.
+    /// Reports a table without a line break at its end if the previous content had one.
+    ///
+    /// Nothing else shows that a table is truncated, while JSON and calendars have an end marker.
     fn cut_off(&self, bytes: &[u8]) -> Option<Problem> {
         let is_table = matches!(self.kind, Kind::Source(Format::Csv { .. }));
         let was_ended = self.good.as_ref().is_some_and(|good| good.is_ended);
@@ -367,7 +374,7 @@ impl InputFile {
                 .map_err(|problem| vec![problem]),
         };
         match parsed {
-            // Rejected rows are problems of the file, though the others count.
+            // Rejected rows are problems of the file, but the other rows are used.
             Ok(Parsed::Table(table)) => {
                 let problems = match &*table {
                     Table::Rows(rows) => {
@@ -386,7 +393,7 @@ impl InputFile {
     }
 }
 
-/// The problem with a file that is plainly something else than its name says.
+/// Reports a file whose content is clearly of a different kind than its name says.
 fn other_kind(file: &Arc<str>, bytes: &[u8]) -> Option<Problem> {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
     let head = text.get(..text.len().min(15)).unwrap_or_default().to_ascii_lowercase();
@@ -421,7 +428,8 @@ fn digest(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }
 
-/// A calendar that lost all its events would open every shop it closes, so it counts as empty.
+/// Parses a calendar; one without events is an error, because it would open every shop that it
+/// closes.
 fn calendar(file: &Arc<str>, bytes: &[u8], zones: &Database) -> Result<Calendar, Vec<Problem>> {
     let calendar = Calendar::parse(file, bytes, zones)?;
     match calendar.is_empty() {

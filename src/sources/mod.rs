@@ -1,4 +1,4 @@
-//! The input files: read whole, kept as they last were good, watched.
+//! The input files: read as a whole, kept in their last good state, watched.
 
 mod files;
 mod read;

@@ -1,4 +1,4 @@
-//! Reads a file whole, and tells whether somebody may still be writing it.
+//! Reads a whole file and detects if it may be incomplete.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -13,57 +13,59 @@ use crate::regular_file;
 
 use super::writers::writer_of;
 
-/// Bytes that an input may have; a hundred thousand rows are half of it.
+/// Maximum bytes of an input; a hundred thousand rows take half of it.
 pub const MAX_BYTES: u64 = 24 << 20;
-/// A file that nobody wrote to for this long is taken to be finished.
+/// The time without writes after which a file counts as finished.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// What tells one state of a file from another.
+/// A fingerprint that distinguishes states of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
     inode: u64,
-    /// Of the last writing, in seconds and nanoseconds.
+    /// The time of the last write, in seconds and nanoseconds.
     written: (i64, i64),
-    /// Of the last change of anything: a copy may bring an old time of writing along.
+    /// The time of the last inode change: a copy may preserve an old write time.
     changed: (i64, i64),
     length: u64,
 }
 
-/// A file's content at one look.
+/// A file's content from one read.
 #[derive(Debug)]
 pub struct Content {
-    /// All of it.
+    /// The whole content.
     pub bytes: Arc<[u8]>,
-    /// Whether nobody wrote to it during the reading.
+    /// True if the file was not written to during the read.
     pub steady: bool,
-    /// Whether nobody had written to it for a while either.
+    /// True if it had not been written to for a while before either.
     pub quiet: bool,
 }
 
-/// Where files are read from.
+/// A source of file contents.
 pub trait ReadFiles: std::fmt::Debug + Send {
-    /// A file's content as it is now.
+    /// Reads a file's current content.
     ///
     /// # Errors
-    /// It is missing, no file, too large, or can't be read.
+    /// Returns an error when it is missing, not a regular file, too large, or unreadable.
     fn read(&self, path: &Path) -> Result<Content, Unread>;
 
-    /// The stamp of a file that has lain untouched for a while; none when there is none to rely on: clocks of file systems
-    /// tick coarsely, so that of a file just written proves nothing.
+    /// Returns the stamp of a file that has been untouched for a while; `None` if it is unreliable.
+    ///
+    /// File system clocks have coarse ticks, so the stamp of a file just written proves nothing.
     fn quiet_stamp(&self, path: &Path) -> Option<Stamp>;
 
-    /// Who has the file open for writing, in words, as far as can be seen.
+    /// Returns a description of the process that has the file open for writing, if it is visible.
     fn writer(&self, path: &Path) -> Option<String>;
 
-    /// How long the machine is up: waits are measured by it.
+    /// Returns the machine's uptime, by which waits are measured.
     fn uptime(&self) -> Duration;
 }
 
 /// The machine's own files.
 #[derive(Debug, Default)]
 pub struct Disk {
-    /// Files that bear a time to come, as of another machine's clock, and the uptime since which each is as it is.
+    /// Files with a time in the future, for example from another machine's clock, and the uptime
+    /// since which each is unchanged.
     ahead: Mutex<HashMap<PathBuf, (Stamp, Duration)>>,
 }
 
@@ -103,16 +105,17 @@ impl Disk {
     }
 }
 
-/// Why there is no content.
+/// The reason why a file could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// In words.
+    /// The message.
     pub why: String,
-    /// It may be readable the next time without any event: a file that is missing announces itself.
+    /// True if the file may become readable without any event; a missing file causes one when it
+    /// appears.
     pub may_pass: bool,
 }
 
-/// Reads a file: what it holds, what is known of it, and whether nobody wrote to it meanwhile.
+/// Reads a file: its content, its metadata, and true if it was not written to meanwhile.
 fn read(path: &Path) -> Result<(Arc<[u8]>, Metadata, bool), Unread> {
     let unread = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => Unread { why: "the file is missing".to_owned(), may_pass: false },

@@ -1,4 +1,5 @@
-//! Watches the directories of files, never the files: one that is replaced would be lost.
+//! Watches the directories of files, never the files themselves: a watch on a file is lost when the
+//! file is replaced.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
@@ -17,15 +18,16 @@ use crate::zoneinfo::{self, Stamp};
 use super::files::SECOND_LOOK;
 use super::{Files, Revision, Writers, Writing};
 
-/// The pause between looks at a file that waits for its writer, or could not be read: no event may end that.
+/// The pause between reads of a file that waits for its writer or could not be read: no event may
+/// announce the end of that state.
 const WAITING_LOOK: Duration = Duration::from_secs(1);
-/// How long the thread rests after a fault of its own.
+/// The pause of the thread after a panic.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
-/// What the watching thread tells.
+/// A notification from the watching thread.
 #[derive(Debug)]
 pub enum Watched {
-    /// The inputs are others than before.
+    /// The inputs changed.
     Revision(Box<Revision>),
     /// The key file may have changed.
     Key,
@@ -33,12 +35,12 @@ pub enum Watched {
     Zones,
 }
 
-/// What is watched beside the input files.
+/// Paths watched besides the input files.
 #[derive(Debug, Default)]
 pub struct Beside {
     /// The file of the API key.
     pub key_file: Option<PathBuf>,
-    /// The folder of the zone database; looked at every `restat` and with each event.
+    /// The folder of the zone database; checked every `restat` and at each event.
     pub zoneinfo: Option<PathBuf>,
 }
 
@@ -55,11 +57,12 @@ impl Beside {
     }
 }
 
-/// Watches the files and what is beside them from a thread of its own, until `tell` gives `false`. Besides the
-/// events it looks by itself every `restat`. The first revision given is that of `files` as they are.
+/// Watches the files and `beside` from a separate thread until `tell` returns `false`.
+///
+/// It checks them at every event and also every `restat`, and compares with `files` as passed.
 ///
 /// # Errors
-/// When the thread can't be started.
+/// Returns an error when the thread can't be started.
 pub fn watch(
     files: Files,
     beside: Beside,
@@ -86,11 +89,11 @@ pub fn watch(
     Ok(Watch { events, pulse })
 }
 
-/// A running watch; it ends when this is dropped.
+/// A running watch; it ends when dropped.
 #[derive(Debug)]
 pub struct Watch {
     events: Arc<Events>,
-    /// Of its thread.
+    /// The pulse of its thread.
     pub pulse: Pulse,
 }
 
@@ -100,16 +103,17 @@ impl Drop for Watch {
     }
 }
 
-/// What was noticed and is not taken up yet. It never holds more than there are files: folders may be full of others'.
+/// Events not yet handled. Its size is bounded by the number of our files, because folders may be
+/// full of unrelated ones.
 #[derive(Debug, Default)]
 struct Noticed {
     stop: bool,
     look: bool,
-    /// Events were lost, so it is not known who writes.
+    /// Events were lost, so the writers are unknown.
     lost: bool,
-    /// As the last event of each file says.
+    /// The writer state according to the last event of each file.
     writers: Writers,
-    /// Folders that were removed: one that is made in its place may get the same number.
+    /// Removed folders: a new folder in the same place may get the same inode number.
     removed: BTreeSet<PathBuf>,
 }
 
@@ -117,7 +121,7 @@ struct Noticed {
 struct Events {
     noticed: Mutex<Noticed>,
     woken: Condvar,
-    /// What concerns our files, by the paths that events name.
+    /// The paths relevant to our files, as events name them.
     ours: Mutex<Ours>,
 }
 
@@ -125,9 +129,9 @@ struct Events {
 #[derive(Debug, Default)]
 struct Ours {
     files: HashMap<PathBuf, BTreeSet<PathBuf>>,
-    /// Where Kubernetes swaps `..data`, and with it all files beside it.
+    /// Folders in which Kubernetes swaps `..data`, and with it all files beside it.
     folders: HashMap<PathBuf, BTreeSet<PathBuf>>,
-    /// Parts of our paths: what is called so may be a folder on the way to a file.
+    /// The components of our paths: a path with such a name may be a folder on the way to a file.
     parts: HashSet<OsString>,
 }
 
@@ -137,20 +141,20 @@ impl Events {
         self.woken.notify_one();
     }
 
-    /// Waits until something is noticed, or a time is up, and takes it up.
+    /// Waits for an event or the timeout, and takes all pending events.
     fn take(&self, wait: Duration) -> Noticed {
         let is_quiet = |noticed: &mut Noticed| !(noticed.stop || noticed.look);
         let noticed = self.woken.wait_timeout_while(lock(&self.noticed), wait, is_quiet);
         std::mem::take(&mut *noticed.unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// Takes up an event of the watcher; those that concern no file of ours cost a look into a table.
+    /// Handles an event of the watcher; irrelevant events cost one table lookup.
     fn hear(&self, event: notify::Result<Event>) {
         let event = match event {
             Ok(event) if event.need_rescan() => {
                 return self.note(|noticed| (noticed.look, noticed.lost) = (true, true));
             }
-            // An error (such as an overflow) says no more than: look again.
+            // An error (such as an overflow) means only that everything must be checked again.
             Err(_) => return self.note(|noticed| (noticed.look, noticed.lost) = (true, true)),
             Ok(event) => event,
         };
@@ -181,17 +185,18 @@ impl Noticed {
     }
 }
 
-/// What an event says of those who write a file.
+/// The information an event gives about a file's writer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Said {
-    /// That one is at it, or done.
+    /// A writer is active or has finished.
     Of(Writing),
-    /// Nothing.
+    /// No information about a writer.
     Changed,
 }
 
 impl Said {
-    /// None for what does not matter: our own reading makes events too, or we would look for ever.
+    /// Returns `None` for irrelevant events: our own reads cause events too, and would loop
+    /// forever.
     fn of(kind: &EventKind) -> Option<Self> {
         match kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Self::Of(Writing::Closed)),
@@ -223,7 +228,7 @@ struct Watching<F> {
 }
 
 impl<F: Fn(Watched) -> bool> Watching<F> {
-    /// Looks until it is told to stop. A fault of ours costs one look, not the thread.
+    /// Checks files until stopped. A panic in our code costs one check, not the thread.
     fn run(&mut self) {
         loop {
             self.pulse.begin();
@@ -248,12 +253,14 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
         }
     }
 
-    /// Looks at everything once and tells what is new. Gives how long to wait for events; none when nobody listens.
+    /// Checks everything once and reports changes.
+    ///
+    /// Returns the time to wait for events; `None` when the receiver is gone.
     fn look(&mut self) -> Option<Duration> {
         let paths: Vec<PathBuf> =
             self.files.paths().into_iter().chain(self.beside.key_file.clone()).collect();
         if self.directories.arm(&paths) {
-            // Of a folder that is watched anew it is not known who has closed what meanwhile.
+            // After a folder is watched again, earlier writer states are no longer known.
             self.writers.clear();
         }
         let looked = self.files.look(&self.writers);
@@ -266,7 +273,7 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
         news.extend((stamps.0 != self.stamps.0).then_some(Watched::Key));
         news.extend((stamps.1 != self.stamps.1).then_some(Watched::Zones));
         self.stamps = stamps;
-        // Whoever is told may be busy, which is no fault of this thread.
+        // The receiver may block, which does not count as a hang of this thread.
         self.pulse.rest();
         if !news.into_iter().all(|watched| (self.tell)(watched)) {
             return None;
@@ -283,7 +290,7 @@ fn canonical(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok()
 }
 
-/// The directories under watch, each with what identifies it: one that was made anew is another.
+/// The watched directories, each with its identity: a recreated directory has another one.
 struct Directories {
     watcher: Option<RecommendedWatcher>,
     watched: HashMap<PathBuf, (u64, u64)>,
@@ -301,8 +308,10 @@ impl Directories {
         Self { watcher, watched: HashMap::new(), events }
     }
 
-    /// Watches what has to be watched for these files now: the directory each stands in (or the nearest
-    /// that exists), and the one that its links lead to. Gives whether that is another than before.
+    /// Updates the watches for these files; returns true if they changed.
+    ///
+    /// It watches the directory of each file (or the nearest that exists) and the directory that
+    /// its links lead to.
     fn arm(&mut self, paths: &[PathBuf]) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
         let mut ours = Ours::default();
@@ -330,7 +339,7 @@ impl Directories {
         let (is_anew, mut is_new) = (!gone.is_empty(), false);
         for directory in gone {
             self.watched.remove(&directory);
-            // A directory that was removed takes its watch with it.
+            // Removing a directory also removes its watch.
             let _ = watcher.unwatch(&directory);
         }
         for (directory, identity) in wanted {

@@ -1,14 +1,16 @@
-//! Tells which process has a file open for writing, as far as this one may see: a file that somebody still writes is not
-//! finished, however long it is quiet. Of other users' processes only root sees that; for these there are inotify's events.
+//! Finds the process that has a file open for writing, as far as permissions allow. A file that is
+//! still being written is not finished, however long it is quiet. Only root sees other users'
+//! processes; for those there are inotify events.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The bits of a descriptor's flags that say how it was opened; any but zero means for writing (open(2)).
+/// The access mode bits of a descriptor's flags; any value but zero means writing (open(2)).
 const ACCESS_MODE: u32 = 0o3;
 
-/// Returns the process that has a file open for writing, in words; none when there is none, or it cannot be seen.
+/// Returns a description of the process that has a file open for writing; `None` if there is none
+/// or it is not visible.
 pub fn writer_of(path: &Path) -> Option<String> {
     let file = path.canonicalize().ok()?;
     let identity = fs::metadata(&file).ok().map(|metadata| (metadata.dev(), metadata.ino()))?;
@@ -20,10 +22,11 @@ pub fn writer_of(path: &Path) -> Option<String> {
         else {
             continue;
         };
-        // A process that is gone, or of another user.
+        // The process is gone or belongs to another user.
         let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
         for descriptor in descriptors.flatten() {
-            // The name first: to ask for more of a file on a server that does not answer would hang.
+            // Compare the name first: reading metadata of a file on an unresponsive server would
+            // hang.
             let opened = fs::read_link(descriptor.path()).ok();
             if opened.as_deref().and_then(Path::file_name) != Some(name) {
                 continue;
@@ -40,7 +43,7 @@ pub fn writer_of(path: &Path) -> Option<String> {
     None
 }
 
-/// True for what `/proc/PID/fdinfo` says of a descriptor that can write.
+/// True if `/proc/PID/fdinfo` shows a descriptor that can write.
 fn is_for_writing(info: &str) -> bool {
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     flags

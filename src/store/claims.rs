@@ -1,5 +1,6 @@
-//! Which variables the daemons on this machine own: each writes its own into a file and keeps that locked while it lives,
-//! so that two with stores of their own don't fight over a page without a word.
+//! The variables owned by each daemon on this machine. Each daemon lists its own in a file that
+//! stays locked while it runs, so that two daemons with separate stores cannot silently fight over
+//! a page.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -9,35 +10,37 @@ use std::path::Path;
 
 use crate::regular_file;
 
-/// A daemon's claim; given up when it is dropped.
+/// A daemon's claim; released when dropped.
 #[derive(Debug)]
 pub struct Claim {
     file: File,
     path: std::path::PathBuf,
 }
 
-/// Somebody else owns one of our variables.
+/// A conflict: another daemon owns one of our variables.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// The variable, after the API and its page.
+    /// The variable, preceded by the API and its page.
     pub what: String,
-    /// Who owns it, in its own words.
+    /// The owner, as it describes itself.
     pub by: String,
 }
 
 impl Claim {
-    /// Claims variables, each a line of API, page and name. The first line of the file says who claims.
+    /// Claims variables, each given as a line of API, page and name.
+    ///
+    /// The first line of the file identifies the owner.
     ///
     /// # Errors
-    /// When the directory can't be used, or others could put files into it: theirs would be believed, and their links
-    /// followed.
+    /// Returns an error when the directory cannot be used, or when other users could write to it:
+    /// their claims would be trusted and their links followed.
     pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Taken>> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         if !is_private(directory)? {
             return Err(io::Error::other("others may write to it"));
         }
         let path = directory.join(format!("{}.claims", std::process::id()));
-        // Left behind by a process of the same number; ours is made anew, whatever stands there.
+        // Left behind by a process with the same id; replaced whatever it is.
         if path.symlink_metadata().is_ok() {
             std::fs::remove_file(&path)?;
         }
@@ -60,7 +63,7 @@ impl Claim {
     }
 }
 
-/// True for a directory of this user's that no other can write to.
+/// Returns true for a directory that belongs to this user and that no other user can write to.
 fn is_private(directory: &Path) -> io::Result<bool> {
     let metadata = directory.symlink_metadata()?;
     let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
@@ -69,13 +72,13 @@ fn is_private(directory: &Path) -> io::Result<bool> {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // It may be gone already; unlocked it counts for nothing.
+        // It may be gone already; an unlocked claim has no effect.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
 }
 
-/// What a living daemon owns of ours. The file of one that has died is taken away.
+/// Returns a variable of ours that a running daemon owns; deletes the file of a dead daemon.
 fn read_live(path: &Path, owned: &BTreeSet<String>) -> Option<Taken> {
     let (mut file, _) = regular_file::open(path).ok()?;
     match file.try_lock() {
@@ -101,7 +104,7 @@ mod tests {
     fn what_a_living_daemon_owns_is_refused_and_what_a_dead_one_left_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let owned = |name: &str| BTreeSet::from([format!("https://api A-1/live {name}")]);
-        // Another process: a file of another number, locked.
+        // Another process: a file with another id, locked.
         let other = directory.path().join("1.claims");
         std::fs::write(&other, "process 1 (a.toml)\nhttps://api A-1/live is_open\n").unwrap();
         let lock = File::open(&other).unwrap();

@@ -1,27 +1,28 @@
-//! What can go wrong with the store.
+//! Failures of the store.
 
-/// What can go wrong with the store. All of it stops writing to pages: nothing starts blank by itself.
+/// A failure of the store. Each one stops writing to pages: no failure silently starts an empty
+/// store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite refused.
+    /// SQLite reported an error.
     #[error("the store {path} fails: {error}{}", remedy(error))]
     Sqlite {
         /// The file.
         path: String,
-        /// SQLite's words.
+        /// SQLite's error.
         error: rusqlite::Error,
     },
-    /// The file or its directory can't be used.
+    /// The file or its directory cannot be used.
     #[error(
         "the store {path} can't be opened: {error} (hint: run this as the user of the daemon or as root, or set store.path to a file in a directory that can be written)"
     )]
     Io {
         /// The file.
         path: String,
-        /// The system's words.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// Another process has it.
+    /// Another process uses the store.
     #[error(
         "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: two that own the same pages would fight; stop one, or give each its own store.path and pages)",
         std::process::id()
@@ -32,7 +33,7 @@ pub enum StoreError {
         /// The other process.
         other: String,
     },
-    /// There was a store, and it is gone or empty.
+    /// The store existed before and is now missing or empty.
     #[error(
         "the store {path} is gone: it was there before, and with it what people decided and what was sent (hint: bring it back from a backup; if it is gone for good, start once with --accept-empty-store)"
     )]
@@ -40,41 +41,42 @@ pub enum StoreError {
         /// The file.
         path: String,
     },
-    /// What is there can't be trusted.
+    /// The store's content cannot be trusted.
     #[error(
         "the store {path} is damaged: {found} (hint: bring it back from a backup; to put it aside and begin anew, start once with --accept-empty-store)"
     )]
     Damaged {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// A description of the damage.
         found: String,
     },
-    /// It was written by a newer version.
+    /// The store was written by a newer version.
     #[error(
         "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, or give this one its own store.path)"
     )]
     Newer {
         /// The file.
         path: String,
-        /// Its version.
+        /// The store's version.
         found: i64,
-        /// Ours.
+        /// This program's version.
         known: i64,
     },
-    /// It was written by an older version, and whoever only looks can't bring it up to date.
+    /// The store was written by an older version and cannot be upgraded by a command that only
+    /// reads.
     #[error(
         "the store {path} has version {found}, this program reads {known} (hint: rtconfd run or rtconfd apply brings it up to date)"
     )]
     Older {
         /// The file.
         path: String,
-        /// Its version.
+        /// The store's version.
         found: i64,
-        /// Ours.
+        /// This program's version.
         known: i64,
     },
-    /// Its files were removed or replaced while it was open.
+    /// The store's files were removed or replaced while it was open.
     #[error(
         "the store {path} was removed or replaced while it was open, so nothing is sent any more (hint: put the file back and start again; if it is gone for good, start once with --accept-empty-store)"
     )]
@@ -82,15 +84,16 @@ pub enum StoreError {
         /// The file.
         path: String,
     },
-    /// The writer is gone, after an earlier failure.
+    /// The writer stopped after an earlier failure.
     #[error("the store was closed after an earlier failure")]
     Closed,
 }
 
-/// SQLite's code for a file that was moved while it was open (SQLITE_READONLY_DBMOVED), which it does not look for by itself.
+/// SQLite's code for a file that was moved while open (SQLITE_READONLY_DBMOVED), which SQLite does
+/// not check for by itself.
 pub(super) const MOVED: i32 = 1032;
 
-/// What to do about the failures that people can mend.
+/// Returns the hint for failures that an operator can fix.
 fn remedy(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DiskFull) => {

@@ -1,27 +1,27 @@
-//! The files of a store: made for their owner alone, signed while they are in use, and watched: what is removed while it is open
-//! is no store any more, though it can still be written to.
+//! The files of a store: created for their owner only, marked while in use, and monitored. A file
+//! that is removed while open no longer is the store, although writes to it still succeed.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What stands in the lock once the store was closed in order.
+/// The content of the lock file after a clean shutdown.
 const CLOSED: &str = "closed";
 
-/// The lock of a store and what identifies its files, for as long as it is written.
+/// The lock of a store and the identity of its files, held while it is written.
 #[derive(Debug)]
 pub(super) struct Guard {
     lock: File,
-    /// Locked too: a lock file can be removed by somebody who takes it for left behind.
+    /// Locked too: a user may remove a lock file that looks stale.
     _file: File,
     path: PathBuf,
     store: Identity,
-    /// Its write-ahead log, once it was seen.
+    /// Its write-ahead log, once seen.
     log: Option<Identity>,
-    /// The most bytes that the store was seen with: it never shrinks.
+    /// The largest size seen, in bytes: a store never shrinks.
     length: u64,
-    /// It ends in order: nothing failed, and all was written.
+    /// True at a clean shutdown: nothing failed, and everything was written.
     pub(super) is_sound: bool,
 }
 
@@ -32,7 +32,7 @@ impl Guard {
         Ok(Self { lock, _file: file, path, store, log: None, length: 0, is_sound: false })
     }
 
-    /// Whether both files are still those that were opened.
+    /// Returns true while the files are still the ones that were opened.
     pub(super) fn is_in_place(&mut self) -> bool {
         let lock = self.lock.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
         let Ok(store) = std::fs::metadata(&self.path) else { return false };
@@ -48,7 +48,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Unsigned it counts as one whose program was killed.
+        // Without this mark the next start assumes that the program was killed.
         if self.is_sound {
             let _ = sign(&self.lock, CLOSED);
         }
@@ -62,27 +62,27 @@ fn identity(path: &Path) -> io::Result<Identity> {
     std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Whether a store was closed in order when it was last used.
+/// Returns true if the store had a clean shutdown after its last use.
 pub(super) fn was_closed(path: &Path) -> bool {
     std::fs::read_to_string(lock_path(path)).is_ok_and(|signed| signed.trim() == CLOSED)
 }
 
-/// Writes into the lock whose it is, or that it is nobody's.
+/// Writes the owning process or the mark of a clean shutdown into the lock file.
 pub(super) fn sign(mut lock: &File, text: &str) -> io::Result<()> {
     use std::io::Seek;
-    // Never empty, not for a moment: that would say that there was no store.
+    // Never empty, not even briefly: that would mean that there was no store.
     lock.rewind()?;
     writeln!(lock, "{text}")?;
     let length = lock.stream_position()?;
     lock.set_len(length)
 }
 
-/// Makes a file that only its owner can use, from its first moment; one that is there stays as it is.
+/// Opens or creates a file; a new one is accessible to its owner only from the start.
 pub(super) fn make_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
-/// Makes a folder that only its owner can use, unless it is there.
+/// Creates a folder that only its owner can access, unless it exists.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     match path.as_os_str().is_empty() || path.is_dir() {
         true => Ok(()),
@@ -94,7 +94,7 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
     suffixed(path, ".lock")
 }
 
-/// The path of a file beside the store.
+/// Returns the path of a file next to the store.
 pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

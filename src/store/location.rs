@@ -1,17 +1,17 @@
-//! Where a store is, and how its failures are told.
+//! The location of a store, and how its failures are reported.
 
 use std::path::{Path, PathBuf};
 
 use super::error::{MOVED, StoreError};
 
-/// Where a store is, and how its failures are told.
+/// The location of a store, which also converts failures to errors that name it.
 #[derive(Clone, Debug)]
 pub struct Location {
     pub(super) path: Option<PathBuf>,
 }
 
 impl Location {
-    /// A file, or none for memory.
+    /// Creates a location: a file, or memory for `None`.
     pub fn new(path: Option<&Path>) -> Self {
         Self { path: path.map(Path::to_owned) }
     }

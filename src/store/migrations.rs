@@ -1,8 +1,8 @@
-//! The store's tables, version by version. A step that was released never changes; a change is a new step.
+//! The store's tables, version by version. A released step never changes; a change is a new step.
 
 use rusqlite::Connection;
 
-/// Each step takes the store from its index to the next version.
+/// The steps; each takes the store from its index to the next version.
 const STEPS: &[&str] = &["
     -- A page at one API: the same agent elsewhere is another page.
     CREATE TABLE pages (
@@ -171,18 +171,18 @@ const STEPS: &[&str] = &["
 /// The version that this program writes.
 pub const VERSION: i64 = STEPS.len() as i64;
 
-/// The version of a store; 0 for a new one.
+/// Returns the version of a store; 0 for a new one.
 pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// True for a store of ours, and for a file that holds nothing yet.
+/// Returns true for a store of ours, and for an empty file.
 pub fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
     let tables = "SELECT count(*) FROM sqlite_master";
     Ok(version(connection)? > 0 || connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0)
 }
 
-/// Brings a store from a version up to date, all or nothing.
+/// Upgrades a store from a version to the current one, all or nothing.
 pub fn apply(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
@@ -192,9 +192,9 @@ pub fn apply(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Brings a store up to date. Gives the version that it had.
+/// Upgrades a store and returns the version it had before.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
-    // A file that is no database fails here, before anything is written to it.
+    // A file that is not a database fails here, before anything is written to it.
     let found = version(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -1,5 +1,6 @@
-//! What must outlive the process, in SQLite: bases, intents and their outcomes, history, the last good inputs.
-//! One writer, WAL, `synchronous=FULL`: what was acknowledged survives a power cut.
+//! The state that must outlive the process, in SQLite: baselines, intents and their outcomes,
+//! history, the active settings and inputs. One writer, WAL, `synchronous=FULL`: acknowledged data
+//! survives a power cut.
 
 mod claims;
 mod error;

@@ -1,4 +1,4 @@
-//! Opens a store: to look, to write, anew in the place of one that is lost.
+//! Opens a store: for reading, for writing, or as a replacement for a lost one.
 
 use std::path::Path;
 
@@ -12,15 +12,16 @@ use super::queue::Damage;
 use super::reading::Reading;
 use super::writer::Writer;
 
-/// Bytes of a store that is checked at each start; a larger one is checked when its program did not end in order, and while it
-/// is used already.
+/// Maximum bytes of a store that is checked at each start.
+///
+/// A larger store is checked only after an unclean shutdown, while it is already in use.
 const CHECKED_AT_START: u64 = 32 << 20;
 
 impl Location {
-    /// Opens the store to look, without making one: none when there is no file.
+    /// Opens the store for reading without creating it; returns `None` when there is no file.
     ///
     /// # Errors
-    /// A file that is no store, or one of a newer version.
+    /// A file that is not a store, or a store of another version.
     pub fn look(&self) -> Result<Option<Reading>, StoreError> {
         let Some(path) = &self.path else { return Ok(None) };
         match std::fs::metadata(path) {
@@ -43,27 +44,29 @@ impl Location {
         }
     }
 
-    /// Whether a writer has the store now.
+    /// Returns true while a writer has the store open.
     pub fn is_in_use(&self) -> bool {
         let Some(path) = &self.path else { return false };
         let lock = std::fs::OpenOptions::new().write(true).open(lock_path(path));
         lock.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
     }
 
-    /// Opens the store to write: makes it when it isn't there, brings it up to date, keeps others out.
+    /// Opens the store for writing: creates or upgrades it, and locks it.
     ///
     /// # Errors
-    /// When another process writes it, it can't be written, or it is of a newer version.
+    /// Returns an error when another process writes it, it cannot be written, or it is of a newer
+    /// version.
     pub fn open(&self) -> Result<Writer, StoreError> {
         let lock = self.lock()?;
         self.begin(lock)
     }
 
-    /// The same for a person who means it: a store that is gone is made anew, and one that is damaged is put aside
-    /// first. Nothing is deleted.
+    /// Opens the store on explicit request, replacing a missing or damaged one.
+    ///
+    /// A missing store is created, and a damaged one is renamed first. Nothing is deleted.
     ///
     /// # Errors
-    /// As [`open`](Self::open), but for what a new store mends.
+    /// As [`open`](Self::open), except for failures that a new store resolves.
     pub fn open_or_begin_anew(&self) -> Result<Writer, StoreError> {
         let lock = self.lock()?;
         if let (Some(lock), Some(path)) = (&lock, &self.path) {
@@ -79,7 +82,7 @@ impl Location {
         self.begin(lock)
     }
 
-    /// Renames the store's files, so that nothing of them is lost.
+    /// Renames the store's files, so that none of their contents is lost.
     fn put_aside(&self, path: &Path) -> Result<(), StoreError> {
         let suffixed = |suffix: &str| file::suffixed(path, suffix);
         let number = (1..).find(|number| !suffixed(&format!(".damaged-{number}")).exists()).unwrap_or(1);
@@ -105,7 +108,7 @@ impl Location {
         let was_closed = self.path.as_deref().is_none_or(file::was_closed);
         let (connection, file) = match &self.path {
             Some(path) => {
-                // SQLite gives its other files the rights of this one.
+                // SQLite gives its other files the permissions of this one.
                 let file = file::make_private(path).map_err(|error| self.io(error))?;
                 self.take(&file, path)?;
                 (Connection::open(path), Some(file))
@@ -132,7 +135,7 @@ impl Location {
         }
         let guard = match (lock, file, &self.path) {
             (Some(lock), Some(file), Some(path)) => {
-                // From here on a store that isn't there was lost.
+                // From here on a missing store counts as lost.
                 file::sign(&lock, &std::process::id().to_string()).map_err(|error| self.io(error))?;
                 Some(Guard::new(path, lock, file).map_err(|error| self.io(error))?)
             }
@@ -145,14 +148,14 @@ impl Location {
         Writer::start(connection, self.clone(), guard, damage)
     }
 
-    /// True for a store that takes a while to be checked, or brought up to date.
+    /// Returns true for a store that takes long to check or upgrade.
     pub fn is_large(&self) -> bool {
         let length =
             self.path.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|store| store.len());
         length.is_some_and(|length| length > CHECKED_AT_START)
     }
 
-    /// Checks a store while it is used already; what is found ends all writing.
+    /// Checks a store while it is already in use; damage stops all writing.
     fn check_beside(&self, damage: Damage) {
         let Some(path) = self.path.clone() else { return };
         let check = move || {
@@ -171,12 +174,12 @@ impl Location {
         let _ = std::thread::Builder::new().name("store check".to_owned()).spawn(check);
     }
 
-    /// The process that writes the store now, as far as can be told.
+    /// Returns a description of the process that writes the store now, if it can be determined.
     pub fn user(&self) -> String {
         self.path.as_deref().map_or_else(|| "this process".to_owned(), |path| self.holder(path))
     }
 
-    /// Who has the lock, as far as can be told.
+    /// Returns a description of the process that holds the lock, if it can be determined.
     fn holder(&self, path: &Path) -> String {
         let written = std::fs::read_to_string(lock_path(path)).unwrap_or_default();
         let Ok(process) = written.trim().parse::<u32>() else { return "another rtconfd".to_owned() };
@@ -198,7 +201,7 @@ impl Location {
         Ok(Some(file))
     }
 
-    /// Locks a file of the store, for as long as it is open.
+    /// Locks a file of the store for as long as it is open.
     fn take(&self, file: &std::fs::File, path: &Path) -> Result<(), StoreError> {
         match file.try_lock() {
             Ok(()) => Ok(()),
@@ -210,7 +213,7 @@ impl Location {
     }
 }
 
-/// What is wrong with a store, if something is.
+/// Returns a description of the store's damage; `None` if it is sound.
 fn is_sound(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))

@@ -1,4 +1,5 @@
-//! The one queue of jobs for the store: a thread owns the connection and commits what has gathered in one transaction.
+//! The single queue of store jobs: one thread owns the connection and commits all waiting jobs in
+//! one transaction.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -12,18 +13,18 @@ use super::error::{MOVED, StoreError};
 use super::file::Guard;
 use super::location::Location;
 
-/// Jobs that are committed together at most.
+/// Maximum jobs committed together.
 const MAX_BATCH: usize = 256;
 
 type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Done> + Send>;
-/// Tells whoever waits that the job is durable.
+/// Notifies the waiting caller that the job is durable.
 type Done = Box<dyn FnOnce() + Send>;
 type Queued = (Job, oneshot::Sender<rusqlite::Error>);
 
-/// What comes of a job, once it is durable.
+/// The result of a job, available once it is durable.
 pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 
-/// Where jobs are brought, in the order in which they are to be done.
+/// The queue that accepts jobs in execution order.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     worker: Worker,
@@ -33,14 +34,16 @@ pub(super) struct Queue {
 
 #[derive(Clone, Debug)]
 enum Worker {
-    /// To the thread that owns the connection.
+    /// Jobs go to the thread that owns the connection.
     Thread(Arc<Thread>),
-    /// Each job is committed by whoever brings it, until one fails.
+    /// The caller commits each job itself, until one fails.
     InPlace(Arc<Mutex<Connection>>, Arc<Mutex<Option<rusqlite::Error>>>),
 }
 
-/// The thread that owns the connection. Whoever drops its last writer waits until it has done all its jobs and closed the
-/// store: one that was left open has to be recovered by the next start.
+/// The thread that owns the connection.
+///
+/// Dropping the last writer waits until the thread has done all its jobs and closed the store: a
+/// store left open must be recovered at the next start.
 #[derive(Debug)]
 struct Thread {
     queue: Option<mpsc::Sender<Queued>>,
@@ -48,7 +51,7 @@ struct Thread {
 }
 
 impl Thread {
-    /// A thread that is gone drops the job, and with it the places for its answers.
+    /// Queues a job. A thread that is gone drops the job, and with it its reply channels.
     fn take(&self, job: Job, fail: oneshot::Sender<rusqlite::Error>) {
         if let Some(queue) = &self.queue {
             let _ = queue.send((job, fail));
@@ -96,7 +99,7 @@ impl Queue {
         self.pulse.clone()
     }
 
-    /// Brings a job, now; what is given tells when it is durable, and what it found.
+    /// Queues a job immediately; the returned future resolves with its result once it is durable.
     pub(super) fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -106,7 +109,7 @@ impl Queue {
         let job: Job = Box::new(move |connection| {
             let value = job(connection)?;
             Ok(Box::new(move || {
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = answer.send(value);
             }))
         });
@@ -134,8 +137,9 @@ impl Queue {
     }
 }
 
-/// Takes jobs as they come; those that wait already are committed together, and only then acknowledged. After a failure
-/// nothing more is written: it would stand in the store without what came before it.
+/// Runs jobs as they arrive; all waiting jobs are committed together and only then acknowledged.
+///
+/// After a failure nothing more is written: later jobs would be stored without earlier ones.
 fn work(
     mut connection: Connection,
     jobs: &mpsc::Receiver<Queued>,
@@ -165,7 +169,7 @@ fn work(
     }
 }
 
-/// Why the store may not be written, though SQLite would.
+/// Returns the reason why the store must not be written although SQLite would allow it.
 fn fault(guard: Option<&mut Guard>, damage: &Damage) -> Option<rusqlite::Error> {
     let failure =
         |code, why: String| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(why));
@@ -176,7 +180,7 @@ fn fault(guard: Option<&mut Guard>, damage: &Damage) -> Option<rusqlite::Error> 
     is_gone.then(|| failure(MOVED, "the file was removed or replaced".to_owned()))
 }
 
-/// What a check beside the work has found.
+/// Damage found by a check that runs beside the writer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Damage(Arc<Mutex<Option<String>>>);
 
@@ -198,14 +202,15 @@ fn write(connection: &mut Connection, batch: Vec<Queued>) -> rusqlite::Result<()
     })
 }
 
-/// Tells whoever waits why nothing was written; it may have gone.
+/// Reports to the caller why nothing was written; the caller may be gone.
 fn refuse(fail: oneshot::Sender<rusqlite::Error>, error: &rusqlite::Error) {
     let _ = fail.send(copy(error));
 }
 
 type Fails = Vec<oneshot::Sender<rusqlite::Error>>;
 
-/// All or nothing: one job that fails takes the batch with it, so that nothing unsure is acknowledged.
+/// Commits all or nothing: one failed job fails the batch, so that nothing uncertain is
+/// acknowledged.
 fn commit(connection: &mut Connection, batch: Vec<Queued>) -> Result<(), (Fails, rusqlite::Error)> {
     let (jobs, mut fails): (Vec<Job>, Fails) = batch.into_iter().unzip();
     let run = || {
@@ -224,7 +229,7 @@ fn commit(connection: &mut Connection, batch: Vec<Queued>) -> Result<(), (Fails,
     }
 }
 
-/// SQLite's errors can't be cloned; their words can.
+/// Copies an error by its code and message, because SQLite's errors cannot be cloned.
 fn copy(error: &rusqlite::Error) -> rusqlite::Error {
     let code = error
         .sqlite_error()

@@ -1,4 +1,4 @@
-//! Looking into the store; used by the writer at its start and by commands beside a running daemon.
+//! Reads the store; used by the writer at startup and by commands beside a running daemon.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,76 +13,77 @@ use crate::plan::Base;
 
 use super::{Location, StoreError, texts};
 
-/// An open store that is only read.
+/// A store opened for reading only.
 #[derive(Debug)]
 pub struct Reading {
     connection: Connection,
     location: Location,
 }
 
-/// What the store knows of a page.
+/// The stored state of a page.
 #[derive(Clone, Debug, Default)]
 pub struct PageState {
-    /// The values that we last put there and saw confirmed.
+    /// The baseline: the values last written by us and confirmed on the page.
     pub base: Base,
-    /// A PATCH whose outcome nobody knows.
+    /// A PATCH with an unknown outcome.
     pub open: Option<OpenIntent>,
-    /// Its schema as last seen.
+    /// Its schema as last fetched.
     pub schema: Option<Arc<Value>>,
-    /// What keeps it from being right, and since when.
+    /// The problem that prevents the page from being correct, and its start.
     pub problem: Option<(String, Instant)>,
-    /// Whether others' changes on it last.
+    /// True while other clients' changes remain on it.
     pub is_adrift: bool,
 }
 
-/// A PATCH whose outcome nobody knows: the process died, or the reply never came.
+/// A PATCH with an unknown outcome: the process died, or no response arrived.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenIntent {
     /// Its number.
     pub id: i64,
-    /// What it was to change.
+    /// The changes it was to make.
     pub changes: Vec<Change>,
 }
 
-/// What was in force when the program last ended.
+/// The settings and inputs that were active when the program last ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Remembered {
-    /// The number of the newest acceptance; 0 when there was none.
+    /// The number of the newest acceptance; 0 if there was none.
     pub number: i64,
-    /// What it left in force.
+    /// The settings and inputs that it made active.
     pub newest: Accepted,
-    /// What older ones had left in force, where pages are still as these made them.
+    /// The same for older acceptances that pages are still based on.
     pub older: BTreeMap<i64, Accepted>,
-    /// Those of these pages that follow others.
+    /// The promoted pages that are still based on an older acceptance.
     pub behind: BTreeMap<PageId, Behind>,
-    /// Those that something bad concerns, each with the acceptance that it is as.
+    /// The pages affected by a problem, each with the acceptance it is based on.
     pub kept: BTreeMap<PageId, i64>,
 }
 
-/// Settings and inputs, as an acceptance left them in force.
+/// Settings and inputs as an acceptance made them active.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accepted {
-    /// The settings as they were written.
+    /// The settings as written.
     pub settings: Option<String>,
     /// The inputs, by path.
     pub inputs: BTreeMap<String, Vec<u8>>,
 }
 
-/// How far a page is behind the one that it follows.
+/// The progress of a promoted page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Behind {
-    /// The acceptance that it is as; none when it was never in force.
+    /// The acceptance that the page is based on; `None` if it was never active.
     pub as_of: Option<i64>,
-    /// From when on the page that it follows has held the newest; none while it doesn't.
+    /// The time since which the page that it follows has held the newest values; `None` while it
+    /// does not.
     pub since: Option<Instant>,
 }
 
 /// One change in the history.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct HistoryRow {
-    /// When it was intended (UTC).
+    /// The time of the intent (UTC).
     pub at: Instant,
-    /// Who intended it: the command, and the user it ran as.
+    /// The originator of the change: the command, and the user that ran it.
     pub who: String,
     /// The page.
     pub page: String,
@@ -96,48 +97,50 @@ pub struct HistoryRow {
     pub because: String,
     /// `applied`, `failed`, `unknown`, `overwritten`, or `intended` while under way.
     pub outcome: String,
-    /// What the vendor's support asks for.
+    /// The ID to give to the vendor's support.
     pub correlation_id: Option<String>,
-    /// What went wrong, the last time.
+    /// The last error.
     pub error: Option<String>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub tries: i64,
 }
 
-/// An override, and whether it was released.
+/// An override and its release, if any.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OverrideRow {
     /// The override.
     pub set: Override,
-    /// When and by whom it was released.
+    /// The time of the release and the user who released it.
     pub released: Option<(Instant, String)>,
 }
 
-/// A value that others changed.
+/// A value of ours that another client changed.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct DriftRow {
-    /// When it was seen first (UTC).
+    /// The time when it was first seen (UTC).
     pub since: Instant,
     /// The page.
     pub page: String,
     /// The variable.
     pub variable: String,
-    /// What we had put there.
+    /// The baseline: our last confirmed value.
     pub base: Value,
-    /// What was found; null when it was gone.
+    /// The value that was found; null if it was deleted.
     pub found: Value,
-    /// What should have been there.
+    /// The desired value.
     pub desired: Value,
     /// `restored`, `kept`, `reported` or `held`.
     pub answer: String,
-    /// Who changed it, when the webhook told.
+    /// The user who changed it, if the webhook reported one.
     pub by: Option<String>,
-    /// When it was gone; none while it lasts.
+    /// The time when it ended; `None` while it lasts.
     pub ended_at: Option<Instant>,
 }
 
 impl Reading {
-    /// Overrides of the pages of one API, or of any, the newest first; with those that are past or released, or without.
+    /// Returns overrides of one API's pages, or of all, newest first.
+    ///
+    /// `all` includes overrides that have expired or were released.
     pub fn overrides(
         &self,
         api: Option<&str>,
@@ -150,17 +153,19 @@ impl Reading {
         Ok(rows)
     }
 
-    /// The revisions that people let pass.
+    /// Returns the approved revisions that have not been used yet.
     pub fn approvals(&self) -> Result<BTreeSet<String>, StoreError> {
         approvals(&self.connection).map_err(|error| self.location.sqlite(error))
     }
 
-    /// A single fact by its name.
+    /// Returns a single fact by its name.
     pub fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
         fact(&self.connection, name).map_err(|error| self.location.sqlite(error))
     }
 
-    /// Values that others changed, the newest first, at most `limit`, of one page or all; those that last, or all.
+    /// Returns drift of one page or all, newest first, at most `limit` rows.
+    ///
+    /// With `lasting`, only drift that has not ended is returned.
     pub fn drifts(
         &self,
         page: Option<&PageId>,
@@ -174,22 +179,24 @@ impl Reading {
         Self { connection, location }
     }
 
-    /// Everything known of the pages of one API.
+    /// Returns the stored state of one API's pages.
     pub fn pages(&self, api: &str) -> Result<BTreeMap<PageId, PageState>, StoreError> {
         pages(&self.connection, api).map_err(|error| self.location.sqlite(error))
     }
 
-    /// What was in force when the program last ended, with what concerns pages of one API.
+    /// Returns the settings and inputs that were active when the program last ended.
+    ///
+    /// Entries per page are those of one API.
     pub fn remembered(&self, api: &str) -> Result<Remembered, StoreError> {
         remembered(&self.connection, api).map_err(|error| self.location.sqlite(error))
     }
 
-    /// The newest changes first, at most `limit`, of one page or all.
+    /// Returns the changes of one page or all, newest first, at most `limit`.
     pub fn history(&self, page: Option<&PageId>, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         history(&self.connection, page, limit).map_err(|error| self.location.sqlite(error))
     }
 
-    /// When a page was last changed by us.
+    /// Returns the time of our last applied change to a page.
     pub fn last_applied(&self, api: &str, page: &PageId) -> Result<Option<Instant>, StoreError> {
         let sql = "SELECT max(settled_at) FROM writes JOIN pages ON pages.id = writes.page
             WHERE api = ?1 AND agent = ?2 AND environment = ?3 AND outcome = 'applied'";
@@ -211,7 +218,7 @@ pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Opti
     connection.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
-/// The overrides of an API in the order in which they were set.
+/// Returns the overrides of an API in the order in which they were set.
 pub(super) fn overrides(connection: &Connection, api: Option<&str>) -> rusqlite::Result<Vec<OverrideRow>> {
     let mut statement = connection.prepare(
         "SELECT overrides.id, at, who, reason, says, variable, value, released_at, released_by,
@@ -251,8 +258,10 @@ pub(super) fn overrides(connection: &Connection, api: Option<&str>) -> rusqlite:
     Ok(found)
 }
 
-/// What an override means of a page, as it is stored: each row as its key column, its key and its end, and its source,
-/// which older stores don't tell.
+/// The stored form of the part of a page that an override covers.
+///
+/// Each row is stored as its key column, its key and its end. Its source is stored separately,
+/// because older stores do not have it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredPart {
     own: bool,
@@ -331,7 +340,7 @@ pub(super) fn remembered(connection: &Connection, api: &str) -> rusqlite::Result
     })
 }
 
-/// What was in force after an acceptance, and before the next.
+/// Returns the settings and inputs that were active after an acceptance and before the next.
 fn accepted(connection: &Connection, number: i64) -> rusqlite::Result<Accepted> {
     let mut statement = connection.prepare_cached(
         "SELECT path, content FROM accepted WHERE since <= ?1 AND (until IS NULL OR until > ?1)",
@@ -368,7 +377,7 @@ fn behind(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageI
 pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, PageState>> {
     let mut states = BTreeMap::new();
     let mut by_number = BTreeMap::new();
-    // Many pages have the same.
+    // Many pages share one schema.
     let mut schemas: HashMap<String, Arc<Value>> = HashMap::new();
     let mut statement = connection
         .prepare("SELECT id, agent, environment, schema, problem, problem_since FROM pages WHERE api = ?1")?;

@@ -1,16 +1,17 @@
-//! Forgets history that is older than people want to keep it, a little at a time, so that nothing waits for it.
+//! Deletes history older than the retention period, in small steps so that no other job waits long.
 
 use rusqlite::{Connection, params};
 
 use crate::model::Instant;
 
-/// Rows that one step looks at in each table.
+/// Rows that one step inspects in each table.
 const STEP: i64 = 500;
 
-/// Forgets some of what ended before an instant: PATCHes, drift, overrides' ends stay. What is open or lasts is kept, however
-/// old it is.
+/// Deletes some of the PATCHes and drift that ended before an instant.
+///
+/// Overrides and their ends stay. Open PATCHes and lasting drift are kept regardless of age.
 pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Result<()> {
-    // The oldest rows have the smallest numbers: a step never looks at more than these.
+    // The oldest rows have the smallest numbers, so a step inspects only those.
     let writes = "SELECT id FROM (SELECT id, settled_at, outcome FROM writes ORDER BY id LIMIT ?2)
         WHERE settled_at < ?1 AND outcome NOT IN ('intended', 'unknown')";
     connection
@@ -24,7 +25,7 @@ pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Resul
         .prepare_cached(&format!("DELETE FROM drifts WHERE id IN ({drifts})"))?
         .execute(params![before, STEP])?;
     if removed > 0 || ended > 0 {
-        // Older rows may be left, which still use texts as old as they are.
+        // Older rows may remain that still use texts of that age.
         return Ok(());
     }
     let is_used =

@@ -94,7 +94,7 @@ async fn inputs_are_kept_as_they_last_were_good_and_older_ones_as_long_as_a_page
         let inputs = [(path.to_owned(), text.as_bytes().to_vec())].into();
         let settings = format!("settings of {}", number.min(3));
         let behind = behind.into_iter().collect();
-        // From the sixth on "a" is in no settings any more.
+        // From the sixth on, no settings name "a" any more.
         let paths = if number < 6 { vec!["a", "b"] } else { vec!["b"] };
         let paths = paths.into_iter().map(str::to_owned).collect();
         let acceptance = Acceptance { number, settings, inputs, paths, behind, ..Acceptance::default() };
@@ -112,7 +112,7 @@ async fn inputs_are_kept_as_they_last_were_good_and_older_ones_as_long_as_a_page
     assert_eq!(accept(1, "a", "1", None).await, "settings of 1 a=1");
     assert_eq!(accept(2, "b", "2", Some(1)).await, "settings of 2 a=1 b=2; 1: settings of 1 a=1");
     assert_eq!(accept(3, "a", "3", Some(1)).await, "settings of 3 a=3 b=2; 1: settings of 1 a=1");
-    // Nothing new has no rows of its own, and the page is as of it all the same.
+    // An acceptance without changes has no rows of its own, but a page can be based on it.
     assert_eq!(accept(4, "a", "3", Some(1)).await, "settings of 3 a=3 b=2; 1: settings of 1 a=1");
     assert_eq!(accept(5, "a", "5", Some(4)).await, "settings of 3 a=5 b=2; 4: settings of 3 a=3 b=2");
     let remembered = writer.remembered("http://a").await.unwrap();
@@ -123,7 +123,7 @@ async fn inputs_are_kept_as_they_last_were_good_and_older_ones_as_long_as_a_page
     assert_eq!(accept(6, "b", "6", None).await, "settings of 3 b=6");
 }
 
-/// A file store in a folder of its own.
+/// A file store in its own folder.
 fn store() -> (tempfile::TempDir, std::path::PathBuf, Location) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
@@ -175,7 +175,7 @@ async fn a_damaged_store_is_refused_and_put_aside_when_a_person_says_so() {
         bytes,
         "nothing is deleted"
     );
-    // One that is sound is left as it is by the same words.
+    // A sound store is left unchanged by the same call.
     writer.intend(intent()).await.unwrap();
     drop(writer);
     let writer = location.open_or_begin_anew().unwrap();
@@ -207,7 +207,7 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
         "{told}"
     );
     set("PRAGMA max_page_count = 100000");
-    // What came before is missing, so nothing comes after it, but to one that is begun anew.
+    // Earlier jobs are missing, so later ones are refused, except by a new writer.
     assert!(writer.intend(intent()).await.unwrap_err().to_string().contains("full"));
     let writer = super::Writer::in_place(connection.clone()).unwrap();
     writer.intend(intent()).await.unwrap();
@@ -270,7 +270,7 @@ async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_rows_of_any_
     assert_eq!(remembered.newest.inputs["a.csv"], b"1");
 }
 
-/// A page that fails with a large value, again and again, leaves one row and one value.
+/// A page that keeps failing with a large value leaves one row and one value.
 #[tokio::test]
 async fn retries_of_a_large_value_take_no_room() {
     let directory = tempfile::tempdir().unwrap();
@@ -289,7 +289,7 @@ async fn retries_of_a_large_value_take_no_room() {
         writer.settle(write, Outcome::Failed("503".to_owned()), None, at()).await.unwrap();
         again = Some(write);
     }
-    // One that is new is a row of its own, with the same value.
+    // A new intent has its own row, with the same value.
     writer.intend(large("x")).await.unwrap();
     let look = location.look().unwrap().unwrap();
     let history = look.history(None, 100).unwrap();
@@ -323,7 +323,7 @@ async fn history_is_forgotten_when_it_is_old_and_what_is_open_is_not() {
     let history = look.history(None, 10_000).unwrap();
     assert_eq!(history.len(), 101);
     assert_eq!((history[99].at, history[100].at), (day(1_100), day(5)));
-    // The texts of what is left are all there, and those of the others are not.
+    // The texts of the remaining rows all exist, and those of the deleted rows do not.
     assert!(history.iter().all(|row| row.to.as_str().is_some_and(|text| text.len() > 300)));
     let texts: i64 = rusqlite::Connection::open(&path)
         .unwrap()
@@ -332,7 +332,7 @@ async fn history_is_forgotten_when_it_is_old_and_what_is_open_is_not() {
     assert_eq!(texts, 101);
 }
 
-/// Whatever happens to the files of an open store, nothing more is acknowledged.
+/// After any change to the files of an open store, nothing more is acknowledged.
 #[tokio::test]
 async fn a_store_that_is_removed_or_replaced_while_it_is_open_stops_all_writing() {
     for file in ["s.sqlite", "s.sqlite.lock"] {

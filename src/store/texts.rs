@@ -1,15 +1,16 @@
-//! Long values are stored once, by the SHA-256 of their text: a page that fails with the same large value again and again must
-//! not fill the disk. In place of such a value stands `#` and its hash, which no JSON begins with.
+//! Stores each long value once, by the SHA-256 of its text, so that a page that keeps failing with
+//! the same large value cannot fill the disk. Such a value is replaced by `#` and its hash; no JSON
+//! begins with `#`.
 
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use crate::model::Instant;
 
-/// Bytes of a value that is stored where it is used.
+/// Maximum bytes of a value that is stored in place.
 const SHORT: usize = 200;
 
-/// SQL for the text of a value in a column.
+/// Returns the SQL for the text of a value in a column.
 pub(super) fn sql(column: &str) -> String {
     format!(
         "CASE WHEN substr({column}, 1, 1) = '#'
@@ -17,7 +18,7 @@ pub(super) fn sql(column: &str) -> String {
     )
 }
 
-/// Stores a value, and gives what stands for it.
+/// Stores a value and returns the text to store in its column.
 pub(super) fn put(connection: &Connection, text: String, at: Instant) -> rusqlite::Result<String> {
     if text.len() <= SHORT {
         return Ok(text);
@@ -32,7 +33,9 @@ pub(super) fn put(connection: &Connection, text: String, at: Instant) -> rusqlit
     Ok(format!("#{hash}"))
 }
 
-/// Keeps texts for as long as what uses them from an instant on; `used` selects what stands for them, of row `?2`.
+/// Marks the texts of a row as used at an instant, so that they are retained as long as the row.
+///
+/// `used` is a query for the column values that refer to the texts, for row `?2`.
 pub(super) fn keep(connection: &Connection, used: &str, row: i64, at: Instant) -> rusqlite::Result<()> {
     connection
         .prepare_cached(&format!(

@@ -1,4 +1,4 @@
-//! What is written to the store, each a job of its one queue.
+//! Writes to the store, each as a job of its single queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +17,10 @@ use super::reading::{self, StoredPart};
 use super::{Behind, Location, PageState, Remembered, StoreError};
 use super::{migrations, retention, texts};
 
-/// Writes to the store. Jobs are done in the order in which the methods are called, whether or not their outcome is waited
-/// for; what is acknowledged is durable, with all that came before it.
+/// The writer of the store.
+///
+/// Jobs run in the order in which the methods are called, even if the caller does not await their
+/// results. An acknowledged job is durable, together with all jobs before it.
 #[derive(Clone, Debug)]
 pub struct Writer(Queue);
 
@@ -29,43 +31,44 @@ pub struct Intent {
     pub api: String,
     /// The page.
     pub page: PageId,
-    /// When.
+    /// The time of the intent.
     pub at: Instant,
-    /// Who: the command and the user it runs as.
+    /// The originator: the command and the user that runs it.
     pub who: String,
-    /// What it changes.
+    /// The changes.
     pub changes: Vec<Change>,
-    /// The intent that it tries again, which failed.
+    /// The failed intent that this one retries.
     pub again: Option<i64>,
 }
 
-/// What is in force from now on.
+/// Settings and inputs that become active.
 #[derive(Clone, Debug, Default)]
 pub struct Acceptance {
-    /// Counts acceptances.
+    /// The number of this acceptance, counted from 1.
     pub number: i64,
-    /// The settings as they are written.
+    /// The settings as written.
     pub settings: String,
     /// The inputs, by path.
     pub inputs: BTreeMap<String, Vec<u8>>,
-    /// The paths of all inputs that there are; others are no longer in force.
+    /// The paths of all existing inputs; inputs with other paths are no longer active.
     pub paths: BTreeSet<String>,
-    /// The pages that are not yet as these make them, because they follow others.
+    /// The promoted pages that are not yet based on this acceptance.
     pub behind: BTreeMap<PageId, Behind>,
-    /// Those that can't be as these make them, because something is bad, each with the acceptance that it is as.
+    /// The pages that a problem prevents from being based on it, each with the acceptance it is
+    /// based on.
     pub kept: BTreeMap<PageId, i64>,
 }
 
-/// What became of a PATCH.
+/// The outcome of a PATCH.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The page holds the values; these become the base.
+    /// The page holds the values; they become the baseline.
     Applied(Vec<(Variable, Value)>),
-    /// It was refused and changed nothing.
+    /// The API refused it, and nothing changed.
     Failed(String),
-    /// Nobody knows; the page has to be looked at.
+    /// Unknown; the page must be fetched.
     Unknown(String),
-    /// Others wrote since; what it did can't be told any more.
+    /// Another client wrote since; its effect can no longer be determined.
     Overwritten,
 }
 
@@ -97,11 +100,12 @@ impl Writer {
         Queue::start(connection, location, guard, damage).map(Self)
     }
 
-    /// Writes on a connection that others may hold too, job by job and without a thread: for worlds in which everything
-    /// happens in one order.
+    /// Creates a writer on a shared connection, without a thread.
+    ///
+    /// Jobs are committed one by one, for simulations that run in a single order.
     ///
     /// # Errors
-    /// When it can't be brought up to date.
+    /// Returns an error when the store cannot be upgraded.
     pub fn in_place(connection: Arc<Mutex<Connection>>) -> Result<Self, StoreError> {
         let location = Location::new(None);
         {
@@ -111,24 +115,26 @@ impl Writer {
         Ok(Self(Queue::in_place(connection, location)))
     }
 
-    /// How the thread that owns the connection does.
+    /// Returns the pulse of the thread that owns the connection.
     pub fn pulse(&self) -> Pulse {
         self.0.pulse()
     }
 
-    /// Everything known of the pages of one API.
+    /// Returns the stored state of one API's pages.
     pub fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>> {
         let api = api.to_owned();
         self.0.run(move |connection| reading::pages(connection, &api))
     }
 
-    /// What was in force when the program last ended, with what concerns pages of one API.
+    /// Returns the settings and inputs that were active when the program last ended.
+    ///
+    /// Entries per page are those of one API.
     pub fn remembered(&self, api: &str) -> Written<Remembered> {
         let api = api.to_owned();
         self.0.run(move |connection| reading::remembered(connection, &api))
     }
 
-    /// The overrides of an API's pages that were not released and have not ended, the oldest first.
+    /// Returns the overrides of an API's pages that are neither released nor expired, oldest first.
     pub fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
         let api = api.to_owned();
         self.0.run(move |connection| {
@@ -138,7 +144,7 @@ impl Writer {
         })
     }
 
-    /// Makes an override durable. Gives it its number.
+    /// Stores an override and returns it with its number.
     pub fn set_override(&self, api: &str, set: Override) -> Written<Override> {
         let api = api.to_owned();
         self.0.run(move |connection| {
@@ -167,7 +173,7 @@ impl Writer {
         })
     }
 
-    /// Releases an override. Gives whether there was one to release.
+    /// Releases an override; returns true if there was one to release.
     pub fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool> {
         let who = who.to_owned();
         self.0.run(move |connection| {
@@ -181,12 +187,12 @@ impl Writer {
         })
     }
 
-    /// The revisions that people let pass.
+    /// Returns the approved revisions that have not been used yet.
     pub fn approvals(&self) -> Written<BTreeSet<String>> {
         self.0.run(reading::approvals)
     }
 
-    /// Lets one revision pass, once.
+    /// Approves one revision, once.
     pub fn approve(&self, revision: &str, who: &str, at: Instant) -> Written<()> {
         let (revision, who) = (revision.to_owned(), who.to_owned());
         self.0.run(move |connection| {
@@ -197,7 +203,8 @@ impl Writer {
         })
     }
 
-    /// A revision that was let pass is in force: should it come back another time, that is for a person again.
+    /// Marks an approval as used when its revision becomes active: if that revision comes back
+    /// later, it needs a new approval.
     pub fn use_approval(&self, revision: &str, at: Instant) -> Written<()> {
         let revision = revision.to_owned();
         self.0.run(move |connection| {
@@ -208,7 +215,7 @@ impl Writer {
         })
     }
 
-    /// The latest instant at which something was written.
+    /// Returns the latest time at which a PATCH was recorded.
     pub fn last_known(&self) -> Written<Option<Instant>> {
         self.0.run(|connection| {
             let sql =
@@ -217,12 +224,12 @@ impl Writer {
         })
     }
 
-    /// A single fact by its name.
+    /// Returns a single fact by its name.
     pub fn fact(&self, name: &'static str) -> Written<Option<String>> {
         self.0.run(move |connection| reading::fact(connection, name))
     }
 
-    /// Remembers a single fact, or that there is none.
+    /// Stores or deletes a single fact.
     pub fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
         self.0.run(move |connection| {
             let set = "INSERT INTO facts VALUES (?1, ?2)
@@ -235,8 +242,9 @@ impl Writer {
         })
     }
 
-    /// Records what others changed on a page, and ends what is gone. Drift that goes on keeps its beginning; what was
-    /// restored is over with it.
+    /// Records drift on a page and ends drift that is gone.
+    ///
+    /// Drift that continues keeps its start; drift that was restored ends immediately.
     pub fn note_drift(
         &self,
         api: &str,
@@ -276,8 +284,11 @@ impl Writer {
         })
     }
 
-    /// Keeps settings and inputs that are in force from now on in place of what they were, and which pages are as older ones.
-    /// Inputs that are there and not brought stay as they are. What no page rests on any more is forgotten.
+    /// Stores settings and inputs that become active, and which pages are still based on older
+    /// ones.
+    ///
+    /// Existing inputs that are not passed stay as they are. Versions that no page is based on any
+    /// more are deleted.
     pub fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
         let api = api.to_owned();
         self.0.run(move |connection| {
@@ -287,7 +298,7 @@ impl Writer {
                 put(connection, path, content, *number, at)?;
             }
             end_others(connection, paths, *number)?;
-            // Pages of another API wait anew when they are back.
+            // Pages of another API start waiting again when they return.
             connection.prepare_cached("DELETE FROM behind")?.execute([])?;
             for (page, behind) in behind {
                 set_behind(connection, page_number(connection, &api, page)?, Some(*behind))?;
@@ -303,7 +314,7 @@ impl Writer {
         })
     }
 
-    /// Remembers how far a page is behind the one that it follows, or that it no longer is.
+    /// Stores the progress of a promoted page, or that it is up to date.
     pub fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
@@ -313,7 +324,7 @@ impl Writer {
         })
     }
 
-    /// Makes an intent durable, before its PATCH is sent. Gives its number.
+    /// Stores an intent before its PATCH is sent; returns its number.
     pub fn intend(&self, intent: Intent) -> Written<i64> {
         self.0.run(move |connection| {
             if let Some(write) = intent.again {
@@ -344,7 +355,7 @@ impl Writer {
         })
     }
 
-    /// Makes the outcome of an intent durable; what was applied becomes the base.
+    /// Stores the outcome of an intent; applied values become the baseline.
     pub fn settle(
         &self,
         write: i64,
@@ -368,7 +379,7 @@ impl Writer {
         })
     }
 
-    /// Learns values that stand on a page as wanted, though not by a PATCH of ours.
+    /// Adds to the baseline values that are on a page as desired but not from a PATCH of ours.
     pub fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
@@ -377,12 +388,12 @@ impl Writer {
         })
     }
 
-    /// Forgets some of the history from before an instant.
+    /// Deletes some of the history from before an instant.
     pub fn prune(&self, before: Instant) -> Written<()> {
         self.0.run(move |connection| retention::prune(connection, before))
     }
 
-    /// Remembers a page's schema as seen.
+    /// Stores a page's schema as fetched.
     pub fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
@@ -395,7 +406,7 @@ impl Writer {
         })
     }
 
-    /// Remembers what keeps a page from being right, or that nothing does.
+    /// Stores or clears the problem that prevents a page from being correct.
     pub fn note_problem(
         &self,
         api: &str,
@@ -408,7 +419,7 @@ impl Writer {
             let page = page_number(connection, &api, &page)?;
             connection
                 .prepare_cached(
-                    // It is one problem as long as there is any, however its words change.
+                    // It remains one problem as long as there is any, even if its message changes.
                     "UPDATE pages SET problem = ?2, problem_since =
                         CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(problem_since, ?3) END WHERE id = ?1",
                 )?
@@ -418,7 +429,7 @@ impl Writer {
     }
 }
 
-/// The number of a page in the store; it is given one when it has none.
+/// Returns the number of a page in the store, creating one if needed.
 fn page_number(connection: &Connection, api: &str, page: &PageId) -> rusqlite::Result<i64> {
     let key = params![api, page.agent, page.environment.as_str()];
     let known = connection
@@ -443,7 +454,7 @@ fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rus
     .map(drop)
 }
 
-/// Keeps a content that is in force from now on in place of what it was.
+/// Stores content that becomes active and ends the version before it.
 fn put(
     connection: &Connection,
     path: &str,
@@ -464,7 +475,7 @@ fn put(
         .map(drop)
 }
 
-/// Ends inputs that there are no longer: files that the settings do not name any more.
+/// Ends inputs that no longer exist: files that the settings no longer name.
 fn end_others(connection: &Connection, paths: &BTreeSet<String>, number: i64) -> rusqlite::Result<()> {
     let mut known =
         connection.prepare_cached("SELECT path FROM accepted WHERE until IS NULL AND path != ''")?;
@@ -477,7 +488,7 @@ fn end_others(connection: &Connection, paths: &BTreeSet<String>, number: i64) ->
     Ok(())
 }
 
-/// Forgets what was in force once and no page is as of any more.
+/// Deletes formerly active content that no page is based on any more.
 fn forget(connection: &Connection) -> rusqlite::Result<()> {
     let sql = "DELETE FROM accepted WHERE until IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM (SELECT as_of FROM behind UNION ALL SELECT as_of FROM kept)
@@ -485,7 +496,7 @@ fn forget(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-/// The values of a drift.
+/// SQL for the values of a drift row.
 const DRIFT_TEXTS: &str = "SELECT base FROM drifts WHERE id = ?2 UNION SELECT found FROM drifts WHERE id = ?2
     UNION SELECT desired FROM drifts WHERE id = ?2";
 
