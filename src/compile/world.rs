@@ -106,7 +106,7 @@ impl Managed {
 
 impl World {
     /// Puts all pages together as of an instant. A page whose inputs are bad stays as it was in the
-    /// previous world; one that was in none is left out (DESIGN 4.4).
+    /// previous world; one that was in none is left out.
     pub fn new(blueprint: &Blueprint, inputs: &Inputs, at: Instant, previous: Option<&World>) -> Self {
         Self::over(blueprint, inputs, at, at, previous)
     }

@@ -71,7 +71,7 @@ pub struct SpecialDate {
     pub name: Option<String>,
 }
 
-/// The rule that decides the hours of a date (DESIGN 3.4), highest precedence first.
+/// The rule that decides the hours of a date, highest precedence first.
 enum Rule<'h> {
     Special(&'h Day),
     Closed(&'h Entry),

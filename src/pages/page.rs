@@ -207,7 +207,9 @@ impl Page {
         if !self.variables.iter().any(|owned| owned.definition.is_read()) {
             return Ok(());
         }
-        let mut objects: BTreeMap<Option<Variable>, Vec<(String, &Definition, Cow<Value>)>> = BTreeMap::new();
+        /// The name, definition and value of a variable.
+        type Part<'a> = (String, &'a Definition, Cow<'a, Value>);
+        let mut objects: BTreeMap<Option<Variable>, Vec<Part>> = BTreeMap::new();
         let all = values.iter().zip(&self.variables);
         for (DesiredValue { variable, wanted, .. }, Owned { definition, .. }) in all {
             if definition.is_read_back() {

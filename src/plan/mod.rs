@@ -80,7 +80,7 @@ enum Verdict {
     Drift(Answer),
 }
 
-/// Decides on one value by a three-way comparison (DESIGN 4.3).
+/// Decides on one value by a three-way comparison.
 ///
 /// For a value that differs from the page:
 ///
@@ -188,7 +188,7 @@ pub enum Found {
     Overwritten,
 }
 
-/// Determines an unknown outcome from the page instead of guessing it (DESIGN 4.6).
+/// Determines an unknown outcome from the page instead of guessing it.
 pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> Found {
     let mut places = Places::default();
     let mut holds = |wanted: &dyn Fn(&Change) -> Option<Value>| {

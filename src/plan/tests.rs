@@ -1,4 +1,4 @@
-//! The truth table of DESIGN 4.3, one case per line, with real schemas and checked values.
+//! The truth table of the plan, one case per line, with real schemas and checked values.
 
 use std::sync::Arc;
 

@@ -464,7 +464,7 @@ fn rule(error: &ValidationError) -> String {
 ///
 /// # Errors
 /// Every value that breaks the schema, with its cell, its variable and the rule. Nothing of the
-/// page is then sent (DESIGN 4.2).
+/// page is then sent.
 pub fn check(
     desired: &Desired,
     observed: &Arc<RemotePage>,

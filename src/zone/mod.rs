@@ -15,7 +15,7 @@ pub use rules::{Zone, ZoneOffset};
 /// Returns the instant at which the wall clock of `zone` first shows `local` or a later time.
 ///
 /// A time that occurs twice is its first occurrence. A time that the clock skips is the instant of
-/// the clock change (DESIGN, rules of time, 3).
+/// the clock change.
 pub fn instant(zone: Zone, local: NaiveDateTime) -> Instant {
     match zone.first_offset(local) {
         (_, Some(change)) => change,
