@@ -1,4 +1,4 @@
-//! What pages are put together from: what the settings say of them, and what the inputs hold.
+//! The input of compilation: settings for pages, and the content of their inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,12 +11,14 @@ use crate::tables::Table;
 use crate::written::Node;
 use crate::zone::{Database, Zone};
 
-/// What the settings say of pages, still as written: templates are filled in row by row.
+/// The settings for pages, as written.
+///
+/// Templates are filled in row by row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Blueprint {
     /// The zone database.
     pub zones: Arc<Database>,
-    /// The zone where nothing nearer names one.
+    /// The default time zone, used when no closer setting names one.
     pub zone: Option<Zone>,
     /// The sources by name.
     pub sources: BTreeMap<String, SourceUse>,
@@ -26,7 +28,9 @@ pub struct Blueprint {
     pub hours: BTreeMap<String, Node>,
     /// The page blocks, as written.
     pub pages: Vec<Node>,
-    /// The names of sources and calendars that are written and can't be used, which is told by itself.
+    /// The names of configured sources and calendars that cannot be used.
+    ///
+    /// Each of them has a problem of its own already.
     pub broken: BTreeSet<String>,
 }
 
@@ -35,9 +39,9 @@ pub struct Blueprint {
 pub struct SourceUse {
     /// Its file as the settings name it.
     pub file: String,
-    /// Whether it has rows (CSV) or is a tree (JSON).
+    /// True for rows (CSV), false for a tree (JSON).
     pub has_rows: bool,
-    /// Whether rows can be found by key.
+    /// True if rows can be found by key.
     pub has_key: bool,
 }
 
@@ -46,11 +50,11 @@ pub struct SourceUse {
 pub struct CalendarUse {
     /// Its file as the settings name it, if it has one.
     pub file: Option<String>,
-    /// Which of its events count.
+    /// The filter that selects the events that count.
     pub filter: Filter,
-    /// Where that is written.
+    /// The place where the filter is written.
     pub filter_origin: Option<Origin>,
-    /// The zone whose dates count where nothing nearer names one.
+    /// The zone that its dates are in, unless a closer setting names one.
     pub zone: Option<Zone>,
     /// The public holidays that it has instead of a file.
     pub public: Option<PublicHolidays>,
@@ -59,11 +63,11 @@ pub struct CalendarUse {
 /// A calendar of public holidays, which needs no file.
 #[derive(Clone, Debug)]
 pub struct PublicHolidays {
-    /// Whose they are.
+    /// The country or subdivision that the holidays belong to.
     pub region: Region,
-    /// What they are, with what the settings add and remove.
+    /// The holidays, with the additions and removals of the settings.
     pub calendar: Arc<Calendar>,
-    /// Where the settings ask for them.
+    /// The place in the settings that requests them.
     pub origin: Origin,
 }
 
@@ -74,12 +78,12 @@ impl PartialEq for PublicHolidays {
 }
 
 impl Blueprint {
-    /// The public holidays that are used, with the names of their calendars.
+    /// Returns the public holidays in use, with the names of their calendars.
     pub fn public_holidays(&self) -> impl Iterator<Item = (&str, &PublicHolidays)> {
         self.calendars.iter().filter_map(|(name, calendar)| Some((name.as_str(), calendar.public.as_ref()?)))
     }
 
-    /// What is to be told on a date of public holidays that are not known much further, or no longer.
+    /// Returns problems of public holidays whose data ends soon, or has ended, on a date.
     pub fn ending(&self, on: NaiveDate) -> Vec<Problem> {
         let told = self.public_holidays().filter_map(|(name, public)| {
             let mut problem = public.region.ending(on)?.about(format!("calendar \"{name}\""));
@@ -90,7 +94,9 @@ impl Blueprint {
     }
 }
 
-/// What the sources and calendars hold; one that could not be read yet is not there.
+/// The content of sources and calendars.
+///
+/// An input that could not be read yet is absent.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// Tables by the name of their source.
@@ -100,7 +106,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Whether two are the very same, file by file.
+    /// Returns true if both hold the very same files, compared by pointer.
     pub fn is_same(&self, other: &Self) -> bool {
         fn all<T>(one: &BTreeMap<String, Arc<T>>, other: &BTreeMap<String, Arc<T>>) -> bool {
             let mut pairs = one.iter().zip(other);

@@ -1,4 +1,4 @@
-//! Puts pages together: what is shared by all definitions of a run.
+//! Compiles pages: the state that all definitions of a run share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,10 +14,10 @@ use crate::zone::Zone;
 use super::blueprint::{Blueprint, Inputs};
 use super::context::{Context, WrittenZone};
 
-/// Names that are told where one is missing.
+/// The most names that a hint lists when a name is missing.
 const NAMED: usize = 8;
 
-/// What rests on a file that never was good.
+/// Returns the problem of a name whose file never could be read.
 fn unread(name: &Text, what: &str, file: Option<&str>) -> Problem {
     let problem = Problem::at(&name.origin, format!("{what} \"{}\" could not be read", name.value));
     problem.hint(match file {
@@ -26,19 +26,26 @@ fn unread(name: &Text, what: &str, file: Option<&str>) -> Problem {
     })
 }
 
-/// Keys that missing ones are compared with, all in all, to tell what was meant. A table that was cut off can lack thousands,
-/// and to compare each of them with all that are left would keep every page waiting.
+/// The most comparisons of unknown keys with known ones in one run.
+///
+/// They serve to suggest a correction.
+/// A truncated table can lack thousands of keys. Comparing each with all remaining ones would delay
+/// every page.
 const MAX_GUESSES: usize = 200_000;
 
-/// What was put together already.
+/// Results that were computed already.
 type Cache<K, V> = RefCell<HashMap<K, V>>;
 
-/// Times that something on one page is repeated for a row: a page with more would be larger than the API answers.
+/// The most rows that one page may be repeated for.
+///
+/// A page with more would be larger than the API's limit for an answer.
 pub(super) const MAX_REPEATS: usize = 50_000;
-/// The same on all pages together, for which there is memory.
+/// The most rows for all pages together, limited by memory.
 const MAX_REPEATS_IN_ALL: usize = 500_000;
 
-/// Puts pages together. Without inputs it only checks what is written.
+/// The compiler of pages.
+///
+/// Without inputs it only checks the settings.
 pub(super) struct Compiler<'a> {
     pub(super) blueprint: &'a Blueprint,
     pub(super) inputs: Option<(&'a Inputs, Window)>,
@@ -46,7 +53,7 @@ pub(super) struct Compiler<'a> {
     agendas: Cache<(String, Filter, Zone), Arc<Agenda>>,
     hours: Cache<(String, Option<Zone>), Arc<Hours>>,
     pub(super) guesses_left: Cell<usize>,
-    /// Rows that something may still be repeated for, on the page that is put together and on all together.
+    /// The repetitions that are left: for the current page, and for all pages together.
     pub(super) repeats_left: (Cell<usize>, Cell<usize>),
 }
 
@@ -63,7 +70,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The zone for dates of a calendar or a `when`: the nearest that is written.
+    /// Returns the zone for dates of a calendar or a `when`: the closest written one.
     pub(super) fn zone(
         &self,
         reader: &Reader,
@@ -80,7 +87,7 @@ impl<'a> Compiler<'a> {
             named.or_else(|| inputs.calendars.get(name)?.zone)
         });
         let zone = context.zone.known().or(of_calendar).or(self.blueprint.zone);
-        // A zone that a row brings, or a calendar's own, is known only with the inputs.
+        // A zone from a row, or the calendar's own zone, is known only with the inputs.
         if zone.is_none() && context.zone == WrittenZone::Unwritten && self.inputs.is_some() {
             reader.note(
                 Problem::at(fields.origin, "which time zone do the dates count in?")
@@ -90,7 +97,7 @@ impl<'a> Compiler<'a> {
         zone
     }
 
-    /// A table by the name of its source.
+    /// Returns the table of a source.
     pub(super) fn table(&self, reader: &Reader, name: &Text) -> Option<Arc<Table>> {
         if !self.blueprint.sources.contains_key(&name.value) {
             self.note_unknown(reader, "source", &name.value, &name.origin, self.blueprint.sources.keys());
@@ -105,7 +112,7 @@ impl<'a> Compiler<'a> {
         table
     }
 
-    /// The rows of a source that must have rows.
+    /// Reads the rows of a source, and notes a problem if it is JSON.
     pub(super) fn with_rows<T>(
         &self,
         reader: &Reader,
@@ -126,7 +133,9 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A calendar's events in a zone, narrowed by the calendar's own filter and a further one.
+    /// Returns a calendar's events in a zone, selected by a filter.
+    ///
+    /// Without `filter`, the calendar's own filter is used.
     pub(super) fn agenda(
         &self,
         reader: &Reader,
@@ -147,7 +156,7 @@ impl<'a> Compiler<'a> {
         Some(agenda)
     }
 
-    /// Whether there is such a calendar; notes when there is not.
+    /// Returns true if the calendar exists, and notes a problem if it does not.
     pub(super) fn knows_calendar(&self, reader: &Reader, name: &Text) -> bool {
         let known = self.blueprint.calendars.contains_key(&name.value);
         if !known {
@@ -174,9 +183,9 @@ impl<'a> Compiler<'a> {
         reader.ok(found)
     }
 
-    /// Hours by name, put together once for each zone that is handed down to them.
+    /// Returns named hours, built once for each inherited zone.
     pub(super) fn named_hours(&self, reader: &Reader, name: &str, zone: WrittenZone) -> Option<Arc<Hours>> {
-        // A zone that is handed down makes other hours of them.
+        // The inherited zone changes the hours, so it is part of the key.
         let key = (name.to_owned(), zone.known());
         if let Some(known) = self.hours.borrow().get(&key) {
             return Some(known.clone());
@@ -189,7 +198,9 @@ impl<'a> Compiler<'a> {
         hours
     }
 
-    /// Notes that there is nothing of a name; not if it is written, and what is wrong with it is told already.
+    /// Notes that a name is unknown.
+    ///
+    /// Does nothing if the name is configured but broken: that problem is reported already.
     pub(super) fn note_unknown<'n>(
         &self,
         reader: &Reader,
@@ -211,7 +222,7 @@ impl<'a> Compiler<'a> {
                     false => problem.hint(format!("write its name, as in {}", named.join(", "))),
                 }
             }
-            // "hours" has its s already.
+            // "hours" is already plural.
             None => problem.hint(format!("add [{}s.{name}] to the settings", what.trim_end_matches('s'))),
         });
     }

@@ -1,4 +1,4 @@
-//! What a definition inherits from around it: its zone and its hours.
+//! The values that a definition inherits: its zone and its hours.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use crate::hours::Hours;
 use crate::written::{Fields, Reader};
 use crate::zone::Zone;
 
-/// The time zone that is handed down to hours.
+/// The time zone that hours inherit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WrittenZone {
-    /// Nobody wrote one.
+    /// No zone is written.
     Unwritten,
-    /// It is written, and not known: a row to come has it, or it is none and that was noted.
+    /// A zone is written but unknown: a future row has it, or it is invalid and was noted.
     Unknown,
-    /// This one.
+    /// A known zone.
     Known(Zone),
 }
 
 impl WrittenZone {
-    /// What is written beside something.
+    /// Reads the zone that is written in `fields`.
     pub(super) fn written(reader: &Reader, fields: &Fields) -> Self {
         match fields.get("timezone") {
             Some(node) => reader.zone(node, "timezone").map_or(Self::Unknown, Self::Known),
@@ -26,12 +26,12 @@ impl WrittenZone {
         }
     }
 
-    /// It, or another where none is written.
+    /// Returns this zone, or `other` if none is written.
     pub(super) fn or(self, other: Self) -> Self {
         if self == Self::Unwritten { other } else { self }
     }
 
-    /// The zone, if it is known.
+    /// Returns the zone, if it is known.
     pub(super) fn known(self) -> Option<Zone> {
         match self {
             Self::Known(zone) => Some(zone),
@@ -46,19 +46,19 @@ impl From<Option<Zone>> for WrittenZone {
     }
 }
 
-/// What a variable may take from its page, or its row.
+/// The values that a variable may inherit from its page or its row.
 pub(super) struct Context {
-    /// The zone that is written, or else that of the hours.
+    /// The written zone, or else the zone of the hours.
     pub(super) zone: WrittenZone,
-    /// The one that is written as `timezone`, for hours further inside.
+    /// The zone written as `timezone`, which nested hours inherit.
     pub(super) written: WrittenZone,
     pub(super) hours: Option<Arc<Hours>>,
-    /// The page has hours, even if they could not be put together.
+    /// True if the page has hours, even if they could not be built.
     pub(super) has_hours: bool,
 }
 
 impl Context {
-    /// What is not here is taken from another.
+    /// Fills the missing values from `outer`.
     pub(super) fn or(self, outer: &Context) -> Self {
         Self {
             zone: self.zone.or(outer.zone),

@@ -1,4 +1,4 @@
-//! What the formats of opening hours that others publish have in common: what they say, and their times and dates.
+//! Shared parts of the published formats of opening hours: result, times and dates.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,26 @@ pub(super) const DAY: u32 = 24 * 60;
 pub(super) const WEEKDAYS: [&str; 7] =
     ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// What a format says of a place's hours.
+/// The opening hours of a place, read from a published format.
 #[derive(Default)]
 pub(super) struct Published {
-    /// Monday first; a day without hours is closed.
+    /// The hours by weekday, Monday first; a day without hours is closed.
     pub weekly: [Option<Day>; 7],
-    /// Weekly hours of stretches of dates; the first that has a date decides.
+    /// Weekly hours for ranges of dates; the first range that contains a date decides.
     pub seasons: Vec<Season>,
     /// Dated exceptions.
     pub special: BTreeMap<NaiveDate, Day>,
     /// The hours of public holidays.
     pub holidays: Option<Day>,
-    /// The first date on which the place may be open, where it is closed up to then; nothing else that is written opens it
-    /// before.
+    /// The first date on which a place that is closed now may be open.
+    ///
+    /// No other hours apply before that date.
     pub opens: Option<NaiveDate>,
 }
 
-/// A slip of the pen in the name of hours must not lose them silently; what else something has is its own affair.
+/// Notes keys that look like a misspelling of `names`, so that hours are not lost silently.
+///
+/// Other keys are ignored.
 pub(super) fn check_names(reader: &Reader, fields: &Fields, what: &str, names: &[&str]) {
     for entry in fields.entries.iter().filter(|entry| !names.contains(&entry.key.as_str())) {
         if let Some(known) = nearest(&entry.key, names.iter().copied()) {
@@ -40,7 +43,7 @@ pub(super) fn check_names(reader: &Reader, fields: &Fields, what: &str, names: &
     }
 }
 
-/// What is read, whose problems have this remedy where they have none of their own.
+/// Runs `read` and adds `hint` to each of its problems that has no hint.
 pub(super) fn or_hint<T>(reader: &Reader, hint: &str, read: impl FnOnce() -> T) -> T {
     let problems = reader.problem_count();
     let value = read();
@@ -50,8 +53,9 @@ pub(super) fn or_hint<T>(reader: &Reader, hint: &str, read: impl FnOnce() -> T) 
     value
 }
 
-/// Adds an interval, or that it is closed, to the hours of `what`: a weekday or a date. What is there twice, or closed and
-/// open at once, is noted.
+/// Adds an interval, or a closure, to the hours of `what`: a weekday or a date.
+///
+/// Notes a duplicate interval, and a day that is both closed and open.
 pub(super) fn add(
     reader: &Reader,
     slot: &mut Option<Day>,
@@ -71,7 +75,7 @@ pub(super) fn add(
     day.intervals.extend(interval);
 }
 
-/// `09:30` or `09:30:00`, up to `24:00`.
+/// Parses `09:30` or `09:30:00`, up to `24:00`, into minutes since midnight.
 pub(super) fn time(reader: &Reader, text: &str, origin: &Origin) -> Option<u32> {
     let is_written = |part: &str| part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit());
     let part = |(index, part): (usize, &str)| {
@@ -79,7 +83,7 @@ pub(super) fn time(reader: &Reader, text: &str, origin: &Origin) -> Option<u32> 
     };
     let parts: Option<Vec<u32>> = text.trim().split(':').enumerate().map(part).collect();
     let minutes = match parts.as_deref() {
-        // The last second stands for the end of the day, as the last minute does.
+        // The last second means the end of the day, as the last minute does.
         Some([23, 59, 59]) => DAY - 1,
         Some([hour, minute] | [hour, minute, 0]) if *minute < 60 && hour * 60 + minute <= DAY => {
             hour * 60 + minute
@@ -93,14 +97,14 @@ pub(super) fn time(reader: &Reader, text: &str, origin: &Origin) -> Option<u32> 
     Some(minutes)
 }
 
-/// The end of a day opens none.
+/// Refuses `24:00` as an opening time.
 pub(super) fn starts(reader: &Reader, open: u32, origin: &Origin) -> Option<()> {
     let problem =
         || Problem::at(origin, "24:00 ends a day and opens none").hint("write 00:00 of the next day");
     reader.ok((open < DAY).then_some(()).ok_or_else(problem))
 }
 
-/// From and to in minutes since midnight, the end at most a day later.
+/// Builds an interval from minutes since midnight; the end is at most a day later.
 pub(super) fn interval(open: u32, close: u32) -> Interval {
     let minute = |minute: u32| u16::try_from(minute).unwrap_or(u16::MAX);
     Interval { open: minute(open), close: minute(close) }

@@ -1,4 +1,4 @@
-//! Opening hours of a location as the Google Business Profile has them, as JSON.
+//! Opening hours of a Google Business Profile location, as JSON.
 
 use chrono::{Months, NaiveDate};
 
@@ -8,10 +8,10 @@ use crate::written::{Fields, Node, Raw, Reader};
 
 use super::formats::{DAY, Published, WEEKDAYS, add, check_names, interval, or_hint, starts, time};
 
-/// What a location says of its hours.
+/// The keys of a location that concern its hours.
 const HOURS: &[&str] = &["regularHours", "specialHours", "moreHours", "openInfo"];
 
-/// What the Places API has instead, old and new.
+/// The keys of the Places API, old and new, which is not supported.
 const OF_PLACES: &[&str] = &[
     "opening_hours",
     "current_opening_hours",
@@ -25,7 +25,7 @@ const OF_PLACES: &[&str] = &[
     "weekday_text",
 ];
 
-/// A location: `regularHours`, or the `moreHours` of a type, and `specialHours`.
+/// Reads a location: `regularHours`, or the `moreHours` of a type, and `specialHours`.
 pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
     let fields = reader.open_table(node, "a location")?;
     let problems = reader.problem_count();
@@ -55,7 +55,7 @@ pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option
     for period in periods.unwrap_or_default() {
         google_period(reader, period, &mut published);
     }
-    // JSON leaves empty lists out, so `{}` is how the API says that there are none.
+    // JSON omits empty lists, so `{}` is the API's form of an empty list.
     let special =
         fields.get("specialHours").filter(|node| !matches!(&node.raw, Raw::Table(keys) if keys.is_empty()));
     if let Some(special) = special {
@@ -66,8 +66,10 @@ pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option
     (reader.problem_count() == problems).then_some(published)
 }
 
-/// The date up to which `openInfo` says that a location is closed, whatever its hours are, and what every day is until then.
-/// One that is closed for now or for good opens on no date.
+/// Returns the date until which `openInfo` closes a location, and its closed day.
+///
+/// This applies regardless of the location's hours. A location that is closed temporarily or
+/// permanently has no opening date: the date is `NaiveDate::MAX`.
 fn closed_until(reader: &Reader, fields: &Fields) -> Option<(NaiveDate, Day)> {
     const KEYS: &[&str] = &["status", "canReopen", "openingDate"];
     let info = reader.table(fields.get("openInfo")?, "openInfo", KEYS)?;
@@ -102,7 +104,7 @@ fn regular<'n>(reader: &Reader, fields: &Fields<'n>) -> Option<&'n [Node]> {
     periods_of(reader, fields.require_or(reader, "regularHours", hint)?, "regularHours", "periods")
 }
 
-/// The periods of the `moreHours` of a type.
+/// Returns the periods of the `moreHours` of a type.
 fn more_hours<'n>(reader: &Reader, fields: &Fields<'n>, wanted: &str) -> Option<&'n [Node]> {
     let hint = "point at a location that has it, or leave more out for its regularHours";
     let node = fields.require_or(reader, "moreHours", hint)?;
@@ -141,7 +143,7 @@ fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Opt
         (google_time(reader, &fields, "openTime")?, google_time(reader, &fields, "closeTime")?);
     starts(reader, open, &node.origin)?;
     if first == last && close <= open {
-        // Taken for a time of the next week it would be six days open.
+        // Read as a time of the next week, it would be open for almost seven days.
         let message = format!("a period of {} closes no later than it opens", WEEKDAYS[first as usize % 7]);
         let next = WEEKDAYS[(first as usize + 1) % 7].to_uppercase();
         let hint = format!("set closeDay to {next}; what ends with the day has 24 hours as its closeTime");
@@ -153,7 +155,7 @@ fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Opt
     if to <= from {
         to += 7 * DAY;
     }
-    // Longer than a day, as "always open" is: a piece for each day.
+    // A period longer than a day, such as "always open", is split by day.
     let pieces = match to - from <= DAY {
         true => vec![(from, to)],
         false => {
@@ -187,7 +189,8 @@ fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Op
         published.special.extend(slot.map(|day| (date, day)));
     };
     if closed {
-        // "If true, endDate, openTime, and closeTime are ignored": SpecialHourPeriod of the Business Profile.
+        // "If true, endDate, openTime, and closeTime are ignored" (SpecialHourPeriod of the
+        // Business Profile).
         if end != start {
             let message =
                 format!("a special period that is closed is of its startDate, and this one ends on {end}");
@@ -231,7 +234,9 @@ fn weekday(reader: &Reader, fields: &Fields, key: &str) -> Option<u32> {
     }
 }
 
-/// `{"hours": 9, "minutes": 30}`, where what is missing is zero, or `"09:30"` as it was once written.
+/// Reads `{"hours": 9, "minutes": 30}`, or the older form `"09:30"`.
+///
+/// A missing part is zero.
 fn google_time(reader: &Reader, fields: &Fields, key: &'static str) -> Option<u32> {
     let hint =
         "write it as {\"hours\": 9, \"minutes\": 30}; a special period without hours has \"closed\": true";
@@ -256,15 +261,17 @@ fn google_time(reader: &Reader, fields: &Fields, key: &'static str) -> Option<u3
     })
 }
 
-/// `{"year": 2026, "month": 12, "day": 25}`
+/// Reads `{"year": 2026, "month": 12, "day": 25}`.
 fn google_date(reader: &Reader, node: &Node) -> Option<NaiveDate> {
     let parts = date_parts(reader, node)?;
     let day = date_part(reader, &parts, "day", 31)?;
     date_of(reader, &parts, day)
 }
 
-/// The date on which a location opens. Where the month alone is known (a day of 0 says so too: google.type.Date) it is its
-/// last date: on any before, the location may still be closed.
+/// Returns the date on which a location opens.
+///
+/// If only the month is known (a missing day, or day 0 as in google.type.Date), this is its last
+/// date: the location may still be closed on any earlier one.
 fn opening_date(reader: &Reader, node: &Node) -> Option<NaiveDate> {
     let parts = date_parts(reader, node)?;
     let day = match parts.get("day") {

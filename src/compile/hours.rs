@@ -1,4 +1,4 @@
-//! Hours as the settings write them, put together with the tables and calendars they name.
+//! Builds hours from the settings and the tables and calendars that they name.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const KEYS: &[&str] =
     &["timezone", "weekly", "weekly_from", "google", "schema_org", "special", "special_from", "closed_on"];
 
 impl Compiler<'_> {
-    /// Hours by name, or written in place.
+    /// Returns hours by name, or hours written in place.
     pub(super) fn hours(
         &self,
         reader: &Reader,
@@ -106,8 +106,10 @@ impl Compiler<'_> {
         })
     }
 
-    /// The calendars of `closed_on`. Where public holidays have hours, one of these has the holidays, and the dates of the
-    /// others close them too.
+    /// Returns the closures of the calendars of `closed_on`.
+    ///
+    /// If public holidays have hours, one of these calendars must hold the holidays. The dates of
+    /// the other calendars also close holidays.
     fn closures(
         &self,
         reader: &Reader,
@@ -119,7 +121,7 @@ impl Compiler<'_> {
         let mut has_holidays = nodes.len() < 2;
         for node in nodes {
             let Some((name, filter)) = closing_calendar(reader, node) else {
-                // A row to come has its name; or it is none, and that was noted.
+                // A future row has the name, or it is invalid and was noted.
                 has_holidays = true;
                 continue;
             };
@@ -150,15 +152,15 @@ impl Compiler<'_> {
     }
 }
 
-/// What closes.
+/// The closures of `closed_on`.
 #[derive(Default)]
 struct Closures {
     all: Agenda,
-    /// The dates that close public holidays with hours, too.
+    /// The dates that are closed even if they are public holidays with hours.
     closed_holidays: BTreeSet<NaiveDate>,
 }
 
-/// A calendar by name, or `{ calendar, summary, category }`.
+/// Reads a calendar by name, or `{ calendar, summary, category }`.
 fn closing_calendar(reader: &Reader, node: &Node) -> Option<(Text, Option<Filter>)> {
     let Raw::Table(_) = &node.raw else { return Some((reader.text(node, "closed_on")?, None)) };
     let fields = reader.table(node, "closed_on", &["calendar", "summary", "category"])?;
@@ -166,7 +168,7 @@ fn closing_calendar(reader: &Reader, node: &Node) -> Option<(Text, Option<Filter
     Some((reader.text(name, "calendar")?, filter(reader, &fields)))
 }
 
-/// The filter that stands beside the name of a calendar, if any.
+/// Returns the filter written beside the name of a calendar, if any.
 pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
     if !fields.has_any(&["summary", "category"]) {
         return None;

@@ -1,14 +1,16 @@
-//! Names of blocks and pages that stay the same from one reading of the settings to the next.
+//! Keys of blocks and pages that stay the same across reloads of the settings.
 
 use crate::model::Environment;
 use crate::written::Node;
 
-/// What names a page's definition across reloads: its block, as written, its row and its environment.
+/// Returns the key of a page, which stays the same across reloads.
+///
+/// It is made of the block as written, the row and the environment.
 pub(super) fn page_key(block: &Node, row: Option<&str>, environment: Environment) -> String {
     format!("{}{}@{environment}", block_key(block), row.unwrap_or_default())
 }
 
-/// Names a block by what it is for.
+/// Returns the key of a block, made of its `for_each`, `agent` and `environment`.
 pub(super) fn block_key(block: &Node) -> String {
     let written = |key: &str| block.get(key).map_or(String::new(), |node| node.to_json().to_string());
     format!("{}*{}/{}#", written("for_each"), written("agent"), written("environment"))

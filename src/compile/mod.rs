@@ -1,4 +1,4 @@
-//! From what is written in the settings, and what the inputs hold, to pages that can be asked.
+//! Compiles settings and inputs into pages that can be evaluated.
 
 mod blueprint;
 mod compiler;
@@ -26,10 +26,10 @@ use context::WrittenZone;
 pub use blueprint::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse};
 pub use world::{Gone, Managed, World};
 
-/// Problems of page blocks that are told in one run.
+/// The most problems of page blocks that one run reports.
 const MAX_TOLD: usize = 1_000;
 
-/// Checks page blocks and hours as far as that goes without the inputs.
+/// Checks page blocks and hours as far as possible without the inputs.
 pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     let compiler = Compiler::new(blueprint, None);
     let mut problems = Vec::new();
@@ -49,7 +49,7 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
         compiler.pages(&reader, block, None);
         problems.extend(reader.into_problems());
     }
-    // Who mends these sees the others then.
+    // The rest shows up once these are fixed.
     let mut problems = each_once(&problems);
     problems.truncate(MAX_TOLD);
     problems

@@ -1,4 +1,4 @@
-//! A page block, and what it owns.
+//! A page block, and the variables it owns.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,14 +30,15 @@ const PAGE_KEYS: &[&str] = &[
 ];
 const EACH_KEYS: &[&str] = &["source", "where", "unless", "join", "timezone", "hours", "variables"];
 
-/// The longest that a page may run ahead of the clock.
+/// The longest time that a page may run ahead of the clock.
 const MAX_AHEAD: TimeDelta = TimeDelta::days(31);
-/// The longest that a change may wait on another page.
+/// The longest time that a change may wait on another page.
 const MAX_AFTER: TimeDelta = TimeDelta::days(31);
 
 impl Compiler<'_> {
-    /// The pages of a block for one row, one for each environment. Every problem is noted in the reader; without inputs
-    /// nothing comes out.
+    /// Returns the pages of a block for one row, one for each environment.
+    ///
+    /// Every problem is noted in the reader. Without inputs, the block is only checked.
     pub(super) fn pages(&self, reader: &Reader, block: &Node, row: Option<&Row>) -> Option<Vec<Page>> {
         let fields = reader.table(block, "[[page]]", PAGE_KEYS)?;
         if let (Some(node), None) = (fields.get("for_each"), row) {
@@ -93,7 +94,9 @@ impl Compiler<'_> {
         Some(ids?.into_iter().map(page).collect())
     }
 
-    /// What the variables of a block may take from it. Hours of a row carry its name.
+    /// Returns the values that the variables of a block inherit.
+    ///
+    /// Hours of a row carry its name.
     pub(super) fn context(
         &self,
         reader: &Reader,
@@ -111,7 +114,7 @@ impl Compiler<'_> {
             zone: zone
                 .or(hours.as_ref().map(|hours| hours.zone).into())
                 .or(self.only_zone_of_hours(reader, block).into())
-                // Hours that could not be put together, or not yet, had one all the same.
+                // Hours that could not be built, or not yet, still have a zone.
                 .or(fields.get("hours").map_or(WrittenZone::Unwritten, |_| WrittenZone::Unknown)),
             written: zone,
             hours,
@@ -119,7 +122,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The page's own variables, and those of each row that it is for.
+    /// Returns the page's own variables, and those of each row that the page repeats for.
     fn all_variables(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Vec<Owned>> {
         self.repeats_left.0.set(super::compiler::MAX_REPEATS);
         let each = one_or_more(fields.get("each"));
@@ -144,7 +147,7 @@ impl Compiler<'_> {
         Some(all)
     }
 
-    /// `[[page.each]]`: variables that a page has once for each row of a table.
+    /// Reads `[[page.each]]`: variables that a page has once for each row of a table.
     fn variables_of_rows(&self, reader: &Reader, block: &Node, outer: &Context) -> Option<Vec<Owned>> {
         let fields = reader.table(block, "[[page.each]]", EACH_KEYS)?;
         let repeat = self.repeat_of(reader, block, &fields, ("source", "each"))?;
@@ -221,7 +224,7 @@ impl Compiler<'_> {
         complete.then_some(variables)
     }
 
-    /// The one zone of all the hours that a block names, if there is just one.
+    /// Returns the zone of all hours that a block names, if they share a single one.
     fn only_zone_of_hours(&self, reader: &Reader, block: &Node) -> Option<Zone> {
         let mut names = Vec::new();
         hours_named_in(block, &mut names);
@@ -241,9 +244,11 @@ impl Compiler<'_> {
     }
 }
 
-/// The first two variables of which one may contain the other. Only those that may meet at all are compared, or thousands
-/// of rows would be compared with each other: those of a key, and where all of these are items of one array by one field,
-/// those of an item.
+/// Returns the first two variables of which one may contain the other.
+///
+/// Comparing the variables of thousands of rows with each other would be too slow, so only
+/// candidates are compared: variables of the same key. If all variables of a key are items of one
+/// array, selected by one field, only variables of the same item are compared.
 fn first_overlap(all: &[Owned]) -> Option<(&Owned, &Owned)> {
     let mut arrays: HashMap<&str, HashSet<_>> = HashMap::new();
     for Owned { variable, .. } in all {
@@ -266,7 +271,7 @@ fn first_overlap(all: &[Owned]) -> Option<(&Owned, &Owned)> {
     None
 }
 
-/// Two variables of which one may contain the other, with the rows that they are made for.
+/// Returns the problem of two overlapping variables, with the rows that they are made for.
 fn overlapping(one: &Owned, other: &Owned, page: &Origin) -> Problem {
     let named = |owned: &Owned| match &owned.row {
         Some(row) => format!("{} of {}", owned.variable, row.origin),
@@ -279,7 +284,9 @@ fn overlapping(one: &Owned, other: &Owned, page: &Origin) -> Problem {
     }
 }
 
-/// The name of a variable. Each of its steps is filled in by itself, so that a cell with a slash is one name still.
+/// Parses the name of a variable.
+///
+/// Each step is filled in separately, so that a slash in a cell does not split a name.
 fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
     let written = &entry.key;
     let (bare, _) = without_templates(written);
@@ -287,7 +294,7 @@ fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
         step.split_once('[').is_some_and(|(_, rest)| !rest.starts_with('=') && rest.contains('='))
     };
     let odd = match bare.strip_prefix('/') {
-        // In a test of a row a bracket may stand as it likes.
+        // In a name with a `{%` test, any bracket is allowed.
         Some(_) if written.contains("{%") => false,
         Some(pointer) => {
             pointer.split('/').any(|step| step.contains('[') && !(step.ends_with(']') && is_item(step)))
@@ -311,12 +318,12 @@ fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
         let hint = "write the name of a key of the page, or /key/key for a place below one";
         reader.ok(text.parse::<Variable>().map_err(|message| Problem::at(at, message).hint(hint)))
     };
-    // What a test picks may be a path as well as a name.
+    // A `{%` test may select a path as well as a name.
     if written.contains("{%") {
         let name = reader.fill_in(written, &entry.at)?;
         return parse(&name.value, &name.origin);
     }
-    // A slash or bracket within a template is a part of the template.
+    // A slash or bracket inside a template belongs to the template.
     let (masked, templates) = without_templates(written);
     let fill_in = |name: &str| {
         let unmask = |name: String, (index, template): (usize, &&str)| name.replace(&mask(index), template);
@@ -330,12 +337,12 @@ fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
     }
 }
 
-/// What stands for a template while names are taken apart; no one writes it.
+/// Returns the placeholder for a template while a name is split; users cannot type it.
 fn mask(index: usize) -> String {
     format!("\u{1}{index}\u{2}")
 }
 
-/// The text with each `{{ … }}` masked, and these.
+/// Returns the text with each `{{ … }}` masked, and the masked templates.
 fn without_templates(text: &str) -> (String, Vec<&str>) {
     let (mut masked, mut templates, mut rest) = (String::new(), Vec::new(), text);
     while let Some((before, template)) = rest.split_once("{{") {
@@ -348,7 +355,7 @@ fn without_templates(text: &str) -> (String, Vec<&str>) {
     (masked + rest, templates)
 }
 
-/// `on_drift = "restore"`, or by variable: `{ "*" = "report", phone = "keep" }`.
+/// Reads `on_drift = "restore"`, or by variable: `{ "*" = "report", phone = "keep" }`.
 fn drift_policy(reader: &Reader, node: &Node) -> Option<DriftPolicy> {
     const HINT: &str = "write restore, keep or report";
     let Raw::Table(_) = &node.raw else {
@@ -367,7 +374,9 @@ fn drift_policy(reader: &Reader, node: &Node) -> Option<DriftPolicy> {
     Some(policy)
 }
 
-/// `ahead = "7d"`: the page shows now what will be right then; never one that callers hear.
+/// Reads `ahead = "7d"`: the page shows the values of that time later.
+///
+/// Refused for live pages, since their callers would hear another day's values.
 fn ahead(reader: &Reader, node: &Node, pages: &[PageId]) -> Option<Option<TimeDelta>> {
     let length = TimeDelta::from_std(reader.duration(node, "ahead")?).ok()?;
     let problem = match pages.iter().any(|page| page.environment == Environment::Live) {
@@ -385,7 +394,9 @@ fn ahead(reader: &Reader, node: &Node, pages: &[PageId]) -> Option<Option<TimeDe
     None
 }
 
-/// `follow = "sandbox"`, `after = "2h"`: a change waits until the same agent's page there has held it so long.
+/// Reads `follow = "sandbox"`, `after = "2h"`.
+///
+/// A change waits until the same agent's page in that environment has held it for that long.
 fn follow(reader: &Reader, fields: &Fields, pages: &[PageId]) -> Option<Option<Follow>> {
     const HINT: &str = "write follow = \"sandbox\" and after = \"2h\" together";
     let (followed, after) = match (fields.get("follow"), fields.get("after")) {

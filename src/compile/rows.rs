@@ -1,4 +1,6 @@
-//! Rows that something is repeated for: those of a source that meet the conditions, with the rows that are joined to each.
+//! Rows that something is repeated for.
+//!
+//! These are the rows of a source that meet the conditions, each with the rows joined to it.
 
 use std::collections::HashMap;
 
@@ -8,17 +10,17 @@ use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, one_or_m
 
 use super::compiler::Compiler;
 
-/// What something is repeated for: `"sites"`, or `{ source = "sites", where = { region = "NE" } }`.
+/// A repetition: `"sites"`, or `{ source = "sites", where = { region = "NE" } }`.
 pub(super) struct Repeat<'n> {
     /// The source.
     pub source: &'n str,
-    /// Where that is written.
+    /// The place where the source is written.
     pub origin: &'n Origin,
     conditions: Vec<Condition>,
     join: &'n [Entry],
 }
 
-/// A column that must have, or must not have, one of some texts.
+/// A column that must, or must not, have one of the texts.
 struct Condition {
     column: String,
     texts: Vec<Text>,
@@ -26,14 +28,14 @@ struct Condition {
     origin: Origin,
 }
 
-/// Keys of a table that are named.
+/// The most keys of a table that a message lists.
 const NAMED: usize = 8;
 
-/// The keys that say what something is repeated for.
+/// The keys of a repetition.
 pub(super) const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
 
 impl Compiler<'_> {
-    /// Reads what something is repeated for; `join` is the table beside it.
+    /// Reads a repetition; `join` is the table beside it.
     pub(super) fn repeat<'n>(
         &self,
         reader: &Reader,
@@ -67,7 +69,7 @@ impl Compiler<'_> {
         Some(Repeat { source, origin: &name.origin, conditions, join })
     }
 
-    /// The same where the keys stand beside others, as in `[[page.each]]`.
+    /// Reads a repetition from a block with further keys, such as `[[page.each]]`.
     pub(super) fn repeat_of<'n>(
         &self,
         reader: &Reader,
@@ -94,8 +96,9 @@ impl Compiler<'_> {
         None
     }
 
-    /// A row in its scope, with the rows that are joined to it. A joined row that is missing is a problem of this
-    /// row alone.
+    /// Returns a row in its scope, with the rows that are joined to it.
+    ///
+    /// A missing joined row is a problem of this row alone.
     pub(super) fn scoped(&self, reader: &Reader, repeat: &Repeat, row: &Row) -> Option<Vec<ScopedRow>> {
         let mut scoped = vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];
         for entry in repeat.join {
@@ -111,7 +114,7 @@ impl Compiler<'_> {
 }
 
 impl Repeat<'_> {
-    /// Checks that the columns of the conditions are there.
+    /// Checks that the columns of the conditions exist.
     pub(super) fn check(&self, reader: &Reader, rows: &Rows) -> Option<()> {
         let missing = self
             .conditions
@@ -122,8 +125,10 @@ impl Repeat<'_> {
         None
     }
 
-    /// The rows that meet the conditions, in their order. An array of a page for each region would go over the rows of all
-    /// regions once for each page, so an index finds the few.
+    /// Returns the rows that meet the conditions, in their order.
+    ///
+    /// Uses an index where possible: an array on a page for each region would otherwise scan the
+    /// rows of all regions once for each page.
     pub(super) fn of<'r>(&self, rows: &'r Rows) -> Vec<&'r Row> {
         let few = self.conditions.iter().find_map(|condition| match condition.texts.as_slice() {
             [text] if condition.is_wanted => rows.having(&condition.column, &text.value),
@@ -135,7 +140,7 @@ impl Repeat<'_> {
         }
     }
 
-    /// Whether a row meets the conditions.
+    /// Returns true if a row meets the conditions.
     pub(super) fn takes(&self, row: &Row) -> bool {
         self.conditions.iter().all(|condition| {
             let cell = row.cell(&condition.column).map(|cell| cell.text.trim());
@@ -177,7 +182,7 @@ pub(super) fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
 }
 
 impl Compiler<'_> {
-    /// The row with a key; notes when there is none, or none that can be read.
+    /// Returns the row with a key, and notes a problem if it is missing or unreadable.
     pub(super) fn keyed<'r>(&self, reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&'r Row> {
         let wanted = key.value.trim();
         if let Some(row) = rows.row(wanted) {
@@ -206,7 +211,7 @@ impl Compiler<'_> {
         None
     }
 
-    /// The key that was probably meant, as long as there is time for such guesses.
+    /// Returns the key that was probably meant, as long as the budget for guesses lasts.
     fn guessed<'k>(
         &self,
         wanted: &str,
@@ -217,7 +222,7 @@ impl Compiler<'_> {
         nearest(wanted, keys)
     }
 
-    /// Takes one of the rows that something may be repeated for.
+    /// Takes one repetition from the budget; returns false if none is left.
     fn may_repeat(&self) -> bool {
         let (of_page, of_all) = &self.repeats_left;
         let left = [of_page, of_all].map(|left| left.get().checked_sub(1));
@@ -227,8 +232,11 @@ impl Compiler<'_> {
         true
     }
 
-    /// What is made of every row that something in a page is repeated for, each in its scope, with the row. A row that can't be read could be any of
-    /// them, so it is a problem of the whole.
+    /// Runs `one` for every row of a repetition, in the row's scope.
+    ///
+    /// Returns each row with its result.
+    ///
+    /// A row that can't be read could be any of them, so it is a problem of the whole.
     pub(super) fn each<T>(
         &self,
         reader: &Reader,
@@ -266,12 +274,16 @@ impl Compiler<'_> {
     }
 }
 
-/// The rows that problems of the settings concern: the place alone doesn't tell.
+/// The rows that fail by a problem in the settings.
+///
+/// The place of such a problem does not name the rows.
 #[derive(Default)]
 pub(super) struct Troubled(HashMap<String, Vec<String>>);
 
 impl Troubled {
-    /// Remembers that something written at a place fails for a row. A problem that stands elsewhere names its cell.
+    /// Remembers that something written at a place fails for a row.
+    ///
+    /// A problem in another file names its cell already.
     pub(super) fn note(&mut self, problem: &Problem, written: &Origin, row: &Row) {
         let is_told = problem.origin.as_ref().is_some_and(|origin| origin.file != written.file);
         if let (false, Some(key)) = (is_told, &row.key) {
@@ -282,7 +294,7 @@ impl Troubled {
         }
     }
 
-    /// Says for which rows it fails.
+    /// Adds the failing rows to the message of a problem.
     pub(super) fn name(&self, problem: &mut Problem) {
         let Some(keys) = self.0.get(&problem.to_string()) else { return };
         let named: Vec<String> = keys.iter().take(NAMED).map(|key| format!("\"{key}\"")).collect();
@@ -295,7 +307,7 @@ impl Troubled {
     }
 }
 
-/// The rows whose cells are all these; of many rows an index finds the few.
+/// Returns the rows whose cells have the given texts, found by an index.
 pub(super) fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(String, Text)]) -> Vec<&'r Row> {
     let has_column = |name: &str| rows.columns.iter().any(|column| **column == *name);
     if let Some((column, text)) = wanted.iter().find(|(column, _)| !has_column(column)) {
@@ -312,7 +324,9 @@ pub(super) fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(Stri
     rows.having(column, &text.value).into_iter().flatten().filter(meets).collect()
 }
 
-/// `match = { site = "{{ row.site }}" }`: the rows whose cells are these.
+/// Reads the texts that the cells of a row must have.
+///
+/// For example, `match = { site = "{{ row.site }}" }`.
 pub(super) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
     let Some(fields) = reader.open_table(node, "match") else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Opening hours as schema.org has them: `OpeningHoursSpecification`, as JSON.
+//! Opening hours of schema.org: `OpeningHoursSpecification`, as JSON.
 
 use std::collections::BTreeMap;
 
@@ -10,47 +10,49 @@ use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
 use super::formats::{DAY, Published, WEEKDAYS, add, check_names, interval, or_hint, starts, time};
 
-/// Where a thing has its hours: the general ones, and the special ones.
+/// The keys that hold the hours of a thing: the general ones, and the special ones.
 const HOURS: &[&str] = &["openingHoursSpecification", "specialOpeningHoursSpecification"];
 
-/// What hours are written with.
+/// The keys of an `OpeningHoursSpecification` that define hours.
 const SPECIFICATION: &[&str] = &["dayOfWeek", "opens", "closes", "validFrom", "validThrough"];
 
-/// What a thing without general hours may have instead, and what to do then.
+/// Keys that a thing without general hours may have instead, each with a hint.
 const INSTEAD: &[(&str, &str)] = &[
     ("@graph", "point at the thing that has it within @graph, as in pointer = \"/@graph/0\""),
     ("openingHours", "its openingHours are text; write them as weekly"),
     ("specialOpeningHoursSpecification", "special hours override general ones; add those"),
 ];
 
-/// The first moment of a date, and its last, as instants in local time have them.
+/// The first moment of a date, and its last, as written in local time.
 const START: (&str, &[&str]) = ("the start", &["00:00", "00:00:00"]);
 const END: (&str, &[&str]) = ("the end", &["23:59", "23:59:59", "24:00", "24:00:00"]);
 
-/// Days that hours without weekdays may be valid for.
+/// The most days that hours without weekdays may be valid for.
 const MAX_DAYS: i64 = 400;
 
-/// Ranges of dates that a place may have hours of.
+/// The most ranges of dates that a place may have hours for.
 const MAX_RANGES: usize = 1_000;
 
-/// From a date through a date; without one of them it is open on that side.
+/// A range of dates, the last one included; a missing date leaves that side open.
 type Range = (Option<NaiveDate>, Option<NaiveDate>);
 
-/// From a date through a date that it has.
+/// A range of dates, the last one included.
 type Dates = (NaiveDate, NaiveDate);
 
-/// What was read of a list.
+/// The content of a list of specifications.
 #[derive(Default)]
 struct Specifications {
     published: Published,
-    /// Hours of weekdays within a range of dates: below closing calendars.
+    /// Hours of weekdays within a range of dates; closing calendars override them.
     seasons: BTreeMap<Range, [Option<Day>; 7]>,
-    /// Hours of all dates of a range: above closing calendars.
+    /// Hours of all dates of a range; they override closing calendars.
     dated: BTreeMap<Dates, Option<Day>>,
 }
 
-/// A list of `OpeningHoursSpecification`, or a thing that has `openingHoursSpecification` and perhaps
-/// `specialOpeningHoursSpecification`.
+/// Reads the hours of a list or a thing.
+///
+/// The list is of `OpeningHoursSpecification`. The thing has `openingHoursSpecification` and
+/// perhaps `specialOpeningHoursSpecification`.
 pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
     let problems = reader.problem_count();
     let (general, special) = lists(reader, node)?;
@@ -68,9 +70,9 @@ pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
     read.map(|(general, special)| overridden(general, special)).filter(|_| reader.problem_count() == problems)
 }
 
-/// The general hours and the special ones of a thing; or a list, which is of general ones.
+/// Returns the general and the special hours of a thing; a list holds general ones.
 fn lists<'n>(reader: &Reader, node: &'n Node) -> Option<(&'n Node, Option<&'n Node>)> {
-    // Web pages list all their JSON-LD; one thing of it has hours.
+    // Web pages list all their JSON-LD items, and one of them has hours.
     if let Raw::List(items) = &node.raw {
         let mut things = items.iter().enumerate().filter(|(_, item)| item.get(HOURS[0]).is_some());
         match (things.next(), things.next()) {
@@ -101,13 +103,15 @@ fn lists<'n>(reader: &Reader, node: &'n Node) -> Option<(&'n Node, Option<&'n No
     None
 }
 
-/// Whether something has hours, or should have: it is no list, and no `OpeningHoursSpecification` itself.
+/// Returns true for a table that has hours, or should have them.
+///
+/// An `OpeningHoursSpecification` itself is not such a thing.
 fn is_thing(node: &Node) -> bool {
     let is_specification = || SPECIFICATION.iter().any(|key| node.get(key).is_some());
     matches!(node.raw, Raw::Table(_)) && (node.get(HOURS[0]).is_some() || !is_specification())
 }
 
-/// What a list says; nothing when it is empty.
+/// Reads a list of specifications; returns none if it is empty.
 fn specifications(reader: &Reader, list: &Node) -> Option<Specifications> {
     let items = one_or_more(Some(list));
     let mut read = Specifications::default();
@@ -117,8 +121,10 @@ fn specifications(reader: &Reader, list: &Node) -> Option<Specifications> {
     (!items.is_empty()).then_some(read)
 }
 
-/// Special hours "explicitly override general opening hours" (schema.org, `specialOpeningHoursSpecification`): on each date
-/// that they have, whatever the ranges.
+/// Overrides general hours with special ones, on each date that the special ones cover.
+///
+/// Special hours "explicitly override general opening hours" (schema.org,
+/// `specialOpeningHoursSpecification`), whatever the ranges.
 fn overridden(general: Published, special: Published) -> Published {
     let Published { weekly, mut seasons, special: mut dates, holidays, opens } = general;
     dates.retain(|date, _| special.seasons.iter().all(|season| season.day(*date).is_none()));
@@ -128,8 +134,9 @@ fn overridden(general: Published, special: Published) -> Published {
 }
 
 impl Specifications {
-    /// What all of them say together. Of two ranges that have a date the narrower one counts, whether they name days of the
-    /// week or not.
+    /// Combines all specifications.
+    ///
+    /// If two ranges contain a date the narrower one counts, with or without days of the week.
     fn published(self, reader: &Reader) -> Option<Published> {
         let Self { mut published, seasons, dated } = self;
         let both =
@@ -146,7 +153,7 @@ impl Specifications {
             weekly: std::array::from_fn(|_| day.clone()),
         };
         let ranges = seasons.into_iter().map(season).chain(dated.iter().map(whole)).collect();
-        // The widest first: what lies within it comes to stand in its place.
+        // The widest range first: a narrower one within it replaces its dates.
         for range in in_order(reader, ranges)?.into_iter().rev() {
             match range.from.zip(range.through).filter(|dates| dated.contains_key(dates)) {
                 Some((from, through)) => {
@@ -163,7 +170,9 @@ impl Specifications {
         Some(published)
     }
 
-    /// Special hours are of some dates, but for those of public holidays: without an end they would be the ordinary ones.
+    /// Checks that special hours have an end, except those of public holidays.
+    ///
+    /// Without an end they would be the ordinary hours.
     fn check_dates(&self, reader: &Reader) {
         let is_open = |(from, through): &Range| from.is_none() || through.is_none();
         let open = self.seasons.iter().filter(|(range, _)| is_open(range)).flat_map(|(_, week)| week);
@@ -177,7 +186,7 @@ impl Specifications {
 }
 
 fn in_order(reader: &Reader, ranges: Vec<Season>) -> Option<Vec<Season>> {
-    // Each is compared with all others.
+    // Every pair of ranges is compared, so their number is limited.
     if let Some(beyond) = ranges.get(MAX_RANGES) {
         let origin = beyond.weekly.iter().flatten().map(|day| &day.origin).next()?;
         let message = format!("hours of more than {MAX_RANGES} ranges of dates");
@@ -244,7 +253,9 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
     Some(())
 }
 
-/// A range has its dates in order, and one of the days that are named: hours that never apply mean another date or day.
+/// Checks that a range has its dates in order and contains one of the named days.
+///
+/// Hours that never apply point to a wrong date or day.
 fn check_range(
     reader: &Reader,
     from: NaiveDate,
@@ -260,7 +271,7 @@ fn check_range(
     let is_named = |date: NaiveDate, days: &[Option<u32>]| {
         days.iter().any(|day| day.is_none_or(|day| day == date.weekday().num_days_from_monday()))
     };
-    // A week has every weekday.
+    // Any seven dates have every weekday.
     let mut dates = from.iter_days().take(7).take_while(|date| *date <= through);
     if days.is_some_and(|days| !dates.any(|date| is_named(date, days))) {
         let message = format!("none of the days that these hours name lies from {from} to {through}");
@@ -272,7 +283,9 @@ fn check_range(
     Some(())
 }
 
-/// Hours of a weekday, Monday being 0, or of public holidays; of all time or within a range of dates.
+/// Adds hours of a weekday or of public holidays, for all time or a range of dates.
+///
+/// Monday is 0, and none means public holidays.
 fn add_day(
     reader: &Reader,
     read: &mut Specifications,
@@ -301,9 +314,11 @@ fn add_day(
     Some(())
 }
 
-/// A date, none when it is not there. An instant stands for its date where it is the start or end of it in local time; of
-/// another, or one with an offset, it would have to be guessed whether that date still counts, or which it is where the
-/// hours are.
+/// Reads a date; returns none if the key is missing.
+///
+/// An instant means its date only if it is the start or the end of that date in local time. For any
+/// other time it is unclear if the date still counts. With an offset it is unclear which date it is
+/// where the hours apply. Both are refused.
 fn date(
     reader: &Reader,
     fields: &Fields,
@@ -324,7 +339,9 @@ fn date(
     reader.date_named(&text).map(Some)
 }
 
-/// None for closed: both at midnight, as Google asks for it.
+/// Reads the opening and closing time.
+///
+/// Returns none for closed: both are midnight, the form that Google documents.
 fn opens_and_closes(reader: &Reader, fields: &Fields) -> Option<Option<Interval>> {
     let at = |key: &str| {
         let hint = "write opens and closes as in \"09:00\"; both are \"00:00\" where it is closed";
@@ -347,14 +364,14 @@ fn opens_and_closes(reader: &Reader, fields: &Fields) -> Option<Option<Interval>
             );
             return None;
         }
-        // The last minute stands for the end of the day.
+        // The last minute means the end of the day.
         (open, close) if close == DAY - 1 => Some(interval(open, DAY)),
         (open, close) if close > open => Some(interval(open, close)),
         (open, close) => Some(interval(open, close + DAY)),
     })
 }
 
-/// The days of a specification, Monday being 0; none for public holidays.
+/// Reads the days of a specification: Monday is 0, none means public holidays.
 fn days_of_week(reader: &Reader, node: &Node) -> Option<Vec<Option<u32>>> {
     let mut days = Vec::new();
     for node in one_or_more(Some(node)) {

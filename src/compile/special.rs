@@ -1,4 +1,4 @@
-//! Dated exceptions: written in place, in a table, or in JSON.
+//! Dated exceptions: written in the settings, in a table, or in JSON.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use super::rows::{matching, matching_rows};
 use super::weekly::day_text;
 
 const KEYS: &[&str] = &["source", "pointer", "date", "through", "hours", "name", "match"];
-/// Days that one item of a list may cover.
+/// The most days that one item of a list may cover.
 const MAX_DAYS: i64 = 400;
 
 impl Compiler<'_> {
-    /// Dated exceptions from a table, or from a list or object in JSON.
+    /// Reads dated exceptions from a table, or from a list or object in JSON.
     pub(super) fn special_from(
         &self,
         reader: &Reader,
@@ -54,7 +54,7 @@ impl Compiler<'_> {
         match &*table {
             Table::Rows(rows) => {
                 for rejected in &rows.rejected {
-                    // Which dates a bad row would have closed can't be known.
+                    // The dates that a bad row would have closed are unknown.
                     reader.note(rejected.problem.clone());
                 }
                 for row in matching_rows(reader, rows, wanted.as_deref().unwrap_or_default()) {
@@ -73,11 +73,11 @@ impl Compiler<'_> {
     }
 }
 
-/// Where the hours of dated exceptions come from.
+/// The source of the hours of dated exceptions.
 enum Hours {
     /// A column or key.
     Column(String),
-    /// All have these, unless there is a column or key of that name.
+    /// The same hours for all, unless a column or key has that name.
     All(Text),
 }
 
@@ -89,7 +89,7 @@ impl Hours {
         }
     }
 
-    /// The name of the column or key, and the hours of all where there is none of the name.
+    /// Returns the name of the column or key, and the hours to use if it is missing.
     fn parts(&self) -> (&str, Option<&Text>) {
         match self {
             Self::Column(name) => (name, None),
@@ -136,7 +136,7 @@ impl Columns {
         }
     }
 
-    /// A list of objects, or one object with dates as its keys.
+    /// Reads a list of objects, or one object with dates as its keys.
     fn read_node(
         &self,
         reader: &Reader,
@@ -184,7 +184,7 @@ impl Columns {
         }
     }
 
-    /// An item that says that it ends on another date is a range, which only `through` reads.
+    /// Notes an item that ends on another date: such a range needs `through`.
     fn check_end(&self, reader: &Reader, fields: &Fields) {
         let text = |key: &str| match fields.get(key).map(|node| &node.raw) {
             Some(Raw::Text(text)) => Some(text.trim().to_owned()),
@@ -199,7 +199,7 @@ impl Columns {
     }
 }
 
-/// True for an item with the values that `match` asks for; one without such a key is noted.
+/// Returns true for an item with the values of `match`; notes an item without such a key.
 fn is_wanted(reader: &Reader, fields: &Fields, wanted: &[(String, Text)]) -> bool {
     wanted.iter().all(|(key, text)| {
         let hint = "name a key of match that every item has";
@@ -208,11 +208,11 @@ fn is_wanted(reader: &Reader, fields: &Fields, wanted: &[(String, Text)]) -> boo
     })
 }
 
-/// The remedy for lists of holidays, which say the dates alone.
+/// The hint for lists of holidays, which contain only dates.
 const CONSTANT: &str =
     "where all of them are closed, as in a list of holidays, set hours = \"closed\" in special_from";
 
-/// A name: text, or as OpenHolidays has it, a list of languages with a text each, of which the first counts.
+/// Reads a name: text, or the first text of a list by language (OpenHolidays).
 fn name(reader: &Reader, node: &Node) -> Option<String> {
     let first = match &node.raw {
         Raw::List(items) => items.first()?.get("text")?,
@@ -244,13 +244,15 @@ fn add_range(
     }
 }
 
+/// Reads exceptions that are written in the settings.
+///
 /// `{ "2026-12-24" = "09:00-13:00", "2026-12-25" = { hours = "closed", name = "Christmas Day" } }`
 pub(super) fn inline(reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveDate, Day>) {
     let Some(fields) = reader.open_table(node, "special") else {
         return;
     };
     for entry in fields.entries {
-        // A row to come has it.
+        // None if a future row has the date.
         let date = reader.fill_in(&entry.key, &entry.at);
         let (hours, name) = match &entry.node.raw {
             Raw::Table(_) => {
@@ -266,7 +268,7 @@ pub(super) fn inline(reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveD
         let Some(date) = date else { continue };
         match hours {
             Some(hours) => add(reader, &date, &hours, name.map(|name| name.value), special),
-            // A templated text: the date can be checked all the same.
+            // The hours are a template. The date can be checked all the same.
             None => drop(reader.date_named(&date)),
         }
     }
@@ -287,7 +289,7 @@ fn add(
         name: name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
         origin: hours.origin.clone(),
     };
-    // Published lists name a date twice where two holidays fall together.
+    // Published lists contain a date twice if two holidays share it.
     if special.get(&date_value).is_some_and(|other| other.intervals == day.intervals) {
         return;
     }

@@ -1,5 +1,6 @@
-//! What the settings ask of calendars and of other tables, with the rows filled in that it is asked for: which events
-//! count, and which rows are taken.
+//! The use of calendars and tables by the settings: events that count, rows that are taken.
+//!
+//! Templates are filled in from the rows that each use repeats for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ptr;
@@ -15,65 +16,69 @@ use super::compiler::Compiler;
 use super::hours::filter;
 use super::rows::{Repeat, matching};
 
-/// Everything that pages and hours ask of calendars and tables.
+/// All uses of calendars and tables by pages and hours.
 #[derive(Default)]
 pub(crate) struct Uses {
-    /// The filters, by their calendars, each with the first place that has it.
+    /// The filters of each calendar, with the first place that each is written.
     pub(crate) filters: HashMap<(String, Filter), Origin>,
-    /// What is taken of each source whose rows are picked by their cells.
+    /// The rows taken from each source whose rows are selected by their cells.
     pub(crate) taken: BTreeMap<String, Taken>,
-    /// Conditions that a row fills in with what no row has, by where they are written.
+    /// Conditions that match no row once a row has filled them in, by their places.
     pub(crate) unmet: BTreeMap<(usize, String), Unmet>,
 }
 
-/// A condition, and the rows that fill it in with what no row has.
+/// A condition, and the rows that fill it in with a text that no row has.
 pub(crate) struct Unmet {
-    /// Where it is written.
+    /// The place where it is written.
     pub(crate) origin: Origin,
-    /// The table in which no row has it.
+    /// The table in which no row has the text.
     pub(crate) file: Arc<str>,
-    /// The rows, and the texts that they fill in.
+    /// The rows by key, each with the texts that it fills in.
     pub(crate) rows: BTreeMap<String, String>,
 }
 
-/// The rows that are taken of a source.
+/// The rows taken from a source.
 #[derive(Default)]
 pub(crate) struct Taken {
-    /// The texts that are asked for, joined, by the columns that must have them.
+    /// The requested texts, joined, by the columns that must have them.
     pub(crate) texts: BTreeMap<Vec<String>, HashSet<String>>,
-    /// Some of them by `match`. Where all are named by their key, others are none of its business.
+    /// True if some rows are taken by `match`.
+    ///
+    /// If all are taken by key instead, the source may have other rows for other purposes.
     pub(crate) matched: bool,
-    /// All of them are, or it can't be told which: some place takes rows by other rules, or could not be read.
+    /// True if all rows are taken, or if it is unknown which.
+    ///
+    /// Some place takes rows by other rules, or could not be read.
     pub(crate) everything: bool,
-    /// The columns that hold the dates of exceptions; none where the rows are those of weekly hours.
+    /// The columns that hold the dates of exceptions; none for rows of weekly hours.
     pub(crate) dates: BTreeSet<Option<String>>,
 }
 
-/// What parts the texts of one row; nobody writes it.
+/// The separator of the joined texts of one row; users cannot type it.
 const BETWEEN: &str = "\u{1}";
 
-/// The texts of several cells as one.
+/// Joins the texts of several cells into one.
 pub(crate) fn joined<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     texts.map(str::trim).collect::<Vec<_>>().join(BETWEEN)
 }
 
-/// One of the texts that were joined.
+/// Returns one of the joined texts.
 pub(crate) fn nth_of(joined: &str, index: usize) -> &str {
     joined.split(BETWEEN).nth(index).unwrap_or_default()
 }
 
 impl Uses {
-    /// What is asked of calendars. What can't be read is told elsewhere.
+    /// Collects the uses of calendars. Unreadable settings are reported elsewhere.
     pub(crate) fn of_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
         Self::of(blueprint, inputs, at, Asked::Calendars)
     }
 
-    /// What is asked of tables.
+    /// Collects the uses of tables.
     pub(crate) fn of_tables(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
         Self::of(blueprint, inputs, at, Asked::Tables)
     }
 
-    /// The conditions of what is repeated for each row.
+    /// Collects the conditions of everything that is repeated for each row.
     pub(crate) fn of_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
         Self::of(blueprint, inputs, at, Asked::Conditions)
     }
@@ -98,7 +103,7 @@ impl Uses {
     }
 }
 
-/// Which of these is looked at: rows need not be filled in where nothing of that kind stands.
+/// The kind of use to collect: rows are filled in only where that kind occurs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Calendars,
@@ -106,13 +111,13 @@ enum Asked {
     Conditions,
 }
 
-/// The places of one scope that ask for something.
+/// The places of one scope that use a calendar, a table or a condition.
 struct Places<'n> {
     asked: Asked,
     filters: Vec<&'n Node>,
-    /// `special_from` and `weekly_from`.
+    /// Tables, each with true for `special_from` and false for `weekly_from`.
     tables: Vec<(&'n Node, bool)>,
-    /// What is repeated in it, the key that names its source, and the places inside.
+    /// Nested repetitions, each with the key that names its source and the places inside.
     repeated: Vec<(&'n Node, &'static str, Places<'n>)>,
 }
 
@@ -133,7 +138,7 @@ impl<'n> Places<'n> {
             && self.repeated.iter().all(|(node, _, inside)| inside.is_empty() && !self.asks(node))
     }
 
-    /// Whether it is itself asked about, and not only what is inside.
+    /// Returns true if the node itself is a use, apart from the places inside.
     fn asks(&self, node: &Node) -> bool {
         self.asked == Asked::Conditions && wheres(node).any(has_template)
     }
@@ -158,7 +163,7 @@ impl<'n> Places<'n> {
         for entry in entries {
             let nodes = one_or_more(Some(&entry.node)).iter();
             match entry.key.as_str() {
-                // A constant may look like anything.
+                // A constant may look like anything, so it is skipped.
                 "value" if entries.len() == 1 => {}
                 "special_from" | "weekly_from" if self.asked != Asked::Tables => {}
                 "special_from" => self.tables.extend(nodes.map(|node| (node, true))),
@@ -173,7 +178,7 @@ struct Gathering<'a> {
     compiler: Compiler<'a>,
     inputs: &'a Inputs,
     uses: Uses,
-    /// What is repeated for the same rows wherever it stands, and was looked at.
+    /// Visited repetitions whose rows do not depend on an outer row.
     visited: HashSet<*const Node>,
 }
 
@@ -216,7 +221,7 @@ impl Gathering<'_> {
         }
     }
 
-    /// Notes a `where` that the row in scope fills in with what no row has.
+    /// Notes each `where` condition that matches no row once the row in scope fills it in.
     fn unmet(&mut self, reader: &Reader, node: &Node, key: &str) -> Option<()> {
         let source = node.get(key)?;
         let Raw::Text(source) = &source.get("source").unwrap_or(source).raw else { return None };
@@ -249,8 +254,10 @@ impl Gathering<'_> {
         self.rows(reader, repeat.as_ref(), inside, !depends_on_a_row(node));
     }
 
-    /// The places inside of what is repeated, once for each of its rows. Where these are the same wherever it is asked, what
-    /// is left out is left out on purpose, and with it all that it would take of other tables.
+    /// Visits the places inside a repetition once for each of its rows.
+    ///
+    /// If the rows do not depend on an outer row, those that a condition excludes are excluded on
+    /// purpose. The rows that they would take from other tables then count as taken.
     fn rows(&mut self, reader: &Reader, repeat: Option<&Repeat>, places: &Places, is_the_same: bool) {
         let table = repeat.and_then(|repeat| self.inputs.tables.get(repeat.source));
         let (Some(repeat), Some(Table::Rows(rows))) = (repeat, table.map(|table| &**table)) else {
@@ -264,7 +271,7 @@ impl Gathering<'_> {
             false => repeat.of(rows),
         };
         for row in rows {
-            // What is left out, or lacks what should be joined to it, still has cells of its own.
+            // A row that is excluded, or that lacks a joined row, still has its own cells.
             let alone = || vec![ScopedRow { name: "row".to_owned(), row: row.clone() }];
             let joined = repeat.takes(row).then(|| self.compiler.scoped(reader, repeat, row)).flatten();
             let scoped = joined.unwrap_or_else(alone);
@@ -283,7 +290,9 @@ impl Gathering<'_> {
         self.uses.filters.entry((name.value, filter)).or_insert(place.origin);
     }
 
-    /// What `special_from` or `weekly_from` takes; none when that can't be told.
+    /// Records the rows that `special_from` or `weekly_from` takes.
+    ///
+    /// Returns none if they are unknown.
     fn table(&mut self, reader: &Reader, node: &Node, is_special: bool) -> Option<()> {
         let fields = reader.open_table(node, "match")?;
         let source = reader.text(fields.get("source")?, "source")?.value;
@@ -314,7 +323,9 @@ impl Gathering<'_> {
         Some(())
     }
 
-    /// Of the source that a place names it can't be told which rows are taken; of all, if the row names it.
+    /// Marks all rows of the named source as taken, since the actual ones are unknown.
+    ///
+    /// If a row fills in the name of the source, marks every source.
     fn doubt(&mut self, node: &Node) {
         let Some(Raw::Text(source)) = node.get("source").map(|node| &node.raw) else { return };
         let named: Vec<&String> = match is_template(source) {
@@ -328,8 +339,9 @@ impl Gathering<'_> {
         self.uses.taken.entry(source.to_owned()).or_default().everything = true;
     }
 
-    /// A source that something is repeated for, that is joined, or that has a single cell to give: its rows are there for
-    /// that, and are no slip where no `match` takes them.
+    /// Marks sources as taken that are repeated for, joined, or read for a single cell.
+    ///
+    /// Their rows serve that purpose, so a row that no `match` takes is not a mistake.
     fn taken_otherwise(&mut self, node: &Node) {
         let entries = match &node.raw {
             Raw::List(items) => return items.iter().for_each(|item| self.taken_otherwise(item)),
@@ -353,13 +365,17 @@ impl Gathering<'_> {
     }
 }
 
-/// What is repeated has its `where` beside the source, or in the table that names it.
+/// Returns the `where` tables of a repetition.
+///
+/// They are beside the source, or in the table that names it.
 fn wheres(node: &Node) -> impl Iterator<Item = &Node> {
     let beside = [Some(node), node.get("each"), node.get("source")].into_iter().flatten();
     beside.filter_map(|node| node.get("where"))
 }
 
-/// Whether it depends on a row around it for which rows something is repeated. The rows inside are its own.
+/// Returns true if an outer row decides which rows something is repeated for.
+///
+/// The rows of the nested repetition itself do not matter.
 fn depends_on_a_row(node: &Node) -> bool {
     ["each", "source", "where", "unless"].iter().filter_map(|key| node.get(key)).any(has_template)
 }

@@ -1,4 +1,4 @@
-//! A variable's definition as the settings write it.
+//! The definition of a variable, as the settings write it.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::pages::definition::Expression;
 use crate::pages::definition::{Definition, Wanted};
 use crate::shapes::{self, CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat, listed};
 
-/// The kinds of definitions by the key that tells them, with all keys of each.
+/// The kinds of definitions, by the key that identifies each, with all its keys.
 const DEFINITIONS: [(&str, &[&str]); 10] = [
     ("when", &["when", "otherwise", "timezone"]),
     ("value", &["value"]),
@@ -30,7 +30,7 @@ const DEFINITIONS: [(&str, &[&str]); 10] = [
 const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or calendar), when, expression, object, list or each";
 
 impl Compiler<'_> {
-    /// A definition; none when something is wrong, or known only with the inputs.
+    /// Reads a definition; returns none if it is invalid, or known only with the inputs.
     pub(super) fn definition(&self, reader: &Reader, node: &Node, context: &Context) -> Option<Definition> {
         let Raw::Table(_) = &node.raw else {
             return constant(reader, node);
@@ -69,7 +69,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Definitions under names, in a table.
+    /// Reads a table of named definitions.
     fn named_definitions(
         &self,
         reader: &Reader,
@@ -89,7 +89,7 @@ impl Compiler<'_> {
         entries.into_iter().collect()
     }
 
-    /// `{ each = "sites", item = { … } }`: an array with an item for each row of a table.
+    /// Reads an array with an item for each row: `{ each = "sites", item = { … } }`.
     fn array_of_rows(
         &self,
         reader: &Reader,
@@ -102,7 +102,7 @@ impl Compiler<'_> {
         let read = |reader: &Reader, row: Option<&Row>| {
             let context = self.context(reader, node, fields, row, Some(outer)).or(outer);
             match item.raw {
-                // Most items are objects, and these need no word for it.
+                // Most items are objects, so an object needs no keyword.
                 Raw::Table(_) if !is_definition(item) => {
                     let entries = self.named_definitions(reader, item, "item", &context)?;
                     Some(Definition::Object { entries, origin: item.origin.clone() })
@@ -119,7 +119,7 @@ impl Compiler<'_> {
         Some(Definition::List { items, rows, origin: node.origin.clone() })
     }
 
-    /// `{ expression = "open and not holiday", with = { open = …, holiday = … } }`
+    /// Reads `{ expression = "open and not holiday", with = { open = …, holiday = … } }`.
     fn expression(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
         let node = fields.get("expression")?;
         let Raw::Text(text) = &node.raw else {
@@ -158,7 +158,7 @@ impl Compiler<'_> {
             .then(|| Definition::Expression(Box::new(expression)))
     }
 
-    /// A value in a JSON source.
+    /// Reads a value in a JSON source.
     fn pointer(&self, reader: &Reader, fields: &Fields) -> Option<Definition> {
         let source = reader.text(fields.require(reader, "source")?, "source");
         let pointer = reader.text(fields.require(reader, "pointer")?, "pointer");
@@ -178,7 +178,7 @@ impl Compiler<'_> {
         Some(Definition::Constant { value: node.to_json(), origin: node.origin.clone() })
     }
 
-    /// A cell: of the page's own row, or of a named row of a source.
+    /// Reads a cell of the page's own row, or of a named row of a source.
     fn column(&self, reader: &Reader, fields: &Fields) -> Option<Definition> {
         let column = reader.text(fields.require(reader, "column")?, "column");
         let Some(source) = fields.get("source") else {
@@ -311,7 +311,7 @@ impl Compiler<'_> {
     }
 }
 
-/// Refuses a parameter that the shape does not take, with those that do.
+/// Refuses a parameter that the shape does not take, and lists the shapes that do.
 fn superfluous(reader: &Reader, fields: &Fields, key: &str, takes: impl Fn(&dyn Shape) -> bool) {
     if fields.get(key).is_some() {
         let names: Vec<&str> =
@@ -321,7 +321,9 @@ fn superfluous(reader: &Reader, fields: &Fields, key: &str, takes: impl Fn(&dyn 
     }
 }
 
-/// Whether a table defines a value by its keys, and is no object written in place: all of them belong to one kind.
+/// Returns true if all keys of a table belong to one kind of definition.
+///
+/// Any other table is an object written in place.
 fn is_definition(node: &Node) -> bool {
     let Raw::Table(entries) = &node.raw else { return false };
     DEFINITIONS.iter().any(|(kind, keys)| {
@@ -329,7 +331,7 @@ fn is_definition(node: &Node) -> bool {
     })
 }
 
-/// A value as it stands.
+/// Reads a literal value as a definition.
 fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
     let origin = node.origin.clone();
     Some(match as_written(reader, node)? {
@@ -339,7 +341,7 @@ fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
     })
 }
 
-/// A value as it stands. Text in it that a row fills in is typed like the cell it comes from.
+/// Reads a literal value. Text that a row fills in is typed like the cell it comes from.
 fn as_written(reader: &Reader, node: &Node) -> Option<Wanted> {
     let wanted = match &node.raw {
         Raw::Text(written) => {
@@ -364,7 +366,7 @@ fn as_written(reader: &Reader, node: &Node) -> Option<Wanted> {
     Some(wanted.plain())
 }
 
-/// What stands in when there is nothing to show: null, unless the settings say otherwise.
+/// Returns the value to use if there is nothing to show: null, unless the settings set one.
 fn otherwise(reader: &Reader, fields: &Fields) -> Option<Wanted> {
     fields.get("otherwise").map_or(Some(Wanted::Json(Value::Null)), |node| as_written(reader, node))
 }

@@ -1,4 +1,4 @@
-//! Weekly hours, in each of the ways that they can be written.
+//! Weekly hours, in each supported notation.
 
 use crate::hours::{Day, Interval, parse_day, parse_days, parse_week};
 use crate::model::{Origin, Problem, Row};
@@ -11,11 +11,11 @@ use super::google::google;
 use super::rows::{matching, matching_rows};
 use super::schema_org::schema_org;
 
-/// What the weekly hours can come from; one of them.
+/// The keys that weekly hours can come from; exactly one is needed.
 const WEEKLY_KEYS: &[&str] = &["weekly", "weekly_from", "google", "schema_org"];
 
 impl Compiler<'_> {
-    /// The weekly hours and what comes with them, in the one way that they are written.
+    /// Reads the weekly hours, and those published with them, from the one key that is set.
     pub(super) fn published(&self, reader: &Reader, fields: &Fields) -> Option<Published> {
         let given: Vec<&str> = WEEKLY_KEYS.iter().copied().filter(|key| fields.get(key).is_some()).collect();
         match given.as_slice() {
@@ -37,7 +37,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// `google = { source = "places", pointer = "/0" }`: a location or a thing in a JSON source.
+    /// Reads a location or thing in a JSON source.
+    ///
+    /// For example, `google = { source = "places", pointer = "/0" }`.
     fn published_json(&self, reader: &Reader, node: &Node, format: &str) -> Option<Published> {
         let is_google = format == "google";
         let keys: &[&str] = if is_google { &["source", "pointer", "more"] } else { &["source", "pointer"] };
@@ -68,7 +70,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// Weekly hours from another table: a cell, a column for each day, or a row for each interval.
+    /// Reads weekly hours from a table.
+    ///
+    /// They are in one cell, in a column for each day, or in a row for each interval.
     fn weekly_from(&self, reader: &Reader, node: &Node) -> Option<Published> {
         const KEYS: &[&str] =
             &["source", "row", "column", "columns", "match", "day", "open", "close", "hours"];
@@ -105,7 +109,7 @@ impl Compiler<'_> {
         let wanted = fields.require(reader, "match").map(|node| matching(reader, node))?;
         let table = table?;
         self.with_rows(reader, &source, &table, |rows| {
-            // Which days a bad row would have opened can't be known.
+            // The days that a bad row would have opened are unknown.
             rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
             let problems = reader.problem_count();
             let rows = matching_rows(reader, rows, &wanted);
@@ -125,7 +129,7 @@ impl Compiler<'_> {
     }
 }
 
-/// `row` with `column` or `columns`: the hours of a week in one cell, or in a cell for each day.
+/// Reads `row` with `column` or `columns`: the week in one cell, or in a cell for each day.
 fn weekly_of_row(reader: &Reader, fields: &Fields, row: &Row) -> Option<Published> {
     if let Some(node) = fields.get("column") {
         let column = reader.text(node, "column")?;
@@ -150,7 +154,7 @@ fn weekly_of_row(reader: &Reader, fields: &Fields, row: &Row) -> Option<Publishe
     Some(published)
 }
 
-/// A row for each interval: its day, and its hours in one cell or in two.
+/// Reads a row for each interval: its day, and its hours in one cell or in two.
 fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Published> {
     let column = |key: &str| match fields.get(key) {
         Some(node) => reader.text(node, key),
@@ -192,13 +196,14 @@ fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Pub
     Some(published)
 }
 
-/// The hours that two cells say: an opening and a closing time, or that it is closed. A problem is told of the cell that
-/// has it.
+/// Combines two cells into hours: an opening and a closing time, or closed.
+///
+/// A problem is reported at the cell that has it.
 fn from_and_to(reader: &Reader, opens: Text, closes: &Text) -> Option<Text> {
     let is_closed = |text: &str| parse_day(text).is_ok_and(|intervals| intervals.is_empty());
     let (from, to) = (opens.value.trim(), closes.value.trim());
     let problem = match (from, to) {
-        // The first cell has it all: closed, or an interval, or nothing, which is told of as such.
+        // The first cell is complete: closed, an interval, or empty, which is reported as such.
         (_, "") if parse_day(from).is_ok() || from.is_empty() => return Some(opens),
         _ if is_closed(from) && is_closed(to) => return Some(opens),
         (_, "") if parse_day(&format!("{from}-24:00")).is_err() => return Some(opens),
@@ -243,7 +248,7 @@ fn week_text(reader: &Reader, text: &Text) -> Option<Published> {
     Some(Published { weekly, holidays: week.holidays.map(day), ..Published::default() })
 }
 
-/// Weekly hours: one text, or a table of days and texts.
+/// Reads weekly hours: one text, or a table of days and texts.
 fn weekly(reader: &Reader, node: &Node) -> Option<Published> {
     if let Raw::Text(_) = &node.raw {
         return week_text(reader, &reader.text(node, "weekly")?);

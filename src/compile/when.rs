@@ -1,4 +1,4 @@
-//! Values that hold under conditions: dates, cron windows, calendars, hours.
+//! Values that apply under conditions: dates, cron windows, calendars, hours.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use croner::parser::{CronParser, Seconds, Year};
@@ -13,7 +13,7 @@ use super::compiler::Compiler;
 use super::context::Context;
 use super::hours::filter;
 
-/// The longest window of a cron pattern; dates serve for longer ones.
+/// The longest window of a cron pattern; longer ones need dates.
 const MAX_CRON_LENGTH: TimeDelta = TimeDelta::days(31);
 
 impl Compiler<'_> {
@@ -145,7 +145,7 @@ impl Compiler<'_> {
     }
 }
 
-/// `2026-12-24` (its first moment) or `2026-12-24T18:00`, on the wall clock.
+/// Parses `2026-12-24` (its first moment) or `2026-12-24T18:00`, in local time.
 fn local_time(reader: &Reader, text: &Text) -> Option<NaiveDateTime> {
     let value = text.value.trim().replace(' ', "T");
     let date = value.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN)).ok();
@@ -158,7 +158,9 @@ fn local_time(reader: &Reader, text: &Text) -> Option<NaiveDateTime> {
     }))
 }
 
-/// `cron = "0 8 * * FRI", for = "4h"`: the window opens by the pattern and stays open for the length.
+/// Reads `cron = "0 8 * * FRI", for = "4h"`.
+///
+/// The window opens by the pattern and stays open for the length.
 fn cron(reader: &Reader, fields: &Fields, zone: Option<Zone>) -> Option<Condition> {
     let pattern = fields.require(reader, "cron").and_then(|node| reader.text(node, "cron"));
     let length = fields.require(reader, "for").and_then(|node| {

@@ -1,4 +1,6 @@
-//! All pages at once, put together from the inputs; a page that can't be is kept as it last was.
+//! All pages, compiled from the inputs.
+//!
+//! A page that cannot be compiled keeps its previous definition.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -19,15 +21,18 @@ use super::compiler::Compiler;
 use super::keys::{block_key, page_key};
 use super::rows::{Repeat, Troubled};
 
-/// Dates before today that calendars are expanded for: enough for what began earlier and still goes on.
+/// Dates before today that calendars are expanded for, to include events that still go on.
 const DAYS_BACK: u64 = 45;
-/// Dates ahead: the 400 days that are looked ahead, the 31 that a page may run ahead, and as many as a world may grow old.
+/// Dates after today that calendars are expanded for.
+///
+/// These are the 400 days of the horizon, the 31 days that a page may run ahead, and the days that
+/// a world may age.
 const DAYS_AHEAD: u64 = HORIZON_DAYS + 31 + 2 * DAYS_FRESH;
 
-/// Problems of blocks that are told with a page that may be of one of them.
+/// The most block problems that are attached to a page that may belong to a failing block.
 const NAMED: usize = 3;
 
-/// Dates around the day it was made on for which a world is good.
+/// Days around its creation for which a world is valid.
 const DAYS_FRESH: u64 = 5;
 
 /// The pages as the inputs of one moment define them.
@@ -37,17 +42,19 @@ pub struct World {
     pub pages: Vec<Managed>,
     /// Blocks and rows that gave no page at all, and why.
     pub missing: Vec<Problem>,
-    /// Pages that were there before and are no longer defined: nothing is sent to them any more.
+    /// Previous pages that are no longer defined; nothing more is sent to them.
     pub released: Vec<PageId>,
-    /// The dates (UTC) for which the calendars reach far enough, both ways; on others a new world is due.
+    /// The dates (UTC) for which the calendars reach far enough; outside, a new world is due.
     fresh: Option<(NaiveDate, NaiveDate)>,
     index: HashMap<PageId, usize>,
     basis: Option<Arc<Basis>>,
-    /// Blocks that fail and were not there before, by what names them: pages that are in no block any more may be theirs.
+    /// Failing blocks that the previous world did not have, by key.
+    ///
+    /// Pages that no block has any more may belong to one of them.
     strayed: BTreeMap<String, Problem>,
 }
 
-/// What a world was made of. Where nothing of that changed, its pages are as they were.
+/// The settings and inputs of a world. While they are unchanged, so are its pages.
 #[derive(Debug)]
 struct Basis {
     blueprint: Blueprint,
@@ -60,7 +67,7 @@ struct Basis {
 pub struct Gone {
     /// The page.
     pub page: PageId,
-    /// The variable; none where it is the whole page.
+    /// The variable; none if the whole page is gone.
     pub variable: Option<Variable>,
 }
 
@@ -84,18 +91,20 @@ impl std::fmt::Display for Gone {
 /// A page and the state of its definition.
 #[derive(Debug, Clone)]
 pub struct Managed {
-    /// The definition in force, overrides included.
+    /// The active definition, overrides included.
     pub page: Arc<Page>,
-    /// The same without overrides.
+    /// The active definition without overrides.
     pub computed: Arc<Page>,
-    /// Why the newest definition is not in force; empty when it is.
+    /// The reasons that the newest definition is not active; empty if it is.
     pub problems: Vec<Problem>,
-    /// Of a page that waits for its first promotion: what stood on it before overrides. Nothing else goes to it.
+    /// The values found on a page that waits for its first promotion, before any overrides.
+    ///
+    /// Nothing but overrides is sent to such a page.
     pub found: Option<BTreeMap<Variable, Option<Value>>>,
 }
 
 impl Managed {
-    /// The page under overrides.
+    /// Returns the page with overrides applied.
     pub fn under(&self, overrides: &[Override]) -> Arc<Page> {
         match &self.found {
             Some(found) => Arc::new(self.computed.overruled_alone(overrides, found)),
@@ -105,13 +114,15 @@ impl Managed {
 }
 
 impl World {
-    /// Puts all pages together as of an instant. A page whose inputs are bad stays as it was in the
-    /// previous world; one that was in none is left out.
+    /// Compiles all pages as of an instant.
+    ///
+    /// A page whose inputs are bad stays as it was in the previous world. If that world does not
+    /// have it, it is left out.
     pub fn new(blueprint: &Blueprint, inputs: &Inputs, at: Instant, previous: Option<&World>) -> Self {
         Self::over(blueprint, inputs, at, at, previous)
     }
 
-    /// The same, with calendars that reach from one instant to another and beyond.
+    /// Compiles all pages, with calendars that cover `from` to `to` and beyond.
     pub fn over(
         blueprint: &Blueprint,
         inputs: &Inputs,
@@ -122,7 +133,7 @@ impl World {
         let today = from.date_naive();
         let basis = previous.filter(|world| world.is_fresh(from) && world.is_fresh(to));
         let basis = basis.and_then(|world| Some((world.basis.clone()?, world.fresh)));
-        // As long as the calendars of before reach far enough, what rests on them is as it was.
+        // While the previous calendars reach far enough, the pages that use them stay unchanged.
         let (window, fresh) = match &basis {
             Some((basis, fresh)) => (basis.window, *fresh),
             None => (
@@ -169,7 +180,7 @@ impl World {
         world
     }
 
-    /// What another defined and this no longer does, page by page.
+    /// Returns the pages and variables that were defined before, and no longer are.
     pub fn gone(&self, before: &World) -> Vec<Gone> {
         let mut gone = Vec::new();
         for Managed { computed: old, .. } in &before.pages {
@@ -189,28 +200,30 @@ impl World {
         gone
     }
 
-    /// Whether the calendars reach far enough from an instant, back and ahead. A clock can leap either way.
+    /// Returns true if the calendars reach far enough from an instant, back and ahead.
+    ///
+    /// A clock can jump either way.
     pub fn is_fresh(&self, at: Instant) -> bool {
         self.fresh.is_none_or(|(from, until)| (from..until).contains(&at.date_naive()))
     }
 
-    /// When a new world is due, should time just pass.
+    /// Returns the instant at which a new world is due, if time just passes.
     pub fn stale_at(&self) -> Option<Instant> {
         self.fresh.map(|(_, until)| until.and_time(chrono::NaiveTime::MIN).and_utc())
     }
 
-    /// The page with an id.
+    /// Returns the page with an id.
     pub fn page(&self, id: &PageId) -> Option<&Managed> {
         self.index.get(id).map(|index| &self.pages[*index])
     }
 
-    /// Pages that others are put together from.
+    /// Builds a world of given pages alone.
     pub fn of(pages: Vec<Managed>) -> World {
         let index = pages.iter().enumerate().map(|(index, managed)| (managed.page.id.clone(), index));
         World { index: index.collect(), pages, ..World::default() }
     }
 
-    /// Puts these pages, which wait for their first promotion, in the place of all that do.
+    /// Replaces all pages that wait for their first promotion with these.
     pub fn set_waiting(&mut self, waiting: Vec<Managed>) {
         if waiting.is_empty() && self.pages.iter().all(|managed| managed.found.is_none()) {
             return;
@@ -221,8 +234,9 @@ impl World {
         self.index = index.map(|(index, managed)| (managed.page.id.clone(), index)).collect();
     }
 
-    /// The same world with each page as something else makes it, without those that it leaves out. What it was made of is
-    /// forgotten, so it can't be renewed.
+    /// Returns a world with each page replaced by the result of `page`, or left out.
+    ///
+    /// The result has no settings or inputs, so it cannot be renewed.
     pub fn map(&self, page: impl Fn(&Managed) -> Option<Managed>) -> World {
         World {
             missing: self.missing.clone(),
@@ -233,7 +247,7 @@ impl World {
         }
     }
 
-    /// The same definitions with calendars that reach far enough from an instant.
+    /// Returns the same definitions, with calendars that reach far enough from an instant.
     pub fn renewed(&self, at: Instant) -> World {
         match &self.basis {
             Some(basis) if !self.is_fresh(at) => World::new(&basis.blueprint, &basis.inputs, at, Some(self)),
@@ -241,13 +255,15 @@ impl World {
         }
     }
 
-    /// Puts overrides in force, the later above the earlier, in place of those that were.
+    /// Replaces all active overrides; later ones take precedence.
     pub fn overrule(&mut self, overrides: &[Override]) {
         self.overrule_like(&World::default(), overrides);
     }
 
-    /// The same where another world is under just these overrides: a page with the same definition is as it is there, so that
-    /// one changed row makes no other page anew.
+    /// Replaces all active overrides, and reuses pages of a world with the same ones.
+    ///
+    /// A page with the same definition is taken from `other`, so that one changed row does not
+    /// rebuild the other pages.
     pub fn overrule_like(&mut self, other: &World, overrides: &[Override]) {
         for managed in &mut self.pages {
             let known = other.page(&managed.computed.id);
@@ -261,7 +277,9 @@ impl World {
         }
     }
 
-    /// A page follows one that is there and doesn't follow it, or it would wait for ever.
+    /// Checks that each promoted page follows a defined page that does not follow it.
+    ///
+    /// Otherwise it would wait forever.
     fn check_leaders(&mut self) {
         let leader = |page: &Page| self.page(&page.leader()?).map(|managed| managed.page.clone());
         let follows_itself = |page: &Page| {
@@ -286,7 +304,7 @@ impl World {
         }
     }
 
-    /// Every problem, of pages and of what gave none.
+    /// Returns every problem of pages, and of blocks and rows that gave no page.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.missing.iter().chain(self.pages.iter().flat_map(|managed| &managed.problems))
     }
@@ -296,21 +314,21 @@ struct Builder<'a> {
     compiler: Compiler<'a>,
     inputs: &'a Inputs,
     previous: HashMap<&'a str, &'a Arc<Page>>,
-    /// The tables that are what they were, if settings and calendars are.
+    /// The unchanged tables; none if settings or calendars changed.
     unchanged: Option<BTreeSet<&'a str>>,
-    /// The blocks that already failed so before.
+    /// The blocks that failed in the previous world, and were new in it or before.
     strayed: Option<&'a BTreeMap<String, Problem>>,
-    /// What names the blocks of before.
+    /// The keys of the previous blocks.
     known_blocks: HashSet<String>,
-    /// What names the block that is being put together, if none was named so before.
+    /// The key of the current block, if it is new, or has failed since it was new.
     renamed: Option<String>,
-    /// The rows that fail by something in the settings.
+    /// The rows that fail by a problem in the settings.
     troubled: Troubled,
     world: World,
 }
 
 impl Basis {
-    /// The tables that are the same as before; none at all when something else than tables changed.
+    /// Returns the unchanged tables; none if anything else than tables changed.
     fn unchanged<'a>(&self, blueprint: &Blueprint, inputs: &'a Inputs) -> Option<BTreeSet<&'a str>> {
         let before = &self.inputs;
         let calendars = before.calendars.len() == inputs.calendars.len()
@@ -329,7 +347,9 @@ impl Basis {
     }
 }
 
-/// How often a source is, or may be, named in what was written: as a value, as a key, or by a template that a row fills in.
+/// Counts the places that name a source, or may name it.
+///
+/// A source is named as a value, as a key, or by a template that a row fills in.
 fn mentions(node: &Node, source: &str) -> usize {
     match &node.raw {
         Raw::Text(found) => usize::from(found == source),
@@ -371,7 +391,7 @@ impl Builder<'_> {
         problems.iter().for_each(|problem| self.stray(problem));
         self.world.missing.extend(problems.iter().cloned());
         let Some(repeat) = repeat.filter(|_| usable) else {
-            // Which rows are meant is not known, so all stay as they were.
+            // The rows of the block are unknown, so all its pages stay as they were.
             let known = self.previous_keys(block);
             return known.iter().for_each(|key| self.keep_key(key, problems.clone()));
         };
@@ -400,8 +420,9 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether the pages of a block can only change with their rows: all else is as it was, and nothing looks at other
-    /// rows of the same table.
+    /// Returns true if the pages of a block can change only with their own rows.
+    ///
+    /// Everything else is unchanged, and nothing uses other rows of the same table.
     fn rests_on_its_row_alone(&self, block: &Node, source: &str) -> bool {
         let Some(unchanged) = &self.unchanged else { return false };
         let blueprint = self.compiler.blueprint;
@@ -412,7 +433,7 @@ impl Builder<'_> {
             && hours == 0
     }
 
-    /// Takes over the pages of a row that is what it was; `false` when it isn't, or had none.
+    /// Reuses the pages of an unchanged row; returns false if it changed or had none.
     fn reuse(&mut self, block_key: &str, row: &Row) -> bool {
         let row_key = row.key.as_deref().unwrap_or_default();
         let keys = Environment::ALL.map(|environment| format!("{block_key}{row_key}@{environment}"));
@@ -443,21 +464,23 @@ impl Builder<'_> {
         }
     }
 
-    /// What fails for some rows by something that all of them share says for which.
+    /// Adds the failing rows to problems in settings that several rows share.
     fn name_rows(&mut self) {
         let of_pages = self.world.pages.iter_mut().flat_map(|managed| &mut managed.problems);
         of_pages.chain(&mut self.world.missing).for_each(|problem| self.troubled.name(problem));
     }
 
-    /// Remembers that the block fails, if it was not there before: what names it may have been edited together with what
-    /// is wrong in it.
+    /// Remembers that the current block fails, if it is new.
+    ///
+    /// Its key may have been edited together with the invalid part, so pages of the previous world
+    /// may be its own.
     fn stray(&mut self, problem: &Problem) {
         if let Some(key) = self.renamed.take() {
             self.world.strayed.insert(key, problem.clone());
         }
     }
 
-    /// Pages of before that are in no block any more stay as they last were while any block fails that may be theirs.
+    /// Keeps previous pages without a block, while they may belong to a failing block.
     fn keep_strays(&mut self, known: &[Managed]) {
         let problems: Vec<Problem> = self.world.strayed.values().take(NAMED).cloned().collect();
         if problems.is_empty() {
@@ -477,7 +500,9 @@ impl Builder<'_> {
         }
     }
 
-    /// The pages as they last were, in every environment that there was one in; or the problems when there was none.
+    /// Keeps the previous pages in every environment.
+    ///
+    /// If there were none, lists the problems under the missing pages.
     fn keep(&mut self, block: &Node, row: Option<&str>, problems: Vec<Problem>) {
         problems.iter().for_each(|problem| self.stray(problem));
         let keys = Environment::ALL.map(|environment| page_key(block, row, environment));
@@ -508,13 +533,13 @@ impl Builder<'_> {
         self.world.pages.push(Managed { page: page.clone(), computed: page, problems, found: None });
     }
 
-    /// Rows that can't be read: the pages they stood for stay as they were.
+    /// Keeps the pages of rows that can't be read.
     fn hidden_rows(&mut self, block: &Node, rows: &Rows) {
         let prefix = block_key(block).len();
         for key in self.previous_keys(block) {
             let row = key[prefix..].rsplit_once('@').map_or("", |(row, _)| row);
             if rows.row(row).is_none() && rows.may_hide(row) {
-                // Its own rejection, or any row that has no key to tell.
+                // The row's own rejection, or any rejected row whose key is unknown.
                 let mut rejected = rows.rejected.iter();
                 let own =
                     rejected.find(|rejected| rejected.key.as_deref().is_none_or(|hidden| hidden == row));
@@ -525,7 +550,7 @@ impl Builder<'_> {
         self.world.missing.extend(rows.rejected.iter().map(|rejected| rejected.problem.clone()));
     }
 
-    /// The keys that the block's pages had in the previous world, sorted.
+    /// Returns the keys of the block's pages in the previous world, sorted.
     fn previous_keys(&self, block: &Node) -> Vec<String> {
         let prefix = block_key(block);
         let keys = self.previous.keys().filter(|key| key.starts_with(&prefix));

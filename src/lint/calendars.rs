@@ -1,4 +1,6 @@
-//! Calendars that end, or have a gap, and filters that no event meets: what a calendar doesn't have doesn't close anything.
+//! Lint for calendars that end or have a gap, and for filters that no event matches.
+//!
+//! A missing event closes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,23 +15,27 @@ use crate::zone::{self, Zone};
 
 use super::filters::meant_or_known;
 
-/// A calendar that ends sooner than this is soon to be renewed.
+/// The days before its end in which a calendar is due for renewal.
 const CALENDAR_DAYS: u64 = 90;
-/// Filters of one calendar that are told of; who mends these sees the others then.
+/// The most filters of one calendar that are listed, so that users can fix these first.
 const MAX_TOLD: usize = 20;
-/// How far ahead events are looked for: what comes once a year, on no fixed date, comes again within it.
+/// The days ahead in which events are searched.
+///
+/// An annual event without a fixed date recurs in them.
 const EVENT_DAYS: u64 = 500;
-/// How far back: what came once a year came twice within it.
+/// The days back in which events are searched; an annual event occurs twice in them.
 const KNOWN_DAYS: u64 = 800;
-/// How far ahead a stretch without events is looked for.
+/// The days ahead in which a stretch without events is searched.
 const GAP_DAYS: u64 = 400;
-/// Events of the past that show how long such stretches are; of fewer nothing can be told.
+/// The fewest past events that show the usual length of such stretches.
 const KNOWN_EVENTS: usize = 6;
-/// The remedy for events that are missing.
+/// The hint for missing events.
 const NEWER: &str = "get a newer file: what it doesn't have doesn't close anything";
 
-/// Calendars whose last event is near or past, of all events or of those that count somewhere; and filters that no event
-/// meets, so that nothing closes by them.
+/// Returns problems of calendars that end or have a gap, and of unmatched filters.
+///
+/// Both all events of a calendar and those that a filter selects are checked. A filter that no
+/// event matches closes nothing.
 pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let mut filters: BTreeMap<&str, Vec<(Filter, Origin)>> = BTreeMap::new();
     let uses = Uses::of_calendars(blueprint, inputs, at);
@@ -46,8 +52,8 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         wanted.extend(own);
         wanted.sort_by_key(|(_, origin)| (origin.file.clone(), origin.line, origin.column));
         let calendar = format!("calendar \"{name}\"");
-        // Of public holidays it is known when they end, and told by themselves.
-        // With what is wrong of each; of one that no event meets that is made only for those that are told.
+        // Filters with a problem. It is none for a filter that no event matches: that problem is
+        // built below, and only if it is listed. The end of public holidays is reported elsewhere.
         let mut wrong: Vec<(Filter, Origin, Option<Problem>)> = Vec::new();
         for (filter, origin) in wanted {
             let taken = events.taken(&filter);
@@ -71,7 +77,7 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
                 format!("{calendar}: {more} more filters from here on have no event to come, or soon none");
             told.push(Problem::at(origin, message).hint("mend the others first, or get a newer file"));
         }
-        // Where all of them are filtered, what is told of the filters is enough.
+        // If every use is filtered, the problems of the filters are enough.
         let is_plain =
             used.filter.is_open() && public.is_none() && (told.is_empty() || is_taken_whole(blueprint, name));
         let is_told_of_all = is_plain || (public.is_none() && events.all.is_empty());
@@ -82,7 +88,7 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
     found
 }
 
-/// Whether some place takes, or may take, all events of a calendar.
+/// Returns true if some place takes, or may take, all events of a calendar.
 fn is_taken_whole(blueprint: &Blueprint, calendar: &str) -> bool {
     let is_named =
         |node: &Node| matches!(&node.raw, Raw::Text(text) if text == calendar || is_template(text));
@@ -94,10 +100,12 @@ fn is_taken_whole(blueprint: &Blueprint, calendar: &str) -> bool {
     blueprint.hours.values().chain(&blueprint.pages).any(|node| node.any(&takes))
 }
 
-/// An event with its first and its last date.
+/// An event with its first and last date.
 type Dated<'e> = (NaiveDate, NaiveDate, &'e Occurrence);
 
-/// The events of a calendar around the day that they are looked at. A rule that goes on never ends.
+/// The events of a calendar around the current day.
+///
+/// A rule without an end counts as endless.
 struct Events {
     all: Vec<Occurrence>,
     here: Zone,
@@ -108,13 +116,13 @@ impl Events {
     fn of(calendar: &Calendar, at: Instant) -> Option<Self> {
         let today = at.date_naive();
         let to = today.checked_add_days(Days::new(EVENT_DAYS))?;
-        // Of very many events those to come have to do.
+        // A calendar with too many events is limited to those to come.
         let from = [KNOWN_DAYS, 0].into_iter().filter_map(|back| today.checked_sub_days(Days::new(back)));
         let mut events = from.filter_map(|from| calendar.occurrences(Window { from, to }).ok());
         Some(Self { all: events.next()?, here: calendar.zone.unwrap_or(Zone::UTC), today })
     }
 
-    /// Those that count.
+    /// Returns the events that a filter selects.
     fn taken(&self, filter: &Filter) -> Taken<'_> {
         let events = self.all.iter().filter(|event| filter.takes(event));
         Taken { events: events.map(|event| self.dated(event)).collect(), today: self.today }
@@ -130,7 +138,7 @@ impl Events {
         }
     }
 
-    /// A filter that no event meets, with what was probably meant.
+    /// Returns the problem of a filter that no event matches, with the likely correction.
     fn unmet(&self, filter: &Filter, origin: &Origin, calendar: &str) -> Problem {
         let message = format!(
             "{filter}: {calendar} has no such event in the coming {EVENT_DAYS} days, so nothing comes of it"
@@ -156,14 +164,14 @@ impl Events {
     }
 }
 
-/// The events of a calendar that count somewhere.
+/// The events of a calendar that a filter selects.
 struct Taken<'e> {
     events: Vec<Dated<'e>>,
     today: NaiveDate,
 }
 
 impl Taken<'_> {
-    /// Where they end, or have a gap.
+    /// Returns the problem of events that end soon or have a gap.
     fn running_out(&self) -> Option<Problem> {
         self.ending().or_else(|| self.gap())
     }
@@ -172,17 +180,17 @@ impl Taken<'_> {
         self.events.iter().copied()
     }
 
-    /// The last date of them.
+    /// Returns the last date of the events.
     fn last(&self) -> Option<NaiveDate> {
         self.dates().map(|(_, to, _)| to).max()
     }
 
-    /// Whether a date is soon, or over.
+    /// Returns true if a date is soon, or past.
     fn is_near(&self, date: NaiveDate) -> bool {
         self.today.checked_add_days(Days::new(CALENDAR_DAYS)).is_some_and(|end| date < end)
     }
 
-    /// Whether the last event that counts is near.
+    /// Returns a problem if the last event is near.
     fn ending(&self) -> Option<Problem> {
         let message = match self.last() {
             Some(last) if self.is_near(last) => format!("its last event is on {last}"),
@@ -192,13 +200,13 @@ impl Taken<'_> {
         Some(Problem::new(message).hint(NEWER))
     }
 
-    /// Where events are missing although there are later ones.
+    /// Returns a problem if events are missing although there are later ones.
     fn gap(&self) -> Option<Problem> {
         let message = self.missing_year().or_else(|| self.last_of_single_dates());
         Some(Problem::new(message.or_else(|| self.long_stretch())?).hint(NEWER))
     }
 
-    /// A year without any event between years that have some.
+    /// Finds a year without any event between years that have some.
     fn missing_year(&self) -> Option<String> {
         let this = self.today.year();
         let near = this - 3..=this + 10;
@@ -206,14 +214,16 @@ impl Taken<'_> {
             .dates()
             .flat_map(|(from, to, _)| from.year().max(*near.start())..=to.year().min(*near.end()))
             .collect();
-        // Of a year that is not looked at to its end nothing is known.
+        // A year that is not covered up to its end is not checked.
         let end = self.today.checked_add_days(Days::new(EVENT_DAYS))?;
         let year = (this..end.year()).find(|year| !years.contains(year) && years.contains(&(year - 1)))?;
         let next = years.range(year..).next()?;
         Some(format!("it has no event in {year}, and some in {} and {next}", year - 1))
     }
 
-    /// Events that came every year by single dates, as Easter does, of which none is left while others recur by a rule.
+    /// Finds annual events with single dates that end, while other events recur by a rule.
+    ///
+    /// Easter is such an event.
     fn last_of_single_dates(&self) -> Option<String> {
         if !self.dates().any(|(from, _, event)| event.recurs && from > self.today) {
             return None;
@@ -235,8 +245,10 @@ impl Taken<'_> {
         })
     }
 
-    /// A stretch without events that is much longer than any in the time that is over, before one that is written for its
-    /// date. What comes by a rule comes though nobody has looked so far ahead.
+    /// Finds a coming stretch without events that is much longer than any past one.
+    ///
+    /// The event after it must have a single date. An event that recurs by a rule is no sign that
+    /// the calendar is maintained that far ahead.
     fn long_stretch(&self) -> Option<String> {
         let start = self.today.checked_sub_days(Days::new(KNOWN_DAYS))?;
         let end = self.today.checked_add_days(Days::new(GAP_DAYS))?;
@@ -263,13 +275,15 @@ impl Taken<'_> {
     }
 }
 
-/// A name as it is every year: "Easter Monday 2026" is another's next.
+/// Removes the digits of a name, so that "Easter Monday 2026" equals that of the next year.
 fn without_year(name: &str) -> String {
     let name: String = name.chars().filter(|sign| !sign.is_ascii_digit()).collect();
     name.trim().to_owned()
 }
 
-/// The part of a known text, of as many words, that was probably meant. A filter knows no case.
+/// Returns the part of a known text that was probably meant.
+///
+/// It has as many words as the given text. Case is ignored, as in a filter.
 fn nearest_phrase(wanted: &str, known: &BTreeSet<&str>) -> Option<String> {
     let count = wanted.split_whitespace().count();
     let mut phrases: BTreeMap<String, String> = BTreeMap::new();

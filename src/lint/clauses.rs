@@ -1,5 +1,6 @@
-//! Clauses of a `when` that no coming instant chooses: their time is over, their conditions never hold at once, or those
-//! before them hold all the while.
+//! Lint for clauses of a `when` that no coming instant chooses.
+//!
+//! Their time is over, their conditions never hold at once, or an earlier clause always holds.
 
 use std::collections::HashSet;
 
@@ -9,29 +10,31 @@ use crate::pages::Definition;
 use crate::pages::conditions::{Condition, Conditions};
 use crate::pages::definition::Clause;
 
-/// Conditions that are asked for the sake of one clause; what takes more is not judged.
+/// The most conditions evaluated for one clause; a clause that needs more is not judged.
 const MAX_ASKED: usize = 10_000;
-/// The same for the sake of all.
+/// The most conditions evaluated for all clauses together.
 const MAX_ASKED_OF_ALL: usize = 100_000;
 
-/// What is found of clauses, within a bounded amount of work.
+/// A search for unreachable clauses, within a limited amount of work.
 #[derive(Default)]
 pub(super) struct Reach {
     asked: usize,
-    /// The places of clauses that are told of, or take too long; rows that share a clause need not repeat it.
+    /// The places of clauses that were reported, or take too long.
+    ///
+    /// Rows that share a clause do not repeat it.
     settled: HashSet<String>,
 }
 
-/// Why a clause is not chosen.
+/// The reason that a clause is not chosen.
 struct Unreached {
-    /// It holds at times, and another before it does then.
+    /// True if the clause holds at times, but an earlier one always holds then too.
     holds: bool,
-    /// The instant up to which that is known; none where it stays so.
+    /// The instant up to which the result is known; none if it never changes.
     before: Option<Instant>,
 }
 
 impl Reach {
-    /// The clauses of a definition, and of those inside it, that are not chosen from an instant on.
+    /// Finds clauses of a definition, and of nested ones, that are not chosen from `at` on.
     pub(super) fn unreached(&mut self, definition: &Definition, at: Instant, found: &mut Vec<Problem>) {
         let at = match definition {
             Definition::Ahead { by, .. } => after(at, *by),
@@ -45,7 +48,7 @@ impl Reach {
         definition.parts().for_each(|part| self.unreached(part, at, found));
     }
 
-    /// What is to be told of the last of some clauses.
+    /// Returns the problem of the last of the clauses, if it has one.
     fn judge(&mut self, clauses: &[Clause], at: Instant) -> Option<Problem> {
         let (clause, earlier) = clauses.split_last()?;
         if let Some(condition) = clause.conditions.over(at) {
@@ -66,14 +69,16 @@ impl Reach {
     }
 }
 
-/// Goes along the time of a clause until it is chosen; none when it is, or when that can't be told.
+/// Scans the time of a clause until it is chosen.
+///
+/// Returns none if it is chosen, or if that is unknown.
 fn unreached(clause: &Clause, earlier: &[Clause], now: Instant, left: &mut usize) -> Option<Unreached> {
     let (from, until) = clause.conditions.dates();
     let mut at = from.map_or(now, |from| from.max(now));
-    // What comes once in some years, as the 29th of February, is looked for when it comes.
+    // The scan starts at a rare event that is beyond the horizon, such as a 29th of February.
     at = clause.conditions.not_before(at).filter(|first| *first > after(at, HORIZON)).unwrap_or(at);
     let end = until.map_or(after(at, HORIZON), |until| until.min(after(at, HORIZON)));
-    // Calendars are known for so long.
+    // Calendars are known up to the horizon.
     let is_known = |conditions: &Conditions| end <= after(now, HORIZON) || !conditions.rest_on_calendars();
     if !is_known(&clause.conditions) {
         return None;
@@ -95,7 +100,7 @@ fn unreached(clause: &Clause, earlier: &[Clause], now: Instant, left: &mut usize
         holds = true;
         let known = earlier.iter().filter(|clause| is_known(&clause.conditions));
         let covering = known.map(|clause| clause.conditions.at(at)).filter(|state| state.holds);
-        // Where none of them holds it is chosen. To the end of the one that holds longest it is not.
+        // Chosen if no earlier clause holds. Otherwise not before the last of these ends.
         let Some(until) = covering.max_by_key(|state| state.until.unwrap_or(Instant::MAX_UTC))?.until else {
             return Some(Unreached { holds, before: None });
         };
@@ -122,7 +127,7 @@ impl Unreached {
     }
 }
 
-/// A clause with a condition that doesn't hold and won't.
+/// Returns the problem of a clause with a condition that does not hold, and never will.
 fn never_again(number: usize, clause: &Clause, condition: &Condition) -> Problem {
     let conditions = clause.conditions.describe();
     let (again, hint) = match condition {

@@ -1,5 +1,7 @@
-//! Conditions on rows that no row meets, and rows that nobody takes: mostly a slip, which otherwise would show as a site
-//! that is silently missing, or as a closure that silently closes nothing.
+//! Lint for conditions that no row meets, and for rows that nothing takes.
+//!
+//! Most of them are mistakes. Without a warning, a site would be silently missing, or a closure
+//! would silently close nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,14 +14,17 @@ use crate::written::{Entry, Node, Raw, is_template, one_or_more};
 use crate::compile::uses::{Taken, Unmet, Uses, joined, nth_of};
 use crate::compile::{Blueprint, Inputs};
 
-/// Values of a column that are named.
+/// The most values of a column that a message lists.
 const NAMED: usize = 8;
-/// Texts in a table that nobody asks for, of which each is told; who mends these sees the others then.
+/// The most unused texts of a table that are listed, so that users can fix these first.
 const MAX_TOLD: usize = 20;
 
-/// Every `where` and `unless` that no row of its table meets, and the rows of other tables that no `match` takes, as
-/// warnings. Exceptions of dates before today are passed over, and so is an `unless` that a row fills in: it leaves out what may
-/// not be there.
+/// Returns warnings for unmet `where` and `unless` conditions, and for unused rows.
+///
+/// Rows of other tables are unused if no `match` takes them.
+///
+/// Exceptions of dates before today are skipped. So is an `unless` that a row fills in: the row
+/// that it excludes may not exist.
 pub fn unmet_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let mut found = Vec::new();
     blueprint.pages.iter().for_each(|page| walk(page, inputs, &mut found));
@@ -41,7 +46,7 @@ fn walk(node: &Node, inputs: &Inputs, found: &mut Vec<Problem>) {
     match &node.raw {
         Raw::Table(entries) => {
             conditions(node, inputs, found);
-            // A constant may look like anything.
+            // A constant may look like anything, so it is skipped.
             let inside = entries.iter().filter(|entry| entry.key != "value" || entries.len() > 1);
             inside.for_each(|entry| walk(&entry.node, inputs, found));
         }
@@ -50,7 +55,7 @@ fn walk(node: &Node, inputs: &Inputs, found: &mut Vec<Problem>) {
     }
 }
 
-/// The conditions beside the name of a source.
+/// Checks the conditions beside the name of a source.
 fn conditions(node: &Node, inputs: &Inputs, found: &mut Vec<Problem>) {
     let name = ["source", "each"].iter().find_map(|key| match &node.get(key)?.raw {
         Raw::Text(name) => Some(name),
@@ -72,7 +77,7 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
         _ => None,
     });
     let texts: Vec<&str> = texts.collect::<Option<_>>()?;
-    // That there is no such column is an error, and told as one.
+    // A missing column is an error, which is reported elsewhere.
     let is_met = |text: &&str| rows.having(column, text).is_none_or(|mut rows| rows.next().is_some());
     if texts.iter().any(is_met) {
         return None;
@@ -86,7 +91,7 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
     Some(problem.hint(meant_or_known(meant, "the column has", &known)))
 }
 
-/// A condition that no row meets as some rows fill it in.
+/// Returns the problem of a condition that matches no row once some rows fill it in.
 fn filled_in(column: &str, Unmet { origin, file, rows }: &Unmet) -> Problem {
     let named: Vec<String> =
         rows.iter().take(NAMED).map(|(row, text)| format!("\"{text}\" (for row \"{row}\")")).collect();
@@ -98,7 +103,7 @@ fn filled_in(column: &str, Unmet { origin, file, rows }: &Unmet) -> Problem {
     Problem::at(origin, message).hint("correct the cell there or here, or leave the row out with unless")
 }
 
-/// A hint that names what was probably meant, and some of what there is.
+/// Returns a hint with the likely correction, and some of the known values.
 pub(super) fn meant_or_known(meant: Option<&str>, what: &str, known: &BTreeSet<&str>) -> String {
     let mut values: Vec<String> = known.iter().take(NAMED).map(|value| format!("\"{value}\"")).collect();
     if known.len() > NAMED {
@@ -111,17 +116,17 @@ pub(super) fn meant_or_known(meant: Option<&str>, what: &str, known: &BTreeSet<&
     }
 }
 
-/// The rows of a source that no `match` and no `row` takes, as problems: one for each text that nobody asks for.
+/// Returns a problem for each text whose rows no `match` and no `row` takes.
 fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
     let position = |column: &String| rows.columns.iter().position(|name| **name == **column);
-    // That there is no such column is an error, and told as one.
+    // A missing column is an error, which is reported elsewhere.
     let asked: Option<Vec<_>> = taken
         .texts
         .iter()
         .map(|(columns, texts)| Some((columns.iter().map(position).collect::<Option<Vec<_>>>()?, texts)))
         .collect();
     let Some(asked) = asked.filter(|_| taken.matched && !taken.everything) else { return Vec::new() };
-    // All that is asked for in each column.
+    // All requested texts of each column.
     let mut known: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for (columns, texts) in &asked {
         for (index, column) in columns.iter().enumerate() {
@@ -168,9 +173,9 @@ fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
     found
 }
 
-/// Whether it is the exception of a date that is over.
+/// Returns true for an exception whose date is over.
 fn is_past(row: &Row, taken: &Taken, on: NaiveDate) -> bool {
     let date = |column: &Option<String>| row.cell(column.as_ref()?)?.text.trim().parse::<NaiveDate>().ok();
-    // Somewhere on earth it may still be yesterday.
+    // In some time zones it may still be yesterday.
     taken.dates.iter().all(|column| date(column).is_some_and(|date| date < on - Days::new(1)))
 }

@@ -1,4 +1,4 @@
-//! Hours that are valid and probably not what was meant: warnings.
+//! Lint for hours that are valid but probably not intended.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -10,13 +10,17 @@ use crate::compile::{Blueprint, Inputs, World};
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
-/// A longer interval is more often a slip of the pen (`09:00-05:00` for 17:00) than a place that never sleeps.
+/// The length in hours above which an interval is probably a typo.
+///
+/// An example is `09:00-05:00` for 17:00. Few places never close.
 const MAX_HOURS: u16 = 16;
-/// Warnings of one kind that are listed; the others are counted.
+/// The most warnings of one kind that are listed; the rest are counted.
 const MAX_LISTED: usize = 20;
 
-/// Returns a warning for each place at which hours end a minute before midnight, overlap, or are very long, and
-/// for each calendar that closes hours and has an event without length.
+/// Returns warnings about doubtful hours, and about calendars that close nothing.
+///
+/// Hours are doubtful if they end a minute before midnight, overlap, or are very long. A calendar
+/// is reported if it closes hours and has an event without length.
 pub fn doubtful_hours(world: &World, blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
     let mut found = Found::default();
     let mut seen: HashSet<*const Hours> = HashSet::new();
@@ -89,7 +93,7 @@ impl Found {
         }
     }
 
-    /// One cell is the hours of several weekdays, and says what is wrong with it once.
+    /// Adds a warning, once for each place: one cell may be the hours of several weekdays.
     fn add(&mut self, kind: Kind, origin: &Origin, message: String, hint: &str) {
         if self.places.insert((origin.to_string(), message.clone())) {
             self.problems.entry(kind).or_default().push(Problem::at(origin, message).hint(hint).warning());
@@ -118,7 +122,9 @@ fn shown(interval: Interval) -> String {
     format!("{}-{}", clock(interval.open), clock(interval.close))
 }
 
-/// Calendars named in `closed_on` with an event that has no length: a flag says holiday, and the place stays open.
+/// Returns warnings for calendars in `closed_on` with an event that has no length.
+///
+/// Such an event marks a holiday, but the hours stay open.
 fn closing_nothing(blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
     let mut named = Vec::new();
     blueprint

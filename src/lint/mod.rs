@@ -1,5 +1,8 @@
-//! What will run out: hours that leave a site closed for long, calendars whose last event is near, clauses that can't hold
-//! any more. Nothing of it is wrong today; people want to know before it is.
+//! Lint: rules about what will run out.
+//!
+//! They report hours that leave a site closed for long, calendars whose last event is near, and
+//! clauses that can't hold any more. None of it is wrong today, but users want to know before it
+//! is.
 
 mod calendars;
 mod clauses;
@@ -20,20 +23,20 @@ use clauses::Reach;
 pub use filters::unmet_conditions;
 pub use intervals::doubtful_hours;
 
-/// Dates ahead in which a long closure is looked for.
+/// The dates ahead in which a long closure is searched.
 const DAYS_AHEAD: u64 = 60;
-/// Special dates that end sooner than this are soon to be renewed.
+/// The days before its end in which a list of special dates is due for renewal.
 const LIST_DAYS: u64 = 90;
-/// Special dates of one year, at the least, that are a list which is written anew for the next. One or two are no list.
+/// The fewest special dates of one year that count as a list that is renewed each year.
 const LISTED: usize = 5;
-/// A site that is closed for more dates in a row than this may have been forgotten.
+/// The most consecutive closed dates that are normal; a site with more may be forgotten.
 const LONG: usize = 7;
 
-/// Everything of pages and calendars that will run out, as warnings.
+/// Returns warnings about everything of pages and calendars that will run out.
 pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let (mut found, mut seen, mut reach) = (Vec::new(), BTreeSet::new(), Reach::default());
     for managed in &world.pages {
-        // What a person decided for a while is no sign that anything was forgotten.
+        // A temporary override does not mean that anything was forgotten.
         let page = &managed.computed;
         for owned in &page.variables {
             for hours in owned.definition.hours() {
@@ -41,7 +44,7 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
                 let hours_are = format!("{} {}", hours.name, hours.origin);
                 if seen.insert((page.id.to_string(), hours_are)) {
                     found.extend(long_closure(hours, at).map(|problem| problem.about(&page.id)));
-                    // A table of hundreds of sites is one table.
+                    // A table with hundreds of sites is reported once.
                     let ending = ending_list(hours, at).filter(|(problem, last)| {
                         let file = problem.origin.as_ref().map(|origin| origin.file.to_string());
                         seen.insert((file.unwrap_or_default(), last.to_string()))
@@ -52,7 +55,7 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
             let about = format!("{} {}", page.id, owned.variable);
             let mut unreached = Vec::new();
             reach.unreached(&owned.definition, at, &mut unreached);
-            // A clause of the settings that hundreds of pages share is one clause.
+            // A clause in the settings that hundreds of pages share is reported once.
             unreached.retain(|problem| seen.insert((problem.to_string(), String::new())));
             found.extend(unreached.into_iter().map(|problem| problem.about(&about)));
         }
@@ -61,7 +64,9 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
     found.into_iter().map(Problem::warning).collect()
 }
 
-/// A stretch of more than a week of dates without any opening. A site that is never open is meant so.
+/// Returns a problem for more than a week of dates without opening.
+///
+/// A site that never opens is meant to be closed.
 fn long_closure(hours: &Hours, at: Instant) -> Option<Problem> {
     let today = hours.today(at);
     match opens_on_dates_alone(hours) {
@@ -71,7 +76,7 @@ fn long_closure(hours: &Hours, at: Instant) -> Option<Problem> {
     }
 }
 
-/// The first stretch of more than a week of dates without any opening.
+/// Returns a problem for the first stretch of more than a week of dates without opening.
 fn closed_dates(hours: &Hours, today: NaiveDate) -> Option<Problem> {
     let mut closed: Vec<NaiveDate> = Vec::new();
     for date in (0..DAYS_AHEAD).filter_map(|day| today.checked_add_days(Days::new(day))) {
@@ -91,8 +96,9 @@ fn closed_dates(hours: &Hours, today: NaiveDate) -> Option<Problem> {
     })
 }
 
-/// Whether hours that have dates alone have a stretch without any that is unlike all others: a market that is held once a
-/// month is closed for long each time.
+/// Returns true if hours that open on single dates alone have an unusually long coming gap.
+///
+/// A monthly market, for example, is closed for long each time.
 fn breaks_off(hours: &Hours, today: NaiveDate) -> bool {
     let open: Vec<NaiveDate> =
         hours.special.iter().filter(|(_, day)| !day.intervals.is_empty()).map(|(date, _)| *date).collect();
@@ -107,7 +113,9 @@ fn breaks_off(hours: &Hours, today: NaiveDate) -> bool {
     }
 }
 
-/// Special dates that are a list of a year's, and end. Where calendars close, these know the holidays.
+/// Returns a problem for a yearly list of special dates that ends soon.
+///
+/// Calendars that close the hours contain the holidays, so no list is needed then.
 fn ending_list(hours: &Hours, at: Instant) -> Option<(Problem, NaiveDate)> {
     let (last, day) = hours.special.last_key_value()?;
     let year = last.checked_sub_days(Days::new(365))?;
@@ -126,7 +134,9 @@ fn opens_on_dates_alone(hours: &Hours) -> bool {
     weeks.flatten().flatten().all(|day| day.intervals.is_empty())
 }
 
-/// Hours that have dates alone are closed for ever after the last of them.
+/// Returns a problem for hours that open on single dates alone, if the last is near.
+///
+/// They stay closed forever after it.
 fn last_opening(hours: &Hours, today: NaiveDate) -> Option<Problem> {
     if hours.holidays.is_some() {
         return None;

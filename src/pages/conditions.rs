@@ -1,4 +1,4 @@
-//! The conditions of a `when` clause: dates, a calendar, hours, a cron pattern with a length.
+//! The conditions of a `when` clause: dates, calendars, hours, and cron windows.
 
 use std::sync::Arc;
 
@@ -17,13 +17,13 @@ pub struct Conditions(pub(crate) Vec<Condition>);
 /// One condition.
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {
-    /// `[from, until)`; either end may be open.
+    /// The range `[from, until)`; either end may be open.
     Dates { from: Option<Instant>, until: Option<Instant>, text: String },
-    /// While an event of a calendar goes on.
+    /// Holds during an event of a calendar.
     Calendar { agenda: Arc<Agenda>, zone: Zone, name: String },
-    /// While hours are open, or closed.
+    /// Holds while hours are open, or closed.
     Hours { hours: Arc<Hours>, open: bool },
-    /// From each start by the pattern, for a length of time.
+    /// Holds for a length of time after each start by the pattern.
     Cron(Box<CronWindow>),
 }
 
@@ -45,7 +45,7 @@ impl Condition {
     }
 }
 
-/// Windows that start by a cron pattern on the wall clock of a zone.
+/// Windows that start by a cron pattern, in the local time of a zone.
 #[derive(Clone, Debug)]
 pub(crate) struct CronWindow {
     pub(crate) cron: Cron,
@@ -54,14 +54,16 @@ pub(crate) struct CronWindow {
     pub(crate) text: String,
 }
 
-/// Whether conditions hold, and the next instant at which that may be another.
+/// The state of conditions, and the next instant at which it may change.
 pub(crate) struct State {
     pub(crate) holds: bool,
     pub(crate) until: Option<Instant>,
 }
 
-/// Whether a pattern has any date at all within forty years, which hold every date on every weekday. To look for a
-/// 30th of February the crate would go through three thousand years at every question.
+/// Returns true if a pattern matches any date within forty years.
+///
+/// Forty years contain every date on every weekday. Searching for a 30th of February, the crate
+/// would go through three thousand years on each call.
 pub(crate) fn ever_starts(cron: &Cron) -> bool {
     const WEEK: [Weekday; 7] = [
         Weekday::Sunday,
@@ -83,7 +85,7 @@ pub(crate) fn ever_starts(cron: &Cron) -> bool {
 }
 
 impl Conditions {
-    /// Whether two are alike but for the names of their calendars and hours.
+    /// Returns true if both are equal, ignoring the names of their calendars and hours.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
         self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.says_the_same(b))
     }
@@ -98,8 +100,10 @@ impl Conditions {
         state
     }
 
-    /// The first instant from one on before which they can't hold all at once; none when they never do. It is the
-    /// instant itself when they hold.
+    /// Returns the earliest instant from `at` on at which all conditions may hold.
+    ///
+    /// They cannot all hold before it. It is `at` itself if they hold now, and none if they never
+    /// do.
     pub(crate) fn not_before(&self, at: Instant) -> Option<Instant> {
         self.0.iter().map(|condition| condition.at(at)).try_fold(at, |latest, (holds, until)| match holds {
             true => Some(latest),
@@ -107,12 +111,12 @@ impl Conditions {
         })
     }
 
-    /// A condition that doesn't hold at an instant, and won't.
+    /// Returns a condition that does not hold at an instant, and never will.
     pub(crate) fn over(&self, at: Instant) -> Option<&Condition> {
         self.0.iter().find(|condition| condition.at(at) == (false, None))
     }
 
-    /// The dates within which they can hold.
+    /// Returns the range of time in which the conditions can hold.
     pub(crate) fn dates(&self) -> (Option<Instant>, Option<Instant>) {
         self.0.iter().fold((None, None), |(start, end): (Option<Instant>, _), condition| match condition {
             Condition::Dates { from, until, .. } => {
@@ -122,7 +126,9 @@ impl Conditions {
         })
     }
 
-    /// How much work it is to ask them, in those that are asked easily: hours have intervals.
+    /// Estimates the cost of an evaluation, in units of a simple condition.
+    ///
+    /// The cost of hours depends on their number of intervals.
     pub(crate) fn work(&self) -> usize {
         let intervals = |hours: &Hours| {
             hours.weekly.iter().flatten().map(|day| day.intervals.len()).max().unwrap_or_default()
@@ -134,7 +140,7 @@ impl Conditions {
         work.sum()
     }
 
-    /// Whether events of calendars count for one of them.
+    /// Returns true if events of calendars affect one of the conditions.
     pub(crate) fn rest_on_calendars(&self) -> bool {
         self.0.iter().any(|condition| match condition {
             Condition::Calendar { .. } => true,
@@ -143,12 +149,12 @@ impl Conditions {
         })
     }
 
-    /// Whether one of them is about hours.
+    /// Returns true if one of the conditions is about hours.
     pub(crate) fn has_hours(&self) -> bool {
         self.0.iter().any(|condition| matches!(condition, Condition::Hours { .. }))
     }
 
-    /// The conditions in words.
+    /// Describes the conditions in words.
     pub(crate) fn describe(&self) -> String {
         let texts: Vec<String> = self.0.iter().map(Condition::describe).collect();
         texts.join(" and ")
@@ -156,7 +162,7 @@ impl Conditions {
 }
 
 impl Condition {
-    /// Whether it holds, and the next instant at which that may be another.
+    /// Returns true if it holds, and the next instant at which that may change.
     pub(crate) fn at(&self, at: Instant) -> (bool, Option<Instant>) {
         match self {
             Self::Dates { from, until, .. } => {
@@ -192,9 +198,9 @@ impl CronWindow {
         }
     }
 
-    // The pattern is searched on the wall clock, with local time dressed up as UTC; `zone` alone decides
-    // which instant a start is. Near a clock change the two orders differ by hours at most, so the
-    // search begins three hours off and skips what is on the wrong side.
+    // The pattern is searched in local time, represented as UTC. `zone` alone decides which instant
+    // a start is. Near a clock change the two orders differ by a few hours at most. The search
+    // therefore begins three hours off, and skips starts on the wrong side.
 
     fn last_start(&self, at: Instant) -> Option<Instant> {
         let mut local = after(zone::local(self.zone, at).and_utc(), TimeDelta::hours(3));
@@ -218,7 +224,7 @@ impl CronWindow {
         }
     }
 
-    /// The instant of a start; none on a date that does not occur.
+    /// Returns the instant of a start; none on a date that does not occur in the zone.
     fn start(&self, local: chrono::DateTime<Utc>) -> Option<Instant> {
         let local = local.naive_utc();
         zone::occurs(self.zone, local.date()).then(|| zone::instant(self.zone, local))

@@ -1,4 +1,4 @@
-//! How a variable's value is defined, and what that is at an instant.
+//! Definitions of variables, and their values at an instant.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,83 +14,83 @@ use crate::zone::{self, Zone};
 use super::conditions::Conditions;
 use crate::shapes::{CalendarShape, ConsumerModel, ReadBack, Rendering};
 
-/// How a value comes about.
+/// The definition of a value.
 #[derive(Clone, Debug)]
 pub enum Definition {
     /// A value written in the settings or a JSON file.
     Constant {
         /// The value.
         value: Value,
-        /// Where it stands.
+        /// The place where it is written.
         origin: Origin,
     },
-    /// A table's cell; its type is the one that the page's schema asks for.
+    /// A table's cell, whose type is the one that the page's schema requires.
     Cell(Cell),
-    /// What an override sets, or the settings write with cells in it.
+    /// A value set by an override, or written in the settings with cells in it.
     Set {
         /// The value.
         wanted: Wanted,
         /// The override, or the place in the settings.
         origin: Origin,
     },
-    /// What an override puts in the place of what is worked out.
+    /// A computed value that an override replaces for a time.
     Overruled(Box<Overruled>),
-    /// Something about opening hours.
+    /// A value about opening hours.
     Hours {
         /// The hours.
         hours: Arc<Hours>,
-        /// How they are shown.
+        /// The form in which they are shown.
         show: Rendering,
-        /// What stands in when there is nothing to show.
+        /// The value to use if there is nothing to show.
         otherwise: Wanted,
-        /// Where the definition stands.
+        /// The place where the definition is written.
         origin: Origin,
     },
-    /// Something about a calendar.
+    /// A value about a calendar.
     Calendar {
         /// The events.
         agenda: Arc<Agenda>,
-        /// What messages call it.
+        /// The name of the calendar in messages.
         name: String,
-        /// Whose dates count.
+        /// The zone of its dates.
         zone: Zone,
-        /// What about it.
+        /// The shape of the value.
         show: CalendarShape,
-        /// What stands in when there is nothing to show.
+        /// The value to use if there is nothing to show.
         otherwise: Wanted,
-        /// Where the definition stands.
+        /// The place where the definition is written.
         origin: Origin,
     },
-    /// The first clause whose conditions hold, or else the last resort.
+    /// The first clause whose conditions hold, or else a default.
     When {
-        /// In the order written; the first that holds wins.
+        /// The clauses in the order written; the first that holds wins.
         clauses: Vec<Clause>,
-        /// When none holds.
+        /// The default if no clause holds.
         otherwise: Box<Definition>,
     },
-    /// An object, each of its values defined.
+    /// An object whose values are each defined.
     Object {
         /// Keys and values, in the order written.
         entries: Vec<(String, Definition)>,
-        /// Where the definition stands.
+        /// The place where the definition is written.
         origin: Origin,
     },
-    /// An array, each of its items defined.
+    /// An array whose items are each defined.
     List {
         /// The items.
         items: Vec<Definition>,
-        /// The row that each of them is made for; empty where they are written one by one.
+        /// The row of each item; empty if the items are written one by one.
         rows: Vec<Row>,
-        /// Where the definition stands.
+        /// The place where the definition is written.
         origin: Origin,
     },
-    /// What an expression makes of other values.
+    /// The result of an expression over other values.
     Expression(Box<Expression>),
-    /// What another definition will be in a while.
+    /// The value that another definition will have some time later.
     Ahead {
-        /// The other.
+        /// The other definition.
         of: Box<Definition>,
-        /// How far ahead.
+        /// The length of time ahead.
         by: TimeDelta,
     },
 }
@@ -103,40 +103,40 @@ pub struct Clause {
     pub(crate) origin: Origin,
 }
 
-/// An expression and what it rests on.
+/// An expression and its inputs.
 #[derive(Clone, Debug)]
 pub struct Expression {
     /// Its text.
     pub(crate) text: String,
-    /// The values that it knows by name.
+    /// The values that it can use by name.
     pub(crate) inputs: Vec<(String, Definition)>,
-    /// The rows that it knows by name, with their cells.
+    /// The rows that it can use by name, with their cells.
     pub(crate) rows: BTreeMap<String, BTreeMap<String, String>>,
-    /// Where it stands.
+    /// The place where it is written.
     pub(crate) origin: Origin,
 }
 
-/// A definition, and what an override puts in its place from one instant to another.
+/// A definition, and the override that replaces it from one instant to another.
 #[derive(Clone, Debug)]
 pub struct Overruled {
-    /// When the override was set.
+    /// The instant at which the override was set.
     pub from: Instant,
-    /// When it ends, if it does by itself.
+    /// The instant at which the override ends, if it does by itself.
     pub until: Option<Instant>,
     /// The override in words.
     pub words: String,
-    /// What holds meanwhile.
+    /// The definition during the override.
     pub during: Definition,
-    /// What is worked out.
+    /// The computed definition, before and after the override.
     pub computed: Definition,
 }
 
-/// A value as it is wanted: JSON, or a cell whose type the schema decides.
+/// A desired value: JSON, or a cell whose type the schema decides.
 #[derive(Clone, Debug)]
 pub enum Wanted {
     /// A value.
     Json(Value),
-    /// Text to be typed.
+    /// Text that the schema types.
     Cell(Cell),
     /// An object with values of either kind.
     Object(Vec<(String, Wanted)>),
@@ -145,7 +145,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Whether the two come to the same.
+    /// Returns true if both are the same value.
     pub fn same(&self, other: &Wanted) -> bool {
         match (self, other) {
             (Self::Json(a), Self::Json(b)) => same_value(a, b),
@@ -158,7 +158,7 @@ impl Wanted {
         }
     }
 
-    /// Whether a cell is in it.
+    /// Returns true if it contains a cell.
     fn has_cells(&self) -> bool {
         match self {
             Self::Json(_) => false,
@@ -168,7 +168,7 @@ impl Wanted {
         }
     }
 
-    /// The value as JSON, cells as the text that they are.
+    /// Returns the value as JSON, with cells as text.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Json(value) => value.clone(),
@@ -180,7 +180,7 @@ impl Wanted {
         }
     }
 
-    /// What has no cell in it is plain JSON.
+    /// Converts a value that contains no cell to plain JSON.
     pub(crate) fn plain(self) -> Self {
         match self.has_cells() {
             true => self,
@@ -194,14 +194,14 @@ impl Wanted {
 pub struct Evaluated {
     /// The value.
     pub wanted: Wanted,
-    /// Where it stands.
+    /// The place where the value is written.
     pub origin: Origin,
-    /// The next instant at which it may be another; none when it stays for the coming 400 days.
+    /// The next instant at which it may change; none if it stays for the coming 400 days.
     pub until: Option<Instant>,
 }
 
 impl Definition {
-    /// Whether a cell is in it, whose type only the page's schema knows.
+    /// Returns true if it contains a cell, whose type only the page's schema knows.
     pub fn has_cells(&self) -> bool {
         match self {
             Self::Cell(_) => true,
@@ -219,7 +219,9 @@ impl Definition {
         }
     }
 
-    /// Whether two definitions are alike but for their places; where that is not told cheaply, no.
+    /// Returns true if both are equal, ignoring the places where they are written.
+    ///
+    /// May return false for equal definitions if a comparison would be expensive.
     pub fn says_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Constant { value: a, .. }, Self::Constant { value: b, .. }) => same_value(a, b),
@@ -257,7 +259,7 @@ impl Definition {
         }
     }
 
-    /// Whether hours are in it, which an override can close or open.
+    /// Returns true if it contains hours, which an override can close or open.
     pub fn has_hours(&self) -> bool {
         match self {
             Self::Hours { .. } => true,
@@ -269,7 +271,7 @@ impl Definition {
         }
     }
 
-    /// The hours that it shows, without those of conditions.
+    /// Returns the hours that it shows, without those of conditions.
     pub fn hours(&self) -> Vec<&Arc<Hours>> {
         match self {
             Self::Hours { hours, .. } => vec![hours],
@@ -277,18 +279,20 @@ impl Definition {
         }
     }
 
-    /// Whether a reader makes hours of something in it.
+    /// Returns true if a consumer model interprets some value in it as hours.
     pub fn is_read(&self) -> bool {
         match self {
             Self::Hours { show, .. } => show.with.consumer != ConsumerModel::None,
             Self::Overruled(overruled) => overruled.computed.is_read() || overruled.during.is_read(),
-            // What an expression makes of it is read by another rule.
+            // The result of an expression has no consumer model.
             Self::Expression(_) => false,
             _ => self.parts().any(Self::is_read),
         }
     }
 
-    /// Whether something in it is read back, be it only beside what is checked.
+    /// Returns true if some value in it takes part in the read-back check.
+    ///
+    /// This includes values that are only read together with the checked ones.
     pub fn is_read_back(&self) -> bool {
         match self {
             Self::Hours { show, .. } => !matches!(show.shape.read_back(), ReadBack::AsItStands),
@@ -300,7 +304,7 @@ impl Definition {
         }
     }
 
-    /// The override that covers it at an instant, in words.
+    /// Describes the override that is active on it at an instant.
     pub fn overruled_at(&self, at: Instant) -> Option<&str> {
         match self {
             Self::Overruled(overruled) if overruled.is_on(at) => Some(&overruled.words),
@@ -309,7 +313,7 @@ impl Definition {
         }
     }
 
-    /// The definitions that it is made of.
+    /// Returns the definitions that it is made of.
     pub fn parts(&self) -> Box<dyn Iterator<Item = &Definition> + '_> {
         match self {
             Self::When { clauses, otherwise } => {
@@ -328,10 +332,10 @@ impl Definition {
         }
     }
 
-    /// The value at an instant.
+    /// Returns the value at an instant.
     ///
     /// # Errors
-    /// When there is none that would be true, such as a whole hour for half past nine.
+    /// Fails if no value would be correct, for example a whole hour for half past nine.
     pub fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         match self {
             Self::Constant { value, origin } => {
@@ -390,12 +394,12 @@ fn made_of_parts(wanted: Wanted, origin: &Origin, until: Option<Instant>) -> Eva
 }
 
 impl Overruled {
-    /// Whether the override is in force at an instant.
+    /// Returns true if the override is active at an instant.
     pub fn is_on(&self, at: Instant) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
     }
 
-    /// What was not yet set at an instant does not count at it, and what is over neither.
+    /// Returns the override's value while it is active, else the computed value.
     fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         if !self.is_on(at) && self.from <= at {
             return self.computed.evaluate(at);
@@ -415,7 +419,7 @@ fn evaluate_when(clauses: &[Clause], otherwise: &Definition, at: Instant) -> Res
     let mut until: Option<Instant> = None;
     for clause in clauses {
         let state = clause.conditions.at(at);
-        // A later clause can't change the value while this one holds, an earlier one can.
+        // While this clause holds, an earlier one can change the value and a later one cannot.
         until = [until, state.until].into_iter().flatten().min();
         if state.holds {
             let mut evaluated = clause.definition.evaluate(at)?;
@@ -429,12 +433,12 @@ fn evaluate_when(clauses: &[Clause], otherwise: &Definition, at: Instant) -> Res
 }
 
 impl Clause {
-    /// Whether the clause's conditions hold at an instant.
+    /// Returns true if the clause's conditions hold at an instant.
     pub fn holds(&self, at: Instant) -> bool {
         self.conditions.at(at).holds
     }
 
-    /// The conditions in words, and where they stand.
+    /// Describes the conditions, and the place where they are written.
     pub fn describe(&self) -> String {
         format!("{} ({})", self.conditions.describe(), self.origin)
     }

@@ -1,4 +1,6 @@
-//! Values that an expression makes of others, within a fixed amount of work. What is undefined is an error.
+//! Values computed by an expression, within a fixed amount of work.
+//!
+//! Use of an undefined value is an error.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +13,27 @@ use crate::model::{Instant, Problem, nearest};
 use super::definition::{Evaluated, Expression, Wanted};
 use super::filters::{FILTERS, MAX_OUT, Remedy, environment};
 
-/// Bytes that an expression may have.
+/// The longest expression, in bytes.
 pub(crate) const MAX_EXPRESSION: usize = 4_096;
-/// Bytes that the joins of one evaluation may copy: each copies what those before it have made.
+/// The most bytes that the joins of one evaluation may copy.
+///
+/// Each join copies the result of those before it.
 const MAX_JOINED: usize = 128 << 20;
-/// Characters of an expression that a message tells.
+/// The most characters of an expression that a message quotes.
 const MAX_QUOTED: usize = 120;
 
 impl Expression {
-    /// Whether it can be read at all.
+    /// Checks that the expression can be parsed.
     ///
     /// # Errors
-    /// Where it stops making sense.
+    /// The place of the first syntax error.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.text.len() > MAX_EXPRESSION {
             let message =
                 format!("an expression of {} bytes; at most {MAX_EXPRESSION} are read", self.text.len());
             return Err(Problem::at(&self.origin, message).hint("split it over several variables"));
         }
-        // One instruction could otherwise make a list of any length.
+        // One instruction could otherwise create a list of any length.
         if tokens(&self.text).any(|token| token == "*") {
             return Err(Problem::at(
                 &self.origin,
@@ -40,10 +44,10 @@ impl Expression {
         environment().compile_expression(&self.text).map(drop).map_err(|error| self.broken(&error))
     }
 
-    /// Whether it knows all that it names: values, rows and their columns.
+    /// Checks that all names in it are known: values, rows and their columns.
     ///
     /// # Errors
-    /// The first name that it doesn't know.
+    /// The first unknown name.
     pub(crate) fn check_names(&self) -> Result<(), Problem> {
         let environment = environment();
         let compiled = environment.compile_expression(&self.text).map_err(|error| self.broken(&error))?;
@@ -60,7 +64,9 @@ impl Expression {
         }
     }
 
-    /// Of a row the columns are known, of any other value its name alone.
+    /// Returns true if a name is known.
+    ///
+    /// A row is known with its columns, any other value by its name alone.
     fn knows(&self, name: &str, known: &[String]) -> bool {
         let root = name.split_once('.').map_or(name, |(root, _)| root);
         let is_row = self.rows.contains_key(root) && root != name;
@@ -81,7 +87,7 @@ impl Expression {
         Problem::at(&self.origin, message).hint(hint)
     }
 
-    /// Its text for a message, which has no room for a long one.
+    /// Returns the text for a message, shortened if it is long.
     fn quoted(&self) -> String {
         match self.text.char_indices().nth(MAX_QUOTED) {
             Some((end, _)) => format!("{}…", &self.text[..end]),
@@ -89,10 +95,10 @@ impl Expression {
         }
     }
 
-    /// What it makes of its inputs at an instant.
+    /// Evaluates the expression at an instant.
     ///
     /// # Errors
-    /// When an input has no value, something in it is undefined, or it takes too much work.
+    /// Fails if an input has no value, if a used value is undefined, or if it takes too much work.
     pub(crate) fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         let mut known: BTreeMap<&str, Jinja> = BTreeMap::new();
         let mut until: Option<Instant> = None;
@@ -151,7 +157,7 @@ impl Expression {
     }
 }
 
-/// What to do about an error of the engine's own operators.
+/// Returns the hint for an error of the engine's own operators.
 fn remedy_for(detail: &str) -> &'static str {
     if detail.contains("slice") {
         "a slice is of text or a list, and its step is at least one"
@@ -162,13 +168,15 @@ fn remedy_for(detail: &str) -> &'static str {
     }
 }
 
-/// The expression with each side of a `~` checked by the filter `told`: the engine itself would write True and None. A
-/// filter binds closer than any operator, so it looks at the last part of a side; one with operators is a number.
+/// Returns the expression with the filter `told` appended to each side of a `~`.
+///
+/// The engine itself would write True and None. A filter binds tighter than any operator, so it
+/// checks only the last operand of a side; the result of an operator is a number.
 fn with_checked_joins(text: &str) -> String {
     const CHECK: &str = " | told ";
     const ENDS: [&str; 7] = ["and", "or", "not", "in", "is", "if", "else"];
     let mut out = String::with_capacity(text.len());
-    // Within each bracket, whether the right side of a ~ goes on.
+    // For each open bracket: true while the right side of a `~` continues.
     let mut joins = vec![false];
     let (mut is_operand, mut is_attribute) = (false, false);
     for token in tokens(text) {
@@ -204,7 +212,7 @@ fn with_checked_joins(text: &str) -> String {
     out
 }
 
-/// Its texts with their quotes, its words and numbers, and all else one by one.
+/// Splits an expression into quoted texts, words and numbers, and single other characters.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -221,7 +229,7 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where a text in quotes ends, its quotes with it.
+/// Returns the end of a quoted text, closing quote included.
 fn end_of_text(text: &str, quote: char) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|(_, c)| {
@@ -232,7 +240,7 @@ fn end_of_text(text: &str, quote: char) -> usize {
     end.map_or(text.len(), |(at, _)| at + 1)
 }
 
-/// The values, and bytes of text, that JSON has.
+/// Returns the size of JSON: the number of values, plus the bytes of text.
 fn size_of(value: &Value) -> usize {
     match value {
         Value::String(text) => 1 + text.len(),
@@ -248,7 +256,9 @@ fn object(entries: impl Iterator<Item = (String, Jinja)>) -> Jinja {
     Jinja::from_object(entries.collect::<BTreeMap<String, Jinja>>())
 }
 
-/// JSON as minijinja knows it. Not by serde, which would make an object of a number whose text is kept.
+/// Converts JSON to a minijinja value.
+///
+/// Serde would convert a number that keeps its text to an object.
 fn jinja(value: &Value) -> Jinja {
     match value {
         Value::Null => Jinja::from(()),
@@ -263,7 +273,7 @@ fn jinja(value: &Value) -> Jinja {
     }
 }
 
-/// The value as JSON; minijinja itself would turn what is undefined into null.
+/// Converts a value to JSON; minijinja itself would turn undefined values into null.
 fn plain(value: &Jinja, room: &mut usize) -> Result<Value, &'static str> {
     let size = 1 + value.as_str().map_or(0, str::len);
     *room = room.checked_sub(size).ok_or("too much")?;
@@ -280,7 +290,7 @@ fn plain(value: &Jinja, room: &mut usize) -> Result<Value, &'static str> {
             };
             keys.map(entry).collect::<Result<serde_json::Map<_, _>, _>>().map(Value::Object)
         }
-        // What is too large to be told from infinity would become null.
+        // A number too large to be distinguished from infinity would become null.
         ValueKind::Number if f64::try_from(value.clone()).is_ok_and(|number| !number.is_finite()) => {
             Err("a number that is too large")
         }

@@ -1,4 +1,4 @@
-//! The filters that expressions know, and the work that they may do together.
+//! The filters that expressions can use, and the limit of the work that they do together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,21 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Jinja};
 
-/// Instructions that one evaluation may run.
+/// The most instructions that one evaluation may run.
 const FUEL: u64 = 20_000;
-/// Items, and bytes of text, that the filters of one evaluation may go through and make.
+/// The most items and bytes of text that the filters of one evaluation may read and create.
 const MAX_FILTERED: usize = 2 << 20;
-/// Values, and bytes of text, that may come out of an expression.
+/// The most values and bytes of text that an expression may return.
 pub(super) const MAX_OUT: usize = 64 << 10;
 
-/// Their names, for people.
+/// The names of the filters, for messages.
 pub(super) const FILTERS: [&str; 12] = [
     "default", "first", "int", "join", "last", "length", "lower", "pluck", "replace", "split", "upper",
     "where",
 ];
 
-/// What is left of the work that the filters of one evaluation may do. The engine's own fuel counts instructions, and a
-/// filter is one of them, whatever it is given.
+/// The work that is left for the filters of one evaluation.
+///
+/// The engine's own fuel counts instructions. A filter is a single instruction, whatever its input.
 #[derive(Clone)]
 struct Work(Arc<AtomicUsize>);
 
@@ -53,7 +54,9 @@ impl Work {
     }
 }
 
-/// What expressions know: the operators, and filters that share a fixed amount of work.
+/// Returns the environment of expressions.
+///
+/// It has operators, and filters that share a fixed budget of work.
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -126,7 +129,7 @@ fn add_those_of_lists(environment: &mut Environment, work: &Work) {
         .add_filter("where", move |value: Jinja, conditions: Kwargs| meeting(&of, &value, &conditions));
 }
 
-/// The items of a list whose fields are as the conditions want them.
+/// Returns the items of a list whose fields meet the conditions.
 fn meeting(of: &Work, value: &Jinja, conditions: &Kwargs) -> Result<Vec<Jinja>, Error> {
     let mut wanted: Vec<(&str, Jinja)> = Vec::new();
     for name in conditions.args() {
@@ -147,7 +150,7 @@ fn meeting(of: &Work, value: &Jinja, conditions: &Kwargs) -> Result<Vec<Jinja>, 
     Ok(kept)
 }
 
-/// A field of an item of a list.
+/// Returns a field of an item of a list.
 fn field(item: &Jinja, name: &str) -> Result<Jinja, Error> {
     let value = item.get_attr(name)?;
     match value.is_undefined() {
@@ -159,7 +162,7 @@ fn field(item: &Jinja, name: &str) -> Result<Jinja, Error> {
     }
 }
 
-/// Whether a value can be a part of a text.
+/// Checks that a value can be a part of a text.
 fn told(value: &Jinja) -> Result<(), Error> {
     match value.kind() {
         ValueKind::String | ValueKind::Number => Ok(()),
@@ -174,12 +177,12 @@ fn told(value: &Jinja) -> Result<(), Error> {
     }
 }
 
-/// The same as text. The engine itself would give "None" and "True".
+/// Converts a value to text. The engine itself would write "None" and "True".
 fn text_of(value: &Jinja) -> Result<String, Error> {
     told(value).map(|()| value.to_string())
 }
 
-/// What a value is, in the words of JSON.
+/// Returns the kind of a value, in the terms of JSON.
 fn kind_of(value: &Jinja) -> &'static str {
     match value.kind() {
         ValueKind::None => "null",
@@ -193,7 +196,7 @@ fn kind_of(value: &Jinja) -> &'static str {
     }
 }
 
-/// What to do about an error that a filter of ours tells of.
+/// The hint for an error that one of our own filters reports.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Remedy(pub &'static str);

@@ -1,5 +1,6 @@
-//! Pages and their variables: how a value is defined, what it is at an instant, why, and until when. Pure: the instant is
-//! an argument.
+//! Pages and their variables: definitions, values at an instant, reasons and transitions.
+//!
+//! Pure: the instant is an argument.
 
 pub(crate) mod conditions;
 pub(crate) mod definition;

@@ -1,4 +1,4 @@
-//! The value that a person types for an override: of the kind of what it replaces.
+//! The value that a user types for an override: of the kind of the value it replaces.
 
 use serde_json::Value;
 
@@ -6,10 +6,10 @@ use crate::model::{Instant, Problem, Variable};
 
 use super::{Definition, Wanted};
 
-/// Checks that a value that was typed is of the kind of what it replaces.
+/// Checks that a typed value is of the same kind as the value it replaces.
 ///
 /// # Errors
-/// What kind is expected, with an example.
+/// The expected kind, with an example.
 pub fn check_kind(
     variable: &Variable,
     text: &str,
@@ -30,7 +30,9 @@ pub(super) struct Expected {
     example: &'static str,
 }
 
-/// The value that an override replaces; null where it is not known, or the schema decides its kind.
+/// Returns the value that an override replaces.
+///
+/// It is null if the value is unknown, or if the schema decides its kind.
 pub(super) fn replaced(computed: &Definition, at: Instant) -> Value {
     match computed.evaluate(at).map(|evaluated| evaluated.wanted) {
         Ok(Wanted::Json(value)) => value,
@@ -41,12 +43,12 @@ pub(super) fn replaced(computed: &Definition, at: Instant) -> Value {
     }
 }
 
-/// A number that readers have a place for.
+/// Returns true for a finite number, which agents can represent.
 fn is_number(value: &Value) -> bool {
     value.is_number() && value.as_f64().is_some_and(f64::is_finite)
 }
 
-/// Text as a value of a kind; none where the schema types it.
+/// Parses text as a value of the kind it replaces; returns none if the schema types it.
 pub(super) fn typed(text: &str, replaced: &Value) -> Result<Option<Value>, Expected> {
     let parsed: Option<Value> = serde_json::from_str(text.trim()).ok();
     let is_null = parsed == Some(Value::Null);
@@ -68,7 +70,7 @@ pub(super) fn typed(text: &str, replaced: &Value) -> Result<Option<Value>, Expec
             parsed.filter(Value::is_array).map(Some).ok_or(expected)
         }
         Value::String(_) if is_null => Err(Expected { kind: "text", example: "\"\"" }),
-        // A JSON string is the text in it; other text stays as it is, unless the schema wants another type.
+        // A JSON string means its content. The schema types other text.
         Value::String(_) => Ok(parsed.filter(Value::is_string)),
         Value::Null => {
             let is_whole = |value: &Value| value.is_object() || value.is_array() || value.is_null();

@@ -1,4 +1,4 @@
-//! What a person sets for a while stands above everything that is worked out, and gives way to it again at its end.
+//! Overrides: temporary values from users, which replace computed values until they end.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,39 +15,43 @@ use super::definition::Overruled;
 use super::override_value::{replaced, typed};
 use super::{Definition, Owned, Page, Wanted};
 
-/// Rows that are named where an override is told in a line.
+/// The most rows that the description of an override names.
 const NAMED: usize = 3;
 
-/// A person's decision about some pages, until an end of each page's own or until it is released.
+/// A user's decision about some pages, until each page's own end or until it is released.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Override {
-    /// Its number; 0 as long as it is not set.
+    /// Its number; 0 until it is set.
     pub id: i64,
-    /// When it was set, which is when it begins.
+    /// The instant at which it was set, and at which it begins.
     pub at: Instant,
-    /// Who set it.
+    /// The user who set it.
     pub who: String,
-    /// Why.
+    /// The reason given by the user.
     pub reason: String,
-    /// What it says.
+    /// The change that it makes.
     pub says: Says,
-    /// The pages, each with its end; none where it lasts until it is released.
+    /// The pages, each with its end; none if it lasts until it is released.
     pub pages: BTreeMap<PageId, Option<Instant>>,
-    /// What is meant of a page that shows many sites; a page that is not here is meant whole.
+    /// The affected parts of pages that show many sites.
+    ///
+    /// A page without an entry is affected as a whole.
     pub parts: BTreeMap<PageId, Part>,
 }
 
-/// What an override means of a page: rows that something on it is made for. They are those that had the cells when it was
-/// set, known by their keys, so that no edit of another cell ends it before its time.
+/// The part of a page that an override affects, as rows.
+///
+/// The rows are those that had the requested cells when the override was set. They are identified
+/// by key, so that an edit of another cell does not end the override early.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Part {
-    /// What the page has without a row is meant too, because its own row is.
+    /// True if values not made for a row are affected too, since the page's own row is.
     pub own: bool,
-    /// The ends of the rows, by their table and their key.
+    /// The ends of the rows, by table and key.
     rows: BTreeMap<Keyed, BTreeMap<String, Option<Instant>>>,
 }
 
-/// A table whose rows are known by a column: its source, where that is known, and the column.
+/// A table whose rows are identified by a column: its source, if known, and the column.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Keyed {
     source: Option<String>,
@@ -55,8 +59,9 @@ struct Keyed {
 }
 
 impl Keyed {
-    /// The key by which a row is one of the table or belongs to one, if it may be either. The key of another table
-    /// is no key of this one, though its column be called the same.
+    /// Returns the key by which a row is in this table, or belongs to one of its rows.
+    ///
+    /// The key of another table is not a key of this one, even if the columns have the same name.
     fn of<'r>(&self, row: &'r Row) -> Option<&'r str> {
         let is_own = self.source.is_none() || self.source.as_deref() == row.source.as_deref();
         let is_meant = is_own || row.key_column() != Some(&*self.column);
@@ -65,7 +70,7 @@ impl Keyed {
 }
 
 impl Part {
-    /// These rows, each with its end.
+    /// Builds a part from rows, each with its end.
     pub fn new(own: bool, rows: impl IntoIterator<Item = (RowName, Option<Instant>)>) -> Self {
         let mut part = Self { own, rows: BTreeMap::new() };
         for (RowName { source, column, key }, until) in rows {
@@ -74,7 +79,7 @@ impl Part {
         part
     }
 
-    /// The rows, each with its end.
+    /// Returns the rows, each with its end.
     pub fn rows(&self) -> impl Iterator<Item = (RowName, Option<Instant>)> {
         self.rows.iter().flat_map(|(Keyed { source, column }, keys)| {
             let name =
@@ -83,7 +88,9 @@ impl Part {
         })
     }
 
-    /// The same by the sources as they are called now: what no row of the page comes from any more was called otherwise.
+    /// Returns the part with source names that match the page now.
+    ///
+    /// A source that no row of the page comes from any more was renamed, so its name is dropped.
     fn as_called_on(&self, page: &Page) -> Cow<'_, Self> {
         let made = page.made_for_rows();
         let rows = page.row.iter().chain(made.iter().map(|made| made.row));
@@ -99,8 +106,9 @@ impl Part {
         Cow::Owned(Self::new(self.own, rows))
     }
 
-    /// Whether what is made for a row is meant, and until when. A row that belongs to none of the tables goes with what
-    /// it stands in.
+    /// Returns the end for the values of a row; none if they are not affected.
+    ///
+    /// A row that belongs to none of the tables follows the value that contains it.
     fn decide(&self, row: &Row, around: Option<Option<Instant>>) -> Option<Option<Instant>> {
         let mut decided = around;
         for (table, keys) in &self.rows {
@@ -114,16 +122,18 @@ impl Part {
     }
 }
 
-/// What an override says.
+/// The change that an override makes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Says {
     /// The hours of the page are closed.
     Closed,
     /// The hours of the page are open.
     Open,
-    /// A variable has a value, as it was typed: JSON for objects and lists, else text that the schema types.
+    /// A variable gets a value, as the user typed it.
+    ///
+    /// It is JSON for objects and lists, else text that the schema types.
     Set {
-        /// Which variable.
+        /// The variable.
         variable: Variable,
         /// Its value.
         value: String,
@@ -131,7 +141,7 @@ pub enum Says {
 }
 
 impl Says {
-    /// In words.
+    /// Describes the change in words.
     pub fn describe(&self) -> String {
         match self {
             Self::Closed => "closed".to_owned(),
@@ -144,12 +154,12 @@ impl Says {
 }
 
 impl Override {
-    /// Number, what it says and of which rows, who and why.
+    /// Describes the override: number, change, rows, user and reason.
     pub fn describe(&self) -> String {
         self.described(self.parts.values().flat_map(Part::rows).map(|(row, _)| row.to_string()).collect())
     }
 
-    /// The same as far as it concerns one page.
+    /// Describes the override as far as it concerns one page.
     fn describe_on(&self, page: &PageId) -> String {
         let rows = self.parts.get(page).into_iter().flat_map(Part::rows);
         self.described(rows.map(|(row, _)| row.to_string()).collect())
@@ -172,7 +182,7 @@ impl Override {
         }
     }
 
-    /// The pages, or the rows of pages, that are meant, each with its end.
+    /// Returns the affected pages, or rows of pages, each with its end.
     pub fn reach(&self) -> Vec<(&PageId, Option<RowName>, Option<Instant>)> {
         let mut all = Vec::new();
         for (page, until) in &self.pages {
@@ -184,7 +194,7 @@ impl Override {
         all
     }
 
-    /// Whether it has an end on every page, and all are past.
+    /// Returns true if it has an end on every page, and all ends are past.
     pub fn is_over(&self, now: Instant) -> bool {
         self.pages.values().all(|until| until.is_some_and(|until| until <= now))
     }
@@ -193,7 +203,9 @@ impl Override {
         Origin::named(self.name())
     }
 
-    /// The value that was typed: of the kind of what it replaces, where that is known, else as the schema types it.
+    /// Returns the typed value.
+    ///
+    /// It is of the kind of the value it replaces, if that is known, else as the schema types it.
     fn value(&self, text: &str, computed: &Definition) -> Wanted {
         let cell = || Wanted::Cell(Cell { text: text.to_owned(), origin: self.origin() });
         match typed(text, &replaced(computed, self.at)) {
@@ -204,8 +216,10 @@ impl Override {
 }
 
 impl Overruled {
-    /// The same override over another value, also below the overrides that it stands above; as long as that is not known,
-    /// over what holds during it.
+    /// Returns the same override over another computed value.
+    ///
+    /// Overrides below this one are kept, with the value at the bottom. While the value is unknown,
+    /// the value during the lowest override is used.
     fn over(&self, value: Option<Definition>) -> Definition {
         let computed = match &self.computed {
             Definition::Overruled(below) => below.over(value),
@@ -216,7 +230,9 @@ impl Overruled {
 }
 
 impl Page {
-    /// The page with the overrides that concern it; none when there are none. The newest stands above the others.
+    /// Returns the page with the overrides that affect it; none if there are none.
+    ///
+    /// The newest override takes precedence.
     pub fn overruled(&self, overrides: &[Override]) -> Option<Page> {
         let mut concerned =
             overrides.iter().filter_map(|set| Some((set, *set.pages.get(&self.id)?))).peekable();
@@ -232,8 +248,10 @@ impl Page {
         Some(Page { variables, ..self.clone() })
     }
 
-    /// What overrides alone make of the page: the variables that they concern, and those that are to be as they were
-    /// found before. After an override a variable is as it was found; where it was not there it is as it is computed.
+    /// Returns the page with nothing but overrides and the values found before them.
+    ///
+    /// These are the variables that overrides affect, and those to restore. After an override a
+    /// variable returns to the value that was found. If none was found, it gets the computed value.
     pub fn overruled_alone(&self, overrides: &[Override], found: &BTreeMap<Variable, Option<Value>>) -> Page {
         let all = self.overruled(overrides);
         let variables = all.as_ref().unwrap_or(self).variables.iter().filter_map(|owned| {
@@ -244,7 +262,7 @@ impl Page {
             let definition = match (&owned.definition, found.get(&owned.variable)) {
                 (Definition::Overruled(overruled), Some(Some(value))) => overruled.over(Some(before(value))),
                 (_, Some(Some(value))) => before(value),
-                // A key cannot be taken away again, and what a person decided for an hour must not stay.
+                // A key cannot be removed again, and a temporary value must not stay.
                 (definition, Some(None)) => definition.clone(),
                 (Definition::Overruled(overruled), None) => overruled.over(None),
                 (_, None) => return None,
@@ -254,12 +272,12 @@ impl Page {
         Page { variables: variables.collect(), ..self.clone() }
     }
 
-    /// Whether any of its variables follows hours, so that it can be closed or opened.
+    /// Returns true if any variable depends on hours, so that the page can be closed or opened.
     pub fn has_hours(&self) -> bool {
         self.variables.iter().any(|owned| owned.definition.has_hours())
     }
 
-    /// Everything on it that is made for a row of a table.
+    /// Returns everything on the page that is made for a row of a table.
     pub fn made_for_rows(&self) -> Vec<Made<'_>> {
         let mut found = Vec::new();
         for owned in &self.variables {
@@ -270,21 +288,21 @@ impl Page {
         found
     }
 
-    /// The hours that it shows of its own, not for a row of a table.
+    /// Returns the hours that the page shows, without those made for rows of a table.
     pub fn own_hours(&self) -> Vec<&Arc<Hours>> {
         let own = self.variables.iter().filter(|owned| owned.row.is_none());
         own.flat_map(|owned| own_hours(&owned.definition)).collect()
     }
 }
 
-/// Something on a page that is made for a row of a table.
+/// A value on a page that is made for a row of a table.
 #[derive(Clone, Copy)]
 pub struct Made<'a> {
     /// The row.
     pub row: &'a Row,
-    /// What is made.
+    /// The definition of the value.
     pub definition: &'a Definition,
-    /// The variable, where it is a whole one and no item within one.
+    /// The variable; none for an item within one.
     pub variable: Option<&'a Variable>,
 }
 
@@ -320,19 +338,19 @@ fn overrule(owned: &mut Owned, set: &Override, (until, part): (Option<Instant>, 
         Definition::Overruled(Box::new(Overruled { from: set.at, until, words, during, computed }));
 }
 
-/// Puts forced hours in the place of the hours of a definition: of all, or of what is made for some rows.
+/// Replaces the hours of a definition with forced ones: all of them, or those of some rows.
 struct Forcing<'a> {
     open: bool,
     from: Instant,
-    /// Which rows are meant, where not all is.
+    /// The affected rows, if not everything is affected.
     part: Option<&'a Part>,
-    /// The end, where it is; none where the hours are not meant.
+    /// The end, if it has one; the outer option is none if the hours are not affected.
     until: Option<Option<Instant>>,
-    /// How far ahead of the clock the hours are.
+    /// The time that the hours are ahead of the clock.
     ahead: TimeDelta,
-    /// Hours that several values share stay shared.
+    /// The forced hours by the original ones, so that shared hours stay shared.
     known: BTreeMap<*const Hours, Arc<Hours>>,
-    /// Whether any hours were meant.
+    /// True if any hours were affected.
     is_used: bool,
 }
 
@@ -349,13 +367,13 @@ impl<'a> Forcing<'a> {
         }
     }
 
-    /// What holds meanwhile; none where nothing of the variable is meant.
+    /// Returns the definition during the override; none if the variable is not affected.
     fn owned(mut self, owned: &Owned) -> Option<Definition> {
         let forced = self.of_row(owned.row.as_ref(), &owned.definition);
         self.is_used.then_some(forced)
     }
 
-    /// The same for what is made for a row.
+    /// Returns the definition of a value made for a row.
     fn of_row(&mut self, row: Option<&Row>, definition: &Definition) -> Definition {
         let until = match (self.part, row) {
             (Some(part), Some(row)) => part.decide(row, self.until),
@@ -425,7 +443,7 @@ impl<'a> Forcing<'a> {
                     *input = self.definition(input);
                 }
             }
-            // What is decided for now is shown now, though the hours are those of another day.
+            // An override applies now, although the hours shown are those of another day.
             Definition::Ahead { of, by } => **of = self.with(self.until, self.ahead + *by, of),
             Definition::Constant { .. }
             | Definition::Cell(_)

@@ -1,4 +1,4 @@
-//! A page's definition, ready to be asked at an instant.
+//! The definition of a page, which can be evaluated at an instant.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -14,46 +14,48 @@ use crate::zone::Zone;
 
 use super::{Definition, Wanted, read_back};
 
-/// Steps that a look ahead takes for one variable; a flip every minute for two months is less.
+/// The most steps of a scan ahead for one variable.
+///
+/// A change every minute for two months takes fewer.
 const MAX_STEPS: usize = 100_000;
-/// How far ahead values that never change are held against what their reader makes of them.
+/// The time ahead for which the read-back check covers values that never change.
 const READ_AHEAD: TimeDelta = TimeDelta::days(8);
-/// After so long it is asked again whether there is a value, where there was none.
+/// The wait before a page without a value is evaluated again.
 const WITHOUT_VALUE: TimeDelta = TimeDelta::hours(1);
-/// Hours without values after which it is asked but once a day.
+/// The hours without a value after which a page is evaluated only once a day.
 const MAX_HOURS: usize = 8 * 24;
-/// Steps that are taken to find the next change alone; a year of midnights is fewer.
+/// The most steps to find only the next change; a year of midnights takes fewer.
 const MAX_STEPS_TO_NEXT: usize = 2_000;
 
 /// The owned variables of one page.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Which page.
+    /// The id of the page.
     pub id: PageId,
-    /// What names the definition across reloads: its settings block and its row.
+    /// The key of the definition across reloads: its settings block and its row.
     pub key: String,
-    /// The page that a change must have been on before it reaches this one.
+    /// The page that must have held a change before it reaches this one.
     pub follow: Option<Follow>,
-    /// What happens to values that others change.
+    /// The policy for values that another client changes.
     pub on_drift: DriftPolicy,
-    /// The zone that people read the page's times in.
+    /// The zone in which users read the page's times.
     pub zone: Option<Zone>,
-    /// What is owned, in the order written.
+    /// The owned variables, in the order written.
     pub variables: Vec<Owned>,
-    /// What becomes of array items that the page doesn't have.
+    /// The policy for array items that the page does not have.
     pub missing: Missing,
-    /// Where the page is defined: the settings block or the row.
+    /// The place that defines the page: the settings block or the row.
     pub origin: Origin,
-    /// The row that the page stands for.
+    /// The row that the page is made for.
     pub row: Option<Row>,
 }
 
-/// The page of the same agent in another environment, and how long a change must have been there.
+/// The page of the same agent that must hold a change first, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Follow {
-    /// Where that page is.
+    /// The environment of that page.
     pub environment: Environment,
-    /// How long.
+    /// The time that it must have held a change.
     pub after: TimeDelta,
 }
 
@@ -62,62 +64,63 @@ pub struct Follow {
 pub struct Owned {
     /// Its place on the page.
     pub variable: Variable,
-    /// What it should be.
+    /// The definition of its value.
     pub definition: Definition,
-    /// The row that it is made for, where the page has it once for each row of a table.
+    /// The row that it is made for, if the page has it once for each row of a table.
     pub row: Option<Row>,
 }
 
-/// What a page should hold at an instant.
+/// A page's desired values at one instant.
 #[derive(Clone, Debug)]
 pub struct Desired {
-    /// Which page.
+    /// The id of the page.
     pub page: PageId,
     /// Every owned variable.
     pub values: Vec<DesiredValue>,
-    /// What becomes of array items that the page doesn't have.
+    /// The policy for array items that the page does not have.
     pub missing: Missing,
-    /// When a value may next change by itself.
+    /// The next instant at which a value may change by itself.
     pub until: Option<Instant>,
 }
 
-/// What a variable should hold.
+/// The desired value of a variable.
 #[derive(Clone, Debug)]
 pub struct DesiredValue {
     /// Its place on the page.
     pub variable: Variable,
-    /// The value, or the cell it is in.
+    /// The value, or the cell that contains it.
     pub wanted: Wanted,
-    /// Where the value stands.
+    /// The place where the value is written.
     pub origin: Origin,
-    /// When it may next change by itself.
+    /// The next instant at which it may change by itself.
     pub until: Option<Instant>,
 }
 
-/// A variable taking a value at an instant.
+/// A transition of a variable to a value.
 #[derive(Clone, Debug)]
 pub struct Flip {
-    /// When.
+    /// The instant of the transition.
     pub at: Instant,
-    /// What it then is.
+    /// The new value.
     pub wanted: Wanted,
     /// The reason in words.
     pub because: String,
 }
 
 impl Page {
-    /// What the page should hold at an instant.
+    /// Returns the page's desired values at an instant.
     ///
     /// # Errors
-    /// Every variable that has no value then, such as one asked for a whole hour at half past nine.
+    /// Every variable that has no value then, for example a whole hour at half past nine.
     pub fn desired(&self, at: Instant) -> Result<Desired, Vec<Problem>> {
         let (desired, end) = self.worked_out(Vec::new(), at)?;
         self.check_reading(&desired.values, at, end).map_err(|problem| vec![problem])?;
         Ok(desired)
     }
 
-    /// Shows what the page should hold from one instant up to another, at each instant at which that may change, until
-    /// `see` has seen enough. All of it lies within 400 days.
+    /// Calls `see` with the desired values at each instant at which they may change.
+    ///
+    /// Stops early if `see` breaks. The whole range must be within 400 days.
     pub fn walk(
         &self,
         from: Instant,
@@ -149,8 +152,9 @@ impl Page {
         }
     }
 
-    /// The same with what is read held against the hours. What was found right up to an instant, and stays, is not read
-    /// again before it.
+    /// Returns the desired values, after a read-back check against the hours.
+    ///
+    /// Values that passed the check up to `right_until`, and stay, are not checked again before it.
     fn worked_out_and_read(
         &self,
         before: Vec<DesiredValue>,
@@ -173,8 +177,9 @@ impl Page {
         Ok(desired)
     }
 
-    /// The values at an instant, and until when all of them stay. What stays as it was before, at an earlier instant, is
-    /// not worked out again.
+    /// Returns the values at an instant, and the end of the time in which all of them stay.
+    ///
+    /// Values of an earlier instant that have not changed since are reused.
     fn worked_out(&self, before: Vec<DesiredValue>, at: Instant) -> Result<(Desired, Instant), Vec<Problem>> {
         let (mut values, mut problems) = (Vec::with_capacity(self.variables.len()), Vec::new());
         let mut before = before.into_iter();
@@ -202,7 +207,7 @@ impl Page {
         Ok((Desired { page: self.id.clone(), missing: self.missing, until, values }, end))
     }
 
-    /// Holds what stands beside each other against what is made of it.
+    /// Runs the read-back check on the values of each object.
     fn check_reading(&self, values: &[DesiredValue], at: Instant, until: Instant) -> Result<(), Problem> {
         if !self.variables.iter().any(|owned| owned.definition.is_read()) {
             return Ok(());
@@ -227,13 +232,13 @@ impl Page {
         })
     }
 
-    /// The page that this one follows.
+    /// Returns the id of the page that this one follows.
     pub fn leader(&self) -> Option<PageId> {
         let environment = self.follow?.environment;
         Some(PageId { agent: self.id.agent.clone(), environment })
     }
 
-    /// Whether two definitions of a page come to the same up to an instant for all that either owns.
+    /// Returns true if two definitions of a page have the same values over a range of time.
     pub fn says_the_same(&self, other: &Self, from: Instant, to: Instant) -> bool {
         self.variables.len() == other.variables.len()
             && self
@@ -241,9 +246,9 @@ impl Page {
                 .all(|(owned, other)| other.is_some_and(|other| owned.says_the_same(other, from, to)))
     }
 
-    /// Each owned variable, with what another definition has at its place.
+    /// Returns each owned variable, with the same variable of another definition.
     pub fn beside<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Owned, Option<&'a Owned>)> {
-        // They are mostly in the same order. Where they are not, an index finds them: a page may have a hundred thousand.
+        // The order is mostly the same. If not, an index helps: a page may have 100,000 variables.
         let mut index: Option<HashMap<&Variable, &Owned>> = None;
         self.variables.iter().enumerate().map(move |(number, owned)| {
             let near = other.variables.get(number).filter(|other| other.variable == owned.variable);
@@ -253,25 +258,25 @@ impl Page {
         })
     }
 
-    /// The owned variables by their places, for whoever asks for many.
+    /// Returns an index of the owned variables, for callers with many lookups.
     pub fn by_place(&self) -> HashMap<&Variable, &Owned> {
         self.variables.iter().map(|owned| (&owned.variable, owned)).collect()
     }
 
-    /// The owned variable at a place.
+    /// Returns the owned variable at a place.
     pub fn owned(&self, variable: &Variable) -> Option<&Owned> {
         self.variables.iter().find(|owned| owned.variable == *variable)
     }
 }
 
 impl Owned {
-    /// The same a while ahead of the clock.
+    /// Returns the same variable, evaluated ahead of the clock.
     pub fn ahead(&self, by: TimeDelta) -> Self {
         let definition = Definition::Ahead { of: Box::new(self.definition.clone()), by };
         Self { variable: self.variable.clone(), definition, row: self.row.clone() }
     }
 
-    /// Whether two definitions come to the same from one instant to another.
+    /// Returns true if two definitions have the same value over a range of time.
     pub fn says_the_same(&self, other: &Self, from: Instant, to: Instant) -> bool {
         if self.definition.says_the_same(&other.definition) {
             return true;
@@ -280,7 +285,7 @@ impl Owned {
         for _ in 0..MAX_STEPS {
             let next = match (self.definition.evaluate(at), other.definition.evaluate(at)) {
                 (Ok(a), Ok(b)) if a.wanted.same(&b.wanted) => [a.until, b.until].into_iter().flatten().min(),
-                // Neither has a value, and neither knows when it has one again.
+                // Neither has a value, and it is unknown when they have one again.
                 (Err(_), Err(_)) => Some(after(at, WITHOUT_VALUE)),
                 _ => return false,
             };
@@ -289,12 +294,14 @@ impl Owned {
                 _ => return true,
             }
         }
-        // They change more often than is looked at.
+        // The step limit is reached, so they count as different.
         false
     }
 
-    /// The next change after an instant and before another; none also when it is not found within a bounded
-    /// number of steps, as for a window that starts anew every minute and never ends.
+    /// Returns the next change between two instants.
+    ///
+    /// Also returns none if the change is not found within a limited number of steps, for example
+    /// for a window that starts every minute and never ends.
     pub fn next_flip(&self, from: Instant, to: Instant) -> Option<Flip> {
         let first = self.definition.evaluate(from).ok()?;
         let mut at = first.until?;
@@ -311,7 +318,7 @@ impl Owned {
         None
     }
 
-    /// The values from one instant up to another: the one at the start first, then every change.
+    /// Returns the values over a range of time: the one at its start, then every change.
     ///
     /// # Errors
     /// The first instant at which there is no value.

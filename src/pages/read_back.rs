@@ -1,5 +1,7 @@
-//! The reader's rule: what an agent will conclude from the values that are to be sent must be what the hours say, at
-//! every minute until the values change. A value that would mislead is refused, with the minute named.
+//! The read-back check: the hours that an agent reads from sent values must be correct.
+//!
+//! This must be true at every minute until the values change. A value that would mislead an agent
+//! is refused, and the error names the minute.
 
 use std::sync::Arc;
 
@@ -13,20 +15,22 @@ use crate::zone;
 use super::Definition;
 use crate::shapes::{ConsumerModel, Intervals, Misread, ReadBack, Rendering, Sent};
 
-/// A value that shows hours, and how it is read.
+/// A value that shows hours, and the form that an agent reads.
 struct Shown<'a> {
     name: &'a str,
     hours: &'a Arc<Hours>,
     show: &'a Rendering,
     origin: &'a Origin,
     value: &'a Value,
-    /// The instant that it is of, ahead of the clock or not.
+    /// The instant that the value is for, possibly ahead of the clock.
     at: Instant,
-    /// Until when it is read.
+    /// The instant until which the value is read.
     until: Instant,
 }
 
-/// Checks the values of one object together, for they are read together, and what is in them.
+/// Checks the values of one object together, since an agent reads them together.
+///
+/// Checks nested values too.
 ///
 /// # Errors
 /// The first value that would be misread before `until`.
@@ -60,7 +64,9 @@ pub(super) fn check(
     shown.iter().try_for_each(|one| one.check(&shown))
 }
 
-/// What a definition comes to at an instant, past conditions and overrides, and how far ahead of the clock it is.
+/// Resolves conditions and overrides at an instant.
+///
+/// Returns the definition that applies, and how far ahead of the clock it is evaluated.
 fn in_force(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta) {
     let mut ahead = TimeDelta::zero();
     loop {
@@ -99,8 +105,9 @@ impl Shown<'_> {
         }
     }
 
-    /// The value of another shape of the same hours. Hours that are written twice, once for each variable, are the same to
-    /// whoever reads both.
+    /// Returns the value of another shape for the same hours.
+    ///
+    /// Hours that are written twice, once for each variable, are the same hours to an agent.
     fn beside<'t>(&self, shape: &str, together: &'t [Shown]) -> Option<&'t Value> {
         let mut others = together.iter().filter(|other| other.show.shape.name() == shape);
         let known = others.clone().find(|other| Arc::ptr_eq(other.hours, self.hours));
@@ -108,7 +115,7 @@ impl Shown<'_> {
         found.map(|other| other.value)
     }
 
-    /// The first instant at which a reader that takes these intervals for dates is wrong.
+    /// Returns the first instant at which an agent reading these intervals would be wrong.
     fn misread(&self, read: impl Fn(chrono::NaiveDate) -> Option<Intervals>) -> Option<Instant> {
         let Self { at, until, .. } = *self;
         let zone = self.hours.zone;
@@ -130,7 +137,7 @@ impl Shown<'_> {
             }
         }
         let takes_for_open = |at: Instant| read_open.iter().any(|(from, to)| *from <= at && at < *to);
-        // Both stay as they are between the instants at which one of them changes.
+        // Both are constant between the instants at which one of them changes.
         let mut instants: Vec<Instant> = read_open.iter().flat_map(|(from, to)| [*from, *to]).collect();
         instants.push(at);
         let mut change = self.hours.next_change(at);

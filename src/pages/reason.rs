@@ -1,4 +1,4 @@
-//! Why a value is what it is at an instant, in words: worked out only where somebody is told.
+//! The reason for a value at an instant, in words; computed only when it is shown.
 
 use chrono::TimeDelta;
 
@@ -8,7 +8,7 @@ use super::Definition;
 use crate::shapes::CalendarShape;
 
 impl Definition {
-    /// Why its value at an instant is what it is: the rule that decides, and its place.
+    /// Returns the reason for its value at an instant: the deciding rule, and its place.
     pub fn because(&self, at: Instant) -> String {
         match self {
             Self::Constant { origin, .. }

@@ -1,4 +1,4 @@
-//! What values say of hours, and what their readers make of them, as tables.
+//! Tables of values for hours, and of the read-back check on them.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::pages::definition::Clause;
 use crate::pages::{Definition, Overruled, Owned, Page, Wanted};
 use crate::shapes::{self, ConsumerModel, Language, TimeFormat};
 
-/// How a value shows hours, in short.
+/// The way a value shows hours, in short.
 type Shows = (&'static str, ConsumerModel, TimeFormat);
 
-/// The name of a value and how it shows hours.
+/// The name of a value and the way it shows hours.
 type Named = (&'static str, Shows);
 
 const fn shows(show: &'static str, consumer: ConsumerModel) -> Shows {
@@ -50,7 +50,7 @@ fn page(variables: Vec<(&str, Definition)>) -> Page {
     }
 }
 
-/// What a page holds at a local time in London, or why nothing.
+/// Returns the values of a page at a local time in London, or the first problem.
 fn held(page: &Page, local: &str) -> Result<Vec<Value>, String> {
     let desired = page.desired(at(crate::zone::named("Europe/London"), local));
     let values =
@@ -209,7 +209,7 @@ fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy
     }
 }
 
-/// What begins and ends at 00:00 is a whole day for one reader, and nothing for another.
+/// An interval from 00:00 to 00:00 is a whole day to some agents, and empty to others.
 #[test]
 fn a_day_that_is_open_throughout_is_refused_whatever_shows_it() {
     let hours = Arc::new(hours("Europe/London", "Mo-Su 00:00-24:00", ""));

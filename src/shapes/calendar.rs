@@ -1,4 +1,4 @@
-//! What is shown of a calendar.
+//! The values that show something about a calendar.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::calendar::{Agenda, Entry};
 use crate::model::Instant;
 use crate::zone::{self, Zone};
 
-/// What is shown of a calendar.
+/// A value that shows something about a calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CalendarShape {
     /// `true` on a date with an event.
@@ -18,19 +18,19 @@ pub enum CalendarShape {
 }
 
 impl CalendarShape {
-    /// All of them with their names in settings and their descriptions for the reference.
+    /// All shapes, with their names in settings and their descriptions for the reference.
     pub const ALL: &'static [(&'static str, Self, &'static str)] = &[
         ("is_today", Self::IsToday, "`true` on a date with an event."),
         ("name", Self::Name, "The name of today's first event."),
         ("next_date", Self::NextDate, "The next date with an event, today included: `2026-12-25`."),
     ];
 
-    /// Returns the one with a name in settings; none when there is no such shape.
+    /// Returns the shape with a name in settings; none if there is no such shape.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, ..)| *known == name).map(|(_, shape, _)| *shape)
     }
 
-    /// Returns the value at an instant; none when there is no such event.
+    /// Returns the value at an instant; none if there is no such event.
     pub fn value(self, agenda: &Agenda, zone: Zone, at: Instant) -> Option<Value> {
         let today = zone::date(zone, at);
         let entry = || agenda.on(zone, today).into_iter().next();

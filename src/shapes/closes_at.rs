@@ -48,21 +48,25 @@ impl Shape for ClosesAt {
     }
 }
 
-/// Reads both times of day of a date. Two instants compare as they are, whatever their dates.
+/// Reads both times of day of a date.
+///
+/// Instants are not read, since they compare correctly whatever their dates.
 fn read(sent: &Sent<'_>, date: NaiveDate) -> Option<Intervals> {
     let opens = sent.beside.filter(|_| !is_instant(sent.value))?;
-    // One comparison on the clock of a date, so an end on the next date is never reached.
+    // An agent compares times within one date, so an end on the next date is never reached.
     let interval = minutes(opens).zip(minutes(sent.value)).filter(|(opens, closes)| opens < closes);
     Some(interval.filter(|_| date == sent.today).into_iter().collect())
 }
 
-/// True for a time that has its date with it.
+/// Returns true for a time that includes its date.
 fn is_instant(value: &Value) -> bool {
     value.as_str().is_some_and(|text| chrono::DateTime::parse_from_rfc3339(text).is_ok())
 }
 
-/// Reads a time of day in minutes: an hour up to 24, also as the text of a cell that the schema types, or `HH:MM` or
-/// `HH:MM:SS`, of which no consumer knows 24:00.
+/// Reads a time of day in minutes: an hour up to 24, `HH:MM` or `HH:MM:SS`.
+///
+/// An hour may also be the text of a cell that the schema types. In the other forms, no consumer
+/// accepts 24:00.
 fn minutes(value: &Value) -> Option<u32> {
     let hours = |hours: u32| hours.checked_mul(60);
     match value {

@@ -9,14 +9,20 @@ use crate::hours::{Hours, SpecialDate};
 /// Open intervals in minutes since midnight of a date.
 pub type Intervals = Vec<(u32, u32)>;
 
-/// How an agent's code interprets a value.
+/// The model of how an agent's code interprets a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsumerModel {
-    /// Nothing is concluded from it: it is read aloud, or interpreted in a way that rtconfd does not model.
+    /// Nothing is concluded from the value.
+    ///
+    /// The agent reads it aloud, or interprets it in a way that rtconfd does not model.
     None,
-    /// One interval a date, from an earlier to a later time of it; everything else is closed.
+    /// One interval per date, from an earlier to a later time of it.
+    ///
+    /// Everything else is closed.
     OneInterval,
-    /// Several intervals a date, separated by `;` or `,`; one that ends before it begins ends on the next date.
+    /// Several intervals per date, separated by `;` or `,`.
+    ///
+    /// An interval whose end is before its start ends on the next date.
     Intervals,
 }
 
@@ -34,7 +40,9 @@ impl FromStr for ConsumerModel {
 }
 
 impl ConsumerModel {
-    /// Writes times as the consumer knows them: one that reads nights takes an end at 00:00 for the end of the date.
+    /// Writes times as the consumer expects them.
+    ///
+    /// A consumer that reads nights reads an end at 00:00 as the end of the date.
     pub(super) fn midnight(self, text: String) -> String {
         match self {
             Self::Intervals => text.replace("24:00", "00:00"),
@@ -42,7 +50,9 @@ impl ConsumerModel {
         }
     }
 
-    /// Returns the coming dates that differ. For a consumer that reads nights, yesterday still counts in the small hours.
+    /// Returns the coming dates that differ from the ordinary week.
+    ///
+    /// For a consumer that reads nights, yesterday still counts in the small hours.
     pub(super) fn special_dates(self, hours: &Hours, today: NaiveDate, days: u64) -> Vec<SpecialDate> {
         match (self, today.pred_opt()) {
             (Self::Intervals, Some(yesterday)) => hours.special_dates(yesterday, days + 1),
@@ -67,7 +77,7 @@ impl ConsumerModel {
     }
 }
 
-/// Reads `HH:MM` as minutes, like a program that knows no 24:00.
+/// Reads `HH:MM` as minutes, like a program that does not accept 24:00.
 pub(super) fn time(text: &str) -> Option<u32> {
     let (hour, minute) = text.trim().split_once(':')?;
     let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok()?);

@@ -1,5 +1,6 @@
-//! Shapes: the forms in which opening hours are shown on a page. Each is one file; [`SHAPES`] lists
-//! them all.
+//! Shapes: the forms in which opening hours are shown on a page.
+//!
+//! Each shape is one file. [`SHAPES`] lists them all.
 
 mod calendar;
 mod closes_at;

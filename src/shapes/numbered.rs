@@ -11,7 +11,9 @@ use super::{ConsumerModel, Misread, Moment, ReadBack, Shape, Takes, special_date
 
 const SPECIAL_KEY: &str = "08_special_dates";
 
-/// The hours of an ordinary week under numbered keys, several intervals apart by `;`, and the coming dates that differ.
+/// The hours of an ordinary week under numbered keys, and the coming dates that differ.
+///
+/// Several intervals are separated by `;`.
 pub(super) struct Numbered;
 
 impl Shape for Numbered {

@@ -7,14 +7,17 @@ use crate::model::Instant;
 
 use super::{ConsumerModel, Misread, Moment, TimeFormat};
 
-/// Steps back to where a run of open dates began; each takes in a date at least.
+/// The most steps back to the start of a run of open dates; each covers one date or more.
 const DATES_BACK: usize = 400;
 
-/// Returns the interval to show: the running one, else the next that starts today, else the last that did. So
-/// `opens_at <= now < closes_at` is true exactly while it is open, on a day with a lunch break too.
+/// Returns the interval to show: the current one, else today's next, else today's last.
 ///
-/// Of an interval that goes on over several dates a time of day can show only the near end; an instant shows its true
-/// ends. One that never ends is shown like the former, which a comparison of instants reads right.
+/// So `opens_at <= now < closes_at` is true exactly while it is open, even on a day with a lunch
+/// break.
+///
+/// For an interval that spans several dates, a time of day can show only the near end, and an
+/// instant shows the true ends. An interval that never ends is shown with its near end, which a
+/// comparison of instants reads correctly.
 pub(super) fn shown(moment: &Moment) -> Option<Stretch> {
     let hours = moment.hours;
     let mut stretch = of_the_day(hours, moment.at)?;
@@ -43,7 +46,7 @@ fn of_the_day(hours: &Hours, at: Instant) -> Option<Stretch> {
         .or_else(|| today.last().copied())
 }
 
-/// Suggests what to do about times of day that would be misread.
+/// Returns the hint for times of day that would be misread.
 pub(super) fn remedy(misread: &Misread) -> Option<&'static str> {
     Some(match misread.to_midnight {
         true => {
@@ -53,5 +56,5 @@ pub(super) fn remedy(misread: &Misread) -> Option<&'static str> {
     })
 }
 
-/// The consumer of both times: it compares them with the clock.
+/// The consumer model of both times: an agent compares them with the clock.
 pub(super) const CONSUMER: ConsumerModel = ConsumerModel::OneInterval;

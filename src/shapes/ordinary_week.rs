@@ -23,7 +23,9 @@ pub(super) fn text(hours: &Hours, day: usize, consumer: ConsumerModel) -> String
     if texts.is_empty() { "closed".to_owned() } else { consumer.midnight(texts.join(", ")) }
 }
 
-/// Returns the intervals of a weekday, those that touch or overlap as one. Times of day cannot express more than a day.
+/// Returns the intervals of a weekday, merged if they touch or overlap.
+///
+/// A merged interval is at most a day long, since times of day cannot express more.
 pub(super) fn intervals(hours: &Hours, day: usize) -> Vec<Interval> {
     let mut intervals = hours.weekly[day].as_ref().map_or(Vec::new(), |day| day.intervals.clone());
     intervals.sort_unstable();
@@ -38,14 +40,15 @@ pub(super) fn intervals(hours: &Hours, day: usize) -> Vec<Interval> {
     intervals
 }
 
-/// Writes minutes since midnight as on the clock; the end of the day is 24:00.
+/// Writes minutes since midnight as a time of day; the end of the day is 24:00.
 pub(super) fn minutes(minute: u16) -> String {
     let minute = if minute > 1440 { minute - 1440 } else { minute };
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
-/// Reads an object with a text for each weekday and a list of special dates under a key: the exception of the date, else
-/// the text of its weekday.
+/// Reads the hours of a date: its special date, else the text of its weekday.
+///
+/// The value is an object with a text for each weekday, and a list of special dates under a key.
 pub(super) fn read(
     sent: &Sent<'_>,
     special_key: &str,

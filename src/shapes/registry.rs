@@ -7,7 +7,9 @@ use super::{
     special_dates, special_hours, spoken, spoken_next_open, today, variant_week, week, weekdays,
 };
 
-/// Every shape, in the order of the reference. A new one is its file, a line here, and its `mod` in the folder.
+/// Every shape, in the order of the reference.
+///
+/// A new shape needs its file, a line here, and its `mod` in the folder.
 pub const SHAPES: &[&dyn Shape] = &[
     &is_open::IsOpen,
     &is_closed::IsClosed,
@@ -27,7 +29,7 @@ pub const SHAPES: &[&dyn Shape] = &[
     &spoken_next_open::SpokenNextOpen,
 ];
 
-/// Returns the shape with a name in settings and its default parameters; none when there is no such shape.
+/// Returns the shape with a name in settings, with its default parameters; none if unknown.
 pub fn named(name: &str) -> Option<Rendering> {
     SHAPES.iter().find(|shape| shape.name() == name).map(|shape| Rendering::new(*shape))
 }

@@ -62,7 +62,9 @@ impl Shape for RegularHours {
     }
 }
 
-/// Reads both lists: the first item for the date decides, or all of them where the consumer knows several intervals.
+/// Reads both lists, of special dates and of weekdays.
+///
+/// The first item for the date decides, or all items if the consumer reads several intervals.
 fn read(sent: &Sent<'_>, date: NaiveDate) -> Option<Intervals> {
     let items = |list: Option<&Value>, key: &str, wanted: &Value| -> Vec<Value> {
         let list = list.and_then(Value::as_array).into_iter().flatten();

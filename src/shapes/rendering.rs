@@ -1,4 +1,4 @@
-//! A shape with its parameters, as a definition has it.
+//! A shape with its parameters, as a definition contains it.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::language::Language;
 use super::shape::{Moment, Parameters, Shape};
 use super::time_format::TimeFormat;
 
-/// Coming dates that are shown unless the settings say otherwise.
+/// The default number of coming dates to show.
 const DEFAULT_DAYS: u64 = 60;
 
 /// A shape with its parameters.
@@ -22,7 +22,7 @@ pub struct Rendering {
 }
 
 impl Rendering {
-    /// A shape with its default parameters.
+    /// Returns a shape with its default parameters.
     pub fn new(shape: &'static dyn Shape) -> Self {
         let with = Parameters {
             format: shape.takes().format.unwrap_or(TimeFormat::Minutes),
@@ -33,15 +33,15 @@ impl Rendering {
         Self { shape, with }
     }
 
-    /// Returns the value at an instant; none when there is no such time.
+    /// Returns the value at an instant; none if there is no such time.
     ///
     /// # Errors
-    /// When the format cannot express it.
+    /// Fails if the format cannot express it.
     pub fn value(&self, hours: &Hours, at: Instant, origin: &Origin) -> Result<Option<Value>, Problem> {
         self.shape.value(&Moment { hours, at, with: &self.with, origin })
     }
 
-    /// Returns the next instant at which the value may differ; none when it stays.
+    /// Returns the next instant at which the value may differ; none if it stays.
     pub fn until(&self, hours: &Hours, at: Instant) -> Option<Instant> {
         self.shape.until(hours, at)
     }

@@ -1,4 +1,4 @@
-//! The trait of a shape, and what its methods are given.
+//! The trait of a shape, and the inputs of its methods.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,9 @@ use super::consumer::{ConsumerModel, Intervals};
 use super::language::Language;
 use super::time_format::TimeFormat;
 
-/// A form in which opening hours are shown. Everything about it is one implementation, in a file of its own.
+/// A form in which opening hours are shown.
+///
+/// Everything about a shape is one implementation, in a file of its own.
 pub trait Shape: Sync {
     /// Returns the name in settings: `show = "weekdays"`.
     fn name(&self) -> &'static str;
@@ -21,27 +23,29 @@ pub trait Shape: Sync {
     /// Describes the value in one paragraph of Markdown, for the reference.
     fn doc(&self) -> &'static str;
 
-    /// Returns the parameters that the settings may give it.
+    /// Returns the parameters that the settings may set.
     fn takes(&self) -> Takes {
         Takes::default()
     }
 
-    /// Returns how agents read it, unless the settings name another consumer model.
+    /// Returns the default consumer model, which the settings may replace.
     fn consumer(&self) -> ConsumerModel;
 
-    /// Returns how a value is read back before it is sent. There is no default: each shape decides.
+    /// Returns the read-back check of a value before it is sent.
+    ///
+    /// There is no default: each shape decides.
     fn read_back(&self) -> ReadBack;
 
-    /// Returns the value at an instant; none when there is no such time.
+    /// Returns the value at an instant; none if there is no such time.
     ///
     /// # Errors
-    /// When the format cannot express it, such as half past nine as a whole hour.
+    /// Fails if the format cannot express it, for example half past nine as a whole hour.
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem>;
 
-    /// Returns the next instant at which the value may differ; none when it stays.
+    /// Returns the next instant at which the value may differ; none if it stays.
     fn until(&self, hours: &Hours, at: Instant) -> Option<Instant>;
 
-    /// Suggests what to do about a value that would be misread; none for the suggestion that all shapes share.
+    /// Returns the hint for a value that would be misread; none for the hint of all shapes.
     fn remedy(&self, _misread: &Misread) -> Option<&'static str> {
         None
     }
@@ -50,28 +54,28 @@ pub trait Shape: Sync {
 /// The parameters that a shape takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Takes {
-    /// The default of `format`, where a time is shown.
+    /// The default of `format`, if the shape shows a time.
     pub format: Option<TimeFormat>,
-    /// True when it shows coming dates, so that `days` says how many.
+    /// True if it shows coming dates, whose number is `days`.
     pub days: bool,
-    /// True when it is in words, so that `language` matters.
+    /// True if it is in words, which depend on `language`.
     pub language: bool,
 }
 
-/// The parameters of a shape, as given or by default.
+/// The parameters of a shape, as set or by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameters {
-    /// How times are written.
+    /// The format of times.
     pub format: TimeFormat,
-    /// How many dates are shown, today the first.
+    /// The number of dates to show, starting today.
     pub days: u64,
     /// The language of words.
     pub language: Language,
-    /// How agents read the value.
+    /// The consumer model of agents that read the value.
     pub consumer: ConsumerModel,
 }
 
-/// What a value is computed from.
+/// The input from which a value is computed.
 #[derive(Clone, Copy)]
 pub struct Moment<'a> {
     /// The hours.
@@ -80,7 +84,7 @@ pub struct Moment<'a> {
     pub at: Instant,
     /// The shape's parameters.
     pub with: &'a Parameters,
-    /// Where the definition stands, for problems.
+    /// The place of the definition, for problems.
     pub origin: &'a Origin,
 }
 
@@ -90,26 +94,26 @@ impl Moment<'_> {
         self.hours.today(self.at)
     }
 
-    /// Writes a time in the format asked for; `closes` makes a midnight the end of its date.
+    /// Writes a time in the shape's format; `closes` makes a midnight the end of its date.
     ///
     /// # Errors
-    /// When the format cannot express it.
+    /// Fails if the format cannot express it.
     pub fn write(&self, when: Instant, closes: bool) -> Result<Option<Value>, Problem> {
         self.with.format.write(when.with_timezone(&self.hours.zone), closes, self.origin).map(Some)
     }
 }
 
-/// How a value is read back before it is sent.
+/// The read-back check of a value before it is sent.
 pub enum ReadBack {
-    /// Nothing is concluded from it: code uses the value as it stands, or it is read aloud.
+    /// No check: code uses the value as it stands, or it is read aloud.
     AsItStands,
-    /// With the shape of this name beside it, whose check reads both.
+    /// Checked together with the shape of this name, whose check reads both.
     With(&'static str),
-    /// Code makes open intervals of it.
+    /// Checked as open intervals, which an agent's code reads from it.
     Intervals {
-        /// The shape beside it that is read too.
+        /// The other shape that is read with it.
         beside: Option<&'static str>,
-        /// Returns the intervals that the consumer takes for open; none where it cannot be told.
+        /// Returns the intervals that the consumer reads as open; none if they are unknown.
         read: fn(&Sent<'_>, NaiveDate) -> Option<Intervals>,
     },
 }
@@ -118,22 +122,22 @@ pub enum ReadBack {
 pub struct Sent<'a> {
     /// The value.
     pub value: &'a Value,
-    /// That of the shape beside it.
+    /// The value of the other shape that is read with it.
     pub beside: Option<&'a Value>,
-    /// How it is read.
+    /// The consumer model.
     pub consumer: ConsumerModel,
     /// The date on which it is sent.
     pub today: NaiveDate,
 }
 
-/// How a value would be misread.
+/// The circumstances in which a value would be misread.
 #[derive(Clone, Copy, Debug)]
 pub struct Misread {
-    /// How it is read.
+    /// The consumer model.
     pub consumer: ConsumerModel,
-    /// True when the interval that is misread ends at midnight.
+    /// True if the misread interval ends at midnight.
     pub to_midnight: bool,
-    /// True when an exception or a calendar decides the date.
+    /// True if an exception or a calendar decides the date.
     pub is_special: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::zone;
 use super::language::Language;
 use super::{ConsumerModel, Moment, ReadBack, Shape, Takes};
 
-/// Whether it is open and until when, in words.
+/// The state, open or closed, and its end, in words.
 pub(super) struct Spoken;
 
 impl Shape for Spoken {

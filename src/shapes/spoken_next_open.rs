@@ -39,7 +39,7 @@ impl Shape for SpokenNextOpen {
     }
 
     fn until(&self, hours: &Hours, at: Instant) -> Option<Instant> {
-        // Words such as "tomorrow" are of a date.
+        // Words such as "tomorrow" depend on the date.
         Some(hours.next_change_of_the_day(at))
     }
 }

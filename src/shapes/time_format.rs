@@ -1,4 +1,4 @@
-//! How a time is written.
+//! The formats of times.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::model::{Origin, Problem};
 use crate::zone::Zone;
 
-/// How a time is written.
+/// The format of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeFormat {
     /// `9`: a whole hour, as a number; a closing at midnight is `24`.
@@ -39,7 +39,7 @@ impl TimeFormat {
     /// Writes a local time; `closes` makes a midnight the end of its date.
     ///
     /// # Errors
-    /// When a whole hour is asked for and it is none.
+    /// Fails if a whole hour is requested and the time is not one.
     pub(super) fn write(
         self,
         local: DateTime<Zone>,

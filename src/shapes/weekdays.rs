@@ -9,7 +9,7 @@ use super::ordinary_week::{self, WEEKDAYS, weekday};
 use super::shape::midnight;
 use super::{ConsumerModel, Moment, ReadBack, Shape, Takes, special_dates};
 
-/// The hours of an ordinary week under the names of its days, and the coming dates that differ.
+/// The hours of an ordinary week by weekday, and the coming dates that differ.
 pub(super) struct Weekdays;
 
 impl Shape for Weekdays {

@@ -95,7 +95,7 @@ impl Words for English {
             0 => format!("{} {part}", of(hour)),
             15 => format!("a quarter past {} {part}", of(hour)),
             30 => format!("half past {} {part}", of(hour)),
-            // Of the same part of the day still.
+            // Only if the next hour is in the same part of the day.
             45 if ![0, 11, 17, 23].contains(&hour) => format!("a quarter to {} {part}", of(hour + 1)),
             1..10 => format!("{} oh {} {part}", of(hour), number(minute)),
             _ => format!("{} {} {part}", of(hour), number(minute)),

@@ -81,8 +81,8 @@ impl Words for German {
     }
 
     fn time(&self, hour: u32, minute: u32) -> String {
-        // In the small hours with the part of the day: many would take "ein Uhr" for one in the afternoon.
-        // "ein Uhr", though the number is "eins".
+        // The small hours name the part of the day: many would understand "ein Uhr" as one in
+        // the afternoon. The hour is "ein Uhr", although the number is "eins".
         let hours = if hour == 1 { "ein".to_owned() } else { number(hour) };
         let minutes = if minute == 0 { String::new() } else { format!(" {}", number(minute)) };
         let part = match hour {

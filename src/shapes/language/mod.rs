@@ -1,5 +1,6 @@
-//! Times as people say them: "open again on Monday at eight in the morning". One file a language; [`LANGUAGES`] lists
-//! them all.
+//! Times as people say them: "open again on Monday at eight in the morning".
+//!
+//! Each language is one file. [`LANGUAGES`] lists them all.
 
 mod english;
 mod french;
@@ -14,16 +15,20 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike}
 
 use words::Words;
 
-/// Up to so long before it a closing on the next date is told by its time alone; one in the small hours is so all day
-/// long, for it is tonight's, and "tomorrow at half past twelve at night" would be taken for the night after.
+/// The time before a closing on the next date in which only its time of day is named.
+///
+/// A closing in the small hours is named so all day long, since it belongs to tonight. "Tomorrow at
+/// half past twelve at night" would be understood as the night after.
 const ALONE: TimeDelta = TimeDelta::hours(12);
 const ALONE_IN_THE_SMALL_HOURS: TimeDelta = TimeDelta::hours(24);
-/// Up to this hour it is night.
+/// The hour at which the night ends.
 const MORNING: u32 = 6;
-/// Dates that are further away are told with their year.
+/// The days ahead from which a date is named with its year.
 const DAYS_WITHOUT_YEAR: i64 = 300;
 
-/// Every language, the default first. A new one is its file, and a line here and above.
+/// Every language, the default first.
+///
+/// A new language needs its file, and a line here and above.
 const LANGUAGES: &[&dyn Words] = &[&english::English, &german::German, &french::French, &spanish::Spanish];
 
 /// A language that hours can be spoken in.
@@ -65,7 +70,7 @@ impl Language {
         LANGUAGES.iter().map(|words| words.code()).collect()
     }
 
-    /// Says that it is open, and until when if that has an end.
+    /// Says that it is open, and until when if it closes again.
     pub(super) fn open(self, now: NaiveDateTime, until: Option<NaiveDateTime>) -> String {
         match until {
             Some(until) => self.0.open_until(&self.end(now, until)),
@@ -81,12 +86,16 @@ impl Language {
         }
     }
 
-    /// Returns when the words for a closing change though no date begins: from then on its day is not named any more.
+    /// Returns the time from which the words for a closing no longer name its day.
+    ///
+    /// They change then, although no new date begins.
     pub(super) fn shortens(until: NaiveDateTime) -> NaiveDateTime {
         until - if until.hour() < MORNING { ALONE_IN_THE_SMALL_HOURS } else { ALONE }
     }
 
-    /// Says a closing, seen from now. A midnight is named by the date that ends: "Sunday at midnight" could be either.
+    /// Says a closing, seen from now.
+    ///
+    /// A midnight is named by the date that ends, since "Sunday at midnight" could be either.
     fn end(self, now: NaiveDateTime, until: NaiveDateTime) -> String {
         let is_midnight = until.time() == NaiveTime::MIN;
         match until.date().pred_opt().filter(|_| is_midnight) {
