@@ -3,18 +3,20 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The content of the lock file after a clean shutdown.
 const CLOSED: &str = "closed";
+/// The first bytes of every SQLite database (the SQLite file format, 1.3.1).
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// The lock of a store and the identity of its files, held while it is written.
 #[derive(Debug)]
 pub(super) struct Guard {
     lock: File,
     /// Locked too: a user may remove a lock file that looks stale.
-    _file: File,
+    file: File,
     path: PathBuf,
     store: Identity,
     /// Its write-ahead log, once seen.
@@ -29,10 +31,11 @@ impl Guard {
     /// Guards an open store.
     pub(super) fn new(path: &Path, lock: File, file: File) -> io::Result<Self> {
         let (store, path) = (identity(path)?, path.to_owned());
-        Ok(Self { lock, _file: file, path, store, log: None, length: 0, is_sound: false })
+        Ok(Self { lock, file, path, store, log: None, length: 0, is_sound: false })
     }
 
-    /// Returns true while the files are still the ones that were opened.
+    /// Returns true while the files are still the ones that were opened, and the first bytes are
+    /// those of a database: SQLite keeps pages in memory and does not look for itself.
     pub(super) fn is_in_place(&mut self) -> bool {
         let lock = self.lock.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
         let Ok(store) = std::fs::metadata(&self.path) else { return false };
@@ -42,7 +45,13 @@ impl Guard {
         (store.dev(), store.ino()) == self.store
             && store.len() >= length
             && (known.is_none() || known == log)
+            && self.has_header()
             && identity(&suffixed(&self.path, ".lock")).ok() == lock.ok()
+    }
+
+    fn has_header(&self) -> bool {
+        let mut header = [0; HEADER.len()];
+        self.file.read_exact_at(&mut header, 0).is_ok() && header == *HEADER
     }
 }
 
@@ -79,7 +88,7 @@ pub(super) fn sign(mut lock: &File, text: &str) -> io::Result<()> {
 
 /// Opens or creates a file; a new one is accessible to its owner only from the start.
 pub(super) fn make_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
 }
 
 /// Creates a folder that only its owner can access, unless it exists.

@@ -490,16 +490,26 @@ async fn health_names_a_thread_that_hangs() {
     assert_eq!(handles.pulses.problem(), None);
 }
 
-/// What is written into files that nobody can find again is as good as lost.
+/// Writes to a file that is no longer the store would be lost.
 #[tokio::test]
-async fn a_store_that_is_removed_under_the_daemon_ends_it() {
+async fn a_store_that_is_removed_or_overwritten_under_the_daemon_ends_it() {
+    let remove = |path: &std::path::Path| std::fs::remove_file(path).unwrap();
+    let overwrite = |path: &std::path::Path| {
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[b'x'; 4096], 0).unwrap();
+    };
+    store_is_lost(remove).await;
+    store_is_lost(overwrite).await;
+}
+
+async fn store_is_lost(lose: impl Fn(&std::path::Path)) {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     let row = |phone: u32| format!("site,agent,hours,phone\na,A-1,Mo-Su 00:00-24:00,{phone}\n");
     folder.write("sites.csv", &row(1));
     let mut process = running(&folder).await;
     api.until_variable("A-1", "phone", &json!("1")).await;
-    std::fs::remove_file(folder.path("state.sqlite")).unwrap();
+    lose(&folder.path("state.sqlite"));
     folder.write("sites.csv", &row(2));
     assert_eq!(process.ends().await, 1, "{}", process.log());
     assert!(process.log().contains("was removed or replaced while it was open"), "{}", process.log());
