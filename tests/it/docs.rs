@@ -69,3 +69,28 @@ fn the_reference_of_shapes_is_what_the_code_says() {
     }
     assert_up_to_date("shapes.md", &text);
 }
+
+/// Documents move, and links to them stay behind.
+#[test]
+fn every_link_between_documents_resolves() {
+    let mut files: Vec<std::path::PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+            .map(|name| root().join(name))
+            .to_vec();
+    for folder in ["guides", "concepts", "reference"] {
+        let entries = fs::read_dir(root().join("docs").join(folder)).unwrap();
+        files.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    let mut broken = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            let is_ours = !path.is_empty() && !path.contains("://");
+            if is_ours && !file.parent().unwrap().join(path).exists() {
+                broken.push(format!("{}: {link}", file.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "these lead nowhere:\n{}", broken.join("\n"));
+}
