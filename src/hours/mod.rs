@@ -5,14 +5,16 @@
 mod day;
 mod recent;
 mod season;
+mod stretch;
 mod text;
 mod timeline;
 
 pub use day::Day;
 pub use recent::Recent;
 pub use season::{Clash, Season, nested, settle};
+pub use stretch::Stretch;
 pub use text::{Interval, Week, parse_day, parse_days, parse_week};
-pub use timeline::{Forced, Hours, SpecialDate, Stretch};
+pub use timeline::{Forced, Hours, SpecialDate};
 
 #[cfg(test)]
 pub(crate) mod tests;

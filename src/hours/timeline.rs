@@ -9,7 +9,7 @@ use crate::calendar::{Agenda, Entry};
 use crate::model::{HORIZON_DAYS, Instant, Origin};
 use crate::zone::{self, Zone};
 
-use super::{Day, Interval, Recent, Season};
+use super::{Day, Interval, Recent, Season, Stretch};
 
 /// Named opening hours, combined from all settings.
 #[derive(Clone, Debug)]
@@ -49,15 +49,6 @@ pub struct Forced {
     pub from: Instant,
     /// The instant at which it ends (exclusive); none until it is released.
     pub until: Option<Instant>,
-}
-
-/// An open period, `[from, to)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stretch {
-    /// The instant of opening.
-    pub from: Instant,
-    /// The instant of closing.
-    pub to: Instant,
 }
 
 /// A date whose hours differ from the weekly ones.
