@@ -11,7 +11,7 @@ use super::context::Context;
 use super::hours::filter;
 use crate::pages::definition::Expression;
 use crate::pages::definition::{Definition, Wanted};
-use crate::shapes::{self, CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat, listed};
+use crate::shapes::{self, CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat};
 
 /// The kinds of definitions, by the key that identifies each, with all its keys.
 const DEFINITIONS: [(&str, &[&str]); 10] = [
@@ -252,9 +252,7 @@ impl Compiler<'_> {
         let text = reader.text(fields.get("show")?, "show")?;
         let language: Option<Language> = match fields.get("language") {
             Some(node) => {
-                let codes = Language::codes();
-                let (last, others) = codes.split_last()?;
-                let hint = format!("write {} or {last}", others.join(", "));
+                let hint = format!("write {}", listed(&Language::codes(), "or"));
                 Some(reader.parse(node, "language", &hint)?)
             }
             None => None,
@@ -311,12 +309,22 @@ impl Compiler<'_> {
     }
 }
 
+/// Lists names for a message: `a, b and c`.
+fn listed(names: &[&str], conjunction: &str) -> String {
+    match names {
+        [others @ .., last] if !others.is_empty() => {
+            format!("{} {conjunction} {last}", others.join(", "))
+        }
+        _ => names.concat(),
+    }
+}
+
 /// Refuses a parameter that the shape does not take, and lists the shapes that do.
 fn superfluous(reader: &Reader, fields: &Fields, key: &str, takes: impl Fn(&dyn Shape) -> bool) {
     if fields.get(key).is_some() {
         let names: Vec<&str> =
             SHAPES.iter().filter(|shape| takes(**shape)).map(|shape| shape.name()).collect();
-        let message = format!("{key} goes with {} alone", listed(&names));
+        let message = format!("{key} goes with {} alone", listed(&names, "and"));
         reader.note(Problem::at(fields.origin, message).hint("leave it out, or show one of these"));
     }
 }

@@ -4,7 +4,7 @@
 
 pub(crate) mod conditions;
 pub(crate) mod definition;
-pub(crate) mod expression;
+mod expression;
 mod filters;
 mod override_value;
 mod overrides;

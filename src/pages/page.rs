@@ -113,7 +113,7 @@ impl Page {
     /// # Errors
     /// Every variable that has no value then, for example a whole hour at half past nine.
     pub fn desired(&self, at: Instant) -> Result<Desired, Vec<Problem>> {
-        let (desired, end) = self.worked_out(Vec::new(), at)?;
+        let (desired, end) = self.evaluate(Vec::new(), at)?;
         self.check_reading(&desired.values, at, end).map_err(|problem| vec![problem])?;
         Ok(desired)
     }
@@ -131,7 +131,7 @@ impl Page {
         let (mut before, mut right_until) = (Vec::new(), None);
         while at < to {
             let (seen, until);
-            match self.worked_out_and_read(before, at, &mut right_until) {
+            match self.evaluate_and_read_back(before, at, &mut right_until) {
                 Ok(desired) => {
                     until = desired.until;
                     seen = see(at, Ok(&desired));
@@ -155,13 +155,13 @@ impl Page {
     /// Returns the desired values, after a read-back check against the hours.
     ///
     /// Values that passed the check up to `right_until`, and stay, are not checked again before it.
-    fn worked_out_and_read(
+    fn evaluate_and_read_back(
         &self,
         before: Vec<DesiredValue>,
         at: Instant,
         right_until: &mut Option<Instant>,
     ) -> Result<Desired, Vec<Problem>> {
-        let (desired, end) = self.worked_out(before, at)?;
+        let (desired, end) = self.evaluate(before, at)?;
         if right_until.is_some_and(|right| end <= right) {
             return Ok(desired);
         }
@@ -180,7 +180,7 @@ impl Page {
     /// Returns the values at an instant, and the end of the time in which all of them stay.
     ///
     /// Values of an earlier instant that have not changed since are reused.
-    fn worked_out(&self, before: Vec<DesiredValue>, at: Instant) -> Result<(Desired, Instant), Vec<Problem>> {
+    fn evaluate(&self, before: Vec<DesiredValue>, at: Instant) -> Result<(Desired, Instant), Vec<Problem>> {
         let (mut values, mut problems) = (Vec::with_capacity(self.variables.len()), Vec::new());
         let mut before = before.into_iter();
         for owned in &self.variables {

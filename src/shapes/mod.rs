@@ -33,5 +33,5 @@ pub use consumer::{ConsumerModel, Intervals};
 pub use language::Language;
 pub use registry::{SHAPES, named};
 pub use rendering::Rendering;
-pub use shape::{Misread, Moment, Parameters, ReadBack, Sent, Shape, Takes, listed};
+pub use shape::{Misread, Moment, Parameters, ReadBack, Sent, Shape, Takes};
 pub use time_format::TimeFormat;

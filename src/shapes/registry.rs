@@ -33,3 +33,29 @@ pub const SHAPES: &[&dyn Shape] = &[
 pub fn named(name: &str) -> Option<Rendering> {
     SHAPES.iter().find(|shape| shape.name() == name).map(|shape| Rendering::new(*shape))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shapes::ReadBack;
+
+    /// A check that looks for a shape under a wrong name would silently check nothing.
+    #[test]
+    fn shapes_that_are_read_together_name_each_other() {
+        for shape in SHAPES {
+            match shape.read_back() {
+                ReadBack::AsItStands | ReadBack::Intervals { beside: None, .. } => {}
+                ReadBack::With(other) => {
+                    let other = named(other).unwrap().shape.read_back();
+                    assert!(
+                        matches!(other, ReadBack::Intervals { beside: Some(name), .. } if name == shape.name())
+                    );
+                }
+                ReadBack::Intervals { beside: Some(other), .. } => {
+                    let other = named(other).unwrap().shape.read_back();
+                    assert!(matches!(other, ReadBack::With(name) if name == shape.name()));
+                }
+            }
+        }
+    }
+}

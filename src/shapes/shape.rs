@@ -1,7 +1,5 @@
 //! The trait of a shape, and the inputs of its methods.
 
-use std::borrow::Cow;
-
 use chrono::NaiveDate;
 use serde_json::Value;
 
@@ -144,13 +142,4 @@ pub struct Misread {
 /// Returns the next local midnight.
 pub(super) fn midnight(hours: &Hours, at: Instant) -> Instant {
     zone::start_of(hours.zone, zone::next(hours.today(at)))
-}
-
-/// Lists names for a message: `a, b and c`.
-pub fn listed(names: &[&str]) -> Cow<'static, str> {
-    match names {
-        [] => "".into(),
-        [one] => (*one).to_owned().into(),
-        [others @ .., last] => format!("{} and {last}", others.join(", ")).into(),
-    }
 }

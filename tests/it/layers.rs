@@ -9,7 +9,7 @@ use syn::{Item, ItemMod, ItemUse, UseTree, Visibility};
 
 use crate::house::{root, rust_files};
 
-/// Top to bottom, as in ARCHITECTURE.md. A module may use what stands below it.
+/// From top to bottom, as in ARCHITECTURE.md. A module may use the floors below its own.
 const FLOORS: &[&str] = &[
     "cli",
     "listener",
@@ -38,7 +38,7 @@ const FLOORS: &[&str] = &[
     "model",
 ];
 
-/// A source file, with what it uses and what it passes on.
+/// A source file: the paths that it uses, and the names that it re-exports.
 #[derive(Default)]
 struct File {
     /// The paths used, from the crate's root.
@@ -192,7 +192,7 @@ fn a_module_uses_only_floors_below_its_own() {
     let graph = graph();
     let floor = |module: &[String]| {
         let found = FLOORS.iter().position(|floor| *floor == module[0]);
-        found.unwrap_or_else(|| panic!("{} stands on no floor", module[0]))
+        found.unwrap_or_else(|| panic!("{} is not on a floor", module[0]))
     };
     let upward: Vec<String> = graph
         .iter()
