@@ -3,14 +3,11 @@
 //! The values of the coming 400 days are validated against today's schemas.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
-use crate::clock::worked;
 use crate::compile::Managed;
 use crate::lint::{doubtful_hours, running_out, unmet_conditions};
 use crate::listener::SecretFile;
@@ -18,28 +15,10 @@ use crate::model::{HORIZON, Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::{Settings, StorePath};
-use crate::zone;
 
+use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::{emergency, load, output, plan, run, zones};
-
-/// Limits per page; eight changes an hour for 400 days stay within both.
-const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
-
-/// The limits of a look-ahead.
-#[derive(Clone, Copy)]
-struct Bounds {
-    steps: usize,
-    time: Duration,
-}
-
-/// The result of a look-ahead at a page.
-pub struct Ahead {
-    /// The first problem of each kind.
-    pub problems: Vec<Problem>,
-    /// End of the period that was checked.
-    to: Instant,
-}
 
 #[derive(Args)]
 pub struct Arguments {
@@ -75,7 +54,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         plan::observe(&client, view.newest().pages.iter(), &view.settings.api).await
     };
     let mut schemas = Schemas::new(view.settings.assert_formats);
-    let pages: Vec<(&Managed, Option<Result<Observed, String>>)> = view
+    let pages: Vec<Page> = view
         .newest()
         .pages
         .iter()
@@ -84,18 +63,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             (managed, answer.map(|answer| answer.map(|page| Observed::new(page, &mut schemas))))
         })
         .collect();
-    let looked = side_by_side(&pages, |(managed, observed)| match observed {
-        Some(Err(error)) => Ahead { problems: vec![Problem::new(error).about(&managed.page.id)], to },
-        Some(Ok(observed)) => {
-            let mut ahead = look_ahead(managed, Some(observed), from, to);
-            if let Ok(schema) = &observed.schema {
-                let is_there = |key: &str| observed.page.variables.contains_key(key);
-                ahead.problems.extend(strangers(managed, schema, is_there, from));
-            }
-            ahead
-        }
-        None => look_ahead(managed, None, from, to),
-    });
+    let groups: Vec<&[Page]> = pages.chunk_by(|(a, _), (b, _)| a.page.shares_values(&b.page)).collect();
+    let ahead = side_by_side(&groups, |pages| look_ahead_at(pages, from, to));
+    let looked: Vec<Ahead> = ahead.into_iter().flatten().collect();
     // A statement about all pages holds only up to the earliest end of their look-aheads.
     let to = looked.iter().map(|ahead| ahead.to).min().unwrap_or(to);
     problems.extend(looked.into_iter().flat_map(|ahead| ahead.problems));
@@ -129,6 +99,33 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         }
     }
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
+}
+
+/// A page of the settings, and what the API answered for it; none without an API.
+type Page<'a> = (&'a Managed, Option<Result<Observed, String>>);
+
+/// Looks ahead at pages that share their values.
+fn look_ahead_at(pages: &[Page], from: Instant, to: Instant) -> Vec<Ahead> {
+    let seen: Vec<_> = pages
+        .iter()
+        .filter_map(|(managed, answer)| {
+            Some((*managed, answer.as_ref().map(Result::as_ref).transpose().ok()?))
+        })
+        .collect();
+    let mut looked = look_ahead(&seen, from, to).into_iter();
+    let ahead = |(managed, answer): &Page| match answer {
+        Some(Err(error)) => Some(Ahead { problems: vec![Problem::new(error).about(&managed.page.id)], to }),
+        Some(Ok(observed)) => {
+            let mut ahead = looked.next()?;
+            if let Ok(schema) = &observed.schema {
+                let is_there = |key: &str| observed.page.variables.contains_key(key);
+                ahead.problems.extend(strangers(managed, schema, is_there, from));
+            }
+            Some(ahead)
+        }
+        None => looked.next(),
+    };
+    pages.iter().filter_map(ahead).collect()
 }
 
 /// Checks the needs of `run` beyond settings and inputs.
@@ -187,76 +184,6 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     })
 }
 
-/// Returns the problems that a page's values will have in a period.
-pub fn look_ahead(managed: &Managed, observed: Option<&Observed>, from: Instant, to: Instant) -> Ahead {
-    look_within(BOUNDS, managed, observed, from, to)
-}
-
-/// Steps between two reads of the elapsed time, since each is a system call.
-const STEPS_PER_LOOK: usize = 64;
-
-fn look_within(
-    bounds: Bounds,
-    managed: &Managed,
-    observed: Option<&Observed>,
-    from: Instant,
-    to: Instant,
-) -> Ahead {
-    let (start, mut steps) = (worked(), 0);
-    let (mut found, mut cut_short_at) = (Found::default(), None);
-    managed.page.walk(from, to, |at, desired| {
-        // The values at the start are always checked, however little time there is. During the
-        // first steps the time is read at each one: a page whose steps take seconds has only few.
-        let is_looked_at = steps > 0 && (steps < STEPS_PER_LOOK || steps % STEPS_PER_LOOK == 0);
-        let is_over = || is_looked_at && worked().saturating_sub(start) >= bounds.time;
-        if steps == bounds.steps || is_over() {
-            cut_short_at = Some(at);
-            return ControlFlow::Break(());
-        }
-        steps += 1;
-        let refused = |desired| observed.map_or_else(Vec::new, |observed| observed.problems(desired));
-        let problems = desired.map_or_else(|problems| problems, refused);
-        problems.into_iter().for_each(|problem| found.add(problem, managed, at));
-        ControlFlow::Continue(())
-    });
-    if let Some(at) = cut_short_at {
-        return found.cut_short(managed, at);
-    }
-    Ahead { problems: found.told, to }
-}
-
-/// The problems of a page, one of each kind: `known` as found, `told` with page and time.
-#[derive(Default)]
-struct Found {
-    known: Vec<Problem>,
-    told: Vec<Problem>,
-}
-
-impl Found {
-    fn add(&mut self, problem: Problem, managed: &Managed, at: Instant) {
-        // A cell that is wrong every day is one problem.
-        let is_new = self.known.iter().all(|known| {
-            (&known.origin, &known.hint) != (&problem.origin, &problem.hint)
-                || known.origin.is_none() && known.message != problem.message
-        });
-        if is_new {
-            let when = format!("{} at {}", managed.page.id, zone::show(load::zone(managed), at));
-            self.told.push(problem.clone().about(when));
-            self.known.push(problem);
-        }
-    }
-
-    fn cut_short(mut self, managed: &Managed, at: Instant) -> Ahead {
-        let message = format!(
-            "{} changes so often, or takes so long, that it was looked ahead only to {}",
-            managed.page.id,
-            at.date_naive()
-        );
-        self.told.push(Problem::new(message).warning());
-        Ahead { problems: self.told, to: at }
-    }
-}
-
 /// Returns the mismatches between a page's settings and its schema.
 ///
 /// `is_there` returns true for a key that is on the page, no matter which client set it.
@@ -275,58 +202,4 @@ pub fn strangers(
     };
     let found = schema.strangers(&owned, is_there);
     found.into_iter().map(|problem| problem.about(&managed.page.id)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::time::Duration;
-
-    use crate::compile::{Inputs, World};
-    use crate::model::Instant;
-    use crate::settings::{Settings, Surroundings};
-
-    use super::{Ahead, Bounds, HORIZON, look_within};
-
-    /// A look-ahead at a page with one variable.
-    fn look(bounds: Bounds, variable: &str) -> (Vec<String>, Ahead) {
-        let settings = format!(
-            "timezone = \"Europe/London\"\n[api]\nregion = \"uk\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ {variable} }} }}\n"
-        );
-        let settings =
-            Settings::parse(Path::new("/rtconfd.toml"), settings.as_bytes(), &Surroundings::default());
-        let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
-        let from: Instant = "2026-11-27T00:00:00Z".parse().unwrap();
-        let world = World::over(&settings.blueprint, &Inputs::default(), from, from + HORIZON, None);
-        let ahead = look_within(bounds, &world.pages[0], None, from, from + HORIZON);
-        (ahead.problems.iter().map(ToString::to_string).collect(), ahead)
-    }
-
-    #[test]
-    fn a_page_without_its_values_is_looked_at_hour_by_hour_for_a_week_and_then_day_by_day() {
-        let bounds = Bounds { steps: 700, time: Duration::from_secs(600) };
-        let half_past = "hours = { weekly = \"24/7\", special = { \"2026-11-27\" = \"09:30-17:30\" } }, show = \"opens_at\", format = \"hour\"";
-        let always = half_past.replace("24/7", "Mo-Su 09:30-17:30");
-        for (variable, told) in [(half_past, 1), (always.as_str(), 1)] {
-            let (problems, ahead) = look(bounds, variable);
-            assert_eq!(problems.len(), told, "{problems:?}");
-            assert!(ahead.to == "2028-01-01T00:00:00Z".parse::<Instant>().unwrap(), "{}", ahead.to);
-        }
-    }
-
-    #[test]
-    fn a_page_that_takes_too_long_is_told_with_how_far_it_was_looked_at() {
-        let often = "when = [{ cron = \"*/10 * * * *\", for = \"1m\", value = 1 }], otherwise = 2";
-        for bounds in [
-            Bounds { steps: 1_000, time: Duration::from_secs(600) },
-            Bounds { steps: 80_000, time: Duration::ZERO },
-        ] {
-            let (problems, ahead) = look(bounds, often);
-            let day = ahead.to.date_naive();
-            let wanted = format!(
-                "A-1/live changes so often, or takes so long, that it was looked ahead only to {day}"
-            );
-            assert!(problems.len() == 1 && problems[0].contains(&wanted), "{problems:?}");
-        }
-    }
 }

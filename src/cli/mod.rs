@@ -4,6 +4,7 @@
 
 mod access;
 mod agents;
+mod ahead;
 mod apply;
 mod calendar;
 mod check;

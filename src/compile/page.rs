@@ -1,6 +1,7 @@
 //! A page block, and the variables it owns.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
@@ -77,16 +78,17 @@ impl Compiler<'_> {
         }
         let (variables, on_drift, ahead, missing, follow) =
             (variables?, on_drift?, ahead?, missing?, follow?);
+        let variables: Arc<[Owned]> = match ahead {
+            Some(ahead) => variables.iter().map(|owned| owned.ahead(ahead)).collect(),
+            None => variables.into(),
+        };
         let page = |id: PageId| Page {
             key: page_key(block, row.and_then(|row| row.key.as_deref()), id.environment),
             follow: follow.filter(|follow| follow.environment != id.environment),
             id,
             on_drift: on_drift.clone(),
             zone: context.zone.known().or(self.blueprint.zone),
-            variables: match ahead {
-                Some(ahead) => variables.iter().map(|owned| owned.ahead(ahead)).collect(),
-                None => variables.clone(),
-            },
+            variables: variables.clone(),
             missing: if missing { Missing::Create } else { Missing::Refuse },
             origin: row.map_or(&block.origin, |row| &row.origin).clone(),
             row: row.cloned(),

@@ -38,7 +38,7 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
     for managed in &world.pages {
         // A temporary override does not mean that anything was forgotten.
         let page = &managed.computed;
-        for owned in &page.variables {
+        for owned in page.variables.iter() {
             for hours in owned.definition.hours() {
                 // Hours that are written in place may share a name, and those of rows a place.
                 let hours_are = format!("{} {}", hours.name, hours.origin);

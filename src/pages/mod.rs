@@ -8,14 +8,17 @@ mod expression;
 mod filters;
 mod override_value;
 mod overrides;
+mod owned;
 mod page;
 mod read_back;
 mod reason;
+mod walk;
 
 pub use definition::{Definition, Evaluated, Overruled, Wanted};
 pub use override_value::check_kind;
 pub use overrides::{Made, Override, Part, Says};
-pub use page::{Desired, DesiredValue, Flip, Follow, Owned, Page};
+pub use owned::{DesiredValue, Flip, Owned};
+pub use page::{Desired, Follow, Page};
 
 #[cfg(test)]
 mod tests;

@@ -237,7 +237,7 @@ impl Page {
         let mut concerned =
             overrides.iter().filter_map(|set| Some((set, *set.pages.get(&self.id)?))).peekable();
         concerned.peek()?;
-        let mut variables = self.variables.clone();
+        let mut variables = self.variables.to_vec();
         for (set, until) in concerned {
             let (part, words) = (set.parts.get(&self.id), set.describe_on(&self.id));
             let part = part.map(|part| part.as_called_on(self));
@@ -245,7 +245,7 @@ impl Page {
                 overrule(owned, set, (until, part.as_deref()), &words);
             }
         }
-        Some(Page { variables, ..self.clone() })
+        Some(Page { variables: variables.into(), ..self.clone() })
     }
 
     /// Returns the page with nothing but overrides and the values found before them.
@@ -280,7 +280,7 @@ impl Page {
     /// Returns everything on the page that is made for a row of a table.
     pub fn made_for_rows(&self) -> Vec<Made<'_>> {
         let mut found = Vec::new();
-        for owned in &self.variables {
+        for owned in &*self.variables {
             let Owned { variable, definition, row } = owned;
             found.extend(row.as_ref().map(|row| Made { row, definition, variable: Some(variable) }));
             items_for_rows(definition, &mut found);

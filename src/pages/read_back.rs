@@ -3,17 +3,143 @@
 //! This must be true at every minute until the values change. A value that would mislead an agent
 //! is refused, and the error names the minute.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::hours::Hours;
-use crate::model::{Instant, Origin, Problem, after};
+use crate::model::{Instant, Origin, Problem, Variable, after};
 use crate::zone;
 
-use super::Definition;
+use super::owned::{DesiredValue, Owned};
+use super::{Definition, Wanted};
 use crate::shapes::{ConsumerModel, Intervals, Misread, ReadBack, Rendering, Sent};
+
+/// The time ahead for which values that never change are checked.
+const AHEAD: TimeDelta = TimeDelta::days(8);
+
+/// The read-back checks of a page's values, with the time for which each value has passed.
+pub(super) struct ReadBackChecks<'p> {
+    objects: Vec<Object<'p>>,
+}
+
+/// The variables of one object, which an agent reads together.
+#[derive(Default)]
+struct Object<'p> {
+    variables: Vec<OfObject<'p>>,
+    /// For each variable, the instant before which its value, if it stays, needs no other check.
+    passed_until: Vec<Option<Instant>>,
+}
+
+struct OfObject<'p> {
+    /// The place among the variables of the page.
+    place: usize,
+    name: String,
+    definition: &'p Definition,
+}
+
+impl<'p> ReadBackChecks<'p> {
+    /// Prepares the checks of a page's variables.
+    pub(super) fn new(variables: &'p [Owned]) -> Self {
+        let mut objects: BTreeMap<Option<Variable>, Object> = BTreeMap::new();
+        if variables.iter().any(|owned| owned.definition.is_read()) {
+            for (place, Owned { variable, definition, .. }) in variables.iter().enumerate() {
+                if definition.is_read_back() {
+                    let object = objects.entry(variable.parent()).or_default();
+                    object.variables.push(OfObject { place, name: variable.to_string(), definition });
+                    object.passed_until.push(None);
+                }
+            }
+        }
+        Self { objects: objects.into_values().collect() }
+    }
+
+    /// Checks the values that the page has from `at` until `until`.
+    ///
+    /// A value is checked ahead, up to its next change. Unless that fails, it is not checked again
+    /// before.
+    ///
+    /// # Errors
+    /// The first value that would be misread before `until`.
+    pub(super) fn check(
+        &mut self,
+        values: &[DesiredValue],
+        at: Instant,
+        until: Option<Instant>,
+    ) -> Result<(), Problem> {
+        let until = until.unwrap_or_else(|| after(at, AHEAD));
+        self.objects.iter_mut().try_for_each(|object| object.check(values, at, until))
+    }
+}
+
+impl Object<'_> {
+    fn check(&mut self, values: &[DesiredValue], at: Instant, until: Instant) -> Result<(), Problem> {
+        let has_passed = |passed: &Option<Instant>| passed.is_some_and(|passed| until <= passed);
+        if self.passed_until.iter().all(has_passed) {
+            return Ok(());
+        }
+        let values = || self.variables.iter().map(|variable| &values[variable.place]);
+        let json: Vec<Cow<Value>> = values().map(|value| as_json(&value.wanted)).collect();
+        let parts: Vec<Part> = std::iter::zip(&self.variables, &json)
+            .map(|(OfObject { name, definition, .. }, value)| Part { name, definition, value })
+            .collect();
+        let stay: Vec<Instant> =
+            values().map(|value| value.until.unwrap_or_else(|| after(at, AHEAD))).collect();
+        let all_stay = stay.iter().min().copied().unwrap_or(until);
+        for (index, passed) in self.passed_until.iter_mut().enumerate() {
+            if has_passed(passed) {
+                continue;
+            }
+            let ahead = if parts[index].is_read_alone(at) { stay[index] } else { all_stay };
+            *passed = check_part(&parts, index, at, ahead).ok().map(|()| ahead);
+            if passed.is_none() {
+                check_part(&parts, index, at, until)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn as_json(wanted: &Wanted) -> Cow<'_, Value> {
+    match wanted {
+        Wanted::Json(value) => Cow::Borrowed(value),
+        wanted => Cow::Owned(wanted.to_json()),
+    }
+}
+
+/// A part of an object: a name, its definition and its value.
+struct Part<'a> {
+    name: &'a str,
+    definition: &'a Definition,
+    value: &'a Value,
+}
+
+impl Part<'_> {
+    /// Returns true if an agent needs no other part of the object to read this one.
+    fn is_read_alone(&self, at: Instant) -> bool {
+        match in_force(self.definition, at).0 {
+            Definition::Hours { show, .. } => {
+                !matches!(show.shape.read_back(), ReadBack::Intervals { beside: Some(_), .. })
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the part as a value that shows hours, if it is one.
+    fn shown(&self, at: Instant, until: Instant) -> Option<Shown<'_>> {
+        let (definition, ahead) = in_force(self.definition, at);
+        let (at, until) = (after(at, ahead), after(until, ahead));
+        match definition {
+            Definition::Hours { hours, show, origin, .. } => {
+                Some(Shown { name: self.name, hours, show, origin, value: self.value, at, until })
+            }
+            _ => None,
+        }
+    }
+}
 
 /// A value that shows hours, and the form that an agent reads.
 struct Shown<'a> {
@@ -28,40 +154,34 @@ struct Shown<'a> {
     until: Instant,
 }
 
-/// Checks the values of one object together, since an agent reads them together.
-///
-/// Checks nested values too.
-///
-/// # Errors
-/// The first value that would be misread before `until`.
-pub(super) fn check(
-    values: &[(&str, &Definition, &Value)],
-    at: Instant,
-    until: Instant,
-) -> Result<(), Problem> {
-    let mut shown = Vec::new();
-    for &(name, definition, value) in values {
-        let (definition, ahead) = in_force(definition, at);
-        let (at, until) = (after(at, ahead), after(until, ahead));
-        match (definition, value) {
-            (Definition::Hours { hours, show, origin, .. }, _) => {
-                shown.push(Shown { name, hours, show, origin, value, at, until });
-            }
-            (Definition::Object { entries, .. }, Value::Object(values)) => {
-                let parts: Vec<_> = entries
-                    .iter()
-                    .filter_map(|(key, definition)| Some((key.as_str(), definition, values.get(key)?)))
-                    .collect();
-                check(&parts, at, until)?;
-            }
-            (Definition::List { items, .. }, Value::Array(values)) => {
-                let mut parts = items.iter().zip(values);
-                parts.try_for_each(|(definition, value)| check(&[(name, definition, value)], at, until))?;
-            }
-            _ => {}
+/// Checks one part of an object, and what is nested in it.
+fn check_part(parts: &[Part], index: usize, at: Instant, until: Instant) -> Result<(), Problem> {
+    let part = &parts[index];
+    let (definition, ahead) = in_force(part.definition, at);
+    let (ahead_at, ahead_until) = (after(at, ahead), after(until, ahead));
+    match (definition, part.value) {
+        (Definition::Hours { .. }, _) => {
+            let together = || parts.iter().filter_map(|part| part.shown(at, until)).collect::<Vec<_>>();
+            part.shown(at, until).map_or(Ok(()), |shown| shown.check(together))
         }
+        (Definition::Object { entries, .. }, Value::Object(values)) => {
+            let nested = entries
+                .iter()
+                .filter_map(|(name, definition)| Some(Part { name, definition, value: values.get(name)? }));
+            check_all(&nested.collect::<Vec<_>>(), ahead_at, ahead_until)
+        }
+        (Definition::List { items, .. }, Value::Array(values)) => {
+            let mut items = items.iter().zip(values);
+            items.try_for_each(|(definition, value)| {
+                check_all(&[Part { name: part.name, definition, value }], ahead_at, ahead_until)
+            })
+        }
+        _ => Ok(()),
     }
-    shown.iter().try_for_each(|one| one.check(&shown))
+}
+
+fn check_all(parts: &[Part], at: Instant, until: Instant) -> Result<(), Problem> {
+    (0..parts.len()).try_for_each(|index| check_part(parts, index, at, until))
 }
 
 /// Resolves conditions and overrides at an instant.
@@ -88,14 +208,15 @@ fn in_force(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta
 }
 
 impl Shown<'_> {
-    fn check(&self, together: &[Shown]) -> Result<(), Problem> {
+    /// Reads the value as an agent would; `together` returns all parts of the object.
+    fn check<'t>(&self, together: impl FnOnce() -> Vec<Shown<'t>>) -> Result<(), Problem> {
         let ReadBack::Intervals { beside, read } = self.show.shape.read_back() else { return Ok(()) };
         if self.show.with.consumer == ConsumerModel::None {
             return Ok(());
         }
         let sent = Sent {
             value: self.value,
-            beside: beside.and_then(|shape| self.beside(shape, together)),
+            beside: beside.and_then(|shape| self.beside(shape, &together())),
             consumer: self.show.with.consumer,
             today: self.hours.today(self.at),
         };
@@ -108,7 +229,7 @@ impl Shown<'_> {
     /// Returns the value of another shape for the same hours.
     ///
     /// Hours that are written twice, once for each variable, are the same hours to an agent.
-    fn beside<'t>(&self, shape: &str, together: &'t [Shown]) -> Option<&'t Value> {
+    fn beside<'t>(&self, shape: &str, together: &[Shown<'t>]) -> Option<&'t Value> {
         let mut others = together.iter().filter(|other| other.show.shape.name() == shape);
         let known = others.clone().find(|other| Arc::ptr_eq(other.hours, self.hours));
         let found = known.or_else(|| others.find(|other| other.hours.says_the_same(self.hours)));

@@ -126,7 +126,7 @@ struct Parts<'p> {
 impl<'p> Parts<'p> {
     fn of(page: &'p Page) -> Self {
         let mut parts = Self::default();
-        for owned in &page.variables {
+        for owned in page.variables.iter() {
             parts.add(owned.variable.to_string(), &owned.definition);
         }
         parts

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::agents_api::{ApiError, Meaning, Patched, ReadOnly, ReadPages, WriteSchemas};
 use crate::cli::access::{self, Access};
-use crate::cli::check::look_ahead;
+use crate::cli::ahead::look_ahead;
 use crate::cli::global::{CHANGES, Exit, FAILED, Format, Global, OK, Shown};
 use crate::cli::load::{self, View};
 use crate::cli::output;
@@ -176,7 +176,8 @@ impl Ahead {
         let mut problems: Vec<Problem> = Vec::new();
         for managed in &found {
             problems.extend(managed.problems.iter().cloned());
-            problems.extend(look_ahead(managed, Some(&observed), self.from, self.to).problems);
+            let ahead = look_ahead(&[(managed, Some(&observed))], self.from, self.to);
+            problems.extend(ahead.into_iter().flat_map(|ahead| ahead.problems));
         }
         if found.is_empty() {
             let missing = &view.newest().missing;

@@ -1,0 +1,217 @@
+//! Looks ahead at the values of pages: the problems that they will have.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use crate::clock::worked;
+use crate::compile::Managed;
+use crate::model::{Instant, Problem};
+use crate::pages::{Desired, DesiredValue, Wanted};
+use crate::reconcile::Observed;
+use crate::zone;
+
+use super::load;
+
+/// Limits per page; eight changes an hour for 400 days stay within both.
+const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
+
+/// Steps between two reads of the elapsed time, since each is a system call.
+const STEPS_PER_LOOK: usize = 64;
+
+/// Maximum number of remembered sets of values per page; most weeks repeat the same few dozen.
+const MAX_PASSED: usize = 1_000;
+
+/// The limits of a look-ahead.
+#[derive(Clone, Copy)]
+struct Bounds {
+    steps: usize,
+    time: Duration,
+}
+
+/// The result of a look-ahead at a page.
+pub struct Ahead {
+    /// The first problem of each kind.
+    pub problems: Vec<Problem>,
+    /// End of the period that was checked.
+    pub to: Instant,
+}
+
+/// Returns the problems that the values of pages will have in a period, for each page.
+///
+/// The pages share their values, which are evaluated once for all of them. Without an observed page
+/// nothing is checked against a schema.
+pub fn look_ahead(pages: &[(&Managed, Option<&Observed>)], from: Instant, to: Instant) -> Vec<Ahead> {
+    look_within(BOUNDS, pages, from, to)
+}
+
+fn look_within(
+    bounds: Bounds,
+    pages: &[(&Managed, Option<&Observed>)],
+    from: Instant,
+    to: Instant,
+) -> Vec<Ahead> {
+    let Some((first, _)) = pages.first() else { return Vec::new() };
+    let (start, mut steps) = (worked(), 0);
+    let mut looks: Vec<Look> =
+        pages.iter().map(|(managed, observed)| Look::new(managed, *observed)).collect();
+    let mut cut_short_at = None;
+    first.page.walk(from, to, |at, desired| {
+        // The values at the start are always checked, however little time there is. During the
+        // first steps the time is read at each one: a page whose steps take seconds has only few.
+        let is_looked_at = steps > 0 && (steps < STEPS_PER_LOOK || steps % STEPS_PER_LOOK == 0);
+        let is_over = || is_looked_at && worked().saturating_sub(start) >= bounds.time;
+        if steps == bounds.steps || is_over() {
+            cut_short_at = Some(at);
+            return ControlFlow::Break(());
+        }
+        steps += 1;
+        looks.iter_mut().for_each(|look| look.see(at, &desired));
+        ControlFlow::Continue(())
+    });
+    looks.into_iter().map(|look| look.end(cut_short_at, to)).collect()
+}
+
+/// A look-ahead at one page.
+struct Look<'a> {
+    managed: &'a Managed,
+    observed: Option<&'a Observed>,
+    passed: Passed,
+    /// The problems as found, one of each kind.
+    known: Vec<Problem>,
+    /// The same with page and time.
+    reported: Vec<Problem>,
+}
+
+impl<'a> Look<'a> {
+    fn new(managed: &'a Managed, observed: Option<&'a Observed>) -> Self {
+        Self { managed, observed, passed: Passed::default(), known: Vec::new(), reported: Vec::new() }
+    }
+
+    fn see(&mut self, at: Instant, desired: &Result<&Desired, Vec<Problem>>) {
+        let problems = match (desired, self.observed) {
+            (Err(problems), _) => problems.clone(),
+            (Ok(_), None) => return,
+            (Ok(desired), Some(_)) if self.passed.contains(&desired.values) => return,
+            (Ok(desired), Some(observed)) => {
+                let desired = Desired { page: self.managed.page.id.clone(), ..Desired::clone(desired) };
+                let problems = observed.problems(&desired);
+                if problems.is_empty() {
+                    self.passed.add(&desired.values);
+                }
+                problems
+            }
+        };
+        problems.into_iter().for_each(|problem| self.add(problem, at));
+    }
+
+    fn add(&mut self, problem: Problem, at: Instant) {
+        // A cell that is wrong every day is one problem.
+        let is_new = self.known.iter().all(|known| {
+            (&known.origin, &known.hint) != (&problem.origin, &problem.hint)
+                || known.origin.is_none() && known.message != problem.message
+        });
+        if is_new {
+            let when = format!("{} at {}", self.managed.page.id, zone::show(load::zone(self.managed), at));
+            self.reported.push(problem.clone().about(when));
+            self.known.push(problem);
+        }
+    }
+
+    fn end(mut self, cut_short_at: Option<Instant>, to: Instant) -> Ahead {
+        if let Some(at) = cut_short_at {
+            let message = format!(
+                "{} changes so often, or takes so long, that it was looked ahead only to {}",
+                self.managed.page.id,
+                at.date_naive()
+            );
+            self.reported.push(Problem::new(message).warning());
+        }
+        Ahead { problems: self.reported, to: cut_short_at.unwrap_or(to) }
+    }
+}
+
+/// Sets of values that the page's schema accepts.
+///
+/// A check depends on nothing but the values, so the same ones need no other.
+#[derive(Default)]
+struct Passed {
+    sets: HashMap<u64, Vec<Vec<Wanted>>>,
+    count: usize,
+}
+
+impl Passed {
+    fn contains(&self, values: &[DesiredValue]) -> bool {
+        let is_same = |set: &Vec<Wanted>| std::iter::zip(set, values).all(|(a, b)| a.same(&b.wanted));
+        self.sets.get(&hash(values)).is_some_and(|sets| sets.iter().any(is_same))
+    }
+
+    fn add(&mut self, values: &[DesiredValue]) {
+        if self.count < MAX_PASSED {
+            self.count += 1;
+            let set = values.iter().map(|value| value.wanted.clone()).collect();
+            self.sets.entry(hash(values)).or_default().push(set);
+        }
+    }
+}
+
+fn hash(values: &[DesiredValue]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    values.iter().for_each(|value| value.wanted.hash(&mut hasher));
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use crate::compile::{Inputs, World};
+    use crate::model::{HORIZON, Instant};
+    use crate::settings::{Settings, Surroundings};
+
+    use super::{Ahead, Bounds, look_within};
+
+    /// A look-ahead at a page with one variable.
+    fn look(bounds: Bounds, variable: &str) -> (Vec<String>, Ahead) {
+        let settings = format!(
+            "timezone = \"Europe/London\"\n[api]\nregion = \"uk\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ {variable} }} }}\n"
+        );
+        let settings =
+            Settings::parse(Path::new("/rtconfd.toml"), settings.as_bytes(), &Surroundings::default());
+        let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let from: Instant = "2026-11-27T00:00:00Z".parse().unwrap();
+        let world = World::over(&settings.blueprint, &Inputs::default(), from, from + HORIZON, None);
+        let ahead = look_within(bounds, &[(&world.pages[0], None)], from, from + HORIZON).remove(0);
+        (ahead.problems.iter().map(ToString::to_string).collect(), ahead)
+    }
+
+    #[test]
+    fn a_page_without_its_values_is_looked_at_hour_by_hour_for_a_week_and_then_day_by_day() {
+        let bounds = Bounds { steps: 700, time: Duration::from_secs(600) };
+        let half_past = "hours = { weekly = \"24/7\", special = { \"2026-11-27\" = \"09:30-17:30\" } }, show = \"opens_at\", format = \"hour\"";
+        let always = half_past.replace("24/7", "Mo-Su 09:30-17:30");
+        for (variable, told) in [(half_past, 1), (always.as_str(), 1)] {
+            let (problems, ahead) = look(bounds, variable);
+            assert_eq!(problems.len(), told, "{problems:?}");
+            assert!(ahead.to == "2028-01-01T00:00:00Z".parse::<Instant>().unwrap(), "{}", ahead.to);
+        }
+    }
+
+    #[test]
+    fn a_page_that_takes_too_long_is_told_with_how_far_it_was_looked_at() {
+        let often = "when = [{ cron = \"*/10 * * * *\", for = \"1m\", value = 1 }], otherwise = 2";
+        for bounds in [
+            Bounds { steps: 1_000, time: Duration::from_secs(600) },
+            Bounds { steps: 80_000, time: Duration::ZERO },
+        ] {
+            let (problems, ahead) = look(bounds, often);
+            let day = ahead.to.date_naive();
+            let wanted = format!(
+                "A-1/live changes so often, or takes so long, that it was looked ahead only to {day}"
+            );
+            assert!(problems.len() == 1 && problems[0].contains(&wanted), "{problems:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Owned variables: their values over time.
+
+use chrono::TimeDelta;
+
+use crate::model::{Instant, Origin, Problem, Row, Variable, after};
+
+use super::{Definition, Wanted};
+
+/// The most steps of a scan ahead for one variable.
+///
+/// A change every minute for two months takes fewer.
+const MAX_STEPS: usize = 100_000;
+/// The most steps to find only the next change; a year of midnights takes fewer.
+const MAX_STEPS_TO_NEXT: usize = 2_000;
+
+/// The wait before a page without a value is evaluated again.
+pub(super) const WITHOUT_VALUE: TimeDelta = TimeDelta::hours(1);
+/// One owned variable.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// Its place on the page.
+    pub variable: Variable,
+    /// The definition of its value.
+    pub definition: Definition,
+    /// The row that it is made for, if the page has it once for each row of a table.
+    pub row: Option<Row>,
+}
+
+/// The desired value of a variable.
+#[derive(Clone, Debug)]
+pub struct DesiredValue {
+    /// Its place on the page.
+    pub variable: Variable,
+    /// The value, or the cell that contains it.
+    pub wanted: Wanted,
+    /// The place where the value is written.
+    pub origin: Origin,
+    /// The next instant at which it may change by itself.
+    pub until: Option<Instant>,
+}
+
+/// A transition of a variable to a value.
+#[derive(Clone, Debug)]
+pub struct Flip {
+    /// The instant of the transition.
+    pub at: Instant,
+    /// The new value.
+    pub wanted: Wanted,
+    /// The reason in words.
+    pub because: String,
+}
+
+impl Owned {
+    /// Returns the same variable, evaluated ahead of the clock.
+    pub fn ahead(&self, by: TimeDelta) -> Self {
+        let definition = Definition::Ahead { of: Box::new(self.definition.clone()), by };
+        Self { variable: self.variable.clone(), definition, row: self.row.clone() }
+    }
+
+    /// Returns true if two definitions have the same value over a range of time.
+    pub fn says_the_same(&self, other: &Self, from: Instant, to: Instant) -> bool {
+        if self.definition.says_the_same(&other.definition) {
+            return true;
+        }
+        let mut at = from;
+        for _ in 0..MAX_STEPS {
+            let next = match (self.definition.evaluate(at), other.definition.evaluate(at)) {
+                (Ok(a), Ok(b)) if a.wanted.same(&b.wanted) => [a.until, b.until].into_iter().flatten().min(),
+                // Neither has a value, and it is unknown when they have one again.
+                (Err(_), Err(_)) => Some(after(at, WITHOUT_VALUE)),
+                _ => return false,
+            };
+            match next {
+                Some(next) if next > at && next < to => at = next,
+                _ => return true,
+            }
+        }
+        // The step limit is reached, so they count as different.
+        false
+    }
+
+    /// Returns the next change between two instants.
+    ///
+    /// Also returns none if the change is not found within a limited number of steps, for example
+    /// for a window that starts every minute and never ends.
+    pub fn next_flip(&self, from: Instant, to: Instant) -> Option<Flip> {
+        let first = self.definition.evaluate(from).ok()?;
+        let mut at = first.until?;
+        for _ in 0..MAX_STEPS_TO_NEXT {
+            if at >= to {
+                return None;
+            }
+            let evaluated = self.definition.evaluate(at).ok()?;
+            if !first.wanted.same(&evaluated.wanted) {
+                return Some(Flip { at, wanted: evaluated.wanted, because: self.definition.because(at) });
+            }
+            at = evaluated.until.filter(|next| *next > at)?;
+        }
+        None
+    }
+
+    /// Returns the values over a range of time: the one at its start, then every change.
+    ///
+    /// # Errors
+    /// The first instant at which there is no value.
+    pub fn flips(&self, from: Instant, to: Instant) -> Result<Vec<Flip>, Problem> {
+        let mut flips: Vec<Flip> = Vec::new();
+        let mut at = from;
+        for _ in 0..MAX_STEPS {
+            let evaluated = self.definition.evaluate(at).map_err(|problem| {
+                problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
+            })?;
+            if flips.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
+                flips.push(Flip { at, wanted: evaluated.wanted, because: self.definition.because(at) });
+            }
+            match evaluated.until.filter(|until| *until > at && *until < to) {
+                Some(until) => at = until,
+                None => break,
+            }
+        }
+        Ok(flips)
+    }
+}
