@@ -1,15 +1,14 @@
 //! Looks ahead at the values of pages: the problems that they will have.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::clock::worked;
 use crate::compile::Managed;
 use crate::model::{Instant, Problem};
-use crate::pages::{Desired, DesiredValue, Wanted};
+use crate::pages::Desired;
 use crate::reconcile::Observed;
+use crate::schema::Series;
 use crate::zone;
 
 use super::load;
@@ -19,9 +18,6 @@ const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
 
 /// Steps between two reads of the elapsed time, since each is a system call.
 const STEPS_PER_LOOK: usize = 64;
-
-/// Maximum number of remembered sets of values per page; most weeks repeat the same few dozen.
-const MAX_PASSED: usize = 1_000;
 
 /// The limits of a look-ahead.
 #[derive(Clone, Copy)]
@@ -77,7 +73,8 @@ fn look_within(
 struct Look<'a> {
     managed: &'a Managed,
     observed: Option<&'a Observed>,
-    passed: Passed,
+    /// The checks of its values; none without a schema that can be used.
+    series: Option<Series<'a>>,
     /// The problems as found, one of each kind.
     known: Vec<Problem>,
     /// The same with page and time.
@@ -86,21 +83,20 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn new(managed: &'a Managed, observed: Option<&'a Observed>) -> Self {
-        Self { managed, observed, passed: Passed::default(), known: Vec::new(), reported: Vec::new() }
+        let series =
+            observed.and_then(|observed| Some(Series::new(&observed.page, observed.schema.as_ref().ok()?)));
+        Self { managed, observed, series, known: Vec::new(), reported: Vec::new() }
     }
 
     fn see(&mut self, at: Instant, desired: &Result<&Desired, Vec<Problem>>) {
         let problems = match (desired, self.observed) {
             (Err(problems), _) => problems.clone(),
             (Ok(_), None) => return,
-            (Ok(desired), Some(_)) if self.passed.contains(&desired.values) => return,
+            (Ok(desired), Some(_)) if self.series.as_mut().is_some_and(|series| series.accepts(desired)) => {
+                return;
+            }
             (Ok(desired), Some(observed)) => {
-                let desired = Desired { page: self.managed.page.id.clone(), ..Desired::clone(desired) };
-                let problems = observed.problems(&desired);
-                if problems.is_empty() {
-                    self.passed.add(&desired.values);
-                }
-                problems
+                observed.problems(&Desired { page: self.managed.page.id.clone(), ..Desired::clone(desired) })
             }
         };
         problems.into_iter().for_each(|problem| self.add(problem, at));
@@ -130,36 +126,6 @@ impl<'a> Look<'a> {
         }
         Ahead { problems: self.reported, to: cut_short_at.unwrap_or(to) }
     }
-}
-
-/// Sets of values that the page's schema accepts.
-///
-/// A check depends on nothing but the values, so the same ones need no other.
-#[derive(Default)]
-struct Passed {
-    sets: HashMap<u64, Vec<Vec<Wanted>>>,
-    count: usize,
-}
-
-impl Passed {
-    fn contains(&self, values: &[DesiredValue]) -> bool {
-        let is_same = |set: &Vec<Wanted>| std::iter::zip(set, values).all(|(a, b)| a.same(&b.wanted));
-        self.sets.get(&hash(values)).is_some_and(|sets| sets.iter().any(is_same))
-    }
-
-    fn add(&mut self, values: &[DesiredValue]) {
-        if self.count < MAX_PASSED {
-            self.count += 1;
-            let set = values.iter().map(|value| value.wanted.clone()).collect();
-            self.sets.entry(hash(values)).or_default().push(set);
-        }
-    }
-}
-
-fn hash(values: &[DesiredValue]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    values.iter().for_each(|value| value.wanted.hash(&mut hasher));
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Definitions of variables, and their values at an instant.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -186,17 +185,6 @@ impl Wanted {
         match self.has_cells() {
             true => self,
             false => Self::Json(self.to_json()),
-        }
-    }
-}
-
-impl Hash for Wanted {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Json(value) => value.hash(state),
-            Self::Cell(cell) => cell.text.hash(state),
-            Self::Object(entries) => entries.hash(state),
-            Self::List(items) => items.hash(state),
         }
     }
 }

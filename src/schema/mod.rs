@@ -6,6 +6,7 @@ mod checking;
 mod diff;
 mod patterns;
 mod resources;
+mod series;
 mod strangers;
 mod work;
 
@@ -24,6 +25,7 @@ use crate::model::{Instant, Missing, Origin, PageId, Places, Problem, RemotePage
 use crate::pages::{Desired, DesiredValue, Wanted};
 
 pub use diff::{Difference, MAX_TOLD as MAX_DIFFERENCES, differences};
+pub use series::Series;
 
 /// Maximum bytes of one compiled pattern.
 const PATTERN_BYTES: usize = 1 << 19;

@@ -189,3 +189,35 @@ fn a_schema_with_ids_inside_means_what_draft_7_says() {
     };
     assert!(takes("123") && !takes("none"));
 }
+
+#[test]
+fn a_series_of_checks_accepts_what_each_check_accepts() {
+    let schema = json!({
+        "properties": {"state": {"enum": ["open", "closed"]}, "day": {"format": "date"}},
+        "if": {"properties": {"state": {"const": "closed"}}},
+        "then": {"properties": {"hours": {"maxProperties": 0}}}
+    });
+    let mut schemas = Schemas::new(false);
+    let schema = schemas.compile(&mut Some(Arc::new(schema))).unwrap();
+    let page = json!({"theirs": 1, "hours": {"theirs": 1}});
+    let variables = page.as_object().unwrap().clone();
+    let page = Arc::new(RemotePage { variables, ..RemotePage::default() });
+    let mut series = super::Series::new(&page, &schema);
+    let steps = [
+        ("open", "2026-12-24", true),
+        ("closed", "2026-12-24", false),
+        ("open", "2026-12-24", true),
+        ("ajar", "2026-12-24", false),
+        ("open", "tomorrow", false),
+        ("open", "2026-12-25", true),
+    ];
+    for (state, day, wanted) in steps {
+        let json = |value: &str| Wanted::Json(json!(value));
+        let mut values = desired("state", json(state));
+        for (variable, wanted) in [("day", json(day)), ("/hours/ours", Wanted::Cell(cell("9")))] {
+            values.values.extend(desired(variable, wanted).values);
+        }
+        let is_clean = check(&values, &page, &schema).is_ok_and(|checked| checked.warnings().is_empty());
+        assert_eq!((series.accepts(&values), is_clean), (wanted, wanted), "{state} {day}");
+    }
+}
