@@ -49,6 +49,12 @@ impl ApiKey {
         self.0
     }
 
+    /// Returns the number of characters.
+    #[expect(clippy::len_without_is_empty, reason = "no key is empty")]
+    pub fn len(&self) -> usize {
+        self.expose().len()
+    }
+
     /// Returns true if the key occurs in the text.
     pub fn is_in(&self, text: &str) -> bool {
         text.contains(self.expose())

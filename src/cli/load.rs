@@ -18,7 +18,7 @@ use crate::store::{Location, PageState, Reading, Remembered, Writer};
 use crate::zone::Zone;
 
 use super::global::{Exit, FAILED, Global};
-use super::output;
+use super::{log, output};
 
 /// Limit of waiting pages listed one by one; above it, one line summarizes them.
 const MAX_WAITING: usize = 3;
@@ -66,7 +66,9 @@ pub fn key_source(api: &Api, global: &Global) -> anyhow::Result<KeySource> {
 pub fn client(api: &Api, source: &KeySource) -> anyhow::Result<Client> {
     let timeouts =
         Timeouts { connect: api.connect_timeout, read: api.read_timeout, total: api.total_timeout };
-    Ok(Client::new(&api.base_url, source.load()?, timeouts)?)
+    let key = source.load()?;
+    log::hide(&key);
+    Ok(Client::new(&api.base_url, key, timeouts)?)
 }
 
 /// Returns the acting command and user, for the history.

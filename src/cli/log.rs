@@ -3,18 +3,24 @@
 //! A slow or closed reader costs log lines, and never delays a page.
 
 use std::io::{self, Write};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+
+use crate::agents_api::ApiKey;
 
 /// Limit of queued events.
 const MAX_WAITING: usize = 4_096;
+/// Minimum characters of a key that is searched for in events.
+const MIN_HIDDEN: usize = 8;
 /// Time limit for writing the last events at the end of the program.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 static QUEUE: OnceLock<SyncSender<Entry>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
+/// The keys that no event may show, however they came into it.
+static KEYS: RwLock<Vec<ApiKey>> = RwLock::new(Vec::new());
 
 enum Entry {
     Event(String),
@@ -57,7 +63,7 @@ pub struct Event {
 
 impl Write for Event {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = in_lines(&String::from_utf8_lossy(bytes), self.is_colored);
+        let text = without_keys(in_lines(&String::from_utf8_lossy(bytes), self.is_colored));
         if let Some(queue) = QUEUE.get()
             && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
                 queue.try_send(Entry::Event(text))
@@ -70,6 +76,21 @@ impl Write for Event {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Keeps a key out of all later events, whatever brings it there, as a value on a page may.
+///
+/// A shorter key would also be found in ordinary words.
+pub fn hide(key: &ApiKey) {
+    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
+    if key.len() >= MIN_HIDDEN && !keys.contains(key) {
+        keys.push(key.clone());
+    }
+}
+
+fn without_keys(event: String) -> String {
+    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    keys.iter().fold(event, |event, key| if key.is_in(&event) { key.redact(&event) } else { event })
 }
 
 /// Waits briefly until all queued events are written.
@@ -122,6 +143,16 @@ fn in_lines(event: &str, is_colored: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_in_no_event_whoever_wrote_it_there() {
+        hide(&ApiKey::from("k-of-a-page"));
+        hide(&ApiKey::from("k-before"));
+        assert_eq!(
+            without_keys("drift found=\"k-of-a-page k-before\"".to_owned()),
+            "drift found=\"[key] [key]\""
+        );
+    }
 
     #[test]
     fn text_from_outside_forges_no_line_and_moves_no_cursor() {

@@ -25,7 +25,7 @@ use crate::store::{Claim, Writer};
 use crate::zoneinfo;
 
 use super::global::{Exit, Global, OK, parse_instant};
-use super::{load, reload, zones};
+use super::{load, log, reload, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
 const FIRST_LOOKS: usize = 6;
@@ -368,7 +368,10 @@ fn tell(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched:
     let fed = match watched {
         Watched::Revision(revision) => Feed::Inputs(number, revision),
         Watched::Key => match key_source.load() {
-            Ok(key) => Feed::Key(number, key),
+            Ok(key) => {
+                log::hide(&key);
+                Feed::Key(number, key)
+            }
             Err(error) => {
                 tracing::error!(%error, "the API key was not changed");
                 return true;

@@ -8,10 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -28,7 +31,7 @@ const MAX_CONNECTIONS: usize = 128;
 const MAX_OF_ADDRESS: usize = 64;
 /// Time limit for a request's head, and for silence between two requests.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// Age from which a request may be dropped for a new connection: its body may never arrive.
+/// Age from which a request may be dropped for a new connection.
 const LONG: Duration = Duration::from_secs(3);
 /// Lifetime of a connection; after it the current request is answered and the connection closes.
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -94,8 +97,10 @@ async fn one(
     state: Arc<Connection>,
 ) {
     let app = TowerToHyperService::new(app);
-    let answer = service_fn(move |request| {
-        let (asked, answered) = (Asked::new(&state), app.call(request));
+    let answer = service_fn(move |request: hyper::Request<Incoming>| {
+        let asked = Asked(state.clone());
+        let request = request.map(|body| UntilRead::new(body, state.clone()));
+        let answered = app.call(request.map(axum::body::Body::new));
         async move {
             let answer = answered.await;
             drop(asked);
@@ -117,7 +122,7 @@ async fn one(
 /// An open connection.
 #[derive(Debug, Default)]
 struct Connection {
-    /// Start of the request in progress; `None` while idle.
+    /// The time at which the request in progress had arrived; `None` while idle.
     asked: Mutex<Option<Instant>>,
     /// Signal to close this connection for a newer one.
     gives_way: Notify,
@@ -129,15 +134,52 @@ impl Connection {
     }
 }
 
-/// A marker for a request in progress.
-struct Asked(Arc<Connection>);
+/// A request's body, which reports when it has arrived.
+///
+/// Until then the connection counts as idle: the rest of a body may never come.
+struct UntilRead {
+    body: Incoming,
+    connection: Arc<Connection>,
+}
 
-impl Asked {
-    fn new(connection: &Arc<Connection>) -> Self {
-        *connection.asked() = Some(Instant::now());
-        Self(connection.clone())
+impl UntilRead {
+    fn new(body: Incoming, connection: Arc<Connection>) -> Self {
+        let body = Self { body, connection };
+        body.report_end();
+        body
+    }
+
+    fn report_end(&self) {
+        if self.body.is_end_stream() {
+            *self.connection.asked() = Some(Instant::now());
+        }
     }
 }
+
+impl Body for UntilRead {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.report_end();
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A marker for a request in progress, which ends with it.
+struct Asked(Arc<Connection>);
 
 impl Drop for Asked {
     fn drop(&mut self) {
@@ -219,7 +261,7 @@ mod tests {
         let count = || open.lock().values().map(VecDeque::len).sum::<usize>();
         let take = |address, is_asked: bool| {
             let place = open.take(address)?;
-            is_asked.then(|| std::mem::forget(Asked::new(&place.connection)));
+            is_asked.then(|| *place.connection.asked() = Some(Instant::now()));
             Some(place)
         };
         // One address fills its share: its idle connections are closed for newer ones.

@@ -453,6 +453,28 @@ async fn half_open_connections_keep_neither_people_nor_pages_waiting() {
     assert_eq!(process.ends().await, 0);
 }
 
+/// A body that never comes is no request: its connection gives way like a silent one.
+#[tokio::test]
+async fn bodies_that_never_come_keep_nobody_waiting() {
+    let api = Api::start();
+    let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
+    private(&folder, "token", "t0ken\n");
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let begun = |_| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let head = "POST /overrides HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t0ken\r\nContent-Length: 100\r\n\r\n{";
+        std::io::Write::write_all(&mut stream, head.as_bytes()).ok()?;
+        Some(stream)
+    };
+    let halves: Vec<std::net::TcpStream> = (0..200).filter_map(begun).collect();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let health = http.get(format!("http://127.0.0.1:{port}/healthz")).send().await;
+    assert_eq!(health.map(|answer| answer.status().as_u16()).ok(), Some(200), "beside {}", halves.len());
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0);
+}
+
 /// Those who ask at once are answered at once, by one look at how things stand.
 #[tokio::test]
 async fn many_readers_are_answered_by_one_status() {
