@@ -54,13 +54,13 @@ fn main() {
     }
     let raw = runtime.block_on(raw_client());
     println!("raw HTTP client, one PATCH: {raw}");
-    let told = |what: &str, (late, race): (Samples, Samples)| {
+    let reported = |what: &str, (late, race): (Samples, Samples)| {
         println!("{what} -> PATCH received: {late}; {} of one raw PATCH", late.ratio_to(&raw));
         println!("{what}: look received -> PATCH received: {race}; {} of one raw PATCH", race.ratio_to(&raw));
     };
-    told("file renamed into place", runtime.block_on(file_to_patch()));
-    told("boundary", runtime.block_on(boundary_to_patch("n", 60)));
-    told("boundary, below a key that others share", runtime.block_on(boundary_to_patch("/shared/n", 60)));
+    reported("file renamed into place", runtime.block_on(file_to_patch()));
+    reported("boundary", runtime.block_on(boundary_to_patch("n", 60)));
+    reported("boundary, below a key that others share", runtime.block_on(boundary_to_patch("/shared/n", 60)));
     runtime.block_on(many_at_once(1000));
     runtime.block_on(all_boundaries_at_once());
     evaluation();

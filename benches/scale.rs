@@ -29,7 +29,7 @@ use std::time::{Duration, Instant as Monotonic};
 
 use rtconfd::compile::World;
 use rtconfd::model::Instant;
-use rtconfd::plan::{Recent, Side, Thresholds, weigh};
+use rtconfd::plan::{Recent, Side, Thresholds, assess};
 use rtconfd::simulator::{Fault, Kind};
 use rtconfd::sources::{Files, Writers, Writing};
 use serde_json::{Value, json};
@@ -115,8 +115,8 @@ fn main() {
         timed(|| World::new(&settings.blueprint, &revision_after.inputs, now, Some(&world)));
     println!("one changed row, pages put together: {}", ratio(remade));
     let side = |world, inputs| Side { world, inputs };
-    let (weighed, result) = timed(|| {
-        weigh(
+    let (impact, result) = timed(|| {
+        assess(
             side(&world, &revision.inputs),
             side(&after, &revision_after.inputs),
             &Recent::default(),
@@ -124,7 +124,7 @@ fn main() {
             now,
         )
     });
-    println!("one changed row, weighed: {}; {} page(s) change", ratio(weighed), result.changed.len());
+    println!("one changed row, weighed: {}; {} page(s) change", ratio(impact), result.changed.len());
 
     against_a_loop(1, None);
     against_a_loop(1000, None);

@@ -179,11 +179,11 @@ pub fn schema_value(data: &[u8]) {
 pub fn replies(data: &[u8]) {
     drop(read_agents(data));
     let page = PageId { agent: "A-1".to_owned(), environment: Environment::Live };
-    for told in [
+    for reported in [
         read_page(data, &page).map(|page| vec![page]),
         read_pages(data, "A-1").map(|pages| pages.into_iter().map(|(_, page)| page).collect()),
     ] {
-        match told {
+        match reported {
             Ok(pages) => pages.iter().filter_map(|page| page.schema.as_ref()).for_each(|schema| {
                 drop(Schema::compile(Some(schema)));
                 assert!(differences(schema, schema).is_empty());

@@ -141,7 +141,7 @@ impl Agenda {
     }
 
     /// Returns true if both agendas contain the same events, ignoring their origins.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub fn is_equivalent(&self, other: &Self) -> bool {
         let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
         self.days.len() == other.days.len()
             && self.timed.len() == other.timed.len()

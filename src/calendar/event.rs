@@ -26,7 +26,7 @@ const MAX_CHANGED: usize = 1_000;
 /// Maximum number of categories of one event.
 const MAX_CATEGORIES: usize = 100;
 /// Maximum number of problems reported per file; the rest appear once these are fixed.
-const MAX_TOLD: usize = 100;
+const MAX_REPORTED: usize = 100;
 
 /// A parsed calendar, from a file or from a list of single dates.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Calendar {
                 }
             }
         }
-        problems.truncate(MAX_TOLD);
+        problems.truncate(MAX_REPORTED);
         match problems.is_empty() {
             true => {
                 let without_length = events.iter().find(|event| event.closes_nothing());

@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn england_has_just_these_days_in_2026_and_2027() {
-        let told = |from: &str, to: &str| -> String {
+        let reported = |from: &str, to: &str| -> String {
             let days = region("GB-ENG").holidays();
             let days = days.range(date(from)..date(to));
             days.map(|(day, names)| format!("{day} {}\n", names.join(", "))).collect()
@@ -405,7 +405,7 @@ mod tests {
 2027-12-27 Christmas Day (observed)
 2027-12-28 Boxing Day (observed)
 ";
-        assert_eq!(told("2026-01-01", "2028-01-01"), wanted);
+        assert_eq!(reported("2026-01-01", "2028-01-01"), wanted);
     }
 
     #[test]
@@ -557,14 +557,17 @@ mod tests {
                 (1, "01-01", Some((Severity::Error, "on later ones nothing is closed for them"))),
                 (9, "06-01", Some((Severity::Error, "on later ones nothing is closed for them"))),
             ] {
-                let told = ending(years, day);
-                assert_eq!(told.is_some(), wanted.is_some(), "{code} {years} {day}: {told:?}");
-                let (Some(told), Some((severity, words))) = (told, wanted) else { continue };
-                assert_eq!(told.severity, severity, "{code} {years} {day}");
+                let reported = ending(years, day);
+                assert_eq!(reported.is_some(), wanted.is_some(), "{code} {years} {day}: {reported:?}");
+                let (Some(reported), Some((severity, words))) = (reported, wanted) else { continue };
+                assert_eq!(reported.severity, severity, "{code} {years} {day}");
                 let known = format!("the public holidays of {code} are known up to {}", region.last_year);
-                assert!(told.message.starts_with(&known) && told.message.contains(words), "{told}");
+                assert!(
+                    reported.message.starts_with(&known) && reported.message.contains(words),
+                    "{reported}"
+                );
                 let remedy = "install a newer rtconfd, or name a calendar file with path instead";
-                assert_eq!(told.hint.as_deref(), Some(remedy));
+                assert_eq!(reported.hint.as_deref(), Some(remedy));
             }
         }
         // Lunar holidays are known for fewer years, so the end comes earlier.
@@ -588,10 +591,10 @@ mod tests {
         ] {
             assert_eq!(region(code).incomplete().is_some(), wanted, "{code}");
         }
-        let told = region("GB").incomplete().unwrap();
-        assert_eq!(told.severity, Severity::Warning);
+        let reported = region("GB").incomplete().unwrap();
+        assert_eq!(reported.severity, Severity::Warning);
         assert_eq!(
-            told.to_string(),
+            reported.to_string(),
             "every subdivision of GB has more public holidays than GB alone (hint: name the subdivision: GB-ENG (England), GB-NIR (Northern Ireland), GB-SCT (Scotland), GB-WLS (Wales))"
         );
     }

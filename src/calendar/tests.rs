@@ -637,8 +637,11 @@ fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
         let text = event(&format!("{day}\n{properties}"));
         let read = calendar(&text).unwrap_or_else(|problems| panic!("{properties}: {problems}"));
         assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"], "{properties}");
-        let told = warnings(&read);
-        assert!(told.contains(warned) && told.is_empty() == warned.is_empty(), "{properties}: {told}");
+        let reported = warnings(&read);
+        assert!(
+            reported.contains(warned) && reported.is_empty() == warned.is_empty(),
+            "{properties}: {reported}"
+        );
     }
     for (text, warned) in [
         (
@@ -657,8 +660,8 @@ fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
     ] {
         let read = Calendar::parse(&"c.ics".into(), text.as_bytes(), &Database::embedded()).unwrap();
         assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"], "{text}");
-        let told = warnings(&read);
-        assert!(told.contains(warned) && told.is_empty() == warned.is_empty(), "{text}: {told}");
+        let reported = warnings(&read);
+        assert!(reported.contains(warned) && reported.is_empty() == warned.is_empty(), "{text}: {reported}");
     }
     let latin =
         b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nSUMMARY:F\xEAte\nEND:VEVENT\nEND:VCALENDAR\n";
@@ -681,11 +684,11 @@ fn each_kind_of_warning_names_its_first_line_and_counts_the_others() {
             event(&format!("DTSTART:2026120{day}\nSTATUS:DRAFT")).replace("UID:1", &format!("UID:{day}"))
         })
         .collect();
-    let told = warnings(&calendar(&events.join("\n")).unwrap());
-    assert_eq!(told.lines().count(), 1, "{told}");
+    let reported = warnings(&calendar(&events.join("\n")).unwrap());
+    assert_eq!(reported.lines().count(), 1, "{reported}");
     assert!(
-        told.starts_with("c.ics:7: STATUS:") && told.contains("(and 2 more times in this file)"),
-        "{told}"
+        reported.starts_with("c.ics:7: STATUS:") && reported.contains("(and 2 more times in this file)"),
+        "{reported}"
     );
 }
 
@@ -839,9 +842,9 @@ fn what_may_be_the_rest_of_a_date_is_never_taken_for_text() {
         ("DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=5\nEXDATE;VALUE=DATE:20261225,\n20261226", 9),
         ("DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;\nCOUNT=5", 8),
     ] {
-        let told = calendar(&event(properties)).unwrap_err();
-        assert!(told.starts_with(&format!("c.ics:{line}: this is no iCalendar line")), "{told}");
-        assert!(told.contains("begin with a blank"), "{told}");
+        let reported = calendar(&event(properties)).unwrap_err();
+        assert!(reported.starts_with(&format!("c.ics:{line}: this is no iCalendar line")), "{reported}");
+        assert!(reported.contains("begin with a blank"), "{reported}");
     }
 }
 
@@ -871,8 +874,8 @@ fn a_zone_that_cannot_be_read_costs_those_alone_that_mean_it() {
     let zone = "BEGIN:VTIMEZONE\nTZID:Mine\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETFROM:?\nTZOFFSETTO:?\nEND:STANDARD\nEND:VTIMEZONE\n";
     let read = calendar(&format!("{zone}{}", event("DTSTART;VALUE=DATE:20261228"))).unwrap();
     assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"]);
-    let told = calendar(&format!("{zone}{}", event("DTSTART;TZID=Mine:20261228T090000"))).unwrap_err();
-    assert!(told.contains("is no offset"), "{told}");
+    let reported = calendar(&format!("{zone}{}", event("DTSTART;TZID=Mine:20261228T090000"))).unwrap_err();
+    assert!(reported.contains("is no offset"), "{reported}");
 }
 
 #[test]
@@ -897,8 +900,8 @@ fn the_last_day_of_a_series_of_whole_days_is_found_as_an_exception_is() {
     }
     let read = calendar(&format!("X-WR-TIMEZONE:Foo\n{}", event("DTSTART;VALUE=DATE:20261224"))).unwrap();
     assert!(warnings(&read).contains("unknown time zone"), "{}", warnings(&read));
-    let told = days("", "FREQ=DAILY;UNTIL=20261225T230000Z").unwrap_err();
-    assert!(told.contains("the date is ambiguous"), "{told}");
+    let reported = days("", "FREQ=DAILY;UNTIL=20261225T230000Z").unwrap_err();
+    assert!(reported.contains("the date is ambiguous"), "{reported}");
     // Times of day would repeat each date and use up the count.
     assert_eq!(days("", "FREQ=DAILY;BYHOUR=9,12;COUNT=4").unwrap(), "24 25 26 27");
 }

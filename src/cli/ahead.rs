@@ -158,9 +158,9 @@ mod tests {
         let bounds = Bounds { steps: 700, time: Duration::from_secs(600) };
         let half_past = "hours = { weekly = \"24/7\", special = { \"2026-11-27\" = \"09:30-17:30\" } }, show = \"opens_at\", format = \"hour\"";
         let always = half_past.replace("24/7", "Mo-Su 09:30-17:30");
-        for (variable, told) in [(half_past, 1), (always.as_str(), 1)] {
+        for (variable, reported) in [(half_past, 1), (always.as_str(), 1)] {
             let (problems, ahead) = look(bounds, variable);
-            assert_eq!(problems.len(), told, "{problems:?}");
+            assert_eq!(problems.len(), reported, "{problems:?}");
             assert!(ahead.to == "2028-01-01T00:00:00Z".parse::<Instant>().unwrap(), "{}", ahead.to);
         }
     }

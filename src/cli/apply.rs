@@ -42,9 +42,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // Files that change meanwhile are for the next run.
     let (_feed, mut fed) = mpsc::channel(1);
     let key_source = load::key_source(&settings.api, global)?;
-    let (files, in_force) = run::gather(&settings, &store, &clock, None, false).await?;
+    let (files, active) = run::gather(&settings, &store, &clock, None, false).await?;
     let (who, revision) = (load::who("apply", global), files.revision());
-    let start = run::Start { who, in_force, revision, number: 0, board: Board::default() };
+    let start = run::Start { who, active, revision, number: 0, board: Board::default() };
     let driver = run::build(&settings, &key_source, &store, &clock, start).await?;
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };

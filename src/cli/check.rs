@@ -69,8 +69,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // A statement about all pages holds only up to the earliest end of their look-aheads.
     let to = looked.iter().map(|ahead| ahead.to).min().unwrap_or(to);
     problems.extend(looked.into_iter().flat_map(|ahead| ahead.problems));
-    view.tell_held();
-    view.tell_gone();
+    view.report_held();
+    view.report_gone();
     let is_error = |problem: &Problem| problem.severity == Severity::Error;
     if arguments.shown.format == Format::Json {
         output::print_lines(problems.iter().map(|problem| {
@@ -119,7 +119,7 @@ fn look_ahead_at(pages: &[Page], from: Instant, to: Instant) -> Vec<Ahead> {
             let mut ahead = looked.next()?;
             if let Ok(schema) = &observed.schema {
                 let is_there = |key: &str| observed.page.variables.contains_key(key);
-                ahead.problems.extend(strangers(managed, schema, is_there, from));
+                ahead.problems.extend(unknown_names(managed, schema, is_there, from));
             }
             Some(ahead)
         }
@@ -187,7 +187,7 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
 /// Returns the mismatches between a page's settings and its schema.
 ///
 /// `is_there` returns true for a key that is on the page, no matter which client set it.
-pub fn strangers(
+pub fn unknown_names(
     managed: &Managed,
     schema: &Schema,
     is_there: impl Fn(&str) -> bool,
@@ -200,6 +200,6 @@ pub fn strangers(
         }
         Err(_) => managed.page.variables.iter().map(|owned| (owned.variable.clone(), None)).collect(),
     };
-    let found = schema.strangers(&owned, is_there);
+    let found = schema.unknown_names(&owned, is_there);
     found.into_iter().map(|problem| problem.about(&managed.page.id)).collect()
 }

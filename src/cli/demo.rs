@@ -138,12 +138,12 @@ fn start(settings: &Settings, arguments: &Arguments) -> Instant {
     files.settle();
     let world = World::new(&settings.blueprint, &files.revision().inputs, now, None);
     let variable = "is_open".parse().ok();
-    let flips = world.pages.iter().filter_map(|managed| {
+    let transitions = world.pages.iter().filter_map(|managed| {
         let owned = managed.page.owned(variable.as_ref()?)?;
-        owned.next_flip(now, now.checked_add_signed(TimeDelta::days(8))?).map(|flip| flip.at)
+        owned.next_transition(now, now.checked_add_signed(TimeDelta::days(8))?).map(|flip| flip.at)
     });
     let lead = TimeDelta::from_std(LEAD * arguments.speed).unwrap_or_default();
-    flips.min().and_then(|flip| flip.checked_sub_signed(lead)).unwrap_or(now)
+    transitions.min().and_then(|flip| flip.checked_sub_signed(lead)).unwrap_or(now)
 }
 
 fn put_schemas(simulator: &Simulator, settings: &Settings, folder: &Path, at: Instant) -> anyhow::Result<()> {
@@ -187,18 +187,18 @@ Every line below is one PATCH. The first fill the pages.{next} Ctrl-C ends.
 
 /// Prints every PATCH as it arrives.
 async fn narrate(simulator: Simulator) {
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let log = simulator.log();
-        for request in log.iter().skip(told).filter(|request| request.method == "PATCH") {
-            output::print(&tell(request));
+        for request in log.iter().skip(reported).filter(|request| request.method == "PATCH") {
+            output::print(&report(request));
         }
-        told = log.len();
+        reported = log.len();
     }
 }
 
-fn tell(request: &Logged) -> String {
+fn report(request: &Logged) -> String {
     let agent = request.path.split('/').nth(3).unwrap_or_default();
     let none = Map::new();
     let variables = request.body.as_ref().and_then(|body| body.get("variables")).and_then(Value::as_object);

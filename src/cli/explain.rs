@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::compile::Managed;
-use crate::hours::Forced;
+use crate::hours::HoursOverride;
 use crate::model::{HORIZON, Instant, PageId, Row, Variable};
 use crate::pages::{Definition, Evaluated, Owned};
 use crate::schema::Schema;
@@ -57,10 +57,10 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     let stored = view.stored.get(&arguments.page);
     let schema = Schema::compile(stored.and_then(|stored| stored.schema.as_deref()))
         .map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    let told = explain(managed, owned, &schema, at)?;
+    let reported = explain(managed, owned, &schema, at)?;
     match arguments.shown.format {
-        Format::Json => output::print_lines([told])?,
-        Format::Table => show(&told, managed),
+        Format::Json => output::print_lines([reported])?,
+        Format::Table => show(&reported, managed),
     }
     Ok(OK)
 }
@@ -72,9 +72,9 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let to = at.checked_add_signed(HORIZON).unwrap_or(at);
     // An error at another instant does not prevent the explanation of this one.
     let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);
-    let before = owned.flips(from, until_now).unwrap_or_default();
+    let before = owned.transitions(from, until_now).unwrap_or_default();
     let since = before.last().map(|flip| flip.at).filter(|since| *since > from);
-    let until = owned.next_flip(at, to).map(|flip| flip.at);
+    let until = owned.next_transition(at, to).map(|flip| flip.at);
     Ok(json!({
         "page": managed.page.id.to_string(),
         "variable": owned.variable.to_string(),
@@ -119,11 +119,11 @@ impl<'d> Parts<'d> {
                     self.one(item, &inner(&part));
                 }
             }
-            Definition::Overruled(overruled) if overruled.is_on(self.at) => {
-                self.overrides.push((overruled.from, &overruled.words));
-                return self.inside(&overruled.during, name);
+            Definition::Overridden(overridden) if overridden.is_on(self.at) => {
+                self.overrides.push((overridden.from, &overridden.words));
+                return self.inside(&overridden.during, name);
             }
-            Definition::Overruled(overruled) => return self.inside(&overruled.computed, name),
+            Definition::Overridden(overridden) => return self.inside(&overridden.computed, name),
             Definition::Ahead { of, by } => {
                 self.ahead += *by;
                 return self.inside(of, name);
@@ -154,7 +154,8 @@ impl<'d> Parts<'d> {
 
     /// Returns the description of the override that applies to hours.
     fn override_of(&self, definition: &Definition, then: Instant) -> Option<&'d str> {
-        let holds = |forced: &&Forced| forced.from <= then && forced.until.is_none_or(|until| then < until);
+        let holds =
+            |forced: &&HoursOverride| forced.from <= then && forced.until.is_none_or(|until| then < until);
         let Definition::Hours { hours, .. } = definition else { return None };
         let forced = hours.forced.iter().rev().find(holds)?;
         let set_at = |(from, _): &&(Instant, &str)| from.checked_add_signed(self.ahead) == Some(forced.from);
@@ -167,7 +168,7 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
     match definition {
         Definition::When { clauses, .. } => {
             let mut decided = false;
-            let told = clauses.iter().enumerate().map(|(index, clause)| {
+            let reported = clauses.iter().enumerate().map(|(index, clause)| {
                 let holds = clause.holds(at);
                 let verdict = match (holds, decided) {
                     (true, false) => "holds, and is first",
@@ -177,7 +178,7 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
                 decided |= holds;
                 format!("clause {} {verdict}: {}", index + 1, clause.describe())
             });
-            told.collect()
+            reported.collect()
         }
         Definition::Hours { hours, .. } => {
             let date = hours.today(at);
@@ -193,12 +194,12 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
                 format!("weekly hours and all else make {date}: {}", hours.text(date)),
             ]
         }
-        Definition::Overruled(overruled) => {
-            let holds = overruled.from <= at && overruled.until.is_none_or(|until| at < until);
+        Definition::Overridden(overridden) => {
+            let holds = overridden.from <= at && overridden.until.is_none_or(|until| at < until);
             let verdict = if holds { "holds" } else { "is not in force then" };
-            let mut told = vec![format!("{verdict}: {}", overruled.words)];
-            told.extend(considered(&overruled.computed, at));
-            told
+            let mut reported = vec![format!("{verdict}: {}", overridden.words)];
+            reported.extend(considered(&overridden.computed, at));
+            reported
         }
         Definition::Ahead { of, by } => considered(of, at.checked_add_signed(*by).unwrap_or(at)),
         Definition::Object { .. } | Definition::List { .. } | Definition::Expression(_) => {
@@ -211,29 +212,29 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
     }
 }
 
-fn show(told: &Value, managed: &Managed) {
+fn show(reported: &Value, managed: &Managed) {
     let here = load::zone(managed);
     let instant = |key: &str| {
-        let at: Option<Instant> = told[key].as_str().and_then(|text| text.parse().ok());
+        let at: Option<Instant> = reported[key].as_str().and_then(|text| text.parse().ok());
         at.map(|at| zone::show(here, at))
     };
-    let text = |key: &str| told[key].as_str().unwrap_or_default().to_owned();
+    let text = |key: &str| reported[key].as_str().unwrap_or_default().to_owned();
     let line = |name: &str, value: String| output::print(&format!("{name:<11}{value}\n"));
     line("page", text("page"));
     line("variable", text("variable"));
     line("at", instant("at").unwrap_or_default());
-    line("value", told["value"].to_string());
+    line("value", reported["value"].to_string());
     line("because", text("because"));
     line("written", text("origin"));
     line("since", instant("since").unwrap_or_else(|| "more than 40 days".to_owned()));
     line("until", instant("until").unwrap_or_else(|| "no change within 400 days".to_owned()));
-    for part in told["parts"].as_array().into_iter().flatten() {
+    for part in reported["parts"].as_array().into_iter().flatten() {
         let text = |key: &str| part[key].as_str().unwrap_or_default();
         let until: Option<Instant> = text("until").parse().ok();
         let until = until.map_or_else(String::new, |until| format!(", until {}", zone::show(here, until)));
         line("part", format!("{}: {}, because {}{until}", text("of"), part["value"], text("because")));
     }
-    for (index, considered) in told["considered"].as_array().into_iter().flatten().enumerate() {
+    for (index, considered) in reported["considered"].as_array().into_iter().flatten().enumerate() {
         let name = if index == 0 { "considered" } else { "" };
         line(name, considered.as_str().unwrap_or_default().to_owned());
     }

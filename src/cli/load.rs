@@ -10,8 +10,8 @@ use crate::clock::{Clock, WallClock};
 use crate::compile::{Gone, Managed, World};
 use crate::model::{Instant, PageId, Problem, Variable, each_once};
 use crate::pages::{Override, Page};
-use crate::plan::{Recent, Side, weigh};
-use crate::reconcile::{Following, Held, InForce, Trail, revision_id};
+use crate::plan::{Recent, Side, assess};
+use crate::reconcile::{ActiveRevision, Held, Promotion, Promotions, revision_id};
 use crate::settings::{Api, Settings, StorePath};
 use crate::sources::{Files, Revision};
 use crate::store::{Location, PageState, Reading, Remembered, Writer};
@@ -96,7 +96,7 @@ pub struct View {
     /// The pages as written now; `None` if all of them are active.
     pub newest: Option<World>,
     /// The pages that wait for their promotion.
-    pub trail: Trail,
+    pub promotions: Promotions,
     /// The held revision.
     pub held: Option<Held>,
     /// Active pages and variables that are no longer defined.
@@ -128,31 +128,31 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let Known { stored, remembered, recent, approved, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);
     files.recall(&remembered.newest.inputs);
-    let in_force = InForce::recall(&settings, &remembered, from, to);
+    let active = ActiveRevision::recall(&settings, &remembered, from, to);
     files.settle();
     let revision = files.revision();
-    let mut newest = World::over(&settings.blueprint, &revision.inputs, from, to, Some(&in_force.world));
+    let mut newest = World::over(&settings.blueprint, &revision.inputs, from, to, Some(&active.world));
     let side = Side { world: &newest, inputs: &revision.inputs };
-    let weighed = weigh(in_force.side(), side, &recent, settings.hold, from);
+    let impact = assess(active.side(), side, &recent, settings.hold, from);
     let id = revision_id(&settings.written, &revision, &settings.blueprint.zones);
-    let gone = newest.gone(&in_force.world);
-    let held = match weighed.reasons.is_empty() || approved.contains(&id) {
+    let gone = newest.gone(&active.world);
+    let held = match impact.reasons.is_empty() || approved.contains(&id) {
         true => None,
-        false => Some(Held { revision: id, since: from, reasons: weighed.reasons }),
+        false => Some(Held { revision: id, since: from, reasons: impact.reasons }),
     };
-    let (mut world, trail) = match held {
-        Some(_) => (in_force.pages(), in_force.trail),
+    let (mut world, promotions) = match held {
+        Some(_) => (active.pages(), active.promotions),
         None => {
             let is_managed = |page: &PageId| stored.get(page).is_some_and(|stored| !stored.base.is_empty());
-            let trail = in_force.behind(&newest, is_managed, from);
-            (trail.in_force(&newest), trail)
+            let promotions = active.behind(&newest, is_managed, from);
+            (promotions.active(&newest), promotions)
         }
     };
-    let is_in_force = held.is_none() && trail.behind().is_empty();
-    world.overrule(&overrides);
-    newest.overrule(&overrides);
+    let is_in_force = held.is_none() && promotions.behind().is_empty();
+    world.apply_override(&overrides);
+    newest.apply_override(&overrides);
     let newest = (!is_in_force).then_some(newest);
-    Ok(View { settings, revision, world, newest, trail, held, gone, overrides, stored, at: from })
+    Ok(View { settings, revision, world, newest, promotions, held, gone, overrides, stored, at: from })
 }
 
 /// The store's contents that read-only commands need.
@@ -202,7 +202,7 @@ impl View {
     /// Overrides may apply to these, too.
     pub fn world_with_waiting(&self) -> World {
         let mut world = self.world.clone();
-        let first = self.trail.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
+        let first = self.promotions.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
         let waiting = first.filter_map(|(id, _)| {
             let newest = self.newest().page(id)?;
             Some(Managed { found: Some(BTreeMap::new()), problems: Vec::new(), ..newest.clone() })
@@ -225,8 +225,8 @@ impl View {
             .filter_map(|following| self.newest().page(&following.page))
             .map(|managed| (managed.page.id.clone(), managed))
             .collect();
-        let in_force = self.world.pages.iter().filter(|managed| !ripe.contains_key(&managed.page.id));
-        in_force.chain(ripe.values().copied()).collect()
+        let active = self.world.pages.iter().filter(|managed| !ripe.contains_key(&managed.page.id));
+        active.chain(ripe.values().copied()).collect()
     }
 
     /// Returns true if a promotion is due, provided that the followed page still holds the change.
@@ -235,7 +235,7 @@ impl View {
     }
 
     /// Lists the pages and variables that are no longer defined.
-    pub fn tell_gone(&self) {
+    pub fn report_gone(&self) {
         self.gone.iter().take(MAX_GONE).for_each(|gone| output::remark(&gone.to_string()));
         if let Some(more) = self.gone.len().checked_sub(MAX_GONE).filter(|more| *more > 0) {
             output::remark(&format!("and {more} more"));
@@ -262,7 +262,7 @@ impl View {
     }
 
     /// Reports the held revision, if any.
-    pub fn tell_held(&self) {
+    pub fn report_held(&self) {
         if let Some(held) = &self.held {
             output::remark(&format!("held: {}", held.describe()));
         }
@@ -279,9 +279,9 @@ impl View {
     }
 
     /// Returns the pages that wait for their promotion, as far as the store knows; one or all.
-    pub fn following(&self, wanted: Option<&PageId>) -> Vec<Following> {
+    pub fn following(&self, wanted: Option<&PageId>) -> Vec<Promotion> {
         let behind =
-            self.trail.behind().iter().filter(|(page, _)| wanted.is_none_or(|wanted| wanted == *page));
+            self.promotions.behind().iter().filter(|(page, _)| wanted.is_none_or(|wanted| wanted == *page));
         let following = behind.filter_map(|(page, behind)| {
             let newest = &self.newest().page(page)?.page;
             let (leader, follow) = newest.leader().zip(newest.follow)?;
@@ -290,7 +290,7 @@ impl View {
                 None => format!("{leader} is to hold the change first"),
             };
             let at = behind.since.and_then(|since| since.checked_add_signed(follow.after));
-            Some(Following { page: page.clone(), leader, at, why })
+            Some(Promotion { page: page.clone(), leader, at, why })
         });
         following.collect()
     }
@@ -305,7 +305,7 @@ impl View {
         to: Instant,
     ) -> Vec<(&'w Page, Instant, Instant)> {
         let id = &managed.page.id;
-        if !self.trail.behind().contains_key(id) {
+        if !self.promotions.behind().contains_key(id) {
             return vec![(&managed.page, from, to)];
         }
         let known = self.following(Some(id)).into_iter().find_map(|following| following.at);
@@ -315,11 +315,11 @@ impl View {
     }
 
     /// Reports the pages that wait for their promotion.
-    pub fn tell_following(&self, wanted: Option<&PageId>) {
+    pub fn report_promotion(&self, wanted: Option<&PageId>) {
         let all = self.following(wanted);
         let each = all
             .iter()
-            .map(|Following { page, leader, at, why }| (page, leader.to_string(), *at, why.as_str()));
+            .map(|Promotion { page, leader, at, why }| (page, leader.to_string(), *at, why.as_str()));
         self.waiting_lines(each.collect()).iter().for_each(|line| output::remark(line));
     }
 
@@ -357,8 +357,8 @@ impl View {
 
     /// Returns the page of an argument; without one, all pages.
     pub fn pages<'w>(&self, world: &'w World, wanted: Option<&PageId>) -> anyhow::Result<Vec<&'w Managed>> {
-        self.tell_held();
-        self.tell_following(wanted);
+        self.report_held();
+        self.report_promotion(wanted);
         let Some(wanted) = wanted else {
             return Ok(world.pages.iter().collect());
         };

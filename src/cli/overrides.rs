@@ -148,8 +148,8 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
         }
     };
     match asked {
-        Ok(told) => {
-            show_set(&zones, &told, set.shown.format, without_daemon.is_some())?;
+        Ok(reported) => {
+            show_set(&zones, &reported, set.shown.format, without_daemon.is_some())?;
             Ok(match without_daemon {
                 None => OK,
                 Some(store) => {
@@ -199,19 +199,19 @@ async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked
 
 fn show_set(
     zones: &BTreeMap<String, Zone>,
-    told: &Value,
+    reported: &Value,
     format: Format,
     is_only_stored: bool,
 ) -> anyhow::Result<()> {
     if format == Format::Json {
-        return output::print_lines([told]);
+        return output::print_lines([reported]);
     }
-    let (id, says) = (&told["id"], told["says"].as_str().unwrap_or_default());
+    let (id, says) = (&reported["id"], reported["says"].as_str().unwrap_or_default());
     output::print(&match is_only_stored {
         true => format!("Override {id} is stored: {says}.\n"),
         false => format!("Override {id} is set: {says}.\n"),
     });
-    let pages = told["pages"].as_array().cloned().unwrap_or_default();
+    let pages = reported["pages"].as_array().cloned().unwrap_or_default();
     output::print_table(
         ["PAGE", "UNTIL"],
         pages.iter().flat_map(|page| {
@@ -227,7 +227,7 @@ fn show_set(
             })
         }),
     );
-    output::print(&format!("It ends earlier with: rtconfd override clear {}\n", told["id"]));
+    output::print(&format!("It ends earlier with: rtconfd override clear {}\n", reported["id"]));
     Ok(())
 }
 

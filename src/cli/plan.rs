@@ -46,10 +46,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         held: view.held.is_some(),
     };
     output::show_problems(&view.problems());
-    view.tell_held();
+    view.report_held();
     view.say_shown(false);
-    view.tell_gone();
-    view.tell_following(None);
+    view.report_gone();
+    view.report_promotion(None);
     let mut schemas = Schemas::new(view.settings.assert_formats);
     for managed in due {
         let id = &managed.page.id;
@@ -191,7 +191,7 @@ impl Outcome {
         let by_place = managed.page.by_place();
         for change in plan.changes {
             let owned = by_place.get(&change.variable);
-            let until = owned.and_then(|owned| owned.next_flip(now, horizon)).map(|flip| flip.at);
+            let until = owned.and_then(|owned| owned.next_transition(now, horizon)).map(|flip| flip.at);
             self.rows.push(Row {
                 page: page.clone(),
                 variable: Some(change.variable.to_string()),

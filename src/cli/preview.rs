@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::agents_api::{ReadOnly, ReadPages};
 use crate::compile::Managed;
 use crate::model::{Instant, PageId, Problem, same_value, shorten};
-use crate::pages::{Flip, Owned, Wanted};
+use crate::pages::{Owned, Transition, Wanted};
 use crate::schema::Schema;
 use crate::zone;
 
@@ -110,7 +110,7 @@ fn changes(
 ) -> Result<Vec<Row>, Problem> {
     let mut before = Value::Null;
     let mut rows: Vec<Row> = Vec::new();
-    for (owned, flip) in flips(spans)? {
+    for (owned, flip) in transitions(spans)? {
         let value = typed(schema, owned, &flip.wanted)?;
         if !rows.is_empty() && same_value(&before, &value) {
             continue;
@@ -129,10 +129,10 @@ fn changes(
     Ok(rows)
 }
 
-fn flips<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a Owned, Flip)>, Problem> {
+fn transitions<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a Owned, Transition)>, Problem> {
     let mut all = Vec::new();
     for (owned, from, to) in spans {
-        all.extend(owned.flips(*from, *to)?.into_iter().map(|flip| (*owned, flip)));
+        all.extend(owned.transitions(*from, *to)?.into_iter().map(|flip| (*owned, flip)));
     }
     Ok(all)
 }

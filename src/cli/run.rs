@@ -18,7 +18,7 @@ use crate::listener;
 use crate::model::{Instant, Problem};
 use crate::process;
 use crate::pulse::Pulses;
-use crate::reconcile::{Actor, Board, Driver, Feed, InForce, Limits, Mode, Setup, Supervisor};
+use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Limits, Mode, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
 use crate::sources::{Beside, Files, Revision, Watch, Watched, watch};
 use crate::store::{Claim, Writer};
@@ -93,16 +93,16 @@ pub async fn daemon(
     handles.pulses.watch(store.pulse());
     let supervisor = Systemd::new(handles.pulses.clone());
     // Signals first: a process that sees the socket may already signal the daemon to stop.
-    let active = reload::Active::new(Mutex::new(settings.clone()));
-    reload::listen(global.clone(), active.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
+    let in_use = reload::Active::new(Mutex::new(settings.clone()));
+    reload::listen(global.clone(), in_use.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
     let _socket = socket(&settings, &handles)?;
     listen(&settings, &handles).await?;
     let mut settings = settings;
-    let mut in_force: Option<InForce> = None;
+    let mut active: Option<ActiveRevision> = None;
     // The settings before a reload, and the reload itself until it has succeeded.
     let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
-        let begun = begin(global, &settings, &store, &clock, in_force.take(), number, &handles).await;
+        let begun = begin(global, &settings, &store, &clock, active.take(), number, &handles).await;
         let (driver, _watching, _claim) = match (begun, before.take()) {
             (Ok(begun), newer) => {
                 if let Some((_, newer)) = newer {
@@ -119,14 +119,14 @@ pub async fn daemon(
             }
             (Err(error), None) => return Err(error),
         };
-        active.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&settings);
+        in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&settings);
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
             zone_database = %settings.blueprint.zones,
             "running"
         );
-        tell_public_holidays(&settings, clock.now());
+        report_public_holidays(&settings, clock.now());
         zones::age(&settings.blueprint.zones, clock.now()).iter().for_each(|old| tracing::warn!("{old}"));
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
@@ -134,7 +134,7 @@ pub async fn daemon(
             tracing::info!("stopped");
             return Ok(OK);
         }
-        in_force = Some(ended.in_force);
+        active = Some(ended.active);
         if let Some(newer) = reload::take(&next) {
             let older = std::mem::replace(&mut settings, newer.settings.clone());
             before = Some((older, newer));
@@ -151,25 +151,25 @@ async fn begin(
     settings: &Settings,
     store: &Writer,
     clock: &Arc<dyn Clock>,
-    in_force: Option<InForce>,
+    active: Option<ActiveRevision>,
     number: u32,
     handles: &listener::Handles,
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch, Option<Claim>)> {
     let key_source = load::key_source(&settings.api, global)?;
-    let (files, in_force) = gather(settings, store, clock, in_force, true).await?;
+    let (files, active) = gather(settings, store, clock, active, true).await?;
     let revision = files.revision();
-    let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&in_force.world));
-    let claim = claim_variables(settings, global, [&in_force.world, &newest])?;
+    let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
+    let claim = claim_variables(settings, global, [&active.world, &newest])?;
     let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;
     handles.pulses.watch(watching.pulse.clone());
     let board = handles.board.clone();
-    let start = Start { who: load::who("run", global), in_force, revision, number, board };
+    let start = Start { who: load::who("run", global), active, revision, number, board };
     let driver = build(settings, &key_source, store, clock, start).await?;
     Ok((driver, watching, claim))
 }
 
 /// Logs the public holidays in use, and warns about those that end soon.
-fn tell_public_holidays(settings: &Settings, now: Instant) {
+fn report_public_holidays(settings: &Settings, now: Instant) {
     let codes: BTreeSet<&str> =
         settings.blueprint.public_holidays().map(|(_, public)| public.region.code).collect();
     if codes.is_empty() {
@@ -276,7 +276,7 @@ fn watch_files(
             reloads.read_zones();
             true
         }
-        watched => tell(&feed, number, &key_source, watched),
+        watched => report(&feed, number, &key_source, watched),
     })
     .context("cannot watch files")
 }
@@ -286,7 +286,7 @@ pub struct Start {
     /// The actor's name in the history.
     pub who: String,
     /// The active revision.
-    pub in_force: InForce,
+    pub active: ActiveRevision,
     /// The current files.
     pub revision: Revision,
     /// The number of the settings.
@@ -303,15 +303,15 @@ pub async fn gather(
     settings: &Settings,
     store: &Writer,
     clock: &Arc<dyn Clock>,
-    in_force: Option<InForce>,
+    active: Option<ActiveRevision>,
     goes_on_looking: bool,
-) -> anyhow::Result<(Files, InForce)> {
+) -> anyhow::Result<(Files, ActiveRevision)> {
     let mut files = Files::new(settings);
     let remembered = store.remembered(&settings.api.base_url).await?;
     files.recall(&remembered.newest.inputs);
-    let in_force = in_force.unwrap_or_else(|| {
+    let active = active.unwrap_or_else(|| {
         let now = clock.now();
-        InForce::recall(settings, &remembered, now, now)
+        ActiveRevision::recall(settings, &remembered, now, now)
     });
     // This may wait for a writer, which would block a thread of the runtime.
     let settled = tokio::task::spawn_blocking(move || {
@@ -321,7 +321,7 @@ pub async fn gather(
         }
         files
     });
-    Ok((settled.await?, in_force))
+    Ok((settled.await?, active))
 }
 
 /// Builds a driver.
@@ -346,7 +346,7 @@ pub async fn build(
         blueprint: settings.blueprint.clone(),
         revision: start.revision,
         written: settings.written.clone(),
-        in_force: start.in_force,
+        active: start.active,
         thresholds: settings.hold,
         // A rehearsal has its own time, unrelated to the last known one.
         last_known: if clock.is_wall() { store.last_known().await? } else { None },
@@ -364,7 +364,7 @@ pub async fn build(
 }
 
 /// Forwards an event of the watching thread; an invalid key leaves the previous one active.
-fn tell(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched: Watched) -> bool {
+fn report(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched: Watched) -> bool {
     let fed = match watched {
         Watched::Revision(revision) => Feed::Inputs(number, revision),
         Watched::Key => match key_source.load() {

@@ -44,7 +44,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let ending = view.ending(now);
     let general = General::find(global, &view, reading.as_ref(), now).await?;
     let mut running_out = running_out(&view.world, &view.settings.blueprint, &view.revision.inputs, now);
-    running_out.extend(strangers(&view, now));
+    running_out.extend(unknown_names(&view, now));
     running_out.extend(zones::age(&view.settings.blueprint.zones, now));
     let has_ended = ending.iter().any(|problem| problem.severity == Severity::Error);
     let mut needs_a_person = has_ended || problems.iter().any(Problem::is_error) || general.needs_a_person();
@@ -90,7 +90,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 }
 
 /// Returns the mismatches between settings and schemas, by the last fetched schemas.
-fn strangers(view: &load::View, now: Instant) -> Vec<Problem> {
+fn unknown_names(view: &load::View, now: Instant) -> Vec<Problem> {
     let mut schemas = Schemas::new(view.settings.assert_formats);
     let of_page = |managed: &Managed| {
         let stored = view.stored.get(&managed.page.id)?;
@@ -99,7 +99,7 @@ fn strangers(view: &load::View, now: Instant) -> Vec<Problem> {
         // problem.
         let why = stored.problem.as_ref().map_or("", |(problem, _)| problem.as_str());
         let is_there = |key: &str| !why.contains(&format!("\"{key}\" is a required property"));
-        Some(check::strangers(managed, &schema, is_there, now))
+        Some(check::unknown_names(managed, &schema, is_there, now))
     };
     view.world.pages.iter().filter_map(of_page).flatten().collect()
 }
@@ -349,7 +349,7 @@ pub fn describe_drift(drift: &DriftRow) -> String {
 fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let to = now.checked_add_signed(AHEAD)?;
     let changes = managed.page.variables.iter().filter_map(|owned| {
-        let flip = owned.next_flip(now, to)?;
+        let flip = owned.next_transition(now, to)?;
         let value = match &flip.wanted {
             crate::pages::Wanted::Cell(cell) => cell.text.clone(),
             wanted => shorten(&wanted.to_json(), 40),

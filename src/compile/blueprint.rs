@@ -85,12 +85,12 @@ impl Blueprint {
 
     /// Returns problems of public holidays whose data ends soon, or has ended, on a date.
     pub fn ending(&self, on: NaiveDate) -> Vec<Problem> {
-        let told = self.public_holidays().filter_map(|(name, public)| {
+        let reported = self.public_holidays().filter_map(|(name, public)| {
             let mut problem = public.region.ending(on)?.about(format!("calendar \"{name}\""));
             problem.origin = Some(public.origin.clone());
             Some(problem)
         });
-        told.collect()
+        reported.collect()
     }
 }
 

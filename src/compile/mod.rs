@@ -27,7 +27,7 @@ pub use blueprint::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse};
 pub use world::{Gone, Managed, World};
 
 /// The most problems of page blocks that one run reports.
-const MAX_TOLD: usize = 1_000;
+const MAX_REPORTED: usize = 1_000;
 
 /// Checks page blocks and hours as far as possible without the inputs.
 pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
@@ -51,6 +51,6 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     }
     // The rest shows up once these are fixed.
     let mut problems = each_once(&problems);
-    problems.truncate(MAX_TOLD);
+    problems.truncate(MAX_REPORTED);
     problems
 }

@@ -208,7 +208,7 @@ impl Gathering<'_> {
         places.filters.iter().for_each(|node| self.filter(reader, node));
         for (node, is_special) in &places.tables {
             if self.table(reader, node, *is_special).is_none() {
-                self.doubt(node);
+                self.distrust(node);
             }
         }
         for (node, key, inside) in &places.repeated {
@@ -326,7 +326,7 @@ impl Gathering<'_> {
     /// Marks all rows of the named source as taken, since the actual ones are unknown.
     ///
     /// If a row fills in the name of the source, marks every source.
-    fn doubt(&mut self, node: &Node) {
+    fn distrust(&mut self, node: &Node) {
         let Some(Raw::Text(source)) = node.get("source").map(|node| &node.raw) else { return };
         let named: Vec<&String> = match is_template(source) {
             true => self.inputs.tables.keys().collect(),
@@ -348,7 +348,7 @@ impl Gathering<'_> {
             Raw::Table(entries) => entries,
             Raw::Null | Raw::Bool(_) | Raw::Number(_) | Raw::Text(_) => return,
         };
-        self.doubt(node);
+        self.distrust(node);
         for entry in entries {
             match (entry.key.as_str(), &entry.node.raw) {
                 ("special_from" | "weekly_from", _) => {}
@@ -360,7 +360,7 @@ impl Gathering<'_> {
     }
 
     fn doubt_all(&mut self, places: &Places) {
-        places.tables.iter().for_each(|(node, _)| self.doubt(node));
+        places.tables.iter().for_each(|(node, _)| self.distrust(node));
         places.repeated.iter().for_each(|(_, _, inside)| self.doubt_all(inside));
     }
 }

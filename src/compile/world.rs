@@ -107,8 +107,8 @@ impl Managed {
     /// Returns the page with overrides applied.
     pub fn under(&self, overrides: &[Override]) -> Arc<Page> {
         match &self.found {
-            Some(found) => Arc::new(self.computed.overruled_alone(overrides, found)),
-            None => self.computed.overruled(overrides).map_or_else(|| self.computed.clone(), Arc::new),
+            Some(found) => Arc::new(self.computed.overridden_alone(overrides, found)),
+            None => self.computed.overridden(overrides).map_or_else(|| self.computed.clone(), Arc::new),
         }
     }
 }
@@ -256,15 +256,15 @@ impl World {
     }
 
     /// Replaces all active overrides; later ones take precedence.
-    pub fn overrule(&mut self, overrides: &[Override]) {
-        self.overrule_like(&World::default(), overrides);
+    pub fn apply_override(&mut self, overrides: &[Override]) {
+        self.override_like(&World::default(), overrides);
     }
 
     /// Replaces all active overrides, and reuses pages of a world with the same ones.
     ///
     /// A page with the same definition is taken from `other`, so that one changed row does not
     /// rebuild the other pages.
-    pub fn overrule_like(&mut self, other: &World, overrides: &[Override]) {
+    pub fn override_like(&mut self, other: &World, overrides: &[Override]) {
         for managed in &mut self.pages {
             let known = other.page(&managed.computed.id);
             let is_same = |known: &&Managed| {

@@ -3,18 +3,18 @@
 //! Together they form one timeline of open and closed periods.
 
 mod day;
+mod period;
 mod recent;
 mod season;
-mod stretch;
 mod text;
 mod timeline;
 
 pub use day::Day;
+pub use period::Period;
 pub use recent::Recent;
 pub use season::{Clash, Season, nested, settle};
-pub use stretch::Stretch;
 pub use text::{Interval, Week, parse_day, parse_days, parse_week};
-pub use timeline::{Forced, Hours, SpecialDate};
+pub use timeline::{Hours, HoursOverride, SpecialDate};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{Datelike, NaiveDate};
 
-use super::Stretch;
+use super::Period;
 
 /// Number of dates in the cache.
 const DATES: usize = 8;
 
-type Known = Option<(NaiveDate, Arc<[Stretch]>)>;
+type Known = Option<(NaiveDate, Arc<[Period]>)>;
 
 /// The open periods of recent dates.
 ///
@@ -22,18 +22,18 @@ pub struct Recent(Mutex<[Known; DATES]>);
 
 impl Recent {
     /// Returns the periods of a date, computing them if they are not cached.
-    pub(super) fn get_or(&self, date: NaiveDate, compute: impl FnOnce() -> Vec<Stretch>) -> Arc<[Stretch]> {
+    pub(super) fn get_or(&self, date: NaiveDate, compute: impl FnOnce() -> Vec<Period>) -> Arc<[Period]> {
         let place = date.num_days_from_ce().unsigned_abs() as usize % DATES;
         let known = |known: &[Known; DATES]| match &known[place] {
-            Some((known, stretches)) if *known == date => Some(stretches.clone()),
+            Some((known, periods)) if *known == date => Some(periods.clone()),
             _ => None,
         };
-        if let Some(stretches) = known(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return stretches;
+        if let Some(periods) = known(&self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return periods;
         }
-        let stretches: Arc<[Stretch]> = compute().into();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some((date, stretches.clone()));
-        stretches
+        let periods: Arc<[Period]> = compute().into();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some((date, periods.clone()));
+        periods
     }
 }
 

@@ -243,13 +243,13 @@ fn a_season_is_told_by_its_dates_and_differs_by_them() {
         "hours is 10:00-12:00 on Mon from 2026-12-01 to 2026-12-22 (season)"
     );
     assert_eq!(because("2026-12-23T10:00"), "hours is open 09:00-17:00 on Wed 2026-12-23 (test)");
-    assert!(hours.says_the_same(&of(summer)));
+    assert!(hours.is_equivalent(&of(summer)));
     for other in [
         "",
         "season 2026-12-01..2026-12-23 Mo-Tu 10:00-12:00",
         "season 2026-12-01..2026-12-22 Mo 10:00-12:00",
     ] {
-        assert!(!hours.says_the_same(&of(other)) && !of(other).says_the_same(&hours), "{other}");
+        assert!(!hours.is_equivalent(&of(other)) && !of(other).is_equivalent(&hours), "{other}");
     }
     // Overlapping seasons are ambiguous unless they cover different weekdays.
     let clash =

@@ -9,7 +9,7 @@ use crate::calendar::{Agenda, Entry};
 use crate::model::{HORIZON_DAYS, Instant, Origin};
 use crate::zone::{self, Zone};
 
-use super::{Day, Interval, Recent, Season, Stretch};
+use super::{Day, Interval, Period, Recent, Season};
 
 /// Named opening hours, combined from all settings.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct Hours {
     /// Hours on dates of a closing calendar, except on `closed_holidays`.
     pub holidays: Option<Day>,
     /// Overrides, which take precedence over everything; a later one wins over an earlier one.
-    pub forced: Vec<Forced>,
+    pub forced: Vec<HoursOverride>,
     /// The place where the hours are written.
     pub origin: Origin,
     /// A cache of computed periods; the hours must not change once they have been queried.
@@ -42,7 +42,7 @@ pub struct Hours {
 
 /// An override that opens or closes during `[from, until)`; without an end, until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forced {
+pub struct HoursOverride {
     /// True to open, false to close.
     pub open: bool,
     /// The instant at which it begins.
@@ -57,7 +57,7 @@ pub struct SpecialDate {
     /// The date.
     pub date: NaiveDate,
     /// Open during these periods; closed if there are none.
-    pub open: Vec<Stretch>,
+    pub open: Vec<Period>,
     /// The name of the day.
     pub name: Option<String>,
 }
@@ -76,57 +76,50 @@ impl Hours {
     }
 
     /// Returns the open period that contains an instant.
-    pub fn current(&self, at: Instant) -> Option<Stretch> {
-        let mut stretches = self.around(at, 1);
-        stretches.retain(|stretch| stretch.from <= at && at < stretch.to);
-        stretches.pop()
+    pub fn current(&self, at: Instant) -> Option<Period> {
+        let mut periods = self.around(at, 1);
+        periods.retain(|period| period.from <= at && at < period.to);
+        periods.pop()
     }
 
     /// Returns the next instant after `at` at which it opens or closes, within 400 days.
     pub fn next_change(&self, at: Instant) -> Option<Instant> {
-        self.search(at, HORIZON_DAYS, |stretch| {
-            [stretch.from, stretch.to].into_iter().find(|edge| *edge > at)
-        })
+        self.search(at, HORIZON_DAYS, |period| [period.from, period.to].into_iter().find(|edge| *edge > at))
     }
 
     /// Returns the next instant after `at` at which it opens or closes or another date begins.
     pub fn next_change_of_the_day(&self, at: Instant) -> Instant {
         let midnight = zone::start_of(self.zone, zone::next(self.today(at)));
         let change =
-            self.search(at, 0, |stretch| [stretch.from, stretch.to].into_iter().find(|edge| *edge > at));
+            self.search(at, 0, |period| [period.from, period.to].into_iter().find(|edge| *edge > at));
         change.map_or(midnight, |change| change.min(midnight))
     }
 
     /// Returns the next instant after `at` at which it opens, within 400 days.
     pub fn next_open(&self, at: Instant) -> Option<Instant> {
-        self.search(at, HORIZON_DAYS, |stretch| Some(stretch.from).filter(|from| *from > at))
+        self.search(at, HORIZON_DAYS, |period| Some(period.from).filter(|from| *from > at))
     }
 
     /// Returns the first answer along the timeline.
     ///
     /// An answer at the end of the last date examined does not count yet: the next date may extend
     /// that period.
-    fn search(
-        &self,
-        at: Instant,
-        days: u64,
-        answer: impl Fn(&Stretch) -> Option<Instant>,
-    ) -> Option<Instant> {
+    fn search(&self, at: Instant, days: u64, answer: impl Fn(&Period) -> Option<Instant>) -> Option<Instant> {
         if self.never_change() {
             return None;
         }
         let (mut date, end) = (self.first_around(at), self.date_after(at, days));
-        let mut found: Vec<Stretch> = Vec::new();
+        let mut found: Vec<Period> = Vec::new();
         while date <= end {
-            for stretch in &*self.on(date) {
-                add(&mut found, *stretch);
+            for period in &*self.on(date) {
+                add(&mut found, *period);
             }
             if let Some(answer) = found.iter().find_map(&answer)
                 && answer < zone::start_of(self.zone, zone::next(date))
             {
                 return Some(answer);
             }
-            found.retain(|stretch| stretch.to >= at);
+            found.retain(|period| period.to >= at);
             date = zone::next(date);
         }
         None
@@ -147,7 +140,7 @@ impl Hours {
     }
 
     /// Returns true if both have the same hours, ignoring names and origins.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub fn is_equivalent(&self, other: &Self) -> bool {
         let day = |a: &Day, b: &Day| a.intervals == b.intervals && a.name == b.name;
         let weekday = |(a, b): (&Option<Day>, &Option<Day>)| match (a, b) {
             (Some(a), Some(b)) => a.intervals == b.intervals,
@@ -166,19 +159,19 @@ impl Hours {
             && self.special.iter().zip(&other.special).all(|(a, b)| a.0 == b.0 && day(a.1, b.1))
             && self.holidays.as_ref().map(|day| &day.intervals)
                 == other.holidays.as_ref().map(|day| &day.intervals)
-            && (Arc::ptr_eq(&self.closures, &other.closures) || self.closures.says_the_same(&other.closures))
+            && (Arc::ptr_eq(&self.closures, &other.closures) || self.closures.is_equivalent(&other.closures))
             && self.closed_holidays == other.closed_holidays
     }
 
     /// Returns the same hours with one more override.
-    pub fn forced(&self, forced: Forced) -> Self {
+    pub fn forced(&self, forced: HoursOverride) -> Self {
         let mut hours = self.clone();
         hours.forced.push(forced);
         hours
     }
 
     /// Returns the periods that start on a date, joined where they are adjacent.
-    pub fn on(&self, date: NaiveDate) -> Arc<[Stretch]> {
+    pub fn on(&self, date: NaiveDate) -> Arc<[Period]> {
         self.recent.get_or(date, || {
             self.forced.iter().fold(self.computed_on(date), |open, forced| self.force(open, date, forced))
         })
@@ -189,41 +182,41 @@ impl Hours {
     /// If it closes a current period, nothing of that period remains, not even the past part: a
     /// reader of "09:00-10:32" could think that it opens at nine tomorrow. A period that it opens
     /// is shown from the full hour.
-    fn force(&self, open: Vec<Stretch>, date: NaiveDate, forced: &Forced) -> Vec<Stretch> {
+    fn force(&self, open: Vec<Period>, date: NaiveDate, forced: &HoursOverride) -> Vec<Period> {
         let until = forced.until.unwrap_or(Instant::MAX_UTC);
         if !forced.open {
-            let left = |stretch: Stretch| match stretch.from < until && stretch.to > forced.from {
-                true => Stretch { from: stretch.from.max(until), to: stretch.to },
-                false => stretch,
+            let left = |period: Period| match period.from < until && period.to > forced.from {
+                true => Period { from: period.from.max(until), to: period.to },
+                false => period,
             };
-            return open.into_iter().map(left).filter(|stretch| stretch.from < stretch.to).collect();
+            return open.into_iter().map(left).filter(|period| period.from < period.to).collect();
         }
         let local = zone::local(self.zone, forced.from);
         let hour = local.date().and_hms_opt(local.hour(), 0, 0).map(|hour| zone::instant(self.zone, hour));
         let day = (zone::start_of(self.zone, date), zone::start_of(self.zone, zone::next(date)));
         let from = hour.filter(|hour| *hour <= forced.from).unwrap_or(forced.from).max(day.0);
-        let opened = Stretch { from, to: until.min(day.1) };
+        let opened = Period { from, to: until.min(day.1) };
         join(open.into_iter().chain((opened.from < opened.to).then_some(opened)).collect())
     }
 
-    fn computed_on(&self, date: NaiveDate) -> Vec<Stretch> {
+    fn computed_on(&self, date: NaiveDate) -> Vec<Period> {
         if !zone::occurs(self.zone, date) {
             return Vec::new();
         }
         let written = match self.rule(date) {
-            Rule::Special(day) => return join(self.stretches(date, &day.intervals)),
+            Rule::Special(day) => return join(self.periods(date, &day.intervals)),
             Rule::Closed(_) => match &self.holidays {
-                Some(day) if !self.closed_holidays.contains(&date) => self.stretches(date, &day.intervals),
+                Some(day) if !self.closed_holidays.contains(&date) => self.periods(date, &day.intervals),
                 _ => return Vec::new(),
             },
             Rule::Weekly(None) => return Vec::new(),
-            Rule::Weekly(Some(day)) => self.stretches(date, &day.intervals),
+            Rule::Weekly(Some(day)) => self.periods(date, &day.intervals),
         };
         // A special date takes precedence over timed closures too, so they are cut out of all other
         // hours.
-        let open = written.into_iter().flat_map(|stretch| {
-            let closed = self.closures.taken(stretch.from, stretch.to);
-            left_of(stretch, closed)
+        let open = written.into_iter().flat_map(|period| {
+            let closed = self.closures.taken(period.from, period.to);
+            left_of(period, closed)
         });
         join(open.collect())
     }
@@ -239,15 +232,15 @@ impl Hours {
     }
 
     /// Formats periods of a date; a period that ends with the date ends at `24:00`.
-    pub fn text_of(&self, date: NaiveDate, open: &[Stretch]) -> String {
+    pub fn text_of(&self, date: NaiveDate, open: &[Period]) -> String {
         if open.is_empty() {
             return "closed".to_owned();
         }
         let texts: Vec<String> = open
             .iter()
-            .map(|stretch| {
-                let (hour, minute) = self.closing_time(date, stretch.to);
-                let from = zone::local(self.zone, stretch.from).format("%H:%M");
+            .map(|period| {
+                let (hour, minute) = self.closing_time(date, period.to);
+                let from = zone::local(self.zone, period.from).format("%H:%M");
                 format!("{from}-{hour:02}:{minute:02}")
             })
             .collect();
@@ -304,15 +297,15 @@ impl Hours {
             }
             Rule::Closed(entry) => Some(entry.name.to_string()),
             Rule::Weekly(day) => {
-                let stretches =
-                    |day: Option<&Day>| join(self.stretches(date, day.map_or(&[][..], |day| &day.intervals)));
+                let periods =
+                    |day: Option<&Day>| join(self.periods(date, day.map_or(&[][..], |day| &day.intervals)));
                 // Readers know the ordinary week, so a season's day is special only if it differs.
-                if *open == *stretches(self.ordinary(date)) {
+                if *open == *periods(self.ordinary(date)) {
                     return None;
                 }
                 // Periods removed by a clock change or an override have no name.
-                let written = stretches(day);
-                let cut = written.iter().find(|stretch| !open.contains(stretch));
+                let written = periods(day);
+                let cut = written.iter().find(|period| !open.contains(period));
                 cut.and_then(|cut| self.closing_event(*cut)).map(|entry| entry.name.to_string())
             }
         };
@@ -357,14 +350,14 @@ impl Hours {
         let today = self.today(at);
         let dates = [Some(today), today.pred_opt()];
         for date in dates.into_iter().flatten() {
-            let is_meant = |stretch: &Stretch| stretch.from <= at && at < stretch.to;
-            if let Some(stretch) = self.on(date).iter().copied().find(is_meant) {
+            let is_meant = |period: &Period| period.from <= at && at < period.to;
+            if let Some(period) = self.on(date).iter().copied().find(is_meant) {
                 let origin = match self.rule(date) {
                     Rule::Special(day) | Rule::Weekly(Some(day)) => &day.origin,
                     Rule::Closed(entry) => &entry.origin,
                     Rule::Weekly(None) => &self.origin,
                 };
-                let text = self.text_of(date, &[stretch]);
+                let text = self.text_of(date, &[period]);
                 let season = match self.rule(date) {
                     Rule::Weekly(_) => self.season_of(date),
                     Rule::Special(_) | Rule::Closed(_) => String::new(),
@@ -409,13 +402,13 @@ impl Hours {
         }
     }
 
-    fn closing_event(&self, stretch: Stretch) -> Option<&Entry> {
-        let touches = |from: Instant, to: Instant| from < stretch.to && to > stretch.from;
+    fn closing_event(&self, period: Period) -> Option<&Entry> {
+        let touches = |from: Instant, to: Instant| from < period.to && to > period.from;
         let mut timed = self.closures.timed().iter();
         timed.find(|timed| touches(timed.from, timed.to)).map(|timed| &timed.entry)
     }
 
-    fn stretches(&self, date: NaiveDate, intervals: &[Interval]) -> Vec<Stretch> {
+    fn periods(&self, date: NaiveDate, intervals: &[Interval]) -> Vec<Period> {
         let instant = |minutes: u16| {
             let (days, minutes) = (u64::from(minutes / 1440), u32::from(minutes % 1440));
             let date = date.checked_add_days(Days::new(days)).unwrap_or(date);
@@ -424,14 +417,14 @@ impl Hours {
         };
         intervals
             .iter()
-            .map(|interval| Stretch { from: instant(interval.open), to: instant(interval.close) })
+            .map(|interval| Period { from: instant(interval.open), to: instant(interval.close) })
             // A clock change can leave nothing of an interval.
-            .filter(|stretch| stretch.from < stretch.to)
+            .filter(|period| period.from < period.to)
             .collect()
     }
 
     /// Returns the joined periods from two dates before an instant to some days after it.
-    fn around(&self, at: Instant, days: u64) -> Vec<Stretch> {
+    fn around(&self, at: Instant, days: u64) -> Vec<Period> {
         let end = self.date_after(at, days);
         let mut date = self.first_around(at);
         let mut found = Vec::new();
@@ -456,32 +449,32 @@ impl Hours {
 }
 
 /// Joins adjacent or overlapping periods.
-fn join(mut stretches: Vec<Stretch>) -> Vec<Stretch> {
-    stretches.sort_unstable();
-    let mut joined: Vec<Stretch> = Vec::with_capacity(stretches.len());
-    for stretch in stretches {
-        add(&mut joined, stretch);
+fn join(mut periods: Vec<Period>) -> Vec<Period> {
+    periods.sort_unstable();
+    let mut joined: Vec<Period> = Vec::with_capacity(periods.len());
+    for period in periods {
+        add(&mut joined, period);
     }
     joined
 }
 
 /// Adds a period that starts no earlier than the last one.
-fn add(joined: &mut Vec<Stretch>, stretch: Stretch) {
+fn add(joined: &mut Vec<Period>, period: Period) {
     match joined.last_mut() {
-        Some(last) if stretch.from <= last.to => last.to = last.to.max(stretch.to),
-        _ => joined.push(stretch),
+        Some(last) if period.from <= last.to => last.to = last.to.max(period.to),
+        _ => joined.push(period),
     }
 }
 
 /// Returns the parts of a period that remain after cutting out `closed`, which must be sorted.
-fn left_of(stretch: Stretch, closed: &[(Instant, Instant)]) -> Vec<Stretch> {
+fn left_of(period: Period, closed: &[(Instant, Instant)]) -> Vec<Period> {
     let mut left = Vec::with_capacity(closed.len() + 1);
-    let mut from = stretch.from;
+    let mut from = period.from;
     for (start, end) in closed {
-        left.push(Stretch { from, to: *start });
+        left.push(Period { from, to: *start });
         from = *end;
     }
-    left.push(Stretch { from, to: stretch.to });
+    left.push(Period { from, to: period.to });
     left.retain(|part| part.from < part.to);
     left
 }

@@ -18,7 +18,7 @@ use super::filters::meant_or_known;
 /// The days before its end in which a calendar is due for renewal.
 const CALENDAR_DAYS: u64 = 90;
 /// The most filters of one calendar that are listed, so that users can fix these first.
-const MAX_TOLD: usize = 20;
+const MAX_REPORTED: usize = 20;
 /// The days ahead in which events are searched.
 ///
 /// An annual event without a fixed date recurs in them.
@@ -65,25 +65,26 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
                 wrong.push((filter, origin, running_out));
             }
         }
-        let more = wrong.split_off(wrong.len().min(MAX_TOLD));
+        let more = wrong.split_off(wrong.len().min(MAX_REPORTED));
         let problem = |(filter, origin, running_out): (Filter, Origin, Option<Problem>)| match running_out {
             Some(problem) => problem.about(format!("{calendar}, {filter}")),
             None => events.unmet(&filter, &origin, &calendar),
         };
-        let mut told: Vec<Problem> = wrong.into_iter().map(problem).collect();
+        let mut reported: Vec<Problem> = wrong.into_iter().map(problem).collect();
         if let Some((_, origin, _)) = more.first() {
             let more = more.len();
             let message =
                 format!("{calendar}: {more} more filters from here on have no event to come, or soon none");
-            told.push(Problem::at(origin, message).hint("mend the others first, or get a newer file"));
+            reported.push(Problem::at(origin, message).hint("mend the others first, or get a newer file"));
         }
         // If every use is filtered, the problems of the filters are enough.
-        let is_plain =
-            used.filter.is_open() && public.is_none() && (told.is_empty() || is_taken_whole(blueprint, name));
+        let is_plain = used.filter.is_open()
+            && public.is_none()
+            && (reported.is_empty() || is_taken_whole(blueprint, name));
         let is_told_of_all = is_plain || (public.is_none() && events.all.is_empty());
         let of_all = events.taken(&Filter::default()).running_out().filter(|_| is_told_of_all);
-        told.extend(of_all.map(|problem| problem.about(&calendar)));
-        found.append(&mut told);
+        reported.extend(of_all.map(|problem| problem.about(&calendar)));
+        found.append(&mut reported);
     }
     found
 }
@@ -255,12 +256,12 @@ impl Taken<'_> {
         let mut events: Vec<_> = self.dates().filter(|(from, ..)| *from >= start).collect();
         events.sort_unstable_by_key(|(from, to, _)| (*from, *to));
         let (first, mut reach, _) = *events.first()?;
-        let stretches = events.iter().map(|(from, to, event)| {
+        let periods = events.iter().map(|(from, to, event)| {
             let before = reach;
             reach = before.max(*to);
             (before, *from, (*from - before).num_days(), event.recurs)
         });
-        let (known, coming): (Vec<_>, Vec<_>) = stretches.partition(|(_, until, ..)| *until <= self.today);
+        let (known, coming): (Vec<_>, Vec<_>) = periods.partition(|(_, until, ..)| *until <= self.today);
         if known.len() < KNOWN_EVENTS || (self.today - first).num_days() < 365 {
             return None;
         }

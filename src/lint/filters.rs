@@ -17,7 +17,7 @@ use crate::compile::{Blueprint, Inputs};
 /// The most values of a column that a message lists.
 const NAMED: usize = 8;
 /// The most unused texts of a table that are listed, so that users can fix these first.
-const MAX_TOLD: usize = 20;
+const MAX_REPORTED: usize = 20;
 
 /// Returns warnings for unmet `where` and `unless` conditions, and for unused rows.
 ///
@@ -139,7 +139,7 @@ fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
             texts.contains(&joined(columns.iter().map(|column| row.cells[*column].text.as_str())))
         })
     };
-    let (mut told, mut count): (Vec<&Row>, HashMap<(usize, String), usize>) = Default::default();
+    let (mut reported, mut count): (Vec<&Row>, HashMap<(usize, String), usize>) = Default::default();
     let blamed = |row: &Row| {
         let mut columns = asked.iter().flat_map(|(columns, _)| columns);
         let unknown = columns.clone().find(|column| !known[*column].contains(&*text(row, **column)));
@@ -150,10 +150,10 @@ fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
         let seen = count.entry((column, text(row, column))).or_default();
         *seen += 1;
         if *seen == 1 {
-            told.push(row);
+            reported.push(row);
         }
     }
-    let beyond = told.len().saturating_sub(MAX_TOLD);
+    let beyond = reported.len().saturating_sub(MAX_REPORTED);
     let problem = |row: &&Row| {
         let (column, text) = (blamed(row), text(row, blamed(row)));
         let more = match count.get(&(column, text.clone())) {
@@ -165,8 +165,8 @@ fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
         let hint = meant_or_known(meant, "they ask for", &known[&column]);
         Problem::at(&row.cells[column].origin, message).hint(hint)
     };
-    let mut found: Vec<Problem> = told.iter().take(MAX_TOLD).map(problem).collect();
-    if let Some(row) = told.get(MAX_TOLD) {
+    let mut found: Vec<Problem> = reported.iter().take(MAX_REPORTED).map(problem).collect();
+    if let Some(row) = reported.get(MAX_REPORTED) {
         let message = format!("{beyond} more texts from here on are those of no page and no hours");
         found.push(Problem::at(&row.origin, message).hint("mend the others first, or look at match"));
     }

@@ -114,7 +114,7 @@ mod tests {
         };
         let at = "2026-11-26T17:00:00Z".parse().unwrap();
         let reload = LastReload { at, succeeded_at: at, problems: vec![Problem::new("unknown key")] };
-        let told = text(&status, &reload).unwrap();
+        let reported = text(&status, &reload).unwrap();
         for line in [
             "rtconfd_requests_total 7",
             "rtconfd_pages{state=\"right\"} 0",
@@ -122,7 +122,7 @@ mod tests {
             "rtconfd_config_last_reload_successful 0",
             "rtconfd_held_revision{revision=\"r1\",why=\"source \\\"sites\\\" becomes empty\",approve=\"rtconfd approve r1\"} 1",
         ] {
-            assert!(told.contains(line), "{line} in\n{told}");
+            assert!(reported.contains(line), "{line} in\n{reported}");
         }
     }
 }

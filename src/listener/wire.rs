@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::LastReload;
 use crate::model::{Instant, PageId, Problem, RowName};
-use crate::pages::{Override, Says};
-use crate::reconcile::{Draft, Following, Selection, Standing, Status, Until};
+use crate::pages::{Override, OverrideKind};
+use crate::reconcile::{Draft, Promotion, Selection, Standing, Status, Until};
 use crate::zone::Zone;
 
 /// A request for an override, as text; the daemon parses it as the command line would.
@@ -60,10 +60,10 @@ impl Asking {
             None => Some(Until::Released),
         };
         let says = match self.says.as_str() {
-            "closed" => Some(Says::Closed),
-            "open" => Some(Says::Open),
+            "closed" => Some(OverrideKind::Closed),
+            "open" => Some(OverrideKind::Open),
             _ => assignment(&self.says)
-                .and_then(|(name, value)| Ok(Says::Set { variable: name.parse()?, value }))
+                .and_then(|(name, value)| Ok(OverrideKind::Set { variable: name.parse()?, value }))
                 .map_err(&mut note)
                 .ok(),
         };
@@ -117,9 +117,9 @@ pub fn shown(set: &Override) -> Value {
         "who": set.who,
         "reason": set.reason,
         "says": match &set.says {
-            Says::Closed => "closed".to_owned(),
-            Says::Open => "open".to_owned(),
-            Says::Set { variable, value } => format!("{variable}={value}"),
+            OverrideKind::Closed => "closed".to_owned(),
+            OverrideKind::Open => "open".to_owned(),
+            OverrideKind::Set { variable, value } => format!("{variable}={value}"),
         },
         "pages": pages.collect::<Vec<_>>(),
     })
@@ -148,7 +148,7 @@ pub fn word(standing: &Standing) -> &'static str {
 }
 
 /// Returns a promoted page that still waits for the page it follows, as JSON.
-pub fn waiting(following: &Following) -> Value {
+pub fn waiting(following: &Promotion) -> Value {
     json!({
         "page": following.page.to_string(),
         "follows": following.leader.to_string(),

@@ -472,7 +472,7 @@ mod tests {
             variable("/s[n=7]/h").pointer(page, &mut Places::default()),
             Some(vec!["s".into(), "1".into(), "h".into()])
         );
-        for (at, told) in [
+        for (at, reported) in [
             ("/d/x", "\"x\" would go below a value that is no object"),
             ("/a/c/7", "the array on the page has no item \"7\""),
             ("/a/c/01", "the array on the page has no item \"01\""),
@@ -480,18 +480,18 @@ mod tests {
             ("/s[n=York]/h", "the array on the page has no item with n = \"York\""),
             ("/d[n=York]/h", "the item with n = \"York\" would be of a value that is no array"),
         ] {
-            assert_eq!(write(page, at, json!(0)), Err(told.to_owned()), "{at}");
+            assert_eq!(write(page, at, json!(0)), Err(reported.to_owned()), "{at}");
         }
-        for (at, told) in [
+        for (at, reported) in [
             ("/s[n=Leeds]", "the item with n = \"Leeds\" would lose its n"),
             ("/s[n=7]/n", "the item with n = \"7\" would lose its n"),
         ] {
-            assert_eq!(write(&mut page.clone(), at, json!({"h": 1})), Err(told.to_owned()), "{at}");
+            assert_eq!(write(&mut page.clone(), at, json!({"h": 1})), Err(reported.to_owned()), "{at}");
         }
         write(&mut page.clone(), "/s[n=Leeds]", json!({"n": "Leeds"})).unwrap();
         page["s"][1]["n"] = json!("Leeds");
-        let told = "the array on the page has several items with n = \"Leeds\"";
-        assert_eq!(write(page, "/s[n=Leeds]/h", json!(0)), Err(told.to_owned()));
+        let reported = "the array on the page has several items with n = \"Leeds\"";
+        assert_eq!(write(page, "/s[n=Leeds]/h", json!(0)), Err(reported.to_owned()));
         assert_eq!(variable("/s[n=Leeds]/h").read(page), None);
     }
 

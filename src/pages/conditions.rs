@@ -28,16 +28,16 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    fn says_the_same(&self, other: &Self) -> bool {
+    fn is_equivalent(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Dates { from, until, .. }, Self::Dates { from: other_from, until: other_until, .. }) => {
                 (from, until) == (other_from, other_until)
             }
             (Self::Calendar { agenda: a, zone, .. }, Self::Calendar { agenda: b, zone: other, .. }) => {
-                zone == other && (Arc::ptr_eq(a, b) || a.says_the_same(b))
+                zone == other && (Arc::ptr_eq(a, b) || a.is_equivalent(b))
             }
             (Self::Hours { hours: a, open }, Self::Hours { hours: b, open: other }) => {
-                open == other && (Arc::ptr_eq(a, b) || a.says_the_same(b))
+                open == other && (Arc::ptr_eq(a, b) || a.is_equivalent(b))
             }
             (Self::Cron(a), Self::Cron(b)) => (&a.text, a.length, a.zone) == (&b.text, b.length, b.zone),
             _ => false,
@@ -86,8 +86,8 @@ pub(crate) fn ever_starts(cron: &Cron) -> bool {
 
 impl Conditions {
     /// Returns true if both are equal, ignoring the names of their calendars and hours.
-    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.says_the_same(b))
+    pub(crate) fn is_equivalent(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a.is_equivalent(b))
     }
 
     pub(crate) fn at(&self, at: Instant) -> State {

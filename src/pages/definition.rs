@@ -34,7 +34,7 @@ pub enum Definition {
         origin: Origin,
     },
     /// A computed value that an override replaces for a time.
-    Overruled(Box<Overruled>),
+    Overridden(Box<Overridden>),
     /// A value about opening hours.
     Hours {
         /// The hours.
@@ -118,7 +118,7 @@ pub struct Expression {
 
 /// A definition, and the override that replaces it from one instant to another.
 #[derive(Clone, Debug)]
-pub struct Overruled {
+pub struct Overridden {
     /// The instant at which the override was set.
     pub from: Instant,
     /// The instant at which the override ends, if it does by itself.
@@ -208,7 +208,7 @@ impl Definition {
             Self::Set { wanted, .. }
             | Self::Hours { otherwise: wanted, .. }
             | Self::Calendar { otherwise: wanted, .. } => wanted.has_cells(),
-            Self::Overruled(overruled) => overruled.during.has_cells() || overruled.computed.has_cells(),
+            Self::Overridden(overridden) => overridden.during.has_cells() || overridden.computed.has_cells(),
             Self::When { clauses, otherwise } => {
                 otherwise.has_cells() || clauses.iter().any(|clause| clause.definition.has_cells())
             }
@@ -222,7 +222,7 @@ impl Definition {
     /// Returns true if both are equal, ignoring the places where they are written.
     ///
     /// May return false for equal definitions if a comparison would be expensive.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub fn is_equivalent(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Constant { value: a, .. }, Self::Constant { value: b, .. }) => same_value(a, b),
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
@@ -230,30 +230,30 @@ impl Definition {
             (
                 Self::Hours { hours: a, show, otherwise, .. },
                 Self::Hours { hours: b, show: other_show, otherwise: other, .. },
-            ) => show == other_show && otherwise.same(other) && (Arc::ptr_eq(a, b) || a.says_the_same(b)),
+            ) => show == other_show && otherwise.same(other) && (Arc::ptr_eq(a, b) || a.is_equivalent(b)),
             (
                 Self::Calendar { agenda: a, zone, show, otherwise, .. },
                 Self::Calendar { agenda: b, zone: other_zone, show: other_show, otherwise: other, .. },
             ) => {
                 (zone, show) == (other_zone, other_show)
                     && otherwise.same(other)
-                    && (Arc::ptr_eq(a, b) || a.says_the_same(b))
+                    && (Arc::ptr_eq(a, b) || a.is_equivalent(b))
             }
             (Self::When { clauses: a, otherwise }, Self::When { clauses: b, otherwise: other }) => {
                 let alike = |(a, b): (&Clause, &Clause)| {
-                    a.conditions.says_the_same(&b.conditions) && a.definition.says_the_same(&b.definition)
+                    a.conditions.is_equivalent(&b.conditions) && a.definition.is_equivalent(&b.definition)
                 };
-                a.len() == b.len() && a.iter().zip(b).all(alike) && otherwise.says_the_same(other)
+                a.len() == b.len() && a.iter().zip(b).all(alike) && otherwise.is_equivalent(other)
             }
             (Self::Expression(a), Self::Expression(b)) => {
                 (&a.text, &a.rows) == (&b.text, &b.rows) && named_alike(&a.inputs, &b.inputs)
             }
             (Self::Object { entries: a, .. }, Self::Object { entries: b, .. }) => named_alike(a, b),
             (Self::List { items: a, .. }, Self::List { items: b, .. }) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says_the_same(b))
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_equivalent(b))
             }
             (Self::Ahead { of: a, by }, Self::Ahead { of: b, by: other }) => {
-                by == other && a.says_the_same(b)
+                by == other && a.is_equivalent(b)
             }
             _ => false,
         }
@@ -283,7 +283,7 @@ impl Definition {
     pub fn is_read(&self) -> bool {
         match self {
             Self::Hours { show, .. } => show.with.consumer != ConsumerModel::None,
-            Self::Overruled(overruled) => overruled.computed.is_read() || overruled.during.is_read(),
+            Self::Overridden(overridden) => overridden.computed.is_read() || overridden.during.is_read(),
             // The result of an expression has no consumer model.
             Self::Expression(_) => false,
             _ => self.parts().any(Self::is_read),
@@ -296,8 +296,8 @@ impl Definition {
     pub fn is_read_back(&self) -> bool {
         match self {
             Self::Hours { show, .. } => !matches!(show.shape.read_back(), ReadBack::AsItStands),
-            Self::Overruled(overruled) => {
-                overruled.computed.is_read_back() || overruled.during.is_read_back()
+            Self::Overridden(overridden) => {
+                overridden.computed.is_read_back() || overridden.during.is_read_back()
             }
             Self::Expression(_) => false,
             _ => self.parts().any(Self::is_read_back),
@@ -305,10 +305,10 @@ impl Definition {
     }
 
     /// Describes the override that is active on it at an instant.
-    pub fn overruled_at(&self, at: Instant) -> Option<&str> {
+    pub fn overridden_at(&self, at: Instant) -> Option<&str> {
         match self {
-            Self::Overruled(overruled) if overruled.is_on(at) => Some(&overruled.words),
-            Self::Overruled(overruled) => overruled.computed.overruled_at(at),
+            Self::Overridden(overridden) if overridden.is_on(at) => Some(&overridden.words),
+            Self::Overridden(overridden) => overridden.computed.overridden_at(at),
             _ => None,
         }
     }
@@ -322,7 +322,7 @@ impl Definition {
             Self::Object { entries, .. } => Box::new(entries.iter().map(|(_, definition)| definition)),
             Self::List { items, .. } => Box::new(items.iter()),
             Self::Expression(expression) => Box::new(expression.inputs.iter().map(|(_, input)| input)),
-            Self::Overruled(overruled) => Box::new(std::iter::once(&overruled.computed)),
+            Self::Overridden(overridden) => Box::new(std::iter::once(&overridden.computed)),
             Self::Ahead { of, .. } => Box::new(std::iter::once(&**of)),
             Self::Constant { .. }
             | Self::Cell(_)
@@ -358,7 +358,7 @@ impl Definition {
             Self::Set { wanted, origin } => {
                 Ok(Evaluated { wanted: wanted.clone(), origin: origin.clone(), until: None })
             }
-            Self::Overruled(overruled) => overruled.evaluate(at),
+            Self::Overridden(overridden) => overridden.evaluate(at),
             Self::Object { entries, origin } => {
                 let parts: Vec<Evaluated> = entries
                     .iter()
@@ -386,14 +386,14 @@ impl Definition {
 }
 
 fn named_alike(a: &[(String, Definition)], b: &[(String, Definition)]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.says_the_same(&b.1))
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.is_equivalent(&b.1))
 }
 
 fn made_of_parts(wanted: Wanted, origin: &Origin, until: Option<Instant>) -> Evaluated {
     Evaluated { wanted, origin: origin.clone(), until }
 }
 
-impl Overruled {
+impl Overridden {
     /// Returns true if the override is active at an instant.
     pub fn is_on(&self, at: Instant) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)

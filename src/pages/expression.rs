@@ -168,7 +168,7 @@ fn remedy_for(detail: &str) -> &'static str {
     }
 }
 
-/// Returns the expression with the filter `told` appended to each side of a `~`.
+/// Returns the expression with the filter `reported` appended to each side of a `~`.
 ///
 /// The engine itself would write True and None. A filter binds tighter than any operator, so it
 /// checks only the last operand of a side; the result of an operator is a number.
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
-        for (text, told) in [
+        for (text, reported) in [
             (
                 "opne",
                 "rtconfd.toml:3: the expression \"opne\" names opne, which is not known (hint: did you mean open?)",
@@ -383,13 +383,13 @@ mod tests {
             ("{{ row.n }} + 1", "(hint: write row.COLUMN for a cell, without braces)"),
         ] {
             let problem = evaluate(text).unwrap_err();
-            assert!(problem.contains(told), "{text}: {problem}");
+            assert!(problem.contains(reported), "{text}: {problem}");
         }
     }
 
     #[test]
     fn only_text_and_numbers_become_a_part_of_a_text() {
-        for (text, told) in [
+        for (text, reported) in [
             ("'It is ' ~ open", "true can't be a part of a text"),
             ("open ~ '!'", "(hint: say what it stands for: 'yes' if value else 'no')"),
             ("not open ~ ''", "true can't be"),
@@ -415,7 +415,7 @@ mod tests {
             ("'a' + 1", "(hint: ~ joins values to text"),
         ] {
             let problem = evaluate(text).unwrap_err();
-            assert!(problem.contains(told), "{text}: {problem}");
+            assert!(problem.contains(reported), "{text}: {problem}");
         }
         for (text, wanted) in [
             ("'~ ' ~ row.phone ~ \" ~\" ~ -1", json!("~ 0113 ~-1")),

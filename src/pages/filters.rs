@@ -67,7 +67,7 @@ pub(super) fn environment() -> Environment<'static> {
             if value.is_undefined() || value.is_none() { other } else { value }
         },
     );
-    environment.add_filter("told", |value: Jinja| told(&value).map(|()| value));
+    environment.add_filter("told", |value: Jinja| reported(&value).map(|()| value));
     environment.add_filter("int", |value: Jinja| {
         let text = text_of(&value)?;
         let number = text.trim().parse::<i64>();
@@ -163,7 +163,7 @@ fn field(item: &Jinja, name: &str) -> Result<Jinja, Error> {
 }
 
 /// Checks that a value can be a part of a text.
-fn told(value: &Jinja) -> Result<(), Error> {
+fn reported(value: &Jinja) -> Result<(), Error> {
     match value.kind() {
         ValueKind::String | ValueKind::Number => Ok(()),
         ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
@@ -179,7 +179,7 @@ fn told(value: &Jinja) -> Result<(), Error> {
 
 /// Converts a value to text. The engine itself would write "None" and "True".
 fn text_of(value: &Jinja) -> Result<String, Error> {
-    told(value).map(|()| value.to_string())
+    reported(value).map(|()| value.to_string())
 }
 
 /// Returns the kind of a value, in the terms of JSON.

@@ -14,10 +14,10 @@ mod read_back;
 mod reason;
 mod walk;
 
-pub use definition::{Definition, Evaluated, Overruled, Wanted};
+pub use definition::{Definition, Evaluated, Overridden, Wanted};
 pub use override_value::check_kind;
-pub use overrides::{Made, Override, Part, Says};
-pub use owned::{DesiredValue, Flip, Owned};
+pub use overrides::{Made, Override, OverrideKind, Part};
+pub use owned::{DesiredValue, Owned, Transition};
 pub use page::{Desired, Follow, Page};
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::hours::{Forced, Hours};
+use crate::hours::{Hours, HoursOverride};
 use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, after, shorten};
 
 use super::conditions::Condition;
-use super::definition::Overruled;
+use super::definition::Overridden;
 use super::override_value::{replaced, typed};
 use super::{Definition, Owned, Page, Wanted};
 
@@ -30,7 +30,7 @@ pub struct Override {
     /// The reason given by the user.
     pub reason: String,
     /// The change that it makes.
-    pub says: Says,
+    pub says: OverrideKind,
     /// The pages, each with its end; none if it lasts until it is released.
     pub pages: BTreeMap<PageId, Option<Instant>>,
     /// The affected parts of pages that show many sites.
@@ -124,7 +124,7 @@ impl Part {
 
 /// The change that an override makes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Says {
+pub enum OverrideKind {
     /// The hours of the page are closed.
     Closed,
     /// The hours of the page are open.
@@ -140,7 +140,7 @@ pub enum Says {
     },
 }
 
-impl Says {
+impl OverrideKind {
     /// Describes the change in words.
     pub fn describe(&self) -> String {
         match self {
@@ -215,17 +215,17 @@ impl Override {
     }
 }
 
-impl Overruled {
+impl Overridden {
     /// Returns the same override over another computed value.
     ///
     /// Overrides below this one are kept, with the value at the bottom. While the value is unknown,
     /// the value during the lowest override is used.
     fn over(&self, value: Option<Definition>) -> Definition {
         let computed = match &self.computed {
-            Definition::Overruled(below) => below.over(value),
+            Definition::Overridden(below) => below.over(value),
             _ => value.unwrap_or_else(|| self.during.clone()),
         };
-        Definition::Overruled(Box::new(Self { computed, ..self.clone() }))
+        Definition::Overridden(Box::new(Self { computed, ..self.clone() }))
     }
 }
 
@@ -233,7 +233,7 @@ impl Page {
     /// Returns the page with the overrides that affect it; none if there are none.
     ///
     /// The newest override takes precedence.
-    pub fn overruled(&self, overrides: &[Override]) -> Option<Page> {
+    pub fn overridden(&self, overrides: &[Override]) -> Option<Page> {
         let mut concerned =
             overrides.iter().filter_map(|set| Some((set, *set.pages.get(&self.id)?))).peekable();
         concerned.peek()?;
@@ -242,7 +242,7 @@ impl Page {
             let (part, words) = (set.parts.get(&self.id), set.describe_on(&self.id));
             let part = part.map(|part| part.as_called_on(self));
             for owned in &mut variables {
-                overrule(owned, set, (until, part.as_deref()), &words);
+                apply_override(owned, set, (until, part.as_deref()), &words);
             }
         }
         Some(Page { variables: variables.into(), ..self.clone() })
@@ -252,19 +252,25 @@ impl Page {
     ///
     /// These are the variables that overrides affect, and those to restore. After an override a
     /// variable returns to the value that was found. If none was found, it gets the computed value.
-    pub fn overruled_alone(&self, overrides: &[Override], found: &BTreeMap<Variable, Option<Value>>) -> Page {
-        let all = self.overruled(overrides);
+    pub fn overridden_alone(
+        &self,
+        overrides: &[Override],
+        found: &BTreeMap<Variable, Option<Value>>,
+    ) -> Page {
+        let all = self.overridden(overrides);
         let variables = all.as_ref().unwrap_or(self).variables.iter().filter_map(|owned| {
             let before = |value: &Value| Definition::Constant {
                 value: value.clone(),
                 origin: Origin::named("the page as it was before the override"),
             };
             let definition = match (&owned.definition, found.get(&owned.variable)) {
-                (Definition::Overruled(overruled), Some(Some(value))) => overruled.over(Some(before(value))),
+                (Definition::Overridden(overridden), Some(Some(value))) => {
+                    overridden.over(Some(before(value)))
+                }
                 (_, Some(Some(value))) => before(value),
                 // A key cannot be removed again, and a temporary value must not stay.
                 (definition, Some(None)) => definition.clone(),
-                (Definition::Overruled(overruled), None) => overruled.over(None),
+                (Definition::Overridden(overridden), None) => overridden.over(None),
                 (_, None) => return None,
             };
             Some(Owned { definition, ..owned.clone() })
@@ -322,20 +328,25 @@ fn own_hours(definition: &Definition) -> Vec<&Arc<Hours>> {
     }
 }
 
-fn overrule(owned: &mut Owned, set: &Override, (until, part): (Option<Instant>, Option<&Part>), words: &str) {
+fn apply_override(
+    owned: &mut Owned,
+    set: &Override,
+    (until, part): (Option<Instant>, Option<&Part>),
+    words: &str,
+) {
     let during = match &set.says {
-        Says::Set { variable, value } if *variable == owned.variable => {
+        OverrideKind::Set { variable, value } if *variable == owned.variable => {
             Some(Definition::Set { wanted: set.value(value, &owned.definition), origin: set.origin() })
         }
-        Says::Set { .. } => None,
-        Says::Closed | Says::Open if !owned.definition.has_hours() => None,
-        Says::Closed | Says::Open => Forcing::new(set, until, part).owned(owned),
+        OverrideKind::Set { .. } => None,
+        OverrideKind::Closed | OverrideKind::Open if !owned.definition.has_hours() => None,
+        OverrideKind::Closed | OverrideKind::Open => Forcing::new(set, until, part).owned(owned),
     };
     let Some(during) = during else { return };
     let computed = owned.definition.clone();
     let words = words.to_owned();
     owned.definition =
-        Definition::Overruled(Box::new(Overruled { from: set.at, until, words, during, computed }));
+        Definition::Overridden(Box::new(Overridden { from: set.at, until, words, during, computed }));
 }
 
 /// Replaces the hours of a definition with forced ones: all of them, or those of some rows.
@@ -357,7 +368,7 @@ struct Forcing<'a> {
 impl<'a> Forcing<'a> {
     fn new(set: &Override, until: Option<Instant>, part: Option<&'a Part>) -> Self {
         Self {
-            open: set.says == Says::Open,
+            open: set.says == OverrideKind::Open,
             from: set.at,
             part,
             until: part.is_none_or(|part| part.own).then_some(until),
@@ -397,7 +408,7 @@ impl<'a> Forcing<'a> {
     fn hours(&mut self, hours: &Arc<Hours>) -> Arc<Hours> {
         let Some(until) = self.until else { return hours.clone() };
         self.is_used = true;
-        let forced = Forced {
+        let forced = HoursOverride {
             open: self.open,
             from: after(self.from, self.ahead),
             until: until.map(|until| after(until, self.ahead)),
@@ -421,9 +432,9 @@ impl<'a> Forcing<'a> {
                 }
                 **otherwise = self.definition(otherwise);
             }
-            Definition::Overruled(overruled) => {
-                overruled.during = self.definition(&overruled.during);
-                overruled.computed = self.definition(&overruled.computed);
+            Definition::Overridden(overridden) => {
+                overridden.during = self.definition(&overridden.during);
+                overridden.computed = self.definition(&overridden.computed);
             }
             Definition::Object { entries, .. } => {
                 for (_, entry) in entries {

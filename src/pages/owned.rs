@@ -41,7 +41,7 @@ pub struct DesiredValue {
 
 /// A transition of a variable to a value.
 #[derive(Clone, Debug)]
-pub struct Flip {
+pub struct Transition {
     /// The instant of the transition.
     pub at: Instant,
     /// The new value.
@@ -58,8 +58,8 @@ impl Owned {
     }
 
     /// Returns true if two definitions have the same value over a range of time.
-    pub fn says_the_same(&self, other: &Self, from: Instant, to: Instant) -> bool {
-        if self.definition.says_the_same(&other.definition) {
+    pub fn is_equivalent(&self, other: &Self, from: Instant, to: Instant) -> bool {
+        if self.definition.is_equivalent(&other.definition) {
             return true;
         }
         let mut at = from;
@@ -83,7 +83,7 @@ impl Owned {
     ///
     /// Also returns none if the change is not found within a limited number of steps, for example
     /// for a window that starts every minute and never ends.
-    pub fn next_flip(&self, from: Instant, to: Instant) -> Option<Flip> {
+    pub fn next_transition(&self, from: Instant, to: Instant) -> Option<Transition> {
         let first = self.definition.evaluate(from).ok()?;
         let mut at = first.until?;
         for _ in 0..MAX_STEPS_TO_NEXT {
@@ -92,7 +92,11 @@ impl Owned {
             }
             let evaluated = self.definition.evaluate(at).ok()?;
             if !first.wanted.same(&evaluated.wanted) {
-                return Some(Flip { at, wanted: evaluated.wanted, because: self.definition.because(at) });
+                return Some(Transition {
+                    at,
+                    wanted: evaluated.wanted,
+                    because: self.definition.because(at),
+                });
             }
             at = evaluated.until.filter(|next| *next > at)?;
         }
@@ -103,21 +107,25 @@ impl Owned {
     ///
     /// # Errors
     /// The first instant at which there is no value.
-    pub fn flips(&self, from: Instant, to: Instant) -> Result<Vec<Flip>, Problem> {
-        let mut flips: Vec<Flip> = Vec::new();
+    pub fn transitions(&self, from: Instant, to: Instant) -> Result<Vec<Transition>, Problem> {
+        let mut transitions: Vec<Transition> = Vec::new();
         let mut at = from;
         for _ in 0..MAX_STEPS {
             let evaluated = self.definition.evaluate(at).map_err(|problem| {
                 problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
             })?;
-            if flips.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
-                flips.push(Flip { at, wanted: evaluated.wanted, because: self.definition.because(at) });
+            if transitions.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
+                transitions.push(Transition {
+                    at,
+                    wanted: evaluated.wanted,
+                    because: self.definition.because(at),
+                });
             }
             match evaluated.until.filter(|until| *until > at && *until < to) {
                 Some(until) => at = until,
                 None => break,
             }
         }
-        Ok(flips)
+        Ok(transitions)
     }
 }

@@ -111,11 +111,11 @@ impl Page {
     }
 
     /// Returns true if two definitions of a page have the same values over a range of time.
-    pub fn says_the_same(&self, other: &Self, from: Instant, to: Instant) -> bool {
+    pub fn is_equivalent(&self, other: &Self, from: Instant, to: Instant) -> bool {
         self.variables.len() == other.variables.len()
             && self
                 .beside(other)
-                .all(|(owned, other)| other.is_some_and(|other| owned.says_the_same(other, from, to)))
+                .all(|(owned, other)| other.is_some_and(|other| owned.is_equivalent(other, from, to)))
     }
 
     /// Returns each owned variable, with the same variable of another definition.

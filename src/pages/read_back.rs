@@ -120,7 +120,7 @@ struct Part<'a> {
 impl Part<'_> {
     /// Returns true if an agent needs no other part of the object to read this one.
     fn is_read_alone(&self, at: Instant) -> bool {
-        match in_force(self.definition, at).0 {
+        match resolve(self.definition, at).0 {
             Definition::Hours { show, .. } => {
                 !matches!(show.shape.read_back(), ReadBack::Intervals { beside: Some(_), .. })
             }
@@ -130,7 +130,7 @@ impl Part<'_> {
 
     /// Returns the part as a value that shows hours, if it is one.
     fn shown(&self, at: Instant, until: Instant) -> Option<Shown<'_>> {
-        let (definition, ahead) = in_force(self.definition, at);
+        let (definition, ahead) = resolve(self.definition, at);
         let (at, until) = (after(at, ahead), after(until, ahead));
         match definition {
             Definition::Hours { hours, show, origin, .. } => {
@@ -157,7 +157,7 @@ struct Shown<'a> {
 /// Checks one part of an object, and what is nested in it.
 fn check_part(parts: &[Part], index: usize, at: Instant, until: Instant) -> Result<(), Problem> {
     let part = &parts[index];
-    let (definition, ahead) = in_force(part.definition, at);
+    let (definition, ahead) = resolve(part.definition, at);
     let (ahead_at, ahead_until) = (after(at, ahead), after(until, ahead));
     match (definition, part.value) {
         (Definition::Hours { .. }, _) => {
@@ -187,7 +187,7 @@ fn check_all(parts: &[Part], at: Instant, until: Instant) -> Result<(), Problem>
 /// Resolves conditions and overrides at an instant.
 ///
 /// Returns the definition that applies, and how far ahead of the clock it is evaluated.
-fn in_force(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta) {
+fn resolve(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta) {
     let mut ahead = TimeDelta::zero();
     loop {
         let at = after(at, ahead);
@@ -196,8 +196,8 @@ fn in_force(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta
                 let holds = clauses.iter().find(|clause| clause.holds(at));
                 holds.map_or(&**otherwise, |clause| &clause.definition)
             }
-            Definition::Overruled(overruled) if overruled.is_on(at) => &overruled.during,
-            Definition::Overruled(overruled) => &overruled.computed,
+            Definition::Overridden(overridden) if overridden.is_on(at) => &overridden.during,
+            Definition::Overridden(overridden) => &overridden.computed,
             Definition::Ahead { of, by } => {
                 ahead += *by;
                 of
@@ -232,7 +232,7 @@ impl Shown<'_> {
     fn beside<'t>(&self, shape: &str, together: &[Shown<'t>]) -> Option<&'t Value> {
         let mut others = together.iter().filter(|other| other.show.shape.name() == shape);
         let known = others.clone().find(|other| Arc::ptr_eq(other.hours, self.hours));
-        let found = known.or_else(|| others.find(|other| other.hours.says_the_same(self.hours)));
+        let found = known.or_else(|| others.find(|other| other.hours.is_equivalent(self.hours)));
         found.map(|other| other.value)
     }
 
@@ -295,8 +295,8 @@ impl Shown<'_> {
     fn remedy(&self, minute: Instant) -> &'static str {
         let open = self.hours.current(minute);
         let is_midnight = |at| zone::local(self.hours.zone, at).time() == chrono::NaiveTime::MIN;
-        let to_midnight = open.is_some_and(|stretch| is_midnight(stretch.to));
-        let all_day = open.is_some_and(|stretch| stretch.to - stretch.from >= TimeDelta::days(1));
+        let to_midnight = open.is_some_and(|period| is_midnight(period.to));
+        let all_day = open.is_some_and(|period| period.to - period.from >= TimeDelta::days(1));
         if all_day {
             return "no reader of such texts knows a day that is open throughout: show is_open; or, if the agent reads it otherwise, say so with reader = \"none\"";
         }

@@ -24,8 +24,8 @@ impl Definition {
                     None => format!("no clause holds, otherwise {}", otherwise.because(at)),
                 }
             }
-            Self::Overruled(overruled) if overruled.is_on(at) => overruled.words.clone(),
-            Self::Overruled(overruled) => overruled.computed.because(at),
+            Self::Overridden(overridden) if overridden.is_on(at) => overridden.words.clone(),
+            Self::Overridden(overridden) => overridden.computed.because(at),
             Self::Expression(expression) => {
                 format!("the expression \"{}\" ({})", expression.text, expression.origin)
             }

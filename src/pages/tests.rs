@@ -11,7 +11,7 @@ use crate::model::{DriftPolicy, Missing, Origin, PageId};
 
 use crate::pages::conditions::Conditions;
 use crate::pages::definition::Clause;
-use crate::pages::{Definition, Overruled, Owned, Page, Wanted};
+use crate::pages::{Definition, Overridden, Owned, Page, Wanted};
 use crate::shapes::{self, ConsumerModel, Language, TimeFormat};
 
 /// The way a value shows hours, in short.
@@ -98,21 +98,21 @@ fn what_is_read_is_found_behind_conditions_overrides_and_days_ahead() {
     let hours = Arc::new(hours("Europe/London", "Mo-Su 09:00-17:00", "2026-12-25 closed"));
     let regular = || showing(&hours, shows("regular_hours", ConsumerModel::OneInterval));
     let special = || showing(&hours, shows("special_hours", ConsumerModel::None));
-    let overruled = |during: Definition| {
+    let overridden = |during: Definition| {
         let from = at(hours.zone, "2026-12-01T00:00");
         let computed = Definition::Constant { value: json!("x"), origin: Origin::named("test") };
         let words = "override".to_owned();
-        Definition::Overruled(Box::new(Overruled { from, until: None, words, during, computed }))
+        Definition::Overridden(Box::new(Overridden { from, until: None, words, during, computed }))
     };
     let ahead = |definition| Definition::Ahead { of: Box::new(definition), by: TimeDelta::days(7) };
     let list = |item| Definition::List { items: vec![item], rows: Vec::new(), origin: Origin::named("test") };
     for (what, local, definition) in [
         ("an object", "2026-12-25T08:00", object(vec![("r", regular())])),
         ("a condition", "2026-12-25T08:00", always(object(vec![("r", regular())]))),
-        ("an override", "2026-12-25T08:00", overruled(object(vec![("r", regular())]))),
+        ("an override", "2026-12-25T08:00", overridden(object(vec![("r", regular())]))),
         ("a week ahead", "2026-12-18T08:00", ahead(object(vec![("r", regular())]))),
         ("a list", "2026-12-25T08:00", always(list(object(vec![("r", regular())])))),
-        ("all of them", "2026-12-18T08:00", overruled(ahead(always(list(always(regular())))))),
+        ("all of them", "2026-12-18T08:00", overridden(ahead(always(list(always(regular())))))),
     ] {
         let problem = held(&page(vec![("x", definition)]), local).unwrap_err();
         assert!(problem.contains("would be read as open on Fri 2026-12-25 09:00"), "{what}: {problem}");
@@ -147,15 +147,15 @@ fn values_are_read_together_where_they_stand_in_one_object() {
         ("22:00-02:00", &[("/leeds/opens", opens), ("/leeds/closes", closes)], Some("/leeds/closes")),
         ("22:00-02:00", &[("/leeds/opens", opens), ("/york/closes", closes)], None),
     ];
-    for (weekly, variables, told) in cases {
+    for (weekly, variables, reported) in cases {
         let hours = Arc::new(hours("Europe/London", &format!("Mo-Su {weekly}"), special_date));
         let variables = variables.iter().map(|(name, how)| (*name, showing(&hours, *how))).collect();
         let problem = held(&page(variables), "2026-12-25T01:00").err();
-        let as_told = match (&problem, told) {
-            (Some(problem), Some(told)) => problem.contains(told),
-            (problem, told) => problem.is_none() && told.is_none(),
+        let as_told = match (&problem, reported) {
+            (Some(problem), Some(reported)) => problem.contains(reported),
+            (problem, reported) => problem.is_none() && reported.is_none(),
         };
-        assert!(as_told, "{weekly} {told:?}: {problem:?}");
+        assert!(as_told, "{weekly} {reported:?}: {problem:?}");
     }
 }
 
@@ -194,15 +194,15 @@ fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy
             None,
         ),
     ];
-    for (weekly, shown, told) in cases {
+    for (weekly, shown, reported) in cases {
         let hours = Arc::new(hours("Europe/London", &format!("Mo-Su {weekly}"), "2026-12-02 10:00-24:00"));
         let variables = ["a", "b"].into_iter().zip(*shown).map(|(name, how)| (name, showing(&hours, *how)));
         let page = page(variables.collect());
         for local in ["2026-12-01T18:30", "2026-12-02T12:00", "2026-12-03T23:59"] {
             let problem = held(&page, local).err();
-            let as_told = match (&problem, told) {
-                (Some(problem), Some(told)) => problem.contains(told),
-                (problem, told) => problem.is_none() && told.is_none(),
+            let as_told = match (&problem, reported) {
+                (Some(problem), Some(reported)) => problem.contains(reported),
+                (problem, reported) => problem.is_none() && reported.is_none(),
             };
             assert!(as_told, "{weekly} {shown:?} at {local}: {problem:?}");
         }
@@ -283,9 +283,9 @@ fn who_reads_nights_is_told_of_a_special_one_until_it_is_over() {
         let variables = ["a", "b"].into_iter().zip(*shown).map(|(name, how)| (name, showing(&hours, *how)));
         held(&page(variables.collect()), "2026-11-28T00:30").unwrap();
     }
-    for (show, told) in [("week", "use show = \"numbered\""), ("today", "use show = \"numbered\"")] {
+    for (show, reported) in [("week", "use show = \"numbered\""), ("today", "use show = \"numbered\"")] {
         let problem = held(&page(vec![("x", showing(&hours, shows(show, Intervals)))]), "2026-11-28T00:30")
             .unwrap_err();
-        assert!(problem.contains(told), "{problem}");
+        assert!(problem.contains(reported), "{problem}");
     }
 }

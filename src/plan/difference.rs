@@ -90,7 +90,7 @@ fn of_page(old: &Page, new: &Page, now: Instant) -> Vec<Changed> {
     let mut changed = Vec::new();
     let mut explained = BTreeSet::new();
     for (name, after) in &new_sites {
-        if let Some(before) = old_sites.get(name).filter(|before| !before.says_the_same(after)) {
+        if let Some(before) = old_sites.get(name).filter(|before| !before.is_equivalent(after)) {
             let of_site = of_hours(name, before, after, now);
             explained.extend(of_site.first().map(|_| *name));
             changed.extend(of_site);

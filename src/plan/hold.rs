@@ -67,7 +67,7 @@ pub struct Recent {
 
 /// The changes that a revision would make.
 #[derive(Clone, Debug, Default)]
-pub struct Weighed {
+pub struct Impact {
     /// The reasons to hold it; empty if it is accepted.
     pub reasons: Vec<String>,
     /// The pages whose schedule changes.
@@ -79,12 +79,12 @@ pub struct Weighed {
     /// The sources that lost rows used by pages.
     pub torn: Vec<String>,
     /// The pages that would disappear or change because of lost rows, with the rows.
-    pub bereft: BTreeMap<PageId, String>,
+    pub losing_rows: BTreeMap<PageId, String>,
 }
 
 /// Compares the next days of a revision with those of the active one.
-pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds, now: Instant) -> Weighed {
-    let mut weighed = Weighed::default();
+pub fn assess(before: Side, after: Side, recent: &Recent, thresholds: Thresholds, now: Instant) -> Impact {
+    let mut impact = Impact::default();
     let (mut pages, mut units, mut sites) = (0, 0, BTreeSet::new());
     for new in &after.world.pages {
         let id = &new.page.id;
@@ -99,19 +99,19 @@ pub fn weigh(before: Side, after: Side, recent: &Recent, thresholds: Thresholds,
         if Arc::ptr_eq(&old.computed, &new.computed) || has_same_schedule(&old.computed, &new.computed, now) {
             continue;
         }
-        weighed.changed.push(id.clone());
-        weighed.compare_sites(id, &of_page, &sites_of(&new.computed), now);
+        impact.changed.push(id.clone());
+        impact.compare_sites(id, &of_page, &sites_of(&new.computed), now);
     }
-    weighed.judge_pages(recent, thresholds, (pages, units), now);
-    weighed.judge_closures(recent, thresholds, sites.len(), now);
-    weighed.judge_sources(before.inputs, after.inputs, recent, thresholds, now);
+    impact.judge_pages(recent, thresholds, (pages, units), now);
+    impact.judge_closures(recent, thresholds, sites.len(), now);
+    impact.judge_sources(before.inputs, after.inputs, recent, thresholds, now);
     if thresholds.rows_percent < 100 {
-        weighed.judge_lost_rows(before, after, now);
+        impact.judge_lost_rows(before, after, now);
     }
-    weighed
+    impact
 }
 
-impl Weighed {
+impl Impact {
     /// Records which sites of a page change, and which become closed all day.
     fn compare_sites(&mut self, page: &PageId, old: &Sites, new: &Sites, now: Instant) {
         let unit = |name: &str| if old.len() > 1 { format!("{page} {name}") } else { page.to_string() };
@@ -122,7 +122,7 @@ impl Weighed {
             for date in newly_closed(before, after, now) {
                 self.closed.entry(date).or_default().insert(site(page, old, name));
             }
-            if !before.says_the_same(after) {
+            if !before.is_equivalent(after) {
                 is_other = false;
                 self.units.insert(unit(name));
             }
@@ -213,7 +213,7 @@ impl Weighed {
     }
 }
 
-impl Weighed {
+impl Impact {
     /// Holds a revision if its sources lost rows used by pages.
     ///
     /// A table truncated at the end of a line is still a valid table.
@@ -229,7 +229,7 @@ impl Weighed {
             None => old.row.is_some(),
             Some(new) => !std::ptr::eq(old, new) && rests_on_other_rows(old, new, now, until),
         };
-        let bereft: Vec<&PageId> = before
+        let losing_rows: Vec<&PageId> = before
             .world
             .pages
             .iter()
@@ -237,18 +237,18 @@ impl Weighed {
             .filter(|old| is_bereft(old))
             .map(|old| &old.id)
             .collect();
-        if bereft.is_empty() {
+        if losing_rows.is_empty() {
             return;
         }
         self.torn = by_source.into_keys().collect();
         let lost = lost.join("; ");
-        let pages = if bereft.len() == 1 {
+        let pages = if losing_rows.len() == 1 {
             "1 page rests".to_owned()
         } else {
-            format!("{} pages rest", bereft.len())
+            format!("{} pages rest", losing_rows.len())
         };
         self.reasons.push(format!("{lost}, on which {pages}"));
-        self.bereft = bereft.into_iter().map(|page| (page.clone(), lost.clone())).collect();
+        self.losing_rows = losing_rows.into_iter().map(|page| (page.clone(), lost.clone())).collect();
     }
 }
 
@@ -256,7 +256,7 @@ impl Weighed {
 fn rests_on_other_rows(old: &Page, new: &Page, now: Instant, until: Instant) -> bool {
     old.beside(new).any(|(before, after)| match after {
         None => before.row.is_some(),
-        Some(after) => !before.says_the_same(after, now, until),
+        Some(after) => !before.is_equivalent(after, now, until),
     })
 }
 
@@ -287,20 +287,20 @@ impl Recent {
     pub const FACT: &'static str = "recent";
 
     /// Adds accepted changes and removes old ones.
-    pub fn add(&mut self, weighed: &Weighed, now: Instant) {
+    pub fn add(&mut self, impact: &Impact, now: Instant) {
         self.changed.retain(|_, at| is_recent(*at, now));
-        self.changed.extend(weighed.units.iter().map(|unit| (unit.clone(), now)));
+        self.changed.extend(impact.units.iter().map(|unit| (unit.clone(), now)));
         for closed in self.closed.values_mut() {
             closed.retain(|_, at| is_recent(*at, now));
         }
-        for (date, pages) in &weighed.closed {
+        for (date, pages) in &impact.closed {
             self.closed.entry(*date).or_default().extend(pages.iter().map(|page| (page.clone(), now)));
         }
         self.closed.retain(|_, closed| !closed.is_empty());
         for lost in self.lost.values_mut() {
             lost.retain(|(at, _)| is_recent(*at, now));
         }
-        for (name, lost) in &weighed.lost {
+        for (name, lost) in &impact.lost {
             self.lost.entry(name.clone()).or_default().push((now, *lost));
         }
         self.lost.retain(|_, lost| !lost.is_empty());
@@ -322,7 +322,7 @@ fn together(with_earlier: bool) -> &'static str {
 fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
     let until = now.checked_add_signed(AHEAD).unwrap_or(now);
     // A variable that is no longer ours is no longer sent, so nothing changes on the page.
-    old.beside(new).all(|(before, after)| after.is_none_or(|after| before.says_the_same(after, now, until)))
+    old.beside(new).all(|(before, after)| after.is_none_or(|after| before.is_equivalent(after, now, until)))
 }
 
 /// The hours of a page by name: one entry for most pages, one per site for pages of many.

@@ -13,10 +13,10 @@ use crate::model::{Change, DriftPolicy, OnDrift, PageId, Places, Problem, Variab
 use crate::schema::{Checked, CheckedValue};
 
 pub use difference::{Changed, Difference, differences};
-pub use hold::{Recent, Side, Thresholds, Weighed, lost_by_source, weigh};
+pub use hold::{Impact, Recent, Side, Thresholds, assess, lost_by_source};
 
 /// The baseline: the values that we last sent to a page and saw confirmed.
-pub type Base = BTreeMap<Variable, Value>;
+pub type Baseline = BTreeMap<Variable, Value>;
 
 /// The changes of one page now.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy:
 /// Fails when our values would violate the schema together with drifted values that stay.
 pub fn plan(
     checked: &Checked,
-    base: &Base,
+    base: &Baseline,
     policy: &DriftPolicy,
     because: &dyn Fn(usize) -> String,
 ) -> Result<Plan, Vec<Problem>> {

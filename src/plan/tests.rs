@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Base, Found, look_up, plan};
+use super::{Baseline, Found, look_up, plan};
 use crate::model::{Change, Missing, OnDrift, Origin, RemotePage, Variable};
 use crate::pages::{Desired, DesiredValue, Wanted};
 use crate::schema::{Schema, check};
@@ -41,16 +41,16 @@ fn decide(base: Option<Value>, page: Option<Value>, wanted: Value, policy: &str)
     remote.variables.extend(page.map(|value| ("x".to_owned(), value)));
     let schema = Arc::new(Schema::compile(None).unwrap());
     let checked = check(&desired(&[("x", wanted)]), &Arc::new(remote), &schema).unwrap();
-    let base: Base = base.into_iter().map(|value| (variable("x"), value)).collect();
+    let base: Baseline = base.into_iter().map(|value| (variable("x"), value)).collect();
     let plan = plan(&checked, &base, &policy.parse::<OnDrift>().unwrap().into(), UNTOLD).unwrap();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     if let Some(change) = plan.changes.first() {
-        told.push(format!("send {}", change.to));
+        reported.push(format!("send {}", change.to));
         assert_eq!(plan.body.get("x"), Some(&change.to));
     }
-    told.extend(plan.drift.iter().map(|drift| format!("{:?}", drift.answer)));
-    told.extend(plan.adopted.iter().map(|(_, value)| format!("adopt {value}")));
-    told.join(", ")
+    reported.extend(plan.drift.iter().map(|drift| format!("{:?}", drift.answer)));
+    reported.extend(plan.adopted.iter().map(|(_, value)| format!("adopt {value}")));
+    reported.join(", ")
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn only_owned_and_changed_keys_are_sent_and_neighbours_below_a_key_survive() {
     let schema = Arc::new(Schema::compile(None).unwrap());
     let wanted = desired(&[("a", json!(1)), ("b", json!(5)), ("/m/ours", json!("z"))]);
     let checked = check(&wanted, &Arc::new(remote), &schema).unwrap();
-    let plan = plan(&checked, &Base::new(), &OnDrift::Restore.into(), UNTOLD).unwrap();
+    let plan = plan(&checked, &Baseline::new(), &OnDrift::Restore.into(), UNTOLD).unwrap();
     assert_eq!(Value::Object(plan.body), json!({"b": 5, "m": {"ours": "z", "neighbour": "y"}}));
 }
 
@@ -101,7 +101,7 @@ fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let checked = check(&desired(&[("a", json!(2)), ("b", json!(3))]), &Arc::new(remote), &schema).unwrap();
     // b drifted from 3 to 9 and is kept, so a = 2 would meet b = 9, which the schema forbids.
-    let base = Base::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
+    let base = Baseline::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
     assert!(plan(&checked, &base, &OnDrift::Keep.into(), UNTOLD).is_err());
     assert!(plan(&checked, &base, &OnDrift::Restore.into(), UNTOLD).is_ok());
 }

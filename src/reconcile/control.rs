@@ -8,7 +8,7 @@ use crate::model::{Environment, Instant, PageId, Problem};
 use crate::pages::Override;
 use crate::zone::{Database, Zone};
 
-use super::{Draft, Following, Held, Standing};
+use super::{Draft, Held, Promotion, Standing};
 
 /// A request with a channel for its answer.
 ///
@@ -59,7 +59,7 @@ pub struct Status {
     /// The progress of a rollout: revision, remaining pages, and the page it stopped at.
     pub rollout: Option<(String, usize, Option<PageId>)>,
     /// The promoted pages that wait for the page they follow.
-    pub following: Vec<Following>,
+    pub following: Vec<Promotion>,
     /// The active overrides.
     pub overrides: Vec<Override>,
     /// The problems of the inputs.

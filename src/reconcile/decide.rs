@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::{Instant, Missing, Places, Problem, RemotePage, same_value, shorten};
 use crate::pages::{Desired, DesiredValue, Page, Wanted};
-use crate::plan::{Base, Found, Plan, look_up, plan};
+use crate::plan::{Baseline, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
 
@@ -69,32 +69,32 @@ pub struct Knowledge {
     /// The page as last fetched.
     pub observed: Option<Observed>,
     /// The baseline: the values we last sent and saw confirmed.
-    pub base: Base,
+    pub base: Baseline,
     /// A PATCH with an unknown outcome.
     pub open: Option<OpenIntent>,
-    worked_out: Option<WorkedOut>,
+    computed: Option<Computed>,
 }
 
 /// The desired values of a definition, computed at an instant.
 ///
 /// They are valid until the next transition, so repeated queries are free.
 #[derive(Clone, Debug)]
-struct WorkedOut {
+struct Computed {
     page: Arc<Page>,
     at: Instant,
     desired: Arc<Desired>,
     /// True when the next transition brings other values; none until computed.
-    flips: Option<bool>,
+    transitions: Option<bool>,
 }
 
 impl Knowledge {
     /// Returns the state of a page, fetched or not.
-    pub fn new(observed: Option<Observed>, base: Base, open: Option<OpenIntent>) -> Self {
-        Self { observed, base, open, worked_out: None }
+    pub fn new(observed: Option<Observed>, base: Baseline, open: Option<OpenIntent>) -> Self {
+        Self { observed, base, open, computed: None }
     }
 
     fn desired(&mut self, page: &Arc<Page>, now: Instant) -> Result<Arc<Desired>, Vec<Problem>> {
-        if let Some(known) = &self.worked_out
+        if let Some(known) = &self.computed
             && Arc::ptr_eq(&known.page, page)
             && known.at <= now
             && known.desired.until.is_none_or(|until| now < until)
@@ -102,8 +102,8 @@ impl Knowledge {
             return Ok(known.desired.clone());
         }
         let desired = Arc::new(page.desired(now)?);
-        self.worked_out =
-            Some(WorkedOut { page: page.clone(), at: now, desired: desired.clone(), flips: None });
+        self.computed =
+            Some(Computed { page: page.clone(), at: now, desired: desired.clone(), transitions: None });
         Ok(desired)
     }
 
@@ -141,12 +141,12 @@ impl Knowledge {
     /// also be a whole key: where a key is shared with values of other clients, sending from an
     /// older fetch would undo their edits.
     pub fn flips_alone(&mut self) -> bool {
-        let Some(WorkedOut { page, desired, flips, .. }) = &mut self.worked_out else { return false };
+        let Some(Computed { page, desired, transitions, .. }) = &mut self.computed else { return false };
         if !page.variables.iter().all(|owned| owned.variable.is_whole()) {
             return false;
         }
         let Some(until) = desired.until else { return false };
-        *flips.get_or_insert_with(|| {
+        *transitions.get_or_insert_with(|| {
             page.desired(until).is_ok_and(|next| {
                 let pairs = desired.values.iter().zip(&next.values);
                 pairs.into_iter().any(|(now, then)| !now.wanted.same(&then.wanted))

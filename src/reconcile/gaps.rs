@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Places, RemotePage, Variable};
 use crate::pages::Owned;
-use crate::plan::Base;
+use crate::plan::Baseline;
 
 /// The things missing from a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Gaps {
         &mut self,
         page: &RemotePage,
         last: Option<&RemotePage>,
-        base: &Base,
+        base: &Baseline,
         owned: &[Owned],
     ) -> Fetch {
         let found = self.gap(page, last, base, owned);
@@ -78,7 +78,13 @@ impl Gaps {
     ///
     /// That answer may be too old to be used as the page. Two wrong answers confirm each other only
     /// if no sound answer came between them.
-    pub fn reconsider(&mut self, page: &RemotePage, last: Option<&RemotePage>, base: &Base, owned: &[Owned]) {
+    pub fn reconsider(
+        &mut self,
+        page: &RemotePage,
+        last: Option<&RemotePage>,
+        base: &Baseline,
+        owned: &[Owned],
+    ) {
         if self.unconfirmed.is_some() && self.unconfirmed != Some(self.gap(page, last, base, owned)) {
             self.unconfirmed = None;
         }
@@ -102,13 +108,13 @@ impl Gaps {
         &self,
         page: &RemotePage,
         last: Option<&RemotePage>,
-        base: &Base,
+        base: &Baseline,
         owned: &[Owned],
     ) -> bool {
         !self.confirmed.covers(&Gap { contradicts: false, ..self.gap(page, last, base, owned) })
     }
 
-    fn gap(&self, page: &RemotePage, last: Option<&RemotePage>, base: &Base, owned: &[Owned]) -> Gap {
+    fn gap(&self, page: &RemotePage, last: Option<&RemotePage>, base: &Baseline, owned: &[Owned]) -> Gap {
         let mut places = Places::default();
         let missing = base.keys().filter(|variable| variable.read_at(&page.variables, &mut places).is_none());
         let mut variables: BTreeSet<Variable> = missing.cloned().collect();
@@ -156,7 +162,7 @@ mod tests {
     #[test]
     fn what_vanished_is_believed_when_a_second_fetch_lacks_the_same() {
         let base =
-            Base::from([("is_open".parse().unwrap(), json!(true)), ("/a/b".parse().unwrap(), json!(1))]);
+            Baseline::from([("is_open".parse().unwrap(), json!(true)), ("/a/b".parse().unwrap(), json!(1))]);
         let whole = page(json!({"is_open": true, "a": {"b": 1, "c": 2}}), true);
         let (empty, bare) = (page(json!({}), true), page(json!({"is_open": true, "a": {"b": 1}}), false));
         use Fetch::{Doubtful, Inconsistent, Sound};
@@ -207,14 +213,14 @@ mod tests {
             (last.clone(), Sound),
         ] {
             let mut gaps = Gaps::new(false);
-            assert_eq!(gaps.judge(&now, Some(&last), &Base::new(), &[]), wanted, "{now:?}");
-            assert_eq!(gaps.judge(&now, Some(&last), &Base::new(), &[]), Sound, "{now:?}");
+            assert_eq!(gaps.judge(&now, Some(&last), &Baseline::new(), &[]), wanted, "{now:?}");
+            assert_eq!(gaps.judge(&now, Some(&last), &Baseline::new(), &[]), Sound, "{now:?}");
         }
         let page = |value: Value, has_schema: bool| RemotePage {
             last_updated: None,
             ..self::tests::page(value, has_schema)
         };
         // A page never fetched before cannot lack anything.
-        assert_eq!(Gaps::new(false).judge(&page(json!({}), false), None, &Base::new(), &[]), Sound);
+        assert_eq!(Gaps::new(false).judge(&page(json!({}), false), None, &Baseline::new(), &[]), Sound);
     }
 }

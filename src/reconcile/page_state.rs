@@ -215,7 +215,7 @@ impl PageState {
     }
 
     /// Returns true if the page must be fetched before anything is decided.
-    pub fn needs_look(&self, up: Duration) -> bool {
+    pub fn needs_fetch(&self, up: Duration) -> bool {
         self.look_wanted || self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh(up))
     }
 }

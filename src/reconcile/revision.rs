@@ -16,7 +16,7 @@ use crate::sources::{Files, Revision};
 use crate::store::{Accepted, Remembered};
 use crate::zone::{Database, Zone};
 
-use super::Trail;
+use super::Promotions;
 
 /// Names of facts in the store: recently accepted changes, the held revision, the rollout's
 /// progress.
@@ -29,7 +29,7 @@ const SECOND_STAGE_PERCENT: usize = 5;
 
 /// The active revision: definitions, their inputs, and the resulting pages.
 #[derive(Debug, Default)]
-pub struct InForce {
+pub struct ActiveRevision {
     /// Number of revisions activated so far; 0 if none.
     pub number: i64,
     /// The pages as the settings define them.
@@ -39,12 +39,12 @@ pub struct InForce {
     /// The pages, without overrides.
     pub world: World,
     /// The promoted pages that are still behind.
-    pub trail: Trail,
+    pub promotions: Promotions,
     /// Pages kept as an older revision made them because of a problem, with its number.
     pub kept: BTreeMap<PageId, i64>,
 }
 
-impl InForce {
+impl ActiveRevision {
     /// Restores the active revision of the previous run from the store.
     ///
     /// Anything not stored comes from the current settings.
@@ -70,8 +70,15 @@ impl InForce {
         let kept = kept.filter_map(|(page, as_of)| older.get(as_of)?.page(page).cloned());
         let before = World::of(kept.collect());
         let (blueprint, inputs, world) = recall(&remembered.newest, Some(&before));
-        let trail = Trail::recall(remembered.behind.clone(), older);
-        Self { number: remembered.number, blueprint, inputs, world, trail, kept: remembered.kept.clone() }
+        let promotions = Promotions::recall(remembered.behind.clone(), older);
+        Self {
+            number: remembered.number,
+            blueprint,
+            inputs,
+            world,
+            promotions,
+            kept: remembered.kept.clone(),
+        }
     }
 
     /// Returns the pages that keep their old definition under `newest`, with its revision number.
@@ -86,20 +93,20 @@ impl InForce {
         as_before.map(|managed| (managed.computed.id.clone(), as_of(&managed.computed.id))).collect()
     }
 
-    /// Returns this revision for [`weigh`](crate::plan::weigh).
+    /// Returns this revision for [`assess`](crate::plan::weigh).
     pub fn side(&self) -> Side<'_> {
         Side { world: &self.world, inputs: &self.inputs }
     }
 
     /// Returns the promoted pages that would be behind if `newest` became active.
-    pub fn behind(&self, newest: &World, is_managed: impl Fn(&PageId) -> bool, now: Instant) -> Trail {
+    pub fn behind(&self, newest: &World, is_managed: impl Fn(&PageId) -> bool, now: Instant) -> Promotions {
         let as_of = |page: &PageId| self.kept.get(page).copied().unwrap_or(self.number);
-        self.trail.extended((&as_of, &self.world), newest, is_managed, now)
+        self.promotions.extended((&as_of, &self.world), newest, is_managed, now)
     }
 
     /// Returns the pages in effect, without overrides.
     pub fn pages(&self) -> World {
-        self.trail.in_force(&self.world)
+        self.promotions.active(&self.world)
     }
 }
 
@@ -227,7 +234,7 @@ pub(super) struct Rollout {
     /// The pages after the rollout.
     pub target: World,
     /// The promoted pages that will be behind.
-    pub trail: Trail,
+    pub promotions: Promotions,
     /// The pages of the current stage, which are being watched.
     pub current: Vec<PageId>,
     /// All pages rolled out to so far.
@@ -240,9 +247,9 @@ pub(super) struct Rollout {
 
 impl Rollout {
     /// Starts or resumes a rollout. Pages already rolled out to are watched first.
-    pub fn new(out: Out, target: World, trail: Trail, changed: &[PageId]) -> Self {
+    pub fn new(out: Out, target: World, promotions: Promotions, changed: &[PageId]) -> Self {
         // Promoted pages have a stage of their own.
-        let changed = changed.iter().filter(|page| !trail.behind().contains_key(page)).cloned();
+        let changed = changed.iter().filter(|page| !promotions.behind().contains_key(page)).cloned();
         let (current, to_come): (Vec<PageId>, Vec<PageId>) = changed.partition(|page| out.has(page));
         let few = ((current.len() + to_come.len()) * SECOND_STAGE_PERCENT).div_ceil(100);
         let (first, rest) = to_come.split_at(to_come.len().min(1_usize.saturating_sub(current.len())));
@@ -251,7 +258,7 @@ impl Rollout {
         let stages = [&current, first, second, rest].into_iter().filter(|stage| !stage.is_empty());
         let mut rollout = Self {
             target,
-            trail,
+            promotions,
             current: Vec::new(),
             out,
             stages: stages.map(<[PageId]>::to_vec).collect(),
@@ -283,6 +290,6 @@ impl Rollout {
             let before = before.page(&managed.page.id).filter(|_| stays);
             Some(before.unwrap_or(managed).clone())
         });
-        self.trail.in_force(&staged)
+        self.promotions.active(&staged)
     }
 }

@@ -204,9 +204,9 @@ mod tests {
             .unwrap();
         let mut checker = Checker::new(validator);
         let heavy = json!((0..50_000).collect::<Vec<i32>>());
-        let told = |instance: &Value| checker.errors(&schema, instance, 9).unwrap_err().to_string();
-        assert!(told(&heavy).contains("takes longer than 250 ms"));
-        assert!(told(&heavy).contains("takes longer than 250 ms"));
+        let reported = |instance: &Value| checker.errors(&schema, instance, 9).unwrap_err().to_string();
+        assert!(reported(&heavy).contains("takes longer than 250 ms"));
+        assert!(reported(&heavy).contains("takes longer than 250 ms"));
         assert_eq!(ABANDONED.load(Ordering::SeqCst), 1, "it was begun once");
         stuck.let_go();
         // Longer than these checks take on the slowest machine.

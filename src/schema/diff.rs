@@ -76,11 +76,11 @@ const NOTES: &[&str] = &[
 ];
 
 /// Maximum differences reported; with more, the two are different schemas altogether.
-pub const MAX_TOLD: usize = 10_000;
+pub const MAX_REPORTED: usize = 10_000;
 /// Maximum bytes of a reported place: below a long key every place is at least as long.
 const MAX_PLACE: usize = 1_000;
 
-/// Returns the differences between two schemas, in the order of the first; at most [`MAX_TOLD`].
+/// Returns the differences between two schemas, in the order of the first; at most [`MAX_REPORTED`].
 ///
 /// The order of keys, of `required` and of `enum`, and the notation of numbers, make no difference.
 pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
@@ -107,7 +107,7 @@ impl Comparison {
     }
 
     fn note(&mut self, change: impl Into<String>, from: Side, to: Side) {
-        if self.found.len() == MAX_TOLD {
+        if self.found.len() == MAX_REPORTED {
             return;
         }
         let cut = self.at.floor_char_boundary(MAX_PLACE);
@@ -263,11 +263,11 @@ mod tests {
         let read = |text: &str| serde_json::from_str(text).unwrap();
         let side = |side: &Option<Value>| side.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
         let found = differences(&read(from), &read(to));
-        let told: Vec<String> = found
+        let reported: Vec<String> = found
             .iter()
             .map(|found| format!("{} {}: {} {}", found.at, found.change, side(&found.from), side(&found.to)))
             .collect();
-        assert_eq!(told, wanted, "{from} -> {to}");
+        assert_eq!(reported, wanted, "{from} -> {to}");
     }
 
     #[test]
@@ -353,7 +353,7 @@ mod tests {
         let deep = serde_json::json!({"properties": {"k".repeat(1 << 20): {"properties": many}}});
         let empty = serde_json::json!({"properties": {"k".repeat(1 << 20): {}}});
         let found = differences(&empty, &deep);
-        assert_eq!(found.len(), MAX_TOLD);
+        assert_eq!(found.len(), MAX_REPORTED);
         assert!(found.iter().all(|found| found.at.len() < MAX_PLACE + 10));
     }
 

@@ -7,7 +7,7 @@ mod diff;
 mod patterns;
 mod resources;
 mod series;
-mod strangers;
+mod unknown_names;
 mod work;
 
 use std::borrow::{Borrow, Cow};
@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use crate::model::{Instant, Missing, Origin, PageId, Places, Problem, RemotePage, Step, Variable, shorten};
 use crate::pages::{Desired, DesiredValue, Wanted};
 
-pub use diff::{Difference, MAX_TOLD as MAX_DIFFERENCES, differences};
+pub use diff::{Difference, MAX_REPORTED as MAX_DIFFERENCES, differences};
 pub use series::Series;
 
 /// Maximum bytes of one compiled pattern.
@@ -32,7 +32,7 @@ const PATTERN_BYTES: usize = 1 << 19;
 /// Maximum backtracking steps of a pattern with look-around; only such patterns backtrack.
 const PATTERN_STEPS: usize = 10_000;
 /// Maximum broken rules reported per page; further ones appear once these are fixed.
-const MAX_TOLD: usize = 50;
+const MAX_REPORTED: usize = 50;
 /// Maximum broken rules of a page that are compared with the rules it broke before.
 const MAX_COMPARED: usize = 1_000;
 /// Maximum characters of a validator's message, which may quote the whole page.
@@ -128,7 +128,7 @@ impl Schema {
                 .hint(format!("the schema says so at {}", rule(error)))
         };
         match self.errors(&page) {
-            Ok(errors) => errors.iter().take(MAX_TOLD).map(broken).collect(),
+            Ok(errors) => errors.iter().take(MAX_REPORTED).map(broken).collect(),
             Err(problem) => vec![problem],
         }
     }
@@ -160,12 +160,12 @@ impl Schema {
     ///
     /// These are variables, and keys of their current values, that are unknown to the schema, and
     /// top-level keys that it requires but that are neither on the page nor owned.
-    pub fn strangers(
+    pub fn unknown_names(
         &self,
         owned: &[(Variable, Option<Value>)],
         is_there: impl Fn(&str) -> bool,
     ) -> Vec<Problem> {
-        strangers::strangers(&self.whole, owned, is_there)
+        unknown_names::unknown_names(&self.whole, owned, is_there)
     }
 
     /// Returns true if a page's values meet the schema and can be checked within bounded work.
@@ -357,7 +357,7 @@ impl Checked {
             if value.is_some() || is_missing || !known.contains(&identity(error)) {
                 problems.push(explain(error, value));
             }
-            if problems.len() == MAX_TOLD {
+            if problems.len() == MAX_REPORTED {
                 break;
             }
         }
@@ -374,11 +374,12 @@ impl Checked {
         let mut places = Places::default();
         let broken = self.schema.errors(&merged).unwrap_or_default();
         let formats = self.schema.with_formats.as_ref();
-        let formats = formats.and_then(|checker| checker.errors(&self.schema.whole, &merged, MAX_TOLD).ok());
+        let formats =
+            formats.and_then(|checker| checker.errors(&self.schema.whole, &merged, MAX_REPORTED).ok());
         let formats = formats.unwrap_or_default();
         let formats =
             formats.iter().filter(|error| matches!(error.kind(), ValidationErrorKind::Format { .. }));
-        let all = broken.iter().take(MAX_TOLD).chain(formats);
+        let all = broken.iter().take(MAX_REPORTED).chain(formats);
         all.map(|error| {
             let value = self.broken_value(error, &merged, &mut places);
             explain(error, value).hint("it is sent all the same, and the API decides").warning()

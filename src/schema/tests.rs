@@ -86,14 +86,14 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let good = json!({"phone": "+442071234567"});
-    let told = complain("phone", Wanted::Cell(cell("020 7123 4567")), json!({}));
+    let reported = complain("phone", Wanted::Cell(cell("020 7123 4567")), json!({}));
     for part in ["sites.csv:14, column \"phone\"", "phone = \"020 7123 4567\"", "/properties/phone/pattern"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(reported.contains(part), "{part} in {reported}");
     }
     assert!(complain("hour", Wanted::Json(json!(24)), good.clone()).contains("/properties/hour/maximum"));
     assert!(complain("hour", Wanted::Cell(cell("nine")), good.clone()).contains("\"nine\" is no integer"));
-    let told = complain("opn_hour", Wanted::Json(json!(8)), good);
-    assert!(told.contains("opn_hour = 8") && told.contains("/additionalProperties"), "{told}");
+    let reported = complain("opn_hour", Wanted::Json(json!(8)), good);
+    assert!(reported.contains("opn_hour = 8") && reported.contains("/additionalProperties"), "{reported}");
     // The API decides about values that we do not own and that already broke the schema.
     let checked = |variable: &str, value: Value, on: Value| {
         check(&desired(variable, Wanted::Json(value)), &page(on), &schema).unwrap()
@@ -103,16 +103,16 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
         assert!(warnings.iter().all(|warning| !warning.is_error()));
         warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>().join("\n")
     };
-    let told = complain("hour", Wanted::Json(json!(9)), json!({}));
+    let reported = complain("hour", Wanted::Json(json!(9)), json!({}));
     assert!(
-        told.contains("\"phone\" is a required property") && told.contains("own that variable too"),
-        "what is required, and on no page, keeps it from being sent: {told}"
+        reported.contains("\"phone\" is a required property") && reported.contains("own that variable too"),
+        "what is required, and on no page, keeps it from being sent: {reported}"
     );
-    let told = warned(checked("hour", json!(9), json!({"phone": "none"})));
-    assert!(told.starts_with("/phone would break the schema"), "{told}");
+    let reported = warned(checked("hour", json!(9), json!({"phone": "none"})));
+    assert!(reported.starts_with("/phone would break the schema"), "{reported}");
     // The same holds for a format, unless the settings assert formats.
-    let told = warned(checked("day", json!("2026-02-30"), json!({"phone": "+442071234567"})));
-    assert!(told.contains("day = \"2026-02-30\""), "{told}");
+    let reported = warned(checked("day", json!("2026-02-30"), json!({"phone": "+442071234567"})));
+    assert!(reported.contains("day = \"2026-02-30\""), "{reported}");
     // We must keep a rule that other clients' values met before.
     let schema = json!({"properties": {"a": {"maxProperties": 1}}});
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());

@@ -161,10 +161,13 @@ mod tests {
 
     #[test]
     fn without_a_file_flags_and_environment_must_name_an_api() {
-        let told = Connection::load(None, &with(&[])).unwrap_err().render(false);
-        assert!(told.contains("there is no settings file") && told.contains("--region"), "{told}");
-        let told = Connection::load(None, &with(&["api.region=ku"])).unwrap_err().render(false);
-        assert!(told.contains("\"ku\" is no region"), "{told}");
+        let reported = Connection::load(None, &with(&[])).unwrap_err().render(false);
+        assert!(
+            reported.contains("there is no settings file") && reported.contains("--region"),
+            "{reported}"
+        );
+        let reported = Connection::load(None, &with(&["api.region=ku"])).unwrap_err().render(false);
+        assert!(reported.contains("\"ku\" is no region"), "{reported}");
     }
 
     #[test]

@@ -105,10 +105,10 @@ fn a_cell_in_the_name_of_a_variable_is_one_name() {
         assert_eq!(sent(&pages, s, json!({})), Ok(wanted), "{variable} {s}");
     }
     let pages = page_of_rows("\"s\"", "[page.variables]\n\"{{ row.name }}\" = 1");
-    let told = sent(&pages, "s,name\nLeeds,\n", json!({})).unwrap_err();
+    let reported = sent(&pages, "s,name\nLeeds,\n", json!({})).unwrap_err();
     assert!(
-        told.contains("\"\" names no variable") && told.contains("(hint: write the name of a key"),
-        "{told}"
+        reported.contains("\"\" names no variable") && reported.contains("(hint: write the name of a key"),
+        "{reported}"
     );
 }
 
@@ -122,7 +122,7 @@ fn whether_items_are_made_may_come_from_a_row() {
     ] {
         let made = sent(&pages, &format!("s,make\nLeeds,{make}\n"), json!({}));
         match (&made, &wanted) {
-            (Err(told), Err(wanted)) => assert!(told.contains(wanted), "{told}"),
+            (Err(reported), Err(wanted)) => assert!(reported.contains(wanted), "{reported}"),
             _ => assert_eq!(made.as_ref().ok(), wanted.as_ref().ok(), "{make}: {made:?}"),
         }
     }
@@ -139,8 +139,11 @@ fn drift_is_settled_by_variables_that_a_row_names() {
     assert_eq!(world.problems().count(), 0);
     let policy = &world.pages[1].page.on_drift;
     assert_eq!(policy.of.keys().map(ToString::to_string).collect::<Vec<_>>(), ["/s[site=York]/h"]);
-    let told: Vec<String> = made("/s[site={{ row.st }}]/h").problems().map(ToString::to_string).collect();
-    assert!(told[0].contains("on_drift names /s[site=open]/h, which the page does not own"), "{told:?}");
+    let reported: Vec<String> = made("/s[site={{ row.st }}]/h").problems().map(ToString::to_string).collect();
+    assert!(
+        reported[0].contains("on_drift names /s[site=open]/h, which the page does not own"),
+        "{reported:?}"
+    );
 }
 
 #[test]
@@ -151,13 +154,13 @@ fn a_where_that_a_row_fills_in_with_what_no_row_has_is_told_with_its_rows() {
     let t = "t,st\n1,open\n2,closed\n";
     for rest in [each, inside, twice] {
         let settings = settings(&page_of_rows("\"s\"", &format!("{rest}\n")));
-        let told: Vec<String> = unmet_conditions(&settings.blueprint, &inputs(SITES, t), noon())
+        let reported: Vec<String> = unmet_conditions(&settings.blueprint, &inputs(SITES, t), noon())
             .iter()
             .map(ToString::to_string)
             .collect();
-        assert_eq!(told.len(), 1, "{rest}: {told:?}");
+        assert_eq!(reported.len(), 1, "{rest}: {reported:?}");
         let wanted = "where: no row of t.csv has st = \"shut\" (for row \"Hull\") (hint: ";
-        assert!(told[0].contains(wanted), "{rest}: {told:?}");
+        assert!(reported[0].contains(wanted), "{rest}: {reported:?}");
         let all = unmet_conditions(&settings.blueprint, &inputs(SITES, &t.replace("closed", "shut")), noon());
         assert!(all.is_empty(), "{rest}: {all:?}");
     }
@@ -167,9 +170,12 @@ fn a_where_that_a_row_fills_in_with_what_no_row_has_is_told_with_its_rows() {
 fn what_rests_on_a_file_that_was_never_read_is_told_once_with_its_remedy() {
     let pages = page_of_rows("\"s\"", "join = { t = \"{{ row.s }}\" }\nvariables = { a = \"{{ t.st }}\" }");
     let world = World::new(&settings(&pages).blueprint, &inputs(SITES, ""), noon(), None);
-    let told: Vec<String> = world.problems().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("source \"t\" could not be read (hint: see the error for t.csv"), "{told:?}");
+    let reported: Vec<String> = world.problems().map(ToString::to_string).collect();
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert!(
+        reported[0].contains("source \"t\" could not be read (hint: see the error for t.csv"),
+        "{reported:?}"
+    );
 }
 
 /// Returns the pages of a block over sites, or none, given an earlier world.

@@ -143,8 +143,8 @@ mod tests {
             ["[store]\npath = \"cut", "[store]\npth = \"a.sqlite\"\n", "[store]\n[[page", "store = \"x\"\n"]
         {
             std::fs::write(&file, text).unwrap();
-            let told = find(&file, true, &Surroundings::default()).unwrap_err();
-            assert!(told.starts_with("cannot tell which store the settings "), "{text}: {told}");
+            let reported = find(&file, true, &Surroundings::default()).unwrap_err();
+            assert!(reported.starts_with("cannot tell which store the settings "), "{text}: {reported}");
         }
         let nowhere = folder.path().join("nowhere.toml");
         assert!(

@@ -29,7 +29,7 @@ fn with_api(rest: &str) -> String {
 #[test]
 fn every_error_of_the_file_is_shown_in_one_run_each_with_a_caret() {
     let text = "resync = \"5 parsecs\"\n[api]\nregon = \"uk\"\n[sources.s]\npath = \"s.csv\"\ndelimiter = \"|\"\n[[page]]\nagent = \"a b\"\nenvironment = \"lve\"\n";
-    let told = load(text, &[], &[]).unwrap_err();
+    let reported = load(text, &[], &[]).unwrap_err();
     let wanted = "\
 error: resync: \"5 parsecs\" is no length of time
  --> rtconfd.toml:1:10
@@ -85,7 +85,7 @@ error: \"lve\" is no environment
   |
   = hint: write sandbox, pre-release or live, or a list of these
 ";
-    assert_eq!(told, wanted, "got:\n{told}");
+    assert_eq!(reported, wanted, "got:\n{reported}");
 }
 
 #[test]
@@ -184,8 +184,8 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
         ("[api\n".to_owned(), "this is not TOML"),
         ("a = 1\na = 2\n".to_owned(), "this is not TOML"),
     ] {
-        let told = load(&text, &[], &[]).map(|_| ()).unwrap_err();
-        assert!(told.contains(wanted), "{text}\n---\n{told}\n--- lacks {wanted}");
+        let reported = load(&text, &[], &[]).map(|_| ()).unwrap_err();
+        assert!(reported.contains(wanted), "{text}\n---\n{reported}\n--- lacks {wanted}");
     }
 }
 
@@ -212,14 +212,17 @@ fn flags_stand_above_the_environment_and_that_above_the_file() {
     let settings = load(&text, &[("RTCONFD_API__BASE_URL", "http://127.0.0.1:4010/")], &[]).unwrap();
     assert_eq!(settings.api.base_url, "http://127.0.0.1:4010");
 
-    let told = load(&text, &[("RTCONFD_API__REGON", "uk")], &["resnc=1m"]).unwrap_err();
-    assert!(told.contains("environment RTCONFD_API__REGON: there is no such setting"), "{told}");
+    let reported = load(&text, &[("RTCONFD_API__REGON", "uk")], &["resnc=1m"]).unwrap_err();
+    assert!(reported.contains("environment RTCONFD_API__REGON: there is no such setting"), "{reported}");
     assert!(
-        told.contains("did you mean RTCONFD_API__REGION?") && told.contains("did you mean resync?"),
-        "{told}"
+        reported.contains("did you mean RTCONFD_API__REGION?") && reported.contains("did you mean resync?"),
+        "{reported}"
     );
-    let told = load(&text, &[("RTCONFD_RESYNC", "soon")], &[]).unwrap_err();
-    assert!(told.contains("environment RTCONFD_RESYNC: resync: \"soon\" is no length of time"), "{told}");
+    let reported = load(&text, &[("RTCONFD_RESYNC", "soon")], &[]).unwrap_err();
+    assert!(
+        reported.contains("environment RTCONFD_RESYNC: resync: \"soon\" is no length of time"),
+        "{reported}"
+    );
 }
 
 #[test]
@@ -245,9 +248,9 @@ fn a_key_in_the_settings_is_refused_and_not_printed() {
         with_api("").replace("region", "key = sk-1234\nregion"),
         with_api("").replace("region = \"uk\"", "base_url = \"https://me:sk-1234@api.example\""),
     ] {
-        let told = load(&text, &[], &[]).map(|_| ()).unwrap_err();
-        assert!(!told.contains("sk-1234"), "{told}");
-        assert!(told.contains("rtconfd.toml:2"), "the place is told: {told}");
+        let reported = load(&text, &[], &[]).map(|_| ()).unwrap_err();
+        assert!(!reported.contains("sk-1234"), "{reported}");
+        assert!(reported.contains("rtconfd.toml:2"), "the place is told: {reported}");
     }
 }
 
@@ -270,7 +273,7 @@ fn a_key_crosses_the_network_unencrypted_only_to_hosts_that_are_named() {
     let with_url = |url: &str, rest: &str| {
         with_api("").replace("region = \"uk\"", &format!("base_url = \"{url}\"{rest}"))
     };
-    let told = load(&with_url("http://simulator.internal:4010", ""), &[], &[]).unwrap_err();
+    let reported = load(&with_url("http://simulator.internal:4010", ""), &[], &[]).unwrap_err();
     let wanted = "\
 error: the API key would cross the network unencrypted
  --> rtconfd.toml:2:12
@@ -280,7 +283,7 @@ error: the API key would cross the network unencrypted
   |
   = hint: use https, or set allow_http = [\"simulator.internal\"] under [api]
 ";
-    assert_eq!(told, wanted, "got:\n{told}");
+    assert_eq!(reported, wanted, "got:\n{reported}");
 
     let allow = "\nallow_http = [\"Simulator.Internal\", \"10.0.0.7\"]";
     for url in ["http://simulator.internal:4010", "http://SIMULATOR.internal", "http://10.0.0.7:80"] {
@@ -296,13 +299,13 @@ error: the API key would cross the network unencrypted
     for url in
         ["http://simulator.internal.evil", "http://127.0.0.1.evil", "http://10.0.0.77", "http://0.0.0.0"]
     {
-        let told = load(&with_url(url, allow), &[], &[]).unwrap_err();
-        assert!(told.contains("would cross the network unencrypted"), "{url}: {told}");
+        let reported = load(&with_url(url, allow), &[], &[]).unwrap_err();
+        assert!(reported.contains("would cross the network unencrypted"), "{url}: {reported}");
     }
     // The environment cannot redirect the key either.
     let environment = [("RTCONFD_API__BASE_URL", "http://elsewhere.internal")];
-    let told = load(&with_api(""), &environment, &[]).unwrap_err();
-    assert!(told.contains("environment RTCONFD_API__BASE_URL: the API key would"), "{told}");
+    let reported = load(&with_api(""), &environment, &[]).unwrap_err();
+    assert!(reported.contains("environment RTCONFD_API__BASE_URL: the API key would"), "{reported}");
 }
 
 #[test]
@@ -310,12 +313,12 @@ fn hosts_that_are_allowed_are_names_and_nothing_else() {
     for name in ["http://simulator.internal", "simulator.internal:4010", "*.internal", "a b", "", "u@host"] {
         let text = with_api(&format!("allow_http = [\"{name}\"]\n"))
             .replace("region = \"uk\"", "base_url = \"http://127.0.0.1\"");
-        let told = load(&text, &[], &[]).unwrap_err();
-        assert!(told.contains("allow_http: this is no name of a host"), "{name}: {told}");
-        assert!(told.contains("rtconfd.toml:3:15"), "{name}: {told}");
+        let reported = load(&text, &[], &[]).unwrap_err();
+        assert!(reported.contains("allow_http: this is no name of a host"), "{name}: {reported}");
+        assert!(reported.contains("rtconfd.toml:3:15"), "{name}: {reported}");
     }
-    let told = load(&with_api("allow_http = \"simulator.internal\"\n"), &[], &[]).unwrap_err();
-    assert!(told.contains("allow_http"), "{told}");
+    let reported = load(&with_api("allow_http = \"simulator.internal\"\n"), &[], &[]).unwrap_err();
+    assert!(reported.contains("allow_http"), "{reported}");
 }
 
 fn with_calendar(lines: &str) -> String {
@@ -360,8 +363,8 @@ error: the public holidays of \"GB-LND\" are not known
    |
    = hint: known are GB-ENG (England), GB-NIR (Northern Ireland), GB-SCT (Scotland), GB-WLS (Wales); elsewhere in United Kingdom write \"GB\"
 ";
-    let told = load(&text, &[], &[]).unwrap_err();
-    assert_eq!(told, wanted, "got:\n{told}");
+    let reported = load(&text, &[], &[]).unwrap_err();
+    assert_eq!(reported, wanted, "got:\n{reported}");
 }
 
 #[test]
@@ -403,10 +406,10 @@ fn a_calendar_is_a_file_or_public_holidays() {
             "write a calendar file",
         ),
     ] {
-        let told = load(&with_calendar(lines), &[], &[]).map(|_| ()).unwrap_err();
+        let reported = load(&with_calendar(lines), &[], &[]).map(|_| ()).unwrap_err();
         let lines = lines.get(..200).unwrap_or(lines);
-        assert!(told.contains(message) && told.contains(hint), "{lines}\n---\n{told}");
-        assert_eq!(told.matches("error:").count(), 1, "{told}");
+        assert!(reported.contains(message) && reported.contains(hint), "{lines}\n---\n{reported}");
+        assert_eq!(reported.matches("error:").count(), 1, "{reported}");
     }
     let settings = load(&with_calendar("path = \"x.ics\""), &[], &[]).unwrap();
     assert!(settings.calendars.contains_key("hols") && settings.blueprint.public_holidays().next().is_none());
@@ -449,7 +452,7 @@ fn who_follows_without_a_store_that_lasts_is_warned() {
     for (path, warned) in [(":memory:", 1), ("s.sqlite", 0)] {
         let page = "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nfollow = \"sandbox\"\nafter = \"2h\"\nvariables = { a = 1 }";
         let settings = with_api(&format!("[store]\npath = \"{path}\"\n")) + page;
-        let told = load(&settings, &[], &[]).unwrap().warnings;
-        assert_eq!(told.len(), warned, "{path}: {told:?}");
+        let reported = load(&settings, &[], &[]).unwrap().warnings;
+        assert_eq!(reported.len(), warned, "{path}: {reported:?}");
     }
 }

@@ -36,7 +36,7 @@ impl Shape for ClosesAt {
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {
-        one_interval::shown(moment).map_or(Ok(None), |stretch| moment.write(stretch.to, true))
+        one_interval::shown(moment).map_or(Ok(None), |period| moment.write(period.to, true))
     }
 
     fn until(&self, hours: &Hours, at: Instant) -> Option<Instant> {

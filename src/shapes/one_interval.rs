@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::hours::{Hours, Stretch};
+use crate::hours::{Hours, Period};
 use crate::model::Instant;
 
 use super::{ConsumerModel, Misread, Moment, TimeFormat};
@@ -18,31 +18,31 @@ const DATES_BACK: usize = 400;
 /// For an interval that spans several dates, a time of day can show only the near end, and an
 /// instant shows the true ends. An interval that never ends is shown with its near end, which a
 /// comparison of instants reads correctly.
-pub(super) fn shown(moment: &Moment) -> Option<Stretch> {
+pub(super) fn shown(moment: &Moment) -> Option<Period> {
     let hours = moment.hours;
-    let mut stretch = of_the_day(hours, moment.at)?;
+    let mut period = of_the_day(hours, moment.at)?;
     if moment.with.format != TimeFormat::Rfc3339 {
-        return Some(stretch);
+        return Some(period);
     }
-    if hours.is_open(stretch.to) {
-        let Some(end) = hours.next_change(stretch.to) else { return Some(stretch) };
-        stretch.to = end;
+    if hours.is_open(period.to) {
+        let Some(end) = hours.next_change(period.to) else { return Some(period) };
+        period.to = end;
     }
     let earlier = |from: Instant| hours.current(from.checked_sub_signed(TimeDelta::seconds(1))?);
     for _ in 0..DATES_BACK {
-        match earlier(stretch.from) {
-            Some(earlier) => stretch.from = earlier.from,
+        match earlier(period.from) {
+            Some(earlier) => period.from = earlier.from,
             None => break,
         }
     }
-    Some(stretch)
+    Some(period)
 }
 
-fn of_the_day(hours: &Hours, at: Instant) -> Option<Stretch> {
+fn of_the_day(hours: &Hours, at: Instant) -> Option<Period> {
     let today = hours.on(hours.today(at));
     hours
         .current(at)
-        .or_else(|| today.iter().find(|stretch| stretch.from > at).copied())
+        .or_else(|| today.iter().find(|period| period.from > at).copied())
         .or_else(|| today.last().copied())
 }
 

@@ -32,7 +32,7 @@ impl Shape for OpensAt {
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {
-        one_interval::shown(moment).map_or(Ok(None), |stretch| moment.write(stretch.from, false))
+        one_interval::shown(moment).map_or(Ok(None), |period| moment.write(period.from, false))
     }
 
     fn until(&self, hours: &Hours, at: Instant) -> Option<Instant> {

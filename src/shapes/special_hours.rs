@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::hours::{Hours, Stretch};
+use crate::hours::{Hours, Period};
 use crate::model::{Instant, Problem};
 use crate::zone;
 
@@ -47,7 +47,7 @@ impl Shape for SpecialHours {
                 items.push(Value::Object(item));
                 continue;
             }
-            for Stretch { from, to } in special.open {
+            for Period { from, to } in special.open {
                 let mut item = item.clone();
                 let (hour, minute) = hours.closing_time(special.date, to);
                 let closing = consumer.midnight(format!("{hour:02}:{minute:02}"));

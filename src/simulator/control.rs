@@ -16,7 +16,7 @@ fn json(value: &Value) -> Response {
     ([("content-type", "application/json")], value.to_string()).into_response()
 }
 
-fn told(status: StatusCode, message: String) -> Response {
+fn reported(status: StatusCode, message: String) -> Response {
     (status, json(&json!({ "error": message }))).into_response()
 }
 
@@ -58,8 +58,8 @@ pub async fn faults(FromState(simulator): FromState<Simulator>, request: Request
                 simulator.inject(fault.clone());
                 json(&json!(fault))
             }
-            Some(Err(error)) => told(StatusCode::BAD_REQUEST, error.to_string()),
-            None => told(StatusCode::BAD_REQUEST, "the body must be JSON".to_owned()),
+            Some(Err(error)) => reported(StatusCode::BAD_REQUEST, error.to_string()),
+            None => reported(StatusCode::BAD_REQUEST, "the body must be JSON".to_owned()),
         },
         _ => json(&json!(simulator.state().faults)),
     }
@@ -87,7 +87,7 @@ pub async fn edit(
     request: Request<Body>,
 ) -> Response {
     if request.method() != Method::PATCH {
-        return told(StatusCode::METHOD_NOT_ALLOWED, "PATCH edits a page".to_owned());
+        return reported(StatusCode::METHOD_NOT_ALLOWED, "PATCH edits a page".to_owned());
     }
     let body = read(request).await;
     simulator.edit(&agent, &environment, body.as_ref())

@@ -200,7 +200,7 @@ impl Files {
     /// A file that is still being written after that keeps its last good content and is reported.
     pub fn settle(&mut self) {
         self.settle_within(MAX_LOOKS);
-        self.files.iter_mut().for_each(InputFile::tell_unfinished);
+        self.files.iter_mut().for_each(InputFile::report_unfinished);
     }
 
     /// Reads as [`settle`](Self::settle) does, but at most `looks` times, for a caller that
@@ -311,7 +311,7 @@ impl InputFile {
     }
 
     /// Reports that the file is still being written, when the program stops waiting for it.
-    fn tell_unfinished(&mut self) {
+    fn report_unfinished(&mut self) {
         if self.unsure.is_some() || self.waits_since.is_some() {
             self.unfinished = Some("the file is still being written".to_owned());
         }

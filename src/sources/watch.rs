@@ -57,7 +57,7 @@ impl Beside {
     }
 }
 
-/// Watches the files and `beside` from a separate thread until `tell` returns `false`.
+/// Watches the files and `beside` from a separate thread until `report` returns `false`.
 ///
 /// It checks them at every event and also every `restat`, and compares with `files` as passed.
 ///
@@ -67,7 +67,7 @@ pub fn watch(
     files: Files,
     beside: Beside,
     restat: Duration,
-    tell: impl Fn(Watched) -> bool + Send + 'static,
+    report: impl Fn(Watched) -> bool + Send + 'static,
 ) -> std::io::Result<Watch> {
     let events = Arc::new(Events::default());
     let pulse = Pulse::new("the thread that reads the input files", pulse::PATIENCE);
@@ -79,7 +79,7 @@ pub fn watch(
         beside,
         restat,
         directories,
-        tell,
+        report,
         stamps,
         writers,
         events: events.clone(),
@@ -220,7 +220,7 @@ struct Watching<F> {
     beside: Beside,
     restat: Duration,
     directories: Directories,
-    tell: F,
+    report: F,
     stamps: (Option<KeyStamp>, Option<Stamp>),
     writers: Writers,
     events: Arc<Events>,
@@ -275,7 +275,7 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
         self.stamps = stamps;
         // The receiver may block, which does not count as a hang of this thread.
         self.pulse.rest();
-        if !news.into_iter().all(|watched| (self.tell)(watched)) {
+        if !news.into_iter().all(|watched| (self.report)(watched)) {
             return None;
         }
         Some(match () {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::model::{Change, Instant, PageId, RowName, Variable};
-use crate::pages::{Override, Part, Says};
-use crate::plan::Base;
+use crate::pages::{Override, OverrideKind, Part};
+use crate::plan::Baseline;
 
 use super::{Location, StoreError, texts};
 
@@ -24,7 +24,7 @@ pub struct Reading {
 #[derive(Clone, Debug, Default)]
 pub struct PageState {
     /// The baseline: the values last written by us and confirmed on the page.
-    pub base: Base,
+    pub base: Baseline,
     /// A PATCH with an unknown outcome.
     pub open: Option<OpenIntent>,
     /// Its schema as last fetched.
@@ -284,11 +284,11 @@ impl StoredPart {
     }
 }
 
-fn says(row: &Row) -> rusqlite::Result<Says> {
+fn says(row: &Row) -> rusqlite::Result<OverrideKind> {
     match row.get::<_, String>(4)?.as_str() {
-        "closed" => Ok(Says::Closed),
-        "open" => Ok(Says::Open),
-        _ => Ok(Says::Set { variable: variable(row, 5)?, value: row.get(6)? }),
+        "closed" => Ok(OverrideKind::Closed),
+        "open" => Ok(OverrideKind::Open),
+        _ => Ok(OverrideKind::Set { variable: variable(row, 5)?, value: row.get(6)? }),
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Acceptance, Accepted, Behind, Intent, Location, Outcome, StoreError};
 use crate::model::{Change, Instant, PageId, RowName};
-use crate::pages::{Override, Part, Says};
+use crate::pages::{Override, OverrideKind, Part};
 
 const API: &str = "https://api.example";
 
@@ -201,10 +201,11 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
     while failed.is_none() {
         failed = writer.intend(intent()).await.err();
     }
-    let told = failed.unwrap().to_string();
+    let reported = failed.unwrap().to_string();
     assert!(
-        told.contains("full") && told.contains("free some space on its disk; nothing is sent until then"),
-        "{told}"
+        reported.contains("full")
+            && reported.contains("free some space on its disk; nothing is sent until then"),
+        "{reported}"
     );
     set("PRAGMA max_page_count = 100000");
     // Earlier jobs are missing, so later ones are refused, except by a new writer.
@@ -212,8 +213,8 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
     let writer = super::Writer::in_place(connection.clone()).unwrap();
     writer.intend(intent()).await.unwrap();
     connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();
-    let told = writer.intend(intent()).await.unwrap_err().to_string();
-    assert!(told.contains("let rtconfd write the file and its directory"), "{told}");
+    let reported = writer.intend(intent()).await.unwrap_err().to_string();
+    assert!(reported.contains("let rtconfd write the file and its directory"), "{reported}");
 }
 
 #[tokio::test]
@@ -234,7 +235,7 @@ async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_rows_of_any_
         at: at(),
         who: "anna".to_owned(),
         reason: "snow".to_owned(),
-        says: Says::Closed,
+        says: OverrideKind::Closed,
         pages: [(page.clone(), None), (other, None)].into(),
         parts: [(page, part)].into(),
     };

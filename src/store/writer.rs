@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use crate::model::{Change, Instant, PageId, Variable};
-use crate::pages::{Override, Says};
+use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
 use crate::pulse::Pulse;
 
@@ -139,8 +139,8 @@ impl Writer {
         let api = api.to_owned();
         self.0.run(move |connection| {
             let rows = reading::overrides(connection, Some(&api))?.into_iter();
-            let in_force = rows.filter(|row| row.released.is_none() && !row.set.is_over(now));
-            Ok(in_force.map(|row| row.set).collect())
+            let active = rows.filter(|row| row.released.is_none() && !row.set.is_over(now));
+            Ok(active.map(|row| row.set).collect())
         })
     }
 
@@ -149,9 +149,9 @@ impl Writer {
         let api = api.to_owned();
         self.0.run(move |connection| {
             let (says, variable, value) = match &set.says {
-                Says::Closed => ("closed", None, None),
-                Says::Open => ("open", None, None),
-                Says::Set { variable, value } => ("set", Some(variable.to_string()), Some(value)),
+                OverrideKind::Closed => ("closed", None, None),
+                OverrideKind::Open => ("open", None, None),
+                OverrideKind::Set { variable, value } => ("set", Some(variable.to_string()), Some(value)),
             };
             connection
                 .prepare_cached(
@@ -373,7 +373,7 @@ impl Writer {
             if let Outcome::Applied(values) = &outcome {
                 let page = connection
                     .query_row("SELECT page FROM writes WHERE id = ?1", [write], |row| row.get(0))?;
-                set_bases(connection, page, values)?;
+                set_baselines(connection, page, values)?;
             }
             Ok(())
         })
@@ -384,7 +384,7 @@ impl Writer {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
-            set_bases(connection, page, &values)
+            set_baselines(connection, page, &values)
         })
     }
 
@@ -512,7 +512,7 @@ fn end_drifts(connection: &Connection, page: i64, kept: &BTreeSet<i64>, at: Inst
     Ok(())
 }
 
-fn set_bases(connection: &Connection, page: i64, values: &[(Variable, Value)]) -> rusqlite::Result<()> {
+fn set_baselines(connection: &Connection, page: i64, values: &[(Variable, Value)]) -> rusqlite::Result<()> {
     let mut set = connection.prepare_cached(
         "INSERT INTO bases VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value",
     )?;

@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_row_with_another_number_of_fields_is_told_what_to_do() {
-        for (row, told) in [
+        for (row, reported) in [
             (
                 "1",
                 "t.csv:2: 1 field where the header has 2 (hint: write a field for each column, an empty one too;",
@@ -400,7 +400,7 @@ mod tests {
         ] {
             let rows = read(&format!("k,a\n{row}\n")).unwrap();
             let problem = rows.rejected[0].problem.to_string();
-            assert!(problem.starts_with(told), "{problem}");
+            assert!(problem.starts_with(reported), "{problem}");
         }
     }
 

@@ -408,10 +408,12 @@ async fn what_comes_from_outside_brings_neither_the_key_nor_control_characters()
         );
         let (url, _) = canned(answer).await;
         let error = client(&url, Duration::from_secs(5)).page(&page()).await.unwrap_err();
-        let told = format!("{error}");
+        let reported = format!("{error}");
         assert!(
-            !told.contains(KEY) && !told.chars().any(char::is_control) && !told.contains('\u{202e}'),
-            "{told:?}"
+            !reported.contains(KEY)
+                && !reported.chars().any(char::is_control)
+                && !reported.contains('\u{202e}'),
+            "{reported:?}"
         );
         assert_eq!(error.correlation_id.as_deref(), Some("c-[key]-1"), "{status}");
     }

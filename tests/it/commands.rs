@@ -49,8 +49,8 @@ fn a_row_that_is_gone_is_told_when_it_goes_and_by_status_as_long_as_its_page_hol
         "/phones/b of ALL/live is no longer defined: nothing is sent for it any more, and it keeps what it has",
     ];
     for command in ["plan", "check", "apply"] {
-        let told = folder.run(&[command]).expect(0).err;
-        assert!(gone.iter().all(|gone| told.contains(gone)), "{command}: {told}");
+        let reported = folder.run(&[command]).expect(0).err;
+        assert!(gone.iter().all(|gone| reported.contains(gone)), "{command}: {reported}");
     }
     assert_eq!(api.requests("PATCH").len(), 3, "nothing is sent");
     for command in ["plan", "apply"] {
@@ -142,11 +142,11 @@ fn preview_gives_the_value_at_the_start_and_then_each_change() {
         ])
         .expect(0)
         .lines();
-    let told: Vec<(&str, &Value, &Value)> =
+    let reported: Vec<(&str, &Value, &Value)> =
         rows.iter().map(|row| (row["at"].as_str().unwrap(), &row["from"], &row["to"])).collect();
     // The clock goes forward on Sunday: Monday's nine is eight in UTC.
     assert_eq!(
-        told,
+        reported,
         [
             ("2026-03-27T12:00:00Z", &Value::Null, &json!(true)),
             ("2026-03-27T17:00:00Z", &json!(true), &json!(false)),
@@ -300,15 +300,15 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
 fn explain_tells_value_place_reason_and_duration() {
     let folder = Folder::new(nobody(), &desk("A-1"));
     let at = "2026-11-26T12:00:00Z";
-    let told =
+    let reported =
         folder.run(&["explain", "A-1/live", "is_open", "--at", at, "--format", "json"]).expect(0).lines();
-    assert_eq!(told[0]["value"], json!(true));
+    assert_eq!(reported[0]["value"], json!(true));
     assert_eq!(
-        (told[0]["since"].as_str(), told[0]["until"].as_str()),
+        (reported[0]["since"].as_str(), reported[0]["until"].as_str()),
         (Some("2026-11-26T09:00:00Z"), Some("2026-11-26T17:00:00Z"))
     );
-    assert!(told[0]["because"].as_str().unwrap().contains("open 09:00-17:00 on Thu 2026-11-26"));
-    assert_eq!(told[0]["considered"].as_array().unwrap().len(), 3);
+    assert!(reported[0]["because"].as_str().unwrap().contains("open 09:00-17:00 on Thu 2026-11-26"));
+    assert_eq!(reported[0]["considered"].as_array().unwrap().len(), 3);
     let table = folder.run(&["explain", "A-1/live", "is_open", "--at", at]).expect(0).out;
     assert!(
         table.contains("until      Thu 2026-11-26 17:00:00 Europe/London (2026-11-26T17:00:00Z)"),
@@ -498,7 +498,7 @@ fn dated_exceptions_come_from_json_as_a_list_or_as_an_object() {
     object.write("c.json", r#"{"2026-12-24": "closed"}"#);
     assert_eq!(today(&object, 0).0, Some(json!("closed")));
     object.write("c.json", "{\n  \"2026-12-24\": \"closd\"}");
-    let (value, told) = today(&object, 1);
+    let (value, reported) = today(&object, 1);
     assert_eq!(value, None, "nothing rests on hours that can't be read");
-    assert!(told.contains("c.json:2:17: \"closd\" is no interval"), "{told}");
+    assert!(reported.contains("c.json:2:17: \"closd\" is no interval"), "{reported}");
 }

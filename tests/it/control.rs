@@ -35,10 +35,10 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
     assert_eq!(mode & 0o777, 0o600, "the socket is its owner's alone");
 
     let set = ["override", "set", "A-1/live", "--closed", "--until-released", "--reason", "snow"];
-    let told = folder.run(&set).expect(0).out;
+    let reported = folder.run(&set).expect(0).out;
     let before = Monotonic::now();
     assert_eq!(
-        told,
+        reported,
         "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nIt ends earlier with: rtconfd override clear 1\n"
     );
     api.until_variable("A-1", "is_open", &json!(false)).await;
@@ -62,8 +62,8 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
         "Override 1 is released; what it covered comes back.\n"
     );
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    let told = folder.run(&["override", "clear", "1"]).expect(1).err;
-    assert!(told.ends_with("error: no override 1 is in force\n  hint: none is in force\n"), "{told}");
+    let reported = folder.run(&["override", "clear", "1"]).expect(1).err;
+    assert!(reported.ends_with("error: no override 1 is in force\n  hint: none is in force\n"), "{reported}");
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
     assert!(!folder.path("state.sqlite.sock").exists());
@@ -79,7 +79,7 @@ async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it()
     folder.run(&set).expect(4);
     folder.run(&["apply"]).expect(0);
     assert_eq!(api.variables("A-1"), json!({"is_open": false}));
-    for (arguments, told) in [
+    for (arguments, reported) in [
         (&["override", "set", "--all", "--closed", "--reason", "x"][..], "error: until when?"),
         (&["override", "set", "--all", "--until", "2h", "--reason", "x"], "error: what is overridden?"),
         (
@@ -96,7 +96,7 @@ async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it()
         ),
     ] {
         let err = folder.run(arguments).expect(1).err;
-        assert!(err.contains(told), "{arguments:?}: {err}");
+        assert!(err.contains(reported), "{arguments:?}: {err}");
     }
     folder.run(&["override", "clear", "1"]).expect(4);
     folder.run(&["apply"]).expect(0);
@@ -177,10 +177,10 @@ async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
     assert!(preview.out.contains("\"23\""), "preview shows what would come: {}", preview.out);
     let general = folder.run(&["status", "--format", "json"]).expect(1).lines().pop().unwrap();
     let revision = general["held"]["revision"].as_str().unwrap();
-    let told = folder.run(&["approve", "r123456789abc"]).expect(1).err;
+    let reported = folder.run(&["approve", "r123456789abc"]).expect(1).err;
     assert!(
-        told.contains(&format!("revision r123456789abc is not held\n  hint: held is {revision}: ")),
-        "{told}"
+        reported.contains(&format!("revision r123456789abc is not held\n  hint: held is {revision}: ")),
+        "{reported}"
     );
     assert_eq!(folder.run(&["approve", revision]).expect(0).out, format!("{revision} is approved.\n"));
     folder.run(&["apply"]).expect(0);
@@ -269,10 +269,10 @@ async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
     folder.run(&["apply"]).expect(0);
     std::fs::remove_file(folder.path("state.sqlite")).unwrap();
     for command in ["apply", "run"] {
-        let told = folder.run(&[command]).expect(1).err;
+        let reported = folder.run(&[command]).expect(1).err;
         assert!(
-            told.contains("is gone: it was there before") && told.contains("--accept-empty-store"),
-            "{told}"
+            reported.contains("is gone: it was there before") && reported.contains("--accept-empty-store"),
+            "{reported}"
         );
     }
     folder.run(&["apply", "--accept-empty-store"]).expect(0);
@@ -308,17 +308,17 @@ async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
     let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-1")));
     let mut process = running(&first).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    let told = second.run(&["run"]).expect(1).err;
+    let reported = second.run(&["run"]).expect(1).err;
     let (named, ours) = (first.path("rtconfd.toml"), second.path("rtconfd.toml"));
     assert!(
-        told.contains(&format!(
+        reported.contains(&format!(
             "{} A-1/live is_open is owned by another rtconfd already: process {} ({}); this is process ",
             api.url,
             process.child.id(),
             named.display()
-        )) && told
+        )) && reported
             .contains(&format!("({})\n  hint: two that own the same variable would fight", ours.display())),
-        "{told}"
+        "{reported}"
     );
     // Once the first has ended, the second may.
     process.signal("TERM");
@@ -401,14 +401,14 @@ async fn a_clock_that_the_api_contradicts_is_told_with_both_times_and_can_be_vou
     until("the clock is in doubt", || process.log().contains("the clock is in doubt")).await;
     let status = folder.run(&["status"]).expect(1).out;
     let api_time = ahead.format("%Y-%m-%dT%H:%M:%SZ");
-    let told = format!(
+    let reported = format!(
         ", and the API's clock {api_time} (hint: set the clock right; if it is right: rtconfd approve clock)\n"
     );
     assert!(
         status.contains("NOTHING IS SENT: nothing is sent while the clock is in doubt: it shows "),
         "{status}"
     );
-    assert!(status.contains(&told), "{status}");
+    assert!(status.contains(&reported), "{status}");
     assert_eq!(api.requests("PATCH").len(), 0);
     assert_eq!(folder.run(&["approve", "clock"]).expect(0).out, "clock is approved.\n");
     api.until_variable("A-1", "is_open", &json!(true)).await;

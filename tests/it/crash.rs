@@ -394,7 +394,7 @@ async fn kills_at_random_instants_under_load_lose_nothing_and_double_nothing() {
         run.check_ledger();
         total.add(&run.figures);
     }
-    crate::support::tell(&format!("{total:?}"));
+    crate::support::report(&format!("{total:?}"));
     // A run in which nothing was cut off would prove nothing.
     assert!(kills < 60 || total.kills_with_open_intents > kills / 20, "{total:?}");
 }

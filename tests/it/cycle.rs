@@ -347,8 +347,8 @@ async fn one_page_in_trouble_delays_no_other() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let ended = driving.stop().await;
     let unknown = ended.pages.iter().find(|report| report.page.agent == "A-3").unwrap();
-    let told = unknown.standing.problem().unwrap();
-    assert!(told.contains("PROJECT_NOT_FOUND") && told.contains("check the agent id"), "{told}");
+    let reported = unknown.standing.problem().unwrap();
+    assert!(reported.contains("PROJECT_NOT_FOUND") && reported.contains("check the agent id"), "{reported}");
 }
 
 #[tokio::test]

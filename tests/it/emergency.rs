@@ -36,12 +36,12 @@ async fn with_broken_settings_the_commands_for_people_still_reach_the_daemon() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     break_settings(&folder);
 
-    let told = folder.run(&CLOSED).expect(0);
+    let reported = folder.run(&CLOSED).expect(0);
     assert_eq!(
-        told.out,
+        reported.out,
         "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nIt ends earlier with: rtconfd override clear 1\n"
     );
-    assert_eq!(told.err, "");
+    assert_eq!(reported.err, "");
     api.until_variable("A-1", "is_open", &json!(false)).await;
     let listed = folder.run(&["override", "list", "--format", "json"]).expect(0).lines();
     assert_eq!(listed[0]["reason"], "flood");
@@ -62,28 +62,28 @@ async fn with_broken_settings_the_commands_for_people_still_reach_the_daemon() {
 async fn without_a_daemon_an_override_says_that_it_has_no_effect_and_never_makes_a_store() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
-    let told = folder.run(&CLOSED).expect(1).err;
+    let reported = folder.run(&CLOSED).expect(1).err;
     let store = folder.path("state.sqlite");
     assert!(
-        told.starts_with(&format!(
+        reported.starts_with(&format!(
             "error: no rtconfd runs on the store {}: nothing answers at",
             store.display()
         )),
-        "{told}"
+        "{reported}"
     );
-    assert!(told.contains("hint: name the store of the daemon with --set store.path=FILE"), "{told}");
+    assert!(reported.contains("hint: name the store of the daemon with --set store.path=FILE"), "{reported}");
     assert!(!store.exists() && !folder.path("state.sqlite.lock").exists(), "a store was made");
 
     folder.run(&["apply"]).expect(0);
-    let told = folder.run(&CLOSED).expect(4);
-    assert!(told.out.starts_with("Override 1 is stored: closed.\n"), "{}", told.out);
+    let reported = folder.run(&CLOSED).expect(4);
+    assert!(reported.out.starts_with("Override 1 is stored: closed.\n"), "{}", reported.out);
     let warned = format!(
         "warning: stored in {}; no rtconfd runs on it: no effect until the next apply\n",
         store.display()
     );
-    assert_eq!(told.err, warned);
-    let told = folder.run(&["override", "clear", "1"]).expect(4);
-    assert_eq!((told.out.as_str(), told.err), ("Override 1 is released.\n", warned));
+    assert_eq!(reported.err, warned);
+    let reported = folder.run(&["override", "clear", "1"]).expect(4);
+    assert_eq!((reported.out.as_str(), reported.err), ("Override 1 is released.\n", warned));
     break_settings(&folder);
     assert!(folder.run(&CLOSED).expect(1).err.contains("this is not TOML"), "nothing to go by");
 }
@@ -109,18 +109,18 @@ async fn another_user_is_told_which_socket_and_whose_rights_it_takes() {
     if is_root {
         std::os::unix::process::CommandExt::uid(&mut command, 65_534);
     }
-    let told = Ran::new(command.output().unwrap()).expect(1).err;
+    let reported = Ran::new(command.output().unwrap()).expect(1).err;
     let socket = folder.path("state.sqlite.sock");
     assert!(
-        told.starts_with(&format!(
+        reported.starts_with(&format!(
             "error: cannot reach the rtconfd at {}: permission denied for uid",
             socket.display()
         )),
-        "{told}"
+        "{reported}"
     );
     assert!(
-        told.contains("hint: run this as the user of the daemon or as root, for example with sudo"),
-        "{told}"
+        reported.contains("hint: run this as the user of the daemon or as root, for example with sudo"),
+        "{reported}"
     );
 }
 
@@ -150,10 +150,10 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
 
     let good = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &good.replace("weekly", "wekly"));
-    let told = folder.run(&["reload"]).expect(1).err;
+    let reported = folder.run(&["reload"]).expect(1).err;
     assert!(
-        told.contains("unknown key `wekly`") && told.ends_with("The settings before stay active.\n"),
-        "{told}"
+        reported.contains("unknown key `wekly`") && reported.ends_with("The settings before stay active.\n"),
+        "{reported}"
     );
     let status = folder.run(&["status"]).expect(1);
     assert!(
@@ -169,8 +169,8 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
 
     // What cannot be used although it can be read fails as well: the key.
     folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", "key_file = \"other\""));
-    let told = folder.run(&["reload"]).expect(1).err;
-    assert!(told.contains("the settings give no API key"), "{told}");
+    let reported = folder.run(&["reload"]).expect(1).err;
+    assert!(reported.contains("the settings give no API key"), "{reported}");
 
     folder.write("rtconfd.toml", &good);
     folder.run(&["reload"]).expect(0);
@@ -181,8 +181,8 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
 #[test]
 fn a_reload_without_a_daemon_says_where_it_was_looked_for() {
     let folder = Folder::new("http://127.0.0.1:9", &always("A-1"));
-    let told = folder.run(&["reload"]).expect(1).err;
-    assert!(told.contains("nothing answers at") && told.contains("state.sqlite.sock"), "{told}");
+    let reported = folder.run(&["reload"]).expect(1).err;
+    assert!(reported.contains("nothing answers at") && reported.contains("state.sqlite.sock"), "{reported}");
 }
 
 fn twelve_sites(hours: &str) -> String {
@@ -259,7 +259,7 @@ async fn of_a_list_the_rows_that_come_and_go_and_their_cells_are_told() {
     folder.write("sites.csv", "site,phone\na,1\nb,2\nc,3\n");
     folder.run(&["apply"]).expect(0);
     folder.write("sites.csv", "site,phone\na,11\nd,4\n");
-    let told = folder.run(&["apply"]).expect(3);
+    let reported = folder.run(&["apply"]).expect(3);
     let diff = folder.run(&["diff", "--format", "json"]).expect(2).lines();
     let shown: Vec<String> = diff
         .iter()
@@ -277,25 +277,25 @@ async fn of_a_list_the_rows_that_come_and_go_and_their_cells_are_told() {
             "value sites[a].phone \"11\""
         ],
         "{}",
-        told.err
+        reported.err
     );
 }
 
 #[tokio::test]
 async fn a_page_whose_table_cannot_be_read_is_missing_for_a_reason() {
     let folder = Folder::new("http://127.0.0.1:9", SITES);
-    let told = folder.run(&["explain", "A-1/live", "is_open"]).expect(1).err;
-    assert!(told.contains("sites.csv: the file is missing"), "{told}");
+    let reported = folder.run(&["explain", "A-1/live", "is_open"]).expect(1).err;
+    assert!(reported.contains("sites.csv: the file is missing"), "{reported}");
     assert!(
-        told.contains(
+        reported.contains(
             "unknown page A-1/live\n  hint: something could not be read, and it may define the page"
         ),
-        "{told}"
+        "{reported}"
     );
-    let told = folder.run(&["preview", "A-1/live"]).expect(1).err;
+    let reported = folder.run(&["preview", "A-1/live"]).expect(1).err;
     assert!(
-        told.contains("sites.csv: the file is missing") && told.contains("unknown page A-1/live"),
-        "{told}"
+        reported.contains("sites.csv: the file is missing") && reported.contains("unknown page A-1/live"),
+        "{reported}"
     );
 }
 
@@ -311,7 +311,7 @@ fn check_finds_what_run_would_need_and_lack() {
     let folder = Folder::new(&api.url, &listen);
     folder.write("secret", "s3cret\n");
     std::fs::set_permissions(folder.path("secret"), std::fs::Permissions::from_mode(0o644)).unwrap();
-    let told = folder.run(&["check"]).expect(1).err;
+    let reported = folder.run(&["check"]).expect(1).err;
     for part in [
         "listen.token_file: the key file".to_owned(),
         "listen.webhook_secret_file: the key file".to_owned(),
@@ -319,15 +319,15 @@ fn check_finds_what_run_would_need_and_lack() {
         format!("cannot listen on {address} (listen.address)"),
         "hint: another program has the port".to_owned(),
     ] {
-        assert!(told.contains(&part), "{part} in {told}");
+        assert!(reported.contains(&part), "{part} in {reported}");
     }
     drop(taken);
     for name in ["token", "secret"] {
         folder.write(name, "t0ken\n");
         std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    let told = folder.run(&["check"]).expect(0).out;
-    assert!(told.starts_with("All is well: 1 page(s)") && !told.contains("schema"), "{told}");
+    let reported = folder.run(&["check"]).expect(0).out;
+    assert!(reported.starts_with("All is well: 1 page(s)") && !reported.contains("schema"), "{reported}");
 }
 
 #[test]
@@ -344,13 +344,14 @@ fn many_waiting_pages_are_one_line() {
     };
     for (count, lines) in [(2, 2), (41, 1)] {
         folder.write("sites.csv", &sites(count));
-        let told = folder.run(&["plan"]).expect(2).err;
-        assert_eq!(told.lines().filter(|line| line.contains(" wait")).count(), lines, "{told}");
+        let reported = folder.run(&["plan"]).expect(2).err;
+        assert_eq!(reported.lines().filter(|line| line.contains(" wait")).count(), lines, "{reported}");
     }
-    let told = folder.run(&["plan"]).expect(2).err;
+    let reported = folder.run(&["plan"]).expect(2).err;
     assert!(
-        told.contains("41 pages wait for their promotion: A-0/live, A-1/live, A-10/live, … (rtconfd status"),
-        "{told}"
+        reported
+            .contains("41 pages wait for their promotion: A-0/live, A-1/live, A-10/live, … (rtconfd status"),
+        "{reported}"
     );
 }
 
@@ -410,24 +411,27 @@ fn the_zone_database_is_named_and_its_age_and_differences_are_warned_of() {
     let folder = Folder::new(&api.url, &always("A-1"));
     with_top(&folder, &api);
     write_zones(&folder, "2024a", "Asia/Tokyo");
-    let told = folder.run(&["check", "--at", "2026-11-28"]).expect(0);
+    let reported = folder.run(&["check", "--at", "2026-11-28"]).expect(0);
     for part in [
         "the zone database 2024a (",
         "is older than a year: rules changed after 2024a are missing",
         "time zone Europe/London differs already by 540 minutes between the zone database 2024a (",
     ] {
-        assert!(told.err.contains(part), "{part} in {}", told.err);
+        assert!(reported.err.contains(part), "{part} in {}", reported.err);
     }
-    assert!(told.out.contains("Zone database 2024a ("), "{}", told.out);
+    assert!(reported.out.contains("Zone database 2024a ("), "{}", reported.out);
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &settings.replace("./zones", "./nowhere"));
-    let told = folder.run(&["check"]).expect(1).err;
-    assert!(told.contains("has no zone database") && told.contains("install the package tzdata"), "{told}");
-    folder.write("rtconfd.toml", &settings.replace("./zones", "embedded").replace("Europe/London", "EST"));
-    let told = folder.run(&["check", "--at", "2026-11-28"]).expect(0).err;
+    let reported = folder.run(&["check"]).expect(1).err;
     assert!(
-        told.contains("time zone `EST` has no summer time") && told.contains("America/New_York"),
-        "{told}"
+        reported.contains("has no zone database") && reported.contains("install the package tzdata"),
+        "{reported}"
+    );
+    folder.write("rtconfd.toml", &settings.replace("./zones", "embedded").replace("Europe/London", "EST"));
+    let reported = folder.run(&["check", "--at", "2026-11-28"]).expect(0).err;
+    assert!(
+        reported.contains("time zone `EST` has no summer time") && reported.contains("America/New_York"),
+        "{reported}"
     );
     let version = folder.run(&["--version"]).expect(0).out;
     assert!(version.starts_with("rtconfd ") && version.contains("\nzone database 20"), "{version}");
@@ -472,9 +476,9 @@ fn several_cells_of_one_value_are_all_named() {
     folder.write("sites.csv", "site,open,close\nA-1,9,17\n");
     folder.write("phones.csv", "site,number\nA-1,123\n");
     for _ in 0..5 {
-        let told = &folder.run(&["explain", "A-1/live", "text", "--format", "json"]).expect(0).lines()[0];
+        let reported = &folder.run(&["explain", "A-1/live", "text", "--format", "json"]).expect(0).lines()[0];
         assert_eq!(
-            told["origin"],
+            reported["origin"],
             "phones.csv:2, column \"number\" and sites.csv:2, column \"open\" and \"close\""
         );
     }

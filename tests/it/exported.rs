@@ -68,7 +68,7 @@ fn a_file_that_is_something_else_is_called_by_its_name_with_the_remedy() {
     let table = "[sources.c]\npath = \"c.csv\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nspecial_from = { source = \"c\" }\n";
     let json = table.replace("c.csv", "c.json");
     for (settings, name) in [(calendar, "c.ics"), (table, "c.csv"), (&json, "c.json")] {
-        for (bytes, told, remedy) in [
+        for (bytes, reported, remedy) in [
             (
                 &b"PK\x03\x04\x14\x00\x06\x00"[..],
                 "this file is an Excel or OpenDocument workbook",
@@ -86,7 +86,7 @@ fn a_file_that_is_something_else_is_called_by_its_name_with_the_remedy() {
             let folder = folder(settings);
             std::fs::write(folder.path(name), bytes).unwrap();
             let err = open_at(&folder, NOON).expect(1).err;
-            assert!(err.contains(&format!("{name}:1: {told}")) && err.contains(remedy), "{name}: {err}");
+            assert!(err.contains(&format!("{name}:1: {reported}")) && err.contains(remedy), "{name}: {err}");
         }
     }
     let cut = folder(calendar);
@@ -127,9 +127,9 @@ fn lists_of_holidays_that_are_published_close() {
     ] {
         let folder = folder(&settings(from));
         folder.write("h.json", &list.to_string());
-        let told = open_at(&folder, "2026-12-25T12:00:00Z").expect(0).lines().remove(0);
-        assert_eq!(told["value"], false, "{from}");
-        assert!(told["because"].as_str().unwrap().contains(reason), "{told}");
+        let reported = open_at(&folder, "2026-12-25T12:00:00Z").expect(0).lines().remove(0);
+        assert_eq!(reported["value"], false, "{from}");
+        assert!(reported["because"].as_str().unwrap().contains(reason), "{reported}");
         assert!(is_open(&folder, "2026-12-27T12:00:00Z"));
     }
     let unsaid = folder(&settings("pointer = \"/england-and-wales/events\""));
@@ -175,9 +175,9 @@ fn hours_that_are_published_are_read_as_their_services_write_them() {
         folder.write("p.json", &place.to_string());
         match wanted {
             Ok(open) => assert_eq!(is_open(&folder, NOON), open, "{place}"),
-            Err(told) => {
+            Err(reported) => {
                 let err = open_at(&folder, NOON).expect(1).err;
-                assert!(err.contains(told) && err.contains("hint:"), "{place}: {err}");
+                assert!(err.contains(reported) && err.contains("hint:"), "{place}: {err}");
             }
         }
     }
@@ -185,7 +185,7 @@ fn hours_that_are_published_are_read_as_their_services_write_them() {
 
 #[test]
 fn hours_that_are_probably_not_meant_are_warned_of_at_their_place() {
-    for (weekly, told) in [
+    for (weekly, reported) in [
         ("Mo-Su 00:00-23:59", Some("closes a minute before midnight")),
         (
             "Mo-Fr 09:00-13:30, 13:00-17:30",
@@ -198,9 +198,9 @@ fn hours_that_are_probably_not_meant_are_warned_of_at_their_place() {
     ] {
         let folder = folder(&format!("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"{weekly}\"\n"));
         let err = folder.run(&["check", "--offline", "--at", "2026-12-01"]).expect(0).err;
-        match told {
-            Some(told) => assert!(
-                err.contains("warning: ") && err.contains(told) && err.contains("rtconfd.toml:9"),
+        match reported {
+            Some(reported) => assert!(
+                err.contains("warning: ") && err.contains(reported) && err.contains("rtconfd.toml:9"),
                 "{err}"
             ),
             None => assert_eq!(err, "", "{weekly}"),

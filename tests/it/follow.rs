@@ -523,8 +523,8 @@ fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that
         assert_eq!(one.problems().count() + other.problems().count(), 0, "{a:?} {b:?}");
         let (one, other) = (&one.pages[0].page, &other.pages[0].page);
         let until = noon() + TimeDelta::days(400);
-        assert_eq!(one.says_the_same(other, noon(), until), alike, "{a:?} {b:?}");
-        assert_eq!(other.says_the_same(one, noon(), until), alike, "{b:?} {a:?}");
+        assert_eq!(one.is_equivalent(other, noon(), until), alike, "{a:?} {b:?}");
+        assert_eq!(other.is_equivalent(one, noon(), until), alike, "{b:?} {a:?}");
     }
 }
 
@@ -596,9 +596,9 @@ async fn an_overridden_value_is_of_the_kind_of_what_it_replaces() {
         async move { driving.ask(|answer| Control::Set(Box::new(draft), answer)).await }
     };
     let refused = set("is_open=closed").await.unwrap_err();
-    let told = refused[0].to_string();
+    let reported = refused[0].to_string();
     assert_eq!(
-        told,
+        reported,
         "invalid value `closed` for is_open: expected true or false (hint: write --value is_open=false)"
     );
     assert_eq!(scene.page(Environment::Sandbox), "true \"1\"");

@@ -24,7 +24,7 @@ fn forecast(page: &Page, from: Instant, to: Instant) -> String {
     let here = page.zone.unwrap();
     let mut changes: BTreeMap<Instant, Vec<String>> = BTreeMap::new();
     for owned in page.variables.iter() {
-        for flip in owned.flips(from, to).unwrap() {
+        for flip in owned.transitions(from, to).unwrap() {
             let change = format!("{}={}", owned.variable, flip.wanted.to_json());
             changes.entry(flip.at).or_default().push(change);
         }

@@ -69,15 +69,16 @@ fn explain_names_the_table_and_the_settings_as_places() {
     );
     let because = |variable: &str, date: &str| {
         let at = format!("{date}T10:00:00Z");
-        let told = folder.run(&["explain", "A-1/live", variable, "--at", &at, "--format", "json"]).expect(0);
-        told.lines()[0]["because"].as_str().unwrap().to_owned()
+        let reported =
+            folder.run(&["explain", "A-1/live", variable, "--at", &at, "--format", "json"]).expect(0);
+        reported.lines()[0]["because"].as_str().unwrap().to_owned()
     };
     let place = format!("public holidays GB-ENG 2026-12-25 (holidays {})", Edition::here().version);
     for variable in ["is_open", "is_today"] {
-        let told = because(variable, "2026-12-25");
-        assert!(told.contains("Christmas Day") && told.contains(&place), "{told}");
-        let told = because(variable, "2026-12-29");
-        assert!(told.contains("Stocktaking") && told.contains("rtconfd.toml:9:"), "{told}");
+        let reported = because(variable, "2026-12-25");
+        assert!(reported.contains("Christmas Day") && reported.contains(&place), "{reported}");
+        let reported = because(variable, "2026-12-29");
+        assert!(reported.contains("Stocktaking") && reported.contains("rtconfd.toml:9:"), "{reported}");
     }
 }
 
@@ -137,8 +138,8 @@ async fn the_log_tells_at_the_start_which_public_holidays_are_used_and_which_end
         running.signal("TERM");
         assert_eq!(running.ends().await, 0);
         let log = running.log();
-        let told = format!("holidays {version}, {first_year} to {last_year}");
-        assert_eq!(log.contains(&told), is_told, "{log}");
+        let reported = format!("holidays {version}, {first_year} to {last_year}");
+        assert_eq!(log.contains(&reported), is_told, "{log}");
         let warned =
             format!("GB-ENG are known up to {last_year} (holidays {version}), which ends in 60 day(s)");
         assert_eq!(log.contains(&warned), is_told, "{log}");

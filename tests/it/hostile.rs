@@ -29,9 +29,9 @@ const HANG: Duration = Duration::from_secs(60);
 /// Runs what must end by itself, on a stack of the size that the daemon's threads have.
 #[track_caller]
 fn ends<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::Builder::new().stack_size(2 << 20).spawn(move || drop(tell.send(run()))).unwrap();
-    match told.recv_timeout(HANG) {
+    let (report, reported) = std::sync::mpsc::channel();
+    std::thread::Builder::new().stack_size(2 << 20).spawn(move || drop(report.send(run()))).unwrap();
+    match reported.recv_timeout(HANG) {
         Ok(value) => value,
         Err(error) => panic!("{what}: {error}"),
     }
@@ -114,9 +114,9 @@ fn a_schema_that_asks_for_too_much_is_refused_before_it_is_compiled() {
     ];
     let mut wrong = Wrong::default();
     for (schema, wanted) in cases {
-        let told = compiled(&schema).map_or_else(|told| told, |_| "taken".to_owned());
-        let is_right = told.contains(wanted) && told.contains("hint:") && told.len() < 1_000;
-        wrong.expect(is_right, format!("{wanted}: {told}"));
+        let reported = compiled(&schema).map_or_else(|reported| reported, |_| "taken".to_owned());
+        let is_right = reported.contains(wanted) && reported.contains("hint:") && reported.len() < 1_000;
+        wrong.expect(is_right, format!("{wanted}: {reported}"));
     }
 }
 
@@ -151,7 +151,7 @@ fn a_page_that_makes_a_schema_multiply_is_refused() {
     let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!({"x": inner}));
     assert!(schema.takes(&nested(5)));
     let page = nested(60);
-    let told = ends("a page", move || {
+    let reported = ends("a page", move || {
         assert!(!schema.takes(&page));
         let variables = page.as_object().unwrap().clone();
         let page = Arc::new(rtconfd::model::RemotePage { variables, ..Default::default() });
@@ -163,7 +163,10 @@ fn a_page_that_makes_a_schema_multiply_is_refused() {
         };
         check(&desired, &page, &schema).unwrap_err()[0].to_string()
     });
-    assert!(told.contains("too large for its schema") && told.contains("at most 500000 steps"), "{told}");
+    assert!(
+        reported.contains("too large for its schema") && reported.contains("at most 500000 steps"),
+        "{reported}"
+    );
 }
 
 #[test]
@@ -188,8 +191,8 @@ fn a_schema_opens_no_connection_and_no_file() {
             json!({"properties": {"x": {"allOf": [{"$ref": reference}]}}}),
             json!({"definitions": {"unused": {"$ref": reference}}}),
         ] {
-            let told = compiled(&schema).map(|_| ()).unwrap_err();
-            assert!(told.contains("which is not in it"), "{told}");
+            let reported = compiled(&schema).map(|_| ()).unwrap_err();
+            assert!(reported.contains("which is not in it"), "{reported}");
         }
         // What a schema calls itself, or its kind, is no reason to look there either.
         let _ =
@@ -288,9 +291,10 @@ fn a_calendar_bomb_is_refused_by_name_place_and_limit() {
         ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:2026".to_owned(), "never ends"),
         (zone, "take too many steps"),
     ] {
-        let told = expanded(text).map_or_else(|told| told, |count| format!("{count} occurrences"));
-        let is_right = told.starts_with("c.ics:") && told.contains(wanted) && told.len() < 1_000;
-        wrong.expect(is_right, format!("{wanted}: {told}"));
+        let reported =
+            expanded(text).map_or_else(|reported| reported, |count| format!("{count} occurrences"));
+        let is_right = reported.starts_with("c.ics:") && reported.contains(wanted) && reported.len() < 1_000;
+        wrong.expect(is_right, format!("{wanted}: {reported}"));
     }
 }
 
@@ -323,11 +327,11 @@ fn a_table_beyond_its_limits_is_refused_with_its_place() {
         ("k,a\n1,\"cut".to_owned(), "t.csv:2:3: the quote that opens here is never closed"),
         ("k,a\n1,\"cut\"\"".to_owned(), "never closed"),
     ] {
-        let told = ends(wanted, move || match parse_csv(&"t.csv".into(), &text, b',', Some("k")) {
+        let reported = ends(wanted, move || match parse_csv(&"t.csv".into(), &text, b',', Some("k")) {
             Ok(table) => format!("{} rows", table.rows.len()),
             Err(problem) => problem.to_string(),
         });
-        wrong.expect(told.contains(wanted), format!("{wanted}: {told}"));
+        wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
     }
     // Cut in a field without quotes: the row is short, and is the only one that does not count.
     let cut = parse_csv(&"t.csv".into(), "k,a,b\n1,x,y\n2,x", b',', Some("k")).unwrap();
@@ -357,19 +361,19 @@ fn a_document_beyond_its_limits_is_refused_with_its_place() {
         (format!("[0.{}]", "1".repeat(400)), "is too long or too large"),
         ("{\"a\": 1".to_owned(), "this is not JSON"),
     ] {
-        let told = ends(wanted, move || match parse_json(&"m.json".into(), &text) {
+        let reported = ends(wanted, move || match parse_json(&"m.json".into(), &text) {
             Ok(_) => "taken".to_owned(),
             Err(problem) => problem.to_string(),
         });
-        wrong.expect(told.contains(wanted), format!("{wanted}: {told}"));
+        wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
     }
 }
 
 #[test]
 fn blank_lines_cost_too() {
     let blank = "k\n1\n".to_owned() + &"\n".repeat(1_000_000);
-    let told = rtconfd::tables::decode(&"t.csv".into(), blank.as_bytes()).unwrap_err().to_string();
-    assert!(told.contains("more than 1000000 lines"), "{told}");
+    let reported = rtconfd::tables::decode(&"t.csv".into(), blank.as_bytes()).unwrap_err().to_string();
+    assert!(reported.contains("more than 1000000 lines"), "{reported}");
 }
 
 #[test]
@@ -377,8 +381,8 @@ fn hours_and_words_are_compared_up_to_a_length() {
     let long = "Mo,".repeat(10_000);
     assert!(parse_days(&long).unwrap_err().message.contains("30000 bytes, and at most 4096"));
     assert!(parse_day(&"09:00-10:00,".repeat(1_000)).is_err());
-    let told = parse_week(&"Mo 09:00-10:00;".repeat(1_000)).unwrap_err();
-    assert!(told.message.len() < 200, "the text is not told again");
+    let reported = parse_week(&"Mo 09:00-10:00;".repeat(1_000)).unwrap_err();
+    assert!(reported.message.len() < 200, "the text is not told again");
     // Hours that name no day are missing, and missing never means closed.
     for nothing in ["", " ", ";", " ; ;\t"] {
         assert!(parse_week(nothing).unwrap_err().message.contains("weekly hours are empty"), "{nothing:?}");
@@ -403,12 +407,16 @@ fn a_source_that_is_no_file_or_too_large_is_not_read() {
         files.settle();
         files.revision().problems
     });
-    let told = |name: &str| problems[name][0].to_string();
+    let reported = |name: &str| problems[name][0].to_string();
     for name in ["a.csv", "b.csv"] {
         let wanted = format!("{name}: this is no file (hint: put the file there");
-        assert!(told(name).starts_with(&wanted), "{}", told(name));
+        assert!(reported(name).starts_with(&wanted), "{}", reported(name));
     }
-    assert!(told("c.csv").starts_with("c.csv: the file is larger than 24 MiB (hint:"), "{}", told("c.csv"));
+    assert!(
+        reported("c.csv").starts_with("c.csv: the file is larger than 24 MiB (hint:"),
+        "{}",
+        reported("c.csv")
+    );
 }
 
 // Settings.
@@ -465,9 +473,9 @@ fn settings_beyond_their_limits_are_refused() {
         ("s.toml", "a = nan\n".to_owned(), "no number that JSON has"),
         ("s.yaml", "a: &a [x,x]\nb: &b [*a,*a]\n".to_owned(), "settings in YAML are not read"),
     ] {
-        let told = load(name, &text).map_or_else(|told| told, |_| "taken".to_owned());
-        let is_right = told.contains(wanted) && told.len() < 50_000;
-        wrong.expect(is_right, format!("{wanted}: {} bytes: {told}", told.len()));
+        let reported = load(name, &text).map_or_else(|reported| reported, |_| "taken".to_owned());
+        let is_right = reported.contains(wanted) && reported.len() < 50_000;
+        wrong.expect(is_right, format!("{wanted}: {} bytes: {reported}", reported.len()));
     }
 }
 
@@ -523,8 +531,8 @@ fn a_template_does_a_bounded_amount_of_work() {
         ("{{ row.k }}".repeat(1_000), "a template of 11000 bytes"),
         ("{{ ".to_owned() + &"(".repeat(3_000), "fails"),
     ] {
-        let told = rows(&bad, "1").map_or_else(|told| told, |()| "filled in".to_owned());
-        wrong.expect(told.contains(wanted), format!("{wanted}: {told}"));
+        let reported = rows(&bad, "1").map_or_else(|reported| reported, |()| "filled in".to_owned());
+        wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
     }
     // As deep as a template may be long.
     let _ = rows(&format!("{{{{ {}row.k }}}}", "not ".repeat(1_000)), "1");
@@ -586,8 +594,8 @@ fn a_cron_pattern_without_a_date_is_refused_instead_of_searched_for() {
         )
     };
     for never in ["0 0 30 2 *", "0 0 31 2,4,6,9,11 *"] {
-        let told = with(never).map(|_| ()).unwrap_err();
-        assert!(told.contains("names no date that there is"), "{told}");
+        let reported = with(never).map(|_| ()).unwrap_err();
+        assert!(reported.contains("names no date that there is"), "{reported}");
     }
     for rare in ["0 0 29 2 *", "0 0 31 12 *", "0 0 * * FRI#5", "*/7 * * * *", "0 0 L 2 *"] {
         with(rare).unwrap();
@@ -698,8 +706,8 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_a_tree() {
         let read = ends(wanted, move || {
             (read_page(body.as_bytes(), &page).map(drop), read_pages(body.as_bytes(), "A-1").map(drop))
         });
-        let told = read.1.as_ref().unwrap_err();
-        assert!(told.contains(wanted), "{wanted}: {told}");
+        let reported = read.1.as_ref().unwrap_err();
+        assert!(reported.contains(wanted), "{wanted}: {reported}");
         assert_eq!(read.0, read.1);
     }
     assert!(

@@ -81,9 +81,9 @@ fn systemd_takes_the_units() {
     }
     let ran = Command::new("systemd-analyze").arg("verify").args(&paths).output();
     let ran = ran.expect("systemd-analyze is needed for this test: install the package systemd");
-    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-    let ours: Vec<&str> = told.lines().filter(|line| line.contains("rtconfd")).collect();
-    assert!(ran.status.success() && ours.is_empty(), "{told}");
+    let reported = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let ours: Vec<&str> = reported.lines().filter(|line| line.contains("rtconfd")).collect();
+    assert!(ran.status.success() && ours.is_empty(), "{reported}");
 }
 
 /// What `systemd-analyze security` may find at most, in tenths.
@@ -109,8 +109,8 @@ struct Started(Child);
 
 impl Started {
     async fn ends_when_told(mut self) {
-        let told = Command::new("kill").args(["-s", "TERM", &self.0.id().to_string()]).status().unwrap();
-        assert!(told.success());
+        let reported = Command::new("kill").args(["-s", "TERM", &self.0.id().to_string()]).status().unwrap();
+        assert!(reported.success());
         let mut status = None;
         until("the process ends", || {
             status = self.0.try_wait().unwrap();
@@ -135,7 +135,7 @@ fn notify_socket(folder: &Folder) -> UnixDatagram {
     socket
 }
 
-fn told(socket: &UnixDatagram) -> String {
+fn reported(socket: &UnixDatagram) -> String {
     let mut message = [0; 512];
     let length = socket.recv(&mut message).expect("systemd is told");
     String::from_utf8_lossy(&message[..length]).into_owned()
@@ -178,7 +178,7 @@ async fn the_program_works_within_what_the_units_allow() {
     assert_eq!(api.variables("A-1")["phone"], "1");
 
     let daemon = Started(confined(&folder, "rtconfd.service", &["run"]).spawn().unwrap());
-    assert!(told(&socket).contains("READY=1"));
+    assert!(reported(&socket).contains("READY=1"));
     folder.write("sites.csv", &CSV.replace(",1\n", ",2\n"));
     api.until_variable("A-1", "phone", &"2".into()).await;
     daemon.ends_when_told().await;
@@ -223,7 +223,7 @@ async fn the_memory_of_the_daemon_is_its_own() {
     daemon.stderr(fs::File::create(folder.path("log.txt")).unwrap());
     without_settings(&mut daemon);
     let daemon = Started(daemon.spawn().unwrap());
-    assert!(told(&socket).contains("READY=1"));
+    assert!(reported(&socket).contains("READY=1"));
     for file in ["environ", "maps", "auxv"] {
         assert!(!can_read(&daemon, file), "{file} can be read");
     }

@@ -81,12 +81,12 @@ async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_pa
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let tidied = whole.replace("2026-11-02,closed\n", "");
     write_atomically(&folder.path("closures.csv"), &tidied);
-    let in_force = || {
+    let active = || {
         let path = folder.path("closures.csv").display().to_string();
         let remembered = folder.look().remembered(&api.url).unwrap();
         remembered.newest.inputs.get(&path).is_some_and(|bytes| *bytes == tidied.as_bytes())
     };
-    until("the past row is gone", in_force).await;
+    until("the past row is gone", active).await;
     assert_eq!(driving.status().await.held, None);
     write_atomically(&folder.path("closures.csv"), &tidied.replace("2027-03-01,closed\n", ""));
     let held = until_held(&driving).await;

@@ -55,11 +55,11 @@ async fn driving(api: &Api, count: usize) -> (Folder, Driving) {
 }
 
 /// Asks for the status until it tells something.
-async fn told<T>(driving: &Driving, what: &str, tells: impl Fn(Status) -> Option<T>) -> T {
+async fn reported<T>(driving: &Driving, what: &str, tells: impl Fn(Status) -> Option<T>) -> T {
     let start = std::time::Instant::now();
     loop {
-        if let Some(told) = tells(driving.status().await) {
-            return told;
+        if let Some(reported) = tells(driving.status().await) {
+            return reported;
         }
         assert!(start.elapsed() < std::time::Duration::from_secs(60), "waited in vain until {what}");
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
@@ -67,7 +67,7 @@ async fn told<T>(driving: &Driving, what: &str, tells: impl Fn(Status) -> Option
 }
 
 async fn held(driving: &Driving) -> Held {
-    told(driving, "something is held", |status| status.held).await
+    reported(driving, "something is held", |status| status.held).await
 }
 
 #[tokio::test]
@@ -128,15 +128,15 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
     set(&driving, wanted.clone()).await.unwrap();
     api.until_variable("A-1", "phone", &json!(7)).await;
     assert_eq!(api.variables("A-0")["phone"], json!("0"), "another row");
-    for (says, told) in [
+    for (says, reported) in [
         ("phone=77", "phone = 77: 77 is greater than the maximum of 9"),
         ("fax=1", "A-1/live owns no fax (hint: it owns: is_open, phone)"),
         ("phone", "\"phone\" is no pair (hint: write NAME=VALUE)"),
     ] {
         let refused = set(&driving, Asking { says: says.to_owned(), ..wanted.clone() }).await.unwrap_err();
-        assert!(texts(refused.clone()).contains(told), "{}", texts(refused));
+        assert!(texts(refused.clone()).contains(reported), "{}", texts(refused));
     }
-    for (asking, told) in [
+    for (asking, reported) in [
         (Asking { until: Some("2026-01-01".to_owned()), ..wanted.clone() }, "is past for A-1/live"),
         (Asking { until: Some("soon".to_owned()), ..wanted.clone() }, "\"soon\" is no end of an override"),
         (Asking { reason: " ".to_owned(), ..wanted.clone() }, "an override needs a reason"),
@@ -155,7 +155,7 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         ),
     ] {
         let refused = texts(set(&driving, asking).await.unwrap_err());
-        assert!(refused.contains(told), "{refused}");
+        assert!(refused.contains(reported), "{refused}");
     }
     assert_eq!(driving.status().await.overrides.len(), 1, "what was refused was set nowhere");
     driving.stop().await;
@@ -302,7 +302,7 @@ async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_app
     let second: Vec<bool> =
         order[1..3].iter().map(|path| path.contains("/A-1/") || path.contains("/A-2/")).collect();
     assert_eq!(second, [true, true], "{order:?}");
-    told(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    reported(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
     assert!(driving.status().await.held.is_none());
 
     // The approval serves that revision only, and once.
@@ -314,7 +314,7 @@ async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_app
         (0..40).all(|number| api.variables(&format!("A-{number}"))["is_open"] == json!(true))
     })
     .await;
-    told(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    reported(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
     folder.write("sites.csv", &sites(40, 0..40));
     assert_eq!(self::held(&driving).await.revision, held.revision);
     driving.stop().await;
@@ -333,17 +333,17 @@ async fn an_approved_change_that_stopped_goes_on_after_a_restart_where_it_was() 
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     let stopped = |status: Status| status.rollout.and_then(|rollout| rollout.2);
-    assert_eq!(told(&driving, "the change stops", stopped).await.to_string(), "A-1/live");
+    assert_eq!(reported(&driving, "the change stops", stopped).await.to_string(), "A-1/live");
     until("the others of its stage have it", || api.requests("PATCH").len() == 42).await;
     driving.stop().await;
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
-    assert_eq!(told(&driving, "it stops there again", stopped).await.to_string(), "A-1/live");
+    assert_eq!(reported(&driving, "it stops there again", stopped).await.to_string(), "A-1/live");
     until("the driver is quiet", || driving.is_quiet()).await;
     assert_eq!(api.requests("PATCH").len(), 42, "no page is taken back, and none is sent to again");
     api.schema("A-1", &json!({}));
     driving.advance(at("2026-11-26T12:20:00Z")).await;
     until("all pages have it", || api.requests("PATCH").len() == 80).await;
-    told(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    reported(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
     driving.stop().await;
 }
 
@@ -399,7 +399,7 @@ async fn an_override_outlasts_a_start_by_a_clock_that_is_days_ahead() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     clock.step(at("2026-11-26T12:05:00Z"));
-    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
     let vouch = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
     driving.ask(vouch).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
@@ -412,9 +412,9 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     driving.clock.step(at("2027-01-26T12:00:00Z"));
-    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
     folder.write("sites.csv", &format!("{}s99,A-99\n", sites(40, 0..40)));
-    told(&driving, "the bad row is told", |status| (!status.problems.is_empty()).then_some(())).await;
+    reported(&driving, "the bad row is told", |status| (!status.problems.is_empty()).then_some(())).await;
     assert!(driving.status().await.held.is_none());
     let refused = set(&driving, asking("closed", Some("14:00"))).await.unwrap_err();
     assert!(texts(refused).starts_with("nothing is sent while the clock is in doubt"), "set by such a clock");
@@ -422,16 +422,16 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
     held(&driving).await;
     // An approval weighs nothing by such a clock either.
     driving.clock.step(at("2027-01-26T12:00:00Z"));
-    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
     let revision = held(&driving).await.revision;
     folder.write("sites.csv", &format!("{}s99,A-99\ns98,A-98\n", sites(40, 0..39)));
-    told(&driving, "both bad rows are told", |status| (status.problems.len() == 2).then_some(())).await;
+    reported(&driving, "both bad rows are told", |status| (status.problems.len() == 2).then_some(())).await;
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     until("the driver is quiet", || driving.is_quiet()).await;
     driving.clock.step(at("2026-11-26T12:00:20Z"));
     let of_39 = |status: Status| status.held.filter(|held| held.reasons.join("").contains("39 of 40 pages"));
-    told(&driving, "the other revision is held", of_39).await;
+    reported(&driving, "the other revision is held", of_39).await;
     driving.stop().await;
 }
 
@@ -447,7 +447,7 @@ async fn an_approved_change_stops_at_the_first_page_that_does_not_take_it() {
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     let stopped = |status: Status| status.rollout.filter(|rollout| rollout.2.is_some());
-    let (_, to_come, stopped_at) = told(&driving, "the change stops", stopped).await;
+    let (_, to_come, stopped_at) = reported(&driving, "the change stops", stopped).await;
     assert_eq!((to_come, stopped_at.unwrap().to_string()), (40, "A-0/live".to_owned()));
     assert_eq!(api.requests("PATCH").len(), 40, "no other page was touched");
     api.schema("A-0", &json!({}));
@@ -467,9 +467,9 @@ async fn an_approval_that_was_given_up_serves_no_more() {
     let revision = held(&driving).await.revision;
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
-    told(&driving, "the change stops", |status| status.rollout?.2).await;
+    reported(&driving, "the change stops", |status| status.rollout?.2).await;
     folder.write("sites.csv", &sites(40, 0..0));
-    told(&driving, "it is given up", |status| status.rollout.is_none().then_some(())).await;
+    reported(&driving, "it is given up", |status| status.rollout.is_none().then_some(())).await;
     api.schema("A-0", &json!({}));
     folder.write("sites.csv", &change);
     assert_eq!(held(&driving).await.revision, revision);
@@ -540,7 +540,7 @@ async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() 
     api.until_variable("A-1", "is_open", &json!(true)).await;
     clock.step(at("2027-03-01T20:00:00Z"));
     assert_eq!(
-        told(&driving, "the clock is in doubt", |status| status.withheld).await,
+        reported(&driving, "the clock is in doubt", |status| status.withheld).await,
         "nothing is sent while the clock is in doubt: it leapt from 2026-11-26T12:00:00Z to 2027-03-01T20:00:00Z (hint: set the clock right; if it is right: rtconfd approve clock)"
     );
     driving.advance(clock.now() + TimeDelta::hours(1)).await;
@@ -570,7 +570,7 @@ async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let approve = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
     clock.step(at("2029-11-25T20:00:00Z"));
-    told(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
     driving.ask(approve).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
     clock.step(at("2026-11-26T12:01:00Z"));

@@ -180,8 +180,8 @@ async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_in_force() 
     let mut again = folder.spawn(&["run", "--at", "2026-11-26T16:59:58Z"]);
     api.until_variable("A-1", "is_open", &json!(false)).await;
     api.until_variable("A-2", "is_open", &json!(false)).await;
-    let told = "sites.csv:2:7: the quote that opens here is never closed";
-    until("the broken file is told", || again.log().contains(told)).await;
+    let reported = "sites.csv:2:7: the quote that opens here is never closed";
+    until("the broken file is told", || again.log().contains(reported)).await;
     again.signal("TERM");
     assert_eq!(again.ends().await, 0);
 }
@@ -191,7 +191,7 @@ async fn the_key_is_in_no_output_no_store_and_no_log() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
-    let mut told = String::new();
+    let mut reported = String::new();
     // As a good key, as one that is refused, and with a server that fails in every way.
     for fault in [
         None,
@@ -212,8 +212,8 @@ async fn the_key_is_in_no_output_no_store_and_no_log() {
             &["explain", "A-1/live", "phone"],
         ] {
             let ran = folder.run(arguments);
-            told.push_str(&ran.out);
-            told.push_str(&ran.err);
+            reported.push_str(&ran.out);
+            reported.push_str(&ran.err);
         }
         let mut running = folder.spawn(&["--set", "log.level=trace", "run"]);
         let before = api.simulator.log().len();
@@ -228,12 +228,12 @@ async fn the_key_is_in_no_output_no_store_and_no_log() {
     {
         folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", &bad));
         let ran = folder.run(&["check", "--offline"]).expect(1);
-        told.push_str(&ran.out);
-        told.push_str(&ran.err);
+        reported.push_str(&ran.out);
+        reported.push_str(&ran.err);
         folder.write("rtconfd.toml", "");
     }
-    assert!(told.len() > 2000);
-    assert!(!told.contains(KEY));
+    assert!(reported.len() > 2000);
+    assert!(!reported.contains(KEY));
     for (path, content) in folder.everything() {
         if path.file_name().is_some_and(|name| name == "key") {
             continue;
@@ -380,18 +380,18 @@ async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
         .stderr(std::fs::File::create(folder.path().join("err.txt")).unwrap())
         .spawn()
         .unwrap();
-    let told = || std::fs::read_to_string(&out).unwrap_or_default();
+    let reported = || std::fs::read_to_string(&out).unwrap_or_default();
     until("the pages are filled", || {
-        ["LEEDS", "BOSTON", "KATHMANDU"].iter().all(|site| told().contains(&format!("DEMO-{site} ")))
+        ["LEEDS", "BOSTON", "KATHMANDU"].iter().all(|site| reported().contains(&format!("DEMO-{site} ")))
     })
     .await;
     until("a site opens or closes", || {
-        told().lines().filter(|line| line.contains("opens") || line.contains("closed  ")).count() > 4
+        reported().lines().filter(|line| line.contains("opens") || line.contains("closed  ")).count() > 4
     })
     .await;
     let sites = std::fs::read_to_string(data.join("sites.csv")).unwrap();
     std::fs::write(data.join("sites.csv"), sites.replace("+441130000001", "+441139999999")).unwrap();
-    until("the edit is picked up", || told().contains("+441139999999")).await;
+    until("the edit is picked up", || reported().contains("+441139999999")).await;
     Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
     assert!(child.wait().unwrap().success());
     let complaints = std::fs::read_to_string(folder.path().join("err.txt")).unwrap();

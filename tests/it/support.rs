@@ -11,7 +11,7 @@ use rtconfd::agents_api::{ApiKey, Client, KeySource, Timeouts, WritePages};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant};
 use rtconfd::reconcile::{
-    Actor, Board, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Supervisor,
+    ActiveRevision, Actor, Board, Control, Driver, Ended, Feed, Limits, Mode, Setup, Status, Supervisor,
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
@@ -33,7 +33,7 @@ pub fn at(text: &str) -> Instant {
 }
 
 /// Tells a figure, whether or not the test passes: what is printed is only seen of tests that fail.
-pub fn tell(figure: &str) {
+pub fn report(figure: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{figure}\n").as_bytes());
 }
 
@@ -346,12 +346,12 @@ impl Driving {
         let store = folder.free_store().await;
         let remembered = store.remembered(&settings.api.base_url).await.unwrap();
         let now = clock.now();
-        let in_force = InForce::recall(&settings, &remembered, now, now);
+        let active = ActiveRevision::recall(&settings, &remembered, now, now);
         let mut files = Files::new(&settings);
         files.settle();
         let revision = files.revision();
         let (feed, mut fed) = mpsc::channel(64);
-        let (tell, key_source) = (feed.clone(), key.clone());
+        let (report, key_source) = (feed.clone(), key.clone());
         let watching = watch(
             files,
             Beside { key_file: Some(folder.path("key")), zoneinfo: None },
@@ -365,7 +365,7 @@ impl Driving {
                     },
                     Watched::Zones => return true,
                 };
-                tell.blocking_send(fed).is_ok()
+                report.blocking_send(fed).is_ok()
             },
         )
         .unwrap();
@@ -384,7 +384,7 @@ impl Driving {
             blueprint: settings.blueprint.clone(),
             revision,
             written: settings.written.clone(),
-            in_force,
+            active,
             thresholds: settings.hold,
             last_known,
             assert_formats: settings.assert_formats,

@@ -21,7 +21,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 struct Watching {
     folder: Folder,
-    told: Receiver<Watched>,
+    reported: Receiver<Watched>,
     _stop: Box<dyn std::any::Any>,
 }
 
@@ -38,11 +38,11 @@ impl Watching {
         fs::create_dir(folder.path("in")).unwrap();
         prepare(&folder);
         let settings = Settings::load(&folder.path("rtconfd.toml"), &Surroundings::default()).unwrap();
-        let (send, told) = channel();
+        let (send, reported) = channel();
         let files = Files::read_by(&settings, reader);
         let beside = Beside { key_file: Some(folder.path("key")), zoneinfo: None };
         let stop = watch(files, beside, restat, move |watched| send.send(watched).is_ok()).unwrap();
-        Self { folder, told, _stop: Box::new(stop) }
+        Self { folder, reported, _stop: Box::new(stop) }
     }
 
     fn new() -> Self {
@@ -59,7 +59,8 @@ impl Watching {
     #[track_caller]
     fn sees(&self, wanted: &str) {
         loop {
-            let watched = self.told.recv_timeout(limit()).unwrap_or_else(|_| panic!("never saw {wanted}"));
+            let watched =
+                self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("never saw {wanted}"));
             if let Watched::Revision(revision) = watched
                 && let Some(table) = revision.inputs.tables.get("s")
                 && let Table::Rows(rows) = &**table
@@ -75,7 +76,7 @@ impl Watching {
     #[track_caller]
     fn complains(&self, wanted: &str, still: &str) {
         loop {
-            let watched = self.told.recv_timeout(limit()).unwrap_or_else(|_| panic!("no {wanted}"));
+            let watched = self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("no {wanted}"));
             let Watched::Revision(revision) = watched else { continue };
             let Some(problem) = revision.problems.get("in/s.csv").and_then(|problems| problems.first())
             else {
@@ -119,7 +120,7 @@ fn a_file_appended_to_in_pieces_is_taken_whole() {
     }
     drop(file);
     // The first thing told is the whole; nothing in between was taken.
-    let first = watching.told.recv_timeout(limit()).unwrap();
+    let first = watching.reported.recv_timeout(limit()).unwrap();
     let Watched::Revision(revision) = first else { panic!("only the file changed") };
     let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
     assert_eq!((rows.rows[0].cells[1].text.as_str(), revision.problems.len()), ("second", 0));
@@ -228,7 +229,7 @@ fn the_same_content_is_not_told_again_and_reading_makes_no_noise() {
     drop(fs::read(watching.file()).unwrap());
     // The next thing told is the next change.
     write_atomically(&watching.file(), &csv("second"));
-    let first = watching.told.recv_timeout(limit()).unwrap();
+    let first = watching.reported.recv_timeout(limit()).unwrap();
     let Watched::Revision(revision) = first else { panic!("only the file changed") };
     let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
     assert_eq!(rows.rows[0].cells[1].text, "second");
@@ -256,8 +257,8 @@ fn a_changed_key_file_is_told() {
     let watching = Watching::new();
     watching.folder.write("key", "another-key");
     loop {
-        let told = watching.told.recv_timeout(limit()).expect("the key file is watched");
-        if matches!(told, Watched::Key) {
+        let reported = watching.reported.recv_timeout(limit()).expect("the key file is watched");
+        if matches!(reported, Watched::Key) {
             return;
         }
     }
@@ -281,8 +282,8 @@ fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
         watching.sees("+44 113 496 0119");
         write_atomically(&watching.file(), &whole[..length]);
         loop {
-            let told = watching.told.recv_timeout(limit());
-            let Ok(Watched::Revision(revision)) = told else { panic!("{length}: nothing is told") };
+            let reported = watching.reported.recv_timeout(limit());
+            let Ok(Watched::Revision(revision)) = reported else { panic!("{length}: nothing is told") };
             let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
             // A header alone lost its row whole: that is weighed, and not read otherwise.
             let cells: Vec<&str> = rows.rows.iter().map(|row| row.cells[1].text.as_str()).collect();
@@ -315,7 +316,7 @@ fn a_file_that_somebody_has_open_for_writing_is_not_read_however_long_it_is_quie
     std::io::BufRead::read_line(&mut std::io::BufReader::new(writer.stdout.take().unwrap()), &mut line)
         .unwrap();
     // Longer than it takes a file to be called quiet.
-    assert!(watching.told.recv_timeout(Duration::from_secs(4)).is_err(), "something was read of it");
+    assert!(watching.reported.recv_timeout(Duration::from_secs(4)).is_err(), "something was read of it");
     drop(writer.stdin.take());
     writer.wait().unwrap();
     watching.sees("whole");

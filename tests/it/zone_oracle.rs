@@ -14,7 +14,7 @@ use rtconfd::model::Instant;
 use rtconfd::zone::{self, Database, Zone};
 use rtconfd::zoneinfo;
 
-use crate::support::tell;
+use crate::support::report;
 
 /// Differences that are shown; one wrong rule makes thousands.
 const SHOWN: usize = 20;
@@ -158,7 +158,7 @@ fn compare(ours: Arc<Database>, arguments: &[&Path]) -> Tally {
     let ended = oracle.wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     asking.join().unwrap().unwrap();
-    tell(&format!(
+    report(&format!(
         "zone database {} against {}: {} zones, {} of them with {} transitions; {} hours, {} local times (each as \
          hours and as event), {} instants, {} dates, {} texts; {} differences",
         tally.ours,

@@ -297,9 +297,9 @@ mod tests {
         let variables = serde_json::from_str::<Map<String, Value>>(variables).unwrap();
         let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];
         let files = write(&pages, &api(), &KeyPlace::Outside);
-        let told: Vec<String> = files.remarks.iter().map(|problem| problem.message.clone()).collect();
+        let reported: Vec<String> = files.remarks.iter().map(|problem| problem.message.clone()).collect();
         assert_eq!(
-            told,
+            reported,
             [
                 "A-1/live: \"\": it can't be owned, because it names no variable",
                 "A-1/live: \"{{ x }}\": it can't be owned, because settings take it for a template",
@@ -309,13 +309,13 @@ mod tests {
         assert_eq!(files.files[1], ("A-1.live.json".to_owned(), "{\n  \"fine\": 1\n}\n".to_owned()));
         assert!(files.files[0].1.contains("# Left alone on the page: \"huge\""), "{}", files.files[0].1);
 
-        for (count, told) in [(1_001, "\"k1000\": "), (1_500, "\"k1000\" and 499 more: ")] {
+        for (count, reported) in [(1_001, "\"k1000\": "), (1_500, "\"k1000\" and 499 more: ")] {
             let variables = (0..count).map(|number| (format!("k{number}"), json!(number))).collect();
             let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];
             let files = write(&pages, &api(), &KeyPlace::Outside);
             assert_eq!((files.adopted[0].values.len(), files.remarks.len()), (MAX_VARIABLES, 1));
             let remark = &files.remarks[0];
-            let wanted = format!("A-1/live: {told}a page block has at most 1000 variables");
+            let wanted = format!("A-1/live: {reported}a page block has at most 1000 variables");
             assert!(remark.message == wanted && remark.hint.is_some(), "{remark}");
             assert_eq!(files.files[0].1.matches("# Left alone on the page").count(), 1);
         }

@@ -155,7 +155,7 @@ impl Ahead {
         }
         Ok(load::view(global, Some(from), Some(to))?.map(|view| {
             output::show_problems(view.revision.problems.values().flatten());
-            view.tell_held();
+            view.report_held();
             Self { view: Some(view), from, to }
         }))
     }
@@ -376,12 +376,13 @@ fn show(candidates: &[Candidate], arguments: &Arguments) -> anyhow::Result<()> {
 impl Candidate {
     fn in_words(&self, file: &str) -> String {
         let Self { id, correlation_id, .. } = self;
-        let told = correlation_id.as_ref().map_or_else(String::new, |id| format!(" [correlation id {id}]"));
+        let reported =
+            correlation_id.as_ref().map_or_else(String::new, |id| format!(" [correlation id {id}]"));
         match self.state {
             State::Same => format!("{id} has the schema of {file} already."),
             State::Different => format!("{id} would get the schema of {file}."),
             State::Refused => format!("{id} refuses the schema of {file}, so it is put on no page."),
-            State::Put => format!("{id} has the schema of {file} now{told}."),
+            State::Put => format!("{id} has the schema of {file} now{reported}."),
             State::Failed => format!("{id} did not get the schema of {file}, as far as is known."),
             State::Unsent => format!("{id} was not sent to, because another page failed."),
         }

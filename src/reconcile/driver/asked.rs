@@ -29,7 +29,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let _ = answer.send(approved);
             }
             Control::Look { agent, environment, by } => {
-                self.look_again(agent.as_deref(), environment, by.as_deref());
+                self.fetch_again(agent.as_deref(), environment, by.as_deref());
             }
         }
         Ok(())
@@ -37,9 +37,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     async fn set_override(&mut self, draft: Draft) -> Result<Result<Override, Vec<Problem>>, StoreError> {
         let now = self.actor.clock.now();
-        if let Some(doubt) = self.clock_watch.doubt() {
+        if let Some(distrust) = self.clock_trust.distrust() {
             // With an untrusted clock the start and end would be wrong.
-            return Ok(Err(vec![Problem::new(doubt.describe())]));
+            return Ok(Err(vec![Problem::new(distrust.describe())]));
         }
         let observed = |id: &PageId| self.pages.get(id)?.known.observed.clone();
         // A page that waits for its first promotion is in no world yet.
@@ -57,9 +57,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     async fn release_override(&mut self, id: i64, who: &str) -> Result<Result<(), Problem>, StoreError> {
         let now = self.actor.clock.now();
-        let in_force = |set: &&Override| !set.is_over(now);
-        let Some(index) = self.overrides.iter().position(|set| set.id == id && in_force(&set)) else {
-            let known = self.overrides.iter().filter(in_force);
+        let active = |set: &&Override| !set.is_over(now);
+        let Some(index) = self.overrides.iter().position(|set| set.id == id && active(&set)) else {
+            let known = self.overrides.iter().filter(active);
             let known: Vec<String> = known.map(|set| set.id.to_string()).collect();
             let problem = Problem::new(format!("no override {id} is in force"));
             return Ok(Err(match known.is_empty() {
@@ -75,7 +75,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Fetches pages reported as changed.
-    fn look_again(&mut self, agent: Option<&str>, environment: Option<Environment>, by: Option<&str>) {
+    fn fetch_again(&mut self, agent: Option<&str>, environment: Option<Environment>, by: Option<&str>) {
         let now = self.actor.clock.now();
         let is_meant = |id: &PageId| {
             agent.is_none_or(|agent| agent == id.agent)
@@ -107,12 +107,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let (standing, zone) = (state.standing.clone(), managed.page.zone);
             Some(PageStatus { page: id.clone(), standing, zone, due: state.due() })
         };
-        let doubt = self.clock_watch.doubt().map(crate::reconcile::Doubt::describe);
+        let distrust = self.clock_trust.distrust().map(crate::reconcile::Distrust::describe);
         let stopped = self.gate.stopped().map(str::to_owned);
         let pause = self.gate.pause().map(Pause::words);
         Status {
             pages: self.world.pages.iter().filter_map(page).collect(),
-            withheld: doubt.or(stopped).or(pause),
+            withheld: distrust.or(stopped).or(pause),
             held: self.held.clone(),
             rollout: self
                 .rollout
@@ -122,7 +122,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
             problems: self.problems(),
             api: self.actor.api_url.clone(),
-            zones: self.in_force.blueprint.zones.clone(),
+            zones: self.active.blueprint.zones.clone(),
             counts: self.counts,
         }
     }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::agents_api::{ReadPages, WritePages};
 use crate::model::{Instant, PageId, Problem, Variable, shorten};
 use crate::plan::{Answer, Found, Plan};
-use crate::reconcile::doubt::News;
+use crate::reconcile::clock_trust::News;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, backoff, decide};
@@ -25,8 +25,8 @@ enum Start {
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Decides on every due page and starts requests as far as there is room.
     pub(super) fn pump(&mut self, now: Instant) {
-        let news = self.clock_watch.look(&*self.actor.clock);
-        self.tell_clock(news, now);
+        let news = self.clock_trust.look(&*self.actor.clock);
+        self.report_clock(news, now);
         if now < self.last_now {
             tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
             self.pages.hurry(now);
@@ -43,7 +43,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.last_now = now;
         if !self.world.is_fresh(now) {
-            self.revise_unless_in_doubt(now);
+            self.revise_if_trusted(now);
         }
         self.gate.turn(self.actor.clock.uptime());
         self.room_at = None;
@@ -63,7 +63,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for start in starts {
             match start {
                 Start::Nothing => {}
-                Start::Look(id) => self.start_look(id),
+                Start::Look(id) => self.start_fetch(id),
                 Start::Act(plan) => self.start_act(plan),
             }
         }
@@ -144,11 +144,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let (can_send, up) = (self.gate.is_open(), self.actor.clock.uptime());
         loop {
             let Some(state) = self.pages.get_mut(id) else { return Start::Nothing };
-            if state.needs_look(up) {
-                return self.look_or_wait(id, can_send);
+            if state.needs_fetch(up) {
+                return self.fetch_or_wait(id, can_send);
             }
             match decide(&managed.page, &mut state.known, now) {
-                Decision::Look => return self.look_or_wait(id, can_send),
+                Decision::Look => return self.fetch_or_wait(id, can_send),
                 Decision::Settle(open, found) => {
                     state.known.open = None;
                     tracing::info!(page = %id, ?found, "looked up what became of the last PATCH");
@@ -197,25 +197,25 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 Decision::Plan { plan, until } => {
                     let awaits_boundary =
                         plan.changes.is_empty() && until.is_some_and(|until| is_near(until, now));
-                    let in_time = awaits_boundary && can_send && self.clock_watch.doubt().is_none();
+                    let in_time = awaits_boundary && can_send && self.clock_trust.distrust().is_none();
                     // In real time: with a fast clock a fetch stays fresh past the transition.
                     if in_time && !state.is_fresh(up + LOOK_AHEAD) && state.known.flips_alone() {
                         return Start::Look(id.clone());
                     }
-                    let refusal = self.in_force.trail.refusal(id).map(|text| Problem::new(text.clone()));
-                    let bereft = self
-                        .bereft
+                    let refusal = self.active.promotions.refusal(id).map(|text| Problem::new(text.clone()));
+                    let losing_rows = self
+                        .losing_rows
                         .get(id)
                         .map(|lost| Problem::new(format!("{lost}, so it stays as it was")));
                     let stale: Vec<Problem> =
-                        managed.problems.iter().cloned().chain(refusal).chain(bereft).collect();
+                        managed.problems.iter().cloned().chain(refusal).chain(losing_rows).collect();
                     return self.take_plan(plan, until, in_one_line(&stale), can_send.then_some(up));
                 }
             }
         }
     }
 
-    fn look_or_wait(&mut self, id: &PageId, can_send: bool) -> Start {
+    fn fetch_or_wait(&mut self, id: &PageId, can_send: bool) -> Start {
         if can_send {
             return Start::Look(id.clone());
         }
@@ -233,7 +233,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(store.adopt(api_url, id, plan.adopted.clone()));
         }
         if state.told_drift.as_ref() != Some(&plan.drift) {
-            tell_drift(plan, state.changed_by.as_deref());
+            report_drift(plan, state.changed_by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             state.told_drift = Some(plan.drift.clone());
             self.counts.drifted += plan.drift.len() as u64;
@@ -271,8 +271,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(&id, due);
             return Start::Nothing;
         }
-        if let Some(doubt) = self.clock_watch.doubt() {
-            let standing = Standing::Stuck(doubt.describe());
+        if let Some(distrust) = self.clock_trust.distrust() {
+            let standing = Standing::Stuck(distrust.describe());
             self.set_standing(&id, standing);
             self.pages.schedule(&id, None);
             return Start::Nothing;
@@ -329,7 +329,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.spawn(async move { Answered::Act(id, actor.act(plan, again).await) });
     }
 
-    fn start_look(&mut self, id: PageId) {
+    fn start_fetch(&mut self, id: PageId) {
         let api = self.actor.api.clone();
         self.spawn(async move {
             let answer = api.page(&id).await;
@@ -400,7 +400,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if let Some(id) = best.filter(|(state, _)| state.succeeded_at.is_some()).map(|(_, id)| id.clone()) {
             if self.gate.begin_trial(&id.to_string(), up) {
                 self.begin(&id);
-                self.start_look(id);
+                self.start_fetch(id);
             }
             return;
         }
@@ -457,10 +457,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// An untrusted clock triggers lists, which bring the API's time. A clock trusted again
     /// triggers a decision on every page.
-    pub(super) fn tell_clock(&mut self, news: News, now: Instant) {
-        match (news, self.clock_watch.doubt()) {
-            (News::Doubted, Some(doubt)) => {
-                tracing::error!("{}", doubt.describe());
+    pub(super) fn report_clock(&mut self, news: News, now: Instant) {
+        match (news, self.clock_trust.distrust()) {
+            (News::Doubted, Some(distrust)) => {
+                tracing::error!("{}", distrust.describe());
                 self.agents.change_all(|agent| agent.due = now);
             }
             (News::Believed, _) => {
@@ -491,7 +491,7 @@ fn in_one_line(problems: &[Problem]) -> String {
 
 /// Returns the status that drift gives a page: held, drifted or right.
 fn drift_standing(plan: &Plan) -> Standing {
-    let told = |answer: Answer, what: &str| {
+    let reported = |answer: Answer, what: &str| {
         let drift = plan.drift.iter().filter(|drift| drift.answer == answer);
         let texts = drift.map(|drift| {
             let found = drift.found.as_ref().map_or("nothing".to_owned(), |found| shorten(found, 60));
@@ -502,13 +502,13 @@ fn drift_standing(plan: &Plan) -> Standing {
         let text = texts.collect::<Vec<_>>().join("; ");
         (!text.is_empty()).then(|| text + hint)
     };
-    if let Some(text) = told(Answer::Held, "has changed too and is held") {
+    if let Some(text) = reported(Answer::Held, "has changed too and is held") {
         return Standing::Held(text);
     }
-    told(Answer::Reported, "is not sent").map_or(Standing::Right, Standing::Drifted)
+    reported(Answer::Reported, "is not sent").map_or(Standing::Right, Standing::Drifted)
 }
 
-fn tell_drift(plan: &Plan, by: Option<&str>) {
+fn report_drift(plan: &Plan, by: Option<&str>) {
     for drift in &plan.drift {
         tracing::warn!(
             page = %plan.page,

@@ -16,9 +16,9 @@ use super::{Driver, Urgency};
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Returns the pages that wait for their first promotion, with overrides only.
     pub(super) fn first_waiting(&self) -> Vec<Managed> {
-        let behind = self.in_force.trail.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
+        let behind = self.active.promotions.behind().iter().filter(|(_, behind)| behind.as_of.is_none());
         let pages = behind.filter_map(|(id, _)| {
-            let newest = self.in_force.world.page(id)?;
+            let newest = self.active.world.page(id)?;
             let found = self.found.get(id).cloned().unwrap_or_default();
             Some(Managed { found: Some(found), problems: Vec::new(), ..newest.clone() })
         });
@@ -71,7 +71,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn forget_found(&mut self, id: &PageId, now: Instant) {
         let Some(managed) = self.world.page(id).filter(|managed| managed.found.is_some()) else { return };
         let (Some(state), Some(found)) = (self.pages.get(id), self.found.get(id)) else { return };
-        let is_over = managed.page.variables.iter().all(|owned| owned.definition.overruled_at(now).is_none());
+        let is_over =
+            managed.page.variables.iter().all(|owned| owned.definition.overridden_at(now).is_none());
         let is_back = |(variable, value): (&Variable, &Option<Value>)| {
             let base = state.known.base.get(variable);
             value.as_ref().is_some_and(|value| base.is_none_or(|base| same_value(base, value)))

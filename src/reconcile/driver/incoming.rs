@@ -27,16 +27,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
         // Drop overrides only so long after their end that no clock correction revives them. An
         // unconfirmed clock may be off by more.
-        if self.clock_watch.is_confirmed() {
+        if self.clock_trust.is_confirmed() {
             let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
             self.overrides.retain(|set| !set.is_over(yesterday));
         }
         self.add_overridden_early(&mut world, now);
-        if self.overruled_by == self.overrides {
-            world.overrule_like(&self.world, &self.overrides);
+        if self.applied_overrides == self.overrides {
+            world.override_like(&self.world, &self.overrides);
         } else {
-            world.overrule(&self.overrides);
-            self.overruled_by.clone_from(&self.overrides);
+            world.apply_override(&self.overrides);
+            self.applied_overrides.clone_from(&self.overrides);
         }
         for page in &world.released {
             self.pages.schedule(page, None);
@@ -96,23 +96,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Logs each problem once when it appears and once when it is gone.
-    pub(super) fn tell_problems(&mut self, world: &World) {
+    pub(super) fn report_problems(&mut self, world: &World) {
         let files = self.revision.problems.values().flatten();
         let all = files.chain(world.problems());
         let mut now: Vec<(bool, String)> =
             all.map(|problem| (problem.is_error(), problem.to_string())).collect();
         now.sort();
         now.dedup();
-        for (is_error, problem) in now.iter().filter(|problem| self.told.binary_search(problem).is_err()) {
+        for (is_error, problem) in now.iter().filter(|problem| self.reported.binary_search(problem).is_err())
+        {
             match is_error {
                 true => tracing::error!(%problem, "bad input: the last good one stays active"),
                 false => tracing::warn!(%problem, "odd input"),
             }
         }
-        for (_, problem) in self.told.iter().filter(|problem| now.binary_search(problem).is_err()) {
+        for (_, problem) in self.reported.iter().filter(|problem| now.binary_search(problem).is_err()) {
             tracing::info!(%problem, "problem solved");
         }
-        self.told = now;
+        self.reported = now;
     }
 
     /// Stores the accepted state that a restart returns to.
@@ -120,16 +121,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// It includes the settings and all inputs, valid or not, and the pages kept from older
     /// revisions.
     pub(super) fn keep_accepted(&mut self, now: Instant) {
-        let in_force = &self.in_force;
+        let active = &self.active;
         let inputs = inputs_of(&self.revision, &self.blueprint.zones);
         let paths = self.revision.paths.iter().chain(inputs.keys()).cloned().collect();
         let acceptance = Acceptance {
-            number: in_force.number,
+            number: active.number,
             settings: self.written.clone(),
             inputs,
             paths,
-            behind: in_force.trail.behind().clone(),
-            kept: in_force.kept.clone(),
+            behind: active.promotions.behind().clone(),
+            kept: active.kept.clone(),
         };
         self.notes.push(self.actor.store.accept(&self.actor.api_url, acceptance, now));
     }
@@ -168,7 +169,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         // The fetch may have been slow, but there is no newer answer.
                         self.see(&id, page, self.actor.clock.uptime(), now);
                     }
-                    Err(error) => self.take_look_failure(&id, &error, done.key, now),
+                    Err(error) => self.take_fetch_failure(&id, &error, done.key, now),
                 }
             }
             Answered::Act(id, acted) => {
@@ -184,8 +185,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Handles the API's time from an answer.
     fn hear_clock(&mut self, served_at: Option<Instant>, now: Instant) {
         if let Some(served_at) = served_at {
-            let news = self.clock_watch.hear(served_at, &*self.actor.clock);
-            self.tell_clock(news, now);
+            let news = self.clock_trust.hear(served_at, &*self.actor.clock);
+            self.report_clock(news, now);
         }
     }
 
@@ -207,10 +208,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let Some(ours) = self.agents.get(agent).map(|known| known.pages.clone()) else { return };
         self.agents.settle(agent, 0, next);
         // With a clock that is ahead, all history would look old.
-        if self.clock_watch.doubt().is_none() {
+        if self.clock_trust.distrust().is_none() {
             let before = now.checked_sub_signed(self.keep_history);
             self.notes.extend(before.map(|before| self.actor.store.prune(before)));
-            self.keep_sighting_hourly();
+            self.store_clock_reading_hourly();
         }
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
@@ -223,7 +224,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             match page {
                 Some(page) => self.see(&id, page, asked_at, now),
                 // The page is not in the list; fetching it shows why.
-                None => self.ask_for_look(&id, now),
+                None => self.request_fetch(&id, now),
             }
         }
     }
@@ -239,7 +240,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.came_through(agent, key);
             for id in ours {
                 if self.pages.get(&id).is_some_and(|state| !state.in_flight) {
-                    self.ask_for_look(&id, now);
+                    self.request_fetch(&id, now);
                 }
             }
             return;
@@ -257,9 +258,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.judge(error, (agent, attempts), key, now);
     }
 
-    fn take_look_failure(&mut self, id: &PageId, error: &ApiError, key: u32, now: Instant) {
+    fn take_fetch_failure(&mut self, id: &PageId, error: &ApiError, key: u32, now: Instant) {
         if error.meaning == Meaning::KeyRefused && key != self.key_number {
-            return self.ask_for_look(id, now);
+            return self.request_fetch(id, now);
         }
         let attempts = self.try_later(id, error, now);
         self.judge(error, (&id.to_string(), attempts), key, now);
@@ -286,7 +287,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 *self.applied.entry(id.clone()).or_default() += changes.len();
                 self.counts.applied += changes.len() as u64;
                 for change in changes {
-                    tell_applied(id, &change, correlation_id.as_deref());
+                    report_applied(id, &change, correlation_id.as_deref());
                     state.known.base.insert(change.variable, change.to);
                 }
                 self.pages.schedule(id, Some(now));
@@ -404,7 +405,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     self.gate.give_back();
                 }
                 if !state.in_flight {
-                    self.ask_for_look(id, now);
+                    self.request_fetch(id, now);
                 }
             }
             Fetch::Inconsistent => {
@@ -423,7 +424,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    fn ask_for_look(&mut self, id: &PageId, now: Instant) {
+    fn request_fetch(&mut self, id: &PageId, now: Instant) {
         if let Some(state) = self.pages.get_mut(id) {
             state.look_wanted = true;
             self.pages.schedule(id, Some(now));
@@ -592,7 +593,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 }
 
-fn tell_applied(page: &PageId, change: &Change, correlation_id: Option<&str>) {
+fn report_applied(page: &PageId, change: &Change, correlation_id: Option<&str>) {
     tracing::info!(
         %page,
         variable = %change.variable,

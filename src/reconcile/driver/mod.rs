@@ -21,11 +21,11 @@ use crate::store::{StoreError, Written};
 
 use super::agents::Agents;
 use super::board::{Board, Turn};
-use super::doubt::{ClockWatch, Sighting};
+use super::clock_trust::{ClockReading, ClockTrust};
 use super::gate::{Gate, Limits, Urgency};
 use super::page_state::Pages;
 use super::revision::{HELD, OUT, Out, RECENT, Rollout};
-use super::{Acted, Actor, Control, Counts, Held, InForce};
+use super::{Acted, ActiveRevision, Actor, Control, Counts, Held};
 
 pub use super::page_state::Standing;
 
@@ -35,9 +35,9 @@ use waiting::Waiting;
 mod asked;
 mod deciding;
 mod early;
-mod following;
 mod found;
 mod incoming;
+mod promoting;
 mod revising;
 mod under_way;
 mod waiting;
@@ -114,7 +114,7 @@ pub struct Setup<R> {
     /// The settings as written, for storing them.
     pub written: String,
     /// The active revision.
-    pub in_force: InForce,
+    pub active: ActiveRevision,
     /// The limits for a change without approval.
     pub thresholds: Thresholds,
     /// The latest instant known to be past; a clock that shows an earlier one is untrusted.
@@ -143,7 +143,7 @@ pub struct Ended {
     /// True if the settings must be read again.
     pub reload: bool,
     /// The last active revision.
-    pub in_force: InForce,
+    pub active: ActiveRevision,
     /// The revision held for approval.
     pub held: Option<Held>,
     /// Pages of an approved revision that were not yet confirmed.
@@ -187,13 +187,13 @@ pub struct Driver<R> {
     blueprint: Blueprint,
     revision: Revision,
     written: String,
-    in_force: InForce,
+    active: ActiveRevision,
     /// True when the active pages are defined by the current settings.
-    is_blueprint_in_force: bool,
+    is_blueprint_active: bool,
     /// The revision held for approval.
     held: Option<Held>,
     /// The pages that the held revision would change because of lost rows, with the rows.
-    bereft: BTreeMap<PageId, String>,
+    losing_rows: BTreeMap<PageId, String>,
     /// The approved revision being rolled out.
     rollout: Option<Rollout>,
     /// The pages rolled out to so far, including before a restart.
@@ -206,10 +206,10 @@ pub struct Driver<R> {
     /// Values found on unpromoted pages before they were overridden.
     found: found::Found,
     /// The overrides applied to `world`.
-    overruled_by: Vec<Override>,
-    clock_watch: ClockWatch,
+    applied_overrides: Vec<Override>,
+    clock_trust: ClockTrust,
     /// The uptime at which the clock reading was last stored.
-    sighted_at: Option<Duration>,
+    reading_stored_at: Option<Duration>,
     counts: Counts,
     /// The pages to decide on: the active revision with rollout stages and overrides.
     world: World,
@@ -247,7 +247,7 @@ pub struct Driver<R> {
     pages_bytes: usize,
     /// Writes not yet acknowledged by the store.
     notes: FuturesUnordered<Written<()>>,
-    told: Vec<(bool, String)>,
+    reported: Vec<(bool, String)>,
     last_now: Instant,
     board: Board,
 }
@@ -269,13 +269,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let past = setup.last_known.map_or(now, |known| known.min(now));
         let overrides = store.overrides(api, past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
         let approved = store.approvals().await?;
-        let mut clock_watch = ClockWatch::new(&*setup.actor.clock, setup.last_known);
-        let sighting = store.fact(Sighting::FACT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
-        if let Some(sighting) = sighting {
-            clock_watch.remember(&sighting, &*setup.actor.clock);
+        let mut clock_trust = ClockTrust::new(&*setup.actor.clock, setup.last_known);
+        let reading = store.fact(ClockReading::FACT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
+        if let Some(reading) = reading {
+            clock_trust.remember(&reading, &*setup.actor.clock);
         }
-        if let Some(doubt) = clock_watch.doubt() {
-            tracing::error!("{}", doubt.describe());
+        if let Some(distrust) = clock_trust.distrust() {
+            tracing::error!("{}", distrust.describe());
         }
         let mut driver = Self {
             actor: setup.actor,
@@ -283,10 +283,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             blueprint: setup.blueprint,
             revision: setup.revision,
             written: setup.written,
-            in_force: setup.in_force,
-            is_blueprint_in_force: false,
+            active: setup.active,
+            is_blueprint_active: false,
             held,
-            bereft: BTreeMap::new(),
+            losing_rows: BTreeMap::new(),
             rollout: None,
             out: out.unwrap_or_default(),
             approved,
@@ -294,9 +294,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             recent: recent.unwrap_or_default(),
             overrides,
             found: found.unwrap_or_default(),
-            overruled_by: Vec::new(),
-            clock_watch,
-            sighted_at: None,
+            applied_overrides: Vec::new(),
+            clock_trust,
+            reading_stored_at: None,
             counts: Counts::default(),
             world: World::default(),
             resync: setup.resync,
@@ -323,7 +323,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             is_lists_turn: false,
             pages_bytes: 0,
             notes: FuturesUnordered::new(),
-            told: Vec::new(),
+            reported: Vec::new(),
             last_now: now,
             board: setup.board,
         };
@@ -334,9 +334,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if let Some(held) = &driver.held {
             tracing::warn!("still held: {}", held.describe());
         }
-        match driver.clock_watch.doubt() {
-            Some(_) if driver.in_force.number > 0 => {
-                driver.take_world(driver.in_force.pages(), now, Urgency::Source);
+        match driver.clock_trust.distrust() {
+            Some(_) if driver.active.number > 0 => {
+                driver.take_world(driver.active.pages(), now, Urgency::Source);
             }
             _ => driver.revise(now),
         }
@@ -427,7 +427,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Err(_) => tracing::warn!("requests are still unanswered; they are looked up at the next start"),
         }
         self.jobs.shutdown().await;
-        self.keep_sighting();
+        self.store_clock_reading();
         if matches!(mode, Mode::Once { .. }) {
             self.note_unseen();
         }
@@ -443,24 +443,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let problems = self.problems();
         let to_come = self.rollout.as_ref().map_or(0, Rollout::to_come);
         let pages = pages.collect();
-        Ok(Ended { reload, pages, problems, held: self.held, to_come, in_force: self.in_force })
+        Ok(Ended { reload, pages, problems, held: self.held, to_come, active: self.active })
     }
 
     /// Stores the clock reading at most once per [`SIGHTING_PAUSE`]: each write costs a disk
     /// access.
-    fn keep_sighting_hourly(&mut self) {
+    fn store_clock_reading_hourly(&mut self) {
         let up = self.actor.clock.uptime();
-        if self.sighted_at.is_none_or(|at| up.saturating_sub(at) >= SIGHTING_PAUSE) {
-            self.sighted_at = Some(up);
-            self.keep_sighting();
+        if self.reading_stored_at.is_none_or(|at| up.saturating_sub(at) >= SIGHTING_PAUSE) {
+            self.reading_stored_at = Some(up);
+            self.store_clock_reading();
         }
     }
 
     /// Stores the clock reading for the next start.
-    fn keep_sighting(&mut self) {
-        let sighting = self.clock_watch.sighting(&*self.actor.clock);
-        if let Some(sighting) = sighting.and_then(|sighting| serde_json::to_string(&sighting).ok()) {
-            self.keep_fact(Sighting::FACT, Some(sighting));
+    fn store_clock_reading(&mut self) {
+        let reading = self.clock_trust.reading(&*self.actor.clock);
+        if let Some(reading) = reading.and_then(|reading| serde_json::to_string(&reading).ok()) {
+            self.keep_fact(ClockReading::FACT, Some(reading));
         }
     }
 

@@ -3,10 +3,10 @@
 use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::World;
 use crate::model::{Instant, PageId, Problem};
-use crate::plan::{Recent, Side, Weighed, lost_by_source, weigh};
-use crate::reconcile::doubt::News;
+use crate::plan::{Impact, Recent, Side, assess, lost_by_source};
+use crate::reconcile::clock_trust::News;
 use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rollout, revision_id};
-use crate::reconcile::{Held, InForce, Trail};
+use crate::reconcile::{ActiveRevision, Held, Promotions};
 use crate::sources::Revision;
 use crate::store::StoreError;
 
@@ -15,44 +15,44 @@ use super::{Driver, Standing, Urgency};
 impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_inputs(&mut self, revision: Revision) {
         self.revision = revision;
-        self.revise_unless_in_doubt(self.actor.clock.now());
+        self.revise_if_trusted(self.actor.clock.now());
     }
 
     /// Revises unless the clock is untrusted.
     ///
     /// By a wrong clock a closure next month could look like one tomorrow. The comparison happens
     /// once the clock is trusted again.
-    pub(super) fn revise_unless_in_doubt(&mut self, now: Instant) {
-        if self.clock_watch.doubt().is_none() {
+    pub(super) fn revise_if_trusted(&mut self, now: Instant) {
+        if self.clock_trust.distrust().is_none() {
             self.revise(now);
         }
     }
 
     /// Compares the newest definitions with the active ones and acts on the result.
     pub(super) fn revise(&mut self, now: Instant) {
-        if !self.in_force.world.is_fresh(now) {
-            let InForce { blueprint, inputs, world, .. } = &self.in_force;
-            self.in_force.world = World::new(blueprint, inputs, now, Some(world));
-            self.in_force.trail.renew(now);
+        if !self.active.world.is_fresh(now) {
+            let ActiveRevision { blueprint, inputs, world, .. } = &self.active;
+            self.active.world = World::new(blueprint, inputs, now, Some(world));
+            self.active.promotions.renew(now);
         }
-        let newest = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.in_force.world));
+        let newest = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.active.world));
         let side = Side { world: &newest, inputs: &self.revision.inputs };
-        let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
+        let impact = assess(self.active.side(), side, &self.recent, self.thresholds, now);
         let id = revision_id(&self.written, &self.revision, &self.blueprint.zones);
-        self.tell_problems(&newest);
+        self.report_problems(&newest);
         let is_managed =
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
-        let trail = self.in_force.behind(&newest, is_managed, now);
+        let promotions = self.active.behind(&newest, is_managed, now);
         self.waiting.begin_anew();
         self.rollout = None;
-        if weighed.reasons.is_empty() {
-            self.recent.add(&weighed, now);
-            self.put_in_force(newest, trail, now);
+        if impact.reasons.is_empty() {
+            self.recent.add(&impact, now);
+            self.activate(newest, promotions, now);
         } else if self.approved.contains(&id) {
-            self.roll_out(id, newest, trail, &weighed.changed, now);
+            self.roll_out(id, newest, promotions, &impact.changed, now);
         } else {
-            self.put_rest_in_force(&weighed.torn, now);
-            self.withhold(id, &newest, weighed, now);
+            self.activate_rest(&impact.torn, now);
+            self.withhold(id, &newest, impact, now);
         }
     }
 
@@ -60,36 +60,43 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// A truncated file must not block unrelated changes. Does nothing if the rest would be held
     /// too.
-    fn put_rest_in_force(&mut self, torn: &[String], now: Instant) {
+    fn activate_rest(&mut self, torn: &[String], now: Instant) {
         let mut rest = self.revision.clone();
         for name in torn {
-            let Some(known) = self.in_force.inputs.tables.get(name) else { return };
+            let Some(known) = self.active.inputs.tables.get(name) else { return };
             rest.inputs.tables.insert(name.clone(), known.clone());
         }
-        if torn.is_empty() || (self.is_blueprint_in_force && rest.inputs.is_same(&self.in_force.inputs)) {
+        if torn.is_empty() || (self.is_blueprint_active && rest.inputs.is_same(&self.active.inputs)) {
             return;
         }
-        let world = World::new(&self.blueprint, &rest.inputs, now, Some(&self.in_force.world));
+        let world = World::new(&self.blueprint, &rest.inputs, now, Some(&self.active.world));
         let side = Side { world: &world, inputs: &rest.inputs };
-        let weighed = weigh(self.in_force.side(), side, &self.recent, self.thresholds, now);
-        if !weighed.reasons.is_empty() {
+        let impact = assess(self.active.side(), side, &self.recent, self.thresholds, now);
+        if !impact.reasons.is_empty() {
             return;
         }
         let is_managed =
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
-        let trail = self.in_force.behind(&world, is_managed, now);
-        self.recent.add(&weighed, now);
+        let promotions = self.active.behind(&world, is_managed, now);
+        self.recent.add(&impact, now);
         rest.contents.retain(|file| file.table.as_ref().is_none_or(|name| !torn.contains(name)));
         let newest = std::mem::replace(&mut self.revision, rest);
-        self.is_blueprint_in_force = true;
-        self.replace_in_force(world, trail, now);
+        self.is_blueprint_active = true;
+        self.replace_active(world, promotions, now);
         self.revision = newest;
         // The approved revision was given up for this one.
         self.use_approvals(now);
     }
 
     /// Starts or resumes the rollout of an approved revision.
-    fn roll_out(&mut self, id: String, newest: World, trail: Trail, changed: &[PageId], now: Instant) {
+    fn roll_out(
+        &mut self,
+        id: String,
+        newest: World,
+        promotions: Promotions,
+        changed: &[PageId],
+        now: Instant,
+    ) {
         if self.out.revision != id {
             self.out = Out { revision: id, ..Out::default() };
         }
@@ -102,9 +109,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.hold(None);
         // Whatever the outcome, these pages hold other values in the meantime.
         self.forget_what_was_held(changed);
-        let rollout = Rollout::new(self.out.clone(), newest, trail, changed);
+        let rollout = Rollout::new(self.out.clone(), newest, promotions, changed);
         self.keep_out(rollout.out.clone());
-        let world = rollout.world(&self.in_force.pages());
+        let world = rollout.world(&self.active.pages());
         self.rollout = Some(rollout);
         self.take_world(world, now, Urgency::Source);
     }
@@ -128,47 +135,48 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Holds a revision; the active one stays active.
-    fn withhold(&mut self, revision: String, newest: &World, weighed: Weighed, now: Instant) {
+    fn withhold(&mut self, revision: String, newest: &World, impact: Impact, now: Instant) {
         let since =
             self.held.as_ref().filter(|held| held.revision == revision).map_or(now, |held| held.since);
-        let held = Held { revision, since, reasons: weighed.reasons.clone() };
+        let held = Held { revision, since, reasons: impact.reasons.clone() };
         if self.held.as_ref().is_none_or(|before| before.revision != held.revision) {
             tracing::error!(pages = newest.pages.len(), "{}", held.describe());
         }
         self.hold(Some(held));
-        let changed: Vec<PageId> = self.bereft.keys().chain(weighed.bereft.keys()).cloned().collect();
-        self.bereft = weighed.bereft;
-        self.take_world(self.in_force.pages(), now, Urgency::Source);
+        let changed: Vec<PageId> =
+            self.losing_rows.keys().chain(impact.losing_rows.keys()).cloned().collect();
+        self.losing_rows = impact.losing_rows;
+        self.take_world(self.active.pages(), now, Urgency::Source);
         self.decide_again(&changed, now);
     }
 
-    fn put_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
+    fn activate(&mut self, newest: World, promotions: Promotions, now: Instant) {
         self.hold(None);
         self.waiting.begin_anew();
-        for gone in newest.gone(&self.in_force.world) {
+        for gone in newest.gone(&self.active.world) {
             tracing::warn!("{gone}");
         }
-        for (source, rows) in lost_by_source(&self.in_force.inputs, &self.revision.inputs) {
+        for (source, rows) in lost_by_source(&self.active.inputs, &self.revision.inputs) {
             tracing::warn!(source, rows, "rows are gone");
         }
-        self.is_blueprint_in_force = true;
-        self.replace_in_force(newest, trail, now);
+        self.is_blueprint_active = true;
+        self.replace_active(newest, promotions, now);
         // Only now: without its approval, a revision that is not active yet would be held at the
         // next start.
         self.use_approvals(now);
     }
 
     /// Activates pages together with the revision they belong to.
-    fn replace_in_force(&mut self, newest: World, trail: Trail, now: Instant) {
-        self.in_force = InForce {
-            kept: self.in_force.keeps(&newest),
-            number: self.in_force.number + 1,
+    fn replace_active(&mut self, newest: World, promotions: Promotions, now: Instant) {
+        self.active = ActiveRevision {
+            kept: self.active.keeps(&newest),
+            number: self.active.number + 1,
             blueprint: self.blueprint.clone(),
             inputs: self.revision.inputs.clone(),
             world: newest,
-            trail,
+            promotions,
         };
-        self.take_world(self.in_force.pages(), now, Urgency::Source);
+        self.take_world(self.active.pages(), now, Urgency::Source);
         self.keep_accepted(now);
         self.keep_fact(RECENT, serde_json::to_string(&self.recent).ok());
     }
@@ -203,13 +211,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if rollout.go_on() {
             let (revision, pages) = (&rollout.out.revision, rollout.current.len());
             tracing::info!(revision, pages, "the approved change goes on");
-            let (out, world) = (rollout.out.clone(), rollout.world(&self.in_force.pages()));
+            let (out, world) = (rollout.out.clone(), rollout.world(&self.active.pages()));
             self.keep_out(out);
             self.take_world(world, now, Urgency::Source);
-        } else if let Some(Rollout { target, trail, out, .. }) = self.rollout.take() {
+        } else if let Some(Rollout { target, promotions, out, .. }) = self.rollout.take() {
             tracing::info!(revision = out.revision, "the approved change is out on all pages");
             self.recent = Recent::default();
-            self.put_in_force(target, trail, now);
+            self.activate(target, promotions, now);
         }
         true
     }
@@ -222,10 +230,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ) -> Result<Result<(), Problem>, StoreError> {
         let now = self.actor.clock.now();
         if revision == "clock" {
-            let was_doubted = self.clock_watch.vouch();
+            let was_doubted = self.clock_trust.vouch();
             if was_doubted {
                 tracing::warn!(who, "the clock is vouched for");
-                self.tell_clock(News::Believed, now);
+                self.report_clock(News::Believed, now);
             }
             return Ok(was_doubted.then_some(()).ok_or_else(|| Problem::new("the clock is not in doubt")));
         }
@@ -234,7 +242,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.actor.store.approve(revision, who, now).await?;
                 tracing::warn!(revision, who, "approved");
                 self.approved.insert(revision.to_owned());
-                self.revise_unless_in_doubt(now);
+                self.revise_if_trusted(now);
                 Ok(Ok(()))
             }
             Some(held) => Ok(Err(Problem::new(format!("revision {revision} is not what is held"))
@@ -255,8 +263,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn hold(&mut self, held: Option<Held>) {
         if held.is_none() {
             let now = self.actor.clock.now();
-            let bereft: Vec<PageId> = std::mem::take(&mut self.bereft).into_keys().collect();
-            self.decide_again(&bereft, now);
+            let losing_rows: Vec<PageId> = std::mem::take(&mut self.losing_rows).into_keys().collect();
+            self.decide_again(&losing_rows, now);
         }
         if held != self.held {
             self.keep_fact(HELD, held.as_ref().and_then(Held::to_fact));

@@ -69,7 +69,7 @@ fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_mo
         // A look and a PATCH each; lists that were due meanwhile are not counted as needed.
         let (sent, needed) = (world.remote.state().requests - before, 2 * PAGES as u64);
         let after = (world.clock.now() - nine).num_seconds();
-        crate::support::tell(&format!(
+        crate::support::report(&format!(
             "{PAGES} pages, 5 storms: {sent} requests where {needed} are needed, in {after} s"
         ));
         assert!(sent * 100 <= needed * 105, "{sent} requests where {needed} are needed");

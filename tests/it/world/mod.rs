@@ -73,7 +73,7 @@ fn the_promises_hold_in_every_simulated_week() {
             .collect()
     });
     figures.iter().for_each(|figures| total.add(figures));
-    crate::support::tell(&format!("{} seeds of {weeks} weeks, no violation: {total:?}", seeds.len()));
+    crate::support::report(&format!("{} seeds of {weeks} weeks, no violation: {total:?}", seeds.len()));
 }
 
 /// One seed is one world, down to the last request.

@@ -66,7 +66,7 @@ pub struct Inputs {
 
 /// What a person set.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Overruled {
+pub struct Overridden {
     pub id: i64,
     pub places: Vec<Place>,
     /// The sites that are meant on the board.
@@ -302,7 +302,7 @@ impl Inputs {
     }
 
     /// What the owned variables of a page should be; none where it is not defined.
-    pub fn expected(&self, place: Place, at: At, overrides: &[Overruled]) -> Option<Expected> {
+    pub fn expected(&self, place: Place, at: At, overrides: &[Overridden]) -> Option<Expected> {
         if !self.defines(place) {
             return None;
         }
@@ -319,11 +319,11 @@ impl Inputs {
         place: Place,
         number: usize,
         at: At,
-        overrides: &[Overruled],
+        overrides: &[Overridden],
     ) -> Vec<(&'static str, Value)> {
         let site = &self.sites[number];
         let meant = overrides.iter().filter(|set| set.places.contains(&place));
-        let (open, phone) = overruled(meant, at);
+        let (open, phone) = overridden(meant, at);
         vec![
             ("is_open", json!(open.unwrap_or_else(|| self.is_open(number, at)))),
             ("phone", json!(phone.unwrap_or(&site.phone))),
@@ -337,10 +337,10 @@ impl Inputs {
     }
 
     /// All is as it will be in a week, but for what people decided, which counts now.
-    fn expected_ahead(&self, number: usize, at: At, overrides: &[Overruled]) -> Vec<(&'static str, Value)> {
+    fn expected_ahead(&self, number: usize, at: At, overrides: &[Overridden]) -> Vec<(&'static str, Value)> {
         let (site, then) = (&self.sites[number], at + AHEAD);
         let meant = overrides.iter().filter(|set| set.places.contains(&Place::Ahead(number)));
-        let (open, phone) = overruled(meant, at);
+        let (open, phone) = overridden(meant, at);
         vec![
             ("is_open", json!(open.unwrap_or_else(|| self.is_open(number, then)))),
             ("phone", json!(phone.unwrap_or(&site.phone))),
@@ -351,10 +351,10 @@ impl Inputs {
     }
 
     /// The sites of the region, as an array that is ours, and a flag of each in an array that others have items in.
-    fn expected_board(&self, at: At, overrides: &[Overruled]) -> Expected {
+    fn expected_board(&self, at: At, overrides: &[Overridden]) -> Expected {
         let is_open = |number: usize| {
             let meant = overrides.iter().filter(|set| set.on_board.contains(&number));
-            overruled(meant, at).0.unwrap_or_else(|| self.is_open(number, at))
+            overridden(meant, at).0.unwrap_or_else(|| self.is_open(number, at))
         };
         let of_region = || self.sites.iter().enumerate().filter(|(_, site)| site.region == REGION);
         let item = |(number, site): (usize, &Site)| {
@@ -372,7 +372,7 @@ impl Inputs {
 }
 
 /// What people decided about a page or a site: whether it is open, and its phone number.
-fn overruled<'s>(meant: impl Iterator<Item = &'s Overruled>, at: At) -> (Option<bool>, Option<&'s String>) {
+fn overridden<'s>(meant: impl Iterator<Item = &'s Overridden>, at: At) -> (Option<bool>, Option<&'s String>) {
     let (mut open, mut phone) = (None, None);
     for set in meant {
         if set.from <= at && set.until.is_none_or(|until| at < until) {

@@ -12,7 +12,7 @@ use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::model::{Environment, PageId, RemotePage};
 use serde_json::{Map, Value, json};
 
-use super::model::{AFTER, At, Expected, Inputs, Overruled, Place, part};
+use super::model::{AFTER, At, Expected, Inputs, Overridden, Place, part};
 
 /// The keys that are ours; of `box` only `holiday`, of `desk` only the phone of its item `main`, of `flags` what is open.
 const OWNED: [&str; 11] =
@@ -75,9 +75,9 @@ pub struct State {
     pub came: Vec<Came>,
     /// By how much the clock was set ahead, all in all. Waits are by the clock, so they are so much shorter.
     pub set_ahead: Duration,
-    pub overrides: Vec<Overruled>,
+    pub overrides: Vec<Overridden>,
     /// Overrides that may have been released or set just now.
-    pub overrides_before: Vec<Overruled>,
+    pub overrides_before: Vec<Overridden>,
     /// Nothing may be sent: the clock is in doubt, the disk full.
     pub forbidden: Option<&'static str>,
     /// Since when it is known that nothing may be asked, and until when, in uptime.
@@ -173,9 +173,9 @@ impl Remote {
             let left = until - up;
             // Whole seconds, rounded up, as a header has them.
             let left = Duration::from_secs(left.as_secs() + 1);
-            let told = state.pause.filter(|(_, until)| up < *until).map_or(up, |(told, _)| told);
+            let reported = state.pause.filter(|(_, until)| up < *until).map_or(up, |(reported, _)| reported);
             // Of a longer wait than half a minute that much is waited.
-            state.pause = Some((told, up + left.min(Duration::from_secs(30))));
+            state.pause = Some((reported, up + left.min(Duration::from_secs(30))));
             return (Fate::Storm(left), Duration::ZERO);
         }
         let dice = state.random.u32(..100);
@@ -416,8 +416,11 @@ impl State {
     /// At most 20 at once and 10 a second, and nothing while the API wants peace.
     fn judge_rate(&mut self, up: Duration) {
         // Requests of the same instant can't have known of it.
-        if let Some((told, until)) = self.pause.filter(|(told, until)| *told < up && up < *until) {
-            self.violation(format!("pause: a request at {up:?}, told at {told:?} to wait until {until:?}"));
+        if let Some((reported, until)) = self.pause.filter(|(reported, until)| *reported < up && up < *until)
+        {
+            self.violation(format!(
+                "pause: a request at {up:?}, told at {reported:?} to wait until {until:?}"
+            ));
         }
         self.recent.push_back(up);
         while self.recent.front().is_some_and(|first| up - *first > Duration::from_secs(10)) {

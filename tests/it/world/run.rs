@@ -12,7 +12,7 @@ use fastrand::Rng;
 use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::listener::Asking;
 use rtconfd::reconcile::{
-    Actor, Board, Control, Driver, Ended, Feed, InForce, Limits, Mode, Setup, Status, Unsupervised,
+    ActiveRevision, Actor, Board, Control, Driver, Ended, Feed, Limits, Mode, Setup, Status, Unsupervised,
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread, Writers, Writing};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::model::{AFTER, At, Has, Inputs, Overruled, Place, REGION, REGIONS, Said, Site, ZONES, part};
+use super::model::{AFTER, At, Has, Inputs, Overridden, Place, REGION, REGIONS, Said, Site, ZONES, part};
 use super::remote::{Page, Remote, State, Weather};
 
 /// What names an edit of the settings.
@@ -259,7 +259,7 @@ impl World {
     }
 
     /// Starts the driver as the program does: with what is durable, or after a reload with what was in force.
-    async fn start(&mut self, in_force: Option<InForce>) {
+    async fn start(&mut self, active: Option<ActiveRevision>) {
         self.restarts += 1;
         self.figures.restarts += 1;
         self.tell_tale("start".to_owned());
@@ -268,7 +268,7 @@ impl World {
         // A writer that failed writes nothing more.
         self.store = Writer::in_place(self.database.clone()).unwrap();
         let remembered = self.store.remembered(&self.settings.api.base_url).await.unwrap();
-        let in_force = in_force.unwrap_or_else(|| InForce::recall(&self.settings, &remembered, now, now));
+        let active = active.unwrap_or_else(|| ActiveRevision::recall(&self.settings, &remembered, now, now));
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
         files.recall(&remembered.newest.inputs);
         files.look(&self.writers());
@@ -287,7 +287,7 @@ impl World {
             blueprint: self.settings.blueprint.clone(),
             revision: files.revision(),
             written: self.settings.written.clone(),
-            in_force,
+            active,
             thresholds: self.settings.hold,
             last_known,
             assert_formats: self.settings.assert_formats,
@@ -324,13 +324,13 @@ impl World {
         }
         let _ = running.feed.send(Feed::Reload).await;
         match running.task.await.unwrap() {
-            Ok(ended) => self.start(Some(ended.in_force)).await,
+            Ok(ended) => self.start(Some(ended.active)).await,
             Err(error) => self.violation(format!("the driver ended: {error}")),
         }
     }
 
     /// Tells the driver that a file may be another.
-    async fn tell(&mut self) {
+    async fn report(&mut self) {
         let writers = self.writers();
         let Some(running) = &mut self.running else { return };
         if running.files.look(&writers).changed {
@@ -501,7 +501,7 @@ impl World {
                 4 => self.break_file().await,
                 5 if self.random.bool() => self.drift().await,
                 5 => self.take_over(),
-                6 | 7 => self.overrule().await,
+                6 | 7 => self.apply_override().await,
                 8 => self.bad_weather().await,
                 9 => self.storm().await,
                 10 | 11 => self.kill().await,
@@ -612,7 +612,7 @@ impl World {
             return self.reload().await;
         }
         self.put(name);
-        self.tell().await;
+        self.report().await;
     }
 
     /// What is too large for an ordinary day is held; some time later somebody approves it.
@@ -686,15 +686,15 @@ impl World {
             None => drop(self.disk.0.lock().unwrap().remove(&self.path(name))),
         }
         self.broken = Some(kind);
-        self.tell().await;
-        self.tell().await;
+        self.report().await;
+        self.report().await;
         if self.random.bool() {
             self.kill_now().await;
         }
         self.pass_some(1, 900).await;
         self.broken = None;
         self.put(name);
-        self.tell().await;
+        self.report().await;
         self.disturb();
     }
 
@@ -702,7 +702,7 @@ impl World {
     async fn drift(&mut self) {
         let place = self.any_place();
         self.figures.drifts += 1;
-        let (up, told) = (self.clock.uptime(), self.random.bool());
+        let (up, reported) = (self.clock.uptime(), self.random.bool());
         {
             let mut state = self.remote.state();
             let Some(page) = state.pages.get_mut(&place).filter(|page| page.in_flight == 0) else { return };
@@ -718,9 +718,9 @@ impl World {
             page.variables.insert(name.to_owned(), theirs);
             page.others.retain(|other, _| name != items || !other.starts_with(&format!("{items}.")));
             page.stamp += 1_000_000;
-            page.adrift_since = (!told).then_some(up);
+            page.adrift_since = (!reported).then_some(up);
         }
-        if told && self.running.is_some() {
+        if reported && self.running.is_some() {
             let look = Control::Look { agent: Some(place.agent()), environment: None, by: None };
             let _ = self.running.as_ref().unwrap().feed.send(Feed::Control(look)).await;
             self.unwell();
@@ -784,7 +784,7 @@ impl World {
         }
     }
 
-    async fn overrule(&mut self) {
+    async fn apply_override(&mut self) {
         let now = self.clock.now();
         let release = {
             let state = self.remote.state();
@@ -833,7 +833,7 @@ impl World {
         };
         places.extend((!on_board.is_empty()).then_some(Place::Board));
         // It may be sent before its acknowledgement is heard.
-        self.remote.state().overrides.push(Overruled {
+        self.remote.state().overrides.push(Overridden {
             id: 0,
             places,
             on_board,
@@ -1089,14 +1089,14 @@ impl World {
         };
         self.disk.0.lock().unwrap().insert(self.path("sites.csv"), text.into_bytes());
         self.broken = Some("an accident");
-        self.tell().await;
+        self.report().await;
         if self.random.bool() {
             self.kill_now().await;
         }
         self.pass_some(1, 2000).await;
         self.broken = None;
         self.put("sites.csv");
-        self.tell().await;
+        self.report().await;
         self.disturb();
     }
 
@@ -1222,9 +1222,9 @@ fn wrong_values(state: &State, place: Place, page: &Page, now: At, up: Duration)
 /// While an override, or what others put there, covers a page, nobody has seen there what is to follow.
 fn note_what_covers(state: &mut State, lately: At, up: Duration) {
     let lasting = state.overrides.iter().filter(|set| set.until.is_none_or(|until| until > lately));
-    let overruled: Vec<Place> = lasting.flat_map(|set| set.places.iter().copied()).collect();
+    let overridden: Vec<Place> = lasting.flat_map(|set| set.places.iter().copied()).collect();
     for (place, page) in &mut state.pages {
-        if page.kept.is_some() || overruled.contains(place) {
+        if page.kept.is_some() || overridden.contains(place) {
             page.held_up = page.held_up.max(up);
         }
     }

@@ -9,7 +9,7 @@ use crate::store::Behind;
 
 /// The promoted pages that are behind the newest accepted revision.
 #[derive(Clone, Debug, Default)]
-pub struct Trail {
+pub struct Promotions {
     behind: BTreeMap<PageId, Behind>,
     /// The pages as built by older accepted revisions, by number.
     worlds: BTreeMap<i64, World>,
@@ -17,7 +17,7 @@ pub struct Trail {
     refused: BTreeMap<PageId, String>,
 }
 
-impl Trail {
+impl Promotions {
     /// Restores the state from the store.
     ///
     /// A page whose older definition cannot be rebuilt takes its newest one: leaving it unmanaged
@@ -43,17 +43,17 @@ impl Trail {
         newest: &World,
         is_managed: impl Fn(&PageId) -> bool,
         now: Instant,
-    ) -> Trail {
+    ) -> Promotions {
         let horizon = now.checked_add_signed(HORIZON).unwrap_or(now);
-        let mut trail = Trail::default();
+        let mut promotions = Promotions::default();
         for new in newest.pages.iter().map(|managed| &managed.computed).filter(|page| page.follow.is_some()) {
             let is_same =
-                |old: &Page| std::ptr::eq(old, &raw const **new) || old.says_the_same(new, now, horizon);
+                |old: &Page| std::ptr::eq(old, &raw const **new) || old.is_equivalent(new, now, horizon);
             let number = as_of(&new.id);
             let was = before.page(&new.id).filter(|_| number > 0).map(|managed| &*managed.computed);
             let known = self.behind.get(&new.id);
-            let in_force = known.map_or(was, |behind| self.page(&new.id, behind));
-            if in_force.is_some_and(is_same) {
+            let active = known.map_or(was, |behind| self.page(&new.id, behind));
+            if active.is_some_and(is_same) {
                 continue;
             }
             let as_of = known.map_or(was.map(|_| number), |behind| behind.as_of);
@@ -62,14 +62,14 @@ impl Trail {
             }
             // The waiting time so far counts only if the change is the same.
             let since = known.filter(|_| was.is_some_and(is_same)).and_then(|behind| behind.since);
-            trail.behind.insert(new.id.clone(), Behind { as_of, since });
+            promotions.behind.insert(new.id.clone(), Behind { as_of, since });
         }
-        let needed: BTreeSet<i64> = trail.behind.values().filter_map(|behind| behind.as_of).collect();
+        let needed: BTreeSet<i64> = promotions.behind.values().filter_map(|behind| behind.as_of).collect();
         for as_of in needed {
             let world = self.worlds.get(&as_of).unwrap_or(before);
-            trail.worlds.insert(as_of, world.clone());
+            promotions.worlds.insert(as_of, world.clone());
         }
-        trail
+        promotions
     }
 
     /// Returns true if the change that a page waits for affects a variable.
@@ -79,7 +79,7 @@ impl Trail {
         };
         let horizon = now.checked_add_signed(HORIZON).unwrap_or(now);
         match (older.owned(variable), new.owned(variable)) {
-            (Some(older), Some(new)) => !older.says_the_same(new, now, horizon),
+            (Some(older), Some(new)) => !older.is_equivalent(new, now, horizon),
             (older, new) => older.is_some() || new.is_some(),
         }
     }
@@ -88,7 +88,7 @@ impl Trail {
     ///
     /// Pages that are behind keep their older definition. Pages that were never active are left
     /// out.
-    pub fn in_force(&self, newest: &World) -> World {
+    pub fn active(&self, newest: &World) -> World {
         if self.behind.is_empty() {
             return newest.clone();
         }
@@ -145,7 +145,7 @@ impl Trail {
 
 /// A page that waits for the one that it follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Following {
+pub struct Promotion {
     /// The promoted page.
     pub page: PageId,
     /// The page it follows.

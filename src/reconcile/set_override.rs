@@ -13,7 +13,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use crate::compile::{Managed, World};
 use crate::hours::Hours;
 use crate::model::{Environment, HORIZON, Instant, Missing, PageId, Problem, Row, RowName, nearest};
-use crate::pages::{Desired, Made, Override, Page, Part, Says, check_kind};
+use crate::pages::{Desired, Made, Override, OverrideKind, Page, Part, check_kind};
 use crate::zone::{self, Zone};
 
 use super::Observed;
@@ -32,7 +32,7 @@ pub struct Draft {
     /// The pages.
     pub pages: Selection,
     /// The content of the override.
-    pub says: Says,
+    pub says: OverrideKind,
     /// The end.
     pub until: Until,
     /// The reason; never empty.
@@ -107,7 +107,7 @@ impl FromStr for Until {
 pub fn prepare(
     draft: Draft,
     world: &World,
-    in_force: &[Override],
+    active: &[Override],
     mut observed: impl FnMut(&PageId) -> Option<Observed>,
     now: Instant,
 ) -> Result<Override, Vec<Problem>> {
@@ -129,13 +129,13 @@ pub fn prepare(
     let Draft { says, reason, who, .. } = draft;
     let set = Override { id: 0, at: now, who, reason, says, pages, parts };
     if problems.is_empty() {
-        let overrides: Vec<Override> = in_force.iter().cloned().chain([set.clone()]).collect();
+        let overrides: Vec<Override> = active.iter().cloned().chain([set.clone()]).collect();
         let steps = (MAX_STEPS / chosen.len().max(1)).max(1);
         for Target { managed, .. } in chosen {
             let id = &managed.computed.id;
             let until = set.pages.get(id).copied().flatten();
             if let Some(observed) = observed(id) {
-                let (page, before) = (managed.under(&overrides), managed.under(in_force));
+                let (page, before) = (managed.under(&overrides), managed.under(active));
                 problems.extend(look_ahead(Page::clone(&page), &before, &observed, (now, until), steps));
             }
         }
@@ -172,7 +172,7 @@ fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Pr
     }
     let mut chosen: Vec<Target> =
         pages.into_iter().filter_map(|managed| Target::new(draft, managed)).collect();
-    if let Says::Set { variable, .. } = &draft.says
+    if let OverrideKind::Set { variable, .. } = &draft.says
         && chosen.iter().any(|target| !target.own)
     {
         // A page for the row itself does not need to own a variable that another page has for the
@@ -190,7 +190,7 @@ fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Pr
 
 fn unknown_pages(selection: &Selection, world: &World) -> Vec<Problem> {
     let unknown = selection.ids.iter().filter(|id| world.page(id).is_none());
-    let told = unknown.map(|id| {
+    let reported = unknown.map(|id| {
         let known: Vec<String> = world.pages.iter().map(|managed| managed.page.id.to_string()).collect();
         let problem = Problem::new(format!("no page {id} is defined"));
         match nearest(&id.to_string(), known.iter().map(String::as_str)) {
@@ -198,7 +198,7 @@ fn unknown_pages(selection: &Selection, world: &World) -> Vec<Problem> {
             None => problem.hint("rtconfd status lists the pages"),
         }
     });
-    told.collect()
+    reported.collect()
 }
 
 /// Returns a problem for each cell that no row has: an unknown column or text.
@@ -207,7 +207,7 @@ fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem>
         true => Vec::new(),
         false => pages.iter().flat_map(|managed| rows_of(&managed.computed)).collect(),
     };
-    let told = cells.iter().filter_map(|(column, text)| {
+    let reported = cells.iter().filter_map(|(column, text)| {
         let known: Vec<&str> = rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();
         if known.is_empty() {
             let mut columns: Vec<&str> =
@@ -230,7 +230,7 @@ fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem>
             None => problem.hint("write the cell as it stands in the table"),
         })
     });
-    told.collect()
+    reported.collect()
 }
 
 /// Returns the row of a page, and the rows that parts of it are made for.
@@ -243,7 +243,7 @@ fn nothing_meant(draft: &Draft) -> Problem {
         draft.pages.cells.iter().map(|(column, text)| format!("{column}={text}")).collect();
     let cells = cells.join(" and ");
     match &draft.says {
-        Says::Set { variable, .. } => {
+        OverrideKind::Set { variable, .. } => {
             Problem::new(format!("no page has {variable} for a row with {cells} alone")).hint(
                 "an array of many sites is one variable: close or open a site of it with --closed or --open, or set all of it on a page that you name",
             )
@@ -266,7 +266,7 @@ impl<'w> Target<'w> {
         let mut made = page.made_for_rows();
         let has_rows = !made.is_empty();
         made.retain(|made| meets(made.row));
-        if let Says::Set { variable, .. } = &draft.says {
+        if let OverrideKind::Set { variable, .. } = &draft.says {
             let is_owned_for_row = made.iter().any(|made| made.variable == Some(variable));
             return (own || is_owned_for_row).then_some(Self { managed, own, made: None });
         }
@@ -281,17 +281,17 @@ impl<'w> Target<'w> {
     fn end(&self, draft: &Draft, now: Instant) -> Result<(Option<Instant>, Option<Part>), Problem> {
         let page = &self.managed.computed;
         match &draft.says {
-            Says::Closed | Says::Open if !page.has_hours() => {
+            OverrideKind::Closed | OverrideKind::Open if !page.has_hours() => {
                 return Err(Problem::new(format!("{} has no hours to close or open", page.id))
                     .hint("set its variables instead: --value VARIABLE=VALUE"));
             }
-            Says::Set { variable, .. } if page.owned(variable).is_none() => {
+            OverrideKind::Set { variable, .. } if page.owned(variable).is_none() => {
                 let owned: Vec<String> =
                     page.variables.iter().map(|owned| owned.variable.to_string()).collect();
                 return Err(Problem::new(format!("{} owns no {variable}", page.id))
                     .hint(format!("it owns: {}", owned.join(", "))));
             }
-            Says::Set { variable, value } => {
+            OverrideKind::Set { variable, value } => {
                 if let Some(owned) = page.owned(variable) {
                     check_kind(variable, value, &owned.definition, now)?;
                 }
@@ -511,11 +511,11 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
             (name.to_owned(), value.to_owned())
         };
         let says = match says {
-            "closed" => Says::Closed,
+            "closed" => OverrideKind::Closed,
             _ => {
                 let (variable, value) = says.rsplit_once('=').unwrap();
                 let value = value.to_owned();
-                Says::Set { variable: variable.parse().unwrap(), value }
+                OverrideKind::Set { variable: variable.parse().unwrap(), value }
             }
         };
         let cells = cells.split(' ').filter(|text| !text.is_empty()).map(pair).collect::<Vec<_>>();
@@ -585,13 +585,13 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
             ("desk=Toys", "ALL:sites.Leeds.Toys ALL:sites.York.Toys ALL:sites.Gent.Toys"),
         ] {
             let set = prepared(draft("closed", cells, ""), &world).unwrap();
-            world.overrule(&[set]);
+            world.apply_override(&[set]);
             assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
         }
         // Several overrides at once, each with its own end.
         let leeds = prepared(draft("closed", "site=Leeds", "1h"), &world).unwrap();
         let york = prepared(draft("closed", "site=York", "2h"), &world).unwrap();
-        world.overrule(&[leeds, york]);
+        world.apply_override(&[leeds, york]);
         let of_page = |at: Instant| {
             closed(&world, at).split(' ').filter(|text| text.contains("flags")).collect::<Vec<_>>().join(" ")
         };
@@ -646,7 +646,7 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
             ("van=Hull", "ALL:desks.Toys ALL:flags.Hull Leeds:vans.Hull York:vans.Hull"),
         ] {
             let set = prepared(draft("closed", cells, ""), &world).unwrap();
-            world.overrule(&[set]);
+            world.apply_override(&[set]);
             assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
         }
     }
@@ -660,8 +660,8 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
             let set = [prepared(draft("closed", cells, ""), &before).unwrap()];
             let (mut before, mut after) =
                 (before.clone(), world_of(&settings, &[("shops", SITES, "site"), desks]));
-            before.overrule(&set);
-            after.overrule(&set);
+            before.apply_override(&set);
+            after.apply_override(&set);
             assert_eq!(closed(&after, at(NOW)), closed(&before, at(NOW)), "{cells}");
         }
     }
@@ -687,7 +687,7 @@ variables = { today = { show = "today" } }
         };
         assert_eq!(today(&world, "12:00:00"), "09:00-11:00, 11:30-18:00");
         let set = prepared(draft("closed", "", "3h"), &world).unwrap();
-        world.overrule(&[set]);
+        world.apply_override(&[set]);
         assert_eq!(today(&world, "12:00:00"), "09:00-11:00, 15:00-18:00");
         assert_eq!(today(&world, "14:59:59"), "09:00-11:00, 15:00-18:00");
         assert_eq!(today(&world, "15:00:00"), "09:00-11:00, 11:30-18:00");
@@ -697,13 +697,13 @@ variables = { today = { show = "today" } }
     fn a_page_that_is_as_it_was_stays_as_it_is_under_the_same_overrides() {
         let mut before = world(SITES);
         let sets = [prepared(draft("closed", "region=NE", "14:00"), &before).unwrap()];
-        before.overrule(&sets);
+        before.apply_override(&sets);
         let mut same = before.clone();
-        same.overrule_like(&before, &sets);
+        same.override_like(&before, &sets);
         let pages = same.pages.iter().zip(&before.pages);
         assert!(pages.into_iter().all(|(after, before)| Arc::ptr_eq(&after.page, &before.page)));
         let mut anew = world(SITES);
-        anew.overrule_like(&before, &sets);
+        anew.override_like(&before, &sets);
         assert_eq!(closed(&anew, at(NOW)), closed(&before, at(NOW)));
     }
 
@@ -713,7 +713,7 @@ variables = { today = { show = "today" } }
         assert_eq!(set.describe(), "the override: closed for site=Leeds, site=York, by anna: snow");
         let edited = "site,region,zone,phone\nLeeds,BE,Europe/London,1\nHull,NE,Europe/London,4\n";
         let mut after = world(edited);
-        after.overrule(&[set]);
+        after.apply_override(&[set]);
         assert_eq!(
             closed(&after, at(NOW)),
             "ALL:sites.Leeds ALL:sites.Leeds.Toys ALL:sites.Leeds.Books ALL:flags.Leeds Leeds:own"
@@ -737,10 +737,11 @@ variables = { today = { show = "today" } }
             |id: &PageId| (id.agent == "ALL").then(|| Observed::new(page.clone(), &mut Schemas::default()));
         let refused =
             prepare(draft("closed", "site=Gent", "1h"), &world, &[], observed, at(NOW)).unwrap_err();
-        let told = refused[0].to_string();
+        let reported = refused[0].to_string();
         assert!(
-            told.contains("ALL/live at ") && told.contains("/properties/sites/items/properties/open/const"),
-            "{told}"
+            reported.contains("ALL/live at ")
+                && reported.contains("/properties/sites/items/properties/open/const"),
+            "{reported}"
         );
     }
 
@@ -763,7 +764,7 @@ source = "sites"
 variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "is_open" } }
 "#;
         let world = world_of(settings, &[("sites", "site\nLeeds\nYork\n", "site")]);
-        let told = |schema: Value| {
+        let reported = |schema: Value| {
             // York was removed from the page.
             let variables = serde_json::json!({"flags": [{"site": "Leeds", "open": true}]});
             let page = RemotePage {
@@ -776,18 +777,18 @@ variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "i
             prepared.map(|set| set.describe()).map_err(|problems| problems[0].to_string())
         };
         assert_eq!(
-            told(serde_json::json!({})).unwrap(),
+            reported(serde_json::json!({})).unwrap(),
             "the override: closed for site=Leeds, by anna: snow"
         );
         let open = serde_json::json!({"properties": {"flags": {"items": {"properties": {"open": {"const": true}}}}}});
-        let refused = told(open).unwrap_err();
+        let refused = reported(open).unwrap_err();
         assert!(refused.contains("/flags[site=Leeds]/open = false: "), "{refused}");
     }
 
     #[test]
     fn what_no_row_has_and_what_can_not_be_set_for_a_row_is_told_with_a_remedy() {
         let world = world(SITES);
-        for (says, cells, told) in [
+        for (says, cells, reported) in [
             (
                 "closed",
                 "site=Leds",
@@ -810,7 +811,7 @@ variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "i
             ),
         ] {
             let refused = prepared(draft(says, cells, ""), &world).unwrap_err();
-            assert!(refused.starts_with(told), "{refused}");
+            assert!(refused.starts_with(reported), "{refused}");
         }
         for (says, page) in [("/flags[site=York]/open=false", "ALL/live"), ("own=false", "York/sandbox")] {
             let set = prepared(draft(says, "site=York", ""), &world).unwrap();

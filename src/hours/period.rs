@@ -4,7 +4,7 @@ use crate::model::Instant;
 
 /// An open period, `[from, to)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Stretch {
+pub struct Period {
     /// The instant of opening.
     pub from: Instant,
     /// The instant of closing.

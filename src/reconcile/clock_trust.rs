@@ -20,10 +20,10 @@ const FIRST: &str = "2026-01-01T00:00:00Z";
 
 /// Compares the wall clock with the elapsed uptime.
 #[derive(Debug)]
-pub struct ClockWatch {
+pub struct ClockTrust {
     now: Instant,
     up: Duration,
-    doubt: Option<Doubt>,
+    distrust: Option<Distrust>,
     /// True after a person confirmed the clock, regardless of the API's clock.
     vouched: bool,
     /// True after the API's clock agreed.
@@ -32,7 +32,7 @@ pub struct ClockWatch {
 
 /// A reading of a trusted clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct ClockReading {
     at: Instant,
     /// The uptime at the reading, in milliseconds.
     up_ms: u64,
@@ -40,7 +40,7 @@ pub struct Sighting {
     boot: String,
 }
 
-impl Sighting {
+impl ClockReading {
     /// The name under which the store keeps it.
     pub const FACT: &'static str = "clock";
 
@@ -51,14 +51,14 @@ impl Sighting {
 
 /// The reason why the clock is untrusted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Doubt {
+pub struct Distrust {
     /// The problem, as text.
     what: String,
     /// The time it would show had it not been set, and the matching uptime.
     expected: Option<(Instant, Duration)>,
 }
 
-impl Doubt {
+impl Distrust {
     /// Returns the problem with a hint.
     pub fn describe(&self) -> String {
         format!(
@@ -79,7 +79,7 @@ pub enum News {
     Believed,
 }
 
-impl ClockWatch {
+impl ClockTrust {
     /// Starts watching the clock.
     ///
     /// A clock that is more than an hour behind `last_known`, or shows a time before the program
@@ -89,32 +89,32 @@ impl ClockWatch {
         let first: Option<Instant> = FIRST.parse().ok();
         let known = last_known.and_then(|at| at.checked_sub_signed(LEAP));
         let earliest = first.into_iter().chain(known).max();
-        let doubt = earliest.filter(|earliest| now < *earliest).map(|earliest| Doubt {
+        let distrust = earliest.filter(|earliest| now < *earliest).map(|earliest| Distrust {
             what: format!("it shows {}, and it was {} before", utc(now), utc(earliest)),
             expected: None,
         });
-        Self { now, up: clock.uptime(), doubt, vouched: false, agreed: false }
+        Self { now, up: clock.uptime(), distrust, vouched: false, agreed: false }
     }
 
     /// Compares the clock with a reading from an earlier run during the same boot.
     ///
     /// The uptime gives the exact time since then, even if the clock was set.
-    pub fn remember(&mut self, seen: &Sighting, clock: &dyn Clock) {
+    pub fn remember(&mut self, seen: &ClockReading, clock: &dyn Clock) {
         let is_same_boot = clock.boot().is_some_and(|boot| boot == seen.boot);
         let (now, up) = (clock.now(), clock.uptime());
         let Some(passed) = up.checked_sub(seen.up()).filter(|_| is_same_boot) else { return };
         let expected = add(seen.at, Some(passed));
-        if (now - expected).abs() > LEAP && self.doubt.is_none() {
+        if (now - expected).abs() > LEAP && self.distrust.is_none() {
             let what =
                 format!("it shows {}, and by what it showed before it should be {}", utc(now), utc(expected));
-            self.doubt = Some(Doubt { what, expected: Some((expected, up)) });
+            self.distrust = Some(Distrust { what, expected: Some((expected, up)) });
         }
     }
 
     /// Returns the current reading, for the next start.
-    pub fn sighting(&self, clock: &dyn Clock) -> Option<Sighting> {
+    pub fn reading(&self, clock: &dyn Clock) -> Option<ClockReading> {
         let up_ms = u64::try_from(clock.uptime().as_millis()).ok()?;
-        self.doubt.is_none().then_some(Sighting { at: clock.now(), up_ms, boot: clock.boot()? })
+        self.distrust.is_none().then_some(ClockReading { at: clock.now(), up_ms, boot: clock.boot()? })
     }
 
     /// Checks the clock once more.
@@ -122,22 +122,22 @@ impl ClockWatch {
         let (now, up) = (clock.now(), clock.uptime());
         let expected = add(self.now, (up.saturating_sub(self.up)).checked_mul(clock.speed()));
         let leap = now - expected;
-        let before = self.doubt.clone();
+        let before = self.distrust.clone();
         if leap.abs() > LEAP {
             let what = format!("it leapt from {} to {}", utc(expected), utc(now));
             // A jump back to the original time means that the clock was corrected.
-            let origin = before.as_ref().map_or(Some((expected, up)), |doubt| doubt.expected);
-            self.doubt = Some(Doubt { what, expected: origin });
+            let origin = before.as_ref().map_or(Some((expected, up)), |distrust| distrust.expected);
+            self.distrust = Some(Distrust { what, expected: origin });
         }
         (self.now, self.up) = (now, up);
-        if let Some((expected, then)) = self.doubt.as_ref().and_then(|doubt| doubt.expected)
+        if let Some((expected, then)) = self.distrust.as_ref().and_then(|distrust| distrust.expected)
             && (now - add(expected, up.saturating_sub(then).checked_mul(clock.speed()))).abs() < AGREEMENT
         {
-            self.doubt = None;
+            self.distrust = None;
         }
-        match (&before, &self.doubt) {
+        match (&before, &self.distrust) {
             (Some(_), None) => News::Believed,
-            (before, Some(doubt)) if before.as_ref() != Some(doubt) => News::Doubted,
+            (before, Some(distrust)) if before.as_ref() != Some(distrust) => News::Doubted,
             _ => News::None,
         }
     }
@@ -149,12 +149,12 @@ impl ClockWatch {
     pub fn hear(&mut self, api: Instant, clock: &dyn Clock) -> News {
         let off = (api - clock.now()).abs();
         self.agreed |= off < AGREEMENT;
-        if off < AGREEMENT && self.doubt.take().is_some() {
+        if off < AGREEMENT && self.distrust.take().is_some() {
             return News::Believed;
         }
-        if off > LEAP && self.doubt.is_none() && clock.is_wall() && !self.vouched {
+        if off > LEAP && self.distrust.is_none() && clock.is_wall() && !self.vouched {
             let what = format!("it shows {}, and the API's clock {}", utc(clock.now()), utc(api));
-            self.doubt = Some(Doubt { what, expected: None });
+            self.distrust = Some(Distrust { what, expected: None });
             return News::Doubted;
         }
         News::None
@@ -163,17 +163,17 @@ impl ClockWatch {
     /// Records that a person confirmed the clock. Returns true if it was untrusted.
     pub fn vouch(&mut self) -> bool {
         self.vouched = true;
-        self.doubt.take().is_some()
+        self.distrust.take().is_some()
     }
 
     /// Returns true if the clock is trusted and was confirmed by the API or a person.
     pub fn is_confirmed(&self) -> bool {
-        self.doubt.is_none() && (self.agreed || self.vouched)
+        self.distrust.is_none() && (self.agreed || self.vouched)
     }
 
     /// Returns why the clock is untrusted, if it is.
-    pub fn doubt(&self) -> Option<&Doubt> {
-        self.doubt.as_ref()
+    pub fn distrust(&self) -> Option<&Distrust> {
+        self.distrust.as_ref()
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn time_that_passes_and_small_corrections_are_believed() {
         let clock = ManualClock::new(at("2026-11-26T12:00:00Z"));
-        let mut watch = ClockWatch::new(&clock, Some(at("2026-11-26T11:00:00Z")));
+        let mut watch = ClockTrust::new(&clock, Some(at("2026-11-26T11:00:00Z")));
         for hours in [1, 5, 72] {
             // A suspend counts as elapsed time.
             clock.set(clock.now() + TimeDelta::hours(hours));
@@ -208,7 +208,7 @@ mod tests {
             clock.step(clock.now() + TimeDelta::minutes(minutes));
             assert_eq!(watch.look(&clock), News::None, "{minutes}");
         }
-        assert!(watch.doubt().is_none());
+        assert!(watch.distrust().is_none());
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
             let start = at("2026-11-26T12:00:00Z");
             let clock = ManualClock::new(start);
             let leap = || {
-                let mut watch = ClockWatch::new(&clock, None);
+                let mut watch = ClockTrust::new(&clock, None);
                 clock.step(clock.now() + TimeDelta::hours(hours));
                 assert_eq!(watch.look(&clock), News::Doubted);
                 assert_eq!(watch.look(&clock), News::None, "it stays in doubt");
@@ -230,7 +230,7 @@ mod tests {
             let mut watch = leap();
             assert_eq!(watch.hear(start, &clock), News::None, "that is the time before the leap");
             assert_eq!(watch.hear(clock.now() + TimeDelta::minutes(1), &clock), News::Believed);
-            assert!(!leap().doubt().unwrap().describe().is_empty());
+            assert!(!leap().distrust().unwrap().describe().is_empty());
             clock.step(start);
             assert!(leap().vouch());
             clock.step(start);
@@ -260,18 +260,18 @@ mod tests {
         for (days, boot, is_doubted) in [(26, "a", true), (-3, "a", true), (0, "a", false), (26, "b", false)]
         {
             let clock = Booted(ManualClock::new(start), "a");
-            let sighting = ClockWatch::new(&clock, None).sighting(&clock).unwrap();
+            let reading = ClockTrust::new(&clock, None).reading(&clock).unwrap();
             clock.0.set(clock.now() + TimeDelta::minutes(7));
             clock.0.step(clock.now() + TimeDelta::days(days));
             let clock = Booted(clock.0, boot);
-            let mut watch = ClockWatch::new(&clock, None);
-            watch.remember(&sighting, &clock);
-            assert_eq!(watch.doubt().is_some(), is_doubted, "{days} {boot}");
-            assert_eq!(watch.sighting(&clock).is_none(), is_doubted, "it is not remembered");
+            let mut watch = ClockTrust::new(&clock, None);
+            watch.remember(&reading, &clock);
+            assert_eq!(watch.distrust().is_some(), is_doubted, "{days} {boot}");
+            assert_eq!(watch.reading(&clock).is_none(), is_doubted, "it is not remembered");
             if is_doubted {
                 clock.0.step(clock.now() - TimeDelta::days(days));
                 watch.look(&clock);
-                assert!(watch.doubt().is_none(), "{days}: it was put right");
+                assert!(watch.distrust().is_none(), "{days}: it was put right");
             }
         }
     }
@@ -279,9 +279,9 @@ mod tests {
     #[test]
     fn a_clock_that_starts_before_all_that_is_known_is_doubted() {
         let clock = ManualClock::new(at("1970-01-01T00:00:30Z"));
-        assert!(ClockWatch::new(&clock, None).doubt().is_some());
+        assert!(ClockTrust::new(&clock, None).distrust().is_some());
         let clock = ManualClock::new(at("2026-11-26T12:00:00Z"));
-        let watch = ClockWatch::new(&clock, Some(at("2026-11-27T12:00:00Z")));
-        assert!(watch.doubt().unwrap().describe().contains("rtconfd approve clock"));
+        let watch = ClockTrust::new(&clock, Some(at("2026-11-27T12:00:00Z")));
+        assert!(watch.distrust().unwrap().describe().contains("rtconfd approve clock"));
     }
 }

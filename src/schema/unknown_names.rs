@@ -14,11 +14,11 @@ const OPEN: &[&str] = &["allOf", "anyOf", "oneOf", "if", "patternProperties", "d
 /// Keys that the schema does not know, by the names on the path to them, without item steps.
 #[derive(Default)]
 struct Found {
-    strangers: BTreeMap<Vec<String>, Stranger>,
+    unknown_names: BTreeMap<Vec<String>, UnknownName>,
     order: Vec<Vec<String>>,
 }
 
-struct Stranger {
+struct UnknownName {
     message: String,
     meant: Option<String>,
     count: usize,
@@ -29,7 +29,7 @@ struct Stranger {
 /// These are variables, and keys of their values, that are unknown to the schema, and top-level
 /// keys that it requires but that are neither on the page nor owned. Where the schema allows any
 /// key, no key is unknown.
-pub(super) fn strangers(
+pub(super) fn unknown_names(
     schema: &Value,
     owned: &[(Variable, Option<Value>)],
     is_there: impl Fn(&str) -> bool,
@@ -147,8 +147,8 @@ fn items<'s>(at: &'s Value, root: &'s Value) -> Option<&'s Value> {
 
 impl Found {
     fn add(&mut self, way: &[String], message: String, meant: Option<&str>) {
-        let new = || Stranger { message, meant: meant.map(str::to_owned), count: 0 };
-        let stranger = self.strangers.entry(way.to_vec()).or_insert_with(new);
+        let new = || UnknownName { message, meant: meant.map(str::to_owned), count: 0 };
+        let stranger = self.unknown_names.entry(way.to_vec()).or_insert_with(new);
         stranger.count += 1;
         if stranger.count == 1 {
             self.order.push(way.to_vec());
@@ -157,7 +157,7 @@ impl Found {
 
     /// Returns one problem per place in the schema, for any number of items.
     fn problems(&self) -> Vec<Problem> {
-        let told = self.order.iter().filter_map(|way| self.strangers.get(way)).map(|stranger| {
+        let reported = self.order.iter().filter_map(|way| self.unknown_names.get(way)).map(|stranger| {
             let more = match stranger.count - 1 {
                 0 => String::new(),
                 more => format!(" (and {more} more like it)"),
@@ -171,6 +171,6 @@ impl Found {
             };
             problem.warning()
         });
-        told.collect()
+        reported.collect()
     }
 }
