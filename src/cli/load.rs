@@ -143,7 +143,8 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let (mut world, promotions) = match held {
         Some(_) => (active.pages(), active.promotions),
         None => {
-            let is_managed = |page: &PageId| stored.get(page).is_some_and(|stored| !stored.base.is_empty());
+            let is_managed =
+                |page: &PageId| stored.get(page).is_some_and(|stored| !stored.baseline.is_empty());
             let promotions = active.behind(&newest, is_managed, from);
             (promotions.active(&newest), promotions)
         }
@@ -245,13 +246,13 @@ impl View {
     /// Returns the pages and variables that have a baseline in the store and are no longer defined.
     pub fn left_behind(&self) -> Vec<Gone> {
         let mut left = Vec::new();
-        for (page, stored) in self.stored.iter().filter(|(_, stored)| !stored.base.is_empty()) {
+        for (page, stored) in self.stored.iter().filter(|(_, stored)| !stored.baseline.is_empty()) {
             match self.newest().page(page) {
                 None => left.push(Gone { page: page.clone(), variable: None }),
                 Some(managed) => {
                     let known: HashSet<&Variable> =
                         managed.page.variables.iter().map(|owned| &owned.variable).collect();
-                    let lost = stored.base.keys().filter(|variable| !known.contains(variable));
+                    let lost = stored.baseline.keys().filter(|variable| !known.contains(variable));
                     left.extend(
                         lost.map(|variable| Gone { page: page.clone(), variable: Some(variable.clone()) }),
                     );

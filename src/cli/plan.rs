@@ -62,7 +62,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             None => continue,
         };
         let stored = view.stored.get(id).cloned().unwrap_or_default();
-        let mut known = Knowledge::new(Some(Observed::new(page, &mut schemas)), stored.base, stored.open);
+        let mut known = Knowledge::new(Some(Observed::new(page, &mut schemas)), stored.baseline, stored.open);
         outcome.decide(managed, &mut known, now);
     }
     outcome.show(arguments.shown.format)?;
@@ -170,7 +170,7 @@ impl Outcome {
                 Decision::Settle(open, found) => {
                     if found == crate::plan::Found::Applied {
                         let values = open.changes.into_iter();
-                        known.base.extend(values.map(|change| (change.variable, change.to)));
+                        known.baseline.extend(values.map(|change| (change.variable, change.to)));
                     }
                     known.open = None;
                 }

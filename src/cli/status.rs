@@ -58,7 +58,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             Some(reading) => reading.last_applied(&view.settings.api.base_url, id)?,
             None => None,
         };
-        let state = match (problem, stored.map(|stored| stored.base.is_empty())) {
+        let state = match (problem, stored.map(|stored| stored.baseline.is_empty())) {
             (Some(_), _) => "problem",
             (None, Some(false)) => "right",
             (None, _) => "unseen",
@@ -328,8 +328,8 @@ async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow:
 /// Describes a drift: the values, the difference, the time, and the response.
 pub fn describe_drift(drift: &DriftRow) -> String {
     let value = |value: &Value| if value.is_null() { "nothing".to_owned() } else { shorten(value, 60) };
-    let by_how_much = match (drift.base.as_f64(), drift.found.as_f64()) {
-        (Some(base), Some(found)) => format!(" ({:+})", found - base),
+    let by_how_much = match (drift.baseline.as_f64(), drift.found.as_f64()) {
+        (Some(baseline), Some(found)) => format!(" ({:+})", found - baseline),
         _ => String::new(),
     };
     let by = drift.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
@@ -337,7 +337,7 @@ pub fn describe_drift(drift: &DriftRow) -> String {
         "Drift: {} {} was changed from {} to {}{by_how_much}{by}, seen {}: {}; it should be {}",
         drift.page,
         drift.variable,
-        value(&drift.base),
+        value(&drift.baseline),
         value(&drift.found),
         output::utc(drift.since),
         drift.answer,

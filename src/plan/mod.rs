@@ -39,7 +39,7 @@ pub struct Drift {
     /// The variable.
     pub variable: Variable,
     /// The baseline.
-    pub base: Value,
+    pub baseline: Value,
     /// The value on the page.
     pub found: Option<Value>,
     /// The desired value.
@@ -90,20 +90,20 @@ enum Verdict {
 /// | changed | same | send | leave | leave, report |
 /// | changed | changed | send | send | hold, report |
 /// | no baseline | any | send | send | send |
-fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy: OnDrift) -> Verdict {
+fn verdict(baseline: Option<&Value>, found: Option<&Value>, desired: &Value, policy: OnDrift) -> Verdict {
     if found.is_some_and(|found| same_value(found, desired)) {
-        return match base {
-            Some(base) if same_value(base, desired) => Verdict::Nothing,
+        return match baseline {
+            Some(baseline) if same_value(baseline, desired) => Verdict::Nothing,
             _ => Verdict::Adopt,
         };
     }
-    let Some(base) = base else {
+    let Some(baseline) = baseline else {
         return Verdict::Send;
     };
-    if found.is_some_and(|found| same_value(found, base)) {
+    if found.is_some_and(|found| same_value(found, baseline)) {
         return Verdict::Send;
     }
-    match (policy, same_value(base, desired)) {
+    match (policy, same_value(baseline, desired)) {
         (OnDrift::Restore, _) | (OnDrift::Keep, false) => Verdict::Drift(Answer::Restored),
         (OnDrift::Keep, true) => Verdict::Drift(Answer::Kept),
         (OnDrift::Report, true) => Verdict::Drift(Answer::Reported),
@@ -120,7 +120,7 @@ fn verdict(base: Option<&Value>, found: Option<&Value>, desired: &Value, policy:
 /// Fails when our values would violate the schema together with drifted values that stay.
 pub fn plan(
     checked: &Checked,
-    base: &Baseline,
+    baseline: &Baseline,
     policy: &DriftPolicy,
     because: &dyn Fn(usize) -> String,
 ) -> Result<Plan, Vec<Problem>> {
@@ -143,14 +143,14 @@ pub fn plan(
     for (number, wanted) in checked.values().iter().enumerate() {
         let variable = &wanted.variable;
         let at_page = variable.read_at(found, &mut places);
-        match verdict(base.get(variable), at_page, &wanted.value, policy.on(variable)) {
+        match verdict(baseline.get(variable), at_page, &wanted.value, policy.on(variable)) {
             Verdict::Nothing => {}
             Verdict::Adopt => plan.adopted.push((variable.clone(), wanted.value.clone())),
             Verdict::Send => plan.changes.push(change((number, wanted), at_page)),
             Verdict::Drift(answer) => {
                 plan.drift.push(Drift {
                     variable: variable.clone(),
-                    base: base.get(variable).cloned().unwrap_or_default(),
+                    baseline: baseline.get(variable).cloned().unwrap_or_default(),
                     found: at_page.cloned(),
                     desired: wanted.value.clone(),
                     answer,

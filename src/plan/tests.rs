@@ -36,13 +36,13 @@ fn desired(values: &[(&str, Value)]) -> Desired {
     }
 }
 
-fn decide(base: Option<Value>, page: Option<Value>, wanted: Value, policy: &str) -> String {
+fn decide(baseline: Option<Value>, page: Option<Value>, wanted: Value, policy: &str) -> String {
     let mut remote = RemotePage::default();
     remote.variables.extend(page.map(|value| ("x".to_owned(), value)));
     let schema = Arc::new(Schema::compile(None).unwrap());
     let checked = check(&desired(&[("x", wanted)]), &Arc::new(remote), &schema).unwrap();
-    let base: Baseline = base.into_iter().map(|value| (variable("x"), value)).collect();
-    let plan = plan(&checked, &base, &policy.parse::<OnDrift>().unwrap().into(), UNTOLD).unwrap();
+    let baseline: Baseline = baseline.into_iter().map(|value| (variable("x"), value)).collect();
+    let plan = plan(&checked, &baseline, &policy.parse::<OnDrift>().unwrap().into(), UNTOLD).unwrap();
     let mut reported = Vec::new();
     if let Some(change) = plan.changes.first() {
         reported.push(format!("send {}", change.to));
@@ -57,7 +57,7 @@ fn decide(base: Option<Value>, page: Option<Value>, wanted: Value, policy: &str)
 fn the_page_is_compared_three_ways() {
     let none = || None::<Value>;
     let some = |value: i32| Some(json!(value));
-    for (base, page, wanted, policy, expected) in [
+    for (baseline, page, wanted, policy, expected) in [
         (some(1), some(1), 1, "restore", ""),
         (some(1), some(1), 2, "restore", "send 2"),
         (some(1), some(1), 2, "report", "send 2"),
@@ -73,8 +73,8 @@ fn the_page_is_compared_three_ways() {
         (none(), some(9), 1, "keep", "send 1"),
         (none(), some(1), 1, "restore", "adopt 1"),
     ] {
-        let found = decide(base.clone(), page.clone(), json!(wanted), policy);
-        assert_eq!(found, expected, "base {base:?} page {page:?} wanted {wanted} {policy}");
+        let found = decide(baseline.clone(), page.clone(), json!(wanted), policy);
+        assert_eq!(found, expected, "base {baseline:?} page {page:?} wanted {wanted} {policy}");
     }
 }
 
@@ -101,9 +101,9 @@ fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let checked = check(&desired(&[("a", json!(2)), ("b", json!(3))]), &Arc::new(remote), &schema).unwrap();
     // b drifted from 3 to 9 and is kept, so a = 2 would meet b = 9, which the schema forbids.
-    let base = Baseline::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
-    assert!(plan(&checked, &base, &OnDrift::Keep.into(), UNTOLD).is_err());
-    assert!(plan(&checked, &base, &OnDrift::Restore.into(), UNTOLD).is_ok());
+    let baseline = Baseline::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
+    assert!(plan(&checked, &baseline, &OnDrift::Keep.into(), UNTOLD).is_err());
+    assert!(plan(&checked, &baseline, &OnDrift::Restore.into(), UNTOLD).is_ok());
 }
 
 #[test]

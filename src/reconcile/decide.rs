@@ -27,7 +27,7 @@ impl Observed {
     pub fn remembered(stored: &store::PageState, schemas: &mut Schemas) -> Self {
         let mut page = RemotePage { schema: stored.schema.clone(), ..RemotePage::default() };
         let mut places = Places::default();
-        for (variable, value) in &stored.base {
+        for (variable, value) in &stored.baseline {
             // A value that cannot be written is left out; the check then reports it.
             let _ = variable.write(&mut page.variables, value.clone(), Missing::Create, &mut places);
         }
@@ -69,7 +69,7 @@ pub struct Knowledge {
     /// The page as last fetched.
     pub observed: Option<Observed>,
     /// The baseline: the values we last sent and saw confirmed.
-    pub base: Baseline,
+    pub baseline: Baseline,
     /// A PATCH with an unknown outcome.
     pub open: Option<OpenIntent>,
     computed: Option<Computed>,
@@ -89,8 +89,8 @@ struct Computed {
 
 impl Knowledge {
     /// Returns the state of a page, fetched or not.
-    pub fn new(observed: Option<Observed>, base: Baseline, open: Option<OpenIntent>) -> Self {
-        Self { observed, base, open, computed: None }
+    pub fn new(observed: Option<Observed>, baseline: Baseline, open: Option<OpenIntent>) -> Self {
+        Self { observed, baseline, open, computed: None }
     }
 
     fn desired(&mut self, page: &Arc<Page>, now: Instant) -> Result<Arc<Desired>, Vec<Problem>> {
@@ -117,16 +117,16 @@ impl Knowledge {
     /// A page whose desired values differ from the baseline comes first, then a page that we never
     /// wrote to.
     pub fn head_start(&self, page: &Arc<Page>, now: Instant) -> TimeDelta {
-        if self.base.is_empty() {
+        if self.baseline.is_empty() {
             return TimeDelta::seconds(1);
         }
         let holds = |value: &DesiredValue| {
-            let base = self.base.get(&value.variable);
-            base.is_some_and(|base| match (&value.wanted, base) {
+            let baseline = self.baseline.get(&value.variable);
+            baseline.is_some_and(|baseline| match (&value.wanted, baseline) {
                 (Wanted::Cell(cell), Value::String(text)) => *text == cell.text,
                 // The value has a type, but the schema that determined it is not loaded yet.
                 (Wanted::Cell(cell), typed) => shorten(typed, usize::MAX) == cell.text,
-                (wanted, base) => same_value(base, &wanted.to_json()),
+                (wanted, baseline) => same_value(baseline, &wanted.to_json()),
             })
         };
         match page.desired(now) {
@@ -205,7 +205,7 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
         .as_ref()
         .map_err(|problem| vec![problem.clone()])
         .and_then(|schema| check(&desired, &observed.page, schema))
-        .and_then(|checked| plan(&checked, &known.base, &page.on_drift, &because));
+        .and_then(|checked| plan(&checked, &known.baseline, &page.on_drift, &because));
     match planned {
         Ok(plan) => Decision::Plan { plan, until },
         Err(problems) => Decision::Withhold { problems, until },

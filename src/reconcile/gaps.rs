@@ -57,10 +57,10 @@ impl Gaps {
         &mut self,
         page: &RemotePage,
         last: Option<&RemotePage>,
-        base: &Baseline,
+        baseline: &Baseline,
         owned: &[Owned],
     ) -> Fetch {
-        let found = self.gap(page, last, base, owned);
+        let found = self.gap(page, last, baseline, owned);
         let is_known = self.confirmed.covers(&found);
         let before = self.unconfirmed.take();
         if is_known || before.as_ref() == Some(&found) {
@@ -82,10 +82,10 @@ impl Gaps {
         &mut self,
         page: &RemotePage,
         last: Option<&RemotePage>,
-        base: &Baseline,
+        baseline: &Baseline,
         owned: &[Owned],
     ) {
-        if self.unconfirmed.is_some() && self.unconfirmed != Some(self.gap(page, last, base, owned)) {
+        if self.unconfirmed.is_some() && self.unconfirmed != Some(self.gap(page, last, baseline, owned)) {
             self.unconfirmed = None;
         }
     }
@@ -108,15 +108,16 @@ impl Gaps {
         &self,
         page: &RemotePage,
         last: Option<&RemotePage>,
-        base: &Baseline,
+        baseline: &Baseline,
         owned: &[Owned],
     ) -> bool {
-        !self.confirmed.covers(&Gap { contradicts: false, ..self.gap(page, last, base, owned) })
+        !self.confirmed.covers(&Gap { contradicts: false, ..self.gap(page, last, baseline, owned) })
     }
 
-    fn gap(&self, page: &RemotePage, last: Option<&RemotePage>, base: &Baseline, owned: &[Owned]) -> Gap {
+    fn gap(&self, page: &RemotePage, last: Option<&RemotePage>, baseline: &Baseline, owned: &[Owned]) -> Gap {
         let mut places = Places::default();
-        let missing = base.keys().filter(|variable| variable.read_at(&page.variables, &mut places).is_none());
+        let missing =
+            baseline.keys().filter(|variable| variable.read_at(&page.variables, &mut places).is_none());
         let mut variables: BTreeSet<Variable> = missing.cloned().collect();
         let below = owned.iter().map(|owned| &owned.variable).filter(|variable| !variable.is_whole());
         variables.extend(below.filter(|variable| !page.variables.contains_key(variable.key())).cloned());
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_vanished_is_believed_when_a_second_fetch_lacks_the_same() {
-        let base =
+        let baseline =
             Baseline::from([("is_open".parse().unwrap(), json!(true)), ("/a/b".parse().unwrap(), json!(1))]);
         let whole = page(json!({"is_open": true, "a": {"b": 1, "c": 2}}), true);
         let (empty, bare) = (page(json!({}), true), page(json!({"is_open": true, "a": {"b": 1}}), false));
@@ -182,24 +183,24 @@ mod tests {
         ] {
             let mut gaps = Gaps::new(true);
             for (number, (page, wanted)) in fetches.into_iter().enumerate() {
-                assert_eq!(gaps.judge(page, None, &base, &[]), wanted, "fetch {number}");
+                assert_eq!(gaps.judge(page, None, &baseline, &[]), wanted, "fetch {number}");
             }
         }
         // A value that we restored counts as missing again when it vanishes again.
         let mut gaps = Gaps::new(true);
         assert_eq!(
-            (gaps.judge(&empty, None, &base, &[]), gaps.judge(&empty, None, &base, &[])),
+            (gaps.judge(&empty, None, &baseline, &[]), gaps.judge(&empty, None, &baseline, &[])),
             (Doubtful, Sound)
         );
         gaps.learn(&whole);
-        assert_eq!(gaps.judge(&empty, None, &base, &[]), Doubtful);
+        assert_eq!(gaps.judge(&empty, None, &baseline, &[]), Doubtful);
         // A sound answer between two wrong ones, even an old one, prevents confirmation. A wrong
         // one does not.
         for (between, wanted) in [(&whole, Doubtful), (&empty, Sound)] {
             let mut gaps = Gaps::new(true);
-            assert_eq!(gaps.judge(&empty, None, &base, &[]), Doubtful);
-            gaps.reconsider(between, None, &base, &[]);
-            assert_eq!(gaps.judge(&empty, None, &base, &[]), wanted);
+            assert_eq!(gaps.judge(&empty, None, &baseline, &[]), Doubtful);
+            gaps.reconsider(between, None, &baseline, &[]);
+            assert_eq!(gaps.judge(&empty, None, &baseline, &[]), wanted);
         }
         // Other clients' values have no baseline. A page with the same update time must be
         // unchanged, and keys cannot disappear.

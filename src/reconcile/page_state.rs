@@ -136,7 +136,7 @@ impl PageState {
     /// Returns the initial state of a page from the store.
     pub fn new(stored: store::PageState) -> Self {
         Self {
-            known: Knowledge::new(None, stored.base, stored.open),
+            known: Knowledge::new(None, stored.baseline, stored.open),
             seen_at: None,
             settled_at: None,
             due: None,

@@ -24,7 +24,7 @@ pub struct Reading {
 #[derive(Clone, Debug, Default)]
 pub struct PageState {
     /// The baseline: the values last written by us and confirmed on the page.
-    pub base: Baseline,
+    pub baseline: Baseline,
     /// A PATCH with an unknown outcome.
     pub open: Option<OpenIntent>,
     /// Its schema as last fetched.
@@ -124,7 +124,7 @@ pub struct DriftRow {
     /// The variable.
     pub variable: String,
     /// The baseline: our last confirmed value.
-    pub base: Value,
+    pub baseline: Value,
     /// The value that was found; null if it was deleted.
     pub found: Value,
     /// The desired value.
@@ -298,9 +298,9 @@ fn drifts(
     lasting: bool,
     limit: usize,
 ) -> rusqlite::Result<Vec<DriftRow>> {
-    let [base, found, desired] = ["base", "found", "desired"].map(texts::sql);
+    let [baseline, found, desired] = ["base", "found", "desired"].map(texts::sql);
     let mut statement = connection.prepare(&format!(
-        "SELECT since, agent || '/' || environment, variable, {base}, {found}, {desired}, answer, by, ended_at
+        "SELECT since, agent || '/' || environment, variable, {baseline}, {found}, {desired}, answer, by, ended_at
             FROM drifts JOIN pages ON pages.id = drifts.page
             WHERE (?1 IS NULL OR agent || '/' || environment = ?1) AND (ended_at IS NULL OR NOT ?2)
             ORDER BY drifts.id DESC LIMIT ?3",
@@ -312,7 +312,7 @@ fn drifts(
             since: row.get(0)?,
             page: row.get(1)?,
             variable: row.get(2)?,
-            base: json(row, 3, &row.get::<_, String>(3)?)?,
+            baseline: json(row, 3, &row.get::<_, String>(3)?)?,
             found: found.map(|text| json(row, 4, &text)).transpose()?.unwrap_or_default(),
             desired: json(row, 5, &row.get::<_, String>(5)?)?,
             answer: row.get(6)?,
@@ -407,7 +407,7 @@ pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTre
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if let Some(state) = by_number.get(&row.get(0)?).and_then(|page| states.get_mut(page)) {
-            state.base.insert(variable(row, 1)?, json(row, 2, &row.get::<_, String>(2)?)?);
+            state.baseline.insert(variable(row, 1)?, json(row, 2, &row.get::<_, String>(2)?)?);
         }
     }
     let [before, after] = ["before", "after"].map(texts::sql);

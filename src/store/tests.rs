@@ -41,14 +41,14 @@ async fn an_intent_is_open_until_it_is_settled_and_then_becomes_the_base() {
     let write = writer.intend(intent()).await.unwrap();
     let state = &location.look().unwrap().unwrap().pages(API).unwrap()[&page];
     assert_eq!(state.open.as_ref().unwrap().changes, intent().changes);
-    assert!(state.base.is_empty());
+    assert!(state.baseline.is_empty());
 
     let values = vec![("is_open".parse().unwrap(), json!(false))];
     writer.settle(write, Outcome::Applied(values), Some("c-1".to_owned()), at()).await.unwrap();
     let look = location.look().unwrap().unwrap();
     let state = &look.pages(API).unwrap()[&page];
     assert_eq!(state.open, None);
-    assert_eq!(state.base[&"is_open".parse().unwrap()], json!(false));
+    assert_eq!(state.baseline[&"is_open".parse().unwrap()], json!(false));
     assert!(look.pages("https://elsewhere.example").unwrap().is_empty());
     let row = &look.history(Some(&page), 10).unwrap()[0];
     assert_eq!((row.outcome.as_str(), row.correlation_id.as_deref()), ("applied", Some("c-1")));

@@ -276,8 +276,8 @@ impl Writer {
                     continue;
                 }
                 let ended = (drift.answer == Answer::Restored).then_some(at);
-                let (base, desired) = (text(&drift.base)?, text(&drift.desired)?);
-                insert.execute(params![page, variable, base, found, desired, answer, at, by, ended])?;
+                let (baseline, desired) = (text(&drift.baseline)?, text(&drift.desired)?);
+                insert.execute(params![page, variable, baseline, found, desired, answer, at, by, ended])?;
                 kept.insert(connection.last_insert_rowid());
             }
             end_drifts(connection, page, &kept, at)

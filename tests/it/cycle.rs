@@ -101,7 +101,7 @@ async fn every_fault_is_got_over_and_no_change_is_made_twice() {
         let settled = || {
             folder.store().look().ok().flatten().is_some_and(|reading| {
                 reading.pages(&api.url).is_ok_and(|pages| {
-                    pages.values().any(|page| !page.base.is_empty() && page.open.is_none())
+                    pages.values().any(|page| !page.baseline.is_empty() && page.open.is_none())
                 })
             })
         };

@@ -520,7 +520,7 @@ async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history(
     assert_eq!(api.variables("A-1")["seats"], json!(42), "that is only told");
     let drift = folder.look().drifts(None, true, 10).unwrap().remove(0);
     assert_eq!(
-        (drift.variable.as_str(), &drift.base, &drift.found, drift.answer.as_str(), drift.by.as_deref()),
+        (drift.variable.as_str(), &drift.baseline, &drift.found, drift.answer.as_str(), drift.by.as_deref()),
         ("seats", &json!(40), &json!(42), "reported", Some("bert@example.com"))
     );
     // Put right by hand, it is over.

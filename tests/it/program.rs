@@ -145,7 +145,7 @@ async fn a_kill_between_intent_and_outcome_loses_and_doubles_nothing() {
                 .pages(&api.url)
                 .unwrap()
                 .values()
-                .all(|page| page.open.is_none() && !page.base.is_empty())
+                .all(|page| page.open.is_none() && !page.baseline.is_empty())
         })
         .await;
         again.signal("TERM");

@@ -157,7 +157,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                             let values = open.changes.iter();
                             let values: Vec<_> =
                                 values.map(|change| (change.variable.clone(), change.to.clone())).collect();
-                            state.known.base.extend(values.iter().cloned());
+                            state.known.baseline.extend(values.iter().cloned());
                             state.not_taken = None;
                             *self.applied.entry(id.clone()).or_default() += values.len();
                             Outcome::Applied(values)
@@ -229,7 +229,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let Some(state) = self.pages.get_mut(id) else { return };
         let Actor { store, api_url, .. } = &self.actor;
         if !plan.adopted.is_empty() {
-            state.known.base.extend(plan.adopted.iter().cloned());
+            state.known.baseline.extend(plan.adopted.iter().cloned());
             self.notes.push(store.adopt(api_url, id, plan.adopted.clone()));
         }
         if state.told_drift.as_ref() != Some(&plan.drift) {
@@ -513,7 +513,7 @@ fn report_drift(plan: &Plan, by: Option<&str>) {
         tracing::warn!(
             page = %plan.page,
             variable = %drift.variable,
-            base = shorten(&drift.base, 200),
+            baseline = shorten(&drift.baseline, 200),
             found = drift.found.as_ref().map(|found| shorten(found, 200)),
             desired = shorten(&drift.desired, 200),
             answer = drift.answer.word(),

@@ -74,8 +74,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let is_over =
             managed.page.variables.iter().all(|owned| owned.definition.overridden_at(now).is_none());
         let is_back = |(variable, value): (&Variable, &Option<Value>)| {
-            let base = state.known.base.get(variable);
-            value.as_ref().is_some_and(|value| base.is_none_or(|base| same_value(base, value)))
+            let baseline = state.known.baseline.get(variable);
+            value.as_ref().is_some_and(|value| baseline.is_none_or(|baseline| same_value(baseline, value)))
         };
         if is_over && found.iter().all(is_back) {
             self.found.remove(id);

@@ -276,7 +276,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
                 // If the answer lacks more than the changes sent, it proves nothing about the rest.
                 let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
-                state.look_wanted |= state.gaps.has_new(&page, last.as_deref(), &state.known.base, owned);
+                state.look_wanted |= state.gaps.has_new(&page, last.as_deref(), &state.known.baseline, owned);
                 state.gaps.learn(&page);
                 let before = state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
                 self.pages_bytes = self.pages_bytes.saturating_sub(before) + page.weight;
@@ -288,7 +288,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.counts.applied += changes.len() as u64;
                 for change in changes {
                     report_applied(id, &change, correlation_id.as_deref());
-                    state.known.base.insert(change.variable, change.to);
+                    state.known.baseline.insert(change.variable, change.to);
                 }
                 self.pages.schedule(id, Some(now));
                 self.came_through(&id.agent, key);
@@ -397,7 +397,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
         let Some(state) = self.pages.get_mut(id) else { return false };
         let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
-        match state.gaps.judge(page, last.as_deref(), &state.known.base, owned) {
+        match state.gaps.judge(page, last.as_deref(), &state.known.baseline, owned) {
             Fetch::Sound => return true,
             Fetch::Doubtful => {
                 tracing::debug!(page = %id, "values or the schema vanished; the page is fetched again");
@@ -420,7 +420,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
         if let Some(state) = self.pages.get_mut(id) {
             let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
-            state.gaps.reconsider(page, last.as_deref(), &state.known.base, owned);
+            state.gaps.reconsider(page, last.as_deref(), &state.known.baseline, owned);
         }
     }
 

@@ -41,7 +41,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let id = revision_id(&self.written, &self.revision, &self.blueprint.zones);
         self.report_problems(&newest);
         let is_managed =
-            |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
+            |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.baseline.is_empty());
         let promotions = self.active.behind(&newest, is_managed, now);
         self.waiting.begin_anew();
         self.rollout = None;
@@ -76,7 +76,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         let is_managed =
-            |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.base.is_empty());
+            |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.baseline.is_empty());
         let promotions = self.active.behind(&world, is_managed, now);
         self.recent.add(&impact, now);
         rest.contents.retain(|file| file.table.as_ref().is_none_or(|name| !torn.contains(name)));
