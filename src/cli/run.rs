@@ -18,7 +18,7 @@ use crate::listener;
 use crate::model::{Instant, Problem};
 use crate::process;
 use crate::pulse::Pulses;
-use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Limits, Mode, Setup, Supervisor};
+use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
 use crate::sources::{Beside, Files, Revision, Watch, Watched, watch};
 use crate::store::{Claim, Writer};
@@ -343,19 +343,12 @@ pub async fn build(
             who: start.who,
         },
         set_key: Box::new(move |key| setter.set_key(key)),
-        blueprint: settings.blueprint.clone(),
-        revision: start.revision,
-        written: settings.written.clone(),
+        newest: Newest::of(settings, start.revision, start.number),
         active: start.active,
         thresholds: settings.hold,
         // A rehearsal has its own time, unrelated to the last known one.
         last_known: if clock.is_wall() { store.last_known().await? } else { None },
-        assert_formats: settings.assert_formats,
-        resync: settings.resync,
-        keep_history: settings.keep_history,
-        concurrency: settings.api.concurrency,
-        limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
-        settings_number: start.number,
+        pace: settings.into(),
         seed: fastrand::u64(..),
         board: start.board,
     })

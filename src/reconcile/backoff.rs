@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
+use crate::model::Instant;
+
 /// The longest wait before the first retry.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait before any retry: the most that one bad answer costs.
@@ -15,6 +19,11 @@ pub const LONGEST: Duration = Duration::from_secs(60);
 pub fn wait(attempt: u32, random: &mut fastrand::Rng) -> Duration {
     let limit = FIRST.saturating_mul(1 << attempt.clamp(1, 16).saturating_sub(1)).min(LONGEST);
     limit.mul_f64(random.f64())
+}
+
+/// Returns the instant `length` after `now`; `now` where it would be beyond all time.
+pub fn after(now: Instant, length: Duration) -> Instant {
+    TimeDelta::from_std(length).ok().and_then(|length| now.checked_add_signed(length)).unwrap_or(now)
 }
 
 /// Returns `length` with up to 10% of jitter in either direction.

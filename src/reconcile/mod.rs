@@ -22,7 +22,9 @@ pub use board::Board;
 pub use clock_trust::Distrust;
 pub use control::{Control, Counts, PageStatus, Status};
 pub use decide::{Decision, Knowledge, Observed, decide};
-pub use driver::{Driver, Ended, Feed, Mode, PageReport, Setup, Standing, Supervisor, Unsupervised};
+pub use driver::{
+    Driver, Ended, Feed, Mode, Newest, Pace, PageReport, Setup, Standing, Supervisor, Unsupervised,
+};
 pub use gate::{Gate, Limits, Urgency};
 pub use promotions::{Promotion, Promotions};
 pub use revision::{ActiveRevision, Held, revision_id};

@@ -93,7 +93,7 @@ impl ActiveRevision {
         as_before.map(|managed| (managed.computed.id.clone(), as_of(&managed.computed.id))).collect()
     }
 
-    /// Returns this revision for [`assess`](crate::plan::weigh).
+    /// Returns this revision for [`assess`](crate::plan::assess).
     pub fn side(&self) -> Side<'_> {
         Side { world: &self.world, inputs: &self.inputs }
     }

@@ -11,7 +11,7 @@ use rtconfd::agents_api::{ApiKey, Client, KeySource, Timeouts, WritePages};
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::model::{Environment, Instant};
 use rtconfd::reconcile::{
-    ActiveRevision, Actor, Board, Control, Driver, Ended, Feed, Limits, Mode, Setup, Status, Supervisor,
+    ActiveRevision, Actor, Board, Control, Driver, Ended, Feed, Mode, Newest, Pace, Setup, Status, Supervisor,
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
@@ -381,18 +381,11 @@ impl Driving {
                 who: "test".to_owned(),
             },
             set_key,
-            blueprint: settings.blueprint.clone(),
-            revision,
-            written: settings.written.clone(),
+            newest: Newest::of(&settings, revision, 0),
             active,
             thresholds: settings.hold,
             last_known,
-            assert_formats: settings.assert_formats,
-            resync: settings.resync,
-            keep_history: settings.keep_history,
-            concurrency: settings.api.concurrency,
-            limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
-            settings_number: 0,
+            pace: Pace::from(&settings),
             seed: 1,
             board: board.clone(),
         })

@@ -37,7 +37,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     async fn set_override(&mut self, draft: Draft) -> Result<Result<Override, Vec<Problem>>, StoreError> {
         let now = self.actor.clock.now();
-        if let Some(distrust) = self.clock_trust.distrust() {
+        if let Some(distrust) = self.clock.trust.distrust() {
             // With an untrusted clock the start and end would be wrong.
             return Ok(Err(vec![Problem::new(distrust.describe())]));
         }
@@ -45,22 +45,21 @@ impl<R: ReadPages + WritePages> Driver<R> {
         // A page that waits for its first promotion is in no world yet.
         let mut world = self.world.clone();
         world.set_waiting(self.first_waiting());
-        let set = match prepare(draft, &world, &self.overrides, observed, now) {
+        let set = match prepare(draft, &world, &self.overrides.set, observed, now) {
             Ok(set) => self.actor.store.set_override(&self.actor.api_url, set).await?,
             Err(problems) => return Ok(Err(problems)),
         };
         tracing::warn!(pages = set.pages.len(), "{}", set.describe());
-        self.overrides.push(set.clone());
+        self.overrides.set.push(set.clone());
         self.take_world(self.world.clone(), now, Urgency::Override);
         Ok(Ok(set))
     }
 
     async fn release_override(&mut self, id: i64, who: &str) -> Result<Result<(), Problem>, StoreError> {
         let now = self.actor.clock.now();
-        let active = |set: &&Override| !set.is_over(now);
-        let Some(index) = self.overrides.iter().position(|set| set.id == id && active(&set)) else {
-            let known = self.overrides.iter().filter(active);
-            let known: Vec<String> = known.map(|set| set.id.to_string()).collect();
+        let is_active = |set: &Override| set.id == id && !set.is_over(now);
+        let Some(index) = self.overrides.set.iter().position(is_active) else {
+            let known: Vec<String> = self.overrides.active(now).map(|set| set.id.to_string()).collect();
             let problem = Problem::new(format!("no override {id} is in force"));
             return Ok(Err(match known.is_empty() {
                 true => problem.hint("none is in force"),
@@ -68,7 +67,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }));
         };
         self.actor.store.release_override(id, who, now).await?;
-        let set = self.overrides.remove(index);
+        let set = self.overrides.set.remove(index);
         tracing::warn!(who, "released: {}", set.describe());
         self.take_world(self.world.clone(), now, Urgency::Override);
         Ok(Ok(()))
@@ -107,23 +106,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let (standing, zone) = (state.standing.clone(), managed.page.zone);
             Some(PageStatus { page: id.clone(), standing, zone, due: state.due() })
         };
-        let distrust = self.clock_trust.distrust().map(crate::reconcile::Distrust::describe);
-        let stopped = self.gate.stopped().map(str::to_owned);
-        let pause = self.gate.pause().map(Pause::words);
+        let distrust = self.clock.trust.distrust().map(crate::reconcile::Distrust::describe);
+        let stopped = self.requests.gate.stopped().map(str::to_owned);
+        let pause = self.requests.gate.pause().map(Pause::words);
         Status {
             pages: self.world.pages.iter().filter_map(page).collect(),
             withheld: distrust.or(stopped).or(pause),
-            held: self.held.clone(),
+            held: self.revisions.held.clone(),
             rollout: self
+                .revisions
                 .rollout
                 .as_ref()
                 .map(|rollout| (rollout.out.revision.clone(), rollout.to_come(), rollout.stopped_at.clone())),
             following: self.following(now),
-            overrides: self.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect(),
+            overrides: self.overrides.active(now).cloned().collect(),
             problems: self.problems(),
             api: self.actor.api_url.clone(),
-            zones: self.active.blueprint.zones.clone(),
-            counts: self.counts,
+            zones: self.revisions.active.blueprint.zones.clone(),
+            counts: self.report.counts,
         }
     }
 }

@@ -11,10 +11,8 @@ use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, backoff, decide};
 use crate::store::{OpenIntent, Outcome};
 
-use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
-
-/// The shortest time between two probes of a refused key caused by a transition or input.
-const PROBE_PAUSE: Duration = Duration::from_secs(1);
+use super::requests::Answered;
+use super::{Driver, Duration, Standing, Urgency};
 
 enum Start {
     Nothing,
@@ -25,33 +23,30 @@ enum Start {
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Decides on every due page and starts requests as far as there is room.
     pub(super) fn pump(&mut self, now: Instant) {
-        let news = self.clock_trust.look(&*self.actor.clock);
+        let news = self.clock.trust.look(&*self.actor.clock);
         self.report_clock(news, now);
-        if now < self.last_now {
-            tracing::warn!(from = %self.last_now.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
+        if let Some(before) = self.clock.went_back(now) {
+            tracing::warn!(from = %before.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
             self.pages.hurry(now);
             self.waiting.begin_anew();
-            if self.begin_overrides(now) {
+            if self.overrides.begin(now) {
                 self.take_world(self.world.clone(), now, Urgency::Override);
             }
             // The wait stays as long as before, whatever the clock shows.
-            let (next, back) = (after(now, self.resync), self.last_now - now);
+            let (next, back) = (backoff::after(now, self.pace.resync), before - now);
             self.agents.change_all(|agent| {
                 agent.due = if agent.attempts > 0 { now } else { (agent.due - back).min(next) };
             });
-            self.probe_at = self.probe_at.min(next);
+            self.key.probe_by(next);
         }
-        self.last_now = now;
         if !self.world.is_fresh(now) {
             self.revise_if_trusted(now);
         }
-        self.gate.turn(self.actor.clock.uptime());
-        self.room_at = None;
+        self.requests.gate.turn(self.actor.clock.uptime());
+        self.requests.room_at = None;
         let mut starts = Vec::new();
         self.start_trial();
-        // Every second retry is a list: pages that keep failing must not delay the others.
-        self.is_lists_turn = !self.is_lists_turn;
-        if self.is_lists_turn && self.gate.stopped().is_none() {
+        if self.requests.take_lists_turn() && self.requests.gate.stopped().is_none() {
             self.retry_list(now);
         }
         loop {
@@ -69,8 +64,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.start_lists(now);
         let are_due = self.pages.has_retries() || self.agents.has_retries(now);
-        let wait = self.gate.retry_wait(self.actor.clock.uptime()).filter(|_| are_due);
-        self.retry_at = wait.map(|wait| self.actor.clock.after(wait));
+        let wait = self.requests.gate.retry_wait(self.actor.clock.uptime()).filter(|_| are_due);
+        self.requests.retry_at = wait.map(|wait| self.actor.clock.after(wait));
     }
 
     /// Decides on due pages while there is room for their requests.
@@ -80,7 +75,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.pages.ripen(now);
         loop {
             let up = self.actor.clock.uptime();
-            let may_retry = self.gate.retry_wait(up).is_none();
+            let may_retry = self.requests.gate.retry_wait(up).is_none();
             let Some(id) = self.pages.first(may_retry).cloned() else { return };
             if !self.has_room(starts.len(), now) {
                 return;
@@ -93,7 +88,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     !state.awaits_boundary(now) && std::mem::take(&mut state.reserved)
                 };
                 if self.pages.get_mut(&id).is_some_and(unused) {
-                    self.gate.give_back();
+                    self.requests.gate.give_back();
                 }
                 continue;
             }
@@ -102,11 +97,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             // A known page is fetched for its PATCH, so take permission for both.
             let is_look = matches!(start, Start::Look(_));
             let count = if is_look && state.known.observed.is_some() { 2 } else { 1 };
-            let may = state.reserved && !is_look && self.gate.is_open();
+            let may = state.reserved && !is_look && self.requests.gate.is_open();
             if !may && is_retry && !may_retry {
                 // The reserved permission is for another request than the one needed now.
                 if std::mem::take(&mut state.reserved) {
-                    self.gate.give_back();
+                    self.requests.gate.give_back();
                 }
                 self.pages.schedule(&id, Some(now));
                 self.pages.ripen(now);
@@ -127,10 +122,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Takes permission for a request, or records when to ask again.
     fn pass(&mut self, count: u32, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
         let up = self.actor.clock.uptime();
-        let passes = self.gate.take(up, count, urgency, is_retry);
+        let passes = self.requests.gate.take(up, count, urgency, is_retry);
         // If requests are in progress, the end of one may make room sooner.
-        if !passes && let Some(wait) = self.gate.wait(up, count, urgency, is_retry) {
-            self.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
+        if !passes && let Some(wait) = self.requests.gate.wait(up, count, urgency, is_retry) {
+            self.requests.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
         }
         passes
     }
@@ -141,7 +136,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(id, None);
             return Start::Nothing;
         };
-        let (can_send, up) = (self.gate.is_open(), self.actor.clock.uptime());
+        let (can_send, up) = (self.requests.gate.is_open(), self.actor.clock.uptime());
         loop {
             let Some(state) = self.pages.get_mut(id) else { return Start::Nothing };
             if state.needs_fetch(up) {
@@ -159,7 +154,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                                 values.map(|change| (change.variable.clone(), change.to.clone())).collect();
                             state.known.baseline.extend(values.iter().cloned());
                             state.not_taken = None;
-                            *self.applied.entry(id.clone()).or_default() += values.len();
+                            self.report.count_applied(id, values.len());
                             Outcome::Applied(values)
                         }
                         _ if state.not_taken.is_some() => {
@@ -189,7 +184,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     // Missing values may return at any moment, so do not wait for the next list.
                     let is_lacking = state.gaps.is_lacking();
                     state.look_wanted |= is_lacking;
-                    let again = is_lacking.then(|| after(now, backoff::LONGEST));
+                    let again = is_lacking.then(|| backoff::after(now, backoff::LONGEST));
                     self.set_standing(id, standing);
                     self.pages.schedule(id, until.into_iter().chain(again).min());
                     return Start::Nothing;
@@ -197,13 +192,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 Decision::Plan { plan, until } => {
                     let awaits_boundary =
                         plan.changes.is_empty() && until.is_some_and(|until| is_near(until, now));
-                    let in_time = awaits_boundary && can_send && self.clock_trust.distrust().is_none();
+                    let in_time = awaits_boundary && can_send && self.clock.is_trusted();
                     // In real time: with a fast clock a fetch stays fresh past the transition.
                     if in_time && !state.is_fresh(up + LOOK_AHEAD) && state.known.flips_alone() {
                         return Start::Look(id.clone());
                     }
-                    let refusal = self.active.promotions.refusal(id).map(|text| Problem::new(text.clone()));
+                    let refusal =
+                        self.revisions.active.promotions.refusal(id).map(|text| Problem::new(text.clone()));
                     let losing_rows = self
+                        .revisions
                         .losing_rows
                         .get(id)
                         .map(|lost| Problem::new(format!("{lost}, so it stays as it was")));
@@ -236,7 +233,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             report_drift(plan, state.changed_by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             state.told_drift = Some(plan.drift.clone());
-            self.counts.drifted += plan.drift.len() as u64;
+            self.report.counts.drifted += plan.drift.len() as u64;
             self.notes.push(store.note_drift(api_url, id, plan.drift.clone(), state.changed_by.take(), now));
             self.forget_what_others_changed(id, &drifted, now);
         }
@@ -271,7 +268,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(&id, due);
             return Start::Nothing;
         }
-        if let Some(distrust) = self.clock_trust.distrust() {
+        if let Some(distrust) = self.clock.trust.distrust() {
             let standing = Standing::Stuck(distrust.describe());
             self.set_standing(&id, standing);
             self.pages.schedule(&id, None);
@@ -284,12 +281,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Start::Nothing;
         }
         let Some(decided_at) = can_send else {
-            let standing = match (self.gate.stopped(), self.gate.pause()) {
+            let standing = match (self.requests.gate.stopped(), self.requests.gate.pause()) {
                 (Some(error), _) => Standing::Stuck(error.to_owned()),
                 (None, pause) => Standing::Retrying(pause.map_or_else(String::new, Pause::words)),
             };
             // A refused key is probed at transitions and new inputs, but not for every page.
-            self.probe_at = self.probe_at.min(after(self.probed_at, PROBE_PAUSE).max(now));
+            self.key.probe_soon(now);
             self.set_standing(&id, standing);
             self.pages.schedule(&id, self.gate_opens());
             return Start::Nothing;
@@ -302,13 +299,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Returns when the gate opens by itself.
     fn gate_opens(&self) -> Option<Instant> {
-        let wait = self.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
+        let wait = self.requests.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
         Some(self.actor.clock.after(wait))
     }
 
     fn start_act(&mut self, plan: Plan) {
         let id = plan.page.clone();
-        self.counts.patches += 1;
+        self.report.counts.patches += 1;
         if let Some(state) = self.pages.get_mut(&id) {
             // Cleared when the PATCH is applied.
             let attempt = state.attempt(&plan.changes);
@@ -333,7 +330,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let api = self.actor.api.clone();
         self.spawn(async move {
             let answer = api.page(&id).await;
-            Answered::Look(id, answer)
+            Answered::Fetch(id, answer)
         });
     }
 
@@ -349,24 +346,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Otherwise the driver wakes as soon as there is room.
     fn has_room(&mut self, starting: usize, now: Instant) -> bool {
         let up = self.actor.clock.uptime();
-        let has_room = self.under_way.has_room(starting, self.concurrency, up);
+        let has_room = self.requests.has_room(starting, up);
         if !has_room {
-            let room_at = self.under_way.next_room(up).map(|wait| self.actor.clock.after(wait));
-            self.room_at = room_at.filter(|at| *at > now);
+            let room_at = self.requests.next_room(up).map(|wait| self.actor.clock.after(wait));
+            self.requests.room_at = room_at.filter(|at| *at > now);
         }
         has_room
     }
 
     fn start_lists(&mut self, now: Instant) {
-        if self.gate.stopped().is_some() {
+        if self.requests.gate.stopped().is_some() {
             return self.try_key(now);
         }
         // Waiting pages come before lists.
-        while self.room_at.is_none() {
+        while self.requests.room_at.is_none() {
             if !self.has_room(0, now) {
                 return;
             }
-            let may_retry = self.gate.retry_wait(self.actor.clock.uptime()).is_none();
+            let may_retry = self.requests.gate.retry_wait(self.actor.clock.uptime()).is_none();
             let Some(name) = self.agents.first_due(now, may_retry).map(str::to_owned) else { return };
             let Some(agent) = self.agents.get(&name) else { return };
             let is_retry = agent.attempts > 0;
@@ -388,7 +385,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// Uses the page that last succeeded: a failing page proves nothing about the API.
     fn start_trial(&mut self) {
-        if !self.gate.wants_trial() {
+        if !self.requests.gate.wants_trial() {
             return;
         }
         let up = self.actor.clock.uptime();
@@ -398,7 +395,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         // A page that fails the trial is not the first choice for the next one.
         let best = candidates.max_by_key(|(state, _)| (Reverse(state.attempts), state.succeeded_at));
         if let Some(id) = best.filter(|(state, _)| state.succeeded_at.is_some()).map(|(_, id)| id.clone()) {
-            if self.gate.begin_trial(&id.to_string(), up) {
+            if self.requests.gate.begin_trial(&id.to_string(), up) {
                 self.begin(&id);
                 self.start_fetch(id);
             }
@@ -406,7 +403,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         let at_rest: Vec<&str> = self.agents.at_rest().collect();
         if let Some(name) = self.random.choice(at_rest).map(str::to_owned)
-            && self.gate.begin_trial(&name, up)
+            && self.requests.gate.begin_trial(&name, up)
         {
             self.start_list(name);
         }
@@ -415,7 +412,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Repeats a failed list when it is due.
     fn retry_list(&mut self, now: Instant) {
         let Some(name) = self.agents.first_retry(now).map(str::to_owned) else { return };
-        if self.gate.retry_wait(self.actor.clock.uptime()).is_none()
+        if self.requests.gate.retry_wait(self.actor.clock.uptime()).is_none()
             && self.pass(1, Urgency::Source, true, now)
         {
             self.start_list(name);
@@ -426,10 +423,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// The agent is chosen at random, because the key may be refused for one agent only.
     fn try_key(&mut self, now: Instant) {
-        if self.probe_at > now {
+        if !self.key.take_probe(now) {
             return;
         }
-        (self.probed_at, self.probe_at) = (now, after(now, backoff::LONGEST));
         let at_rest: Vec<&str> = self.agents.at_rest().collect();
         if let Some(name) = self.random.choice(at_rest).map(str::to_owned) {
             self.start_list(name);
@@ -446,11 +442,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn spawn(&mut self, request: impl Future<Output = Answered> + Send + 'static) {
-        self.turn += 1;
-        self.counts.requests += 1;
-        let (asked, key) = ((self.turn, self.actor.clock.uptime()), self.key_number);
-        self.under_way.begin(asked.0, asked.1);
-        self.jobs.spawn(async move { Done { asked, key, answer: request.await } });
+        self.report.counts.requests += 1;
+        self.requests.start(self.actor.clock.uptime(), self.key.number(), request);
     }
 
     /// Logs a change in the clock's trust.
@@ -458,7 +451,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// An untrusted clock triggers lists, which bring the API's time. A clock trusted again
     /// triggers a decision on every page.
     pub(super) fn report_clock(&mut self, news: News, now: Instant) {
-        match (news, self.clock_trust.distrust()) {
+        match (news, self.clock.trust.distrust()) {
             (News::Doubted, Some(distrust)) => {
                 tracing::error!("{}", distrust.describe());
                 self.agents.change_all(|agent| agent.due = now);

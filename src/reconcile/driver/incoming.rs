@@ -16,10 +16,10 @@ use crate::reconcile::revision::inputs_of;
 use crate::reconcile::{Acted, Actor, backoff};
 use crate::store::{Acceptance, StoreError};
 
-use super::{Answered, Done, Driver, Duration, Standing, Urgency, after};
+use super::fetched::MAX_BYTES;
+use super::requests::{Answered, Done};
+use super::{Driver, Duration, Standing, Urgency};
 
-/// The memory limit for fetched pages, in bytes.
-const MAX_PAGES_BYTES: usize = 512 << 20;
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Makes a new world the current one and decides on every page again.
     ///
@@ -27,16 +27,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_world(&mut self, mut world: World, now: Instant, urgency: Urgency) {
         // Drop overrides only so long after their end that no clock correction revives them. An
         // unconfirmed clock may be off by more.
-        if self.clock_trust.is_confirmed() {
+        if self.clock.trust.is_confirmed() {
             let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
-            self.overrides.retain(|set| !set.is_over(yesterday));
+            self.overrides.drop_over(yesterday);
         }
         self.add_overridden_early(&mut world, now);
-        if self.applied_overrides == self.overrides {
-            world.override_like(&self.world, &self.overrides);
+        if self.overrides.applied == self.overrides.set {
+            world.override_like(&self.world, &self.overrides.set);
         } else {
-            world.apply_override(&self.overrides);
-            self.applied_overrides.clone_from(&self.overrides);
+            world.apply_override(&self.overrides.set);
+            self.overrides.applied.clone_from(&self.overrides.set);
         }
         for page in &world.released {
             self.pages.schedule(page, None);
@@ -85,35 +85,27 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.world = world;
     }
 
-    /// Starts overrides dated in the future, which were set by a clock that was ahead.
-    ///
-    /// Returns true if there were any.
-    pub(super) fn begin_overrides(&mut self, now: Instant) -> bool {
-        let mut to_come = self.overrides.iter_mut().filter(|set| set.at > now).peekable();
-        let found = to_come.peek().is_some();
-        to_come.for_each(|set| set.at = now);
-        found
-    }
-
     /// Logs each problem once when it appears and once when it is gone.
     pub(super) fn report_problems(&mut self, world: &World) {
-        let files = self.revision.problems.values().flatten();
+        let files = self.revisions.newest.revision.problems.values().flatten();
         let all = files.chain(world.problems());
         let mut now: Vec<(bool, String)> =
             all.map(|problem| (problem.is_error(), problem.to_string())).collect();
         now.sort();
         now.dedup();
-        for (is_error, problem) in now.iter().filter(|problem| self.reported.binary_search(problem).is_err())
+        for (is_error, problem) in
+            now.iter().filter(|problem| self.report.problems.binary_search(problem).is_err())
         {
             match is_error {
                 true => tracing::error!(%problem, "bad input: the last good one stays active"),
                 false => tracing::warn!(%problem, "odd input"),
             }
         }
-        for (_, problem) in self.reported.iter().filter(|problem| now.binary_search(problem).is_err()) {
+        for (_, problem) in self.report.problems.iter().filter(|problem| now.binary_search(problem).is_err())
+        {
             tracing::info!(%problem, "problem solved");
         }
-        self.reported = now;
+        self.report.problems = now;
     }
 
     /// Stores the accepted state that a restart returns to.
@@ -121,12 +113,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// It includes the settings and all inputs, valid or not, and the pages kept from older
     /// revisions.
     pub(super) fn keep_accepted(&mut self, now: Instant) {
-        let active = &self.active;
-        let inputs = inputs_of(&self.revision, &self.blueprint.zones);
-        let paths = self.revision.paths.iter().chain(inputs.keys()).cloned().collect();
+        let active = &self.revisions.active;
+        let inputs = inputs_of(&self.revisions.newest.revision, &self.revisions.newest.blueprint.zones);
+        let paths = self.revisions.newest.revision.paths.iter().chain(inputs.keys()).cloned().collect();
         let acceptance = Acceptance {
             number: active.number,
-            settings: self.written.clone(),
+            settings: self.revisions.newest.written.clone(),
             inputs,
             paths,
             behind: active.promotions.behind().clone(),
@@ -137,10 +129,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     pub(super) fn take_key(&mut self, key: ApiKey) {
         tracing::info!("the API key was read again");
-        (self.set_key)(key);
-        self.gate.open();
-        self.probes = 0;
-        self.key_number += 1;
+        self.key.replace(key);
+        self.requests.gate.open();
         let now = self.actor.clock.now();
         self.agents.change_all(|agent| (agent.due, agent.attempts) = (now, 0));
         for (_, state) in self.pages.all_mut() {
@@ -150,7 +140,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     pub(super) fn take(&mut self, done: Done) -> Result<(), StoreError> {
         let now = self.actor.clock.now();
-        self.under_way.end(done.asked.0);
+        self.requests.end(done.asked.0);
         match done.answer {
             Answered::List(agent, Ok(pages)) => {
                 self.came_through(&agent, done.key);
@@ -160,7 +150,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.take_list(&agent, pages, done.asked, now);
             }
             Answered::List(agent, Err(error)) => self.take_list_failure(&agent, &error, done.key, now),
-            Answered::Look(id, answer) => {
+            Answered::Fetch(id, answer) => {
                 self.settle(&id);
                 match answer {
                     Ok(page) => {
@@ -185,15 +175,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Handles the API's time from an answer.
     fn hear_clock(&mut self, served_at: Option<Instant>, now: Instant) {
         if let Some(served_at) = served_at {
-            let news = self.clock_trust.hear(served_at, &*self.actor.clock);
+            let news = self.clock.trust.hear(served_at, &*self.actor.clock);
             self.report_clock(news, now);
         }
     }
 
     fn settle(&mut self, id: &PageId) {
-        self.turn += 1;
+        let turn = self.requests.next_turn();
         if let Some(state) = self.pages.get_mut(id) {
-            state.settle(self.turn);
+            state.settle(turn);
         }
     }
 
@@ -204,14 +194,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
         (asked, asked_at): (u64, Duration),
         now: Instant,
     ) {
-        let next = after(now, backoff::jittered(self.resync, &mut self.random));
+        let next = backoff::after(now, backoff::jittered(self.pace.resync, &mut self.random));
         let Some(ours) = self.agents.get(agent).map(|known| known.pages.clone()) else { return };
         self.agents.settle(agent, 0, next);
         // With a clock that is ahead, all history would look old.
-        if self.clock_trust.distrust().is_none() {
-            let before = now.checked_sub_signed(self.keep_history);
+        if self.clock.is_trusted() {
+            let before = now.checked_sub_signed(self.pace.keep_history);
             self.notes.extend(before.map(|before| self.actor.store.prune(before)));
-            self.store_clock_reading_hourly();
+            let reading = self.clock.hourly_reading(&*self.actor.clock);
+            self.store_clock_reading(reading);
         }
         let mut listed: BTreeMap<Environment, RemotePage> = pages.into_iter().collect();
         for id in ours {
@@ -230,7 +221,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn take_list_failure(&mut self, agent: &str, error: &ApiError, key: u32, now: Instant) {
-        let next = after(now, backoff::jittered(self.resync, &mut self.random));
+        let next = backoff::after(now, backoff::jittered(self.pace.resync, &mut self.random));
         let Some(known) = self.agents.get(agent) else { return };
         let (ours, attempts) = (known.pages.clone(), known.attempts + 1);
         // For an unknown agent the list fails with 403 and the page with 404, so only the page
@@ -247,9 +238,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         let due = match error.meaning {
             // The request used the previous key; the current one was not tried yet.
-            Meaning::KeyRefused if key != self.key_number => now,
+            Meaning::KeyRefused if key != self.key.number() => now,
             Meaning::KeyRefused => next,
-            _ => after(now, backoff::wait(attempts, &mut self.random)),
+            _ => backoff::after(now, backoff::wait(attempts, &mut self.random)),
         };
         self.agents.settle(agent, attempts, due);
         for id in ours {
@@ -259,7 +250,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn take_fetch_failure(&mut self, id: &PageId, error: &ApiError, key: u32, now: Instant) {
-        if error.meaning == Meaning::KeyRefused && key != self.key_number {
+        if error.meaning == Meaning::KeyRefused && key != self.key.number() {
             return self.request_fetch(id, now);
         }
         let attempts = self.try_later(id, error, now);
@@ -279,13 +270,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.look_wanted |= state.gaps.has_new(&page, last.as_deref(), &state.known.baseline, owned);
                 state.gaps.learn(&page);
                 let before = state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
-                self.pages_bytes = self.pages_bytes.saturating_sub(before) + page.weight;
-                state.see(page, up, &mut self.schemas);
+                self.fetched.replace(before, page.weight);
+                state.see(page, up, &mut self.fetched.schemas);
                 // Good enough for decisions, but the next PATCH needs a new fetch.
                 state.forget_page();
                 state.attempts = 0;
-                *self.applied.entry(id.clone()).or_default() += changes.len();
-                self.counts.applied += changes.len() as u64;
+                self.report.count_applied(id, changes.len());
+                self.report.counts.applied += changes.len() as u64;
                 for change in changes {
                     report_applied(id, &change, correlation_id.as_deref());
                     state.known.baseline.insert(change.variable, change.to);
@@ -338,7 +329,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         if !self.has_room_for(id, &page) {
-            let most = MAX_PAGES_BYTES >> 20;
+            let most = MAX_BYTES >> 20;
             let message = format!(
                 "the pages together take more than {most} MiB of memory (hint: make them smaller, or let several rtconfd have some of them each)"
             );
@@ -347,7 +338,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         let Some(state) = self.pages.get_mut(id) else { return };
         state.look_wanted = false;
-        if state.see(page, seen_at, &mut self.schemas)
+        if state.see(page, seen_at, &mut self.fetched.schemas)
             && let Some(observed) = &state.known.observed
         {
             let schema = observed.page.schema.clone();
@@ -368,26 +359,26 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn has_room_for(&mut self, id: &PageId, page: &RemotePage) -> bool {
         let known = self.pages.get(id).and_then(|state| state.known.observed.as_ref());
         let before = known.map_or(0, |observed| observed.page.weight);
-        let more = page.weight.saturating_sub(before);
-        if more > 0 && self.pages_bytes + more > MAX_PAGES_BYTES {
+        if !self.fetched.has_room(before, page.weight) {
             self.forget_former_pages();
-            if self.pages_bytes + more > MAX_PAGES_BYTES {
-                return false;
-            }
         }
-        self.pages_bytes = (self.pages_bytes + page.weight).saturating_sub(before);
-        true
+        let has_room = self.fetched.has_room(before, page.weight);
+        if has_room {
+            self.fetched.replace(before, page.weight);
+        }
+        has_room
     }
 
     /// Frees the memory of pages that are no longer defined.
     fn forget_former_pages(&mut self) {
-        self.pages_bytes = 0;
+        let mut bytes = 0;
         for (id, state) in self.pages.all_mut() {
             if self.world.page(id).is_none() {
                 state.known.observed = None;
             }
-            self.pages_bytes += state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
+            bytes += state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
         }
+        self.fetched.recount(bytes);
     }
 
     /// Returns true if an answer can be used as the page.
@@ -402,7 +393,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Fetch::Doubtful => {
                 tracing::debug!(page = %id, "values or the schema vanished; the page is fetched again");
                 if std::mem::take(&mut state.reserved) {
-                    self.gate.give_back();
+                    self.requests.gate.give_back();
                 }
                 if !state.in_flight {
                     self.request_fetch(id, now);
@@ -438,7 +429,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) -> u32 {
         let Some(state) = self.pages.get_mut(id) else { return 0 };
         if std::mem::take(&mut state.reserved) {
-            self.gate.give_back();
+            self.requests.gate.give_back();
         }
         state.attempts += 1;
         let attempts = state.attempts;
@@ -448,7 +439,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             _ => {
                 let page = self.world.page(id).map(|managed| &managed.page);
                 let transition = page.and_then(|page| state.known.next_transition(page, now));
-                let due = after(now, backoff::wait(attempts, &mut self.random));
+                let due = backoff::after(now, backoff::wait(attempts, &mut self.random));
                 transition.into_iter().chain([due]).min().unwrap_or(due)
             }
         };
@@ -480,15 +471,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// If the key was refused before, it is accepted again now. An answer to a request from before
     /// the refusal proves nothing.
     fn came_through(&mut self, whom: &str, key: u32) {
-        if self.gate.came_through(whom) {
+        if self.requests.gate.came_through(whom) {
             self.recover();
         }
-        if self.gate.stopped().is_none() || key != self.key_number {
+        if self.requests.gate.stopped().is_none() || key != self.key.number() {
             return;
         }
         tracing::info!("the API key is taken again");
-        self.gate.open();
-        self.probes = 0;
+        self.requests.gate.open();
+        self.key.accepted();
         let now = self.actor.clock.now();
         self.retry_lists(now);
         let mut seen = Vec::new();
@@ -533,14 +524,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// A key that was replaced in the meantime is not judged.
     fn judge(&mut self, error: &ApiError, (whom, attempts): (&str, u32), key: u32, now: Instant) {
-        self.counts.failures += 1;
+        self.report.counts.failures += 1;
         let up = self.actor.clock.uptime();
         match error.meaning {
-            _ if key != self.key_number => {}
+            _ if key != self.key.number() => {}
             Meaning::Slower => {
                 let asked = error.retry_after.unwrap_or(Duration::from_secs(5));
                 let pause = asked.min(LONGEST_PAUSE) + backoff::wait(1, &mut self.random);
-                if self.gate.pause_for(pause, asked, up) {
+                if self.requests.gate.pause_for(pause, asked, up) {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     let asked = asked.as_secs();
                     tracing::warn!(
@@ -551,11 +542,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 }
             }
             Meaning::KeyRefused => {
-                self.probes += 1;
-                self.probe_at = after(now, backoff::wait(self.probes, &mut self.random));
+                self.key.refused(now, &mut self.random);
                 tracing::error!(%error, "the API refuses the key: nothing is sent until it is taken; one call is tried at least every minute");
-                self.gate.stop(error.to_string());
-                self.key_number += 1;
+                self.requests.gate.stop(error.to_string());
             }
             // Nothing changed on the page, but the API is up and accepts the key.
             Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain if error.status.is_some() => {
@@ -563,7 +552,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain | Meaning::OutcomeUnknown => {
                 if let Some(pause) =
-                    self.gate.failed(whom, attempts > 1, self.agents.count(), up, &mut self.random)
+                    self.requests.gate.failed(whom, attempts > 1, self.agents.count(), up, &mut self.random)
                 {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     tracing::warn!(

@@ -26,12 +26,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Returns true if pages must be decided on.
     pub(super) fn follow(&mut self, now: Instant) -> bool {
         // During a rollout the change is still on its way to the followed pages.
-        if self.rollout.is_some() || self.clock_trust.distrust().is_some() {
+        if self.revisions.rollout.is_some() || !self.clock.is_trusted() {
             return false;
         }
         let (mut caught_up, mut is_news) = (Vec::new(), false);
         for id in self.ask_about(now) {
-            let Some(behind) = self.active.promotions.behind().get(&id).copied() else { continue };
+            let Some(behind) = self.revisions.active.promotions.behind().get(&id).copied() else { continue };
             let Some((leader, follow)) = self.followed(&id) else { continue };
             let holds = self.holds_newest(&leader, &id, now);
             let since = match holds {
@@ -63,11 +63,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         for id in &caught_up {
             self.waiting.reschedule(id, self.ripe_at(id), None);
-            self.active.promotions.catch_up(id);
+            self.revisions.active.promotions.catch_up(id);
             self.note_behind(id, None);
         }
         if !caught_up.is_empty() {
-            self.take_world(self.active.pages(), now, Urgency::Source);
+            self.take_world(self.revisions.active.pages(), now, Urgency::Source);
         }
         is_news || !caught_up.is_empty()
     }
@@ -77,7 +77,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// These are pages with news about themselves or the page they follow, and pages that are due.
     fn ask_about(&mut self, now: Instant) -> BTreeSet<PageId> {
         let moved = self.pages.take_moved();
-        let behind = self.active.promotions.behind();
+        let behind = self.revisions.active.promotions.behind();
         if std::mem::take(&mut self.waiting.is_new) {
             let ripe = behind.keys().filter_map(|id| Some((self.ripe_at(id)?, id.clone())));
             self.waiting.ripe = ripe.collect();
@@ -107,7 +107,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// This applies even if the value is restored at once.
     pub(super) fn forget_what_others_changed(&mut self, id: &PageId, drifted: &[Variable], now: Instant) {
         for follower in self.followers(id) {
-            let promotions = &self.active.promotions;
+            let promotions = &self.revisions.active.promotions;
             let concerns = |page| drifted.iter().any(|variable| promotions.concerns(page, variable, now));
             if self.newest(&follower).is_some_and(concerns) {
                 self.note_since(&follower, None);
@@ -119,7 +119,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn followers(&self, leader: &PageId) -> Vec<PageId> {
         let pages = Environment::ALL.map(|environment| PageId { environment, ..leader.clone() });
         let waits = |id: &PageId| {
-            self.active.promotions.behind().contains_key(id)
+            self.revisions.active.promotions.behind().contains_key(id)
                 && self.followed(id).is_some_and(|(followed, _)| followed == *leader)
         };
         pages.into_iter().filter(waits).collect()
@@ -132,14 +132,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Returns the waiting pages and the reasons.
     pub(super) fn following(&self, now: Instant) -> Vec<Promotion> {
-        let behind = self.active.promotions.behind().iter();
+        let behind = self.revisions.active.promotions.behind().iter();
         let following = behind.filter_map(|(id, behind)| {
             let (leader, _) = self.followed(id)?;
             let why = match self.holds_newest(&leader, id, now) {
                 Holds::No(why) => format!("{leader} does not hold the change: {why}"),
-                _ if self.rollout.is_some() => "an approved change goes out first".to_owned(),
+                _ if self.revisions.rollout.is_some() => "an approved change goes out first".to_owned(),
                 Holds::Unknown if behind.since.is_none() => format!("{leader} is to hold the change first"),
-                _ => match self.active.promotions.refusal(id) {
+                _ => match self.revisions.active.promotions.refusal(id) {
                     Some(refusal) => refusal.clone(),
                     None => format!("{leader} holds the change"),
                 },
@@ -150,12 +150,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn ripe_at(&self, id: &PageId) -> Option<Instant> {
-        let since = self.active.promotions.behind().get(id)?.since?;
+        let since = self.revisions.active.promotions.behind().get(id)?.since?;
         since.checked_add_signed(self.followed(id)?.1.after)
     }
 
     fn newest(&self, id: &PageId) -> Option<&Page> {
-        self.active.world.page(id).map(|managed| &*managed.computed)
+        self.revisions.active.world.page(id).map(|managed| &*managed.computed)
     }
 
     fn followed(&self, id: &PageId) -> Option<(PageId, Follow)> {
@@ -164,14 +164,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn holds_newest(&self, id: &PageId, follower: &PageId, now: Instant) -> Holds {
-        let Some(managed) = self.active.world.page(id) else {
+        let Some(managed) = self.revisions.active.world.page(id) else {
             return Holds::No("it is not defined".to_owned());
         };
         if let Some(problem) = managed.problems.first() {
             return Holds::No(problem.to_string());
         }
         if let Some((leader, _)) =
-            self.followed(id).filter(|_| self.active.promotions.behind().contains_key(id))
+            self.followed(id).filter(|_| self.revisions.active.promotions.behind().contains_key(id))
         {
             return Holds::No(format!("it waits for {leader}"));
         }
@@ -204,7 +204,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             kept.map(|drift| (&drift.variable, format!("{} is kept as others changed it", drift.variable)));
         let mut covered = overridden.chain(kept);
         covered
-            .find(|(variable, _)| self.active.promotions.concerns(newest, variable, now))
+            .find(|(variable, _)| self.revisions.active.promotions.concerns(newest, variable, now))
             .map(|(_, why)| why)
     }
 
@@ -224,7 +224,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Records a refusal; the page keeps its last valid values. Returns true if it is new.
     fn note_refusal(&mut self, id: &PageId, refusal: String, now: Instant) -> bool {
-        let is_news = self.active.promotions.set_refusal(id, refusal.clone());
+        let is_news = self.revisions.active.promotions.set_refusal(id, refusal.clone());
         if is_news {
             tracing::error!(page = %id, problem = refusal, "stays as it is");
             self.pages.schedule(id, Some(now));
@@ -234,7 +234,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn note_since(&mut self, id: &PageId, since: Option<Instant>) {
         let before = self.ripe_at(id);
-        if let Some(behind) = self.active.promotions.set_since(id, since) {
+        if let Some(behind) = self.revisions.active.promotions.set_since(id, since) {
             self.waiting.reschedule(id, before, self.ripe_at(id));
             self.note_behind(id, Some(behind));
         }

@@ -5,7 +5,7 @@ use crate::compile::World;
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Impact, Recent, Side, assess, lost_by_source};
 use crate::reconcile::clock_trust::News;
-use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rollout, revision_id};
+use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rollout};
 use crate::reconcile::{ActiveRevision, Held, Promotions};
 use crate::sources::Revision;
 use crate::store::StoreError;
@@ -14,7 +14,7 @@ use super::{Driver, Standing, Urgency};
 
 impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take_inputs(&mut self, revision: Revision) {
-        self.revision = revision;
+        self.revisions.newest.revision = revision;
         self.revise_if_trusted(self.actor.clock.now());
     }
 
@@ -23,32 +23,43 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// By a wrong clock a closure next month could look like one tomorrow. The comparison happens
     /// once the clock is trusted again.
     pub(super) fn revise_if_trusted(&mut self, now: Instant) {
-        if self.clock_trust.distrust().is_none() {
+        if self.clock.is_trusted() {
             self.revise(now);
         }
     }
 
     /// Compares the newest definitions with the active ones and acts on the result.
     pub(super) fn revise(&mut self, now: Instant) {
-        if !self.active.world.is_fresh(now) {
-            let ActiveRevision { blueprint, inputs, world, .. } = &self.active;
-            self.active.world = World::new(blueprint, inputs, now, Some(world));
-            self.active.promotions.renew(now);
+        if !self.revisions.active.world.is_fresh(now) {
+            let ActiveRevision { blueprint, inputs, world, .. } = &self.revisions.active;
+            self.revisions.active.world = World::new(blueprint, inputs, now, Some(world));
+            self.revisions.active.promotions.renew(now);
         }
-        let newest = World::new(&self.blueprint, &self.revision.inputs, now, Some(&self.active.world));
-        let side = Side { world: &newest, inputs: &self.revision.inputs };
-        let impact = assess(self.active.side(), side, &self.recent, self.thresholds, now);
-        let id = revision_id(&self.written, &self.revision, &self.blueprint.zones);
+        let newest = World::new(
+            &self.revisions.newest.blueprint,
+            &self.revisions.newest.revision.inputs,
+            now,
+            Some(&self.revisions.active.world),
+        );
+        let side = Side { world: &newest, inputs: &self.revisions.newest.revision.inputs };
+        let impact = assess(
+            self.revisions.active.side(),
+            side,
+            &self.revisions.recent,
+            self.revisions.thresholds,
+            now,
+        );
+        let id = self.revisions.newest.id();
         self.report_problems(&newest);
         let is_managed =
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.baseline.is_empty());
-        let promotions = self.active.behind(&newest, is_managed, now);
+        let promotions = self.revisions.active.behind(&newest, is_managed, now);
         self.waiting.begin_anew();
-        self.rollout = None;
+        self.revisions.rollout = None;
         if impact.reasons.is_empty() {
-            self.recent.add(&impact, now);
+            self.revisions.recent.add(&impact, now);
             self.activate(newest, promotions, now);
-        } else if self.approved.contains(&id) {
+        } else if self.revisions.approved.contains(&id) {
             self.roll_out(id, newest, promotions, &impact.changed, now);
         } else {
             self.activate_rest(&impact.torn, now);
@@ -61,29 +72,42 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// A truncated file must not block unrelated changes. Does nothing if the rest would be held
     /// too.
     fn activate_rest(&mut self, torn: &[String], now: Instant) {
-        let mut rest = self.revision.clone();
+        let mut rest = self.revisions.newest.revision.clone();
         for name in torn {
-            let Some(known) = self.active.inputs.tables.get(name) else { return };
+            let Some(known) = self.revisions.active.inputs.tables.get(name) else { return };
             rest.inputs.tables.insert(name.clone(), known.clone());
         }
-        if torn.is_empty() || (self.is_blueprint_active && rest.inputs.is_same(&self.active.inputs)) {
+        if torn.is_empty()
+            || (self.revisions.is_blueprint_active && rest.inputs.is_same(&self.revisions.active.inputs))
+        {
             return;
         }
-        let world = World::new(&self.blueprint, &rest.inputs, now, Some(&self.active.world));
+        let world = World::new(
+            &self.revisions.newest.blueprint,
+            &rest.inputs,
+            now,
+            Some(&self.revisions.active.world),
+        );
         let side = Side { world: &world, inputs: &rest.inputs };
-        let impact = assess(self.active.side(), side, &self.recent, self.thresholds, now);
+        let impact = assess(
+            self.revisions.active.side(),
+            side,
+            &self.revisions.recent,
+            self.revisions.thresholds,
+            now,
+        );
         if !impact.reasons.is_empty() {
             return;
         }
         let is_managed =
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.baseline.is_empty());
-        let promotions = self.active.behind(&world, is_managed, now);
-        self.recent.add(&impact, now);
+        let promotions = self.revisions.active.behind(&world, is_managed, now);
+        self.revisions.recent.add(&impact, now);
         rest.contents.retain(|file| file.table.as_ref().is_none_or(|name| !torn.contains(name)));
-        let newest = std::mem::replace(&mut self.revision, rest);
-        self.is_blueprint_active = true;
+        let newest = std::mem::replace(&mut self.revisions.newest.revision, rest);
+        self.revisions.is_blueprint_active = true;
         self.replace_active(world, promotions, now);
-        self.revision = newest;
+        self.revisions.newest.revision = newest;
         // The approved revision was given up for this one.
         self.use_approvals(now);
     }
@@ -97,29 +121,29 @@ impl<R: ReadPages + WritePages> Driver<R> {
         changed: &[PageId],
         now: Instant,
     ) {
-        if self.out.revision != id {
-            self.out = Out { revision: id, ..Out::default() };
+        if self.revisions.out.revision != id {
+            self.revisions.out = Out { revision: id, ..Out::default() };
         }
         tracing::info!(
-            revision = self.out.revision,
+            revision = self.revisions.out.revision,
             pages = changed.len(),
-            out = self.out.pages.len(),
+            out = self.revisions.out.pages.len(),
             "approved: goes out to one page first, then to a few, then to the rest"
         );
         self.hold(None);
         // Whatever the outcome, these pages hold other values in the meantime.
         self.forget_what_was_held(changed);
-        let rollout = Rollout::new(self.out.clone(), newest, promotions, changed);
+        let rollout = Rollout::new(self.revisions.out.clone(), newest, promotions, changed);
         self.keep_out(rollout.out.clone());
-        let world = rollout.world(&self.active.pages());
-        self.rollout = Some(rollout);
+        let world = rollout.world(&self.revisions.active.pages());
+        self.revisions.rollout = Some(rollout);
         self.take_world(world, now, Urgency::Source);
     }
 
     fn keep_out(&mut self, out: Out) {
-        if self.out != out {
+        if self.revisions.out != out {
             self.keep_fact(OUT, serde_json::to_string(&out).ok().filter(|_| !out.pages.is_empty()));
-            self.out = out;
+            self.revisions.out = out;
         }
     }
 
@@ -128,7 +152,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// The approved revision is active now, or was replaced by another. If it returns, it needs a
     /// new approval.
     fn use_approvals(&mut self, now: Instant) {
-        for revision in std::mem::take(&mut self.approved) {
+        for revision in std::mem::take(&mut self.revisions.approved) {
             self.notes.push(self.actor.store.use_approval(&revision, now));
         }
         self.keep_out(Out::default());
@@ -136,30 +160,36 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Holds a revision; the active one stays active.
     fn withhold(&mut self, revision: String, newest: &World, impact: Impact, now: Instant) {
-        let since =
-            self.held.as_ref().filter(|held| held.revision == revision).map_or(now, |held| held.since);
+        let since = self
+            .revisions
+            .held
+            .as_ref()
+            .filter(|held| held.revision == revision)
+            .map_or(now, |held| held.since);
         let held = Held { revision, since, reasons: impact.reasons.clone() };
-        if self.held.as_ref().is_none_or(|before| before.revision != held.revision) {
+        if self.revisions.held.as_ref().is_none_or(|before| before.revision != held.revision) {
             tracing::error!(pages = newest.pages.len(), "{}", held.describe());
         }
         self.hold(Some(held));
         let changed: Vec<PageId> =
-            self.losing_rows.keys().chain(impact.losing_rows.keys()).cloned().collect();
-        self.losing_rows = impact.losing_rows;
-        self.take_world(self.active.pages(), now, Urgency::Source);
+            self.revisions.losing_rows.keys().chain(impact.losing_rows.keys()).cloned().collect();
+        self.revisions.losing_rows = impact.losing_rows;
+        self.take_world(self.revisions.active.pages(), now, Urgency::Source);
         self.decide_again(&changed, now);
     }
 
     fn activate(&mut self, newest: World, promotions: Promotions, now: Instant) {
         self.hold(None);
         self.waiting.begin_anew();
-        for gone in newest.gone(&self.active.world) {
+        for gone in newest.gone(&self.revisions.active.world) {
             tracing::warn!("{gone}");
         }
-        for (source, rows) in lost_by_source(&self.active.inputs, &self.revision.inputs) {
+        for (source, rows) in
+            lost_by_source(&self.revisions.active.inputs, &self.revisions.newest.revision.inputs)
+        {
             tracing::warn!(source, rows, "rows are gone");
         }
-        self.is_blueprint_active = true;
+        self.revisions.is_blueprint_active = true;
         self.replace_active(newest, promotions, now);
         // Only now: without its approval, a revision that is not active yet would be held at the
         // next start.
@@ -168,24 +198,24 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Activates pages together with the revision they belong to.
     fn replace_active(&mut self, newest: World, promotions: Promotions, now: Instant) {
-        self.active = ActiveRevision {
-            kept: self.active.keeps(&newest),
-            number: self.active.number + 1,
-            blueprint: self.blueprint.clone(),
-            inputs: self.revision.inputs.clone(),
+        self.revisions.active = ActiveRevision {
+            kept: self.revisions.active.keeps(&newest),
+            number: self.revisions.active.number + 1,
+            blueprint: self.revisions.newest.blueprint.clone(),
+            inputs: self.revisions.newest.revision.inputs.clone(),
             world: newest,
             promotions,
         };
-        self.take_world(self.active.pages(), now, Urgency::Source);
+        self.take_world(self.revisions.active.pages(), now, Urgency::Source);
         self.keep_accepted(now);
-        self.keep_fact(RECENT, serde_json::to_string(&self.recent).ok());
+        self.keep_fact(RECENT, serde_json::to_string(&self.revisions.recent).ok());
     }
 
     /// Moves a rollout to its next stage once all pages of the current stage hold the change.
     ///
     /// Returns true if it moved on.
     pub(super) fn roll_on(&mut self, now: Instant) -> bool {
-        let Some(rollout) = &mut self.rollout else { return false };
+        let Some(rollout) = &mut self.revisions.rollout else { return false };
         let standing = |id: &PageId| self.pages.get(id).filter(|state| !state.in_flight);
         let is_done = |id: &PageId| {
             standing(id).is_some_and(|state| {
@@ -211,12 +241,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if rollout.go_on() {
             let (revision, pages) = (&rollout.out.revision, rollout.current.len());
             tracing::info!(revision, pages, "the approved change goes on");
-            let (out, world) = (rollout.out.clone(), rollout.world(&self.active.pages()));
+            let (out, world) = (rollout.out.clone(), rollout.world(&self.revisions.active.pages()));
             self.keep_out(out);
             self.take_world(world, now, Urgency::Source);
-        } else if let Some(Rollout { target, promotions, out, .. }) = self.rollout.take() {
+        } else if let Some(Rollout { target, promotions, out, .. }) = self.revisions.rollout.take() {
             tracing::info!(revision = out.revision, "the approved change is out on all pages");
-            self.recent = Recent::default();
+            self.revisions.recent = Recent::default();
             self.activate(target, promotions, now);
         }
         true
@@ -230,18 +260,18 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ) -> Result<Result<(), Problem>, StoreError> {
         let now = self.actor.clock.now();
         if revision == "clock" {
-            let was_doubted = self.clock_trust.vouch();
+            let was_doubted = self.clock.trust.vouch();
             if was_doubted {
                 tracing::warn!(who, "the clock is vouched for");
                 self.report_clock(News::Believed, now);
             }
             return Ok(was_doubted.then_some(()).ok_or_else(|| Problem::new("the clock is not in doubt")));
         }
-        match self.held.clone() {
+        match self.revisions.held.clone() {
             Some(held) if held.revision == revision => {
                 self.actor.store.approve(revision, who, now).await?;
                 tracing::warn!(revision, who, "approved");
-                self.approved.insert(revision.to_owned());
+                self.revisions.approved.insert(revision.to_owned());
                 self.revise_if_trusted(now);
                 Ok(Ok(()))
             }
@@ -263,15 +293,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn hold(&mut self, held: Option<Held>) {
         if held.is_none() {
             let now = self.actor.clock.now();
-            let losing_rows: Vec<PageId> = std::mem::take(&mut self.losing_rows).into_keys().collect();
+            let losing_rows: Vec<PageId> =
+                std::mem::take(&mut self.revisions.losing_rows).into_keys().collect();
             self.decide_again(&losing_rows, now);
         }
-        if held != self.held {
+        if held != self.revisions.held {
             self.keep_fact(HELD, held.as_ref().and_then(Held::to_fact));
-            if let (Some(before), None) = (&self.held, &held) {
+            if let (Some(before), None) = (&self.revisions.held, &held) {
                 tracing::info!(revision = before.revision, "is no longer held");
             }
-            self.held = held;
+            self.revisions.held = held;
         }
     }
 

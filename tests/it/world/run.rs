@@ -12,7 +12,8 @@ use fastrand::Rng;
 use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::listener::Asking;
 use rtconfd::reconcile::{
-    ActiveRevision, Actor, Board, Control, Driver, Ended, Feed, Limits, Mode, Setup, Status, Unsupervised,
+    ActiveRevision, Actor, Board, Control, Driver, Ended, Feed, Mode, Newest, Pace, Setup, Status,
+    Unsupervised,
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread, Writers, Writing};
@@ -284,18 +285,11 @@ impl World {
                 who: "world".to_owned(),
             },
             set_key: Box::new(|_| {}),
-            blueprint: self.settings.blueprint.clone(),
-            revision: files.revision(),
-            written: self.settings.written.clone(),
+            newest: Newest::of(&self.settings, files.revision(), 0),
             active,
             thresholds: self.settings.hold,
             last_known,
-            assert_formats: self.settings.assert_formats,
-            resync: self.settings.resync,
-            keep_history: TimeDelta::MAX,
-            concurrency: self.settings.api.concurrency,
-            limits: Limits { rate: self.settings.api.rate, burst: self.settings.api.burst },
-            settings_number: 0,
+            pace: Pace { keep_history: TimeDelta::MAX, ..Pace::from(&self.settings) },
             seed: self.seed ^ self.restarts,
             board: board.clone(),
         });

@@ -1,10 +1,11 @@
-//! The values found on pages before they were overridden, as stored.
+//! The overrides, and the values found on unpromoted pages before they were overridden.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::model::{PageId, Variable};
+use crate::model::{Instant, PageId, Variable};
+use crate::pages::Override;
 
 /// The name under which the store keeps them.
 pub(super) const FOUND: &str = "found before overrides";
@@ -13,6 +14,38 @@ pub(super) const FOUND: &str = "found before overrides";
 ///
 /// They are restored and then forgotten when the overrides end.
 pub(super) type Found = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
+
+/// The overrides of a driver.
+pub(super) struct Overrides {
+    /// All that are set.
+    pub(super) set: Vec<Override>,
+    /// Those applied to the pages.
+    pub(super) applied: Vec<Override>,
+    /// Values found on unpromoted pages before they were overridden.
+    pub(super) found: Found,
+}
+
+impl Overrides {
+    /// Starts overrides dated in the future, which were set by a clock that was ahead.
+    ///
+    /// Returns true if there were any.
+    pub(super) fn begin(&mut self, now: Instant) -> bool {
+        let mut to_come = self.set.iter_mut().filter(|set| set.at > now).peekable();
+        let has_any = to_come.peek().is_some();
+        to_come.for_each(|set| set.at = now);
+        has_any
+    }
+
+    /// Drops those that were over at an instant.
+    pub(super) fn drop_over(&mut self, at: Instant) {
+        self.set.retain(|set| !set.is_over(at));
+    }
+
+    /// Returns those that are not over.
+    pub(super) fn active(&self, now: Instant) -> impl Iterator<Item = &Override> {
+        self.set.iter().filter(move |set| !set.is_over(now))
+    }
+}
 
 /// Parses the stored fact, in which pages and variables are text.
 pub(super) fn read(fact: &str) -> Option<Found> {

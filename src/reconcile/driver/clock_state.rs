@@ -1,0 +1,47 @@
+//! The driver's view of the clock: its trust, its last reading, and the reading that is stored.
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::model::Instant;
+use crate::reconcile::clock_trust::{ClockReading, ClockTrust};
+
+/// The shortest time between two stored clock readings: each write costs a disk access.
+const STORING_PAUSE: Duration = Duration::from_secs(3600);
+
+/// The clock as this driver has seen it.
+pub(super) struct ClockState {
+    /// Decides if the clock can be trusted.
+    pub(super) trust: ClockTrust,
+    /// The uptime at which a reading was last stored.
+    stored_at: Option<Duration>,
+    last_now: Instant,
+}
+
+impl ClockState {
+    /// Starts at an instant.
+    pub(super) fn new(trust: ClockTrust, now: Instant) -> Self {
+        Self { trust, stored_at: None, last_now: now }
+    }
+
+    /// Returns true unless the clock is untrusted.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trust.distrust().is_none()
+    }
+
+    /// Records the current instant; returns the one before if the clock went back since.
+    pub(super) fn went_back(&mut self, now: Instant) -> Option<Instant> {
+        let before = std::mem::replace(&mut self.last_now, now);
+        (now < before).then_some(before)
+    }
+
+    /// Returns the reading to store, at most once an hour.
+    pub(super) fn hourly_reading(&mut self, clock: &dyn Clock) -> Option<ClockReading> {
+        let up = clock.uptime();
+        if self.stored_at.is_some_and(|at| up.saturating_sub(at) < STORING_PAUSE) {
+            return None;
+        }
+        self.stored_at = Some(up);
+        self.trust.reading(clock)
+    }
+}

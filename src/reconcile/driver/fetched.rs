@@ -1,0 +1,36 @@
+//! What fetched pages share: compiled schemas, and a limit of memory.
+
+use crate::schema::Schemas;
+
+/// The memory limit for fetched pages, in bytes.
+pub(super) const MAX_BYTES: usize = 512 << 20;
+
+/// The schemas of fetched pages, and the memory that the pages take.
+pub(super) struct Fetched {
+    /// Compiled schemas, each once for all pages that share it.
+    pub(super) schemas: Schemas,
+    bytes: usize,
+}
+
+impl Fetched {
+    /// Starts with no page.
+    pub(super) fn new(schemas: Schemas) -> Self {
+        Self { schemas, bytes: 0 }
+    }
+
+    /// Returns true if a page of `after` bytes fits in place of an older state of `before` bytes.
+    pub(super) fn has_room(&self, before: usize, after: usize) -> bool {
+        let more = after.saturating_sub(before);
+        more == 0 || self.bytes + more <= MAX_BYTES
+    }
+
+    /// Counts a page of `after` bytes in place of an older state of `before` bytes.
+    pub(super) fn replace(&mut self, before: usize, after: usize) {
+        self.bytes = (self.bytes + after).saturating_sub(before);
+    }
+
+    /// Counts all pages anew.
+    pub(super) fn recount(&mut self, bytes: usize) {
+        self.bytes = bytes;
+    }
+}
