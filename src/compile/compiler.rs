@@ -90,7 +90,7 @@ impl<'a> Compiler<'a> {
         // A zone from a row, or the calendar's own zone, is known only with the inputs.
         if zone.is_none() && context.zone == WrittenZone::Unwritten && self.inputs.is_some() {
             reader.note(
-                Problem::at(fields.origin, "which time zone do the dates count in?")
+                Problem::at(fields.origin, "these dates need a time zone")
                     .hint("set timezone here, on the page, or at the top of the settings"),
             );
         }
@@ -212,7 +212,7 @@ impl<'a> Compiler<'a> {
         if self.blueprint.broken.contains(name) {
             return;
         }
-        let problem = Problem::at(origin, format!("there is no {what} \"{name}\""));
+        let problem = Problem::at(origin, format!("unknown {what} \"{name}\""));
         reader.note(match nearest(name, known.clone().map(String::as_str)) {
             Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
             None if name.is_empty() => {

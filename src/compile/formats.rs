@@ -37,7 +37,7 @@ pub(super) struct Published {
 pub(super) fn check_names(reader: &Reader, fields: &Fields, what: &str, names: &[&str]) {
     for entry in fields.entries.iter().filter(|entry| !names.contains(&entry.key.as_str())) {
         if let Some(known) = nearest(&entry.key, names.iter().copied()) {
-            let message = format!("{what} has no \"{}\"", entry.key);
+            let message = format!("unknown key \"{}\" in {what}", entry.key);
             reader.note(Problem::at(&entry.at, message).hint(format!("did you mean \"{known}\"?")));
         }
     }
@@ -65,12 +65,12 @@ pub(super) fn add(
 ) {
     let new = || Day { intervals: Vec::new(), name: None, origin: origin.clone() };
     if let Some(known) = slot.as_ref().filter(|day| day.intervals.is_empty() != interval.is_none()) {
-        let message = format!("{what} is open and closed at once ({})", known.origin);
+        let message = format!("{what} is both open and closed ({})", known.origin);
         reader.note(Problem::at(origin, message).hint("keep one of them"));
     }
     let day = slot.get_or_insert_with(new);
     if interval.is_some_and(|interval| day.intervals.contains(&interval)) {
-        reader.note(Problem::at(origin, "these hours are there twice").hint("remove one of them"));
+        reader.note(Problem::at(origin, "duplicate hours").hint("remove one of them"));
     }
     day.intervals.extend(interval);
 }
@@ -99,8 +99,10 @@ pub(super) fn time(reader: &Reader, text: &str, origin: &Origin) -> Option<u32> 
 
 /// Refuses `24:00` as an opening time.
 pub(super) fn starts(reader: &Reader, open: u32, origin: &Origin) -> Option<()> {
-    let problem =
-        || Problem::at(origin, "24:00 ends a day and opens none").hint("write 00:00 of the next day");
+    let problem = || {
+        Problem::at(origin, "24:00 ends a day and cannot be an opening time")
+            .hint("write 00:00 of the next day")
+    };
     reader.ok((open < DAY).then_some(()).ok_or_else(problem))
 }
 

@@ -31,7 +31,7 @@ pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option
     let problems = reader.problem_count();
     let of_places = |node: &Node| OF_PLACES.iter().find(|key| node.get(key).is_some()).copied();
     if fields.get("regularHours").is_none() && node.any(&|node| of_places(node).is_some()) {
-        let message = "this is of the Google Places API, and google reads the Business Profile API";
+        let message = "this comes from the Google Places API, but google reads the Business Profile API";
         reader.note(Problem::at(&node.origin, message).hint(
             "fetch the location from the Business Profile API with its regularHours, or write the hours as weekly",
         ));
@@ -85,7 +85,7 @@ fn closed_until(reader: &Reader, fields: &Fields) -> Option<(NaiveDate, Day)> {
                 return Some((NaiveDate::MAX, closed(says, &text.origin)));
             }
             other => {
-                let message = format!("\"{other}\" is no status of openInfo");
+                let message = format!("invalid openInfo status \"{other}\"");
                 reader.note(
                     Problem::at(&text.origin, message)
                         .hint("write OPEN, CLOSED_TEMPORARILY or CLOSED_PERMANENTLY"),
@@ -106,18 +106,18 @@ fn regular<'n>(reader: &Reader, fields: &Fields<'n>) -> Option<&'n [Node]> {
 
 /// Returns the periods of the `moreHours` of a type.
 fn more_hours<'n>(reader: &Reader, fields: &Fields<'n>, wanted: &str) -> Option<&'n [Node]> {
-    let hint = "point at a location that has it, or leave more out for its regularHours";
+    let hint = "point at a location that has it, or leave out \"more\" to use its regularHours";
     let node = fields.require_or(reader, "moreHours", hint)?;
     let is_wanted = |item: &&Node| matches!(item.get("hoursTypeId").map(|id| &id.raw), Some(Raw::Text(id)) if id == wanted);
     let mut found = reader.list(node, "moreHours")?.iter().filter(is_wanted);
     let Some(first) = found.next() else {
-        let message = format!("there are no moreHours of the type \"{wanted}\"");
-        reader.note(Problem::at(&node.origin, message).hint("write one of the hoursTypeId that are there"));
+        let message = format!("the location has no moreHours of type \"{wanted}\"");
+        reader.note(Problem::at(&node.origin, message).hint("write an hoursTypeId that the location has"));
         return None;
     };
     if let Some(second) = found.next() {
-        let message = format!("moreHours of the type \"{wanted}\" are there twice ({})", first.origin);
-        reader.note(Problem::at(&second.origin, message).hint("put their periods into one of them"));
+        let message = format!("duplicate moreHours of type \"{wanted}\" ({})", first.origin);
+        reader.note(Problem::at(&second.origin, message).hint("merge their periods into one of them"));
     }
     let fields = reader.table(first, "moreHours", &["hoursTypeId", "periods"])?;
     reader.list(fields.require_or(reader, "periods", NO_PERIODS)?, "periods")
@@ -146,7 +146,8 @@ fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Opt
         // Read as a time of the next week, it would be open for almost seven days.
         let message = format!("a period of {} closes no later than it opens", WEEKDAYS[first as usize % 7]);
         let next = WEEKDAYS[(first as usize + 1) % 7].to_uppercase();
-        let hint = format!("set closeDay to {next}; what ends with the day has 24 hours as its closeTime");
+        let hint =
+            format!("set closeDay to {next}; for a period that ends with the day, set closeTime to 24 hours");
         reader.note(Problem::at(&node.origin, message).hint(hint));
         return None;
     }
@@ -193,7 +194,7 @@ fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Op
         // Business Profile).
         if end != start {
             let message =
-                format!("a special period that is closed is of its startDate, and this one ends on {end}");
+                format!("a closed special period covers only its startDate, but this one ends on {end}");
             let hint = "write a closed period for each date, without endDate";
             reader.note(Problem::at(&node.origin, message).hint(hint));
             return None;
@@ -206,7 +207,8 @@ fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Op
     starts(reader, open, &node.origin)?;
     if start == end && close <= open {
         let message = format!("a special period of {start} closes no later than it opens");
-        let hint = "set endDate to the next date; what ends with the day has 24 hours as its closeTime";
+        let hint =
+            "set endDate to the next date; for a period that ends with the day, set closeTime to 24 hours";
         reader.note(Problem::at(&node.origin, message).hint(hint));
         return None;
     }
@@ -214,7 +216,7 @@ fn google_special(reader: &Reader, node: &Node, published: &mut Published) -> Op
     match u32::try_from(length).ok().filter(|length| (1..=DAY).contains(length)) {
         Some(length) => add(start, Some(interval(open, open + length))),
         None => reader.note(
-            Problem::at(&node.origin, "a special period lasts from one minute to 24 hours")
+            Problem::at(&node.origin, "a special period must last from one minute to 24 hours")
                 .hint("write a period for each date"),
         ),
     }
@@ -227,8 +229,9 @@ fn weekday(reader: &Reader, fields: &Fields, key: &str) -> Option<u32> {
     match reader.ok(days)?.as_slice() {
         [day] => Some(day.num_days_from_monday()),
         _ => {
-            reader
-                .note(Problem::at(&text.origin, format!("{key} is one day")).hint("write MONDAY to SUNDAY"));
+            reader.note(
+                Problem::at(&text.origin, format!("{key} must be one day")).hint("write MONDAY to SUNDAY"),
+            );
             None
         }
     }
@@ -251,7 +254,8 @@ fn google_time(reader: &Reader, fields: &Fields, key: &'static str) -> Option<u3
         None => Some(0),
     };
     if part("seconds", 59)? + part("nanos", 0)? > 0 {
-        reader.note(Problem::at(&node.origin, "hours are in whole minutes").hint("leave the seconds out"));
+        reader
+            .note(Problem::at(&node.origin, "hours must be in whole minutes").hint("leave the seconds out"));
         return None;
     }
     let minutes = part("hours", 24)? * 60 + part("minutes", 59)?;
@@ -299,6 +303,6 @@ fn date_of(reader: &Reader, parts: &Fields, day: u32) -> Option<NaiveDate> {
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day);
     reader.ok(date.ok_or_else(|| {
         Problem::at(parts.origin, format!("{year}-{month:02}-{day:02} is not a date"))
-            .hint("write a day that there is")
+            .hint("write a day that the month has")
     }))
 }

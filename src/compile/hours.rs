@@ -73,7 +73,7 @@ impl Compiler<'_> {
             reader.note(
                 Problem::at(
                     &holidays.origin,
-                    "these are the hours of public holidays, and no calendar says when those are",
+                    "these hours apply on public holidays, but no calendar lists the public holidays",
                 )
                 .hint("set closed_on to a calendar of public holidays"),
             );
@@ -143,9 +143,9 @@ impl Compiler<'_> {
             reader.note(
                 Problem::at(
                     &holidays.origin,
-                    "public holidays have hours, and which of the calendars in closed_on has the holidays is not told",
+                    "public holidays have hours, but it is unknown which calendar in closed_on lists them",
                 )
-                .hint("take them from a calendar with public_holidays, or put the other closures into special"),
+                .hint("use a calendar with public_holidays, or move the other closures to special"),
             );
         }
         closures

@@ -46,9 +46,8 @@ impl Compiler<'_> {
             self.repeat(reader, node, "for_each", fields.get("join"));
         }
         if let (None, Some(node)) = (fields.get("for_each"), fields.get("join")) {
-            let problem =
-                Problem::at(&node.origin, "join brings rows to those of for_each, and there is none");
-            reader.note(problem.hint("give the page for_each = \"SOURCE\", or put join beside each"));
+            let problem = Problem::at(&node.origin, "join requires for_each");
+            reader.note(problem.hint("set for_each = \"SOURCE\" on the page, or put join next to each"));
         }
         let ids = self.page_ids(reader, &fields);
         let ahead = match fields.get("ahead") {
@@ -175,13 +174,13 @@ impl Compiler<'_> {
         let environments: Option<Vec<Environment>> =
             nodes.iter().map(|node| reader.parse(node, "environment", HINT)).collect();
         if let (Some(node), []) = (fields.get("environment"), nodes) {
-            reader.note(Problem::at(&node.origin, "the page is in no environment").hint(HINT));
+            reader.note(Problem::at(&node.origin, "the page has no environment").hint(HINT));
         }
         if let Some(environments) = &environments
             && let Some(index) =
                 (1..environments.len()).find(|i| environments[..*i].contains(&environments[*i]))
         {
-            let message = format!("{} is named twice", environments[index]);
+            let message = format!("duplicate environment {}", environments[index]);
             reader.note(Problem::at(&nodes[index].origin, message).hint("name each environment once"));
             return None;
         }
@@ -189,7 +188,7 @@ impl Compiler<'_> {
         let id = |environment| {
             let id = PageId::new(agent.value.trim(), environment).map_err(|message| {
                 Problem::at(&agent.origin, message)
-                    .hint("write the Project ID of the vendor's UI: letters, digits and -")
+                    .hint("write the Project ID from the vendor's UI: letters, digits and -")
             });
             reader.ok(id)
         };
@@ -304,20 +303,19 @@ fn variable_name(reader: &Reader, entry: &Entry) -> Option<Variable> {
         None => bare.contains("]/") && is_item(&bare),
     };
     if odd {
-        let problem = Problem::at(&entry.at, format!("\"{written}\" names no item of an array"));
-        reader.note(
-            problem
-                .hint("write /array[field=value]/key; a [ that is part of a key is written ~2, behind a /"),
-        );
+        let problem = Problem::at(&entry.at, format!("invalid array item \"{written}\""));
+        reader.note(problem.hint(
+            "write /array[field=value]/key; after a leading /, write ~2 for a [ that is part of a key",
+        ));
         return None;
     }
     if bare.starts_with('/') && bare.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1', '2'])) {
-        let problem = Problem::at(&entry.at, format!("\"{written}\" has a ~ that stands for nothing"));
+        let problem = Problem::at(&entry.at, format!("invalid ~ escape in \"{written}\""));
         reader.note(problem.hint("write ~0 for a ~, ~1 for a / and ~2 for a [ that is part of a key"));
         return None;
     }
     let parse = |text: &str, at: &Origin| {
-        let hint = "write the name of a key of the page, or /key/key for a place below one";
+        let hint = "write the name of a key on the page, or /key/key for a nested key";
         reader.ok(text.parse::<Variable>().map_err(|message| Problem::at(at, message).hint(hint)))
     };
     // A `{%` test may select a path as well as a name.
@@ -384,11 +382,11 @@ fn ahead(reader: &Reader, node: &Node, pages: &[PageId]) -> Option<Option<TimeDe
     let problem = match pages.iter().any(|page| page.environment == Environment::Live) {
         true => Problem::at(
             &node.origin,
-            "a live page can't run ahead: its callers would hear another day's hours",
+            "a live page cannot run ahead: its callers would hear another day's hours",
         )
         .hint("give the sandbox a page block of its own"),
         false if length > MAX_AHEAD => {
-            Problem::at(&node.origin, "a page runs ahead by at most 31 days").hint("write 31d or less")
+            Problem::at(&node.origin, "a page can run ahead by at most 31 days").hint("write 31d or less")
         }
         false => return Some(Some(length)),
     };
@@ -405,7 +403,7 @@ fn follow(reader: &Reader, fields: &Fields, pages: &[PageId]) -> Option<Option<F
         (None, None) => return Some(None),
         (Some(followed), Some(after)) => (followed, after),
         (Some(lone), None) | (None, Some(lone)) => {
-            let message = "what is followed, and after how long, are told together";
+            let message = "`follow` and `after` must be set together";
             reader.note(Problem::at(&lone.origin, message).hint(HINT));
             return None;
         }
@@ -414,9 +412,9 @@ fn follow(reader: &Reader, fields: &Fields, pages: &[PageId]) -> Option<Option<F
     let length = TimeDelta::from_std(reader.duration(after, "after")?).ok()?;
     let environment = environment?;
     let problem = if length > MAX_AFTER {
-        Problem::at(&after.origin, "a change waits for at most 31 days").hint("write 31d or less")
+        Problem::at(&after.origin, "a change can wait for at most 31 days").hint("write 31d or less")
     } else if pages.iter().all(|page| page.environment == environment) && !pages.is_empty() {
-        let message = format!("a page in {environment} can't follow itself");
+        let message = format!("a page in {environment} cannot follow itself");
         Problem::at(&followed.origin, message).hint("follow the page of another environment")
     } else {
         return Some(Some(Follow { environment, after: length }));

@@ -256,7 +256,9 @@ impl Compiler<'_> {
                     repeat.origin,
                     "this is repeated for too many rows: `each` within `each` multiplies",
                 );
-                reader.note(problem.hint("say with `where` which rows belong to which, or make fewer"));
+                reader.note(
+                    problem.hint("use `where` to select the rows that belong together, or use fewer rows"),
+                );
                 return None;
             }
             let before = reader.problem_count();

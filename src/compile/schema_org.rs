@@ -78,8 +78,8 @@ fn lists<'n>(reader: &Reader, node: &'n Node) -> Option<(&'n Node, Option<&'n No
         match (things.next(), things.next()) {
             (Some((_, thing)), None) => return lists(reader, thing),
             (Some(_), Some((index, second))) => {
-                let problem = Problem::at(&second.origin, "more than one thing of this list has hours");
-                reader.note(problem.hint(format!("point at the one that is meant, as in /{index}")));
+                let problem = Problem::at(&second.origin, "more than one thing in this list has hours");
+                reader.note(problem.hint(format!("point at one of them, as in /{index}")));
                 return None;
             }
             (None, _) => {}
@@ -189,17 +189,17 @@ fn in_order(reader: &Reader, ranges: Vec<Season>) -> Option<Vec<Season>> {
     // Every pair of ranges is compared, so their number is limited.
     if let Some(beyond) = ranges.get(MAX_RANGES) {
         let origin = beyond.weekly.iter().flatten().map(|day| &day.origin).next()?;
-        let message = format!("hours of more than {MAX_RANGES} ranges of dates");
-        reader.note(Problem::at(origin, message).hint("leave out what is past"));
+        let message = format!("the hours have more than {MAX_RANGES} date ranges");
+        reader.note(Problem::at(origin, message).hint("remove past date ranges"));
         return None;
     }
     let problem = |clash: Box<Clash>| {
         let message = format!(
-            "{} has hours of two ranges of dates, and neither lies within the other ({})",
+            "{} has hours from two date ranges, and neither is inside the other ({})",
             clash.date, clash.other
         );
         Problem::at(&clash.one, message).hint(
-            "let one range end before the other begins, or lie within it, or put what overrides into specialOpeningHoursSpecification",
+            "end one range before the other begins, put it inside the other, or move the overriding hours to specialOpeningHoursSpecification",
         )
     };
     reader.ok(nested(ranges).map_err(problem))
@@ -227,8 +227,8 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
         }
         (None, (Some(from), Some(through))) => {
             if (through - from).num_days() > MAX_DAYS {
-                let message = format!("{from} to {through} is no range of at most {MAX_DAYS} days");
-                let hint = "hours of a longer time name the days of the week that they are for";
+                let message = format!("{from} to {through} is not a range of at most {MAX_DAYS} days");
+                let hint = "for a longer range, set dayOfWeek";
                 reader.note(Problem::at(&node.origin, message).hint(hint));
                 return None;
             }
@@ -236,7 +236,7 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
             add(reader, read.dated.entry((from, through)).or_default(), &what, interval, &node.origin);
         }
         (None, (None, None)) => reader.note(
-            Problem::at(&node.origin, "for which days or dates are these hours?")
+            Problem::at(&node.origin, "these hours have no days or dates")
                 .hint("give them dayOfWeek, or validFrom and validThrough"),
         ),
         (None, (from, _)) => {
@@ -244,9 +244,9 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
                 Some(_) => ("validFrom", "validThrough"),
                 None => ("validThrough", "validFrom"),
             };
-            let message = format!("these hours have {given} and neither {missing} nor dayOfWeek");
+            let message = format!("these hours have {given} but neither {missing} nor dayOfWeek");
             let hint =
-                format!("give them {missing}, the same date for a single one, or dayOfWeek for weekly hours");
+                format!("add {missing} (the same date for a single day), or dayOfWeek for weekly hours");
             reader.note(Problem::at(&node.origin, message).hint(hint));
         }
     }
@@ -274,7 +274,7 @@ fn check_range(
     // Any seven dates have every weekday.
     let mut dates = from.iter_days().take(7).take_while(|date| *date <= through);
     if days.is_some_and(|days| !dates.any(|date| is_named(date, days))) {
-        let message = format!("none of the days that these hours name lies from {from} to {through}");
+        let message = format!("no day in dayOfWeek falls within {from} to {through}");
         reader.note(
             Problem::at(origin, message).hint("correct the dates or dayOfWeek, or leave dayOfWeek out"),
         );
@@ -297,7 +297,7 @@ fn add_day(
     let of_all_time = range == (None, None);
     let Some(day) = day.map(|day| day as usize % 7) else {
         if !of_all_time {
-            let problem = Problem::at(origin, "hours of PublicHolidays can't be of some dates only");
+            let problem = Problem::at(origin, "hours of PublicHolidays cannot be limited to dates");
             reader.note(problem.hint(
                 "leave validFrom and validThrough out, or write the dates themselves and leave dayOfWeek out",
             ));
@@ -344,7 +344,7 @@ fn date(
 /// Returns none for closed: both are midnight, the form that Google documents.
 fn opens_and_closes(reader: &Reader, fields: &Fields) -> Option<Option<Interval>> {
     let at = |key: &str| {
-        let hint = "write opens and closes as in \"09:00\"; both are \"00:00\" where it is closed";
+        let hint = "write opens and closes as in \"09:00\"; write \"00:00\" for both if it is closed";
         let node = fields.require_or(reader, key, hint)?;
         let text = or_hint(reader, hint, || reader.text(node, key))?;
         time(reader, &text.value, &text.origin)
@@ -387,8 +387,7 @@ fn days_of_week(reader: &Reader, node: &Node) -> Option<Vec<Option<u32>>> {
     }
     if days.is_empty() {
         reader.note(
-            Problem::at(&node.origin, "dayOfWeek names no day")
-                .hint("write Monday to Sunday, or leave it out"),
+            Problem::at(&node.origin, "dayOfWeek has no day").hint("write Monday to Sunday, or leave it out"),
         );
         return None;
     }

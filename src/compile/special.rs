@@ -155,7 +155,7 @@ impl Columns {
                     }
                     self.check_end(reader, &fields);
                     let text = |key: &str| {
-                        let hint = "name the key that it has, as in date = \"startDate\", in special_from";
+                        let hint = "name the item's key in special_from, as in date = \"startDate\"";
                         reader.text(fields.require_or(reader, key, hint)?, key)
                     };
                     let (key, all) = self.hours.parts();
@@ -202,7 +202,7 @@ impl Columns {
 /// Returns true for an item with the values of `match`; notes an item without such a key.
 fn is_wanted(reader: &Reader, fields: &Fields, wanted: &[(String, Text)]) -> bool {
     wanted.iter().all(|(key, text)| {
-        let hint = "name a key of match that every item has";
+        let hint = "match a key that every item has";
         let found = fields.require_or(reader, key, hint).map(|node| node.to_json());
         found.is_some_and(|found| shorten(&found, usize::MAX).trim_matches('"') == text.value.trim())
     })
@@ -233,7 +233,7 @@ fn add_range(
     let Some(through) = through else { return };
     let (Some(from), Some(last)) = (reader.date_named(date), reader.date_named(&through)) else { return };
     if !(0..MAX_DAYS).contains(&(last - from).num_days()) {
-        let message = format!("{from} to {last} is no range of at most {MAX_DAYS} days");
+        let message = format!("{from} to {last} is not a range of at most {MAX_DAYS} days");
         return reader.note(
             Problem::at(&through.origin, message).hint("write the first date, and a last one after it"),
         );

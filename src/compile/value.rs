@@ -129,7 +129,7 @@ impl Compiler<'_> {
         if let Some(node) = fields.get("with")
             && matches!(&node.raw, Raw::Table(entries) if entries.is_empty())
         {
-            reader.note(Problem::at(&node.origin, "with names no values").hint("leave it out"));
+            reader.note(Problem::at(&node.origin, "`with` has no values").hint("leave it out"));
         }
         let inputs = match fields.get("with") {
             Some(node) => self.named_definitions(reader, node, "with", context),
@@ -185,8 +185,8 @@ impl Compiler<'_> {
             let Some(row) = reader.row() else {
                 if !reader.has_rows() {
                     reader.note(
-                        Problem::at(fields.origin, "of which row is the column?")
-                            .hint("name source and row, or give the page for_each"),
+                        Problem::at(fields.origin, "`column` requires a row")
+                            .hint("set source and row, or set for_each on the page"),
                     );
                 }
                 return None;
@@ -213,7 +213,7 @@ impl Compiler<'_> {
         columns: &[std::sync::Arc<str>],
     ) -> Option<Definition> {
         if cell.is_none() {
-            let problem = Problem::at(&column.origin, format!("there is no column \"{}\"", column.value));
+            let problem = Problem::at(&column.origin, format!("unknown column \"{}\"", column.value));
             reader.note(match nearest(&column.value, columns.iter().map(|name| &**name)) {
                 Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
                 None => problem.hint(format!("the columns are: {}", columns.join(", "))),
@@ -269,8 +269,8 @@ impl Compiler<'_> {
             (None, None) => {
                 if !context.has_hours {
                     reader.note(
-                        Problem::at(fields.origin, "of which hours?")
-                            .hint("name them with hours = \"NAME\", here or on the page"),
+                        Problem::at(fields.origin, "`show` requires `hours`")
+                            .hint("set hours = \"NAME\" here or on the page"),
                     );
                 }
                 None
@@ -301,7 +301,7 @@ impl Compiler<'_> {
             (None, _) => Some(show.with.format),
             (Some(node), Some(_)) => reader.parse(node, "format", hint),
             (Some(node), None) => {
-                let message = "what is shown here is no time and has no format";
+                let message = "the value shown here is not a time and has no format";
                 reader.note(Problem::at(&node.origin, message).hint("leave it out"));
                 None
             }
@@ -324,7 +324,7 @@ fn superfluous(reader: &Reader, fields: &Fields, key: &str, takes: impl Fn(&dyn 
     if fields.get(key).is_some() {
         let names: Vec<&str> =
             SHAPES.iter().filter(|shape| takes(**shape)).map(|shape| shape.name()).collect();
-        let message = format!("{key} goes with {} alone", listed(&names, "and"));
+        let message = format!("{key} applies only to {}", listed(&names, "and"));
         reader.note(Problem::at(fields.origin, message).hint("leave it out, or show one of these"));
     }
 }
@@ -380,9 +380,9 @@ fn otherwise(reader: &Reader, fields: &Fields) -> Option<Wanted> {
 }
 
 fn no_show(text: &Text, what: &str, known: &[&str]) -> Problem {
-    let problem = Problem::at(&text.origin, format!("{what} can't show \"{}\"", text.value));
+    let problem = Problem::at(&text.origin, format!("{what} cannot show \"{}\"", text.value));
     match nearest(&text.value, known.iter().copied()) {
         Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-        None => problem.hint(format!("known here: {}", known.join(", "))),
+        None => problem.hint(format!("known values: {}", known.join(", "))),
     }
 }

@@ -23,14 +23,14 @@ impl Compiler<'_> {
             ["weekly_from"] => self.weekly_from(reader, fields.get("weekly_from")?),
             [format @ ("google" | "schema_org")] => self.published_json(reader, fields.get(format)?, format),
             [] => {
-                reader
-                    .note(Problem::at(fields.origin, "hours needs \"weekly\"").hint(
-                        "write weekly, or take them from elsewhere: weekly_from, google or schema_org",
-                    ));
+                reader.note(
+                    Problem::at(fields.origin, "hours needs \"weekly\"")
+                        .hint("set weekly, weekly_from, google or schema_org"),
+                );
                 None
             }
             several => {
-                let message = format!("the weekly hours come from {} at once", several.join(" and "));
+                let message = format!("the weekly hours are set more than once: {}", several.join(" and "));
                 reader.note(Problem::at(fields.origin, message).hint("keep one of them"));
                 None
             }
@@ -82,11 +82,11 @@ impl Compiler<'_> {
         let (by_row, by_match) = (fields.get("row").is_some(), fields.get("match").is_some());
         if by_row == by_match {
             let problem = match by_row {
-                true => Problem::at(&node.origin, "weekly_from has row and match at once")
-                    .hint("keep one of them"),
-                false => Problem::at(&node.origin, "weekly_from needs \"row\" or \"match\"").hint(
-                    "write row with column or columns, or match for the rows that have an interval each",
-                ),
+                true => {
+                    Problem::at(&node.origin, "weekly_from has both row and match").hint("keep one of them")
+                }
+                false => Problem::at(&node.origin, "weekly_from needs \"row\" or \"match\"")
+                    .hint("set row with column or columns, or match to select rows with one interval each"),
             };
             reader.note(problem);
             return None;
@@ -121,7 +121,7 @@ impl Compiler<'_> {
                     &node.origin,
                     format!("source \"{}\" has no row for these hours", source.value),
                 );
-                reader.note(problem.hint("a place that is always closed has rows that say closed"));
+                reader.note(problem.hint("for a site that is always closed, add rows that say closed"));
                 return None;
             }
             weekly_of_rows(reader, &fields, &rows)
@@ -181,7 +181,7 @@ fn weekly_of_rows(reader: &Reader, fields: &Fields, rows: &[&Row]) -> Option<Pub
             let slot = &mut published.weekly[weekday.num_days_from_monday() as usize];
             if let Some(known) = slot.as_ref().filter(|day| day.intervals.is_empty() != intervals.is_empty())
             {
-                let message = format!("{weekday} is open and closed at once ({})", known.origin);
+                let message = format!("{weekday} is both open and closed ({})", known.origin);
                 reader.note(Problem::at(&hours.origin, message).hint("keep one of the rows"));
             }
             let new = || Day { intervals: Vec::new(), name: None, origin: hours.origin.clone() };
@@ -208,13 +208,15 @@ fn from_and_to(reader: &Reader, opens: Text, closes: &Text) -> Option<Text> {
         _ if is_closed(from) && is_closed(to) => return Some(opens),
         (_, "") if parse_day(&format!("{from}-24:00")).is_err() => return Some(opens),
         (_, "") => {
-            Problem::at(&closes.origin, format!("it opens at {from}, and nothing says when it closes"))
+            Problem::at(&closes.origin, format!("it opens at {from}, but its closing time is missing"))
                 .hint("write the closing time, or closed in both")
         }
-        ("", _) => Problem::at(&opens.origin, format!("\"{to}\" closes, and nothing says when it opens"))
-            .hint("write the opening time, or closed in both"),
+        ("", _) => {
+            Problem::at(&opens.origin, format!("it closes at \"{to}\", but its opening time is missing"))
+                .hint("write the opening time, or closed in both")
+        }
         _ if is_closed(from) || is_closed(to) => {
-            Problem::at(&closes.origin, format!("\"{from}\" and \"{to}\" are no hours together"))
+            Problem::at(&closes.origin, format!("\"{from}\" and \"{to}\" cannot be combined"))
                 .hint("write two times, or closed in both")
         }
         _ => {

@@ -122,7 +122,7 @@ impl Compiler<'_> {
                     "open" => Some(true),
                     "closed" => Some(false),
                     other => {
-                        let message = format!("\"{other}\" is no state of hours");
+                        let message = format!("invalid state \"{other}\" of hours");
                         reader.note(Problem::at(&text.origin, message).hint("write open or closed"));
                         None
                     }
@@ -134,8 +134,8 @@ impl Compiler<'_> {
             (None, hours) => {
                 if hours.is_none() && !context.has_hours {
                     reader.note(
-                        Problem::at(fields.origin, "of which hours is the state?")
-                            .hint("name them with hours = \"NAME\", here or on the page"),
+                        Problem::at(fields.origin, "`state` requires `hours`")
+                            .hint("set hours = \"NAME\" here or on the page"),
                     );
                 }
                 hours.clone()
@@ -153,7 +153,7 @@ fn local_time(reader: &Reader, text: &Text) -> Option<NaiveDateTime> {
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(&value, format).ok());
     reader.ok(date.or(time).ok_or_else(|| {
-        Problem::at(&text.origin, format!("\"{}\" is no date", text.value))
+        Problem::at(&text.origin, format!("\"{}\" is not a date", text.value))
             .hint("write YYYY-MM-DD or YYYY-MM-DDTHH:MM, in local time")
     }))
 }
@@ -173,12 +173,12 @@ fn cron(reader: &Reader, fields: &Fields, zone: Option<Zone>) -> Option<Conditio
     let pattern = pattern?;
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let cron = reader.ok(parser.parse(pattern.value.trim()).map_err(|error| {
-        Problem::at(&pattern.origin, format!("\"{}\" is no cron pattern: {error}", pattern.value))
+        Problem::at(&pattern.origin, format!("invalid cron pattern \"{}\": {error}", pattern.value))
             .hint("write minute, hour, day, month and weekday, as in 0 8 * * FRI")
     }));
     let cron = cron.and_then(|cron| {
         let never = || {
-            Problem::at(&pattern.origin, format!("\"{}\" names no date that there is", pattern.value))
+            Problem::at(&pattern.origin, format!("cron pattern \"{}\" matches no date", pattern.value))
                 .hint("write a day that the month has")
         };
         reader.ok(ever_starts(&cron).then_some(cron).ok_or_else(never))

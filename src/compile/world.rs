@@ -76,12 +76,12 @@ impl std::fmt::Display for Gone {
         match &self.variable {
             None => write!(
                 f,
-                "{} is no longer defined: nothing is sent to it any more, and it keeps what it has",
+                "{} is no longer defined: nothing more is sent to it, and it keeps its values",
                 self.page
             ),
             Some(variable) => write!(
                 f,
-                "{variable} of {} is no longer defined: nothing is sent for it any more, and it keeps what it has",
+                "{variable} of {} is no longer defined: nothing more is sent for it, and it keeps its value",
                 self.page
             ),
         }
@@ -290,14 +290,15 @@ impl World {
         for (index, managed) in self.pages.iter().enumerate() {
             let Some(id) = managed.page.leader() else { continue };
             let message = match self.page(&id) {
-                None => format!("the page {id}, which it follows, is not defined"),
+                None => format!("it follows {id}, which is not defined"),
                 Some(_) if follows_itself(&managed.page) => {
-                    format!("it follows {id}, which in the end follows it")
+                    format!("it follows {id}, which directly or indirectly follows it")
                 }
                 Some(_) => continue,
             };
             let problem = Problem::at(&managed.page.origin, message).about(&managed.page.id);
-            found.push((index, problem.hint("a change waits until the page that is followed holds it")));
+            found
+                .push((index, problem.hint("correct follow: a change waits until the followed page has it")));
         }
         for (index, problem) in found {
             self.pages[index].problems.push(problem);
@@ -523,9 +524,10 @@ impl Builder<'_> {
 
     fn add(&mut self, page: Arc<Page>, problems: Vec<Problem>) {
         if let Some(first) = self.world.page(&page.id) {
-            let message = format!("page {} is defined at {} already", page.id, first.page.origin);
+            let message = format!("page {} is already defined at {}", page.id, first.page.origin);
             self.world.missing.push(
-                Problem::at(&page.origin, message).hint("a page has one block, and in a table one row"),
+                Problem::at(&page.origin, message)
+                    .hint("define each page in one block, and in one row of a table"),
             );
             return;
         }

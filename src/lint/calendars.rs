@@ -30,7 +30,7 @@ const GAP_DAYS: u64 = 400;
 /// The fewest past events that show the usual length of such stretches.
 const KNOWN_EVENTS: usize = 6;
 /// The hint for missing events.
-const NEWER: &str = "get a newer file: what it doesn't have doesn't close anything";
+const NEWER: &str = "get a newer file: events that it lacks close nothing";
 
 /// Returns problems of calendars that end or have a gap, and of unmatched filters.
 ///
@@ -73,9 +73,8 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         let mut reported: Vec<Problem> = wrong.into_iter().map(problem).collect();
         if let Some((_, origin, _)) = more.first() {
             let more = more.len();
-            let message =
-                format!("{calendar}: {more} more filters from here on have no event to come, or soon none");
-            reported.push(Problem::at(origin, message).hint("mend the others first, or get a newer file"));
+            let message = format!("{calendar}: {more} more filters match no upcoming event, now or soon");
+            reported.push(Problem::at(origin, message).hint("fix the others first, or get a newer file"));
         }
         // If every use is filtered, the problems of the filters are enough.
         let is_plain = used.filter.is_open()
@@ -142,7 +141,7 @@ impl Events {
     /// Returns the problem of a filter that no event matches, with the likely correction.
     fn unmet(&self, filter: &Filter, origin: &Origin, calendar: &str) -> Problem {
         let message = format!(
-            "{filter}: {calendar} has no such event in the coming {EVENT_DAYS} days, so nothing comes of it"
+            "{filter}: {calendar} has no such event in the coming {EVENT_DAYS} days, so it has no effect"
         );
         let problem = Problem::at(origin, message);
         let by_summary = Filter { category: None, ..filter.clone() };
@@ -156,7 +155,7 @@ impl Events {
                 let categories = events.flat_map(|event| &event.categories).map(|name| name.trim());
                 (category, "its categories are", categories.collect())
             }
-            _ => return problem.hint("there are events of each, and none of both"),
+            _ => return problem.hint("change one of them: each matches events, but no event matches both"),
         };
         match known.is_empty() {
             true => problem.hint("its events have no categories; name a part of their summary"),
@@ -219,7 +218,7 @@ impl Taken<'_> {
         let end = self.today.checked_add_days(Days::new(EVENT_DAYS))?;
         let year = (this..end.year()).find(|year| !years.contains(year) && years.contains(&(year - 1)))?;
         let next = years.range(year..).next()?;
-        Some(format!("it has no event in {year}, and some in {} and {next}", year - 1))
+        Some(format!("it has no event in {year}, but some in {} and {next}", year - 1))
     }
 
     /// Finds annual events with single dates that end, while other events recur by a rule.
@@ -242,7 +241,7 @@ impl Taken<'_> {
         let last = single.iter().map(|(_, date)| *date).max()?;
         let is_recent = last.checked_add_days(Days::new(GAP_DAYS)).is_some_and(|end| end > self.today);
         (self.is_near(last) && is_recent).then(|| {
-            format!("its last event by a single date is on {last}, and some of these came every year, as \"{name}\"")
+            format!("its last event with a single date is on {last}, but some of these came every year, such as \"{name}\"")
         })
     }
 
@@ -271,7 +270,7 @@ impl Taken<'_> {
         };
         let (since, until, ..) = coming.iter().find(is_long)?;
         Some(format!(
-            "it has no event between {since} and {until}, and so far never was without one for more than {longest} days"
+            "it has no event between {since} and {until}, but was never without one for more than {longest} days before"
         ))
     }
 }

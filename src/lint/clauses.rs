@@ -115,12 +115,12 @@ impl Unreached {
         let never = if self.before.is_some() { "not" } else { "never" };
         let (message, hint) = match self.holds {
             true => (
-                format!("clause {number} is {never} reached{before}: those before it hold all the while"),
-                "the first that holds counts: put it in front of them, or give these an end",
+                format!("clause {number} is {never} reached{before}: the clauses before it always hold"),
+                "the first clause that holds applies: move this one before them, or give them an end",
             ),
             false => (
                 format!("clause {number} will not hold{before}: {}", clause.conditions.describe()),
-                "its conditions never hold at once: correct one of them, or remove the clause",
+                "its conditions never hold at the same time: correct one of them, or remove the clause",
             ),
         };
         Problem::at(&clause.origin, message).hint(hint)

@@ -100,7 +100,7 @@ fn filled_in(column: &str, Unmet { origin, file, rows }: &Unmet) -> Problem {
         more => format!(" and {more} more"),
     };
     let message = format!("where: no row of {file} has {column} = {}{more}", named.join(" or "));
-    Problem::at(origin, message).hint("correct the cell there or here, or leave the row out with unless")
+    Problem::at(origin, message).hint("correct the cell in either table, or exclude the row with unless")
 }
 
 /// Returns a hint with the likely correction, and some of the known values.
@@ -160,15 +160,15 @@ fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
             Some(count) if *count > 1 => format!(" ({} rows)", count),
             _ => String::new(),
         };
-        let message = format!("no page and no hours take this row: \"{text}\"{more}");
+        let message = format!("no page and no hours use this row: \"{text}\"{more}");
         let meant = nearest(&text, known[&column].iter().copied()).filter(|meant| *meant != text);
-        let hint = meant_or_known(meant, "they ask for", &known[&column]);
+        let hint = meant_or_known(meant, "pages and hours use", &known[&column]);
         Problem::at(&row.cells[column].origin, message).hint(hint)
     };
     let mut found: Vec<Problem> = reported.iter().take(MAX_REPORTED).map(problem).collect();
     if let Some(row) = reported.get(MAX_REPORTED) {
-        let message = format!("{beyond} more texts from here on are those of no page and no hours");
-        found.push(Problem::at(&row.origin, message).hint("mend the others first, or look at match"));
+        let message = format!("{beyond} more values from here on are not used by any page or hours");
+        found.push(Problem::at(&row.origin, message).hint("fix the others first, or check match"));
     }
     found
 }

@@ -88,7 +88,12 @@ impl Found {
             if length > MAX_HOURS * 60 && length < DAY - 1 {
                 let message =
                     format!("{} is open for more than {MAX_HOURS} hours without a break", shown(interval));
-                self.add(Kind::Long, &day.origin, message, "correct the closing time, if that is not meant");
+                self.add(
+                    Kind::Long,
+                    &day.origin,
+                    message,
+                    "correct the closing time, unless this is intended",
+                );
             }
         }
     }
@@ -136,9 +141,7 @@ fn closing_nothing(blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
     let calendars = inputs.calendars.iter().filter(|(name, _)| names.contains(name.as_str()));
     let warning = |(name, calendar): (&String, &Arc<crate::calendar::Calendar>)| {
         let origin = calendar.without_length.as_ref()?;
-        let message = format!(
-            "this event has no length, so it closes nothing of the hours that are closed on \"{name}\""
-        );
+        let message = format!("this event has no length, so it closes no hours with closed_on = \"{name}\"");
         Some(
             Problem::at(origin, message)
                 .hint("give it a DTEND or a DURATION, or make it a whole day: DTSTART;VALUE=DATE:20261225")

@@ -92,7 +92,7 @@ fn closed_dates(hours: &Hours, today: NaiveDate) -> Option<Problem> {
             &hours.origin,
             format!("{} is closed on all {} dates from {first} to {last}", hours.name, closed.len()),
         );
-        problem.hint("look at its hours, special dates and calendars; if it is meant so, all is well")
+        problem.hint("check its hours, special dates and calendars; ignore this if it is intended")
     })
 }
 
@@ -123,7 +123,7 @@ fn ending_list(hours: &Hours, at: Instant) -> Option<(Problem, NaiveDate)> {
     let is_list = listed.len() >= LISTED && (*last - **listed.first()?).num_days() > 180;
     let is_near = *last < hours.today(at).checked_add_days(Days::new(LIST_DAYS))?;
     (is_list && is_near && hours.closures.is_empty() && !opens_on_dates_alone(hours)).then(|| {
-        let hint = "add those of the coming year: on later dates its weekly hours hold";
+        let hint = "add the dates of the coming year: on later dates its weekly hours apply";
         let message = format!("the last special date of {} is {last}", hours.name);
         (Problem::at(&day.origin, message).hint(hint), *last)
     })
@@ -146,7 +146,7 @@ fn last_opening(hours: &Hours, today: NaiveDate) -> Option<Problem> {
     (*last < today.checked_add_days(Days::new(DAYS_AHEAD))?).then(|| {
         let message =
             format!("{} opens on {last} for the last time: it has no hours for any later date", hours.name);
-        let hint = "give it weekly hours, or more dates; if it closes for good, all is well";
+        let hint = "add weekly hours, or more dates; ignore this if it closes for good";
         Problem::at(&day.origin, message).hint(hint)
     })
 }

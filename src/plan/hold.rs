@@ -243,11 +243,11 @@ impl Impact {
         self.torn = by_source.into_keys().collect();
         let lost = lost.join("; ");
         let pages = if losing_rows.len() == 1 {
-            "1 page rests".to_owned()
+            "1 page depends".to_owned()
         } else {
-            format!("{} pages rest", losing_rows.len())
+            format!("{} pages depend", losing_rows.len())
         };
-        self.reasons.push(format!("{lost}, on which {pages}"));
+        self.reasons.push(format!("{lost}, which {pages} on"));
         self.losing_rows = losing_rows.into_iter().map(|page| (page.clone(), lost.clone())).collect();
     }
 }
@@ -315,7 +315,7 @@ fn is_recent(at: Instant, now: Instant) -> bool {
 }
 
 fn together(with_earlier: bool) -> &'static str {
-    if with_earlier { ", with those of the last hour" } else { "" }
+    if with_earlier { ", including those of the last hour" } else { "" }
 }
 
 /// Returns true if two definitions of a page have the same result in the next days.
@@ -372,7 +372,11 @@ fn lost_rows(old: &Rows, new: &Rows) -> Vec<String> {
         });
         let named: Vec<String> = named.take(fewer).collect();
         // Identical rows cannot be listed individually.
-        return if named.is_empty() { vec!["one of several alike".to_owned(); fewer] } else { named };
+        return if named.is_empty() {
+            vec!["(one of several identical rows)".to_owned(); fewer]
+        } else {
+            named
+        };
     }
     let keys = old.rows.iter().filter_map(|row| row.key.as_deref());
     keys.filter(|key| new.row(key).is_none() && !new.may_hide(key)).map(str::to_owned).collect()

@@ -27,8 +27,8 @@ pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, 
         allowed.into_iter().find_map(|(_, read)| read(text))
     };
     found.ok_or_else(|| {
-        Problem::at(&cell.origin, format!("{variable}: \"{text}\" is no {}", types.join(" or ")))
-            .hint(format!("the page's schema wants type {} there", types.join(" or ")))
+        Problem::at(&cell.origin, format!("{variable}: \"{text}\" is not of type {}", types.join(" or ")))
+            .hint(format!("the page's schema requires type {} there", types.join(" or ")))
     })
 }
 

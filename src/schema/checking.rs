@@ -93,7 +93,7 @@ impl Checker {
     ) -> Result<Vec<ValidationError<'i>>, Problem> {
         match work::steps(schema, instance) {
             None => {
-                let message = "the page is too large for its schema to be checked";
+                let message = "the page is too large to check against its schema";
                 let hint = format!("at most {} steps are taken; simplify the schema", work::MAX_STEPS);
                 Err(Problem::new(message).hint(hint))
             }
@@ -142,7 +142,7 @@ impl Checker {
 
     fn too_slow(&self) -> Problem {
         let message = format!(
-            "the page takes longer than {} ms to be checked by its schema",
+            "checking the page against its schema takes longer than {} ms",
             self.patience.as_millis()
         );
         Problem::new(message).hint("simplify the patterns of the schema, or shorten the values")

@@ -79,7 +79,7 @@ impl Schema {
         };
         work::check(&whole)?;
         let validator = validator(&whole, assert_formats).map_err(|error| {
-            Problem::new(format!("the page's schema can't be used: {}", brief(&error)))
+            Problem::new(format!("the page's schema cannot be used: {}", brief(&error)))
                 .hint("put a self-contained Draft 7 schema on the page")
         })?;
         // Draft 7, validation 7.2: a format is an annotation unless its assertion is requested.
@@ -103,10 +103,10 @@ impl Schema {
             Some(Some(draft)) if draft.contains("json-schema.org/draft-07/schema") => {}
             Some(draft) => {
                 let draft: String = draft.unwrap_or("something else").chars().take(100).collect();
-                return Err(Problem::new(format!(
-                    "the schema says that it is of {draft}, and pages take Draft 7"
-                ))
-                .hint("write \"$schema\": \"http://json-schema.org/draft-07/schema#\", or leave it out"));
+                return Err(Problem::new(format!("the schema declares {draft}, but pages use Draft 7"))
+                    .hint(
+                        "write \"$schema\": \"http://json-schema.org/draft-07/schema#\", or leave it out",
+                    ));
             }
         }
         Self::compile(Some(source)).map_err(|problem| Problem {
@@ -125,7 +125,7 @@ impl Schema {
                 _ => "the page".to_owned(),
             };
             Problem::new(format!("{place}: {}", brief(error)))
-                .hint(format!("the schema says so at {}", rule(error)))
+                .hint(format!("see the schema at {}", rule(error)))
         };
         match self.errors(&page) {
             Ok(errors) => errors.iter().take(MAX_REPORTED).map(broken).collect(),
@@ -382,7 +382,7 @@ impl Checked {
         let all = broken.iter().take(MAX_REPORTED).chain(formats);
         all.map(|error| {
             let value = self.broken_value(error, &merged, &mut places);
-            explain(error, value).hint("it is sent all the same, and the API decides").warning()
+            explain(error, value).hint("it is sent anyway, and the API decides").warning()
         })
         .collect()
     }
@@ -429,7 +429,7 @@ fn explain(error: &ValidationError, value: Option<&CheckedValue>) -> Problem {
             &checked.origin,
             format!("{} = {}: {said}", checked.variable, shorten(&checked.value, 60)),
         )
-        .hint(format!("the page's schema says so at {rule}")),
+        .hint(format!("see the page's schema at {rule}")),
         None => {
             let path = error.instance_path().to_string();
             let place = if path.is_empty() { "the page" } else { path.as_str() };
@@ -503,7 +503,7 @@ fn typed_and_placed(
 ) -> Result<CheckedValue, Problem> {
     let value = schema.typed(&wanted.variable, &wanted.wanted)?;
     wanted.variable.write(page, value.clone(), missing, places).map_err(|blocked| {
-        Problem::at(&wanted.origin, format!("{} can't be set: {blocked}", wanted.variable))
+        Problem::at(&wanted.origin, format!("{} cannot be set: {blocked}", wanted.variable))
             .hint(blocked.remedy())
     })?;
     Ok(CheckedValue {

@@ -49,7 +49,7 @@ pub(super) fn unknown_names(
             match at.map(|at| below(at, schema, key)) {
                 Some(Below::Known(next)) => at = Some(next),
                 Some(Below::Unknown(known)) => {
-                    let message = format!("{variable} is owned, and the page's schema does not know it");
+                    let message = format!("{variable} is owned but unknown to the page's schema");
                     found.add(&way, message, nearest(key, known));
                     at = None;
                 }
@@ -65,7 +65,7 @@ pub(super) fn unknown_names(
     for key in required.filter_map(Value::as_str) {
         if !is_there(key) && !owned.iter().any(|(variable, _)| variable.key() == key) {
             problems.push(
-                Problem::new(format!("{key} is required by the page's schema, and nobody owns it"))
+                Problem::new(format!("{key} is required by the page's schema, but has no owner"))
                     .hint("own it, or set it on the page")
                     .warning(),
             );
@@ -91,7 +91,7 @@ fn inside(
                     Below::Known(next) => inside(next, root, value, variable, way, found),
                     Below::Unknown(known) => {
                         let message = format!(
-                            "{variable} has the key \"{key}\", and the page's schema does not know it"
+                            "{variable} has the key \"{key}\", which is unknown to the page's schema"
                         );
                         found.add(way, message, nearest(key, known));
                     }

@@ -71,13 +71,13 @@ pub fn check(root: &Value) -> Result<(), Problem> {
         return Err(Problem::new(message).hint(format!("at most {MAX_PATTERNS} are read")));
     }
     if survey.levels > MAX_LEVELS {
-        let message = format!("references of the page's schema lead through {} levels", survey.levels);
+        let message = format!("references in the page's schema lead through {} levels", survey.levels);
         return Err(Problem::new(message).hint(format!("at most {MAX_LEVELS} are followed; {REMEDY}")));
     }
     let mut expansion = Expansion { root, known: HashMap::new(), open: HashSet::new() };
     for schema in survey.seen {
         if expansion.of(schema)? > MAX_EXPANDED {
-            let message = "references of the page's schema multiply: one value would have to meet more than \
+            let message = "references in the page's schema multiply: one value would have to meet more than \
                            100000 subschemas";
             return Err(Problem::new(message).hint(REMEDY));
         }
@@ -142,7 +142,7 @@ fn target<'s>(root: &'s Value, reference: &str) -> Result<&'s Value, Problem> {
     let found = (base.is_empty() || base == own).then(|| root.pointer(&percent_decoded(fragment)?)).flatten();
     found.ok_or_else(|| {
         Problem::new(format!(
-            "the page's schema can't be used: it refers to \"{}\", which is not in it",
+            "the page's schema cannot be used: it refers to \"{}\", which is not in it",
             cut(reference)
         ))
         .hint("write references as #/definitions/NAME; no other document is read")
@@ -243,8 +243,8 @@ impl<'s> Expansion<'s> {
             return Ok(*known);
         }
         if !self.open.insert(place) {
-            let message = "references of the page's schema go in a circle without going into the value";
-            return Err(Problem::new(message).hint("let the reference stand below properties or items"));
+            let message = "references in the page's schema form a cycle without going into the value";
+            return Err(Problem::new(message).hint("put the reference below properties or items"));
         }
         let mut sum = 1_u64;
         for part in same_value(self.root, object)? {

@@ -75,7 +75,7 @@ error: \"a b\" is no agent id
 8 | agent = \"a b\"
   |         ^^^^^
   |
-  = hint: write the Project ID of the vendor's UI: letters, digits and -
+  = hint: write the Project ID from the vendor's UI: letters, digits and -
 
 error: \"lve\" is no environment
  --> rtconfd.toml:9:15
@@ -94,15 +94,15 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
         with_api("[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Fr 09:00-17:00\"\n[sources.sites]\npath = \"s.csv\"\nkey = \"k\"\n[calendars.hols]\npath = \"h.ics\"\n").replace("x = 1", &format!("x = {definition}"))
     };
     for (text, wanted) in [
-        (variable("{ hours = \"dsk\", show = \"is_open\" }"), "there is no hours \"dsk\"\n"),
+        (variable("{ hours = \"dsk\", show = \"is_open\" }"), "unknown hours \"dsk\"\n"),
         (variable("{ hours = \"dsk\", show = \"is_open\" }"), "did you mean \"desk\"?"),
         (variable("{ hours = \"desk\", show = \"is_opn\" }"), "did you mean \"is_open\"?"),
         (variable("{ hours = \"\", show = \"is_open\" }"), "hint: write its name, as in desk"),
         (with_api("").replace("x = 1", ""), "hint: name one here, as in is_open ="),
-        (with_api("").replace("x = 1", "\"\" = 1"), "hint: write the name of a key of the page, or /key/key"),
+        (with_api("").replace("x = 1", "\"\" = 1"), "hint: write the name of a key on the page, or /key/key"),
         (
             with_api("").replace("x = 1", "\"/\" = 1"),
-            "hint: write the name of a key of the page, or /key/key",
+            "hint: write the name of a key on the page, or /key/key",
         ),
         (
             with_api("").replace("x = 1", "x = 441632960000441632960000"),
@@ -111,7 +111,7 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
         (variable("{ hours = \"desk\", shw = \"is_open\" }"), "this defines no value"),
         (
             variable("{ hours = \"desk\", show = \"is_open\", format = \"hour\" }"),
-            "is no time and has no format",
+            "is not a time and has no format",
         ),
         (variable("{ hours = \"desk\", show = \"opens_at\", format = \"ours\" }"), "\"ours\" is no format"),
         (
@@ -120,8 +120,8 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
         ),
         (variable("{ calendar = \"hol\", show = \"is_today\" }"), "did you mean \"hols\"?"),
         (variable("{ source = \"sits\", row = \"a\", column = \"b\" }"), "did you mean \"sites\"?"),
-        (variable("{ column = \"b\" }"), "of which row is the column?"),
-        (variable("{ show = \"is_open\" }"), "of which hours?"),
+        (variable("{ column = \"b\" }"), "`column` requires a row"),
+        (variable("{ show = \"is_open\" }"), "`show` requires `hours`"),
         (variable("\"{{ row.x }}\""), "needs a row to fill it in"),
         (variable("{ when = [{ value = 1 }], otherwise = 2 }"), "has no condition and would always hold"),
         (
@@ -134,7 +134,7 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
         ),
         (
             variable("{ when = [{ cron = \"61 8 * * *\", for = \"1h\", value = 1 }], otherwise = 2 }"),
-            "is no cron pattern",
+            "invalid cron pattern",
         ),
         (
             variable(
@@ -171,7 +171,7 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
         ),
         (
             with_api("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"closed\"\nclosed_on = [\"hls\"]\n"),
-            "there is no calendar \"hls\"",
+            "unknown calendar \"hls\"",
         ),
         (with_api("[sources.s]\npath = \"s.xls\"\n"), "a workbook (.xls) cannot be read"),
         (

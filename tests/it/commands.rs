@@ -45,8 +45,8 @@ fn a_row_that_is_gone_is_told_when_it_goes_and_by_status_as_long_as_its_page_hol
     folder.run(&["apply"]).expect(0);
     folder.write("sites.csv", CSV.split_once("b,").unwrap().0);
     let gone = [
-        "A-2/live is no longer defined: nothing is sent to it any more, and it keeps what it has",
-        "/phones/b of ALL/live is no longer defined: nothing is sent for it any more, and it keeps what it has",
+        "A-2/live is no longer defined: nothing more is sent to it, and it keeps its values",
+        "/phones/b of ALL/live is no longer defined: nothing more is sent for it, and it keeps its value",
     ];
     for command in ["plan", "check", "apply"] {
         let reported = folder.run(&[command]).expect(0).err;

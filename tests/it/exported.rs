@@ -163,11 +163,11 @@ fn hours_that_are_published_are_read_as_their_services_write_them() {
         (
             "schema_org",
             json!([store(day("09:00", "17:00")), store(day("10:00", "17:00"))]),
-            Err("more than one thing of this list has hours"),
+            Err("more than one thing in this list has hours"),
         ),
         ("google", json!({"regularHours": google, "specialHours": {}}), Ok(true)),
-        ("google", places, Err("is of the Google Places API")),
-        ("google", json!({"regularOpeningHours": {"periods": []}}), Err("is of the Google Places API")),
+        ("google", places, Err("comes from the Google Places API")),
+        ("google", json!({"regularOpeningHours": {"periods": []}}), Err("comes from the Google Places API")),
     ] {
         let folder = folder(&format!(
             "[sources.p]\npath = \"p.json\"\n[hours.desk]\ntimezone = \"UTC\"\n{key} = {{ source = \"p\" }}\n"
@@ -212,7 +212,7 @@ fn hours_that_are_probably_not_meant_are_warned_of_at_their_place() {
         let folder = folder(&format!("{settings}{closed_on}"));
         folder.write("c.ics", event);
         let err = folder.run(&["check", "--offline", "--at", "2026-12-01"]).expect(0).err;
-        assert_eq!(err.contains("c.ics:2: this event has no length, so it closes nothing"), warned, "{err}");
+        assert_eq!(err.contains("c.ics:2: this event has no length, so it closes no hours"), warned, "{err}");
     }
 }
 

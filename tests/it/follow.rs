@@ -455,20 +455,17 @@ fn what_can_not_be_followed_is_refused() {
     };
     let live = |more: &str| page("\"live\"", more);
     for (settings, problem) in [
-        (live("follow = \"sandbox\""), "what is followed, and after how long, are told together"),
-        (live("after = \"2h\""), "what is followed, and after how long, are told together"),
+        (live("follow = \"sandbox\""), "`follow` and `after` must be set together"),
+        (live("after = \"2h\""), "`follow` and `after` must be set together"),
         (live("follow = \"sandbox\"\nafter = \"0s\""), "\"0s\" is no length of time"),
-        (live("follow = \"sandbox\"\nafter = \"40d\""), "a change waits for at most 31 days"),
-        (live("follow = \"live\"\nafter = \"2h\""), "a page in live can't follow itself"),
+        (live("follow = \"sandbox\"\nafter = \"40d\""), "a change can wait for at most 31 days"),
+        (live("follow = \"live\"\nafter = \"2h\""), "a page in live cannot follow itself"),
         (live("follow = \"prod\"\nafter = \"2h\""), "prod"),
-        (
-            live("follow = \"sandbox\"\nafter = \"2h\""),
-            "the page A-1/sandbox, which it follows, is not defined",
-        ),
+        (live("follow = \"sandbox\"\nafter = \"2h\""), "it follows A-1/sandbox, which is not defined"),
         (
             page("\"sandbox\"", "follow = \"live\"\nafter = \"2h\"")
                 + &live("follow = \"sandbox\"\nafter = \"2h\""),
-            "which in the end follows it",
+            "which directly or indirectly follows it",
         ),
     ] {
         let folder = Folder::new("http://127.0.0.1:9", &settings);

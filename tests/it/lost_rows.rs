@@ -50,7 +50,7 @@ async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_
     // Less than any share of the rows for which a revision is held.
     write_atomically(&folder.path("sites.csv"), &rows(58));
     let held = until_held(&driving).await;
-    assert_eq!(held.reasons, ["source \"sites\" loses rows s59, s60, on which 2 pages rest"]);
+    assert_eq!(held.reasons, ["source \"sites\" loses rows s59, s60, which 2 pages depend on"]);
     until("it is decided", || driving.is_quiet()).await;
     let status = driving.status().await;
     let stale = |agent: &str| {
@@ -90,7 +90,7 @@ async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_pa
     assert_eq!(driving.status().await.held, None);
     write_atomically(&folder.path("closures.csv"), &tidied.replace("2027-03-01,closed\n", ""));
     let held = until_held(&driving).await;
-    let reason = "source \"closures\" loses row 2027-03-01 (closures.csv:3), on which 1 page rests";
+    let reason = "source \"closures\" loses row 2027-03-01 (closures.csv:3), which 1 page depends on";
     assert_eq!(held.reasons, [reason]);
     driving.stop().await;
 }

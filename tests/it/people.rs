@@ -494,7 +494,7 @@ async fn small_pieces_of_a_large_change_add_up_within_the_hour() {
     folder.write("sites.csv", &sites(40, 0..11));
     assert_eq!(
         held(&driving).await.reasons.join("; "),
-        "the next 14 days change for 7 of 40 pages, with those of the last hour (more than 10% and more than 5)"
+        "the next 14 days change for 7 of 40 pages, including those of the last hour (more than 10% and more than 5)"
     );
     driving.stop().await;
 }
@@ -634,8 +634,8 @@ item = { site_name = "{{ row.site }}", hours = { show = "today" }, is_open = { s
     assert_eq!(
         held(&driving).await.reasons,
         [
-            "the next 14 days change for 20 of 20 sites, on 1 of 1 pages, with those of the last hour (more than 10% and more than 5)",
-            "20 of 20 sites become closed all day on 2026-11-26, with those of the last hour (more than 20%)",
+            "the next 14 days change for 20 of 20 sites, on 1 of 1 pages, including those of the last hour (more than 10% and more than 5)",
+            "20 of 20 sites become closed all day on 2026-11-26, including those of the last hour (more than 20%)",
         ]
     );
     assert!(open(19), "what was last good goes on");
