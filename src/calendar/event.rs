@@ -104,7 +104,7 @@ impl Calendar {
                 if events.len() >= MAX_EVENTS {
                     let message = format!("the calendar has more than {MAX_EVENTS} events");
                     let problem = Problem::at(&component.origin, message);
-                    return Err(vec![problem.hint("export those alone that are still to come")]);
+                    return Err(vec![problem.hint("export only upcoming events")]);
                 }
                 match Event::read(component, &Context { zones: &zones, zone: own, notes: &notes }) {
                     Ok(event) => events.push(event),
@@ -132,7 +132,7 @@ fn own_zone(calendar: &Component, database: &Database, notes: &Notes) -> Option<
     named.find_map(|property| {
         let zone = database.zone(property.value.trim());
         if zone.is_none() {
-            let message = "X-WR-TIMEZONE: unknown time zone, so the calendar counts as one without";
+            let message = "X-WR-TIMEZONE: the time zone is unknown and is ignored";
             notes.note("X-WR-TIMEZONE", &property.origin, message);
         }
         zone
@@ -153,7 +153,7 @@ fn events_in<'c>(calendar: &'c Component, notes: &Notes) -> Vec<&'c Component> {
                     notes.note(
                         "nested",
                         &child.origin,
-                        format!("{}: its events are read as if they stood outside of it", child.name),
+                        format!("{}: its events are read as if they were outside it", child.name),
                     );
                 }
                 found.extend(inner);
@@ -182,7 +182,7 @@ fn group(events: Vec<Event>, zone: Option<Zone>) -> Result<Vec<Series>, Problem>
             by_uid.remove(&uid).unwrap_or_default().into_iter().partition(|event| event.replaces.is_some());
         if let Some(last) = changed.get(MAX_CHANGED) {
             let message = format!("VEVENT: more than {MAX_CHANGED} instances of one event are changed");
-            return Err(Problem::at(&last.origin, message).hint("make it several events"));
+            return Err(Problem::at(&last.origin, message).hint("split it into several events"));
         }
         let newest = masters.iter().map(|event| event.sequence).max();
         // If a version has no readable SEQUENCE, the newest is unknown, so all versions count.
@@ -237,8 +237,8 @@ impl Event {
     fn read(component: &Component, context: &Context) -> Result<Self, Problem> {
         let Context { zones, notes, .. } = *context;
         if let Some(inner) = component.children.iter().find(|inner| inner.name == "VEVENT") {
-            return Err(Problem::at(&inner.origin, "VEVENT: stands inside another event")
-                .hint("an END:VEVENT is missing before it"));
+            return Err(Problem::at(&inner.origin, "VEVENT: nested inside another event")
+                .hint("add the missing END:VEVENT before it"));
         }
         let start_property = component
             .single("DTSTART")?
@@ -247,7 +247,7 @@ impl Event {
         if let Some(property) = component.all("EXRULE").find(|property| !is_empty(property, notes)) {
             return Err(property
                 .problem("is obsolete and not supported")
-                .hint("list the dates that are left out as EXDATE"));
+                .hint("list the excluded dates as EXDATE"));
         }
         let wall = |until: NaiveDateTime| match &start {
             Stamp::Date(_) => context.last_day(until),
@@ -283,10 +283,10 @@ impl Event {
         {
             return Err(property
                 .problem("a changed instance (RECURRENCE-ID) cannot have dates of its own")
-                .hint("make the further dates an event with a UID of its own"));
+                .hint("move the further dates to an event with a UID of its own"));
         }
         if let Some(end) = component.all("DTEND").find(|end| end.value.trim().contains("T2359")) {
-            let message = "DTEND: 23:59 ends a minute before the day does; write the midnight after it for the end of the day";
+            let message = "DTEND: 23:59 is a minute before the end of the day; write midnight of the next day for the end of the day";
             notes.note("last minute", &end.origin, message);
         }
         let mut extra = Vec::new();
@@ -321,8 +321,8 @@ fn categories(component: &Component) -> Result<Vec<String>, Problem> {
     for property in component.all("CATEGORIES") {
         if property.values()?.count() + categories.len() > MAX_CATEGORIES {
             return Err(property
-                .problem(format!("more than {MAX_CATEGORIES} categories of one event"))
-                .hint("keep those that the settings ask for"));
+                .problem(format!("more than {MAX_CATEGORIES} categories in one event"))
+                .hint("keep only those that the settings use"));
         }
         categories.extend(texts(&property.value).iter().map(|category| category.trim().to_owned()));
     }
@@ -335,7 +335,7 @@ fn sequence(component: &Component, notes: &Notes) -> Option<i64> {
     };
     let number = property.value.trim().parse().ok();
     if number.is_none() {
-        let message = "SEQUENCE: this is not a number, so all versions of the event count";
+        let message = "SEQUENCE: the value is not a number, so all versions of the event are used";
         notes.note("SEQUENCE value", &property.origin, message);
     }
     number
@@ -346,7 +346,7 @@ fn is_empty(property: &Property, notes: &Notes) -> bool {
     let is_empty = property.value.split(',').all(|value| value.trim().is_empty());
     if is_empty {
         let (name, origin) = (&property.name, &property.origin);
-        notes.note("empty", origin, format!("{name}: the value is empty, which is read as no {name} at all"));
+        notes.note("empty", origin, format!("{name}: the value is empty, so the {name} is ignored"));
     }
     is_empty
 }
@@ -359,7 +359,7 @@ fn is_cancelled(component: &Component, notes: &Notes) -> bool {
     if let Some(property) = component.all("STATUS").next()
         && (!statuses.iter().all(is_known) || statuses.len() > 1)
     {
-        let message = "STATUS: only CANCELLED takes an event out, and of several statuses all must say so; others are ignored";
+        let message = "STATUS: only CANCELLED removes an event, and only if every STATUS of the event says so; others are ignored";
         notes.note("STATUS", &property.origin, message);
     }
     !statuses.is_empty() && statuses.iter().all(|status| status == "CANCELLED")
@@ -400,7 +400,7 @@ fn extra_starts(
         match length.seconds % 86_400 {
             0 => Ok((context.instance_of(from, property, first)?, Some(Length { days, seconds: 0 }))),
             _ => Err(property
-                .problem("a period of a series of whole days lasts whole days")
+                .problem("a period in an all-day series must last whole days")
                 .hint("write it as in RDATE;VALUE=PERIOD:20261226T000000/P2D, or list the dates")),
         }
     };

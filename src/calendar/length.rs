@@ -36,10 +36,14 @@ pub(super) fn length(
             let is_nothing = (duration.days, duration.seconds) == (0, 0);
             if !is_nothing && (duration.days, duration.seconds) != (length.days, length.seconds) {
                 return Err(property
-                    .problem("stands beside DTEND; an event has one of them")
+                    .problem("conflicts with DTEND; an event can have only one of them")
                     .hint("keep one of them"));
             }
-            context.notes.note("two ends", &property.origin, "DURATION: stands beside DTEND, which counts");
+            context.notes.note(
+                "two ends",
+                &property.origin,
+                "DURATION: ignored, because the event has a DTEND",
+            );
             Ok(length)
         }
         (Some(length), None) | (None, Some((length, _))) => Ok(length),
@@ -56,7 +60,7 @@ pub(super) fn length(
 fn length_of(property: &Property, start: &Stamp, notes: &Notes) -> Result<Length, Problem> {
     let length = duration(&property.value).ok_or_else(|| {
         property
-            .problem(format!("\"{}\" is no length of an event", property.value))
+            .problem(format!("invalid duration \"{}\"", property.value))
             .hint("write days, hours and minutes as in P1DT2H30M, weeks alone as in P2W")
     })?;
     if !matches!(start, Stamp::Date(_)) || length.seconds == 0 {
@@ -64,7 +68,7 @@ fn length_of(property: &Property, start: &Stamp, notes: &Notes) -> Result<Length
     }
     if length.seconds % 86_400 != 0 {
         return Err(property
-            .problem("an event of whole days lasts whole days")
+            .problem("an all-day event must last whole days")
             .hint("write days alone, as in P1D, or give DTSTART a time"));
     }
     let days = length.days + length.seconds / 86_400;
@@ -93,12 +97,12 @@ pub(super) fn length_until(start: &Stamp, end: &Stamp, property: &Property) -> R
         },
         _ => {
             return Err(property
-                .problem("is a date where DTSTART is a time, or the other way round")
+                .problem("must be a date if DTSTART is a date, and a time if DTSTART is a time")
                 .hint("write both as dates, or both as times"));
         }
     };
     match length.days < 0 || length.seconds < 0 {
-        true => Err(property.problem("lies before DTSTART").hint("correct one of them")),
+        true => Err(property.problem("is before DTSTART").hint("correct one of them")),
         false => Ok(length),
     }
 }

@@ -49,7 +49,7 @@ impl Property {
         match self.value.split(',').nth(MAX_VALUES) {
             Some(_) => Err(self
                 .problem(format!("lists more than {MAX_VALUES} values"))
-                .hint("list those alone that are still to come")),
+                .hint("list only upcoming dates")),
             None => Ok(self.value.split(',')),
         }
     }
@@ -86,7 +86,7 @@ impl Component {
             |other: &&Property| other.value.trim() == first.value.trim() && other.params == first.params;
         match found.find(|other| !is_same(other)) {
             Some(second) => {
-                let message = format!("stands twice in one {}", self.name);
+                let message = format!("occurs twice in one {}", self.name);
                 Err(second.problem(message).hint("keep one of them"))
             }
             None => Ok(Some(first)),
@@ -104,7 +104,7 @@ impl Component {
             notes.note(
                 name,
                 &second.origin,
-                format!("{name} stands twice in one {}: the first counts", self.name),
+                format!("{name} occurs twice in one {}: the first is used", self.name),
             );
         }
         first
@@ -129,7 +129,7 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
     let mut last = String::new();
     if bytes.len() > MAX_BYTES {
         return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
-            .hint(format!("at most {MAX_BYTES} are read; export the events that are still to come")));
+            .hint(format!("at most {MAX_BYTES} are read; export only upcoming events")));
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.get(1) == Some(&0) {
         let problem = Problem::at(&Origin::line(file, 1), "this file is UTF-16, not UTF-8");
@@ -140,7 +140,7 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
         if count >= MAX_LINES {
             let origin = Origin::line(file, line.number);
             return Err(Problem::at(&origin, format!("the calendar has more than {MAX_LINES} lines"))
-                .hint("export the events that are still to come"));
+                .hint("export only upcoming events"));
         }
         let Some(property) = property(file, &line, &last, notes)? else {
             last.clear();
@@ -149,7 +149,9 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
         last.clone_from(&property.name);
         match property.name.as_str() {
             "BEGIN" if open.len() >= MAX_DEPTH => {
-                return Err(property.problem("components nest too deep").hint("export the calendar again"));
+                return Err(property
+                    .problem("components are nested too deeply")
+                    .hint("export the calendar again"));
             }
             "BEGIN" => open.push(Component {
                 name: property.value.trim().to_ascii_uppercase(),
@@ -165,8 +167,10 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
                         None => done.push(component),
                     },
                     _ => {
-                        let problem = property.problem(format!("{name} was not begun here"));
-                        return Err(problem.hint("each BEGIN has its END; export the calendar again"));
+                        let problem = property.problem(format!("{name} has no matching BEGIN"));
+                        return Err(
+                            problem.hint("export the calendar again; each END needs a matching BEGIN")
+                        );
                     }
                 }
             }
@@ -175,7 +179,7 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
                 None => notes.note(
                     "outside",
                     &property.origin,
-                    "this line stands outside of BEGIN:VCALENDAR and END:VCALENDAR and is ignored",
+                    "this line is outside BEGIN:VCALENDAR and END:VCALENDAR and is ignored",
                 ),
             },
         }
@@ -187,11 +191,11 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
         );
     }
     if done.is_empty() {
-        return Err(Problem::at(&Origin::line(file, 1), "there is no BEGIN:VCALENDAR")
-            .hint("this must be an iCalendar (.ics) file"));
+        return Err(Problem::at(&Origin::line(file, 1), "missing BEGIN:VCALENDAR")
+            .hint("use an iCalendar (.ics) file"));
     }
     if let Some(other) = done.iter().find(|component| component.name != "VCALENDAR") {
-        let message = format!("{} stands outside of a VCALENDAR", other.name);
+        let message = format!("{} is outside a VCALENDAR", other.name);
         return Err(Problem::at(&other.origin, message).hint("export the calendar again"));
     }
     Ok(done)
@@ -230,19 +234,19 @@ fn property(file: &Arc<str>, line: &Line, last: &str, notes: &Notes) -> Result<O
             .and_then(|text| split(file, &Line { number: line.number, text }).ok())
             .inspect(|property| {
                 let name = &property.name;
-                notes.note("blanks", &origin, format!("{name}: blanks around names are ignored"));
+                notes.note("blanks", &origin, format!("{name}: spaces around names are ignored"));
             })
             .ok_or(problem),
     };
     match read {
         Ok(property) if is_prose(&line.text, &property) => {
-            notes.note("unfolded", &origin, "this line looks like text that was not folded, and is ignored");
+            notes.note("unfolded", &origin, "this line looks like text that was not folded and is ignored");
             Ok(None)
         }
         Ok(property) => Ok(Some(property)),
         Err(problem) if may_decide(&line.text) => Err(problem),
         Err(problem) if TIMED.contains(&last) && !is_named(&line.text) => {
-            Err(problem.hint(format!("if it goes on with the {last} above it, let it begin with a blank")))
+            Err(problem.hint(format!("if it continues the {last} above it, begin it with a space")))
         }
         Err(problem) => {
             notes.note("unreadable", &origin, format!("{}: the line is ignored", problem.message));
@@ -389,10 +393,8 @@ fn unfold<'b>(
 
 fn split(file: &Arc<str>, line: &Line) -> Result<Property, Problem> {
     let origin = Origin::line(file, line.number);
-    let bad = || {
-        Problem::at(&origin, "this is no iCalendar line")
-            .hint("a line reads NAME:value or NAME;PARAM=value:value")
-    };
+    let bad =
+        || Problem::at(&origin, "invalid iCalendar line").hint("write NAME:value or NAME;PARAM=value:value");
     let (head, value) = split_unquoted(&line.text, ':').ok_or_else(bad)?;
     let (name, mut rest) = match split_unquoted(head, ';') {
         Some((name, rest)) => (name, Some(rest)),

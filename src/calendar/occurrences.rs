@@ -68,7 +68,7 @@ impl Gathered {
         self.text += occurrence.summary.len() + categories.sum::<usize>();
         let too_much = match () {
             () if self.found.len() >= MAX_OCCURRENCES => format!("more than {MAX_OCCURRENCES} occurrences"),
-            () if self.dates > MAX_DATES => format!("events of whole days on more than {MAX_DATES} dates"),
+            () if self.dates > MAX_DATES => format!("all-day events on more than {MAX_DATES} dates"),
             () if self.text > MAX_TEXT => format!("occurrences with more than {MAX_TEXT} bytes of text"),
             () => {
                 self.found.push(occurrence);

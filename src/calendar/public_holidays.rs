@@ -78,7 +78,7 @@ impl Region {
     /// Fails for an unknown code, with a suggestion as the hint.
     pub fn named(code: &str) -> Result<Self, Problem> {
         Self::find(code).ok_or_else(|| {
-            Problem::new(format!("the public holidays of \"{code}\" are not known")).hint(meant(code))
+            Problem::new(format!("unknown public holiday region \"{code}\"")).hint(meant(code))
         })
     }
 
@@ -170,7 +170,7 @@ impl Region {
         let known = format!("the public holidays of {} are known up to {}", self.code, self.last_year);
         let problem = match days_left {
             ..=0 => Problem::new(format!(
-                "{known} only (holidays {version}): on later ones nothing is closed for them"
+                "{known} only (holidays {version}): later public holidays close nothing"
             )),
             1..=WARNED_DAYS => {
                 Problem::new(format!("{known} (holidays {version}), which ends in {days_left} day(s)"))
@@ -211,8 +211,8 @@ impl Region {
         near.sort();
         let near: Vec<String> =
             near.iter().map(|(day, names)| format!("{day} ({})", names.join(", "))).collect();
-        Problem::at(origin, format!("{date} is no public holiday of {}", self.code))
-            .hint(format!("those near it are {}", near.join(", ")))
+        Problem::at(origin, format!("{date} is not a public holiday of {}", self.code))
+            .hint(format!("correct the date; the nearest public holidays are {}", near.join(", ")))
     }
 }
 
@@ -303,7 +303,7 @@ fn known_of(country: &Region) -> String {
     let code = country.code;
     match listed(country) {
         none if none.is_empty() => format!("write \"{code}\": no holidays of its subdivisions are known"),
-        known => format!("known are {known}; elsewhere in {} write \"{code}\"", country.name),
+        known => format!("write one of {known}; elsewhere in {} write \"{code}\"", country.name),
     }
 }
 
@@ -460,7 +460,7 @@ mod tests {
             ("Scotlnd", "did you mean \"GB-SCT\" (Scotland)?"),
             (
                 "GB-LND",
-                "known are GB-ENG (England), GB-NIR (Northern Ireland), GB-SCT (Scotland), GB-WLS (Wales); elsewhere in United Kingdom write \"GB\"",
+                "write one of GB-ENG (England), GB-NIR (Northern Ireland), GB-SCT (Scotland), GB-WLS (Wales); elsewhere in United Kingdom write \"GB\"",
             ),
             ("JP-13", "write \"JP\": no holidays of its subdivisions are known"),
             ("XX", "write an ISO 3166 code, as in FR, DE-BY or GB-ENG; rtconfd calendar --codes lists them"),
@@ -471,7 +471,7 @@ mod tests {
             ),
         ] {
             let problem = Region::named(code).unwrap_err();
-            assert_eq!(problem.message, format!("the public holidays of \"{code}\" are not known"));
+            assert_eq!(problem.message, format!("unknown public holiday region \"{code}\""));
             assert_eq!(problem.hint.as_deref(), Some(hint), "{code}");
         }
         // A long list is shortened, and the hint says how to list all codes.
@@ -535,8 +535,8 @@ mod tests {
         assert_eq!(
             december(&[], &["2026-12-27", "2026-12-25", "2026-06-01"]).unwrap_err(),
             [
-                "settings: 2026-12-27 is no public holiday of GB-ENG (hint: those near it are 2026-12-25 (Christmas Day), 2026-12-26 (Boxing Day), 2026-12-28 (Boxing Day (observed)))",
-                "settings: 2026-06-01 is no public holiday of GB-ENG (hint: those near it are 2026-04-06 (Easter Monday), 2026-05-04 (May Day), 2026-05-25 (Spring Bank Holiday))",
+                "settings: 2026-12-27 is not a public holiday of GB-ENG (hint: correct the date; the nearest public holidays are 2026-12-25 (Christmas Day), 2026-12-26 (Boxing Day), 2026-12-28 (Boxing Day (observed)))",
+                "settings: 2026-06-01 is not a public holiday of GB-ENG (hint: correct the date; the nearest public holidays are 2026-04-06 (Easter Monday), 2026-05-04 (May Day), 2026-05-25 (Spring Bank Holiday))",
             ]
         );
         // After the last year there is no known holiday to remove.
@@ -554,8 +554,8 @@ mod tests {
                 (0, "10-02", None),
                 (0, "10-03", Some((Severity::Warning, "which ends in 90 day(s)"))),
                 (0, "12-31", Some((Severity::Warning, "which ends in 1 day(s)"))),
-                (1, "01-01", Some((Severity::Error, "on later ones nothing is closed for them"))),
-                (9, "06-01", Some((Severity::Error, "on later ones nothing is closed for them"))),
+                (1, "01-01", Some((Severity::Error, "later public holidays close nothing"))),
+                (9, "06-01", Some((Severity::Error, "later public holidays close nothing"))),
             ] {
                 let reported = ending(years, day);
                 assert_eq!(reported.is_some(), wanted.is_some(), "{code} {years} {day}: {reported:?}");

@@ -52,8 +52,8 @@ impl Budget {
     pub fn spend(&mut self, steps: u64, property: &Property) -> Result<(), Problem> {
         self.0 = self.0.checked_sub(steps).ok_or_else(|| {
             property
-                .problem("the rules of this calendar take too many steps")
-                .hint("let rules that give nothing end with an UNTIL, or export fewer events")
+                .problem("the rules of this calendar take too many steps to evaluate")
+                .hint("add an UNTIL to rules without upcoming occurrences, or export fewer events")
         })?;
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Rule {
         let (mut frequency, mut interval, mut count, mut until) = (String::new(), 1, None, None);
         let mut week_start = Weekday::Mon;
         for part in text.split(';').filter(|part| !part.is_empty()) {
-            let (key, value) = part.split_once('=').ok_or_else(|| bad("is no rule"))?;
+            let (key, value) = part.split_once('=').ok_or_else(|| bad("is not a valid rule"))?;
             if !seen.insert(key) {
                 return Err(bad(&format!("has {key} twice")));
             }
@@ -152,7 +152,7 @@ impl Rule {
                 "UNTIL" if value.strip_suffix('Z').and_then(parse_local).is_some() => {
                     property.problem(format!("UNTIL={value} {AMBIGUOUS}")).hint(UNTIL_DATE)
                 }
-                _ => bad(&format!("has a {key} that is out of range or not understood")),
+                _ => bad(&format!("has a {key} that is out of range or invalid")),
             })?;
         }
         if count.is_some() && until.is_some() {
@@ -288,7 +288,7 @@ impl Rule {
         if looked_from.checked_add_signed(reach).is_none_or(|reached| reached >= to) {
             return Ok(starts);
         }
-        Err(property.problem("takes too many steps to its next occurrence").hint(ANOTHER_RULE))
+        Err(property.problem("takes too many steps to reach its next occurrence").hint(ANOTHER_RULE))
     }
 
     fn by_minutes(
@@ -408,16 +408,19 @@ impl Parts {
             return Err(format!("repeats {frequency}, which is not supported"));
         }
         if numbered && (!is(&["YEARLY", "MONTHLY"]) || !self.week_numbers.is_empty()) {
-            return Err("numbers a day of the week where only MONTHLY and YEARLY rules may".to_owned());
+            return Err(
+                "has a numbered BYDAY, which only MONTHLY and YEARLY rules without BYWEEKNO may have"
+                    .to_owned(),
+            );
         }
         if !self.week_numbers.is_empty() && !is(&["YEARLY"]) {
-            return Err("has BYWEEKNO, which only a YEARLY rule may".to_owned());
+            return Err("has BYWEEKNO, which only a YEARLY rule may have".to_owned());
         }
         if !self.year_days.is_empty() && is(&["DAILY", "WEEKLY", "MONTHLY"]) {
-            return Err(format!("has BYYEARDAY, which a {frequency} rule may not"));
+            return Err(format!("has BYYEARDAY, which a {frequency} rule may not have"));
         }
         if !self.month_days.is_empty() && is(&["WEEKLY"]) {
-            return Err("has BYMONTHDAY, which a WEEKLY rule may not".to_owned());
+            return Err("has BYMONTHDAY, which a WEEKLY rule may not have".to_owned());
         }
         Ok(())
     }
@@ -519,9 +522,9 @@ impl Parts {
             let days: Vec<String> = self.days.iter().map(day).collect();
             text.push_str(&format!(";BYDAY={}", days.join(",")));
         }
-        let rule: RRule<Unvalidated> = text.parse().map_err(|error| format!("is not understood: {error}"))?;
+        let rule: RRule<Unvalidated> = text.parse().map_err(|error| format!("is invalid: {error}"))?;
         let begin = start.and_utc().with_timezone(&Tz::UTC);
-        rule.clone().validate(begin).map_err(|error| format!("is not understood: {error}"))?;
+        rule.clone().validate(begin).map_err(|error| format!("is invalid: {error}"))?;
         Ok(rule)
     }
 

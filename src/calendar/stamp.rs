@@ -119,7 +119,7 @@ pub(super) fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Resul
     if value.len() == 8 {
         let date = NaiveDate::parse_from_str(value, "%Y%m%d").ok();
         let date = date.filter(|_| kind.as_deref() != Some("DATE-TIME"));
-        let problem = || property.problem(format!("\"{value}\" is no date")).hint(DATE_OR_TIME);
+        let problem = || property.problem(format!("invalid date \"{value}\"")).hint(DATE_OR_TIME);
         return date.map(Stamp::Date).ok_or_else(problem);
     }
     let (text, zone) = match (value.strip_suffix('Z'), property.param("TZID")) {
@@ -129,7 +129,7 @@ pub(super) fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Resul
     };
     let time = parse_local(text).filter(|_| kind.as_deref() != Some("DATE"));
     time.map(|time| Stamp::Time(time, zone))
-        .ok_or_else(|| property.problem(format!("\"{value}\" is no date and no time")).hint(DATE_OR_TIME))
+        .ok_or_else(|| property.problem(format!("invalid date or time \"{value}\"")).hint(DATE_OR_TIME))
 }
 
 impl Context<'_> {
@@ -141,7 +141,7 @@ impl Context<'_> {
                 self.notes.note(
                     "midnight",
                     &property.origin,
-                    "DTEND: midnight is read as the date, as DTSTART is one",
+                    "DTEND: midnight is read as a date, because DTSTART is a date",
                 );
                 Ok(Stamp::Date(time.date()))
             }
@@ -162,7 +162,8 @@ impl Context<'_> {
         let stamp = stamp_of(property.value.trim(), property, self.zones);
         stamp.or_else(|problem| {
             let date = parse_local(property.value.trim()).map(|time| time.date()).ok_or(problem)?;
-            let message = "RECURRENCE-ID: its time zone is unknown, so every instance on the date is meant";
+            let message =
+                "RECURRENCE-ID: its time zone is unknown, so it applies to every instance on that date";
             self.notes.note("RECURRENCE-ID zone", &property.origin, message);
             Ok(Stamp::Date(date))
         })
@@ -190,9 +191,8 @@ impl Context<'_> {
         match date_of_utc(time, self.zone) {
             Some(date) => {
                 if let Some(zone) = self.zone {
-                    let message = format!(
-                        "{name}: a time in UTC, of a series of whole days, means the date that it has in {zone}"
-                    );
+                    let message =
+                        format!("{name}: a time in UTC in an all-day series is read as its date in {zone}");
                     self.notes.note("UTC of whole days", &property.origin, message);
                 }
                 Ok(Stamp::Date(date))
@@ -221,7 +221,7 @@ impl Context<'_> {
         };
         let mut property = property.clone();
         if matches!(start, Stamp::Date(_)) && property.value.split(';').any(|part| is_of_times(&part)) {
-            let message = "RRULE: BYHOUR, BYMINUTE and BYSECOND are ignored, as DTSTART is a date";
+            let message = "RRULE: BYHOUR, BYMINUTE and BYSECOND are ignored, because DTSTART is a date";
             self.notes.note("times of whole days", &property.origin, message);
             let left: Vec<&str> = property.value.split(';').filter(|part| !is_of_times(part)).collect();
             property.value = left.join(";");

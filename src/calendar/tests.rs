@@ -479,26 +479,26 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
     for (text, wanted) in [
         (
             event("DTSTART;TZID=Mars/Olympus:20260101T090000"),
-            "c.ics:6: DTSTART: the time zone \"Mars/Olympus\" is unknown",
+            "c.ics:6: DTSTART: unknown time zone \"Mars/Olympus\"",
         ),
         // The prefix does not define summer time, and its minutes count.
         (
             event("DTSTART;TZID=\"(UTC+05:30) Anywhere\":20260101T090000"),
-            "c.ics:6: DTSTART: the time zone \"(UTC+05:30) Anywhere\" is unknown",
+            "c.ics:6: DTSTART: unknown time zone \"(UTC+05:30) Anywhere\"",
         ),
-        (event("DTSTART;TZID=/EST/Nowhere:20260101T090000"), "the time zone \"/EST/Nowhere\" is unknown"),
+        (event("DTSTART;TZID=/EST/Nowhere:20260101T090000"), "unknown time zone \"/EST/Nowhere\""),
         (
             format!(
                 "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:20251026T020000\nRDATE:20261025T020000,20271031T020000Z\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0000\nEND:STANDARD\nEND:VTIMEZONE\n{}",
                 event("DTSTART;TZID=Home:20260101T090000")
             ),
-            "c.ics:7: RDATE: \"20271031T020000Z\" is no local time",
+            "c.ics:7: RDATE: invalid local time \"20271031T020000Z\"",
         ),
-        (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: \"2026-01-01\" is no date and no time"),
+        (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: invalid date or time \"2026-01-01\""),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=FORTNIGHTLY"), "c.ics:7: RRULE:"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;INTERVAL=0"), "INTERVAL that is out of range"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=SECONDLY"), "repeats SECONDLY, which is not supported"),
-        (event("DTSTART:20260101T090000\nRRULE:FREQ=WEEKLY;BYDAY=2MO"), "numbers a day of the week"),
+        (event("DTSTART:20260101T090000\nRRULE:FREQ=WEEKLY;BYDAY=2MO"), "has a numbered BYDAY"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=MONTHLY;BYDAY=0MO"), "has a BYDAY that is out of range"),
         (
             event("DTSTART:20260101T090000\nRRULE:FREQ=MONTHLY;BYMONTHDAY=0,15"),
@@ -509,34 +509,34 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
         (event("DTSTART:20260101T090000\nDURATION:P1W2D"), "c.ics:7: DURATION:"),
         (
             event("DTSTART:20260101\nBEGIN:VEVENT\nDTSTART:20260102\nEND:VEVENT"),
-            "c.ics:7: VEVENT: stands inside another event",
+            "c.ics:7: VEVENT: nested inside another event",
         ),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;SKIP=OMIT"), "SKIP, which is not supported"),
         (event("DTSTART:20260101T090000\nEXRULE:FREQ=DAILY"), "c.ics:7: EXRULE: is obsolete"),
         (event("DTSTART:20260101T090000\nDURATION:P99999999999999D"), "c.ics:7: DURATION:"),
-        (event("DTSTART:20260102\nDTEND:20260101"), "c.ics:7: DTEND: lies before DTSTART"),
+        (event("DTSTART:20260102\nDTEND:20260101"), "c.ics:7: DTEND: is before DTSTART"),
         (event(""), "c.ics:3: VEVENT: has no DTSTART"),
-        (event("DTSTART:20260631"), "c.ics:6: DTSTART: \"20260631\" is no date"),
-        (event("DTSTART:20260101T090000\nDTEND:20260102"), "DTEND: is a date where DTSTART is a time"),
-        (event("DTSTART:20260101\nDTSTART:20260102"), "c.ics:7: DTSTART: stands twice in one VEVENT"),
-        (event("DTSTART:20260101\nDURATION:PT1H"), "an event of whole days lasts whole days"),
-        (event("DTSTART:20260101\nDTEND:20260102\nDURATION:P2D"), "c.ics:8: DURATION: stands beside DTEND"),
+        (event("DTSTART:20260631"), "c.ics:6: DTSTART: invalid date \"20260631\""),
+        (event("DTSTART:20260101T090000\nDTEND:20260102"), "DTEND: must be a date if DTSTART is a date"),
+        (event("DTSTART:20260101\nDTSTART:20260102"), "c.ics:7: DTSTART: occurs twice in one VEVENT"),
+        (event("DTSTART:20260101\nDURATION:PT1H"), "an all-day event must last whole days"),
+        (event("DTSTART:20260101\nDTEND:20260102\nDURATION:P2D"), "c.ics:8: DURATION: conflicts with DTEND"),
         // A line that may have been meant to set when an event happens is never skipped.
-        (event("DTSTART:20260101\nEXDATE 20260102"), "c.ics:7: this is no iCalendar line"),
-        (event("DTSTART:20260101\nRRULE"), "c.ics:7: this is no iCalendar line"),
-        (event("DTSTART:20260101\nSTATUS;CANCELLED"), "c.ics:7: this is no iCalendar line"),
+        (event("DTSTART:20260101\nEXDATE 20260102"), "c.ics:7: invalid iCalendar line"),
+        (event("DTSTART:20260101\nRRULE"), "c.ics:7: invalid iCalendar line"),
+        (event("DTSTART:20260101\nSTATUS;CANCELLED"), "c.ics:7: invalid iCalendar line"),
         (
             event("DTSTART:20260101\nRECURRENCE-ID:20260108\nRRULE:FREQ=WEEKLY"),
             "c.ics:8: RRULE: a changed instance (RECURRENCE-ID) cannot have a rule of its own",
         ),
         (
             event("DTSTART;VALUE=DATE:20260101\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20260101T230000Z"),
-            "c.ics:8: EXDATE: is a time in UTC, and its series is of whole days",
+            "c.ics:8: EXDATE: is a time in UTC in an all-day series",
         ),
-        (event("DTSTART:20260101\nDURATION:PT90000S"), "an event of whole days lasts whole days"),
+        (event("DTSTART:20260101\nDURATION:PT90000S"), "an all-day event must last whole days"),
         (
             event("DTSTART:20260101T090000\nDTEND:20260101T100000\nDURATION:PT30M"),
-            "DURATION: stands beside DTEND",
+            "DURATION: conflicts with DTEND",
         ),
         (
             format!(
@@ -618,19 +618,19 @@ fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
         ("DESCRIPTION:first line\nsee you there", "the line is ignored"),
         ("DESCRIPTION:we close for\nDuration: two hours", "text that was not folded"),
         ("REFRESH - INTERVAL; VALUE = DURATION:PT48H", "the line is ignored"),
-        ("SUMMARY : Closed", "blanks around names"),
-        ("STATUS:NEEDS-ACTION", "only CANCELLED takes an event out"),
-        ("STATUS:CONFIRMED\nSTATUS:TENTATIVE", "only CANCELLED takes an event out"),
-        ("STATUS:CONFIRMED\nSTATUS:CANCELLED", "only CANCELLED takes an event out"),
-        ("SUMMARY:one\nSUMMARY:two", "the first counts"),
-        ("UID:2\nUID:3", "the first counts"),
+        ("SUMMARY : Closed", "spaces around names"),
+        ("STATUS:NEEDS-ACTION", "only CANCELLED removes an event"),
+        ("STATUS:CONFIRMED\nSTATUS:TENTATIVE", "only CANCELLED removes an event"),
+        ("STATUS:CONFIRMED\nSTATUS:CANCELLED", "only CANCELLED removes an event"),
+        ("SUMMARY:one\nSUMMARY:two", "the first is used"),
+        ("UID:2\nUID:3", "the first is used"),
         ("SEQUENCE:many", "not a number"),
         ("RRULE:", "RRULE: the value is empty"),
         ("EXDATE:", "EXDATE: the value is empty"),
         ("EXDATE;VALUE=DATE: ,", "EXDATE: the value is empty"),
         ("RDATE:", "RDATE: the value is empty"),
-        ("DURATION:PT0S", "stands beside DTEND"),
-        ("DURATION:P1D", "stands beside DTEND"),
+        ("DURATION:PT0S", "ignored, because the event has a DTEND"),
+        ("DURATION:P1D", "ignored, because the event has a DTEND"),
         ("DURATION:PT86400S", "read as 1 whole days"),
         ("DTSTART;VALUE=DATE:20261228", ""),
     ] {
@@ -646,7 +646,7 @@ fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
     for (text, warned) in [
         (
             "\u{FEFF}BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nEND:VEVENT\nEND:VCALENDAR\nX-COMMENT:cached\n",
-            "stands outside",
+            "this line is outside",
         ),
         ("BEGIN:VCALENDAR\rBEGIN:VEVENT\rDTSTART:20261228\rEND:VEVENT\rEND:VCALENDAR\r", "end with CR alone"),
         (
@@ -655,7 +655,7 @@ fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
         ),
         (
             "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nDTEND:20261229T000000\nEND:VEVENT\nEND:VCALENDAR\n",
-            "midnight is read as the date",
+            "midnight is read as a date",
         ),
     ] {
         let read = Calendar::parse(&"c.ics".into(), text.as_bytes(), &Database::embedded()).unwrap();
@@ -796,9 +796,9 @@ fn a_zone_that_a_file_half_defines_is_read_as_far_as_it_is_certain() {
     let pair = "BEGIN:STANDARD\nDTSTART:20201025T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\nTZOFFSETTO:+0100\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:20200329T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nTZOFFSETTO:+0200\nEND:DAYLIGHT";
     for (id, parts, wanted, warned) in [
         ("(UTC+10:00) Brisbane", alone, "02:00", "has no TZOFFSETFROM"),
-        ("(UTC+10:00) Brisbane", date, "02:00", "the date is read as its midnight"),
+        ("(UTC+10:00) Brisbane", date, "02:00", "the date is read as midnight"),
         ("Home", pair, "11:00", "has no TZOFFSETFROM"),
-        ("E. Australia Standard Time", broken, "02:00", "the known zone Australia/Brisbane counts"),
+        ("E. Australia Standard Time", broken, "02:00", "the known zone Australia/Brisbane is used"),
     ] {
         let read = calendar(&zone(id, parts)).unwrap_or_else(|problems| panic!("{id}: {problems}"));
         assert_eq!(
@@ -843,8 +843,8 @@ fn what_may_be_the_rest_of_a_date_is_never_taken_for_text() {
         ("DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;\nCOUNT=5", 8),
     ] {
         let reported = calendar(&event(properties)).unwrap_err();
-        assert!(reported.starts_with(&format!("c.ics:{line}: this is no iCalendar line")), "{reported}");
-        assert!(reported.contains("begin with a blank"), "{reported}");
+        assert!(reported.starts_with(&format!("c.ics:{line}: invalid iCalendar line")), "{reported}");
+        assert!(reported.contains("begin it with a space"), "{reported}");
     }
 }
 
@@ -875,7 +875,7 @@ fn a_zone_that_cannot_be_read_costs_those_alone_that_mean_it() {
     let read = calendar(&format!("{zone}{}", event("DTSTART;VALUE=DATE:20261228"))).unwrap();
     assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"]);
     let reported = calendar(&format!("{zone}{}", event("DTSTART;TZID=Mine:20261228T090000"))).unwrap_err();
-    assert!(reported.contains("is no offset"), "{reported}");
+    assert!(reported.contains("invalid offset"), "{reported}");
 }
 
 #[test]
@@ -899,7 +899,7 @@ fn the_last_day_of_a_series_of_whole_days_is_found_as_an_exception_is() {
         assert_eq!(days(zone, &format!("FREQ=DAILY;UNTIL={until}")).unwrap(), wanted, "{zone}{until}");
     }
     let read = calendar(&format!("X-WR-TIMEZONE:Foo\n{}", event("DTSTART;VALUE=DATE:20261224"))).unwrap();
-    assert!(warnings(&read).contains("unknown time zone"), "{}", warnings(&read));
+    assert!(warnings(&read).contains("the time zone is unknown"), "{}", warnings(&read));
     let reported = days("", "FREQ=DAILY;UNTIL=20261225T230000Z").unwrap_err();
     assert!(reported.contains("the date is ambiguous"), "{reported}");
     // Times of day would repeat each date and use up the count.

@@ -105,7 +105,7 @@ impl<'a> Zones<'a> {
         let mut budget = Budget::default();
         for component in calendar.children.iter().filter(|c| c.name == "VTIMEZONE") {
             let Some(id) = component.first("TZID", notes) else {
-                notes.note("TZID", &component.origin, "VTIMEZONE: has no TZID, so nothing can mean it");
+                notes.note("TZID", &component.origin, "VTIMEZONE: has no TZID, so nothing can refer to it");
                 continue;
             };
             let id = id_of(&id.value);
@@ -118,7 +118,7 @@ impl<'a> Zones<'a> {
                 None => match (offsets(component, &mut budget, notes), well_known(&id, database)) {
                     (Ok(offsets), _) => EventZone::Custom(Arc::new(offsets)),
                     (Err(problem), Some(zone)) => {
-                        let message = format!("{}: the known zone {zone} counts", problem.message);
+                        let message = format!("{}: the known zone {zone} is used instead", problem.message);
                         notes.note("VTIMEZONE", &component.origin, message);
                         EventZone::Named(zone)
                     }
@@ -134,7 +134,7 @@ impl<'a> Zones<'a> {
                 notes.note(
                     "twice",
                     &component.origin,
-                    "VTIMEZONE: its TZID is defined twice, and the last definition counts",
+                    "VTIMEZONE: its TZID is defined twice, and the last definition is used",
                 );
             }
         }
@@ -164,7 +164,7 @@ impl<'a> Zones<'a> {
         };
         let first = months.into_iter().find(|date| differs(*date))?;
         let message = format!(
-            "VTIMEZONE: {zone} is newer here ({}) than the zone database {version} and differs on {first}: the calendar's rules count",
+            "VTIMEZONE: {zone} is newer here ({}) than the zone database {version} and differs on {first}: the calendar's rules are used",
             modified.value.trim()
         );
         notes.note("newer", &component.origin, message);
@@ -179,7 +179,7 @@ impl<'a> Zones<'a> {
         }
         well_known(&id, self.database)
             .map(EventZone::Named)
-            .ok_or_else(|| property.problem(format!("the time zone \"{id}\" is unknown")).hint(EXPORT))
+            .ok_or_else(|| property.problem(format!("unknown time zone \"{id}\"")).hint(EXPORT))
     }
 }
 
@@ -273,7 +273,11 @@ fn changes_of(
     let start_property = need("DTSTART")?;
     let start = match NaiveDate::parse_from_str(start_property.value.trim(), "%Y%m%d") {
         Ok(date) => {
-            notes.note("date start", &start_property.origin, "DTSTART: the date is read as its midnight");
+            notes.note(
+                "date start",
+                &start_property.origin,
+                "DTSTART: the date is read as midnight of that date",
+            );
             date.and_time(NaiveTime::MIN)
         }
         Err(_) => local_time(&start_property.value, start_property)?,
@@ -281,7 +285,7 @@ fn changes_of(
     let from_seconds = match (observance.single("TZOFFSETFROM")?, before()) {
         (None, Some(before)) => {
             let message = format!(
-                "{}: has no TZOFFSETFROM, so the offset of the other part counts before it",
+                "{}: has no TZOFFSETFROM, so the offset of the other part applies before it",
                 observance.name
             );
             notes.note("TZOFFSETFROM", &observance.origin, message);
@@ -306,7 +310,7 @@ fn changes_of(
 }
 
 fn local_time(text: &str, property: &Property) -> Result<NaiveDateTime, Problem> {
-    let problem = || property.problem(format!("\"{}\" is no local time", text.trim()));
+    let problem = || property.problem(format!("invalid local time \"{}\"", text.trim()));
     parse_local(text).ok_or_else(|| problem().hint("write it as 20261025T020000, without a Z"))
 }
 
@@ -326,6 +330,6 @@ fn offset_seconds(property: &Property) -> Result<i64, Problem> {
         let (hours, minutes, seconds) = (part(0)?, part(2)?, part(4)?);
         (hours < 24 && minutes < 60 && seconds < 60).then_some(sign * (hours * 3600 + minutes * 60 + seconds))
     })();
-    let problem = || property.problem(format!("\"{value}\" is no offset"));
+    let problem = || property.problem(format!("invalid offset \"{value}\""));
     parsed.ok_or_else(|| problem().hint("write hours and minutes with a sign, as in +0100"))
 }

@@ -39,7 +39,7 @@ fn bad<T>(message: String, hint: &'static str) -> Result<T, BadText> {
 fn check_length(text: &str) -> Result<(), BadText> {
     match text.len() > MAX_TEXT {
         true => bad(
-            format!("the hours are a text of {} bytes, and at most {MAX_TEXT} are read", text.len()),
+            format!("the hours have {} bytes; the limit is {MAX_TEXT}", text.len()),
             "write hours such as 09:00-17:00, or closed",
         ),
         false => Ok(()),
@@ -65,7 +65,7 @@ pub fn parse_day(text: &str) -> Result<Vec<Interval>, BadText> {
 
 fn parse_interval(text: &str) -> Result<Interval, BadText> {
     let Some((open_text, close_text)) = text.split_once('-') else {
-        return bad(format!("\"{text}\" is no interval"), "write FROM-TO, as in 09:00-17:00, or closed");
+        return bad(format!("invalid interval \"{text}\""), "write FROM-TO, as in 09:00-17:00, or closed");
     };
     let open = parse_time(open_text)?;
     let close = match parse_time(close_text) {
@@ -74,13 +74,13 @@ fn parse_interval(text: &str) -> Result<Interval, BadText> {
         Err(error) if is_extended(close_text) => {
             return bad(
                 format!("{}: a day has 24 hours", error.message),
-                "write what runs past midnight with the time that clocks show, as in 20:00-02:00",
+                "write a closing after midnight as clock time, as in 20:00-02:00",
             );
         }
         close => close?,
     };
     if open == DAY {
-        return bad("\"24:00\" ends a day and opens none".to_owned(), "write 00:00");
+        return bad("\"24:00\" is only valid as a closing time".to_owned(), "write 00:00");
     }
     if open == close {
         return bad(
@@ -163,7 +163,7 @@ fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
     match found {
         Some((day, _)) => Ok(*day),
         None => bad(
-            format!("\"{}\" is no day of the week", text.trim()),
+            format!("invalid day of the week \"{}\"", text.trim()),
             "write mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri",
         ),
     }
@@ -181,10 +181,10 @@ pub struct Week {
 /// Words of OpenStreetMap's syntax that are not supported, with a hint for each.
 const REFUSED: &[(&[&str], &str, &str)] = &[
     (&["sh"], "school holidays", "put them into a calendar and name it in closed_on"),
-    (&["unknown"], "a state that nobody knows", "write the hours, or closed"),
+    (&["unknown"], "an unknown state", "write the hours, or closed"),
     (&["open"], "the word open", "write the hours alone, as in Mo-Fr 09:00-17:00"),
-    (&["day", "days"], "a day counted from another", "write the dates in special or special_from"),
-    (&["sunrise", "sunset", "dawn", "dusk"], "the sun", "write times on the clock"),
+    (&["day", "days"], "a date relative to another", "write the dates in special or special_from"),
+    (&["sunrise", "sunset", "dawn", "dusk"], "a time that depends on the sun", "write times on the clock"),
     (
         &[
             "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "week",
@@ -199,7 +199,7 @@ const REFUSED: &[(&[&str], &str, &str)] = &[
 fn check_syntax(part: &str) -> Result<(), BadText> {
     if begins_with_a_date(part) {
         return bad(
-            format!("\"{part}\": a year or a date can't stand in weekly hours"),
+            format!("\"{part}\": a year or a date cannot be used in weekly hours"),
             "write dates in special or special_from",
         );
     }
@@ -211,13 +211,13 @@ fn check_syntax(part: &str) -> Result<(), BadText> {
         ("[", "a weekday of the month", "write its dates in special or special_from"),
     ] {
         if part.contains(sign) {
-            return bad(format!("\"{part}\": {what} is not read in weekly hours"), hint);
+            return bad(format!("\"{part}\": {what} is not supported in weekly hours"), hint);
         }
     }
     if part.replace("24/7", "").contains('/') {
         return bad(
-            format!("\"{part}\": what repeats within an interval is not read in weekly hours"),
-            "write from when to when it is open",
+            format!("\"{part}\": repetition within an interval is not supported in weekly hours"),
+            "write when it opens and when it closes",
         );
     }
     Ok(())
@@ -239,7 +239,7 @@ fn check_words(part: &str) -> Result<(), BadText> {
     let text = part.to_ascii_lowercase().replace("every day", "");
     for word in text.split(|c: char| !c.is_ascii_alphabetic()) {
         if let Some((_, what, hint)) = REFUSED.iter().find(|(words, ..)| words.contains(&word)) {
-            return bad(format!("\"{part}\": {what} can't stand in weekly hours"), hint);
+            return bad(format!("\"{part}\": {what} cannot be used in weekly hours"), hint);
         }
     }
     Ok(())
@@ -284,7 +284,7 @@ fn add_part(week: &mut Week, part: &str, is_first: bool) -> Result<(), BadText> 
     let (days, names_holidays) = without_holidays(days);
     if week.holidays.is_some() && !names_holidays {
         return bad(
-            format!("\"{part}\" stands behind PH, and would win over it on the holidays among its days"),
+            format!("\"{part}\" follows PH and would replace it on holidays that fall on its days"),
             "write PH last, as in Mo-Fr 09:00-17:00; Sa,Su off; PH off",
         );
     }
@@ -293,7 +293,7 @@ fn add_part(week: &mut Week, part: &str, is_first: bool) -> Result<(), BadText> 
         "" if is_first => parse_days("daily")?,
         "" => {
             return bad(
-                format!("of which days is \"{part}\"?"),
+                format!("missing days for \"{part}\""),
                 "put a comma between intervals of one day, and days before hours: Mo-Fr 09:00-12:00, 13:00-17:00",
             );
         }
@@ -332,12 +332,15 @@ fn days_and_hours(part: &str) -> Result<(&str, &str), BadText> {
     let (days, hours) = part.split_at(hours_at);
     if hours.split(',').skip(1).any(|text| text.trim().starts_with(char::is_alphabetic)) {
         return bad(
-            format!("\"{part}\": another day stands behind a comma"),
+            format!("\"{part}\": another day follows a comma"),
             "put a semicolon between days: Mo-Fr 09:00-17:00; Sa 10:00-12:00",
         );
     }
     if hours.trim() == "24/7" {
-        return bad(format!("\"{part}\": 24/7 stands alone"), "write 00:00-24:00");
+        return bad(
+            format!("\"{part}\": 24/7 cannot be combined with days or other hours"),
+            "write 00:00-24:00",
+        );
     }
     Ok((days.trim().trim_end_matches(':'), hours))
 }

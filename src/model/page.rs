@@ -47,7 +47,7 @@ impl FromStr for Environment {
         Self::ALL
             .into_iter()
             .find(|environment| environment.as_str() == text)
-            .ok_or_else(|| format!("\"{text}\" is no environment"))
+            .ok_or_else(|| format!("unknown environment \"{text}\""))
     }
 }
 
@@ -65,7 +65,7 @@ impl PageId {
     pub fn new(agent: &str, environment: Environment) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if agent.is_empty() || agent.len() > 128 || !agent.chars().all(allowed) {
-            return Err(format!("\"{agent}\" is no agent id"));
+            return Err(format!("invalid agent id \"{agent}\""));
         }
         Ok(Self { agent: agent.to_owned(), environment })
     }
@@ -81,8 +81,9 @@ impl FromStr for PageId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (agent, environment) =
-            text.rsplit_once('/').ok_or_else(|| format!("\"{text}\" is no page; write AGENT/environment"))?;
+        let (agent, environment) = text
+            .rsplit_once('/')
+            .ok_or_else(|| format!("invalid page \"{text}\"; write AGENT/environment"))?;
         Self::new(agent, environment.parse()?)
     }
 }
@@ -107,7 +108,7 @@ impl FromStr for OnDrift {
             "restore" => Ok(Self::Restore),
             "keep" => Ok(Self::Keep),
             "report" => Ok(Self::Report),
-            _ => Err(format!("\"{text}\" is no way to treat drift")),
+            _ => Err(format!("unknown drift policy \"{text}\"")),
         }
     }
 }

@@ -49,10 +49,10 @@ pub enum Missing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     /// A key is used on a value that is not an object.
-    #[error("\"{0}\" would go below a value that is no object")]
+    #[error("\"{0}\" would be set in a value that is not an object")]
     NoObject(String),
     /// An item is used on a value that is not an array.
-    #[error("the item with {0} = \"{1}\" would be of a value that is no array")]
+    #[error("the item with {0} = \"{1}\" would be in a value that is not an array")]
     NoArray(String, String),
     /// The array has no such item.
     #[error("the array on the page has no item with {0} = \"{1}\"")]
@@ -75,10 +75,10 @@ impl Blocked {
             Self::NoObject(_) => "make it an object on the page, or own the whole key",
             Self::NoArray(..) => "make it an array on the page, or own the whole key",
             Self::NoItem(..) => {
-                "correct the page, own the whole key, or set create_items = true for items that are missing"
+                "correct the page, own the whole key, or set create_items = true to create missing items"
             }
             Self::NoPosition(_) => {
-                "correct the page or the name; an item that is made needs a field, as in /array[field=value]/key"
+                "correct the page or the name; a created item needs a field, as in /array[field=value]/key"
             }
             Self::Several(..) => "remove all but one of them from the page, or pick it by another field",
             Self::Lost(..) => "give the value that field too, or own single keys of the item",
@@ -416,7 +416,7 @@ impl FromStr for Variable {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let nothing = || format!("\"{text}\" names no variable");
+        let nothing = || format!("invalid variable name \"{text}\"");
         let Some(pointer) = text.strip_prefix('/') else {
             return match text.is_empty() {
                 false => Ok(Self { key: text.to_owned(), below: Vec::new() }),
@@ -473,12 +473,12 @@ mod tests {
             Some(vec!["s".into(), "1".into(), "h".into()])
         );
         for (at, reported) in [
-            ("/d/x", "\"x\" would go below a value that is no object"),
+            ("/d/x", "\"x\" would be set in a value that is not an object"),
             ("/a/c/7", "the array on the page has no item \"7\""),
             ("/a/c/01", "the array on the page has no item \"01\""),
             ("/a/c/+1", "the array on the page has no item \"+1\""),
             ("/s[n=York]/h", "the array on the page has no item with n = \"York\""),
-            ("/d[n=York]/h", "the item with n = \"York\" would be of a value that is no array"),
+            ("/d[n=York]/h", "the item with n = \"York\" would be in a value that is not an array"),
         ] {
             assert_eq!(write(page, at, json!(0)), Err(reported.to_owned()), "{at}");
         }

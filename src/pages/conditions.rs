@@ -181,7 +181,7 @@ impl Condition {
     fn describe(&self) -> String {
         match self {
             Self::Dates { text, .. } => text.clone(),
-            Self::Calendar { name, .. } => format!("an event of calendar \"{name}\" goes on"),
+            Self::Calendar { name, .. } => format!("an event of calendar \"{name}\" is in progress"),
             Self::Hours { hours, open: true } => format!("{} is open", hours.name),
             Self::Hours { hours, open: false } => format!("{} is closed", hours.name),
             Self::Cron(window) => window.text.clone(),

@@ -30,16 +30,16 @@ impl Expression {
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.text.len() > MAX_EXPRESSION {
             let message =
-                format!("an expression of {} bytes; at most {MAX_EXPRESSION} are read", self.text.len());
+                format!("the expression has {} bytes; the limit is {MAX_EXPRESSION}", self.text.len());
             return Err(Problem::at(&self.origin, message).hint("split it over several variables"));
         }
         // One instruction could otherwise create a list of any length.
         if tokens(&self.text).any(|token| token == "*") {
             return Err(Problem::at(
                 &self.origin,
-                format!("the expression \"{}\" multiplies", self.quoted()),
+                format!("the expression \"{}\" uses *, which is not supported", self.quoted()),
             )
-            .hint("an expression compares, chooses and joins values"));
+            .hint("compare, choose and join values only"));
         }
         environment().compile_expression(&self.text).map(drop).map_err(|error| self.broken(&error))
     }
@@ -76,7 +76,7 @@ impl Expression {
     }
 
     fn unknown(&self, name: &str, known: &[String]) -> Problem {
-        let message = format!("the expression \"{}\" names {name}, which is not known", self.quoted());
+        let message = format!("the expression \"{}\" uses the unknown name {name}", self.quoted());
         let hint = match nearest(name, known.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean {meant}?"),
             None if self.text.contains(&format!("{name}(")) => {
@@ -117,7 +117,7 @@ impl Expression {
         }
         let joins = self.text.matches(['~', '+']).count();
         if joins.saturating_mul(joins).saturating_mul(size) > MAX_JOINED {
-            return Err(self.broken(&Error::new(ErrorKind::OutOfFuel, "it joins too much")));
+            return Err(self.broken(&Error::new(ErrorKind::OutOfFuel, "it joins too much text")));
         }
         let environment = environment();
         let text = with_checked_joins(&self.text);
@@ -126,7 +126,7 @@ impl Expression {
         let value = compiled.eval(known).map_err(|error| self.broken(&error))?;
         let mut room = MAX_OUT;
         let value = plain(&value, &mut room).map_err(|what| {
-            Problem::at(&self.origin, format!("the expression \"{}\" gives {what}", self.quoted()))
+            Problem::at(&self.origin, format!("the expression \"{}\" returns {what}", self.quoted()))
                 .hint("name its values under with = { … }, or give a default: value or \"text\"")
         })?;
         Ok(Evaluated { wanted: Wanted::Json(value), origin: self.origin.clone(), until })
@@ -142,7 +142,7 @@ impl Expression {
         match (remedy, error.kind()) {
             (Some(Remedy(remedy)), _) => problem.hint(*remedy),
             (None, ErrorKind::UndefinedError) => problem.hint("name its values under with = { … }"),
-            (None, ErrorKind::OutOfFuel) => problem.hint("it does too much; simplify it"),
+            (None, ErrorKind::OutOfFuel) => problem.hint("simplify the expression"),
             (None, ErrorKind::UnknownFilter) => {
                 problem.hint(format!("the filters are: {}", FILTERS.join(", ")))
             }
@@ -160,11 +160,11 @@ impl Expression {
 /// Returns the hint for an error of the engine's own operators.
 fn remedy_for(detail: &str) -> &'static str {
     if detail.contains("slice") {
-        "a slice is of text or a list, and its step is at least one"
+        "slice only text or a list, with a step of at least one"
     } else if detail.starts_with("unable to calculate") {
-        "its numbers are too large, or it divides by zero: say what holds then, as in a / b if b else 0"
+        "avoid division by zero and numbers that are too large, as in a / b if b else 0"
     } else {
-        "~ joins values to text, and | int makes a number of text"
+        "use ~ to join values to text, and | int to convert text to a number"
     }
 }
 
@@ -276,14 +276,14 @@ fn jinja(value: &Value) -> Jinja {
 /// Converts a value to JSON; minijinja itself would turn undefined values into null.
 fn plain(value: &Jinja, room: &mut usize) -> Result<Value, &'static str> {
     let size = 1 + value.as_str().map_or(0, str::len);
-    *room = room.checked_sub(size).ok_or("too much")?;
+    *room = room.checked_sub(size).ok_or("a value that is too large")?;
     match value.kind() {
-        ValueKind::Undefined => Err("something undefined"),
+        ValueKind::Undefined => Err("an undefined value"),
         ValueKind::Seq | ValueKind::Iterable => {
-            value.try_iter().map_err(|_| "no list after all")?.map(|item| plain(&item, room)).collect()
+            value.try_iter().map_err(|_| "an invalid list")?.map(|item| plain(&item, room)).collect()
         }
         ValueKind::Map => {
-            let keys = value.try_iter().map_err(|_| "no object after all")?;
+            let keys = value.try_iter().map_err(|_| "an invalid object")?;
             let entry = |key: Jinja| {
                 let item = value.get_item(&key).map_err(|_| "an object without a value")?;
                 Ok((key.to_string(), plain(&item, room)?))
@@ -295,9 +295,9 @@ fn plain(value: &Jinja, room: &mut usize) -> Result<Value, &'static str> {
             Err("a number that is too large")
         }
         ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::String => {
-            serde_json::to_value(value).map_err(|_| "a value that JSON has not")
+            serde_json::to_value(value).map_err(|_| "a value that JSON cannot represent")
         }
-        _ => Err("a value that JSON has not"),
+        _ => Err("a value that JSON cannot represent"),
     }
 }
 
@@ -353,33 +353,33 @@ mod tests {
         for (text, reported) in [
             (
                 "opne",
-                "rtconfd.toml:3: the expression \"opne\" names opne, which is not known (hint: did you mean open?)",
+                "rtconfd.toml:3: the expression \"opne\" uses the unknown name opne (hint: did you mean open?)",
             ),
-            ("holiday", "names holiday, which is not known (hint: name its values under with"),
+            ("holiday", "uses the unknown name holiday (hint: name its values under with"),
             ("range(3)", "(hint: there are no functions; the filters are: default, first,"),
-            ("{'a': [opne]}", "names opne"),
-            ("opne | default('x')", "names opne"),
+            ("{'a': [opne]}", "uses the unknown name opne"),
+            ("opne | default('x')", "uses the unknown name opne"),
             ("sites | where(opne=true)", "an item of the list has no \"opne\""),
-            ("sites | where(open=opne)", "names opne"),
-            ("sites | where(open=row['fax'])", "what where compares with is undefined"),
+            ("sites | where(open=opne)", "uses the unknown name opne"),
+            ("sites | where(open=row['fax'])", "a value that where compares with is undefined"),
             (
                 "sites | pluck('nmae')",
                 "has no \"nmae\" (in <expression>:1) (hint: correct the name, or give every item",
             ),
-            ("[opne,'a'] | join(',')", "names opne"),
-            ("[opne] | length", "names opne"),
-            ("[opne] == [1]", "names opne"),
+            ("[opne,'a'] | join(',')", "uses the unknown name opne"),
+            ("[opne] | length", "uses the unknown name opne"),
+            ("[opne] == [1]", "uses the unknown name opne"),
             ("[row['fax']] | length", "an item of the list is undefined"),
-            ("row.phne == '0113'", "names row.phne, which is not known (hint: did you mean row.phone?)"),
-            ("row.fax | default('x')", "names row.fax"),
-            ("row['fax']", "gives something undefined"),
-            ("1e400", "gives a number that is too large"),
-            ("[-1e400]", "gives a number that is too large"),
-            ("opne.x", "names opne.x, which is not known"),
+            ("row.phne == '0113'", "uses the unknown name row.phne (hint: did you mean row.phone?)"),
+            ("row.fax | default('x')", "uses the unknown name row.fax"),
+            ("row['fax']", "returns an undefined value"),
+            ("1e400", "returns a number that is too large"),
+            ("[-1e400]", "returns a number that is too large"),
+            ("opne.x", "uses the unknown name opne.x"),
             ("open.x.y", "undefined value (in <expression>:1) (hint: name its values under with"),
             ("open and", "fails: syntax error"),
             ("open | shout", "(hint: the filters are: default, first,"),
-            ("[0] * 100000000", "multiplies"),
+            ("[0] * 100000000", "uses *, which is not supported"),
             ("{{ row.n }} + 1", "(hint: write row.COLUMN for a cell, without braces)"),
         ] {
             let problem = evaluate(text).unwrap_err();
@@ -390,29 +390,29 @@ mod tests {
     #[test]
     fn only_text_and_numbers_become_a_part_of_a_text() {
         for (text, reported) in [
-            ("'It is ' ~ open", "true can't be a part of a text"),
-            ("open ~ '!'", "(hint: say what it stands for: 'yes' if value else 'no')"),
-            ("not open ~ ''", "true can't be"),
-            ("'a' ~ nothing ~ 'b'", "null can't be"),
-            ("'a' ~ (open and open) ~ 'b'", "true can't be"),
-            ("'a' ~ (1 > 2)", "false can't be"),
-            ("'a' ~ sites[0]", "an object can't be"),
-            ("'a' ~ sites[0].open == 'atrue'", "true can't be"),
-            ("'a' ~ sites[0].open if open else ''", "true can't be"),
-            ("['a' ~ open, 1]", "true can't be"),
-            ("{'a': 'b' ~ open}", "true can't be"),
+            ("'It is ' ~ open", "true cannot be part of a text"),
+            ("open ~ '!'", "(hint: write the text for it, as in 'yes' if value else 'no')"),
+            ("not open ~ ''", "true cannot be"),
+            ("'a' ~ nothing ~ 'b'", "null cannot be"),
+            ("'a' ~ (open and open) ~ 'b'", "true cannot be"),
+            ("'a' ~ (1 > 2)", "false cannot be"),
+            ("'a' ~ sites[0]", "an object cannot be"),
+            ("'a' ~ sites[0].open == 'atrue'", "true cannot be"),
+            ("'a' ~ sites[0].open if open else ''", "true cannot be"),
+            ("['a' ~ open, 1]", "true cannot be"),
+            ("{'a': 'b' ~ open}", "true cannot be"),
             ("'a' ~ sites", "(hint: join its items: list | join(', '))"),
-            ("[open, 'a'] | join(', ')", "true can't be"),
-            ("[nothing] | join(', ')", "null can't be"),
-            ("sites | join(', ')", "an object can't be"),
-            ("nothing | replace('a', 'b')", "null can't be"),
-            ("'a' | replace('a', nothing)", "null can't be"),
-            ("open | upper", "true can't be"),
-            ("sites | lower", "a list can't be"),
-            ("open | split('u') | first", "true can't be"),
-            ("1 / 0", "(hint: its numbers are too large, or it divides by zero"),
-            ("[1][::0]", "(hint: a slice is of text or a list"),
-            ("'a' + 1", "(hint: ~ joins values to text"),
+            ("[open, 'a'] | join(', ')", "true cannot be"),
+            ("[nothing] | join(', ')", "null cannot be"),
+            ("sites | join(', ')", "an object cannot be"),
+            ("nothing | replace('a', 'b')", "null cannot be"),
+            ("'a' | replace('a', nothing)", "null cannot be"),
+            ("open | upper", "true cannot be"),
+            ("sites | lower", "a list cannot be"),
+            ("open | split('u') | first", "true cannot be"),
+            ("1 / 0", "(hint: avoid division by zero and numbers that are too large"),
+            ("[1][::0]", "(hint: slice only text or a list"),
+            ("'a' + 1", "(hint: use ~ to join values to text"),
         ] {
             let problem = evaluate(text).unwrap_err();
             assert!(problem.contains(reported), "{text}: {problem}");
@@ -434,7 +434,10 @@ mod tests {
     #[test]
     fn a_long_expression_is_cut_where_it_is_told() {
         let problem = evaluate(&format!("opne ~ '{}'", "a".repeat(200))).unwrap_err();
-        assert!(problem.contains(&format!("\"opne ~ '{}…\" names opne", "a".repeat(112))), "{problem}");
+        assert!(
+            problem.contains(&format!("\"opne ~ '{}…\" uses the unknown name opne", "a".repeat(112))),
+            "{problem}"
+        );
     }
 
     #[test]
@@ -446,7 +449,7 @@ mod tests {
         for text in [grows.as_str(), &joins, &splits, between] {
             let problem = evaluate(text).unwrap_err();
             assert!(problem.contains("too much"), "{text}: {problem}");
-            assert!(problem.contains("(hint: it does too much; simplify it)"), "{text}: {problem}");
+            assert!(problem.contains("(hint: simplify the expression)"), "{text}: {problem}");
         }
         let shown = format!("(long | upper | length) + {}0", "(sites | length) + ".repeat(40));
         assert_eq!(evaluate(&shown), Ok(json!(60_080)));

@@ -28,7 +28,7 @@ struct Work(Arc<AtomicUsize>);
 impl Work {
     fn spend(&self, amount: usize) -> Result<(), Error> {
         let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount));
-        left.map(drop).map_err(|_| Error::new(ErrorKind::OutOfFuel, "its filters go through too much"))
+        left.map(drop).map_err(|_| Error::new(ErrorKind::OutOfFuel, "its filters process too much"))
     }
 
     fn text(&self, value: &Jinja) -> Result<String, Error> {
@@ -47,8 +47,8 @@ impl Work {
                 }
             }
             _ => Err(wrong(
-                format!("{} is no list", kind_of(value)),
-                "join, pluck, where, first and last are for lists",
+                format!("{} is not a list", kind_of(value)),
+                "use join, pluck, where, first and last on lists only",
             )),
         }
     }
@@ -71,7 +71,9 @@ pub(super) fn environment() -> Environment<'static> {
     environment.add_filter("int", |value: Jinja| {
         let text = text_of(&value)?;
         let number = text.trim().parse::<i64>();
-        number.map_err(|_| wrong(format!("\"{text}\" is no whole number"), "give | int text such as '12'"))
+        number.map_err(|_| {
+            wrong(format!("\"{text}\" is not a whole number"), "apply | int to text such as '12'")
+        })
     });
     let work = Work(Arc::new(AtomicUsize::new(MAX_FILTERED)));
     add_those_of_text(&mut environment, &work);
@@ -102,7 +104,7 @@ fn add_those_of_lists(environment: &mut Environment, work: &Work) {
     environment.add_filter("length", move |value: Jinja| match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => of.items(&value).map(|items| items.len()),
         _ => value.len().ok_or_else(|| {
-            wrong(format!("{} has no length", kind_of(&value)), "length is for text, lists and objects")
+            wrong(format!("{} has no length", kind_of(&value)), "use length on text, lists and objects only")
         }),
     });
     let of = work.clone();
@@ -136,7 +138,7 @@ fn meeting(of: &Work, value: &Jinja, conditions: &Kwargs) -> Result<Vec<Jinja>, 
         wanted.push((name, conditions.get(name)?));
     }
     if wanted.iter().any(|(_, value)| value.is_undefined()) {
-        return Err(Error::new(ErrorKind::UndefinedError, "what where compares with is undefined"));
+        return Err(Error::new(ErrorKind::UndefinedError, "a value that where compares with is undefined"));
     }
     let mut kept = Vec::new();
     for item in of.items(value)? {
@@ -168,11 +170,11 @@ fn reported(value: &Jinja) -> Result<(), Error> {
         ValueKind::String | ValueKind::Number => Ok(()),
         ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
         ValueKind::Seq | ValueKind::Iterable => {
-            Err(wrong("a list can't be a part of a text", "join its items: list | join(', ')"))
+            Err(wrong("a list cannot be part of a text", "join its items: list | join(', ')"))
         }
         _ => Err(wrong(
-            format!("{} can't be a part of a text", kind_of(value)),
-            "say what it stands for: 'yes' if value else 'no'",
+            format!("{} cannot be part of a text", kind_of(value)),
+            "write the text for it, as in 'yes' if value else 'no'",
         )),
     }
 }

@@ -107,7 +107,8 @@ fn a_cell_in_the_name_of_a_variable_is_one_name() {
     let pages = page_of_rows("\"s\"", "[page.variables]\n\"{{ row.name }}\" = 1");
     let reported = sent(&pages, "s,name\nLeeds,\n", json!({})).unwrap_err();
     assert!(
-        reported.contains("\"\" names no variable") && reported.contains("(hint: write the name of a key"),
+        reported.contains("invalid variable name \"\"")
+            && reported.contains("(hint: write the name of a key"),
         "{reported}"
     );
 }

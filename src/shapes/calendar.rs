@@ -46,7 +46,7 @@ impl CalendarShape {
         let today = zone::date(zone, at);
         match agenda.on(zone, today).into_iter().next() {
             Some(Entry { name: event, origin }) => format!("{today} in {zone} is \"{event}\" ({origin})"),
-            None => format!("calendar \"{name}\" has nothing on {today} in {zone}"),
+            None => format!("calendar \"{name}\" has no event on {today} in {zone}"),
         }
     }
 }

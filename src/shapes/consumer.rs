@@ -34,7 +34,7 @@ impl FromStr for ConsumerModel {
             "none" => Ok(Self::None),
             "one_interval" => Ok(Self::OneInterval),
             "intervals" => Ok(Self::Intervals),
-            _ => Err(format!("\"{text}\" is no reader")),
+            _ => Err(format!("unknown reader \"{text}\"")),
         }
     }
 }

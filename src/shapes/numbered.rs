@@ -22,7 +22,7 @@ impl Shape for Numbered {
     }
 
     fn doc(&self) -> &'static str {
-        "Like `weekdays` with numbered keys, for readers that know several intervals and nights: `{\"00_timezone\": …, \"01_monday\": \"11:00-22:00;23:00-01:00\", …, \"08_special_dates\": [{\"date\", \"hours\"}]}`."
+        "Like `weekdays` with numbered keys, for agents that read several intervals a date and intervals past midnight: `{\"00_timezone\": …, \"01_monday\": \"11:00-22:00;23:00-01:00\", …, \"08_special_dates\": [{\"date\", \"hours\"}]}`."
     }
 
     fn takes(&self) -> Takes {
@@ -61,7 +61,7 @@ impl Shape for Numbered {
 
     fn remedy(&self, misread: &Misread) -> Option<&'static str> {
         (misread.consumer != ConsumerModel::OneInterval)
-            .then_some("show is_open; or, if the agent reads it otherwise, say so with reader = \"none\"")
+            .then_some("show is_open; or, if the agent reads it differently, set reader = \"none\"")
     }
 }
 

@@ -18,7 +18,7 @@ impl Shape for Spoken {
     }
 
     fn doc(&self) -> &'static str {
-        "Whether it is open and until when, in words of a `language`: `open until ten in the evening`, `closed, open again on Monday at eight in the morning`."
+        "The current state and when it changes, in words of a `language`: `open until ten in the evening`, `closed, open again on Monday at eight in the morning`."
     }
 
     fn takes(&self) -> Takes {

@@ -30,7 +30,7 @@ impl FromStr for TimeFormat {
             "hh:mm" => Ok(Self::Minutes),
             "hh:mm:ss" => Ok(Self::Seconds),
             "rfc3339" => Ok(Self::Rfc3339),
-            _ => Err(format!("\"{text}\" is no format of a time")),
+            _ => Err(format!("unknown time format \"{text}\"")),
         }
     }
 }
@@ -52,7 +52,7 @@ impl TimeFormat {
         };
         match self {
             Self::Hour if minute != 0 || local.second() != 0 => {
-                Err(Problem::at(origin, format!("{hour:02}:{minute:02} is no whole hour"))
+                Err(Problem::at(origin, format!("{hour:02}:{minute:02} is not a whole hour"))
                     .hint("set format = \"HH:MM\", or let the hours start and end on the hour"))
             }
             Self::Hour => Ok(json!(hour)),

@@ -39,7 +39,8 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
     without_empty_columns(&mut records)?;
     let mut records = records.into_iter();
     let header = records.next().ok_or_else(|| {
-        Problem::at(&Origin::line(file, 1), "the file is empty").hint("the first line names the columns")
+        Problem::at(&Origin::line(file, 1), "the file is empty")
+            .hint("write the column names in the first line")
     })?;
     let columns = column_names(&header, delimiter)?;
     let key_index = key.map(|key| key_column(&header, &columns, key)).transpose()?;
@@ -62,7 +63,7 @@ pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> R
     if let Some(last) = rows.rejected.get(MAX_REJECTED) {
         let message = format!("more than {MAX_REJECTED} rows are bad, so none is used");
         let problem = Problem { message, ..last.problem.clone() };
-        return Err(problem.hint("check that this is the right file, and its delimiter the right one"));
+        return Err(problem.hint("check that the file and its delimiter are the right ones"));
     }
     if rows.rows.is_empty() && rows.rejected.is_empty() {
         return Err(Problem::at(&Origin::line(file, 1), "the file has a header and no rows").hint(
@@ -104,9 +105,9 @@ fn without_empty_columns(records: &mut [Vec<Cell>]) -> Result<(), Problem> {
             let name = &header[*index].origin;
             return Err(Problem::at(
                 &cell.origin,
-                format!("this cell stands in a column without a name ({name})"),
+                format!("this cell is in a column without a name ({name})"),
             )
-            .hint("name the column in the first line, or empty the cell"));
+            .hint("name the column in the first line, or clear the cell"));
         }
     }
     let columns = header.len();
@@ -164,11 +165,11 @@ fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Probl
                 .hint("name it in the first line, or remove it from all lines"));
         }
         if cell.text.len() > MAX_NAME {
-            return Err(Problem::at(&cell.origin, format!("a column's name has more than {MAX_NAME} bytes"))
-                .hint("the first line must name the columns"));
+            return Err(Problem::at(&cell.origin, format!("a column name has more than {MAX_NAME} bytes"))
+                .hint("write the column names in the first line"));
         }
         if seen.insert(cell.text.trim(), cell).is_some() {
-            return Err(Problem::at(&cell.origin, format!("two columns are called \"{}\"", cell.text))
+            return Err(Problem::at(&cell.origin, format!("duplicate column \"{}\"", cell.text))
                 .hint("give each column a name of its own in the first line"));
         }
     }
@@ -178,7 +179,7 @@ fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Probl
     if let (1, Some(other)) = (header.len(), other) {
         return Err(Problem::at(
             &header[0].origin,
-            format!("the header is one column, with {:?} in its name", char::from(other)),
+            format!("the header has one column, with {:?} in its name", char::from(other)),
         )
         .hint(format!("set delimiter = {:?} for this source", char::from(other).to_string())));
     }
@@ -187,7 +188,7 @@ fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Probl
 
 fn key_column(header: &[Cell], columns: &[Arc<str>], key: &str) -> Result<usize, Problem> {
     columns.iter().position(|name| &**name == key).ok_or_else(|| {
-        let problem = Problem::at(&header[0].origin, format!("there is no key column \"{key}\""));
+        let problem = Problem::at(&header[0].origin, format!("missing key column \"{key}\""));
         match nearest(key, columns.iter().map(|name| &**name)) {
             Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
             None => problem.hint(format!("the columns are: {}", columns.join(", "))),
@@ -226,11 +227,11 @@ fn build_row(
 /// Returns the problem for a row with more or fewer fields than the header.
 fn wrong_count(cells: &[Cell], origin: &Origin, wanted: usize) -> Problem {
     let fields = if cells.len() == 1 { "field" } else { "fields" };
-    let problem = Problem::at(origin, format!("{} {fields} where the header has {wanted}", cells.len()));
+    let problem = Problem::at(origin, format!("{} {fields}, but the header has {wanted}", cells.len()));
     let beyond = cells.get(wanted..).unwrap_or_default();
     problem.hint(match beyond.is_empty() {
-        true => "write a field for each column, an empty one too; the row may also be cut off, or the delimiter another",
-        false => "put quotes around a field that holds the delimiter",
+        true => "write a field for each column, even if it is empty; check also for a cut-off row or a wrong delimiter",
+        false => "put quotes around a field that contains the delimiter",
     })
 }
 
@@ -241,7 +242,7 @@ fn reject_repeated_keys(rows: &mut Rows) {
     for row in &rows.rows {
         let Some(key) = &row.key else { return };
         if let Some(line) = first.get(key) {
-            let message = format!("the key \"{key}\" stands on line {line} already");
+            let message = format!("duplicate key \"{key}\": line {line} already has it");
             rows.rejected.push(Rejected {
                 key: Some(key.clone()),
                 problem: Problem::at(&row.origin, message).hint("keep one of the rows"),
@@ -314,16 +315,16 @@ fn check_quotes(raw: &str, origin: &Origin) -> Result<(), Problem> {
     }
     let Some(inner) = raw.strip_prefix('"') else {
         return Err(Problem::at(origin, "a quote inside a field that does not begin with one")
-            .hint("put quotes around the whole field and double those inside"));
+            .hint("put quotes around the whole field and double the quotes inside it"));
     };
     // Without the doubled quotes, a valid field has one quote left: its last character.
     let single = inner.replace("\"\"", "\u{1}");
     match single.find('"') {
         Some(index) if index + 1 == single.len() => Ok(()),
         Some(_) => Err(Problem::at(origin, "text after the closing quote of a field")
-            .hint("put quotes around the whole field and double those inside")),
+            .hint("put quotes around the whole field and double the quotes inside it")),
         None => Err(Problem::at(origin, "the quote that opens here is never closed")
-            .hint("the file may be cut off; close the quote or write the file anew")),
+            .hint("close the quote, or write the file again if it is cut off")),
     }
 }
 
@@ -357,8 +358,8 @@ mod tests {
         for (text, wanted) in [
             ("", "t.csv:1: the file is empty"),
             ("k,a\n", "a header and no rows"),
-            ("a,b\n1,2\n", "no key column \"k\""),
-            ("k,a,a\n1,2,3\n", "t.csv:1:5: two columns are called \"a\""),
+            ("a,b\n1,2\n", "missing key column \"k\""),
+            ("k,a,a\n1,2,3\n", "t.csv:1:5: duplicate column \"a\""),
             ("k;a\n1;2\n", "set delimiter = \";\""),
             ("k,a\n1,\"cut of", "t.csv:2:3: the quote that opens here is never closed"),
             ("k,a\n1,\"x\"y\n", "text after the closing quote"),
@@ -378,11 +379,14 @@ mod tests {
         let rejected: Vec<_> = rows.rejected.iter().map(|r| r.problem.to_string()).collect();
         assert!(
             rejected[0]
-                .starts_with("t.csv:3: 1 field where the header has 2 (hint: write a field for each column"),
+                .starts_with("t.csv:3: 1 field, but the header has 2 (hint: write a field for each column"),
             "{rejected:?}"
         );
         assert!(rejected[1].starts_with("t.csv:4, column \"k\": the key is empty"), "{rejected:?}");
-        assert!(rejected[2].starts_with("t.csv:6: the key \"3\" stands on line 5 already"), "{rejected:?}");
+        assert!(
+            rejected[2].starts_with("t.csv:6: duplicate key \"3\": line 5 already has it"),
+            "{rejected:?}"
+        );
         assert!(rows.may_hide("anything"), "the row without a key could be any");
     }
 
@@ -391,11 +395,11 @@ mod tests {
         for (row, reported) in [
             (
                 "1",
-                "t.csv:2: 1 field where the header has 2 (hint: write a field for each column, an empty one too;",
+                "t.csv:2: 1 field, but the header has 2 (hint: write a field for each column, even if it is empty;",
             ),
             (
                 "1,x,y",
-                "t.csv:2: 3 fields where the header has 2 (hint: put quotes around a field that holds the delimiter)",
+                "t.csv:2: 3 fields, but the header has 2 (hint: put quotes around a field that contains the delimiter)",
             ),
         ] {
             let rows = read(&format!("k,a\n{row}\n")).unwrap();
@@ -426,7 +430,7 @@ mod tests {
         assert_eq!(lines, [3]);
         let problem = read("k,a,\n1,x,\n2,y,z\n").map(drop).unwrap_err().to_string();
         assert!(
-            problem.starts_with("t.csv:3:5: this cell stands in a column without a name (t.csv:1:5)"),
+            problem.starts_with("t.csv:3:5: this cell is in a column without a name (t.csv:1:5)"),
             "{problem}"
         );
     }

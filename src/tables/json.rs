@@ -50,7 +50,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
 }
 
 /// A hint with the most common mistakes in hand-written JSON.
-const MEND: &str = "mend it there: keys and text in double quotes, a comma between values and none behind the last, no comments";
+const MEND: &str = "fix it there: keys and text in double quotes, a comma between values and none after the last, no comments";
 
 struct Document<'t> {
     file: &'t Arc<str>,
@@ -108,7 +108,7 @@ impl<'t> Document<'t> {
             false => {
                 let shown: String = text.chars().take(20).collect();
                 Err(Problem::at(origin, format!("the number {shown}… is too long or too large"))
-                    .hint("write it as text, or with the digits that count"))
+                    .hint("write it as text, or with fewer digits"))
             }
         }
     }
@@ -127,7 +127,7 @@ impl<'t> Document<'t> {
             let at = self.origin(key.get());
             let key: String = self.read(key.get())?;
             if !seen.insert(key.clone()) {
-                return Err(Problem::at(&at, format!("the key \"{key}\" stands twice in one object"))
+                return Err(Problem::at(&at, format!("duplicate key \"{key}\" in one object"))
                     .hint("keep one of them"));
             }
             let node = self.node(value, depth + 1)?;
@@ -203,8 +203,8 @@ mod tests {
     fn bad_json_is_refused_with_its_place() {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         for (text, wanted) in [
-            ("{\n\"a\": 1,\n\"a\": 2}", "m.json:3:1: the key \"a\" stands twice"),
-            ("{\"a\": {\"b\": 1, \"\\u0062\": 2}}", "m.json:1:16: the key \"b\" stands twice"),
+            ("{\n\"a\": 1,\n\"a\": 2}", "m.json:3:1: duplicate key \"a\""),
+            ("{\"a\": {\"b\": 1, \"\\u0062\": 2}}", "m.json:1:16: duplicate key \"b\""),
             ("{\"a\": 1", "m.json:1:7: this is not JSON"),
             ("", "this is not JSON"),
             ("{\"a\": 1} x", "this is not JSON"),

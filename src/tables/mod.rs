@@ -104,7 +104,7 @@ impl Rows {
 pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Problem> {
     if bytes.iter().filter(|byte| **byte == b'\n').count() > MAX_LINES {
         return Err(Problem::at(&Origin::line(file, 1), format!("the file has more than {MAX_LINES} lines"))
-            .hint("leave blank lines out, or split the file"));
+            .hint("remove blank lines, or split the file"));
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err(Problem::at(&Origin::line(file, 1), "this is UTF-16, not UTF-8")
@@ -122,7 +122,7 @@ pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Problem> 
     })?;
     if let Some(offset) = text.find('\0') {
         return Err(Problem::at(&place(&text[..offset]), "a NUL byte: the file was written incompletely")
-            .hint("write the file anew"));
+            .hint("write the file again"));
     }
     Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
 }

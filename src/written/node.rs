@@ -89,13 +89,16 @@ impl Node {
             }
             Some(Raw::List(items)) if !items.is_empty() => {
                 format!(
-                    "at {place} is a list of {}: write its items as 0 to {}",
+                    "the value at {place} is a list of length {}: write an index from 0 to {}",
                     items.len(),
                     items.len() - 1
                 )
             }
             Some(other) => {
-                format!("at {place} is {}", Node { origin: self.origin.clone(), raw: other.clone() }.kind())
+                format!(
+                    "the value at {place} is {}",
+                    Node { origin: self.origin.clone(), raw: other.clone() }.kind()
+                )
             }
             None => "write /key/key or /list/0".to_owned(),
         };

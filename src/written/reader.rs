@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
             Ok(duration) if !duration.is_zero() && duration.as_secs() < days * 86_400 => Some(duration),
             _ => {
                 self.note(
-                    Problem::at(&text.origin, format!("{what}: \"{}\" is no length of time", text.value))
+                    Problem::at(&text.origin, format!("{what}: invalid duration \"{}\"", text.value))
                         .hint("write a number and a unit, as in 90s, 5m or 4h"),
                 );
                 None
@@ -264,9 +264,8 @@ impl<'a> Reader<'a> {
         let problem = match plain(&text.value).trim().parse::<NaiveDate>() {
             Ok(date) if (1900..=2200).contains(&date.year()) => return Some(date),
             Ok(_) => {
-                let message = format!("\"{}\" is no date of the years 1900 to 2200", text.value);
-                Problem::at(&text.origin, message)
-                    .hint("correct the year; an end that never comes is left out")
+                let message = format!("the date \"{}\" is outside the years 1900 to 2200", text.value);
+                Problem::at(&text.origin, message).hint("correct the year; leave out an end that never comes")
             }
             Err(_) => Problem::at(&text.origin, format!("\"{}\" is not a date", text.value))
                 .hint("write YYYY-MM-DD, as in 2026-12-24"),
@@ -332,9 +331,8 @@ fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Problem {
     let lower = key.to_lowercase();
     if ["key", "token", "secret", "password"].iter().any(|word| lower.contains(word)) {
         problem.secret = true;
-        problem = problem.hint(
-            "the API key never stands in the settings: write key_file = \"PATH\", or set RTCONFD_API_KEY",
-        );
+        problem = problem
+            .hint("keep the API key out of the settings: write key_file = \"PATH\", or set RTCONFD_API_KEY");
     }
     problem
 }

@@ -66,7 +66,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
     let context = minijinja::Value::from(minijinja::value::Serde(context));
     let rendered = compiled.render_captured_to(context, &mut out).map(drop);
     if out.is_full {
-        let message = format!("more than {MAX_FILLED_IN} bytes come out of the template \"{template}\"");
+        let message = format!("more than {MAX_FILLED_IN} bytes result from the template \"{template}\"");
         return Err(Problem::at(at, message).hint("insert fewer or shorter cells"));
     }
     rendered.map_err(|error| broken(&error))?;
@@ -80,7 +80,7 @@ fn cells(row: &Row) -> BTreeMap<&str, &str> {
 
 fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {
     if template.len() > MAX_TEMPLATE {
-        let message = format!("a template of {} bytes; at most {MAX_TEMPLATE} are read", template.len());
+        let message = format!("the template has {} bytes; the limit is {MAX_TEMPLATE}", template.len());
         return Err(Problem::at(at, message).hint("write {{ row.COLUMN }} for the cell in that column"));
     }
     let statements =
@@ -88,19 +88,22 @@ fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {
     for statement in statements {
         let word = statement.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
         if !STATEMENTS.contains(&word) {
-            return Err(Problem::at(at, format!("the template \"{template}\" has {{% {word} %}}"))
-                .hint("a template tests and inserts cells; it keeps no values of its own"));
+            return Err(Problem::at(
+                at,
+                format!("the template \"{template}\" uses {{% {word} %}}, which is not supported"),
+            )
+            .hint("test and insert cells only; a template cannot define values"));
         }
     }
     // A comment may contain quotes and braces, so code after it could not be distinguished from the
     // comment.
     if template.contains("{#") {
-        let message = format!("the template \"{template}\" has a comment");
-        return Err(Problem::at(at, message).hint("write the comment beside it"));
+        let message = format!("the template \"{template}\" contains a comment");
+        return Err(Problem::at(at, message).hint("write the comment outside the template"));
     }
     match multiplies(template) {
-        true => Err(Problem::at(at, format!("the template \"{template}\" multiplies"))
-            .hint("a template tests and inserts cells")),
+        true => Err(Problem::at(at, format!("the template \"{template}\" uses *, which is not supported"))
+            .hint("test and insert cells only")),
         false => Ok(()),
     }
 }

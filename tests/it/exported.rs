@@ -230,7 +230,7 @@ fn what_is_odd_in_a_calendar_is_warned_of_and_fails_nothing() {
     folder.write("c.ics", event);
     for command in ["apply", "plan", "check", "status"] {
         let err = folder.run(&[command]).expect(0).err;
-        assert!(err.contains("c.ics:6: STATUS: only CANCELLED takes an event out"), "{command}: {err}");
+        assert!(err.contains("c.ics:6: STATUS: only CANCELLED removes an event"), "{command}: {err}");
     }
     assert_eq!(folder.run(&["preview", "--days", "400"]).expect(0).code, 0);
     assert!(Settings::load(&folder.path("rtconfd.toml"), &Surroundings::default()).is_ok());

@@ -457,7 +457,7 @@ fn what_can_not_be_followed_is_refused() {
     for (settings, problem) in [
         (live("follow = \"sandbox\""), "`follow` and `after` must be set together"),
         (live("after = \"2h\""), "`follow` and `after` must be set together"),
-        (live("follow = \"sandbox\"\nafter = \"0s\""), "\"0s\" is no length of time"),
+        (live("follow = \"sandbox\"\nafter = \"0s\""), "invalid duration \"0s\""),
         (live("follow = \"sandbox\"\nafter = \"40d\""), "a change can wait for at most 31 days"),
         (live("follow = \"live\"\nafter = \"2h\""), "a page in live cannot follow itself"),
         (live("follow = \"prod\"\nafter = \"2h\""), "prod"),

@@ -270,7 +270,7 @@ fn a_calendar_bomb_is_refused_by_name_place_and_limit() {
         (events(600, "UID:{}\nDTSTART:20200101\nDURATION:P3660D"), "whole days on more than 200000 dates"),
         (events(1, "DTSTART:20260101\nDURATION:P99999999999999999999W"), "DURATION:"),
         (events(1, "DTSTART:20260101T090000\nDURATION:PT9223372036854775807S"), "DURATION:"),
-        (events(1, "DTSTART:+2621420101T000000"), "is no date and no time"),
+        (events(1, "DTSTART:+2621420101T000000"), "invalid date or time"),
         (events(1_001, &changed.replace("{}", "00")), "more than 1000 instances"),
         (events(10_001, "DTSTART:20260101"), "more than 10000 events"),
         (
@@ -287,7 +287,7 @@ fn a_calendar_bomb_is_refused_by_name_place_and_limit() {
         ),
         (format!("BEGIN:VCALENDAR\n{}END:VCALENDAR\n", "X:1\n".repeat(200_000)), "more than 200000 lines"),
         ("\n".repeat(9 << 20), "the calendar has 9437184 bytes"),
-        ("BEGIN:VEVENT\n".repeat(100_000), "c.ics:9: BEGIN: components nest too deep"),
+        ("BEGIN:VEVENT\n".repeat(100_000), "c.ics:9: BEGIN: components are nested too deeply"),
         ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\nEND:VEVENT\n".to_owned(), "never ends"),
         ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:2026".to_owned(), "never ends"),
         (zone, "take too many steps"),
@@ -355,7 +355,7 @@ fn a_document_beyond_its_limits_is_refused_with_its_place() {
             format!("{}\"{}\"{}", "[".repeat(100), "x".repeat(3 << 20), "]".repeat(100)),
             "levels deep for its size",
         ),
-        (r#"{"a": 1, "\u0061": 2}"#.to_owned(), "m.json:1:10: the key \"a\" stands twice"),
+        (r#"{"a": 1, "\u0061": 2}"#.to_owned(), "m.json:1:10: duplicate key \"a\""),
         ("[1e400]".to_owned(), "m.json:1:2: the number 1e400… is too long or too large"),
         ("[-1e999999999]".to_owned(), "is too long or too large"),
         (format!("[{}]", "9".repeat(400)), "is too long or too large"),
@@ -380,7 +380,7 @@ fn blank_lines_cost_too() {
 #[test]
 fn hours_and_words_are_compared_up_to_a_length() {
     let long = "Mo,".repeat(10_000);
-    assert!(parse_days(&long).unwrap_err().message.contains("30000 bytes, and at most 4096"));
+    assert!(parse_days(&long).unwrap_err().message.contains("30000 bytes; the limit is 4096"));
     assert!(parse_day(&"09:00-10:00,".repeat(1_000)).is_err());
     let reported = parse_week(&"Mo 09:00-10:00;".repeat(1_000)).unwrap_err();
     assert!(reported.message.len() < 200, "the text is not told again");
@@ -450,7 +450,7 @@ fn settings_beyond_their_limits_are_refused() {
         ("s.toml", public(1_000, "GB-ENG", ""), "more than 200 have public holidays"),
         ("s.toml", public(200, &"x".repeat(50), ""), "and 100 more"),
         ("s.toml", public(200, "Untied Sttes of Americca", ""), "and 100 more"),
-        ("s.toml", public(1, &"x".repeat(5_000), ""), "are not known"),
+        ("s.toml", public(1, &"x".repeat(5_000), ""), "unknown public holiday region"),
         ("s.toml", public(200, "US-CA", &no_holidays), "more"),
         ("s.toml", format!("# {}\n", "x".repeat(2 << 20)), "more than 1048576 bytes"),
         ("s.toml", format!("a = [{}]", "1,".repeat(250_000)), "more than 200000 values"),
@@ -515,12 +515,12 @@ fn a_template_does_a_bounded_amount_of_work() {
     let doubling: String = (0..40).map(|_| "{% set a = a + a %}").collect();
     let nested = "{% for a in [[a, a]] %}".repeat(40);
     for (bad, wanted) in [
-        ("{{ 'x' * 1000000000 }}".to_owned(), "multiplies"),
-        ("{{ [row.k] * 90000000 }}".to_owned(), "multiplies"),
-        ("{{ '}}' * 90000000 }}".to_owned(), "multiplies"),
-        ("{{ '\\é' * 90000000 }}".to_owned(), "multiplies"),
-        ("{{ row.k }}{{ 9 ** 99999 }}".to_owned(), "multiplies"),
-        ("{# {{ ' #}{{ [0] * 90000000 }}{# ' }} #}".to_owned(), "has a comment"),
+        ("{{ 'x' * 1000000000 }}".to_owned(), "uses *, which is not supported"),
+        ("{{ [row.k] * 90000000 }}".to_owned(), "uses *, which is not supported"),
+        ("{{ '}}' * 90000000 }}".to_owned(), "uses *, which is not supported"),
+        ("{{ '\\é' * 90000000 }}".to_owned(), "uses *, which is not supported"),
+        ("{{ row.k }}{{ 9 ** 99999 }}".to_owned(), "uses *, which is not supported"),
+        ("{# {{ ' #}{{ [0] * 90000000 }}{# ' }} #}".to_owned(), "contains a comment"),
         ("{% raw %}{{ ' {% endraw %}{{ [0] * 90000000 }}{{ ' }}".to_owned(), "{% raw %}"),
         (format!("{{% if row.k %}}{doubling}{{{{ a }}}}{{% endif %}}"), "{% set %}"),
         (format!("{{%- with a = [0] %}}{doubling}{{{{ a }}}}{{% endwith %}}"), "{% with %}"),
@@ -528,8 +528,8 @@ fn a_template_does_a_bounded_amount_of_work() {
         ("{%+ for i in range(1000000000) %}x{% endfor %}".to_owned(), "{% for %}"),
         ("{{ range(1000000000) }}".to_owned(), "fails"),
         (format!("{{{{ {}row.k{} }}}}", "(".repeat(1_000), "~ row.k)".repeat(300)), "fails"),
-        ("{{ row.a }}".repeat(10), "more than 65536 bytes come out"),
-        ("{{ row.k }}".repeat(1_000), "a template of 11000 bytes"),
+        ("{{ row.a }}".repeat(10), "more than 65536 bytes result"),
+        ("{{ row.k }}".repeat(1_000), "the template has 11000 bytes"),
         ("{{ ".to_owned() + &"(".repeat(3_000), "fails"),
     ] {
         let reported = rows(&bad, "1").map_or_else(|reported| reported, |()| "filled in".to_owned());

@@ -192,7 +192,7 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
         (
             "Mo-Fr 09:00-12:30, 13:30-17:00",
             "opening_hours = { show = \"weekdays\" }",
-            "opening_hours would be read as closed on Thu 2026-11-26 13:30:00 Europe/London (2026-11-26T13:30:00Z), and the page is open then",
+            "opening_hours would be read as closed on Thu 2026-11-26 13:30:00 Europe/London (2026-11-26T13:30:00Z), but the page is open then",
         ),
         (
             "Fr 22:00-02:00",
@@ -207,7 +207,7 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
         (
             "24/7",
             "hours = { show = \"weekdays\" }",
-            "hint: no reader of such texts knows a day that is open throughout: show is_open;",
+            "hint: show is_open, because no consumer model for such texts supports a day that is open throughout;",
         ),
         (
             "Mo-Su 09:00-17:00",
@@ -622,7 +622,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
         (
             "google = { source = \"place\" }",
             json!({"regularHours": {"periods": [{"openDay": "FUNDAY", "openTime": {}, "closeDay": "MONDAY", "closeTime": {}}]}}),
-            "\"FUNDAY\" is no day of the week",
+            "invalid day of the week \"FUNDAY\"",
         ),
         (
             "google = { source = \"place\" }",
@@ -1225,7 +1225,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         (
             SCHEMA_ORG,
             json!([on("Monday", dated("2026-12-01", "9999-12-31", "09:00", "12:00"))]),
-            "an end that never comes is left out",
+            "leave out an end that never comes",
         ),
         // Christmas Day is a Friday.
         (
@@ -1260,7 +1260,11 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             json!([on("Monday", json!({"opens": 9, "closes": 17}))]),
             "opens must be text, not a number",
         ),
-        (SCHEMA_ORG, json!([on("Monday/Tuesday", hours("09:00", "17:00"))]), "\"Monday/Tuesday\" is no day"),
+        (
+            SCHEMA_ORG,
+            json!([on("Monday/Tuesday", hours("09:00", "17:00"))]),
+            "invalid day of the week \"Monday/Tuesday\"",
+        ),
         // In New York it is 20:00 of the day before.
         (
             SCHEMA_ORG,
@@ -2143,8 +2147,8 @@ fn a_problem_names_its_rows_and_a_remedy_that_helps() {
             "m.json: the file is missing\n  hint: put the file there",
         ),
         (own("\"/list[n=a]/x\" = 1"), "several items with n = \"a\"\n  hint: remove all but one of them"),
-        (own("\"/text[n=a]/x\" = 1"), "of a value that is no array\n  hint: make it an array"),
-        (own("\"/text/x\" = 1"), "below a value that is no object\n  hint: make it an object"),
+        (own("\"/text[n=a]/x\" = 1"), "in a value that is not an array\n  hint: make it an array"),
+        (own("\"/text/x\" = 1"), "in a value that is not an object\n  hint: make it an object"),
         (own("\"/list/7\" = 1"), "no item \"7\"\n  hint: correct the page or the name"),
         (own("\"/new[n=a]\" = 1"), "would lose its n\n  hint: give the value that field too"),
     ] {
@@ -2169,11 +2173,11 @@ fn a_problem_names_its_rows_and_a_remedy_that_helps() {
     folder.write("h.csv", "site\nz\n");
     folder.write("m.json", "{]");
     let err = complaints(&folder, NOON);
-    assert!(err.contains("or set create_items = true for items that are missing"), "{err}");
-    assert!(err.contains("this is not JSON") && err.contains("  hint: mend it there"), "{err}");
+    assert!(err.contains("or set create_items = true to create missing items"), "{err}");
+    assert!(err.contains("this is not JSON") && err.contains("  hint: fix it there"), "{err}");
     folder.write("t.csv", "id,group,group\nx,1,2\n");
     let err = complaints(&folder, NOON);
-    assert!(err.contains("two columns are called \"group\"\n  hint: give each column a name"), "{err}");
+    assert!(err.contains("duplicate column \"group\"\n  hint: give each column a name"), "{err}");
 }
 
 #[test]

@@ -58,9 +58,7 @@ impl FromStr for Language {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = LANGUAGES.iter().find(|words| words.code() == text);
-        found
-            .map(|words| Self(*words))
-            .ok_or_else(|| format!("\"{text}\" is no language that hours are spoken in"))
+        found.map(|words| Self(*words)).ok_or_else(|| format!("unsupported language \"{text}\""))
     }
 }
 
