@@ -44,7 +44,7 @@ impl Pulse {
         let since = self.since_ms.load(Ordering::Relaxed);
         let length = WallClock.uptime().saturating_sub(Duration::from_millis(since));
         (since > 0 && length > self.patience)
-            .then(|| format!("{} hangs, since {} s", self.what, length.as_secs()))
+            .then(|| format!("{} has hung for {} s", self.what, length.as_secs()))
     }
 }
 

@@ -73,7 +73,7 @@ impl Client {
             }
         }
         let http = builder.build().map_err(|error| ApiError {
-            message: format!("the HTTP client can't be set up: {error} (hint: install ca-certificates)"),
+            message: format!("cannot set up the HTTP client: {error} (hint: install ca-certificates)"),
             ..ApiError::of(Meaning::TryAgain)
         })?;
         Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), key: RwLock::new(key) })
@@ -91,7 +91,7 @@ impl Client {
     async fn send(&self, method: Method, path: &str, body: Option<String>) -> Result<Answer, ApiError> {
         let key = self.key();
         let mut secret = HeaderValue::from_str(key.expose()).map_err(|_| ApiError {
-            message: "the API key has characters that a header can't hold".to_owned(),
+            message: "the API key has characters that are invalid in a header".to_owned(),
             ..ApiError::of(Meaning::KeyRefused)
         })?;
         secret.set_sensitive(true);
@@ -131,7 +131,7 @@ struct Answer {
 impl Answer {
     fn understood<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, ApiError> {
         read(&self.body).map_err(|why| ApiError {
-            message: clean(&self.key, &format!("the API's answer is not understood: {why}"), MAX_MESSAGE),
+            message: clean(&self.key, &format!("the API's answer is invalid: {why}"), MAX_MESSAGE),
             correlation_id: self.correlation_id.clone(),
             ..ApiError::of(Meaning::OutcomeUnknown)
         })
@@ -211,11 +211,11 @@ fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
         causes.push(inner.to_string());
         cause = inner.source();
     }
-    let what = if error.is_timeout() { "the API did not answer in time" } else { "the API can't be reached" };
+    let what = if error.is_timeout() { "the API did not answer in time" } else { "cannot reach the API" };
     let is_plain = causes.iter().any(|cause| cause.contains("InvalidContentType"));
     let hint = match is_plain {
         true => {
-            "(hint: something answers without TLS there: write http:// in base_url for a server on this machine, or correct the port)"
+            "(hint: write http:// in base_url for a server on this machine, or correct the port: the server answered without TLS)"
         }
         false => "(hint: check base_url or region, and the network)",
     };

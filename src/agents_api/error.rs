@@ -97,9 +97,9 @@ impl ApiError {
 
     fn hint(&self) -> Option<&'static str> {
         match self.status? {
-            401 => {
-                Some("the key is missing, wrong or revoked; put a valid one into the key file, it is re-read")
-            }
+            401 => Some(
+                "the key is missing, wrong or revoked; put a valid one into the key file, which is re-read",
+            ),
             403 => Some("the key may not do this; give it the permission for real-time configs"),
             404 => Some("check the agent id, and that the key belongs to this region"),
             300..=399 => Some("redirects are not followed; check base_url"),

@@ -30,9 +30,11 @@ impl ApiKey {
             () if key.lines().count() > 1 => {
                 return Err(no_key(format!("it has {} lines", key.lines().count())));
             }
-            () if key.contains(char::is_whitespace) => return Err(no_key("it has a blank in it".to_owned())),
+            () if key.contains(char::is_whitespace) => {
+                return Err(no_key("it contains white space".to_owned()));
+            }
             () if !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                return Err(no_key("it has a character that is not ASCII".to_owned()));
+                return Err(no_key("it contains a character that is not printable ASCII".to_owned()));
             }
             () => {}
         }
@@ -84,11 +86,13 @@ impl PartialEq for ApiKey {
 pub enum KeyError {
     /// No source of a key is configured.
     #[error(
-        "there is no API key (hint: set key_file under [api], pass the systemd credential agents-api-key, or set RTCONFD_API_KEY)"
+        "missing API key (hint: set key_file under [api], pass the systemd credential agents-api-key, or set RTCONFD_API_KEY)"
     )]
     Missing,
     /// The file cannot be read.
-    #[error("the key file {path} can't be read: {error} (hint: check key_file and who may read it)")]
+    #[error(
+        "cannot read the key file {path}: {error} (hint: check key_file and the permissions of the file)"
+    )]
     Unreadable {
         /// The file.
         path: String,
@@ -96,7 +100,7 @@ pub enum KeyError {
         error: std::io::Error,
     },
     /// Other users on the machine can read the file.
-    #[error("the key file {path} can be read by others (mode {mode:03o}) (hint: chmod 600 {path})")]
+    #[error("other users can read the key file {path} (mode {mode:03o}) (hint: run chmod 600 {path})")]
     ReadableByOthers {
         /// The file.
         path: String,
@@ -104,7 +108,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// The content is not a valid key.
-    #[error("{place} holds no API key: {why} (hint: paste the key alone, in one line)")]
+    #[error("{place} holds no API key: {why} (hint: paste only the key, on one line)")]
     NoKey {
         /// The file or variable.
         place: String,

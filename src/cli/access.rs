@@ -18,7 +18,7 @@ pub struct Access {
     /// The region of the account: us, eu, uk or studio; short for --set api.region=REGION
     #[arg(long, value_name = "REGION", conflicts_with = "base_url", help_heading = "Which API")]
     region: Option<String>,
-    /// Another host, as in http://127.0.0.1:4010; short for --set api.base_url=URL
+    /// The address of another API, as in http://127.0.0.1:4010; short for --set api.base_url=URL
     #[arg(long, value_name = "URL", help_heading = "Which API")]
     base_url: Option<String>,
     /// The file with the API key, mode 600 [default: the settings' key_file, else the systemd credential
@@ -40,7 +40,7 @@ impl Access {
         if let Some(path) = &self.key_file {
             // A relative path would be resolved against the folder of the settings.
             let absolute = std::path::absolute(path)
-                .with_context(|| format!("the key file {} can't be found", path.display()))?;
+                .with_context(|| format!("cannot find the key file {}", path.display()))?;
             set("api.key_file", &Some(absolute.display().to_string()));
         }
         Ok(global)
@@ -67,7 +67,7 @@ pub fn client(connection: &Connection, global: &Global) -> anyhow::Result<Client
     let source = load::key_source(&connection.api, global)?;
     if matches!(source, KeySource::Nowhere) {
         bail!(
-            "there is no API key\n  hint: add --key-file FILE, set key_file under [api], or set the variable RTCONFD_API_KEY"
+            "missing API key\n  hint: add --key-file FILE, set key_file under [api], or set the variable RTCONFD_API_KEY"
         );
     }
     load::client(&connection.api, &source)

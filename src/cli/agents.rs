@@ -21,10 +21,10 @@ use super::output;
     rtconfd agents --region uk --key-file agents-api-key\n\n\
     The id goes into agent = \"…\" of a [[page]] block, and into AGENT/environment on the command line.")]
 pub struct Arguments {
-    /// The account, as in ws-fd112d8f; without it those of the key's own account (an older call of the API)
+    /// The account, as in ws-fd112d8f [default: the key's own account, through an older call of the API]
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// Look at each agent's pages too: one request for each
+    /// Fetch each agent's pages too, with one request per agent
     #[arg(long)]
     pages: bool,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 fn explained(error: &ApiError, account: Option<&AccountId>) -> anyhow::Error {
     match (account, error.status) {
         (None, Some(403..=405)) => anyhow!(
-            "{error}\n  hint: this API lists agents by account: add --account ID, for example --account ws-fd112d8f"
+            "{error}\n  hint: add --account ID, for example --account ws-fd112d8f: this API lists agents by account"
         ),
         _ => anyhow!("{error}"),
     }

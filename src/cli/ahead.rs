@@ -118,7 +118,7 @@ impl<'a> Look<'a> {
     fn end(mut self, cut_short_at: Option<Instant>, to: Instant) -> Ahead {
         if let Some(at) = cut_short_at {
             let message = format!(
-                "{} changes so often, or takes so long, that it was looked ahead only to {}",
+                "{} changes so often, or takes so long to compute, that it was checked only up to {}",
                 self.managed.page.id,
                 at.date_naive()
             );
@@ -175,7 +175,7 @@ mod tests {
             let (problems, ahead) = look(bounds, often);
             let day = ahead.to.date_naive();
             let wanted = format!(
-                "A-1/live changes so often, or takes so long, that it was looked ahead only to {day}"
+                "A-1/live changes so often, or takes so long to compute, that it was checked only up to {day}"
             );
             assert!(problems.len() == 1 && problems[0].contains(&wanted), "{problems:?}");
         }

@@ -19,13 +19,13 @@ use super::{load, output, run};
 pub struct Arguments {
     #[command(flatten)]
     shown: Shown,
-    /// How long to try at most, as in 90s or 5m
+    /// The longest time to keep trying, as in 90s or 5m
     #[arg(long, default_value = "60s", value_name = "LENGTH", value_parser = humantime::parse_duration)]
     timeout: Duration,
-    /// Print nothing unless something needs a person; for cron, which mails what is printed
+    /// Print nothing unless a person must act; for cron, which mails the output
     #[arg(long)]
     quiet: bool,
-    /// Begin with an empty store where it is gone or damaged; what is damaged is put aside
+    /// Start with an empty store if it is missing or damaged; a damaged one is moved aside
     #[arg(long)]
     accept_empty_store: bool,
 }
@@ -60,7 +60,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     }
     if ended.to_come > 0 {
         output::remark(&format!(
-            "an approved change has yet to go out to, or to be seen on, {} page(s); the next run goes on",
+            "an approved change is not yet applied to, or confirmed on, {} page(s); the next run continues the rollout",
             ended.to_come
         ));
     }

@@ -25,16 +25,16 @@ pub struct Arguments {
     /// Public holidays instead of a file, by ISO 3166 code, as in FR, DE-BY or GB-ENG
     #[arg(long, value_name = "CODE", conflicts_with = "file")]
     public: Option<String>,
-    /// List the codes whose public holidays are known
+    /// List the codes with known public holidays
     #[arg(long, conflicts_with_all = ["file", "public"])]
     codes: bool,
-    /// The zone that dates and floating times count in; public holidays are whole dates and need none
+    /// The time zone of dates and floating times; public holidays are whole dates and need none
     #[arg(long, value_name = "ZONE", required_unless_present_any = ["public", "codes"])]
     timezone: Option<String>,
-    /// The first date of the window; for public holidays by default the first that is known
+    /// The first date of the window [default for public holidays: the first known date]
     #[arg(long, value_name = "DATE", required_unless_present_any = ["public", "codes"])]
     from: Option<NaiveDate>,
-    /// The date after the window's last; for public holidays by default all that are known
+    /// The date after the window's last [default for public holidays: all known dates]
     #[arg(long, value_name = "DATE", required_unless_present_any = ["public", "codes"])]
     to: Option<NaiveDate>,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
             (region.calendar(&[], &[]), window)
         }
         (Some(file), None, Some(from), Some(to)) => (read(file, &zones)?, Window { from, to }),
-        _ => bail!("nothing is asked for\n  hint: name a file, or --public CODE"),
+        _ => bail!("missing calendar\n  hint: name a file, or add --public CODE"),
     };
     if let (Ok(calendar), Format::Table) = (&found, arguments.shown.format) {
         output::show_problems(&calendar.warnings);
@@ -111,11 +111,9 @@ fn read(file: &Path, zones: &Database) -> anyhow::Result<Result<Calendar, Vec<Pr
     let shown: Arc<str> = file.display().to_string().into();
     let bytes = std::fs::read(file).with_context(|| match Region::named(&shown) {
         Ok(Region { name, .. }) => {
-            format!(
-                "the file {shown} can't be read (the public holidays of {name} are told by --public {shown})"
-            )
+            format!("cannot read the file {shown} (for the public holidays of {name}, use --public {shown})")
         }
-        Err(_) => format!("{shown} can't be read"),
+        Err(_) => format!("cannot read {shown}"),
     })?;
     Ok(Calendar::parse(&shown, &bytes, zones))
 }
@@ -130,9 +128,9 @@ fn window_of(region: &Region, from: Option<NaiveDate>, to: Option<NaiveDate>) ->
     let (first, end) = (new_year(edition.first_year), new_year(region.last_year + 1));
     let window = Window { from: from.unwrap_or(first), to: to.unwrap_or(end) };
     if window.from < first || window.to > end {
-        let known = format!("they are known from {} to {}", edition.first_year, region.last_year);
-        let problem =
-            Problem::new(format!("{known} only; outside of these years dates are missing")).warning();
+        let known =
+            format!("public holidays are known only from {} to {}", edition.first_year, region.last_year);
+        let problem = Problem::new(format!("{known}; dates outside these years are missing")).warning();
         output::show_problems([&problem.hint("ask for dates in these years")]);
     }
     window

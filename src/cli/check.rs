@@ -24,7 +24,7 @@ use super::{emergency, load, output, plan, run, zones};
 pub struct Arguments {
     #[command(flatten)]
     shown: Shown,
-    /// Ask no API: check everything but the values against the pages' schemas
+    /// Do not call the API: check everything except values against the pages' schemas
     #[arg(long)]
     offline: bool,
     /// Look ahead from this instant
@@ -87,11 +87,11 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             let has_schema = |observed: &Option<Result<Observed, String>>| matches!(observed, Some(Ok(observed)) if observed.page.schema.is_some());
             // Pages without a schema give nothing to report.
             let what = match pages.iter().any(|(_, observed)| has_schema(observed)) {
-                true => ", and every value up to then meets its page's schema",
+                true => ", and every value up to then satisfies its page's schema",
                 false => "",
             };
             output::print(&format!(
-                "All is well: {} page(s), looked ahead to {}{what}. Zone database {}.\n",
+                "All is well: {} page(s), checked up to {}{what}. Zone database {}.\n",
                 view.newest().pages.len(),
                 to.date_naive(),
                 view.settings.blueprint.zones,

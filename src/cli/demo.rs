@@ -38,7 +38,7 @@ const FILES: [(&str, &str); 5] = [
 
 #[derive(Args)]
 pub struct Arguments {
-    /// So many seconds pass in one; 3600 lets an hour pass each second
+    /// Seconds of the demo's clock in each real second; with 3600 an hour passes each second
     #[arg(long, default_value_t = 600, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     speed: u32,
     /// The instant at which the demo starts [default: shortly before the next opening or closing]
@@ -88,7 +88,7 @@ async fn listen(wanted: SocketAddr) -> anyhow::Result<TcpListener> {
         Ok(listener) => Ok(listener),
         Err(_) => TcpListener::bind(SocketAddr::new(wanted.ip(), 0))
             .await
-            .with_context(|| format!("{wanted} can't be listened at")),
+            .with_context(|| format!("cannot listen on {wanted}")),
     }
 }
 
@@ -97,7 +97,7 @@ fn temporary_directory() -> anyhow::Result<PathBuf> {
     // user.
     let path = std::env::temp_dir().join(format!("rtconfd-demo-{:016x}", fastrand::u64(..)));
     let made = DirBuilder::new().mode(0o700).create(&path);
-    made.with_context(|| format!("{} can't be made", path.display()))?;
+    made.with_context(|| format!("cannot create {}", path.display()))?;
     Ok(path)
 }
 
@@ -148,16 +148,16 @@ fn start(settings: &Settings, arguments: &Arguments) -> Instant {
 
 fn put_schemas(simulator: &Simulator, settings: &Settings, folder: &Path, at: Instant) -> anyhow::Result<()> {
     let path = folder.join("page-schema.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let schema: Value =
-        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is not valid JSON", path.display()))?;
     let mut files = Files::new(settings);
     files.settle();
     let world = World::new(&settings.blueprint, &files.revision().inputs, at, None);
     for managed in &world.pages {
         let id = &managed.page.id;
         let put = simulator.with_pages(|pages| pages.put_schema(&id.agent, id.environment, &schema, at));
-        anyhow::ensure!(put.is_ok(), "{} is no schema", path.display());
+        anyhow::ensure!(put.is_ok(), "{} is not a valid schema", path.display());
     }
     Ok(())
 }
@@ -172,10 +172,10 @@ fn introduce(folder: &Path, address: SocketAddr, arguments: &Arguments, start: I
         "rtconfd demo: three sites, three time zones, one config page each.
 
   settings  {folder}/rtconfd.toml
-  hours     {folder}/sites.csv        edit it while this runs: it is picked up at once
+  hours     {folder}/sites.csv        edit it while this runs: changes apply at once
   holidays  {folder}/holidays.ics
   messages  {folder}/messages.json
-  pages     http://{address}/    as an agent reads them; change a value there, it is put right
+  pages     http://{address}/    as an agent reads them; change a value there: it is restored
 
 The demo's clock starts at {} and runs {speed} times as fast (--speed N).
 Every line below is one PATCH. The first fill the pages.{next} Ctrl-C ends.

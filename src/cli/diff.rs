@@ -13,7 +13,7 @@ use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The held revision, as status and the log name it [default: the one that is held]
+    /// The held revision, as shown by status and in the log [default: the one that is held]
     revision: Option<String>,
     #[command(flatten)]
     shown: Shown,
@@ -28,14 +28,14 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     let Some(held) = &view.held else {
         if let Some(revision) = &arguments.revision {
             bail!(
-                "revision {revision} is not held: no revision is\n  hint: rtconfd preview shows the coming changes"
+                "revision {revision} is not held: no revision is held\n  hint: run rtconfd preview to show the coming changes"
             );
         }
         output::remark("No revision is held: settings and inputs are active as they are.");
         return Ok(OK);
     };
     if let Some(wanted) = arguments.revision.as_ref().filter(|wanted| **wanted != held.revision) {
-        bail!("revision {wanted} is not held\n  hint: held is {}", held.revision);
+        bail!("revision {wanted} is not held\n  hint: name the held revision {}", held.revision);
     }
     let now = load::now();
     let newest = view.newest();
@@ -52,7 +52,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
                 found.iter().map(|difference| row(difference, now, zone_of(difference))),
             );
             if found.is_empty() {
-                output::remark("It changes no value within them.");
+                output::remark("It changes no value in this period.");
             }
             output::remark(&format!("Approve it with: rtconfd approve {}", held.revision));
         }

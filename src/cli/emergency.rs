@@ -70,7 +70,7 @@ pub fn nobody(global: &Global, store: &Path) -> anyhow::Error {
     let socket = socket_path(store);
     match elsewhere(global, store) {
         Some(other) => anyhow!(
-            "no rtconfd runs on the store {}\n  hint: one runs on {other}: add --set store.path={other}",
+            "no rtconfd runs on the store {}\n  hint: add --set store.path={other}: one runs on that store",
             store.display()
         ),
         None => anyhow!(
@@ -93,7 +93,7 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
     match Daemon::at(store) {
         Ok(Some(daemon)) => Ok(Some(daemon)),
         Ok(None) if location.is_in_use() => bail!(
-            "{} has the store {} and does not answer at {}\n  hint: it may be starting or ending, or be an apply: try again, or look at its log",
+            "{} uses the store {} and does not answer at {}\n  hint: try again, or check its log: it may be starting or stopping, or be an apply",
             location.user(),
             store.display(),
             socket_path(store).display()
@@ -125,7 +125,7 @@ pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<St
     };
     let Some(reading) = Location::new(Some(&store)).look()? else {
         bail!(
-            "there is no store at {}\n  hint: name the one of the daemon with --set store.path=FILE; run and apply make it",
+            "there is no store at {}\n  hint: name the store of the daemon with --set store.path=FILE; run and apply create it",
             store.display()
         )
     };

@@ -28,7 +28,7 @@ pub struct Arguments {
     variable: Variable,
     #[command(flatten)]
     shown: Shown,
-    /// Explain the value of this instant
+    /// Explain the value at this instant
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     at: Option<Instant>,
 }
@@ -48,7 +48,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         let known: Vec<String> =
             managed.page.variables.iter().map(|owned| owned.variable.to_string()).collect();
         anyhow::bail!(
-            "{} owns no {}\n  hint: it owns: {}",
+            "{} does not own {}\n  hint: it owns: {}",
             arguments.page,
             arguments.variable,
             known.join(", ")
@@ -171,9 +171,9 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
             let reported = clauses.iter().enumerate().map(|(index, clause)| {
                 let holds = clause.holds(at);
                 let verdict = match (holds, decided) {
-                    (true, false) => "holds, and is first",
-                    (true, true) => "holds, but an earlier clause comes first",
-                    (false, _) => "does not hold",
+                    (true, false) => "matches, and is first",
+                    (true, true) => "matches, but an earlier clause comes first",
+                    (false, _) => "does not match",
                 };
                 decided |= holds;
                 format!("clause {} {verdict}: {}", index + 1, clause.describe())
@@ -184,19 +184,19 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
             let date = hours.today(at);
             vec![
                 match hours.special.get(&date) {
-                    Some(day) => format!("special date {date} decides ({})", day.origin),
+                    Some(day) => format!("special date {date} applies ({})", day.origin),
                     None => format!("no special date on {date}"),
                 },
                 match hours.closures.days.get(&date).and_then(|entries| entries.first()) {
                     Some(entry) => format!("closing calendar: \"{}\" ({})", entry.name, entry.origin),
                     None => format!("no closing calendar has {date}"),
                 },
-                format!("weekly hours and all else make {date}: {}", hours.text(date)),
+                format!("hours of {date}, all rules combined: {}", hours.text(date)),
             ]
         }
         Definition::Overridden(overridden) => {
             let holds = overridden.from <= at && overridden.until.is_none_or(|until| at < until);
-            let verdict = if holds { "holds" } else { "is not in force then" };
+            let verdict = if holds { "active" } else { "not active at that time" };
             let mut reported = vec![format!("{verdict}: {}", overridden.words)];
             reported.extend(considered(&overridden.computed, at));
             reported

@@ -28,10 +28,10 @@ pub(super) struct Global {
     /// The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]
     #[arg(long, global = true, env = "RTCONFD_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// How the log is written
+    /// The format of the log
     #[arg(long, global = true, value_name = "FORMAT")]
     pub(super) log_format: Option<LogFormat>,
-    /// Sets a single setting, as in --set api.region=uk; stands above file and environment
+    /// Sets a single setting, as in --set api.region=uk; takes precedence over file and environment
     #[arg(long = "set", global = true, value_name = "SETTING=VALUE")]
     pub(super) flags: Vec<Flag>,
     #[arg(skip)]
@@ -50,13 +50,13 @@ pub(super) enum Format {
     /// For people
     #[default]
     Table,
-    /// For programs: one JSON object a line
+    /// For programs: one JSON object per line
     Json,
 }
 
 #[derive(Args, Clone, Copy)]
 pub(super) struct Shown {
-    /// How the data is printed
+    /// The format of the output
     #[arg(long, default_value = "table")]
     pub(super) format: Format,
 }

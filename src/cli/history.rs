@@ -14,7 +14,7 @@ pub struct Arguments {
     page: Option<PageId>,
     #[command(flatten)]
     shown: Shown,
-    /// The newest so many changes
+    /// Show only the newest N changes
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
 }
@@ -37,7 +37,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         return Ok(OK);
     }
     if rows.is_empty() {
-        output::remark("Nothing was changed yet.");
+        output::remark("There are no changes yet.");
     }
     output::print_table(
         ["AT (UTC)", "WHO", "PAGE", "VARIABLE", "FROM", "TO", "BECAUSE", "OUTCOME", "CORRELATION ID"],
@@ -62,7 +62,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     );
     for drift in drifts.iter().rev() {
         let ended =
-            drift.ended_at.map_or_else(|| "it lasts".to_owned(), |at| format!("gone {}", output::utc(at)));
+            drift.ended_at.map_or_else(|| "ongoing".to_owned(), |at| format!("ended {}", output::utc(at)));
         output::print(&format!("{} ({ended})\n", describe_drift(drift)));
     }
     Ok(OK)

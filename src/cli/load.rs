@@ -288,7 +288,7 @@ impl View {
             let (leader, follow) = newest.leader().zip(newest.follow)?;
             let why = match behind.since {
                 Some(since) => format!("{leader} has held the change since {}", output::utc(since)),
-                None => format!("{leader} is to hold the change first"),
+                None => format!("{leader} must hold the change first"),
             };
             let at = behind.since.and_then(|since| since.checked_add_signed(follow.after));
             Some(Promotion { page: page.clone(), leader, at, why })
@@ -368,10 +368,8 @@ impl View {
                 world.pages.iter().take(20).map(|managed| managed.page.id.to_string()).collect();
             let unread = self.problems().iter().any(Problem::is_error);
             let hint = match (unread, known.is_empty()) {
-                (true, _) => {
-                    "something could not be read, and it may define the page: see the errors above".to_owned()
-                }
-                (false, true) => "the settings define no page that could be put together".to_owned(),
+                (true, _) => "fix the errors above: what could not be read may define the page".to_owned(),
+                (false, true) => "check the settings: they define no valid page".to_owned(),
                 (false, false) => format!("the pages are: {}", known.join(", ")),
             };
             anyhow!("unknown page {wanted}\n  hint: {hint}")

@@ -112,8 +112,10 @@ fn write_all(entries: &Receiver<Entry>) {
         }
         let lost = LOST.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let _ =
-                writeln!(io::stderr().lock(), "{lost} events of the log were lost: nobody read it in time");
+            let _ = writeln!(
+                io::stderr().lock(),
+                "{lost} log events were lost: standard error was not read in time"
+            );
         }
     }
 }

@@ -57,44 +57,44 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The daemon: keeps all pages right until it is stopped
+    /// Runs the daemon: keeps all pages right until it is stopped
     Run(run::Arguments),
-    /// Makes all pages right once, then ends; for cron
+    /// Brings all pages up to date once, then exits; for cron
     Apply(apply::Arguments),
     /// Shows what apply would do; never writes
     Plan(plan::Arguments),
     /// Checks settings and inputs, and the values of the coming 400 days against the pages' schemas
     Check(check::Arguments),
-    /// Tells why a variable has its value, since when and until when
+    /// Explains why a variable has its value, since when and until when
     Explain(explain::Arguments),
     /// Shows the coming changes
     Preview(preview::Arguments),
-    /// Shows how the pages stand
+    /// Shows the state of the pages
     Status(status::Arguments),
     /// Shows what was changed, when and why
     History(history::Arguments),
-    /// Sets, lists and ends what people decide for a while: closed, open, a value
+    /// Sets, lists and ends overrides: hours closed or open, or a value, for a while
     Override(overrides::Arguments),
-    /// Lets a held revision pass, and that one only; or says that the clock is right
+    /// Approves a held revision, and only that one; or confirms that the clock is right
     Approve {
         /// What names it, as status and the log show it; "clock" for the clock
         revision: String,
     },
-    /// Shows what the held revision would change, by site, before it is approved
+    /// Shows the changes of the held revision, by site, before it is approved
     Diff(diff::Arguments),
-    /// Lets the daemon read its settings again, and waits for the result
+    /// Makes the daemon reload its settings, and waits for the result
     Reload,
-    /// Lists the account's agents, for picking ids
+    /// Lists the account's agents with their ids
     Agents(agents::Arguments),
     /// Turns pages into local files: settings, values and schemas, so that plan finds nothing to do
     Pull(pull::Arguments),
     /// Compares schemas of files and pages, and puts a file's schema on pages
     Schema(schema::Arguments),
-    /// Shows what a calendar file, or the public holidays of a place, say in a window
+    /// Lists the dates of a calendar file, or the public holidays of a place, in a window
     Calendar(calendar::Arguments),
-    /// Serves a stand-in for the Agents API
+    /// Serves a simulator of the Agents API
     Simulator(simulator::Arguments),
-    /// Shows the whole thing at work on sample data
+    /// Demonstrates rtconfd on sample data
     Demo(demo::Arguments),
 }
 
@@ -131,7 +131,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("the runtime can't be started")
+        .context("cannot start the runtime")
 }
 
 async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {

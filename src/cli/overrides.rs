@@ -32,9 +32,9 @@ pub struct Arguments {
 enum Command {
     /// Sets an override: rtconfd override set --where region=NE --closed --until 14:00 --reason snow
     Set(Set),
-    /// Lists the overrides in force
+    /// Lists the active overrides
     List(List),
-    /// Ends an override before its time; the computed values come back
+    /// Ends an override early; the computed values return
     Clear(Clear),
 }
 
@@ -46,8 +46,8 @@ struct Set {
     /// Pages of this environment
     #[arg(long, value_name = "ENVIRONMENT")]
     environment: Option<String>,
-    /// Pages whose row has this cell, and the sites with it on pages that show many; may stand several times, and all
-    /// must hold
+    /// Pages whose row has this cell, and the sites with it on pages that show many; may be repeated, and all
+    /// must match
     #[arg(long = "where", value_name = "COLUMN=VALUE")]
     cells: Vec<String>,
     /// All pages
@@ -59,17 +59,17 @@ struct Set {
     /// The hours are open
     #[arg(long, group = "says")]
     open: bool,
-    /// A variable has a value; with --where on the pages whose row has the cells, or where [[page.each]] makes it for such
+    /// A variable has this value; with --where on pages whose row has the cells, or where [[page.each]] makes it for such
     /// a row
     #[arg(long = "value", group = "says", value_name = "VARIABLE=VALUE")]
     value: Option<String>,
-    /// Until then: a local time (14:00, 2026-12-24T14:00), a length (2h), or "next opening"
+    /// The end: a local time (14:00, 2026-12-24T14:00), a length (2h), or "next opening"
     #[arg(long, group = "end", value_name = "END")]
     until: Option<String>,
-    /// Until somebody clears it
+    /// Without an end: until it is cleared
     #[arg(long, group = "end")]
     until_released: bool,
-    /// Why; people will ask
+    /// The reason, for status and history
     #[arg(long, value_name = "TEXT")]
     reason: String,
     #[command(flatten)]
@@ -78,7 +78,7 @@ struct Set {
 
 #[derive(Args)]
 struct List {
-    /// With those that have ended
+    /// Include overrides that have ended
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -87,7 +87,7 @@ struct List {
 
 #[derive(Args)]
 struct Clear {
-    /// Its number
+    /// The number of the override
     id: i64,
 }
 
@@ -104,11 +104,11 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
         (true, ..) => "closed".to_owned(),
         (_, true, _) => "open".to_owned(),
         (.., Some(value)) => value.clone(),
-        _ => bail!("what is overridden?\n  hint: add --closed, --open or --value VARIABLE=VALUE"),
+        _ => bail!("an override needs a value\n  hint: add --closed, --open or --value VARIABLE=VALUE"),
     };
     if set.until.is_none() && !set.until_released {
         bail!(
-            "until when?\n  hint: add --until 14:00, --until 2h, --until \"next opening\" or --until-released"
+            "an override needs an end\n  hint: add --until 14:00, --until 2h, --until \"next opening\" or --until-released"
         );
     }
     let asking = Asking {
@@ -227,7 +227,7 @@ fn show_set(
             })
         }),
     );
-    output::print(&format!("It ends earlier with: rtconfd override clear {}\n", reported["id"]));
+    output::print(&format!("To end it earlier: rtconfd override clear {}\n", reported["id"]));
     Ok(())
 }
 
@@ -249,12 +249,12 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
         return Ok(OK);
     }
     if rows.is_empty() {
-        output::remark("No override is in force.");
+        output::remark("No override is active.");
     }
     let state = |row: &OverrideRow| match &row.released {
         Some((at, who)) => format!("released {} by {who}", output::utc(*at)),
-        None if row.set.is_over(now) => "over".to_owned(),
-        None => "in force".to_owned(),
+        None if row.set.is_over(now) => "ended".to_owned(),
+        None => "active".to_owned(),
     };
     output::print_table(
         ["ID", "SAYS", "PAGE", "UNTIL (UTC)", "SET AT (UTC)", "BY", "REASON", "STATE"],
@@ -285,7 +285,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
             let released = match store.release_override(clear.id, &who, load::now()).await? {
                 true => Ok(()),
                 false => {
-                    let hint = "rtconfd override list shows the active overrides".to_owned();
+                    let hint = "run rtconfd override list to list the active overrides".to_owned();
                     Err(vec![(format!("no active override {}", clear.id), Some(hint))])
                 }
             };
@@ -305,7 +305,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
         ));
         return Ok(NO_EFFECT);
     }
-    output::print(&format!("Override {} is released; what it covered comes back.\n", clear.id));
+    output::print(&format!("Override {} is released; the computed values return.\n", clear.id));
     Ok(OK)
 }
 
@@ -327,13 +327,13 @@ pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
         view.held.as_ref().ok_or_else(|| anyhow!("no revision is held, so {revision} cannot be approved"))?;
     if held.revision != revision {
         bail!(
-            "revision {revision} is not held\n  hint: held is {}: {}",
+            "revision {revision} is not held\n  hint: the held revision is {}: {}",
             held.revision,
             held.reasons.join("; ")
         );
     }
     load::store(&view.settings).open()?.approve(revision, &who, load::now()).await?;
     output::print(&format!("{revision} is approved.\n"));
-    output::remark("No rtconfd runs on this store: the next run or apply takes it up.");
+    output::remark("No rtconfd runs on this store: it takes effect with the next run or apply.");
     Ok(OK)
 }

@@ -165,7 +165,7 @@ impl Outcome {
         let id = &managed.page.id;
         loop {
             match decide(&managed.page, known, now) {
-                Decision::Look => return self.fail(id, "the page was not seen"),
+                Decision::Look => return self.fail(id, "the page was not fetched"),
                 // The page was just fetched, so it shows the outcome of the open change.
                 Decision::Settle(open, found) => {
                     if found == crate::plan::Found::Applied {
@@ -206,9 +206,12 @@ impl Outcome {
         for drift in plan.drift {
             let (action, because) = match drift.answer {
                 Answer::Restored => continue,
-                Answer::Kept => ("keep", "others changed it, and on_drift = \"keep\""),
-                Answer::Reported => ("report", "others changed it, and on_drift = \"report\""),
-                Answer::Held => ("hold", "others changed it and ours changed too, and on_drift = \"report\""),
+                Answer::Kept => ("keep", "another client changed it, and on_drift = \"keep\""),
+                Answer::Reported => ("report", "another client changed it, and on_drift = \"report\""),
+                Answer::Held => (
+                    "hold",
+                    "another client changed it, the desired value changed too, and on_drift = \"report\"",
+                ),
             };
             self.rows.push(Row {
                 page: page.clone(),
@@ -228,7 +231,7 @@ impl Outcome {
             return output::print_lines(&self.rows);
         }
         if self.rows.is_empty() && !self.failed && !self.held {
-            output::remark("Nothing to do: every page is as it should be.");
+            output::remark("Nothing to do: every page has its desired values.");
         }
         let value = |value: &Value| if value.is_null() { "-".to_owned() } else { shorten(value, 48) };
         output::print_table(

@@ -114,7 +114,7 @@ impl Listening {
             Err(problems) => {
                 tracing::error!(
                     problems = problems.len(),
-                    "reload failed; the settings before it stay active"
+                    "reload failed; the previous settings stay active"
                 );
                 output::show_problems(&problems);
                 let result = Err(problems);
@@ -134,7 +134,7 @@ impl Listening {
         let system = self.global.surroundings().zoneinfo;
         let zones = zoneinfo::open(&active.zoneinfo, system.as_deref());
         let zones = zones.map_err(|message| vec![Problem::new(message)])?;
-        let unreadable = || vec![Problem::new("the active settings cannot be read by this program")];
+        let unreadable = || vec![Problem::new("this program cannot read the active settings")];
         let newer = Settings::remembered(&active.written, &active.file, &zones).ok_or_else(unreadable)?;
         // Settings that are not part of the written ones stay unchanged.
         Ok(Settings { store: active.store, listen: active.listen, log: active.log, ..newer })
@@ -153,7 +153,9 @@ impl Listening {
         let key = load::key_source(&newer.api, &self.global).and_then(|source| Ok(source.load()?));
         match key {
             Ok(_) => Ok(newer),
-            Err(error) => Err(vec![Problem::new(format!("the settings give no API key: {error:#}"))]),
+            Err(error) => {
+                Err(vec![Problem::new(format!("cannot get the API key of the settings: {error:#}"))])
+            }
         }
     }
 }
@@ -169,12 +171,12 @@ pub async fn run(global: &Global) -> anyhow::Result<Exit> {
     let daemon = emergency::running_daemon(global)?;
     match daemon.reload().await? {
         Ok(_) => {
-            output::print("The settings were read again and are active.\n");
+            output::print("The settings were reloaded and are active.\n");
             Ok(OK)
         }
         Err(problems) => {
             let exit = emergency::refused(&problems);
-            output::remark("The settings before stay active.");
+            output::remark("The previous settings stay active.");
             Ok(exit)
         }
     }

@@ -34,13 +34,13 @@ const UPGRADE_PATIENCE_USEC: u32 = 600_000_000;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Begin with an empty store where it is gone or damaged; what is damaged is put aside
+    /// Start with an empty store if it is missing or damaged; a damaged one is moved aside
     #[arg(long)]
     accept_empty_store: bool,
     /// Rehearse: run as if it were this instant; only against an API on this machine
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     at: Option<Instant>,
-    /// Rehearse: let so many seconds pass in one; only against an API on this machine
+    /// Rehearse: let this many seconds pass in each real second; only against an API on this machine
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     speed: u32,
 }
@@ -52,7 +52,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     let clock = clock(&arguments, &settings)?;
     if let Err(error) = process::raise_file_limit() {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "the limit of open files was not raised");
     }
     // A reload reads this same file, even if the default path has changed since.
     let global = Global { config: Some(settings.file.clone()), ..global.clone() };
@@ -75,7 +75,7 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
             "--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url to a simulator's address"
         );
     }
-    tracing::warn!("this is a rehearsal: the store and its history take in the time that is played");
+    tracing::warn!("rehearsal started: the store and its history record the rehearsed time");
     Ok(Arc::new(FastClock::new(arguments.at.unwrap_or_else(load::now), arguments.speed)))
 }
 
@@ -106,13 +106,13 @@ pub async fn daemon(
         let (driver, _watching, _claim) = match (begun, before.take()) {
             (Ok(begun), newer) => {
                 if let Some((_, newer)) = newer {
-                    tracing::info!("the settings were read again");
+                    tracing::info!("the settings were reloaded");
                     newer.end(&reloads, clock.now(), Ok(()));
                 }
                 begun
             }
             (Err(error), Some((older, newer))) => {
-                tracing::error!("reload failed, the settings before it stay active: {error:#}");
+                tracing::error!("reload failed; the previous settings stay active: {error:#}");
                 newer.end(&reloads, clock.now(), Err(vec![Problem::new(format!("{error:#}"))]));
                 settings = older;
                 continue;
@@ -176,7 +176,7 @@ fn report_public_holidays(settings: &Settings, now: Instant) {
         return;
     }
     let codes: Vec<&str> = codes.into_iter().collect();
-    tracing::info!(of = codes.join(", "), from = %Edition::here(), "public holidays are used");
+    tracing::info!(of = codes.join(", "), from = %Edition::here(), "public holidays loaded");
     for problem in settings.blueprint.ending(now.date_naive()) {
         tracing::warn!("{problem}");
     }
@@ -187,7 +187,7 @@ fn socket(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<Op
     let StorePath::File(store) = &settings.store else { return Ok(None) };
     let path = listener::socket_path(store);
     listener::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
-        format!("the socket {} can't be made\n  hint: a shorter store.path may help, and it must be on a local disk", path.display())
+        format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())
     })
 }
 
@@ -213,8 +213,8 @@ async fn listen(settings: &Settings, handles: &listener::Handles) -> anyhow::Res
 pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> Problem {
     let problem = Problem::new(format!("cannot listen on {address} (listen.address): {error}"));
     problem.hint(match error.kind() {
-        std::io::ErrorKind::AddrInUse => "another program has the port: stop it, or set another port",
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 are for root: set a higher one",
+        std::io::ErrorKind::AddrInUse => "stop the program that uses the port, or set another port",
+        std::io::ErrorKind::PermissionDenied => "set a port of at least 1024: lower ones are for root",
         _ => "set an address of this machine and a free port, for example 127.0.0.1:9464",
     })
 }
@@ -245,12 +245,12 @@ fn claim_variables(
     match Claim::make(&directory, &who, &owned.collect()) {
         Ok(Ok(claim)) => Ok(Some(claim)),
         Ok(Err(taken)) => bail!(
-            "{} is owned by another rtconfd already: {}; this is {who}\n  hint: two that own the same variable would fight; stop one, or take the variable out of its settings",
+            "{} is already owned by another rtconfd: {}; this is {who}\n  hint: stop one, or remove the variable from its settings: two owners would overwrite each other",
             taken.what,
             taken.by
         ),
         Err(error) => {
-            tracing::warn!(%error, directory = %directory.display(), "other daemons on this machine can't be told from here");
+            tracing::warn!(%error, directory = %directory.display(), "other daemons on this machine cannot be detected");
             Ok(None)
         }
     }

@@ -16,13 +16,13 @@ use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The address to listen at; port 0 picks a free one
+    /// The address to listen on; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:4010", value_name = "ADDR")]
     listen: SocketAddr,
-    /// The key that requests must bring
+    /// The key that requests must send
     #[arg(long, value_name = "KEY")]
     api_key: String,
-    /// An agent that exists; may stand several times. Without it every agent id exists
+    /// An agent that exists; may be repeated [default: every agent id exists]
     #[arg(long = "agent", value_name = "ID")]
     agents: Vec<String>,
     /// Keep the pages in this file between runs
@@ -39,13 +39,13 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         state_file: arguments.state,
         clock: load::wall_clock(),
     })
-    .context("the state file can't be used")?;
+    .context("cannot use the state file")?;
     let listener = TcpListener::bind(arguments.listen)
         .await
-        .with_context(|| format!("{} can't be listened at", arguments.listen))?;
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
     output::print(&format!(
-        "Agents API simulator at http://{address} (look at it in a browser; requests: /_simulator/requests)\n"
+        "Agents API simulator at http://{address} (open it in a browser; requests: /_simulator/requests)\n"
     ));
     simulator.serve(listener, stopped()?).await?;
     Ok(OK)

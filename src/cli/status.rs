@@ -225,12 +225,12 @@ impl General {
         }
         if !self.rollout.is_null() {
             let stopped = match self.rollout["stopped_at"].as_str() {
-                Some(page) => format!("; it is stopped at {page}"),
+                Some(page) => format!("; stopped at {page}"),
                 None => String::new(),
             };
             let revision = self.rollout["revision"].as_str().unwrap_or_default();
             let to_come = &self.rollout["pages_to_come"];
-            line(format!("\nApproved {revision} goes out, {to_come} page(s) to come{stopped}"));
+            line(format!("\nRollout of {revision}: {to_come} page(s) to come{stopped}"));
         }
         let pages: Vec<Option<PageId>> =
             self.following.iter().map(|waits| waits["page"].as_str()?.parse().ok()).collect();
@@ -243,7 +243,7 @@ impl General {
         }
         for set in &self.overrides {
             line(format!(
-                "\n{} ({} page(s)); ends with: rtconfd override clear {}",
+                "\n{} ({} page(s)); to end it: rtconfd override clear {}",
                 set.describe(),
                 set.pages.len(),
                 set.id
@@ -309,7 +309,7 @@ async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow:
     show_reload(&status["reload"]);
     for set in status["overrides"].as_array().into_iter().flatten() {
         output::print(&format!(
-            "\nOverride {}: {}, by {}: {}; ends with: rtconfd override clear {}\n",
+            "\nOverride {}: {}, by {}: {}; to end it: rtconfd override clear {}\n",
             set["id"],
             text(&set["says"]),
             text(&set["who"]),
@@ -334,7 +334,7 @@ pub fn describe_drift(drift: &DriftRow) -> String {
     };
     let by = drift.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
     format!(
-        "Drift: {} {} was changed from {} to {}{by_how_much}{by}, seen {}: {}; it should be {}",
+        "Drift: {} {} was changed from {} to {}{by_how_much}{by}, seen {}: {}; desired value: {}",
         drift.page,
         drift.variable,
         value(&drift.baseline),

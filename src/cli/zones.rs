@@ -30,7 +30,7 @@ pub fn problems(settings: &Settings, global: &Global, at: Instant) -> Vec<Proble
     let differing = used.iter().filter_map(|zone| differs(ours, other.as_deref()?, *zone, at));
     let damaged = ours.damaged().into_iter().map(|name| {
         let message =
-            format!("time zone {name} is damaged in the zone database {ours}: the embedded one counts");
+            format!("time zone {name} is damaged in the zone database {ours}: the embedded one is used");
         Problem::new(message).hint("install the package tzdata again").warning()
     });
     age(ours, at).into_iter().chain(damaged).chain(fixed).chain(differing).collect()

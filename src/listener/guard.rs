@@ -46,10 +46,10 @@ impl Refusal {
     pub fn words(self) -> &'static str {
         match self {
             Self::Host => {
-                "the request names a host that this is not (hint: call it by its address, or add the name to listen.hosts)"
+                "unknown host name in the request (hint: use the address of this server, or add the name to listen.hosts)"
             }
-            Self::Origin => "a page of another origin may not ask this",
-            Self::NoToken => "nothing can be changed over HTTP (hint: set listen.token_file)",
+            Self::Origin => "requests from web pages of another origin are refused",
+            Self::NoToken => "changes over HTTP are disabled (hint: set listen.token_file)",
             Self::Token => "the bearer token is missing or wrong",
         }
     }

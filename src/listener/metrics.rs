@@ -25,14 +25,14 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
         let count = status.pages.iter().filter(|page| word(&page.standing) == standing).count();
         pages.get_or_create(&[("state", standing)]).set(count as i64);
     }
-    registry.register("pages", "Pages by how they stand", pages);
+    registry.register("pages", "Pages by state", pages);
     let counts = status.counts;
     for (name, help, value) in [
         ("requests", "Requests sent to the API", counts.requests),
-        ("patches", "PATCHes among them", counts.patches),
+        ("patches", "PATCH requests sent to the API", counts.patches),
         ("failures", "Requests that failed", counts.failures),
         ("values_applied", "Values put on pages", counts.applied),
-        ("values_drifted", "Values found changed by others", counts.drifted),
+        ("values_drifted", "Values found changed by another client", counts.drifted),
     ] {
         let counter = Counter::<u64>::default();
         counter.inc_by(value);
@@ -42,7 +42,7 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
         ("held", "A revision of the inputs waits for approval", usize::from(status.held.is_some())),
         (
             "withheld",
-            "Nothing is sent: key refused, pause, or a doubtful clock",
+            "Nothing is sent: key refused, pause, or untrusted clock",
             usize::from(status.withheld.is_some()),
         ),
         (
@@ -50,8 +50,8 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
             "Pages that an approved change has not reached",
             status.rollout.as_ref().map_or(0, |r| r.1),
         ),
-        ("following_pages", "Pages that wait for those that they follow", status.following.len()),
-        ("overrides", "Overrides in force", status.overrides.len()),
+        ("following_pages", "Pages that wait for their promotion", status.following.len()),
+        ("overrides", "Active overrides", status.overrides.len()),
         (
             "config_last_reload_successful",
             "The settings became active when they were last read",
@@ -72,14 +72,18 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
     let place = status.zones.folder().map_or("embedded".into(), |folder| folder.display().to_string());
     let zones = Family::<[(&'static str, String); 2], Gauge>::default();
     zones.get_or_create(&[("version", version), ("source", place)]).set(1);
-    registry.register("zone_database", "The release of the zone database, and where it is", zones);
+    registry.register("zone_database", "The release of the zone database, and its location", zones);
     if let Some(held) = &status.held {
         let approve = format!("rtconfd approve {}", held.revision);
         let labels =
             [("revision", held.revision.clone()), ("why", held.reasons.join("; ")), ("approve", approve)];
         let info = Family::<[(&'static str, String); 3], Gauge>::default();
         info.get_or_create(&labels).set(1);
-        registry.register("held_revision", "What is held, why, and the command that lets it pass", info);
+        registry.register(
+            "held_revision",
+            "The held revision, its reasons, and the command that approves it",
+            info,
+        );
     }
     let mut text = String::new();
     encode(&mut text, &registry)?;

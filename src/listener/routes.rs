@@ -74,7 +74,7 @@ fn refuse(problems: &[Problem]) -> Response {
 }
 
 fn unavailable() -> Box<Response> {
-    let problem = Problem::new("the daemon does not answer").hint("it may be ending: look at its log");
+    let problem = Problem::new("the daemon does not answer").hint("check its log: it may be stopping");
     Box::new(answer(StatusCode::SERVICE_UNAVAILABLE, &wire::problems(&[problem])))
 }
 
@@ -203,13 +203,12 @@ fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
 }
 
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Problem>> {
-    let unread = |why: String| vec![Problem::new(format!("the request can't be read: {why}"))];
+    let unread = |why: String| vec![Problem::new(format!("cannot read the request: {why}"))];
     let bytes = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, MAX_BODY_BYTES)).await;
     let bytes: Bytes = bytes
-        .map_err(|_| unread("it comes too slowly".to_owned()))?
+        .map_err(|_| unread("it arrives too slowly".to_owned()))?
         .map_err(|error| unread(error.to_string()))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| vec![Problem::new(format!("the request is not understood: {error}"))])
+    serde_json::from_slice(&bytes).map_err(|error| vec![Problem::new(format!("invalid request: {error}"))])
 }
 
 /// Handles the vendor's `on_realtime_config_updated`.

@@ -101,7 +101,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 fn no_pair(text: &str) -> String {
-    format!("\"{text}\" is no pair (hint: write NAME=VALUE)")
+    format!("\"{text}\" is not a pair (hint: write NAME=VALUE)")
 }
 
 /// Returns an override as JSON.

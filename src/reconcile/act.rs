@@ -108,7 +108,7 @@ fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome,
                 let acted = Acted::Applied { page: patched.page, changes, correlation_id: id.clone() };
                 return (outcome, id, acted);
             }
-            let message = format!("the API's answer does not hold what was sent: {}", differing.join(", "));
+            let message = format!("the API's answer differs from the values sent: {}", differing.join(", "));
             let acted = Acted::NotTaken { open: OpenIntent { id: write, changes }, message: message.clone() };
             (Outcome::Unknown(message), id, acted)
         }

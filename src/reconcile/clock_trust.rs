@@ -62,7 +62,7 @@ impl Distrust {
     /// Returns the problem with a hint.
     pub fn describe(&self) -> String {
         format!(
-            "nothing is sent while the clock is in doubt: {} (hint: set the clock right; if it is right: rtconfd approve clock)",
+            "nothing is sent while the clock is untrusted: {} (hint: correct the clock; if it is right, run rtconfd approve clock)",
             self.what
         )
     }
@@ -90,7 +90,7 @@ impl ClockTrust {
         let known = last_known.and_then(|at| at.checked_sub_signed(LEAP));
         let earliest = first.into_iter().chain(known).max();
         let distrust = earliest.filter(|earliest| now < *earliest).map(|earliest| Distrust {
-            what: format!("it shows {}, and it was {} before", utc(now), utc(earliest)),
+            what: format!("it shows {}, but it was {} before", utc(now), utc(earliest)),
             expected: None,
         });
         Self { now, up: clock.uptime(), distrust, vouched: false, agreed: false }
@@ -106,7 +106,7 @@ impl ClockTrust {
         let expected = add(seen.at, Some(passed));
         if (now - expected).abs() > LEAP && self.distrust.is_none() {
             let what =
-                format!("it shows {}, and by what it showed before it should be {}", utc(now), utc(expected));
+                format!("it shows {}, but should show {} by its earlier reading", utc(now), utc(expected));
             self.distrust = Some(Distrust { what, expected: Some((expected, up)) });
         }
     }
@@ -124,7 +124,7 @@ impl ClockTrust {
         let leap = now - expected;
         let before = self.distrust.clone();
         if leap.abs() > LEAP {
-            let what = format!("it leapt from {} to {}", utc(expected), utc(now));
+            let what = format!("it jumped from {} to {}", utc(expected), utc(now));
             // A jump back to the original time means that the clock was corrected.
             let origin = before.as_ref().map_or(Some((expected, up)), |distrust| distrust.expected);
             self.distrust = Some(Distrust { what, expected: origin });
@@ -153,7 +153,7 @@ impl ClockTrust {
             return News::Believed;
         }
         if off > LEAP && self.distrust.is_none() && clock.is_wall() && !self.vouched {
-            let what = format!("it shows {}, and the API's clock {}", utc(clock.now()), utc(api));
+            let what = format!("it shows {}, but the API's clock shows {}", utc(clock.now()), utc(api));
             self.distrust = Some(Distrust { what, expected: None });
             return News::Doubted;
         }

@@ -93,12 +93,11 @@ impl Pause {
         match self {
             Self::Asked(asked) => {
                 let (asked, most) = (asked.as_secs(), LONGEST_PAUSE.as_secs());
-                let waited =
-                    if asked > most { format!(", {most} s of which are waited") } else { String::new() };
-                format!("waits, because the API asks for fewer requests (Retry-After: {asked} s{waited})")
+                let waited = if asked > most { format!(", shortened to {most} s") } else { String::new() };
+                format!("paused: the API asks for fewer requests (Retry-After: {asked} s{waited})")
             }
             Self::Breaker => {
-                "waits, because the requests of half of the agents failed; one is tried soon".to_owned()
+                "paused: requests failed for half of the agents; a trial request follows soon".to_owned()
             }
         }
     }

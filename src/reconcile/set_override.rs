@@ -93,7 +93,7 @@ impl FromStr for Until {
             .or_else(length)
             .ok_or_else(|| {
                 format!(
-                    "\"{text}\" is no end of an override (hint: write 14:00, 2026-12-24T14:00, 2h or \"next opening\")"
+                    "\"{text}\" is not a valid end of an override (hint: write 14:00, 2026-12-24T14:00, 2h or \"next opening\")"
                 )
             })
     }
@@ -162,7 +162,7 @@ fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Pr
     let pages: Vec<&Managed> = world.pages.iter().filter(|managed| is_meant(&managed.computed)).collect();
     if *selection == Selection::default() {
         let hint = "name pages as AGENT/environment, or add --environment, --where COLUMN=VALUE or --all";
-        problems.push(Problem::new("which pages?").hint(hint));
+        problems.push(Problem::new("an override needs pages").hint(hint));
     }
     if problems.is_empty() {
         problems = unknown_cells(&selection.cells, &pages);
@@ -182,7 +182,7 @@ fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Pr
     match (chosen.is_empty(), selection.cells.is_empty()) {
         (false, _) => Ok(chosen),
         (true, true) => {
-            Err(vec![Problem::new("no page is like that").hint("rtconfd status lists the pages")])
+            Err(vec![Problem::new("no page matches").hint("run rtconfd status to list the pages")])
         }
         (true, false) => Err(vec![nothing_meant(draft)]),
     }
@@ -192,10 +192,10 @@ fn unknown_pages(selection: &Selection, world: &World) -> Vec<Problem> {
     let unknown = selection.ids.iter().filter(|id| world.page(id).is_none());
     let reported = unknown.map(|id| {
         let known: Vec<String> = world.pages.iter().map(|managed| managed.page.id.to_string()).collect();
-        let problem = Problem::new(format!("no page {id} is defined"));
+        let problem = Problem::new(format!("unknown page {id}"));
         match nearest(&id.to_string(), known.iter().map(String::as_str)) {
             Some(known) => problem.hint(format!("did you mean {known}?")),
-            None => problem.hint("rtconfd status lists the pages"),
+            None => problem.hint("run rtconfd status to list the pages"),
         }
     });
     reported.collect()
@@ -214,8 +214,7 @@ fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem>
                 rows.iter().flat_map(|row| row.columns.iter().map(|name| &**name)).collect();
             let mut seen = BTreeSet::new();
             columns.retain(|name| seen.insert(*name));
-            let problem =
-                Problem::new(format!("no page stands for, or shows, a row with a column \"{column}\""));
+            let problem = Problem::new(format!("no page uses a row with a column \"{column}\""));
             return Some(match columns.is_empty() {
                 true => problem.hint("name the page as AGENT/environment"),
                 false => problem.hint(format!("the columns are: {}", columns.join(", "))),
@@ -224,10 +223,10 @@ fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem>
         if known.contains(&text.trim()) {
             return None;
         }
-        let problem = Problem::new(format!("no page stands for, or shows, a row with {column} = \"{text}\""));
+        let problem = Problem::new(format!("no page uses a row with {column} = \"{text}\""));
         Some(match nearest(text.trim(), known) {
             Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-            None => problem.hint("write the cell as it stands in the table"),
+            None => problem.hint("write the cell exactly as in the table"),
         })
     });
     reported.collect()
@@ -244,12 +243,12 @@ fn nothing_meant(draft: &Draft) -> Problem {
     let cells = cells.join(" and ");
     match &draft.says {
         OverrideKind::Set { variable, .. } => {
-            Problem::new(format!("no page has {variable} for a row with {cells} alone")).hint(
-                "an array of many sites is one variable: close or open a site of it with --closed or --open, or set all of it on a page that you name",
+            Problem::new(format!("no page has {variable} for only the row with {cells}")).hint(
+                "close or open one site with --closed or --open, or name a page to set its whole array: an array of many sites is one variable",
             )
         }
         _ => Problem::new(format!("no page has hours for a row with {cells}"))
-            .hint("look at the rows; all of the cells must be those of one"),
+            .hint("check the table: a single row must have all of these cells"),
     }
 }
 
@@ -288,7 +287,7 @@ impl<'w> Target<'w> {
             OverrideKind::Set { variable, .. } if page.owned(variable).is_none() => {
                 let owned: Vec<String> =
                     page.variables.iter().map(|owned| owned.variable.to_string()).collect();
-                return Err(Problem::new(format!("{} owns no {variable}", page.id))
+                return Err(Problem::new(format!("{} does not own {variable}", page.id))
                     .hint(format!("it owns: {}", owned.join(", "))));
             }
             OverrideKind::Set { variable, value } => {
@@ -386,10 +385,10 @@ fn end(
     let latest = now.checked_add_signed(AHEAD.0).unwrap_or(now);
     match until.filter(|until| *until <= latest) {
         None => Err(Problem::new(format!("the override of {what} would last for more than 400 days"))
-            .hint("use --until-released if it is to stay until somebody ends it")),
+            .hint("use --until-released to keep it until it is cleared")),
         Some(until) if until <= now => {
             let shown = zone::show(zone, until);
-            Err(Problem::new(format!("the end {shown} is past for {what}")).hint("write a later one"))
+            Err(Problem::new(format!("the end {shown} is in the past for {what}")).hint("write a later end"))
         }
         until => Ok(until),
     }
@@ -792,12 +791,12 @@ variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "i
             (
                 "closed",
                 "site=Leds",
-                "no page stands for, or shows, a row with site = \"Leds\" (hint: did you mean \"Leeds\"?)",
+                "no page uses a row with site = \"Leds\" (hint: did you mean \"Leeds\"?)",
             ),
             (
                 "closed",
                 "town=Leeds",
-                "no page stands for, or shows, a row with a column \"town\" (hint: the columns are: site, region, zone, phone, desk)",
+                "no page uses a row with a column \"town\" (hint: the columns are: site, region, zone, phone, desk)",
             ),
             (
                 "closed",
@@ -807,7 +806,7 @@ variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "i
             (
                 "sites=[]",
                 "desk=Toys",
-                "no page has sites for a row with desk=Toys alone (hint: an array of many sites is one variable:",
+                "no page has sites for only the row with desk=Toys (hint: close or open one site with",
             ),
         ] {
             let refused = prepared(draft(says, cells, ""), &world).unwrap_err();

@@ -120,7 +120,7 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
     }
     let Some(node) = region else {
         reader.note(
-            Problem::at(api.origin, "which API? neither region nor base_url is set")
+            Problem::at(api.origin, "missing API: neither region nor base_url is set")
                 .hint("set region = \"us\", \"eu\", \"uk\" or \"studio\" under [api]"),
         );
         return None;
@@ -129,7 +129,7 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
     if REGIONS.contains(&region.value.as_str()) {
         return Some(format!("https://api.{}.poly.ai", region.value));
     }
-    let problem = Problem::at(&region.origin, format!("\"{}\" is no region", region.value));
+    let problem = Problem::at(&region.origin, format!("\"{}\" is not a region", region.value));
     reader.note(match nearest(&region.value, REGIONS.iter().copied()) {
         Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
         None => problem.hint("write us, eu, uk or studio"),
@@ -158,7 +158,7 @@ fn http_hosts(reader: &Reader, node: &Node) -> Vec<String> {
             .and_then(reqwest::Url::host_str)
             .filter(|host| host.eq_ignore_ascii_case(name) && !host.contains('*'));
         reader.ok(host.map(str::to_owned).ok_or_else(|| {
-            Problem::at(&text.origin, "allow_http: this is no name of a host")
+            Problem::at(&text.origin, "allow_http: this is not a host name")
                 .hint("write the name alone, without scheme and port, as in simulator.internal")
         }))
     };
@@ -180,7 +180,7 @@ fn checked_url(
         None
     };
     let Ok(url) = reqwest::Url::parse(text.value.trim()) else {
-        return bad("base_url is no URL", true);
+        return bad("base_url is not a URL", true);
     };
     if !url.username().is_empty() || url.password().is_some() {
         return bad("base_url holds a user name or password", true);

@@ -57,7 +57,7 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
         (Some(path), None) => {
             for key in CHANGES {
                 if let Some(node) = fields.get(key) {
-                    let problem = Problem::at(&node.origin, format!("{key} goes with public_holidays alone"));
+                    let problem = Problem::at(&node.origin, format!("{key} is only for public_holidays"));
                     reader.note(problem.hint("change the dates in the calendar file"));
                 }
             }
@@ -68,8 +68,10 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path, count: &Cel
         (None, Some(node)) => {
             count.set(count.get() + 1);
             if count.get() > MAX_PUBLIC {
-                let problem =
-                    Problem::at(&node.origin, format!("more than {MAX_PUBLIC} have public holidays"));
+                let problem = Problem::at(
+                    &node.origin,
+                    format!("more than {MAX_PUBLIC} calendars have public holidays"),
+                );
                 reader.note(problem.hint("let hours share calendars: one for each place is enough"));
                 return None;
             }

@@ -39,8 +39,9 @@ impl Connection {
         let nominal = file.unwrap_or(Path::new("rtconfd.toml"));
         let (root, report) = layers::read(nominal, &bytes, surroundings)?;
         if file.is_none() && !names_an_api(&root) {
-            let problem =
-                Problem::new("which API? there is no settings file, and neither region nor base_url is set");
+            let problem = Problem::new(
+                "missing API: there is no settings file, and neither region nor base_url is set",
+            );
             let hint = "add --region us, eu, uk or studio, or name the settings with --config FILE";
             return Err(report.with(vec![problem.hint(hint)]));
         }
@@ -167,7 +168,7 @@ mod tests {
             "{reported}"
         );
         let reported = Connection::load(None, &with(&["api.region=ku"])).unwrap_err().render(false);
-        assert!(reported.contains("\"ku\" is no region"), "{reported}");
+        assert!(reported.contains("\"ku\" is not a region"), "{reported}");
     }
 
     #[test]

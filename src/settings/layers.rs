@@ -82,7 +82,7 @@ fn check_size(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let problem = |message: String| Problem::at(&file_origin(file), message);
     if bytes.len() > MAX_BYTES {
         return Err(problem(format!("the settings have more than {MAX_BYTES} bytes"))
-            .hint("put pages that are alike into a table, and name it with for_each"));
+            .hint("put similar pages into a table, and name it with for_each"));
     }
     let signs = bytes.iter().filter(|byte| matches!(**byte, b',' | b'=' | b':' | b'[' | b'{')).count();
     match signs > MAX_VALUES {
@@ -116,7 +116,7 @@ pub(super) fn read(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Re
     let report = Report::new(file, &text);
     let parsed = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => crate::tables::parse_json(&name, &text),
-        Some("yaml" | "yml") => Err(Problem::at(&file_origin(file), "settings in YAML are not read")
+        Some("yaml" | "yml") => Err(Problem::at(&file_origin(file), "unsupported format: settings in YAML")
             .hint("write them in TOML or JSON")),
         _ => parse_toml(&name, &text),
     };
@@ -185,7 +185,7 @@ fn to_figment(node: &Node) -> Value {
 fn merge(layers: &[Layer]) -> Result<Node, Problem> {
     let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
     let merged: Value =
-        figment.extract().map_err(|error| Problem::new(format!("the settings can't be merged: {error}")))?;
+        figment.extract().map_err(|error| Problem::new(format!("cannot merge the settings: {error}")))?;
     let trees: Vec<(&str, &Node)> = layers.iter().map(|layer| (layer.name, &layer.tree)).collect();
     Ok(rebuild(&figment, &merged, &trees))
 }
@@ -238,10 +238,10 @@ fn environment(surroundings: &Surroundings, problems: &mut Vec<Problem>) -> Node
             Some(path) => values.push(((*path).to_owned(), value.clone(), origin)),
             None => {
                 let known: Vec<String> = SCALARS.iter().map(|path| variable_name(path)).collect();
-                let problem = Problem::at(&origin, "there is no such setting");
+                let problem = Problem::at(&origin, "unknown setting");
                 problems.push(match nearest(name, known.iter().map(String::as_str)) {
                     Some(known) => problem.hint(format!("did you mean {known}?")),
-                    None => problem.hint(format!("known are: {}", known.join(", "))),
+                    None => problem.hint(format!("set one of: {}", known.join(", "))),
                 });
             }
         }
@@ -268,10 +268,10 @@ fn flags(flags: &[Flag], problems: &mut Vec<Problem>) -> Node {
         if SCALARS.contains(&flag.path.as_str()) {
             values.push((flag.path.clone(), flag.value.clone(), origin));
         } else {
-            let problem = Problem::at(&origin, "there is no such setting");
+            let problem = Problem::at(&origin, "unknown setting");
             problems.push(match nearest(&flag.path, SCALARS.iter().copied()) {
                 Some(known) => problem.hint(format!("did you mean {known}?")),
-                None => problem.hint(format!("known are: {}", SCALARS.join(", "))),
+                None => problem.hint(format!("set one of: {}", SCALARS.join(", "))),
             });
         }
     }
@@ -315,16 +315,15 @@ pub(super) fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
         let line = text.lines().nth(origin.line.saturating_sub(1)).unwrap_or_default().to_lowercase();
         problem.secret = line.contains("key") && !line.contains("key_file");
         match error.message().contains("number too") {
-            true => problem.hint("write it in quotes if it is a name, such as that of a phone; whole numbers have at most 18 digits"),
+            true => problem.hint("write it in quotes if it is text, such as a phone number; whole numbers have at most 18 digits"),
             false => problem,
         }
     })?;
     let whole = Origin::line(file, 1);
     let root = from_toml(document.as_item(), &places, &whole);
     match not_a_number(&root) {
-        Some(origin) => {
-            Err(Problem::at(origin, "this is no number that JSON has").hint("write a finite number"))
-        }
+        Some(origin) => Err(Problem::at(origin, "invalid number: JSON has no infinity and no NaN")
+            .hint("write a finite number")),
         None => Ok(root),
     }
 }

@@ -107,7 +107,7 @@ impl Settings {
     /// `zones` must be a database that has their zones. Returns `None` when this version cannot
     /// read them.
     pub fn remembered(written: &str, file: &Path, zones: &Arc<Database>) -> Option<Self> {
-        let root = parse_json(&"the settings last in force".into(), written).ok()?;
+        let root = parse_json(&"the settings last active".into(), written).ok()?;
         let reader = Reader::new(Scope::Plain, zones);
         let settings = read(&reader, &root, file, &Surroundings::default(), zones)?;
         (reader.problem_count() == 0).then_some(settings)
@@ -224,7 +224,8 @@ fn read(
 /// Warns about a promoted page with a store in memory, which forgets how long the page has waited.
 fn forgetful(page: &Node) -> Option<Problem> {
     let follow = page.get("follow")?;
-    let message = "the store is in memory, so the page waits anew after each start of the program";
+    let message =
+        "the store is in memory, so the wait of the page starts again after each start of the program";
     Some(Problem::at(&follow.origin, message).hint("set store.path to a file").warning())
 }
 
@@ -257,7 +258,7 @@ fn broken<'n, T>(fields: &Fields<'n>, key: &str, read: &BTreeMap<String, T>) -> 
 /// Returns true if the numbers of page blocks and of variables per page are within the limits.
 fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     if pages.len() > MAX_PAGES {
-        let message = format!("{} pages, and at most {MAX_PAGES} are written out", pages.len());
+        let message = format!("{} page blocks, but the settings may have at most {MAX_PAGES}", pages.len());
         reader.note(
             Problem::at(&node.origin, message).hint("put them into a table, and name it with for_each"),
         );
@@ -269,8 +270,7 @@ fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     };
     let large = pages.iter().find(|page| count(page) > MAX_VARIABLES);
     if let Some(page) = large {
-        let message =
-            format!("the page owns {} variables, and at most {MAX_VARIABLES} are kept", count(page));
+        let message = format!("the page owns {} variables, but may own at most {MAX_VARIABLES}", count(page));
         reader
             .note(Problem::at(&page.origin, message).hint("own an object that holds them, as one variable"));
     }

@@ -71,7 +71,7 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<S
         "json" => {
             for key in ["key", "delimiter"] {
                 if let Some(node) = fields.get(key) {
-                    reader.note(Problem::at(&node.origin, format!("{key} goes with CSV alone")));
+                    reader.note(Problem::at(&node.origin, format!("{key} is only for CSV")));
                 }
             }
             Format::Json
@@ -107,7 +107,7 @@ fn delimiter(reader: &Reader, fields: &Fields, format: &str) -> Option<u8> {
         "," | ";" | "\t" => text.value.bytes().next(),
         "tab" => Some(b'\t'),
         other => {
-            let message = format!("\"{other}\" is no delimiter");
+            let message = format!("\"{other}\" is not a delimiter");
             reader.note(Problem::at(&text.origin, message).hint("write \",\", \";\" or \"tab\""));
             None
         }

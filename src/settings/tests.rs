@@ -39,7 +39,7 @@ error: resync: invalid duration \"5 parsecs\"
   |
   = hint: write a number and a unit, as in 90s, 5m or 4h
 
-error: which API? neither region nor base_url is set
+error: missing API: neither region nor base_url is set
  --> rtconfd.toml:2:1
   |
 2 | [api]
@@ -55,7 +55,7 @@ error: unknown key `regon` in api
   |
   = hint: did you mean `region`?
 
-error: \"|\" is no delimiter
+error: \"|\" is not a delimiter
  --> rtconfd.toml:6:13
   |
 6 | delimiter = \"|\"
@@ -216,7 +216,7 @@ fn flags_stand_above_the_environment_and_that_above_the_file() {
     assert_eq!(settings.api.base_url, "http://127.0.0.1:4010");
 
     let reported = load(&text, &[("RTCONFD_API__REGON", "uk")], &["resnc=1m"]).unwrap_err();
-    assert!(reported.contains("environment RTCONFD_API__REGON: there is no such setting"), "{reported}");
+    assert!(reported.contains("environment RTCONFD_API__REGON: unknown setting"), "{reported}");
     assert!(
         reported.contains("did you mean RTCONFD_API__REGION?") && reported.contains("did you mean resync?"),
         "{reported}"
@@ -314,7 +314,7 @@ fn hosts_that_are_allowed_are_names_and_nothing_else() {
         let text = with_api(&format!("allow_http = [\"{name}\"]\n"))
             .replace("region = \"uk\"", "base_url = \"http://127.0.0.1\"");
         let reported = load(&text, &[], &[]).unwrap_err();
-        assert!(reported.contains("allow_http: this is no name of a host"), "{name}: {reported}");
+        assert!(reported.contains("allow_http: this is not a host name"), "{name}: {reported}");
         assert!(reported.contains("rtconfd.toml:3:15"), "{name}: {reported}");
     }
     let reported = load(&with_api("allow_http = \"simulator.internal\"\n"), &[], &[]).unwrap_err();
@@ -383,12 +383,12 @@ fn a_calendar_is_a_file_or_public_holidays() {
         ),
         (
             "path = \"x.ics\"\nadd = { \"2026-06-05\" = \"x\" }",
-            "add goes with public_holidays alone",
+            "add is only for public_holidays",
             "change the dates in the calendar file",
         ),
         (
             "path = \"x.ics\"\nremove = []",
-            "remove goes with public_holidays alone",
+            "remove is only for public_holidays",
             "change the dates in the calendar file",
         ),
         ("public_holidays = \"fr\"", "unknown public holiday region \"fr\"", "did you mean \"FR\" (France)?"),

@@ -173,7 +173,7 @@ impl Pages {
             .and_then(|json| std::fs::write(&beside, json))
             .and_then(|()| std::fs::rename(&beside, path));
         if let Err(error) = written {
-            tracing::error!(%error, file = %path.display(), "the simulator's state can't be kept");
+            tracing::error!(%error, file = %path.display(), "the simulator's state was not saved");
         }
     }
 }

@@ -304,8 +304,9 @@ impl InputFile {
         if changed {
             let by = writer.map_or_else(String::new, |writer| format!(" by {writer}"));
             let secs = WRITER_PATIENCE.as_secs();
-            self.unfinished =
-                Some(format!("the file is open for writing{by} for more than {secs} s, so it is not read"));
+            self.unfinished = Some(format!(
+                "the file has been open for writing{by} for more than {secs} s, so it is not read"
+            ));
         }
         Looked { changed, unsure: false, waits: true }
     }
@@ -357,8 +358,8 @@ impl InputFile {
         }
         let line = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
         let place = Origin::line(&self.shown, line);
-        let message = "the last line has no line break at its end, as it had before: the file may be cut off";
-        Some(Problem::at(&place, message).hint("write the file whole, with a line break at its end"))
+        let message = "the last line has lost the line break at its end: the file may be cut off";
+        Some(Problem::at(&place, message).hint("write the whole file, with a line break at its end"))
     }
 
     fn parse(&self, bytes: &[u8], zones: &Database) -> (Option<Parsed>, Vec<Problem>) {
@@ -435,7 +436,7 @@ fn calendar(file: &Arc<str>, bytes: &[u8], zones: &Database) -> Result<Calendar,
     match calendar.is_empty() {
         true => Err(vec![
             Problem::at(&Origin::line(file, 1), "the calendar has no events")
-                .hint("an empty calendar changes nothing; remove it from the settings if it is not needed"),
+                .hint("remove it from the settings if it is not needed: an empty calendar changes nothing"),
         ]),
         false => Ok(calendar),
     }
@@ -444,7 +445,7 @@ fn calendar(file: &Arc<str>, bytes: &[u8], zones: &Database) -> Result<Calendar,
 fn table(file: &Arc<str>, bytes: &[u8], format: &Format) -> Result<Table, Problem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::at(&Origin::line(file, 1), "the file is empty")
-            .hint("an empty file changes nothing; write it anew"));
+            .hint("write the file again: an empty file changes nothing"));
     }
     let text = tables::decode(file, bytes)?;
     match format {

@@ -119,8 +119,8 @@ pub struct Unread {
 fn read(path: &Path) -> Result<(Arc<[u8]>, Metadata, bool), Unread> {
     let unread = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => Unread { why: "the file is missing".to_owned(), may_pass: false },
-        ErrorKind::InvalidInput => Unread { why: "this is no file".to_owned(), may_pass: true },
-        _ => Unread { why: format!("the file can't be read: {error}"), may_pass: true },
+        ErrorKind::InvalidInput => Unread { why: "this is not a regular file".to_owned(), may_pass: true },
+        _ => Unread { why: format!("the file cannot be read: {error}"), may_pass: true },
     };
     let (mut file, before) = regular_file::open(path).map_err(unread)?;
     if before.len() > MAX_BYTES {

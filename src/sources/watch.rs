@@ -236,7 +236,7 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
                 Ok(Some(wait)) => wait,
                 Ok(None) => return,
                 Err(_) => {
-                    tracing::error!("a fault while the input files were read; they are read again");
+                    tracing::error!("a panic interrupted reading the input files; they are read again");
                     AFTER_FAULT
                 }
             };
@@ -302,7 +302,7 @@ impl Directories {
         let heard = events.clone();
         let watcher = notify::recommended_watcher(move |event| heard.hear(event))
             .inspect_err(
-                |error| tracing::warn!(%error, "files can't be watched; they are looked at now and then"),
+                |error| tracing::warn!(%error, "files cannot be watched; they are checked periodically"),
             )
             .ok();
         Self { watcher, watched: HashMap::new(), events }
@@ -348,7 +348,7 @@ impl Directories {
             }
             if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
                 let directory = directory.display();
-                tracing::warn!(%error, %directory, "can't be watched; looked at now and then");
+                tracing::warn!(%error, %directory, "directory cannot be watched; it is checked periodically");
                 continue;
             }
             self.watched.insert(directory, identity);

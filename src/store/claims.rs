@@ -37,7 +37,7 @@ impl Claim {
     pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Taken>> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         if !is_private(directory)? {
-            return Err(io::Error::other("others may write to it"));
+            return Err(io::Error::other("other users may write to it"));
         }
         let path = directory.join(format!("{}.claims", std::process::id()));
         // Left behind by a process with the same id; replaced whatever it is.

@@ -5,7 +5,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite reported an error.
-    #[error("the store {path} fails: {error}{}", remedy(error))]
+    #[error("the store {path} failed: {error}{}", remedy(error))]
     Sqlite {
         /// The file.
         path: String,
@@ -14,7 +14,7 @@ pub enum StoreError {
     },
     /// The file or its directory cannot be used.
     #[error(
-        "the store {path} can't be opened: {error} (hint: run this as the user of the daemon or as root, or set store.path to a file in a directory that can be written)"
+        "cannot open the store {path}: {error} (hint: run this as the user of the daemon or as root, or set store.path to a file in a writable directory)"
     )]
     Io {
         /// The file.
@@ -24,7 +24,7 @@ pub enum StoreError {
     },
     /// Another process uses the store.
     #[error(
-        "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: two that own the same pages would fight; stop one, or give each its own store.path and pages)",
+        "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: stop one, or give each its own store.path and pages: two owners of a page would overwrite each other)",
         std::process::id()
     )]
     InUse {
@@ -35,7 +35,7 @@ pub enum StoreError {
     },
     /// The store existed before and is now missing or empty.
     #[error(
-        "the store {path} is gone: it was there before, and with it what people decided and what was sent (hint: bring it back from a backup; if it is gone for good, start once with --accept-empty-store)"
+        "the store {path} is missing: it existed before, with overrides, approvals and the history of what was sent (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
     )]
     Lost {
         /// The file.
@@ -43,7 +43,7 @@ pub enum StoreError {
     },
     /// The store's content cannot be trusted.
     #[error(
-        "the store {path} is damaged: {found} (hint: bring it back from a backup; to put it aside and begin anew, start once with --accept-empty-store)"
+        "the store {path} is damaged: {found} (hint: restore it from a backup; to move it aside and start with an empty one, start once with --accept-empty-store)"
     )]
     Damaged {
         /// The file.
@@ -66,7 +66,7 @@ pub enum StoreError {
     /// The store was written by an older version and cannot be upgraded by a command that only
     /// reads.
     #[error(
-        "the store {path} has version {found}, this program reads {known} (hint: rtconfd run or rtconfd apply brings it up to date)"
+        "the store {path} has version {found}, this program reads {known} (hint: run rtconfd run or rtconfd apply to upgrade it)"
     )]
     Older {
         /// The file.
@@ -78,7 +78,7 @@ pub enum StoreError {
     },
     /// The store's files were removed or replaced while it was open.
     #[error(
-        "the store {path} was removed or replaced while it was open, so nothing is sent any more (hint: put the file back and start again; if it is gone for good, start once with --accept-empty-store)"
+        "the store {path} was removed or replaced while it was open, so nothing is sent any more (hint: put the file back and start again; if it is lost, start once with --accept-empty-store)"
     )]
     Moved {
         /// The file.
@@ -100,7 +100,7 @@ fn remedy(error: &rusqlite::Error) -> &'static str {
             " (hint: free some space on its disk; nothing is sent until then)"
         }
         Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
-            " (hint: let rtconfd write the file and its directory; nothing is sent until then)"
+            " (hint: let rtconfd write to the file and its directory; nothing is sent until then)"
         }
         _ => "",
     }

@@ -162,7 +162,7 @@ impl Location {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let found = Connection::open_with_flags(path, flags).and_then(|connection| is_sound(&connection));
             match found {
-                Ok(None) => tracing::info!("the store was checked after its program had not ended in order"),
+                Ok(None) => tracing::info!("the store was checked after an unclean shutdown"),
                 Ok(Some(found)) => damage.note(found),
                 Err(error) => match Self::is_damage(&error) {
                     true => damage.note(error.to_string()),

@@ -153,7 +153,7 @@ fn work(
         let written = match fault(guard.as_mut(), damage) {
             None => write(&mut connection, batch),
             Some(error) => {
-                tracing::error!(%error, "the store refuses to write");
+                tracing::error!(%error, "writing to the store failed");
                 batch.into_iter().for_each(|(_, fail)| refuse(fail, &error));
                 Err(error)
             }
@@ -196,7 +196,7 @@ impl Damage {
 
 fn write(connection: &mut Connection, batch: Vec<Queued>) -> rusqlite::Result<()> {
     commit(connection, batch).map_err(|(fails, error)| {
-        tracing::error!(%error, "the store refuses to write");
+        tracing::error!(%error, "writing to the store failed");
         fails.into_iter().for_each(|fail| refuse(fail, &error));
         error
     })

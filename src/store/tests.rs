@@ -144,7 +144,7 @@ async fn a_store_that_is_gone_is_not_begun_anew_by_itself() {
         let error = location.open().unwrap_err().to_string();
         assert_eq!(
             error.replace(&path.display().to_string(), "S"),
-            "the store S is gone: it was there before, and with it what people decided and what was sent (hint: bring it back from a backup; if it is gone for good, start once with --accept-empty-store)"
+            "the store S is missing: it existed before, with overrides, approvals and the history of what was sent (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
         );
         drop(location.open_or_begin_anew().unwrap());
         drop(location.open().unwrap());
@@ -214,7 +214,7 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
     writer.intend(intent()).await.unwrap();
     connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();
     let reported = writer.intend(intent()).await.unwrap_err().to_string();
-    assert!(reported.contains("let rtconfd write the file and its directory"), "{reported}");
+    assert!(reported.contains("let rtconfd write to the file and its directory"), "{reported}");
 }
 
 #[tokio::test]

@@ -95,15 +95,15 @@ fn agents_tells_what_is_missing_and_what_the_api_refuses() {
     let ran = folder.run(&["agents"]).expect(1);
     assert_eq!(
         ran.err,
-        "error: which API? there is no settings file, and neither region nor base_url is set\n |\n = hint: add --region us, \
+        "error: missing API: there is no settings file, and neither region nor base_url is set\n |\n = hint: add --region us, \
          eu, uk or studio, or name the settings with --config FILE\n"
     );
     let ran = folder.run(&["agents", "--region", "ku"]).expect(1);
-    assert!(ran.err.contains("\"ku\" is no region"), "{}", ran.err);
+    assert!(ran.err.contains("\"ku\" is not a region"), "{}", ran.err);
     let ran = folder.run(&["agents", "--region", "uk"]).expect(1);
-    assert!(ran.err.starts_with("error: there is no API key\n  hint: add --key-file FILE,"), "{}", ran.err);
+    assert!(ran.err.starts_with("error: missing API key\n  hint: add --key-file FILE,"), "{}", ran.err);
     let ran = folder.run(&["agents", "--base-url", &api.url, "--key-file", "nowhere"]).expect(1);
-    assert!(ran.err.contains("nowhere can't be read"), "{}", ran.err);
+    assert!(ran.err.contains("cannot read nowhere"), "{}", ran.err);
     let ran = folder.run(&["agents", "--base-url", &api.url, "--account", "../x"]).expect(1);
     assert!(ran.err.contains("as in ws-fd112d8f"), "{}", ran.err);
     folder.write("other", "another-key");
@@ -126,7 +126,7 @@ fn settings_that_are_not_finished_are_enough_to_list_agents() {
     // What is set in the environment stands above the file.
     let nobody =
         folder.command(&["agents"]).env("RTCONFD_API__BASE_URL", "http://127.0.0.1:9").output().unwrap();
-    assert!(Ran::new(nobody).expect(1).err.contains("can't be reached"));
+    assert!(Ran::new(nobody).expect(1).err.contains("cannot reach the API"));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_page_of_every_shape_plans_clean_after_it_was_pulled() {
             "{name}"
         );
         let plan = folder.run(&["plan", "--config", "in/here/rtconfd.toml"]).expect(0);
-        assert_eq!(plan.err, "Nothing to do: every page is as it should be.\n", "{name}");
+        assert_eq!(plan.err, "Nothing to do: every page has its desired values.\n", "{name}");
         folder.run(&["check", "--config", "in/here/rtconfd.toml"]).expect(0);
         folder
             .run(&[
@@ -176,7 +176,7 @@ fn numbers_nulls_and_strange_keys_come_through_a_pull_as_they_are() {
     fill(&api, "A-1", Environment::Live, None, &shape["valid"]);
     let folder = newcomer();
     let ran = folder.run(&["pull", "A-1/live", "--base-url", &api.url, "--key-file", "key"]).expect(0);
-    assert!(ran.err.contains("warning: A-1/live: \"\": it can't be owned"), "{}", ran.err);
+    assert!(ran.err.contains("warning: A-1/live: \"\": it cannot be owned"), "{}", ran.err);
     assert_eq!(
         ran.out, "wrote ./rtconfd.toml\nwrote ./A-1.live.json\n",
         "a page without a schema has no file of one"
@@ -201,7 +201,7 @@ fn settings_of_empty_pages_alone_are_told_to_be_refused_until_a_variable_is_owne
     let api = Api::start();
     let folder = Folder::new(&api.url, "");
     let ran = folder.run(&["pull", "A-1/sandbox", "--into", "new"]).expect(0);
-    let next = "Next: write a variable in new/rtconfd.toml; rtconfd plan refuses it, as all commands do, until one is owned\n";
+    let next = "Next: write a variable in new/rtconfd.toml; until then rtconfd plan, like every command, refuses this file\n";
     assert!(ran.err.ends_with(next), "{}", ran.err);
     folder.run(&["plan", "--config", "new/rtconfd.toml"]).expect(1);
 }
@@ -266,7 +266,7 @@ fn pull_overwrites_nothing_and_writes_nothing_when_it_fails() {
     assert!(ran.err.contains("there/A-1.live.json exists"), "{}", ran.err);
     assert!(!folder.path("there/rtconfd.toml").exists());
     let ran = folder.run(&["pull", "A-1/live", "--into", "key/below"]).expect(1);
-    assert!(ran.err.contains("the folder key/below can't be made"), "{}", ran.err);
+    assert!(ran.err.contains("cannot create the folder key/below"), "{}", ran.err);
     let ran = folder.run(&["pull", "A-1/live", "A-9/live", "--into", "new"]).expect(1);
     assert!(ran.err.starts_with("error: A-9/live: the API answered 404 PROJECT_NOT_FOUND"), "{}", ran.err);
     assert!(!folder.path("new").exists());
@@ -290,7 +290,7 @@ fn a_key_from_the_environment_is_in_no_file_and_a_page_that_is_wrong_already_is_
     let ran = Ran::new(command.env("RTCONFD_API_KEY", KEY).output().unwrap()).expect(0);
     assert!(
         ran.err.contains(
-            "warning: A-1/live is wrong already, and plan will say so: /a = 1: 1 is not of type \"string\"\n  hint: see the schema at /properties/a/type"
+            "warning: A-1/live is already invalid, and plan will report it: /a = 1: 1 is not of type \"string\"\n  hint: see the schema at /properties/a/type"
         ),
         "{}",
         ran.err
@@ -355,9 +355,9 @@ AT                            CHANGE               FROM                TO
         json!({"at": "/properties/phone/maxLength", "change": "limit changed", "from": 30, "to": 20})
     );
     let same = folder.run(&["schema", "diff", "old.json", "A-1/live"]).expect(0);
-    assert_eq!((same.out.as_str(), same.err.as_str()), ("", "The schemas say the same.\n"));
+    assert_eq!((same.out.as_str(), same.err.as_str()), ("", "The schemas are equivalent.\n"));
     let none = folder.run(&["schema", "diff", "A-1/pre-release", "A-1/live"]).expect(2);
-    assert_eq!(none.err, "A-1/pre-release has no schema and takes every value\n");
+    assert_eq!(none.err, "A-1/pre-release has no schema and accepts every value\n");
 
     // Two files need neither settings nor key.
     let elsewhere = newcomer();
@@ -375,13 +375,13 @@ fn what_can_not_be_compared_is_named() {
     for (place, wanted) in [
         (
             "nowhere.json",
-            "error: nowhere.json: the file is missing\n  hint: a schema is a file of JSON; a page is written AGENT/environment",
+            "error: nowhere.json: the file is missing\n  hint: name a JSON file, or a page as AGENT/environment",
         ),
         (
             "A-1/prod",
-            "error: A-1/prod: the file is missing\n  hint: a schema is a file of JSON; a page is written AGENT/environment",
+            "error: A-1/prod: the file is missing\n  hint: name a JSON file, or a page as AGENT/environment",
         ),
-        ("list.json", "error: list.json holds no object"),
+        ("list.json", "error: list.json does not hold a JSON object"),
         ("torn.json", "error: torn.json:2:"),
         ("A-9/live", "error: A-9/live: the API answered 404 PROJECT_NOT_FOUND"),
     ] {
@@ -411,7 +411,7 @@ fn a_schema_is_put_only_when_somebody_says_yes() {
     );
     assert_eq!(
         dry.err,
-        "A-1/live would get the schema of next.json.\nNothing was sent.\n  hint: add --yes to put it there\n"
+        "A-1/live would get the schema of next.json.\nNothing was sent.\n  hint: add --yes to send it\n"
     );
     assert!(api.requests("PUT").is_empty());
     let put = folder
@@ -428,7 +428,7 @@ fn a_schema_is_put_only_when_somebody_says_yes() {
     let again = folder.run(&["schema", "push", "next.json", "A-1/live", "--yes"]).expect(0);
     assert_eq!(
         (again.out.as_str(), again.err.as_str()),
-        ("", "A-1/live has the schema of next.json already.\n")
+        ("", "A-1/live already has the schema of next.json.\n")
     );
     assert_eq!(api.requests("PUT").len(), 1);
     assert!(api.requests("PATCH").is_empty());
@@ -449,7 +449,7 @@ fn a_schema_that_values_on_the_page_break_is_refused() {
     );
     assert!(ran.err.contains("error: A-1/live: the page: \"fax\" is a required property"), "{}", ran.err);
     assert!(
-        ran.err.ends_with("A-1/live refuses the schema of next.json, so it is put on no page.\n"),
+        ran.err.ends_with("A-1/live refuses the schema of next.json, so no page gets it.\n"),
         "{}",
         ran.err
     );
@@ -475,7 +475,7 @@ fn a_schema_that_values_of_the_coming_days_break_is_refused() {
     assert!(api.requests("PUT").is_empty());
     let ran = folder.run(&["schema", "push", "next.json", "B-2/live", "--yes"]).expect(0);
     assert!(
-        ran.err.starts_with("B-2/live is in no settings: only the values that stand on it are checked\n"),
+        ran.err.starts_with("B-2/live is not in the settings: only its current values are checked\n"),
         "{}",
         ran.err
     );
@@ -546,7 +546,7 @@ fn a_put_whose_outcome_is_unknown_is_looked_up() {
     };
     api.simulator.inject(fault(Kind::AppliedThenReset, "PUT"));
     let ran = push("one").expect(0);
-    assert!(ran.err.contains("A-1/live has the schema of next.json now."), "{}", ran.err);
+    assert!(ran.err.contains("A-1/live now has the schema of next.json."), "{}", ran.err);
     assert_eq!(schema_of(&api, "A-1"), json!({"title": "one"}));
     api.simulator.inject(fault(Kind::AppliedThenStatus { status: 503 }, "PUT"));
     push("two").expect(0);
@@ -554,7 +554,7 @@ fn a_put_whose_outcome_is_unknown_is_looked_up() {
     let ran = push("three").expect(1);
     assert!(
         ran.err
-            .contains("the page was looked at and has the schema of before\n  hint: run the command again"),
+            .contains("a later fetch found the previous schema on the page\n  hint: run the command again"),
         "{}",
         ran.err
     );
@@ -567,7 +567,7 @@ fn a_put_whose_outcome_is_unknown_is_looked_up() {
     fill(&api, "B-2", Environment::Live, Some(&before), &json!({}));
     api.simulator.inject(fault(Kind::Status { status: 400 }, "PUT"));
     let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "B-2/live", "--yes"]).expect(1);
-    assert!(ran.err.ends_with("B-2/live was not sent to, because another page failed.\n"), "{}", ran.err);
+    assert!(ran.err.ends_with("Nothing was sent to B-2/live, because another page failed.\n"), "{}", ran.err);
     assert_eq!(schema_of(&api, "B-2"), before);
 }
 
@@ -588,7 +588,9 @@ async fn a_page_that_changes_while_it_is_checked_is_not_sent_to() {
     let (api, ran) = pushed_meanwhile("GET", 1, &json!({"phone": "0114"})).await;
     let ran = ran.expect(1);
     assert!(
-        ran.err.contains("the page was changed while it was checked, and nothing was sent to it\n  hint: run the command again"),
+        ran.err.contains(
+            "the page changed while it was checked, so nothing was sent to it\n  hint: run the command again"
+        ),
         "{}",
         ran.err
     );

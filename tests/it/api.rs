@@ -423,7 +423,10 @@ async fn what_comes_from_outside_brings_neither_the_key_nor_control_characters()
 async fn odd_answers_are_taken_for_what_they_are() {
     for (answer, wanted) in [
         ("HTTP/1.1 204 No Content\r\n\r\n", "it is empty"),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n{\"clientEnv\":\"live\",   }", "is not understood"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n{\"clientEnv\":\"live\",   }",
+            "the API's answer is invalid",
+        ),
         ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"clientEnv\"", "broke off"),
         ("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 12\r\n\r\n<html></html", "502: <html></html"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 21\r\n\r\n{\"variables\":{\"a\":1}}", "clientEnv is missing"),

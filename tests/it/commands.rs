@@ -30,7 +30,7 @@ fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
     assert!(api.requests("PATCH").is_empty(), "plan never writes");
     let applied = folder.run(&["apply", "--format", "json"]).expect(0).lines();
     assert_eq!(applied[0], json!({"page": "A-1/live", "result": "right", "applied": 2, "problem": null}));
-    assert_eq!(folder.run(&["plan"]).expect(0).err, "Nothing to do: every page is as it should be.\n");
+    assert_eq!(folder.run(&["plan"]).expect(0).err, "Nothing to do: every page has its desired values.\n");
     folder.run(&["apply"]).expect(0);
     assert_eq!(api.requests("PATCH").len(), 2);
 }
@@ -103,7 +103,7 @@ fn exit_codes_are_as_documented_when_things_are_wrong() {
 
     // Nobody there: plan and apply fail, within the time allowed.
     let folder = Folder::new(nobody(), &desk("A-1"));
-    assert!(folder.run(&["plan"]).expect(1).out.contains("can't be reached"));
+    assert!(folder.run(&["plan"]).expect(1).out.contains("cannot reach the API"));
     folder.run(&["apply", "--timeout", "1s"]).expect(1);
     // A usage error is a failure, not "changes".
     folder.run(&["plan", "--nonsense"]).expect(1);
@@ -315,7 +315,7 @@ fn explain_tells_value_place_reason_and_duration() {
         "{table}"
     );
     let ran = folder.run(&["explain", "A-1/live", "nothing"]).expect(1);
-    assert!(ran.err.contains("owns no nothing") && ran.err.contains("it owns: is_open"), "{}", ran.err);
+    assert!(ran.err.contains("does not own nothing") && ran.err.contains("it owns: is_open"), "{}", ran.err);
 }
 
 #[test]

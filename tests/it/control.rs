@@ -39,7 +39,7 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
     let before = Monotonic::now();
     assert_eq!(
         reported,
-        "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nIt ends earlier with: rtconfd override clear 1\n"
+        "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nTo end it earlier: rtconfd override clear 1\n"
     );
     api.until_variable("A-1", "is_open", &json!(false)).await;
     assert!(before.elapsed().as_secs() < 30);
@@ -51,7 +51,7 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
     let status = folder.run(&["status"]).expect(0).out;
     assert!(
         status.contains(
-            "override 1: closed, by override as tester: snow (1 page(s)); ends with: rtconfd override clear 1"
+            "override 1: closed, by override as tester: snow (1 page(s)); to end it: rtconfd override clear 1"
         ),
         "{status}"
     );
@@ -59,7 +59,7 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
 
     assert_eq!(
         folder.run(&["override", "clear", "1"]).expect(0).out,
-        "Override 1 is released; what it covered comes back.\n"
+        "Override 1 is released; the computed values return.\n"
     );
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let reported = folder.run(&["override", "clear", "1"]).expect(1).err;
@@ -80,15 +80,15 @@ async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it()
     folder.run(&["apply"]).expect(0);
     assert_eq!(api.variables("A-1"), json!({"is_open": false}));
     for (arguments, reported) in [
-        (&["override", "set", "--all", "--closed", "--reason", "x"][..], "error: until when?"),
-        (&["override", "set", "--all", "--until", "2h", "--reason", "x"], "error: what is overridden?"),
+        (&["override", "set", "--all", "--closed", "--reason", "x"][..], "error: an override needs an end"),
+        (&["override", "set", "--all", "--until", "2h", "--reason", "x"], "error: an override needs a value"),
         (
             &["override", "set", "--closed", "--until", "2h", "--reason", "x"],
-            "error: which pages?\n  hint: name pages as AGENT/environment",
+            "error: an override needs pages\n  hint: name pages as AGENT/environment",
         ),
         (
             &["override", "set", "--all", "--closed", "--until", "12:0x", "--reason", "x"],
-            "\"12:0x\" is no end of an override",
+            "\"12:0x\" is not a valid end of an override",
         ),
         (
             &["override", "set", "--all", "--value", "is_open=perhaps", "--until", "2h", "--reason", " "],
@@ -129,11 +129,11 @@ open = { each = "sites", hours = { timezone = "Europe/London", weekly = "{{ row.
     };
     assert_eq!(
         set("site=York", 4).out,
-        "Override 1 is stored: closed.\nPAGE                 UNTIL\nA-1/live site=York   released\nIt ends earlier with: rtconfd override clear 1\n"
+        "Override 1 is stored: closed.\nPAGE                 UNTIL\nA-1/live site=York   released\nTo end it earlier: rtconfd override clear 1\n"
     );
     assert_eq!(
         set("site=Yorck", 1).err,
-        "error: no page stands for, or shows, a row with site = \"Yorck\"\n  hint: did you mean \"York\"?\n"
+        "error: no page uses a row with site = \"Yorck\"\n  hint: did you mean \"York\"?\n"
     );
     is_open(json!([true, false, true]));
     let listed = folder.run(&["override", "list"]).expect(0).out;
@@ -179,7 +179,9 @@ async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
     let revision = general["held"]["revision"].as_str().unwrap();
     let reported = folder.run(&["approve", "r123456789abc"]).expect(1).err;
     assert!(
-        reported.contains(&format!("revision r123456789abc is not held\n  hint: held is {revision}: ")),
+        reported.contains(&format!(
+            "revision r123456789abc is not held\n  hint: the held revision is {revision}: "
+        )),
         "{reported}"
     );
     assert_eq!(folder.run(&["approve", revision]).expect(0).out, format!("{revision} is approved.\n"));
@@ -271,7 +273,7 @@ async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
     for command in ["apply", "run"] {
         let reported = folder.run(&[command]).expect(1).err;
         assert!(
-            reported.contains("is gone: it was there before") && reported.contains("--accept-empty-store"),
+            reported.contains("is missing: it existed before") && reported.contains("--accept-empty-store"),
             "{reported}"
         );
     }
@@ -291,7 +293,7 @@ async fn settings_that_take_another_daemons_variables_leave_the_old_ones_in_forc
     second.write("rtconfd.toml", &settings.replace("A-2", "A-1"));
     other.signal("HUP");
     until("the new settings are refused", || other.log().contains("reload failed")).await;
-    assert!(other.log().contains("is owned by another rtconfd already"), "{}", other.log());
+    assert!(other.log().contains("is already owned by another rtconfd"), "{}", other.log());
     api.edit("A-2", &json!({"is_open": false}));
     second.write("rtconfd.toml", &settings);
     other.signal("HUP");
@@ -312,12 +314,14 @@ async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
     let (named, ours) = (first.path("rtconfd.toml"), second.path("rtconfd.toml"));
     assert!(
         reported.contains(&format!(
-            "{} A-1/live is_open is owned by another rtconfd already: process {} ({}); this is process ",
+            "{} A-1/live is_open is already owned by another rtconfd: process {} ({}); this is process ",
             api.url,
             process.child.id(),
             named.display()
-        )) && reported
-            .contains(&format!("({})\n  hint: two that own the same variable would fight", ours.display())),
+        )) && reported.contains(&format!(
+            "({})\n  hint: stop one, or remove the variable from its settings",
+            ours.display()
+        )),
         "{reported}"
     );
     // Once the first has ended, the second may.
@@ -349,12 +353,12 @@ async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are
         (
             Kind::RateLimit { retry_after: 30 },
             "the API asks for fewer requests; all pages wait",
-            "NOTHING IS SENT: waits, because the API asks for fewer requests (Retry-After: 30 s)",
+            "NOTHING IS SENT: paused: the API asks for fewer requests (Retry-After: 30 s)",
         ),
         (
             Kind::Status { status: 503 },
             "the requests of half of the agents failed; all pages wait, then one is tried",
-            "NOTHING IS SENT: waits, because the requests of half of the agents failed; one is tried soon",
+            "NOTHING IS SENT: paused: requests failed for half of the agents; a trial request follows soon",
         ),
     ] {
         let api = Api::start();
@@ -383,7 +387,7 @@ async fn an_approved_change_that_a_page_does_not_take_is_told_with_the_page() {
     let status = folder.run(&["status", "--format", "json"]).expect(1).lines();
     let revision = status.last().unwrap()["held"]["revision"].as_str().unwrap().to_owned();
     folder.run(&["approve", &revision]).expect(0);
-    let stopped = format!("Approved {revision} goes out, 12 page(s) to come; it is stopped at A-0/live");
+    let stopped = format!("Rollout of {revision}: 12 page(s) to come; stopped at A-0/live");
     status_tells(&folder, &stopped).await;
     let logged = "the approved change stops here: this page does not take it; it goes on when the page does";
     assert!(process.log().contains(logged), "{}", process.log());
@@ -398,14 +402,14 @@ async fn a_clock_that_the_api_contradicts_is_told_with_both_times_and_can_be_vou
     let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(ahead)));
     let folder = Folder::new(&api.url, &always("A-1"));
     let mut process = running(&folder).await;
-    until("the clock is in doubt", || process.log().contains("the clock is in doubt")).await;
+    until("the clock is untrusted", || process.log().contains("the clock is untrusted")).await;
     let status = folder.run(&["status"]).expect(1).out;
     let api_time = ahead.format("%Y-%m-%dT%H:%M:%SZ");
     let reported = format!(
-        ", and the API's clock {api_time} (hint: set the clock right; if it is right: rtconfd approve clock)\n"
+        ", but the API's clock shows {api_time} (hint: correct the clock; if it is right, run rtconfd approve clock)\n"
     );
     assert!(
-        status.contains("NOTHING IS SENT: nothing is sent while the clock is in doubt: it shows "),
+        status.contains("NOTHING IS SENT: nothing is sent while the clock is untrusted: it shows "),
         "{status}"
     );
     assert!(status.contains(&reported), "{status}");
@@ -507,7 +511,7 @@ async fn health_names_a_thread_that_hangs() {
     let answer = http.get("http://localhost/healthz").send().await.unwrap();
     assert_eq!(answer.status(), 503);
     let text = answer.text().await.unwrap();
-    assert!(text.starts_with("the thread of this test hangs, since "), "{text}");
+    assert!(text.starts_with("the thread of this test has hung for "), "{text}");
     pulse.rest();
     assert_eq!(handles.pulses.problem(), None);
 }

@@ -586,7 +586,7 @@ async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_for_eve
     assert_eq!(api.patches.load(std::sync::atomic::Ordering::SeqCst), 3);
     let ended = driving.stop().await;
     assert!(
-        matches!(&ended.pages[0].standing, Standing::Stuck(text) if text.contains("does not hold what was sent: /box/ours, is_open")),
+        matches!(&ended.pages[0].standing, Standing::Stuck(text) if text.contains("differs from the values sent: /box/ours, is_open")),
         "{:?}",
         ended.pages[0]
     );

@@ -39,7 +39,7 @@ async fn with_broken_settings_the_commands_for_people_still_reach_the_daemon() {
     let reported = folder.run(&CLOSED).expect(0);
     assert_eq!(
         reported.out,
-        "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nIt ends earlier with: rtconfd override clear 1\n"
+        "Override 1 is set: closed.\nPAGE       UNTIL\nA-1/live   released\nTo end it earlier: rtconfd override clear 1\n"
     );
     assert_eq!(reported.err, "");
     api.until_variable("A-1", "is_open", &json!(false)).await;
@@ -144,7 +144,7 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
         async move { client.get(url).send().await.unwrap().text().await.unwrap() }
     };
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    assert_eq!(folder.run(&["reload"]).expect(0).out, "The settings were read again and are active.\n");
+    assert_eq!(folder.run(&["reload"]).expect(0).out, "The settings were reloaded and are active.\n");
     assert_eq!(get("/healthz").await, "ok\n");
     assert!(get("/metrics").await.contains("rtconfd_config_last_reload_successful 1\n"));
 
@@ -152,7 +152,8 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
     folder.write("rtconfd.toml", &good.replace("weekly", "wekly"));
     let reported = folder.run(&["reload"]).expect(1).err;
     assert!(
-        reported.contains("unknown key `wekly`") && reported.ends_with("The settings before stay active.\n"),
+        reported.contains("unknown key `wekly`")
+            && reported.ends_with("The previous settings stay active.\n"),
         "{reported}"
     );
     let status = folder.run(&["status"]).expect(1);
@@ -170,7 +171,7 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
     // What cannot be used although it can be read fails as well: the key.
     folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", "key_file = \"other\""));
     let reported = folder.run(&["reload"]).expect(1).err;
-    assert!(reported.contains("the settings give no API key"), "{reported}");
+    assert!(reported.contains("cannot get the API key of the settings"), "{reported}");
 
     folder.write("rtconfd.toml", &good);
     folder.run(&["reload"]).expect(0);
@@ -288,7 +289,7 @@ async fn a_page_whose_table_cannot_be_read_is_missing_for_a_reason() {
     assert!(reported.contains("sites.csv: the file is missing"), "{reported}");
     assert!(
         reported.contains(
-            "unknown page A-1/live\n  hint: something could not be read, and it may define the page"
+            "unknown page A-1/live\n  hint: fix the errors above: what could not be read may define the page"
         ),
         "{reported}"
     );
@@ -315,9 +316,9 @@ fn check_finds_what_run_would_need_and_lack() {
     for part in [
         "listen.token_file: the key file".to_owned(),
         "listen.webhook_secret_file: the key file".to_owned(),
-        "can be read by others".to_owned(),
+        "other users can read the key file".to_owned(),
         format!("cannot listen on {address} (listen.address)"),
-        "hint: another program has the port".to_owned(),
+        "hint: stop the program that uses the port".to_owned(),
     ] {
         assert!(reported.contains(&part), "{part} in {reported}");
     }
@@ -391,7 +392,7 @@ async fn an_update_of_the_zone_database_takes_effect_by_itself_and_is_weighed_li
     // Nine hours to the east: an update of the package, as a package manager writes it.
     write_zones(&folder, "2026g", "Asia/Tokyo");
     until("the new rules are active", || api.variables("A-1")["next"] != before).await;
-    assert!(process.log().contains("the settings were read again"), "{}", process.log());
+    assert!(process.log().contains("the settings were reloaded"), "{}", process.log());
     process.signal("TERM");
     assert_eq!(process.ends().await, 0);
     let moved = api.variables("A-1")["next"].clone();
@@ -460,7 +461,7 @@ fn a_quiet_apply_prints_nothing_but_trouble() {
     let ran = broken.run(&["apply", "--quiet", "--timeout", "1s"]).expect(1);
     assert!(
         ran.out.contains("A-1/live") && ran.err.contains("cannot be reached")
-            || ran.out.contains("can't be reached"),
+            || ran.out.contains("cannot reach the API"),
         "{}{}",
         ran.out,
         ran.err

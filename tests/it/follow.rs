@@ -404,7 +404,7 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
     let waits = "A-1/live waits until ";
     let planned = folder.run(&["plan"]).expect(2);
     assert!(
-        planned.err.contains("A-1/live waits until A-1/sandbox has held its change long enough, then takes over the change of A-1/sandbox: A-1/sandbox is to hold the change first"),
+        planned.err.contains("A-1/live waits until A-1/sandbox has held its change long enough, then takes over the change of A-1/sandbox: A-1/sandbox must hold the change first"),
         "{}",
         planned.err
     );

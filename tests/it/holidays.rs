@@ -174,7 +174,8 @@ START       END         ALL DAY  SUMMARY
     );
 
     let beyond = folder.run(&["calendar", "--public", "FR", "--to", "2099-01-01"]).expect(0);
-    let warned = format!("they are known from {} to {} only", edition.first_year, edition.last_year);
+    let warned =
+        format!("public holidays are known only from {} to {}", edition.first_year, edition.last_year);
     assert!(beyond.err.contains(&warned) && beyond.err.contains("hint:"), "{}", beyond.err);
 
     let ran = folder.run(&["calendar", "--codes", "--format", "json"]).expect(0);
@@ -187,7 +188,7 @@ START       END         ALL DAY  SUMMARY
         (&["--public", "UK"][..], "hint: did you mean \"GB\" (United Kingdom)?"),
         (
             &["GB-ENG", "--timezone", "UTC", "--from", "2026-01-01", "--to", "2027-01-01"],
-            "(the public holidays of England are told by --public GB-ENG)",
+            "(for the public holidays of England, use --public GB-ENG)",
         ),
         (&["x.ics", "--public", "FR"], "cannot be used with"),
         (&["x.ics"], "required arguments were not provided"),

@@ -130,28 +130,31 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
     assert_eq!(api.variables("A-0")["phone"], json!("0"), "another row");
     for (says, reported) in [
         ("phone=77", "phone = 77: 77 is greater than the maximum of 9"),
-        ("fax=1", "A-1/live owns no fax (hint: it owns: is_open, phone)"),
-        ("phone", "\"phone\" is no pair (hint: write NAME=VALUE)"),
+        ("fax=1", "A-1/live does not own fax (hint: it owns: is_open, phone)"),
+        ("phone", "\"phone\" is not a pair (hint: write NAME=VALUE)"),
     ] {
         let refused = set(&driving, Asking { says: says.to_owned(), ..wanted.clone() }).await.unwrap_err();
         assert!(texts(refused.clone()).contains(reported), "{}", texts(refused));
     }
     for (asking, reported) in [
-        (Asking { until: Some("2026-01-01".to_owned()), ..wanted.clone() }, "is past for A-1/live"),
-        (Asking { until: Some("soon".to_owned()), ..wanted.clone() }, "\"soon\" is no end of an override"),
+        (Asking { until: Some("2026-01-01".to_owned()), ..wanted.clone() }, "is in the past for A-1/live"),
+        (
+            Asking { until: Some("soon".to_owned()), ..wanted.clone() },
+            "\"soon\" is not a valid end of an override",
+        ),
         (Asking { reason: " ".to_owned(), ..wanted.clone() }, "an override needs a reason"),
         (
             Asking { cells: vec!["region=NE".to_owned()], ..wanted.clone() },
-            "no page stands for, or shows, a row with a column \"region\" (hint: the columns are: site, agent, hours, phone)",
+            "no page uses a row with a column \"region\" (hint: the columns are: site, agent, hours, phone)",
         ),
         (
             Asking { cells: vec!["site=s9".to_owned()], ..wanted.clone() },
-            "no page stands for, or shows, a row with site = \"s9\" (hint: did you mean \"s",
+            "no page uses a row with site = \"s9\" (hint: did you mean \"s",
         ),
-        (Asking { cells: Vec::new(), ..wanted.clone() }, "which pages?"),
+        (Asking { cells: Vec::new(), ..wanted.clone() }, "an override needs pages"),
         (
             Asking { pages: vec!["A-9/live".to_owned()], ..wanted.clone() },
-            "no page A-9/live is defined (hint: did you mean A-",
+            "unknown page A-9/live (hint: did you mean A-",
         ),
     ] {
         let refused = texts(set(&driving, asking).await.unwrap_err());
@@ -399,7 +402,7 @@ async fn an_override_outlasts_a_start_by_a_clock_that_is_days_ahead() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     clock.step(at("2026-11-26T12:05:00Z"));
-    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     let vouch = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
     driving.ask(vouch).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
@@ -412,17 +415,20 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     driving.clock.step(at("2027-01-26T12:00:00Z"));
-    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     folder.write("sites.csv", &format!("{}s99,A-99\n", sites(40, 0..40)));
     reported(&driving, "the bad row is told", |status| (!status.problems.is_empty()).then_some(())).await;
     assert!(driving.status().await.held.is_none());
     let refused = set(&driving, asking("closed", Some("14:00"))).await.unwrap_err();
-    assert!(texts(refused).starts_with("nothing is sent while the clock is in doubt"), "set by such a clock");
+    assert!(
+        texts(refused).starts_with("nothing is sent while the clock is untrusted"),
+        "set by such a clock"
+    );
     driving.clock.step(at("2026-11-26T12:00:10Z"));
     held(&driving).await;
     // An approval weighs nothing by such a clock either.
     driving.clock.step(at("2027-01-26T12:00:00Z"));
-    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     let revision = held(&driving).await.revision;
     folder.write("sites.csv", &format!("{}s99,A-99\ns98,A-98\n", sites(40, 0..39)));
     reported(&driving, "both bad rows are told", |status| (status.problems.len() == 2).then_some(())).await;
@@ -540,8 +546,8 @@ async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() 
     api.until_variable("A-1", "is_open", &json!(true)).await;
     clock.step(at("2027-03-01T20:00:00Z"));
     assert_eq!(
-        reported(&driving, "the clock is in doubt", |status| status.withheld).await,
-        "nothing is sent while the clock is in doubt: it leapt from 2026-11-26T12:00:00Z to 2027-03-01T20:00:00Z (hint: set the clock right; if it is right: rtconfd approve clock)"
+        reported(&driving, "the clock is untrusted", |status| status.withheld).await,
+        "nothing is sent while the clock is untrusted: it jumped from 2026-11-26T12:00:00Z to 2027-03-01T20:00:00Z (hint: correct the clock; if it is right, run rtconfd approve clock)"
     );
     driving.advance(clock.now() + TimeDelta::hours(1)).await;
     assert_eq!(api.variables("A-1"), json!({"is_open": true}), "closed by that clock, and not sent");
@@ -570,7 +576,7 @@ async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let approve = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
     clock.step(at("2029-11-25T20:00:00Z"));
-    reported(&driving, "the clock is in doubt", |status| status.withheld).await;
+    reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     driving.ask(approve).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
     clock.step(at("2026-11-26T12:01:00Z"));

@@ -250,7 +250,8 @@ async fn a_key_file_that_others_can_read_is_refused_and_a_key_may_come_from_else
     std::fs::set_permissions(folder.path("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let ran = folder.run(&["plan"]).expect(1);
     assert!(
-        ran.err.contains("can be read by others (mode 644)") && ran.err.contains("chmod 600"),
+        ran.err.contains("other users can read the key file")
+            && ran.err.contains("(mode 644) (hint: run chmod 600"),
         "{}",
         ran.err
     );
@@ -258,7 +259,7 @@ async fn a_key_file_that_others_can_read_is_refused_and_a_key_may_come_from_else
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &settings.replace("key_file = \"key\"", ""));
     let ran = folder.run(&["plan"]).expect(1);
-    assert!(ran.err.contains("there is no API key") && ran.err.contains("RTCONFD_API_KEY"), "{}", ran.err);
+    assert!(ran.err.contains("missing API key") && ran.err.contains("RTCONFD_API_KEY"), "{}", ran.err);
     let with =
         |name: &str, value: &str| Ran::new(folder.command(&["plan"]).env(name, value).output().unwrap());
     with("RTCONFD_API_KEY", KEY).expect(2);

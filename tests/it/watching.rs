@@ -270,7 +270,7 @@ fn a_file_that_is_no_file_is_refused_without_waiting_for_a_writer() {
     fs::remove_file(watching.file()).unwrap();
     watching.complains("the file is missing", "first");
     assert!(Command::new("mkfifo").arg(watching.file()).status().unwrap().success());
-    watching.complains("this is no file", "first");
+    watching.complains("this is not a regular file", "first");
 }
 
 /// A table without its last bytes is a table too, and may say something else of a shop.
@@ -331,7 +331,7 @@ fn a_file_that_could_not_be_read_is_read_again() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     fs::copy(watching.file(), watching.folder.path("in/aside.csv")).unwrap();
     fs::rename(&pipe, watching.file()).unwrap();
-    watching.complains("this is no file", "first");
+    watching.complains("this is not a regular file", "first");
     fs::rename(watching.folder.path("in/aside.csv"), watching.file()).unwrap();
     watching.sees("first");
 }

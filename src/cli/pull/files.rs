@@ -82,7 +82,7 @@ fn block(id: &PageId, page: &RemotePage, files: &mut Files) -> String {
     let (adopted, left_out) = adopt(id, &page.variables);
     if adopted.values.is_empty() {
         let what = format!("{id} holds no values to keep, so its block in {SETTINGS} is a commented example");
-        let hint = "take the # away and write the variables that it shall have";
+        let hint = "remove the # and write the variables of the page";
         files.remarks.push(Problem::new(what).hint(hint).warning());
         text.push_str(&format!(
             "# The page holds no values yet.\n#\n# [[page]]\n# agent = \"{}\"\n# environment = \"{}\"\n#\n\
@@ -111,7 +111,7 @@ fn page_block(adopted: &Adopted) -> String {
     });
     format!(
         "[sources.{source}]\npath = \"{file}\"\n\n[[page]]\nagent = \"{}\"\nenvironment = \"{}\"\n\
-         # on_drift = \"keep\"  # what happens to values that others change: restore (the default), keep or report\n\n\
+         # on_drift = \"keep\"  # what happens to values that another client changes: restore (the default), keep or report\n\n\
          [page.variables]\n{}",
         id.agent,
         id.environment,
@@ -147,7 +147,7 @@ fn too_many(beyond: &[&String]) -> Option<Problem> {
         more => format!(" and {more} more"),
     };
     let message = format!("{first}{more}: a page block has at most {MAX_VARIABLES} variables");
-    let hint = "they stay on the page as they are; to own one, put it in the place of a variable that need not be owned";
+    let hint = "leave them on the page as they are, or let one replace a variable that need not be owned";
     Some(Problem::new(message).hint(hint))
 }
 
@@ -157,12 +157,12 @@ fn too_many(beyond: &[&String]) -> Option<Problem> {
 fn variable(key: &str, value: &Value) -> Result<Variable, Problem> {
     let cant = |why: String| Problem::new(format!("{}: {why}", quoted(key)));
     if is_template(key) {
-        return Err(cant("it can't be owned, because settings take it for a template".to_owned()));
+        return Err(cant("it cannot be owned, because it looks like a template".to_owned()));
     }
-    let variable =
-        named(key).ok_or_else(|| cant("it can't be owned, because it names no variable".to_owned()))?;
+    let variable = named(key)
+        .ok_or_else(|| cant("it cannot be owned, because it is not a valid variable name".to_owned()))?;
     parse_json(&"the page".into(), &value.to_string())
-        .map_err(|problem| cant(format!("its value can't be kept in a file: {}", problem.message)))?;
+        .map_err(|problem| cant(format!("its value cannot be kept in a file: {}", problem.message)))?;
     Ok(variable)
 }
 
@@ -199,7 +199,7 @@ fn pretty(value: &Value) -> String {
 }
 
 const HEAD: &str = "\
-# Written by rtconfd pull. Every value is as it stood on its page, so that rtconfd plan finds nothing to do.
+# Written by rtconfd pull. Every value is as it was on its page, so that rtconfd plan finds nothing to do.
 # Change a value in its JSON file, or let it follow hours, a calendar or dates: the end of this file shows how.
 ";
 
@@ -230,8 +230,8 @@ const EXAMPLES: &str = r#"
 # holiday_flag = { calendar = "bank_holidays", show = "is_today" }
 # seasonal_message = { when = [{ from = "2026-12-01", until = "2027-01-02", value = "Happy holidays!" }], otherwise = "" }
 #
-# A place below a key is named by a JSON Pointer, as in "/messages/seasonal"; the key itself then stands in no line of its own.
-# rtconfd preview shows what will change, rtconfd check whether the page's schema takes it.
+# A place below a key is named by a JSON Pointer, as in "/messages/seasonal"; the key itself then has no line of its own.
+# rtconfd preview shows what will change, rtconfd check whether the page's schema accepts it.
 "#;
 
 #[cfg(test)]
@@ -301,9 +301,9 @@ mod tests {
         assert_eq!(
             reported,
             [
-                "A-1/live: \"\": it can't be owned, because it names no variable",
-                "A-1/live: \"{{ x }}\": it can't be owned, because settings take it for a template",
-                "A-1/live: \"huge\": its value can't be kept in a file: the number 1e+999… is too long or too large",
+                "A-1/live: \"\": it cannot be owned, because it is not a valid variable name",
+                "A-1/live: \"{{ x }}\": it cannot be owned, because it looks like a template",
+                "A-1/live: \"huge\": its value cannot be kept in a file: the number 1e+999… is too long or too large",
             ]
         );
         assert_eq!(files.files[1], ("A-1.live.json".to_owned(), "{\n  \"fine\": 1\n}\n".to_owned()));

@@ -35,7 +35,7 @@ pub struct Arguments {
     /// The pages, as AGENT/environment; rtconfd agents lists agents
     #[arg(value_name = "PAGE", required = true)]
     pages: Vec<PageId>,
-    /// The folder for the files; it is made when there is none
+    /// The folder for the files; it is created if missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     into: PathBuf,
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     output::remark(&match files.adopted.is_empty() {
         false => format!("Next: rtconfd plan --config {}", settings.display()),
         true => format!(
-            "Next: write a variable in {}; rtconfd plan refuses it, as all commands do, until one is owned",
+            "Next: write a variable in {}; until then rtconfd plan, like every command, refuses this file",
             settings.display()
         ),
     });
@@ -99,7 +99,7 @@ fn reads_as_it_was(files: &Files, into: &Path) -> anyhow::Result<bool> {
         Ok(settings) => settings,
         Err(report) => {
             output::show_report(&report);
-            output::complain("the settings for these pages would not be taken, so nothing was written");
+            output::complain("the settings for these pages would be refused, so nothing was written");
             return Ok(false);
         }
     };
@@ -113,7 +113,7 @@ fn reads_as_it_was(files: &Files, into: &Path) -> anyhow::Result<bool> {
     for adopted in &files.adopted {
         if let Some(variable) = first_unlike(adopted, &world) {
             bail!(
-                "{}: {} would not be read from the files as it stands on the page, so nothing was written\n  hint: write the \
+                "{}: {} read from the files would differ from the page, so nothing was written\n  hint: write the \
                  settings by hand, and please report it with the value",
                 adopted.id,
                 output::visible(&variable.to_string())
@@ -147,7 +147,7 @@ fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
             );
         }
     }
-    std::fs::create_dir_all(into).with_context(|| format!("the folder {} can't be made", into.display()))?;
+    std::fs::create_dir_all(into).with_context(|| format!("cannot create the folder {}", into.display()))?;
     let mut written = Vec::new();
     for (name, text) in files {
         let path = into.join(name);
@@ -161,10 +161,7 @@ fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
                 // A partial set is worse than none; a failure to remove a file is not reported.
                 let _ = std::fs::remove_file(path);
             }
-            bail!(
-                "{} can't be written: {error}\n  hint: name another folder with --into DIR",
-                path.display()
-            );
+            bail!("cannot write {}: {error}\n  hint: name another folder with --into DIR", path.display());
         }
     }
     Ok(())
@@ -177,7 +174,8 @@ fn breaks_its_schema(id: &PageId, page: &RemotePage) -> Vec<Problem> {
         Ok(_) if page.variables.is_empty() => Vec::new(),
         Ok(schema) => schema.broken_by(&page.variables),
     };
-    let about =
-        |problem: Problem| problem.about(format!("{id} is wrong already, and plan will say so")).warning();
+    let about = |problem: Problem| {
+        problem.about(format!("{id} is already invalid, and plan will report it")).warning()
+    };
     problems.into_iter().map(about).collect()
 }

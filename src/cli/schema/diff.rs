@@ -13,14 +13,14 @@ use crate::schema::{MAX_DIFFERENCES, differences};
 use super::shared::{Place, Row, read_file, schema_of};
 
 #[derive(Args)]
-#[command(after_help = "Exit codes: 0 they say the same, 2 they differ, 1 something failed.\n\n\
+#[command(after_help = "Exit codes: 0 the schemas are equivalent, 2 they differ, 1 something failed.\n\n\
     \x20 rtconfd schema diff PROJECT-1/sandbox PROJECT-1/live\n\
     \x20 rtconfd schema diff next.schema.json PROJECT-1/live")]
 pub struct Arguments {
-    /// The one: AGENT/environment, or a file
+    /// The first schema: AGENT/environment, or a file
     #[arg(value_name = "PAGE|FILE")]
     from: Place,
-    /// The other: AGENT/environment, or a file
+    /// The second schema: AGENT/environment, or a file
     #[arg(value_name = "PAGE|FILE")]
     to: Place,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         output::remark(&format!("Only the first {MAX_DIFFERENCES} differences are shown."));
     }
     if rows.is_empty() {
-        output::remark("The schemas say the same.");
+        output::remark("The schemas are equivalent.");
     }
     Ok(if rows.is_empty() { OK } else { CHANGES })
 }
@@ -68,7 +68,7 @@ async fn schema_at(place: &Place, client: Option<&ReadOnly<Client>>) -> anyhow::
         (Place::Page(id), Some(client)) => {
             let page = client.page(id).await.map_err(|error| anyhow!("{id}: {error}"))?;
             if page.schema.is_none() {
-                output::remark(&format!("{id} has no schema and takes every value"));
+                output::remark(&format!("{id} has no schema and accepts every value"));
             }
             Ok(Some(schema_of(&page)))
         }

@@ -16,9 +16,9 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows what differs from one schema to another; each is a page or a file
+    /// Shows the differences between two schemas; each is a page or a file
     Diff(diff::Arguments),
-    /// Puts a file's schema on pages, when their values, now and in the coming 400 days, meet it
+    /// Puts a file's schema on pages, if their values, now and in the coming 400 days, satisfy it
     Push(push::Arguments),
 }
 

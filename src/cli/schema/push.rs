@@ -29,20 +29,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
 #[command(
-    after_help = "Without --yes nothing is sent. Exit codes: 0 nothing to do, or done; 2 it would be put; 1 it is \
-    refused, or something failed.\n\nRefused is a schema that is no self-contained Draft 7, that values on the page break, or \
-    that values of the coming 400 days would break (those that the settings work out for the page). If one page refuses it, it \
-    is put on none. To change the type of a value: push a schema that takes both, let the value change, then push the one \
-    that takes only the new."
+    after_help = "Without --yes nothing is sent. Exit codes: 0 nothing to do, or done; 2 it would be sent; 1 it is \
+    refused, or something failed.\n\nA schema is refused if it is not a self-contained Draft 7 schema, or if it rejects a value \
+    on the page or a value that the settings compute for the coming 400 days. If one page refuses it, no page gets it. To \
+    change the type of a value: push a schema that accepts both types, let the value change, then push the one that accepts \
+    only the new type."
 )]
 pub struct Arguments {
-    /// The schema: a file of JSON
+    /// The schema: a JSON file
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The pages, as AGENT/environment
     #[arg(value_name = "PAGE", required = true)]
     pages: Vec<PageId>,
-    /// Put it there; without this it is only shown what would change
+    /// Send it; without this flag the changes are only shown
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -162,9 +162,8 @@ impl Ahead {
 
     /// Returns the problems of the values that will be sent to a page; `page` has the new schema.
     fn problems(&self, id: &PageId, page: &RemotePage) -> Vec<Problem> {
-        let unknown = || {
-            output::remark(&format!("{id} is in no settings: only the values that stand on it are checked"))
-        };
+        let unknown =
+            || output::remark(&format!("{id} is not in the settings: only its current values are checked"));
         let Some(view) = &self.view else {
             unknown();
             return Vec::new();
@@ -281,10 +280,8 @@ impl Proposed {
         // changed.
         let now = client.page(id).await.map_err(|error| Problem::new(error.to_string()))?;
         if now.schema != checked.schema || now.variables != checked.variables {
-            return Err(Problem::new(
-                "the page was changed while it was checked, and nothing was sent to it",
-            )
-            .hint("run the command again"));
+            return Err(Problem::new("the page changed while it was checked, so nothing was sent to it")
+                .hint("run the command again"));
         }
         let (page, correlation_id) = match client.put_schema(id, &self.source).await {
             Ok(Patched { page, correlation_id }) if self.is_on(&page) => (page, correlation_id),
@@ -292,8 +289,10 @@ impl Proposed {
                 let at =
                     self.rows(&page).first().map_or_else(String::new, |row| format!(", first at {}", row.at));
                 let id = correlation_id.map_or_else(String::new, |id| format!(" [correlation id {id}]"));
-                return Err(Problem::new(format!("the API answers another schema than was sent{at}{id}"))
-                    .hint("look at it with rtconfd schema diff, and ask the vendor's support"));
+                return Err(Problem::new(format!(
+                    "the API returned a different schema than was sent{at}{id}"
+                ))
+                .hint("compare them with rtconfd schema diff, and ask the vendor's support"));
             }
             Ok(Patched { correlation_id, .. }) => {
                 (self.look_up(client, candidate, "the API answered without the page").await?, correlation_id)
@@ -322,15 +321,15 @@ impl Proposed {
         match look(client, &candidate.id).await {
             Ok(page) if self.is_on(&page) => Ok(page),
             Ok(page) if page.schema == candidate.page.schema => {
-                Err(Problem::new(format!("{said}; the page was looked at and has the schema of before"))
+                Err(Problem::new(format!("{said}; a later fetch found the previous schema on the page"))
                     .hint("run the command again"))
             }
-            Ok(_) => Err(Problem::new(format!("{said}; the page was looked at and has yet another schema"))
-                .hint("somebody else may be at it; look at it with rtconfd schema diff")),
-            Err(error) => {
-                Err(Problem::new(format!("{said}; whether the page has the schema is not known: {error}"))
-                    .hint("look at it with rtconfd schema diff before you send it again"))
-            }
+            Ok(_) => Err(Problem::new(format!("{said}; a later fetch found a third schema on the page"))
+                .hint("compare them with rtconfd schema diff: another client may be changing it")),
+            Err(error) => Err(Problem::new(format!(
+                "{said}; a later fetch failed, so the schema of the page is unknown: {error}"
+            ))
+            .hint("run rtconfd schema diff before you send it again")),
         }
     }
 }
@@ -368,7 +367,7 @@ fn show(candidates: &[Candidate], arguments: &Arguments) -> anyhow::Result<()> {
         output::remark(&candidate.in_words(&arguments.file.display().to_string()));
     }
     if !arguments.yes && exit(candidates) == CHANGES {
-        output::remark("Nothing was sent.\n  hint: add --yes to put it there");
+        output::remark("Nothing was sent.\n  hint: add --yes to send it");
     }
     Ok(())
 }
@@ -379,12 +378,12 @@ impl Candidate {
         let reported =
             correlation_id.as_ref().map_or_else(String::new, |id| format!(" [correlation id {id}]"));
         match self.state {
-            State::Same => format!("{id} has the schema of {file} already."),
+            State::Same => format!("{id} already has the schema of {file}."),
             State::Different => format!("{id} would get the schema of {file}."),
-            State::Refused => format!("{id} refuses the schema of {file}, so it is put on no page."),
-            State::Put => format!("{id} has the schema of {file} now{reported}."),
+            State::Refused => format!("{id} refuses the schema of {file}, so no page gets it."),
+            State::Put => format!("{id} now has the schema of {file}{reported}."),
             State::Failed => format!("{id} did not get the schema of {file}, as far as is known."),
-            State::Unsent => format!("{id} was not sent to, because another page failed."),
+            State::Unsent => format!("Nothing was sent to {id}, because another page failed."),
         }
     }
 

@@ -34,15 +34,14 @@ impl FromStr for Place {
 pub(super) fn read_file(path: &Path) -> Result<Value, Problem> {
     let name: Arc<str> = path.display().to_string().into();
     let content = Disk::default().read(path).map_err(|error| {
-        Problem::new(format!("{name}: {}", error.why)).hint(
-            "a schema is a file of JSON; a page is written AGENT/environment, with sandbox, pre-release or live",
-        )
+        Problem::new(format!("{name}: {}", error.why))
+            .hint("name a JSON file, or a page as AGENT/environment, with sandbox, pre-release or live")
     })?;
     let text = tables::decode(&name, &content.bytes)?;
     let schema = tables::parse_json(&name, text)?.to_json();
     match schema.is_object() {
         true => Ok(schema),
-        false => Err(Problem::new(format!("{name} holds no object"))
+        false => Err(Problem::new(format!("{name} does not hold a JSON object"))
             .hint("write a Draft 7 schema, as in {\"type\": \"object\", \"properties\": {…}}")),
     }
 }
