@@ -51,7 +51,7 @@ fn fault(kind: Kind, method: &str) -> Fault {
 }
 
 #[test]
-fn agents_are_listed_for_somebody_new() {
+fn agents_are_listed_without_a_settings_file() {
     let api = Api::with(vec!["A-1".to_owned(), "B-2".to_owned()], Arc::new(WallClock));
     fill(&api, "A-1", Environment::Live, Some(&json!({"type": "object"})), &json!({"a": 1}));
     fill(&api, "A-1", Environment::Sandbox, None, &json!({"a": 1, "b": 2}));
@@ -89,7 +89,7 @@ fn agents_are_listed_for_somebody_new() {
 }
 
 #[test]
-fn agents_tells_what_is_missing_and_what_the_api_refuses() {
+fn agents_reports_missing_settings_and_api_errors() {
     let api = Api::start();
     let folder = newcomer();
     let ran = folder.run(&["agents"]).expect(1);
@@ -119,7 +119,7 @@ fn agents_tells_what_is_missing_and_what_the_api_refuses() {
 }
 
 #[test]
-fn settings_that_are_not_finished_are_enough_to_list_agents() {
+fn incomplete_settings_are_enough_to_list_agents() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     let folder = Folder::new(&api.url, "\n[hours.desk]\nnonsense = 1\n");
     assert!(folder.run(&["agents"]).expect(0).out.contains("A-1"));
@@ -130,7 +130,7 @@ fn settings_that_are_not_finished_are_enough_to_list_agents() {
 }
 
 #[test]
-fn a_page_of_every_shape_plans_clean_after_it_was_pulled() {
+fn a_pulled_page_of_every_shape_plans_without_changes() {
     for name in ["flat.json", "lists.json", "sites.json", "weekdays.json", "odd.json"] {
         let api = Api::start();
         let shape = shape(name);
@@ -170,7 +170,7 @@ fn a_page_of_every_shape_plans_clean_after_it_was_pulled() {
 }
 
 #[test]
-fn numbers_nulls_and_strange_keys_come_through_a_pull_as_they_are() {
+fn numbers_nulls_and_unusual_keys_survive_a_pull() {
     let api = Api::start();
     let shape = shape("odd.json");
     fill(&api, "A-1", Environment::Live, None, &shape["valid"]);
@@ -197,7 +197,7 @@ fn numbers_nulls_and_strange_keys_come_through_a_pull_as_they_are() {
 }
 
 #[test]
-fn settings_of_empty_pages_alone_are_told_to_be_refused_until_a_variable_is_owned() {
+fn pull_warns_that_settings_of_empty_pages_need_a_variable_first() {
     let api = Api::start();
     let folder = Folder::new(&api.url, "");
     let ran = folder.run(&["pull", "A-1/sandbox", "--into", "new"]).expect(0);
@@ -207,7 +207,7 @@ fn settings_of_empty_pages_alone_are_told_to_be_refused_until_a_variable_is_owne
 }
 
 #[test]
-fn several_pages_are_pulled_into_one_file_of_settings_with_the_api_of_the_old() {
+fn several_pages_are_pulled_into_one_settings_file_with_the_existing_api() {
     let api = Api::start();
     fill(&api, "A-1", Environment::Live, None, &json!({"a": 1}));
     fill(&api, "A-1", Environment::PreRelease, None, &json!({"a": 2, "b": null}));
@@ -276,7 +276,7 @@ fn pull_overwrites_nothing_and_writes_nothing_when_it_fails() {
 }
 
 #[test]
-fn a_key_from_the_environment_is_in_no_file_and_a_page_that_is_wrong_already_is_told() {
+fn pull_writes_no_key_from_the_environment_and_reports_invalid_values_on_the_page() {
     let api = Api::start();
     fill(
         &api,
@@ -366,7 +366,7 @@ AT                            CHANGE               FROM                TO
 }
 
 #[test]
-fn what_can_not_be_compared_is_named() {
+fn schemas_that_cannot_be_compared_are_reported() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     let folder = Folder::new(&api.url, "");
     folder.write("list.json", "[]");
@@ -400,7 +400,7 @@ fn desk_page() -> (Api, Folder) {
 }
 
 #[test]
-fn a_schema_is_put_only_when_somebody_says_yes() {
+fn a_schema_is_put_only_after_confirmation() {
     let (api, folder) = desk_page();
     let next = json!({"properties": {"is_open": {"type": "boolean"}, "phone": {"type": "string"}}});
     folder.write("next.json", &next.to_string());
@@ -435,7 +435,7 @@ fn a_schema_is_put_only_when_somebody_says_yes() {
 }
 
 #[test]
-fn a_schema_that_values_on_the_page_break_is_refused() {
+fn a_schema_that_rejects_values_on_the_page_is_refused() {
     let (api, folder) = desk_page();
     folder.write(
         "next.json",
@@ -457,7 +457,7 @@ fn a_schema_that_values_on_the_page_break_is_refused() {
 }
 
 #[test]
-fn a_schema_that_values_of_the_coming_days_break_is_refused() {
+fn a_schema_that_rejects_values_of_the_coming_days_is_refused() {
     let (api, folder) = desk_page();
     // Open now or not: within a few days it is both.
     folder.write("next.json", r#"{"properties": {"is_open": {"const": true}}}"#);
@@ -492,7 +492,7 @@ fn a_schema_that_values_of_the_coming_days_break_is_refused() {
 }
 
 #[test]
-fn what_is_no_self_contained_draft_7_is_sent_to_no_page() {
+fn only_a_self_contained_draft_7_schema_is_sent() {
     let (api, folder) = desk_page();
     let bomb = json!({
         "definitions": {
@@ -527,7 +527,7 @@ fn what_is_no_self_contained_draft_7_is_sent_to_no_page() {
 }
 
 #[test]
-fn a_page_that_holds_nothing_gets_its_schema_before_its_values() {
+fn an_empty_page_gets_its_schema_before_its_values() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     folder.write("next.json", r#"{"properties": {"is_open": {"type": "boolean"}}, "required": ["is_open"]}"#);
@@ -584,7 +584,7 @@ async fn pushed_meanwhile(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
 }
 
 #[tokio::test]
-async fn a_page_that_changes_while_it_is_checked_is_not_sent_to() {
+async fn a_page_that_changes_during_the_check_gets_no_schema() {
     let (api, ran) = pushed_meanwhile("GET", 1, &json!({"phone": "0114"})).await;
     let ran = ran.expect(1);
     assert!(
@@ -596,7 +596,7 @@ async fn a_page_that_changes_while_it_is_checked_is_not_sent_to() {
 }
 
 #[tokio::test]
-async fn values_that_change_right_before_a_schema_is_put_are_told() {
+async fn values_that_change_just_before_a_put_are_reported() {
     let (api, ran) = pushed_meanwhile("PUT", 2, &json!({"phone": 114})).await;
     let ran = ran.expect(1);
     assert!(

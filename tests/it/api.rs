@@ -54,7 +54,7 @@ async fn call(api: &Api, method: Method, path: &str, body: Option<&str>) -> Repl
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_status_code_envelope_and_correlation_id() {
+async fn every_refusal_has_its_status_error_code_and_correlation_id() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     call(
         &api,
@@ -170,7 +170,7 @@ async fn every_refusal_has_its_status_code_envelope_and_correlation_id() {
 }
 
 #[tokio::test]
-async fn a_page_behaves_as_the_vendors_client_relies_on() {
+async fn a_page_behaves_as_the_vendors_client_expects() {
     let api = Api::start();
     let untouched = call(&api, Method::GET, PAGE, None).await;
     assert_eq!(untouched.status, 200);
@@ -224,7 +224,7 @@ async fn a_page_behaves_as_the_vendors_client_relies_on() {
 }
 
 #[tokio::test]
-async fn a_brought_correlation_id_comes_back_and_agents_can_be_made_and_listed() {
+async fn a_sent_correlation_id_is_echoed_and_agents_can_be_created_and_listed() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let reply = client
@@ -247,7 +247,7 @@ async fn a_brought_correlation_id_comes_back_and_agents_can_be_made_and_listed()
 }
 
 #[tokio::test]
-async fn faults_the_log_and_edits_can_be_had_over_http() {
+async fn faults_log_and_edits_are_available_over_http() {
     let api = Api::start();
     let fault = r#"{"kind": "rate_limit", "retry_after": 7, "method": "GET", "times": 1}"#;
     assert_eq!(call(&api, Method::POST, "/_simulator/faults", Some(fault)).await.status, 200);
@@ -314,7 +314,7 @@ fn page() -> PageId {
 }
 
 #[tokio::test]
-async fn each_failure_has_its_meaning() {
+async fn each_failure_is_classified() {
     let api = Api::start();
     let client = client(&api.url, Duration::from_millis(400));
     for (kind, meaning) in [
@@ -366,7 +366,7 @@ async fn canned(answer: String) -> (String, tokio::task::JoinHandle<String>) {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_an_echoed_key_is_covered_up() {
+async fn a_redirect_is_not_followed_and_an_echoed_key_is_redacted() {
     let (elsewhere, hit) = canned("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned()).await;
     let answer =
         format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}/x\r\ncontent-length: 0\r\n\r\n");
@@ -392,7 +392,7 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_covered_up() {
 
 /// A server or a proxy may echo what it was sent, anywhere, and put in what forges a line of a log.
 #[tokio::test]
-async fn what_comes_from_outside_brings_neither_the_key_nor_control_characters() {
+async fn text_from_the_api_never_contains_the_key_or_control_characters() {
     let (start, end) = KEY.split_at(7);
     for (status, body) in [
         ("200 OK", format!("{{\"clientEnv\": \"live\", \"variables\": [\"{KEY}\"]}}")),
@@ -420,7 +420,7 @@ async fn what_comes_from_outside_brings_neither_the_key_nor_control_characters()
 }
 
 #[tokio::test]
-async fn odd_answers_are_taken_for_what_they_are() {
+async fn invalid_answers_are_reported_with_their_defect() {
     for (answer, wanted) in [
         ("HTTP/1.1 204 No Content\r\n\r\n", "it is empty"),
         ("HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n{\"clientEnv\":\"live\",   }", "is not understood"),
@@ -441,7 +441,7 @@ async fn odd_answers_are_taken_for_what_they_are() {
 }
 
 #[test]
-fn the_page_that_people_look_at_shows_values_and_requests_in_a_browser() {
+fn the_simulators_web_page_shows_values_and_requests() {
     let api = Api::start();
     api.edit("A-1", &json!({"greeting": "Good <b>morning</b>"}));
     let profile = tempfile::tempdir().unwrap();

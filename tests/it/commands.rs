@@ -12,7 +12,7 @@ fn nobody() -> &'static str {
 }
 
 #[test]
-fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
+fn plan_shows_changes_apply_makes_them_and_a_second_plan_is_empty() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -36,7 +36,7 @@ fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
 }
 
 #[test]
-fn a_row_that_is_gone_is_told_when_it_goes_and_by_status_as_long_as_its_page_holds_something() {
+fn a_removed_row_is_reported_and_listed_by_status_while_its_page_holds_values() {
     let api = Api::start();
     let one_less = "[[page.each]]\nsource = \"sites\"\nvariables = { \"/phones/{{ row.site }}\" = { column = \"phone\" } }\n";
     let all = format!("[[page]]\nagent = \"ALL\"\nenvironment = \"live\"\n{one_less}");
@@ -69,7 +69,7 @@ fn a_row_that_is_gone_is_told_when_it_goes_and_by_status_as_long_as_its_page_hol
 }
 
 #[test]
-fn exit_codes_are_as_documented_when_things_are_wrong() {
+fn exit_codes_of_failures_are_as_documented() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -111,7 +111,7 @@ fn exit_codes_are_as_documented_when_things_are_wrong() {
 }
 
 #[test]
-fn something_held_ends_with_3() {
+fn a_held_revision_exits_with_3() {
     let api = Api::start();
     let settings = "\n[sources.m]\npath = \"m.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\non_drift = \"report\"\nvariables = { text = { source = \"m\", pointer = \"/text\" } }\n";
     let folder = Folder::new(&api.url, settings);
@@ -128,7 +128,7 @@ fn something_held_ends_with_3() {
 }
 
 #[test]
-fn preview_gives_the_value_at_the_start_and_then_each_change() {
+fn preview_shows_the_value_at_the_start_and_then_each_change() {
     let folder = Folder::new(nobody(), &desk("A-1"));
     let rows = folder
         .run(&[
@@ -169,7 +169,7 @@ fn preview_gives_the_value_at_the_start_and_then_each_change() {
 }
 
 #[test]
-fn every_kind_of_value_can_be_had() {
+fn every_kind_of_value_can_be_computed() {
     let settings = r#"
 [sources.m]
 path = "m.json"
@@ -297,7 +297,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
 }
 
 #[test]
-fn explain_tells_value_place_reason_and_duration() {
+fn explain_shows_value_origin_reason_and_duration() {
     let folder = Folder::new(nobody(), &desk("A-1"));
     let at = "2026-11-26T12:00:00Z";
     let reported =
@@ -319,7 +319,7 @@ fn explain_tells_value_place_reason_and_duration() {
 }
 
 #[test]
-fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
+fn check_evaluates_400_days_so_that_christmas_fails_in_october() {
     let api = Api::start();
     // The schema takes one interval a day and knows no midnight.
     let day = json!({"type": "string", "pattern": "^(closed|([01]\\d|2[0-3]):[0-5]\\d-([01]\\d|2[0-3]):[0-5]\\d)$"});
@@ -345,7 +345,7 @@ fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
 }
 
 #[test]
-fn plan_and_check_ask_no_faster_than_the_settings_allow() {
+fn plan_and_check_respect_the_rate_limit() {
     let api = Api::start();
     let agents = "[sources.agents]\npath = \"agents.csv\"\nkey = \"agent\"\n[[page]]\nfor_each = \"agents\"\nagent = \"{{ row.agent }}\"\nenvironment = \"live\"\nvariables = { a = 1 }\n";
     let folder = Folder::new(&api.url, agents);
@@ -361,7 +361,7 @@ fn plan_and_check_ask_no_faster_than_the_settings_allow() {
 }
 
 #[test]
-fn calendar_prints_what_overlaps_the_window_all_day_first() {
+fn calendar_prints_events_in_the_window_with_all_day_events_first() {
     let folder = Folder::new(nobody(), "");
     folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID=Europe/London:20261224T100000\nDTEND;TZID=Europe/London:20261224T113000\nRRULE:FREQ=DAILY;COUNT=3\nSUMMARY:Standup\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART;VALUE=DATE:20261220\nDTEND;VALUE=DATE:20261225\nSUMMARY:Week\nEND:VEVENT\nBEGIN:VEVENT\nUID:3\nDTSTART;VALUE=DATE:20261224\nSTATUS:CANCELLED\nSUMMARY:No\nEND:VEVENT\nBEGIN:VEVENT\nUID:4\nDTSTART:20261224T000000\nSUMMARY:Midnight\nEND:VEVENT\nEND:VCALENDAR\n");
     let window = ["--timezone", "America/New_York", "--from", "2026-12-24", "--to", "2026-12-26"];
@@ -382,7 +382,7 @@ fn calendar_prints_what_overlaps_the_window_all_day_first() {
 }
 
 #[test]
-fn history_shows_who_when_what_why_and_the_correlation_id() {
+fn history_shows_actor_time_change_reason_and_correlation_id() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     folder.run(&["apply"]).expect(0);
@@ -413,7 +413,7 @@ fn history_shows_who_when_what_why_and_the_correlation_id() {
 }
 
 #[test]
-fn a_broken_pipe_and_a_missing_settings_file_are_no_panic() {
+fn a_broken_pipe_or_a_missing_settings_file_does_not_panic() {
     let folder = Folder::new(nobody(), &desk("A-1"));
     let ran = folder.run(&["--config", "nowhere.toml", "plan"]).expect(1);
     assert!(ran.err.contains("nowhere.toml") && ran.err.contains("--config FILE"), "{}", ran.err);
@@ -427,7 +427,7 @@ fn a_broken_pipe_and_a_missing_settings_file_are_no_panic() {
 /// What a review found: named hours under two zones, templates in every value, joined intervals, two tables with
 /// equal blocks.
 #[test]
-fn named_hours_follow_the_zone_of_each_page_and_templates_are_filled_in_everywhere() {
+fn named_hours_use_the_zone_of_each_page_and_templates_work_in_every_value() {
     let settings = r#"
 [sources.sites]
 path = "sites.csv"
@@ -477,7 +477,7 @@ variables = { x = "{{ row.zone }}" }
 }
 
 #[test]
-fn dated_exceptions_come_from_json_as_a_list_or_as_an_object() {
+fn dated_exceptions_are_read_from_a_json_list_or_object() {
     let settings = |source: &str| {
         format!(
             "[sources.c]\npath = \"c.json\"\n[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Su 09:00-17:00\"\nspecial_from = {{ source = \"c\"{source} }}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ today = {{ hours = \"desk\", show = \"today\" }} }}\n"

@@ -26,7 +26,7 @@ async fn running(folder: &Folder) -> Process {
 }
 
 #[tokio::test]
-async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second() {
+async fn commands_set_list_show_and_clear_an_override_within_a_second() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let mut process = running(&folder).await;
@@ -70,7 +70,7 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
 }
 
 #[tokio::test]
-async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it() {
+async fn without_a_daemon_an_override_is_stored_and_the_next_apply_uses_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     folder.run(&["apply"]).expect(0);
@@ -104,7 +104,7 @@ async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it()
 }
 
 #[test]
-fn one_site_of_a_page_is_closed_shown_and_opened_again_by_commands() {
+fn commands_close_show_and_reopen_one_site_of_a_page() {
     let api = Api::start();
     let settings = r#"
 [sources.sites]
@@ -155,7 +155,7 @@ open = { each = "sites", hours = { timezone = "Europe/London", weekly = "{{ row.
 }
 
 #[tokio::test]
-async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
+async fn a_held_revision_is_reported_by_every_command_and_approved_by_name() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &SITES.replace("[[page]]", "[[page]]\ntimezone = \"UTC\""));
     let sites = |phone: &str| {
@@ -189,7 +189,7 @@ async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
 }
 
 #[tokio::test]
-async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_overrides() {
+async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_token() {
     let api = Api::start();
     let settings = always("A-1").replace("variables = {", "variables = { seats = 40,");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -263,7 +263,7 @@ async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_
 }
 
 #[tokio::test]
-async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
+async fn a_lost_store_stops_the_daemon_until_a_person_accepts_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     folder.run(&["apply"]).expect(0);
@@ -281,7 +281,7 @@ async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
 
 /// What only the start of the new settings shows leaves the daemon with the old ones too.
 #[tokio::test]
-async fn settings_that_take_another_daemons_variables_leave_the_old_ones_in_force() {
+async fn settings_that_claim_another_daemons_variables_are_rejected_on_reload() {
     let api = Api::start();
     let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-2")));
     let mut process = running(&first).await;
@@ -303,7 +303,7 @@ async fn settings_that_take_another_daemons_variables_leave_the_old_ones_in_forc
 }
 
 #[tokio::test]
-async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
+async fn a_daemon_that_claims_an_owned_variable_is_refused_with_both_named() {
     let api = Api::start();
     let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-1")));
     let mut process = running(&first).await;
@@ -344,7 +344,7 @@ async fn status_tells(folder: &Folder, line: &str) {
 }
 
 #[tokio::test]
-async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are_told() {
+async fn rate_limiting_and_api_failures_pause_requests_and_are_reported() {
     for (fault, logged, shown) in [
         (
             Kind::RateLimit { retry_after: 30 },
@@ -371,7 +371,7 @@ async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are
 }
 
 #[tokio::test]
-async fn an_approved_change_that_a_page_does_not_take_is_told_with_the_page() {
+async fn a_rollout_that_stops_at_a_page_is_reported_with_the_page() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", &round_the_clock(12, "Mo-Su 00:00-24:00"));
@@ -393,7 +393,7 @@ async fn an_approved_change_that_a_page_does_not_take_is_told_with_the_page() {
 }
 
 #[tokio::test]
-async fn a_clock_that_the_api_contradicts_is_told_with_both_times_and_can_be_vouched_for() {
+async fn a_clock_that_the_api_contradicts_is_reported_with_both_times_and_can_be_approved() {
     let ahead = WallClock.now() + chrono::TimeDelta::hours(3);
     let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(ahead)));
     let folder = Folder::new(&api.url, &always("A-1"));
@@ -425,7 +425,7 @@ fn listening(api: &Api, settings: &str) -> (Folder, u16) {
 
 /// More connections that say nothing than a process may have files.
 #[tokio::test]
-async fn half_open_connections_keep_neither_people_nor_pages_waiting() {
+async fn half_open_connections_delay_neither_people_nor_pages() {
     let api = Api::start();
     let (folder, port) = listening(&api, &always("A-1"));
     let mut process = running(&folder).await;
@@ -455,7 +455,7 @@ async fn half_open_connections_keep_neither_people_nor_pages_waiting() {
 
 /// A body that never comes is no request: its connection gives way like a silent one.
 #[tokio::test]
-async fn bodies_that_never_come_keep_nobody_waiting() {
+async fn request_bodies_that_never_arrive_delay_nobody() {
     let api = Api::start();
     let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
     private(&folder, "token", "t0ken\n");
@@ -477,7 +477,7 @@ async fn bodies_that_never_come_keep_nobody_waiting() {
 
 /// Those who ask at once are answered at once, by one look at how things stand.
 #[tokio::test]
-async fn many_readers_are_answered_by_one_status() {
+async fn concurrent_readers_share_one_status() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let clock = ManualClock::new(WallClock.now());
@@ -514,7 +514,7 @@ async fn health_names_a_thread_that_hangs() {
 
 /// Writes to a file that is no longer the store would be lost.
 #[tokio::test]
-async fn a_store_that_is_removed_or_overwritten_under_the_daemon_ends_it() {
+async fn the_daemon_exits_when_its_store_is_removed_or_overwritten() {
     let remove = |path: &std::path::Path| std::fs::remove_file(path).unwrap();
     let overwrite = |path: &std::path::Path| {
         let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();

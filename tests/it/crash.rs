@@ -380,7 +380,7 @@ impl Drop for Seed {
 }
 
 #[tokio::test]
-async fn kills_at_random_instants_under_load_lose_nothing_and_double_nothing() {
+async fn kills_at_random_instants_under_load_lose_and_repeat_no_write() {
     let kills = from_environment("RTCONFD_CRASHES").map_or(60, |kills| usize::try_from(kills).unwrap());
     let seed = Seed(from_environment("RTCONFD_CRASH_SEED").unwrap_or_else(|| fastrand::u64(..)));
     let mut total = Figures::default();

@@ -36,7 +36,7 @@ fn later(minutes: i64) -> Instant {
 }
 
 #[tokio::test]
-async fn a_boundary_reaches_the_page_as_one_patch_of_one_key() {
+async fn a_transition_reaches_the_page_as_one_patch_of_one_key() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -60,7 +60,7 @@ async fn a_boundary_reaches_the_page_as_one_patch_of_one_key() {
 }
 
 #[tokio::test]
-async fn converged_sends_nothing_for_an_hour_but_one_list_an_agent_at_each_resync() {
+async fn a_converged_hour_costs_only_one_list_per_agent_and_resync() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -82,7 +82,7 @@ async fn converged_sends_nothing_for_an_hour_but_one_list_an_agent_at_each_resyn
 }
 
 #[tokio::test]
-async fn every_fault_is_got_over_and_no_change_is_made_twice() {
+async fn every_fault_is_recovered_from_and_no_change_is_made_twice() {
     for (fault, wanted_patches) in [
         (Kind::Status { status: 500 }, 3),
         (Kind::Status { status: 503 }, 3),
@@ -138,7 +138,7 @@ async fn a_late_answer_counts_as_unknown_and_is_looked_up() {
 }
 
 #[tokio::test]
-async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
+async fn a_refused_value_is_not_sent_again_until_something_relevant_changes() {
     for status in [400, 422] {
         let api = Api::start();
         api.simulator.inject(Fault::new(Kind::Status { status }).method("PATCH"));
@@ -159,7 +159,7 @@ async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
 }
 
 #[tokio::test]
-async fn a_refused_page_is_tried_again_at_its_next_boundary() {
+async fn a_refused_page_is_retried_at_its_next_transition() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(3));
     let folder = Folder::new(&api.url, &desk("A-1"));
@@ -172,7 +172,7 @@ async fn a_refused_page_is_tried_again_at_its_next_boundary() {
 }
 
 #[tokio::test]
-async fn a_refused_key_stops_everything_until_it_is_replaced() {
+async fn a_refused_key_stops_all_requests_until_it_is_replaced() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -195,7 +195,7 @@ async fn a_refused_key_stops_everything_until_it_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_page_that_the_key_may_not_write_stops_no_other_and_is_tried_again() {
+async fn a_page_that_the_key_may_not_write_is_retried_and_blocks_no_other() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 403 }).method("PATCH").path("A-1/"));
     let folder = Folder::new(&api.url, SITES);
@@ -217,7 +217,7 @@ async fn a_page_that_the_key_may_not_write_stops_no_other_and_is_tried_again() {
 
 /// An API that has no list for this key, or none at all, takes the key all the same.
 #[tokio::test]
-async fn a_stopped_key_is_taken_again_though_the_list_is_refused() {
+async fn a_stopped_key_recovers_even_if_the_list_is_refused() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     api.simulator.inject(Fault::new(Kind::Status { status: 401 }).times(1));
@@ -260,7 +260,7 @@ impl WritePages for Listless {
 }
 
 #[tokio::test]
-async fn a_list_that_fails_keeps_no_change_from_the_pages_of_its_agent() {
+async fn a_failing_list_blocks_no_change_to_the_pages_of_its_agent() {
     let api = Api::with(vec!["A-1".to_owned()], std::sync::Arc::new(WallClock));
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n");
@@ -281,7 +281,7 @@ async fn a_list_that_fails_keeps_no_change_from_the_pages_of_its_agent() {
 
 /// A run from cron may not come to all pages; those that it knows to be wrong come first.
 #[tokio::test]
-async fn a_page_that_should_hold_something_else_is_looked_at_first() {
+async fn pages_with_changed_desired_values_are_fetched_first() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
@@ -300,7 +300,7 @@ async fn a_page_that_should_hold_something_else_is_looked_at_first() {
 }
 
 #[tokio::test]
-async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
+async fn a_429_pauses_all_pages_of_the_key_for_its_retry_after() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -430,7 +430,7 @@ async fn an_invalid_value_is_never_sent_and_names_its_cell() {
 }
 
 #[tokio::test]
-async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_boundaries_included() {
+async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_with_its_transitions() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -491,7 +491,7 @@ async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
+async fn values_follow_a_clock_that_is_set_back() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T17:20:00Z")), Mode::Daemon).await;
@@ -502,7 +502,7 @@ async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
 }
 
 #[tokio::test]
-async fn once_ends_when_all_is_right_and_tells_what_is_not() {
+async fn once_ends_when_all_pages_are_settled_and_reports_failures() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -521,7 +521,7 @@ async fn once_ends_when_all_is_right_and_tells_what_is_not() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_found_is_tried_again_ever_less_often_and_at_least_each_minute() {
+async fn a_missing_page_is_retried_with_backoff_and_at_least_every_minute() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;
@@ -576,7 +576,7 @@ impl Deaf {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_for_ever() {
+async fn an_answer_without_the_sent_values_is_reported_and_retries_are_bounded() {
     let api = std::sync::Arc::new(Deaf::default());
     let settings = desk("A-1").replace("variables = {", "variables = { \"/box/ours\" = 1,");
     let folder = Folder::new("http://127.0.0.1:9", &settings);
@@ -595,7 +595,7 @@ async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_for_eve
 }
 
 #[tokio::test]
-async fn a_corrected_file_is_sent_at_once_after_a_refusal() {
+async fn a_corrected_file_is_applied_immediately_after_a_refusal() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(1));
     let folder = Folder::new(&api.url, SITES);
@@ -641,7 +641,7 @@ impl WritePages for Huge {
 }
 
 #[tokio::test]
-async fn pages_beyond_the_memory_for_them_wait_until_others_are_no_longer_ours() {
+async fn pages_beyond_the_memory_limit_wait_until_others_are_released() {
     let api = std::sync::Arc::new(Huge::default());
     let folder = Folder::new("http://127.0.0.1:9", &format!("{NO_HOLD}{SITES}"));
     let head = "site,agent,hours,phone\n";
@@ -695,7 +695,7 @@ async fn run_twice(folder: &Folder, clock: &ManualClock) {
 }
 
 #[tokio::test]
-async fn a_page_that_something_bad_concerns_goes_on_as_it_last_was_over_restarts_wherever_that_stands() {
+async fn a_page_with_a_bad_input_keeps_its_last_good_values_across_restarts() {
     let good = [
         ("sites.csv", "site,agent,hours\na,A-1,Mo-Fr 09:00-17:00\nb,A-2,Mo-Fr 09:00-17:00\n"),
         ("phones.csv", "site,number\na,1\nb,2\n"),
@@ -731,7 +731,7 @@ async fn a_page_that_something_bad_concerns_goes_on_as_it_last_was_over_restarts
 
 /// One bad row for weeks: what is good in the file meanwhile is what a restart goes back to.
 #[tokio::test]
-async fn a_bad_row_does_not_keep_what_is_good_beside_it_from_being_remembered() {
+async fn a_bad_row_does_not_prevent_storing_the_good_rows_beside_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &format!("{NO_HOLD}{SITES}"));
     let write = |a: &str, b: &str| {
@@ -766,7 +766,7 @@ async fn a_bad_row_does_not_keep_what_is_good_beside_it_from_being_remembered() 
 }
 
 #[tokio::test]
-async fn a_list_from_before_a_patch_is_not_believed_after_it() {
+async fn a_list_from_before_a_patch_is_ignored_after_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:54:00Z")), Mode::Daemon).await;
@@ -786,7 +786,7 @@ async fn a_list_from_before_a_patch_is_not_believed_after_it() {
 }
 
 #[tokio::test]
-async fn a_calendar_that_lost_its_events_closes_as_before() {
+async fn a_calendar_that_lost_its_events_still_closes_as_before() {
     let api = Api::start();
     let settings = desk("A-1")
         .replace("weekly =", "closed_on = [\"hols\"]\nweekly =")
@@ -812,7 +812,7 @@ async fn a_calendar_that_lost_its_events_closes_as_before() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_while_the_old_one_is_being_refused_is_used_at_once() {
+async fn a_key_replaced_while_the_old_one_is_refused_is_used_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     folder.write("key", "an-old-key");
@@ -831,7 +831,7 @@ async fn a_key_replaced_while_the_old_one_is_being_refused_is_used_at_once() {
 
 /// The look for a boundary is made before it; on it only the PATCH is sent. A boundary that changes nothing costs nothing.
 #[tokio::test]
-async fn the_patch_leaves_on_its_boundary_and_the_look_before_it() {
+async fn a_page_is_fetched_before_its_transition_and_patched_on_it() {
     let api = Api::start();
     let settings =
         desk("A-1").replace("is_open = {", "week = { hours = \"desk\", show = \"week\" }, is_open = {");
@@ -861,7 +861,7 @@ async fn the_patch_leaves_on_its_boundary_and_the_look_before_it() {
 
 /// Below a key that others share the look stays next to the PATCH.
 #[tokio::test]
-async fn a_neighbours_edit_just_before_a_boundary_survives() {
+async fn a_neighbours_edit_just_before_a_transition_survives() {
     let api = Api::start();
     let settings = desk("A-1").replace("is_open =", "\"/box/is_open\" =");
     let folder = Folder::new(&api.url, &settings);
@@ -877,7 +877,7 @@ async fn a_neighbours_edit_just_before_a_boundary_survives() {
 
 /// A row may name its table by a cell, and that may be the table of the pages itself.
 #[tokio::test]
-async fn a_page_that_looks_at_other_rows_of_its_table_follows_them() {
+async fn a_page_that_reads_other_rows_of_its_table_follows_their_changes() {
     let api = Api::start();
     let settings = SITES.replace(
         "weekly = \"{{ row.hours }}\"",
@@ -900,7 +900,7 @@ async fn a_page_that_looks_at_other_rows_of_its_table_follows_them() {
 
 /// Pages that hang get places of their own, and no breaker opens for some of many.
 #[tokio::test]
-async fn pages_that_hang_keep_no_other_page_waiting() {
+async fn pages_that_hang_delay_no_other_page() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
@@ -937,7 +937,7 @@ async fn pages_that_hang_keep_no_other_page_waiting() {
 
 /// An intent in a file that nobody finds again is none.
 #[tokio::test]
-async fn a_store_that_is_removed_stops_all_sending() {
+async fn removing_the_store_stops_all_requests() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;

@@ -51,7 +51,7 @@ fn read_back(shape: &dyn Shape) -> String {
 }
 
 #[test]
-fn the_reference_of_shapes_is_what_the_code_says() {
+fn the_shapes_reference_matches_the_code() {
     let mut text = String::from(
         "# Shapes\n\nA variable shows opening hours with `show = \"NAME\"`. Defaults are in parentheses. Before a value is sent, it\n\
          is read back the way an agent's code would read it; `reader` names that consumer model: `one_interval`,\n\

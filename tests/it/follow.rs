@@ -141,7 +141,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_change_reaches_live_when_the_sandbox_has_held_it_for_two_hours_and_no_restart_changes_that() {
+async fn a_change_reaches_live_after_two_hours_on_the_sandbox_despite_restarts() {
     let mut scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.until_sandbox("true \"1\"").await;
     scene.at(60).await;
@@ -176,7 +176,7 @@ async fn a_change_reaches_live_when_the_sandbox_has_held_it_for_two_hours_and_no
 }
 
 #[tokio::test]
-async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
+async fn live_keeps_its_hours_while_waiting_and_a_new_change_restarts_the_wait() {
     let mut scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(240).await;
     assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
@@ -204,7 +204,7 @@ async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
 
 /// What nobody could hear on the sandbox was not tried there.
 #[tokio::test]
-async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no_other_does() {
+async fn only_an_override_or_edit_that_covers_a_change_restarts_its_wait() {
     let api = Api::start();
     let folder =
         Folder::new(&api.url, &SITES.replace("after = \"2h\"", "after = \"2h\"\non_drift = \"keep\""));
@@ -257,7 +257,7 @@ async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no
 
 /// Whoever phones the sandbox meanwhile hears something else.
 #[tokio::test]
-async fn what_others_changed_on_the_page_that_is_followed_begins_the_wait_anew_though_it_is_restored() {
+async fn drift_on_the_sandbox_restarts_the_wait_even_if_it_is_restored() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.until_sandbox("true \"1\"").await;
     scene.at(121).await;
@@ -281,7 +281,7 @@ async fn what_others_changed_on_the_page_that_is_followed_begins_the_wait_anew_t
 
 /// What is in force is remembered as it is, the bad with the good.
 #[tokio::test]
-async fn a_restart_beside_a_bad_row_neither_takes_live_back_nor_leaves_it_alone() {
+async fn a_restart_with_a_bad_row_neither_reverts_nor_abandons_live() {
     let good = "a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n";
     let mut scene = Scene::begin(good).await;
     scene.at(121).await;
@@ -308,7 +308,7 @@ async fn a_restart_beside_a_bad_row_neither_takes_live_back_nor_leaves_it_alone(
 
 /// A change that live never had is not put there on the way back from it.
 #[tokio::test]
-async fn an_approved_way_back_from_a_change_does_not_lead_over_it() {
+async fn an_approved_revert_of_a_change_never_promotes_the_change() {
     let rows =
         |phone: usize| (0..8).map(|n| format!("s{n},A-{n},Mo-Fr 09:00-17:00,{phone}\n")).collect::<String>();
     let api = Api::start();
@@ -341,7 +341,7 @@ async fn an_approved_way_back_from_a_change_does_not_lead_over_it() {
 }
 
 #[tokio::test]
-async fn what_the_sandbox_does_not_take_never_reaches_live() {
+async fn a_change_that_the_sandbox_refuses_never_reaches_live() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(121).await;
     scene.want(Environment::Sandbox, "^[0-9]$");
@@ -370,7 +370,7 @@ async fn what_the_sandbox_does_not_take_never_reaches_live() {
 }
 
 #[tokio::test]
-async fn what_live_would_refuse_leaves_it_with_its_hours_and_is_told() {
+async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(121).await;
     scene.want(Environment::Live, "^[0-9]$");
@@ -397,7 +397,7 @@ fn look() -> rtconfd::reconcile::Feed {
 
 /// `apply` from cron: what waits is remembered between the runs, and told by whoever looks.
 #[test]
-fn commands_tell_what_waits_and_what_it_waits_for() {
+fn commands_show_waiting_promotions_and_their_reasons() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,daily 00:00-24:00,1\n");
@@ -449,7 +449,7 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
 }
 
 #[test]
-fn what_can_not_be_followed_is_refused() {
+fn invalid_promotions_are_refused() {
     let page = |environment: &str, more: &str| {
         format!("[[page]]\nagent = \"A-1\"\nenvironment = {environment}\nvariables = {{ a = 1 }}\n{more}\n")
     };
@@ -479,7 +479,7 @@ fn what_can_not_be_followed_is_refused() {
 }
 
 #[test]
-fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that_is_looked_at() {
+fn two_definitions_are_equal_when_they_give_equal_values_over_the_whole_horizon() {
     let world = |variable: &str, more: &str| {
         let page = format!(
             "timezone = \"Europe/London\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"sandbox\"\nvariables = {{ x = {variable} }}\n"
@@ -530,7 +530,7 @@ fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that
 
 /// On the day of the flood a page that waits for its promotion is closed at once, by an override alone.
 #[tokio::test]
-async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_as_before_afterwards() {
+async fn a_page_that_waits_for_its_first_promotion_can_be_overridden_and_is_restored() {
     let api = Api::start();
     let live = json!({"is_open": true, "phone": "theirs"});
     api.edit("A-1", &live);
@@ -581,7 +581,7 @@ async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_
 }
 
 #[tokio::test]
-async fn an_overridden_value_is_of_the_kind_of_what_it_replaces() {
+async fn an_override_value_has_the_type_of_the_value_it_replaces() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.until_sandbox("true \"1\"").await;
     let set = |says: &str| {

@@ -55,7 +55,7 @@ fn demo() -> String {
 }
 
 #[test]
-fn the_demo_s_sites_change_for_400_days_as_the_golden_file_says() {
+fn the_demo_matches_its_golden_file_for_400_days() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/demo-forecast.txt");
     let found = demo();
     if std::env::var_os("RTCONFD_ACCEPT_FORECAST").is_some() {

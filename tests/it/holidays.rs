@@ -34,7 +34,7 @@ fn at_ten(folder: &Folder, date: &str) -> String {
 }
 
 #[test]
-fn hours_close_on_public_holidays_and_on_what_is_added_and_not_on_what_is_removed() {
+fn pages_close_on_public_holidays_and_added_dates_but_not_on_removed_ones() {
     let england = "public_holidays = \"GB-ENG\"";
     let changed =
         "public_holidays = \"GB-ENG\"\nadd = { \"2026-12-29\" = \"Stocktaking\" }\nremove = [\"2026-12-26\"]";
@@ -62,7 +62,7 @@ fn hours_close_on_public_holidays_and_on_what_is_added_and_not_on_what_is_remove
 }
 
 #[test]
-fn explain_names_the_table_and_the_settings_as_places() {
+fn explain_names_the_holiday_table_and_the_settings_as_origins() {
     let folder = Folder::new(
         NOBODY,
         &desk("public_holidays = \"GB-ENG\"\nadd = { \"2026-12-29\" = \"Stocktaking\" }"),
@@ -113,7 +113,7 @@ fn check_warns_from_90_days_before_the_last_year_ends() {
 
 /// `status` looks at the real clock, so this is about the place whose table ends first: it may end soon, or have ended.
 #[test]
-fn status_tells_of_an_end_that_is_near() {
+fn status_reports_a_holiday_table_that_ends_soon() {
     let first_to_end = Region::all().min_by_key(|region| region.last_year).unwrap();
     let folder = Folder::new(NOBODY, &desk(&format!("public_holidays = \"{}\"", first_to_end.code)));
     let ending = first_to_end.ending(WallClock.now().date_naive());
@@ -126,7 +126,7 @@ fn status_tells_of_an_end_that_is_near() {
 }
 
 #[tokio::test]
-async fn the_log_tells_at_the_start_which_public_holidays_are_used_and_which_end_soon() {
+async fn the_log_lists_the_public_holidays_in_use_and_those_that_end_soon() {
     let api = Api::start();
     let Edition { version, first_year, last_year } = Edition::here();
     for (lines, is_told) in [("public_holidays = \"GB-ENG\"", true), ("path = \"x.ics\"", false)] {
@@ -149,7 +149,7 @@ async fn the_log_tells_at_the_start_which_public_holidays_are_used_and_which_end
 }
 
 #[test]
-fn calendar_lists_public_holidays_and_the_codes() {
+fn calendar_lists_public_holidays_and_region_codes() {
     let folder = Folder::new(NOBODY, "");
     let edition = Edition::here();
     let window = ["--from", "2026-12-20", "--to", "2027-01-02"];
@@ -200,7 +200,7 @@ START       END         ALL DAY  SUMMARY
 
 /// Settings that are changed while the daemon runs are weighed as any others: a place is a set of dates.
 #[tokio::test]
-async fn other_public_holidays_are_a_change_of_the_schedule() {
+async fn changing_the_public_holidays_region_changes_the_schedule() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("public_holidays = \"GB-ENG\""));
     let mut running = folder.spawn(&["run", "--at", "2026-01-02T12:00:00Z"]);

@@ -56,7 +56,7 @@ impl Drop for Wrong {
 }
 
 #[test]
-fn every_corpus_file_is_survived() {
+fn no_corpus_file_crashes_a_parser() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (target, survive) in survive::TARGETS {
         let mut files = 0;
@@ -87,7 +87,7 @@ fn compiled(schema: &Value) -> Result<Schema, String> {
 }
 
 #[test]
-fn a_schema_that_asks_for_too_much_is_refused_before_it_is_compiled() {
+fn a_schema_that_costs_too_much_is_refused_before_it_is_compiled() {
     let refer = |definitions: Map<String, Value>| json!({"definitions": definitions, "properties": {"x": {"$ref": "#/definitions/d0"}}});
     let chain = |length: usize| {
         let next = |index: usize| json!({"allOf": [{"$ref": format!("#/definitions/d{}", index + 1)}]});
@@ -121,7 +121,7 @@ fn a_schema_that_asks_for_too_much_is_refused_before_it_is_compiled() {
 }
 
 #[test]
-fn a_schema_that_refers_to_itself_further_inside_is_taken() {
+fn a_recursive_schema_is_accepted() {
     let tree = json!({"properties": {"children": {"items": {"$ref": "#"}}}, "required": ["name"]});
     let tree = compiled(&tree).unwrap();
     assert!(tree.takes(&json!({"name": "a", "children": [{"name": "b"}]})));
@@ -143,7 +143,7 @@ fn a_schema_that_refers_to_itself_further_inside_is_taken() {
 }
 
 #[test]
-fn a_page_that_makes_a_schema_multiply_is_refused() {
+fn a_page_that_multiplies_the_cost_of_a_schema_is_refused() {
     // Each level of the page doubles the work; the schema alone is small and legal.
     let again = json!({"properties": {"x": {"$ref": "#/definitions/a"}}});
     let schema = json!({"definitions": {"a": {"allOf": [again, again, again]}}, "$ref": "#/definitions/a"});
@@ -202,7 +202,7 @@ fn a_schema_opens_no_connection_and_no_file() {
 }
 
 #[test]
-fn no_pattern_runs_away() {
+fn no_pattern_backtracks_without_bound() {
     let harmless = "a".repeat(20_000) + "!";
     for pattern in ["^(a+)+$", "^(a|a)*$", "^(?!x)(a+)+$", "^(?=(a+)+$).*$", "(a*)*b", "^(?!x)(a|aa)+$"] {
         let schema = compiled(&json!({"properties": {"x": {"pattern": pattern}}})).unwrap();
@@ -231,7 +231,7 @@ fn events(count: usize, properties: &str) -> String {
 }
 
 #[test]
-fn a_calendar_bomb_is_refused_by_name_place_and_limit() {
+fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
     let rule = |rule: &str| format!("UID:{{}}\nDTSTART:19700101T000000\nRRULE:{rule}");
     let sixty: String = (0..60).map(|number| format!("{number},")).collect();
     let sixty = sixty.trim_end_matches(',');
@@ -311,7 +311,7 @@ fn a_calendar_that_is_merely_large_is_read() {
 // Tables.
 
 #[test]
-fn a_table_beyond_its_limits_is_refused_with_its_place() {
+fn a_table_beyond_its_limits_is_refused_with_its_position() {
     let wide: String = (0..1_001).map(|index| format!("c{index},")).collect();
     let mut wrong = Wrong::default();
     let rows = |count: usize, row: &str| format!("k,a\n{}", row.repeat(count));
@@ -343,7 +343,7 @@ fn a_table_beyond_its_limits_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_document_beyond_its_limits_is_refused_with_its_place() {
+fn a_document_beyond_its_limits_is_refused_with_its_position() {
     let mut wrong = Wrong::default();
     for (text, wanted) in [
         ("[".repeat(100_000), "m.json:1:"),
@@ -370,14 +370,14 @@ fn a_document_beyond_its_limits_is_refused_with_its_place() {
 }
 
 #[test]
-fn blank_lines_cost_too() {
+fn blank_lines_count_towards_the_line_limit() {
     let blank = "k\n1\n".to_owned() + &"\n".repeat(1_000_000);
     let reported = rtconfd::tables::decode(&"t.csv".into(), blank.as_bytes()).unwrap_err().to_string();
     assert!(reported.contains("more than 1000000 lines"), "{reported}");
 }
 
 #[test]
-fn hours_and_words_are_compared_up_to_a_length() {
+fn hours_and_suggestions_have_a_length_limit() {
     let long = "Mo,".repeat(10_000);
     assert!(parse_days(&long).unwrap_err().message.contains("30000 bytes, and at most 4096"));
     assert!(parse_day(&"09:00-10:00,".repeat(1_000)).is_err());
@@ -392,7 +392,7 @@ fn hours_and_words_are_compared_up_to_a_length() {
 }
 
 #[test]
-fn a_source_that_is_no_file_or_too_large_is_not_read() {
+fn a_source_that_is_not_a_regular_file_or_too_large_is_not_read() {
     let sources =
         "[sources.a]\npath = \"a.csv\"\n[sources.b]\npath = \"b.csv\"\n[sources.c]\npath = \"c.csv\"\n";
     let folder = Folder::new("http://127.0.0.1:9", &(sources.to_owned() + &desk("A-1")));
@@ -480,7 +480,7 @@ fn settings_beyond_their_limits_are_refused() {
 }
 
 #[test]
-fn a_missing_settings_file_is_not_looked_for_elsewhere() {
+fn a_missing_settings_file_is_not_searched_for_elsewhere() {
     let folder = Folder::new("http://127.0.0.1:9", &desk("A-1"));
     std::fs::create_dir_all(folder.path("deep/er")).unwrap();
     for file in ["deep/rtconfd.toml", "deep/er/rtconfd.toml"] {
@@ -539,7 +539,7 @@ fn a_template_does_a_bounded_amount_of_work() {
 }
 
 #[test]
-fn each_within_each_makes_a_bounded_number_of_values() {
+fn nested_each_makes_a_bounded_number_of_values() {
     let problems = |rows: usize, agents: usize| {
         let settings = load(
             "s.toml",
@@ -583,7 +583,7 @@ fn toml_text(text: &str) -> String {
 }
 
 #[test]
-fn a_cron_pattern_without_a_date_is_refused_instead_of_searched_for() {
+fn a_cron_pattern_without_a_date_is_refused_without_a_search() {
     let with = |pattern: &str| {
         let page = "[[page]]\nagent = \"A\"\nenvironment = \"live\"\ntimezone = \"UTC\"\n";
         load(
@@ -637,7 +637,7 @@ async fn ask(url: &str, total: Duration) -> Result<(), ApiError> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_end_is_cut_off() {
+async fn an_endless_answer_is_cut_off() {
     let endless_body = |stream: &mut std::net::TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
         loop {
@@ -678,7 +678,7 @@ async fn an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_unpacked_and_a_key_of_digits_stays_text() {
+async fn answers_are_not_decompressed_and_a_key_of_digits_stays_text() {
     // A gzip header; were it unpacked, it could become a thousand times as large.
     let packed = |stream: &mut std::net::TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n")?;
@@ -693,7 +693,7 @@ async fn nothing_is_unpacked_and_a_key_of_digits_stays_text() {
 }
 
 #[test]
-fn an_answer_beyond_its_limits_is_refused_before_it_is_a_tree() {
+fn an_answer_beyond_its_limits_is_refused_before_it_is_parsed() {
     let page: PageId = "A-1/live".parse().unwrap();
     let pages = |count: usize| format!("{{\"configPages\":[{}{{}}]}}", "{},".repeat(count - 1));
     for (body, wanted) in [
@@ -724,7 +724,7 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_a_tree() {
 
 /// One page's schema asks for endless work: its page alone waits.
 #[tokio::test]
-async fn a_schema_that_takes_for_ever_keeps_no_other_page_waiting() {
+async fn a_schema_check_that_never_ends_delays_no_other_page() {
     let api = Api::start();
     api.edit("A-1", &json!({"theirs": "a1".repeat(750_000)}));
     api.schema("A-1", &json!({"additionalProperties": {"pattern": "(?=.*[0-9])(?=.*[a-z]).{8,}x"}}));

@@ -27,7 +27,7 @@ pub fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn the_reference_of_settings_loads_and_names_every_setting() {
+fn the_settings_reference_loads_and_names_every_setting() {
     let file = root().join("config/rtconfd.toml");
     let loaded = Settings::load(&file, &Surroundings::default());
     loaded.unwrap_or_else(|report| panic!("{}", report.render(false)));
@@ -69,7 +69,7 @@ fn the_reference_of_settings_loads_and_names_every_setting() {
 }
 
 #[test]
-fn systemd_takes_the_units() {
+fn systemd_accepts_the_units() {
     let folder = tempfile::tempdir().unwrap();
     let mut paths = Vec::new();
     for name in ["rtconfd.service", "rtconfd-apply.service", "rtconfd-apply.timer"] {
@@ -90,7 +90,7 @@ fn systemd_takes_the_units() {
 const MAX_EXPOSURE: u32 = 15;
 
 #[test]
-fn the_units_leave_little_to_attack() {
+fn the_units_have_a_low_exposure_score() {
     for name in ["rtconfd.service", "rtconfd-apply.service"] {
         let ran = Command::new("systemd-analyze")
             .args(["security", "--no-pager", "--offline=yes", &format!("--threshold={MAX_EXPOSURE}")])
@@ -152,7 +152,7 @@ const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n";
 
 /// Under the very filter of the units, set up by hand: systemd does not run where tests do.
 #[tokio::test]
-async fn the_program_works_within_what_the_units_allow() {
+async fn the_program_works_inside_the_sandbox_of_the_units() {
     let confined = |folder: &Folder, unit: &str, arguments: &[&str]| {
         let mut command = Command::new("python3");
         command
@@ -187,7 +187,7 @@ async fn the_program_works_within_what_the_units_allow() {
 /// `/proc` and core dumps are closed to other processes of the same user, for the key is in memory.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_memory_of_the_daemon_is_its_own() {
+async fn other_users_cannot_read_the_memory_of_the_daemon() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -240,7 +240,7 @@ async fn the_memory_of_the_daemon_is_its_own() {
 
 /// chrono-tz is behind the zone database by more than a year: it is there for names alone.
 #[test]
-fn no_offset_comes_from_the_older_zone_database() {
+fn no_code_uses_the_older_zone_database() {
     let mut files = Vec::new();
     rust_files(&root().join("src"), &mut files);
     let using = files.iter().filter(|file| fs::read_to_string(file).unwrap().contains("chrono_tz"));

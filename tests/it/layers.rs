@@ -188,7 +188,7 @@ fn graph() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
 }
 
 #[test]
-fn a_module_uses_only_floors_below_its_own() {
+fn a_module_uses_only_lower_layers() {
     let graph = graph();
     let floor = |module: &[String]| {
         let found = FLOORS.iter().position(|floor| *floor == module[0]);
@@ -217,7 +217,7 @@ fn reach(graph: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>, module: &[String]
 
 /// Files that use each other are one file in several places.
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn no_files_form_a_dependency_cycle() {
     let graph = graph();
     let reached: BTreeMap<&Vec<String>, _> =
         graph.keys().map(|module| (module, reach(&graph, module))).collect();
@@ -232,7 +232,7 @@ fn no_files_use_each_other_in_a_circle() {
 }
 
 #[test]
-fn every_file_opens_with_what_it_is_for() {
+fn every_file_starts_with_a_doc_comment() {
     let mut paths = Vec::new();
     rust_files(&root().join("src"), &mut paths);
     for path in paths {
@@ -241,7 +241,7 @@ fn every_file_opens_with_what_it_is_for() {
 }
 
 #[test]
-fn the_architecture_names_every_floor() {
+fn the_architecture_document_names_every_layer() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for floor in FLOORS {
         assert!(text.contains(&format!("{floor}/")) || text.contains(&format!("{floor}.rs")), "{floor}");
@@ -250,7 +250,7 @@ fn the_architecture_names_every_floor() {
 
 /// The pure floors know no file, no network, no clock and no async.
 #[test]
-fn the_pure_floors_are_pure() {
+fn pure_layers_do_no_io() {
     let pure = FLOORS.iter().position(|floor| *floor == "plan").unwrap();
     let mut files = Vec::new();
     rust_files(&root().join("src"), &mut files);

@@ -36,7 +36,7 @@ async fn until_held(driving: &Driving) -> rtconfd::reconcile::Held {
 }
 
 #[tokio::test]
-async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_stale() {
+async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_as_stale() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
@@ -72,7 +72,7 @@ async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_
 
 /// However far off the date of the closure is; one that is over may go.
 #[tokio::test]
-async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_past_row_is_not() {
+async fn a_closures_table_is_held_if_it_lost_a_future_row_but_not_a_past_row() {
     let api = Api::start();
     let folder = Folder::new(&api.url, CLOSURES);
     let whole = "date,hours\n2026-11-02,closed\n2026-12-24,09:00-12:00\n2027-03-01,closed\n";
@@ -97,7 +97,7 @@ async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_pa
 
 /// What else is new goes on, whatever waits for a person.
 #[tokio::test]
-async fn a_table_that_lost_rows_holds_itself_back_and_no_other_file() {
+async fn a_table_that_lost_rows_is_held_without_holding_other_files() {
     let api = Api::start();
     let text = "[sources.m]\npath = \"m.json\"\n";
     let page = "text = { source = \"m\", pointer = \"/text\" }, phone =";

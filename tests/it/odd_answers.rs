@@ -70,7 +70,7 @@ fn odd_bodies() -> Vec<Value> {
 
 /// Whatever one answer says, the values of others stay and the schema is met, and ours arrives.
 #[tokio::test]
-async fn an_odd_answer_costs_no_neighbour_and_passes_no_schema() {
+async fn an_anomalous_answer_loses_no_neighbour_and_bypasses_no_schema() {
     for body in odd_bodies() {
         for (method, path) in [("GET", "real-time-configs/live"), ("GET", "real-time-configs"), ("PATCH", "")]
         {
@@ -98,7 +98,7 @@ async fn an_odd_answer_costs_no_neighbour_and_passes_no_schema() {
 
 /// The first answers of all may be odd too: what a key below which ours goes holds is not known then.
 #[tokio::test]
-async fn the_first_answer_is_confirmed_where_a_key_would_be_sent_whole() {
+async fn the_first_answer_is_confirmed_before_a_whole_key_is_sent() {
     for body in [json!({"clientEnv": "live"}), json!({"clientEnv": "live", "variables": {"theirs": 1}})] {
         let api = Api::start();
         let kept = json!({"messages": {"legal": "keep me"}, "theirs": 1});
@@ -118,7 +118,7 @@ async fn the_first_answer_is_confirmed_where_a_key_would_be_sent_whole() {
 
 /// What is really gone is found gone twice, and believed.
 #[tokio::test]
-async fn what_two_answers_lack_is_believed() {
+async fn a_value_missing_from_two_answers_is_accepted_as_missing() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     api.schema("A-1", &json!({"properties": {"is_open": {"type": "string"}}}));
@@ -174,7 +174,7 @@ async fn one_bad_answer_before_a_transition_costs_less_than_a_minute() {
 
 /// A page that could not be fetched is tried again at its transition, however far away the next try is.
 #[tokio::test]
-async fn a_page_that_cannot_be_fetched_is_tried_again_at_its_transition() {
+async fn a_page_that_cannot_be_fetched_is_retried_at_its_transition() {
     // The next try is at random within a minute, so some begin at other times.
     let starts = ["16:30:00", "16:31:07", "16:33:11", "16:37:41", "16:41:23"];
     for (status, start) in
@@ -197,7 +197,7 @@ async fn a_page_that_cannot_be_fetched_is_tried_again_at_its_transition() {
 
 /// A day that the API asks to wait is cut to half a minute, and both are shown.
 #[tokio::test]
-async fn a_long_retry_after_is_shown_and_cut() {
+async fn a_long_retry_after_is_reported_and_capped() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
@@ -211,7 +211,7 @@ async fn a_long_retry_after_is_shown_and_cut() {
 
 /// Without its schema a page would take anything.
 #[tokio::test]
-async fn a_schema_that_is_missing_once_is_met_all_the_same() {
+async fn a_schema_missing_from_one_answer_is_still_enforced() {
     let api = Api::start();
     api.edit("A-1", &json!({"messages": {"seasonal": "?"}}));
     api.schema("A-1", &json!({"properties": {"messages": {"properties": {"seasonal": {"maxLength": 10}}}}}));
@@ -234,7 +234,7 @@ async fn a_schema_that_is_missing_once_is_met_all_the_same() {
 
 /// Under the same stamp a page is the same, so an answer that lacks others' values is odd.
 #[tokio::test]
-async fn a_page_that_says_it_was_not_written_since_is_as_it_was() {
+async fn an_answer_with_an_unchanged_write_time_cannot_remove_values() {
     let api = Api::start();
     api.edit("A-1", &json!({"messages": {"seasonal": "?", "legal": "keep me"}}));
     let folder = Folder::new(&api.url, SHARED);

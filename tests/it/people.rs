@@ -71,7 +71,7 @@ async fn held(driving: &Driving) -> Held {
 }
 
 #[tokio::test]
-async fn a_closed_override_closes_at_once_and_ends_at_its_end() {
+async fn a_closed_override_closes_immediately_and_expires_at_its_end() {
     let api = Api::start();
     let settings = desk("A-1").replace(
         "variables = {",
@@ -92,7 +92,7 @@ async fn a_closed_override_closes_at_once_and_ends_at_its_end() {
 }
 
 #[tokio::test]
-async fn an_override_survives_a_restart_and_ends_by_its_release_back_to_the_computed_value() {
+async fn an_override_survives_a_restart_and_its_release_restores_the_computed_value() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let clock = ManualClock::new(at(NOON));
@@ -182,7 +182,7 @@ variables = { "/flags[site={{ row.site }}]/open" = { show = "is_open" } }
 "#;
 
 #[tokio::test]
-async fn one_site_of_a_page_is_closed_until_its_end_through_a_restart_and_the_others_go_on() {
+async fn an_override_of_one_site_survives_a_restart_and_leaves_the_other_sites_alone() {
     let api = Api::start();
     let folder = Folder::new(&api.url, "");
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
@@ -250,7 +250,7 @@ async fn one_site_of_a_page_is_closed_until_its_end_through_a_restart_and_the_ot
 }
 
 #[tokio::test]
-async fn the_next_opening_ends_an_override_and_an_open_one_opens() {
+async fn an_override_can_end_at_the_next_opening_and_an_open_override_opens() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -269,7 +269,7 @@ async fn the_next_opening_ends_an_override_and_an_open_one_opens() {
 }
 
 #[tokio::test]
-async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_approval_goes_out_in_steps() {
+async fn a_large_change_is_held_and_once_approved_rolls_out_in_stages() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     folder.write("sites.csv", &sites(40, 0..40));
@@ -322,7 +322,7 @@ async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_app
 
 /// A restart, or the next run from cron, takes no page back.
 #[tokio::test]
-async fn an_approved_change_that_stopped_goes_on_after_a_restart_where_it_was() {
+async fn a_stopped_rollout_continues_after_a_restart() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     let clock = driving.clock.clone();
@@ -348,7 +348,7 @@ async fn an_approved_change_that_stopped_goes_on_after_a_restart_where_it_was() 
 }
 
 #[tokio::test]
-async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
+async fn an_override_survives_a_clock_that_is_temporarily_ahead() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let clock = ManualClock::new(at(NOON));
@@ -385,7 +385,7 @@ async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
 
 /// Nobody has agreed with such a clock yet.
 #[tokio::test]
-async fn an_override_outlasts_a_start_by_a_clock_that_is_days_ahead() {
+async fn an_override_survives_a_start_with_a_clock_that_is_days_ahead() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let clock = ManualClock::new(at(NOON));
@@ -408,7 +408,7 @@ async fn an_override_outlasts_a_start_by_a_clock_that_is_days_ahead() {
 
 /// By a clock that leapt what closes all sites tomorrow is long past.
 #[tokio::test]
-async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believed_again() {
+async fn inputs_received_while_the_clock_is_untrusted_are_checked_once_it_is_trusted() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     driving.clock.step(at("2027-01-26T12:00:00Z"));
@@ -436,7 +436,7 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
 }
 
 #[tokio::test]
-async fn an_approved_change_stops_at_the_first_page_that_does_not_take_it() {
+async fn a_rollout_stops_at_the_first_page_that_refuses_it() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     let nobody = json!({"properties": {"is_open": {"const": true}}});
@@ -458,7 +458,7 @@ async fn an_approved_change_stops_at_the_first_page_that_does_not_take_it() {
 
 /// What was approved and then given up for what was before it is for a person again, should it come back.
 #[tokio::test]
-async fn an_approval_that_was_given_up_serves_no_more() {
+async fn an_abandoned_approval_is_no_longer_valid() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     api.schema("A-0", &json!({"properties": {"is_open": {"const": true}}}));
@@ -478,7 +478,7 @@ async fn an_approval_that_was_given_up_serves_no_more() {
 }
 
 #[tokio::test]
-async fn small_pieces_of_a_large_change_add_up_within_the_hour() {
+async fn small_changes_within_an_hour_add_up_to_a_large_one() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     folder.write("sites.csv", &sites(40, 0..4));
@@ -500,7 +500,7 @@ async fn small_pieces_of_a_large_change_add_up_within_the_hour() {
 }
 
 #[tokio::test]
-async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history() {
+async fn the_webhook_detects_drift_immediately_and_history_records_it() {
     let api = Api::start();
     let policy = "on_drift = { \"*\" = \"restore\", seats = \"report\" }";
     let settings = desk("A-1").replace("variables = {", &format!("{policy}\nvariables = {{ seats = 40,"));
@@ -532,7 +532,7 @@ async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history(
 }
 
 #[tokio::test]
-async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() {
+async fn a_clock_jump_stops_writes_until_it_is_reverted_or_the_api_agrees() {
     let clock = ManualClock::new(at(NOON));
     let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(at(NOON))));
     let folder = Folder::new(&api.url, &desk("A-1"));
@@ -557,7 +557,7 @@ async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() 
 
 /// Calendars are read for the time around the day; a clock that was far off and came back needs them anew.
 #[tokio::test]
-async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
+async fn holidays_apply_again_after_a_clock_was_years_off() {
     let clock = ManualClock::new(at(NOON));
     let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(at(NOON))));
     let settings = desk("A-1").replace("weekly =", "closed_on = [\"holidays\"]\nweekly =");
@@ -606,7 +606,7 @@ async fn a_single_site_in_two_environments_may_close() {
 
 /// One page for many sites is weighed by its sites: that all of them close is no change of one page.
 #[tokio::test]
-async fn the_sites_of_one_page_are_weighed_one_by_one() {
+async fn the_sites_of_one_page_are_counted_individually() {
     let api = Api::start();
     let settings = SITES.split("[[page]]").next().unwrap().to_owned()
         + r#"

@@ -13,7 +13,7 @@ use crate::support::{Api, Folder, KEY, NO_HOLD, Ran, SITES, desk, until};
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
 
 #[tokio::test]
-async fn an_edited_file_reaches_the_page_at_once() {
+async fn an_edited_file_reaches_the_page_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -31,7 +31,7 @@ async fn an_edited_file_reaches_the_page_at_once() {
 
 /// With settings named by a relative path, as in `cd folder && rtconfd run`.
 #[tokio::test]
-async fn a_file_that_comes_later_is_seen_at_once_wherever_one_stands() {
+async fn a_file_created_after_the_start_is_detected_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &format!("{SITES}{}", desk("A-9")));
     let mut running = folder.spawn(&["run", "--set", "restat=1h"]);
@@ -43,7 +43,7 @@ async fn a_file_that_comes_later_is_seen_at_once_wherever_one_stands() {
 }
 
 #[tokio::test]
-async fn boundaries_on_an_injected_clock_are_met_and_none_is_missed_or_doubled() {
+async fn every_transition_on_an_injected_clock_is_applied_exactly_once() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     // From a Thursday afternoon on, two hours a second. The vendor's clock stays the real one.
@@ -65,14 +65,14 @@ async fn boundaries_on_an_injected_clock_are_met_and_none_is_missed_or_doubled()
 }
 
 #[tokio::test]
-async fn a_rehearsal_against_a_real_api_is_refused() {
+async fn an_injected_clock_against_a_real_api_is_refused() {
     let folder = Folder::new("https://api.uk.poly.ai", &desk("A-1"));
     let ran = folder.run(&["run", "--at", "2026-11-26T16:00:00Z"]).expect(1);
     assert!(ran.err.contains("not on this machine"), "{}", ran.err);
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_cleanly_within_five_seconds_even_while_the_api_hangs() {
+async fn sigterm_ends_the_daemon_within_five_seconds_even_while_the_api_hangs() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Latency { ms: 60_000 }).method("PATCH"));
     let folder = Folder::new(&api.url, &desk("A-1"));
@@ -93,7 +93,7 @@ async fn sigterm_ends_it_cleanly_within_five_seconds_even_while_the_api_hangs() 
 }
 
 #[tokio::test]
-async fn sighup_takes_good_settings_and_keeps_the_old_ones_when_the_new_are_bad() {
+async fn sighup_applies_valid_settings_and_keeps_the_old_ones_otherwise() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let mut running = folder.spawn(&["run"]);
@@ -112,7 +112,7 @@ async fn sighup_takes_good_settings_and_keeps_the_old_ones_when_the_new_are_bad(
 /// `kill -9` between the intent and its outcome. Afterwards the page is right, nothing was sent twice without
 /// need, and the history says what happened.
 #[tokio::test]
-async fn a_kill_between_intent_and_outcome_loses_and_doubles_nothing() {
+async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
     for (fault, patches) in [
         // Carried out, the answer never seen: a look finds that.
         (Kind::AppliedThenLatency { ms: 60_000 }, 1),
@@ -168,7 +168,7 @@ async fn a_kill_between_intent_and_outcome_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_in_force() {
+async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_active() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -187,7 +187,7 @@ async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_in_force() 
 }
 
 #[tokio::test]
-async fn the_key_is_in_no_output_no_store_and_no_log() {
+async fn the_key_appears_in_no_output_store_or_log() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -244,7 +244,7 @@ async fn the_key_is_in_no_output_no_store_and_no_log() {
 }
 
 #[tokio::test]
-async fn a_key_file_that_others_can_read_is_refused_and_a_key_may_come_from_elsewhere() {
+async fn a_key_file_that_others_can_read_is_refused_and_other_key_sources_work() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     std::fs::set_permissions(folder.path("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -292,7 +292,7 @@ async fn two_writers_of_one_store_are_refused() {
 
 /// systemd's protocol, with a socket in systemd's place.
 #[tokio::test]
-async fn systemd_is_told_of_readiness_reload_watchdog_and_stopping() {
+async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let socket = std::os::unix::net::UnixDatagram::bind(folder.path("notify")).unwrap();
@@ -361,7 +361,7 @@ async fn systemd_waits_for_a_large_store() {
 }
 
 #[tokio::test]
-async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
+async fn the_demo_fills_its_pages_makes_a_transition_and_applies_an_edit() {
     let folder = tempfile::tempdir().unwrap();
     // Away from the project's folder the demo brings its own data; here it finds a copy that can be edited.
     let data = folder.path().join("config/demo");
@@ -400,7 +400,7 @@ async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
 
 /// More pages than may be asked about at once: each look leads to its PATCH before it is too old to send on.
 #[tokio::test]
-async fn more_pages_than_the_gate_lets_through_at_once_all_become_right() {
+async fn more_pages_than_the_rate_limit_allows_at_once_all_converge() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &format!("{NO_HOLD}{SITES}"));
     let rewrite = |round: usize| {

@@ -180,7 +180,7 @@ fallback_number = "+442071234567"
 }
 
 #[test]
-fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_better_shape() {
+fn a_value_that_would_be_misread_is_refused_with_the_minute_and_a_better_shape() {
     let api = Api::start();
     let page = |weekly: &str, variables: &str| {
         let settings = format!(
@@ -261,7 +261,7 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
 }
 
 #[test]
-fn a_misleading_value_is_not_sent_by_the_cycle_either() {
+fn the_daemon_does_not_send_a_misleading_value() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -357,7 +357,7 @@ note = "{{{{ hours.note }}}}"
 }
 
 #[test]
-fn a_row_that_is_filtered_out_or_lacks_its_joined_row_concerns_its_page_alone() {
+fn a_filtered_row_or_one_without_its_joined_row_affects_only_its_page() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -421,7 +421,7 @@ variables = { phone = "{{ phones.phone }}" }
 }
 
 #[test]
-fn a_condition_that_no_row_meets_is_warned_of_with_what_the_column_has() {
+fn a_condition_that_no_row_meets_is_reported_with_the_values_of_the_column() {
     let api = Api::start();
     let check = |conditions: &str| {
         let settings = format!(
@@ -457,7 +457,7 @@ variables.sites = {{ each = "sites", {conditions}, item = "{{{{ row.site }}}}" }
 }
 
 #[test]
-fn items_of_an_array_are_owned_one_by_one_and_made_only_if_asked() {
+fn array_items_are_owned_individually_and_created_only_on_request() {
     let api = Api::start();
     let settings = |create: &str| {
         format!(
@@ -648,7 +648,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
 }
 
 #[test]
-fn an_item_that_is_a_definition_by_its_keys_makes_a_plain_array() {
+fn an_item_with_the_keys_of_a_definition_makes_a_plain_array() {
     let api = Api::start();
     let sites = "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n";
     let variables = r#"
@@ -668,7 +668,7 @@ shown = { each = "sites", item = { object = { show = "{{ row.site }}" } } }
 }
 
 #[test]
-fn what_will_run_out_is_told_before_it_does_and_fails_nothing() {
+fn inputs_that_run_out_are_reported_in_advance_and_fail_no_command() {
     let api = Api::start();
     api.schema("A-1", &json!({"properties": {"is_open": {}, "phone": {}}, "required": ["is_open"]}));
     let folder = folder(
@@ -727,7 +727,7 @@ phone = { when = [{ from = "2026-01-01", until = "2026-02-01", value = "1" }, { 
 
 /// It is told from the schema that the store has; nobody is asked.
 #[test]
-fn status_tells_what_the_schema_does_not_know_and_what_it_requires_and_nobody_owns() {
+fn status_reports_unknown_variables_and_required_ones_that_nobody_owns() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -787,7 +787,7 @@ fn told_of_calendar(closed_on: &str, events: &str) -> Vec<String> {
 }
 
 #[test]
-fn holidays_that_are_missing_between_others_are_told() {
+fn a_gap_between_holidays_is_reported() {
     let days = ["01-01", "04-03", "04-06", "05-04", "05-25", "08-31", "12-25", "12-28"];
     let year = |year: &str, count: usize| {
         let days = days.iter().take(count).map(|day| format!("{year}-{day} Holiday"));
@@ -831,7 +831,7 @@ fn holidays_that_are_missing_between_others_are_told() {
 }
 
 #[test]
-fn a_filter_with_a_slip_hides_no_end_of_its_calendar() {
+fn a_filter_with_a_typo_does_not_hide_the_end_of_its_calendar() {
     let slip = "{ calendar = \"works\", summary = \"Chrismas\" }";
     let end = "calendar \"works\": its last event is on 2026-12-25";
     for (closed_on, count, is_told) in [
@@ -847,7 +847,7 @@ fn a_filter_with_a_slip_hides_no_end_of_its_calendar() {
 }
 
 #[test]
-fn dated_hours_with_a_gap_and_lists_of_special_dates_that_end_are_told() {
+fn gaps_in_dated_hours_and_the_end_of_special_dates_are_reported() {
     let api = Api::start();
     let settings = |hours: &str, special: &str| {
         format!(
@@ -901,7 +901,7 @@ fn dated_hours_with_a_gap_and_lists_of_special_dates_that_end_are_told() {
 /// A person edits beside ours at every point of the cycle: before the look, between look and PATCH, and after it. The
 /// middle one is the race that the API leaves open, since it has no ETag.
 #[tokio::test]
-async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_between_look_and_patch() {
+async fn neighbouring_edits_survive_except_between_fetch_and_patch() {
     use rtconfd::simulator::{Fault, Kind};
     let api = Api::start();
     let settings = "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { \"/box/ours\" = \"VALUE\", \"/list[name=ours]/x\" = \"VALUE\" }\n";
@@ -947,7 +947,7 @@ async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_b
 }
 
 #[test]
-fn a_cell_with_a_slash_is_one_name_in_the_place_of_an_item() {
+fn a_cell_with_a_slash_is_a_single_name_in_an_item_path() {
     let api = Api::start();
     let settings = r#"
 [sources.sites]
@@ -971,7 +971,7 @@ source = "sites"
 }
 
 #[test]
-fn what_would_be_silently_something_else_is_refused_with_its_remedy() {
+fn ambiguous_settings_are_refused_with_a_hint() {
     let api = Api::start();
     let page = |settings: &str| {
         let environment = if settings.starts_with("environment") { "" } else { "environment = \"live\"" };
@@ -1066,7 +1066,7 @@ const GOOGLE: &str = "google = { source = \"place\" }";
 const SCHEMA_ORG: &str = "schema_org = { source = \"place\" }";
 
 #[test]
-fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
+fn contradictory_or_empty_published_hours_are_refused_with_a_hint() {
     let api = Api::start();
     let period = |open: Value, last: &str, close: Value| json!({"openDay": "MONDAY", "openTime": open, "closeDay": last, "closeTime": close});
     let day = || period(json!({"hours": 9}), "MONDAY", json!({"hours": 17}));
@@ -1328,7 +1328,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
 }
 
 #[test]
-fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
+fn a_google_location_keeps_its_other_keys_and_honours_its_closed_status() {
     let api = Api::start();
     let mut place = json!({
         "name": "locations/1", "languageCode": "en", "storeCode": "1", "title": "Leeds", "phoneNumbers": {}, "categories": {},
@@ -1369,7 +1369,7 @@ fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
 }
 
 #[test]
-fn a_location_that_opens_later_is_closed_until_then() {
+fn a_location_with_a_future_opening_date_is_closed_until_then() {
     let api = Api::start();
     let special = format!("{GOOGLE}, special = {{ \"2026-11-26\" = \"09:00-17:00\" }}");
     let open = |opening: Value, at: &str| {
@@ -1397,7 +1397,7 @@ fn a_location_that_opens_later_is_closed_until_then() {
 }
 
 #[test]
-fn hours_of_a_season_stand_below_calendars_and_the_narrower_range_wins() {
+fn calendars_override_seasonal_hours_and_the_narrower_season_wins() {
     let api = Api::start();
     let week = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     let spec = |from: &str, through: &str, opens: &str, closes: &str| json!({"dayOfWeek": week, "validFrom": from, "validThrough": through, "opens": opens, "closes": closes});
@@ -1454,7 +1454,7 @@ fn open_in_june(api: &Api, general: Value, special: Value) -> String {
 }
 
 #[test]
-fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_kind() {
+fn special_hours_override_general_ones_and_narrower_ranges_override_wider_ones() {
     let api = Api::start();
     let of = |from: &str, through: &str, opens: &str| {
         let closes = if opens == "00:00" { "00:00" } else { "20:00" };
@@ -1502,7 +1502,7 @@ fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_k
 }
 
 #[test]
-fn hours_of_weekdays_with_one_end_hold_from_then_on_or_up_to_then() {
+fn weekday_hours_with_a_single_date_bound_apply_from_or_until_it() {
     let api = Api::start();
     let hours =
         |spec: Value, at: &str| planned(&published(&api, SCHEMA_ORG, &json!([spec])), at)["hours"].clone();
@@ -1529,7 +1529,7 @@ fn hours_of_weekdays_with_one_end_hold_from_then_on_or_up_to_then() {
 }
 
 #[test]
-fn instants_are_read_with_their_dates_and_holidays_keep_all_their_hours() {
+fn instants_keep_their_dates_and_holidays_keep_all_their_hours() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1559,7 +1559,7 @@ today = { show = "today" }
 }
 
 #[test]
-fn an_instant_tells_the_true_ends_of_a_run_of_open_dates() {
+fn an_instant_shows_the_ends_of_a_run_of_open_dates() {
     let api = Api::start();
     let run = "Mo 09:00-24:00; Tu-We 00:00-24:00; Th 00:00-01:00";
     for (weekly, at, opens, closes) in [
@@ -1607,7 +1607,7 @@ fn warnings(folder: &Folder, at: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_filter_that_no_event_meets_is_told_with_what_was_meant() {
+fn a_filter_that_matches_no_event_is_reported_with_a_suggestion() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1682,7 +1682,7 @@ variables = { is_open = { show = "is_open" } }
 }
 
 #[test]
-fn of_many_filters_that_no_event_meets_some_are_told() {
+fn filters_that_match_no_event_are_reported_up_to_a_limit() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1709,7 +1709,7 @@ variables = { is_open = { show = "is_open" } }
 }
 
 #[test]
-fn what_comes_once_a_year_never_ends() {
+fn a_yearly_event_is_not_reported_as_ending() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1720,7 +1720,7 @@ fn what_comes_once_a_year_never_ends() {
 }
 
 #[test]
-fn a_row_that_no_page_takes_is_told_with_what_was_meant() {
+fn a_row_that_no_page_uses_is_reported_with_a_suggestion() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1781,7 +1781,7 @@ item = { open = { show = "is_open" } }
 }
 
 #[test]
-fn rows_that_are_left_out_on_purpose_or_taken_in_another_way_are_not_told() {
+fn rows_excluded_on_purpose_or_used_elsewhere_are_not_reported() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1845,7 +1845,7 @@ item = { open = { show = "is_open" } }
 }
 
 #[test]
-fn a_time_zone_may_come_from_a_row_and_goes_down_to_the_hours_inside() {
+fn a_time_zone_may_come_from_a_row_and_applies_to_nested_hours() {
     let api = Api::start();
     let settings = r#"
 [sources.sites]
@@ -1911,7 +1911,7 @@ variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
 }
 
 #[test]
-fn hours_that_have_dates_alone_are_told_before_the_last_of_them() {
+fn hours_with_dates_only_are_reported_before_the_last_date() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1979,7 +1979,7 @@ variables = { a = { show = "is_open" } }
 }
 
 #[test]
-fn keys_that_the_schema_does_not_know_are_told_at_any_depth() {
+fn keys_unknown_to_the_schema_are_reported_at_any_depth() {
     let api = Api::start();
     let site = json!({"type": "object", "properties": {"site_name": {}, "hours": {}, "phones": {"additionalProperties": {}, "properties": {"desk": {}}}}});
     api.schema(
@@ -2034,7 +2034,7 @@ source = "sites"
 }
 
 #[test]
-fn a_clause_that_nothing_reaches_is_told() {
+fn an_unreachable_clause_is_reported() {
     let api = Api::start();
     let busy =
         (0..24).step_by(3).map(|hour| format!("{hour:02}:00-{hour:02}:30")).collect::<Vec<_>>().join(", ");
@@ -2120,7 +2120,7 @@ fn a_clause_that_nothing_reaches_is_told() {
 }
 
 #[test]
-fn a_problem_names_its_rows_and_a_remedy_that_helps() {
+fn a_problem_names_its_rows_and_gives_a_useful_hint() {
     let api = Api::start();
     let start = "[sources.t]\npath = \"t.csv\"\nkey = \"id\"\n[sources.h]\npath = \"h.csv\"\n[sources.m]\npath = \"m.json\"\n[[page]]\nenvironment = \"live\"\n";
     let own =
@@ -2181,7 +2181,7 @@ fn a_problem_names_its_rows_and_a_remedy_that_helps() {
 }
 
 #[test]
-fn what_is_wrong_in_the_settings_is_told_once_and_with_its_remedy() {
+fn an_error_in_the_settings_is_reported_once_with_a_hint() {
     let api = Api::start();
     let page = |more: &str, variables: &str| {
         format!("{more}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]\n{variables}\n")
@@ -2216,7 +2216,7 @@ fn what_is_wrong_in_the_settings_is_told_once_and_with_its_remedy() {
 }
 
 #[test]
-fn hours_of_public_holidays_open_on_holidays_alone() {
+fn public_holiday_hours_apply_only_on_holidays() {
     let api = Api::start();
     let page = |closed_on: &str| {
         format!(

@@ -95,7 +95,7 @@ fn csv(value: &str) -> String {
 }
 
 #[test]
-fn a_file_renamed_over_is_seen() {
+fn a_file_renamed_over_is_detected() {
     let watching = Watching::new();
     for value in ["second", "third", "fourth"] {
         write_atomically(&watching.file(), &csv(value));
@@ -104,14 +104,14 @@ fn a_file_renamed_over_is_seen() {
 }
 
 #[test]
-fn a_file_written_in_place_is_seen_when_its_writer_closes_it() {
+fn a_file_written_in_place_is_read_once_its_writer_closes_it() {
     let watching = Watching::new();
     fs::write(watching.file(), csv("second")).unwrap();
     watching.sees("second");
 }
 
 #[test]
-fn a_file_appended_to_in_pieces_is_taken_whole() {
+fn a_file_appended_to_in_pieces_is_read_whole() {
     let watching = Watching::new();
     let mut file = fs::OpenOptions::new().write(true).truncate(true).open(watching.file()).unwrap();
     for piece in ["k,v\n", "1,", "sec", "ond\n"] {
@@ -127,7 +127,7 @@ fn a_file_appended_to_in_pieces_is_taken_whole() {
 }
 
 #[test]
-fn vim_saves_are_seen() {
+fn vim_saves_are_detected() {
     let watching = Watching::new();
     let done = Command::new("vim")
         .args(["-es", "-u", "NONE", "-c", "%s/first/second/", "-c", "wq"])
@@ -145,7 +145,7 @@ fn vim_saves_are_seen() {
 }
 
 #[test]
-fn a_deleted_and_recreated_file_is_seen_and_what_was_good_stays_meanwhile() {
+fn a_recreated_file_is_detected_and_the_last_good_content_stays_until_then() {
     let watching = Watching::new();
     fs::remove_file(watching.file()).unwrap();
     watching.complains("the file is missing", "first");
@@ -184,7 +184,7 @@ fn a_directory_that_is_replaced_at_once_is_watched_again() {
 
 /// What the kubelet does: files are links through `..data`, which is swapped to another directory.
 #[test]
-fn a_config_map_swap_is_seen() {
+fn a_config_map_swap_is_detected() {
     let swap = |folder: &Path, version: &str| {
         let inside = folder.join("in");
         fs::create_dir(inside.join(version)).unwrap();
@@ -204,7 +204,7 @@ fn a_config_map_swap_is_seen() {
 }
 
 #[test]
-fn the_restat_sees_what_no_event_told() {
+fn the_restat_detects_changes_without_an_event() {
     // The file is a link into a directory two links away, which nobody watches.
     let watching = Watching::start(Duration::from_millis(50), |folder| {
         for name in ["a", "b"] {
@@ -222,7 +222,7 @@ fn the_restat_sees_what_no_event_told() {
 }
 
 #[test]
-fn the_same_content_is_not_told_again_and_reading_makes_no_noise() {
+fn unchanged_content_is_not_reported_again_and_reading_causes_no_events() {
     let watching = Watching::new();
     fs::write(watching.file(), csv("first")).unwrap();
     write_atomically(&watching.file(), &csv("first"));
@@ -236,7 +236,7 @@ fn the_same_content_is_not_told_again_and_reading_makes_no_noise() {
 }
 
 #[test]
-fn an_emptied_a_cut_and_a_foreign_file_leave_what_was_good() {
+fn an_empty_truncated_or_foreign_file_keeps_the_last_good_content() {
     let watching = Watching::new();
     for (content, wanted) in [
         (&b""[..], "the file is empty"),
@@ -253,7 +253,7 @@ fn an_emptied_a_cut_and_a_foreign_file_leave_what_was_good() {
 }
 
 #[test]
-fn a_changed_key_file_is_told() {
+fn a_changed_key_file_is_reported() {
     let watching = Watching::new();
     watching.folder.write("key", "another-key");
     loop {
@@ -265,7 +265,7 @@ fn a_changed_key_file_is_told() {
 }
 
 #[test]
-fn a_file_that_is_no_file_is_refused_without_waiting_for_a_writer() {
+fn a_path_that_is_not_a_regular_file_is_refused_without_waiting_for_a_writer() {
     let watching = Watching::new();
     fs::remove_file(watching.file()).unwrap();
     watching.complains("the file is missing", "first");
@@ -275,7 +275,7 @@ fn a_file_that_is_no_file_is_refused_without_waiting_for_a_writer() {
 
 /// A table without its last bytes is a table too, and may say something else of a shop.
 #[test]
-fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
+fn a_table_truncated_at_any_byte_is_never_taken_as_complete() {
     let whole = "k,v\n1,+44 113 496 0119\n";
     for length in 1..whole.len() {
         let watching = Watching::start(HOUR, |folder| fs::write(folder.path("in/s.csv"), whole).unwrap());
@@ -297,7 +297,7 @@ fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
 
 /// Whoever has a file open for writing may stall for as long as he likes.
 #[test]
-fn a_file_that_somebody_has_open_for_writing_is_not_read_however_long_it_is_quiet() {
+fn a_file_open_for_writing_is_not_read_however_long_it_is_quiet() {
     let watching = Watching::start(Duration::from_millis(300), |folder| {
         fs::write(folder.path("in/s.csv"), csv("first")).unwrap();
     });
@@ -324,7 +324,7 @@ fn a_file_that_somebody_has_open_for_writing_is_not_read_however_long_it_is_quie
 
 /// What could not be read once may be readable the next time, though nothing about the file has changed.
 #[test]
-fn a_file_that_could_not_be_read_is_read_again() {
+fn a_file_that_could_not_be_read_is_retried() {
     let watching = Watching::new();
     // Root reads every file, so it is a pipe that stands in for one.
     let pipe = watching.folder.path("in/pipe");
@@ -378,7 +378,7 @@ fn counting() -> (Watching, Counting) {
 
 /// The stamp of a file is remembered only of what was read.
 #[test]
-fn a_read_that_failed_for_want_of_descriptors_is_tried_again_without_any_event() {
+fn a_read_that_failed_for_lack_of_descriptors_is_retried_without_an_event() {
     let (watching, reader) = counting();
     reader.broken.store(true, Ordering::SeqCst);
     write_atomically(&watching.file(), &csv("second"));
@@ -390,7 +390,7 @@ fn a_read_that_failed_for_want_of_descriptors_is_tried_again_without_any_event()
 }
 
 #[test]
-fn files_of_others_in_the_folder_are_no_reason_to_look() {
+fn unrelated_files_in_the_directory_cause_no_reads() {
     let (watching, reader) = counting();
     let before = reader.asked.load(Ordering::SeqCst);
     for number in 0..2_000 {

@@ -181,7 +181,7 @@ fn compare(ours: Arc<Database>, arguments: &[&Path]) -> Tally {
 
 /// The newest release that can be had is the judge: a database in the program that is behind it has to be renewed.
 #[test]
-fn the_embedded_database_is_what_an_oracle_says_by_the_newest_release() {
+fn the_embedded_database_matches_the_oracle_with_the_newest_release() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zone-oracle");
     let tally = compare(Database::embedded(), &[Path::new("newest"), &folder]);
     assert_eq!(tally.unknown, Vec::<String>::new(), "zones that the oracle does not know");
@@ -190,7 +190,7 @@ fn the_embedded_database_is_what_an_oracle_says_by_the_newest_release() {
 
 /// The machine's own database, whatever its release, read by us and by the oracle.
 #[test]
-fn the_database_of_the_system_is_what_an_oracle_says_by_its_files() {
+fn the_system_database_matches_the_oracle_with_its_files() {
     let folder = Path::new(zoneinfo::SYSTEM);
     assert!(folder.is_dir(), "a zone database is needed for this test: install the package tzdata");
     let tally = compare(Arc::new(zoneinfo::in_folder(folder)), &[folder]);

@@ -19,7 +19,7 @@ fn open_pages(remote: &Remote) -> usize {
 }
 
 #[test]
-fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_more() {
+fn five_thousand_due_pages_under_429_storms_cost_few_extra_requests() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {

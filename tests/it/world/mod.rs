@@ -49,7 +49,7 @@ fn live(seed: u64, weeks: u32, failed: &AtomicBool) -> (Figures, u64) {
 
 /// Every promise holds through thousands of bad weeks.
 #[test]
-fn the_promises_hold_in_every_simulated_week() {
+fn the_invariants_hold_in_every_simulated_week() {
     let weeks = number("RTCONFD_WEEKS").map_or(WEEKS, |weeks| u32::try_from(weeks).unwrap());
     let seeds: Vec<u64> = match number("RTCONFD_SEED") {
         Some(seed) => vec![seed],
