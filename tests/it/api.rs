@@ -1,4 +1,4 @@
-//! The simulator on the wire, as the vendor's own client sees it, and our client against it.
+//! The simulator over HTTP as the vendor's own client sees it, and our client against it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,7 +179,7 @@ async fn a_page_behaves_as_the_vendors_client_expects() {
         json!({"clientEnv": "live", "variables": {}, "schema": null, "lastUpdated": null})
     );
 
-    // The schema comes first and may be one that the stored values do not meet yet.
+    // The schema is put first; the stored values may not meet it yet.
     let patched = call(
         &api,
         Method::PATCH,
@@ -342,14 +342,14 @@ async fn each_failure_is_classified() {
             assert!(error.correlation_id.is_some());
         }
     }
-    // Nobody listens there.
+    // Nothing listens on this port.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error =
         self::client(&format!("http://{nobody}"), Duration::from_secs(5)).page(&page()).await.unwrap_err();
     assert_eq!(error.meaning, Meaning::TryAgain, "{error}");
 }
 
-/// A server that answers one connection with fixed bytes, and tells what it was sent.
+/// Starts a server that answers one connection with fixed bytes and returns the request.
 async fn canned(answer: String) -> (String, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -357,7 +357,7 @@ async fn canned(answer: String) -> (String, tokio::task::JoinHandle<String>) {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut received = vec![0; 8192];
         let length = stream.read(&mut received).await.unwrap();
-        // The client may hang up before it has read everything.
+        // The client may disconnect before it has read everything.
         let _ = stream.write_all(answer.as_bytes()).await;
         let _ = stream.shutdown().await;
         String::from_utf8_lossy(&received[..length]).into_owned()
@@ -390,7 +390,7 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_redacted() {
     assert!(sent.await.unwrap().to_lowercase().contains(&format!("x-api-key: {KEY}")));
 }
 
-/// A server or a proxy may echo what it was sent, anywhere, and put in what forges a line of a log.
+/// A server or proxy may echo the key anywhere in its answer, or forge log lines.
 #[tokio::test]
 async fn text_from_the_api_never_contains_the_key_or_control_characters() {
     let (start, end) = KEY.split_at(7);
@@ -454,6 +454,6 @@ fn the_simulators_web_page_shows_values_and_requests() {
         .expect("chromium is needed for this test: install the package chromium");
     let page = String::from_utf8_lossy(&ran.stdout);
     assert!(page.contains("A-1 / live") && page.contains("<td>greeting</td>"), "{page}");
-    // Values are shown as text, never run.
+    // Values are shown as text and never executed.
     assert!(page.contains("Good &lt;b&gt;morning&lt;/b&gt;"), "{page}");
 }

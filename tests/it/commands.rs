@@ -1,4 +1,4 @@
-//! What the commands print and how they end, as transcripts.
+//! Output and exit codes of the commands, as transcripts.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::{Api, Folder, NO_HOLD, SITES, desk};
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
 
 fn nobody() -> &'static str {
-    // A port that nobody listens at; connections are refused at once.
+    // Nothing listens on this port; connections are refused immediately.
     "http://127.0.0.1:9"
 }
 
@@ -95,13 +95,13 @@ fn exit_codes_of_failures_are_as_documented() {
         check.err
     );
 
-    // Mended: all commands are content again.
+    // Fixed: all commands succeed again.
     folder.write("sites.csv", &CSV.replace(",2\n", ",22222\n"));
     folder.run(&["apply"]).expect(0);
     folder.run(&["status"]).expect(0);
     folder.run(&["check"]).expect(0);
 
-    // Nobody there: plan and apply fail, within the time allowed.
+    // The API is unreachable: plan and apply fail within the time limit.
     let folder = Folder::new(nobody(), &desk("A-1"));
     assert!(folder.run(&["plan"]).expect(1).out.contains("can't be reached"));
     folder.run(&["apply", "--timeout", "1s"]).expect(1);
@@ -275,7 +275,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
     ] {
         assert_eq!(christmas[variable], wanted, "{variable}");
     }
-    // Past midnight the running interval is yesterday's.
+    // Past midnight the current interval belongs to the previous day.
     let night = values("2026-12-27T01:00:00Z");
     assert_eq!(
         (&night["opens_at"], &night["closes_at"], &night["is_open"]),
@@ -290,7 +290,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
     ] {
         assert_eq!(values(at)["/below/a"], json!(wanted), "{at}");
     }
-    // What can't be said in whole hours is refused, not rounded.
+    // Times that whole hours cannot express are refused, not rounded.
     let at = ["--from", "2026-12-21T13:00:00Z", "--to", "2026-12-21T13:00:00Z"];
     let ran = folder.run(&["preview", at[0], at[1], at[2], at[3]]).expect(1);
     assert!(ran.err.contains("open_hour") && ran.err.contains("13:30 is no whole hour"), "{}", ran.err);
@@ -321,7 +321,7 @@ fn explain_shows_value_origin_reason_and_duration() {
 #[test]
 fn check_evaluates_400_days_so_that_christmas_fails_in_october() {
     let api = Api::start();
-    // The schema takes one interval a day and knows no midnight.
+    // The schema accepts one interval a day and no close at midnight.
     let day = json!({"type": "string", "pattern": "^(closed|([01]\\d|2[0-3]):[0-5]\\d-([01]\\d|2[0-3]):[0-5]\\d)$"});
     api.schema("A-1", &json!({"properties": {"today": day}}));
     let settings = desk("A-1")
@@ -420,12 +420,14 @@ fn a_broken_pipe_or_a_missing_settings_file_does_not_panic() {
     let mut child =
         folder.command(&["preview", "--days", "400"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    // Whoever reads no more knows why; a script that lost data must learn it.
+    // A closed pipe is deliberate, but a script must be able to detect lost data.
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
-/// What a review found: named hours under two zones, templates in every value, joined intervals, two tables with
-/// equal blocks.
+/// Regressions found in a review.
+///
+/// They cover named hours in two zones, templates in every value, joined intervals, and two tables
+/// with equal blocks.
 #[test]
 fn named_hours_use_the_zone_of_each_page_and_templates_work_in_every_value() {
     let settings = r#"
@@ -467,7 +469,7 @@ variables = { x = "{{ row.zone }}" }
         assert!(ran.err.contains("sites.csv:4: 1 field where the header has 3"), "{}", ran.err);
         ran.lines()[0]["to"].clone()
     };
-    // Friday 23:00 in London, and in New York: open up to 02:00, whatever midnight lies between.
+    // Friday 23:00 in London and in New York: open until 02:00, across midnight.
     assert_eq!(value("A-1/live", "closes_at", "2026-11-27T23:00:00Z"), json!("02:00"));
     assert_eq!(value("A-2/live", "closes_at", "2026-11-28T04:00:00Z"), json!("02:00"));
     assert_eq!(value("A-1/live", "text", "2026-11-27T23:00:00Z"), json!("Hi a"));

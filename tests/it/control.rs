@@ -1,4 +1,4 @@
-//! The running daemon asked by its commands over the socket, and by others over HTTP; what people see of it.
+//! The running daemon, queried by its commands over the socket and by clients over HTTP.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant as Monotonic;
@@ -221,7 +221,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     let status: Value = serde_json::from_str(&get("/status").await).unwrap();
     assert_eq!(status["pages"][0]["state"], json!("right"));
 
-    // A page in a browser that resolved its own name to this machine learns nothing.
+    // A web page that rebinds its own name to this machine gets no data.
     let foreign = http.get(url("/status")).header("host", "evil.example").send().await.unwrap();
     assert_eq!(foreign.status(), 403);
     let asking = json!({"all": true, "says": "closed", "reason": "snow", "who": "anna"}).to_string();
@@ -234,7 +234,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     }
     api.until_variable("A-1", "is_open", &json!(false)).await;
 
-    // The webhook: what was changed is found at once, and put right, though the next resync is far.
+    // The webhook triggers a fetch that finds and fixes the drift long before the next resync.
     api.edit("A-1", &json!({"seats": 1}));
     let call = |query: &str| {
         let body = json!({"project_id": "A-1", "client_env": "live", "user": "bert@example.com"}).to_string();
@@ -279,7 +279,7 @@ async fn a_lost_store_stops_the_daemon_until_a_person_accepts_it() {
     folder.run(&["apply"]).expect(0);
 }
 
-/// What only the start of the new settings shows leaves the daemon with the old ones too.
+/// An error that appears only when the new settings start also keeps the old ones.
 #[tokio::test]
 async fn settings_that_claim_another_daemons_variables_are_rejected_on_reload() {
     let api = Api::start();
@@ -320,7 +320,7 @@ async fn a_daemon_that_claims_an_owned_variable_is_refused_with_both_named() {
             .contains(&format!("({})\n  hint: two that own the same variable would fight", ours.display())),
         "{reported}"
     );
-    // Once the first has ended, the second may.
+    // The second may start once the first has ended.
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
     let mut process = running(&second).await;
@@ -328,14 +328,14 @@ async fn a_daemon_that_claims_an_owned_variable_is_refused_with_both_named() {
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }
 
-/// So many sites, always open or never.
+/// Returns a table of sites that are all always open or always closed.
 fn round_the_clock(count: usize, hours: &str) -> String {
     let rows = (0..count).map(|number| format!("s{number},A-{number},{hours},{number}\n"));
     format!("site,agent,hours,phone\n{}", rows.collect::<String>())
 }
 
-/// Waits until `status` tells something, which then is something for a person.
-async fn status_tells(folder: &Folder, line: &str) {
+/// Waits until `status` reports a text, which must then need attention.
+async fn until_status_shows(folder: &Folder, line: &str) {
     until(&format!("status tells: {line}"), || {
         let status = folder.run(&["status"]);
         status.out.contains(&format!("\n{line}\n")) && status.code == 1
@@ -362,7 +362,7 @@ async fn rate_limiting_and_api_failures_pause_requests_and_are_reported() {
         let folder = Folder::new(&api.url, SITES);
         folder.write("sites.csv", &round_the_clock(12, "Mo-Su 00:00-24:00"));
         let mut process = running(&folder).await;
-        status_tells(&folder, shown).await;
+        until_status_shows(&folder, shown).await;
         assert!(process.log().contains(logged), "{}", process.log());
         assert_eq!(api.requests("PATCH").len(), 0);
         process.signal("TERM");
@@ -384,7 +384,7 @@ async fn a_rollout_that_stops_at_a_page_is_reported_with_the_page() {
     let revision = status.last().unwrap()["held"]["revision"].as_str().unwrap().to_owned();
     folder.run(&["approve", &revision]).expect(0);
     let stopped = format!("Approved {revision} goes out, 12 page(s) to come; it is stopped at A-0/live");
-    status_tells(&folder, &stopped).await;
+    until_status_shows(&folder, &stopped).await;
     let logged = "the approved change stops here: this page does not take it; it goes on when the page does";
     assert!(process.log().contains(logged), "{}", process.log());
     assert_eq!(api.requests("PATCH").len(), 12, "no other page was touched");
@@ -423,7 +423,7 @@ fn listening(api: &Api, settings: &str) -> (Folder, u16) {
     (Folder::new(&api.url, &format!("{listen}{settings}")), port)
 }
 
-/// More connections that say nothing than a process may have files.
+/// Opens more silent connections than a process may have open files.
 #[tokio::test]
 async fn half_open_connections_delay_neither_people_nor_pages() {
     let api = Api::start();
@@ -437,7 +437,8 @@ async fn half_open_connections_delay_neither_people_nor_pages() {
     folder.run(&set).expect(0);
     api.until_variable("A-1", "is_open", &json!(false)).await;
     folder.run(&["status"]).expect(0);
-    // Those beyond a share were hung up on at once, the others are when they have said nothing for a while.
+    // Connections beyond the limit were closed immediately; the others are closed after an idle
+    // timeout.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut answered = false;
     for _ in 0..300 {
@@ -453,7 +454,7 @@ async fn half_open_connections_delay_neither_people_nor_pages() {
     assert_eq!(process.ends().await, 0);
 }
 
-/// A body that never comes is no request: its connection gives way like a silent one.
+/// A connection whose request body never arrives is replaced like a silent one.
 #[tokio::test]
 async fn request_bodies_that_never_arrive_delay_nobody() {
     let api = Api::start();
@@ -475,7 +476,7 @@ async fn request_bodies_that_never_arrive_delay_nobody() {
     assert_eq!(process.ends().await, 0);
 }
 
-/// Those who ask at once are answered at once, by one look at how things stand.
+/// Concurrent readers are answered immediately from one status snapshot.
 #[tokio::test]
 async fn concurrent_readers_share_one_status() {
     let api = Api::start();
@@ -490,7 +491,9 @@ async fn concurrent_readers_share_one_status() {
     driving.stop().await;
 }
 
-/// A thread that hangs can't be seen by those that go on; whoever restarts the daemon asks here.
+/// The other threads cannot notice a hanging thread.
+///
+/// A supervisor that restarts the daemon asks this endpoint.
 #[tokio::test]
 async fn health_names_a_thread_that_hangs() {
     let folder = tempfile::tempdir().unwrap();

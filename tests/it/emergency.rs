@@ -1,5 +1,5 @@
-//! The emergency as transcripts of the commands: no daemon, another user, broken settings, a bad reload, a page that
-//! waits for its promotion, a held revision, an update of the zone database.
+//! Emergencies as transcripts of the commands: no daemon, another user, broken settings, a bad
+//! reload, a page that waits for its promotion, a held revision, an update of the zone database.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -94,9 +94,11 @@ async fn another_user_gets_the_socket_path_and_the_required_owner() {
     let folder = Folder::new(&api.url, &always("A-1"));
     let _process = running(&folder).await;
     let is_root = rustix_uid() == 0;
-    // Root may use any socket, so that as root the test takes on a lesser user, who must get at the program and the folder.
+    // Root may use any socket. As root the test therefore switches to an unprivileged user, who
+    // needs access to the program and the folder.
     let program = folder.path("rtconfd");
-    // By another process: a child that this one starts meanwhile would keep the copy open for writing, and so busy.
+    // Another process makes the copy: a child forked here meanwhile would keep it open for writing,
+    // and so busy.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_rtconfd")).arg(&program).status();
     assert!(copied.unwrap().success());
     if !is_root {
@@ -167,7 +169,7 @@ async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     assert!(get("/healthz").await.starts_with("ok\nthe reload at "));
     assert_eq!(api.variables("A-1"), json!({"is_open": true}));
 
-    // What cannot be used although it can be read fails as well: the key.
+    // A readable but unusable key fails as well.
     folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", "key_file = \"other\""));
     let reported = folder.run(&["reload"]).expect(1).err;
     assert!(reported.contains("the settings give no API key"), "{reported}");
@@ -250,7 +252,7 @@ async fn the_name_of_a_revision_does_not_depend_on_flags_or_environment() {
     assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
 }
 
-/// Rows that a list on one page has an item for.
+/// Rows that each have an item in a list on one page.
 #[tokio::test]
 async fn a_changed_list_is_reported_by_added_and_removed_rows_with_their_cells() {
     let api = Api::start();
@@ -355,7 +357,7 @@ fn many_waiting_pages_are_reported_in_one_line() {
     );
 }
 
-/// A zone database in a folder whose London has the clock of another zone.
+/// Writes a zone database in which London has the rules of another zone.
 fn write_zones(folder: &Folder, release: &str, clock: &str) {
     let zone = Database::embedded().zone(clock).unwrap();
     std::fs::create_dir_all(folder.path("zones/Europe")).unwrap();
@@ -388,7 +390,7 @@ async fn a_zone_database_update_is_applied_automatically_and_checked_like_any_in
     assert!(zones.starts_with("2026f (") && zones.ends_with("zones)"), "{zones}");
     let before = api.variables("A-1")["next"].clone();
 
-    // Nine hours to the east: an update of the package, as a package manager writes it.
+    // London moves nine hours east: a package update, as a package manager writes it.
     write_zones(&folder, "2026g", "Asia/Tokyo");
     until("the new rules are active", || api.variables("A-1")["next"] != before).await;
     assert!(process.log().contains("the settings were read again"), "{}", process.log());
@@ -396,7 +398,8 @@ async fn a_zone_database_update_is_applied_automatically_and_checked_like_any_in
     assert_eq!(process.ends().await, 0);
     let moved = api.variables("A-1")["next"].clone();
 
-    // While the program is off the rules change back, for every page there is: that is held, and goes on as it was.
+    // While the program is off, the rules change back for every page: the revision is held and
+    // pages keep their values.
     write_zones(&folder, "2026h", "Europe/London");
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &settings.replace(NO_HOLD, "[hold]\npages = 0\n"));

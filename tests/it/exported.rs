@@ -1,4 +1,5 @@
-//! Files as spreadsheets, web pages and public services export them: read, or recognised by name with what to do.
+//! Files as exported by spreadsheets, web pages and public services: read, or identified with a
+//! hint.
 
 use rtconfd::settings::{Settings, Surroundings};
 use serde_json::json;
@@ -7,7 +8,9 @@ use crate::support::{Api, Folder, Ran, desk};
 
 const NOON: &str = "2026-12-21T12:00:00Z";
 
-/// A page that is open by some hours; the settings of these and of sources come in `rest`.
+/// Creates a folder with a page that shows hours.
+///
+/// `rest` holds the settings of hours and sources.
 fn folder(rest: &str) -> Folder {
     Folder::new(
         "http://127.0.0.1:9",
@@ -68,7 +71,7 @@ fn a_file_of_another_format_is_identified_with_a_hint() {
     let table = "[sources.c]\npath = \"c.csv\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nspecial_from = { source = \"c\" }\n";
     let json = table.replace("c.csv", "c.json");
     for (settings, name) in [(calendar, "c.ics"), (table, "c.csv"), (&json, "c.json")] {
-        for (bytes, reported, remedy) in [
+        for (bytes, reported, hint) in [
             (
                 &b"PK\x03\x04\x14\x00\x06\x00"[..],
                 "this file is an Excel or OpenDocument workbook",
@@ -86,7 +89,7 @@ fn a_file_of_another_format_is_identified_with_a_hint() {
             let folder = folder(settings);
             std::fs::write(folder.path(name), bytes).unwrap();
             let err = open_at(&folder, NOON).expect(1).err;
-            assert!(err.contains(&format!("{name}:1: {reported}")) && err.contains(remedy), "{name}: {err}");
+            assert!(err.contains(&format!("{name}:1: {reported}")) && err.contains(hint), "{name}: {err}");
         }
     }
     let cut = folder(calendar);

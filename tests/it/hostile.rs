@@ -1,5 +1,6 @@
-//! Input that means harm: files, schemas, answers and settings that ask for endless work, memory, files or hosts.
-//! What bounds them is counted, so nothing here is timed; the one limit of time only keeps a broken guard from hanging.
+//! Hostile input: files, schemas, answers and settings that cause endless work, memory use, file
+//! access or connections. The limits count work, so no test measures time. The one timeout only
+//! keeps a broken guard from hanging.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -23,10 +24,10 @@ use crate::support::{Api, Driving, Folder, at, desk, until};
 #[path = "../../fuzz/survive.rs"]
 mod survive;
 
-/// Longer than anything here takes on the slowest machine.
+/// A timeout longer than any test here takes on the slowest machine.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Runs what must end by itself, on a stack of the size that the daemon's threads have.
+/// Runs work that must end by itself, on a stack as large as the daemon's threads have.
 #[track_caller]
 fn ends<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
     let (report, reported) = std::sync::mpsc::channel();
@@ -37,7 +38,7 @@ fn ends<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// All cases of a table that went another way, so that one run tells of every guard that is gone.
+/// The failing cases of a table, collected so that one run shows every missing guard.
 #[derive(Default)]
 struct Wrong(Vec<String>);
 
@@ -72,7 +73,7 @@ fn no_corpus_file_crashes_a_parser() {
 
 // Schemas.
 
-/// Definitions that each name the next one twice.
+/// Returns definitions that each refer to the next one twice.
 fn doubling(count: usize, twice: impl Fn(Value) -> Value) -> Map<String, Value> {
     let next = |index: usize| json!({"$ref": format!("#/definitions/d{}", index + 1)});
     let mut definitions: Map<String, Value> =
@@ -133,7 +134,7 @@ fn a_recursive_schema_is_accepted() {
         links.insert(format!("d{length}"), json!({"type": "integer"}));
         json!({"definitions": links, "properties": {"x": {"$ref": "#/definitions/d0"}}})
     };
-    // As long as it may be, on the stack of a thread.
+    // The maximum length, on the stack of a thread.
     let long = compiled(&chained(245)).unwrap();
     let (good, bad) = ends("a chain", move || (long.takes(&json!({"x": 1})), long.takes(&json!({"x": "1"}))));
     assert!(good && !bad);
@@ -175,7 +176,7 @@ fn a_schema_opens_no_connection_and_no_file() {
     listener.set_nonblocking(true).unwrap();
     let host = listener.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    // To open a pipe that nobody writes to never ends.
+    // Opening a pipe without a writer blocks forever.
     let pipe = folder.path().join("schema.json");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for reference in [
@@ -194,7 +195,7 @@ fn a_schema_opens_no_connection_and_no_file() {
             let reported = compiled(&schema).map(|_| ()).unwrap_err();
             assert!(reported.contains("which is not in it"), "{reported}");
         }
-        // What a schema calls itself, or its kind, is no reason to look there either.
+        // `$id` and `$schema` cause no fetch either.
         let _ =
             compiled(&json!({"$schema": reference, "$id": reference, "properties": {"x": {"$ref": "#"}}}));
     }
@@ -222,7 +223,7 @@ fn expanded(text: String) -> Result<usize, String> {
     })
 }
 
-/// `count` events; `{}` in one becomes its number.
+/// Returns `count` events; `{}` in one becomes its number.
 fn events(count: usize, properties: &str) -> String {
     let one = |index: usize| {
         format!("BEGIN:VEVENT\n{}\nEND:VEVENT\n", properties.replace("{}", &index.to_string()))
@@ -333,10 +334,10 @@ fn a_table_beyond_its_limits_is_refused_with_its_position() {
         });
         wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
     }
-    // Cut in a field without quotes: the row is short, and is the only one that does not count.
+    // Truncated in an unquoted field: only the short row is rejected.
     let cut = parse_csv(&"t.csv".into(), "k,a,b\n1,x,y\n2,x", b',', Some("k")).unwrap();
     assert!(cut.row("1").is_some() && cut.row("2").is_none() && cut.may_hide("2"));
-    // Commas in quotes are no cells.
+    // Quoted commas do not separate cells.
     let quoted =
         format!("k,a\n{}", (0..5_000).map(|i| format!("{i},\"{}\"\n", ",".repeat(500))).collect::<String>());
     assert!(parse_csv(&"t.csv".into(), &quoted, b',', Some("k")).is_ok());
@@ -383,7 +384,7 @@ fn hours_and_suggestions_have_a_length_limit() {
     assert!(parse_day(&"09:00-10:00,".repeat(1_000)).is_err());
     let reported = parse_week(&"Mo 09:00-10:00;".repeat(1_000)).unwrap_err();
     assert!(reported.message.len() < 200, "the text is not told again");
-    // Hours that name no day are missing, and missing never means closed.
+    // Hours without a day are missing, and missing never means closed.
     for nothing in ["", " ", ";", " ; ;\t"] {
         assert!(parse_week(nothing).unwrap_err().message.contains("weekly hours are empty"), "{nothing:?}");
     }
@@ -397,9 +398,9 @@ fn a_source_that_is_not_a_regular_file_or_too_large_is_not_read() {
         "[sources.a]\npath = \"a.csv\"\n[sources.b]\npath = \"b.csv\"\n[sources.c]\npath = \"c.csv\"\n";
     let folder = Folder::new("http://127.0.0.1:9", &(sources.to_owned() + &desk("A-1")));
     assert!(std::process::Command::new("mkfifo").arg(folder.path("a.csv")).status().unwrap().success());
-    // Endless, were it opened.
+    // Opening it would never end.
     std::os::unix::fs::symlink("/dev/zero", folder.path("b.csv")).unwrap();
-    // A gap takes no room on a disk.
+    // A sparse file takes no disk space.
     std::fs::File::create(folder.path("c.csv")).unwrap().set_len(1 << 40).unwrap();
     let settings = folder.load();
     let problems = ends("reading files", move || {
@@ -534,7 +535,7 @@ fn a_template_does_a_bounded_amount_of_work() {
         let reported = rows(&bad, "1").map_or_else(|reported| reported, |()| "filled in".to_owned());
         wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
     }
-    // As deep as a template may be long.
+    // As deep as the length limit of a template allows.
     let _ = rows(&format!("{{{{ {}row.k }}}}", "not ".repeat(1_000)), "1");
 }
 
@@ -607,7 +608,7 @@ fn a_cron_pattern_without_a_date_is_refused_without_a_search() {
 
 const PAGE: &str = "A-1/live";
 
-/// Answers one request with what `answer` writes, until the client hangs up; tells what was asked.
+/// Answers one request with `answer` until the client disconnects, and returns the request.
 fn serve(
     answer: impl Fn(&mut std::net::TcpStream) -> std::io::Result<()> + Send + 'static,
 ) -> (String, std::thread::JoinHandle<String>) {
@@ -658,7 +659,7 @@ async fn an_endless_answer_is_cut_off() {
             stream.write_all(&[b'x'; 4096])?;
         }
     };
-    // A byte now and then: no wait between two pieces is long, the whole is.
+    // A slow drip: each wait is short, but the whole answer takes long.
     let slow_drip = |stream: &mut std::net::TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")?;
         loop {
@@ -679,7 +680,7 @@ async fn an_endless_answer_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_not_decompressed_and_a_key_of_digits_stays_text() {
-    // A gzip header; were it unpacked, it could become a thousand times as large.
+    // A gzip header; decompressing could make the body a thousand times larger.
     let packed = |stream: &mut std::net::TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n")?;
         stream.write_all(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
@@ -714,7 +715,7 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_parsed() {
         read_pages(pages(101).as_bytes(), "A-1").unwrap_err().contains("lists 101 pages, and at most 100")
     );
     assert!(read_pages(pages(100).as_bytes(), "A-1").is_ok());
-    // Numbers that no double holds pass through: they are not ours.
+    // Numbers that no double can hold pass through unchanged, since others own them.
     let body = br#"{"clientEnv": "live", "variables": {"a": 1e400, "b": 123456789012345678901234567890}}"#;
     let page = read_page(body, &page).unwrap();
     let schema =
@@ -722,7 +723,7 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_parsed() {
     assert!(!schema.unwrap().takes(&Value::Object(page.variables)));
 }
 
-/// One page's schema asks for endless work: its page alone waits.
+/// A schema that needs endless work delays only its own page.
 #[tokio::test]
 async fn a_schema_check_that_never_ends_delays_no_other_page() {
     let api = Api::start();

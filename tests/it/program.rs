@@ -1,4 +1,5 @@
-//! The program as a process: edits while it runs, boundaries on an injected clock, signals, crashes, secrets.
+//! The program as a process: edits while it runs, transitions on an injected clock, signals,
+//! crashes, secrets.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -21,7 +22,7 @@ async fn an_edited_file_reaches_the_page_immediately() {
     api.until_variable("A-2", "phone", &json!("2")).await;
     folder.write("sites.csv", &CSV.replace(",2\n", ",22\n"));
     api.until_variable("A-2", "phone", &json!("22")).await;
-    // Written in place by somebody else's program.
+    // Written in place by another program.
     std::fs::write(folder.path("sites.csv"), CSV.replace(",2\n", ",222\n")).unwrap();
     api.until_variable("A-2", "phone", &json!("222")).await;
     running.signal("TERM");
@@ -29,7 +30,7 @@ async fn an_edited_file_reaches_the_page_immediately() {
     assert!(running.log().contains("stopped"), "{}", running.log());
 }
 
-/// With settings named by a relative path, as in `cd folder && rtconfd run`.
+/// Settings are given by a relative path, as in `cd folder && rtconfd run`.
 #[tokio::test]
 async fn a_file_created_after_the_start_is_detected_immediately() {
     let api = Api::start();
@@ -46,7 +47,7 @@ async fn a_file_created_after_the_start_is_detected_immediately() {
 async fn every_transition_on_an_injected_clock_is_applied_exactly_once() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
-    // From a Thursday afternoon on, two hours a second. The vendor's clock stays the real one.
+    // Starts on a Thursday afternoon, at two hours a second. The API's clock stays real.
     let mut running = folder.spawn(&["run", "--at", "2026-11-26T16:00:00Z", "--speed", "7200"]);
     until("a day of boundaries", || api.requests("PATCH").len() >= 4).await;
     running.signal("TERM");
@@ -109,14 +110,15 @@ async fn sighup_applies_valid_settings_and_keeps_the_old_ones_otherwise() {
     assert_eq!(running.ends().await, 0, "{}", running.log());
 }
 
-/// `kill -9` between the intent and its outcome. Afterwards the page is right, nothing was sent twice without
-/// need, and the history says what happened.
+/// Kills the program between an intent and its outcome.
+///
+/// Afterwards the page is correct, nothing was sent twice needlessly, and the history is complete.
 #[tokio::test]
 async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
     for (fault, patches) in [
-        // Carried out, the answer never seen: a look finds that.
+        // Applied, but the answer was lost: a fetch finds that.
         (Kind::AppliedThenLatency { ms: 60_000 }, 1),
-        // Never carried out: sent again.
+        // Never applied: sent again.
         (Kind::Latency { ms: 60_000 }, 1),
     ] {
         let api = Api::start();
@@ -192,7 +194,7 @@ async fn the_key_appears_in_no_output_store_or_log() {
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
     let mut reported = String::new();
-    // As a good key, as one that is refused, and with a server that fails in every way.
+    // As a valid key, as a refused one, and with a server that fails in every way.
     for fault in [
         None,
         Some(Kind::Status { status: 401 }),
@@ -221,7 +223,7 @@ async fn the_key_appears_in_no_output_store_or_log() {
         running.signal("TERM");
         running.ends().await;
     }
-    // As a key that was written into the settings by mistake, in three ways.
+    // As a key put into the settings by mistake, in three ways.
     let good = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     for bad in
         [format!("key = \"{KEY}\""), format!("api_key = {KEY}"), format!("base_url = \"http://u:{KEY}@h\"")]
@@ -281,7 +283,7 @@ async fn two_writers_of_one_store_are_refused() {
     let ran = folder.run(&["apply"]).expect(1);
     let named = format!("is in use by process {} (", running.child.id());
     assert!(ran.err.contains(&named) && ran.err.contains("so this rtconfd (process "), "{}", ran.err);
-    // Commands that look don't mind.
+    // Read-only commands still work.
     folder.run(&["history"]).expect(0);
     folder.run(&["plan"]).expect(0);
     let status = folder.run(&["status"]).expect(0);
@@ -290,7 +292,7 @@ async fn two_writers_of_one_store_are_refused() {
     running.ends().await;
 }
 
-/// systemd's protocol, with a socket in systemd's place.
+/// Speaks systemd's notify protocol, with a test socket in place of systemd's.
 #[tokio::test]
 async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
     let api = Api::start();
@@ -328,14 +330,14 @@ async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
     assert!(child.wait().unwrap().success());
 }
 
-/// A large store may take a while to be opened; systemd waits for it when it is told so.
+/// Opening a large store may take long, so the program extends systemd's timeout.
 #[tokio::test]
 async fn systemd_waits_for_a_large_store() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let socket = std::os::unix::net::UnixDatagram::bind(folder.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let first_told = || {
+    let first_message = || {
         let mut child = folder
             .command(&["run"])
             .env("NOTIFY_SOCKET", folder.path("notify"))
@@ -351,19 +353,19 @@ async fn systemd_waits_for_a_large_store() {
         socket.set_nonblocking(false).unwrap();
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
-    assert!(first_told().contains("READY=1"));
+    assert!(first_message().contains("READY=1"));
     let store = rusqlite::Connection::open(folder.path("state.sqlite")).unwrap();
     store
         .execute_batch("CREATE TABLE filling (x); INSERT INTO filling VALUES (zeroblob(40000000));")
         .unwrap();
     drop(store);
-    assert!(first_told().contains("EXTEND_TIMEOUT_USEC="));
+    assert!(first_message().contains("EXTEND_TIMEOUT_USEC="));
 }
 
 #[tokio::test]
 async fn the_demo_fills_its_pages_makes_a_transition_and_applies_an_edit() {
     let folder = tempfile::tempdir().unwrap();
-    // Away from the project's folder the demo brings its own data; here it finds a copy that can be edited.
+    // Outside the project's folder the demo brings its own data; here it uses an editable copy.
     let data = folder.path().join("config/demo");
     std::fs::create_dir_all(&data).unwrap();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo");
@@ -398,7 +400,7 @@ async fn the_demo_fills_its_pages_makes_a_transition_and_applies_an_edit() {
     assert_eq!(complaints, "");
 }
 
-/// More pages than may be asked about at once: each look leads to its PATCH before it is too old to send on.
+/// With more pages than the rate limit allows, each fetch is still fresh for its PATCH.
 #[tokio::test]
 async fn more_pages_than_the_rate_limit_allows_at_once_all_converge() {
     let api = Api::start();
