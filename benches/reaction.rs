@@ -1,27 +1,29 @@
-//! How fast rtconfd reacts, as ratios to a raw HTTP client and to a plain loop, measured in one run:
-//! `cargo bench`.
+//! Reaction time of rtconfd, as ratios to a raw HTTP client and a plain loop, from one run: `cargo
+//! bench`.
 //!
-//! On 2 cores, simulator and program on one machine, every commit synced to a disk that takes about a
-//! millisecond for it, without a limit of the rate. Ratios of one run; the absolute figures are of that run too and mean
-//! less:
+//! Measured on 2 cores, with simulator and program on one machine and without a rate limit. Every
+//! commit is synced to a disk that needs about a millisecond. Ratios and absolute figures are from
+//! one run; the absolute figures mean less:
 //!
 //! | what | ratio | in that run |
 //! |---|---|---|
 //! | file renamed into place -> PATCH received, whole process | p50 31x, p99 25x of one raw PATCH | p50 2.7 ms, p99 3.9 ms |
-//! | the same, from the look at the page to the PATCH | p50 11x, p99 12x | p50 0.94 ms, p99 1.9 ms |
-//! | boundary on the wall clock -> PATCH received, whole process | p50 43x, p99 34x of one raw PATCH | p50 3.7 ms, p99 5.2 ms |
-//! | the same, from the look to the PATCH: whole keys of ours; below a key that others share | -; p50 27x, p99 28x | 0.3 s; p50 2.4 ms, p99 4.3 ms |
-//! | 1,000 boundaries at one instant, to the last PATCH, each answer after 10 ms | 1.17x the raw client, 32 at once; 1.17x to 1.37x in twelve runs | 0.46 s |
-//! | the same, answers at once | 3.6x the raw client, 32 at once; 2.8x to 3.9x in twelve runs | 0.11 s |
-//! | 1,000 pages change at once, from the file to the last PATCH, answers at once | 3.1x the raw client, 32 at once | 0.14 s |
+//! | the same, from the fetch of the page to the PATCH | p50 11x, p99 12x | p50 0.94 ms, p99 1.9 ms |
+//! | transition on the wall clock -> PATCH received, whole process | p50 43x, p99 34x of one raw PATCH | p50 3.7 ms, p99 5.2 ms |
+//! | the same, from the fetch to the PATCH: owned whole keys; below a shared key | -; p50 27x, p99 28x | 0.3 s; p50 2.4 ms, p99 4.3 ms |
+//! | 1,000 transitions at one instant, to the last PATCH, answers after 10 ms | 1.17x the raw client, 32 at once; 1.17x to 1.37x in twelve runs | 0.46 s |
+//! | the same, immediate answers | 3.6x the raw client, 32 at once; 2.8x to 3.9x in twelve runs | 0.11 s |
+//! | 1,000 pages change together, from the file to the last PATCH, immediate answers | 3.1x the raw client, 32 at once | 0.14 s |
 //! | evaluation of four variables of hours | 32x a plain loop without exceptions and clock changes | 10 µs |
 //! | 900 weekly events expanded over two years | 9.3x a plain loop that adds weeks | 57 ms |
 //!
-//! A raw PATCH took 0.09 ms. What ours does beside it: a synced commit before and one after, which those under way share, and a
-//! look at the page, which for a boundary is made before it where all that is ours are whole keys. What others write to a key that is
-//! sent, between the look and the PATCH, is lost: the API has no ETag. Where it answers at once, both cores are busy: of 1,000
-//! boundaries the raw client and the API alone take 40 ms of processor time, half of what there is in 1.25x of the raw client's time, and
-//! the store as much again. `cargo bench --bench reaction -- many` measures the many alone.
+//! A raw PATCH took 0.09 ms. Ours adds a synced commit before and after it, shared by the requests
+//! in flight, and a fetch of the page. For a transition the fetch happens earlier if all owned
+//! variables are whole keys. Edits that others make to a sent key between fetch and PATCH are lost:
+//! the API has no ETag. If the API answers immediately, both cores are busy. For 1,000 transitions
+//! the raw client and the API take 40 ms of processor time, half of what 1.25x of the raw client's
+//! time offers, and the store takes as much again. `cargo bench --bench reaction -- many` measures
+//! only the many pages.
 
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -116,8 +118,9 @@ async fn raw_client() -> Samples {
     Samples::new(samples)
 }
 
-/// The time from the last look at the page to each PATCH, as the API saw both: what others write in between to the
-/// keys that are sent is lost.
+/// Returns the time from the last fetch of the page to each PATCH, as the API saw both.
+///
+/// Edits that others make to the sent keys in between are lost.
 fn windows(api: &Api) -> Samples {
     let log = api.simulator.log();
     let patches = log.iter().enumerate().filter(|(_, request)| request.method == "PATCH");
@@ -128,8 +131,9 @@ fn windows(api: &Api) -> Samples {
     Samples::new(patches.map(window).collect())
 }
 
-/// The whole program as a process; the file is renamed into place as a careful writer does. How late each PATCH is, and
-/// how old its look.
+/// Measures the delay of each PATCH and the age of its fetch, with the program as a process.
+///
+/// The file is renamed into place, as a careful writer does.
 async fn file_to_patch() -> (Samples, Samples) {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
@@ -140,7 +144,7 @@ async fn file_to_patch() -> (Samples, Samples) {
     api.until_variable("A-1", "phone", &json!("0")).await;
     let mut samples = Vec::new();
     for phone in 1..=300 {
-        // Another interval each time, so that no round falls on the same beat of some timer.
+        // A different interval each time, so that rounds do not align with a timer.
         tokio::time::sleep(Duration::from_millis(20 + phone as u64 % 7)).await;
         let start = WallClock.now();
         folder.write("sites.csv", &csv(phone));
@@ -151,7 +155,7 @@ async fn file_to_patch() -> (Samples, Samples) {
     (Samples::new(samples), windows(&api))
 }
 
-/// The whole program as a process, on the wall clock, with a boundary every second.
+/// Measures the program as a process on the wall clock, with a transition every second.
 async fn boundary_to_patch(variable: &str, seconds: i64) -> (Samples, Samples) {
     let api = Api::start();
     api.edit("A-1", &json!({"shared": {"theirs": true}}));
@@ -193,8 +197,9 @@ async fn boundary_to_patch(variable: &str, seconds: i64) -> (Samples, Samples) {
     (Samples::new(samples), windows(&api))
 }
 
-/// Many pages change at one instant: from the change to the last PATCH, against a raw client that sends the same
-/// PATCHes with as many at once.
+/// Measures many pages that change at one instant, from the change to the last PATCH.
+///
+/// Compares with a raw client that sends the same PATCHes with equal concurrency.
 async fn many_at_once(count: usize) {
     let rows = |phone: usize| -> String {
         let rows = (0..count).map(|row| format!("s{row},A-{row},daily 00:00-24:00,{phone}\n"));
@@ -221,13 +226,13 @@ async fn many_at_once(count: usize) {
     );
 }
 
-/// On an API that answers at once, which no real one does, and on one that takes ten milliseconds.
+/// Runs against an API that answers immediately, and one that takes ten milliseconds.
 async fn all_boundaries_at_once() {
     boundaries_at_once(1000, None).await;
     boundaries_at_once(1000, Some(10)).await;
 }
 
-/// Many pages with a boundary at one instant, which were looked at before it: from the boundary to the last PATCH.
+/// Measures many pages, fetched beforehand, from their transition to the last PATCH.
 async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
     let api = Api::start();
     if let Some(ms) = milliseconds {
@@ -258,7 +263,9 @@ async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
     );
 }
 
-/// All PATCHes, once there are so many. Asked rarely: on two cores who asks slows what it asks for.
+/// Waits until `count` PATCHes arrived.
+///
+/// Polls rarely, since polling slows the program on two cores.
 async fn settled(api: &Api, count: usize) -> Vec<Logged> {
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -270,7 +277,7 @@ async fn settled(api: &Api, count: usize) -> Vec<Logged> {
     }
 }
 
-/// The same PATCHes by a raw client, as many at once.
+/// Sends the same PATCHes with a raw client and equal concurrency.
 async fn raw_at_once(api: &Api, count: usize, concurrency: usize) -> Duration {
     let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap();
     let url = Arc::new(api.url.clone());
@@ -295,7 +302,7 @@ fn time<T>(rounds: u32, mut run: impl FnMut() -> T) -> Duration {
     start.elapsed() / rounds
 }
 
-/// One page with four variables of hours, against a plain loop that knows no clock change and no exception.
+/// Measures one page with four variables of hours, against a loop without clock changes.
 fn evaluation() {
     let folder = Folder::new(
         "http://127.0.0.1:9",
@@ -330,7 +337,7 @@ fn evaluation() {
     );
 }
 
-/// 900 recurring events over two years, against a plain loop that adds weeks.
+/// Measures 900 recurring events over two years, against a loop that adds weeks.
 fn expansion() {
     let events: String = (0..900)
         .map(|event| {

@@ -1,25 +1,27 @@
-//! What thousands of pages cost, as ratios to a plain loop that splits the same files into cells, in one run:
-//! `cargo bench --bench scale`.
+//! Cost of thousands of pages, as ratios to a plain loop that splits the same files into cells,
+//! from one run: `cargo bench --bench scale`.
 //!
-//! On 2 cores, files in the page cache. Ratios of one run; the absolute figures are of that run too and mean less:
+//! Measured on 2 cores, with files in the page cache. Ratios and absolute figures are from one run;
+//! the absolute figures mean less:
 //!
 //! | what | ratio | in that run |
 //! |---|---|---|
-//! | 10,000 pages, 100,000 rows: files read and parsed (a second look at fresh files included) | 12x | 0.29 s |
-//! | the same, pages put together | 8.3x | 0.20 s |
-//! | the same, all values worked out | 4.0x | 0.10 s |
+//! | 10,000 pages, 100,000 rows: files read and parsed (including a second read of fresh files) | 12x | 0.29 s |
+//! | the same, pages compiled | 8.3x | 0.20 s |
+//! | the same, all values computed | 4.0x | 0.10 s |
 //! | the same, start to first plan | 25x | 0.59 s, 132 MB |
-//! | one changed row of them: its file read, its page made anew, weighed | 1.7x | 41 ms |
+//! | one changed row of them: its file read, its page recompiled, checked for a hold | 1.7x | 41 ms |
 //! | `apply` of 1,000 new pages, whole process; a loop in Python with `requests` sending the same | 6.5x as long | 0.16 s; 1.04 s |
-//! | the same, each answer after 10 ms | 15x as long | 0.84 s; 12.8 s |
+//! | the same, answers after 10 ms | 15x as long | 0.84 s; 12.8 s |
 //! | `apply` of one new page, with a new store; the same loop | 19x as long | 14 ms; 0.27 s |
-//! | `apply` of one page that changes; the vendor's CLI (0.73.2) pushing that page (another run) | 38x as long | 8.1 ms; 0.31 s |
-//! | `plan` of one page that is right, whole process | | 7.1 ms |
+//! | `apply` of one changed page; the vendor's CLI (0.73.2) pushing that page (another run) | 38x as long | 8.1 ms; 0.31 s |
+//! | `plan` of one converged page, whole process | | 7.1 ms |
 //! | 100 pages with a schema at rest for ten seconds; 10,000 | | 0 wake-ups, 26 MB; 0 wake-ups, 115 MB |
 //!
-//! `apply` looks before it sends, so it makes two requests where the loop makes one; 32 are under way at once. Where the API answers
-//! at once the loop waits for nothing, and its two cores are the API's too. The vendor's CLI takes 64 MB, 47 of them its own; `apply`
-//! 19 MB, of which 16 are pages of the program's file, and 3 its own.
+//! `apply` fetches before it sends, so it makes two requests where the loop makes one; 32 are in
+//! flight at once. If the API answers immediately, the loop never waits, and the API shares its two
+//! cores. The vendor's CLI takes 64 MB, 47 of them its own. `apply` takes 19 MB: 16 are pages of
+//! the program's file, 3 its own.
 
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -40,7 +42,7 @@ mod support;
 
 use support::{Api, Folder, KEY, SITES};
 
-/// Pages, each with ten dated exceptions in a table of all.
+/// Pages that each have ten dated exceptions in a shared table.
 const PAGES: usize = 10_000;
 
 const SETTINGS: &str = r#"
@@ -135,7 +137,7 @@ fn main() {
     at_rest(10_000);
 }
 
-/// So many sites, each with a page, whose hours never change.
+/// Writes a number of sites, each with a page, whose hours never change.
 fn always_open(api: &Api, count: usize) -> Folder {
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
@@ -147,13 +149,14 @@ fn sites(folder: &Folder, count: usize, phone: usize) {
     let rows =
         (0..count).map(|number| format!("s{number},A-{number},Mo-Su 00:00-24:00,{}\n", number + phone));
     folder.write("sites.csv", &format!("site,agent,hours,phone\n{}", rows.collect::<String>()));
-    // It has lain there for a while; one just written would be looked at twice.
+    // The file must be old, since a fresh one would be read twice.
     let file = std::fs::File::options().write(true).open(folder.path("sites.csv")).unwrap();
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
 }
 
-/// `rtconfd apply`, whole process, on pages that it has never seen, against a loop in Python that sends the same values. The
-/// API answers at once, or after some milliseconds.
+/// Measures `rtconfd apply` as a process on new pages, against a loop in Python.
+///
+/// The loop sends the same values. The API answers immediately, or after some milliseconds.
 fn against_a_loop(count: usize, milliseconds: Option<u64>) {
     let api = Api::start();
     if let Some(ms) = milliseconds {
@@ -177,8 +180,10 @@ fn against_a_loop(count: usize, milliseconds: Option<u64>) {
     println!("plan of {count} pages that are right: {planned:?}");
 }
 
-/// `rtconfd apply`, whole process, on one page, against the vendor's own CLI with the same values. It needs a newer
-/// interpreter than most machines have: `RTCONFD_VENDOR_PYTHON` is the command for one with the package `polyai-adk`.
+/// Measures `rtconfd apply` as a process on one page, against the vendor's own CLI.
+///
+/// The CLI pushes the same values and needs a newer interpreter than most machines have.
+/// `RTCONFD_VENDOR_PYTHON` is the command of one with the package `polyai-adk`.
 fn against_the_vendors_cli() {
     let Ok(python) = std::env::var("RTCONFD_VENDOR_PYTHON") else {
         return println!("no vendor's CLI to compare with (set RTCONFD_VENDOR_PYTHON)");
@@ -191,7 +196,7 @@ fn against_the_vendors_cli() {
         command.args(words).args(["-", &api.url, KEY, "V-0"]);
         command.stdin(std::fs::File::open(script).unwrap()).output().unwrap()
     };
-    // The first compiles its modules, and makes our store.
+    // The first run compiles its modules and creates our store.
     let pushed = push();
     assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
     let folder = always_open(&api, 1);
@@ -211,7 +216,9 @@ fn against_the_vendors_cli() {
     );
 }
 
-/// Wakes and memory of a daemon at rest, over ten seconds. Each page has a schema, as real ones do.
+/// Measures wake-ups and memory of a daemon at rest over ten seconds.
+///
+/// Each page has a schema, as real ones do.
 fn at_rest(count: usize) {
     let api = Api::start();
     let time = json!({"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$"});
@@ -245,7 +252,7 @@ fn at_rest(count: usize) {
     println!("{count} pages at rest: {} wake-ups of all threads in 10 s; {sizes:?}", switches() - before);
 }
 
-/// Of seven runs.
+/// Returns the median time of seven runs.
 fn median<T>(mut run: impl FnMut() -> T) -> Duration {
     let mut times = [(); 7].map(|()| timed(&mut run).0);
     times.sort();
@@ -258,7 +265,7 @@ fn timed<T>(run: impl FnOnce() -> T) -> (Duration, T) {
     (start.elapsed(), value)
 }
 
-/// Sites in fifty kinds of weeks; one of them may open later.
+/// Writes sites with fifty different weeks; one of them may open later.
 fn tables(later: usize) -> (String, String) {
     let mut sites = "site,zone,hours,phone\n".to_owned();
     let mut closures = "id,site,date,hours\n".to_owned();
@@ -278,7 +285,7 @@ fn tables(later: usize) -> (String, String) {
     (sites, closures)
 }
 
-/// Resident memory in bytes.
+/// Returns the resident memory in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096

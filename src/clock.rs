@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fast_clock_gets_there_sooner() {
+    async fn a_fast_clock_wakes_sooner() {
         let start: Instant = "2026-12-24T16:00:00Z".parse().unwrap();
         let clock = FastClock::new(start, 36_000);
         let at = start + TimeDelta::hours(1);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_manual_clock_knows_what_is_waited_for() {
+    async fn a_manual_clock_knows_its_pending_waits() {
         let start: Instant = "2026-12-24T16:00:00Z".parse().unwrap();
         let clock = ManualClock::new(start);
         assert_eq!(clock.next_wait(), None);

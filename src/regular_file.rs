@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipe_a_folder_and_a_device_are_no_regular_files() {
+    fn pipes_directories_and_devices_are_not_regular_files() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();

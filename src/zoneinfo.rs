@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_database_counts_unless_the_settings_choose() {
+    fn the_newest_database_is_used_unless_the_settings_choose_one() {
         let (older, newer) = (folder("# version 2025b\n# This"), folder("# version 2099a\n"));
         let tokyo = |choice: Choice, system: Option<&Path>| {
             let at = "2026-12-01T00:00:00Z".parse().unwrap();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_zones_is_an_error_where_it_is_asked_for() {
+    fn a_configured_folder_without_zones_is_an_error() {
         let empty = tempfile::tempdir().unwrap();
         assert!(
             open(&Choice::Folder(empty.path().to_owned()), None).unwrap_err().contains("no zone database")

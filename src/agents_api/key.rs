@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_that_others_can_read_is_refused_with_the_remedy() {
+    fn a_key_file_that_others_can_read_is_refused_with_a_hint() {
         for (mode, good) in
             [(0o600, true), (0o400, true), (0o440, true), (0o640, true), (0o644, false), (0o604, false)]
         {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_win_over_the_credential_and_that_over_the_environment() {
+    fn the_settings_override_the_credential_and_the_credential_the_environment() {
         let (directory, _) = file("x", 0o600);
         let credentials = directory.path().to_owned();
         let all = |name: &str| match name {

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_a_page_only_if_it_says_whose() {
+    fn an_answer_is_a_page_only_if_it_names_its_environment() {
         let wanted: PageId = "A-1/live".parse().unwrap();
         for (body, problem) in [
             (r#"{"clientEnv": "live"}"#, None),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_an_agents_pages_each_once() {
+    fn a_list_contains_each_page_of_its_agent_once() {
         let pages = |body: &str| -> Result<Vec<Environment>, String> {
             Ok(read_pages(body.as_bytes(), "A-1")?.into_iter().map(|(environment, _)| environment).collect())
         };
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn agents_are_read_however_the_list_is_wrapped() {
+    fn agents_are_read_from_every_known_list_format() {
         let read = |body: &str| {
             read_agents(body.as_bytes())
                 .map(|agents| agents.into_iter().map(|agent| (agent.id, agent.name)).collect::<Vec<_>>())

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_has_its_own_holidays_and_no_others() {
+    fn each_region_has_only_its_own_holidays() {
         // `!` marks a date that is a holiday elsewhere in the country but not here.
         for (code, dates) in [
             (
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn england_has_just_these_days_in_2026_and_2027() {
+    fn england_has_exactly_these_holidays_in_2026_and_2027() {
         let reported = |from: &str, to: &str| -> String {
             let days = region("GB-ENG").holidays();
             let days = days.range(date(from)..date(to));
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_table_is_understood() {
+    fn every_line_of_the_table_is_parsed() {
         let edition = Edition::here();
         let years = usize::try_from(edition.last_year - edition.first_year + 1).unwrap();
         let headers = TABLE.lines().filter(|line| line.starts_with('@'));
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subdivision_takes_away_only_what_its_country_has() {
+    fn a_subdivision_removes_only_holidays_of_its_country() {
         let edition = Edition::here();
         for subdivision in Region::all().filter(|region| region.code.contains('-')) {
             let country = region(subdivision.code.split_once('-').unwrap().0).holidays();
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_is_not_known_is_told_what_it_may_have_been_meant_to_be() {
+    fn an_unknown_code_is_reported_with_suggestions() {
         for (code, hint) in [
             ("gb-eng", "did you mean \"GB-ENG\" (England)?"),
             ("GB_ENG", "did you mean \"GB-ENG\" (England)?"),
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_added_and_removed_and_each_knows_its_place() {
+    fn added_and_removed_dates_keep_their_origin() {
         let table = |day: &str, name: &str| {
             let version = Edition::here().version;
             format!("{day} {name} [public holidays GB-ENG {day} (holidays {version})]")
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_date_that_is_no_holiday_is_told_with_those_near_it() {
+    fn removing_a_date_without_a_holiday_is_reported_with_nearby_holidays() {
         assert_eq!(
             december(&[], &["2026-12-27", "2026-12-25", "2026-06-01"]).unwrap_err(),
             [
@@ -544,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_what_is_known_is_told_from_90_days_before() {
+    fn the_end_of_the_holiday_table_is_reported_from_90_days_before() {
         for code in ["GB-ENG", "IN-MH", "LK"] {
             let region = region(code);
             let ending =
@@ -577,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn a_country_whose_holidays_are_nowhere_all_is_told() {
+    fn a_country_whose_subdivisions_all_have_more_holidays_is_reported() {
         for (code, wanted) in [
             ("GB", true),
             ("DE", true),

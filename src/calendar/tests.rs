@@ -78,7 +78,7 @@ fn listed(text: &str) -> Vec<String> {
 ///
 /// The start is 2 September 1997 09:00 in New York unless the rule has its own.
 #[test]
-fn the_examples_of_rfc_5545_give_its_dates() {
+fn the_examples_of_rfc_5545_give_the_documented_dates() {
     let every_day_in_january = "1998 Jan 1-31; 1999 Jan 1-31; 2000 Jan 1-31";
     let cases: &[(&str, &str, &str)] = &[
         ("RRULE:FREQ=DAILY;COUNT=10", "1999-01-01", "1997 Sep 2-11"),
@@ -275,7 +275,7 @@ fn the_examples_of_rfc_5545_give_its_dates() {
 
 /// Both RFC examples for every twenty minutes give the same times.
 #[test]
-fn every_twenty_minutes_can_be_said_in_two_ways() {
+fn two_rules_for_every_twenty_minutes_give_the_same_times() {
     let times = |rule: &str| {
         let text = event(&format!("DTSTART;TZID=America/New_York:19970902T090000\n{rule}"));
         starts(&calendar(&text).unwrap(), *NEW_YORK, "1997-09-02", "1997-09-04")
@@ -288,7 +288,7 @@ fn every_twenty_minutes_can_be_said_in_two_ways() {
 
 /// Rules for which the rrule crate (and other expanders) would silently lose or add occurrences.
 #[test]
-fn rules_that_expanders_get_wrong_are_right() {
+fn rules_that_other_expanders_get_wrong_are_expanded_correctly() {
     let cases: &[(&str, &str, &str, &str)] = &[
         // Days with and without numbers are a union.
         (
@@ -363,7 +363,7 @@ fn rules_that_expanders_get_wrong_are_right() {
 }
 
 #[test]
-fn an_old_rule_is_not_walked_from_its_first_day() {
+fn an_old_rule_is_not_expanded_from_its_first_day() {
     for rule in ["MINUTELY;INTERVAL=7", "HOURLY", "DAILY;INTERVAL=3", "WEEKLY;INTERVAL=2;BYDAY=MO,WE"] {
         let text = event(&format!("DTSTART:19700107T090000\nRRULE:FREQ={rule}"));
         let calendar = calendar(&text).unwrap();
@@ -380,7 +380,7 @@ fn an_old_rule_is_not_walked_from_its_first_day() {
 }
 
 #[test]
-fn exceptions_and_changed_instances_take_the_place_of_what_the_rule_gives() {
+fn exceptions_and_changed_instances_replace_occurrences_of_the_rule() {
     let series = "DTSTART;TZID=Europe/London:20260105T100000\nDTEND;TZID=Europe/London:20260105T110000\nRRULE:FREQ=WEEKLY;COUNT=5";
     let cases: &[(&str, &str)] = &[
         ("EXDATE;TZID=Europe/London:20260112T100000", "05T10 19T10 26T10 02T10"),
@@ -412,7 +412,7 @@ fn exceptions_and_changed_instances_take_the_place_of_what_the_rule_gives() {
 }
 
 #[test]
-fn zones_come_by_iana_name_windows_name_or_definition() {
+fn zones_are_found_by_iana_name_windows_name_or_definition() {
     let custom = "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:19701025T030000\nRRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\nTZOFFSETFROM:+0300\nTZOFFSETTO:+0200\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:19700329T020000\nRRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0300\nEND:DAYLIGHT\nEND:VTIMEZONE\n";
     // Summer time from March to October, under any TZID.
     let defined = |lines: &str, standard: &str, daylight: &str| {
@@ -475,7 +475,7 @@ fn zones_come_by_iana_name_windows_name_or_definition() {
 }
 
 #[test]
-fn what_is_not_understood_is_an_error_with_file_line_and_property() {
+fn unsupported_content_is_an_error_with_file_line_and_property() {
     for (text, wanted) in [
         (
             event("DTSTART;TZID=Mars/Olympus:20260101T090000"),
@@ -558,7 +558,7 @@ fn what_is_not_understood_is_an_error_with_file_line_and_property() {
 }
 
 #[test]
-fn folded_lines_and_escapes_are_put_together() {
+fn folded_lines_are_joined_and_escapes_are_decoded() {
     let text = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261225\r\nSUMMARY:Caf\u{C3}\r\n \u{A9} closed\\, sor\r\n\try\\n!\r\nCATEGORIES:Holiday,Bank\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     let bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
     let calendar = Calendar::parse(&"c.ics".into(), &bytes, &Database::embedded()).unwrap();
@@ -569,7 +569,7 @@ fn folded_lines_and_escapes_are_put_together() {
 }
 
 #[test]
-fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
+fn an_agenda_gives_the_events_of_a_date_and_the_next_event() {
     let events = [
         "BEGIN:VEVENT\nUID:a\nSUMMARY:Christmas Day\nCATEGORIES:Holiday\nDTSTART;VALUE=DATE:20261225\nDTEND;VALUE=DATE:20261227\nEND:VEVENT",
         "BEGIN:VEVENT\nUID:b\nSUMMARY:Stocktaking\nDTSTART:20261230T140000\nDTEND:20261230T160000\nEND:VEVENT",
@@ -605,7 +605,7 @@ fn an_agenda_tells_what_is_on_a_date_and_what_comes_next() {
 
 /// Each case: properties added to an all-day event on 28 December 2026, and the expected warning.
 #[test]
-fn what_does_not_decide_when_an_event_happens_never_costs_the_calendar() {
+fn errors_in_properties_without_effect_on_dates_do_not_reject_the_calendar() {
     let day = "DTSTART;VALUE=DATE:20261228\nDTEND;VALUE=DATE:20261229";
     for (properties, warned) in [
         // An address with escaped separators, an unclosed quote, a line that was not folded.
@@ -708,7 +708,7 @@ fn events_without_a_usable_uid_or_sequence_are_all_kept() {
 }
 
 #[test]
-fn of_a_series_of_whole_days_only_the_date_of_an_exception_counts() {
+fn an_exception_to_an_all_day_series_is_matched_by_date_only() {
     let series = "DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=4";
     let dates = |zone: &str, exception: &str| {
         let text = format!("{zone}{}", event(&format!("{series}\n{exception}")));
@@ -729,7 +729,7 @@ fn of_a_series_of_whole_days_only_the_date_of_an_exception_counts() {
 
 /// In an all-day series an instance is replaced by its date, whatever the change itself is.
 #[test]
-fn a_changed_instance_of_whole_days_is_known_by_its_date_in_the_calendars_zone() {
+fn a_changed_all_day_instance_is_matched_by_its_date_in_the_calendars_zone() {
     let series = "BEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=3\nEND:VEVENT";
     let changed = |id: &str, start: &str| format!("{series}\nBEGIN:VEVENT\nUID:1\n{id}\n{start}\nEND:VEVENT");
     let berlin = "X-WR-TIMEZONE:Europe/Berlin\n";
@@ -774,7 +774,7 @@ fn a_changed_instance_of_whole_days_is_known_by_its_date_in_the_calendars_zone()
 }
 
 #[test]
-fn an_attachment_in_the_file_costs_no_event() {
+fn an_inline_attachment_loses_no_event() {
     let attachment = format!("ATTACH;ENCODING=BASE64:{}", "\n QUJD".repeat(400_000));
     let read = calendar(&event(&format!("{attachment}\nDTSTART:20261228"))).unwrap();
     assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"]);
@@ -782,7 +782,7 @@ fn an_attachment_in_the_file_costs_no_event() {
 }
 
 #[test]
-fn a_zone_that_a_file_half_defines_is_read_as_far_as_it_is_certain() {
+fn a_partial_zone_definition_is_used_only_where_it_is_unambiguous() {
     let zone = |id: &str, parts: &str| {
         format!(
             "BEGIN:VTIMEZONE\nTZID:{id}\n{parts}\nEND:VTIMEZONE\n{}",
@@ -811,7 +811,7 @@ fn a_zone_that_a_file_half_defines_is_read_as_far_as_it_is_certain() {
 }
 
 #[test]
-fn a_newer_definition_of_a_known_zone_wins_over_an_older_database_and_an_older_one_does_not() {
+fn a_zone_definition_replaces_a_known_zone_only_if_it_is_newer_than_the_database() {
     let older = Database::in_folder(Version::parse("2025b"), Path::new("/zones"), BTreeMap::new());
     // British Columbia under a rule that no release has: two hours more.
     let text = |modified: &str| {
@@ -837,7 +837,7 @@ fn a_newer_definition_of_a_known_zone_wins_over_an_older_database_and_an_older_o
 }
 
 #[test]
-fn what_may_be_the_rest_of_a_date_is_never_taken_for_text() {
+fn an_unfolded_continuation_of_a_date_or_rule_is_an_error() {
     for (properties, line) in [
         ("DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=5\nEXDATE;VALUE=DATE:20261225,\n20261226", 9),
         ("DTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;\nCOUNT=5", 8),
@@ -849,7 +849,7 @@ fn what_may_be_the_rest_of_a_date_is_never_taken_for_text() {
 }
 
 #[test]
-fn dates_that_are_added_to_a_series_of_whole_days_are_whole_days() {
+fn dates_added_to_an_all_day_series_are_all_day() {
     let dates = |added: &str| {
         let text = event(&format!("DTSTART;VALUE=DATE:20261224\nDTEND;VALUE=DATE:20261225\n{added}"));
         calendar(&text).map(|read| starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"))
@@ -860,7 +860,7 @@ fn dates_that_are_added_to_a_series_of_whole_days_are_whole_days() {
 }
 
 #[test]
-fn an_event_in_another_component_is_read_and_told() {
+fn an_event_inside_another_component_is_read_with_a_warning() {
     let inner = event("DTSTART;VALUE=DATE:20261228").replace("UID:1", "UID:2");
     let read =
         calendar(&format!("{}\nBEGIN:VTODO\n{inner}\nEND:VTODO", event("DTSTART;VALUE=DATE:20261224")))
@@ -870,7 +870,7 @@ fn an_event_in_another_component_is_read_and_told() {
 }
 
 #[test]
-fn a_zone_that_cannot_be_read_costs_those_alone_that_mean_it() {
+fn an_invalid_zone_definition_fails_only_events_that_use_it() {
     let zone = "BEGIN:VTIMEZONE\nTZID:Mine\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETFROM:?\nTZOFFSETTO:?\nEND:STANDARD\nEND:VTIMEZONE\n";
     let read = calendar(&format!("{zone}{}", event("DTSTART;VALUE=DATE:20261228"))).unwrap();
     assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), ["2026-12-28"]);
@@ -879,7 +879,7 @@ fn a_zone_that_cannot_be_read_costs_those_alone_that_mean_it() {
 }
 
 #[test]
-fn the_last_day_of_a_series_of_whole_days_is_found_as_an_exception_is() {
+fn the_until_of_an_all_day_series_is_matched_by_date_only() {
     let days = |zone: &str, rule: &str| {
         let text = format!("{zone}{}", event(&format!("DTSTART;VALUE=DATE:20261224\nRRULE:{rule}")));
         calendar(&text).map(|read| {

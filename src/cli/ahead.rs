@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_its_values_is_looked_at_hour_by_hour_for_a_week_and_then_day_by_day() {
+    fn a_page_with_missing_values_is_checked_hourly_for_a_week_and_then_daily() {
         let bounds = Bounds { steps: 700, time: Duration::from_secs(600) };
         let half_past = "hours = { weekly = \"24/7\", special = { \"2026-11-27\" = \"09:30-17:30\" } }, show = \"opens_at\", format = \"hour\"";
         let always = half_past.replace("24/7", "Mo-Su 09:30-17:30");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_takes_too_long_is_told_with_how_far_it_was_looked_at() {
+    fn a_page_that_takes_too_long_is_reported_with_the_date_checked_up_to() {
         let often = "when = [{ cron = \"*/10 * * * *\", for = \"1m\", value = 1 }], otherwise = 2";
         for bounds in [
             Bounds { steps: 1_000, time: Duration::from_secs(600) },

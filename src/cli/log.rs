@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_in_no_event_whoever_wrote_it_there() {
+    fn a_key_in_an_event_is_redacted() {
         hide(&ApiKey::from("k-of-a-page"));
         hide(&ApiKey::from("k-before"));
         assert_eq!(
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn text_from_outside_forges_no_line_and_moves_no_cursor() {
+    fn external_text_cannot_forge_log_lines_or_move_the_cursor() {
         for (event, colored, wanted) in [
             ("WARN a problem\n", false, "WARN a problem\n"),
             ("WARN reason=x\nERROR forged\n", false, "WARN reason=x\n    ERROR forged\n"),

@@ -154,7 +154,7 @@ const CASES: &[&str] = &[
 ];
 
 #[test]
-fn the_rules_of_time_hold_in_every_zone() {
+fn the_invariants_of_hours_hold_in_every_zone() {
     for case in CASES {
         let (question, wanted) = case.split_once("=>").unwrap();
         let parts: Vec<&str> = question.split('|').map(str::trim).collect();
@@ -166,7 +166,7 @@ fn the_rules_of_time_hold_in_every_zone() {
 
 /// `zone | weekly | exceptions | from => next change, next opening`, in UTC.
 #[test]
-fn the_next_change_is_found_however_far_it_is() {
+fn the_next_transition_is_found_however_far_away_it_is() {
     for case in [
         "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-18T16:59 => 2026-12-18T17:00 2026-12-21T09:00",
         "Europe/London | Mo-Fr 09:00-17:00 | | 2026-12-18T17:00 => 2026-12-21T09:00 2026-12-21T09:00",
@@ -193,7 +193,7 @@ fn the_next_change_is_found_however_far_it_is() {
 }
 
 #[test]
-fn a_day_is_told_in_its_own_times() {
+fn a_day_is_shown_in_its_own_times() {
     let london = hours(
         "Europe/London",
         "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Sa 18:00-24:00; Su 00:00-24:00",
@@ -218,7 +218,7 @@ fn a_day_is_told_in_its_own_times() {
 }
 
 #[test]
-fn a_season_is_told_by_its_dates_and_differs_by_them() {
+fn seasons_are_described_and_distinguished_by_their_dates() {
     let of = |exceptions: &str| hours("Europe/London", "Mo-Fr 09:00-17:00", exceptions);
     let summer = "season 2026-12-01..2026-12-22 Mo-Tu 10:00-12:00";
     let hours = of(summer);
@@ -260,7 +260,7 @@ fn a_season_is_told_by_its_dates_and_differs_by_them() {
 }
 
 #[test]
-fn a_season_without_an_end_is_the_ordinary_week_once_it_has_begun() {
+fn a_season_without_an_end_replaces_the_weekly_hours_once_it_has_begun() {
     let mut hours = hours(
         "Europe/London",
         "Mo-Fr 09:00-17:00",
@@ -279,7 +279,7 @@ fn a_season_without_an_end_is_the_ordinary_week_once_it_has_begun() {
 /// The timeline is consistent: minute by minute, the state changes at each change and nowhere in
 /// between.
 #[test]
-fn between_two_changes_the_state_stays() {
+fn the_state_is_constant_between_two_transitions() {
     let hours = hours(
         "Europe/London",
         "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Su 01:15-02:15",
@@ -301,7 +301,7 @@ fn between_two_changes_the_state_stays() {
 }
 
 #[test]
-fn text_that_says_no_hours_is_refused_with_a_remedy() {
+fn text_without_valid_hours_is_refused_with_a_hint() {
     for (text, wanted) in [
         ("", "the hours are empty"),
         ("25:00-26:00", "\"25:00\" is not a time"),
@@ -382,7 +382,7 @@ fn text_that_says_no_hours_is_refused_with_a_remedy() {
 /// The examples of the OpenStreetMap wiki's page on opening_hours that concern weekdays and
 /// holidays.
 #[test]
-fn weeks_of_openstreetmap_are_read() {
+fn weekly_hours_from_openstreetmap_are_parsed() {
     let week = |text: &str| {
         let week = parse_week(text).unwrap();
         let show = |intervals: &Vec<Interval>| {

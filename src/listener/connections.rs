@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_keeps_the_place_and_the_oldest_who_does_not_gives_way() {
+    fn the_oldest_idle_connection_is_closed_before_any_with_a_request() {
         let open = Open::default();
         let (one, other) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
         let count = || open.lock().values().map(VecDeque::len).sum::<usize>();

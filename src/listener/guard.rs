@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_replaced_is_read_again_and_a_bad_one_changes_nothing() {
+    fn a_replaced_secret_is_reloaded_and_an_invalid_one_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let token = secret(folder.path(), "first");
         let path = folder.path().join("first");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_needs_the_token_and_a_look_the_right_host_and_origin() {
+    fn changes_require_the_token_and_reads_an_allowed_host_and_origin() {
         let folder = tempfile::tempdir().unwrap();
         let secrets = Secrets {
             token: Some(secret(folder.path(), "t0ken")),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_webhook_brings_its_secret_by_header_or_query() {
+    fn the_webhook_secret_is_accepted_in_a_header_or_the_query() {
         let folder = tempfile::tempdir().unwrap();
         let secrets = Secrets {
             webhook: Some(secret(folder.path(), "s3cret")),

@@ -98,7 +98,7 @@ mod tests {
     use crate::zone::Database;
 
     #[test]
-    fn what_is_held_is_told_with_the_command_that_lets_it_pass() {
+    fn a_held_revision_is_reported_with_the_command_that_approves_it() {
         let held = Held {
             revision: "r1".to_owned(),
             since: "2026-11-26T17:00:00Z".parse().unwrap(),

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_an_item_may_have_an_equals_sign() {
+    fn an_item_name_may_contain_an_equals_sign() {
         for (text, wanted) in [
             ("phone=1=2", Ok(("phone", "1=2"))),
             ("/a[b=c]/d=[1,2]", Ok(("/a[b=c]/d", "[1,2]"))),

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_is_shown_as_it_is_written() {
+    fn a_duration_is_shown_as_it_is_written() {
         for text in ["31d", "7d", "1d 12h", "2h 30m", "90d", "45s", "1s 500ms", "0s"] {
             assert_eq!(length(humantime::parse_duration(text).unwrap()), text);
         }

@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_made_only_if_that_is_asked_for() {
+    fn items_are_created_only_if_requested() {
         let mut page = Map::new();
         let mut places = Places::default();
         let mut write =
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_an_array_stays_right_as_its_items_change() {
+    fn the_index_of_an_array_stays_correct_as_its_items_change() {
         let mut page = json!({"s": [{"n": "a"}, {"n": "b", "m": "x"}]}).as_object().unwrap().clone();
         let mut places = Places::default();
         let mut write = |page: &mut _, at: &str, value: Value| {
@@ -536,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_print_as_they_are_written_and_know_when_they_overlap() {
+    fn variables_print_as_written_and_detect_overlaps() {
         for text in [
             "is_open",
             "/messages/seasonal",

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_makes_json_of_values_and_cells() {
+    fn an_expression_builds_json_from_values_and_cells() {
         for (text, wanted) in [
             ("open and row.phone == '0113'", json!(true)),
             ("'We are open.' if open else 'We are closed.'", json!("We are open.")),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place_and_a_remedy() {
+    fn an_error_is_reported_with_its_position_and_a_hint() {
         for (text, reported) in [
             (
                 "opne",
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn only_text_and_numbers_become_a_part_of_a_text() {
+    fn only_text_and_numbers_can_be_concatenated_into_text() {
         for (text, reported) in [
             ("'It is ' ~ open", "true cannot be part of a text"),
             ("open ~ '!'", "(hint: write the text for it, as in 'yes' if value else 'no')"),
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_expression_is_cut_where_it_is_told() {
+    fn a_long_expression_is_truncated_in_messages() {
         let problem = evaluate(&format!("opne ~ '{}'", "a".repeat(200))).unwrap_err();
         assert!(
             problem.contains(&format!("\"opne ~ '{}…\" uses the unknown name opne", "a".repeat(112))),
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_much_of_little_is_refused_and_what_people_write_of_long_texts_is_not() {
+    fn expressions_that_amplify_input_are_refused_but_not_ordinary_ones_on_long_text() {
         let grows = format!("'x'{}", " | replace('x', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')".repeat(20));
         let joins = format!("long{}", " ~ long".repeat(500));
         let splits = format!("{}0", "(long | split('a') | length) + ".repeat(100));

@@ -73,7 +73,7 @@ fn always(definition: Definition) -> Definition {
 }
 
 #[test]
-fn words_stay_as_they_are_until_the_instant_at_which_they_may_change() {
+fn spoken_text_does_not_change_before_its_reported_transition() {
     for weekly in
         ["Mo-Su 08:00-24:00", "Mo-Sa 00:00-24:00", "Mo-Fr 06:00-05:00", "Fr-Sa 22:00-02:00; Mo 09:00-17:00"]
     {
@@ -94,7 +94,7 @@ fn words_stay_as_they_are_until_the_instant_at_which_they_may_change() {
 }
 
 #[test]
-fn what_is_read_is_found_behind_conditions_overrides_and_days_ahead() {
+fn consumer_models_are_found_behind_conditions_overrides_and_ahead() {
     let hours = Arc::new(hours("Europe/London", "Mo-Su 09:00-17:00", "2026-12-25 closed"));
     let regular = || showing(&hours, shows("regular_hours", ConsumerModel::OneInterval));
     let special = || showing(&hours, shows("special_hours", ConsumerModel::None));
@@ -128,7 +128,7 @@ fn what_is_read_is_found_behind_conditions_overrides_and_days_ahead() {
 }
 
 #[test]
-fn values_are_read_together_where_they_stand_in_one_object() {
+fn values_in_the_same_object_are_read_back_together() {
     let special_date = "2026-12-25 closed";
     let regular = shows("regular_hours", ConsumerModel::OneInterval);
     let special = shows("special_hours", ConsumerModel::None);
@@ -160,7 +160,7 @@ fn values_are_read_together_where_they_stand_in_one_object() {
 }
 
 #[test]
-fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy() {
+fn a_close_at_midnight_follows_the_consumer_model_or_is_refused_with_a_hint() {
     use ConsumerModel::{Intervals, OneInterval};
     let cases: &[(&str, &[Shows], Option<&str>)] = &[
         ("18:00-24:00", &[shows("numbered", Intervals)], None),
@@ -211,7 +211,7 @@ fn an_end_at_midnight_is_written_as_the_reader_knows_it_or_refused_with_a_remedy
 
 /// An interval from 00:00 to 00:00 is a whole day to some agents, and empty to others.
 #[test]
-fn a_day_that_is_open_throughout_is_refused_whatever_shows_it() {
+fn a_day_open_around_the_clock_is_refused_by_every_shape() {
     let hours = Arc::new(hours("Europe/London", "Mo-Su 00:00-24:00", ""));
     for how in [
         shows("numbered", ConsumerModel::Intervals),
@@ -260,7 +260,7 @@ fn intervals_of_an_ordinary_day_that_touch_or_overlap_are_one() {
 }
 
 #[test]
-fn the_line_of_a_variant_has_all_days_and_is_read_back_where_asked() {
+fn a_variant_week_lists_all_days_and_is_read_back_by_its_consumer_model() {
     let hours =
         Arc::new(hours("Europe/London", "Mo 09:00-12:00, 13:00-17:00; Fr 10:00-24:00", "2026-12-04 closed"));
     let line = |consumer| {
@@ -274,7 +274,7 @@ fn the_line_of_a_variant_has_all_days_and_is_read_back_where_asked() {
 }
 
 #[test]
-fn who_reads_nights_is_told_of_a_special_one_until_it_is_over() {
+fn a_special_night_stays_on_the_page_until_it_ends() {
     use ConsumerModel::Intervals;
     let hours = Arc::new(hours("Europe/London", "Mo-Su 09:00-17:00", "2026-11-27 20:00-02:00"));
     let cases: &[&[Shows]] = &[

@@ -79,7 +79,7 @@ fn the_page_is_compared_three_ways() {
 }
 
 #[test]
-fn a_value_that_says_the_same_is_not_sent() {
+fn an_equal_value_is_not_sent() {
     assert_eq!(decide(Some(json!(8)), Some(json!(8.0)), json!(8), "restore"), "");
 }
 
@@ -94,7 +94,7 @@ fn only_owned_and_changed_keys_are_sent_and_neighbours_below_a_key_survive() {
 }
 
 #[test]
-fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
+fn values_left_after_keeping_drift_must_meet_the_schema() {
     let schema = json!({"dependencies": {"a": ["b"]}, "properties": {"pair": {"maximum": 5}}});
     let schema = json!({"allOf": [schema, {"not": {"required": ["a", "b"], "properties": {"a": {"const": 2}, "b": {"const": 9}}}}]});
     let remote = remote(json!({"a": 1, "b": 9}));
@@ -107,7 +107,7 @@ fn what_is_left_after_keeping_theirs_must_meet_the_schema_too() {
 }
 
 #[test]
-fn an_unknown_outcome_is_told_by_the_page() {
+fn an_unknown_outcome_is_resolved_by_the_page() {
     let intent =
         [Change { variable: variable("x"), from: None, to: json!(2), because: String::new(), until: None }];
     let page = |value: Value| value.as_object().cloned().unwrap();

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_goes_by_how_long_it_waits_and_what_is_under_way_is_not_due() {
+    fn the_agent_that_waits_longest_is_due_first_and_one_in_flight_is_not_due() {
         let now: Instant = "2026-11-26T17:00:00Z".parse().unwrap();
         let second = TimeDelta::seconds(1);
         let agent = |due| Agent { pages: Vec::new(), due, attempts: 0, in_flight: false };

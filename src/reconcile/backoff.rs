@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_doubles_up_to_a_minute_and_the_wait_is_anywhere_below() {
+    fn the_backoff_limit_doubles_up_to_a_minute_and_the_wait_is_random_below_it() {
         let mut random = fastrand::Rng::with_seed(7);
         for (attempt, limit_ms) in [(1, 1_000), (2, 2_000), (3, 4_000), (8, 60_000), (40, 60_000)] {
             let waits: Vec<u128> = (0..2000).map(|_| wait(attempt, &mut random).as_millis()).collect();

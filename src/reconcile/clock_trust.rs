@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_passes_and_small_corrections_are_believed() {
+    fn elapsed_time_and_small_corrections_are_trusted() {
         let clock = ManualClock::new(at("2026-11-26T12:00:00Z"));
         let mut watch = ClockTrust::new(&clock, Some(at("2026-11-26T11:00:00Z")));
         for hours in [1, 5, 72] {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_is_doubted_until_the_clock_is_put_back_or_another_clock_agrees_or_a_person() {
+    fn a_clock_jump_is_untrusted_until_reverted_or_confirmed() {
         for hours in [2, -2, 24 * 365 * 10] {
             let start = at("2026-11-26T12:00:00Z");
             let clock = ManualClock::new(start);
@@ -239,7 +239,7 @@ mod tests {
 
     /// A clock that is days ahead or behind is untrusted, even if the API reports no time.
     #[test]
-    fn a_clock_that_was_set_while_the_program_was_off_is_doubted_in_the_same_start_of_the_machine() {
+    fn a_clock_set_while_the_program_was_off_is_untrusted_within_the_same_boot() {
         /// A manual clock with a boot ID.
         struct Booted(ManualClock, &'static str);
         impl Clock for Booted {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_starts_before_all_that_is_known_is_doubted() {
+    fn a_clock_that_starts_before_the_last_known_time_is_untrusted() {
         let clock = ManualClock::new(at("1970-01-01T00:00:30Z"));
         assert!(ClockTrust::new(&clock, None).distrust().is_some());
         let clock = ManualClock::new(at("2026-11-26T12:00:00Z"));

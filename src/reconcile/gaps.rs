@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_vanished_is_believed_when_a_second_fetch_lacks_the_same() {
+    fn a_missing_value_is_accepted_when_a_second_fetch_lacks_it_too() {
         let baseline =
             Baseline::from([("is_open".parse().unwrap(), json!(true)), ("/a/b".parse().unwrap(), json!(1))]);
         let whole = page(json!({"is_open": true, "a": {"b": 1, "c": 2}}), true);

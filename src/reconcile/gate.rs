@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_and_then_so_many_a_second() {
+    fn a_burst_is_allowed_and_then_the_rate_applies() {
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         assert_eq!(taken(&mut gate, 0.0, Urgency::Boundary, false), 20);
         assert_eq!(taken(&mut gate, 0.5, Urgency::Boundary, false), 5);
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_ten_is_a_retry_and_a_resync_leaves_half_the_burst() {
+    fn retries_get_one_request_in_ten_and_a_resync_leaves_half_the_burst() {
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         assert_eq!(taken(&mut gate, 0.0, Urgency::Resync, false), 10);
         assert_eq!(taken(&mut gate, 0.0, Urgency::Source, true), 10);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_pause_one_request_is_tried_alone() {
+    fn after_a_pause_a_single_probe_is_sent_first() {
         let mut gate = Gate::new(LIMITS, seconds(0.0));
         assert!(gate.pause_for(seconds(30.0), seconds(3600.0), seconds(0.0)));
         assert!(!gate.pause_for(seconds(10.0), seconds(10.0), seconds(5.0)), "the longer pause stands");
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn the_breaker_opens_when_half_of_the_agents_fail_and_nothing_comes_through() {
+    fn the_breaker_opens_when_half_of_the_agents_fail_and_no_request_succeeds() {
         let mut random = fastrand::Rng::with_seed(1);
         let mut fail = |gate: &mut Gate, whom: String, is_retry: bool, agents: usize, up: f64| {
             gate.failed(&whom, is_retry, agents, seconds(up), &mut random)

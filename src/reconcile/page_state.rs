@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_goes_by_urgency_and_then_by_how_long_it_waits() {
+    fn due_pages_are_ordered_by_urgency_and_then_by_waiting_time() {
         let now: Instant = "2026-11-26T17:00:00Z".parse().unwrap();
         let mut pages = Pages::default();
         for (agent, urgency, waits, reserved) in [

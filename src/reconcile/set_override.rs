@@ -554,7 +554,7 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
 
     /// London shows 01:30 twice on 25 October 2026, at 00:30 and 01:30 UTC.
     #[test]
-    fn an_end_that_the_clock_shows_twice_is_the_first_that_is_to_come() {
+    fn an_ambiguous_local_end_means_its_first_future_occurrence() {
         let london = crate::zone::Database::embedded().zone("Europe/London").unwrap();
         for (now, until, wanted) in [
             ("2026-10-25T00:10:00Z", "01:30", "2026-10-25T00:30:00Z"),
@@ -569,7 +569,7 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
     }
 
     #[test]
-    fn an_override_by_cells_is_for_what_is_made_for_rows_that_have_them_and_for_nothing_else() {
+    fn an_override_by_cells_affects_only_values_of_matching_rows() {
         let mut world = world(SITES);
         for (cells, wanted) in [
             (
@@ -600,7 +600,7 @@ item = { name = "{{ row.site }}", open = { show = "is_open" } }
     }
 
     #[test]
-    fn a_row_of_another_source_with_the_same_key_is_another_row() {
+    fn rows_of_different_sources_with_the_same_key_are_distinct() {
         let settings = r#"
 timezone = "Europe/London"
 [api]
@@ -651,7 +651,7 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
     }
 
     #[test]
-    fn a_source_that_is_called_otherwise_takes_no_override_from_its_rows() {
+    fn renaming_a_source_keeps_the_overrides_of_its_rows() {
         let (before, desks) = (world(SITES), ("desks", "desk,region\nToys,BE\nBooks,NO\n", "desk"));
         let settings =
             SETTINGS.replace("[sources.sites]", "[sources.shops]").replace("\"sites\"", "\"shops\"");
@@ -666,7 +666,7 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
     }
 
     #[test]
-    fn a_page_that_runs_ahead_is_closed_from_now_on_and_what_was_before_stays_as_it_was() {
+    fn an_override_on_a_page_that_runs_ahead_starts_now_and_keeps_earlier_intervals() {
         let settings = r#"
 timezone = "Europe/London"
 [api]
@@ -693,7 +693,7 @@ variables = { today = { show = "today" } }
     }
 
     #[test]
-    fn a_page_that_is_as_it_was_stays_as_it_is_under_the_same_overrides() {
+    fn an_unchanged_page_is_reused_under_the_same_overrides() {
         let mut before = world(SITES);
         let sets = [prepared(draft("closed", "region=NE", "14:00"), &before).unwrap()];
         before.apply_override(&sets);
@@ -707,7 +707,7 @@ variables = { today = { show = "today" } }
     }
 
     #[test]
-    fn rows_are_meant_by_their_keys_as_they_were_when_it_was_set_each_with_an_end_in_its_own_zone() {
+    fn an_override_keeps_the_keys_of_the_rows_it_matched_and_ends_in_the_zone_of_each() {
         let set = prepared(draft("closed", "region=NE", "14:00"), &world(SITES)).unwrap();
         assert_eq!(set.describe(), "the override: closed for site=Leeds, site=York, by anna: snow");
         let edited = "site,region,zone,phone\nLeeds,BE,Europe/London,1\nHull,NE,Europe/London,4\n";
@@ -728,7 +728,7 @@ variables = { today = { show = "today" } }
     }
 
     #[test]
-    fn what_the_schema_would_refuse_of_one_site_is_set_for_none() {
+    fn an_override_that_the_schema_refuses_for_one_site_is_set_for_none() {
         let world = world(SITES);
         let open = serde_json::json!({"properties": {"sites": {"items": {"properties": {"open": {"const": true}}}}}});
         let page = RemotePage { schema: Some(open.into()), ..RemotePage::default() };
@@ -745,7 +745,7 @@ variables = { today = { show = "today" } }
     }
 
     #[test]
-    fn what_is_wrong_on_the_page_without_the_override_too_does_not_keep_it_from_being_set() {
+    fn an_error_that_exists_without_the_override_does_not_block_it() {
         let settings = r#"
 timezone = "Europe/London"
 [api]
@@ -785,7 +785,7 @@ variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "i
     }
 
     #[test]
-    fn what_no_row_has_and_what_can_not_be_set_for_a_row_is_told_with_a_remedy() {
+    fn unknown_cells_and_unsupported_row_overrides_are_reported_with_a_hint() {
         let world = world(SITES);
         for (says, cells, reported) in [
             (

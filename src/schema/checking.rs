@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_does_not_end_is_given_up_on_and_not_begun_again() {
+    fn a_check_that_times_out_is_abandoned_and_not_repeated() {
         let (schema, stuck) = (json!({"items": {"type": "integer"}, "stuck": true}), Stuck::default());
         let rule = stuck.clone();
         let validator = jsonschema::options()

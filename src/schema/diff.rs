@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_told_rule_by_rule() {
+    fn differences_are_reported_rule_by_rule() {
         let in_property = |rule: &str| format!(r#"{{"properties": {{"a/b": {rule}}}}}"#);
         let of_property = |from: &str, to: &str, wanted: &[&str]| {
             check(&in_property(from), &in_property(to), wanted);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn subschemas_notes_and_what_is_no_schema_are_told() {
+    fn changes_in_subschemas_annotations_and_invalid_keywords_are_reported() {
         check(
             r#"{"allOf": [{"minimum": 1}]}"#,
             r#"{"allOf": [{"minimum": 2}, {}]}"#,
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_is_no_difference() {
+    fn equivalent_schemas_have_no_differences() {
         for (from, to) in [
             ("{}", "{}"),
             (r#"{"type": "string"}"#, r#"{"type": ["string"]}"#),

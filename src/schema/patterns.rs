@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_around_is_counted_for_each_position_and_repetitions_by_their_product() {
+    fn lookaround_costs_once_per_position_and_nested_repetitions_multiply() {
         for (pattern, length, least, most) in [
             ("^[0-9]{2}:[0-9]{2}$", 5, 0, 0),
             ("^.{1,500}$", 500, 400, 1_000),

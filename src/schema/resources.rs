@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_places_in_the_whole_whatever_ids_stand_around_them() {
+    fn references_resolve_against_the_whole_document_whatever_ids_enclose_them() {
         for (schema, references) in [
             // The form that generators write: an id at each property.
             (

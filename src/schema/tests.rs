@@ -28,7 +28,7 @@ fn desired(variable: &str, wanted: Wanted) -> Desired {
 }
 
 #[test]
-fn a_cell_takes_the_type_that_the_schema_asks_for() {
+fn a_cell_takes_the_type_that_the_schema_requires() {
     let cases = [
         (json!({"type": "integer"}), "8", Some(json!(8))),
         (json!({"type": "integer"}), "08", Some(json!(8))),
@@ -124,7 +124,7 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
 }
 
 #[test]
-fn a_schema_reaches_no_network_and_no_file() {
+fn a_schema_cannot_access_the_network_or_files() {
     for reference in ["http://127.0.0.1:1/x.json", "file:///etc/hostname"] {
         let schema = json!({"properties": {"x": {"$ref": reference}}});
         let problem = Schema::compile(Some(&schema)).unwrap_err().to_string();
@@ -140,7 +140,7 @@ fn a_schema_reaches_no_network_and_no_file() {
 }
 
 #[test]
-fn pages_with_the_same_schema_share_it_as_long_as_one_has_it() {
+fn pages_with_the_same_schema_share_it_while_any_of_them_uses_it() {
     let text = |maximum| Some(Arc::new(json!({"properties": {"x": {"maximum": maximum}}})));
     let (mut schemas, mut first, mut second) = (Schemas::default(), text(1), text(1));
     let (a, b) = (schemas.compile(&mut first).unwrap(), schemas.compile(&mut second).unwrap());
@@ -157,7 +157,7 @@ fn pages_with_the_same_schema_share_it_as_long_as_one_has_it() {
 }
 
 #[test]
-fn formats_are_rules_where_the_settings_say_so() {
+fn formats_are_enforced_only_where_the_settings_enable_them() {
     let schema = Arc::new(json!({"properties": {"day": {"format": "date"}}}));
     for (asserted, refused) in [(true, true), (false, false)] {
         let schema = Schemas::new(asserted).compile(&mut Some(schema.clone())).unwrap();
@@ -171,7 +171,7 @@ fn formats_are_rules_where_the_settings_say_so() {
 }
 
 #[test]
-fn a_schema_with_ids_inside_means_what_draft_7_says() {
+fn nested_ids_follow_draft_7() {
     let schema = json!({
         "$id": "http://x.example/page.json",
         "properties": {
@@ -194,7 +194,7 @@ fn a_schema_with_ids_inside_means_what_draft_7_says() {
 }
 
 #[test]
-fn a_series_of_checks_accepts_what_each_check_accepts() {
+fn batched_checks_accept_the_same_values_as_single_checks() {
     let schema = json!({
         "properties": {"state": {"enum": ["open", "closed"]}, "day": {"format": "date"}},
         "if": {"properties": {"state": {"const": "closed"}}},

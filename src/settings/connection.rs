@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_of_an_api_reads_as_the_same() {
+    fn written_api_settings_survive_a_round_trip() {
         let cases: &[(&[&str], &str)] = &[
             (&["api.region=uk"], "region = \"uk\"\n"),
             (&["api.base_url=https://api.uk.poly.ai/"], "region = \"uk\"\n"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_flags_and_environment_must_name_an_api() {
+    fn without_a_file_flags_or_environment_must_name_an_api() {
         let reported = Connection::load(None, &with(&[])).unwrap_err().render(false);
         assert!(
             reported.contains("there is no settings file") && reported.contains("--region"),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_text_reads_as_itself() {
+    fn quoted_text_survives_a_round_trip() {
         for text in ["", "a\"b\\c", "line\nbreak\ttab", "\u{0}\u{1b}\u{7f}", "é~/{}#'"] {
             let document =
                 toml_edit::ImDocument::parse(format!("{} = {}", quoted(text), quoted(text))).unwrap();

@@ -59,7 +59,7 @@ fn sent(pages: &str, s: &str, schema: Value) -> Result<Value, String> {
 }
 
 #[test]
-fn what_a_row_fills_in_is_typed_by_the_schema_and_named_wherever_it_stands() {
+fn a_value_from_a_row_is_typed_by_the_schema_and_names_its_cell_at_any_depth() {
     let integer = json!({"type": "integer"});
     let schema = json!({"properties": {
         "l": {"items": integer}, "v": {"properties": {"a": integer, "b": {"items": integer}}}, "o": integer,
@@ -84,7 +84,7 @@ fn what_a_row_fills_in_is_typed_by_the_schema_and_named_wherever_it_stands() {
 }
 
 #[test]
-fn a_number_keeps_its_text_where_json_writes_it_likewise() {
+fn a_number_keeps_its_text_where_json_writes_it_the_same_way() {
     let numbers = "a = 1.10\nb = 12345678901234567890.0\nc = 1_000.5\nd = +1.50";
     let pages = format!("[[page]]\nagent = \"A\"\nenvironment = \"live\"\n[page.variables]\n{numbers}\n");
     let wanted = r#"{"a":1.10,"b":12345678901234567890.0,"c":1000.5,"d":1.5}"#;
@@ -92,7 +92,7 @@ fn a_number_keeps_its_text_where_json_writes_it_likewise() {
 }
 
 #[test]
-fn a_cell_in_the_name_of_a_variable_is_one_name() {
+fn a_cell_in_a_variable_name_is_a_single_segment() {
     for (variable, s, wanted) in [
         (r#""{{ row.name }}" = 1"#, "s,name\nLeeds,/help/desk\n", json!({"/help/desk": 1})),
         (r#""{{ row.name }}" = 1"#, "s,name\nLeeds,/x[a=b]\n", json!({"/x[a=b]": 1})),
@@ -114,7 +114,7 @@ fn a_cell_in_the_name_of_a_variable_is_one_name() {
 }
 
 #[test]
-fn whether_items_are_made_may_come_from_a_row() {
+fn create_items_may_come_from_a_row() {
     let pages = page_of_rows("\"s\"", "create_items = \"{{ row.make }}\"\nvariables = { \"/s[n=a]/h\" = 1 }");
     for (make, wanted) in [
         ("yes", Ok(json!({"s": [{"n": "a", "h": 1}]}))),
@@ -130,7 +130,7 @@ fn whether_items_are_made_may_come_from_a_row() {
 }
 
 #[test]
-fn drift_is_settled_by_variables_that_a_row_names() {
+fn on_drift_applies_to_variables_named_by_a_row() {
     let page = |named: &str| {
         let variables = "variables = { \"/s[site={{ row.s }}]/h\" = 1 }\ncreate_items = true";
         page_of_rows("\"s\"", &format!("on_drift = {{ \"{named}\" = \"keep\" }}\n{variables}"))
@@ -148,7 +148,7 @@ fn drift_is_settled_by_variables_that_a_row_names() {
 }
 
 #[test]
-fn a_where_that_a_row_fills_in_with_what_no_row_has_is_told_with_its_rows() {
+fn a_where_filled_in_by_a_row_that_matches_nothing_is_reported_with_its_rows() {
     let each = "[[page.each]]\nsource = \"t\"\nwhere = { st = \"{{ row.st }}\" }\nvariables = { \"{{ row.t }}\" = 1 }";
     let inside = "[page.variables]\na = { each = { source = \"t\", where = { st = [\"{{ row.st }}\"] } }, item = \"{{ row.t }}\" }";
     let twice = "[page.variables]\na = { each = \"s\", item = { b = { each = \"t\", where = { st = \"{{ row.st }}\" }, item = \"{{ row.t }}\" } } }";
@@ -168,7 +168,7 @@ fn a_where_that_a_row_fills_in_with_what_no_row_has_is_told_with_its_rows() {
 }
 
 #[test]
-fn what_rests_on_a_file_that_was_never_read_is_told_once_with_its_remedy() {
+fn values_that_depend_on_an_unread_file_are_reported_once_with_a_hint() {
     let pages = page_of_rows("\"s\"", "join = { t = \"{{ row.s }}\" }\nvariables = { a = \"{{ t.st }}\" }");
     let world = World::new(&settings(&pages).blueprint, &inputs(SITES, ""), noon(), None);
     let reported: Vec<String> = world.problems().map(ToString::to_string).collect();
@@ -201,7 +201,7 @@ const OPEN: &str = r#"{ source = "s", where = { st = "open" } }"#;
 const OF_ROW: &str = r#"{ source = "s", row = "{{ row.phone }}", column = "s" }"#;
 
 #[test]
-fn a_block_that_is_called_otherwise_and_fails_leaves_its_pages_as_they_were_until_it_is_mended() {
+fn a_renamed_block_that_fails_keeps_its_previous_pages_until_it_is_fixed() {
     let before = world(Some(("\"s\"", "{ column = \"phone\" }")), SITES, None);
     assert_eq!(agents(&before), "other Leeds York Hull");
     let bad = world(Some((OPEN, "{ column = \"phon\" }")), SITES, Some(&before));
@@ -223,7 +223,7 @@ fn a_block_that_is_called_otherwise_and_fails_leaves_its_pages_as_they_were_unti
 }
 
 #[test]
-fn a_bad_row_that_is_new_in_a_block_of_before_keeps_no_page_of_a_block_that_was_removed() {
+fn a_new_bad_row_in_an_existing_block_keeps_no_page_of_a_removed_block() {
     let good = "s,st,phone\nLeeds,open,Leeds\n";
     let bad = format!("{good}York,open,x\n");
     let with_another = |mut world: World| {

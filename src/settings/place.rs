@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_is_found_by_settings_that_are_broken_anywhere_else() {
+    fn the_store_is_found_even_if_other_settings_are_broken() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rtconfd.toml");
         for (text, found) in [

@@ -89,7 +89,7 @@ error: unknown environment \"lve\"
 }
 
 #[test]
-fn mistakes_are_named_with_the_nearest_right_thing() {
+fn mistakes_are_reported_with_the_nearest_valid_name() {
     let variable = |definition: &str| {
         with_api("[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Fr 09:00-17:00\"\n[sources.sites]\npath = \"s.csv\"\nkey = \"k\"\n[calendars.hols]\npath = \"h.ics\"\n").replace("x = 1", &format!("x = {definition}"))
     };
@@ -193,7 +193,7 @@ fn mistakes_are_named_with_the_nearest_right_thing() {
 }
 
 #[test]
-fn flags_stand_above_the_environment_and_that_above_the_file() {
+fn flags_override_the_environment_and_the_environment_overrides_the_file() {
     let text = with_api("")
         .replace("region = \"uk\"", "region = \"uk\"\nconcurrency = 3")
         .replace("[api]", "resync = \"1m\"\n[api]");
@@ -269,7 +269,7 @@ fn settings_may_be_json() {
 }
 
 #[test]
-fn a_key_crosses_the_network_unencrypted_only_to_hosts_that_are_named() {
+fn a_key_is_sent_unencrypted_only_to_explicitly_allowed_hosts() {
     let with_url = |url: &str, rest: &str| {
         with_api("").replace("region = \"uk\"", &format!("base_url = \"{url}\"{rest}"))
     };
@@ -309,7 +309,7 @@ error: the API key would cross the network unencrypted
 }
 
 #[test]
-fn hosts_that_are_allowed_are_names_and_nothing_else() {
+fn allowed_hosts_are_names_only() {
     for name in ["http://simulator.internal", "simulator.internal:4010", "*.internal", "a b", "", "u@host"] {
         let text = with_api(&format!("allow_http = [\"{name}\"]\n"))
             .replace("region = \"uk\"", "base_url = \"http://127.0.0.1\"");
@@ -326,7 +326,7 @@ fn with_calendar(lines: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_public_holidays_is_shown_with_its_remedy() {
+fn invalid_public_holidays_are_reported_with_a_hint() {
     let text = with_calendar(
         "public_holidays = \"GB-ENG\"\nadd = { \"2026-02-30\" = \"x\", \"2026-06-05\" = \" \" }\nremove = [\"2026-12-27\"]\n[calendars.more]\npublic_holidays = \"GB-ENG\"\nremove = [\"2026-12-27\"]\n[calendars.code]\npublic_holidays = \"GB-LND\"",
     );
@@ -419,7 +419,7 @@ fn a_calendar_is_a_file_or_public_holidays() {
 }
 
 #[test]
-fn a_country_alone_is_warned_of_when_its_subdivisions_all_have_more() {
+fn a_country_code_is_warned_about_when_all_its_subdivisions_have_more_holidays() {
     for (lines, wanted) in [
         ("public_holidays = \"GB\"", Some("every subdivision of GB has more public holidays than GB alone")),
         ("public_holidays = \"GB-SCT\"", None),
@@ -435,7 +435,7 @@ fn a_country_alone_is_warned_of_when_its_subdivisions_all_have_more() {
 }
 
 #[test]
-fn public_holidays_are_remembered_with_the_settings() {
+fn public_holidays_are_stored_with_the_settings() {
     let lines = "public_holidays = \"FR\"\nadd = { 2026-06-05 = \"Founders' day\" }\nremove = [2026-12-25]";
     let settings = load(&with_calendar(lines), &[], &[]).unwrap();
     let again = Settings::remembered(&settings.written, &settings.file, &settings.blueprint.zones).unwrap();
@@ -444,7 +444,7 @@ fn public_holidays_are_remembered_with_the_settings() {
 }
 
 #[test]
-fn who_follows_without_a_store_that_lasts_is_warned() {
+fn a_promoted_page_without_a_persistent_store_is_warned_about() {
     for (path, warned) in [(":memory:", 1), ("s.sqlite", 0)] {
         let page = "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nfollow = \"sandbox\"\nafter = \"2h\"\nvariables = { a = 1 }";
         let settings = with_api(&format!("[store]\npath = \"{path}\"\n")) + page;

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_however_it_is_written() {
+    fn a_time_is_read_back_in_every_format() {
         for (value, wanted) in [
             (json!("08:00"), Some(480)),
             (json!("8:00"), Some(480)),

@@ -41,7 +41,7 @@ mod tests {
 
     /// A check that looks for a shape under a wrong name would silently check nothing.
     #[test]
-    fn shapes_that_are_read_together_name_each_other() {
+    fn shapes_that_are_read_back_together_name_each_other() {
         for shape in SHAPES {
             match shape.read_back() {
                 ReadBack::AsItStands | ReadBack::Intervals { beside: None, .. } => {}

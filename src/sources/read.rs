@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_from_a_machine_whose_clock_is_ahead_is_quiet_once_it_has_lain_there_for_a_while() {
+    fn a_file_dated_in_the_future_is_settled_once_it_is_unchanged_for_a_while() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sites.csv");
         let write = |text: &str| {

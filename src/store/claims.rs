@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_living_daemon_owns_is_refused_and_what_a_dead_one_left_is_not() {
+    fn claims_of_a_live_daemon_are_refused_and_claims_of_a_dead_one_are_not() {
         let directory = tempfile::tempdir().unwrap();
         let owned = |name: &str| BTreeSet::from([format!("https://api A-1/live {name}")]);
         // Another process: a file with another id, locked.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_claimed_where_others_could_put_files_and_no_link_is_followed() {
+    fn claims_require_a_private_directory_and_never_follow_links() {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let directory = tempfile::tempdir().unwrap();
         let victim = directory.path().join("victim");

@@ -30,7 +30,7 @@ fn intent() -> Intent {
 }
 
 #[tokio::test]
-async fn an_intent_is_open_until_it_is_settled_and_then_becomes_the_base() {
+async fn an_intent_is_open_until_settled_and_then_becomes_the_baseline() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state/s.sqlite");
     let location = Location::new(Some(&path));
@@ -57,7 +57,7 @@ async fn an_intent_is_open_until_it_is_settled_and_then_becomes_the_base() {
 }
 
 #[tokio::test]
-async fn a_second_writer_is_refused_and_a_newer_store_is_left_alone() {
+async fn a_second_writer_is_refused_and_a_newer_store_is_left_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
     let location = Location::new(Some(&path));
@@ -75,7 +75,7 @@ async fn a_second_writer_is_refused_and_a_newer_store_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_store_is_an_error_and_stays_as_it_is() {
+async fn a_file_that_is_not_a_store_is_an_error_and_is_left_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
     let text = "this is no database, but somebody's notes, long enough to be looked at as a page".repeat(20);
@@ -86,7 +86,7 @@ async fn a_file_that_is_no_store_is_an_error_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn inputs_are_kept_as_they_last_were_good_and_older_ones_as_long_as_a_page_rests_on_them() {
+async fn the_last_good_inputs_are_kept_and_older_ones_while_a_page_depends_on_them() {
     let writer = Location::new(None).open().unwrap();
     let page: PageId = "A-1/live".parse().unwrap();
     let accept = async |number: i64, path: &str, text: &str, as_of: Option<i64>| {
@@ -132,7 +132,7 @@ fn store() -> (tempfile::TempDir, std::path::PathBuf, Location) {
 }
 
 #[tokio::test]
-async fn a_store_that_is_gone_is_not_begun_anew_by_itself() {
+async fn a_missing_store_is_not_recreated_automatically() {
     let (_directory, path, location) = store();
     drop(location.open().unwrap());
     for empty in [false, true] {
@@ -152,7 +152,7 @@ async fn a_store_that_is_gone_is_not_begun_anew_by_itself() {
 }
 
 #[tokio::test]
-async fn a_damaged_store_is_refused_and_put_aside_when_a_person_says_so() {
+async fn a_damaged_store_is_refused_and_moved_aside_only_on_request() {
     let (directory, path, location) = store();
     let writer = location.open().unwrap();
     for number in 0..200 {
@@ -183,7 +183,7 @@ async fn a_damaged_store_is_refused_and_put_aside_when_a_person_says_so() {
 }
 
 #[tokio::test]
-async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
+async fn a_locked_store_names_both_processes_and_a_full_or_read_only_one_gives_a_hint() {
     let (_directory, _, location) = store();
     let _writer = location.open().unwrap();
     let error = location.open().unwrap_err().to_string();
@@ -218,7 +218,7 @@ async fn a_store_in_use_names_both_and_a_full_or_read_only_one_the_remedy() {
 }
 
 #[tokio::test]
-async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_rows_of_any_source_or_its_page_whole() {
+async fn an_override_keeps_its_rows_and_one_from_an_older_store_is_migrated() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
     let location = Location::new(Some(&path));
@@ -273,7 +273,7 @@ async fn an_override_keeps_its_rows_and_one_of_an_older_store_means_rows_of_any_
 
 /// A page that keeps failing with a large value leaves one row and one value.
 #[tokio::test]
-async fn retries_of_a_large_value_take_no_room() {
+async fn retries_of_a_large_value_take_no_space() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
     let location = Location::new(Some(&path));
@@ -303,7 +303,7 @@ async fn retries_of_a_large_value_take_no_room() {
 }
 
 #[tokio::test]
-async fn history_is_forgotten_when_it_is_old_and_what_is_open_is_not() {
+async fn old_history_is_deleted_and_open_intents_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
     let location = Location::new(Some(&path));
@@ -335,7 +335,7 @@ async fn history_is_forgotten_when_it_is_old_and_what_is_open_is_not() {
 
 /// After any change to the files of an open store, nothing more is acknowledged.
 #[tokio::test]
-async fn a_store_that_is_removed_or_replaced_while_it_is_open_stops_all_writing() {
+async fn removing_or_replacing_an_open_store_stops_all_writes() {
     for file in ["s.sqlite", "s.sqlite.lock"] {
         for replaced in [false, true] {
             let directory = tempfile::tempdir().unwrap();
@@ -357,7 +357,7 @@ async fn a_store_that_is_removed_or_replaced_while_it_is_open_stops_all_writing(
 }
 
 #[tokio::test]
-async fn the_files_of_a_store_are_its_owners_alone_and_say_how_it_ended() {
+async fn store_files_are_private_to_their_owner_and_record_how_the_store_was_closed() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new/s.sqlite");

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cell_knows_its_line_and_column() {
+    fn every_cell_has_its_line_and_column() {
         let rows =
             read("k,a,b\r\n1,\"x\ny\",z\r\n\r\n2,\"say \"\"hi\"\"\",é,\n".trim_end_matches(",\n")).unwrap();
         let places: Vec<_> = rows
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_a_file_unusable_is_refused_with_its_place() {
+    fn an_unusable_file_is_refused_with_the_position_of_the_error() {
         for (text, wanted) in [
             ("", "t.csv:1: the file is empty"),
             ("k,a\n", "a header and no rows"),
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_with_another_number_of_fields_is_told_what_to_do() {
+    fn a_row_with_a_wrong_number_of_fields_is_reported_with_a_hint() {
         for (row, reported) in [
             (
                 "1",
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spreadsheets_add_is_no_row_and_no_column() {
+    fn empty_rows_and_columns_from_spreadsheets_are_ignored() {
         for text in [
             "k,a\n1,x\n,\n2,y\n,\n",
             "k,a,,\n1,x,,\n2,y,,\n,,,\n",
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_a_key_are_no_part_of_it_wherever_it_is_filled_in() {
+    fn a_key_is_trimmed_everywhere_it_is_used() {
         let rows = read("k,a\n Hull , x \n").unwrap();
         let row = rows.row("Hull").unwrap();
         assert_eq!(row.cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>(), ["Hull", " x "]);

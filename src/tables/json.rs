@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_and_key_knows_its_place() {
+    fn every_value_and_key_has_its_position() {
         let root = parse(&"m.json".into(), "{\n  \"a\": [1.0, {\"é\": \"x\"}],\n  \"b\": null\n}").unwrap();
         let place = |pointer: &str| {
             let node = root.pointer(pointer).unwrap();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_json_is_refused_with_its_place() {
+    fn invalid_json_is_refused_with_its_position() {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         for (text, wanted) in [
             ("{\n\"a\": 1,\n\"a\": 2}", "m.json:3:1: duplicate key \"a\""),

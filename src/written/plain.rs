@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_plain_is_plain() {
+    fn lookalike_characters_become_ascii() {
         for (text, wanted) in [
             ("Mo\u{2013}Fr 09:00\u{2011}17:00", "Mo-Fr 09:00-17:00"),
             ("09:00\u{A0}\u{2014}\u{202F}17:00", "09:00 - 17:00"),

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_releases_are_greater_and_a_release_is_old_from_the_middle_of_the_next_year_on() {
+    fn later_releases_compare_greater_and_a_release_is_old_from_the_middle_of_next_year() {
         let version = |text: &str| Version::parse(text).unwrap();
         assert!(version("2026f") > version("2026a") && version("2027a") > version("2026z"));
         for (text, today, old) in [
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_a_path_is_never_read() {
+    fn a_path_is_never_read_as_a_zone_name() {
         struct Everything;
         impl TzifFiles for Everything {
             fn read(&self, name: &str) -> Option<Cow<'static, [u8]>> {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_that_the_folder_lacks_or_has_damaged_is_that_of_the_embedded_database() {
+    fn a_missing_or_damaged_zone_file_falls_back_to_the_embedded_database() {
         let damaged = BTreeMap::from([("Europe/London".to_owned(), b"TZif".to_vec())]);
         let database = Database::in_folder(Version::parse("2099a"), Path::new("/zones"), damaged);
         for name in ["Europe/London", "US/Pacific"] {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_of_a_revision_stay_as_they_were() {
+    fn zones_of_a_revision_do_not_change() {
         let tzif = |name: &str| Database::embedded().zone(name).unwrap().tzif().unwrap().to_vec();
         let older =
             Database::embedded().with(BTreeMap::from([("Europe/London".to_owned(), tzif("Asia/Tokyo"))]));

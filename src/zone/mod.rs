@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_at_a_skipped_time_counts_with_the_offset_before() {
+    fn an_event_at_a_skipped_time_uses_the_previous_offset() {
         table(
             event_instant,
             &[
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_date_that_is_skipped_whole_does_not_occur() {
+    fn only_a_date_that_is_skipped_entirely_does_not_occur() {
         let date = |text: &str| text.parse::<NaiveDate>().unwrap();
         let apia = named("Pacific/Apia");
         assert!(!occurs(apia, date("2011-12-30")));

@@ -76,7 +76,7 @@ mod tests {
     use crate::zone::Database;
 
     #[test]
-    fn every_known_name_is_a_name_and_a_zone() {
+    fn every_known_name_is_valid_and_has_a_zone() {
         for name in known_names() {
             assert!(is_a_name(name), "{name}");
             assert!(name == "UTC" || Database::embedded().zone(name).is_some(), "{name}");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_names_are_zones() {
+    fn windows_names_map_to_zones() {
         for (name, zone) in [
             ("Alberta Standard Time", "America/Edmonton"),
             ("AUS Central Standard Time", "Australia/Darwin"),

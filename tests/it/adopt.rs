@@ -1,4 +1,5 @@
-//! Agents listed, pages pulled into files, schemas compared and put: transcripts against the simulator.
+//! Transcripts of the commands that list agents, pull pages into files, and compare and push
+//! schemas.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{Api, Folder, KEY, Ran, desk, until};
 
-/// What a page holds, read with every digit.
+/// Returns the variables of a page with every digit preserved.
 fn shape(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages").join(name);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -37,7 +38,7 @@ fn schema_of(api: &Api, agent: &str) -> Value {
     api.simulator.with_pages(|pages| pages.page(agent, Environment::Live)["schema"].clone())
 }
 
-/// A folder with a key and no settings, as somebody new has it.
+/// Creates a folder with a key and no settings, as a new user has it.
 fn newcomer() -> Folder {
     let folder = Folder::new("http://127.0.0.1:9", "");
     std::fs::remove_file(folder.path("rtconfd.toml")).unwrap();
@@ -51,7 +52,7 @@ fn fault(kind: Kind, method: &str) -> Fault {
 }
 
 #[test]
-fn agents_are_listed_for_somebody_new() {
+fn agents_are_listed_without_a_settings_file() {
     let api = Api::with(vec!["A-1".to_owned(), "B-2".to_owned()], Arc::new(WallClock));
     fill(&api, "A-1", Environment::Live, Some(&json!({"type": "object"})), &json!({"a": 1}));
     fill(&api, "A-1", Environment::Sandbox, None, &json!({"a": 1, "b": 2}));
@@ -69,7 +70,7 @@ fn agents_are_listed_for_somebody_new() {
             json!({"agent": "B-2", "name": "B-2", "account": "ws-simulator", "pages": null}),
         ]
     );
-    // What a name holds doesn't reach the terminal.
+    // Control characters in a name do not reach the terminal.
     api.simulator.with_pages(|pages| pages.create_agent("C-3", "a\u{1b}[2J\nb", WallClock.now()));
     let table = agents(&[]).expect(0).out;
     assert!(table.contains("C-3     a\\u{1b}[2J\\nb   ws-simulator\n"), "{table}");
@@ -89,7 +90,7 @@ fn agents_are_listed_for_somebody_new() {
 }
 
 #[test]
-fn agents_tells_what_is_missing_and_what_the_api_refuses() {
+fn agents_reports_missing_settings_and_api_errors() {
     let api = Api::start();
     let folder = newcomer();
     let ran = folder.run(&["agents"]).expect(1);
@@ -119,18 +120,18 @@ fn agents_tells_what_is_missing_and_what_the_api_refuses() {
 }
 
 #[test]
-fn settings_that_are_not_finished_are_enough_to_list_agents() {
+fn incomplete_settings_are_enough_to_list_agents() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     let folder = Folder::new(&api.url, "\n[hours.desk]\nnonsense = 1\n");
     assert!(folder.run(&["agents"]).expect(0).out.contains("A-1"));
-    // What is set in the environment stands above the file.
+    // The environment overrides the file.
     let nobody =
         folder.command(&["agents"]).env("RTCONFD_API__BASE_URL", "http://127.0.0.1:9").output().unwrap();
     assert!(Ran::new(nobody).expect(1).err.contains("cannot reach the API"));
 }
 
 #[test]
-fn a_page_of_every_shape_plans_clean_after_it_was_pulled() {
+fn a_pulled_page_of_every_shape_plans_without_changes() {
     for name in ["flat.json", "lists.json", "sites.json", "weekdays.json", "odd.json"] {
         let api = Api::start();
         let shape = shape(name);
@@ -170,7 +171,7 @@ fn a_page_of_every_shape_plans_clean_after_it_was_pulled() {
 }
 
 #[test]
-fn numbers_nulls_and_strange_keys_come_through_a_pull_as_they_are() {
+fn numbers_nulls_and_unusual_keys_survive_a_pull() {
     let api = Api::start();
     let shape = shape("odd.json");
     fill(&api, "A-1", Environment::Live, None, &shape["valid"]);
@@ -186,7 +187,7 @@ fn numbers_nulls_and_strange_keys_come_through_a_pull_as_they_are() {
         assert!(text.contains(kept), "{kept}: {text}");
     }
     folder.run(&["plan"]).expect(0);
-    // Another than the file's value of every kind is seen.
+    // A changed value of every kind is detected.
     api.edit("A-1", &json!({"nothing": 0, "/starts": 9_007_199_254_740_992_u64, "a/b": 1, "~1": []}));
     let rows = folder.run(&["plan", "--format", "json"]).expect(2).lines();
     let variables: Vec<&str> = rows.iter().map(|row| row["variable"].as_str().unwrap()).collect();
@@ -197,7 +198,7 @@ fn numbers_nulls_and_strange_keys_come_through_a_pull_as_they_are() {
 }
 
 #[test]
-fn settings_of_empty_pages_alone_are_told_to_be_refused_until_a_variable_is_owned() {
+fn pull_warns_that_settings_of_empty_pages_need_a_variable_first() {
     let api = Api::start();
     let folder = Folder::new(&api.url, "");
     let ran = folder.run(&["pull", "A-1/sandbox", "--into", "new"]).expect(0);
@@ -207,7 +208,7 @@ fn settings_of_empty_pages_alone_are_told_to_be_refused_until_a_variable_is_owne
 }
 
 #[test]
-fn several_pages_are_pulled_into_one_file_of_settings_with_the_api_of_the_old() {
+fn several_pages_are_pulled_into_one_settings_file_with_the_existing_api() {
     let api = Api::start();
     fill(&api, "A-1", Environment::Live, None, &json!({"a": 1}));
     fill(&api, "A-1", Environment::PreRelease, None, &json!({"a": 2, "b": null}));
@@ -234,7 +235,7 @@ fn several_pages_are_pulled_into_one_file_of_settings_with_the_api_of_the_old() 
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
     old.run(&["plan", "--config", "new/rtconfd.toml"]).expect(0);
-    // With the commented block opened the page gets its first value.
+    // With the block uncommented the page gets its first value.
     let opened = text.split_once("# ---- A-1/sandbox").map(|(before, behind)| {
         let (block, after) = behind.split_once("# ---- From").unwrap();
         let block = block.lines().map(|line| {
@@ -276,7 +277,7 @@ fn pull_overwrites_nothing_and_writes_nothing_when_it_fails() {
 }
 
 #[test]
-fn a_key_from_the_environment_is_in_no_file_and_a_page_that_is_wrong_already_is_told() {
+fn pull_writes_no_key_from_the_environment_and_reports_invalid_values_on_the_page() {
     let api = Api::start();
     fill(
         &api,
@@ -366,7 +367,7 @@ AT                            CHANGE               FROM                TO
 }
 
 #[test]
-fn what_can_not_be_compared_is_named() {
+fn schemas_that_cannot_be_compared_are_reported() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     let folder = Folder::new(&api.url, "");
     folder.write("list.json", "[]");
@@ -390,7 +391,7 @@ fn what_can_not_be_compared_is_named() {
     }
 }
 
-/// A page with hours and a phone, and settings that make its values.
+/// Creates a page with hours and a phone, and settings that compute its values.
 fn desk_page() -> (Api, Folder) {
     let api = Api::start();
     let schema = json!({"properties": {"is_open": {"type": "boolean"}}});
@@ -400,7 +401,7 @@ fn desk_page() -> (Api, Folder) {
 }
 
 #[test]
-fn a_schema_is_put_only_when_somebody_says_yes() {
+fn a_schema_is_put_only_after_confirmation() {
     let (api, folder) = desk_page();
     let next = json!({"properties": {"is_open": {"type": "boolean"}, "phone": {"type": "string"}}});
     folder.write("next.json", &next.to_string());
@@ -435,7 +436,7 @@ fn a_schema_is_put_only_when_somebody_says_yes() {
 }
 
 #[test]
-fn a_schema_that_values_on_the_page_break_is_refused() {
+fn a_schema_that_rejects_values_on_the_page_is_refused() {
     let (api, folder) = desk_page();
     folder.write(
         "next.json",
@@ -457,15 +458,16 @@ fn a_schema_that_values_on_the_page_break_is_refused() {
 }
 
 #[test]
-fn a_schema_that_values_of_the_coming_days_break_is_refused() {
+fn a_schema_that_rejects_values_of_the_coming_days_is_refused() {
     let (api, folder) = desk_page();
-    // Open now or not: within a few days it is both.
+    // Within a few days the page is both open and closed.
     folder.write("next.json", r#"{"properties": {"is_open": {"const": true}}}"#);
     let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "--yes"]).expect(1);
     assert!(ran.err.contains("is_open = false"), "{}", ran.err);
     assert!(ran.err.contains("Europe/London"), "the first time that it happens is told: {}", ran.err);
     assert!(api.requests("PUT").is_empty());
-    // One page that refuses it keeps it from the others, and a page without settings is only looked at as it is.
+    // One refusing page blocks the push to all. A page without settings is checked by its current
+    // values.
     fill(&api, "B-2", Environment::Live, None, &json!({"is_open": true}));
     let rows = folder
         .run(&["schema", "push", "next.json", "B-2/live", "A-1/live", "--yes", "--format", "json"])
@@ -479,12 +481,12 @@ fn a_schema_that_values_of_the_coming_days_break_is_refused() {
         "{}",
         ran.err
     );
-    // Settings that can't be read say nothing of the coming days.
+    // Unreadable settings give no values for the coming days.
     folder.settings(&api.url, "\n[[page]]\nagent = \"A-1\"\n");
     folder.write("next.json", "{\"title\": \"x\"}");
     let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "--yes"]).expect(1);
     assert!(ran.err.contains("needs \"environment\""), "{}", ran.err);
-    // Nor do inputs that are not there.
+    // Missing inputs give none either.
     folder.settings(&api.url, "[sources.m]\npath = \"m.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { a = { source = \"m\", pointer = \"/a\" } }\n");
     let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "--yes"]).expect(1);
     assert!(ran.err.contains("source \"m\" could not be read"), "{}", ran.err);
@@ -492,7 +494,7 @@ fn a_schema_that_values_of_the_coming_days_break_is_refused() {
 }
 
 #[test]
-fn what_is_no_self_contained_draft_7_is_sent_to_no_page() {
+fn only_a_self_contained_draft_7_schema_is_sent() {
     let (api, folder) = desk_page();
     let bomb = json!({
         "definitions": {
@@ -527,7 +529,7 @@ fn what_is_no_self_contained_draft_7_is_sent_to_no_page() {
 }
 
 #[test]
-fn a_page_that_holds_nothing_gets_its_schema_before_its_values() {
+fn an_empty_page_gets_its_schema_before_its_values() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     folder.write("next.json", r#"{"properties": {"is_open": {"type": "boolean"}}, "required": ["is_open"]}"#);
@@ -563,7 +565,7 @@ fn a_put_whose_outcome_is_unknown_is_looked_up() {
     let ran = push("three").expect(1);
     assert!(ran.err.contains("the API answered 403 REAL_TIME_CONFIG_FORBIDDEN_ACCESS"), "{}", ran.err);
     assert!(!ran.err.contains("looked at"), "{}", ran.err);
-    // The page after one that failed is not tried.
+    // After a failure the remaining pages are skipped.
     fill(&api, "B-2", Environment::Live, Some(&before), &json!({}));
     api.simulator.inject(fault(Kind::Status { status: 400 }, "PUT"));
     let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "B-2/live", "--yes"]).expect(1);
@@ -571,7 +573,7 @@ fn a_put_whose_outcome_is_unknown_is_looked_up() {
     assert_eq!(schema_of(&api, "B-2"), before);
 }
 
-/// A push while somebody else changes the page: `slow` is the request that lasts long enough for that.
+/// Pushes a schema while another client changes the page during the request `slow`.
 async fn pushed_meanwhile(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
     let (api, folder) = desk_page();
     folder.write("next.json", r#"{"properties": {"phone": {"type": "string"}}}"#);
@@ -584,7 +586,7 @@ async fn pushed_meanwhile(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
 }
 
 #[tokio::test]
-async fn a_page_that_changes_while_it_is_checked_is_not_sent_to() {
+async fn a_page_that_changes_during_the_check_gets_no_schema() {
     let (api, ran) = pushed_meanwhile("GET", 1, &json!({"phone": "0114"})).await;
     let ran = ran.expect(1);
     assert!(
@@ -598,7 +600,7 @@ async fn a_page_that_changes_while_it_is_checked_is_not_sent_to() {
 }
 
 #[tokio::test]
-async fn values_that_change_right_before_a_schema_is_put_are_told() {
+async fn values_that_change_just_before_a_put_are_reported() {
     let (api, ran) = pushed_meanwhile("PUT", 2, &json!({"phone": 114})).await;
     let ran = ran.expect(1);
     assert!(

@@ -1,4 +1,4 @@
-//! The simulator on the wire, as the vendor's own client sees it, and our client against it.
+//! The simulator over HTTP as the vendor's own client sees it, and our client against it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ async fn call(api: &Api, method: Method, path: &str, body: Option<&str>) -> Repl
 }
 
 #[tokio::test]
-async fn every_refusal_has_its_status_code_envelope_and_correlation_id() {
+async fn every_refusal_has_its_status_error_code_and_correlation_id() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     call(
         &api,
@@ -170,7 +170,7 @@ async fn every_refusal_has_its_status_code_envelope_and_correlation_id() {
 }
 
 #[tokio::test]
-async fn a_page_behaves_as_the_vendors_client_relies_on() {
+async fn a_page_behaves_as_the_vendors_client_expects() {
     let api = Api::start();
     let untouched = call(&api, Method::GET, PAGE, None).await;
     assert_eq!(untouched.status, 200);
@@ -179,7 +179,7 @@ async fn a_page_behaves_as_the_vendors_client_relies_on() {
         json!({"clientEnv": "live", "variables": {}, "schema": null, "lastUpdated": null})
     );
 
-    // The schema comes first and may be one that the stored values do not meet yet.
+    // The schema is put first; the stored values may not meet it yet.
     let patched = call(
         &api,
         Method::PATCH,
@@ -224,7 +224,7 @@ async fn a_page_behaves_as_the_vendors_client_relies_on() {
 }
 
 #[tokio::test]
-async fn a_brought_correlation_id_comes_back_and_agents_can_be_made_and_listed() {
+async fn a_sent_correlation_id_is_echoed_and_agents_can_be_created_and_listed() {
     let api = Api::with(vec!["A-1".to_owned()], Arc::new(WallClock));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let reply = client
@@ -247,7 +247,7 @@ async fn a_brought_correlation_id_comes_back_and_agents_can_be_made_and_listed()
 }
 
 #[tokio::test]
-async fn faults_the_log_and_edits_can_be_had_over_http() {
+async fn faults_log_and_edits_are_available_over_http() {
     let api = Api::start();
     let fault = r#"{"kind": "rate_limit", "retry_after": 7, "method": "GET", "times": 1}"#;
     assert_eq!(call(&api, Method::POST, "/_simulator/faults", Some(fault)).await.status, 200);
@@ -314,7 +314,7 @@ fn page() -> PageId {
 }
 
 #[tokio::test]
-async fn each_failure_has_its_meaning() {
+async fn each_failure_is_classified() {
     let api = Api::start();
     let client = client(&api.url, Duration::from_millis(400));
     for (kind, meaning) in [
@@ -342,14 +342,14 @@ async fn each_failure_has_its_meaning() {
             assert!(error.correlation_id.is_some());
         }
     }
-    // Nobody listens there.
+    // Nothing listens on this port.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error =
         self::client(&format!("http://{nobody}"), Duration::from_secs(5)).page(&page()).await.unwrap_err();
     assert_eq!(error.meaning, Meaning::TryAgain, "{error}");
 }
 
-/// A server that answers one connection with fixed bytes, and tells what it was sent.
+/// Starts a server that answers one connection with fixed bytes and returns the request.
 async fn canned(answer: String) -> (String, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -357,7 +357,7 @@ async fn canned(answer: String) -> (String, tokio::task::JoinHandle<String>) {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut received = vec![0; 8192];
         let length = stream.read(&mut received).await.unwrap();
-        // The client may hang up before it has read everything.
+        // The client may disconnect before it has read everything.
         let _ = stream.write_all(answer.as_bytes()).await;
         let _ = stream.shutdown().await;
         String::from_utf8_lossy(&received[..length]).into_owned()
@@ -366,7 +366,7 @@ async fn canned(answer: String) -> (String, tokio::task::JoinHandle<String>) {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_an_echoed_key_is_covered_up() {
+async fn a_redirect_is_not_followed_and_an_echoed_key_is_redacted() {
     let (elsewhere, hit) = canned("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned()).await;
     let answer =
         format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}/x\r\ncontent-length: 0\r\n\r\n");
@@ -390,9 +390,9 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_covered_up() {
     assert!(sent.await.unwrap().to_lowercase().contains(&format!("x-api-key: {KEY}")));
 }
 
-/// A server or a proxy may echo what it was sent, anywhere, and put in what forges a line of a log.
+/// A server or proxy may echo the key anywhere in its answer, or forge log lines.
 #[tokio::test]
-async fn what_comes_from_outside_brings_neither_the_key_nor_control_characters() {
+async fn text_from_the_api_never_contains_the_key_or_control_characters() {
     let (start, end) = KEY.split_at(7);
     for (status, body) in [
         ("200 OK", format!("{{\"clientEnv\": \"live\", \"variables\": [\"{KEY}\"]}}")),
@@ -420,7 +420,7 @@ async fn what_comes_from_outside_brings_neither_the_key_nor_control_characters()
 }
 
 #[tokio::test]
-async fn odd_answers_are_taken_for_what_they_are() {
+async fn invalid_answers_are_reported_with_their_defect() {
     for (answer, wanted) in [
         ("HTTP/1.1 204 No Content\r\n\r\n", "it is empty"),
         (
@@ -444,7 +444,7 @@ async fn odd_answers_are_taken_for_what_they_are() {
 }
 
 #[test]
-fn the_page_that_people_look_at_shows_values_and_requests_in_a_browser() {
+fn the_simulators_web_page_shows_values_and_requests() {
     let api = Api::start();
     api.edit("A-1", &json!({"greeting": "Good <b>morning</b>"}));
     let profile = tempfile::tempdir().unwrap();
@@ -457,6 +457,6 @@ fn the_page_that_people_look_at_shows_values_and_requests_in_a_browser() {
         .expect("chromium is needed for this test: install the package chromium");
     let page = String::from_utf8_lossy(&ran.stdout);
     assert!(page.contains("A-1 / live") && page.contains("<td>greeting</td>"), "{page}");
-    // Values are shown as text, never run.
+    // Values are shown as text and never executed.
     assert!(page.contains("Good &lt;b&gt;morning&lt;/b&gt;"), "{page}");
 }

@@ -1,4 +1,4 @@
-//! What the commands print and how they end, as transcripts.
+//! Output and exit codes of the commands, as transcripts.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::support::{Api, Folder, NO_HOLD, SITES, desk};
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
 
 fn nobody() -> &'static str {
-    // A port that nobody listens at; connections are refused at once.
+    // Nothing listens on this port; connections are refused immediately.
     "http://127.0.0.1:9"
 }
 
 #[test]
-fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
+fn plan_shows_changes_apply_makes_them_and_a_second_plan_is_empty() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -36,7 +36,7 @@ fn plan_tells_and_apply_does_it_and_then_there_is_nothing_to_do() {
 }
 
 #[test]
-fn a_row_that_is_gone_is_told_when_it_goes_and_by_status_as_long_as_its_page_holds_something() {
+fn a_removed_row_is_reported_and_listed_by_status_while_its_page_holds_values() {
     let api = Api::start();
     let one_less = "[[page.each]]\nsource = \"sites\"\nvariables = { \"/phones/{{ row.site }}\" = { column = \"phone\" } }\n";
     let all = format!("[[page]]\nagent = \"ALL\"\nenvironment = \"live\"\n{one_less}");
@@ -69,7 +69,7 @@ fn a_row_that_is_gone_is_told_when_it_goes_and_by_status_as_long_as_its_page_hol
 }
 
 #[test]
-fn exit_codes_are_as_documented_when_things_are_wrong() {
+fn exit_codes_of_failures_are_as_documented() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -95,13 +95,13 @@ fn exit_codes_are_as_documented_when_things_are_wrong() {
         check.err
     );
 
-    // Mended: all commands are content again.
+    // Fixed: all commands succeed again.
     folder.write("sites.csv", &CSV.replace(",2\n", ",22222\n"));
     folder.run(&["apply"]).expect(0);
     folder.run(&["status"]).expect(0);
     folder.run(&["check"]).expect(0);
 
-    // Nobody there: plan and apply fail, within the time allowed.
+    // The API is unreachable: plan and apply fail within the time limit.
     let folder = Folder::new(nobody(), &desk("A-1"));
     assert!(folder.run(&["plan"]).expect(1).out.contains("cannot reach the API"));
     folder.run(&["apply", "--timeout", "1s"]).expect(1);
@@ -111,7 +111,7 @@ fn exit_codes_are_as_documented_when_things_are_wrong() {
 }
 
 #[test]
-fn something_held_ends_with_3() {
+fn a_held_revision_exits_with_3() {
     let api = Api::start();
     let settings = "\n[sources.m]\npath = \"m.json\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\non_drift = \"report\"\nvariables = { text = { source = \"m\", pointer = \"/text\" } }\n";
     let folder = Folder::new(&api.url, settings);
@@ -128,7 +128,7 @@ fn something_held_ends_with_3() {
 }
 
 #[test]
-fn preview_gives_the_value_at_the_start_and_then_each_change() {
+fn preview_shows_the_value_at_the_start_and_then_each_change() {
     let folder = Folder::new(nobody(), &desk("A-1"));
     let rows = folder
         .run(&[
@@ -169,7 +169,7 @@ fn preview_gives_the_value_at_the_start_and_then_each_change() {
 }
 
 #[test]
-fn every_kind_of_value_can_be_had() {
+fn every_kind_of_value_can_be_computed() {
     let settings = r#"
 [sources.m]
 path = "m.json"
@@ -275,7 +275,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
     ] {
         assert_eq!(christmas[variable], wanted, "{variable}");
     }
-    // Past midnight the running interval is yesterday's.
+    // Past midnight the current interval belongs to the previous day.
     let night = values("2026-12-27T01:00:00Z");
     assert_eq!(
         (&night["opens_at"], &night["closes_at"], &night["is_open"]),
@@ -290,14 +290,14 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
     ] {
         assert_eq!(values(at)["/below/a"], json!(wanted), "{at}");
     }
-    // What can't be said in whole hours is refused, not rounded.
+    // Times that whole hours cannot express are refused, not rounded.
     let at = ["--from", "2026-12-21T13:00:00Z", "--to", "2026-12-21T13:00:00Z"];
     let ran = folder.run(&["preview", at[0], at[1], at[2], at[3]]).expect(1);
     assert!(ran.err.contains("open_hour") && ran.err.contains("13:30 is not a whole hour"), "{}", ran.err);
 }
 
 #[test]
-fn explain_tells_value_place_reason_and_duration() {
+fn explain_shows_value_origin_reason_and_duration() {
     let folder = Folder::new(nobody(), &desk("A-1"));
     let at = "2026-11-26T12:00:00Z";
     let reported =
@@ -319,9 +319,9 @@ fn explain_tells_value_place_reason_and_duration() {
 }
 
 #[test]
-fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
+fn check_evaluates_400_days_so_that_christmas_fails_in_october() {
     let api = Api::start();
-    // The schema takes one interval a day and knows no midnight.
+    // The schema accepts one interval a day and no close at midnight.
     let day = json!({"type": "string", "pattern": "^(closed|([01]\\d|2[0-3]):[0-5]\\d-([01]\\d|2[0-3]):[0-5]\\d)$"});
     api.schema("A-1", &json!({"properties": {"today": day}}));
     let settings = desk("A-1")
@@ -345,7 +345,7 @@ fn check_looks_400_days_ahead_so_that_christmas_fails_in_october() {
 }
 
 #[test]
-fn plan_and_check_ask_no_faster_than_the_settings_allow() {
+fn plan_and_check_respect_the_rate_limit() {
     let api = Api::start();
     let agents = "[sources.agents]\npath = \"agents.csv\"\nkey = \"agent\"\n[[page]]\nfor_each = \"agents\"\nagent = \"{{ row.agent }}\"\nenvironment = \"live\"\nvariables = { a = 1 }\n";
     let folder = Folder::new(&api.url, agents);
@@ -361,7 +361,7 @@ fn plan_and_check_ask_no_faster_than_the_settings_allow() {
 }
 
 #[test]
-fn calendar_prints_what_overlaps_the_window_all_day_first() {
+fn calendar_prints_events_in_the_window_with_all_day_events_first() {
     let folder = Folder::new(nobody(), "");
     folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID=Europe/London:20261224T100000\nDTEND;TZID=Europe/London:20261224T113000\nRRULE:FREQ=DAILY;COUNT=3\nSUMMARY:Standup\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART;VALUE=DATE:20261220\nDTEND;VALUE=DATE:20261225\nSUMMARY:Week\nEND:VEVENT\nBEGIN:VEVENT\nUID:3\nDTSTART;VALUE=DATE:20261224\nSTATUS:CANCELLED\nSUMMARY:No\nEND:VEVENT\nBEGIN:VEVENT\nUID:4\nDTSTART:20261224T000000\nSUMMARY:Midnight\nEND:VEVENT\nEND:VCALENDAR\n");
     let window = ["--timezone", "America/New_York", "--from", "2026-12-24", "--to", "2026-12-26"];
@@ -382,7 +382,7 @@ fn calendar_prints_what_overlaps_the_window_all_day_first() {
 }
 
 #[test]
-fn history_shows_who_when_what_why_and_the_correlation_id() {
+fn history_shows_actor_time_change_reason_and_correlation_id() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     folder.run(&["apply"]).expect(0);
@@ -413,21 +413,23 @@ fn history_shows_who_when_what_why_and_the_correlation_id() {
 }
 
 #[test]
-fn a_broken_pipe_and_a_missing_settings_file_are_no_panic() {
+fn a_broken_pipe_or_a_missing_settings_file_does_not_panic() {
     let folder = Folder::new(nobody(), &desk("A-1"));
     let ran = folder.run(&["--config", "nowhere.toml", "plan"]).expect(1);
     assert!(ran.err.contains("nowhere.toml") && ran.err.contains("--config FILE"), "{}", ran.err);
     let mut child =
         folder.command(&["preview", "--days", "400"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    // Whoever reads no more knows why; a script that lost data must learn it.
+    // A closed pipe is deliberate, but a script must be able to detect lost data.
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
-/// What a review found: named hours under two zones, templates in every value, joined intervals, two tables with
-/// equal blocks.
+/// Regressions found in a review.
+///
+/// They cover named hours in two zones, templates in every value, joined intervals, and two tables
+/// with equal blocks.
 #[test]
-fn named_hours_follow_the_zone_of_each_page_and_templates_are_filled_in_everywhere() {
+fn named_hours_use_the_zone_of_each_page_and_templates_work_in_every_value() {
     let settings = r#"
 [sources.sites]
 path = "sites.csv"
@@ -467,7 +469,7 @@ variables = { x = "{{ row.zone }}" }
         assert!(ran.err.contains("sites.csv:4: 1 field, but the header has 3"), "{}", ran.err);
         ran.lines()[0]["to"].clone()
     };
-    // Friday 23:00 in London, and in New York: open up to 02:00, whatever midnight lies between.
+    // Friday 23:00 in London and in New York: open until 02:00, across midnight.
     assert_eq!(value("A-1/live", "closes_at", "2026-11-27T23:00:00Z"), json!("02:00"));
     assert_eq!(value("A-2/live", "closes_at", "2026-11-28T04:00:00Z"), json!("02:00"));
     assert_eq!(value("A-1/live", "text", "2026-11-27T23:00:00Z"), json!("Hi a"));
@@ -477,7 +479,7 @@ variables = { x = "{{ row.zone }}" }
 }
 
 #[test]
-fn dated_exceptions_come_from_json_as_a_list_or_as_an_object() {
+fn dated_exceptions_are_read_from_a_json_list_or_object() {
     let settings = |source: &str| {
         format!(
             "[sources.c]\npath = \"c.json\"\n[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Su 09:00-17:00\"\nspecial_from = {{ source = \"c\"{source} }}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ today = {{ hours = \"desk\", show = \"today\" }} }}\n"

@@ -1,4 +1,4 @@
-//! The running daemon asked by its commands over the socket, and by others over HTTP; what people see of it.
+//! The running daemon, queried by its commands over the socket and by clients over HTTP.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant as Monotonic;
@@ -26,7 +26,7 @@ async fn running(folder: &Folder) -> Process {
 }
 
 #[tokio::test]
-async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second() {
+async fn commands_set_list_show_and_clear_an_override_within_a_second() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let mut process = running(&folder).await;
@@ -70,7 +70,7 @@ async fn an_override_is_set_listed_shown_and_cleared_by_commands_within_a_second
 }
 
 #[tokio::test]
-async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it() {
+async fn without_a_daemon_an_override_is_stored_and_the_next_apply_uses_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     folder.run(&["apply"]).expect(0);
@@ -104,7 +104,7 @@ async fn without_a_daemon_an_override_is_durable_and_the_next_apply_follows_it()
 }
 
 #[test]
-fn one_site_of_a_page_is_closed_shown_and_opened_again_by_commands() {
+fn commands_close_show_and_reopen_one_site_of_a_page() {
     let api = Api::start();
     let settings = r#"
 [sources.sites]
@@ -155,7 +155,7 @@ open = { each = "sites", hours = { timezone = "Europe/London", weekly = "{{ row.
 }
 
 #[tokio::test]
-async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
+async fn a_held_revision_is_reported_by_every_command_and_approved_by_name() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &SITES.replace("[[page]]", "[[page]]\ntimezone = \"UTC\""));
     let sites = |phone: &str| {
@@ -191,7 +191,7 @@ async fn what_is_held_is_told_by_every_command_and_approved_by_its_name() {
 }
 
 #[tokio::test]
-async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_overrides() {
+async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_token() {
     let api = Api::start();
     let settings = always("A-1").replace("variables = {", "variables = { seats = 40,");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -223,7 +223,7 @@ async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_
     let status: Value = serde_json::from_str(&get("/status").await).unwrap();
     assert_eq!(status["pages"][0]["state"], json!("right"));
 
-    // A page in a browser that resolved its own name to this machine learns nothing.
+    // A web page that rebinds its own name to this machine gets no data.
     let foreign = http.get(url("/status")).header("host", "evil.example").send().await.unwrap();
     assert_eq!(foreign.status(), 403);
     let asking = json!({"all": true, "says": "closed", "reason": "snow", "who": "anna"}).to_string();
@@ -236,7 +236,7 @@ async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_
     }
     api.until_variable("A-1", "is_open", &json!(false)).await;
 
-    // The webhook: what was changed is found at once, and put right, though the next resync is far.
+    // The webhook triggers a fetch that finds and fixes the drift long before the next resync.
     api.edit("A-1", &json!({"seats": 1}));
     let call = |query: &str| {
         let body = json!({"project_id": "A-1", "client_env": "live", "user": "bert@example.com"}).to_string();
@@ -265,7 +265,7 @@ async fn over_http_there_are_health_metrics_status_the_webhook_and_with_a_token_
 }
 
 #[tokio::test]
-async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
+async fn a_lost_store_stops_the_daemon_until_a_person_accepts_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     folder.run(&["apply"]).expect(0);
@@ -281,9 +281,9 @@ async fn a_store_that_was_lost_stops_the_daemon_until_a_person_accepts_it() {
     folder.run(&["apply"]).expect(0);
 }
 
-/// What only the start of the new settings shows leaves the daemon with the old ones too.
+/// An error that appears only when the new settings start also keeps the old ones.
 #[tokio::test]
-async fn settings_that_take_another_daemons_variables_leave_the_old_ones_in_force() {
+async fn settings_that_claim_another_daemons_variables_are_rejected_on_reload() {
     let api = Api::start();
     let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-2")));
     let mut process = running(&first).await;
@@ -305,7 +305,7 @@ async fn settings_that_take_another_daemons_variables_leave_the_old_ones_in_forc
 }
 
 #[tokio::test]
-async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
+async fn a_daemon_that_claims_an_owned_variable_is_refused_with_both_named() {
     let api = Api::start();
     let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-1")));
     let mut process = running(&first).await;
@@ -324,7 +324,7 @@ async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
         )),
         "{reported}"
     );
-    // Once the first has ended, the second may.
+    // The second may start once the first has ended.
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
     let mut process = running(&second).await;
@@ -332,14 +332,14 @@ async fn two_daemons_that_own_the_same_variable_are_refused_and_both_named() {
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }
 
-/// So many sites, always open or never.
+/// Returns a table of sites that are all always open or always closed.
 fn round_the_clock(count: usize, hours: &str) -> String {
     let rows = (0..count).map(|number| format!("s{number},A-{number},{hours},{number}\n"));
     format!("site,agent,hours,phone\n{}", rows.collect::<String>())
 }
 
-/// Waits until `status` tells something, which then is something for a person.
-async fn status_tells(folder: &Folder, line: &str) {
+/// Waits until `status` reports a text, which must then need attention.
+async fn until_status_shows(folder: &Folder, line: &str) {
     until(&format!("status tells: {line}"), || {
         let status = folder.run(&["status"]);
         status.out.contains(&format!("\n{line}\n")) && status.code == 1
@@ -348,7 +348,7 @@ async fn status_tells(folder: &Folder, line: &str) {
 }
 
 #[tokio::test]
-async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are_told() {
+async fn rate_limiting_and_api_failures_pause_requests_and_are_reported() {
     for (fault, logged, shown) in [
         (
             Kind::RateLimit { retry_after: 30 },
@@ -366,7 +366,7 @@ async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are
         let folder = Folder::new(&api.url, SITES);
         folder.write("sites.csv", &round_the_clock(12, "Mo-Su 00:00-24:00"));
         let mut process = running(&folder).await;
-        status_tells(&folder, shown).await;
+        until_status_shows(&folder, shown).await;
         assert!(process.log().contains(logged), "{}", process.log());
         assert_eq!(api.requests("PATCH").len(), 0);
         process.signal("TERM");
@@ -375,7 +375,7 @@ async fn an_api_that_asks_for_fewer_requests_or_fails_is_left_alone_and_both_are
 }
 
 #[tokio::test]
-async fn an_approved_change_that_a_page_does_not_take_is_told_with_the_page() {
+async fn a_rollout_that_stops_at_a_page_is_reported_with_the_page() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", &round_the_clock(12, "Mo-Su 00:00-24:00"));
@@ -388,7 +388,7 @@ async fn an_approved_change_that_a_page_does_not_take_is_told_with_the_page() {
     let revision = status.last().unwrap()["held"]["revision"].as_str().unwrap().to_owned();
     folder.run(&["approve", &revision]).expect(0);
     let stopped = format!("Rollout of {revision}: 12 page(s) to come; stopped at A-0/live");
-    status_tells(&folder, &stopped).await;
+    until_status_shows(&folder, &stopped).await;
     let logged = "the approved change stops here: this page does not take it; it goes on when the page does";
     assert!(process.log().contains(logged), "{}", process.log());
     assert_eq!(api.requests("PATCH").len(), 12, "no other page was touched");
@@ -397,7 +397,7 @@ async fn an_approved_change_that_a_page_does_not_take_is_told_with_the_page() {
 }
 
 #[tokio::test]
-async fn a_clock_that_the_api_contradicts_is_told_with_both_times_and_can_be_vouched_for() {
+async fn a_clock_that_the_api_contradicts_is_reported_with_both_times_and_can_be_approved() {
     let ahead = WallClock.now() + chrono::TimeDelta::hours(3);
     let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(ahead)));
     let folder = Folder::new(&api.url, &always("A-1"));
@@ -427,9 +427,9 @@ fn listening(api: &Api, settings: &str) -> (Folder, u16) {
     (Folder::new(&api.url, &format!("{listen}{settings}")), port)
 }
 
-/// More connections that say nothing than a process may have files.
+/// Opens more silent connections than a process may have open files.
 #[tokio::test]
-async fn half_open_connections_keep_neither_people_nor_pages_waiting() {
+async fn half_open_connections_delay_neither_people_nor_pages() {
     let api = Api::start();
     let (folder, port) = listening(&api, &always("A-1"));
     let mut process = running(&folder).await;
@@ -441,7 +441,8 @@ async fn half_open_connections_keep_neither_people_nor_pages_waiting() {
     folder.run(&set).expect(0);
     api.until_variable("A-1", "is_open", &json!(false)).await;
     folder.run(&["status"]).expect(0);
-    // Those beyond a share were hung up on at once, the others are when they have said nothing for a while.
+    // Connections beyond the limit were closed immediately; the others are closed after an idle
+    // timeout.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut answered = false;
     for _ in 0..300 {
@@ -457,9 +458,9 @@ async fn half_open_connections_keep_neither_people_nor_pages_waiting() {
     assert_eq!(process.ends().await, 0);
 }
 
-/// A body that never comes is no request: its connection gives way like a silent one.
+/// A connection whose request body never arrives is replaced like a silent one.
 #[tokio::test]
-async fn bodies_that_never_come_keep_nobody_waiting() {
+async fn request_bodies_that_never_arrive_delay_nobody() {
     let api = Api::start();
     let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
     private(&folder, "token", "t0ken\n");
@@ -479,9 +480,9 @@ async fn bodies_that_never_come_keep_nobody_waiting() {
     assert_eq!(process.ends().await, 0);
 }
 
-/// Those who ask at once are answered at once, by one look at how things stand.
+/// Concurrent readers are answered immediately from one status snapshot.
 #[tokio::test]
-async fn many_readers_are_answered_by_one_status() {
+async fn concurrent_readers_share_one_status() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let clock = ManualClock::new(WallClock.now());
@@ -494,7 +495,9 @@ async fn many_readers_are_answered_by_one_status() {
     driving.stop().await;
 }
 
-/// A thread that hangs can't be seen by those that go on; whoever restarts the daemon asks here.
+/// The other threads cannot notice a hanging thread.
+///
+/// A supervisor that restarts the daemon asks this endpoint.
 #[tokio::test]
 async fn health_names_a_thread_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
@@ -518,7 +521,7 @@ async fn health_names_a_thread_that_hangs() {
 
 /// Writes to a file that is no longer the store would be lost.
 #[tokio::test]
-async fn a_store_that_is_removed_or_overwritten_under_the_daemon_ends_it() {
+async fn the_daemon_exits_when_its_store_is_removed_or_overwritten() {
     let remove = |path: &std::path::Path| std::fs::remove_file(path).unwrap();
     let overwrite = |path: &std::path::Path| {
         let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();

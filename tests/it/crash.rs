@@ -1,8 +1,8 @@
-//! The process killed at random instants under load, again and again on one store: afterwards nothing is lost, nothing
-//! is doubled, and the history replays to what stands on the pages.
+//! The process killed at random instants under load, repeatedly on one store. Afterwards no write
+//! is lost or repeated, and the history replays to the values on the pages.
 //!
-//! `RTCONFD_CRASHES=1000 cargo test --test it crash -- --nocapture` kills a thousand times; `RTCONFD_CRASH_SEED`
-//! repeats the delays of an earlier run, as near as a machine does the same twice.
+//! `RTCONFD_CRASHES=1000 cargo test --test it crash -- --nocapture` kills a thousand times.
+//! `RTCONFD_CRASH_SEED` repeats the delays of an earlier run, as closely as timing allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,7 +16,9 @@ use serde_json::{Map, Value};
 use crate::support::{Api, Folder, Process, until};
 
 const PAGES: usize = 20;
-/// Kills on one store; a longer run begins anew then, so that looking at it doesn't become the most of the work.
+/// Kills per store.
+///
+/// A longer run then starts a new store, so that checking the history does not dominate.
 const KILLS_A_STORE: usize = 100;
 const SETTINGS: &str = r#"
 [sources.sites]
@@ -29,10 +31,10 @@ environment = "live"
 variables = { serial = { column = "serial" }, echo = { column = "serial" } }
 "#;
 
-/// What one PATCH sets on one page; no two revisions of the file hold the same.
+/// The values that one PATCH sets on one page, unique to a revision of the file.
 type Sent = (String, String);
 
-/// A row of the store's `writes`, with what it was to set.
+/// A row of the store's `writes` with its intended values.
 #[derive(Clone, Debug, PartialEq)]
 struct Write {
     id: i64,
@@ -77,7 +79,7 @@ impl Csv {
     }
 }
 
-/// What a run of kills found, for the figures.
+/// Figures of a run.
 #[derive(Debug, Default)]
 struct Figures {
     kills: usize,
@@ -109,16 +111,16 @@ impl Figures {
     }
 }
 
-/// One store, its API, and what was seen of them after each kill.
+/// One store, its API, and the state observed after each kill.
 struct Run {
     api: Api,
     folder: Folder,
     scratch: tempfile::TempDir,
     random: Rng,
     csv: Csv,
-    /// The writes as they were when last looked at.
+    /// The writes at the last check.
     writes: Vec<Write>,
-    /// The writes that some kill left open.
+    /// The writes that a kill left open.
     cut_off: BTreeSet<i64>,
     figures: Figures,
 }
@@ -126,7 +128,7 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         let api = Api::start();
-        // Time for a kill to come between, before a PATCH is carried out and after.
+        // Leaves time for a kill before and after a PATCH is applied.
         api.simulator.inject(Fault::new(Kind::Latency { ms: 2 }).method("PATCH"));
         api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 3 }).method("PATCH"));
         let folder = Folder::new(&api.url, SETTINGS);
@@ -146,17 +148,19 @@ impl Run {
 
     fn start(&self) -> Process {
         let _ = std::fs::remove_file(self.folder.log());
-        // What is tested is much work at once; the gate would spread it over a minute.
+        // The test needs a burst of work; the rate limit would spread it over a minute.
         let fast = ["--set", "api.rate=10000", "--set", "api.burst=10000"];
         // Every revision changes many pages.
         let unheld = ["--set", "hold.pages_percent=100"];
         self.folder.spawn(&[&["run"][..], &fast, &unheld].concat())
     }
 
-    /// Rewrites the source for a random while, and kills. The while is what is tested, so it is slept, not waited for.
+    /// Rewrites the source for a random time, then kills the process.
+    ///
+    /// The delay is under test, so this sleeps instead of waiting for a condition.
     async fn kill_under_load(&mut self) {
         let mut process = self.start();
-        // From the start on, or, so that a slow machine too is caught at work, from when it runs.
+        // Counts from the start or, so that slow machines are also killed at work, from readiness.
         if self.random.bool() {
             until("the daemon runs", || process.log().contains("running")).await;
         }
@@ -176,7 +180,7 @@ impl Run {
         self.figures.kills += 1;
     }
 
-    /// Opens a copy of the store, so that the next start has to recover the original by itself.
+    /// Opens a copy of the store, so that the next start must recover the original itself.
     fn copy(&self) -> Option<Connection> {
         let store = self.folder.path("state.sqlite");
         let copy = self.scratch.path().join("state.sqlite");
@@ -194,7 +198,7 @@ impl Run {
         (version > 0).then_some(connection)
     }
 
-    /// Looks at the store as a kill left it.
+    /// Checks the store after a kill.
     fn check_store(&mut self) {
         let Some(store) = self.copy() else {
             assert!(self.writes.is_empty(), "the store is gone");
@@ -223,7 +227,7 @@ impl Run {
         self.writes = writes;
     }
 
-    /// A start that is left in peace: every page becomes right, and no outcome stays open.
+    /// Runs one start without a kill: every page converges and no outcome stays open.
     async fn calm(&mut self) {
         self.api.simulator.heal();
         let mut process = self.start();
@@ -254,7 +258,7 @@ impl Run {
         }
     }
 
-    /// Holds what the API got against what the history says.
+    /// Compares the requests that the API received with the history.
     fn check_ledger(&mut self) {
         let mut intended: BTreeMap<Sent, Vec<&Write>> = BTreeMap::new();
         for write in &self.writes {
@@ -281,7 +285,7 @@ impl Run {
             let claimed = writes.iter().filter(|write| write.outcome == "applied").count();
             assert!(claimed <= applied, "{sent:?} was carried out {applied} times, but: {writes:?}");
             self.figures.intended_again_after_a_cut += writes.len() - 1;
-            // Only what a kill cut off is intended again, and of that only what was not carried out.
+            // Only interrupted writes are intended again, and only if they were not applied.
             for write in &writes[..writes.len() - 1] {
                 assert!(
                     self.cut_off.contains(&write.id) && write.outcome == "failed",
@@ -324,7 +328,7 @@ fn bases(store: &Connection) -> Values {
     values(store, "SELECT agent, variable, value FROM bases JOIN pages ON pages.id = bases.page")
 }
 
-/// What was applied, one change after the other; the later takes the place of the earlier.
+/// Replays the applied changes in order; later ones replace earlier ones.
 fn replayed(store: &Connection) -> Values {
     values(
         store,
@@ -357,7 +361,7 @@ fn writes(store: &Connection) -> Vec<Write> {
     rows.map(Result::unwrap).collect()
 }
 
-/// The same values are the same text, in whatever order they came.
+/// Renders values as text independent of their order.
 fn as_text(values: &Map<String, Value>) -> String {
     let sorted: BTreeMap<&String, &Value> = values.iter().collect();
     serde_json::to_string(&sorted).unwrap()
@@ -368,7 +372,7 @@ fn from_environment(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// Tells the seed when the test fails.
+/// A guard that prints the seed when the test fails.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -380,7 +384,7 @@ impl Drop for Seed {
 }
 
 #[tokio::test]
-async fn kills_at_random_instants_under_load_lose_nothing_and_double_nothing() {
+async fn kills_at_random_instants_under_load_lose_and_repeat_no_write() {
     let kills = from_environment("RTCONFD_CRASHES").map_or(60, |kills| usize::try_from(kills).unwrap());
     let seed = Seed(from_environment("RTCONFD_CRASH_SEED").unwrap_or_else(|| fastrand::u64(..)));
     let mut total = Figures::default();
@@ -395,6 +399,6 @@ async fn kills_at_random_instants_under_load_lose_nothing_and_double_nothing() {
         total.add(&run.figures);
     }
     crate::support::report(&format!("{total:?}"));
-    // A run in which nothing was cut off would prove nothing.
+    // A run without an interrupted write would prove nothing.
     assert!(kills < 60 || total.kills_with_open_intents > kills / 20, "{total:?}");
 }

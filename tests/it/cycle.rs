@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Api, Driving, Folder, NO_HOLD, SITES, at, desk, limit, until};
 
-/// Thursday noon in London, with five hours to the next boundary.
+/// Thursday noon in London, five hours before the next transition.
 const NOON: &str = "2026-11-26T12:00:00Z";
 
-/// Lets the driver's time run, wait by wait, until a condition holds; not beyond a limit.
+/// Advances the driver's clock wait by wait until a condition holds or a limit is reached.
 async fn run_until(driving: &Driving, what: &str, limit: Instant, holds: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !holds() {
@@ -36,7 +36,7 @@ fn later(minutes: i64) -> Instant {
 }
 
 #[tokio::test]
-async fn a_boundary_reaches_the_page_as_one_patch_of_one_key() {
+async fn a_transition_reaches_the_page_as_one_patch_of_one_key() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -60,7 +60,7 @@ async fn a_boundary_reaches_the_page_as_one_patch_of_one_key() {
 }
 
 #[tokio::test]
-async fn converged_sends_nothing_for_an_hour_but_one_list_an_agent_at_each_resync() {
+async fn a_converged_hour_costs_only_one_list_per_agent_and_resync() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -77,19 +77,19 @@ async fn converged_sends_nothing_for_an_hour_but_one_list_an_agent_at_each_resyn
     assert!(
         after.iter().all(|request| request.method == "GET" && request.path.ends_with("real-time-configs"))
     );
-    // Every five minutes, a tenth more or less, for two agents.
+    // Every five minutes, plus or minus a tenth, for two agents.
     assert!((2 * 10..=2 * 14).contains(&after.len()), "{}", after.len());
 }
 
 #[tokio::test]
-async fn every_fault_is_got_over_and_no_change_is_made_twice() {
+async fn every_fault_is_recovered_from_and_no_change_is_made_twice() {
     for (fault, wanted_patches) in [
         (Kind::Status { status: 500 }, 3),
         (Kind::Status { status: 503 }, 3),
         (Kind::Status { status: 408 }, 3),
         (Kind::RateLimit { retry_after: 2 }, 3),
         (Kind::Reset, 3),
-        // These were carried out: a look finds that, and nothing is sent again.
+        // These were applied: a fetch finds that, and nothing is sent again.
         (Kind::AppliedThenReset, 1),
         (Kind::AppliedThenStatus { status: 503 }, 1),
         (Kind::AppliedThenStatus { status: 408 }, 1),
@@ -138,19 +138,19 @@ async fn a_late_answer_counts_as_unknown_and_is_looked_up() {
 }
 
 #[tokio::test]
-async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
+async fn a_refused_value_is_not_sent_again_until_something_relevant_changes() {
     for status in [400, 422] {
         let api = Api::start();
         api.simulator.inject(Fault::new(Kind::Status { status }).method("PATCH"));
         let folder = Folder::new(&api.url, &desk("A-1"));
         let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-        // One refusal may be a mistake, three are none.
+        // One refusal may be a mistake; after three the value is withheld.
         driving.advance(later(61)).await;
         assert_eq!(api.requests("PATCH").len(), 3, "{status}: sent again without a reason");
         api.simulator.heal();
         driving.advance(later(70)).await;
         assert_eq!(api.requests("PATCH").len(), 3, "{status}: nothing has changed yet");
-        // Somebody gives the page another schema: at the next resync that is a reason.
+        // A person changes the schema of the page: the next resync retries.
         api.schema("A-1", &json!({"properties": {"is_open": {"type": "boolean"}}}));
         driving.advance(later(80)).await;
         api.until_variable("A-1", "is_open", &json!(true)).await;
@@ -159,7 +159,7 @@ async fn what_was_refused_is_not_sent_again_until_something_relevant_changes() {
 }
 
 #[tokio::test]
-async fn a_refused_page_is_tried_again_at_its_next_boundary() {
+async fn a_refused_page_is_retried_at_its_next_transition() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(3));
     let folder = Folder::new(&api.url, &desk("A-1"));
@@ -172,7 +172,7 @@ async fn a_refused_page_is_tried_again_at_its_next_boundary() {
 }
 
 #[tokio::test]
-async fn a_refused_key_stops_everything_until_it_is_replaced() {
+async fn a_refused_key_stops_all_requests_until_it_is_replaced() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -182,7 +182,8 @@ async fn a_refused_key_stops_everything_until_it_is_replaced() {
     std::fs::set_permissions(folder.path("key"), mode).unwrap();
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("the refusals", || api.simulator.log().len() == 2).await;
-    // One call after the other asks whether the key is taken again, at first soon and then every minute or so.
+    // Single probes check whether the key is accepted again, at first soon and then about every
+    // minute.
     driving.advance(later(12)).await;
     let calls = api.simulator.log().len() - 2;
     assert!((10..40).contains(&calls), "{calls} calls in twelve minutes");
@@ -195,7 +196,7 @@ async fn a_refused_key_stops_everything_until_it_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_page_that_the_key_may_not_write_stops_no_other_and_is_tried_again() {
+async fn a_page_that_the_key_may_not_write_is_retried_and_blocks_no_other() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 403 }).method("PATCH").path("A-1/"));
     let folder = Folder::new(&api.url, SITES);
@@ -215,9 +216,9 @@ async fn a_page_that_the_key_may_not_write_stops_no_other_and_is_tried_again() {
     driving.stop().await;
 }
 
-/// An API that has no list for this key, or none at all, takes the key all the same.
+/// An API that refuses the list still accepts the key.
 #[tokio::test]
-async fn a_stopped_key_is_taken_again_though_the_list_is_refused() {
+async fn a_stopped_key_recovers_even_if_the_list_is_refused() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     api.simulator.inject(Fault::new(Kind::Status { status: 401 }).times(1));
@@ -229,7 +230,7 @@ async fn a_stopped_key_is_taken_again_though_the_list_is_refused() {
     driving.stop().await;
 }
 
-/// An API whose lists fail once they are told to, while its pages are well.
+/// An API whose lists fail on request while its pages work.
 struct Listless {
     client: Client,
     fails: std::sync::atomic::AtomicBool,
@@ -238,7 +239,7 @@ struct Listless {
 impl ReadPages for Listless {
     async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
         match self.fails.load(std::sync::atomic::Ordering::SeqCst) {
-            // There is no such agent; what is said of it is turned into what a server says that is unwell.
+            // The agent does not exist; its 404 is turned into a server error.
             true => self.client.list("NOBODY").await.map_err(|error| ApiError {
                 meaning: Meaning::TryAgain,
                 status: Some(500),
@@ -260,7 +261,7 @@ impl WritePages for Listless {
 }
 
 #[tokio::test]
-async fn a_list_that_fails_keeps_no_change_from_the_pages_of_its_agent() {
+async fn a_failing_list_blocks_no_change_to_the_pages_of_its_agent() {
     let api = Api::with(vec!["A-1".to_owned()], std::sync::Arc::new(WallClock));
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n");
@@ -279,9 +280,9 @@ async fn a_list_that_fails_keeps_no_change_from_the_pages_of_its_agent() {
     driving.stop().await;
 }
 
-/// A run from cron may not come to all pages; those that it knows to be wrong come first.
+/// A run from cron may not reach all pages, so pages known to differ come first.
 #[tokio::test]
-async fn a_page_that_should_hold_something_else_is_looked_at_first() {
+async fn pages_with_changed_desired_values_are_fetched_first() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
@@ -300,7 +301,7 @@ async fn a_page_that_should_hold_something_else_is_looked_at_first() {
 }
 
 #[tokio::test]
-async fn a_429_makes_all_pages_of_the_key_wait_as_long_as_it_asks() {
+async fn a_429_pauses_all_pages_of_the_key_for_its_retry_after() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -330,7 +331,7 @@ async fn one_page_in_trouble_delays_no_other() {
     let shared: std::sync::Arc<dyn Clock> = std::sync::Arc::new(clock.clone());
     let api = Api::with(vec!["A-1".to_owned(), "A-2".to_owned()], shared);
     let folder = Folder::new(&api.url, SITES);
-    // A-1 is slow, A-2 is well, A-3 does not exist.
+    // A-1 is slow, A-2 works, A-3 does not exist.
     api.simulator.inject(Fault::new(Kind::Latency { ms: 600 }).path("A-1"));
     folder.write(
         "sites.csv",
@@ -367,7 +368,7 @@ async fn a_persons_edit_is_restored_kept_or_reported() {
         }
         driving.advance(later(20)).await;
         assert_eq!(api.variables("A-1"), json!({"is_open": expected, "theirs": "x"}), "{policy}");
-        // Our value changes at 17:00. The page holds false already, whoever put it there.
+        // The desired value changes at 17:00. The page already holds false.
         driving.advance(at("2026-11-26T17:00:00Z")).await;
         api.until_variable("A-1", "is_open", &json!(false)).await;
         driving.advance(at("2026-11-27T09:00:00Z")).await;
@@ -420,7 +421,7 @@ async fn an_invalid_value_is_never_sent_and_names_its_cell() {
     for part in ["sites.csv:2, column \"phone\"", "phone = \"020\"", "/properties/phone/pattern"] {
         assert!(problem.contains(part), "{part} in {problem}");
     }
-    // The cell is mended, and the page follows at once.
+    // The cell is fixed, and the page follows immediately.
     folder.write(
         "sites.csv",
         "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,+442\nb,A-2,Mo-Fr 09:00-17:00,+441\n",
@@ -430,21 +431,21 @@ async fn an_invalid_value_is_never_sent_and_names_its_cell() {
 }
 
 #[tokio::test]
-async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_boundaries_included() {
+async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_with_its_transitions() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("both pages are right", || api.requests("PATCH").len() == 2).await;
-    // One cell says nonsense, another row changes: only the good row takes force.
+    // One cell is invalid and another row changes: only the valid row becomes active.
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-25:00,9\nb,A-2,Mo-Fr 09:00-17:00,3\n");
     api.until_variable("A-2", "phone", &json!("3")).await;
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
     assert_eq!(api.variables("A-1"), json!({"is_open": false, "phone": "1"}));
-    // The whole file is gone: both go on.
+    // The whole file is missing: both pages keep their schedules.
     std::fs::remove_file(folder.path("sites.csv")).unwrap();
     driving.advance(at("2026-11-27T09:00:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
@@ -481,8 +482,8 @@ async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
     api.edit("A-1", &json!({"desk": {"greeting": "old", "is_open": true}, "other": 1}));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
     until("the page is seen", || !api.requests("GET").is_empty() && driving.is_quiet()).await;
-    // What the list showed is no longer fresh, and the next one comes after the boundary: only a look of the
-    // page's own can show the edit.
+    // The last list is no longer fresh, and the next one comes after the transition. Only a fetch
+    // of the page itself can show the edit.
     tokio::time::sleep(Duration::from_millis(600)).await;
     api.edit("A-1", &json!({"desk": {"greeting": "new", "is_open": true}}));
     driving.advance(at("2026-11-26T17:00:00Z")).await;
@@ -491,7 +492,7 @@ async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
+async fn values_follow_a_clock_that_is_set_back() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T17:20:00Z")), Mode::Daemon).await;
@@ -502,7 +503,7 @@ async fn a_clock_that_goes_back_is_noticed_and_the_values_follow() {
 }
 
 #[tokio::test]
-async fn once_ends_when_all_is_right_and_tells_what_is_not() {
+async fn once_ends_when_all_pages_are_settled_and_reports_failures() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder
@@ -521,7 +522,7 @@ async fn once_ends_when_all_is_right_and_tells_what_is_not() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_found_is_tried_again_ever_less_often_and_at_least_each_minute() {
+async fn a_missing_page_is_retried_with_backoff_and_at_least_every_minute() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;
@@ -537,7 +538,7 @@ async fn a_page_that_is_not_found_is_tried_again_ever_less_often_and_at_least_ea
     driving.stop().await;
 }
 
-/// An API that says 200 to every PATCH and changes nothing.
+/// An API that answers every PATCH with 200 and changes nothing.
 #[derive(Default)]
 struct Deaf {
     patches: std::sync::atomic::AtomicUsize,
@@ -561,7 +562,7 @@ impl WritePages for Deaf {
 }
 
 impl Deaf {
-    /// Each PATCH makes another page, and never the one that was asked for.
+    /// Returns a different page after each PATCH, and never the requested one.
     fn answer(&self) -> RemotePage {
         let patches = self.patches.load(std::sync::atomic::Ordering::SeqCst);
         RemotePage {
@@ -576,7 +577,7 @@ impl Deaf {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_for_ever() {
+async fn an_answer_without_the_sent_values_is_reported_and_retries_are_bounded() {
     let api = std::sync::Arc::new(Deaf::default());
     let settings = desk("A-1").replace("variables = {", "variables = { \"/box/ours\" = 1,");
     let folder = Folder::new("http://127.0.0.1:9", &settings);
@@ -595,7 +596,7 @@ async fn an_answer_that_does_not_hold_what_was_sent_is_told_and_not_sent_for_eve
 }
 
 #[tokio::test]
-async fn a_corrected_file_is_sent_at_once_after_a_refusal() {
+async fn a_corrected_file_is_applied_immediately_after_a_refusal() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Status { status: 400 }).method("PATCH").times(1));
     let folder = Folder::new(&api.url, SITES);
@@ -607,7 +608,7 @@ async fn a_corrected_file_is_sent_at_once_after_a_refusal() {
     driving.stop().await;
 }
 
-/// An API whose pages say that they take 300 MiB of memory each.
+/// An API whose pages report a size of 300 MiB each.
 #[derive(Default)]
 struct Huge(std::sync::Mutex<BTreeMap<PageId, serde_json::Map<String, Value>>>);
 
@@ -641,7 +642,7 @@ impl WritePages for Huge {
 }
 
 #[tokio::test]
-async fn pages_beyond_the_memory_for_them_wait_until_others_are_no_longer_ours() {
+async fn pages_beyond_the_memory_limit_wait_until_others_are_released() {
     let api = std::sync::Arc::new(Huge::default());
     let folder = Folder::new("http://127.0.0.1:9", &format!("{NO_HOLD}{SITES}"));
     let head = "site,agent,hours,phone\n";
@@ -695,7 +696,7 @@ async fn run_twice(folder: &Folder, clock: &ManualClock) {
 }
 
 #[tokio::test]
-async fn a_page_that_something_bad_concerns_goes_on_as_it_last_was_over_restarts_wherever_that_stands() {
+async fn a_page_with_a_bad_input_keeps_its_last_good_values_across_restarts() {
     let good = [
         ("sites.csv", "site,agent,hours\na,A-1,Mo-Fr 09:00-17:00\nb,A-2,Mo-Fr 09:00-17:00\n"),
         ("phones.csv", "site,number\na,1\nb,2\n"),
@@ -729,9 +730,9 @@ async fn a_page_that_something_bad_concerns_goes_on_as_it_last_was_over_restarts
     }
 }
 
-/// One bad row for weeks: what is good in the file meanwhile is what a restart goes back to.
+/// A row stays bad for weeks: a restart uses the good rows that arrived meanwhile.
 #[tokio::test]
-async fn a_bad_row_does_not_keep_what_is_good_beside_it_from_being_remembered() {
+async fn a_bad_row_does_not_prevent_storing_the_good_rows_beside_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &format!("{NO_HOLD}{SITES}"));
     let write = |a: &str, b: &str| {
@@ -766,13 +767,13 @@ async fn a_bad_row_does_not_keep_what_is_good_beside_it_from_being_remembered() 
 }
 
 #[tokio::test]
-async fn a_list_from_before_a_patch_is_not_believed_after_it() {
+async fn a_list_from_before_a_patch_is_ignored_after_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:54:00Z")), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     until("the answer is taken in", || driving.is_quiet()).await;
-    // The next list is answered with the page as it is now, and late.
+    // The next list is answered late, with the current page.
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 350 }).method("GET").times(1));
     let before = api.simulator.log().len();
     driving.clock.set(at("2026-11-26T16:59:45Z"));
@@ -786,7 +787,7 @@ async fn a_list_from_before_a_patch_is_not_believed_after_it() {
 }
 
 #[tokio::test]
-async fn a_calendar_that_lost_its_events_closes_as_before() {
+async fn a_calendar_that_lost_its_events_still_closes_as_before() {
     let api = Api::start();
     let settings = desk("A-1")
         .replace("weekly =", "closed_on = [\"hols\"]\nweekly =")
@@ -802,7 +803,7 @@ async fn a_calendar_that_lost_its_events_closes_as_before() {
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-12-25T08:00:00Z")), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
     folder.write("h.ics", &calendar(""));
-    // What is written after it is taken in after it.
+    // A later write is processed later.
     folder.write("m.json", "2");
     api.until_variable("A-1", "text", &json!(2)).await;
     driving.advance(at("2026-12-25T12:00:00Z")).await;
@@ -812,13 +813,13 @@ async fn a_calendar_that_lost_its_events_closes_as_before() {
 }
 
 #[tokio::test]
-async fn a_key_replaced_while_the_old_one_is_being_refused_is_used_at_once() {
+async fn a_key_replaced_while_the_old_one_is_refused_is_used_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     folder.write("key", "an-old-key");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(folder.path("key"), mode).unwrap();
-    // The list that the old key is refused for is answered only after the new key was read.
+    // The refusal of the old key arrives only after the new key was read.
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 700 }).times(1));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("the old key is asked with", || !api.simulator.log().is_empty()).await;
@@ -829,9 +830,11 @@ async fn a_key_replaced_while_the_old_one_is_being_refused_is_used_at_once() {
     driving.stop().await;
 }
 
-/// The look for a boundary is made before it; on it only the PATCH is sent. A boundary that changes nothing costs nothing.
+/// The fetch happens before the transition, and only the PATCH is sent on it.
+///
+/// A transition that changes no value costs no request.
 #[tokio::test]
-async fn the_patch_leaves_on_its_boundary_and_the_look_before_it() {
+async fn a_page_is_fetched_before_its_transition_and_patched_on_it() {
     let api = Api::start();
     let settings =
         desk("A-1").replace("is_open = {", "week = { hours = \"desk\", show = \"week\" }, is_open = {");
@@ -852,16 +855,16 @@ async fn the_patch_leaves_on_its_boundary_and_the_look_before_it() {
     api.until_variable("A-1", "is_open", &json!(false)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     assert_eq!(methods(before), ["GET", "PATCH"], "on the boundary nothing but the PATCH");
-    // Midnight moves the week by a day, and the same text stands under each of its names.
+    // Midnight moves the week by a day, and each key holds the same text.
     driving.advance(at("2026-11-27T08:00:00Z")).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     assert_eq!(methods(before), ["GET", "PATCH"], "a boundary that changes nothing");
     driving.stop().await;
 }
 
-/// Below a key that others share the look stays next to the PATCH.
+/// Below a shared key the fetch stays right before the PATCH.
 #[tokio::test]
-async fn a_neighbours_edit_just_before_a_boundary_survives() {
+async fn a_neighbours_edit_just_before_a_transition_survives() {
     let api = Api::start();
     let settings = desk("A-1").replace("is_open =", "\"/box/is_open\" =");
     let folder = Folder::new(&api.url, &settings);
@@ -875,9 +878,9 @@ async fn a_neighbours_edit_just_before_a_boundary_survives() {
     driving.stop().await;
 }
 
-/// A row may name its table by a cell, and that may be the table of the pages itself.
+/// A cell may name the table to read, which may be the table of the pages itself.
 #[tokio::test]
-async fn a_page_that_looks_at_other_rows_of_its_table_follows_them() {
+async fn a_page_that_reads_other_rows_of_its_table_follows_their_changes() {
     let api = Api::start();
     let settings = SITES.replace(
         "weekly = \"{{ row.hours }}\"",
@@ -898,13 +901,13 @@ async fn a_page_that_looks_at_other_rows_of_its_table_follows_them() {
     driving.stop().await;
 }
 
-/// Pages that hang get places of their own, and no breaker opens for some of many.
+/// Hanging pages get slots of their own, and a minority of them opens no breaker.
 #[tokio::test]
-async fn pages_that_hang_keep_no_other_page_waiting() {
+async fn pages_that_hang_delay_no_other_page() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
-    // Those that hang come first, by their names.
+    // The hanging pages sort first by name.
     let row = |n: usize| {
         let agent = if n.is_multiple_of(5) { format!("A-{n}") } else { format!("B-{n}") };
         format!("s{n},{agent},Mo-Fr 09:00-17:00,{n}\n")
@@ -926,18 +929,18 @@ async fn pages_that_hang_keep_no_other_page_waiting() {
     let start = std::time::Instant::now();
     while !closed() {
         assert!(start.elapsed() < crate::support::limit(), "they wait for those that hang");
-        // Time passes, whatever the driver waits for.
+        // Time passes independently of the driver's waits.
         driving.clock.set(driving.clock.now() + TimeDelta::milliseconds(20));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // Forty that hang leave the places of others after half a second.
+    // Forty hanging pages free the slots of others after half a second.
     let late = driving.clock.now() - at("2026-11-26T17:00:00Z");
     assert!(late < TimeDelta::seconds(8), "{late}");
 }
 
-/// An intent in a file that nobody finds again is none.
+/// An intent in a deleted file is lost, so nothing may be sent.
 #[tokio::test]
-async fn a_store_that_is_removed_stops_all_sending() {
+async fn removing_the_store_stops_all_requests() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;

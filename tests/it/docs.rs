@@ -1,4 +1,5 @@
-//! The reference in `docs/` that is generated from the code. `UPDATE_DOCS=1 cargo test --test it docs::` writes it.
+//! The reference in `docs/` that is generated from the code, and links between documents.
+//! `UPDATE_DOCS=1 cargo test --test it docs::` writes the reference.
 
 use std::fmt::Write;
 use std::fs;
@@ -7,7 +8,7 @@ use rtconfd::shapes::{CalendarShape, ConsumerModel, Language, ReadBack, SHAPES, 
 
 use crate::house::root;
 
-/// Compares a file with what the code says, or writes it.
+/// Compares a file with the text generated from the code, or writes it.
 fn assert_up_to_date(name: &str, text: &str) {
     let file = root().join("docs/reference").join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -51,7 +52,7 @@ fn read_back(shape: &dyn Shape) -> String {
 }
 
 #[test]
-fn the_reference_of_shapes_is_what_the_code_says() {
+fn the_shapes_reference_matches_the_code() {
     let mut text = String::from(
         "# Shapes\n\nA variable shows opening hours with `show = \"NAME\"`. Defaults are in parentheses. Before a value is sent, it\n\
          is read back the way an agent's code would read it; `reader` names that consumer model: `one_interval`,\n\
@@ -70,7 +71,7 @@ fn the_reference_of_shapes_is_what_the_code_says() {
     assert_up_to_date("shapes.md", &text);
 }
 
-/// Documents move, and links to them stay behind.
+/// Finds links that broke when a document moved.
 #[test]
 fn every_link_between_documents_resolves() {
     let mut files: Vec<std::path::PathBuf> =

@@ -1,5 +1,5 @@
-//! The emergency as transcripts of the commands: no daemon, another user, broken settings, a bad reload, a page that
-//! waits for its promotion, a held revision, an update of the zone database.
+//! Emergencies as transcripts of the commands: no daemon, another user, broken settings, a bad
+//! reload, a page that waits for its promotion, a held revision, an update of the zone database.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -29,7 +29,7 @@ fn break_settings(folder: &Folder) {
 const CLOSED: [&str; 6] = ["override", "set", "--all", "--closed", "--until-released", "--reason=flood"];
 
 #[tokio::test]
-async fn with_broken_settings_the_commands_for_people_still_reach_the_daemon() {
+async fn commands_reach_the_daemon_even_with_broken_settings() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let _process = running(&folder).await;
@@ -59,7 +59,7 @@ async fn with_broken_settings_the_commands_for_people_still_reach_the_daemon() {
 }
 
 #[tokio::test]
-async fn without_a_daemon_an_override_says_that_it_has_no_effect_and_never_makes_a_store() {
+async fn without_a_daemon_an_override_has_no_effect_and_creates_no_store() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let reported = folder.run(&CLOSED).expect(1).err;
@@ -89,14 +89,16 @@ async fn without_a_daemon_an_override_says_that_it_has_no_effect_and_never_makes
 }
 
 #[tokio::test]
-async fn another_user_is_told_which_socket_and_whose_rights_it_takes() {
+async fn another_user_gets_the_socket_path_and_the_required_owner() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let _process = running(&folder).await;
     let is_root = rustix_uid() == 0;
-    // Root may use any socket, so that as root the test takes on a lesser user, who must get at the program and the folder.
+    // Root may use any socket. As root the test therefore switches to an unprivileged user, who
+    // needs access to the program and the folder.
     let program = folder.path("rtconfd");
-    // By another process: a child that this one starts meanwhile would keep the copy open for writing, and so busy.
+    // Another process makes the copy: a child forked here meanwhile would keep it open for writing,
+    // and so busy.
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_rtconfd")).arg(&program).status();
     assert!(copied.unwrap().success());
     if !is_root {
@@ -129,7 +131,7 @@ fn rustix_uid() -> u32 {
 }
 
 #[tokio::test]
-async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
+async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     let api = Api::start();
     let listen = "[listen]\naddress = \"127.0.0.1:0\"\n";
     let folder = Folder::new(&api.url, &format!("{listen}{}", always("A-1")));
@@ -168,7 +170,7 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
     assert!(get("/healthz").await.starts_with("ok\nthe reload at "));
     assert_eq!(api.variables("A-1"), json!({"is_open": true}));
 
-    // What cannot be used although it can be read fails as well: the key.
+    // A readable but unusable key fails as well.
     folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", "key_file = \"other\""));
     let reported = folder.run(&["reload"]).expect(1).err;
     assert!(reported.contains("cannot get the API key of the settings"), "{reported}");
@@ -180,7 +182,7 @@ async fn a_bad_reload_fails_and_is_seen_everywhere_until_a_good_one() {
 }
 
 #[test]
-fn a_reload_without_a_daemon_says_where_it_was_looked_for() {
+fn a_reload_without_a_daemon_names_the_socket_it_tried() {
     let folder = Folder::new("http://127.0.0.1:9", &always("A-1"));
     let reported = folder.run(&["reload"]).expect(1).err;
     assert!(reported.contains("nothing answers at") && reported.contains("state.sqlite.sock"), "{reported}");
@@ -192,7 +194,7 @@ fn twelve_sites(hours: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_held_revision_can_be_read_by_site_before_it_is_approved() {
+async fn a_held_revision_can_be_reviewed_by_site_before_it_is_approved() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", &twelve_sites("Mo-Su 09:00-17:00"));
@@ -237,7 +239,7 @@ async fn a_held_revision_can_be_read_by_site_before_it_is_approved() {
 }
 
 #[tokio::test]
-async fn a_revision_has_the_same_name_whatever_flags_and_variables_a_command_has() {
+async fn the_name_of_a_revision_does_not_depend_on_flags_or_environment() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", &twelve_sites("Mo-Su 09:00-17:00"));
@@ -251,9 +253,9 @@ async fn a_revision_has_the_same_name_whatever_flags_and_variables_a_command_has
     assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
 }
 
-/// Rows that a list on one page has an item for.
+/// Rows that each have an item in a list on one page.
 #[tokio::test]
-async fn of_a_list_the_rows_that_come_and_go_and_their_cells_are_told() {
+async fn a_changed_list_is_reported_by_added_and_removed_rows_with_their_cells() {
     let api = Api::start();
     let list = "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]\nsites = { each = \"sites\", item = { name = \"{{ row.site }}\", phone = \"{{ row.phone }}\" } }\n";
     let folder = Folder::new(&api.url, &format!("[hold]\npages = 0\n{list}"));
@@ -283,7 +285,7 @@ async fn of_a_list_the_rows_that_come_and_go_and_their_cells_are_told() {
 }
 
 #[tokio::test]
-async fn a_page_whose_table_cannot_be_read_is_missing_for_a_reason() {
+async fn a_page_whose_table_cannot_be_read_is_reported_as_missing_with_the_reason() {
     let folder = Folder::new("http://127.0.0.1:9", SITES);
     let reported = folder.run(&["explain", "A-1/live", "is_open"]).expect(1).err;
     assert!(reported.contains("sites.csv: the file is missing"), "{reported}");
@@ -301,7 +303,7 @@ async fn a_page_whose_table_cannot_be_read_is_missing_for_a_reason() {
 }
 
 #[test]
-fn check_finds_what_run_would_need_and_lack() {
+fn check_reports_everything_that_run_needs_and_lacks() {
     let api = Api::start();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -332,7 +334,7 @@ fn check_finds_what_run_would_need_and_lack() {
 }
 
 #[test]
-fn many_waiting_pages_are_one_line() {
+fn many_waiting_pages_are_reported_in_one_line() {
     let api = Api::start();
     let settings = SITES.replace(
         "environment = \"live\"",
@@ -356,7 +358,7 @@ fn many_waiting_pages_are_one_line() {
     );
 }
 
-/// A zone database in a folder whose London has the clock of another zone.
+/// Writes a zone database in which London has the rules of another zone.
 fn write_zones(folder: &Folder, release: &str, clock: &str) {
     let zone = Database::embedded().zone(clock).unwrap();
     std::fs::create_dir_all(folder.path("zones/Europe")).unwrap();
@@ -377,7 +379,7 @@ fn with_top(folder: &Folder, api: &Api) {
 }
 
 #[tokio::test]
-async fn an_update_of_the_zone_database_takes_effect_by_itself_and_is_weighed_like_any_input() {
+async fn a_zone_database_update_is_applied_automatically_and_checked_like_any_input() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     with_top(&folder, &api);
@@ -389,7 +391,7 @@ async fn an_update_of_the_zone_database_takes_effect_by_itself_and_is_weighed_li
     assert!(zones.starts_with("2026f (") && zones.ends_with("zones)"), "{zones}");
     let before = api.variables("A-1")["next"].clone();
 
-    // Nine hours to the east: an update of the package, as a package manager writes it.
+    // London moves nine hours east: a package update, as a package manager writes it.
     write_zones(&folder, "2026g", "Asia/Tokyo");
     until("the new rules are active", || api.variables("A-1")["next"] != before).await;
     assert!(process.log().contains("the settings were reloaded"), "{}", process.log());
@@ -397,7 +399,8 @@ async fn an_update_of_the_zone_database_takes_effect_by_itself_and_is_weighed_li
     assert_eq!(process.ends().await, 0);
     let moved = api.variables("A-1")["next"].clone();
 
-    // While the program is off the rules change back, for every page there is: that is held, and goes on as it was.
+    // While the program is off, the rules change back for every page: the revision is held and
+    // pages keep their values.
     write_zones(&folder, "2026h", "Europe/London");
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &settings.replace(NO_HOLD, "[hold]\npages = 0\n"));
@@ -407,7 +410,7 @@ async fn an_update_of_the_zone_database_takes_effect_by_itself_and_is_weighed_li
 }
 
 #[test]
-fn the_zone_database_is_named_and_its_age_and_differences_are_warned_of() {
+fn the_zone_database_is_named_and_its_age_and_differences_are_reported() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     with_top(&folder, &api);
@@ -439,7 +442,7 @@ fn the_zone_database_is_named_and_its_age_and_differences_are_warned_of() {
 }
 
 #[test]
-fn what_cannot_be_written_to_standard_output_is_a_failure() {
+fn a_failed_write_to_standard_output_is_an_error() {
     let folder = Folder::new("http://127.0.0.1:9", &always("A-1"));
     for arguments in
         [&["preview"][..], &["check", "--offline"], &["--version"], &["--help"], &["calendar", "--codes"]]
@@ -451,7 +454,7 @@ fn what_cannot_be_written_to_standard_output_is_a_failure() {
 }
 
 #[test]
-fn a_quiet_apply_prints_nothing_but_trouble() {
+fn a_quiet_apply_prints_only_problems() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
     let ran = folder.run(&["apply", "--quiet"]).expect(0);
@@ -469,7 +472,7 @@ fn a_quiet_apply_prints_nothing_but_trouble() {
 }
 
 #[test]
-fn several_cells_of_one_value_are_all_named() {
+fn all_cells_of_a_value_are_named() {
     let folder = Folder::new(
         "http://127.0.0.1:9",
         "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n[sources.phones]\npath = \"phones.csv\"\nkey = \"site\"\n[[page]]\nfor_each = \"sites\"\njoin = { phones = \"{{ row.site }}\" }\nagent = \"{{ row.site }}\"\nenvironment = \"live\"\nvariables = { text = \"{{ phones.number }} {{ row.open }}-{{ row.close }}\" }\n",

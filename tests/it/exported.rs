@@ -1,4 +1,5 @@
-//! Files as spreadsheets, web pages and public services export them: read, or recognised by name with what to do.
+//! Files as exported by spreadsheets, web pages and public services: read, or identified with a
+//! hint.
 
 use rtconfd::settings::{Settings, Surroundings};
 use serde_json::json;
@@ -7,7 +8,9 @@ use crate::support::{Api, Folder, Ran, desk};
 
 const NOON: &str = "2026-12-21T12:00:00Z";
 
-/// A page that is open by some hours; the settings of these and of sources come in `rest`.
+/// Creates a folder with a page that shows hours.
+///
+/// `rest` holds the settings of hours and sources.
 fn folder(rest: &str) -> Folder {
     Folder::new(
         "http://127.0.0.1:9",
@@ -28,7 +31,7 @@ fn is_open(folder: &Folder, at: &str) -> bool {
 }
 
 #[test]
-fn hours_as_web_pages_and_spreadsheets_write_them_are_read() {
+fn hours_in_web_and_spreadsheet_notation_are_read() {
     for weekly in [
         "Mo-Fr 09:00\u{2011}17:00",
         "Mo\u{2013}Fr\u{A0}09:00\u{2009}\u{2014}\u{2009}17:00",
@@ -45,7 +48,7 @@ fn hours_as_web_pages_and_spreadsheets_write_them_are_read() {
 }
 
 #[test]
-fn a_table_as_a_spreadsheet_exports_it_is_read() {
+fn a_table_exported_by_a_spreadsheet_is_read() {
     let settings = "[sources.c]\npath = \"c.csv\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"Mo-Fr 09:00-17:00\"\nspecial_from = { source = \"c\" }\n";
     for text in [
         "date,hours\n2026-12-21,closed\n,\n,\n",
@@ -63,12 +66,12 @@ fn a_table_as_a_spreadsheet_exports_it_is_read() {
 }
 
 #[test]
-fn a_file_that_is_something_else_is_called_by_its_name_with_the_remedy() {
+fn a_file_of_another_format_is_identified_with_a_hint() {
     let calendar = "[calendars.c]\npath = \"c.ics\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nclosed_on = [\"c\"]\n";
     let table = "[sources.c]\npath = \"c.csv\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nspecial_from = { source = \"c\" }\n";
     let json = table.replace("c.csv", "c.json");
     for (settings, name) in [(calendar, "c.ics"), (table, "c.csv"), (&json, "c.json")] {
-        for (bytes, reported, remedy) in [
+        for (bytes, reported, hint) in [
             (
                 &b"PK\x03\x04\x14\x00\x06\x00"[..],
                 "this file is an Excel or OpenDocument workbook",
@@ -86,7 +89,7 @@ fn a_file_that_is_something_else_is_called_by_its_name_with_the_remedy() {
             let folder = folder(settings);
             std::fs::write(folder.path(name), bytes).unwrap();
             let err = open_at(&folder, NOON).expect(1).err;
-            assert!(err.contains(&format!("{name}:1: {reported}")) && err.contains(remedy), "{name}: {err}");
+            assert!(err.contains(&format!("{name}:1: {reported}")) && err.contains(hint), "{name}: {err}");
         }
     }
     let cut = folder(calendar);
@@ -105,7 +108,7 @@ fn a_file_that_is_something_else_is_called_by_its_name_with_the_remedy() {
 }
 
 #[test]
-fn lists_of_holidays_that_are_published_close() {
+fn published_holiday_lists_close_pages() {
     let settings = |from: &str| {
         format!(
             "[sources.h]\npath = \"h.json\"\n[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\nspecial_from = {{ source = \"h\", {from} }}\n"
@@ -150,7 +153,7 @@ fn lists_of_holidays_that_are_published_close() {
 }
 
 #[test]
-fn hours_that_are_published_are_read_as_their_services_write_them() {
+fn published_hours_are_read_in_the_formats_of_their_services() {
     let day = |opens: &str, closes: &str| json!({"@type": "OpeningHoursSpecification", "dayOfWeek": "Monday", "opens": opens, "closes": closes});
     let store = |specification: serde_json::Value| json!({"@type": "Store", "openingHoursSpecification": [specification]});
     let google = json!({"periods": [{"openDay": "MONDAY", "openTime": {"hours": 9}, "closeDay": "MONDAY", "closeTime": {"hours": 17}}]});
@@ -184,7 +187,7 @@ fn hours_that_are_published_are_read_as_their_services_write_them() {
 }
 
 #[test]
-fn hours_that_are_probably_not_meant_are_warned_of_at_their_place() {
+fn suspicious_hours_are_warned_about_with_their_position() {
     for (weekly, reported) in [
         ("Mo-Su 00:00-23:59", Some("closes a minute before midnight")),
         (
@@ -217,7 +220,7 @@ fn hours_that_are_probably_not_meant_are_warned_of_at_their_place() {
 }
 
 #[test]
-fn what_is_odd_in_a_calendar_is_warned_of_and_fails_nothing() {
+fn calendar_anomalies_are_warnings_and_fail_no_command() {
     let api = Api::start();
     let folder = Folder::new(
         &api.url,
@@ -237,7 +240,7 @@ fn what_is_odd_in_a_calendar_is_warned_of_and_fails_nothing() {
 }
 
 #[test]
-fn preview_of_a_window_that_ends_before_it_begins_is_an_error() {
+fn preview_rejects_a_window_that_ends_before_it_begins() {
     let folder = folder("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\n");
     let err = folder.run(&["preview", "--from", "2026-12-02", "--to", "2026-12-01"]).expect(1).err;
     assert!(err.contains("--to 2026-12-01T00:00:00Z is before --from 2026-12-02T00:00:00Z"), "{err}");

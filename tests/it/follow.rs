@@ -1,4 +1,4 @@
-//! Pages that follow others: what reaches live, when, and what keeps it from doing so.
+//! Promotions: when a change reaches live, and the reasons for which it waits.
 
 use chrono::TimeDelta;
 use rtconfd::clock::{Clock, ManualClock};
@@ -28,7 +28,7 @@ hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }
 variables = { is_open = { show = "is_open" }, phone = { column = "phone" } }
 "#;
 
-/// Noon in London, on a Thursday.
+/// Returns a Thursday noon in London.
 fn noon() -> Instant {
     at("2026-11-26T12:00:00Z")
 }
@@ -62,20 +62,20 @@ impl Scene {
         self.driving = Some(Driving::start(&self.folder, &self.clock, Mode::Daemon).await);
     }
 
-    /// The program ends and is started anew, with what the store knows.
+    /// Restarts the program with the state in the store.
     async fn restart(&mut self) {
         self.driving.take().unwrap().stop().await;
         self.start().await;
     }
 
-    /// Lets time pass up to so many minutes after noon.
+    /// Advances the clock to a number of minutes after noon.
     async fn at(&self, minutes: i64) -> &Self {
         self.driving.as_ref().unwrap().advance(after(minutes)).await;
         until("the driver is quiet", || self.driving.as_ref().unwrap().is_quiet()).await;
         self
     }
 
-    /// What a page of A-1 holds: whether it is open, and its phone number.
+    /// Returns the opening state and phone number on a page of A-1.
     fn page(&self, environment: Environment) -> String {
         let variables: Value =
             self.api.simulator.with_pages(|pages| pages.page("A-1", environment)["variables"].clone());
@@ -91,7 +91,7 @@ impl Scene {
         until("the driver is quiet", || self.driving.as_ref().unwrap().is_quiet()).await;
     }
 
-    async fn until_it_follows_at(&self, minutes: i64) {
+    async fn until_promotion_is_due_at(&self, minutes: i64) {
         let waits = async {
             while self.status().await.following.first().and_then(|waits| waits.at) != Some(after(minutes)) {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
@@ -113,7 +113,7 @@ impl Scene {
         self.driving.as_ref().unwrap().status().await
     }
 
-    /// Somebody changes a value on the sandbox.
+    /// Changes a value on the sandbox, as a person would.
     fn edit(&self, variable: &str, value: &Value) {
         let edit = json!({variable: value});
         self.api
@@ -126,7 +126,7 @@ impl Scene {
             .unwrap();
     }
 
-    /// The type that a page wants its phone number to have.
+    /// Sets the type that the schema of a page requires for the phone number.
     fn want(&self, environment: Environment, kind: &str) {
         let schema = json!({"type": "object", "properties": {"is_open": {"type": "boolean"}, "phone": {"type": "string", "pattern": kind}}});
         self.api
@@ -141,7 +141,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_change_reaches_live_when_the_sandbox_has_held_it_for_two_hours_and_no_restart_changes_that() {
+async fn a_change_reaches_live_after_two_hours_on_the_sandbox_despite_restarts() {
     let mut scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.until_sandbox("true \"1\"").await;
     scene.at(60).await;
@@ -151,7 +151,7 @@ async fn a_change_reaches_live_when_the_sandbox_has_held_it_for_two_hours_and_no
     scene.at(120).await;
     assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
 
-    // It closes at half past three from now on; live learns it at half past four.
+    // It now closes at half past three; the change reaches live at half past four.
     scene.at(150).await;
     scene.write("a,A-1,Mo-Fr 09:00-15:30,2\n");
     scene.until_sandbox("true \"2\"").await;
@@ -169,14 +169,14 @@ async fn a_change_reaches_live_when_the_sandbox_has_held_it_for_two_hours_and_no
     let remembered = scene.folder.look().remembered(&scene.api.url).unwrap();
     assert!(remembered.older.is_empty() && remembered.behind.is_empty(), "{remembered:?}");
 
-    // What changes by itself is no change: both open in the morning.
+    // Transitions are not promoted: both pages open in the morning.
     scene.at(21 * 60).await;
     assert_eq!(scene.both(), ["true \"2\"", "true \"2\""]);
     scene.driving.unwrap().stop().await;
 }
 
 #[tokio::test]
-async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
+async fn live_keeps_its_hours_while_waiting_and_a_new_change_restarts_the_wait() {
     let mut scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(240).await;
     assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
@@ -184,16 +184,16 @@ async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
     scene.until_sandbox("true \"2\"").await;
     scene.at(300).await;
     assert_eq!(scene.both(), ["true \"2\"", "false \"1\""], "live closes at five, as it did");
-    // Another change of the same page before its time has come.
+    // Another change of the same page before the first is due.
     scene.at(350).await;
     scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
-    scene.until_it_follows_at(470).await;
+    scene.until_promotion_is_due_at(470).await;
     scene.restart().await;
     scene.at(469).await;
     assert_eq!(scene.both(), ["true \"2\"", "false \"1\""]);
     scene.at(470).await;
     assert_eq!(scene.both(), ["true \"2\"", "true \"2\""]);
-    // And one that is taken back never gets there.
+    // A reverted change never reaches live.
     scene.write("a,A-1,Mo-Fr 09:00-20:00,3\n");
     scene.until_sandbox("true \"3\"").await;
     scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
@@ -202,9 +202,9 @@ async fn live_keeps_its_hours_while_it_waits_and_another_change_waits_anew() {
     scene.driving.unwrap().stop().await;
 }
 
-/// What nobody could hear on the sandbox was not tried there.
+/// A change that the sandbox never showed was not tested there.
 #[tokio::test]
-async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no_other_does() {
+async fn only_an_override_or_edit_that_covers_a_change_restarts_its_wait() {
     let api = Api::start();
     let folder =
         Folder::new(&api.url, &SITES.replace("after = \"2h\"", "after = \"2h\"\non_drift = \"keep\""));
@@ -215,7 +215,7 @@ async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no
     assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
     scene.at(130).await;
     scene.write("a,A-1,Mo-Fr 09:00-18:00,1\n");
-    scene.until_it_follows_at(250).await;
+    scene.until_promotion_is_due_at(250).await;
     scene.at(140).await;
     let closed = Asking {
         pages: vec!["A-1/sandbox".to_owned()],
@@ -232,20 +232,20 @@ async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no
     let covered =
         "A-1/sandbox does not hold the change: is_open is overruled: override 1: closed, by anna: snow";
     assert_eq!((waits.at, &*waits.why), (None, covered));
-    // From its end on it counts: two hours after twenty past three.
+    // The wait starts at its end: two hours after twenty past three.
     scene.at(319).await;
     assert_eq!(scene.both(), ["true \"1\"", "false \"1\""], "live closes at five, as it did");
     scene.at(320).await;
     assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
 
-    // The phone is kept as somebody changed it: the hours don't wait for that.
+    // The edited phone number is kept; the hours do not wait for it.
     scene.edit("phone", &json!("9"));
     scene.write("a,A-1,Mo-Fr 09:00-17:50,1\n");
-    scene.until_it_follows_at(440).await;
+    scene.until_promotion_is_due_at(440).await;
     scene.at(340).await;
     scene.until_sandbox("true \"9\"").await;
     assert_eq!(scene.status().await.following[0].at, Some(after(440)));
-    // Whether it is open is kept too, and until nine in the morning the hours have not been seen.
+    // The edited opening state is kept too, so the new hours stay hidden until nine in the morning.
     scene.at(400).await;
     scene.edit("is_open", &json!(true));
     scene.at(439).await;
@@ -255,9 +255,9 @@ async fn an_override_or_an_edit_that_covers_a_change_begins_its_wait_anew_and_no
     scene.driving.unwrap().stop().await;
 }
 
-/// Whoever phones the sandbox meanwhile hears something else.
+/// Callers of the sandbox hear a different value meanwhile.
 #[tokio::test]
-async fn what_others_changed_on_the_page_that_is_followed_begins_the_wait_anew_though_it_is_restored() {
+async fn drift_on_the_sandbox_restarts_the_wait_even_if_it_is_restored() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.until_sandbox("true \"1\"").await;
     scene.at(121).await;
@@ -279,9 +279,9 @@ async fn what_others_changed_on_the_page_that_is_followed_begins_the_wait_anew_t
     assert_eq!(scene.both(), ["false \"2\"", "false \"2\""], "closed since five, and the change is there");
 }
 
-/// What is in force is remembered as it is, the bad with the good.
+/// The active revision is stored as it is, with its bad rows.
 #[tokio::test]
-async fn a_restart_beside_a_bad_row_neither_takes_live_back_nor_leaves_it_alone() {
+async fn a_restart_with_a_bad_row_neither_reverts_nor_abandons_live() {
     let good = "a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n";
     let mut scene = Scene::begin(good).await;
     scene.at(121).await;
@@ -297,7 +297,7 @@ async fn a_restart_beside_a_bad_row_neither_takes_live_back_nor_leaves_it_alone(
     assert_eq!(closed, 4, "all four pages close at five, and nothing else is sent");
     assert!(scene.status().await.following.is_empty());
 
-    // A row that is gone for a moment is no new page when it is back.
+    // A row that returns after a moment does not make a new page.
     scene.write("b,A-2,Mo-Fr 09:00-25:00,1\n");
     scene.until_pages(2).await;
     scene.write("a,A-1,Mo-Fr 09:00-17:00,2\nb,A-2,Mo-Fr 09:00-25:00,1\n");
@@ -306,9 +306,9 @@ async fn a_restart_beside_a_bad_row_neither_takes_live_back_nor_leaves_it_alone(
     scene.driving.unwrap().stop().await;
 }
 
-/// A change that live never had is not put there on the way back from it.
+/// Reverting a change that live never had does not put it there.
 #[tokio::test]
-async fn an_approved_way_back_from_a_change_does_not_lead_over_it() {
+async fn an_approved_revert_of_a_change_never_promotes_the_change() {
     let rows =
         |phone: usize| (0..8).map(|n| format!("s{n},A-{n},Mo-Fr 09:00-17:00,{phone}\n")).collect::<String>();
     let api = Api::start();
@@ -341,7 +341,7 @@ async fn an_approved_way_back_from_a_change_does_not_lead_over_it() {
 }
 
 #[tokio::test]
-async fn what_the_sandbox_does_not_take_never_reaches_live() {
+async fn a_change_that_the_sandbox_refuses_never_reaches_live() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(121).await;
     scene.want(Environment::Sandbox, "^[0-9]$");
@@ -359,7 +359,7 @@ async fn what_the_sandbox_does_not_take_never_reaches_live() {
         "{waits:?}"
     );
     assert_eq!(scene.api.variables("A-2")["phone"], "2", "the other page is none of its concern");
-    // Mended: two hours from then on.
+    // Fixed: two hours from then on.
     scene.write("a,A-1,Mo-Fr 09:00-16:00,3\n b,A-2,Mo-Fr 09:00-16:00,2\n".replace(" b", "b").as_str());
     scene.until_sandbox("false \"3\"").await;
     scene.at(409).await;
@@ -370,7 +370,7 @@ async fn what_the_sandbox_does_not_take_never_reaches_live() {
 }
 
 #[tokio::test]
-async fn what_live_would_refuse_leaves_it_with_its_hours_and_is_told() {
+async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(121).await;
     scene.want(Environment::Live, "^[0-9]$");
@@ -395,9 +395,9 @@ fn look() -> rtconfd::reconcile::Feed {
     rtconfd::reconcile::Feed::Control(look)
 }
 
-/// `apply` from cron: what waits is remembered between the runs, and told by whoever looks.
+/// `apply` from cron keeps waiting promotions between runs, and every command shows them.
 #[test]
-fn commands_tell_what_waits_and_what_it_waits_for() {
+fn commands_show_waiting_promotions_and_their_reasons() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,daily 00:00-24:00,1\n");
@@ -433,7 +433,7 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
         "1",
         "a page that was never in force is explained as it will be"
     );
-    // When its time has come, plan tells what apply will do about it.
+    // Once it is due, plan shows the change that apply will make.
     let later = (rtconfd::clock::Clock::now(&rtconfd::clock::WallClock) + TimeDelta::hours(3)).to_rfc3339();
     let plan = |code: i32| {
         let ran = folder.run(&["plan", "--at", &later, "--format", "json"]).expect(code);
@@ -449,7 +449,7 @@ fn commands_tell_what_waits_and_what_it_waits_for() {
 }
 
 #[test]
-fn what_can_not_be_followed_is_refused() {
+fn invalid_promotions_are_refused() {
     let page = |environment: &str, more: &str| {
         format!("[[page]]\nagent = \"A-1\"\nenvironment = {environment}\nvariables = {{ a = 1 }}\n{more}\n")
     };
@@ -476,7 +476,7 @@ fn what_can_not_be_followed_is_refused() {
 }
 
 #[test]
-fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that_is_looked_at() {
+fn two_definitions_are_equal_when_they_give_equal_values_over_the_whole_horizon() {
     let world = |variable: &str, more: &str| {
         let page = format!(
             "timezone = \"Europe/London\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"sandbox\"\nvariables = {{ x = {variable} }}\n"
@@ -499,7 +499,7 @@ fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that
     };
     let holiday = "{ calendar = \"bank\", show = \"is_today\" }";
     for (a, b, alike) in [
-        // On Thursdays neither has a value, and from Friday on they differ.
+        // On Thursdays neither has a value; they differ from Friday on.
         (
             (opens, hours("Th 09:30-17:00; Fr 10:00-17:00")),
             (opens, hours("Th 09:30-17:00; Fr 11:00-17:00")),
@@ -525,9 +525,9 @@ fn two_definitions_say_the_same_when_they_come_to_the_same_for_all_the_time_that
     }
 }
 
-/// On the day of the flood a page that waits for its promotion is closed at once, by an override alone.
+/// An override closes a page immediately, even while it waits for its first promotion.
 #[tokio::test]
-async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_as_before_afterwards() {
+async fn a_page_that_waits_for_its_first_promotion_can_be_overridden_and_is_restored() {
     let api = Api::start();
     let live = json!({"is_open": true, "phone": "theirs"});
     api.edit("A-1", &live);
@@ -547,7 +547,7 @@ async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_
     set(asking(Some("30m")).read().unwrap()).await.unwrap();
     until("live is closed", || scene.page(Environment::Live) == "false \"theirs\"").await;
 
-    // Another change of its definition, and a restart, bring nothing of it along.
+    // Neither another change of its definition nor a restart promotes anything early.
     scene.write("a,A-1,Mo-Fr 09:00-18:00,2\n");
     scene.until_sandbox("true \"2\"").await;
     scene.restart().await;
@@ -555,7 +555,7 @@ async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_
     assert_eq!(scene.both(), ["true \"2\"", "false \"theirs\""]);
     scene.at(30).await;
     assert_eq!(scene.both(), ["true \"2\"", "true \"theirs\""], "it is as it was");
-    // After that the page is its people's again.
+    // Afterwards the page belongs to its editors again.
     scene.api.edit("A-1", &json!({"is_open": false}));
     scene.at(60).await;
     assert_eq!(scene.page(Environment::Live), "false \"theirs\"");
@@ -563,7 +563,7 @@ async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_
     scene.at(90).await;
     assert_eq!(scene.page(Environment::Live), "false \"theirs\"");
 
-    // One that a person releases is as before too, and the promotion comes when its time has come.
+    // A released override also restores the page, and the promotion happens when due.
     let set = |draft| scene.driving.as_ref().unwrap().ask(|answer| Control::Set(Box::new(draft), answer));
     let value = Asking { says: "phone=0800".to_owned(), ..asking(None) };
     let number = set(value.read().unwrap()).await.unwrap().id;
@@ -578,7 +578,7 @@ async fn a_page_that_waits_for_its_first_promotion_is_overridden_at_once_and_is_
 }
 
 #[tokio::test]
-async fn an_overridden_value_is_of_the_kind_of_what_it_replaces() {
+async fn an_override_value_has_the_type_of_the_value_it_replaces() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.until_sandbox("true \"1\"").await;
     let set = |says: &str| {
@@ -599,7 +599,7 @@ async fn an_overridden_value_is_of_the_kind_of_what_it_replaces() {
         "invalid value `closed` for is_open: expected true or false (hint: write --value is_open=false)"
     );
     assert_eq!(scene.page(Environment::Sandbox), "true \"1\"");
-    // Typed as in Python it is meant as clearly.
+    // The Python spelling is equally clear.
     set("is_open=False").await.unwrap();
     scene.until_sandbox("false \"1\"").await;
     let refused = set("phone=null").await.unwrap_err()[0].to_string();

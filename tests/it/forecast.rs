@@ -1,4 +1,5 @@
-//! What the demo's sites will show for 400 days, held against a file that people have read: `tests/golden/demo-forecast.txt`.
+//! The values of the demo's sites over 400 days, compared with a reviewed file:
+//! `tests/golden/demo-forecast.txt`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,10 +17,10 @@ use crate::support::at;
 
 const FROM: &str = "2026-11-23T12:00:00Z";
 const DAYS: i64 = 400;
-/// Lines of a difference that are shown; the rest is in the file beside.
+/// Lines of a difference to show; the rest is in a file next to the golden one.
 const SHOWN: usize = 12;
 
-/// Every change of every variable of a page, those of one instant on one line: local time, UTC, values.
+/// Lists every transition of a page, one line per instant: local time, UTC, values.
 fn forecast(page: &Page, from: Instant, to: Instant) -> String {
     let here = page.zone.unwrap();
     let mut changes: BTreeMap<Instant, Vec<String>> = BTreeMap::new();
@@ -55,7 +56,7 @@ fn demo() -> String {
 }
 
 #[test]
-fn the_demo_s_sites_change_for_400_days_as_the_golden_file_says() {
+fn the_demo_matches_its_golden_file_for_400_days() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/demo-forecast.txt");
     let found = demo();
     if std::env::var_os("RTCONFD_ACCEPT_FORECAST").is_some() {

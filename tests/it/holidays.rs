@@ -1,4 +1,5 @@
-//! Public holidays as a calendar without a file: what pages show, what is told of them, and of their end.
+//! Public holidays as a calendar without a file: values on pages, and warnings about the end of the
+//! table.
 
 use rtconfd::calendar::{Edition, Region};
 use rtconfd::clock::{Clock, WallClock};
@@ -7,17 +8,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Api, Folder, Ran, until};
 
-/// A port that nobody listens at.
+/// A port on which nothing listens.
 const NOBODY: &str = "http://127.0.0.1:9";
 
-/// A desk that is open every day but on public holidays; `lines` are the calendar's.
+/// Settings of a desk that closes on public holidays; `lines` configure the calendar.
 fn desk(lines: &str) -> String {
     format!(
         "[calendars.hols]\n{lines}\n[hours.desk]\ntimezone = \"Europe/London\"\nweekly = {{ mon-sun = \"09:00-17:00\" }}\nclosed_on = [\"hols\"]\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]\nis_open = {{ hours = \"desk\", show = \"is_open\" }}\nis_today = {{ calendar = \"hols\", show = \"is_today\" }}\nname = {{ calendar = \"hols\", show = \"name\", otherwise = \"-\" }}\nnext_date = {{ calendar = \"hols\", show = \"next_date\", otherwise = \"-\" }}\n"
     )
 }
 
-/// The values at ten in the morning of a date: open or closed, holiday or not, its name, the next one.
+/// Returns the values at 10:00 of a date: open or not, holiday or not, its name, the next one.
 fn at_ten(folder: &Folder, date: &str) -> String {
     let at = format!("{date}T10:00:00Z");
     let rows = folder.run(&["preview", "--format", "json", "--from", &at, "--to", &at]).expect(0).lines();
@@ -34,7 +35,7 @@ fn at_ten(folder: &Folder, date: &str) -> String {
 }
 
 #[test]
-fn hours_close_on_public_holidays_and_on_what_is_added_and_not_on_what_is_removed() {
+fn pages_close_on_public_holidays_and_added_dates_but_not_on_removed_ones() {
     let england = "public_holidays = \"GB-ENG\"";
     let changed =
         "public_holidays = \"GB-ENG\"\nadd = { \"2026-12-29\" = \"Stocktaking\" }\nremove = [\"2026-12-26\"]";
@@ -62,7 +63,7 @@ fn hours_close_on_public_holidays_and_on_what_is_added_and_not_on_what_is_remove
 }
 
 #[test]
-fn explain_names_the_table_and_the_settings_as_places() {
+fn explain_names_the_holiday_table_and_the_settings_as_origins() {
     let folder = Folder::new(
         NOBODY,
         &desk("public_holidays = \"GB-ENG\"\nadd = { \"2026-12-29\" = \"Stocktaking\" }"),
@@ -91,7 +92,7 @@ fn check_warns_from_90_days_before_the_last_year_ends() {
     let check = |year: i32, day: &str, code: i32| {
         let at = format!("{year}-{day}T00:00:00Z");
         let ran = folder.run(&["check", "--offline", "--at", &at]).expect(code);
-        // By then the zone database of today is old as well.
+        // By then the current zone database is old as well.
         let zones = ran.err.find("warning: the zone database").unwrap_or(ran.err.len());
         Ran { err: ran.err[..zones].to_owned(), ..ran }
     };
@@ -111,9 +112,11 @@ fn check_warns_from_90_days_before_the_last_year_ends() {
     );
 }
 
-/// `status` looks at the real clock, so this is about the place whose table ends first: it may end soon, or have ended.
+/// Uses the region whose table ends first, since `status` uses the real clock.
+///
+/// The table may end soon or have ended.
 #[test]
-fn status_tells_of_an_end_that_is_near() {
+fn status_reports_a_holiday_table_that_ends_soon() {
     let first_to_end = Region::all().min_by_key(|region| region.last_year).unwrap();
     let folder = Folder::new(NOBODY, &desk(&format!("public_holidays = \"{}\"", first_to_end.code)));
     let ending = first_to_end.ending(WallClock.now().date_naive());
@@ -126,10 +129,10 @@ fn status_tells_of_an_end_that_is_near() {
 }
 
 #[tokio::test]
-async fn the_log_tells_at_the_start_which_public_holidays_are_used_and_which_end_soon() {
+async fn the_log_lists_the_public_holidays_in_use_and_those_that_end_soon() {
     let api = Api::start();
     let Edition { version, first_year, last_year } = Edition::here();
-    for (lines, is_told) in [("public_holidays = \"GB-ENG\"", true), ("path = \"x.ics\"", false)] {
+    for (lines, is_reported) in [("public_holidays = \"GB-ENG\"", true), ("path = \"x.ics\"", false)] {
         let folder = Folder::new(&api.url, &desk(lines));
         folder.write("x.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261225\nSUMMARY:x\nEND:VEVENT\nEND:VCALENDAR\n");
         let at = format!("{last_year}-11-02T12:00:00Z");
@@ -139,17 +142,17 @@ async fn the_log_tells_at_the_start_which_public_holidays_are_used_and_which_end
         assert_eq!(running.ends().await, 0);
         let log = running.log();
         let reported = format!("holidays {version}, {first_year} to {last_year}");
-        assert_eq!(log.contains(&reported), is_told, "{log}");
+        assert_eq!(log.contains(&reported), is_reported, "{log}");
         let warned =
             format!("GB-ENG are known up to {last_year} (holidays {version}), which ends in 60 day(s)");
-        assert_eq!(log.contains(&warned), is_told, "{log}");
-        assert_eq!(log.contains("install a newer rtconfd"), is_told, "{log}");
+        assert_eq!(log.contains(&warned), is_reported, "{log}");
+        assert_eq!(log.contains("install a newer rtconfd"), is_reported, "{log}");
         api.edit("A-1", &json!({"is_open": null}));
     }
 }
 
 #[test]
-fn calendar_lists_public_holidays_and_the_codes() {
+fn calendar_lists_public_holidays_and_region_codes() {
     let folder = Folder::new(NOBODY, "");
     let edition = Edition::here();
     let window = ["--from", "2026-12-20", "--to", "2027-01-02"];
@@ -199,9 +202,9 @@ START       END         ALL DAY  SUMMARY
     }
 }
 
-/// Settings that are changed while the daemon runs are weighed as any others: a place is a set of dates.
+/// A changed region counts as a change of the schedule, like any other settings.
 #[tokio::test]
-async fn other_public_holidays_are_a_change_of_the_schedule() {
+async fn changing_the_public_holidays_region_changes_the_schedule() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("public_holidays = \"GB-ENG\""));
     let mut running = folder.spawn(&["run", "--at", "2026-01-02T12:00:00Z"]);

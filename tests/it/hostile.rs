@@ -1,5 +1,6 @@
-//! Input that means harm: files, schemas, answers and settings that ask for endless work, memory, files or hosts.
-//! What bounds them is counted, so nothing here is timed; the one limit of time only keeps a broken guard from hanging.
+//! Hostile input: files, schemas, answers and settings that cause endless work, memory use, file
+//! access or connections. The limits count work, so no test measures time. The one timeout only
+//! keeps a broken guard from hanging.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -23,10 +24,10 @@ use crate::support::{Api, Driving, Folder, at, desk, until};
 #[path = "../../fuzz/survive.rs"]
 mod survive;
 
-/// Longer than anything here takes on the slowest machine.
+/// A timeout longer than any test here takes on the slowest machine.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Runs what must end by itself, on a stack of the size that the daemon's threads have.
+/// Runs work that must end by itself, on a stack as large as the daemon's threads have.
 #[track_caller]
 fn ends<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
     let (report, reported) = std::sync::mpsc::channel();
@@ -37,7 +38,7 @@ fn ends<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// All cases of a table that went another way, so that one run tells of every guard that is gone.
+/// The failing cases of a table, collected so that one run shows every missing guard.
 #[derive(Default)]
 struct Wrong(Vec<String>);
 
@@ -56,7 +57,7 @@ impl Drop for Wrong {
 }
 
 #[test]
-fn every_corpus_file_is_survived() {
+fn no_corpus_file_crashes_a_parser() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (target, survive) in survive::TARGETS {
         let mut files = 0;
@@ -72,7 +73,7 @@ fn every_corpus_file_is_survived() {
 
 // Schemas.
 
-/// Definitions that each name the next one twice.
+/// Returns definitions that each refer to the next one twice.
 fn doubling(count: usize, twice: impl Fn(Value) -> Value) -> Map<String, Value> {
     let next = |index: usize| json!({"$ref": format!("#/definitions/d{}", index + 1)});
     let mut definitions: Map<String, Value> =
@@ -87,7 +88,7 @@ fn compiled(schema: &Value) -> Result<Schema, String> {
 }
 
 #[test]
-fn a_schema_that_asks_for_too_much_is_refused_before_it_is_compiled() {
+fn a_schema_that_costs_too_much_is_refused_before_it_is_compiled() {
     let refer = |definitions: Map<String, Value>| json!({"definitions": definitions, "properties": {"x": {"$ref": "#/definitions/d0"}}});
     let chain = |length: usize| {
         let next = |index: usize| json!({"allOf": [{"$ref": format!("#/definitions/d{}", index + 1)}]});
@@ -121,7 +122,7 @@ fn a_schema_that_asks_for_too_much_is_refused_before_it_is_compiled() {
 }
 
 #[test]
-fn a_schema_that_refers_to_itself_further_inside_is_taken() {
+fn a_recursive_schema_is_accepted() {
     let tree = json!({"properties": {"children": {"items": {"$ref": "#"}}}, "required": ["name"]});
     let tree = compiled(&tree).unwrap();
     assert!(tree.takes(&json!({"name": "a", "children": [{"name": "b"}]})));
@@ -133,7 +134,7 @@ fn a_schema_that_refers_to_itself_further_inside_is_taken() {
         links.insert(format!("d{length}"), json!({"type": "integer"}));
         json!({"definitions": links, "properties": {"x": {"$ref": "#/definitions/d0"}}})
     };
-    // As long as it may be, on the stack of a thread.
+    // The maximum length, on the stack of a thread.
     let long = compiled(&chained(245)).unwrap();
     let (good, bad) = ends("a chain", move || (long.takes(&json!({"x": 1})), long.takes(&json!({"x": "1"}))));
     assert!(good && !bad);
@@ -143,7 +144,7 @@ fn a_schema_that_refers_to_itself_further_inside_is_taken() {
 }
 
 #[test]
-fn a_page_that_makes_a_schema_multiply_is_refused() {
+fn a_page_that_multiplies_the_cost_of_a_schema_is_refused() {
     // Each level of the page doubles the work; the schema alone is small and legal.
     let again = json!({"properties": {"x": {"$ref": "#/definitions/a"}}});
     let schema = json!({"definitions": {"a": {"allOf": [again, again, again]}}, "$ref": "#/definitions/a"});
@@ -176,7 +177,7 @@ fn a_schema_opens_no_connection_and_no_file() {
     listener.set_nonblocking(true).unwrap();
     let host = listener.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    // To open a pipe that nobody writes to never ends.
+    // Opening a pipe without a writer blocks forever.
     let pipe = folder.path().join("schema.json");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for reference in [
@@ -195,7 +196,7 @@ fn a_schema_opens_no_connection_and_no_file() {
             let reported = compiled(&schema).map(|_| ()).unwrap_err();
             assert!(reported.contains("which is not in it"), "{reported}");
         }
-        // What a schema calls itself, or its kind, is no reason to look there either.
+        // `$id` and `$schema` cause no fetch either.
         let _ =
             compiled(&json!({"$schema": reference, "$id": reference, "properties": {"x": {"$ref": "#"}}}));
     }
@@ -203,7 +204,7 @@ fn a_schema_opens_no_connection_and_no_file() {
 }
 
 #[test]
-fn no_pattern_runs_away() {
+fn no_pattern_backtracks_without_bound() {
     let harmless = "a".repeat(20_000) + "!";
     for pattern in ["^(a+)+$", "^(a|a)*$", "^(?!x)(a+)+$", "^(?=(a+)+$).*$", "(a*)*b", "^(?!x)(a|aa)+$"] {
         let schema = compiled(&json!({"properties": {"x": {"pattern": pattern}}})).unwrap();
@@ -223,7 +224,7 @@ fn expanded(text: String) -> Result<usize, String> {
     })
 }
 
-/// `count` events; `{}` in one becomes its number.
+/// Returns `count` events; `{}` in one becomes its number.
 fn events(count: usize, properties: &str) -> String {
     let one = |index: usize| {
         format!("BEGIN:VEVENT\n{}\nEND:VEVENT\n", properties.replace("{}", &index.to_string()))
@@ -232,7 +233,7 @@ fn events(count: usize, properties: &str) -> String {
 }
 
 #[test]
-fn a_calendar_bomb_is_refused_by_name_place_and_limit() {
+fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
     let rule = |rule: &str| format!("UID:{{}}\nDTSTART:19700101T000000\nRRULE:{rule}");
     let sixty: String = (0..60).map(|number| format!("{number},")).collect();
     let sixty = sixty.trim_end_matches(',');
@@ -312,7 +313,7 @@ fn a_calendar_that_is_merely_large_is_read() {
 // Tables.
 
 #[test]
-fn a_table_beyond_its_limits_is_refused_with_its_place() {
+fn a_table_beyond_its_limits_is_refused_with_its_position() {
     let wide: String = (0..1_001).map(|index| format!("c{index},")).collect();
     let mut wrong = Wrong::default();
     let rows = |count: usize, row: &str| format!("k,a\n{}", row.repeat(count));
@@ -334,17 +335,17 @@ fn a_table_beyond_its_limits_is_refused_with_its_place() {
         });
         wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
     }
-    // Cut in a field without quotes: the row is short, and is the only one that does not count.
+    // Truncated in an unquoted field: only the short row is rejected.
     let cut = parse_csv(&"t.csv".into(), "k,a,b\n1,x,y\n2,x", b',', Some("k")).unwrap();
     assert!(cut.row("1").is_some() && cut.row("2").is_none() && cut.may_hide("2"));
-    // Commas in quotes are no cells.
+    // Quoted commas do not separate cells.
     let quoted =
         format!("k,a\n{}", (0..5_000).map(|i| format!("{i},\"{}\"\n", ",".repeat(500))).collect::<String>());
     assert!(parse_csv(&"t.csv".into(), &quoted, b',', Some("k")).is_ok());
 }
 
 #[test]
-fn a_document_beyond_its_limits_is_refused_with_its_place() {
+fn a_document_beyond_its_limits_is_refused_with_its_position() {
     let mut wrong = Wrong::default();
     for (text, wanted) in [
         ("[".repeat(100_000), "m.json:1:"),
@@ -371,20 +372,20 @@ fn a_document_beyond_its_limits_is_refused_with_its_place() {
 }
 
 #[test]
-fn blank_lines_cost_too() {
+fn blank_lines_count_towards_the_line_limit() {
     let blank = "k\n1\n".to_owned() + &"\n".repeat(1_000_000);
     let reported = rtconfd::tables::decode(&"t.csv".into(), blank.as_bytes()).unwrap_err().to_string();
     assert!(reported.contains("more than 1000000 lines"), "{reported}");
 }
 
 #[test]
-fn hours_and_words_are_compared_up_to_a_length() {
+fn hours_and_suggestions_have_a_length_limit() {
     let long = "Mo,".repeat(10_000);
     assert!(parse_days(&long).unwrap_err().message.contains("30000 bytes; the limit is 4096"));
     assert!(parse_day(&"09:00-10:00,".repeat(1_000)).is_err());
     let reported = parse_week(&"Mo 09:00-10:00;".repeat(1_000)).unwrap_err();
     assert!(reported.message.len() < 200, "the text is not told again");
-    // Hours that name no day are missing, and missing never means closed.
+    // Hours without a day are missing, and missing never means closed.
     for nothing in ["", " ", ";", " ; ;\t"] {
         assert!(parse_week(nothing).unwrap_err().message.contains("weekly hours are empty"), "{nothing:?}");
     }
@@ -393,14 +394,14 @@ fn hours_and_words_are_compared_up_to_a_length() {
 }
 
 #[test]
-fn a_source_that_is_no_file_or_too_large_is_not_read() {
+fn a_source_that_is_not_a_regular_file_or_too_large_is_not_read() {
     let sources =
         "[sources.a]\npath = \"a.csv\"\n[sources.b]\npath = \"b.csv\"\n[sources.c]\npath = \"c.csv\"\n";
     let folder = Folder::new("http://127.0.0.1:9", &(sources.to_owned() + &desk("A-1")));
     assert!(std::process::Command::new("mkfifo").arg(folder.path("a.csv")).status().unwrap().success());
-    // Endless, were it opened.
+    // Opening it would never end.
     std::os::unix::fs::symlink("/dev/zero", folder.path("b.csv")).unwrap();
-    // A gap takes no room on a disk.
+    // A sparse file takes no disk space.
     std::fs::File::create(folder.path("c.csv")).unwrap().set_len(1 << 40).unwrap();
     let settings = folder.load();
     let problems = ends("reading files", move || {
@@ -481,7 +482,7 @@ fn settings_beyond_their_limits_are_refused() {
 }
 
 #[test]
-fn a_missing_settings_file_is_not_looked_for_elsewhere() {
+fn a_missing_settings_file_is_not_searched_for_elsewhere() {
     let folder = Folder::new("http://127.0.0.1:9", &desk("A-1"));
     std::fs::create_dir_all(folder.path("deep/er")).unwrap();
     for file in ["deep/rtconfd.toml", "deep/er/rtconfd.toml"] {
@@ -535,12 +536,12 @@ fn a_template_does_a_bounded_amount_of_work() {
         let reported = rows(&bad, "1").map_or_else(|reported| reported, |()| "filled in".to_owned());
         wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
     }
-    // As deep as a template may be long.
+    // As deep as the length limit of a template allows.
     let _ = rows(&format!("{{{{ {}row.k }}}}", "not ".repeat(1_000)), "1");
 }
 
 #[test]
-fn each_within_each_makes_a_bounded_number_of_values() {
+fn nested_each_makes_a_bounded_number_of_values() {
     let problems = |rows: usize, agents: usize| {
         let settings = load(
             "s.toml",
@@ -584,7 +585,7 @@ fn toml_text(text: &str) -> String {
 }
 
 #[test]
-fn a_cron_pattern_without_a_date_is_refused_instead_of_searched_for() {
+fn a_cron_pattern_without_a_date_is_refused_without_a_search() {
     let with = |pattern: &str| {
         let page = "[[page]]\nagent = \"A\"\nenvironment = \"live\"\ntimezone = \"UTC\"\n";
         load(
@@ -608,7 +609,7 @@ fn a_cron_pattern_without_a_date_is_refused_instead_of_searched_for() {
 
 const PAGE: &str = "A-1/live";
 
-/// Answers one request with what `answer` writes, until the client hangs up; tells what was asked.
+/// Answers one request with `answer` until the client disconnects, and returns the request.
 fn serve(
     answer: impl Fn(&mut std::net::TcpStream) -> std::io::Result<()> + Send + 'static,
 ) -> (String, std::thread::JoinHandle<String>) {
@@ -638,7 +639,7 @@ async fn ask(url: &str, total: Duration) -> Result<(), ApiError> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_end_is_cut_off() {
+async fn an_endless_answer_is_cut_off() {
     let endless_body = |stream: &mut std::net::TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
         loop {
@@ -659,7 +660,7 @@ async fn an_answer_without_end_is_cut_off() {
             stream.write_all(&[b'x'; 4096])?;
         }
     };
-    // A byte now and then: no wait between two pieces is long, the whole is.
+    // A slow drip: each wait is short, but the whole answer takes long.
     let slow_drip = |stream: &mut std::net::TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")?;
         loop {
@@ -679,8 +680,8 @@ async fn an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_unpacked_and_a_key_of_digits_stays_text() {
-    // A gzip header; were it unpacked, it could become a thousand times as large.
+async fn answers_are_not_decompressed_and_a_key_of_digits_stays_text() {
+    // A gzip header; decompressing could make the body a thousand times larger.
     let packed = |stream: &mut std::net::TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n")?;
         stream.write_all(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
@@ -694,7 +695,7 @@ async fn nothing_is_unpacked_and_a_key_of_digits_stays_text() {
 }
 
 #[test]
-fn an_answer_beyond_its_limits_is_refused_before_it_is_a_tree() {
+fn an_answer_beyond_its_limits_is_refused_before_it_is_parsed() {
     let page: PageId = "A-1/live".parse().unwrap();
     let pages = |count: usize| format!("{{\"configPages\":[{}{{}}]}}", "{},".repeat(count - 1));
     for (body, wanted) in [
@@ -715,7 +716,7 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_a_tree() {
         read_pages(pages(101).as_bytes(), "A-1").unwrap_err().contains("lists 101 pages, and at most 100")
     );
     assert!(read_pages(pages(100).as_bytes(), "A-1").is_ok());
-    // Numbers that no double holds pass through: they are not ours.
+    // Numbers that no double can hold pass through unchanged, since others own them.
     let body = br#"{"clientEnv": "live", "variables": {"a": 1e400, "b": 123456789012345678901234567890}}"#;
     let page = read_page(body, &page).unwrap();
     let schema =
@@ -723,9 +724,9 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_a_tree() {
     assert!(!schema.unwrap().takes(&Value::Object(page.variables)));
 }
 
-/// One page's schema asks for endless work: its page alone waits.
+/// A schema that needs endless work delays only its own page.
 #[tokio::test]
-async fn a_schema_that_takes_for_ever_keeps_no_other_page_waiting() {
+async fn a_schema_check_that_never_ends_delays_no_other_page() {
     let api = Api::start();
     api.edit("A-1", &json!({"theirs": "a1".repeat(750_000)}));
     api.schema("A-1", &json!({"additionalProperties": {"pattern": "(?=.*[0-9])(?=.*[a-z]).{8,}x"}}));

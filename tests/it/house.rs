@@ -1,4 +1,4 @@
-//! What the repository promises of itself: the units and the reference of settings.
+//! Checks of the shipped files: the systemd units and the settings reference.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -27,7 +27,7 @@ pub fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn the_reference_of_settings_loads_and_names_every_setting() {
+fn the_settings_reference_loads_and_names_every_setting() {
     let file = root().join("config/rtconfd.toml");
     let loaded = Settings::load(&file, &Surroundings::default());
     loaded.unwrap_or_else(|report| panic!("{}", report.render(false)));
@@ -39,7 +39,7 @@ fn the_reference_of_settings_loads_and_names_every_setting() {
             "{path}"
         );
     }
-    // With its comments opened the reference is still valid, so what it shows is true.
+    // The reference is also valid with its examples uncommented.
     let opened: String = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {
@@ -69,11 +69,11 @@ fn the_reference_of_settings_loads_and_names_every_setting() {
 }
 
 #[test]
-fn systemd_takes_the_units() {
+fn systemd_accepts_the_units() {
     let folder = tempfile::tempdir().unwrap();
     let mut paths = Vec::new();
     for name in ["rtconfd.service", "rtconfd-apply.service", "rtconfd-apply.timer"] {
-        // The program stands elsewhere here; all else is as shipped.
+        // Only the path of the program differs from the shipped unit.
         let unit = fs::read_to_string(root().join("systemd").join(name)).unwrap();
         let path = folder.path().join(name);
         fs::write(&path, unit.replace("/usr/local/bin/rtconfd", env!("CARGO_BIN_EXE_rtconfd"))).unwrap();
@@ -86,11 +86,11 @@ fn systemd_takes_the_units() {
     assert!(ran.status.success() && ours.is_empty(), "{reported}");
 }
 
-/// What `systemd-analyze security` may find at most, in tenths.
+/// The highest score that `systemd-analyze security` may give, in tenths.
 const MAX_EXPOSURE: u32 = 15;
 
 #[test]
-fn the_units_leave_little_to_attack() {
+fn the_units_have_a_low_exposure_score() {
     for name in ["rtconfd.service", "rtconfd-apply.service"] {
         let ran = Command::new("systemd-analyze")
             .args(["security", "--no-pager", "--offline=yes", &format!("--threshold={MAX_EXPOSURE}")])
@@ -104,11 +104,11 @@ fn the_units_leave_little_to_attack() {
     }
 }
 
-/// A process that the test starts in its own way; it does not outlive the test.
+/// A process with its own command line, ended with the test.
 struct Started(Child);
 
 impl Started {
-    async fn ends_when_told(mut self) {
+    async fn terminate(mut self) {
         let reported = Command::new("kill").args(["-s", "TERM", &self.0.id().to_string()]).status().unwrap();
         assert!(reported.success());
         let mut status = None;
@@ -128,7 +128,7 @@ impl Drop for Started {
     }
 }
 
-/// The socket on which systemd would be told how it goes.
+/// Binds a socket in place of systemd's notify socket.
 fn notify_socket(folder: &Folder) -> UnixDatagram {
     let socket = UnixDatagram::bind(folder.path("notify")).unwrap();
     socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
@@ -141,7 +141,7 @@ fn reported(socket: &UnixDatagram) -> String {
     String::from_utf8_lossy(&message[..length]).into_owned()
 }
 
-/// Variables that begin so are settings; those of whoever runs the tests are not meant.
+/// Removes inherited variables with the prefix of settings from a command.
 fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RTCONFD_")) {
         command.env_remove(name);
@@ -150,9 +150,9 @@ fn without_settings(command: &mut Command) {
 
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n";
 
-/// Under the very filter of the units, set up by hand: systemd does not run where tests do.
+/// Applies the filters of the units by hand, since systemd does not run under the tests.
 #[tokio::test]
-async fn the_program_works_within_what_the_units_allow() {
+async fn the_program_works_inside_the_sandbox_of_the_units() {
     let confined = |folder: &Folder, unit: &str, arguments: &[&str]| {
         let mut command = Command::new("python3");
         command
@@ -167,7 +167,7 @@ async fn the_program_works_within_what_the_units_allow() {
         command
     };
     let api = Api::start();
-    // A name, so that names are looked up within the filter too.
+    // A host name, so that name resolution runs inside the filter too.
     let folder = Folder::new(&api.url.replace("127.0.0.1", "localhost"), SITES);
     folder.write("sites.csv", CSV);
     let socket = notify_socket(&folder);
@@ -181,18 +181,21 @@ async fn the_program_works_within_what_the_units_allow() {
     assert!(reported(&socket).contains("READY=1"));
     folder.write("sites.csv", &CSV.replace(",1\n", ",2\n"));
     api.until_variable("A-1", "phone", &"2".into()).await;
-    daemon.ends_when_told().await;
+    daemon.terminate().await;
 }
 
-/// `/proc` and core dumps are closed to other processes of the same user, for the key is in memory.
+/// Checks that other processes of the same user cannot read `/proc` or core dumps.
+///
+/// The memory holds the key.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_memory_of_the_daemon_is_its_own() {
+async fn other_users_cannot_read_the_memory_of_the_daemon() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
     let socket = notify_socket(&folder);
-    // Root may look at everything, so that as root the test takes on a lesser user, who must be able to get at it.
+    // Root may read everything. As root the test therefore switches to an unprivileged user, who
+    // needs access to the folder.
     let program = folder.path("rtconfd");
     fs::copy(env!("CARGO_BIN_EXE_rtconfd"), &program).unwrap();
     let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
@@ -232,15 +235,17 @@ async fn the_memory_of_the_daemon_is_its_own() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.0.id())).unwrap();
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{cores}");
-    // Its own files under /proc are closed to it as well; what it needs works all the same.
+    // Its own files under /proc are closed to it as well; everything it needs still works.
     folder.write("sites.csv", &CSV.replace(",1\n", ",2\n"));
     api.until_variable("A-1", "phone", &"2".into()).await;
-    daemon.ends_when_told().await;
+    daemon.terminate().await;
 }
 
-/// chrono-tz is behind the zone database by more than a year: it is there for names alone.
+/// Allows chrono-tz for zone names only.
+///
+/// Its rules are more than a year behind the zone database.
 #[test]
-fn no_offset_comes_from_the_older_zone_database() {
+fn no_code_uses_the_older_zone_database() {
     let mut files = Vec::new();
     rust_files(&root().join("src"), &mut files);
     let using = files.iter().filter(|file| fs::read_to_string(file).unwrap().contains("chrono_tz"));
@@ -249,7 +254,7 @@ fn no_offset_comes_from_the_older_zone_database() {
     let text = fs::read_to_string(root().join("src/zone/names.rs")).unwrap();
     assert_eq!(text.matches("chrono_tz").count(), 1);
     assert!(text.contains("chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())"));
-    // And where the two differ, ours is the newer.
+    // Where the two differ, ours is newer.
     let at = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap().and_hms_opt(0, 0, 0).unwrap();
     for (name, hours) in [
         ("America/Vancouver", -7),

@@ -1,4 +1,4 @@
-//! The structure of the code: floors, of which each uses only those below it, and no cycles between files.
+//! The structure of the code: each layer uses only lower layers, and files form no cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,9 @@ use syn::{Item, ItemMod, ItemUse, UseTree, Visibility};
 
 use crate::house::{root, rust_files};
 
-/// From top to bottom, as in ARCHITECTURE.md. A module may use the floors below its own.
+/// The layers from top to bottom, as in ARCHITECTURE.md.
+///
+/// A module may use the layers below its own.
 const FLOORS: &[&str] = &[
     "cli",
     "listener",
@@ -38,23 +40,23 @@ const FLOORS: &[&str] = &[
     "model",
 ];
 
-/// A source file: the paths that it uses, and the names that it re-exports.
+/// A source file with its used paths and re-exported names.
 #[derive(Default)]
 struct File {
-    /// The paths used, from the crate's root.
+    /// The used paths, from the crate's root.
     used: BTreeSet<Vec<String>>,
-    /// The names that it passes on with `pub use`, with the path of each.
+    /// The names that it re-exports with `pub use`, and their paths.
     passed_on: BTreeMap<String, Vec<String>>,
 }
 
-/// Reads what one file uses, test modules left out.
+/// A visitor that collects the uses of one file, without its test modules.
 struct Uses<'f> {
     module: &'f [String],
     file: File,
 }
 
 impl Uses<'_> {
-    /// A path from the crate's root; none for one that leads into another crate.
+    /// Resolves a path from the crate's root; `None` for another crate.
     fn absolute(&self, path: &[String], modules: &BTreeSet<Vec<String>>) -> Option<Vec<String>> {
         let mut base: Vec<String> = match path.first()?.as_str() {
             "crate" => Vec::new(),
@@ -92,7 +94,7 @@ fn is_test(module: &ItemMod) -> bool {
     })
 }
 
-/// Collects the paths of `use` items and of expressions.
+/// A visitor that collects the paths of `use` items and of expressions.
 struct Paths<'u, 'f> {
     uses: &'u mut Uses<'f>,
     modules: &'u BTreeSet<Vec<String>>,
@@ -128,7 +130,7 @@ impl<'ast> Visit<'ast> for Paths<'_, '_> {
     }
 }
 
-/// All files by their modules, those of tests left out.
+/// Returns all files by module, without tests.
 fn files() -> BTreeMap<Vec<String>, File> {
     let mut paths = Vec::new();
     rust_files(&root().join("src"), &mut paths);
@@ -166,7 +168,7 @@ fn files() -> BTreeMap<Vec<String>, File> {
     files
 }
 
-/// The file that a path leads to, past what others pass on.
+/// Returns the file that a path leads to, through re-exports.
 fn target(files: &BTreeMap<Vec<String>, File>, path: &[String]) -> Option<Vec<String>> {
     let module =
         (1..=path.len()).rev().map(|length| &path[..length]).find(|part| files.contains_key(*part))?;
@@ -177,7 +179,7 @@ fn target(files: &BTreeMap<Vec<String>, File>, path: &[String]) -> Option<Vec<St
     }
 }
 
-/// What each file uses of others.
+/// Returns the files that each file uses.
 fn graph() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
     let files = files();
     let targets = |module: &Vec<String>, file: &File| {
@@ -188,7 +190,7 @@ fn graph() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
 }
 
 #[test]
-fn a_module_uses_only_floors_below_its_own() {
+fn a_module_uses_only_lower_layers() {
     let graph = graph();
     let floor = |module: &[String]| {
         let found = FLOORS.iter().position(|floor| *floor == module[0]);
@@ -206,7 +208,7 @@ fn a_module_uses_only_floors_below_its_own() {
     assert_eq!(seen.len(), FLOORS.len(), "a floor is gone");
 }
 
-/// Everything that a file uses, and what that uses in turn.
+/// Returns all files that a file uses, directly or indirectly.
 fn reach(graph: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>, module: &[String]) -> BTreeSet<Vec<String>> {
     let (mut seen, mut left) = (BTreeSet::new(), vec![module.to_vec()]);
     while let Some(next) = left.pop() {
@@ -215,9 +217,9 @@ fn reach(graph: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>, module: &[String]
     seen
 }
 
-/// Files that use each other are one file in several places.
+/// Files that use each other are in effect one file.
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn no_files_form_a_dependency_cycle() {
     let graph = graph();
     let reached: BTreeMap<&Vec<String>, _> =
         graph.keys().map(|module| (module, reach(&graph, module))).collect();
@@ -232,7 +234,7 @@ fn no_files_use_each_other_in_a_circle() {
 }
 
 #[test]
-fn every_file_opens_with_what_it_is_for() {
+fn every_file_starts_with_a_doc_comment() {
     let mut paths = Vec::new();
     rust_files(&root().join("src"), &mut paths);
     for path in paths {
@@ -241,16 +243,16 @@ fn every_file_opens_with_what_it_is_for() {
 }
 
 #[test]
-fn the_architecture_names_every_floor() {
+fn the_architecture_document_names_every_layer() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for floor in FLOORS {
         assert!(text.contains(&format!("{floor}/")) || text.contains(&format!("{floor}.rs")), "{floor}");
     }
 }
 
-/// The pure floors know no file, no network, no clock and no async.
+/// The pure layers use no file, no network, no clock and no async.
 #[test]
-fn the_pure_floors_are_pure() {
+fn pure_layers_do_no_io() {
     let pure = FLOORS.iter().position(|floor| *floor == "plan").unwrap();
     let mut files = Vec::new();
     rust_files(&root().join("src"), &mut files);

@@ -1,5 +1,5 @@
-//! Tables that lost rows: a file that was cut at the end of a line is a table like any other. What rests on the rows stays as
-//! it was until a person approves, and the rows are named.
+//! Tables that lost rows: a file truncated at the end of a line is still a valid table. Pages that
+//! depend on the lost rows keep their values until a person approves, and the rows are named.
 
 use rtconfd::clock::ManualClock;
 use rtconfd::reconcile::{Control, Mode, Standing};
@@ -36,7 +36,7 @@ async fn until_held(driving: &Driving) -> rtconfd::reconcile::Held {
 }
 
 #[tokio::test]
-async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_stale() {
+async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_as_stale() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
@@ -47,7 +47,7 @@ async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_
     folder.write("sites.csv", &rows(60));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("all are right", || api.requests("PATCH").len() == 60 && driving.is_quiet()).await;
-    // Less than any share of the rows for which a revision is held.
+    // Fewer rows than any threshold for a held revision.
     write_atomically(&folder.path("sites.csv"), &rows(58));
     let held = until_held(&driving).await;
     assert_eq!(held.reasons, ["source \"sites\" loses rows s59, s60, which 2 pages depend on"]);
@@ -58,10 +58,10 @@ async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_
         matches!(&page.standing, Standing::Stale(why) if why.contains("loses rows s59, s60"))
     };
     assert!(stale("A-59") && stale("A-60") && !stale("A-58"), "{:?}", status.pages);
-    // They still open and close.
+    // The pages still open and close.
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     api.until_variable("A-60", "is_open", &json!(false)).await;
-    // A person may mean it.
+    // A person may approve the removal.
     let answer =
         driving.ask(|answer| Control::Approve { revision: held.revision, who: "anna".to_owned(), answer });
     answer.await.unwrap();
@@ -70,9 +70,9 @@ async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_and_calls_them_
     driving.stop().await;
 }
 
-/// However far off the date of the closure is; one that is over may go.
+/// A future closure is protected at any distance; a past one may disappear.
 #[tokio::test]
-async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_past_row_is_not() {
+async fn a_closures_table_is_held_if_it_lost_a_future_row_but_not_a_past_row() {
     let api = Api::start();
     let folder = Folder::new(&api.url, CLOSURES);
     let whole = "date,hours\n2026-11-02,closed\n2026-12-24,09:00-12:00\n2027-03-01,closed\n";
@@ -95,9 +95,9 @@ async fn a_closures_table_that_lost_a_row_to_come_is_held_and_one_that_lost_a_pa
     driving.stop().await;
 }
 
-/// What else is new goes on, whatever waits for a person.
+/// Other changes go on while the table waits for a person.
 #[tokio::test]
-async fn a_table_that_lost_rows_holds_itself_back_and_no_other_file() {
+async fn a_table_that_lost_rows_is_held_without_holding_other_files() {
     let api = Api::start();
     let text = "[sources.m]\npath = \"m.json\"\n";
     let page = "text = { source = \"m\", pointer = \"/text\" }, phone =";

@@ -1,15 +1,31 @@
-//! Tests of the whole, each against the real thing: files and inotify, HTTP, SQLite, processes and signals.
+//! Integration tests against real files and inotify, HTTP, SQLite, processes and signals.
 //!
-//! Where a new test belongs: a rule of one module stands beside the module, in `src`. What needs several floors
-//! stands here: `watching` (ways a file can change), `api` (the simulator on the wire, and our client against it),
-//! `cycle` (the driver in this process, on a clock that the test moves), `people` (overrides,
-//! holds, approvals, drift, a clock in doubt), `program` (the program as a process),
-//! `commands` (what the commands print and how they end), `adopt` (the same of those that look at agents, pull pages, and compare and put schemas),
-//! `control` (the daemon asked by commands and over HTTP), `hostile` (input that means harm, and the fuzz corpora),
-//! `odd_answers` (an API that answers strangely once),
-//! `lost_rows` (tables that were cut at the end of a line), `holidays` (public holidays without a file), `forecast` (400 days of the demo, in a golden file), `shapes` (pages and tables of every shape), `house` (units, what the repository promises),
-//! `layers` (floors and circles of the code), `docs` (the reference that is generated from the code),
-//! `world` (a simulated world with everything that can go wrong), `crash` (the process killed again and again), `zone_oracle` (every clock change against Python's zoneinfo).
+//! A rule of a single module is tested beside that module, in `src`. Tests that need several layers
+//! belong here:
+//!
+//! - `adopt`: commands that list agents, pull pages, and compare and push schemas
+//! - `api`: the simulator over HTTP, and our client against it
+//! - `commands`: output and exit codes of the commands
+//! - `control`: the daemon, queried by commands and over HTTP
+//! - `crash`: the process killed at random instants
+//! - `cycle`: the driver in this process, on a clock that the test moves
+//! - `docs`: the reference generated from the code, and links between documents
+//! - `emergency`: commands during failures, from broken settings to a zone database update
+//! - `exported`: files from spreadsheets, web pages and public services
+//! - `follow`: promotions
+//! - `forecast`: 400 days of the demo, compared with a golden file
+//! - `holidays`: public holidays without a file
+//! - `hostile`: hostile input, and the fuzz corpora
+//! - `house`: the systemd units and the settings reference
+//! - `layers`: layers and cycles of the code
+//! - `lost_rows`: tables truncated at the end of a line
+//! - `odd_answers`: anomalous answers of the API
+//! - `people`: overrides, held revisions, drift, an untrusted clock
+//! - `program`: the program as a process
+//! - `shapes`: pages and tables of every shape
+//! - `watching`: every way a file can change
+//! - `world`: a simulated world with every kind of fault
+//! - `zone_oracle`: every clock change, compared with Python's zoneinfo
 
 mod adopt;
 mod api;

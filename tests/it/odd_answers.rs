@@ -1,5 +1,6 @@
-//! Answers of the API that are odd once: another page, half a page, an error with a status of success, a moment without the
-//! page. What they must not do: cost a neighbour, pass a schema, or keep a page wrong for longer than a minute.
+//! Anomalous answers of the API: another page, half a page, an error with a success status, a page
+//! that is briefly missing. They must not lose a neighbour, bypass a schema, or keep a page wrong
+//! for longer than a minute.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const BEFORE: &str = "2026-11-26T16:59:00Z";
 /// A transition.
 const FIVE: &str = "2026-11-26T17:00:00Z";
 
-/// A page below whose key `messages` others have their values.
+/// A page whose key `messages` also holds values of others.
 const SHARED: &str = r#"
 [[page]]
 agent = "A-1"
@@ -27,8 +28,9 @@ hours = { timezone = "Europe/London", weekly = "Mo-Su 09:00-17:00" }
 "/messages/seasonal" = { when = [{ state = "open", value = "Welcome" }], otherwise = "We are closed" }
 "#;
 
-/// Lets the driver's time run, wait by wait, until a condition holds; gives how much of it passed, or none when the limit
-/// came first.
+/// Advances the driver's clock until a condition holds, and returns the elapsed time.
+///
+/// `None` if the limit came first.
 async fn passes(
     driving: &Driving,
     from: &str,
@@ -68,9 +70,9 @@ fn odd_bodies() -> Vec<Value> {
     ]
 }
 
-/// Whatever one answer says, the values of others stay and the schema is met, and ours arrives.
+/// A single anomalous answer loses no value of others, breaks no schema and blocks no change.
 #[tokio::test]
-async fn an_odd_answer_costs_no_neighbour_and_passes_no_schema() {
+async fn an_anomalous_answer_loses_no_neighbour_and_bypasses_no_schema() {
     for body in odd_bodies() {
         for (method, path) in [("GET", "real-time-configs/live"), ("GET", "real-time-configs"), ("PATCH", "")]
         {
@@ -96,9 +98,11 @@ async fn an_odd_answer_costs_no_neighbour_and_passes_no_schema() {
     }
 }
 
-/// The first answers of all may be odd too: what a key below which ours goes holds is not known then.
+/// The very first answer may be anomalous too.
+///
+/// The content of a shared key is not known then.
 #[tokio::test]
-async fn the_first_answer_is_confirmed_where_a_key_would_be_sent_whole() {
+async fn the_first_answer_is_confirmed_before_a_whole_key_is_sent() {
     for body in [json!({"clientEnv": "live"}), json!({"clientEnv": "live", "variables": {"theirs": 1}})] {
         let api = Api::start();
         let kept = json!({"messages": {"legal": "keep me"}, "theirs": 1});
@@ -116,16 +120,16 @@ async fn the_first_answer_is_confirmed_where_a_key_would_be_sent_whole() {
     }
 }
 
-/// What is really gone is found gone twice, and believed.
+/// A removal counts once two fetches show it.
 #[tokio::test]
-async fn what_two_answers_lack_is_believed() {
+async fn a_value_missing_from_two_answers_is_accepted_as_missing() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     api.schema("A-1", &json!({"properties": {"is_open": {"type": "string"}}}));
     let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
     until("it is withheld", || driving.is_quiet()).await;
     assert!(api.requests("PATCH").is_empty());
-    // The simulator has no call for it: from now on it answers without the schema, each time.
+    // The simulator cannot remove a schema, so every later answer omits it.
     let page = json!({"clientEnv": "live", "variables": {}});
     api.simulator
         .inject(Fault::new(Kind::Answer { status: 200, body: page }).method("GET").path("configs/live"));
@@ -137,7 +141,7 @@ async fn what_two_answers_lack_is_believed() {
     driving.stop().await;
 }
 
-/// A failed fetch is no knowledge, and neither is a PATCH that a proxy refused: both are tried again soon.
+/// A failed fetch and a PATCH refused by a proxy prove nothing, so both are retried soon.
 #[tokio::test]
 async fn one_bad_answer_before_a_transition_costs_less_than_a_minute() {
     let envelope = json!({"success": false, "error_code": "BUSY", "error_message": "later"});
@@ -172,10 +176,10 @@ async fn one_bad_answer_before_a_transition_costs_less_than_a_minute() {
     }
 }
 
-/// A page that could not be fetched is tried again at its transition, however far away the next try is.
+/// A failed page is retried at its transition, even if the backoff is longer.
 #[tokio::test]
-async fn a_page_that_cannot_be_fetched_is_tried_again_at_its_transition() {
-    // The next try is at random within a minute, so some begin at other times.
+async fn a_page_that_cannot_be_fetched_is_retried_at_its_transition() {
+    // The next retry is random within a minute, so the cases start at different times.
     let starts = ["16:30:00", "16:31:07", "16:33:11", "16:37:41", "16:41:23"];
     for (status, start) in
         starts.map(|start| (404, start)).into_iter().chain([(401, "16:30:00"), (503, "16:30:00")])
@@ -195,9 +199,9 @@ async fn a_page_that_cannot_be_fetched_is_tried_again_at_its_transition() {
     }
 }
 
-/// A day that the API asks to wait is cut to half a minute, and both are shown.
+/// A `Retry-After` of a day is capped at half a minute, and both are reported.
 #[tokio::test]
-async fn a_long_retry_after_is_shown_and_cut() {
+async fn a_long_retry_after_is_reported_and_capped() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
@@ -209,9 +213,9 @@ async fn a_long_retry_after_is_shown_and_cut() {
     driving.stop().await;
 }
 
-/// Without its schema a page would take anything.
+/// Without its schema a page would accept any value.
 #[tokio::test]
-async fn a_schema_that_is_missing_once_is_met_all_the_same() {
+async fn a_schema_missing_from_one_answer_is_still_enforced() {
     let api = Api::start();
     api.edit("A-1", &json!({"messages": {"seasonal": "?"}}));
     api.schema("A-1", &json!({"properties": {"messages": {"properties": {"seasonal": {"maxLength": 10}}}}}));
@@ -224,7 +228,7 @@ async fn a_schema_that_is_missing_once_is_met_all_the_same() {
     for (path, body) in [("configs/live", page), ("real-time-configs", list)] {
         let odd = Kind::Answer { status: 200, body };
         api.simulator.inject(Fault::new(odd).method("GET").path(path).times(1));
-        // Over the transition, whose value is too long for the schema, and over some lists.
+        // Past the transition, whose value is too long for the schema, and some lists.
         driving.advance(driving.clock.now() + TimeDelta::minutes(12)).await;
         api.simulator.heal();
     }
@@ -232,9 +236,9 @@ async fn a_schema_that_is_missing_once_is_met_all_the_same() {
     driving.stop().await;
 }
 
-/// Under the same stamp a page is the same, so an answer that lacks others' values is odd.
+/// A page with the same stamp is unchanged, so an answer that lacks values is anomalous.
 #[tokio::test]
-async fn a_page_that_says_it_was_not_written_since_is_as_it_was() {
+async fn an_answer_with_an_unchanged_write_time_cannot_remove_values() {
     let api = Api::start();
     api.edit("A-1", &json!({"messages": {"seasonal": "?", "legal": "keep me"}}));
     let folder = Folder::new(&api.url, SHARED);

@@ -1,5 +1,4 @@
-//! People in charge: what they overrule, what is held for them, what they change behind our back, and what happens
-//! when the clock can't be believed.
+//! People in control: overrides, held revisions, drift, and an untrusted clock.
 
 use chrono::TimeDelta;
 use rtconfd::clock::{Clock, ManualClock};
@@ -35,7 +34,7 @@ fn texts(problems: Vec<Problem>) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// So many sites, open 09:00 to 17:00; the hours of those that `differ` end at 16:00.
+/// Returns a table of sites open 09:00 to 17:00; those that `differ` close at 16:00.
 fn sites(count: usize, differ: std::ops::Range<usize>) -> String {
     let rows = (0..count).map(|number| {
         let end = if differ.contains(&number) { 16 } else { 17 };
@@ -44,7 +43,7 @@ fn sites(count: usize, differ: std::ops::Range<usize>) -> String {
     format!("site,agent,hours,phone\n{}", rows.collect::<String>())
 }
 
-/// A driver over so many sites, all of which are right.
+/// Starts a driver over a number of sites and waits until all pages converge.
 async fn driving(api: &Api, count: usize) -> (Folder, Driving) {
     let folder = Folder::new(&api.url, SITES);
     folder.without_rate();
@@ -54,11 +53,11 @@ async fn driving(api: &Api, count: usize) -> (Folder, Driving) {
     (folder, driving)
 }
 
-/// Asks for the status until it tells something.
-async fn reported<T>(driving: &Driving, what: &str, tells: impl Fn(Status) -> Option<T>) -> T {
+/// Polls the status until `pick` returns a value.
+async fn reported<T>(driving: &Driving, what: &str, pick: impl Fn(Status) -> Option<T>) -> T {
     let start = std::time::Instant::now();
     loop {
-        if let Some(reported) = tells(driving.status().await) {
+        if let Some(reported) = pick(driving.status().await) {
             return reported;
         }
         assert!(start.elapsed() < std::time::Duration::from_secs(60), "waited in vain until {what}");
@@ -71,7 +70,7 @@ async fn held(driving: &Driving) -> Held {
 }
 
 #[tokio::test]
-async fn a_closed_override_closes_at_once_and_ends_at_its_end() {
+async fn a_closed_override_closes_immediately_and_expires_at_its_end() {
     let api = Api::start();
     let settings = desk("A-1").replace(
         "variables = {",
@@ -83,7 +82,7 @@ async fn a_closed_override_closes_at_once_and_ends_at_its_end() {
     let done = set(&driving, asking("closed", Some("14:00"))).await.unwrap();
     assert_eq!(done.pages.values().copied().collect::<Vec<_>>(), [Some(at("2026-11-26T14:00:00Z"))]);
     api.until_variable("A-1", "is_open", &json!(false)).await;
-    // A reader of one opening time knows when it opens again.
+    // A consumer model with one interval knows the next opening.
     assert_eq!(api.variables("A-1"), json!({"opens": "14:00", "today": "14:00-17:00", "is_open": false}));
     driving.advance(at("2026-11-26T14:00:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
@@ -92,14 +91,14 @@ async fn a_closed_override_closes_at_once_and_ends_at_its_end() {
 }
 
 #[tokio::test]
-async fn an_override_survives_a_restart_and_ends_by_its_release_back_to_the_computed_value() {
+async fn an_override_survives_a_restart_and_its_release_restores_the_computed_value() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let clock = ManualClock::new(at(NOON));
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let done = set(&driving, asking("closed", None)).await.unwrap();
-    // Not ended in order: what was acknowledged must be there all the same.
+    // Not a clean shutdown: an acknowledged override must survive it.
     drop(driving);
     until("the store is free", || !folder.store().is_in_use()).await;
     clock.set(at("2026-11-27T12:00:00Z"));
@@ -164,7 +163,7 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
     driving.stop().await;
 }
 
-/// One page that shows all sites, in an array of its own and as items beside others.
+/// Settings of one page that shows all sites, as an array and as items beside others.
 const MANY: &str = r#"
 timezone = "Europe/London"
 [sources.sites]
@@ -185,7 +184,7 @@ variables = { "/flags[site={{ row.site }}]/open" = { show = "is_open" } }
 "#;
 
 #[tokio::test]
-async fn one_site_of_a_page_is_closed_until_its_end_through_a_restart_and_the_others_go_on() {
+async fn an_override_of_one_site_survives_a_restart_and_leaves_the_other_sites_alone() {
     let api = Api::start();
     let folder = Folder::new(&api.url, "");
     let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
@@ -240,7 +239,7 @@ async fn one_site_of_a_page_is_closed_until_its_end_through_a_restart_and_the_ot
     driving.advance(at("2026-11-27T09:00:00Z")).await;
     is(page(true, "09:00-17:00", true)).await;
 
-    // Released before its end, and of the two that are set the other stays.
+    // One of two overrides is released before its end; the other stays.
     let leeds = set(&driving, Asking { until: None, ..wanted.clone() }).await.unwrap();
     let york = Asking { cells: vec!["site=York".to_owned()], until: None, ..wanted };
     set(&driving, york).await.unwrap();
@@ -253,7 +252,7 @@ async fn one_site_of_a_page_is_closed_until_its_end_through_a_restart_and_the_ot
 }
 
 #[tokio::test]
-async fn the_next_opening_ends_an_override_and_an_open_one_opens() {
+async fn an_override_can_end_at_the_next_opening_and_an_open_override_opens() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
@@ -272,7 +271,7 @@ async fn the_next_opening_ends_an_override_and_an_open_one_opens() {
 }
 
 #[tokio::test]
-async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_approval_goes_out_in_steps() {
+async fn a_large_change_is_held_and_once_approved_rolls_out_in_stages() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     folder.write("sites.csv", &sites(40, 0..40));
@@ -308,7 +307,7 @@ async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_app
     reported(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
     assert!(driving.status().await.held.is_none());
 
-    // The approval serves that revision only, and once.
+    // The approval is valid for that revision only, and once.
     folder.write("sites.csv", &sites(40, 0..0));
     let back = self::held(&driving).await.revision;
     assert_ne!(back, held.revision);
@@ -323,9 +322,9 @@ async fn a_large_change_is_held_while_the_last_good_schedule_goes_on_and_its_app
     driving.stop().await;
 }
 
-/// A restart, or the next run from cron, takes no page back.
+/// A restart, or the next run from cron, reverts no page.
 #[tokio::test]
-async fn an_approved_change_that_stopped_goes_on_after_a_restart_where_it_was() {
+async fn a_stopped_rollout_continues_after_a_restart() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     let clock = driving.clock.clone();
@@ -351,7 +350,7 @@ async fn an_approved_change_that_stopped_goes_on_after_a_restart_where_it_was() 
 }
 
 #[tokio::test]
-async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
+async fn an_override_survives_a_clock_that_is_temporarily_ahead() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let clock = ManualClock::new(at(NOON));
@@ -360,7 +359,7 @@ async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
     set(&driving, asking("closed", Some("40m"))).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.stop().await;
-    // By less than what brings it into doubt.
+    // By less than makes the clock untrusted.
     clock.set(at("2026-11-26T12:50:00Z"));
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
@@ -369,14 +368,14 @@ async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.advance(at("2026-11-26T12:40:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    // One that is set by such a clock is in force when it is right again.
+    // An override set by such a clock is active once the clock is correct again.
     clock.step(at("2026-11-26T13:30:00Z"));
     set(&driving, asking("closed", None)).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     let before = api.requests("PATCH").len();
     clock.step(at("2026-11-26T12:45:00Z"));
-    // Between two answers it has turned.
+    // One full cycle lies between two answers.
     driving.status().await;
     driving.status().await;
     until("the driver is quiet", || driving.is_quiet()).await;
@@ -386,9 +385,9 @@ async fn an_override_outlasts_a_clock_that_is_ahead_for_a_while() {
     driving.stop().await;
 }
 
-/// Nobody has agreed with such a clock yet.
+/// No other clock has confirmed the new time yet.
 #[tokio::test]
-async fn an_override_outlasts_a_start_by_a_clock_that_is_days_ahead() {
+async fn an_override_survives_a_start_with_a_clock_that_is_days_ahead() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let clock = ManualClock::new(at(NOON));
@@ -403,15 +402,16 @@ async fn an_override_outlasts_a_start_by_a_clock_that_is_days_ahead() {
     until("the driver is quiet", || driving.is_quiet()).await;
     clock.step(at("2026-11-26T12:05:00Z"));
     reported(&driving, "the clock is untrusted", |status| status.withheld).await;
-    let vouch = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
-    driving.ask(vouch).await.unwrap();
+    let approve_clock =
+        |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
+    driving.ask(approve_clock).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.stop().await;
 }
 
-/// By a clock that leapt what closes all sites tomorrow is long past.
+/// Closures of tomorrow seem past to a clock that jumped ahead.
 #[tokio::test]
-async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believed_again() {
+async fn inputs_received_while_the_clock_is_untrusted_are_checked_once_it_is_trusted() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     driving.clock.step(at("2027-01-26T12:00:00Z"));
@@ -426,7 +426,7 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
     );
     driving.clock.step(at("2026-11-26T12:00:10Z"));
     held(&driving).await;
-    // An approval weighs nothing by such a clock either.
+    // An approval does not evaluate a revision by such a clock either.
     driving.clock.step(at("2027-01-26T12:00:00Z"));
     reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     let revision = held(&driving).await.revision;
@@ -442,7 +442,7 @@ async fn what_comes_in_while_the_clock_is_in_doubt_is_weighed_when_it_is_believe
 }
 
 #[tokio::test]
-async fn an_approved_change_stops_at_the_first_page_that_does_not_take_it() {
+async fn a_rollout_stops_at_the_first_page_that_refuses_it() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     let nobody = json!({"properties": {"is_open": {"const": true}}});
@@ -462,9 +462,9 @@ async fn an_approved_change_stops_at_the_first_page_that_does_not_take_it() {
     driving.stop().await;
 }
 
-/// What was approved and then given up for what was before it is for a person again, should it come back.
+/// An approved change that was reverted needs a new approval when it returns.
 #[tokio::test]
-async fn an_approval_that_was_given_up_serves_no_more() {
+async fn an_abandoned_approval_is_no_longer_valid() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     api.schema("A-0", &json!({"properties": {"is_open": {"const": true}}}));
@@ -484,11 +484,11 @@ async fn an_approval_that_was_given_up_serves_no_more() {
 }
 
 #[tokio::test]
-async fn small_pieces_of_a_large_change_add_up_within_the_hour() {
+async fn small_changes_within_an_hour_add_up_to_a_large_one() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
     folder.write("sites.csv", &sites(40, 0..4));
-    // Only after the first piece is in force.
+    // Only after the first change is active.
     driving.advance(at("2026-11-26T16:00:00Z")).await;
     until("the first piece is out", || api.variables("A-3")["is_open"] == json!(false)).await;
     folder.write("sites.csv", &sites(40, 0..8));
@@ -506,7 +506,7 @@ async fn small_pieces_of_a_large_change_add_up_within_the_hour() {
 }
 
 #[tokio::test]
-async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history() {
+async fn the_webhook_detects_drift_immediately_and_history_records_it() {
     let api = Api::start();
     let policy = "on_drift = { \"*\" = \"restore\", seats = \"report\" }";
     let settings = desk("A-1").replace("variables = {", &format!("{policy}\nvariables = {{ seats = 40,"));
@@ -529,7 +529,7 @@ async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history(
         (drift.variable.as_str(), &drift.baseline, &drift.found, drift.answer.as_str(), drift.by.as_deref()),
         ("seats", &json!(40), &json!(42), "reported", Some("bert@example.com"))
     );
-    // Put right by hand, it is over.
+    // A manual fix ends the drift.
     api.edit("A-1", &json!({"seats": 40}));
     driving.advance(at("2026-11-26T12:10:00Z")).await;
     until("the drift is over", || folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
@@ -538,7 +538,7 @@ async fn drift_is_seen_at_once_when_the_webhook_calls_and_stands_in_the_history(
 }
 
 #[tokio::test]
-async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() {
+async fn a_clock_jump_stops_writes_until_it_is_reverted_or_the_api_agrees() {
     let clock = ManualClock::new(at(NOON));
     let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(at(NOON))));
     let folder = Folder::new(&api.url, &desk("A-1"));
@@ -554,16 +554,16 @@ async fn a_clock_that_leaps_stops_writing_until_it_is_right_or_the_api_agrees() 
     let approve = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
-    // Back where it came from is another leap; the API's clock knows that time.
+    // Going back is another jump; the API's clock confirms that time.
     clock.step(at("2026-11-26T12:01:00Z"));
     api.until_variable("A-1", "is_open", &Value::Bool(true)).await;
     assert_eq!(driving.status().await.withheld, None);
     driving.stop().await;
 }
 
-/// Calendars are read for the time around the day; a clock that was far off and came back needs them anew.
+/// Calendars are expanded around the current date, and again after a large clock change.
 #[tokio::test]
-async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
+async fn holidays_apply_again_after_a_clock_was_years_off() {
     let clock = ManualClock::new(at(NOON));
     let api = Api::with(Vec::new(), std::sync::Arc::new(ManualClock::new(at(NOON))));
     let settings = desk("A-1").replace("weekly =", "closed_on = [\"holidays\"]\nweekly =");
@@ -589,7 +589,7 @@ async fn after_a_clock_that_was_years_off_a_holiday_is_known_again() {
     driving.stop().await;
 }
 
-/// A site is one site, however many environments it is in: it may close for a day.
+/// A site counts once, however many environments it has: it may close for a day.
 #[tokio::test]
 async fn a_single_site_in_two_environments_may_close() {
     let api = Api::start();
@@ -610,9 +610,9 @@ async fn a_single_site_in_two_environments_may_close() {
     driving.stop().await;
 }
 
-/// One page for many sites is weighed by its sites: that all of them close is no change of one page.
+/// A page with many sites counts each of them: closing all is a large change.
 #[tokio::test]
-async fn the_sites_of_one_page_are_weighed_one_by_one() {
+async fn the_sites_of_one_page_are_counted_individually() {
     let api = Api::start();
     let settings = SITES.split("[[page]]").next().unwrap().to_owned()
         + r#"

@@ -1,4 +1,5 @@
-//! The program as a process: edits while it runs, boundaries on an injected clock, signals, crashes, secrets.
+//! The program as a process: edits while it runs, transitions on an injected clock, signals,
+//! crashes, secrets.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::support::{Api, Folder, KEY, NO_HOLD, Ran, SITES, desk, until};
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
 
 #[tokio::test]
-async fn an_edited_file_reaches_the_page_at_once() {
+async fn an_edited_file_reaches_the_page_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -21,7 +22,7 @@ async fn an_edited_file_reaches_the_page_at_once() {
     api.until_variable("A-2", "phone", &json!("2")).await;
     folder.write("sites.csv", &CSV.replace(",2\n", ",22\n"));
     api.until_variable("A-2", "phone", &json!("22")).await;
-    // Written in place by somebody else's program.
+    // Written in place by another program.
     std::fs::write(folder.path("sites.csv"), CSV.replace(",2\n", ",222\n")).unwrap();
     api.until_variable("A-2", "phone", &json!("222")).await;
     running.signal("TERM");
@@ -29,9 +30,9 @@ async fn an_edited_file_reaches_the_page_at_once() {
     assert!(running.log().contains("stopped"), "{}", running.log());
 }
 
-/// With settings named by a relative path, as in `cd folder && rtconfd run`.
+/// Settings are given by a relative path, as in `cd folder && rtconfd run`.
 #[tokio::test]
-async fn a_file_that_comes_later_is_seen_at_once_wherever_one_stands() {
+async fn a_file_created_after_the_start_is_detected_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &format!("{SITES}{}", desk("A-9")));
     let mut running = folder.spawn(&["run", "--set", "restat=1h"]);
@@ -43,10 +44,10 @@ async fn a_file_that_comes_later_is_seen_at_once_wherever_one_stands() {
 }
 
 #[tokio::test]
-async fn boundaries_on_an_injected_clock_are_met_and_none_is_missed_or_doubled() {
+async fn every_transition_on_an_injected_clock_is_applied_exactly_once() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
-    // From a Thursday afternoon on, two hours a second. The vendor's clock stays the real one.
+    // Starts on a Thursday afternoon, at two hours a second. The API's clock stays real.
     let mut running = folder.spawn(&["run", "--at", "2026-11-26T16:00:00Z", "--speed", "7200"]);
     until("a day of boundaries", || api.requests("PATCH").len() >= 4).await;
     running.signal("TERM");
@@ -65,14 +66,14 @@ async fn boundaries_on_an_injected_clock_are_met_and_none_is_missed_or_doubled()
 }
 
 #[tokio::test]
-async fn a_rehearsal_against_a_real_api_is_refused() {
+async fn an_injected_clock_against_a_real_api_is_refused() {
     let folder = Folder::new("https://api.uk.poly.ai", &desk("A-1"));
     let ran = folder.run(&["run", "--at", "2026-11-26T16:00:00Z"]).expect(1);
     assert!(ran.err.contains("not on this machine"), "{}", ran.err);
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_cleanly_within_five_seconds_even_while_the_api_hangs() {
+async fn sigterm_ends_the_daemon_within_five_seconds_even_while_the_api_hangs() {
     let api = Api::start();
     api.simulator.inject(Fault::new(Kind::Latency { ms: 60_000 }).method("PATCH"));
     let folder = Folder::new(&api.url, &desk("A-1"));
@@ -93,7 +94,7 @@ async fn sigterm_ends_it_cleanly_within_five_seconds_even_while_the_api_hangs() 
 }
 
 #[tokio::test]
-async fn sighup_takes_good_settings_and_keeps_the_old_ones_when_the_new_are_bad() {
+async fn sighup_applies_valid_settings_and_keeps_the_old_ones_otherwise() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let mut running = folder.spawn(&["run"]);
@@ -109,14 +110,15 @@ async fn sighup_takes_good_settings_and_keeps_the_old_ones_when_the_new_are_bad(
     assert_eq!(running.ends().await, 0, "{}", running.log());
 }
 
-/// `kill -9` between the intent and its outcome. Afterwards the page is right, nothing was sent twice without
-/// need, and the history says what happened.
+/// Kills the program between an intent and its outcome.
+///
+/// Afterwards the page is correct, nothing was sent twice needlessly, and the history is complete.
 #[tokio::test]
-async fn a_kill_between_intent_and_outcome_loses_and_doubles_nothing() {
+async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
     for (fault, patches) in [
-        // Carried out, the answer never seen: a look finds that.
+        // Applied, but the answer was lost: a fetch finds that.
         (Kind::AppliedThenLatency { ms: 60_000 }, 1),
-        // Never carried out: sent again.
+        // Never applied: sent again.
         (Kind::Latency { ms: 60_000 }, 1),
     ] {
         let api = Api::start();
@@ -168,7 +170,7 @@ async fn a_kill_between_intent_and_outcome_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_in_force() {
+async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_active() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
@@ -187,12 +189,12 @@ async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_in_force() 
 }
 
 #[tokio::test]
-async fn the_key_is_in_no_output_no_store_and_no_log() {
+async fn the_key_appears_in_no_output_store_or_log() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
     let mut reported = String::new();
-    // As a good key, as one that is refused, and with a server that fails in every way.
+    // As a valid key, as a refused one, and with a server that fails in every way.
     for fault in [
         None,
         Some(Kind::Status { status: 401 }),
@@ -221,7 +223,7 @@ async fn the_key_is_in_no_output_no_store_and_no_log() {
         running.signal("TERM");
         running.ends().await;
     }
-    // As a key that was written into the settings by mistake, in three ways.
+    // As a key put into the settings by mistake, in three ways.
     let good = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     for bad in
         [format!("key = \"{KEY}\""), format!("api_key = {KEY}"), format!("base_url = \"http://u:{KEY}@h\"")]
@@ -244,7 +246,7 @@ async fn the_key_is_in_no_output_no_store_and_no_log() {
 }
 
 #[tokio::test]
-async fn a_key_file_that_others_can_read_is_refused_and_a_key_may_come_from_elsewhere() {
+async fn a_key_file_that_others_can_read_is_refused_and_other_key_sources_work() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     std::fs::set_permissions(folder.path("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -282,7 +284,7 @@ async fn two_writers_of_one_store_are_refused() {
     let ran = folder.run(&["apply"]).expect(1);
     let named = format!("is in use by process {} (", running.child.id());
     assert!(ran.err.contains(&named) && ran.err.contains("so this rtconfd (process "), "{}", ran.err);
-    // Commands that look don't mind.
+    // Read-only commands still work.
     folder.run(&["history"]).expect(0);
     folder.run(&["plan"]).expect(0);
     let status = folder.run(&["status"]).expect(0);
@@ -291,9 +293,9 @@ async fn two_writers_of_one_store_are_refused() {
     running.ends().await;
 }
 
-/// systemd's protocol, with a socket in systemd's place.
+/// Speaks systemd's notify protocol, with a test socket in place of systemd's.
 #[tokio::test]
-async fn systemd_is_told_of_readiness_reload_watchdog_and_stopping() {
+async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let socket = std::os::unix::net::UnixDatagram::bind(folder.path("notify")).unwrap();
@@ -329,14 +331,14 @@ async fn systemd_is_told_of_readiness_reload_watchdog_and_stopping() {
     assert!(child.wait().unwrap().success());
 }
 
-/// A large store may take a while to be opened; systemd waits for it when it is told so.
+/// Opening a large store may take long, so the program extends systemd's timeout.
 #[tokio::test]
 async fn systemd_waits_for_a_large_store() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let socket = std::os::unix::net::UnixDatagram::bind(folder.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let first_told = || {
+    let first_message = || {
         let mut child = folder
             .command(&["run"])
             .env("NOTIFY_SOCKET", folder.path("notify"))
@@ -352,19 +354,19 @@ async fn systemd_waits_for_a_large_store() {
         socket.set_nonblocking(false).unwrap();
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
-    assert!(first_told().contains("READY=1"));
+    assert!(first_message().contains("READY=1"));
     let store = rusqlite::Connection::open(folder.path("state.sqlite")).unwrap();
     store
         .execute_batch("CREATE TABLE filling (x); INSERT INTO filling VALUES (zeroblob(40000000));")
         .unwrap();
     drop(store);
-    assert!(first_told().contains("EXTEND_TIMEOUT_USEC="));
+    assert!(first_message().contains("EXTEND_TIMEOUT_USEC="));
 }
 
 #[tokio::test]
-async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
+async fn the_demo_fills_its_pages_makes_a_transition_and_applies_an_edit() {
     let folder = tempfile::tempdir().unwrap();
-    // Away from the project's folder the demo brings its own data; here it finds a copy that can be edited.
+    // Outside the project's folder the demo brings its own data; here it uses an editable copy.
     let data = folder.path().join("config/demo");
     std::fs::create_dir_all(&data).unwrap();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo");
@@ -399,9 +401,9 @@ async fn the_demo_fills_its_pages_flips_one_and_picks_up_an_edit() {
     assert_eq!(complaints, "");
 }
 
-/// More pages than may be asked about at once: each look leads to its PATCH before it is too old to send on.
+/// With more pages than the rate limit allows, each fetch is still fresh for its PATCH.
 #[tokio::test]
-async fn more_pages_than_the_gate_lets_through_at_once_all_become_right() {
+async fn more_pages_than_the_rate_limit_allows_at_once_all_converge() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &format!("{NO_HOLD}{SITES}"));
     let rewrite = |round: usize| {

@@ -1,5 +1,5 @@
-//! Pages of every shape that real agents read, and tables of every shape that people keep: settings in, JSON out, held
-//! against the schema of the page; and what a reader would make of them.
+//! Every shape that real agents read and every table layout that people keep: settings in, JSON
+//! out. The values are checked against the schema of the page and the consumer model.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ const NOON: &str = "2026-11-26T12:00:00Z";
 
 const CALENDAR: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:20261225\r\nRRULE:FREQ=YEARLY\r\nSUMMARY:Christmas Day\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
 
-/// What stands in `tests/pages`: a schema, and values that meet it or don't.
+/// Reads a file of `tests/pages`: a schema, and values that meet it or not.
 fn shape(name: &str) -> Value {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages").join(name);
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// A folder whose settings are these, with a calendar of Christmas.
+/// Creates a folder with these settings and a calendar of Christmas.
 fn folder(api: &Api, settings: &str) -> Folder {
     let calendar = "[calendars.holidays]\npath = \"holidays.ics\"\n";
     let folder = Folder::new(&api.url, &format!("timezone_marker\n{settings}\n{calendar}"));
@@ -29,7 +29,7 @@ fn folder(api: &Api, settings: &str) -> Folder {
     folder
 }
 
-/// The values that would be sent at an instant.
+/// Returns the values that would be sent at an instant.
 #[track_caller]
 fn planned(folder: &Folder, at: &str) -> Value {
     let plan = folder.run(&["plan", "--format", "json", "--at", at]).expect(2).lines();
@@ -38,7 +38,7 @@ fn planned(folder: &Folder, at: &str) -> Value {
     )
 }
 
-/// The complaints of `check` at an instant, without their number.
+/// Returns the problems that `check` reports at an instant, without their count.
 #[track_caller]
 fn complaints(folder: &Folder, at: &str) -> String {
     folder.run(&["check", "--at", at]).expect(1).err
@@ -140,7 +140,7 @@ closed_on = ["holidays"]
         })
     );
     folder.run(&["check", "--at", NOON]).expect(0);
-    // A cell that breaks the rule of its item is named by its place in the table.
+    // An invalid cell is named by its position in the table.
     folder.write("sites.csv", "site,status,hours,phone\nLeeds,open,Mo-Su 09:00-17:00,0113\n");
     let reported = complaints(&folder, NOON);
     assert!(reported.contains("site_hours") && reported.contains("0113"), "{reported}");
@@ -180,7 +180,7 @@ fallback_number = "+442071234567"
 }
 
 #[test]
-fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_better_shape() {
+fn a_value_that_would_be_misread_is_refused_with_the_minute_and_a_better_shape() {
     let api = Api::start();
     let page = |weekly: &str, variables: &str| {
         let settings = format!(
@@ -236,7 +236,7 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
         assert!(err.contains(reported), "{variables}: {err}");
         assert!(err.contains("hint: "), "{err}");
     }
-    // The same hours, in shapes whose readers know them.
+    // The same hours, in shapes whose consumers understand them.
     for (weekly, variables) in [
         ("Mo-Fr 09:00-12:30, 13:30-17:00", "hours = { show = \"numbered\" }"),
         ("Fr 22:00-02:00", "hours = { show = \"numbered\" }"),
@@ -261,7 +261,7 @@ fn what_a_reader_would_take_for_something_else_is_refused_with_the_minute_and_a_
 }
 
 #[test]
-fn a_misleading_value_is_not_sent_by_the_cycle_either() {
+fn the_daemon_does_not_send_a_misleading_value() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -357,7 +357,7 @@ note = "{{{{ hours.note }}}}"
 }
 
 #[test]
-fn a_row_that_is_filtered_out_or_lacks_its_joined_row_concerns_its_page_alone() {
+fn a_filtered_row_or_one_without_its_joined_row_affects_only_its_page() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -421,7 +421,7 @@ variables = { phone = "{{ phones.phone }}" }
 }
 
 #[test]
-fn a_condition_that_no_row_meets_is_warned_of_with_what_the_column_has() {
+fn a_condition_that_no_row_meets_is_reported_with_the_values_of_the_column() {
     let api = Api::start();
     let check = |conditions: &str| {
         let settings = format!(
@@ -457,7 +457,7 @@ variables.sites = {{ each = "sites", {conditions}, item = "{{{{ row.site }}}}" }
 }
 
 #[test]
-fn items_of_an_array_are_owned_one_by_one_and_made_only_if_asked() {
+fn array_items_are_owned_individually_and_created_only_on_request() {
     let api = Api::start();
     let settings = |create: &str| {
         format!(
@@ -501,7 +501,7 @@ hours = {{ weekly = "{{{{ row.hours }}}}" }}
     ]});
     assert_eq!(api.variables("A-1"), ours);
     assert_eq!(folder.run(&["plan"]).expect(0).out, "");
-    // A person moves the items about and edits beside ours: theirs survives, ours is found again.
+    // A person reorders the items and edits beside ours: the edits survive, and ours are found.
     let moved = json!({"site_hours": [
         {"site_name": "York", "hours": "09:00-17:00", "is_open": false, "phone": "+44190"},
         {"site_name": "Bath", "hours": "closed"},
@@ -546,7 +546,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
         folder.write("place.json", &format!("{json}\n"));
         folder
     };
-    // The example of the Business Profile reference: TimeOfDay leaves out what is zero.
+    // The example of the Business Profile reference: TimeOfDay omits zero fields.
     let google = json!({"locations": [{
         "regularHours": {"periods": [
             {"openDay": "MONDAY", "openTime": {"hours": 9}, "closeDay": "MONDAY", "closeTime": {"hours": 17, "minutes": 30}},
@@ -579,7 +579,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
     );
     assert_eq!((&delivery["01_monday"], &delivery["02_tuesday"]), (&json!("closed"), &json!("11:00-14:00")));
 
-    // By schema.org's own examples and Google's advice for closed days and whole days.
+    // From schema.org's examples and Google's guidance for closed days and whole days.
     let schema_org = json!({"@type": "Store", "openingHoursSpecification": [
         {"@type": "OpeningHoursSpecification", "dayOfWeek": ["Monday", "https://schema.org/Tuesday"], "opens": "09:00", "closes": "17:00:00"},
         {"dayOfWeek": "http://schema.org/Saturday", "opens": "00:00", "closes": "23:59"},
@@ -648,7 +648,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
 }
 
 #[test]
-fn an_item_that_is_a_definition_by_its_keys_makes_a_plain_array() {
+fn an_item_with_the_keys_of_a_definition_makes_a_plain_array() {
     let api = Api::start();
     let sites = "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n";
     let variables = r#"
@@ -668,7 +668,7 @@ shown = { each = "sites", item = { object = { show = "{{ row.site }}" } } }
 }
 
 #[test]
-fn what_will_run_out_is_told_before_it_does_and_fails_nothing() {
+fn inputs_that_run_out_are_reported_in_advance_and_fail_no_command() {
     let api = Api::start();
     api.schema("A-1", &json!({"properties": {"is_open": {}, "phone": {}}, "required": ["is_open"]}));
     let folder = folder(
@@ -725,9 +725,9 @@ phone = { when = [{ from = "2026-01-01", until = "2026-02-01", value = "1" }, { 
     assert!(status.last().unwrap()["running_out"].is_array());
 }
 
-/// It is told from the schema that the store has; nobody is asked.
+/// The report uses the schema in the store and sends no request.
 #[test]
-fn status_tells_what_the_schema_does_not_know_and_what_it_requires_and_nobody_owns() {
+fn status_reports_unknown_variables_and_required_ones_that_nobody_owns() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -751,7 +751,7 @@ fn status_tells_what_the_schema_does_not_know_and_what_it_requires_and_nobody_ow
         assert!(all.iter().any(|line| line.contains(wanted)), "{wanted}: {all:#?}");
     }
     assert_eq!(all.len(), 3, "{all:#?}");
-    // What others put on the page is there, though nobody here owns it.
+    // Variables set by others count as present, even if no setting owns them.
     api.schema("A-1", &schema(&[]));
     api.edit("A-1", &json!({"fax": "1"}));
     api.schema("A-1", &schema(&["fax"]));
@@ -760,7 +760,9 @@ fn status_tells_what_the_schema_does_not_know_and_what_it_requires_and_nobody_ow
     assert!(all.len() == 2 && !all.iter().any(|line| line.contains("fax")), "{all:#?}");
 }
 
-/// A calendar of events, each a date and a name: `2026-12-25 Christmas; 2026-12-26 yearly Boxing Day`.
+/// Returns a calendar of events, each a date and a name.
+///
+/// For example: `2026-12-25 Christmas; 2026-12-26 yearly Boxing Day`.
 fn calendar(events: &str) -> String {
     let event = |(number, event): (usize, &str)| {
         let (date, name) = event.split_once(' ').unwrap();
@@ -775,8 +777,8 @@ fn calendar(events: &str) -> String {
     format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\n{events}END:VCALENDAR\r\n")
 }
 
-/// What is told of hours that close on such a calendar.
-fn told_of_calendar(closed_on: &str, events: &str) -> Vec<String> {
+/// Returns the warnings about hours that close on such a calendar.
+fn calendar_warnings(closed_on: &str, events: &str) -> Vec<String> {
     let api = Api::start();
     let settings = format!(
         "[calendars.works]\npath = \"works.ics\"\n[hours.desk]\nweekly = \"Mo-Su 09:00-17:00\"\nclosed_on = {closed_on}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ is_open = {{ hours = \"desk\", show = \"is_open\" }} }}\n"
@@ -787,7 +789,7 @@ fn told_of_calendar(closed_on: &str, events: &str) -> Vec<String> {
 }
 
 #[test]
-fn holidays_that_are_missing_between_others_are_told() {
+fn a_gap_between_holidays_is_reported() {
     let days = ["01-01", "04-03", "04-06", "05-04", "05-25", "08-31", "12-25", "12-28"];
     let year = |year: &str, count: usize| {
         let days = days.iter().take(count).map(|day| format!("{year}-{day} Holiday"));
@@ -811,7 +813,7 @@ fn holidays_that_are_missing_between_others_are_told() {
             "it has no event between 2027-05-25 and 2028-01-01, but was never without one for more than 116 days before",
         ),
     ] {
-        let reported = told_of_calendar(all, events);
+        let reported = calendar_warnings(all, events);
         assert!(
             reported.len() == 1 && reported[0].starts_with(&format!("calendar \"works\": {wanted}")),
             "{reported:#?}"
@@ -821,33 +823,33 @@ fn holidays_that_are_missing_between_others_are_told() {
         &complete,
         "2020-12-25 yearly Christmas",
         &format!("{easter}; 2027-03-29 Easter Monday 2027"),
-        // What is written when it comes is no list of a year's.
+        // An irregular list of events is not a yearly one.
         "2020-12-25 yearly Christmas; 2025-09-01 Works; 2026-02-03 Stocktaking; 2026-05-05 Party",
         "2020-12-25 yearly Christmas; 2025-02-01 A; 2025-05-02 B; 2025-08-03 C; 2025-11-04 D; 2026-02-05 E; 2026-05-06 F; 2026-08-07 G",
         "2026-01-05 Works; 2026-01-20 Works; 2027-05-01 Works",
     ] {
-        assert_eq!(told_of_calendar(all, events), Vec::<String>::new(), "{events}");
+        assert_eq!(calendar_warnings(all, events), Vec::<String>::new(), "{events}");
     }
 }
 
 #[test]
-fn a_filter_with_a_slip_hides_no_end_of_its_calendar() {
+fn a_filter_with_a_typo_does_not_hide_the_end_of_its_calendar() {
     let slip = "{ calendar = \"works\", summary = \"Chrismas\" }";
     let end = "calendar \"works\": its last event is on 2026-12-25";
-    for (closed_on, count, is_told) in [
+    for (closed_on, count, is_reported) in [
         (format!("[{slip}, \"works\"]"), 2, true),
         ("\"works\"".to_owned(), 1, true),
         (format!("[{slip}]"), 1, false),
         ("[{ calendar = \"works\", summary = \"Christmas\" }]".to_owned(), 1, false),
     ] {
-        let reported = told_of_calendar(&closed_on, "2026-12-25 Christmas");
-        let tells = reported.iter().any(|line| line.starts_with(end));
-        assert!(reported.len() == count && tells == is_told, "{closed_on}: {reported:#?}");
+        let reported = calendar_warnings(&closed_on, "2026-12-25 Christmas");
+        let found = reported.iter().any(|line| line.starts_with(end));
+        assert!(reported.len() == count && found == is_reported, "{closed_on}: {reported:#?}");
     }
 }
 
 #[test]
-fn dated_hours_with_a_gap_and_lists_of_special_dates_that_end_are_told() {
+fn gaps_in_dated_hours_and_the_end_of_special_dates_are_reported() {
     let api = Api::start();
     let settings = |hours: &str, special: &str| {
         format!(
@@ -887,7 +889,7 @@ fn dated_hours_with_a_gap_and_lists_of_special_dates_that_end_are_told() {
         // A market once a month, and all days of many weeks.
         (dated, open("2026-11-07", 12, 28)),
         (dated, open("2026-11-20", 120, 1)),
-        // Some dates are no list, one that goes on doesn't end, and calendars know holidays.
+        // A few dates are not a list, an open-ended one never ends, and calendars cover holidays.
         (weekly, dates("2026-12-24", 1, 1, "closed")),
         (weekly, dates("2026-12-24", 6, 1, "closed")),
         (weekly, dates("2026-01-01", 12, 50, "closed")),
@@ -898,10 +900,11 @@ fn dated_hours_with_a_gap_and_lists_of_special_dates_that_end_are_told() {
     }
 }
 
-/// A person edits beside ours at every point of the cycle: before the look, between look and PATCH, and after it. The
-/// middle one is the race that the API leaves open, since it has no ETag.
+/// A person edits beside ours before the fetch, between fetch and PATCH, and after it.
+///
+/// The middle case is a race that the API leaves open, since it has no ETag.
 #[tokio::test]
-async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_between_look_and_patch() {
+async fn neighbouring_edits_survive_except_between_fetch_and_patch() {
     use rtconfd::simulator::{Fault, Kind};
     let api = Api::start();
     let settings = "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { \"/box/ours\" = \"VALUE\", \"/list[name=ours]/x\" = \"VALUE\" }\n";
@@ -911,7 +914,7 @@ async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_b
         folder.settings(&api.url, &settings.replace("VALUE", value));
     };
     let folder = Folder::new(&api.url, &settings.replace("VALUE", "0"));
-    // Before the look.
+    // Before the fetch.
     api.edit("A-1", &theirs(1, "?"));
     folder.run(&["apply"]).expect(0);
     assert_eq!(state(&api), theirs(1, "0"));
@@ -920,7 +923,7 @@ async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_b
     write(&folder, "1");
     folder.run(&["apply"]).expect(0);
     assert_eq!(state(&api), theirs(2, "1"));
-    // While the look is on its way back: what it tells is as old as when the API answered.
+    // While the answer to the fetch is delayed: its content is as old as the answer.
     write(&folder, "2");
     let before = api.simulator.log().len();
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 400 }).method("GET"));
@@ -930,9 +933,10 @@ async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_b
     assert_eq!(applying.ends().await, 0, "{}", applying.log());
     api.simulator.heal();
     let seen = state(&api);
-    // It was answered before the edit. Either that was long ago by then, and it is repeated; or that is the race.
+    // The answer predates the edit. Either it is stale and the fetch is repeated, or this is the
+    // race.
     assert!(seen == theirs(3, "2") || seen == theirs(2, "2"), "{seen}");
-    // While the PATCH is unanswered: theirs comes after it, and stays.
+    // While the PATCH is unanswered: the edit comes later and survives.
     write(&folder, "3");
     let patches = api.requests("PATCH").len();
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 500 }).method("PATCH"));
@@ -947,7 +951,7 @@ async fn what_others_edit_beside_ours_survives_at_every_point_of_the_cycle_but_b
 }
 
 #[test]
-fn a_cell_with_a_slash_is_one_name_in_the_place_of_an_item() {
+fn a_cell_with_a_slash_is_a_single_name_in_an_item_path() {
     let api = Api::start();
     let settings = r#"
 [sources.sites]
@@ -971,7 +975,7 @@ source = "sites"
 }
 
 #[test]
-fn what_would_be_silently_something_else_is_refused_with_its_remedy() {
+fn ambiguous_settings_are_refused_with_a_hint() {
     let api = Api::start();
     let page = |settings: &str| {
         let environment = if settings.starts_with("environment") { "" } else { "environment = \"live\"" };
@@ -1050,7 +1054,7 @@ fn what_would_be_silently_something_else_is_refused_with_its_remedy() {
     assert_eq!(planned(&both_closed, NOON), json!({"a": "closed"}));
 }
 
-/// A page whose hours are published in `place.json`.
+/// Creates a page whose hours are published in `place.json`.
 fn published(api: &Api, format: &str, json: &Value) -> Folder {
     let folder = folder(
         api,
@@ -1066,7 +1070,7 @@ const GOOGLE: &str = "google = { source = \"place\" }";
 const SCHEMA_ORG: &str = "schema_org = { source = \"place\" }";
 
 #[test]
-fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
+fn contradictory_or_empty_published_hours_are_refused_with_a_hint() {
     let api = Api::start();
     let period = |open: Value, last: &str, close: Value| json!({"openDay": "MONDAY", "openTime": open, "closeDay": last, "closeTime": close});
     let day = || period(json!({"hours": 9}), "MONDAY", json!({"hours": 17}));
@@ -1100,7 +1104,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
         ),
         (GOOGLE, special(json!({"startDate": date(24)})), "\"closed\": true"),
         (GOOGLE, special(json!({"closed": true})), "a special period needs \"startDate\""),
-        // Google ignores the end of a period that is closed.
+        // Google ignores the end of a closed period.
         (
             GOOGLE,
             special(json!({"startDate": date(24), "endDate": date(26), "closed": true})),
@@ -1233,7 +1237,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             json!([on("Thursday", dated("2026-12-25", "2026-12-25", "00:00", "00:00"))]),
             "no day in dayOfWeek falls within 2026-12-25 to 2026-12-25",
         ),
-        // Whether the 26th is a part of it can't be told, nor what date it is there.
+        // The input does not say if the 26th is included, nor the local date.
         (
             SCHEMA_ORG,
             json!([dated("2026-12-24", "2026-12-26T00:00:00", "09:00", "12:00")]),
@@ -1276,7 +1280,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             json!([dated("2026-12-24", "2026-12-26T23:59foo", "09:00", "12:00")]),
             "validThrough \"2026-12-26T23:59foo\" is not the end of a date",
         ),
-        // Ranges with and without days of the week are ranges of one kind.
+        // Ranges with and without weekdays are the same kind.
         (
             SCHEMA_ORG,
             json!([
@@ -1303,7 +1307,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
             json!({"openingHoursSpecification": [on("Monday", hours("09:00", "12:00"))], "specialOpeningHoursSpecification": {"dayOfWeek": "Monday", "validFrom": "2026-12-01", "opens": "00:00", "closes": "00:00"}}),
             "special hours of a weekday need both validFrom and validThrough",
         ),
-        // A thing without general hours.
+        // A location without general hours.
         (
             SCHEMA_ORG,
             json!({"@type": "Store", "specialOpeningHoursSpecification": [dated("2026-12-24", "2026-12-24", "00:00", "00:00")]}),
@@ -1328,7 +1332,7 @@ fn published_hours_that_say_two_things_or_nothing_are_refused_with_a_remedy() {
 }
 
 #[test]
-fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
+fn a_google_location_keeps_its_other_keys_and_honours_its_closed_status() {
     let api = Api::start();
     let mut place = json!({
         "name": "locations/1", "languageCode": "en", "storeCode": "1", "title": "Leeds", "phoneNumbers": {}, "categories": {},
@@ -1354,7 +1358,7 @@ fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
         (&json!(true), &json!("22:00-02:00"), &json!("09:00-00:00"), &json!("09:00-23:00"))
     );
     assert_eq!(open["hours"]["08_special_dates"][0], json!({"date": "2026-11-27", "hours": "22:00-02:00"}));
-    // What opens a date, there or in the settings, opens no place that is closed.
+    // Opening a date, there or in the settings, does not open a closed location.
     let with_special = format!("{GOOGLE}, special = {{ \"2026-11-26\" = \"09:00-17:00\" }}");
     for status in ["CLOSED_TEMPORARILY", "CLOSED_PERMANENTLY"] {
         place["openInfo"]["status"] = json!(status);
@@ -1369,7 +1373,7 @@ fn a_location_of_google_keeps_its_other_keys_and_is_closed_when_it_says_so() {
 }
 
 #[test]
-fn a_location_that_opens_later_is_closed_until_then() {
+fn a_location_with_a_future_opening_date_is_closed_until_then() {
     let api = Api::start();
     let special = format!("{GOOGLE}, special = {{ \"2026-11-26\" = \"09:00-17:00\" }}");
     let open = |opening: Value, at: &str| {
@@ -1383,7 +1387,7 @@ fn a_location_that_opens_later_is_closed_until_then() {
         (json!({"year": 2026, "month": 11, "day": 27}), NOON, false),
         (json!({"year": 2026, "month": 11, "day": 27}), "2026-11-27T12:00:00Z", true),
         (json!({"year": 2026, "month": 11, "day": 26}), NOON, true),
-        // On which day of a month is not told: on its last it is open for certain.
+        // The opening day of the month is missing: it is open by the last day at the latest.
         (json!({"year": 2026, "month": 11}), NOON, false),
         (json!({"year": 2026, "month": 11, "day": 0}), NOON, false),
         (json!({"year": 2026, "month": 11, "day": 0}), "2026-12-03T12:00:00Z", true),
@@ -1397,7 +1401,7 @@ fn a_location_that_opens_later_is_closed_until_then() {
 }
 
 #[test]
-fn hours_of_a_season_stand_below_calendars_and_the_narrower_range_wins() {
+fn calendars_override_seasonal_hours_and_the_narrower_season_wins() {
     let api = Api::start();
     let week = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     let spec = |from: &str, through: &str, opens: &str, closes: &str| json!({"dayOfWeek": week, "validFrom": from, "validThrough": through, "opens": opens, "closes": closes});
@@ -1440,12 +1444,12 @@ fn hours_of_a_season_stand_below_calendars_and_the_narrower_range_wins() {
     let why = folder.run(&["explain", "A-1/live", "open", "--at", "2026-12-22T11:00:00Z"]).expect(0).out;
     assert!(why.contains("open 10:00-12:00 on Tue 2026-12-22 from 2026-12-20 to 2026-12-31"), "{why}");
 
-    // All dates of a range without days of the week win over the calendar, as other dated exceptions do.
+    // A range without weekdays overrides the calendar, as other dated exceptions do.
     let dated = json!([{"validFrom": "2026-12-20", "validThrough": "2026-12-31", "opens": "10:00", "closes": "12:00"}]);
     assert_eq!(planned(&published(&api, SCHEMA_ORG, &dated), "2026-12-25T11:00:00Z")["open"], json!(true));
 }
 
-/// The days that are open at 13:00 of the first ten days of June 2026, which begins on a Monday.
+/// Returns the days open at 13:00 among 1 to 10 June 2026, which starts on a Monday.
 fn open_in_june(api: &Api, general: Value, special: Value) -> String {
     let place = json!({"openingHoursSpecification": general, "specialOpeningHoursSpecification": special});
     let folder = published(api, SCHEMA_ORG, &place);
@@ -1454,7 +1458,7 @@ fn open_in_june(api: &Api, general: Value, special: Value) -> String {
 }
 
 #[test]
-fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_kind() {
+fn special_hours_override_general_ones_and_narrower_ranges_override_wider_ones() {
     let api = Api::start();
     let of = |from: &str, through: &str, opens: &str| {
         let closes = if opens == "00:00" { "00:00" } else { "20:00" };
@@ -1472,7 +1476,7 @@ fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_k
     for (general, special, wanted) in [
         (json!([week]), json!([]), "1 2 8 9"),
         (json!([week, summer("08:00")]), json!([]), "1 2 3 4 5 6 7 8 9 10"),
-        // Special hours override whatever general hours there are, in narrower ranges too.
+        // Special hours override all general hours, including those of narrower ranges.
         (json!([week, summer("08:00")]), json!([closed_for_long]), ""),
         (json!([summer("08:00")]), json!([summer("00:00")]), ""),
         (json!([week]), json!([on("Tuesday", summer("00:00"))]), "1 8"),
@@ -1480,7 +1484,7 @@ fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_k
         (json!([on("Wednesday", of("2026-06-03", "2026-06-03", "08:00"))]), json!([closed_for_long]), ""),
         (json!([from_2020]), json!([on("Wednesday", of("2026-06-01", "2026-06-07", "00:00"))]), "10"),
         (json!([]), json!([of("2026-06-05", "2026-06-06", "08:00")]), "5 6"),
-        // Of two general ranges the narrower counts, whichever has days of the week.
+        // The narrower of two general ranges applies, with or without weekdays.
         (
             json!([summer("08:00"), on("Wednesday", of("2026-06-01", "2026-06-09", "00:00"))]),
             json!([]),
@@ -1502,7 +1506,7 @@ fn special_hours_override_general_ones_and_narrower_ranges_the_wider_of_either_k
 }
 
 #[test]
-fn hours_of_weekdays_with_one_end_hold_from_then_on_or_up_to_then() {
+fn weekday_hours_with_a_single_date_bound_apply_from_or_until_it() {
     let api = Api::start();
     let hours =
         |spec: Value, at: &str| planned(&published(&api, SCHEMA_ORG, &json!([spec])), at)["hours"].clone();
@@ -1522,14 +1526,14 @@ fn hours_of_weekdays_with_one_end_hold_from_then_on_or_up_to_then() {
     ] {
         assert_eq!(open(spec.clone(), at), json!(wanted), "{spec} {at}");
     }
-    // A range of years is no longer than others.
+    // A range of years is handled like any other.
     let mut years = thursday("validFrom", "2024-01-01");
     years["validThrough"] = json!("2028-12-31");
     assert_eq!(open(years, NOON), json!(true));
 }
 
 #[test]
-fn instants_are_read_with_their_dates_and_holidays_keep_all_their_hours() {
+fn instants_keep_their_dates_and_holidays_keep_all_their_hours() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1559,7 +1563,7 @@ today = { show = "today" }
 }
 
 #[test]
-fn an_instant_tells_the_true_ends_of_a_run_of_open_dates() {
+fn an_instant_shows_the_ends_of_a_run_of_open_dates() {
     let api = Api::start();
     let run = "Mo 09:00-24:00; Tu-We 00:00-24:00; Th 00:00-01:00";
     for (weekly, at, opens, closes) in [
@@ -1592,7 +1596,7 @@ closes = {{ show = "closes_at", format = "RFC 3339" }}
     }
 }
 
-/// The warnings of `check`, which finds no error.
+/// Returns the warnings of `check`, which must find no error.
 #[track_caller]
 fn warnings(folder: &Folder, at: &str) -> Vec<String> {
     let reported = folder.run(&["check", "--at", at]).expect(0).err;
@@ -1607,7 +1611,7 @@ fn warnings(folder: &Folder, at: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_filter_that_no_event_meets_is_told_with_what_was_meant() {
+fn a_filter_that_matches_no_event_is_reported_with_a_suggestion() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1673,7 +1677,7 @@ variables = { is_open = { show = "is_open" } }
             .starts_with("rtconfd.toml:14:11: summary = \"Chrismas\": calendar \"public\" has no such event")
     );
     assert!(public.contains("hint: did you mean \"Christmas\"? its events are \"Boxing Day\""), "{public}");
-    // The calendar goes on until August, and what closes by it doesn't.
+    // The calendar runs until August, but the filtered closures end earlier.
     for filter in ["category = \"Holiday\"", "summary = \"bank holiday\""] {
         let wanted = format!("calendar \"works\", {filter}: its last event is on 2026-12-28");
         assert!(reported.iter().any(|line| line.starts_with(&wanted)), "{reported:#?}");
@@ -1682,7 +1686,7 @@ variables = { is_open = { show = "is_open" } }
 }
 
 #[test]
-fn of_many_filters_that_no_event_meets_some_are_told() {
+fn filters_that_match_no_event_are_reported_up_to_a_limit() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1709,18 +1713,18 @@ variables = { is_open = { show = "is_open" } }
 }
 
 #[test]
-fn what_comes_once_a_year_never_ends() {
+fn a_yearly_event_is_not_reported_as_ending() {
     let api = Api::start();
     let folder = folder(
         &api,
         "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { a = { calendar = \"holidays\", show = \"name\" } }\n",
     );
-    // Christmas comes in twelve weeks, and then again in more than 400 days.
+    // The next Christmas is in eleven weeks, the one after it more than 400 days away.
     assert_eq!(warnings(&folder, "2026-10-10T12:00:00Z"), Vec::<String>::new());
 }
 
 #[test]
-fn a_row_that_no_page_takes_is_told_with_what_was_meant() {
+fn a_row_that_no_page_uses_is_reported_with_a_suggestion() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1781,7 +1785,7 @@ item = { open = { show = "is_open" } }
 }
 
 #[test]
-fn rows_that_are_left_out_on_purpose_or_taken_in_another_way_are_not_told() {
+fn rows_excluded_on_purpose_or_used_elsewhere_are_not_reported() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1833,7 +1837,7 @@ item = { open = { show = "is_open" } }
     for (file, key) in [("info.csv", "leeds"), ("news.csv", "n"), ("phones.csv", "p")] {
         folder.write(file, &format!("id,site,name,date,hours\n{key},all,Leeds,2026-12-24,closed\n"));
     }
-    // Whether Hull is closed for good or not yet open, nobody forgot it; York is none of the sites, and the south has no page.
+    // Hull is excluded on purpose, York is not a site, and the south has no page.
     let reported = warnings(&folder, NOON);
     assert_eq!(
         reported,
@@ -1845,7 +1849,7 @@ item = { open = { show = "is_open" } }
 }
 
 #[test]
-fn a_time_zone_may_come_from_a_row_and_goes_down_to_the_hours_inside() {
+fn a_time_zone_may_come_from_a_row_and_applies_to_nested_hours() {
     let api = Api::start();
     let settings = r#"
 [sources.sites]
@@ -1899,7 +1903,7 @@ variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
     assert_eq!((value("B/live", "X-1"), value("B/live", "X-2")), (boston, tokyo.clone()));
     assert_eq!(value("C/live", "inherited"), json!([tokyo, tokyo]));
     assert_eq!(value("C/live", "X-1"), tokyo);
-    // A zone that is none is one problem, and hours without any are still one.
+    // An invalid zone is one problem, and so are hours without a zone.
     folder.write("sites.csv", "site,tz,hours,day\nX-1,Mars,Th 09:00-17:00,2026-12-03\n");
     let reported = complaints(&folder, NOON);
     assert!(
@@ -1911,7 +1915,7 @@ variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
 }
 
 #[test]
-fn hours_that_have_dates_alone_are_told_before_the_last_of_them() {
+fn hours_with_dates_only_are_reported_before_the_last_date() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -1979,7 +1983,7 @@ variables = { a = { show = "is_open" } }
 }
 
 #[test]
-fn keys_that_the_schema_does_not_know_are_told_at_any_depth() {
+fn keys_unknown_to_the_schema_are_reported_at_any_depth() {
     let api = Api::start();
     let site = json!({"type": "object", "properties": {"site_name": {}, "hours": {}, "phones": {"additionalProperties": {}, "properties": {"desk": {}}}}});
     api.schema(
@@ -2034,7 +2038,7 @@ source = "sites"
 }
 
 #[test]
-fn a_clause_that_nothing_reaches_is_told() {
+fn an_unreachable_clause_is_reported() {
     let api = Api::start();
     let busy =
         (0..24).step_by(3).map(|hour| format!("{hour:02}:00-{hour:02}:30")).collect::<Vec<_>>().join(", ");
@@ -2045,7 +2049,7 @@ fn a_clause_that_nothing_reaches_is_told() {
     };
     let dates =
         |from: &str, until: &str| format!("{{ from = \"{from}\", until = \"{until}\", value = \"x\" }}, ");
-    let told_of = |clauses: &str| {
+    let reported_for = |clauses: &str| {
         let folder = folder(&api, &settings(clauses));
         folder.write("works.ics", CALENDAR);
         warnings(&folder, NOON)
@@ -2080,7 +2084,7 @@ fn a_clause_that_nothing_reaches_is_told() {
             format!("{{ {0}, value = \"x\" }}, {{ {0}, value = \"y\" }}", cron("0 8 * * FRI")),
             "clause 2 is not reached before 20",
         ),
-        // A weekend, a Tuesday, weeks without an event, and a time at which they are closed.
+        // A weekend, a Tuesday, weeks without an event, and a time outside the hours.
         (
             with(&dates("2026-12-05", "2026-12-07"), "hours = \"desk\""),
             "clause 1 will not hold: from 2026-12-05 until 2026-12-07 and hours \"desk\" is open",
@@ -2093,8 +2097,8 @@ fn a_clause_that_nothing_reaches_is_told() {
         ),
         (with(&dates("2029-12-08", "2029-12-10"), "hours = \"desk\""), "clause 1 will not hold: "),
     ] {
-        let told_of = told_of(&clauses);
-        assert!(told_of.len() == 1 && told_of[0].contains(reported), "{clauses}: {told_of:?}");
+        let reported_for = reported_for(&clauses);
+        assert!(reported_for.len() == 1 && reported_for[0].contains(reported), "{clauses}: {reported_for:?}");
     }
     for clauses in [
         format!("{christmas}{since}"),
@@ -2108,19 +2112,19 @@ fn a_clause_that_nothing_reaches_is_told() {
         format!("{{ hours = \"desk\", {}, value = \"x\" }}", cron("30 8 * * *")),
         format!("{{ {}, value = \"x\" }}, {{ {}, value = \"x\" }}", cron("0 8 * * *"), cron("30 8 * * *")),
         format!("{{ {}, value = \"x\" }}", cron("0 8 29 2 *")),
-        // How calendars go on so far ahead is not known.
+        // Calendars are unknown that far ahead.
         with(&dates("2029-12-25", "2029-12-26"), "calendar = \"works\""),
         with("{ from = \"2027-12-27\", value = \"x\" }, ", "calendar = \"works\""),
-        // What would take too long is not judged.
+        // Checks that would take too long are skipped.
         state("busy", "open") + &state("busy", "closed") + &state("always", "open"),
         state("most", "open") + &with(&dates("2029-12-25", "2029-12-26"), &cron("0 12 * * *")),
     ] {
-        assert_eq!(told_of(&clauses), Vec::<String>::new(), "{clauses}");
+        assert_eq!(reported_for(&clauses), Vec::<String>::new(), "{clauses}");
     }
 }
 
 #[test]
-fn a_problem_names_its_rows_and_a_remedy_that_helps() {
+fn a_problem_names_its_rows_and_gives_a_useful_hint() {
     let api = Api::start();
     let start = "[sources.t]\npath = \"t.csv\"\nkey = \"id\"\n[sources.h]\npath = \"h.csv\"\n[sources.m]\npath = \"m.json\"\n[[page]]\nenvironment = \"live\"\n";
     let own =
@@ -2181,7 +2185,7 @@ fn a_problem_names_its_rows_and_a_remedy_that_helps() {
 }
 
 #[test]
-fn what_is_wrong_in_the_settings_is_told_once_and_with_its_remedy() {
+fn an_error_in_the_settings_is_reported_once_with_a_hint() {
     let api = Api::start();
     let page = |more: &str, variables: &str| {
         format!("{more}\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\n[page.variables]\n{variables}\n")
@@ -2213,13 +2217,13 @@ fn what_is_wrong_in_the_settings_is_told_once_and_with_its_remedy() {
         err.contains("GB-EGN") && !err.contains("unknown calendar") && !err.contains("unknown source"),
         "{err}"
     );
-    // What is escaped, and what a row brings, is taken.
+    // Escaped names and names from a row are accepted.
     let good = page("", "\"/a~2x=1/y~0~1\" = 5\n\"odd[x\" = 1\n\"~3\" = 1");
     folder(&api, &good).run(&["check", "--at", NOON]).expect(0);
 }
 
 #[test]
-fn hours_of_public_holidays_open_on_holidays_alone() {
+fn public_holiday_hours_apply_only_on_holidays() {
     let api = Api::start();
     let page = |closed_on: &str| {
         format!(
@@ -2236,7 +2240,7 @@ variables = {{ today = {{ show = "today" }} }}
 "#
         )
     };
-    // The works close the shop on Christmas Day, an hour of Boxing Day, and a Tuesday.
+    // The staff calendar closes Christmas Day, one hour of Boxing Day, and a Tuesday.
     let staff = CALENDAR.replace("SUMMARY:Christmas Day", "SUMMARY:Refit").replace(
         "END:VCALENDAR",
         "BEGIN:VEVENT\r\nUID:2\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:20261201\r\nSUMMARY:Refit\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nUID:3\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261228T110000Z\r\nDTEND:20261228T120000Z\r\nSUMMARY:Drill\r\nEND:VEVENT\r\nEND:VCALENDAR",
@@ -2247,18 +2251,18 @@ variables = {{ today = {{ show = "today" }} }}
         ("2026-12-01", "closed"),
         ("2026-12-02", "09:00-17:00"),
         ("2026-12-25", "closed"),
-        // Boxing Day is a Saturday, and kept on the Monday.
+        // Boxing Day is a Saturday and observed on the Monday.
         ("2026-12-28", "10:00-11:00, 12:00-14:00"),
         ("2027-01-01", "10:00-14:00"),
     ] {
         assert_eq!(planned(&both, &format!("{date}T12:00:00Z")), json!({"today": today}), "{date}");
     }
-    // What closes for an hour closes holidays too, in whichever calendar it stands.
+    // An event of one hour also closes on holidays, from any calendar.
     let drill = "BEGIN:VEVENT\r\nUID:4\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261225T110000Z\r\nDTEND:20261225T120000Z\r\nSUMMARY:Drill\r\nEND:VEVENT\r\nEND:VCALENDAR";
     let alone = folder(&api, &page(r#"["staff"]"#));
     alone.write("staff.ics", &staff.replace("END:VCALENDAR", drill));
     assert_eq!(planned(&alone, "2026-12-25T12:00:00Z"), json!({"today": "10:00-11:00, 12:00-14:00"}));
-    // Which calendar it is may stand in a row.
+    // A row may name the calendar.
     let of_rows = page(r#"["{{ row.cal }}", "staff"]"#).replace(
         "[[page]]",
         "[sources.sites]\npath = \"sites.csv\"\nkey = \"site\"\n[[page]]\nfor_each = \"sites\"",

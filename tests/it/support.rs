@@ -1,4 +1,5 @@
-//! What the tests stand on: a folder with settings and inputs, a simulator, a driver on a manual clock, processes.
+//! Helpers shared by the tests: a folder with settings and inputs, a simulator, a driver on a
+//! manual clock, processes.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 pub const KEY: &str = "k-3f9a-very-secret-key";
-/// How long a test waits in vain. Generous, since machines are noisy; where tests are expected to fail it is short.
+/// Returns the timeout of waits.
+///
+/// It is generous, since machines are noisy, and short where tests are expected to fail.
 pub fn limit() -> Duration {
     let secs = std::env::var("RTCONFD_TEST_LIMIT_SECS").ok().and_then(|secs| secs.parse().ok());
     Duration::from_secs(secs.unwrap_or(60))
@@ -32,12 +35,12 @@ pub fn at(text: &str) -> Instant {
     text.parse().unwrap()
 }
 
-/// Tells a figure, whether or not the test passes: what is printed is only seen of tests that fail.
+/// Prints a figure even if the test passes, since captured output shows only on failure.
 pub fn report(figure: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{figure}\n").as_bytes());
 }
 
-/// Waits until a condition holds; a test that waits in vain says for what.
+/// Waits until a condition holds; on a timeout the panic names `what`.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Monotonic::now();
     while !holds() {
@@ -49,12 +52,12 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// A folder with settings, a key and inputs.
 pub struct Folder {
     directory: tempfile::TempDir,
-    /// Where logs go; each line would else be something that happens in a folder that is watched.
+    /// The folder of logs, kept apart since each line would be an event in a watched folder.
     logs: tempfile::TempDir,
 }
 
 impl Folder {
-    /// `rest` of the settings comes behind the API, key and store.
+    /// Creates a folder; `rest` of the settings follows the API, key and store.
     pub fn new(base_url: &str, rest: &str) -> Self {
         let folder = Self { directory: tempfile::tempdir().unwrap(), logs: tempfile::tempdir().unwrap() };
         folder.write("key", KEY);
@@ -71,7 +74,7 @@ impl Folder {
         self.write("rtconfd.toml", &format!("{top}{rest}"));
     }
 
-    /// A client by the settings.
+    /// Returns a client configured by the settings.
     pub fn client(&self) -> Client {
         let settings = self.load();
         let key = KeySource::File(self.path("key")).load().unwrap();
@@ -80,14 +83,14 @@ impl Folder {
         Client::new(&settings.api.base_url, key, timeouts).unwrap()
     }
 
-    /// Lets requests hang for as long as a test may want them to.
+    /// Disables request timeouts, so that a test may let requests hang.
     pub fn be_patient(&self) {
         let settings = std::fs::read_to_string(self.path("rtconfd.toml")).unwrap();
         let patient = "total_timeout = \"50s\"\nread_timeout = \"50s\"";
         self.write("rtconfd.toml", &settings.replace("total_timeout = \"2s\"", patient));
     }
 
-    /// Without the limits of the rate, which on a clock that stands still would be the end.
+    /// Disables the rate limit, which would block forever on a stopped clock.
     pub fn without_rate(&self) {
         let settings = std::fs::read_to_string(self.path("rtconfd.toml")).unwrap();
         self.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nrate = 100000\nburst = 100000\n"));
@@ -97,12 +100,12 @@ impl Folder {
         self.directory.path().join(name)
     }
 
-    /// What processes that go on write to standard error.
+    /// Returns the path for the standard error of background processes.
     pub fn log(&self) -> PathBuf {
         self.logs.path().join("log.txt")
     }
 
-    /// Writes beside and renames, as a careful program does.
+    /// Writes a temporary file and renames it, as a careful program does.
     pub fn write(&self, name: &str, content: &str) {
         let beside = self.path(&format!(".{name}.new"));
         std::fs::write(&beside, content).unwrap();
@@ -118,8 +121,9 @@ impl Folder {
         Location::new(Some(&self.path("state.sqlite")))
     }
 
-    /// The store, opened once nobody has it: a child that another test forks meanwhile has the lock of the one before
-    /// until it executes its program.
+    /// Opens the store once its lock is free.
+    ///
+    /// A child that another test forks holds inherited locks until it executes its program.
     async fn free_store(&self) -> Writer {
         let mut opened = None;
         until("the store is free", || {
@@ -137,11 +141,11 @@ impl Folder {
         self.store().look().unwrap().unwrap()
     }
 
-    /// A command in this folder, with nothing of the tests' environment but the search path.
+    /// Returns a command in this folder that inherits only the search path.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rtconfd"));
         command.args(arguments).current_dir(self.directory.path()).env_clear().env("USER", "tester");
-        // One for all, in which daemons of several folders see one another.
+        // Shared, so that daemons of several folders see each other.
         command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
         command
     }
@@ -150,7 +154,7 @@ impl Folder {
         Ran::new(self.command(arguments).output().unwrap())
     }
 
-    /// A process that goes on, its standard error in a file.
+    /// Starts a background process with its standard error in a file.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
         let log = self.log();
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
@@ -164,7 +168,7 @@ impl Folder {
         Process { child, log }
     }
 
-    /// Everything that the program may have left behind: the store and its log, and what else lies here.
+    /// Returns everything the program may have written: the store, its log and other files.
     pub fn everything(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut found = Vec::new();
         let entries =
@@ -181,7 +185,7 @@ impl Folder {
     }
 }
 
-/// A command that ended.
+/// The result of a finished command.
 pub struct Ran {
     pub code: i32,
     pub out: String,
@@ -197,7 +201,7 @@ impl Ran {
         }
     }
 
-    /// The JSON objects that it printed, one a line.
+    /// Returns the printed JSON objects, one per line.
     pub fn lines(&self) -> Vec<Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -209,7 +213,7 @@ impl Ran {
     }
 }
 
-/// A running process; it does not outlive the test.
+/// A running process, ended with the test.
 pub struct Process {
     pub child: Child,
     log: PathBuf,
@@ -244,7 +248,7 @@ impl Drop for Process {
     }
 }
 
-/// A simulator on a port of its own.
+/// A simulator on its own port.
 pub struct Api {
     pub simulator: Simulator,
     pub url: String,
@@ -262,7 +266,7 @@ impl Api {
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = simulator.clone();
-        // A thread of its own: tests block theirs while they wait for a command.
+        // Runs on its own thread, since tests block theirs while they wait for a command.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -280,7 +284,7 @@ impl Api {
             .unwrap();
     }
 
-    /// A person changes values in the vendor's UI.
+    /// Changes values as a person does in the vendor's UI.
     pub fn edit(&self, agent: &str, variables: &Value) {
         let variables = variables.as_object().unwrap();
         let now = WallClock.now();
@@ -289,12 +293,12 @@ impl Api {
             .unwrap();
     }
 
-    /// What stands on a live page.
+    /// Returns the variables of a live page.
     pub fn variables(&self, agent: &str) -> Value {
         self.simulator.with_pages(|pages| pages.page(agent, Environment::Live)["variables"].clone())
     }
 
-    /// The requests of a method, oldest first.
+    /// Returns the requests of a method, oldest first.
     pub fn requests(&self, method: &str) -> Vec<Logged> {
         self.simulator.log().into_iter().filter(|request| request.method == method).collect()
     }
@@ -307,7 +311,7 @@ impl Api {
     }
 }
 
-/// Tells the test how many requests are under way whenever the driver goes to sleep.
+/// An observer that reports the requests in flight whenever the driver sleeps.
 struct Observer(Arc<AtomicUsize>);
 
 impl Supervisor for Observer {
@@ -333,7 +337,7 @@ impl Driving {
         Self::with(client, Box::new(move |key| setter.set_key(key)), folder, clock, mode).await
     }
 
-    /// The same with an API of one's own making.
+    /// Starts a driver with a custom API.
     pub async fn with<R: WritePages>(
         api: Arc<R>,
         set_key: Box<dyn Fn(ApiKey) + Send>,
@@ -397,15 +401,15 @@ impl Driving {
         Self { clock: clock.clone(), under_way, feed, board, task, _watching: Box::new(watching) }
     }
 
-    /// Whether the driver sleeps until some later time and waits for no answer.
+    /// Returns true if the driver sleeps until a later time and waits for no answer.
     pub fn is_quiet(&self) -> bool {
         let now = self.clock.now();
-        // In this order: a driver that wakes in between has no wait for a later time.
+        // The order matters: a driver that wakes up in between has no later wait.
         let quiet = self.under_way.load(Ordering::SeqCst) == 0;
         quiet && self.clock.next_wait().is_some_and(|wait| wait > now)
     }
 
-    /// Lets time pass, stopping wherever the driver wants to wake, until an instant.
+    /// Advances the clock to an instant, stopping at each wake-up of the driver.
     pub async fn advance(&self, to: Instant) {
         loop {
             until("the driver is quiet", || self.is_quiet()).await;
@@ -417,7 +421,7 @@ impl Driving {
         }
     }
 
-    /// Asks the driver something, as the socket does.
+    /// Sends a request to the driver, as the socket does.
     pub async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> T {
         let (send, answered) = oneshot::channel();
         self.feed.send(Feed::Control(control(send))).await.unwrap();
@@ -433,7 +437,7 @@ impl Driving {
         )
     }
 
-    /// Whether the driver has ended, however it did.
+    /// Returns true if the driver has ended for any reason.
     pub fn is_over(&self) -> bool {
         self.task.is_finished()
     }
@@ -464,7 +468,7 @@ variables = {{ is_open = {{ hours = "desk", show = "is_open" }} }}
     )
 }
 
-/// Everything may change at once.
+/// Settings under which every page may change at once.
 pub const NO_HOLD: &str = "[hold]\npages_percent = 100\nrows_percent = 100\nclosed_percent = 100\n";
 
 /// Sites in a table, one page each, with a phone number.

@@ -1,5 +1,5 @@
-//! Every way a file can change, on a real file system with real inotify. The re-stat is set so long that only
-//! events can explain what is seen, but for the one test that is about it.
+//! Every way a file can change, on a real file system with real inotify. The re-stat interval is so
+//! long that only events explain a detected change, except in the one test of the re-stat.
 
 use std::fs;
 use std::io::Write;
@@ -55,7 +55,7 @@ impl Watching {
         self.folder.path("in/s.csv")
     }
 
-    /// Waits for a revision whose only cell is this.
+    /// Waits for a revision with this value as its only cell.
     #[track_caller]
     fn sees(&self, wanted: &str) {
         loop {
@@ -72,7 +72,7 @@ impl Watching {
         }
     }
 
-    /// Waits for a problem with the file; what was good before is still there.
+    /// Waits for a problem with the file; the last good content must still be active.
     #[track_caller]
     fn complains(&self, wanted: &str, still: &str) {
         loop {
@@ -95,7 +95,7 @@ fn csv(value: &str) -> String {
 }
 
 #[test]
-fn a_file_renamed_over_is_seen() {
+fn a_file_renamed_over_is_detected() {
     let watching = Watching::new();
     for value in ["second", "third", "fourth"] {
         write_atomically(&watching.file(), &csv(value));
@@ -104,14 +104,14 @@ fn a_file_renamed_over_is_seen() {
 }
 
 #[test]
-fn a_file_written_in_place_is_seen_when_its_writer_closes_it() {
+fn a_file_written_in_place_is_read_once_its_writer_closes_it() {
     let watching = Watching::new();
     fs::write(watching.file(), csv("second")).unwrap();
     watching.sees("second");
 }
 
 #[test]
-fn a_file_appended_to_in_pieces_is_taken_whole() {
+fn a_file_appended_to_in_pieces_is_read_whole() {
     let watching = Watching::new();
     let mut file = fs::OpenOptions::new().write(true).truncate(true).open(watching.file()).unwrap();
     for piece in ["k,v\n", "1,", "sec", "ond\n"] {
@@ -119,7 +119,7 @@ fn a_file_appended_to_in_pieces_is_taken_whole() {
         file.sync_all().unwrap();
     }
     drop(file);
-    // The first thing told is the whole; nothing in between was taken.
+    // The first reported content is complete; nothing partial was read.
     let first = watching.reported.recv_timeout(limit()).unwrap();
     let Watched::Revision(revision) = first else { panic!("only the file changed") };
     let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
@@ -127,7 +127,7 @@ fn a_file_appended_to_in_pieces_is_taken_whole() {
 }
 
 #[test]
-fn vim_saves_are_seen() {
+fn vim_saves_are_detected() {
     let watching = Watching::new();
     let done = Command::new("vim")
         .args(["-es", "-u", "NONE", "-c", "%s/first/second/", "-c", "wq"])
@@ -145,7 +145,7 @@ fn vim_saves_are_seen() {
 }
 
 #[test]
-fn a_deleted_and_recreated_file_is_seen_and_what_was_good_stays_meanwhile() {
+fn a_recreated_file_is_detected_and_the_last_good_content_stays_until_then() {
     let watching = Watching::new();
     fs::remove_file(watching.file()).unwrap();
     watching.complains("the file is missing", "first");
@@ -182,9 +182,9 @@ fn a_directory_that_is_replaced_at_once_is_watched_again() {
     }
 }
 
-/// What the kubelet does: files are links through `..data`, which is swapped to another directory.
+/// Swaps `..data` as the kubelet does: files are links through it.
 #[test]
-fn a_config_map_swap_is_seen() {
+fn a_config_map_swap_is_detected() {
     let swap = |folder: &Path, version: &str| {
         let inside = folder.join("in");
         fs::create_dir(inside.join(version)).unwrap();
@@ -204,8 +204,8 @@ fn a_config_map_swap_is_seen() {
 }
 
 #[test]
-fn the_restat_sees_what_no_event_told() {
-    // The file is a link into a directory two links away, which nobody watches.
+fn the_restat_detects_changes_without_an_event() {
+    // The file is a link into an unwatched directory two links away.
     let watching = Watching::start(Duration::from_millis(50), |folder| {
         for name in ["a", "b"] {
             fs::create_dir(folder.path(name)).unwrap();
@@ -222,12 +222,12 @@ fn the_restat_sees_what_no_event_told() {
 }
 
 #[test]
-fn the_same_content_is_not_told_again_and_reading_makes_no_noise() {
+fn unchanged_content_is_not_reported_again_and_reading_causes_no_events() {
     let watching = Watching::new();
     fs::write(watching.file(), csv("first")).unwrap();
     write_atomically(&watching.file(), &csv("first"));
     drop(fs::read(watching.file()).unwrap());
-    // The next thing told is the next change.
+    // The next report is the next change.
     write_atomically(&watching.file(), &csv("second"));
     let first = watching.reported.recv_timeout(limit()).unwrap();
     let Watched::Revision(revision) = first else { panic!("only the file changed") };
@@ -236,7 +236,7 @@ fn the_same_content_is_not_told_again_and_reading_makes_no_noise() {
 }
 
 #[test]
-fn an_emptied_a_cut_and_a_foreign_file_leave_what_was_good() {
+fn an_empty_truncated_or_foreign_file_keeps_the_last_good_content() {
     let watching = Watching::new();
     for (content, wanted) in [
         (&b""[..], "the file is empty"),
@@ -253,7 +253,7 @@ fn an_emptied_a_cut_and_a_foreign_file_leave_what_was_good() {
 }
 
 #[test]
-fn a_changed_key_file_is_told() {
+fn a_changed_key_file_is_reported() {
     let watching = Watching::new();
     watching.folder.write("key", "another-key");
     loop {
@@ -265,7 +265,7 @@ fn a_changed_key_file_is_told() {
 }
 
 #[test]
-fn a_file_that_is_no_file_is_refused_without_waiting_for_a_writer() {
+fn a_path_that_is_not_a_regular_file_is_refused_without_waiting_for_a_writer() {
     let watching = Watching::new();
     fs::remove_file(watching.file()).unwrap();
     watching.complains("the file is missing", "first");
@@ -273,9 +273,9 @@ fn a_file_that_is_no_file_is_refused_without_waiting_for_a_writer() {
     watching.complains("this is not a regular file", "first");
 }
 
-/// A table without its last bytes is a table too, and may say something else of a shop.
+/// A truncated table is still a table and may hold different values.
 #[test]
-fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
+fn a_table_truncated_at_any_byte_is_never_taken_as_complete() {
     let whole = "k,v\n1,+44 113 496 0119\n";
     for length in 1..whole.len() {
         let watching = Watching::start(HOUR, |folder| fs::write(folder.path("in/s.csv"), whole).unwrap());
@@ -285,7 +285,7 @@ fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
             let reported = watching.reported.recv_timeout(limit());
             let Ok(Watched::Revision(revision)) = reported else { panic!("{length}: nothing is told") };
             let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
-            // A header alone lost its row whole: that is weighed, and not read otherwise.
+            // A header alone lost its whole row: that is checked as a change of the rows.
             let cells: Vec<&str> = rows.rows.iter().map(|row| row.cells[1].text.as_str()).collect();
             assert!(cells.is_empty() || cells == ["+44 113 496 0119"], "{length}: {cells:?}");
             if !revision.problems.is_empty() || cells.is_empty() {
@@ -295,14 +295,14 @@ fn a_table_cut_at_any_byte_is_never_taken_for_the_whole() {
     }
 }
 
-/// Whoever has a file open for writing may stall for as long as he likes.
+/// A writer may pause for any time while it has the file open.
 #[test]
-fn a_file_that_somebody_has_open_for_writing_is_not_read_however_long_it_is_quiet() {
+fn a_file_open_for_writing_is_not_read_however_long_it_is_quiet() {
     let watching = Watching::start(Duration::from_millis(300), |folder| {
         fs::write(folder.path("in/s.csv"), csv("first")).unwrap();
     });
     watching.sees("first");
-    // The beginning of something else, in place, and with an end that fits.
+    // Overwrites the beginning in place, so that the old end still fits.
     let script =
         "exec 3<>\"$0\"; printf 'k,v\\n1,mixed\\n' >&3; echo; read line; printf 'k,v\\n1,whole\\n' > \"$0\"";
     let mut writer = Command::new("sh")
@@ -315,18 +315,18 @@ fn a_file_that_somebody_has_open_for_writing_is_not_read_however_long_it_is_quie
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(writer.stdout.take().unwrap()), &mut line)
         .unwrap();
-    // Longer than it takes a file to be called quiet.
+    // Longer than the time after which a file counts as quiet.
     assert!(watching.reported.recv_timeout(Duration::from_secs(4)).is_err(), "something was read of it");
     drop(writer.stdin.take());
     writer.wait().unwrap();
     watching.sees("whole");
 }
 
-/// What could not be read once may be readable the next time, though nothing about the file has changed.
+/// A failed read is retried even if nothing about the file has changed.
 #[test]
-fn a_file_that_could_not_be_read_is_read_again() {
+fn a_file_that_could_not_be_read_is_retried() {
     let watching = Watching::new();
-    // Root reads every file, so it is a pipe that stands in for one.
+    // Root can read every file, so a pipe represents an unreadable one.
     let pipe = watching.folder.path("in/pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     fs::copy(watching.file(), watching.folder.path("in/aside.csv")).unwrap();
@@ -336,7 +336,7 @@ fn a_file_that_could_not_be_read_is_read_again() {
     watching.sees("first");
 }
 
-/// Files in memory that can't be read for a while, and count how often they are asked for.
+/// A reader that can fail on request and counts its calls.
 #[derive(Debug, Default, Clone)]
 struct Counting {
     asked: Arc<AtomicUsize>,
@@ -376,21 +376,21 @@ fn counting() -> (Watching, Counting) {
     (watching, reader)
 }
 
-/// The stamp of a file is remembered only of what was read.
+/// The stamp of a file is stored only after a successful read.
 #[test]
-fn a_read_that_failed_for_want_of_descriptors_is_tried_again_without_any_event() {
+fn a_read_that_failed_for_lack_of_descriptors_is_retried_without_an_event() {
     let (watching, reader) = counting();
     reader.broken.store(true, Ordering::SeqCst);
     write_atomically(&watching.file(), &csv("second"));
     watching.complains("too many open files", "first");
-    // Long enough for its stamp to be one to rely on.
+    // Long enough for the stamp to be reliable.
     std::thread::sleep(Duration::from_secs(3));
     reader.broken.store(false, Ordering::SeqCst);
     watching.sees("second");
 }
 
 #[test]
-fn files_of_others_in_the_folder_are_no_reason_to_look() {
+fn unrelated_files_in_the_directory_cause_no_reads() {
     let (watching, reader) = counting();
     let before = reader.asked.load(Ordering::SeqCst);
     for number in 0..2_000 {

@@ -1,5 +1,6 @@
-//! Every zone against an oracle that is not ours, Python's zoneinfo: every hour from 2025 to 2037, and every clock
-//! change with three hours to both sides. The oracle reads the newest zone database that can be had, and the system's.
+//! Every zone against an independent oracle, Python's zoneinfo: every hour from 2025 to 2037, and
+//! three hours on both sides of every clock change. The oracle reads the newest available zone
+//! database, and the system's.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -16,19 +17,19 @@ use rtconfd::zoneinfo;
 
 use crate::support::report;
 
-/// Differences that are shown; one wrong rule makes thousands.
+/// The number of differences shown; one wrong rule makes thousands.
 const SHOWN: usize = 20;
 
 fn instant(seconds: &str) -> Instant {
     DateTime::from_timestamp(seconds.parse().unwrap(), 0).unwrap()
 }
 
-/// Local times are on the wire as if the wall clock were UTC.
+/// Converts a local time to its wire form, which treats the wall clock as UTC.
 fn local(seconds: &str) -> NaiveDateTime {
     instant(seconds).naive_utc()
 }
 
-/// What was compared, and what differed.
+/// Counts of comparisons and differences.
 struct Tally {
     ours: Arc<Database>,
     oracle: String,
@@ -74,7 +75,7 @@ impl Tally {
         }
     }
 
-    /// Takes one line of the oracle's answers; `zone` is the one that they are of.
+    /// Processes one line of the oracle's answers for `zone`.
     fn take(&mut self, zone: &mut Zone, line: &str) {
         let (kind, rest) = line.split_once(' ').unwrap();
         let fields: Vec<&str> = rest.split(' ').collect();
@@ -143,12 +144,12 @@ fn oracle(arguments: &[&Path]) -> Child {
     started.expect("python3 is needed for this test: install the package python3")
 }
 
-/// Compares a database of ours with the oracle's.
+/// Compares one of our databases with the oracle's.
 fn compare(ours: Arc<Database>, arguments: &[&Path]) -> Tally {
     let mut oracle = oracle(arguments);
     let names: String = zone::known_names().map(|name| format!("{name}\n")).collect();
     let mut asks = oracle.stdin.take().unwrap();
-    // An oracle that has nothing to answer from ends without having listened; what it says of that counts.
+    // An oracle without a database exits before reading its input; its error message matters.
     let asking = thread::spawn(move || asks.write_all(names.as_bytes()));
     let mut tally = Tally::new(ours);
     let mut zone = Zone::UTC;
@@ -174,26 +175,26 @@ fn compare(ours: Arc<Database>, arguments: &[&Path]) -> Tally {
         tally.differences,
     ));
     assert_eq!(tally.differences, 0, "{}", tally.shown.join("\n"));
-    // An oracle that answers next to nothing would agree with anybody.
+    // An oracle with few answers would agree with any database.
     assert!(tally.transitions > 3_000 && tally.locals > 300_000 && tally.instants > 300_000);
     tally
 }
 
-/// The newest release that can be had is the judge: a database in the program that is behind it has to be renewed.
+/// Compares with the newest release; an older embedded database must be updated.
 #[test]
-fn the_embedded_database_is_what_an_oracle_says_by_the_newest_release() {
+fn the_embedded_database_matches_the_oracle_with_the_newest_release() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zone-oracle");
     let tally = compare(Database::embedded(), &[Path::new("newest"), &folder]);
     assert_eq!(tally.unknown, Vec::<String>::new(), "zones that the oracle does not know");
     assert_eq!(tally.zones, zone::known_names().count());
 }
 
-/// The machine's own database, whatever its release, read by us and by the oracle.
+/// Compares our reading of the system's database with the oracle's, for any release.
 #[test]
-fn the_database_of_the_system_is_what_an_oracle_says_by_its_files() {
+fn the_system_database_matches_the_oracle_with_its_files() {
     let folder = Path::new(zoneinfo::SYSTEM);
     assert!(folder.is_dir(), "a zone database is needed for this test: install the package tzdata");
     let tally = compare(Arc::new(zoneinfo::in_folder(folder)), &[folder]);
-    // Some systems leave old names out.
+    // Some systems omit old names.
     assert!(tally.zones > 300, "{} zones", tally.zones);
 }

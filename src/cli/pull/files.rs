@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_comments_show_is_valid_settings() {
+    fn the_commented_examples_are_valid_settings() {
         let text = settings(&json!({"other": 1}));
         let (block, examples) = text.split_once("# ---- From a fixed").unwrap();
         let open = |from: &str| {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_every_kind_are_named_as_settings_name_them() {
+    fn keys_of_every_kind_are_written_in_settings_syntax() {
         let text = settings(&json!({
             "plain": 1, "a/b": 2, "/c": 3, "~d": 4, "with \"quotes\"\n": 5, "s[n=1]": 7, "é": 8,
         }));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_kept_is_left_alone_and_told() {
+    fn unsupported_values_are_left_out_and_reported() {
         let variables = r#"{"": 1, "{{ x }}": 2, "huge": 1e999, "fine": 1}"#;
         let variables = serde_json::from_str::<Map<String, Value>>(variables).unwrap();
         let pages = [("A-1/live".parse().unwrap(), RemotePage { variables, ..RemotePage::default() })];

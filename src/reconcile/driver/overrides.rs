@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_found_is_read_as_it_was_written() {
+    fn found_values_survive_a_round_trip() {
         let variables = [("is_open", Some(Value::Bool(true))), ("/messages/seasonal", None)];
         let variables = variables.map(|(name, value)| (name.parse().unwrap(), value));
         let found = Found::from([("A-1/live".parse().unwrap(), BTreeMap::from(variables))]);

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slow_requests_leave_their_places_up_to_a_share() {
+    fn slow_requests_free_their_slots_up_to_a_limit() {
         let at = Duration::from_millis;
         let mut under_way = UnderWay::default();
         (0..4).for_each(|turn| under_way.begin(turn, at(0)));

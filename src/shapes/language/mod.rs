@@ -142,7 +142,7 @@ mod tests {
 
     /// Checked by ear against the usual wording of each language.
     #[test]
-    fn openings_are_said_as_people_say_them() {
+    fn opening_times_are_phrased_naturally() {
         // A Friday evening.
         let now = at("2026-11-27T18:00");
         for (language, opens, said) in [
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn closings_are_said_as_people_say_them() {
+    fn closing_times_are_phrased_naturally() {
         let now = at("2026-11-27T18:00");
         for (language, until, said) in [
             ("en", Some("2026-11-27T22:00"), "open until ten in the evening"),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_midnight_is_named_so_that_no_other_can_be_meant() {
+    fn midnight_is_named_unambiguously() {
         let now = at("2026-11-27T09:00");
         for (language, tonight, monday) in [
             ("en", "tonight at midnight", "on Monday, right after midnight"),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_of_the_next_year_is_told_with_its_year() {
+    fn a_date_in_the_next_year_is_shown_with_its_year() {
         let now = at("2026-11-27T18:00");
         for (language, far, farther) in [
             ("en", "on Thursday, September 23rd at noon", "on Friday, September 24th, 2027 at noon"),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_small_hours_are_told_from_those_of_the_day() {
+    fn hours_after_midnight_are_distinguished_from_daytime_hours() {
         for (language, time, said) in [
             ("en", "00:30", "half past twelve at night"),
             ("en", "00:45", "twelve forty-five at night"),

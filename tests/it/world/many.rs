@@ -1,4 +1,4 @@
-//! Many pages with one key: thousands that are due in the same second, while the API asks for peace again and again.
+//! Many pages with one key: thousands due in the same second, while the API repeatedly answers 429.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn open_pages(remote: &Remote) -> usize {
 }
 
 #[test]
-fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_more() {
+fn five_thousand_due_pages_under_429_storms_cost_few_extra_requests() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -36,7 +36,7 @@ fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_mo
         inputs.sites = (0..PAGES).map(site).collect();
         let mut world = World::of(9, random, inputs).await;
         let began = world.clock.now();
-        // First contact: a list and a PATCH each, at ten a second; done long before nine o'clock.
+        // First contact: a list and a PATCH each, at ten a second, long before nine o'clock.
         let nine = began + TimeDelta::hours(9);
         let all_there =
             |remote: &Remote| remote.state().pages.values().all(|page| !page.variables.is_empty());
@@ -46,7 +46,7 @@ fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_mo
         world.hurry(nine, |_| false).await;
         let before = world.remote.state().requests;
 
-        // Five storms, of half a minute to two and a half, while the pages open one by one.
+        // Five 429 storms, of 30 to 150 seconds, while the pages open one by one.
         let up = world.clock.uptime();
         let mut storms = (1..=5u32)
             .map(|n| (up + Duration::from_secs(150 * u64::from(n)), Duration::from_secs(30 * u64::from(n))));
@@ -66,7 +66,7 @@ fn five_thousand_pages_due_at_nine_under_a_storm_of_429_cost_hardly_a_request_mo
             open_pages(&world.remote)
         );
         assert_eq!(world.violations(), Vec::<String>::new(), "nothing was sent in a pause, nor too fast");
-        // A look and a PATCH each; lists that were due meanwhile are not counted as needed.
+        // A fetch and a PATCH each; lists that were due meanwhile do not count as needed.
         let (sent, needed) = (world.remote.state().requests - before, 2 * PAGES as u64);
         let after = (world.clock.now() - nine).num_seconds();
         crate::support::report(&format!(

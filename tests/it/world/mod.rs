@@ -1,6 +1,6 @@
-//! A simulated world: the real driver, settings, sources, store and plan on a clock, files and a remote that one seed makes,
-//! with everything that can go wrong; after every step the promises are judged by a model that shares no code with the
-//! program.
+//! A simulated world: the real driver, settings, sources, store and plan, with clock, files and
+//! remote derived from one seed, and every kind of fault. After every step a model that shares no
+//! code with the program checks the invariants.
 //!
 //! `RTCONFD_SEED=7 RTCONFD_WEEKS=200 cargo test --test it world` replays one seed.
 
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use run::{Figures, World};
 
-/// Seeds, and simulated weeks of each; together more than seven thousand weeks.
+/// The number of seeds and the simulated weeks of each, more than seven thousand together.
 const SEEDS: u64 = 50;
 const WEEKS: u32 = 150;
 
@@ -21,7 +21,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
-/// Lives through the weeks of a seed, unless another one failed meanwhile.
+/// Simulates the weeks of a seed, unless another one failed meanwhile.
 fn live(seed: u64, weeks: u32, failed: &AtomicBool) -> (Figures, u64) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -47,9 +47,9 @@ fn live(seed: u64, weeks: u32, failed: &AtomicBool) -> (Figures, u64) {
     })
 }
 
-/// Every promise holds through thousands of bad weeks.
+/// Every invariant holds through thousands of weeks with faults.
 #[test]
-fn the_promises_hold_in_every_simulated_week() {
+fn the_invariants_hold_in_every_simulated_week() {
     let weeks = number("RTCONFD_WEEKS").map_or(WEEKS, |weeks| u32::try_from(weeks).unwrap());
     let seeds: Vec<u64> = match number("RTCONFD_SEED") {
         Some(seed) => vec![seed],
@@ -76,7 +76,7 @@ fn the_promises_hold_in_every_simulated_week() {
     crate::support::report(&format!("{} seeds of {weeks} weeks, no violation: {total:?}", seeds.len()));
 }
 
-/// One seed is one world, down to the last request.
+/// One seed determines the world down to the last request.
 #[test]
 fn the_same_seed_makes_the_same_trace() {
     let trace = |seed, weeks| live(seed, weeks, &AtomicBool::new(false)).1;

@@ -1,5 +1,6 @@
-//! What the simulated world knows of itself: sites, regions, holidays, closures, messages, overrides, and which pages show
-//! them; and what every variable should be at an instant, worked out in the plainest way. Shares no code with the program.
+//! The model of the simulated world: sites, regions, holidays, closures, messages, overrides, and
+//! the pages that show them. It computes the desired value of every variable in the plainest way
+//! and shares no code with the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 pub type At = DateTime<Utc>;
 
-/// Zones whose clocks never change near an opening or closing here.
+/// Zones without a clock change near any opening or closing used here.
 pub const ZONES: [Tz; 5] =
     [Tz::Europe__London, Tz::America__New_York, Tz::Asia__Kathmandu, Tz::Australia__Sydney, Tz::UTC];
 const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
@@ -22,22 +23,22 @@ const DAYS: [&str; 7] = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
 #[derive(Clone, Debug, PartialEq)]
 pub struct Site {
     pub zone: Tz,
-    /// For each weekday, Monday first, minutes from midnight; past 1440 is past midnight.
+    /// Minutes from midnight for each weekday, Monday first; above 1440 is past midnight.
     pub week: [Vec<(u32, u32)>; 7],
     pub phone: String,
     pub region: &'static str,
 }
 
-/// Which pages the settings define besides a live page for each site.
+/// The pages that the settings define besides a live page for each site.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Has {
-    /// Each site's page in pre-release, which follows the live one.
+    /// Each site's page in pre-release, promoted from the live one.
     pub followers: bool,
-    /// What shows the sites of [`REGION`] alone: their sandboxes, a week ahead, and the board of all of them.
+    /// Pages for the sites of [`REGION`] only: their sandboxes, a week ahead, and the board of all.
     pub region: bool,
 }
 
-/// A page, by what it is for.
+/// A page, by its purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     Live(usize),
@@ -46,30 +47,30 @@ pub enum Place {
     Board,
 }
 
-/// What a page should hold: names of ours, as [`part`] takes them, and values.
+/// The desired values of a page, by owned name as for [`part`].
 pub type Expected = Vec<(String, Value)>;
 
-/// All that the inputs say at one moment.
+/// The content of all inputs at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs {
     pub has: Has,
     pub sites: Vec<Site>,
-    /// Who manages each of [`REGIONS`].
+    /// The manager of each of [`REGIONS`].
     pub managers: [String; 2],
-    /// By site and date: open in this, or closed.
+    /// The open interval by site and date; `None` is closed.
     pub closures: BTreeMap<(usize, NaiveDate), Option<(u32, u32)>>,
     pub holidays: BTreeSet<NaiveDate>,
     pub greeting: String,
-    /// Written in the settings; what others make of it on a page is kept.
+    /// A value in the settings whose drift is kept.
     pub motto: String,
 }
 
-/// What a person set.
+/// An override set by a person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overridden {
     pub id: i64,
     pub places: Vec<Place>,
-    /// The sites that are meant on the board.
+    /// The sites it covers on the board.
     pub on_board: Vec<usize>,
     pub says: Said,
     pub from: At,
@@ -83,16 +84,16 @@ pub enum Said {
     Phone(String),
 }
 
-/// The instants between which `season` says something, on each page's own wall clock.
+/// The dates between which `season` has a value, on each page's own wall clock.
 pub const SEASON: (&str, &str) = ("2026-12-01", "2027-01-07");
 
 pub const REGIONS: [&str; 2] = ["NE", "NW"];
 /// The region that has sandboxes and a board.
 pub const REGION: &str = REGIONS[0];
 
-/// A change reaches a follower when the live page has held it so long.
+/// The time after which a change is promoted from the live page.
 pub const AFTER: Duration = Duration::from_secs(3 * 3600);
-/// So far ahead of the clock are sandboxes.
+/// The time by which sandboxes are ahead of the clock.
 const AHEAD: TimeDelta = TimeDelta::days(7);
 
 impl Place {
@@ -123,7 +124,7 @@ impl Place {
         }
     }
 
-    /// The array that has items of ours among others', and the field that names them.
+    /// Returns the array that contains our items among others, and the field that names them.
     pub fn items(self) -> (&'static str, &'static str) {
         if self == Self::Board { ("flags", "site") } else { ("desk", "name") }
     }
@@ -244,7 +245,7 @@ impl Inputs {
         settings.replace("ENVIRONMENTS", environments).replace("HOURS", HOURS).replace("MOTTO", &self.motto)
     }
 
-    /// Every page that the API has, defined or not.
+    /// Returns every page of the API, defined or not.
     pub fn places(&self) -> Vec<Place> {
         let sites = 0..self.sites.len();
         let mut places: Vec<Place> = sites.clone().map(Place::Live).collect();
@@ -258,7 +259,7 @@ impl Inputs {
         places
     }
 
-    /// Whether the settings make a page of it.
+    /// Returns true if the settings define the page.
     pub fn defines(&self, place: Place) -> bool {
         match place {
             Place::Live(site) => site < self.sites.len(),
@@ -268,7 +269,7 @@ impl Inputs {
         }
     }
 
-    /// Whether a page stands for a row of a region.
+    /// Returns true if a page is made from a row of a region.
     pub fn is_of(&self, place: Place, region: &str) -> bool {
         match place {
             Place::Live(site) | Place::Follower(site) | Place::Ahead(site) => {
@@ -282,7 +283,7 @@ impl Inputs {
         format!("{{\"greeting\": \"{}\"}}\n", self.greeting)
     }
 
-    /// The hours of a date by the inputs: a closure decides, else a holiday, else the week.
+    /// Returns the hours of a date: from a closure, else a holiday, else the week.
     fn hours_on(&self, number: usize, date: NaiveDate) -> Vec<(u32, u32)> {
         let site = &self.sites[number];
         match self.closures.get(&(number, date)) {
@@ -301,7 +302,7 @@ impl Inputs {
         })
     }
 
-    /// What the owned variables of a page should be; none where it is not defined.
+    /// Returns the desired values of a page; `None` if it is not defined.
     pub fn expected(&self, place: Place, at: At, overrides: &[Overridden]) -> Option<Expected> {
         if !self.defines(place) {
             return None;
@@ -336,7 +337,7 @@ impl Inputs {
         ]
     }
 
-    /// All is as it will be in a week, but for what people decided, which counts now.
+    /// Returns the values as they will be in a week, except overrides, which apply now.
     fn expected_ahead(&self, number: usize, at: At, overrides: &[Overridden]) -> Vec<(&'static str, Value)> {
         let (site, then) = (&self.sites[number], at + AHEAD);
         let meant = overrides.iter().filter(|set| set.places.contains(&Place::Ahead(number)));
@@ -350,7 +351,7 @@ impl Inputs {
         ]
     }
 
-    /// The sites of the region, as an array that is ours, and a flag of each in an array that others have items in.
+    /// Returns the sites of the region as an owned array, and a flag of each in a shared array.
     fn expected_board(&self, at: At, overrides: &[Overridden]) -> Expected {
         let is_open = |number: usize| {
             let meant = overrides.iter().filter(|set| set.on_board.contains(&number));
@@ -371,7 +372,7 @@ impl Inputs {
     }
 }
 
-/// What people decided about a page or a site: whether it is open, and its phone number.
+/// Returns the opening state and the phone number set by overrides for a page or a site.
 fn overridden<'s>(meant: impl Iterator<Item = &'s Overridden>, at: At) -> (Option<bool>, Option<&'s String>) {
     let (mut open, mut phone) = (None, None);
     for set in meant {
@@ -386,7 +387,7 @@ fn overridden<'s>(meant: impl Iterator<Item = &'s Overridden>, at: At) -> (Optio
     (open, phone)
 }
 
-/// What stands on a page under a name of ours: a key, a key below one, or a field of an item of an array.
+/// Returns the value under an owned name: a key, a key below one, or a field of an item.
 pub fn part<'v>(variables: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     match name.split_once('.') {
         None => variables.get(name),
@@ -410,7 +411,7 @@ pub fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-/// The settings; all else is in the files.
+/// The settings; everything else is in the files.
 const SETTINGS: &str = r#"
 resync = "2h"
 [api]
@@ -447,10 +448,10 @@ label = "L"
 
 const HOURS: &str = r#"{ timezone = "{{ row.zone }}", weekly = "{{ row.hours }}", closed_on = ["holidays"], special_from = { source = "closures", match = { site = "{{ row.site }}" } } }"#;
 
-/// A site is on several pages, so that in a small world a single one that closes is a large part of all.
+/// Each site is on several pages, so in a small world one closure is a large share.
 const HOLD: &str = "[hold]\nclosed_percent = 100\n";
 
-/// What shows the sites of one region.
+/// The settings of the pages that show the sites of one region.
 const OF_REGION: &str = r#"
 [sources.regions]
 path = "regions.csv"

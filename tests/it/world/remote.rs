@@ -1,5 +1,5 @@
-//! The simulated remote: pages, people who edit them, faults, and the promises that concern each request. It judges what
-//! arrives by the model alone.
+//! The simulated remote: pages, people who edit them, faults, and the invariants of each request.
+//! It judges requests by the model alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash};
@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 
 use super::model::{AFTER, At, Expected, Inputs, Overridden, Place, part};
 
-/// The keys that are ours; of `box` only `holiday`, of `desk` only the phone of its item `main`, of `flags` what is open.
+/// The owned keys.
+///
+/// Of `box` only `holiday`, of `desk` only the phone of its item `main`, of `flags` only `open`.
 const OWNED: [&str; 11] =
     ["is_open", "phone", "greeting", "season", "box", "motto", "label", "desk", "manager", "sites", "flags"];
 
@@ -22,67 +24,69 @@ const OWNED: [&str; 11] =
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     pub variables: Map<String, Value>,
-    /// The most characters of `phone`; the schema says so.
+    /// The maximum length of `phone` in the schema.
     pub longest_phone: Option<usize>,
     pub stamp: u64,
-    /// Requests that are under way for it.
+    /// The number of its requests in flight.
     pub in_flight: usize,
-    /// What others own: by key, below `box`, and in `desk` or `flags`.
+    /// Values of others: by key, below `box`, and in `desk` or `flags`.
     pub others: Map<String, Value>,
-    /// Others changed what is ours, and we were not told.
+    /// The uptime of an unreported drift.
     pub adrift_since: Option<Duration>,
-    /// An answer was lost or late, so that the same may come again.
+    /// True after a lost or late answer, when the same request may come again.
     pub unsure: bool,
-    /// Others changed the motto from this, and it is theirs until ours is another.
+    /// The motto before its drift, which is kept until the desired value changes.
     pub kept: Option<String>,
-    /// Others changed the label, which is theirs until somebody changes it back.
+    /// True while a drifted label is kept, until a person changes it back.
     pub is_relabelled: bool,
-    /// Until this uptime what happened to it may keep those that follow it back, or it itself.
+    /// The uptime until which its events may delay promotions to or from it.
     pub held_up: Duration,
-    /// Its last answer was odd.
+    /// True if its last answer was anomalous.
     pub was_odd: bool,
-    /// It is known to hold what came in force then, or something newer. Until then a page that follows may hold nothing.
+    /// The activation time of a revision that it holds; it may also hold a newer one.
+    ///
+    /// `None` while a promoted page may still be empty.
     pub arrived: Option<Duration>,
 }
 
-/// A model, and how much time had passed when it came in force.
+/// A model and its activation time.
 pub struct Came {
     pub at: Duration,
     pub model: Inputs,
 }
 
-/// What goes wrong now.
+/// The current fault rates.
 #[derive(Clone, Debug, Default)]
 pub struct Weather {
-    /// Of a hundred requests so many fail.
+    /// The percentage of requests that fail.
     pub failing: u32,
-    /// Of a hundred answers so many come late.
+    /// The percentage of answers that are late.
     pub late: u32,
-    /// Of a hundred answers so many are odd, though never two in a row of a page.
+    /// The percentage of anomalous answers, never two in a row for a page.
     pub odd: u32,
-    /// Until this uptime everything is answered with 429.
+    /// The uptime until which every answer is 429.
     pub storm_until: Option<Duration>,
 }
 
-/// Everything behind the API, and the judgement of it.
+/// The state behind the API, and the violations found.
 pub struct State {
     pub pages: BTreeMap<Place, Page>,
     pub weather: Weather,
     pub random: Rng,
-    /// What should be in force. Two while a new one is on its way.
+    /// The models that may be active; two while a new one is being applied.
     pub models: Vec<Inputs>,
-    /// The same with older ones, as long as a page that follows may be as they say.
+    /// All models that a promoted page may still follow.
     pub came: Vec<Came>,
-    /// By how much the clock was set ahead, all in all. Waits are by the clock, so they are so much shorter.
+    /// The total by which the clock was set ahead, which shortens waits by the clock.
     pub set_ahead: Duration,
     pub overrides: Vec<Overridden>,
-    /// Overrides that may have been released or set just now.
+    /// The overrides before the last change, which may still apply.
     pub overrides_before: Vec<Overridden>,
-    /// Nothing may be sent: the clock is in doubt, the disk full.
+    /// The reason for which nothing may be sent: an untrusted clock or a full disk.
     pub forbidden: Option<&'static str>,
-    /// Since when it is known that nothing may be asked, and until when, in uptime.
+    /// The start and end of the current pause, in uptime.
     pub pause: Option<(Duration, Duration)>,
-    /// True time is as much later than the clock shows.
+    /// True while the clock shows a wrong time.
     pub clock_is_wrong: bool,
     pub violations: Vec<String>,
     pub trace: DefaultHasher,
@@ -96,37 +100,37 @@ pub struct State {
 #[derive(Clone)]
 pub struct Remote {
     pub clock: ManualClock,
-    /// The instant that it was when the uptime was zero.
+    /// The instant at uptime zero.
     pub began: At,
     state: Arc<Mutex<State>>,
 }
 
 enum Fate {
     Answer,
-    /// Nothing was done, and nobody knows.
+    /// Not applied, and the answer was lost.
     LostBefore,
-    /// It was done, and nobody knows.
+    /// Applied, and the answer was lost.
     LostAfter,
-    /// Refused by an error of the server's; nothing was done.
+    /// A server error; not applied.
     ServerError,
     Unreachable,
     Storm(Duration),
-    /// Something that is not the page, with a status of success; a PATCH is carried out.
+    /// An anomalous answer with a success status; a PATCH is applied.
     Odd(Odd),
-    /// For a moment there is no such page, or no such key; nothing was done.
+    /// The page or key is briefly unknown; not applied.
     Denied(u16),
 }
 
-/// How an answer is odd.
+/// The kind of an anomalous answer.
 #[derive(Clone, Copy, Debug)]
 enum Odd {
-    /// Empty, an error, or another environment's page.
+    /// An empty answer, an error, or the page of another environment.
     NotThePage(u8),
     /// The page without any values or schema.
     Bare,
     /// The page without its schema.
     WithoutSchema,
-    /// The page without what others own.
+    /// The page without the values of others.
     WithoutOthers,
 }
 
@@ -161,7 +165,7 @@ impl Remote {
         self.state.lock().unwrap()
     }
 
-    /// A request arrives: what becomes of it, and how late its answer is.
+    /// Receives a request and returns its fate and the delay of its answer.
     fn arrive(&self, what: &str, whose: impl Hash) -> (Fate, Duration) {
         let up = self.clock.uptime();
         let mut guard = self.state();
@@ -171,10 +175,10 @@ impl Remote {
         state.judge_rate(up);
         if let Some(until) = state.weather.storm_until.filter(|until| up < *until) {
             let left = until - up;
-            // Whole seconds, rounded up, as a header has them.
+            // Whole seconds, rounded up, as in the header.
             let left = Duration::from_secs(left.as_secs() + 1);
             let reported = state.pause.filter(|(_, until)| up < *until).map_or(up, |(reported, _)| reported);
-            // Of a longer wait than half a minute that much is waited.
+            // Waits longer than half a minute are capped.
             state.pause = Some((reported, up + left.min(Duration::from_secs(30))));
             return (Fate::Storm(left), Duration::ZERO);
         }
@@ -201,22 +205,27 @@ impl Remote {
             (true, 3) => Fate::Odd(Odd::WithoutOthers),
             (true, _) => Fate::Odd(Odd::NotThePage(state.random.u8(..4))),
         };
-        // What is odd comes at once: late it might arrive behind another answer, and next to one that is odd again.
+        // An anomalous answer is never late: it could arrive after another answer, next to a second
+        // anomaly.
         (fate, if odd { Duration::ZERO } else { late })
     }
 
-    /// A sound answer of a page has arrived. One that is late has not, when the next request comes before it.
+    /// Records that a sound answer of a page has arrived.
+    ///
+    /// A late answer has not arrived if the next request comes first.
     fn arrived(&self, place: Place, fate: &Fate) {
         if matches!(fate, Fate::Answer) {
             self.state().pages.get_mut(&place).unwrap().was_odd = false;
         }
     }
 
-    /// What is answered of a page, by a fate. An odd answer comes once; the next that arrives of the page is sound.
+    /// Returns the answer for a page by its fate.
+    ///
+    /// An anomalous answer comes once; the next one that arrives is sound.
     fn answered(&self, place: Place, fate: &Fate) -> Result<RemotePage, ApiError> {
         let page = self.page_at(place);
         let Fate::Odd(odd) = fate else { return Ok(page) };
-        // An odd answer comes at once, and so does the sound one in its place.
+        // An anomalous answer is immediate, and so is the sound one in its place.
         let is_odd = !self.state().pages[&place].was_odd;
         self.state().pages.get_mut(&place).unwrap().was_odd = is_odd;
         if !is_odd {
@@ -277,7 +286,7 @@ impl Remote {
     }
 }
 
-/// Counts a request as under way for its pages until it is answered or given up.
+/// A guard that counts a request in flight for its pages until it is answered.
 struct InFlight(Remote, Vec<Place>);
 
 impl InFlight {
@@ -318,7 +327,7 @@ impl ReadPages for Remote {
         let places: Vec<Place> =
             self.state().pages.keys().copied().filter(|place| place.agent() == agent).collect();
         let _in_flight = InFlight::new(self, places.clone());
-        // One that is not understood is none for all of them.
+        // One unreadable page invalidates the whole list.
         let pages =
             places.iter().copied().map(|place| Ok((place.environment(), self.answered(place, &fate)?)));
         let pages: Result<Vec<_>, ApiError> = pages.collect();
@@ -350,7 +359,7 @@ impl WritePages for Remote {
             state.judge_patch(place, body, now, up);
         }
         let _in_flight = InFlight::new(self, vec![place]);
-        // Half of the lateness is on the way there.
+        // Half of the delay is before the request arrives.
         self.sleep(late / 2).await;
         if matches!(fate, Fate::Answer | Fate::LostAfter | Fate::Odd(_)) {
             let mut state = self.state();
@@ -379,13 +388,13 @@ impl State {
         }
     }
 
-    /// From now on this is to be in force.
+    /// Makes a model active from now on.
     pub fn come(&mut self, model: Inputs, up: Duration) {
         self.came.push(Came { at: up + self.set_ahead, model: model.clone() });
         self.models.push(model);
     }
 
-    /// What a page may be to hold at an instant: by the models that may be in force for it, and the overrides.
+    /// Returns the values that a page may hold, by its possible models and overrides.
     pub fn explanations(&self, place: Place, now: At, up: Duration) -> impl Iterator<Item = Expected> {
         let overrides = match self.overrides == self.overrides_before {
             true => vec![&self.overrides],
@@ -396,8 +405,9 @@ impl State {
         })
     }
 
-    /// The models that a page may be as: for one that follows all that are old enough, since it was last known to be as
-    /// the newest one.
+    /// Returns the models that a page may show.
+    ///
+    /// For a promoted page these are all that are old enough, since it last matched the newest one.
     pub fn in_force_for(&self, place: Place, up: Duration) -> Box<dyn Iterator<Item = &Inputs> + '_> {
         if !matches!(place, Place::Follower(_)) {
             return Box::new(self.models.iter());
@@ -407,15 +417,15 @@ impl State {
         Box::new(came.map(|came| &came.model))
     }
 
-    /// A process that is new knows of no pause, and has its burst before it.
+    /// Resets the rate limits: a new process knows no pause and has its full burst.
     pub fn forget_rates(&mut self) {
         self.pause = None;
         self.recent.clear();
     }
 
-    /// At most 20 at once and 10 a second, and nothing while the API wants peace.
+    /// Checks the rate: a burst of 20, then 10 a second, and nothing during a pause.
     fn judge_rate(&mut self, up: Duration) {
-        // Requests of the same instant can't have known of it.
+        // Requests of the same instant cannot know of the pause.
         if let Some((reported, until)) = self.pause.filter(|(reported, until)| *reported < up && up < *until)
         {
             self.violation(format!(
@@ -467,7 +477,7 @@ impl State {
         self.judge_values(place, body, now, &explanations);
     }
 
-    /// Of a shared key nothing but our part may differ from what stands there.
+    /// Checks that only our part of a shared key differs from the page.
     fn judge_neighbours(
         &mut self,
         place: Place,
@@ -498,7 +508,7 @@ impl State {
         }
     }
 
-    /// All that is sent at once is what it should be at this instant, by one of the models that may be in force.
+    /// Checks that all sent values are desired at this instant by one possible model.
     fn judge_values(&mut self, place: Place, body: &Map<String, Value>, now: At, explanations: &[Expected]) {
         if self.clock_is_wrong {
             return;
@@ -511,7 +521,7 @@ impl State {
             };
             body.keys().filter(|key| !is_right(key)).cloned().collect()
         };
-        // Of those that explain most, for whoever has to understand it.
+        // Reports the closest model, for diagnosis.
         match explanations.iter().map(wrong_by).min_by_key(Vec::len) {
             Some(wrong) if wrong.is_empty() => {}
             Some(wrong) => {

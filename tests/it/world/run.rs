@@ -1,5 +1,5 @@
-//! Lives through a seed: lets time pass from wake to wake, writes and breaks files, changes pages, kills and restarts the
-//! driver, sets the clock, and judges what can be judged when all is quiet.
+//! Simulates a seed: advances time from wake-up to wake-up, writes and breaks files, changes pages,
+//! kills and restarts the driver, sets the clock, and judges the state once everything is quiet.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -27,17 +27,17 @@ use tokio::task::JoinHandle;
 use super::model::{AFTER, At, Has, Inputs, Overridden, Place, REGION, REGIONS, Said, Site, ZONES, part};
 use super::remote::{Page, Remote, State, Weather};
 
-/// What names an edit of the settings.
+/// The name of an edit of the settings.
 const SETTINGS: &str = "rtconfd.toml";
 const FILES: [&str; 5] = ["sites.csv", "closures.csv", "messages.json", "holidays.ics", "regions.csv"];
-/// When faults are over, all pages are right within this.
+/// The time in which all pages converge after faults end.
 const RECOVERY: Duration = Duration::from_secs(60);
-/// What changes more pages than this is held.
+/// A revision that changes more pages than this is held.
 const AT_ONCE: usize = 5;
-/// Edits of inputs keep this distance, or they would add up to a change that is held.
+/// The time between edits of inputs; closer ones would add up to a held change.
 const APART: TimeDelta = TimeDelta::minutes(65);
 
-/// What a run consisted of.
+/// Counts of the events of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
     pub requests: u64,
@@ -126,7 +126,7 @@ impl ReadFiles for Memory {
     }
 }
 
-/// A driver and the ways to it.
+/// A driver and its channels.
 struct Running {
     feed: mpsc::Sender<Feed>,
     board: Board,
@@ -144,21 +144,22 @@ pub struct World {
     database: Arc<Mutex<Connection>>,
     store: Writer,
     running: Option<Running>,
-    /// What the files should say, which the model of the remote has too.
+    /// The intended content of the files, which the model of the remote has too.
     inputs: Inputs,
-    /// A file that is broken just now.
+    /// The kind of damage of the currently broken file.
     broken: Option<&'static str>,
     next_edit: At,
-    /// Since which uptime nothing is wrong any more.
+    /// The uptime since which no fault is active.
     well_since: Duration,
-    /// Since which nothing happened that pages that follow may have to wait for, or that may begin their wait anew. A
-    /// restart is no such thing.
+    /// The uptime since which no event delayed or restarted a promotion.
+    ///
+    /// A restart does not count.
     undisturbed_since: Duration,
-    /// When the pages were last judged.
+    /// The time of the last check of the pages.
     judged_at: At,
     restarts: u64,
     pub figures: Figures,
-    /// What happened last.
+    /// The latest events.
     tale: Vec<String>,
     _folder: tempfile::TempDir,
 }
@@ -166,10 +167,10 @@ pub struct World {
 impl World {
     pub async fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        // Some have more kinds of pages than others.
+        // Some worlds have more kinds of pages than others.
         let has = Has { followers: matches!(seed % 16, 0 | 3), region: matches!(seed % 16, 0 | 2) };
         let sites = match seed % 10 {
-            // Some worlds are large enough for an accident to be held.
+            // Some worlds are large enough for an accidental change to be held.
             5 if has.followers => 7,
             5 => 12,
             _ => random.usize(1..5),
@@ -178,12 +179,12 @@ impl World {
         Self::of(seed, random, inputs).await
     }
 
-    /// A world with these inputs.
+    /// Creates a world with these inputs.
     pub async fn of(seed: u64, mut random: Rng, inputs: Inputs) -> Self {
         let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        // All worlds of a process share the embedded zones, and each stores those that were used so far. A world that depended
-        // on its neighbours could not be replayed.
+        // All worlds of a process share the embedded zones, and each stores those used so far. A
+        // world that depended on others could not be replayed.
         for zone in ZONES {
             Database::embedded().zone(zone.name()).unwrap();
         }
@@ -223,13 +224,13 @@ impl World {
         self.remote.state().violations.clone()
     }
 
-    /// What led to where we are, for whoever has to understand it.
+    /// Returns the latest events, for diagnosis.
     pub async fn tale(&self) -> String {
         let status = tokio::time::timeout(Duration::from_secs(1), self.status()).await;
         format!("{}\n{status:#?}", self.tale.join("\n"))
     }
 
-    fn tell_tale(&mut self, what: String) {
+    fn note_event(&mut self, what: String) {
         if self.tale.len() >= 20 {
             self.tale.remove(0);
         }
@@ -259,14 +260,14 @@ impl World {
         self.disk.0.lock().unwrap().insert(self.path(name), self.content(name).into_bytes());
     }
 
-    /// Starts the driver as the program does: with what is durable, or after a reload with what was in force.
+    /// Starts the driver with the stored state, or after a reload with the active revision.
     async fn start(&mut self, active: Option<ActiveRevision>) {
         self.restarts += 1;
         self.figures.restarts += 1;
-        self.tell_tale("start".to_owned());
+        self.note_event("start".to_owned());
         let now = self.clock.now();
         self.remote.state().forget_rates();
-        // A writer that failed writes nothing more.
+        // A failed writer makes no further writes.
         self.store = Writer::in_place(self.database.clone()).unwrap();
         let remembered = self.store.remembered(&self.settings.api.base_url).await.unwrap();
         let active = active.unwrap_or_else(|| ActiveRevision::recall(&self.settings, &remembered, now, now));
@@ -299,7 +300,7 @@ impl World {
         self.unwell();
     }
 
-    /// All files are finished but one that is being written.
+    /// Marks all files as quiet except one that is being written.
     fn writers(&self) -> Writers {
         let writing = |name: &str| match self.broken == Some("torn") && name == "sites.csv" {
             true => Writing::Busy,
@@ -308,7 +309,7 @@ impl World {
         FILES.iter().map(|name| (self.path(name), writing(name))).collect()
     }
 
-    /// Puts other settings in place, and lets the driver end in order to begin with them.
+    /// Writes the settings and restarts the driver cleanly with them.
     async fn reload(&mut self) {
         self.figures.reloads += 1;
         self.settings = written(&self.settings.file, &self.inputs);
@@ -323,7 +324,7 @@ impl World {
         }
     }
 
-    /// Tells the driver that a file may be another.
+    /// Reports to the driver that a file may have changed.
     async fn report(&mut self) {
         let writers = self.writers();
         let Some(running) = &mut self.running else { return };
@@ -345,12 +346,12 @@ impl World {
         Some(Status::clone(&status))
     }
 
-    /// Nothing moves any more: time in the runtime stands still unless all tasks wait.
+    /// Waits until nothing moves: runtime time advances only when all tasks wait.
     async fn quiet(&mut self) {
         tokio::time::sleep(Duration::from_millis(1)).await;
         {
             let mut state = self.remote.state();
-            // What was on its way is there.
+            // Delayed answers have arrived.
             if state.models.len() > 1 {
                 state.models.remove(0);
             }
@@ -366,7 +367,7 @@ impl World {
         }
     }
 
-    /// Lets time pass like [`pass`](Self::pass), without a judgement of every page at every step.
+    /// Advances time like [`pass`](Self::pass), without judging every page at every step.
     pub async fn hurry(&mut self, until: At, mut done: impl FnMut(&Remote) -> bool) -> bool {
         loop {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -386,18 +387,18 @@ impl World {
         self.well_since = self.clock.uptime();
     }
 
-    /// What may make pages that follow wait longer.
+    /// Records an event that may delay promotions.
     fn disturb(&mut self) {
         self.unwell();
         self.undisturbed_since = self.clock.uptime();
     }
 
-    /// How long pages may take after a boundary: thirty at ten requests a second take their time.
+    /// Returns the extra time after a transition, since many pages share the rate limit.
     fn slack(&self) -> Duration {
         Duration::from_secs(if self.defined().len() > 8 { 12 } else { 0 })
     }
 
-    /// The pages that the settings define.
+    /// Returns the pages that the settings define.
     fn defined(&self) -> Vec<Place> {
         self.inputs.places().into_iter().filter(|place| self.inputs.defines(*place)).collect()
     }
@@ -407,7 +408,7 @@ impl World {
         defined[self.random.usize(..defined.len())]
     }
 
-    /// Lets time pass up to an instant, stopping wherever the driver wants to wake.
+    /// Advances time, stopping at each wake-up of the driver.
     async fn pass(&mut self, length: TimeDelta) {
         let to = self.clock.now() + length;
         loop {
@@ -417,27 +418,27 @@ impl World {
             if now >= to || !self.violations().is_empty() {
                 return;
             }
-            // A late answer may be due before the driver wakes; both wait on the clock.
+            // A late answer may be due before the driver wakes up; both wait on the clock.
             let next = self.clock.next_wait().filter(|next| *next > now).unwrap_or(to);
             self.clock.set(next.min(to));
         }
     }
 
-    /// Lets so many minutes pass, and some more.
+    /// Advances time by a random number of minutes.
     async fn pass_some(&mut self, least: i64, most: i64) {
         let minutes = self.random.i64(least..most);
         self.pass(TimeDelta::minutes(minutes)).await;
     }
 
-    /// When nothing was wrong for a while, every page holds what it should.
+    /// Checks that every page holds its desired values after a while without faults.
     fn judge_pages(&mut self) {
         let up = self.clock.uptime();
         let remote = self.remote.clone();
         let mut state = remote.state();
         let judged_at = std::mem::replace(&mut self.judged_at, self.clock.now());
-        note_what_covers(&mut state, judged_at.min(self.judged_at), up);
+        note_hidden_changes(&mut state, judged_at.min(self.judged_at), up);
         if let Some(until) = state.weather.storm_until {
-            // Nobody may have woken since it was over.
+            // The driver may not have woken up since it ended.
             self.well_since = self.well_since.max(until.min(up));
             self.undisturbed_since = self.undisturbed_since.max(until.min(up));
         }
@@ -456,7 +457,7 @@ impl World {
         let resync = self.seen_within();
         for (place, page) in &mut state.pages {
             page.unsure = false;
-            // Of what is not ours for a while nobody knows when it was changed.
+            // The time of an edit is unknown while the page is not managed.
             if page.adrift_since.is_some() && !self.inputs.defines(*place) {
                 page.adrift_since = Some(up);
             }
@@ -465,7 +466,7 @@ impl World {
             }
         }
         let undisturbed = up.saturating_sub(self.undisturbed_since);
-        // While a row is bad, what follows its page waits.
+        // While a row is bad, promotions from its page wait.
         if self.broken.is_none() && undisturbed > AFTER + 2 * (RECOVERY + slack) {
             self.figures.arrivals += note_arrivals(&mut state, up - AFTER - 2 * (RECOVERY + slack));
         }
@@ -480,7 +481,7 @@ impl World {
         }
     }
 
-    /// One week, in pieces of a few hours, each with something going on or nothing.
+    /// Simulates one week in steps of a few hours, each with an event or none.
     pub async fn week(&mut self) {
         let end = self.clock.now() + TimeDelta::days(7);
         self.forget_ended_overrides();
@@ -488,7 +489,7 @@ impl World {
             let hours = self.random.i64(1..20);
             self.pass_some(hours * 60 - 40, hours * 60).await;
             let event = self.random.u8(..20);
-            self.tell_tale(format!("event {event}"));
+            self.note_event(format!("event {event}"));
             match event {
                 0..=2 => self.edit().await,
                 3 => self.edit_twice().await,
@@ -500,7 +501,7 @@ impl World {
                 9 => self.storm().await,
                 10 | 11 => self.kill().await,
                 12 => self.step().await,
-                13 => self.leap().await,
+                13 => self.jump_clock().await,
                 14 => self.suspend().await,
                 15 => self.fill_disk().await,
                 16 => self.tighten_schema().await,
@@ -511,7 +512,7 @@ impl World {
         self.judge_history().await;
     }
 
-    /// An ordinary edit of one file, put into place whole.
+    /// Makes an ordinary edit of one file, replaced as a whole.
     async fn edit(&mut self) {
         if self.clock.now() < self.next_edit || self.broken.is_some() {
             return;
@@ -520,7 +521,7 @@ impl World {
         self.figures.edits += 1;
         let site = self.random.usize(..self.inputs.sites.len());
         let (name, is_held) = self.alter(site);
-        self.tell_tale(format!("{name}, with site {site}"));
+        self.note_event(format!("{name}, with site {site}"));
         if is_held {
             return self.held(name).await;
         }
@@ -529,7 +530,7 @@ impl World {
         self.disturb();
     }
 
-    /// Alters something of the inputs. Gives the file that says so, and whether it is too much at once.
+    /// Alters the inputs; returns the changed file, and true if the change will be held.
     fn alter(&mut self, site: usize) -> (&'static str, bool) {
         let today = self.clock.now().date_naive();
         let everywhere = self.inputs.sites.len() * if self.inputs.has.followers { 2 } else { 1 };
@@ -548,7 +549,7 @@ impl World {
                 let date = today + chrono::Days::new(self.random.u64(1..20));
                 let open = self.random.bool().then_some((10 * 60, 15 * 60));
                 self.inputs.closures.insert((site, date), open);
-                // What is long past is tidied away, one row at a time: more at once would be held.
+                // Old rows are removed one at a time, since more at once would be held.
                 let oldest = self.inputs.closures.keys().min_by_key(|(_, date)| *date).copied();
                 if self.inputs.closures.len() > 40 {
                     self.inputs.closures.remove(&oldest.unwrap());
@@ -556,7 +557,7 @@ impl World {
                 ("closures.csv", false)
             }
             4 => {
-                // Far enough ahead to be no sudden closing of all, a week ahead neither.
+                // Far enough ahead not to be a sudden closure of everything, even on sandboxes.
                 self.inputs.holidays.insert(today + chrono::Days::new(self.random.u64(23..60)));
                 while self.inputs.holidays.len() > 30 {
                     self.inputs.holidays.pop_first();
@@ -587,7 +588,7 @@ impl World {
         }
     }
 
-    /// An edit, and another or a restart while pages that follow wait for the first.
+    /// Makes an edit, then another or a restart while the first waits for promotion.
     async fn edit_twice(&mut self) {
         self.edit().await;
         if !self.inputs.has.followers {
@@ -600,7 +601,7 @@ impl World {
         }
     }
 
-    /// Writes what the inputs now say.
+    /// Writes the current inputs to a file.
     async fn change(&mut self, name: &'static str) {
         if name == SETTINGS {
             return self.reload().await;
@@ -609,7 +610,7 @@ impl World {
         self.report().await;
     }
 
-    /// What is too large for an ordinary day is held; some time later somebody approves it.
+    /// Makes a change that is held, and approves it some time later.
     async fn held(&mut self, name: &'static str) {
         let intended = self.inputs.clone();
         self.change(name).await;
@@ -625,7 +626,7 @@ impl World {
         self.figures.approvals += 1;
         self.inputs = intended;
         {
-            // On its way page by page, either is right.
+            // During the rollout both models are valid.
             let mut state = self.remote.state();
             state.models.truncate(1);
             state.come(self.inputs.clone(), self.clock.uptime());
@@ -651,7 +652,9 @@ impl World {
         self.disturb();
     }
 
-    /// A file goes bad for some hours: torn, emptied, cut, a bad row, gone. What was last good stays in force.
+    /// Breaks a file for some hours: torn, emptied, cut, a bad row, missing.
+    ///
+    /// The last good content stays active.
     async fn break_file(&mut self) {
         self.figures.bad_files += 1;
         let used = if self.inputs.has.region { FILES.len() } else { FILES.len() - 1 };
@@ -660,7 +663,7 @@ impl World {
         let (kind, bad) = match self.random.u8(..6) {
             0 if name == "sites.csv" => ("torn", Some(good[..self.random.usize(..good.len())].to_vec())),
             1 => ("emptied", Some(Vec::new())),
-            // So that the last row lacks a cell; one with an empty cell would be as good as any.
+            // The last row must lack a cell; a row with an empty cell would be valid.
             2 if name == "sites.csv" => ("cut", Some(good[..good.len() - 4].to_vec())),
             2 if name != "messages.json" => ("cut", Some(good[..good.len() - 3].to_vec())),
             3 if name == "sites.csv" => {
@@ -674,7 +677,7 @@ impl World {
             4 => ("no text", Some(vec![0xff, 0xfe, 0, 0])),
             _ => ("gone", None),
         };
-        self.tell_tale(format!("{name}: {kind}"));
+        self.note_event(format!("{name}: {kind}"));
         match bad {
             Some(bad) => drop(self.disk.0.lock().unwrap().insert(self.path(name), bad)),
             None => drop(self.disk.0.lock().unwrap().remove(&self.path(name))),
@@ -692,7 +695,7 @@ impl World {
         self.disturb();
     }
 
-    /// Somebody changes what is ours; the webhook tells, or the next resync finds it.
+    /// Causes drift, which the webhook reports or the next resync finds.
     async fn drift(&mut self) {
         let place = self.any_place();
         self.figures.drifts += 1;
@@ -706,7 +709,7 @@ impl World {
                 0 if place == Place::Board => ("sites", json!([])),
                 0 => ("is_open", json!(!open)),
                 1 if place != Place::Board => ("phone", json!("999")),
-                // The whole array, and with it our items.
+                // Replaces the whole array, and with it our items.
                 _ => (items, json!([])),
             };
             page.variables.insert(name.to_owned(), theirs);
@@ -723,8 +726,10 @@ impl World {
         }
     }
 
-    /// Somebody changes what the settings leave to others: the motto until ours is another, the label until it is put
-    /// back. Only while all is well: of a page that isn't right yet we couldn't tell a change from what was there.
+    /// Causes drift that the settings keep.
+    ///
+    /// The motto is kept until the desired value changes, the label until it is changed back. This
+    /// needs a quiet world: before a page converges, drift and its old values look alike.
     fn take_over(&mut self) {
         let up = self.clock.uptime();
         let place = Place::Live(self.random.usize(..self.inputs.sites.len()));
@@ -741,7 +746,7 @@ impl World {
         page.stamp += 1_000_000;
         if is_label {
             page.is_relabelled = !page.is_relabelled;
-            // As long as it is, nothing follows.
+            // Promotions wait while it is relabelled.
             page.held_up = seen;
             let label = if page.is_relabelled { "theirs" } else { "L" };
             page.variables.insert("label".to_owned(), json!(label));
@@ -751,22 +756,22 @@ impl World {
         }
     }
 
-    /// Somebody changes what is not ours.
+    /// Changes a value of others.
     fn meddle(&mut self) {
         let value = json!(self.random.u32(..));
         let place = self.random.u8(..5);
-        let whose = self.any_place();
+        let target = self.any_place();
         let site = self.random.usize(..self.inputs.sites.len());
         let mut state = self.remote.state();
-        let Some(page) = state.pages.get_mut(&whose).filter(|page| page.in_flight == 0) else { return };
+        let Some(page) = state.pages.get_mut(&target).filter(|page| page.in_flight == 0) else { return };
         page.stamp += 1_000_000;
         if place > 1 {
-            let item = match (place, whose) {
+            let item = match (place, target) {
                 (2, Place::Board) => format!("s{site}"),
                 (2, _) => "main".to_owned(),
                 _ => "other".to_owned(),
             };
-            return meddle_with_items(page, whose.items(), (place < 4).then_some(&item), &value);
+            return meddle_with_items(page, target.items(), (place < 4).then_some(&item), &value);
         }
         if place == 1 {
             let shared = page.variables.entry("box").or_insert_with(|| json!({}));
@@ -787,12 +792,12 @@ impl World {
         };
         self.figures.overrides += 1;
         if let Some(id) = release {
-            // What is computed may be sent before the acknowledgement is heard.
+            // The computed value may be sent before the acknowledgement arrives.
             self.remote.state().overrides_before.retain(|set| set.id != id);
             let released = self.ask(|answer| Control::Release { id, who: "anna".to_owned(), answer }).await;
             if released.is_some_and(|released| released.is_ok()) {
                 let (mut state, now, up) = (self.remote.state(), self.clock.now(), self.clock.uptime());
-                note_what_covers(&mut state, now, up);
+                note_hidden_changes(&mut state, now, up);
                 state.overrides.retain(|set| set.id != id);
             }
             return self.unwell();
@@ -818,7 +823,7 @@ impl World {
         let until = asking.until.is_some().then(|| now + TimeDelta::minutes(minutes));
         let draft = Box::new(asking.read().unwrap());
         let mut places = self.chosen(region);
-        // The board has rows of a region, but no phone number of its own.
+        // The board has rows of a region but no phone number.
         let of_region = self.inputs.sites.iter().enumerate().filter(|(_, site)| site.region == region);
         let on_board: Vec<usize> = match said {
             Said::Phone(_) => Vec::new(),
@@ -826,7 +831,7 @@ impl World {
             _ => of_region.map(|(number, _)| number).collect(),
         };
         places.extend((!on_board.is_empty()).then_some(Place::Board));
-        // It may be sent before its acknowledgement is heard.
+        // The value may be sent before the acknowledgement arrives.
         self.remote.state().overrides.push(Overridden {
             id: 0,
             places,
@@ -841,14 +846,15 @@ impl World {
             _ => drop(self.remote.state().overrides.pop()),
         }
         self.unwell();
-        // What was acknowledged survives whatever comes.
+        // An acknowledged override survives every later event.
         if self.random.u8(..4) == 0 {
             self.kill_now().await;
         }
     }
 
-    /// The pages whose rows are of a region; of those that follow all that may be, since only the program knows which
-    /// row is in force for them.
+    /// Returns the pages with rows of a region.
+    ///
+    /// For promoted pages these are all candidates, since only the program knows their active row.
     fn chosen(&self, region: &str) -> Vec<Place> {
         let (state, up) = (self.remote.state(), self.clock.uptime());
         let is_chosen = |place: &Place| {
@@ -858,7 +864,7 @@ impl World {
         self.inputs.places().into_iter().filter(is_chosen).collect()
     }
 
-    /// What was acknowledged concerns the pages that were meant.
+    /// Checks that an acknowledged override affects exactly the intended pages.
     fn judge_chosen(&self, id: i64, answered: Vec<Place>) {
         let mut state = self.remote.state();
         let set = state.overrides.last_mut().unwrap();
@@ -888,16 +894,16 @@ impl World {
         let length = Duration::from_secs(self.random.u64(3..300));
         let until = self.clock.uptime() + length;
         self.remote.state().weather.storm_until = Some(until);
-        // Something to send in it.
+        // Waits until there is a value to send.
         self.edit().await;
         self.pass(TimeDelta::from_std(length).unwrap() + TimeDelta::hours(10)).await;
         self.remote.state().weather.storm_until = None;
         self.disturb();
     }
 
-    /// The process dies at any point of what it does, and is started again by what is durable.
+    /// Kills the process at a random point and restarts it with the stored state.
     async fn kill(&mut self) {
-        // Something to do: what the next boundary or an edit brings.
+        // Gives the driver work: the next transition or an edit.
         match self.random.bool() {
             true => self.edit().await,
             false => {
@@ -926,12 +932,12 @@ impl World {
         self.unwell();
     }
 
-    /// Somebody corrects the clock by some minutes, and back.
+    /// Corrects the clock by some minutes, and back.
     async fn step(&mut self) {
         self.figures.steps += 1;
         let mut minutes = TimeDelta::minutes(self.random.i64(-50..50));
         if self.random.bool() {
-            // Back over what has just changed.
+            // Back across the last transition.
             if let Some(next) = self.clock.next_wait() {
                 self.pass(next - self.clock.now() + TimeDelta::minutes(3)).await;
             }
@@ -949,7 +955,7 @@ impl World {
         self.disturb();
     }
 
-    /// What ended long before any step of the clock leads back to.
+    /// Drops overrides that ended before any time the clock can step back to.
     fn forget_ended_overrides(&mut self) {
         let long_ago = self.clock.now() - TimeDelta::days(2);
         let mut state = self.remote.state();
@@ -957,14 +963,14 @@ impl World {
         state.overrides_before = state.overrides.clone();
     }
 
-    /// What people set by a clock that was ahead is in force when that is put right, and not only when the instant comes again.
+    /// Starts overrides set by a clock that was ahead as soon as the clock is corrected.
     fn begin_overrides(&mut self) {
         let now = self.clock.now();
         self.remote.state().overrides.iter_mut().for_each(|set| set.from = set.from.min(now));
     }
 
-    /// The clock leaps by hours or years: nothing is sent until it is right again.
-    async fn leap(&mut self) {
+    /// Makes the clock jump by hours or years: nothing is sent until it is correct again.
+    async fn jump_clock(&mut self) {
         self.figures.leaps += 1;
         let hours = [-30, -3, 2, 26, 24 * 400][self.random.usize(..5)];
         self.clock.step(self.clock.now() + TimeDelta::hours(hours));
@@ -986,11 +992,11 @@ impl World {
         self.disturb();
     }
 
-    /// The machine sleeps: time passes, and nobody is woken.
+    /// Suspends the machine: time passes without a wake-up.
     async fn suspend(&mut self) {
         self.figures.suspends += 1;
         let (up, minutes) = (self.clock.uptime(), self.random.i64(5..4000));
-        // What nobody has seen yet is seen afterwards.
+        // Pending changes are detected afterwards.
         for page in self.remote.state().pages.values_mut().filter(|page| page.held_up > up) {
             page.held_up += Duration::from_secs(minutes.unsigned_abs() * 60);
         }
@@ -998,11 +1004,11 @@ impl World {
         self.unwell();
     }
 
-    /// The disk is full: the driver ends, loudly, and nothing is sent that is not on record.
+    /// Fills the disk: the driver exits with an error and sends nothing unrecorded.
     async fn fill_disk(&mut self) {
         self.figures.full_disks += 1;
         {
-            // No page more, and those there are without room.
+            // No new database page is allowed, and the existing ones are full.
             let database = self.database.lock().unwrap();
             database.execute_batch("CREATE TABLE IF NOT EXISTS filling (x)").unwrap();
             database.query_row("PRAGMA max_page_count = 1", [], |row| row.get::<_, i64>(0)).unwrap();
@@ -1030,12 +1036,12 @@ impl World {
         self.disturb();
     }
 
-    /// What changes on a page is seen within this.
+    /// Returns the time in which a change on a page is detected.
     fn seen_within(&self) -> Duration {
         self.settings.resync.mul_f64(1.1) + self.slack()
     }
 
-    /// A person makes the schema narrower than what we would send, for some hours.
+    /// Makes a schema too narrow for the desired value for some hours.
     async fn tighten_schema(&mut self) {
         let place = self.any_place();
         let set = |world: &Self, most: Option<usize>| {
@@ -1053,7 +1059,7 @@ impl World {
         set(self, None);
     }
 
-    /// An accident with a file of many sites: no page gets anything of it until it is mended.
+    /// Damages a file of many sites: no page receives any of it until it is fixed.
     async fn accident(&mut self) {
         if self.inputs.sites.len() <= AT_ONCE || self.broken.is_some() {
             return;
@@ -1094,7 +1100,7 @@ impl World {
         self.disturb();
     }
 
-    /// Every PATCH is on record before it, and replaying the record gives what we know of the pages.
+    /// Checks that every PATCH was recorded first and that a replay gives the baseline.
     async fn judge_history(&mut self) {
         let database = self.database.lock().unwrap();
         let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
@@ -1129,7 +1135,7 @@ impl World {
         if applied > i64::try_from(taken).unwrap() {
             self.violation(format!("history: {applied} applied, and the API took {taken}"));
         }
-        // A page that nobody may send to keeps its question.
+        // A page without permission to write keeps its open intent.
         let calm = self.clock.uptime().saturating_sub(self.well_since);
         if open > 0 && calm > RECOVERY * 200 && self.running.is_some() {
             self.violation(format!("history: {open} outcomes were never looked up"));
@@ -1158,7 +1164,7 @@ impl World {
     }
 }
 
-/// What is wrong with a page that is at rest.
+/// Returns the violations of a page at rest.
 fn judge_page(
     state: &State,
     place: Place,
@@ -1167,7 +1173,7 @@ fn judge_page(
     up: Duration,
 ) -> Vec<String> {
     if page.arrived.is_none() && page.variables.is_empty() {
-        // Nothing has reached it yet.
+        // No value has reached it yet.
         return Vec::new();
     }
     let mut wrong = wrong_values(state, place, page, now, up);
@@ -1184,8 +1190,9 @@ fn judge_page(
     wrong
 }
 
-/// The values that no model explains, by the one that explains most. What others took over is theirs, and of what the
-/// schema refuses nothing is sent.
+/// Returns the values that no model explains, by the closest model.
+///
+/// Kept drift belongs to others, and values that the schema refuses are not sent.
 fn wrong_values(state: &State, place: Place, page: &Page, now: At, up: Duration) -> Vec<String> {
     let is_theirs = |name: &str, ours: &Value| match name {
         "motto" => page.kept.as_ref().is_some_and(|kept| *ours == **kept),
@@ -1213,8 +1220,8 @@ fn wrong_values(state: &State, place: Place, page: &Page, now: At, up: Duration)
     least.unwrap_or_default()
 }
 
-/// While an override, or what others put there, covers a page, nobody has seen there what is to follow.
-fn note_what_covers(state: &mut State, lately: At, up: Duration) {
+/// Records that an override or kept drift hides a change, which delays its promotion.
+fn note_hidden_changes(state: &mut State, lately: At, up: Duration) {
     let lasting = state.overrides.iter().filter(|set| set.until.is_none_or(|until| until > lately));
     let overridden: Vec<Place> = lasting.flat_map(|set| set.places.iter().copied()).collect();
     for (place, page) in &mut state.pages {
@@ -1224,8 +1231,9 @@ fn note_what_covers(state: &mut State, lately: At, up: Duration) {
     }
 }
 
-/// Since an uptime nothing disturbed pages that follow: those that nothing held up later hold what is newest by now. Gives
-/// how many that is news of.
+/// Marks promoted pages without delays since `undisturbed` as holding the newest model.
+///
+/// Returns the number of newly marked pages.
 fn note_arrivals(state: &mut State, undisturbed: Duration) -> u64 {
     let newest = state.came.last().unwrap().at;
     let is_free = |page: &Page| {
@@ -1253,7 +1261,7 @@ fn note_arrivals(state: &mut State, undisturbed: Duration) -> u64 {
     there.len() as u64
 }
 
-/// Somebody changes a field of our item, another item, or their order.
+/// Changes a field of our item, another item, or their order.
 fn meddle_with_items(page: &mut Page, (key, named): (&str, &str), item: Option<&String>, value: &Value) {
     let items = page.variables.entry(key).or_insert_with(|| json!([])).as_array_mut().unwrap();
     let Some(item) = item else { return items.reverse() };
@@ -1265,7 +1273,7 @@ fn meddle_with_items(page: &mut Page, (key, named): (&str, &str), item: Option<&
     page.others.insert(format!("{key}.{item}/note"), value.clone());
 }
 
-/// The settings, written and read.
+/// Returns the settings, written and parsed.
 fn written(path: &Path, inputs: &Inputs) -> Settings {
     std::fs::write(path, inputs.settings()).unwrap();
     let settings = Settings::load(path, &Surroundings::default());
