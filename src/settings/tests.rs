@@ -106,7 +106,7 @@ fn mistakes_are_reported_with_the_nearest_valid_name() {
         ),
         (
             with_api("").replace("x = 1", "x = 441632960000441632960000"),
-            "hint: write it in quotes if it is a name",
+            "hint: write it in quotes if it is text",
         ),
         (variable("{ hours = \"desk\", shw = \"is_open\" }"), "this defines no value"),
         (

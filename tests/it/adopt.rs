@@ -104,7 +104,7 @@ fn agents_reports_missing_settings_and_api_errors() {
     let ran = folder.run(&["agents", "--region", "uk"]).expect(1);
     assert!(ran.err.starts_with("error: missing API key\n  hint: add --key-file FILE,"), "{}", ran.err);
     let ran = folder.run(&["agents", "--base-url", &api.url, "--key-file", "nowhere"]).expect(1);
-    assert!(ran.err.contains("cannot read nowhere"), "{}", ran.err);
+    assert!(ran.err.contains("cannot read the key file ") && ran.err.contains("nowhere: "), "{}", ran.err);
     let ran = folder.run(&["agents", "--base-url", &api.url, "--account", "../x"]).expect(1);
     assert!(ran.err.contains("as in ws-fd112d8f"), "{}", ran.err);
     folder.write("other", "another-key");

@@ -316,9 +316,8 @@ fn check_reports_everything_that_run_needs_and_lacks() {
     std::fs::set_permissions(folder.path("secret"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let reported = folder.run(&["check"]).expect(1).err;
     for part in [
-        "listen.token_file: the key file".to_owned(),
-        "listen.webhook_secret_file: the key file".to_owned(),
-        "other users can read the key file".to_owned(),
+        "listen.token_file: cannot read the key file".to_owned(),
+        "listen.webhook_secret_file: other users can read the key file".to_owned(),
         format!("cannot listen on {address} (listen.address)"),
         "hint: stop the program that uses the port".to_owned(),
     ] {

@@ -107,7 +107,7 @@ fn check_warns_from_90_days_before_the_last_year_ends() {
     assert_eq!(
         check(last_year + 1, "01-01", 1).err,
         format!(
-            "error: {place}: calendar \"hols\": the public holidays of GB-ENG are known up to {last_year} only (holidays {version}): on later ones nothing is closed for them\n  hint: {remedy}\n"
+            "error: {place}: calendar \"hols\": the public holidays of GB-ENG are known up to {last_year} only (holidays {version}): later public holidays close nothing\n  hint: {remedy}\n"
         )
     );
 }

@@ -104,8 +104,8 @@ fn a_schema_that_costs_too_much_is_refused_before_it_is_compiled() {
         (refer(doubling(31, |next| json!({"anyOf": [next, {"not": next}]}))), "multiply"),
         (refer(doubling(31, |next| json!({"dependencies": {"a": next, "b": next}}))), "multiply"),
         (chain(5_000), "lead through"),
-        (json!({"$ref": "#"}), "in a circle"),
-        (json!({"properties": {"x": {"allOf": [{"$ref": "#/properties/x"}]}}}), "in a circle"),
+        (json!({"$ref": "#"}), "form a cycle"),
+        (json!({"properties": {"x": {"allOf": [{"$ref": "#/properties/x"}]}}}), "form a cycle"),
         (json!({"enum": vec![0; 60_000]}), "60002 values"),
         (json!({"description": "x".repeat(2 << 20)}), "bytes of text"),
         (json!({"properties": patterns}), "101 different patterns"),
@@ -268,7 +268,7 @@ fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
         (events(1, &dates("EXDATE", 10_000)), "EXDATE: lists more than 10000 values"),
         (events(1, &dates("RDATE", 10_000)), "RDATE: lists more than 10000 values"),
         (events(2, &summary), "bytes of text"),
-        (events(600, "UID:{}\nDTSTART:20200101\nDURATION:P3660D"), "whole days on more than 200000 dates"),
+        (events(600, "UID:{}\nDTSTART:20200101\nDURATION:P3660D"), "all-day events on more than 200000 dates"),
         (events(1, "DTSTART:20260101\nDURATION:P99999999999999999999W"), "DURATION:"),
         (events(1, "DTSTART:20260101T090000\nDURATION:PT9223372036854775807S"), "DURATION:"),
         (events(1, "DTSTART:+2621420101T000000"), "invalid date or time"),
@@ -448,7 +448,7 @@ fn settings_beyond_their_limits_are_refused() {
     };
     let no_holidays = format!("remove = [{}]", "\"2026-12-27\",".repeat(300));
     for (name, text, wanted) in [
-        ("s.toml", public(1_000, "GB-ENG", ""), "more than 200 have public holidays"),
+        ("s.toml", public(1_000, "GB-ENG", ""), "more than 200 calendars have public holidays"),
         ("s.toml", public(200, &"x".repeat(50), ""), "and 100 more"),
         ("s.toml", public(200, "Untied Sttes of Americca", ""), "and 100 more"),
         ("s.toml", public(1, &"x".repeat(5_000), ""), "unknown public holiday region"),

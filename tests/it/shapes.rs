@@ -1316,7 +1316,7 @@ fn contradictory_or_empty_published_hours_are_refused_with_a_hint() {
         (
             SCHEMA_ORG,
             json!({"@type": "Store", "openingHoursSpecifcation": [on("Monday", hours("09:00", "12:00"))]}),
-            "a thing has no \"openingHoursSpecifcation\" (hint: did you mean \"openingHoursSpecification\"?",
+            "unknown key \"openingHoursSpecifcation\" in a thing (hint: did you mean \"openingHoursSpecification\"?",
         ),
         (
             SCHEMA_ORG,
@@ -2135,8 +2135,8 @@ fn a_problem_names_its_rows_and_gives_a_useful_hint() {
     let edited = json!({"list": [{"n": "a"}, {"n": "a"}], "text": "x"});
     api.edit("A-1", &edited);
     for (settings, reported) in [
-        (rows, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: a place"),
-        (items, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: a place"),
+        (rows, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: for a site"),
+        (items, "source \"h\" has no row for these hours (for rows \"x\", \"y\")\n  hint: for a site"),
         (same, "/f[g=1]/o of t.csv:2 and /f[g=1]/o of t.csv:3 overlap\n  hint: give each row a name"),
         (
             own("a = { source = \"t\", row = \"nothing like it\", column = \"group\" }"),
