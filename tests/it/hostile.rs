@@ -471,7 +471,7 @@ fn settings_beyond_their_limits_are_refused() {
         ("s.toml", format!("[{}a]\n", "a.".repeat(100_000)), "this is not TOML"),
         ("s.json", "[".repeat(100_000), "levels deep for its size"),
         ("s.toml", "9".repeat(400) + " = 1\n", "unknown key"),
-        ("s.toml", format!("a = {}\n", "9".repeat(400)), "hint: write it in quotes if it is a name"),
+        ("s.toml", format!("a = {}\n", "9".repeat(400)), "hint: write it in quotes if it is text"),
         ("s.toml", "a = nan\n".to_owned(), "JSON has no infinity and no NaN"),
         ("s.yaml", "a: &a [x,x]\nb: &b [*a,*a]\n".to_owned(), "unsupported format: settings in YAML"),
     ] {
