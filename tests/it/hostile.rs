@@ -268,7 +268,10 @@ fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
         (events(1, &dates("EXDATE", 10_000)), "EXDATE: lists more than 10000 values"),
         (events(1, &dates("RDATE", 10_000)), "RDATE: lists more than 10000 values"),
         (events(2, &summary), "bytes of text"),
-        (events(600, "UID:{}\nDTSTART:20200101\nDURATION:P3660D"), "all-day events on more than 200000 dates"),
+        (
+            events(600, "UID:{}\nDTSTART:20200101\nDURATION:P3660D"),
+            "all-day events on more than 200000 dates",
+        ),
         (events(1, "DTSTART:20260101\nDURATION:P99999999999999999999W"), "DURATION:"),
         (events(1, "DTSTART:20260101T090000\nDURATION:PT9223372036854775807S"), "DURATION:"),
         (events(1, "DTSTART:+2621420101T000000"), "invalid date or time"),

@@ -15,6 +15,7 @@
 //! - `follow`: promotions
 //! - `forecast`: 400 days of the demo, compared with a golden file
 //! - `holidays`: public holidays without a file
+//! - `guides`: folders, commands and outputs of the guides and the README
 //! - `hostile`: hostile input, and the fuzz corpora
 //! - `house`: the systemd units and the settings reference
 //! - `layers`: layers and cycles of the code
@@ -38,6 +39,7 @@ mod emergency;
 mod exported;
 mod follow;
 mod forecast;
+mod guides;
 mod holidays;
 mod hostile;
 mod house;
