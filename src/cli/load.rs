@@ -14,7 +14,7 @@ use crate::plan::{Recent, Side, assess};
 use crate::reconcile::{ActiveRevision, Held, Promotion, Promotions, revision_id};
 use crate::settings::{Api, Settings, StorePath};
 use crate::sources::{Files, Revision};
-use crate::store::{Location, PageState, Reading, Remembered, Writer};
+use crate::store::{Location, PageState, Reading, Remembered, Store};
 use crate::zone::Zone;
 
 use super::global::{Exit, FAILED, Global};
@@ -50,9 +50,9 @@ pub fn store(settings: &Settings) -> Location {
 }
 
 /// Opens the store for writing.
-pub fn open_store(settings: &Settings, accept_empty: bool) -> anyhow::Result<Writer> {
+pub fn open_store(settings: &Settings, accept_empty: bool) -> anyhow::Result<Arc<dyn Store>> {
     let location = store(settings);
-    Ok(if accept_empty { location.open_or_begin_anew()? } else { location.open()? })
+    Ok(Arc::new(if accept_empty { location.open_or_begin_anew()? } else { location.open()? }))
 }
 
 /// Returns the source of the key, from the settings and the environment.

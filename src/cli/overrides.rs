@@ -14,7 +14,7 @@ use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
 use crate::settings::StorePath;
-use crate::store::{Location, OverrideRow};
+use crate::store::{Location, OverrideRow, Store};
 use crate::zone::{self, Zone};
 use crate::zoneinfo::{self, Choice};
 

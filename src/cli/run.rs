@@ -21,7 +21,7 @@ use crate::pulse::Pulses;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
 use crate::sources::{Beside, Files, Revision, Watch, Watched, watch};
-use crate::store::{Claim, Writer};
+use crate::store::{Claim, Store};
 use crate::zoneinfo;
 
 use super::global::{Exit, Global, OK, parse_instant};
@@ -84,7 +84,7 @@ pub async fn daemon(
     global: &Global,
     settings: Settings,
     clock: Arc<dyn Clock>,
-    store: Writer,
+    store: Arc<dyn Store>,
 ) -> anyhow::Result<Exit> {
     let next = reload::Next::default();
     let (feed, mut fed) = mpsc::channel(64);
@@ -149,7 +149,7 @@ pub async fn daemon(
 async fn begin(
     global: &Global,
     settings: &Settings,
-    store: &Writer,
+    store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     active: Option<ActiveRevision>,
     number: u32,
@@ -301,7 +301,7 @@ pub struct Start {
 /// are being written.
 pub async fn gather(
     settings: &Settings,
-    store: &Writer,
+    store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     active: Option<ActiveRevision>,
     goes_on_looking: bool,
@@ -328,7 +328,7 @@ pub async fn gather(
 pub async fn build(
     settings: &Settings,
     key_source: &KeySource,
-    store: &Writer,
+    store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     start: Start,
 ) -> anyhow::Result<Driver<crate::agents_api::Client>> {

@@ -9,7 +9,7 @@ use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
 use crate::model::{Change, Places, RemotePage, same_value};
 use crate::plan::Plan;
-use crate::store::{Intent, OpenIntent, Outcome, StoreError, Writer, Written};
+use crate::store::{Intent, OpenIntent, Outcome, Store, StoreError, Written};
 
 /// Everything needed to execute plans.
 pub struct Actor<R> {
@@ -18,7 +18,7 @@ pub struct Actor<R> {
     /// The API's base URL, which identifies pages in the store.
     pub api_url: String,
     /// The store.
-    pub store: Writer,
+    pub store: Arc<dyn Store>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The name recorded in the history as the author of the change.

@@ -4,13 +4,15 @@
 /// store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite reported an error.
-    #[error("the store {path} failed: {error}{}", remedy(error))]
-    Sqlite {
+    /// The database reported an error.
+    #[error("the store {path} failed: {error}{}", hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default())]
+    Failed {
         /// The file.
         path: String,
-        /// SQLite's error.
-        error: rusqlite::Error,
+        /// The database's error.
+        error: String,
+        /// The remedy, if an operator has one.
+        hint: Option<&'static str>,
     },
     /// The file or its directory cannot be used.
     #[error(
@@ -87,21 +89,4 @@ pub enum StoreError {
     /// The writer stopped after an earlier failure.
     #[error("the store was closed after an earlier failure")]
     Closed,
-}
-
-/// SQLite's code for a file that was moved while open (SQLITE_READONLY_DBMOVED), which SQLite does
-/// not check for by itself.
-pub(super) const MOVED: i32 = 1032;
-
-/// Returns the hint for failures that an operator can fix.
-fn remedy(error: &rusqlite::Error) -> &'static str {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => {
-            " (hint: free some space on its disk; nothing is sent until then)"
-        }
-        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
-            " (hint: let rtconfd write to the file and its directory; nothing is sent until then)"
-        }
-        _ => "",
-    }
 }

@@ -17,7 +17,7 @@ use rtconfd::reconcile::{
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
 use rtconfd::sources::{Beside, Files, Watched, watch};
-use rtconfd::store::{Location, Reading, StoreError, Writer};
+use rtconfd::store::{Location, Reading, Store, StoreError, Writer};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -380,7 +380,7 @@ impl Driving {
             actor: Actor {
                 api,
                 api_url: settings.api.base_url.clone(),
-                store,
+                store: Arc::new(store),
                 clock: shared,
                 who: "test".to_owned(),
             },

@@ -17,7 +17,7 @@ use rtconfd::reconcile::{
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread, Writers, Writing};
-use rtconfd::store::{StoreError, Writer};
+use rtconfd::store::{Store, StoreError, Writer};
 use rtconfd::zone::Database;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -281,7 +281,7 @@ impl World {
             actor: Actor {
                 api: Arc::new(self.remote.clone()),
                 api_url: self.settings.api.base_url.clone(),
-                store: self.store.clone(),
+                store: Arc::new(self.store.clone()),
                 clock: Arc::new(self.clock.clone()),
                 who: "world".to_owned(),
             },

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use crate::model::{Change, Instant, PageId, Variable};
+use crate::model::{Instant, PageId, Variable};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
 use crate::pulse::Pulse;
+use crate::store::{Acceptance, Behind, Intent, Outcome, PageState, Remembered, Store, StoreError, Written};
 
+use super::Location;
 use super::file::Guard;
-use super::queue::{Damage, Queue, Written};
+use super::queue::{Damage, Queue};
 use super::reading::{self, StoredPart};
-use super::{Behind, Location, PageState, Remembered, StoreError};
 use super::{migrations, retention, texts};
 
 /// The writer of the store.
@@ -23,72 +24,6 @@ use super::{migrations, retention, texts};
 /// results. An acknowledged job is durable, together with all jobs before it.
 #[derive(Clone, Debug)]
 pub struct Writer(Queue);
-
-/// A PATCH that is about to be sent.
-#[derive(Clone, Debug)]
-pub struct Intent {
-    /// The API's base URL.
-    pub api: String,
-    /// The page.
-    pub page: PageId,
-    /// The time of the intent.
-    pub at: Instant,
-    /// The originator: the command and the user that runs it.
-    pub who: String,
-    /// The changes.
-    pub changes: Vec<Change>,
-    /// The failed intent that this one retries.
-    pub again: Option<i64>,
-}
-
-/// Settings and inputs that become active.
-#[derive(Clone, Debug, Default)]
-pub struct Acceptance {
-    /// The number of this acceptance, counted from 1.
-    pub number: i64,
-    /// The settings as written.
-    pub settings: String,
-    /// The inputs, by path.
-    pub inputs: BTreeMap<String, Vec<u8>>,
-    /// The paths of all existing inputs; inputs with other paths are no longer active.
-    pub paths: BTreeSet<String>,
-    /// The promoted pages that are not yet based on this acceptance.
-    pub behind: BTreeMap<PageId, Behind>,
-    /// The pages that a problem prevents from being based on it, each with the acceptance it is
-    /// based on.
-    pub kept: BTreeMap<PageId, i64>,
-}
-
-/// The outcome of a PATCH.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// The page holds the values; they become the baseline.
-    Applied(Vec<(Variable, Value)>),
-    /// The API refused it, and nothing changed.
-    Failed(String),
-    /// Unknown; the page must be fetched.
-    Unknown(String),
-    /// Another client wrote since; its effect can no longer be determined.
-    Overwritten,
-}
-
-impl Outcome {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Applied(_) => "applied",
-            Self::Failed(_) => "failed",
-            Self::Unknown(_) => "unknown",
-            Self::Overwritten => "overwritten",
-        }
-    }
-
-    fn error(&self) -> Option<&str> {
-        match self {
-            Self::Failed(error) | Self::Unknown(error) => Some(error),
-            Self::Applied(_) | Self::Overwritten => None,
-        }
-    }
-}
 
 impl Writer {
     pub(super) fn start(
@@ -114,28 +49,24 @@ impl Writer {
         }
         Ok(Self(Queue::in_place(connection, location)))
     }
+}
 
-    /// Returns the pulse of the thread that owns the connection.
-    pub fn pulse(&self) -> Pulse {
+impl Store for Writer {
+    fn pulse(&self) -> Pulse {
         self.0.pulse()
     }
 
-    /// Returns the stored state of one API's pages.
-    pub fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>> {
+    fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>> {
         let api = api.to_owned();
         self.0.run(move |connection| reading::pages(connection, &api))
     }
 
-    /// Returns the settings and inputs that were active when the program last ended.
-    ///
-    /// Entries per page are those of one API.
-    pub fn remembered(&self, api: &str) -> Written<Remembered> {
+    fn remembered(&self, api: &str) -> Written<Remembered> {
         let api = api.to_owned();
         self.0.run(move |connection| reading::remembered(connection, &api))
     }
 
-    /// Returns the overrides of an API's pages that are neither released nor expired, oldest first.
-    pub fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
+    fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
         let api = api.to_owned();
         self.0.run(move |connection| {
             let rows = reading::overrides(connection, Some(&api))?.into_iter();
@@ -144,8 +75,7 @@ impl Writer {
         })
     }
 
-    /// Stores an override and returns it with its number.
-    pub fn set_override(&self, api: &str, set: Override) -> Written<Override> {
+    fn set_override(&self, api: &str, set: Override) -> Written<Override> {
         let api = api.to_owned();
         self.0.run(move |connection| {
             let (says, variable, value) = match &set.says {
@@ -173,8 +103,7 @@ impl Writer {
         })
     }
 
-    /// Releases an override; returns true if there was one to release.
-    pub fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool> {
+    fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool> {
         let who = who.to_owned();
         self.0.run(move |connection| {
             let released = connection
@@ -187,13 +116,11 @@ impl Writer {
         })
     }
 
-    /// Returns the approved revisions that have not been used yet.
-    pub fn approvals(&self) -> Written<BTreeSet<String>> {
+    fn approvals(&self) -> Written<BTreeSet<String>> {
         self.0.run(reading::approvals)
     }
 
-    /// Approves one revision, once.
-    pub fn approve(&self, revision: &str, who: &str, at: Instant) -> Written<()> {
+    fn approve(&self, revision: &str, who: &str, at: Instant) -> Written<()> {
         let (revision, who) = (revision.to_owned(), who.to_owned());
         self.0.run(move |connection| {
             connection
@@ -203,9 +130,7 @@ impl Writer {
         })
     }
 
-    /// Marks an approval as used when its revision becomes active: if that revision comes back
-    /// later, it needs a new approval.
-    pub fn use_approval(&self, revision: &str, at: Instant) -> Written<()> {
+    fn use_approval(&self, revision: &str, at: Instant) -> Written<()> {
         let revision = revision.to_owned();
         self.0.run(move |connection| {
             connection
@@ -215,8 +140,7 @@ impl Writer {
         })
     }
 
-    /// Returns the latest time at which a PATCH was recorded.
-    pub fn last_known(&self) -> Written<Option<Instant>> {
+    fn last_known(&self) -> Written<Option<Instant>> {
         self.0.run(|connection| {
             let sql =
                 "SELECT max(coalesce(settled_at, at)) FROM (SELECT * FROM writes ORDER BY id DESC LIMIT 100)";
@@ -224,13 +148,11 @@ impl Writer {
         })
     }
 
-    /// Returns a single fact by its name.
-    pub fn fact(&self, name: &'static str) -> Written<Option<String>> {
+    fn fact(&self, name: &'static str) -> Written<Option<String>> {
         self.0.run(move |connection| reading::fact(connection, name))
     }
 
-    /// Stores or deletes a single fact.
-    pub fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
+    fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
         self.0.run(move |connection| {
             let set = "INSERT INTO facts VALUES (?1, ?2)
                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value";
@@ -242,10 +164,7 @@ impl Writer {
         })
     }
 
-    /// Records drift on a page and ends drift that is gone.
-    ///
-    /// Drift that continues keeps its start; drift that was restored ends immediately.
-    pub fn note_drift(
+    fn note_drift(
         &self,
         api: &str,
         page: &PageId,
@@ -284,12 +203,7 @@ impl Writer {
         })
     }
 
-    /// Stores settings and inputs that become active, and which pages are still based on older
-    /// ones.
-    ///
-    /// Existing inputs that are not passed stay as they are. Versions that no page is based on any
-    /// more are deleted.
-    pub fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
+    fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
         let api = api.to_owned();
         self.0.run(move |connection| {
             let Acceptance { number, settings, inputs, paths, behind, kept } = &acceptance;
@@ -314,8 +228,7 @@ impl Writer {
         })
     }
 
-    /// Stores the progress of a promoted page, or that it is up to date.
-    pub fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()> {
+    fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
@@ -324,8 +237,7 @@ impl Writer {
         })
     }
 
-    /// Stores an intent before its PATCH is sent; returns its number.
-    pub fn intend(&self, intent: Intent) -> Written<i64> {
+    fn intend(&self, intent: Intent) -> Written<i64> {
         self.0.run(move |connection| {
             if let Some(write) = intent.again {
                 let again = "UPDATE writes SET outcome = 'intended', settled_at = NULL, tries = tries + 1
@@ -355,8 +267,7 @@ impl Writer {
         })
     }
 
-    /// Stores the outcome of an intent; applied values become the baseline.
-    pub fn settle(
+    fn settle(
         &self,
         write: i64,
         outcome: Outcome,
@@ -379,8 +290,7 @@ impl Writer {
         })
     }
 
-    /// Adds to the baseline values that are on a page as desired but not from a PATCH of ours.
-    pub fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
+    fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
@@ -388,13 +298,11 @@ impl Writer {
         })
     }
 
-    /// Deletes some of the history from before an instant.
-    pub fn prune(&self, before: Instant) -> Written<()> {
+    fn prune(&self, before: Instant) -> Written<()> {
         self.0.run(move |connection| retention::prune(connection, before))
     }
 
-    /// Stores a page's schema as fetched.
-    pub fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
+    fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;
@@ -406,14 +314,7 @@ impl Writer {
         })
     }
 
-    /// Stores or clears the problem that prevents a page from being correct.
-    pub fn note_problem(
-        &self,
-        api: &str,
-        page: &PageId,
-        problem: Option<String>,
-        at: Instant,
-    ) -> Written<()> {
+    fn note_problem(&self, api: &str, page: &PageId, problem: Option<String>, at: Instant) -> Written<()> {
         let (api, page) = (api.to_owned(), page.clone());
         self.0.run(move |connection| {
             let page = page_number(connection, &api, &page)?;

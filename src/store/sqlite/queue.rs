@@ -3,15 +3,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::pulse::{self, Pulse};
+use crate::store::{StoreError, Written};
 
-use super::error::{MOVED, StoreError};
 use super::file::Guard;
-use super::location::Location;
+use super::location::{Location, MOVED};
 
 /// Maximum jobs committed together.
 const MAX_BATCH: usize = 256;
@@ -20,9 +19,6 @@ type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Done> + Send>;
 /// Notifies the waiting caller that the job is durable.
 type Done = Box<dyn FnOnce() + Send>;
 type Queued = (Job, oneshot::Sender<rusqlite::Error>);
-
-/// The result of a job, available once it is durable.
-pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// The queue that accepts jobs in execution order.
 #[derive(Clone, Debug)]

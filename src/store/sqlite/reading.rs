@@ -9,132 +9,17 @@ use serde_json::{Value, json};
 
 use crate::model::{Change, Instant, PageId, RowName, Variable};
 use crate::pages::{Override, OverrideKind, Part};
-use crate::plan::Baseline;
+use crate::store::{
+    Accepted, Behind, DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Remembered, StoreError,
+};
 
-use super::{Location, StoreError, texts};
+use super::{Location, texts};
 
 /// A store opened for reading only.
 #[derive(Debug)]
 pub struct Reading {
     connection: Connection,
     location: Location,
-}
-
-/// The stored state of a page.
-#[derive(Clone, Debug, Default)]
-pub struct PageState {
-    /// The baseline: the values last written by us and confirmed on the page.
-    pub baseline: Baseline,
-    /// A PATCH with an unknown outcome.
-    pub open: Option<OpenIntent>,
-    /// Its schema as last fetched.
-    pub schema: Option<Arc<Value>>,
-    /// The problem that prevents the page from being correct, and its start.
-    pub problem: Option<(String, Instant)>,
-    /// True while other clients' changes remain on it.
-    pub is_adrift: bool,
-}
-
-/// A PATCH with an unknown outcome: the process died, or no response arrived.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OpenIntent {
-    /// Its number.
-    pub id: i64,
-    /// The changes it was to make.
-    pub changes: Vec<Change>,
-}
-
-/// The settings and inputs that were active when the program last ended.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Remembered {
-    /// The number of the newest acceptance; 0 if there was none.
-    pub number: i64,
-    /// The settings and inputs that it made active.
-    pub newest: Accepted,
-    /// The same for older acceptances that pages are still based on.
-    pub older: BTreeMap<i64, Accepted>,
-    /// The promoted pages that are still based on an older acceptance.
-    pub behind: BTreeMap<PageId, Behind>,
-    /// The pages affected by a problem, each with the acceptance it is based on.
-    pub kept: BTreeMap<PageId, i64>,
-}
-
-/// Settings and inputs as an acceptance made them active.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Accepted {
-    /// The settings as written.
-    pub settings: Option<String>,
-    /// The inputs, by path.
-    pub inputs: BTreeMap<String, Vec<u8>>,
-}
-
-/// The progress of a promoted page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Behind {
-    /// The acceptance that the page is based on; `None` if it was never active.
-    pub as_of: Option<i64>,
-    /// The time since which the page that it follows has held the newest values; `None` while it
-    /// does not.
-    pub since: Option<Instant>,
-}
-
-/// One change in the history.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct HistoryRow {
-    /// The time of the intent (UTC).
-    pub at: Instant,
-    /// The originator of the change: the command, and the user that ran it.
-    pub who: String,
-    /// The page.
-    pub page: String,
-    /// The variable.
-    pub variable: String,
-    /// The value before; null when there was none.
-    pub from: Value,
-    /// The value after.
-    pub to: Value,
-    /// The reason in words.
-    pub because: String,
-    /// `applied`, `failed`, `unknown`, `overwritten`, or `intended` while under way.
-    pub outcome: String,
-    /// The ID to give to the vendor's support.
-    pub correlation_id: Option<String>,
-    /// The last error.
-    pub error: Option<String>,
-    /// The number of attempts.
-    pub tries: i64,
-}
-
-/// An override and its release, if any.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OverrideRow {
-    /// The override.
-    pub set: Override,
-    /// The time of the release and the user who released it.
-    pub released: Option<(Instant, String)>,
-}
-
-/// A value of ours that another client changed.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct DriftRow {
-    /// The time when it was first seen (UTC).
-    pub since: Instant,
-    /// The page.
-    pub page: String,
-    /// The variable.
-    pub variable: String,
-    /// The baseline: our last confirmed value.
-    pub baseline: Value,
-    /// The value that was found; null if it was deleted.
-    pub found: Value,
-    /// The desired value.
-    pub desired: Value,
-    /// `restored`, `kept`, `reported` or `held`.
-    pub answer: String,
-    /// The user who changed it, if the webhook reported one.
-    pub by: Option<String>,
-    /// The time when it ended; `None` while it lasts.
-    pub ended_at: Option<Instant>,
 }
 
 impl Reading {

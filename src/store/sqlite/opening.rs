@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::StoreError;
+use crate::store::StoreError;
+
 use super::file::{self, Guard, lock_path};
 use super::location::Location;
 use super::migrations;

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::{Acceptance, Accepted, Behind, Intent, Location, Outcome, StoreError};
+use super::Location;
 use crate::model::{Change, Instant, PageId, RowName};
 use crate::pages::{Override, OverrideKind, Part};
+use crate::store::{Acceptance, Accepted, Behind, Intent, Outcome, Store, StoreError};
 
 const API: &str = "https://api.example";
 

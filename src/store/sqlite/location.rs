@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::{MOVED, StoreError};
+use crate::store::StoreError;
+
+/// SQLite's code for a file that was moved while open (SQLITE_READONLY_DBMOVED), which SQLite does
+/// not check for by itself.
+pub(super) const MOVED: i32 = 1032;
 
 /// The location of a store, which also converts failures to errors that name it.
 #[derive(Clone, Debug)]
@@ -29,7 +33,10 @@ impl Location {
             Some(DatabaseCorrupt | NotADatabase) => {
                 StoreError::Damaged { path: self.shown(), found: error.to_string() }
             }
-            _ => StoreError::Sqlite { path: self.shown(), error },
+            _ => {
+                let hint = remedy(&error);
+                StoreError::Failed { path: self.shown(), error: error.to_string(), hint }
+            }
         }
     }
 
@@ -40,5 +47,18 @@ impl Location {
 
     pub(super) fn io(&self, error: std::io::Error) -> StoreError {
         StoreError::Io { path: self.shown(), error }
+    }
+}
+
+/// Returns the hint for failures that an operator can fix.
+fn remedy(error: &rusqlite::Error) -> Option<&'static str> {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => {
+            Some("free some space on its disk; nothing is sent until then")
+        }
+        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
+            Some("let rtconfd write to the file and its directory; nothing is sent until then")
+        }
+        _ => None,
     }
 }

@@ -1,0 +1,250 @@
+//! The behaviour that every store must have, checked on each of them.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    Acceptance, Accepted, Behind, Intent, Location, Memory, OpenIntent, Outcome, PageState, Store, Written,
+};
+use crate::model::{Change, Instant, PageId};
+use crate::pages::{Override, OverrideKind};
+use crate::plan::{Answer, Drift};
+
+const API: &str = "https://api.example";
+const OTHER_API: &str = "https://other.example";
+
+/// Returns an empty store of every kind.
+fn stores() -> [Arc<dyn Store>; 2] {
+    [Arc::new(Location::new(None).open().unwrap()), Arc::new(Memory::default())]
+}
+
+/// Returns the instant some minutes after 17:00.
+fn at(minutes: i64) -> Instant {
+    "2026-12-24T17:00:00Z".parse::<Instant>().unwrap() + chrono::TimeDelta::minutes(minutes)
+}
+
+fn page(number: usize) -> PageId {
+    format!("A-{number}/live").parse().unwrap()
+}
+
+fn change(to: usize) -> Change {
+    Change {
+        variable: "seats".parse().unwrap(),
+        from: None,
+        to: json!(to),
+        because: "seats.csv:2".to_owned(),
+        until: None,
+    }
+}
+
+fn intent(number: usize, to: usize, again: Option<i64>) -> Intent {
+    let (api, who) = (API.to_owned(), "test".to_owned());
+    Intent { api, page: page(number), at: at(0), who, changes: vec![change(to)], again }
+}
+
+fn override_of(number: usize, until: Option<Instant>) -> Override {
+    Override {
+        id: 0,
+        at: at(0),
+        who: "anna".to_owned(),
+        reason: "snow".to_owned(),
+        says: OverrideKind::Closed,
+        pages: [(page(number), until)].into(),
+        parts: [].into(),
+    }
+}
+
+fn drift(found: usize, answer: Answer) -> Drift {
+    Drift {
+        variable: "seats".parse().unwrap(),
+        baseline: json!(1),
+        found: Some(json!(found)),
+        desired: json!(1),
+        answer,
+    }
+}
+
+async fn done<T>(written: Written<T>) -> T {
+    written.await.unwrap()
+}
+
+async fn state(store: &dyn Store, number: usize) -> PageState {
+    done(store.pages(API)).await.remove(&page(number)).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_intent_is_open_until_its_outcome_is_known() {
+    for store in stores() {
+        let id = done(store.intend(intent(1, 8, None))).await;
+        let open = Some(OpenIntent { id, changes: vec![change(8)] });
+        assert_eq!(state(&*store, 1).await.open, open);
+        done(store.settle(id, Outcome::Unknown("no answer".to_owned()), None, at(1))).await;
+        assert_eq!(state(&*store, 1).await.open, open, "it is looked up first");
+        done(store.settle(id, Outcome::Failed("refused".to_owned()), None, at(2))).await;
+        assert_eq!(state(&*store, 1).await.open, None);
+        assert_eq!(done(store.intend(intent(1, 8, Some(id)))).await, id, "a retry reuses it");
+        let values = vec![("seats".parse().unwrap(), json!(8))];
+        done(store.settle(id, Outcome::Applied(values), None, at(3))).await;
+        let known = state(&*store, 1).await;
+        assert_eq!((known.open, known.baseline.values().collect::<Vec<_>>()), (None, vec![&json!(8)]));
+        assert_ne!(done(store.intend(intent(1, 9, Some(id)))).await, id, "it was applied");
+        assert_eq!(done(store.last_known()).await, Some(at(3)));
+        assert!(done(store.pages(OTHER_API)).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_override_is_active_until_it_is_over_or_released() {
+    for store in stores() {
+        let first = done(store.set_override(API, override_of(1, Some(at(5))))).await;
+        let second = done(store.set_override(API, override_of(2, None))).await;
+        assert_ne!(first.id, second.id);
+        let active = async |now| done(store.overrides(API, now)).await;
+        assert_eq!(active(at(4)).await, [first, second.clone()]);
+        assert_eq!(active(at(6)).await, std::slice::from_ref(&second));
+        assert!(done(store.release_override(second.id, "anna", at(7))).await);
+        assert!(!done(store.release_override(second.id, "anna", at(8))).await, "it was released before");
+        assert!(active(at(9)).await.is_empty());
+        assert!(done(store.overrides(OTHER_API, at(4))).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_approval_is_used_once_and_a_fact_can_be_replaced_and_deleted() {
+    for store in stores() {
+        done(store.approve("r1", "anna", at(0))).await;
+        done(store.approve("r2", "anna", at(0))).await;
+        done(store.use_approval("r1", at(1))).await;
+        assert_eq!(done(store.approvals()).await, ["r2".to_owned()].into());
+        for value in [Some("1"), Some("2"), None] {
+            done(store.set_fact("held", value.map(str::to_owned))).await;
+            assert_eq!(done(store.fact("held")).await.as_deref(), value);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_problem_keeps_its_start_and_drift_lasts_until_it_is_gone() {
+    for store in stores() {
+        done(store.note_problem(API, &page(1), Some("first".to_owned()), at(1))).await;
+        done(store.note_problem(API, &page(1), Some("second".to_owned()), at(2))).await;
+        assert_eq!(state(&*store, 1).await.problem, Some(("second".to_owned(), at(1))));
+        done(store.note_problem(API, &page(1), None, at(3))).await;
+        assert_eq!(state(&*store, 1).await.problem, None);
+        for (answer, is_adrift) in [(Answer::Restored, false), (Answer::Kept, true), (Answer::Held, true)] {
+            done(store.note_drift(API, &page(1), vec![drift(7, answer)], None, at(4))).await;
+            assert_eq!(state(&*store, 1).await.is_adrift, is_adrift, "{answer:?}");
+        }
+        done(store.note_drift(API, &page(1), Vec::new(), None, at(5))).await;
+        assert!(!state(&*store, 1).await.is_adrift);
+        done(store.saw_schema(API, &page(1), Some(Arc::new(json!({"type": "object"}))))).await;
+        done(store.adopt(API, &page(1), vec![("seats".parse().unwrap(), json!(3))])).await;
+        let known = state(&*store, 1).await;
+        assert_eq!((known.schema.as_deref(), known.baseline.len()), (Some(&json!({"type": "object"})), 1));
+    }
+}
+
+#[tokio::test]
+async fn settings_and_inputs_stay_as_long_as_a_page_is_based_on_them() {
+    for store in stores() {
+        let accept = async |number: i64, path: &str, text: &str, as_of: Option<i64>| {
+            let behind = as_of.map(|as_of| (page(1), Behind { as_of: Some(as_of), since: Some(at(0)) }));
+            let acceptance = Acceptance {
+                number,
+                settings: format!("settings of {number}"),
+                inputs: [(path.to_owned(), text.as_bytes().to_vec())].into(),
+                // From the third on, no settings name "a" any more.
+                paths: if number < 3 { ["a", "b"].as_slice() } else { &["b"] }
+                    .iter()
+                    .map(|path| (*path).to_owned())
+                    .collect(),
+                behind: behind.into_iter().collect(),
+                kept: as_of.map(|as_of| (page(2), as_of)).into_iter().collect(),
+            };
+            done(store.accept(API, acceptance, at(number))).await;
+            done(store.remembered(API)).await
+        };
+        let accepted = |settings: &str, inputs: &[(&str, &str)]| Accepted {
+            settings: Some(settings.to_owned()),
+            inputs: inputs
+                .iter()
+                .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+                .collect(),
+        };
+        let first = accepted("settings of 1", &[("a", "1")]);
+        assert_eq!(accept(1, "a", "1", None).await.newest, first);
+        let remembered = accept(2, "b", "2", Some(1)).await;
+        assert_eq!(remembered.newest, accepted("settings of 2", &[("a", "1"), ("b", "2")]));
+        assert_eq!(remembered.older, [(1, first.clone())].into());
+        assert_eq!((remembered.number, remembered.kept), (2, [(page(2), 1)].into()));
+        let remembered = accept(3, "b", "3", Some(1)).await;
+        assert_eq!(remembered.newest, accepted("settings of 3", &[("b", "3")]));
+        assert_eq!(remembered.older, [(1, first)].into());
+        done(store.set_behind(API, &page(1), None)).await;
+        assert!(done(store.remembered(API)).await.behind.is_empty());
+        assert!(accept(4, "b", "4", None).await.older.is_empty());
+        assert!(done(store.remembered(OTHER_API)).await.behind.is_empty());
+    }
+}
+
+/// Does the same to both stores at random, and compares all that can be read.
+#[tokio::test]
+async fn stores_agree_after_any_sequence_of_writes() {
+    for seed in 0..20 {
+        let (mut random, stores) = (fastrand::Rng::with_seed(seed), stores());
+        let mut ids = [Vec::new(), Vec::new()];
+        for step in 0..60 {
+            let (kind, number, value, pick) =
+                (random.u8(0..9), random.usize(0..3), random.usize(0..4), random.f64());
+            for (store, ids) in stores.iter().zip(&mut ids) {
+                let id: Option<i64> = ids.get((pick * ids.len() as f64) as usize).copied();
+                match (kind, id) {
+                    (0, again) => ids.push(done(store.intend(intent(number, value, again))).await),
+                    (1, Some(id)) => {
+                        let values = vec![("seats".parse().unwrap(), json!(value))];
+                        done(store.settle(id, Outcome::Applied(values), None, at(step))).await;
+                    }
+                    (2, Some(id)) => {
+                        done(store.settle(id, Outcome::Failed("refused".to_owned()), None, at(step))).await;
+                    }
+                    (3, Some(id)) => {
+                        done(store.settle(id, Outcome::Unknown("late".to_owned()), None, at(step))).await;
+                    }
+                    (4, _) => {
+                        let until = (value > 0).then(|| at(step + 10));
+                        drop(done(store.set_override(API, override_of(number, until))).await);
+                    }
+                    (5, _) => drop(done(store.release_override(value as i64, "anna", at(step))).await),
+                    (6, _) => {
+                        let answer = [Answer::Restored, Answer::Kept][value % 2];
+                        done(store.note_drift(
+                            API,
+                            &page(number),
+                            vec![drift(value, answer)],
+                            None,
+                            at(step),
+                        ))
+                        .await;
+                    }
+                    (7, _) => {
+                        let problem = (value > 0).then(|| format!("problem {value}"));
+                        done(store.note_problem(API, &page(number), problem, at(step))).await;
+                    }
+                    _ => {
+                        done(store.adopt(API, &page(number), vec![("a".parse().unwrap(), json!(value))]))
+                            .await
+                    }
+                }
+            }
+            let mut read = Vec::new();
+            for store in &stores {
+                let (pages, overrides) =
+                    (done(store.pages(API)).await, done(store.overrides(API, at(step))).await);
+                read.push(format!("{pages:?} {overrides:?} {:?}", done(store.last_known()).await));
+            }
+            assert_eq!(read[0], read[1], "seed {seed}, step {step}");
+            assert_eq!(ids[0], ids[1], "seed {seed}, step {step}");
+        }
+    }
+}

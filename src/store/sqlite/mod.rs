@@ -1,0 +1,19 @@
+//! The store in an SQLite file: one writer, WAL, `synchronous=FULL`. Acknowledged data survives a
+//! power cut.
+
+mod file;
+mod location;
+mod migrations;
+mod opening;
+mod queue;
+mod reading;
+mod retention;
+mod texts;
+mod writer;
+
+pub use location::Location;
+pub use reading::Reading;
+pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The values that a store keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::{Change, Instant, PageId, Variable};
+use crate::pages::Override;
+use crate::plan::Baseline;
+
+/// The stored state of a page.
+#[derive(Clone, Debug, Default)]
+pub struct PageState {
+    /// The baseline: the values last written by us and confirmed on the page.
+    pub baseline: Baseline,
+    /// A PATCH with an unknown outcome.
+    pub open: Option<OpenIntent>,
+    /// Its schema as last fetched.
+    pub schema: Option<Arc<Value>>,
+    /// The problem that prevents the page from being correct, and its start.
+    pub problem: Option<(String, Instant)>,
+    /// True while other clients' changes remain on it.
+    pub is_adrift: bool,
+}
+
+/// A PATCH with an unknown outcome: the process died, or no response arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenIntent {
+    /// Its number.
+    pub id: i64,
+    /// The changes it was to make.
+    pub changes: Vec<Change>,
+}
+
+/// The settings and inputs that were active when the program last ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Remembered {
+    /// The number of the newest acceptance; 0 if there was none.
+    pub number: i64,
+    /// The settings and inputs that it made active.
+    pub newest: Accepted,
+    /// The same for older acceptances that pages are still based on.
+    pub older: BTreeMap<i64, Accepted>,
+    /// The promoted pages that are still based on an older acceptance.
+    pub behind: BTreeMap<PageId, Behind>,
+    /// The pages affected by a problem, each with the acceptance it is based on.
+    pub kept: BTreeMap<PageId, i64>,
+}
+
+/// Settings and inputs as an acceptance made them active.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Accepted {
+    /// The settings as written.
+    pub settings: Option<String>,
+    /// The inputs, by path.
+    pub inputs: BTreeMap<String, Vec<u8>>,
+}
+
+/// The progress of a promoted page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// The acceptance that the page is based on; `None` if it was never active.
+    pub as_of: Option<i64>,
+    /// The time since which the page that it follows has held the newest values; `None` while it
+    /// does not.
+    pub since: Option<Instant>,
+}
+
+/// One change in the history.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HistoryRow {
+    /// The time of the intent (UTC).
+    pub at: Instant,
+    /// The originator of the change: the command, and the user that ran it.
+    pub who: String,
+    /// The page.
+    pub page: String,
+    /// The variable.
+    pub variable: String,
+    /// The value before; null when there was none.
+    pub from: Value,
+    /// The value after.
+    pub to: Value,
+    /// The reason in words.
+    pub because: String,
+    /// `applied`, `failed`, `unknown`, `overwritten`, or `intended` while under way.
+    pub outcome: String,
+    /// The ID to give to the vendor's support.
+    pub correlation_id: Option<String>,
+    /// The last error.
+    pub error: Option<String>,
+    /// The number of attempts.
+    pub tries: i64,
+}
+
+/// An override and its release, if any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverrideRow {
+    /// The override.
+    pub set: Override,
+    /// The time of the release and the user who released it.
+    pub released: Option<(Instant, String)>,
+}
+
+/// A value of ours that another client changed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DriftRow {
+    /// The time when it was first seen (UTC).
+    pub since: Instant,
+    /// The page.
+    pub page: String,
+    /// The variable.
+    pub variable: String,
+    /// The baseline: our last confirmed value.
+    pub baseline: Value,
+    /// The value that was found; null if it was deleted.
+    pub found: Value,
+    /// The desired value.
+    pub desired: Value,
+    /// `restored`, `kept`, `reported` or `held`.
+    pub answer: String,
+    /// The user who changed it, if the webhook reported one.
+    pub by: Option<String>,
+    /// The time when it ended; `None` while it lasts.
+    pub ended_at: Option<Instant>,
+}
+
+/// A PATCH that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The API's base URL.
+    pub api: String,
+    /// The page.
+    pub page: PageId,
+    /// The time of the intent.
+    pub at: Instant,
+    /// The originator: the command and the user that runs it.
+    pub who: String,
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// The failed intent that this one retries.
+    pub again: Option<i64>,
+}
+
+/// Settings and inputs that become active.
+#[derive(Clone, Debug, Default)]
+pub struct Acceptance {
+    /// The number of this acceptance, counted from 1.
+    pub number: i64,
+    /// The settings as written.
+    pub settings: String,
+    /// The inputs, by path.
+    pub inputs: BTreeMap<String, Vec<u8>>,
+    /// The paths of all existing inputs; inputs with other paths are no longer active.
+    pub paths: BTreeSet<String>,
+    /// The promoted pages that are not yet based on this acceptance.
+    pub behind: BTreeMap<PageId, Behind>,
+    /// The pages that a problem prevents from being based on it, each with the acceptance it is
+    /// based on.
+    pub kept: BTreeMap<PageId, i64>,
+}
+
+/// The outcome of a PATCH.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The page holds the values; they become the baseline.
+    Applied(Vec<(Variable, Value)>),
+    /// The API refused it, and nothing changed.
+    Failed(String),
+    /// Unknown; the page must be fetched.
+    Unknown(String),
+    /// Another client wrote since; its effect can no longer be determined.
+    Overwritten,
+}
+
+impl Outcome {
+    /// Returns its name in the history.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Applied(_) => "applied",
+            Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
+            Self::Overwritten => "overwritten",
+        }
+    }
+
+    /// Returns the error, if there is one.
+    pub(super) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Failed(error) | Self::Unknown(error) => Some(error),
+            Self::Applied(_) | Self::Overwritten => None,
+        }
+    }
+}
