@@ -19,7 +19,7 @@
 //!
 //! A raw PATCH took 0.09 ms. Ours adds a synced commit before and after it, shared by the requests
 //! in flight, and a fetch of the page. For a transition the fetch happens earlier if all owned
-//! variables are whole keys. Edits that others make to a sent key between fetch and PATCH are lost:
+//! variables are whole keys. Edits of other clients to a sent key between fetch and PATCH are lost:
 //! the API has no ETag. If the API answers immediately, both cores are busy. For 1,000 transitions
 //! the raw client and the API take 40 ms of processor time, half of what 1.25x of the raw client's
 //! time offers, and the store takes as much again. `cargo bench --bench reaction -- many` measures
@@ -61,8 +61,8 @@ fn main() {
         println!("{what}: look received -> PATCH received: {race}; {} of one raw PATCH", race.ratio_to(&raw));
     };
     reported("file renamed into place", runtime.block_on(file_to_patch()));
-    reported("boundary", runtime.block_on(boundary_to_patch("n", 60)));
-    reported("boundary, below a key that others share", runtime.block_on(boundary_to_patch("/shared/n", 60)));
+    reported("transition", runtime.block_on(boundary_to_patch("n", 60)));
+    reported("transition, below a shared key", runtime.block_on(boundary_to_patch("/shared/n", 60)));
     runtime.block_on(many_at_once(1000));
     runtime.block_on(all_boundaries_at_once());
     evaluation();
@@ -120,7 +120,7 @@ async fn raw_client() -> Samples {
 
 /// Returns the time from the last fetch of the page to each PATCH, as the API saw both.
 ///
-/// Edits that others make to the sent keys in between are lost.
+/// Edits of other clients to the sent keys in between are lost.
 fn windows(api: &Api) -> Samples {
     let log = api.simulator.log();
     let patches = log.iter().enumerate().filter(|(_, request)| request.method == "PATCH");
@@ -258,7 +258,7 @@ async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
     let ours = (log.last().unwrap().at - boundary).to_std().unwrap();
     let raw = raw_at_once(&api, count, folder.load().api.concurrency).await;
     println!(
-        "{count} boundaries at once, answers after {milliseconds:?} ms: first after {first:?}, last after {ours:?}, raw client {raw:?}; {:.2}x",
+        "{count} transitions at once, answers after {milliseconds:?} ms: first after {first:?}, last after {ours:?}, raw client {raw:?}; {:.2}x",
         ours.as_secs_f64() / raw.as_secs_f64()
     );
 }

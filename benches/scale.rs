@@ -102,7 +102,7 @@ fn main() {
     let (planned, _) =
         timed(|| world.pages.iter().for_each(|managed| drop(managed.page.desired(now).unwrap())));
     println!("files read: {}", ratio(read));
-    println!("pages put together: {}", ratio(made));
+    println!("pages compiled: {}", ratio(made));
     println!("values of all: {}", ratio(planned));
     println!("start to first plan: {}", ratio(read + made + planned));
     println!("memory: {} MB", (resident() - before) / 1_000_000);
@@ -115,7 +115,7 @@ fn main() {
     println!("one changed row, files read again: {}", ratio(took));
     let (remade, after) =
         timed(|| World::new(&settings.blueprint, &revision_after.inputs, now, Some(&world)));
-    println!("one changed row, pages put together: {}", ratio(remade));
+    println!("one changed row, pages compiled: {}", ratio(remade));
     let side = |world, inputs| Side { world, inputs };
     let (impact, result) = timed(|| {
         assess(

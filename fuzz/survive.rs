@@ -1,5 +1,7 @@
-//! What is fed with arbitrary bytes, and what must hold of whatever comes out: the fuzz targets call this, and so
-//! does the test that replays the corpora (`tests/it/hostile.rs`), which needs no fuzzer.
+//! Functions that take arbitrary bytes, and check the results.
+//!
+//! The fuzz targets call them. So does the test that replays the corpora (`tests/it/hostile.rs`),
+//! which needs no fuzzer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::tables::{decode, parse_csv, parse_json};
 use rtconfd::zone::{self, Database};
 
-/// A name, and what it feeds.
+/// A name and its function.
 type Target = (&'static str, fn(&[u8]));
 
 /// The targets by name; a corpus has the name of its target.
@@ -28,7 +30,9 @@ pub const TARGETS: &[Target] = &[
     ("replies", replies),
 ];
 
-/// A table: rows are as wide as the header, keys are unique and find their row, places lie in the text.
+/// A table: rows are as wide as the header, keys are unique and find their row.
+///
+/// Places lie in the text.
 pub fn csv(data: &[u8]) {
     let file: Arc<str> = "t.csv".into();
     let Ok(text) = decode(&file, data) else { return };
@@ -51,7 +55,9 @@ pub fn csv(data: &[u8]) {
     }
 }
 
-/// A calendar: every occurrence has an instant in any zone, and the agenda's short cuts find what a walk finds.
+/// A calendar: every occurrence has an instant in any zone.
+///
+/// The agenda's index finds the same events as a linear search.
 pub fn ics(data: &[u8]) {
     let Ok(calendar) = Calendar::parse(&"c.ics".into(), data, &Database::embedded()) else { return };
     let window = Window { from: date("2026-01-01"), to: date("2028-01-01") };
@@ -78,10 +84,12 @@ fn date(text: &str) -> chrono::NaiveDate {
     text.parse().expect("a date of the test itself")
 }
 
-/// Bytes that hours may be written in; written out day by day they may become longer.
+/// Maximum length of hours, in bytes; written out day by day they may become longer.
 const MAX_HOURS: usize = 4_096;
 
-/// Hours: intervals begin on their day, end within the next, and written out again mean the same.
+/// Hours: intervals begin on their day and end within the next.
+///
+/// Written out again, they have the same meaning.
 pub fn hours(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let in_bounds = |interval: &Interval| {
@@ -125,7 +133,7 @@ fn written(intervals: &[Interval]) -> String {
     }
 }
 
-/// Settings, and JSON sources, which go the same way: refused with words, or whole.
+/// Settings and JSON sources: accepted as a whole, or refused with a message.
 pub fn settings(data: &[u8]) {
     for name in ["rtconfd.toml", "rtconfd.json"] {
         match Settings::parse(Path::new(name), data, &Surroundings::default()) {
@@ -138,12 +146,12 @@ pub fn settings(data: &[u8]) {
     let file: Arc<str> = "m.json".into();
     let Ok(text) = decode(&file, data) else { return };
     if let Ok(node) = parse_json(&file, text) {
-        let value: serde_json::Value = serde_json::from_str(text).expect("what we read is JSON");
+        let value: serde_json::Value = serde_json::from_str(text).expect("text that we accept is JSON");
         assert_eq!(node.to_json(), value);
     }
 }
 
-/// A schema on the first line, a page's values behind it: what `takes` takes, `check` does.
+/// A schema on the first line, then a page's values: `check` accepts all that `takes` accepts.
 pub fn schema_value(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (schema, value) = text.split_once('\n').unwrap_or((text, "{}"));
@@ -160,7 +168,7 @@ pub fn schema_value(data: &[u8]) {
         until: None,
         missing: Default::default(),
     };
-    // What others' values break is no reason to withhold ours.
+    // A rule that other clients' values break does not withhold ours.
     assert!(check(&desired(Vec::new()), &page, &schema).is_ok() || !taken);
     let cell = Cell { text: "09".to_owned(), origin: Origin::named("test") };
     let wanted = DesiredValue {
@@ -170,7 +178,7 @@ pub fn schema_value(data: &[u8]) {
         until: None,
     };
     if let Ok(checked) = check(&desired(vec![wanted]), &page, &schema) {
-        // A page that was good stays good.
+        // A page that was valid stays valid.
         assert!(!taken || schema.takes(&serde_json::Value::Object(checked.merged())));
     }
 }

@@ -231,7 +231,7 @@ impl ManualClock {
         Self { time: watch::Sender::new((start, Duration::ZERO)), waits: Arc::default() }
     }
 
-    /// Lets time pass until an instant; an earlier one sets the clock back without uptime passing.
+    /// Advances the time to an instant; an earlier one sets the clock back without uptime passing.
     pub fn set(&self, at: Instant) {
         self.time.send_modify(|(now, up)| {
             *up += (at - *now).to_std().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! CSV: what is read has the shape of its header, and every key finds its row.
+//! CSV: rows are as wide as the header, and every key finds its row.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! iCalendar: an event that is read can be expanded, or says why not.
+//! iCalendar: every event can be expanded, or reports why not.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Answers of the API: a page is read, or there is a reason why not.
+//! Answers of the API: a page is read, or the reason for its refusal is given.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

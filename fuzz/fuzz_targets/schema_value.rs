@@ -1,4 +1,4 @@
-//! A schema and a value: whatever they are, both ways of asking agree.
+//! A schema and a value: both kinds of check agree on any pair.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Settings in TOML and JSON: they are read, or every problem has words.
+//! Settings in TOML and JSON: they are read, or every problem has a message.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

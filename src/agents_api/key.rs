@@ -122,7 +122,7 @@ pub enum KeyError {
 pub enum KeySource {
     /// A file.
     File(PathBuf),
-    /// The environment variable, as it was at startup.
+    /// The environment variable, with its value at startup.
     Environment(ApiKey),
     /// No source.
     Nowhere,

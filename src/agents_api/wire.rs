@@ -1,4 +1,4 @@
-//! The wire formats: liberal in what they accept, strict about which page a response belongs to.
+//! The wire formats: liberal in accepting, strict about the page that a response belongs to.
 
 use std::sync::Arc;
 

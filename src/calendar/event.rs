@@ -359,7 +359,7 @@ fn is_cancelled(component: &Component, notes: &Notes) -> bool {
     if let Some(property) = component.all("STATUS").next()
         && (!statuses.iter().all(is_known) || statuses.len() > 1)
     {
-        let message = "STATUS: only CANCELLED removes an event, and only if every STATUS of the event says so; others are ignored";
+        let message = "STATUS: only CANCELLED removes an event, and only if every STATUS of the event says so; other values are ignored";
         notes.note("STATUS", &property.origin, message);
     }
     !statuses.is_empty() && statuses.iter().all(|status| status == "CANCELLED")

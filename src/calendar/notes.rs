@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use crate::model::{Origin, Problem};
 
-/// The warnings of one file: the first place of each kind, and a count of the others.
+/// The warnings of one file: the first place of each kind, and a count of the rest.
 #[derive(Debug, Default)]
 pub struct Notes(RefCell<Vec<Note>>);
 

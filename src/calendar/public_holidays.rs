@@ -65,7 +65,7 @@ pub struct Region {
     pub name: &'static str,
     /// The last year for which all of its holidays are known.
     ///
-    /// Tables of lunar calendars end earlier than others.
+    /// Tables of lunar calendars end earlier than tables of solar calendars.
     pub last_year: i32,
     /// Its lines in the table; those of a subdivision amend its country's.
     lines: &'static str,
@@ -539,7 +539,7 @@ mod tests {
                 "settings: 2026-06-01 is not a public holiday of GB-ENG (hint: correct the date; the nearest public holidays are 2026-04-06 (Easter Monday), 2026-05-04 (May Day), 2026-05-25 (Spring Bank Holiday))",
             ]
         );
-        // After the last year there is no known holiday to remove.
+        // After the last year no holidays are known, so none can be removed.
         assert!(december(&[], &["2099-12-25"]).is_err());
     }
 

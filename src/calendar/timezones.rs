@@ -242,8 +242,8 @@ fn offsets(component: &Component, budget: &mut Budget, notes: &Notes) -> Result<
 
 /// Returns the offset before a part of a VTIMEZONE begins, derived from the other parts.
 ///
-/// It is the offset of the other parts, or the part's own if there is no other. Returns none if the
-/// others differ.
+/// It is the offset of the other parts, or the part's own if it is the only one. Returns none if
+/// the other parts differ.
 fn offset_before(component: &Component, observance: &Component) -> Option<i64> {
     let own = offset_seconds(observance.single("TZOFFSETTO").ok()??).ok()?;
     let others = component.children.iter().filter(|other| !std::ptr::eq(*other, observance));

@@ -44,7 +44,7 @@ pub struct Arguments {
     /// The instant at which the demo starts [default: shortly before the next opening or closing]
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     at: Option<Instant>,
-    /// Where the simulator listens; port 0 picks a free one
+    /// Address of the simulator; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:4010", value_name = "ADDR")]
     listen: SocketAddr,
 }

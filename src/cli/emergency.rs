@@ -125,7 +125,7 @@ pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<St
     };
     let Some(reading) = Location::new(Some(&store)).look()? else {
         bail!(
-            "there is no store at {}\n  hint: name the store of the daemon with --set store.path=FILE; run and apply create it",
+            "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run and apply create it",
             store.display()
         )
     };

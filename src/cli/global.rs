@@ -44,7 +44,7 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// How data is printed.
+/// The output format of data.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people

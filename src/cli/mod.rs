@@ -71,13 +71,13 @@ enum Command {
     Preview(preview::Arguments),
     /// Shows the state of the pages
     Status(status::Arguments),
-    /// Shows what was changed, when and why
+    /// Shows the past changes, with times and reasons
     History(history::Arguments),
     /// Sets, lists and ends overrides: hours closed or open, or a value, for a while
     Override(overrides::Arguments),
     /// Approves a held revision, and only that one; or confirms that the clock is right
     Approve {
-        /// What names it, as status and the log show it; "clock" for the clock
+        /// ID of the revision, as status and the log show it; "clock" for the clock
         revision: String,
     },
     /// Shows the changes of the held revision, by site, before it is approved

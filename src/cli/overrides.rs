@@ -59,8 +59,8 @@ struct Set {
     /// The hours are open
     #[arg(long, group = "says")]
     open: bool,
-    /// A variable has this value; with --where on pages whose row has the cells, or where [[page.each]] makes it for such
-    /// a row
+    /// A variable has this value; with --where on pages whose row has the cells, or where
+    /// [[page.each]] makes it for such a row
     #[arg(long = "value", group = "says", value_name = "VARIABLE=VALUE")]
     value: Option<String>,
     /// The end: a local time (14:00, 2026-12-24T14:00), a length (2h), or "next opening"

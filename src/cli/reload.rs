@@ -49,7 +49,7 @@ struct Listening {
     global: Global,
     /// The settings of the running driver.
     active: Active,
-    /// `[listen]` as it was at the start.
+    /// `[listen]` at startup.
     listen: Option<Listen>,
     reloads: Reloads,
     next: Next,

@@ -72,7 +72,7 @@ impl Compiler<'_> {
                     &node.origin,
                     format!("on_drift names {variable}, which the page does not own"),
                 );
-                reader.note(problem.hint("name a variable of the page, or \"*\" for all others"));
+                reader.note(problem.hint("name a variable of the page, or \"*\" for all other variables"));
             }
         }
         let (variables, on_drift, ahead, missing, follow) =

@@ -60,7 +60,7 @@ pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
     let special = special.and_then(|list| specifications(reader, list));
     if general.is_none() && special.is_none() {
         reader.note(
-            Problem::at(&node.origin, "there is no OpeningHoursSpecification here")
+            Problem::at(&node.origin, "missing OpeningHoursSpecification")
                 .hint("point at a list of them, or at the thing that has openingHoursSpecification"),
         );
     }

@@ -116,8 +116,8 @@ impl Managed {
 impl World {
     /// Compiles all pages as of an instant.
     ///
-    /// A page whose inputs are bad stays as it was in the previous world. If that world does not
-    /// have it, it is left out.
+    /// A page whose inputs are bad keeps its definition from the previous world. If that world does
+    /// not have it, it is left out.
     pub fn new(blueprint: &Blueprint, inputs: &Inputs, at: Instant, previous: Option<&World>) -> Self {
         Self::over(blueprint, inputs, at, at, previous)
     }

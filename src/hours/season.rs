@@ -16,7 +16,7 @@ pub struct Season {
     pub from: Option<NaiveDate>,
     /// The last date; none if it has no end.
     pub through: Option<NaiveDate>,
-    /// Hours by weekday, Monday first; a day without an entry is as it is without the season.
+    /// Hours by weekday, Monday first; a day without an entry has the hours outside the season.
     pub weekly: [Option<Day>; 7],
 }
 

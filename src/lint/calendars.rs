@@ -74,7 +74,8 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         if let Some((_, origin, _)) = more.first() {
             let more = more.len();
             let message = format!("{calendar}: {more} more filters match no upcoming event, now or soon");
-            reported.push(Problem::at(origin, message).hint("fix the others first, or get a newer file"));
+            reported
+                .push(Problem::at(origin, message).hint("fix the listed filters first, or get a newer file"));
         }
         // If every use is filtered, the problems of the filters are enough.
         let is_plain = used.filter.is_open()
@@ -247,8 +248,8 @@ impl Taken<'_> {
 
     /// Finds a coming stretch without events that is much longer than any past one.
     ///
-    /// The event after it must have a single date. An event that recurs by a rule is no sign that
-    /// the calendar is maintained that far ahead.
+    /// The event after it must have a single date. An event that recurs by a rule does not
+    /// show that the calendar is maintained that far ahead.
     fn long_stretch(&self) -> Option<String> {
         let start = self.today.checked_sub_days(Days::new(KNOWN_DAYS))?;
         let end = self.today.checked_add_days(Days::new(GAP_DAYS))?;

@@ -168,7 +168,7 @@ fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
     let mut found: Vec<Problem> = reported.iter().take(MAX_REPORTED).map(problem).collect();
     if let Some(row) = reported.get(MAX_REPORTED) {
         let message = format!("{beyond} more values from here on are not used by any page or hours");
-        found.push(Problem::at(&row.origin, message).hint("fix the others first, or check match"));
+        found.push(Problem::at(&row.origin, message).hint("fix the listed values first, or check match"));
     }
     found
 }

@@ -168,12 +168,12 @@ fn remedy_for(detail: &str) -> &'static str {
     }
 }
 
-/// Returns the expression with the filter `told` appended to each side of a `~`.
+/// Returns the expression with the filter `text_of` appended to each side of a `~`.
 ///
 /// The engine itself would write True and None. A filter binds tighter than any operator, so it
 /// checks only the last operand of a side; the result of an operator is a number.
 fn with_checked_joins(text: &str) -> String {
-    const CHECK: &str = " | told ";
+    const CHECK: &str = " | text_of ";
     const ENDS: [&str; 7] = ["and", "or", "not", "in", "is", "if", "else"];
     let mut out = String::with_capacity(text.len());
     // For each open bracket: true while the right side of a `~` continues.

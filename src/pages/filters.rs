@@ -67,7 +67,7 @@ pub(super) fn environment() -> Environment<'static> {
             if value.is_undefined() || value.is_none() { other } else { value }
         },
     );
-    environment.add_filter("told", |value: Jinja| reported(&value).map(|()| value));
+    environment.add_filter("text_of", |value: Jinja| reported(&value).map(|()| value));
     environment.add_filter("int", |value: Jinja| {
         let text = text_of(&value)?;
         let number = text.trim().parse::<i64>();

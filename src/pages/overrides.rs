@@ -261,7 +261,7 @@ impl Page {
         let variables = all.as_ref().unwrap_or(self).variables.iter().filter_map(|owned| {
             let before = |value: &Value| Definition::Constant {
                 value: value.clone(),
-                origin: Origin::named("the page as it was before the override"),
+                origin: Origin::named("the page's value before the override"),
             };
             let definition = match (&owned.definition, found.get(&owned.variable)) {
                 (Definition::Overridden(overridden), Some(Some(value))) => {

@@ -154,7 +154,7 @@ struct Shown<'a> {
     until: Instant,
 }
 
-/// Checks one part of an object, and what is nested in it.
+/// Checks one part of an object, and its nested parts.
 fn check_part(parts: &[Part], index: usize, at: Instant, until: Instant) -> Result<(), Problem> {
     let part = &parts[index];
     let (definition, ahead) = resolve(part.definition, at);

@@ -209,7 +209,7 @@ fn a_close_at_midnight_follows_the_consumer_model_or_is_refused_with_a_hint() {
     }
 }
 
-/// An interval from 00:00 to 00:00 is a whole day to some agents, and empty to others.
+/// An interval from 00:00 to 00:00 is a whole day to some agents, and empty to other agents.
 #[test]
 fn a_day_open_around_the_clock_is_refused_by_every_shape() {
     let hours = Arc::new(hours("Europe/London", "Mo-Su 00:00-24:00", ""));

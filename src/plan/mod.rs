@@ -177,7 +177,7 @@ pub fn plan(
     Ok(plan)
 }
 
-/// The outcome of an intent, determined from the page as it is now.
+/// The outcome of an intent, determined from the current page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The page holds the intended values.

@@ -220,7 +220,7 @@ mod tests {
                 let mut watch = ClockTrust::new(&clock, None);
                 clock.step(clock.now() + TimeDelta::hours(hours));
                 assert_eq!(watch.look(&clock), News::Doubted);
-                assert_eq!(watch.look(&clock), News::None, "it stays in doubt");
+                assert_eq!(watch.look(&clock), News::None, "it stays untrusted");
                 watch
             };
             let mut watch = leap();
@@ -228,7 +228,7 @@ mod tests {
             clock.step(clock.now() - TimeDelta::hours(hours));
             assert_eq!(watch.look(&clock), News::Believed);
             let mut watch = leap();
-            assert_eq!(watch.hear(start, &clock), News::None, "that is the time before the leap");
+            assert_eq!(watch.hear(start, &clock), News::None, "that is the time before the jump");
             assert_eq!(watch.hear(clock.now() + TimeDelta::minutes(1), &clock), News::Believed);
             assert!(!leap().distrust().unwrap().describe().is_empty());
             clock.step(start);
@@ -271,7 +271,7 @@ mod tests {
             if is_doubted {
                 clock.0.step(clock.now() - TimeDelta::days(days));
                 watch.look(&clock);
-                assert!(watch.distrust().is_none(), "{days}: it was put right");
+                assert!(watch.distrust().is_none(), "{days}: it was corrected");
             }
         }
     }

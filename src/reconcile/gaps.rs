@@ -76,7 +76,7 @@ impl Gaps {
 
     /// Drops an unconfirmed gap if another answer contradicts it.
     ///
-    /// That answer may be too old to be used as the page. Two wrong answers confirm each other only
+    /// The other answer may be too old to be used as the page. Two wrong answers confirm each other only
     /// if no sound answer came between them.
     pub fn reconsider(
         &mut self,

@@ -420,7 +420,7 @@ mod tests {
                 assert_eq!(fail(&mut gate, whom, number >= modulus, agents, f64::from(number)), None);
             }
         }
-        // 40 of 100 agents that hang, then 80 of 100 that fail while others succeed.
+        // 40 of 100 agents hang; then 80 of 100 fail while the rest succeed.
         for (agents, failing, has_others) in [(100, 40, false), (100, 80, true)] {
             let mut gate = Gate::new(LIMITS, seconds(0.0));
             for number in 0..400 {

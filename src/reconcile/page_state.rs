@@ -159,7 +159,7 @@ impl PageState {
         }
     }
 
-    /// Records the page as it was at `seen_at`. Returns true if its schema changed.
+    /// Records the state of the page at `seen_at`. Returns true if its schema changed.
     pub fn see(&mut self, page: RemotePage, seen_at: Duration, schemas: &mut Schemas) -> bool {
         let observed = Observed::new(page, schemas);
         let before = self.known.observed.as_ref().map(|before| &before.page);

@@ -9,7 +9,8 @@ use super::{MAX_COMPARED, Schema};
 
 /// A page with the values of the last instant merged in.
 ///
-/// Most values stay from one instant to the next, and only the others are typed and written again.
+/// Most values stay from one instant to the next. Only the changed ones are typed and written
+/// again.
 pub struct Series<'a> {
     observed: &'a RemotePage,
     schema: &'a Schema,
@@ -19,7 +20,7 @@ pub struct Series<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// Begins with a page as it was fetched.
+    /// Begins with a fetched page.
     pub fn new(observed: &'a RemotePage, schema: &'a Schema) -> Self {
         Self { observed, schema, merged: Value::Null, written: Vec::new() }
     }

@@ -109,7 +109,7 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     let reported = complain("hour", Wanted::Json(json!(9)), json!({}));
     assert!(
         reported.contains("\"phone\" is a required property") && reported.contains("own that variable too"),
-        "what is required, and on no page, keeps it from being sent: {reported}"
+        "a required property that is missing withholds the page: {reported}"
     );
     let reported = warned(checked("hour", json!(9), json!({"phone": "none"})));
     assert!(reported.starts_with("/phone would break the schema"), "{reported}");

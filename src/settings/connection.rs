@@ -40,7 +40,7 @@ impl Connection {
         let (root, report) = layers::read(nominal, &bytes, surroundings)?;
         if file.is_none() && !names_an_api(&root) {
             let problem = Problem::new(
-                "missing API: there is no settings file, and neither region nor base_url is set",
+                "missing API: no settings file was found, and neither region nor base_url is set",
             );
             let hint = "add --region us, eu, uk or studio, or name the settings with --config FILE";
             return Err(report.with(vec![problem.hint(hint)]));
@@ -164,7 +164,7 @@ mod tests {
     fn without_a_file_flags_or_environment_must_name_an_api() {
         let reported = Connection::load(None, &with(&[])).unwrap_err().render(false);
         assert!(
-            reported.contains("there is no settings file") && reported.contains("--region"),
+            reported.contains("no settings file was found") && reported.contains("--region"),
             "{reported}"
         );
         let reported = Connection::load(None, &with(&["api.region=ku"])).unwrap_err().render(false);

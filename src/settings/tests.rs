@@ -250,7 +250,7 @@ fn a_key_in_the_settings_is_refused_and_not_printed() {
     ] {
         let reported = load(&text, &[], &[]).map(|_| ()).unwrap_err();
         assert!(!reported.contains("sk-1234"), "{reported}");
-        assert!(reported.contains("rtconfd.toml:2"), "the place is told: {reported}");
+        assert!(reported.contains("rtconfd.toml:2"), "the place is reported: {reported}");
     }
 }
 

@@ -116,7 +116,7 @@ pub enum ReadBack {
     },
 }
 
-/// A value as it is sent, for the consumer model.
+/// A value to be sent, for the consumer model.
 pub struct Sent<'a> {
     /// The value.
     pub value: &'a Value,

@@ -134,7 +134,7 @@ mod tests {
         symlink(&claims, &linked).unwrap();
         std::fs::write(&foreign, "not a claim").unwrap();
         let make = |path: &Path| Claim::make(path, "process 2", &BTreeSet::new());
-        assert!(make(&linked).is_err(), "a linked directory is somebody else's");
+        assert!(make(&linked).is_err(), "a linked directory belongs to another user");
         for mode in [0o777, 0o1777, 0o775] {
             std::fs::set_permissions(&claims, std::fs::Permissions::from_mode(mode)).unwrap();
             assert!(make(&claims).is_err(), "{mode:o}");

@@ -37,7 +37,7 @@ pub enum StoreError {
     },
     /// The store existed before and is now missing or empty.
     #[error(
-        "the store {path} is missing: it existed before, with overrides, approvals and the history of what was sent (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
+        "the store {path} is missing: it existed before, with overrides, approvals and the history of sent values (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
     )]
     Lost {
         /// The file.

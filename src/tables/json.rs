@@ -50,7 +50,7 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
 }
 
 /// A hint with the most common mistakes in hand-written JSON.
-const MEND: &str = "fix it there: keys and text in double quotes, a comma between values and none after the last, no comments";
+const REMEDY: &str = "fix it there: keys and text in double quotes, a comma between values and none after the last, no comments";
 
 struct Document<'t> {
     file: &'t Arc<str>,
@@ -67,7 +67,7 @@ impl<'t> Document<'t> {
         let text = error.to_string();
         let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
         let origin = Origin { column: error.column(), ..Origin::line(self.file, error.line()) };
-        Problem::at(&origin, format!("this is not JSON: {message}")).hint(MEND)
+        Problem::at(&origin, format!("this is not JSON: {message}")).hint(REMEDY)
     }
 
     /// The raw text is a slice of the document, so its address gives its offset.
@@ -94,8 +94,9 @@ impl<'t> Document<'t> {
     }
 
     fn read<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, Problem> {
-        serde_json::from_str(text)
-            .map_err(|error| Problem::at(&self.origin(text), format!("this is not JSON: {error}")).hint(MEND))
+        serde_json::from_str(text).map_err(|error| {
+            Problem::at(&self.origin(text), format!("this is not JSON: {error}")).hint(REMEDY)
+        })
     }
 
     /// Parses a number that other programs can read too.

@@ -18,7 +18,7 @@ pub const MAX_TEMPLATE: usize = 4_096;
 pub const MAX_FILLED_IN: usize = 64 << 10;
 /// The allowed statements.
 ///
-/// Others (`set`, `with`, `for`) keep a value, so a list could double at every step. Fuel limits
+/// Other statements (`set`, `with`, `for`) keep a value, so a list could double at every step. Fuel limits
 /// the texts that a template builds, but not its lists.
 const STATEMENTS: &[&str] = &["if", "elif", "else", "endif"];
 

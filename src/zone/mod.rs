@@ -58,7 +58,7 @@ pub fn date(zone: Zone, at: Instant) -> NaiveDate {
 
 /// Returns true if the date occurs in the zone: Samoa went from 29 to 31 December 2011.
 pub fn occurs(zone: Zone, date: NaiveDate) -> bool {
-    // A date that has a noon occurs; only the few others need the slower check.
+    // A date that has a noon occurs; only the few dates without one need the slower check.
     let noon = NaiveTime::from_hms_opt(12, 0, 0).unwrap_or(NaiveTime::MIN);
     zone.offset_from_local_datetime(&date.and_time(noon)).earliest().is_some()
         || start_of(zone, date) < start_of(zone, next(date))
@@ -82,7 +82,7 @@ pub fn show(zone: Zone, at: Instant) -> String {
 /// Returns a zone of the embedded database, for tests.
 #[cfg(test)]
 pub(crate) fn named(name: &str) -> Zone {
-    Database::embedded().zone(name).unwrap_or_else(|| panic!("{name} is no zone"))
+    Database::embedded().zone(name).unwrap_or_else(|| panic!("unknown zone {name}"))
 }
 
 #[cfg(test)]

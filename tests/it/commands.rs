@@ -124,7 +124,7 @@ fn a_held_revision_exits_with_3() {
     assert_eq!((plan[0]["action"].as_str(), &plan[0]["from"]), (Some("hold"), &json!("theirs")));
     folder.run(&["apply"]).expect(3);
     assert_eq!(api.variables("A-1"), json!({"text": "theirs"}));
-    assert!(folder.run(&["status"]).expect(1).out.contains("changed by others"));
+    assert!(folder.run(&["status"]).expect(1).out.contains("another client changed it"));
 }
 
 #[test]

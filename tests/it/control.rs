@@ -63,7 +63,10 @@ async fn commands_set_list_show_and_clear_an_override_within_a_second() {
     );
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let reported = folder.run(&["override", "clear", "1"]).expect(1).err;
-    assert!(reported.ends_with("error: no override 1 is in force\n  hint: none is in force\n"), "{reported}");
+    assert!(
+        reported.ends_with("error: override 1 is not active\n  hint: no override is active\n"),
+        "{reported}"
+    );
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
     assert!(!folder.path("state.sqlite.sock").exists());
@@ -389,7 +392,7 @@ async fn a_rollout_that_stops_at_a_page_is_reported_with_the_page() {
     folder.run(&["approve", &revision]).expect(0);
     let stopped = format!("Rollout of {revision}: 12 page(s) to come; stopped at A-0/live");
     until_status_shows(&folder, &stopped).await;
-    let logged = "the approved change stops here: this page does not take it; it goes on when the page does";
+    let logged = "rollout stopped: this page does not accept the change; the rollout continues when it does";
     assert!(process.log().contains(logged), "{}", process.log());
     assert_eq!(api.requests("PATCH").len(), 12, "no other page was touched");
     process.signal("TERM");

@@ -90,7 +90,7 @@ async fn sigterm_ends_the_daemon_within_five_seconds_even_while_the_api_hangs() 
     running.signal("TERM");
     assert_eq!(running.ends().await, 0, "{}", running.log());
     assert!(start.elapsed() < Duration::from_secs(5));
-    assert!(running.log().contains("looked up at the next start"), "{}", running.log());
+    assert!(running.log().contains("the next start determines their outcome"), "{}", running.log());
 }
 
 #[tokio::test]

@@ -60,10 +60,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let is_active = |set: &Override| set.id == id && !set.is_over(now);
         let Some(index) = self.overrides.set.iter().position(is_active) else {
             let known: Vec<String> = self.overrides.active(now).map(|set| set.id.to_string()).collect();
-            let problem = Problem::new(format!("no override {id} is in force"));
+            let problem = Problem::new(format!("override {id} is not active"));
             return Ok(Err(match known.is_empty() {
-                true => problem.hint("none is in force"),
-                false => problem.hint(format!("in force are: {}", known.join(", "))),
+                true => problem.hint("no override is active"),
+                false => problem.hint(format!("active overrides: {}", known.join(", "))),
             }));
         };
         self.actor.store.release_override(id, who, now).await?;
@@ -95,7 +95,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.pages.schedule(id, Some(now));
             }
         }
-        tracing::debug!(agent, pages = meant.len(), "told that pages were changed");
+        tracing::debug!(agent, pages = meant.len(), "pages reported as changed");
     }
 
     pub(super) fn status(&self) -> Status {

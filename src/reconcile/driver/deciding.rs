@@ -26,7 +26,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let news = self.clock.trust.look(&*self.actor.clock);
         self.report_clock(news, now);
         if let Some(before) = self.clock.went_back(now) {
-            tracing::warn!(from = %before.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is decided on anew");
+            tracing::warn!(from = %before.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is evaluated again");
             self.pages.hurry(now);
             self.waiting.begin_anew();
             if self.overrides.begin(now) {
@@ -146,7 +146,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 Decision::Look => return self.fetch_or_wait(id, can_send),
                 Decision::Settle(open, found) => {
                     state.known.open = None;
-                    tracing::info!(page = %id, ?found, "looked up what became of the last PATCH");
+                    tracing::info!(page = %id, ?found, "determined the outcome of the last PATCH");
                     let outcome = match found {
                         Found::Applied => {
                             let values = open.changes.iter();
@@ -168,7 +168,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         }
                         Found::NotApplied => {
                             state.failed = Some(open.clone());
-                            Outcome::Failed("looked up: it was not applied".to_owned())
+                            Outcome::Failed("not applied, as a later fetch showed".to_owned())
                         }
                         Found::Overwritten => Outcome::Overwritten,
                     };
@@ -203,7 +203,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         .revisions
                         .losing_rows
                         .get(id)
-                        .map(|lost| Problem::new(format!("{lost}, so it stays as it was")));
+                        .map(|lost| Problem::new(format!("{lost}, so the page keeps its values")));
                     let stale: Vec<Problem> =
                         managed.problems.iter().cloned().chain(refusal).chain(losing_rows).collect();
                     return self.take_plan(plan, until, in_one_line(&stale), can_send.then_some(up));
@@ -457,7 +457,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.agents.change_all(|agent| agent.due = now);
             }
             (News::Believed, _) => {
-                tracing::info!("the clock is believed again");
+                tracing::info!("the clock is trusted again");
                 // Inputs that arrived meanwhile were not compared yet.
                 self.revise(now);
                 let ids: Vec<PageId> =
@@ -489,7 +489,10 @@ fn drift_standing(plan: &Plan) -> Standing {
         let texts = drift.map(|drift| {
             let found = drift.found.as_ref().map_or("nothing".to_owned(), |found| shorten(found, 60));
             let desired = shorten(&drift.desired, 60);
-            format!("{} is {found} on the page, changed by others; our {desired} {what}", drift.variable)
+            format!(
+                "{} is {found} on the page, as another client changed it; the desired value {desired} {what}",
+                drift.variable
+            )
         });
         let hint = " (hint: correct the page, or set on_drift = \"restore\")";
         let text = texts.collect::<Vec<_>>().join("; ");
@@ -511,7 +514,7 @@ fn report_drift(plan: &Plan, by: Option<&str>) {
             desired = shorten(&drift.desired, 200),
             answer = drift.answer.word(),
             by,
-            "drift: others changed this value"
+            "drift: another client changed this value"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What fetched pages share: compiled schemas, and a limit of memory.
+//! The state shared by fetched pages: compiled schemas, and a limit of memory.
 
 use crate::schema::Schemas;
 

@@ -97,13 +97,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
             now.iter().filter(|problem| self.report.problems.binary_search(problem).is_err())
         {
             match is_error {
-                true => tracing::error!(%problem, "bad input: the last good one stays active"),
-                false => tracing::warn!(%problem, "odd input"),
+                true => tracing::error!(%problem, "invalid input: the last valid input stays active"),
+                false => tracing::warn!(%problem, "suspicious input"),
             }
         }
         for (_, problem) in self.report.problems.iter().filter(|problem| now.binary_search(problem).is_err())
         {
-            tracing::info!(%problem, "problem solved");
+            tracing::info!(%problem, "problem resolved");
         }
         self.report.problems = now;
     }
@@ -128,7 +128,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     pub(super) fn take_key(&mut self, key: ApiKey) {
-        tracing::info!("the API key was read again");
+        tracing::info!("API key reloaded");
         self.key.replace(key);
         self.requests.gate.open();
         let now = self.actor.clock.now();
@@ -331,7 +331,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if !self.has_room_for(id, &page) {
             let most = MAX_BYTES >> 20;
             let message = format!(
-                "the pages together take more than {most} MiB of memory (hint: make them smaller, or let several rtconfd have some of them each)"
+                "the pages together take more than {most} MiB of memory (hint: make the pages smaller, or divide them among several daemons)"
             );
             self.try_later(id, &ApiError { message, ..ApiError::of(Meaning::Unavailable) }, now);
             return;
@@ -391,7 +391,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         match state.gaps.judge(page, last.as_deref(), &state.known.baseline, owned) {
             Fetch::Sound => return true,
             Fetch::Doubtful => {
-                tracing::debug!(page = %id, "values or the schema vanished; the page is fetched again");
+                tracing::debug!(page = %id, "values or the schema are missing; the page is fetched again");
                 if std::mem::take(&mut state.reserved) {
                     self.requests.gate.give_back();
                 }
@@ -459,8 +459,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Meaning::TryAgain | Meaning::Slower | Meaning::OutcomeUnknown => false,
         };
         match stuck {
-            true => tracing::error!(page = %id, %error, attempts, "failed"),
-            false => tracing::warn!(page = %id, %error, attempts, "failed; will be tried again"),
+            true => tracing::error!(page = %id, %error, attempts, "request failed"),
+            false => tracing::warn!(page = %id, %error, attempts, "request failed; it will be retried"),
         }
         let text = error.to_string();
         self.set_standing(id, if stuck { Standing::Stuck(text) } else { Standing::Retrying(text) });
@@ -477,7 +477,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if self.requests.gate.stopped().is_none() || key != self.key.number() {
             return;
         }
-        tracing::info!("the API key is taken again");
+        tracing::info!("the API accepts the key again");
         self.requests.gate.open();
         self.key.accepted();
         let now = self.actor.clock.now();
@@ -543,7 +543,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Meaning::KeyRefused => {
                 self.key.refused(now, &mut self.random);
-                tracing::error!(%error, "the API refuses the key: nothing is sent until it is taken; one call is tried at least every minute");
+                tracing::error!(%error, "the API refused the key: nothing is sent until it accepts the key; one request is tried at least every minute");
                 self.requests.gate.stop(error.to_string());
             }
             // Nothing changed on the page, but the API is up and accepts the key.

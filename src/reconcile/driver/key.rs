@@ -14,7 +14,7 @@ pub(super) struct Key {
     set: Box<dyn Fn(ApiKey) + Send>,
     /// Counts keys and refusals.
     ///
-    /// The answer to a request of an older number says nothing about the key as it is now.
+    /// The answer to a request of an older number says nothing about the current key.
     number: u32,
     /// Number of refusals in a row.
     refusals: u32,

@@ -192,7 +192,7 @@ pub struct PageReport {
 /// Each part guards a small state of its own; the driver connects them.
 pub struct Driver<R> {
     actor: Actor<R>,
-    /// The pages and agents, with what is due when.
+    /// The pages and agents, with their due times.
     pages: Pages,
     agents: Agents,
     fetched: Fetched,
@@ -367,7 +367,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         match tokio::time::timeout(LAST_CALLS, last_calls).await {
             Ok(ended) => ended?,
-            Err(_) => tracing::warn!("requests are still unanswered; they are looked up at the next start"),
+            Err(_) => tracing::warn!("requests are still unanswered; the next start determines their outcome"),
         }
         self.requests.jobs.shutdown().await;
         let reading = self.clock.trust.reading(&*self.actor.clock);
@@ -414,7 +414,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let ids: Vec<PageId> = self.world.pages.iter().map(|managed| managed.page.id.clone()).collect();
         for id in ids {
             if self.pages.get(&id).is_some_and(|state| state.standing == Standing::Unseen) {
-                let unseen = "was not seen in the time allowed (hint: see --timeout and api.rate)";
+                let unseen = "the page was not fetched in time (hint: raise --timeout or api.rate)";
                 let why = self.requests.gate.stopped().unwrap_or(unseen).to_owned();
                 self.set_standing(&id, Standing::Retrying(why));
             }

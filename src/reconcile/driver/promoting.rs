@@ -49,14 +49,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             match self.refusal(&id, now) {
                 Some((problem, until)) => {
-                    let refusal = format!("what {leader} holds can't follow: {problem}");
+                    let refusal = format!("the values of {leader} cannot be promoted: {problem}");
                     is_news |= self.note_refusal(&id, refusal, now);
                     // Check again then: the values may differ. Events on the page also trigger a
                     // check.
                     self.waiting.ripe.extend(until.map(|until| (until, id)));
                 }
                 None => {
-                    tracing::info!(page = %id, %leader, "follows: takes over what the other page has held");
+                    tracing::info!(page = %id, %leader, "page promoted: it takes over the values of the page that it follows");
                     caught_up.push(id);
                 }
             }
@@ -137,8 +137,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let (leader, _) = self.followed(id)?;
             let why = match self.holds_newest(&leader, id, now) {
                 Holds::No(why) => format!("{leader} does not hold the change: {why}"),
-                _ if self.revisions.rollout.is_some() => "an approved change goes out first".to_owned(),
-                Holds::Unknown if behind.since.is_none() => format!("{leader} is to hold the change first"),
+                _ if self.revisions.rollout.is_some() => "a rollout must finish first".to_owned(),
+                Holds::Unknown if behind.since.is_none() => format!("{leader} must hold the change first"),
                 _ => match self.revisions.active.promotions.refusal(id) {
                     Some(refusal) => refusal.clone(),
                     None => format!("{leader} holds the change"),
@@ -195,13 +195,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let overridden = managed.page.variables.iter().filter_map(|owned| {
             Some((
                 &owned.variable,
-                format!("{} is overruled: {}", owned.variable, owned.definition.overridden_at(now)?),
+                format!("{} is overridden: {}", owned.variable, owned.definition.overridden_at(now)?),
             ))
         });
         let drift = self.pages.get(id).and_then(|state| state.told_drift.as_deref()).unwrap_or_default();
         let kept = drift.iter().filter(|drift| drift.answer == Answer::Kept);
-        let kept =
-            kept.map(|drift| (&drift.variable, format!("{} is kept as others changed it", drift.variable)));
+        let kept = kept.map(|drift| {
+            (&drift.variable, format!("{} is kept as another client changed it", drift.variable))
+        });
         let mut covered = overridden.chain(kept);
         covered
             .find(|(variable, _)| self.revisions.active.promotions.concerns(newest, variable, now))
@@ -226,7 +227,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn note_refusal(&mut self, id: &PageId, refusal: String, now: Instant) -> bool {
         let is_news = self.revisions.active.promotions.set_refusal(id, refusal.clone());
         if is_news {
-            tracing::error!(page = %id, problem = refusal, "stays as it is");
+            tracing::error!(page = %id, problem = refusal, "promotion refused: the page keeps its values");
             self.pages.schedule(id, Some(now));
         }
         is_news

@@ -1,4 +1,4 @@
-//! What the driver reports: its status, its counts, and the problems already logged.
+//! The driver's reports: its status, its counts, and the problems already logged.
 
 use std::collections::BTreeMap;
 

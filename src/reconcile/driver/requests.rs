@@ -1,6 +1,6 @@
 //! The requests in progress, the room for more, and the gate that each passes.
 //!
-//! Slow requests get places of their own, so that hanging pages do not delay others.
+//! Slow requests get places of their own, so that hanging pages do not delay other pages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

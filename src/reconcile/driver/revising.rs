@@ -128,7 +128,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             revision = self.revisions.out.revision,
             pages = changed.len(),
             out = self.revisions.out.pages.len(),
-            "approved: goes out to one page first, then to a few, then to the rest"
+            "rollout started: one page first, then a few, then the rest"
         );
         self.hold(None);
         // Whatever the outcome, these pages hold other values in the meantime.
@@ -187,7 +187,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for (source, rows) in
             lost_by_source(&self.revisions.active.inputs, &self.revisions.newest.revision.inputs)
         {
-            tracing::warn!(source, rows, "rows are gone");
+            tracing::warn!(source, rows, "rows removed");
         }
         self.revisions.is_blueprint_active = true;
         self.replace_active(newest, promotions, now);
@@ -232,7 +232,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let stuck = rollout.current.iter().find(is_stuck).cloned();
             if stuck != rollout.stopped_at {
                 if let Some(page) = &stuck {
-                    tracing::error!(revision = rollout.out.revision, %page, "the approved change stops here: this page does not take it; it goes on when the page does");
+                    tracing::error!(revision = rollout.out.revision, %page, "rollout stopped: this page does not accept the change; the rollout continues when it does");
                 }
                 rollout.stopped_at = stuck;
             }
@@ -240,12 +240,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         if rollout.go_on() {
             let (revision, pages) = (&rollout.out.revision, rollout.current.len());
-            tracing::info!(revision, pages, "the approved change goes on");
+            tracing::info!(revision, pages, "rollout continued");
             let (out, world) = (rollout.out.clone(), rollout.world(&self.revisions.active.pages()));
             self.keep_out(out);
             self.take_world(world, now, Urgency::Source);
         } else if let Some(Rollout { target, promotions, out, .. }) = self.revisions.rollout.take() {
-            tracing::info!(revision = out.revision, "the approved change is out on all pages");
+            tracing::info!(revision = out.revision, "rollout finished: all pages hold the change");
             self.revisions.recent = Recent::default();
             self.activate(target, promotions, now);
         }
@@ -262,10 +262,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if revision == "clock" {
             let was_doubted = self.clock.trust.vouch();
             if was_doubted {
-                tracing::warn!(who, "the clock is vouched for");
+                tracing::warn!(who, "clock approved");
                 self.report_clock(News::Believed, now);
             }
-            return Ok(was_doubted.then_some(()).ok_or_else(|| Problem::new("the clock is not in doubt")));
+            return Ok(was_doubted.then_some(()).ok_or_else(|| Problem::new("the clock is already trusted")));
         }
         match self.revisions.held.clone() {
             Some(held) if held.revision == revision => {
@@ -275,9 +275,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.revise_if_trusted(now);
                 Ok(Ok(()))
             }
-            Some(held) => Ok(Err(Problem::new(format!("revision {revision} is not what is held"))
-                .hint(format!("held is {}: {}", held.revision, held.reasons.join("; "))))),
-            None => Ok(Err(Problem::new(format!("no revision is held, so {revision} can't be approved")))),
+            Some(held) => Ok(Err(Problem::new(format!("revision {revision} is not the held revision"))
+                .hint(format!("the held revision is {}: {}", held.revision, held.reasons.join("; "))))),
+            None => Ok(Err(Problem::new(format!("no revision is held, so {revision} cannot be approved")))),
         }
     }
 
@@ -300,7 +300,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if held != self.revisions.held {
             self.keep_fact(HELD, held.as_ref().and_then(Held::to_fact));
             if let (Some(before), None) = (&self.revisions.held, &held) {
-                tracing::info!(revision = before.revision, "is no longer held");
+                tracing::info!(revision = before.revision, "the revision is not held any more");
             }
             self.revisions.held = held;
         }

@@ -24,7 +24,7 @@ pub struct Newest {
 }
 
 impl Newest {
-    /// Returns what was read with the settings of a number.
+    /// Returns the settings and inputs that were read under a number.
     pub fn of(settings: &Settings, revision: Revision, number: u32) -> Self {
         let (blueprint, written) = (settings.blueprint.clone(), settings.written.clone());
         Self { blueprint, written, number, revision }

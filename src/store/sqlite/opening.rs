@@ -202,7 +202,7 @@ impl Location {
         Ok(Some(file))
     }
 
-    /// Locks a file of the store for as long as it is open.
+    /// Locks a file of the store while it is open.
     fn take(&self, file: &std::fs::File, path: &Path) -> Result<(), StoreError> {
         match file.try_lock() {
             Ok(()) => Ok(()),

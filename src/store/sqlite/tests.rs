@@ -79,7 +79,7 @@ async fn a_second_writer_is_refused_and_a_newer_store_is_left_unchanged() {
 async fn a_file_that_is_not_a_store_is_an_error_and_is_left_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s.sqlite");
-    let text = "this is no database, but somebody's notes, long enough to be looked at as a page".repeat(20);
+    let text = "these are notes and not a database, and long enough to be read as a database page".repeat(20);
     std::fs::write(&path, &text).unwrap();
     let location = Location::new(Some(&path));
     assert!(matches!(location.open(), Err(StoreError::Damaged { .. })));
@@ -145,7 +145,7 @@ async fn a_missing_store_is_not_recreated_automatically() {
         let error = location.open().unwrap_err().to_string();
         assert_eq!(
             error.replace(&path.display().to_string(), "S"),
-            "the store S is missing: it existed before, with overrides, approvals and the history of what was sent (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
+            "the store S is missing: it existed before, with overrides, approvals and the history of sent values (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
         );
         drop(location.open_or_begin_anew().unwrap());
         drop(location.open().unwrap());
