@@ -1,5 +1,5 @@
 //! What is fed with arbitrary bytes, and what must hold of whatever comes out: the fuzz targets call this, and so
-//! does the test that replays the corpora (`tests/it/hostile.rs`), which needs no fuzzer.
+//! does the test that replays the corpora (`tests/it/hostile/files.rs`), which needs no fuzzer.
 
 use std::path::Path;
 use std::sync::Arc;
