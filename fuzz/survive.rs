@@ -1,6 +1,6 @@
 //! Functions that take arbitrary bytes, and check the results.
 //!
-//! The fuzz targets call them. So does the test that replays the corpora (`tests/it/hostile.rs`),
+//! The fuzz targets call them. So does the test that replays the corpora (`tests/it/hostile/files.rs`),
 //! which needs no fuzzer.
 
 use std::path::Path;

@@ -367,7 +367,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         match tokio::time::timeout(LAST_CALLS, last_calls).await {
             Ok(ended) => ended?,
-            Err(_) => tracing::warn!("requests are still unanswered; the next start determines their outcome"),
+            Err(_) => {
+                tracing::warn!("requests are still unanswered; the next start determines their outcome")
+            }
         }
         self.requests.jobs.shutdown().await;
         let reading = self.clock.trust.reading(&*self.actor.clock);

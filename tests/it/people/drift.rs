@@ -1,0 +1,40 @@
+//! Drift that the webhook reports, and its record in the history.
+
+use rtconfd::clock::ManualClock;
+use rtconfd::reconcile::{Control, Mode};
+use serde_json::json;
+
+use super::NOON;
+use crate::support::{Api, Driving, Folder, at, desk, until};
+
+#[tokio::test]
+async fn the_webhook_detects_drift_immediately_and_history_records_it() {
+    let api = Api::start();
+    let policy = "on_drift = { \"*\" = \"restore\", seats = \"report\" }";
+    let settings = desk("A-1").replace("variables = {", &format!("{policy}\nvariables = {{ seats = 40,"));
+    let folder = Folder::new(&api.url, &settings);
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    api.edit("A-1", &json!({"seats": 42, "is_open": false}));
+    let look = Control::Look {
+        agent: Some("A-1".to_owned()),
+        environment: None,
+        by: Some("bert@example.com".to_owned()),
+    };
+    driving.feed.send(rtconfd::reconcile::Feed::Control(look)).await.unwrap();
+    until("the drift is recorded", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    assert_eq!(api.variables("A-1")["seats"], json!(42), "that is only told");
+    let drift = folder.look().drifts(None, true, 10).unwrap().remove(0);
+    assert_eq!(
+        (drift.variable.as_str(), &drift.baseline, &drift.found, drift.answer.as_str(), drift.by.as_deref()),
+        ("seats", &json!(40), &json!(42), "reported", Some("bert@example.com"))
+    );
+    // A manual fix ends the drift.
+    api.edit("A-1", &json!({"seats": 40}));
+    driving.advance(at("2026-11-26T12:10:00Z")).await;
+    until("the drift is over", || folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    assert!(folder.look().drifts(None, false, 10).unwrap()[0].ended_at.is_some());
+    driving.stop().await;
+}
