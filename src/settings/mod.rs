@@ -37,7 +37,7 @@ pub use layers::SCALARS;
 pub use listen::Listen;
 pub use log::Log;
 pub use report::Report;
-pub use sources::{Format, Source};
+pub use sources::Source;
 pub use store::StorePath;
 pub use surroundings::{Flag, Surroundings};
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::compile::SourceUse;
-use crate::model::Problem;
+use crate::model::{Origin, Problem};
+use crate::tables::{FORMATS, Format, Layout, SourceFormat, format_named};
 use crate::written::{Entry, Fields, Node, Reader, Text};
 
 /// A source file.
@@ -17,28 +18,11 @@ pub struct Source {
     pub format: Format,
 }
 
-/// The format of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Comma-separated values (RFC 4180).
-    Csv {
-        /// The separator between fields.
-        delimiter: u8,
-        /// The column that identifies a row.
-        key: Option<String>,
-    },
-    /// JSON (RFC 8259).
-    Json,
-}
-
 impl Source {
     /// Returns the facts about the source that pages need.
     pub(super) fn used(&self) -> SourceUse {
         let file = self.shown.clone();
-        match &self.format {
-            Format::Csv { key, .. } => SourceUse { file, has_rows: true, has_key: key.is_some() },
-            Format::Json => SourceUse { file, has_rows: false, has_key: false },
-        }
+        SourceUse { file, has_rows: self.format.of.has_rows(), has_key: self.format.layout.key.is_some() }
     }
 }
 
@@ -60,48 +44,51 @@ pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<S
     let fields = reader.table(&entry.node, "a source", &["path", "key", "format", "delimiter"])?;
     let path = file_path(reader, fields.require(reader, "path")?)?;
     let extension = Path::new(&path.value).extension().and_then(|extension| extension.to_str());
-    let (format, origin) = match fields.get("format") {
+    let (name, origin) = match fields.get("format") {
         Some(node) => {
             let text = reader.text(node, "format")?;
             (text.value, text.origin)
         }
         None => (extension.unwrap_or_default().to_lowercase(), path.origin.clone()),
     };
-    let format = match format.as_str() {
-        "json" => {
-            for key in ["key", "delimiter"] {
-                if let Some(node) = fields.get(key) {
-                    reader.note(Problem::at(&node.origin, format!("{key} is only for CSV")));
-                }
-            }
-            Format::Json
-        }
-        "csv" | "tsv" | "txt" => Format::Csv {
-            delimiter: delimiter(reader, &fields, &format)?,
-            key: match fields.get("key") {
-                Some(node) => Some(reader.text(node, "key")?.value),
-                None => None,
-            },
-        },
-        other @ ("xlsx" | "xls" | "ods") => {
-            let message = format!("a workbook (.{other}) cannot be read");
-            reader
-                .note(Problem::at(&origin, message).hint("save the sheet as CSV (in Excel: \"CSV UTF-8\")"));
-            return None;
-        }
-        other => {
-            let message = format!("unknown source format `{other}`");
-            reader.note(Problem::at(&origin, message).hint("set format = \"csv\" or format = \"json\""));
-            return None;
-        }
+    let Some(of) = format_named(&name) else {
+        reader.note(unknown_format(&name, &origin));
+        return None;
     };
-    Some(Source { path: directory.join(&path.value), shown: path.value, format })
+    let layout = layout(reader, &fields, of, &name)?;
+    Some(Source { path: directory.join(&path.value), shown: path.value, format: Format { of, layout } })
 }
 
-fn delimiter(reader: &Reader, fields: &Fields, format: &str) -> Option<u8> {
-    let Some(node) = fields.get("delimiter") else {
-        return Some(if format == "tsv" { b'\t' } else { b',' });
+fn unknown_format(name: &str, origin: &Origin) -> Problem {
+    if ["xlsx", "xls", "ods"].contains(&name) {
+        return Problem::at(origin, format!("a workbook (.{name}) cannot be read"))
+            .hint("save the sheet as CSV (in Excel: \"CSV UTF-8\")");
+    }
+    let known: Vec<String> = FORMATS.iter().map(|format| format!("format = \"{}\"", format.name())).collect();
+    Problem::at(origin, format!("unknown source format `{name}`")).hint(format!("set {}", known.join(" or ")))
+}
+
+/// Reads the layout; reports keys that do not apply to the format.
+fn layout(reader: &Reader, fields: &Fields, of: &dyn SourceFormat, name: &str) -> Option<Layout> {
+    let default = of.delimiter(name);
+    for (key, applies) in [("key", of.has_rows()), ("delimiter", default.is_some())] {
+        if let Some(node) = fields.get(key).filter(|_| !applies) {
+            let message = format!("{key} does not apply to {}", of.name().to_uppercase());
+            reader.note(Problem::at(&node.origin, message).hint(format!("remove {key}")));
+        }
+    }
+    let key = match fields.get("key").filter(|_| of.has_rows()) {
+        Some(node) => Some(reader.text(node, "key")?.value),
+        None => None,
     };
+    let delimiter = match fields.get("delimiter").filter(|_| default.is_some()) {
+        Some(node) => Some(delimiter(reader, node)?),
+        None => default,
+    };
+    Some(Layout { delimiter, key })
+}
+
+fn delimiter(reader: &Reader, node: &Node) -> Option<u8> {
     let text = reader.text(node, "delimiter")?;
     match text.value.as_str() {
         "," | ";" | "\t" => text.value.bytes().next(),

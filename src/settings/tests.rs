@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Flag, Format, Settings, StorePath, Surroundings};
+use super::{Flag, Settings, StorePath, Surroundings};
 
 const PAGE: &str = "[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = { x = 1 }\n";
 
@@ -177,6 +177,8 @@ fn mistakes_are_reported_with_the_nearest_valid_name() {
             "unknown calendar \"hls\"",
         ),
         (with_api("[sources.s]\npath = \"s.xls\"\n"), "a workbook (.xls) cannot be read"),
+        (with_api("[sources.s]\npath = \"s.yaml\"\n"), "hint: set format = \"csv\" or format = \"json\""),
+        (with_api("[sources.s]\npath = \"s.json\"\nkey = \"k\"\n"), "key does not apply to JSON"),
         (
             with_api("").replace("region = \"uk\"", "region = \"uk\"\nbase_url = \"http://127.0.0.1\""),
             "keep one of them",
@@ -237,7 +239,7 @@ fn regions_and_paths_are_resolved() {
     assert_eq!(settings.store, StorePath::File("/var/lib/x/rtconfd.sqlite".into()));
     let source = &settings.sources["s"];
     assert!(source.path.is_absolute() && source.path.ends_with("sub/s.tsv") && source.shown == "sub/s.tsv");
-    assert_eq!(source.format, Format::Csv { delimiter: b'\t', key: None });
+    assert_eq!((source.format.of.name(), source.format.layout.delimiter), ("csv", Some(b'\t')));
 }
 
 #[test]

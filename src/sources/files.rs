@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use crate::calendar::Calendar;
 use crate::compile::Inputs;
 use crate::model::{Origin, Problem};
-use crate::settings::{Format, Settings};
-use crate::tables::{self, Table};
+use crate::settings::Settings;
+use crate::tables::{self, Format, Table};
 use crate::zone::Database;
 
 use super::read::{Content, Disk, ReadFiles, Stamp, Unread};
@@ -351,7 +351,7 @@ impl InputFile {
     ///
     /// Nothing else shows that a table is truncated, while JSON and calendars have an end marker.
     fn cut_off(&self, bytes: &[u8]) -> Option<Problem> {
-        let is_table = matches!(self.kind, Kind::Source(Format::Csv { .. }));
+        let is_table = matches!(&self.kind, Kind::Source(format) if !format.of.shows_its_end());
         let was_ended = self.good.as_ref().is_some_and(|good| good.is_ended);
         if !is_table || !was_ended || is_ended(bytes) || bytes.iter().all(u8::is_ascii_whitespace) {
             return None;
@@ -448,10 +448,5 @@ fn table(file: &Arc<str>, bytes: &[u8], format: &Format) -> Result<Table, Proble
             .hint("write the file again: an empty file changes nothing"));
     }
     let text = tables::decode(file, bytes)?;
-    match format {
-        Format::Csv { delimiter, key } => {
-            tables::parse_csv(file, text, *delimiter, key.as_deref()).map(Table::Rows)
-        }
-        Format::Json => tables::parse_json(file, text).map(Table::Tree),
-    }
+    format.of.parse(file, text, &format.layout)
 }

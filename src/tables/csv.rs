@@ -8,7 +8,8 @@ use csv_core::{ReadFieldResult, ReaderBuilder};
 
 use crate::model::{Cell, Origin, Problem, Row, SourceText, nearest};
 
-use super::{Rejected, Rows};
+use super::format::{Layout, SourceFormat};
+use super::{Rejected, Rows, Table};
 
 /// Maximum columns of a table.
 pub const MAX_COLUMNS: usize = 1_000;
@@ -22,6 +23,36 @@ pub const MAX_ROWS: usize = 200_000;
 pub const MAX_CELL_BYTES: usize = 64 << 10;
 /// Maximum rejected rows; a file with more is probably the wrong file.
 pub const MAX_REJECTED: usize = 10_000;
+
+/// Comma-separated values (RFC 4180).
+pub(super) struct Csv;
+
+impl SourceFormat for Csv {
+    fn name(&self) -> &'static str {
+        "csv"
+    }
+
+    fn other_endings(&self) -> &'static [&'static str] {
+        &["tsv", "txt"]
+    }
+
+    fn has_rows(&self) -> bool {
+        true
+    }
+
+    fn shows_its_end(&self) -> bool {
+        false
+    }
+
+    fn delimiter(&self, ending: &str) -> Option<u8> {
+        Some(if ending == "tsv" { b'\t' } else { b',' })
+    }
+
+    fn parse(&self, file: &Arc<str>, text: &str, layout: &Layout) -> Result<Table, Problem> {
+        let delimiter = layout.delimiter.unwrap_or(b',');
+        parse(file, text, delimiter, layout.key.as_deref()).map(Table::Rows)
+    }
+}
 
 /// Parses a header and rows.
 ///

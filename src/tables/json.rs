@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use crate::model::{Origin, Problem, SourceText};
 use crate::written::{Entry, Node, Raw};
 
-use super::Shape;
+use super::format::{Layout, SourceFormat};
+use super::{Shape, Table};
 
 /// Maximum nesting depth of arrays and objects, the same as in serde_json.
 const MAX_DEPTH: usize = 128;
@@ -26,6 +27,31 @@ pub const MAX_VALUES: usize = 250_000;
 pub const MAX_WEIGHT: usize = 256 << 20;
 /// Maximum characters of a number; a double has 17 digits.
 const MAX_NUMBER: usize = 100;
+
+/// JSON (RFC 8259).
+pub(super) struct Json;
+
+impl SourceFormat for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn has_rows(&self) -> bool {
+        false
+    }
+
+    fn shows_its_end(&self) -> bool {
+        true
+    }
+
+    fn delimiter(&self, _ending: &str) -> Option<u8> {
+        None
+    }
+
+    fn parse(&self, file: &Arc<str>, text: &str, _layout: &Layout) -> Result<Table, Problem> {
+        parse(file, text).map(Table::Tree)
+    }
+}
 
 /// Parses one JSON document.
 ///

@@ -1,7 +1,9 @@
-//! CSV and JSON text to rows and values with their places. Reads no files.
+//! Text of sources to rows and values with their places: one file a format. Reads no files.
 
 mod csv;
+mod format;
 mod json;
+mod registry;
 mod shape;
 
 use std::collections::HashMap;
@@ -11,7 +13,9 @@ use crate::model::{Origin, Problem, Row, SourceText};
 use crate::written::Node;
 
 pub use csv::parse as parse_csv;
+pub use format::{Layout, SourceFormat};
 pub use json::parse as parse_json;
+pub use registry::{FORMATS, Format, format_named};
 pub use shape::Shape;
 
 /// Maximum lines of a text; line numbers are recorded, so even a blank line takes memory.
@@ -20,9 +24,9 @@ pub const MAX_LINES: usize = 1_000_000;
 /// The content of a source after it was read.
 #[derive(Debug)]
 pub enum Table {
-    /// Rows, from CSV.
+    /// Rows under a header.
     Rows(Rows),
-    /// A tree, from JSON.
+    /// A tree of values.
     Tree(Node),
 }
 
@@ -36,7 +40,7 @@ impl Table {
     }
 }
 
-/// The rows of a CSV file.
+/// The rows of a table.
 #[derive(Debug)]
 pub struct Rows {
     /// The file as the settings name it.

@@ -1,0 +1,44 @@
+//! The interface of a source format.
+
+use std::sync::Arc;
+
+use crate::model::Problem;
+
+use super::Table;
+
+/// A format of source files.
+///
+/// Each one is an `impl` in a file of its own, listed in `registry.rs`.
+pub trait SourceFormat: Sync {
+    /// Returns the name in the settings and messages, which is also the ending of such files.
+    fn name(&self) -> &'static str;
+
+    /// Returns further endings of such files.
+    fn other_endings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Returns true if it holds rows under a header, false for a tree of values.
+    fn has_rows(&self) -> bool;
+
+    /// Returns true if a file that was cut off is never valid, as JSON without its last bracket.
+    fn shows_its_end(&self) -> bool;
+
+    /// Returns the field separator of a file with this ending; none if the format has no choice.
+    fn delimiter(&self, ending: &str) -> Option<u8>;
+
+    /// Parses the text of a file.
+    ///
+    /// # Errors
+    /// Fails for a problem that makes the whole file unusable, with its place.
+    fn parse(&self, file: &Arc<str>, text: &str, layout: &Layout) -> Result<Table, Problem>;
+}
+
+/// The layout of one file, as the settings give it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The separator between fields, if the format has a choice.
+    pub delimiter: Option<u8>,
+    /// The column that identifies a row.
+    pub key: Option<String>,
+}
