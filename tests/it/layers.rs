@@ -12,7 +12,7 @@ use crate::house::{root, rust_files};
 /// The layers from top to bottom, as in ARCHITECTURE.md.
 ///
 /// A module may use the layers below its own.
-const FLOORS: &[&str] = &[
+const LAYERS: &[&str] = &[
     "cli",
     "listener",
     "simulator",
@@ -192,20 +192,20 @@ fn graph() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
 #[test]
 fn a_module_uses_only_lower_layers() {
     let graph = graph();
-    let floor = |module: &[String]| {
-        let found = FLOORS.iter().position(|floor| *floor == module[0]);
-        found.unwrap_or_else(|| panic!("{} is not on a floor", module[0]))
+    let layer = |module: &[String]| {
+        let found = LAYERS.iter().position(|layer| *layer == module[0]);
+        found.unwrap_or_else(|| panic!("{} belongs to no layer", module[0]))
     };
     let upward: Vec<String> = graph
         .iter()
         .flat_map(|(module, used)| {
-            let above = used.iter().filter(|used| floor(used) < floor(module));
+            let above = used.iter().filter(|used| layer(used) < layer(module));
             above.map(|used| format!("{} uses {}", module.join("::"), used.join("::")))
         })
         .collect();
-    assert!(upward.is_empty(), "these use a floor above their own:\n{}", upward.join("\n"));
-    let seen: BTreeSet<usize> = graph.keys().map(|module| floor(module)).collect();
-    assert_eq!(seen.len(), FLOORS.len(), "a floor is gone");
+    assert!(upward.is_empty(), "these use a layer above their own:\n{}", upward.join("\n"));
+    let seen: BTreeSet<usize> = graph.keys().map(|module| layer(module)).collect();
+    assert_eq!(seen.len(), LAYERS.len(), "a layer is missing");
 }
 
 /// Returns all files that a file uses, directly or indirectly.
@@ -245,22 +245,22 @@ fn every_file_starts_with_a_doc_comment() {
 #[test]
 fn the_architecture_document_names_every_layer() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    for floor in FLOORS {
-        assert!(text.contains(&format!("{floor}/")) || text.contains(&format!("{floor}.rs")), "{floor}");
+    for layer in LAYERS {
+        assert!(text.contains(&format!("{layer}/")) || text.contains(&format!("{layer}.rs")), "{layer}");
     }
 }
 
 /// The pure layers use no file, no network, no clock and no async.
 #[test]
 fn pure_layers_do_no_io() {
-    let pure = FLOORS.iter().position(|floor| *floor == "plan").unwrap();
+    let pure = LAYERS.iter().position(|layer| *layer == "plan").unwrap();
     let mut files = Vec::new();
     rust_files(&root().join("src"), &mut files);
     for file in files {
         let inside = file.strip_prefix(root().join("src")).unwrap().to_str().unwrap().to_owned();
-        let is_pure = FLOORS[pure..]
+        let is_pure = LAYERS[pure..]
             .iter()
-            .any(|floor| inside.starts_with(&format!("{floor}/")) || inside == format!("{floor}.rs"));
+            .any(|layer| inside.starts_with(&format!("{layer}/")) || inside == format!("{layer}.rs"));
         if !is_pure {
             continue;
         }
