@@ -153,7 +153,8 @@ fn every_folder_of_the_guides_works_and_its_commands_print_what_the_guide_shows(
                 printed.extend(ran.out.lines().map(str::to_owned));
             }
         }
-        let shows = |block: &&Block| block.language == "text" && block.before.contains("utput of");
+        let shows =
+            |block: &&Block| block.language == "text" && block.before.to_lowercase().contains("output of");
         for block in blocks.iter().filter(shows) {
             for line in block.text.lines() {
                 assert!(
