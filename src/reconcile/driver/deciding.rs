@@ -1,6 +1,4 @@
-//! Decides on due pages and starts the requests they need.
-
-use std::cmp::Reverse;
+//! Decides on due pages.
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::model::{Instant, PageId, Problem, Variable, shorten};
@@ -9,9 +7,8 @@ use crate::reconcile::clock_trust::News;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, backoff, decide};
-use crate::store::{OpenIntent, Outcome};
+use crate::store::Outcome;
 
-use super::requests::Answered;
 use super::{Driver, Duration, Standing, Urgency};
 
 enum Start {
@@ -117,17 +114,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.begin(&id);
             starts.push(start);
         }
-    }
-
-    /// Takes permission for a request, or records when to ask again.
-    fn pass(&mut self, count: u32, urgency: Urgency, is_retry: bool, now: Instant) -> bool {
-        let up = self.actor.clock.uptime();
-        let passes = self.requests.gate.take(up, count, urgency, is_retry);
-        // If requests are in progress, the end of one may make room sooner.
-        if !passes && let Some(wait) = self.requests.gate.wait(up, count, urgency, is_retry) {
-            self.requests.room_at = Some(self.actor.clock.after(wait)).filter(|at| *at > now);
-        }
-        passes
     }
 
     fn decide_page(&mut self, id: &PageId, now: Instant) -> Start {
@@ -301,149 +287,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn gate_opens(&self) -> Option<Instant> {
         let wait = self.requests.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
         Some(self.actor.clock.after(wait))
-    }
-
-    fn start_act(&mut self, plan: Plan) {
-        let id = plan.page.clone();
-        self.report.counts.patches += 1;
-        if let Some(state) = self.pages.get_mut(&id) {
-            // Cleared when the PATCH is applied.
-            let attempt = state.attempt(&plan.changes);
-            if !state.refusals.0.as_ref().is_some_and(|last| last.sends_the_same(&attempt)) {
-                state.refusals = (Some(attempt.clone()), 0);
-            }
-            state.refused = Some(attempt);
-        }
-        // A retry reuses the intent; otherwise each would add to the history.
-        let failed = self.pages.get_mut(&id).and_then(|state| state.failed.take());
-        let is_same = |open: &OpenIntent| {
-            let pairs = open.changes.iter().zip(&plan.changes);
-            let mut same = pairs.map(|(a, b)| a.variable == b.variable && a.from == b.from && a.to == b.to);
-            open.changes.len() == plan.changes.len() && same.all(|same| same)
-        };
-        let again = failed.filter(is_same).map(|open| open.id);
-        let actor = self.actor.clone();
-        self.spawn(async move { Answered::Act(id, actor.act(plan, again).await) });
-    }
-
-    fn start_fetch(&mut self, id: PageId) {
-        let api = self.actor.api.clone();
-        self.spawn(async move {
-            let answer = api.page(&id).await;
-            Answered::Fetch(id, answer)
-        });
-    }
-
-    fn begin(&mut self, id: &PageId) {
-        self.pages.schedule(id, None);
-        if let Some(state) = self.pages.get_mut(id) {
-            state.in_flight = true;
-        }
-    }
-
-    /// Returns true if one more request may start.
-    ///
-    /// Otherwise the driver wakes as soon as there is room.
-    fn has_room(&mut self, starting: usize, now: Instant) -> bool {
-        let up = self.actor.clock.uptime();
-        let has_room = self.requests.has_room(starting, up);
-        if !has_room {
-            let room_at = self.requests.next_room(up).map(|wait| self.actor.clock.after(wait));
-            self.requests.room_at = room_at.filter(|at| *at > now);
-        }
-        has_room
-    }
-
-    fn start_lists(&mut self, now: Instant) {
-        if self.requests.gate.stopped().is_some() {
-            return self.try_key(now);
-        }
-        // Waiting pages come before lists.
-        while self.requests.room_at.is_none() {
-            if !self.has_room(0, now) {
-                return;
-            }
-            let may_retry = self.requests.gate.retry_wait(self.actor.clock.uptime()).is_none();
-            let Some(name) = self.agents.first_due(now, may_retry).map(str::to_owned) else { return };
-            let Some(agent) = self.agents.get(&name) else { return };
-            let is_retry = agent.attempts > 0;
-            let is_unseen = |id: &PageId| {
-                self.pages.get(id).is_some_and(|state| state.known.observed.is_none() && !state.in_flight)
-            };
-            let urgency = match agent.pages.iter().any(is_unseen) {
-                true => Urgency::Source,
-                false => Urgency::Resync,
-            };
-            if !self.pass(1, urgency, is_retry, now) {
-                return;
-            }
-            self.start_list(name);
-        }
-    }
-
-    /// Tries the API after a pause.
-    ///
-    /// Uses the page that last succeeded: a failing page proves nothing about the API.
-    fn start_trial(&mut self) {
-        if !self.requests.gate.wants_trial() {
-            return;
-        }
-        let up = self.actor.clock.uptime();
-        let ours = self.world.pages.iter().map(|managed| &managed.page.id);
-        let candidates =
-            ours.filter_map(|id| Some((self.pages.get(id).filter(|state| !state.in_flight)?, id)));
-        // A page that fails the trial is not the first choice for the next one.
-        let best = candidates.max_by_key(|(state, _)| (Reverse(state.attempts), state.succeeded_at));
-        if let Some(id) = best.filter(|(state, _)| state.succeeded_at.is_some()).map(|(_, id)| id.clone()) {
-            if self.requests.gate.begin_trial(&id.to_string(), up) {
-                self.begin(&id);
-                self.start_fetch(id);
-            }
-            return;
-        }
-        let at_rest: Vec<&str> = self.agents.at_rest().collect();
-        if let Some(name) = self.random.choice(at_rest).map(str::to_owned)
-            && self.requests.gate.begin_trial(&name, up)
-        {
-            self.start_list(name);
-        }
-    }
-
-    /// Repeats a failed list when it is due.
-    fn retry_list(&mut self, now: Instant) {
-        let Some(name) = self.agents.first_retry(now).map(str::to_owned) else { return };
-        if self.requests.gate.retry_wait(self.actor.clock.uptime()).is_none()
-            && self.pass(1, Urgency::Source, true, now)
-        {
-            self.start_list(name);
-        }
-    }
-
-    /// Probes a refused key with one list.
-    ///
-    /// The agent is chosen at random, because the key may be refused for one agent only.
-    fn try_key(&mut self, now: Instant) {
-        if !self.key.take_probe(now) {
-            return;
-        }
-        let at_rest: Vec<&str> = self.agents.at_rest().collect();
-        if let Some(name) = self.random.choice(at_rest).map(str::to_owned) {
-            self.start_list(name);
-        }
-    }
-
-    fn start_list(&mut self, name: String) {
-        self.agents.begin(&name);
-        let api = self.actor.api.clone();
-        self.spawn(async move {
-            let answer = api.list(&name).await;
-            Answered::List(name, answer)
-        });
-    }
-
-    fn spawn(&mut self, request: impl Future<Output = Answered> + Send + 'static) {
-        self.report.counts.requests += 1;
-        self.requests.start(self.actor.clock.uptime(), self.key.number(), request);
     }
 
     /// Logs a change in the clock's trust.

@@ -38,10 +38,12 @@ use requests::{Done, Requests};
 use revisions::Revisions;
 use waiting::Waiting;
 
+mod answers;
 mod asked;
 mod clock_state;
 mod deciding;
 mod early;
+mod failures;
 mod fetched;
 mod incoming;
 mod key;
@@ -51,6 +53,7 @@ mod report;
 mod requests;
 mod revising;
 mod revisions;
+mod starting;
 mod waiting;
 
 /// The time that requests in progress may still take when the program ends.
