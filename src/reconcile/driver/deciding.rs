@@ -7,7 +7,7 @@ use crate::reconcile::clock_trust::News;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, backoff, decide};
-use crate::store::Outcome;
+use crate::store::{OpenIntent, Outcome};
 
 use super::{Driver, Duration, Standing, Urgency};
 
@@ -131,48 +131,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             match decide(&managed.page, &mut state.known, now) {
                 Decision::Look => return self.fetch_or_wait(id, can_send),
                 Decision::Settle(open, found) => {
-                    state.known.open = None;
-                    tracing::info!(page = %id, ?found, "determined the outcome of the last PATCH");
-                    let outcome = match found {
-                        Found::Applied => {
-                            let values = open.changes.iter();
-                            let values: Vec<_> =
-                                values.map(|change| (change.variable.clone(), change.to.clone())).collect();
-                            state.known.baseline.extend(values.iter().cloned());
-                            state.not_taken = None;
-                            self.report.count_applied(id, values.len());
-                            Outcome::Applied(values)
-                        }
-                        _ if state.not_taken.is_some() => {
-                            let message = state.not_taken.take().unwrap_or_default();
-                            state.failed = Some(open.clone());
-                            let settled =
-                                self.actor.store.settle(open.id, Outcome::Failed(message.clone()), None, now);
-                            self.notes.push(settled);
-                            self.take_not_taken(id, message, &open.changes, now);
-                            return Start::Nothing;
-                        }
-                        Found::NotApplied => {
-                            state.failed = Some(open.clone());
-                            Outcome::Failed("not applied, as a later fetch showed".to_owned())
-                        }
-                        Found::Overwritten => Outcome::Overwritten,
-                    };
-                    self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
+                    if !self.settle_open(id, open, found, now) {
+                        return Start::Nothing;
+                    }
                 }
                 Decision::Withhold { problems, until } => {
-                    let standing = Standing::Stuck(in_one_line(&problems));
-                    if state.standing != standing {
-                        for problem in &problems {
-                            tracing::error!(page = %id, %problem, "withheld: nothing is sent to this page");
-                        }
-                    }
-                    // Missing values may return at any moment, so do not wait for the next list.
-                    let is_lacking = state.gaps.is_lacking();
-                    state.look_wanted |= is_lacking;
-                    let again = is_lacking.then(|| backoff::after(now, backoff::LONGEST));
-                    self.set_standing(id, standing);
-                    self.pages.schedule(id, until.into_iter().chain(again).min());
+                    self.withhold_page(id, &problems, until, now);
                     return Start::Nothing;
                 }
                 Decision::Plan { plan, until } => {
@@ -196,6 +160,58 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 }
             }
         }
+    }
+
+    /// Records the outcome of a PATCH that was looked up on the page.
+    ///
+    /// Returns false if the page waits for a retry now.
+    fn settle_open(&mut self, id: &PageId, open: OpenIntent, found: Found, now: Instant) -> bool {
+        let Some(state) = self.pages.get_mut(id) else { return false };
+        state.known.open = None;
+        tracing::info!(page = %id, ?found, "determined the outcome of the last PATCH");
+        let outcome = match found {
+            Found::Applied => {
+                let values = open.changes.iter();
+                let values: Vec<_> =
+                    values.map(|change| (change.variable.clone(), change.to.clone())).collect();
+                state.known.baseline.extend(values.iter().cloned());
+                state.not_taken = None;
+                self.report.count_applied(id, values.len());
+                Outcome::Applied(values)
+            }
+            _ if state.not_taken.is_some() => {
+                let message = state.not_taken.take().unwrap_or_default();
+                state.failed = Some(open.clone());
+                let outcome = Outcome::Failed(message.clone());
+                self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
+                self.take_not_taken(id, message, &open.changes, now);
+                return false;
+            }
+            Found::NotApplied => {
+                state.failed = Some(open.clone());
+                Outcome::Failed("not applied, as a later fetch showed".to_owned())
+            }
+            Found::Overwritten => Outcome::Overwritten,
+        };
+        self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
+        true
+    }
+
+    /// Sends nothing to a page whose values are invalid or missing, and reports why.
+    fn withhold_page(&mut self, id: &PageId, problems: &[Problem], until: Option<Instant>, now: Instant) {
+        let Some(state) = self.pages.get_mut(id) else { return };
+        let standing = Standing::Stuck(in_one_line(problems));
+        if state.standing != standing {
+            for problem in problems {
+                tracing::error!(page = %id, %problem, "withheld: nothing is sent to this page");
+            }
+        }
+        // Missing values may return at any moment, so do not wait for the next list.
+        let is_lacking = state.gaps.is_lacking();
+        state.look_wanted |= is_lacking;
+        let again = is_lacking.then(|| backoff::after(now, backoff::LONGEST));
+        self.set_standing(id, standing);
+        self.pages.schedule(id, until.into_iter().chain(again).min());
     }
 
     fn fetch_or_wait(&mut self, id: &PageId, can_send: bool) -> Start {
