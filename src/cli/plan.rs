@@ -165,7 +165,7 @@ impl Outcome {
         let id = &managed.page.id;
         loop {
             match decide(&managed.page, known, now) {
-                Decision::Look => return self.fail(id, "the page was not fetched"),
+                Decision::Fetch => return self.fail(id, "the page was not fetched"),
                 // The page was just fetched, so it shows the outcome of the open change.
                 Decision::Settle(open, found) => {
                     if found == crate::plan::Found::Applied {

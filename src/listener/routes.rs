@@ -228,8 +228,8 @@ async fn webhook(
     let environment = text("client_env").and_then(|text| text.parse::<Environment>().ok());
     let agent = text("project_id").filter(|id| PageId::new(id, Environment::Live).is_ok()).map(str::to_owned);
     let by = text("user").map(|user| user.chars().filter(|c| !c.is_control()).take(200).collect());
-    let look = Feed::Control(Control::Look { agent, environment, by });
-    match driver.feed.try_send(look) {
+    let fetch = Feed::Control(Control::Fetch { agent, environment, by });
+    match driver.feed.try_send(fetch) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         // Under a flood of calls this one can be dropped: the queued ones cause the fetch as well.
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -70,13 +70,13 @@ impl Distrust {
 
 /// The result of a clock check.
 #[derive(Clone, Debug, PartialEq)]
-pub enum News {
+pub enum TrustChange {
     /// Nothing new.
     None,
     /// The clock became untrusted, or is now untrusted for another reason.
-    Doubted,
+    Untrusted,
     /// The clock is trusted again.
-    Believed,
+    Trusted,
 }
 
 impl ClockTrust {
@@ -118,7 +118,7 @@ impl ClockTrust {
     }
 
     /// Checks the clock once more.
-    pub fn look(&mut self, clock: &dyn Clock) -> News {
+    pub fn update(&mut self, clock: &dyn Clock) -> TrustChange {
         let (now, up) = (clock.now(), clock.uptime());
         let expected = add(self.now, (up.saturating_sub(self.up)).checked_mul(clock.speed()));
         let leap = now - expected;
@@ -136,9 +136,9 @@ impl ClockTrust {
             self.distrust = None;
         }
         match (&before, &self.distrust) {
-            (Some(_), None) => News::Believed,
-            (before, Some(distrust)) if before.as_ref() != Some(distrust) => News::Doubted,
-            _ => News::None,
+            (Some(_), None) => TrustChange::Trusted,
+            (before, Some(distrust)) if before.as_ref() != Some(distrust) => TrustChange::Untrusted,
+            _ => TrustChange::None,
         }
     }
 
@@ -146,18 +146,18 @@ impl ClockTrust {
     ///
     /// If they agree, the clock is trusted again. If they differ by more than an hour, it becomes
     /// untrusted, but only if it is a real wall clock that no person confirmed.
-    pub fn hear(&mut self, api: Instant, clock: &dyn Clock) -> News {
+    pub fn hear(&mut self, api: Instant, clock: &dyn Clock) -> TrustChange {
         let off = (api - clock.now()).abs();
         self.agreed |= off < AGREEMENT;
         if off < AGREEMENT && self.distrust.take().is_some() {
-            return News::Believed;
+            return TrustChange::Trusted;
         }
         if off > LEAP && self.distrust.is_none() && clock.is_wall() && !self.vouched {
             let what = format!("it shows {}, but the API's clock shows {}", utc(clock.now()), utc(api));
             self.distrust = Some(Distrust { what, expected: None });
-            return News::Doubted;
+            return TrustChange::Untrusted;
         }
-        News::None
+        TrustChange::None
     }
 
     /// Records that a person confirmed the clock. Returns true if it was untrusted.
@@ -202,11 +202,11 @@ mod tests {
         for hours in [1, 5, 72] {
             // A suspend counts as elapsed time.
             clock.set(clock.now() + TimeDelta::hours(hours));
-            assert_eq!(watch.look(&clock), News::None);
+            assert_eq!(watch.update(&clock), TrustChange::None);
         }
         for minutes in [-59, 59, -1] {
             clock.step(clock.now() + TimeDelta::minutes(minutes));
-            assert_eq!(watch.look(&clock), News::None, "{minutes}");
+            assert_eq!(watch.update(&clock), TrustChange::None, "{minutes}");
         }
         assert!(watch.distrust().is_none());
     }
@@ -219,17 +219,17 @@ mod tests {
             let leap = || {
                 let mut watch = ClockTrust::new(&clock, None);
                 clock.step(clock.now() + TimeDelta::hours(hours));
-                assert_eq!(watch.look(&clock), News::Doubted);
-                assert_eq!(watch.look(&clock), News::None, "it stays untrusted");
+                assert_eq!(watch.update(&clock), TrustChange::Untrusted);
+                assert_eq!(watch.update(&clock), TrustChange::None, "it stays untrusted");
                 watch
             };
             let mut watch = leap();
             clock.set(clock.now() + TimeDelta::minutes(10));
             clock.step(clock.now() - TimeDelta::hours(hours));
-            assert_eq!(watch.look(&clock), News::Believed);
+            assert_eq!(watch.update(&clock), TrustChange::Trusted);
             let mut watch = leap();
-            assert_eq!(watch.hear(start, &clock), News::None, "that is the time before the jump");
-            assert_eq!(watch.hear(clock.now() + TimeDelta::minutes(1), &clock), News::Believed);
+            assert_eq!(watch.hear(start, &clock), TrustChange::None, "that is the time before the jump");
+            assert_eq!(watch.hear(clock.now() + TimeDelta::minutes(1), &clock), TrustChange::Trusted);
             assert!(!leap().distrust().unwrap().describe().is_empty());
             clock.step(start);
             assert!(leap().vouch());
@@ -270,7 +270,7 @@ mod tests {
             assert_eq!(watch.reading(&clock).is_none(), is_doubted, "it is not remembered");
             if is_doubted {
                 clock.0.step(clock.now() - TimeDelta::days(days));
-                watch.look(&clock);
+                watch.update(&clock);
                 assert!(watch.distrust().is_none(), "{days}: it was corrected");
             }
         }

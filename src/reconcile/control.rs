@@ -37,7 +37,7 @@ pub enum Control {
         answer: oneshot::Sender<Result<(), Problem>>,
     },
     /// Fetch pages because a change was reported.
-    Look {
+    Fetch {
         /// The agent; `None` means every agent.
         agent: Option<String>,
         /// The environment; `None` means every environment.

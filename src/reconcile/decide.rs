@@ -140,7 +140,7 @@ impl Knowledge {
     /// The transition must bring other values, which midnight often does not. Every variable must
     /// also be a whole key: where a key is shared with values of other clients, sending from an
     /// older fetch would undo their edits.
-    pub fn flips_alone(&mut self) -> bool {
+    pub fn changes_alone(&mut self) -> bool {
         let Some(Computed { page, desired, transitions, .. }) = &mut self.computed else { return false };
         if !page.variables.iter().all(|owned| owned.variable.is_whole()) {
             return false;
@@ -159,7 +159,7 @@ impl Knowledge {
 #[derive(Debug)]
 pub enum Decision {
     /// The page must be fetched.
-    Look,
+    Fetch,
     /// The page shows the outcome of an intent, which must be recorded first.
     Settle(OpenIntent, Found),
     /// The values cannot be sent. Nothing is sent to the page until that changes.
@@ -186,7 +186,7 @@ pub fn ask_again_at(now: Instant) -> Instant {
 /// Decides on one page at an instant.
 pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision {
     let Some(observed) = known.observed.clone() else {
-        return Decision::Look;
+        return Decision::Fetch;
     };
     if let Some(open) = &known.open {
         return Decision::Settle(open.clone(), look_up(&open.changes, &observed.page.variables));

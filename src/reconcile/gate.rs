@@ -107,7 +107,7 @@ impl Pause {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// A value reached its transition.
-    Boundary,
+    Transition,
     /// A person set or released an override.
     Override,
     /// A source or the settings changed, or the page is new.

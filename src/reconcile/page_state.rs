@@ -107,7 +107,7 @@ pub struct PageState {
     /// Otherwise the fetch could be stale by the time the PATCH may leave.
     pub reserved: bool,
     /// True when the fetched page may be stale: a change was reported, or a fetch failed.
-    pub look_wanted: bool,
+    pub fetch_wanted: bool,
     /// Values missing on the page, both confirmed and not yet confirmed.
     pub gaps: Gaps,
     /// Its last PATCH, if that failed.
@@ -127,7 +127,7 @@ pub struct PageState {
     /// The status.
     pub standing: Standing,
     /// The drift already logged and recorded; none if unknown.
-    pub told_drift: Option<Vec<Drift>>,
+    pub reported_drift: Option<Vec<Drift>>,
     /// The problem recorded in the store.
     pub noted: Option<String>,
 }
@@ -144,7 +144,7 @@ impl PageState {
             urgency: Urgency::default(),
             in_flight: false,
             reserved: false,
-            look_wanted: false,
+            fetch_wanted: false,
             gaps: Gaps::new(stored.schema.is_some()),
             failed: None,
             not_taken: None,
@@ -154,7 +154,7 @@ impl PageState {
             refused: None,
             refusals: (None, 0),
             standing: Standing::Unseen,
-            told_drift: (!stored.is_adrift).then(Vec::new),
+            reported_drift: (!stored.is_adrift).then(Vec::new),
             noted: stored.problem.map(|(problem, _)| problem),
         }
     }
@@ -210,13 +210,15 @@ impl PageState {
     }
 
     /// Returns true if the page waits for a near transition.
-    pub fn awaits_boundary(&self, now: Instant) -> bool {
+    pub fn awaits_transition(&self, now: Instant) -> bool {
         self.due.is_some_and(|due| is_near(due, now))
     }
 
     /// Returns true if the page must be fetched before anything is decided.
     pub fn needs_fetch(&self, up: Duration) -> bool {
-        self.look_wanted || self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh(up))
+        self.fetch_wanted
+            || self.known.observed.is_none()
+            || (self.known.open.is_some() && !self.is_fresh(up))
     }
 }
 
@@ -353,11 +355,11 @@ mod tests {
             ("drift", Urgency::Drift, 8, false),
             ("source", Urgency::Source, 7, false),
             ("override", Urgency::Override, 6, false),
-            ("boundary", Urgency::Boundary, 1, false),
-            ("older-boundary", Urgency::Boundary, 5, false),
+            ("boundary", Urgency::Transition, 1, false),
+            ("older-boundary", Urgency::Transition, 5, false),
             ("looked-at-for-its-patch", Urgency::Resync, 0, true),
-            ("later", Urgency::Boundary, -1, false),
-            ("boundary-again", Urgency::Boundary, 3, false),
+            ("later", Urgency::Transition, -1, false),
+            ("boundary-again", Urgency::Transition, 3, false),
             ("source-again", Urgency::Source, 7, false),
         ] {
             let id = PageId::new(agent, Environment::Live).unwrap();

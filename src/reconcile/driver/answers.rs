@@ -143,7 +143,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
                 // If the answer lacks more than the changes sent, it proves nothing about the rest.
                 let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
-                state.look_wanted |= state.gaps.has_new(&page, last.as_deref(), &state.known.baseline, owned);
+                state.fetch_wanted |=
+                    state.gaps.has_new(&page, last.as_deref(), &state.known.baseline, owned);
                 state.gaps.learn(&page);
                 let before = state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
                 self.fetched.replace(before, page.weight);
@@ -213,7 +214,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         let Some(state) = self.pages.get_mut(id) else { return };
-        state.look_wanted = false;
+        state.fetch_wanted = false;
         if state.see(page, seen_at, &mut self.fetched.schemas)
             && let Some(observed) = &state.known.observed
         {
@@ -222,7 +223,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         if !state.in_flight {
             // A page at rest that now needs something was changed by another client.
-            if state.due().is_some_and(|due| due > now) && state.urgency == Urgency::Boundary {
+            if state.due().is_some_and(|due| due > now) && state.urgency == Urgency::Transition {
                 state.urgency = Urgency::Drift;
             }
             self.pages.schedule(id, Some(now));
@@ -293,7 +294,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn request_fetch(&mut self, id: &PageId, now: Instant) {
         if let Some(state) = self.pages.get_mut(id) {
-            state.look_wanted = true;
+            state.fetch_wanted = true;
             self.pages.schedule(id, Some(now));
         }
     }

@@ -28,7 +28,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let approved = self.approve(&revision, &who).await?;
                 let _ = answer.send(approved);
             }
-            Control::Look { agent, environment, by } => {
+            Control::Fetch { agent, environment, by } => {
                 self.fetch_again(agent.as_deref(), environment, by.as_deref());
             }
         }
@@ -85,7 +85,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in &meant {
             if let Some(state) = self.pages.get_mut(id) {
                 state.changed_by = by.map(str::to_owned);
-                state.look_wanted = true;
+                state.fetch_wanted = true;
                 // A page already due is due for something more urgent.
                 if state.due().is_none_or(|due| due > now) {
                     state.urgency = Urgency::Drift;

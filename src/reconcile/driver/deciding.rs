@@ -3,7 +3,7 @@
 use crate::agents_api::{ReadPages, WritePages};
 use crate::model::{Instant, PageId, Problem, Variable, shorten};
 use crate::plan::{Answer, Found, Plan};
-use crate::reconcile::clock_trust::News;
+use crate::reconcile::clock_trust::TrustChange;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, backoff, decide};
@@ -13,14 +13,14 @@ use super::{Driver, Duration, Standing, Urgency};
 
 enum Start {
     Nothing,
-    Look(PageId),
+    Fetch(PageId),
     Act(Plan),
 }
 
 impl<R: ReadPages + WritePages> Driver<R> {
     /// Decides on every due page and starts requests as far as there is room.
     pub(super) fn pump(&mut self, now: Instant) {
-        let news = self.clock.trust.look(&*self.actor.clock);
+        let news = self.clock.trust.update(&*self.actor.clock);
         self.report_clock(news, now);
         if let Some(before) = self.clock.went_back(now) {
             tracing::warn!(from = %before.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is evaluated again");
@@ -55,7 +55,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for start in starts {
             match start {
                 Start::Nothing => {}
-                Start::Look(id) => self.start_fetch(id),
+                Start::Fetch(id) => self.start_fetch(id),
                 Start::Act(plan) => self.start_act(plan),
             }
         }
@@ -82,7 +82,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 // A page waiting for its transition was fetched for it and keeps the PATCH's
                 // permission.
                 let unused = |state: &mut PageState| {
-                    !state.awaits_boundary(now) && std::mem::take(&mut state.reserved)
+                    !state.awaits_transition(now) && std::mem::take(&mut state.reserved)
                 };
                 if self.pages.get_mut(&id).is_some_and(unused) {
                     self.requests.gate.give_back();
@@ -92,9 +92,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let Some(state) = self.pages.get_mut(&id) else { continue };
             let (urgency, is_retry) = (state.urgency, state.attempts > 0);
             // A known page is fetched for its PATCH, so take permission for both.
-            let is_look = matches!(start, Start::Look(_));
-            let count = if is_look && state.known.observed.is_some() { 2 } else { 1 };
-            let may = state.reserved && !is_look && self.requests.gate.is_open();
+            let is_fetch = matches!(start, Start::Fetch(_));
+            let count = if is_fetch && state.known.observed.is_some() { 2 } else { 1 };
+            let may = state.reserved && !is_fetch && self.requests.gate.is_open();
             if !may && is_retry && !may_retry {
                 // The reserved permission is for another request than the one needed now.
                 if std::mem::take(&mut state.reserved) {
@@ -129,7 +129,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 return self.fetch_or_wait(id, can_send);
             }
             match decide(&managed.page, &mut state.known, now) {
-                Decision::Look => return self.fetch_or_wait(id, can_send),
+                Decision::Fetch => return self.fetch_or_wait(id, can_send),
                 Decision::Settle(open, found) => {
                     if !self.settle_open(id, open, found, now) {
                         return Start::Nothing;
@@ -140,12 +140,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     return Start::Nothing;
                 }
                 Decision::Plan { plan, until } => {
-                    let awaits_boundary =
+                    let awaits_transition =
                         plan.changes.is_empty() && until.is_some_and(|until| is_near(until, now));
-                    let in_time = awaits_boundary && can_send && self.clock.is_trusted();
+                    let in_time = awaits_transition && can_send && self.clock.is_trusted();
                     // In real time: with a fast clock a fetch stays fresh past the transition.
-                    if in_time && !state.is_fresh(up + LOOK_AHEAD) && state.known.flips_alone() {
-                        return Start::Look(id.clone());
+                    if in_time && !state.is_fresh(up + LOOK_AHEAD) && state.known.changes_alone() {
+                        return Start::Fetch(id.clone());
                     }
                     let refusal =
                         self.revisions.active.promotions.refusal(id).map(|text| Problem::new(text.clone()));
@@ -208,7 +208,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         // Missing values may return at any moment, so do not wait for the next list.
         let is_lacking = state.gaps.is_lacking();
-        state.look_wanted |= is_lacking;
+        state.fetch_wanted |= is_lacking;
         let again = is_lacking.then(|| backoff::after(now, backoff::LONGEST));
         self.set_standing(id, standing);
         self.pages.schedule(id, until.into_iter().chain(again).min());
@@ -216,7 +216,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn fetch_or_wait(&mut self, id: &PageId, can_send: bool) -> Start {
         if can_send {
-            return Start::Look(id.clone());
+            return Start::Fetch(id.clone());
         }
         self.pages.schedule(id, self.gate_opens());
         Start::Nothing
@@ -231,10 +231,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             state.known.baseline.extend(plan.adopted.iter().cloned());
             self.notes.push(store.adopt(api_url, id, plan.adopted.clone()));
         }
-        if state.told_drift.as_ref() != Some(&plan.drift) {
+        if state.reported_drift.as_ref() != Some(&plan.drift) {
             report_drift(plan, state.changed_by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
-            state.told_drift = Some(plan.drift.clone());
+            state.reported_drift = Some(plan.drift.clone());
             self.report.counts.drifted += plan.drift.len() as u64;
             self.notes.push(store.note_drift(api_url, id, plan.drift.clone(), state.changed_by.take(), now));
             self.forget_what_others_changed(id, &drifted, now);
@@ -262,10 +262,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if plan.changes.is_empty() {
             state.attempts = 0;
             state.refused = None;
-            state.urgency = Urgency::Boundary;
+            state.urgency = Urgency::Transition;
             let early = until.map(|until| until - LOOK_AHEAD).filter(|early| *early > now);
             let due =
-                if self.is_daemon && early.is_some() && state.known.flips_alone() { early } else { until };
+                if self.is_daemon && early.is_some() && state.known.changes_alone() { early } else { until };
             self.set_standing(&id, standing);
             self.pages.schedule(&id, due);
             return Start::Nothing;
@@ -295,13 +295,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         match state.is_fresh(decided_at) {
             true => Start::Act(plan),
-            false => Start::Look(id),
+            false => Start::Fetch(id),
         }
     }
 
     /// Returns when the gate opens by itself.
     fn gate_opens(&self) -> Option<Instant> {
-        let wait = self.requests.gate.wait(self.actor.clock.uptime(), 1, Urgency::Boundary, false)?;
+        let wait = self.requests.gate.wait(self.actor.clock.uptime(), 1, Urgency::Transition, false)?;
         Some(self.actor.clock.after(wait))
     }
 
@@ -309,13 +309,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// An untrusted clock triggers lists, which bring the API's time. A clock trusted again
     /// triggers a decision on every page.
-    pub(super) fn report_clock(&mut self, news: News, now: Instant) {
+    pub(super) fn report_clock(&mut self, news: TrustChange, now: Instant) {
         match (news, self.clock.trust.distrust()) {
-            (News::Doubted, Some(distrust)) => {
+            (TrustChange::Untrusted, Some(distrust)) => {
                 tracing::error!("{}", distrust.describe());
                 self.agents.change_all(|agent| agent.due = now);
             }
-            (News::Believed, _) => {
+            (TrustChange::Trusted, _) => {
                 tracing::info!("the clock is trusted again");
                 // Inputs that arrived meanwhile were not compared yet.
                 self.revise(now);

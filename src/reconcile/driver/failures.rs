@@ -22,7 +22,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let attempts = state.attempts;
         let due = match error.meaning {
             // The refusal is remembered, so this decision sends nothing unless something changed.
-            Meaning::Refused if state.refused.is_some() && !state.look_wanted => now,
+            Meaning::Refused if state.refused.is_some() && !state.fetch_wanted => now,
             _ => {
                 let page = self.world.page(id).map(|managed| &managed.page);
                 let transition = page.and_then(|page| state.known.next_transition(page, now));
@@ -70,7 +70,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let now = self.actor.clock.now();
         self.retry_lists(now);
         let mut seen = Vec::new();
-        let known = |state: &PageState| state.known.observed.is_some() || state.look_wanted;
+        let known = |state: &PageState| state.known.observed.is_some() || state.fetch_wanted;
         for (id, state) in self.pages.all_mut().filter(|(_, state)| known(state)) {
             state.attempts = 0;
             state.refused = None;

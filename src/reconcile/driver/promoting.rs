@@ -198,7 +198,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 format!("{} is overridden: {}", owned.variable, owned.definition.overridden_at(now)?),
             ))
         });
-        let drift = self.pages.get(id).and_then(|state| state.told_drift.as_deref()).unwrap_or_default();
+        let drift = self.pages.get(id).and_then(|state| state.reported_drift.as_deref()).unwrap_or_default();
         let kept = drift.iter().filter(|drift| drift.answer == Answer::Kept);
         let kept = kept.map(|drift| {
             (&drift.variable, format!("{} is kept as another client changed it", drift.variable))

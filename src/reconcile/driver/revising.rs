@@ -4,7 +4,7 @@ use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::World;
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Impact, Recent, Side, assess, lost_by_source};
-use crate::reconcile::clock_trust::News;
+use crate::reconcile::clock_trust::TrustChange;
 use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rollout};
 use crate::reconcile::{ActiveRevision, Held, Promotions};
 use crate::sources::Revision;
@@ -263,7 +263,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let was_doubted = self.clock.trust.vouch();
             if was_doubted {
                 tracing::warn!(who, "clock approved");
-                self.report_clock(News::Believed, now);
+                self.report_clock(TrustChange::Trusted, now);
             }
             return Ok(was_doubted.then_some(()).ok_or_else(|| Problem::new("the clock is already trusted")));
         }

@@ -15,11 +15,11 @@ fn taken(gate: &mut Gate, up: f64, urgency: Urgency, is_retry: bool) -> usize {
 #[test]
 fn a_burst_is_allowed_and_then_the_rate_applies() {
     let mut gate = Gate::new(LIMITS, seconds(0.0));
-    assert_eq!(taken(&mut gate, 0.0, Urgency::Boundary, false), 20);
-    assert_eq!(taken(&mut gate, 0.5, Urgency::Boundary, false), 5);
-    let wait = gate.wait(seconds(0.5), 1, Urgency::Boundary, false).unwrap();
+    assert_eq!(taken(&mut gate, 0.0, Urgency::Transition, false), 20);
+    assert_eq!(taken(&mut gate, 0.5, Urgency::Transition, false), 5);
+    let wait = gate.wait(seconds(0.5), 1, Urgency::Transition, false).unwrap();
     assert!(wait > seconds(0.1) && wait < seconds(0.11), "{wait:?}");
-    assert_eq!(taken(&mut gate, 100.0, Urgency::Boundary, false), 20, "it does not fill beyond its size");
+    assert_eq!(taken(&mut gate, 100.0, Urgency::Transition, false), 20, "it does not fill beyond its size");
 }
 
 #[test]
@@ -41,16 +41,16 @@ fn after_a_pause_a_single_probe_is_sent_first() {
     assert!(gate.pause_for(seconds(30.0), seconds(3600.0), seconds(0.0)));
     assert!(!gate.pause_for(seconds(10.0), seconds(10.0), seconds(5.0)), "the longer pause stands");
     gate.turn(seconds(29.9));
-    assert!(!gate.take(seconds(29.9), 1, Urgency::Boundary, false));
+    assert!(!gate.take(seconds(29.9), 1, Urgency::Transition, false));
     gate.turn(seconds(30.0));
-    assert!(!gate.take(seconds(30.0), 1, Urgency::Boundary, false), "a trial comes first");
+    assert!(!gate.take(seconds(30.0), 1, Urgency::Transition, false), "a trial comes first");
     assert!(gate.begin_trial("a/live", seconds(30.0)));
     assert!(!gate.begin_trial("b/live", seconds(30.0)), "one at a time");
-    assert_eq!(gate.wait(seconds(30.0), 1, Urgency::Boundary, false), None, "its answer is waited for");
+    assert_eq!(gate.wait(seconds(30.0), 1, Urgency::Transition, false), None, "its answer is waited for");
     let mut random = fastrand::Rng::with_seed(1);
     assert_eq!(gate.failed("b/live", false, 1, seconds(30.0), &mut random), None, "begun before the pause");
     assert!(gate.came_through("a"));
-    assert!(gate.take(seconds(30.0), 1, Urgency::Boundary, false));
+    assert!(gate.take(seconds(30.0), 1, Urgency::Transition, false));
 }
 
 #[test]

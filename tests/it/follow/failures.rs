@@ -75,7 +75,7 @@ async fn a_change_that_the_sandbox_refuses_never_reaches_live() {
     scene.at(121).await;
     scene.want(Environment::Sandbox, "^[0-9]$");
     scene.write("a,A-1,Mo-Fr 09:00-16:00,none\nb,A-2,Mo-Fr 09:00-16:00,2\n");
-    scene.driving.as_ref().unwrap().feed.send(look()).await.unwrap();
+    scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
     until("the other page has it", || {
         scene.api.requests("PATCH").iter().any(|request| request.path.contains("A-2"))
     })
@@ -103,7 +103,7 @@ async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() 
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(121).await;
     scene.want(Environment::Live, "^[0-9]$");
-    scene.driving.as_ref().unwrap().feed.send(look()).await.unwrap();
+    scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
     scene.write("a,A-1,Mo-Fr 09:00-19:00,none\n");
     scene.until_sandbox("true \"none\"").await;
     scene.at(305).await;
@@ -114,12 +114,12 @@ async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() 
     assert!(matches!(&live.standing, Standing::Stale(text) if text.starts_with(problem)), "{live:?}");
     assert!(status.following[0].why.starts_with(problem), "{:?}", status.following);
     scene.want(Environment::Live, "^[a-z]*$");
-    scene.driving.as_ref().unwrap().feed.send(look()).await.unwrap();
+    scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
     until("live holds it", || scene.page(Environment::Live) == "true \"none\"").await;
     scene.driving.unwrap().stop().await;
 }
 
-fn look() -> rtconfd::reconcile::Feed {
-    let look = rtconfd::reconcile::Control::Look { agent: None, environment: None, by: None };
-    rtconfd::reconcile::Feed::Control(look)
+fn fetch_request() -> rtconfd::reconcile::Feed {
+    let fetch = rtconfd::reconcile::Control::Fetch { agent: None, environment: None, by: None };
+    rtconfd::reconcile::Feed::Control(fetch)
 }

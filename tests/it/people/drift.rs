@@ -17,12 +17,12 @@ async fn the_webhook_detects_drift_immediately_and_history_records_it() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     api.edit("A-1", &json!({"seats": 42, "is_open": false}));
-    let look = Control::Look {
+    let fetch = Control::Fetch {
         agent: Some("A-1".to_owned()),
         environment: None,
         by: Some("bert@example.com".to_owned()),
     };
-    driving.feed.send(rtconfd::reconcile::Feed::Control(look)).await.unwrap();
+    driving.feed.send(rtconfd::reconcile::Feed::Control(fetch)).await.unwrap();
     until("the drift is recorded", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     assert_eq!(api.variables("A-1")["seats"], json!(42), "that is only told");

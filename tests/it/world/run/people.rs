@@ -35,8 +35,8 @@ impl World {
             page.adrift_since = (!reported).then_some(up);
         }
         if reported && self.running.is_some() {
-            let look = Control::Look { agent: Some(place.agent()), environment: None, by: None };
-            let _ = self.running.as_ref().unwrap().feed.send(Feed::Control(look)).await;
+            let fetch = Control::Fetch { agent: Some(place.agent()), environment: None, by: None };
+            let _ = self.running.as_ref().unwrap().feed.send(Feed::Control(fetch)).await;
             self.unwell();
         } else {
             self.remote.state().pages.get_mut(&place).unwrap().adrift_since = Some(up);
