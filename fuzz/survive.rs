@@ -11,7 +11,7 @@ use rtconfd::agents_api::{read_agents, read_page, read_pages};
 use rtconfd::calendar::{Agenda, Calendar, Filter, Window};
 use rtconfd::hours::{Interval, parse_day, parse_days, parse_week};
 use rtconfd::model::{Cell, Environment, Origin, PageId, RemotePage};
-use rtconfd::pages::{Desired, DesiredValue, Wanted};
+use rtconfd::pages::{Desired, DesiredValue, UntypedValue};
 use rtconfd::schema::{Schema, check, differences};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::tables::{decode, parse_csv, parse_json};
@@ -173,7 +173,7 @@ pub fn schema_value(data: &[u8]) {
     let cell = Cell { text: "09".to_owned(), origin: Origin::named("test") };
     let wanted = DesiredValue {
         variable: "x".parse().expect("a variable"),
-        wanted: Wanted::Cell(cell.clone()),
+        wanted: UntypedValue::Cell(cell.clone()),
         origin: cell.origin,
         until: None,
     };

@@ -52,12 +52,13 @@ fn look_within(
     let (start, mut steps) = (worked(), 0);
     let mut looks: Vec<Look> =
         pages.iter().map(|(managed, observed)| Look::new(managed, *observed)).collect();
+    let time = bounds.time * u32::try_from(pages.len()).unwrap_or(1);
     let mut cut_short_at = None;
     first.page.walk(from, to, |at, desired| {
         // The values at the start are always checked, however little time there is. During the
         // first steps the time is read at each one: a page whose steps take seconds has only few.
         let is_looked_at = steps > 0 && (steps < STEPS_PER_LOOK || steps % STEPS_PER_LOOK == 0);
-        let is_over = || is_looked_at && worked().saturating_sub(start) >= bounds.time;
+        let is_over = || is_looked_at && worked().saturating_sub(start) >= time;
         if steps == bounds.steps || is_over() {
             cut_short_at = Some(at);
             return ControlFlow::Break(());

@@ -149,10 +149,10 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
             (promotions.active(&newest), promotions)
         }
     };
-    let is_in_force = held.is_none() && promotions.behind().is_empty();
+    let is_active = held.is_none() && promotions.behind().is_empty();
     world.apply_override(&overrides);
     newest.apply_override(&overrides);
-    let newest = (!is_in_force).then_some(newest);
+    let newest = (!is_active).then_some(newest);
     Ok(View { settings, revision, world, newest, promotions, held, gone, overrides, stored, at: from })
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::agents_api::{ReadOnly, ReadPages};
 use crate::compile::Managed;
 use crate::model::{Instant, PageId, Problem, same_value, shorten};
-use crate::pages::{Owned, Transition, Wanted};
+use crate::pages::{Owned, Transition, UntypedValue};
 use crate::schema::Schema;
 use crate::zone;
 
@@ -138,7 +138,7 @@ fn transitions<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a O
 }
 
 /// Returns a value as it will be sent: a cell takes its type from the schema.
-pub fn typed(schema: &Schema, owned: &Owned, wanted: &Wanted) -> Result<Value, Problem> {
+pub fn typed(schema: &Schema, owned: &Owned, wanted: &UntypedValue) -> Result<Value, Problem> {
     schema.typed(&owned.variable, wanted)
 }
 

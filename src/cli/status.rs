@@ -351,7 +351,7 @@ fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let changes = managed.page.variables.iter().filter_map(|owned| {
         let flip = owned.next_transition(now, to)?;
         let value = match &flip.wanted {
-            crate::pages::Wanted::Cell(cell) => cell.text.clone(),
+            crate::pages::UntypedValue::Cell(cell) => cell.text.clone(),
             wanted => shorten(&wanted.to_json(), 40),
         };
         Some((flip.at, format!("{} -> {value}", owned.variable)))

@@ -170,9 +170,9 @@ impl Specifications {
         Some(published)
     }
 
-    /// Checks that special hours have an end, except those of public holidays.
+    /// Checks that special hours have a first and a last date, except those of public holidays.
     ///
-    /// Without an end they would be the ordinary hours.
+    /// Without both they would be the ordinary hours.
     fn check_dates(&self, reader: &Reader) {
         let is_open = |(from, through): &Range| from.is_none() || through.is_none();
         let open = self.seasons.iter().filter(|(range, _)| is_open(range)).flat_map(|(_, week)| week);

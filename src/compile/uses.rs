@@ -24,11 +24,11 @@ pub(crate) struct Uses {
     /// The rows taken from each source whose rows are selected by their cells.
     pub(crate) taken: BTreeMap<String, Taken>,
     /// Conditions that match no row once a row has filled them in, by their places.
-    pub(crate) unmet: BTreeMap<(usize, String), Unmet>,
+    pub(crate) unmet: BTreeMap<(usize, String), UnmatchedCondition>,
 }
 
 /// A condition, and the rows that fill it in with a text that no row has.
-pub(crate) struct Unmet {
+pub(crate) struct UnmatchedCondition {
     /// The place where it is written.
     pub(crate) origin: Origin,
     /// The table in which no row has the text.
@@ -239,8 +239,11 @@ impl Gathering<'_> {
                 |text: &String| rows.having(&entry.key, text).is_none_or(|mut rows| rows.next().is_some());
             if !texts.iter().any(is_met) {
                 let place = (entry.at.span().start, entry.key.clone());
-                let new =
-                    || Unmet { origin: entry.at.clone(), file: rows.file.clone(), rows: BTreeMap::new() };
+                let new = || UnmatchedCondition {
+                    origin: entry.at.clone(),
+                    file: rows.file.clone(),
+                    rows: BTreeMap::new(),
+                };
                 let unmet = self.uses.unmet.entry(place).or_insert_with(new);
                 unmet.rows.insert(row.key.clone().unwrap_or_default(), texts.join("\" or \""));
             }

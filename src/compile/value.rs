@@ -10,7 +10,7 @@ use super::compiler::Compiler;
 use super::context::Context;
 use super::hours::filter;
 use crate::pages::definition::Expression;
-use crate::pages::definition::{Definition, Wanted};
+use crate::pages::definition::{Definition, UntypedValue};
 use crate::shapes::{self, CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat};
 
 /// The kinds of definitions, by the key that identifies each, with all its keys.
@@ -343,40 +343,40 @@ fn is_definition(node: &Node) -> bool {
 fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
     let origin = node.origin.clone();
     Some(match as_written(reader, node)? {
-        Wanted::Json(value) => Definition::Constant { value, origin },
-        Wanted::Cell(cell) => Definition::Cell(cell),
+        UntypedValue::Json(value) => Definition::Constant { value, origin },
+        UntypedValue::Cell(cell) => Definition::Cell(cell),
         wanted => Definition::Set { wanted, origin },
     })
 }
 
 /// Reads a literal value. Text that a row fills in is typed like the cell it comes from.
-fn as_written(reader: &Reader, node: &Node) -> Option<Wanted> {
+fn as_written(reader: &Reader, node: &Node) -> Option<UntypedValue> {
     let wanted = match &node.raw {
         Raw::Text(written) => {
             let text = reader.text(node, "a value")?;
             return Some(match text.value == *written {
-                true => Wanted::Json(Value::String(text.value)),
-                false => Wanted::Cell(Cell { text: text.value, origin: text.origin }),
+                true => UntypedValue::Json(Value::String(text.value)),
+                false => UntypedValue::Cell(Cell { text: text.value, origin: text.origin }),
             });
         }
         Raw::List(items) => {
-            Wanted::List(items.iter().map(|item| as_written(reader, item)).collect::<Option<_>>()?)
+            UntypedValue::List(items.iter().map(|item| as_written(reader, item)).collect::<Option<_>>()?)
         }
         Raw::Table(entries) => {
             let entry = |entry: &Entry| {
                 let key = reader.fill_in(&entry.key, &entry.at)?.value;
                 Some((key, as_written(reader, &entry.node)?))
             };
-            Wanted::Object(entries.iter().map(entry).collect::<Option<_>>()?)
+            UntypedValue::Object(entries.iter().map(entry).collect::<Option<_>>()?)
         }
-        _ => Wanted::Json(node.to_json()),
+        _ => UntypedValue::Json(node.to_json()),
     };
     Some(wanted.plain())
 }
 
 /// Returns the value to use if there is nothing to show: null, unless the settings set one.
-fn otherwise(reader: &Reader, fields: &Fields) -> Option<Wanted> {
-    fields.get("otherwise").map_or(Some(Wanted::Json(Value::Null)), |node| as_written(reader, node))
+fn otherwise(reader: &Reader, fields: &Fields) -> Option<UntypedValue> {
+    fields.get("otherwise").map_or(Some(UntypedValue::Json(Value::Null)), |node| as_written(reader, node))
 }
 
 fn no_show(text: &Text, what: &str, known: &[&str]) -> Problem {

@@ -11,7 +11,7 @@ use crate::model::{Instant, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Node, Raw, is_template, one_or_more};
 
-use crate::compile::uses::{Taken, Unmet, Uses, joined, nth_of};
+use crate::compile::uses::{Taken, UnmatchedCondition, Uses, joined, nth_of};
 use crate::compile::{Blueprint, Inputs};
 
 /// The most values of a column that a message lists.
@@ -92,7 +92,7 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
 }
 
 /// Returns the problem of a condition that matches no row once some rows fill it in.
-fn filled_in(column: &str, Unmet { origin, file, rows }: &Unmet) -> Problem {
+fn filled_in(column: &str, UnmatchedCondition { origin, file, rows }: &UnmatchedCondition) -> Problem {
     let named: Vec<String> =
         rows.iter().take(NAMED).map(|(row, text)| format!("\"{text}\" (for row \"{row}\")")).collect();
     let more = match rows.len().saturating_sub(NAMED) {

@@ -145,14 +145,21 @@ struct UntilRead {
 impl UntilRead {
     fn new(body: Incoming, connection: Arc<Connection>) -> Self {
         let body = Self { body, connection };
-        body.report_end();
+        if body.body.is_end_stream() {
+            body.report_end();
+        }
         body
     }
 
     fn report_end(&self) {
-        if self.body.is_end_stream() {
-            *self.connection.asked() = Some(Instant::now());
-        }
+        self.connection.asked().get_or_insert_with(Instant::now);
+    }
+}
+
+/// A handler that needs no body, or no more of it, drops it.
+impl Drop for UntilRead {
+    fn drop(&mut self) {
+        self.report_end();
     }
 }
 
@@ -165,7 +172,9 @@ impl Body for UntilRead {
         context: &mut Context,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.report_end();
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.report_end();
+        }
         frame
     }
 

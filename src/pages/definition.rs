@@ -29,7 +29,7 @@ pub enum Definition {
     /// A value set by an override, or written in the settings with cells in it.
     Set {
         /// The value.
-        wanted: Wanted,
+        wanted: UntypedValue,
         /// The override, or the place in the settings.
         origin: Origin,
     },
@@ -42,7 +42,7 @@ pub enum Definition {
         /// The form in which they are shown.
         show: Rendering,
         /// The value to use if there is nothing to show.
-        otherwise: Wanted,
+        otherwise: UntypedValue,
         /// The place where the definition is written.
         origin: Origin,
     },
@@ -57,7 +57,7 @@ pub enum Definition {
         /// The shape of the value.
         show: CalendarShape,
         /// The value to use if there is nothing to show.
-        otherwise: Wanted,
+        otherwise: UntypedValue,
         /// The place where the definition is written.
         origin: Origin,
     },
@@ -133,20 +133,20 @@ pub struct Overridden {
 
 /// A desired value: JSON, or a cell whose type the schema decides.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum UntypedValue {
     /// A value.
     Json(Value),
     /// Text that the schema types.
     Cell(Cell),
     /// An object with values of either kind.
-    Object(Vec<(String, Wanted)>),
+    Object(Vec<(String, UntypedValue)>),
     /// An array with items of either kind.
-    List(Vec<Wanted>),
+    List(Vec<UntypedValue>),
 }
 
-impl Wanted {
+impl UntypedValue {
     /// Returns true if both are the same value.
-    pub fn same(&self, other: &Wanted) -> bool {
+    pub fn same(&self, other: &UntypedValue) -> bool {
         match (self, other) {
             (Self::Json(a), Self::Json(b)) => same_value(a, b),
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
@@ -193,7 +193,7 @@ impl Wanted {
 #[derive(Clone, Debug)]
 pub struct Evaluated {
     /// The value.
-    pub wanted: Wanted,
+    pub wanted: UntypedValue,
     /// The place where the value is written.
     pub origin: Origin,
     /// The next instant at which it may change; none if it stays for the coming 400 days.
@@ -338,19 +338,23 @@ impl Definition {
     /// Fails if no value would be correct, for example a whole hour for half past nine.
     pub fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         match self {
-            Self::Constant { value, origin } => {
-                Ok(Evaluated { wanted: Wanted::Json(value.clone()), origin: origin.clone(), until: None })
-            }
-            Self::Cell(cell) => {
-                Ok(Evaluated { wanted: Wanted::Cell(cell.clone()), origin: cell.origin.clone(), until: None })
-            }
+            Self::Constant { value, origin } => Ok(Evaluated {
+                wanted: UntypedValue::Json(value.clone()),
+                origin: origin.clone(),
+                until: None,
+            }),
+            Self::Cell(cell) => Ok(Evaluated {
+                wanted: UntypedValue::Cell(cell.clone()),
+                origin: cell.origin.clone(),
+                until: None,
+            }),
             Self::Hours { hours, show, otherwise, origin } => Ok(Evaluated {
-                wanted: show.value(hours, at, origin)?.map_or_else(|| otherwise.clone(), Wanted::Json),
+                wanted: show.value(hours, at, origin)?.map_or_else(|| otherwise.clone(), UntypedValue::Json),
                 origin: origin.clone(),
                 until: show.until(hours, at),
             }),
             Self::Calendar { agenda, zone, show, otherwise, origin, .. } => Ok(Evaluated {
-                wanted: show.value(agenda, *zone, at).map_or_else(|| otherwise.clone(), Wanted::Json),
+                wanted: show.value(agenda, *zone, at).map_or_else(|| otherwise.clone(), UntypedValue::Json),
                 origin: origin.clone(),
                 until: Some(zone::start_of(*zone, zone::next(zone::date(*zone, at)))),
             }),
@@ -366,14 +370,14 @@ impl Definition {
                     .collect::<Result<_, _>>()?;
                 let until = parts.iter().filter_map(|part| part.until).min();
                 let values = entries.iter().zip(parts).map(|((key, _), part)| (key.clone(), part.wanted));
-                Ok(made_of_parts(Wanted::Object(values.collect()).plain(), origin, until))
+                Ok(made_of_parts(UntypedValue::Object(values.collect()).plain(), origin, until))
             }
             Self::List { items, origin, .. } => {
                 let parts: Vec<Evaluated> =
                     items.iter().map(|definition| definition.evaluate(at)).collect::<Result<_, _>>()?;
                 let until = parts.iter().filter_map(|part| part.until).min();
                 let items = parts.into_iter().map(|part| part.wanted).collect();
-                Ok(made_of_parts(Wanted::List(items).plain(), origin, until))
+                Ok(made_of_parts(UntypedValue::List(items).plain(), origin, until))
             }
             Self::Expression(expression) => expression.evaluate(at),
             Self::Ahead { of, by } => {
@@ -389,7 +393,7 @@ fn named_alike(a: &[(String, Definition)], b: &[(String, Definition)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.is_equivalent(&b.1))
 }
 
-fn made_of_parts(wanted: Wanted, origin: &Origin, until: Option<Instant>) -> Evaluated {
+fn made_of_parts(wanted: UntypedValue, origin: &Origin, until: Option<Instant>) -> Evaluated {
     Evaluated { wanted, origin: origin.clone(), until }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::model::{Instant, Problem, nearest};
 
-use super::definition::{Evaluated, Expression, Wanted};
+use super::definition::{Evaluated, Expression, UntypedValue};
 use super::filters::{FILTERS, MAX_OUT, Remedy, environment};
 
 /// The longest expression, in bytes.
@@ -129,7 +129,7 @@ impl Expression {
             Problem::at(&self.origin, format!("the expression \"{}\" returns {what}", self.quoted()))
                 .hint("name its values under with = { … }, or give a default: value or \"text\"")
         })?;
-        Ok(Evaluated { wanted: Wanted::Json(value), origin: self.origin.clone(), until })
+        Ok(Evaluated { wanted: UntypedValue::Json(value), origin: self.origin.clone(), until })
     }
 
     fn broken(&self, error: &Error) -> Problem {

@@ -14,7 +14,7 @@ mod read_back;
 mod reason;
 mod walk;
 
-pub use definition::{Definition, Evaluated, Overridden, Wanted};
+pub use definition::{Definition, Evaluated, Overridden, UntypedValue};
 pub use override_value::check_kind;
 pub use overrides::{Made, Override, OverrideKind, Part};
 pub use owned::{DesiredValue, Owned, Transition};

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::model::{Instant, Problem, Variable};
 
-use super::{Definition, Wanted};
+use super::{Definition, UntypedValue};
 
 /// Checks that a typed value is of the same kind as the value it replaces.
 ///
@@ -35,10 +35,10 @@ pub(super) struct Expected {
 /// It is null if the value is unknown, or if the schema decides its kind.
 pub(super) fn replaced(computed: &Definition, at: Instant) -> Value {
     match computed.evaluate(at).map(|evaluated| evaluated.wanted) {
-        Ok(Wanted::Json(value)) => value,
-        Ok(Wanted::Object(_)) => Value::Object(serde_json::Map::new()),
-        Ok(Wanted::List(_)) => Value::Array(Vec::new()),
-        Ok(Wanted::Cell(_)) => Value::String(String::new()),
+        Ok(UntypedValue::Json(value)) => value,
+        Ok(UntypedValue::Object(_)) => Value::Object(serde_json::Map::new()),
+        Ok(UntypedValue::List(_)) => Value::Array(Vec::new()),
+        Ok(UntypedValue::Cell(_)) => Value::String(String::new()),
         Err(_) => Value::Null,
     }
 }

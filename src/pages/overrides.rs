@@ -13,7 +13,7 @@ use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, after,
 use super::conditions::Condition;
 use super::definition::Overridden;
 use super::override_value::{replaced, typed};
-use super::{Definition, Owned, Page, Wanted};
+use super::{Definition, Owned, Page, UntypedValue};
 
 /// The most rows that the description of an override names.
 const NAMED: usize = 3;
@@ -90,7 +90,8 @@ impl Part {
 
     /// Returns the part with source names that match the page now.
     ///
-    /// A source that no row of the page comes from any more was renamed, so its name is dropped.
+    /// If no row of the page comes from a source any more, the source was renamed: its name is
+    /// dropped.
     fn as_called_on(&self, page: &Page) -> Cow<'_, Self> {
         let made = page.made_for_rows();
         let rows = page.row.iter().chain(made.iter().map(|made| made.row));
@@ -206,10 +207,10 @@ impl Override {
     /// Returns the typed value.
     ///
     /// It is of the kind of the value it replaces, if that is known, else as the schema types it.
-    fn value(&self, text: &str, computed: &Definition) -> Wanted {
-        let cell = || Wanted::Cell(Cell { text: text.to_owned(), origin: self.origin() });
+    fn value(&self, text: &str, computed: &Definition) -> UntypedValue {
+        let cell = || UntypedValue::Cell(Cell { text: text.to_owned(), origin: self.origin() });
         match typed(text, &replaced(computed, self.at)) {
-            Ok(Some(value)) => Wanted::Json(value),
+            Ok(Some(value)) => UntypedValue::Json(value),
             Ok(None) | Err(_) => cell(),
         }
     }
@@ -340,7 +341,7 @@ fn apply_override(
         }
         OverrideKind::Set { .. } => None,
         OverrideKind::Closed | OverrideKind::Open if !owned.definition.has_hours() => None,
-        OverrideKind::Closed | OverrideKind::Open => Forcing::new(set, until, part).owned(owned),
+        OverrideKind::Closed | OverrideKind::Open => HoursReplacement::new(set, until, part).owned(owned),
     };
     let Some(during) = during else { return };
     let computed = owned.definition.clone();
@@ -350,7 +351,7 @@ fn apply_override(
 }
 
 /// Replaces the hours of a definition with forced ones: all of them, or those of some rows.
-struct Forcing<'a> {
+struct HoursReplacement<'a> {
     open: bool,
     from: Instant,
     /// The affected rows, if not everything is affected.
@@ -365,7 +366,7 @@ struct Forcing<'a> {
     is_used: bool,
 }
 
-impl<'a> Forcing<'a> {
+impl<'a> HoursReplacement<'a> {
     fn new(set: &Override, until: Option<Instant>, part: Option<&'a Part>) -> Self {
         Self {
             open: set.says == OverrideKind::Open,
@@ -399,7 +400,7 @@ impl<'a> Forcing<'a> {
         ahead: TimeDelta,
         definition: &Definition,
     ) -> Definition {
-        let mut inner = Forcing { until, ahead, known: BTreeMap::new(), ..*self };
+        let mut inner = HoursReplacement { until, ahead, known: BTreeMap::new(), ..*self };
         let forced = inner.definition(definition);
         self.is_used |= inner.is_used;
         forced

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::model::{Instant, Origin, Problem, Row, Variable, after};
 
-use super::{Definition, Wanted};
+use super::{Definition, UntypedValue};
 
 /// The most steps of a scan ahead for one variable.
 ///
@@ -32,7 +32,7 @@ pub struct DesiredValue {
     /// Its place on the page.
     pub variable: Variable,
     /// The value, or the cell that contains it.
-    pub wanted: Wanted,
+    pub wanted: UntypedValue,
     /// The place where the value is written.
     pub origin: Origin,
     /// The next instant at which it may change by itself.
@@ -45,7 +45,7 @@ pub struct Transition {
     /// The instant of the transition.
     pub at: Instant,
     /// The new value.
-    pub wanted: Wanted,
+    pub wanted: UntypedValue,
     /// The reason in words.
     pub because: String,
 }

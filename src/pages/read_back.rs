@@ -4,6 +4,7 @@
 //! is refused, and the error names the minute.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::model::{Instant, Origin, Problem, Variable, after};
 use crate::zone;
 
 use super::owned::{DesiredValue, Owned};
-use super::{Definition, Wanted};
+use super::{Definition, UntypedValue};
 use crate::shapes::{ConsumerModel, Intervals, Misread, ReadBack, Rendering, Sent};
 
 /// The time ahead for which values that never change are checked.
@@ -89,23 +90,24 @@ impl Object<'_> {
         let stay: Vec<Instant> =
             values().map(|value| value.until.unwrap_or_else(|| after(at, AHEAD))).collect();
         let all_stay = stay.iter().min().copied().unwrap_or(until);
+        let together = LazyCell::new(|| all_shown(&parts, at, until));
         for (index, passed) in self.passed_until.iter_mut().enumerate() {
             if has_passed(passed) {
                 continue;
             }
             let ahead = if parts[index].is_read_alone(at) { stay[index] } else { all_stay };
-            *passed = check_part(&parts, index, at, ahead).ok().map(|()| ahead);
+            *passed = check_part(&parts[index], &together, at, ahead).ok().map(|()| ahead);
             if passed.is_none() {
-                check_part(&parts, index, at, until)?;
+                check_part(&parts[index], &together, at, until)?;
             }
         }
         Ok(())
     }
 }
 
-fn as_json(wanted: &Wanted) -> Cow<'_, Value> {
+fn as_json(wanted: &UntypedValue) -> Cow<'_, Value> {
     match wanted {
-        Wanted::Json(value) => Cow::Borrowed(value),
+        UntypedValue::Json(value) => Cow::Borrowed(value),
         wanted => Cow::Owned(wanted.to_json()),
     }
 }
@@ -154,15 +156,25 @@ struct Shown<'a> {
     until: Instant,
 }
 
-/// Checks one part of an object, and its nested parts.
-fn check_part(parts: &[Part], index: usize, at: Instant, until: Instant) -> Result<(), Problem> {
-    let part = &parts[index];
+/// Returns the parts that show hours.
+fn all_shown<'p>(parts: &'p [Part], at: Instant, until: Instant) -> Vec<Shown<'p>> {
+    parts.iter().filter_map(|part| part.shown(at, until)).collect()
+}
+
+/// Checks one part of an object, and the values nested in it.
+///
+/// `together` holds all parts of the object that show hours. It is computed only if needed.
+fn check_part<'p, F: FnOnce() -> Vec<Shown<'p>>>(
+    part: &Part,
+    together: &LazyCell<Vec<Shown<'p>>, F>,
+    at: Instant,
+    until: Instant,
+) -> Result<(), Problem> {
     let (definition, ahead) = resolve(part.definition, at);
     let (ahead_at, ahead_until) = (after(at, ahead), after(until, ahead));
     match (definition, part.value) {
         (Definition::Hours { .. }, _) => {
-            let together = || parts.iter().filter_map(|part| part.shown(at, until)).collect::<Vec<_>>();
-            part.shown(at, until).map_or(Ok(()), |shown| shown.check(together))
+            part.shown(at, until).map_or(Ok(()), |shown| shown.check(|| together))
         }
         (Definition::Object { entries, .. }, Value::Object(values)) => {
             let nested = entries
@@ -181,7 +193,8 @@ fn check_part(parts: &[Part], index: usize, at: Instant, until: Instant) -> Resu
 }
 
 fn check_all(parts: &[Part], at: Instant, until: Instant) -> Result<(), Problem> {
-    (0..parts.len()).try_for_each(|index| check_part(parts, index, at, until))
+    let together = LazyCell::new(|| all_shown(parts, at, until));
+    parts.iter().try_for_each(|part| check_part(part, &together, at, until))
 }
 
 /// Resolves conditions and overrides at an instant.
@@ -209,14 +222,14 @@ fn resolve(mut definition: &Definition, at: Instant) -> (&Definition, TimeDelta)
 
 impl Shown<'_> {
     /// Reads the value as an agent would; `together` returns all parts of the object.
-    fn check<'t>(&self, together: impl FnOnce() -> Vec<Shown<'t>>) -> Result<(), Problem> {
+    fn check<'t>(&self, together: impl FnOnce() -> &'t [Shown<'t>]) -> Result<(), Problem> {
         let ReadBack::Intervals { beside, read } = self.show.shape.read_back() else { return Ok(()) };
         if self.show.with.consumer == ConsumerModel::None {
             return Ok(());
         }
         let sent = Sent {
             value: self.value,
-            beside: beside.and_then(|shape| self.beside(shape, &together())),
+            beside: beside.and_then(|shape| self.beside(shape, together())),
             consumer: self.show.with.consumer,
             today: self.hours.today(self.at),
         };

@@ -11,7 +11,7 @@ use crate::model::{DriftPolicy, Missing, Origin, PageId};
 
 use crate::pages::conditions::Conditions;
 use crate::pages::definition::Clause;
-use crate::pages::{Definition, Overridden, Owned, Page, Wanted};
+use crate::pages::{Definition, Overridden, Owned, Page, UntypedValue};
 use crate::shapes::{self, ConsumerModel, Language, TimeFormat};
 
 /// The way a value shows hours, in short.
@@ -28,7 +28,7 @@ fn showing(hours: &Arc<Hours>, (show, consumer, format): Shows) -> Definition {
     let (hours, origin) = (hours.clone(), Origin::named("test"));
     let mut show = shapes::named(show).unwrap();
     (show.with.format, show.with.consumer) = (format, consumer);
-    Definition::Hours { hours, show, otherwise: Wanted::Json(Value::Null), origin }
+    Definition::Hours { hours, show, otherwise: UntypedValue::Json(Value::Null), origin }
 }
 
 fn page(variables: Vec<(&str, Definition)>) -> Page {

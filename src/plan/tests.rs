@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Baseline, Found, look_up, plan};
 use crate::model::{Change, Missing, OnDrift, Origin, RemotePage, Variable};
-use crate::pages::{Desired, DesiredValue, Wanted};
+use crate::pages::{Desired, DesiredValue, UntypedValue};
 use crate::schema::{Schema, check};
 
 fn variable(name: &str) -> Variable {
@@ -28,7 +28,7 @@ fn desired(values: &[(&str, Value)]) -> Desired {
             .iter()
             .map(|(name, value)| DesiredValue {
                 variable: variable(name),
-                wanted: Wanted::Json(value.clone()),
+                wanted: UntypedValue::Json(value.clone()),
                 origin: Origin::named("test"),
                 until: None,
             })

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::model::{Instant, Missing, Places, Problem, RemotePage, same_value, shorten};
-use crate::pages::{Desired, DesiredValue, Page, Wanted};
+use crate::pages::{Desired, DesiredValue, Page, UntypedValue};
 use crate::plan::{Baseline, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
@@ -123,9 +123,9 @@ impl Knowledge {
         let holds = |value: &DesiredValue| {
             let baseline = self.baseline.get(&value.variable);
             baseline.is_some_and(|baseline| match (&value.wanted, baseline) {
-                (Wanted::Cell(cell), Value::String(text)) => *text == cell.text,
+                (UntypedValue::Cell(cell), Value::String(text)) => *text == cell.text,
                 // The value has a type, but the schema that determined it is not loaded yet.
-                (Wanted::Cell(cell), typed) => shorten(typed, usize::MAX) == cell.text,
+                (UntypedValue::Cell(cell), typed) => shorten(typed, usize::MAX) == cell.text,
                 (wanted, baseline) => same_value(baseline, &wanted.to_json()),
             })
         };

@@ -59,7 +59,7 @@ enum Trial {
     /// No trial is needed.
     Over,
     /// The next request is a trial.
-    Wanted,
+    UntypedValue,
     /// The trial for this page or agent is in progress.
     Of(String),
 }
@@ -159,13 +159,13 @@ impl Gate {
     pub fn turn(&mut self, up: Duration) {
         if matches!(self.state, State::Paused { until, .. } if until <= up) {
             self.state = State::Open;
-            self.trial = Trial::Wanted;
+            self.trial = Trial::UntypedValue;
         }
     }
 
     /// Returns true if a trial should start.
     pub fn wants_trial(&self) -> bool {
-        self.is_open() && self.trial == Trial::Wanted
+        self.is_open() && self.trial == Trial::UntypedValue
     }
 
     /// Starts the trial with a request for a page or an agent.
@@ -229,7 +229,7 @@ impl Gate {
     /// Records a completed or permanently refused request: the API is up.
     ///
     /// Returns true if that ends a trial.
-    pub fn came_through(&mut self, whom: &str) -> bool {
+    pub fn record_answer(&mut self, whom: &str) -> bool {
         let ends_trial = std::mem::replace(&mut self.trial, Trial::Over) != Trial::Over;
         if ends_trial {
             self.fails.clear();

@@ -22,7 +22,7 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use crate::model::{Instant, Missing, Origin, PageId, Places, Problem, RemotePage, Step, Variable, shorten};
-use crate::pages::{Desired, DesiredValue, Wanted};
+use crate::pages::{Desired, DesiredValue, UntypedValue};
 
 pub use diff::{Difference, MAX_REPORTED as MAX_DIFFERENCES, differences};
 pub use series::Series;
@@ -137,18 +137,18 @@ impl Schema {
     ///
     /// # Errors
     /// A cell whose text matches none of the types that the schema allows there.
-    pub fn typed(&self, variable: &Variable, wanted: &Wanted) -> Result<Value, Problem> {
+    pub fn typed(&self, variable: &Variable, wanted: &UntypedValue) -> Result<Value, Problem> {
         match wanted {
-            Wanted::Json(value) => Ok(value.clone()),
-            Wanted::Cell(cell) => cell::typed(cell, variable, &self.whole),
-            Wanted::Object(entries) => {
-                let typed = |(key, wanted): &(String, Wanted)| {
+            UntypedValue::Json(value) => Ok(value.clone()),
+            UntypedValue::Cell(cell) => cell::typed(cell, variable, &self.whole),
+            UntypedValue::Object(entries) => {
+                let typed = |(key, wanted): &(String, UntypedValue)| {
                     Ok((key.clone(), self.typed(&variable.part(Step::Key(key.clone())), wanted)?))
                 };
                 entries.iter().map(typed).collect::<Result<_, _>>().map(Value::Object)
             }
-            Wanted::List(items) => {
-                let typed = |(index, wanted): (usize, &Wanted)| {
+            UntypedValue::List(items) => {
+                let typed = |(index, wanted): (usize, &UntypedValue)| {
                     self.typed(&variable.part(Step::Key(index.to_string())), wanted)
                 };
                 items.iter().enumerate().map(typed).collect::<Result<_, _>>().map(Value::Array)

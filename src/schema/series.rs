@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::{Places, RemotePage, Step};
-use crate::pages::{Desired, DesiredValue, Wanted};
+use crate::pages::{Desired, DesiredValue, UntypedValue};
 
 use super::{MAX_COMPARED, Schema};
 
@@ -16,7 +16,7 @@ pub struct Series<'a> {
     schema: &'a Schema,
     merged: Value,
     /// The values in `merged`; empty when it has none.
-    written: Vec<Wanted>,
+    written: Vec<UntypedValue>,
 }
 
 impl<'a> Series<'a> {

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::{Checked, Schema, Schemas, check};
 use crate::model::{Cell, Missing, Origin, RemotePage};
-use crate::pages::{Desired, DesiredValue, Wanted};
+use crate::pages::{Desired, DesiredValue, UntypedValue};
 
 fn cell(text: &str) -> Cell {
     let origin = Origin { field: Some("phone".into()), ..Origin::line(&"sites.csv".into(), 14) };
     Cell { text: text.to_owned(), origin }
 }
 
-fn desired(variable: &str, wanted: Wanted) -> Desired {
+fn desired(variable: &str, wanted: UntypedValue) -> Desired {
     Desired {
         missing: Missing::Refuse,
         page: "A-1/live".parse().unwrap(),
@@ -81,32 +81,34 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     let page = |value: Value| {
         Arc::new(RemotePage { variables: value.as_object().cloned().unwrap(), ..RemotePage::default() })
     };
-    let complain = |variable: &str, wanted: Wanted, on: Value| {
+    let complain = |variable: &str, wanted: UntypedValue, on: Value| {
         let problems = check(&desired(variable, wanted), &page(on), &schema).unwrap_err();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let good = json!({"phone": "+442071234567"});
-    let reported = complain("phone", Wanted::Cell(cell("020 7123 4567")), json!({}));
+    let reported = complain("phone", UntypedValue::Cell(cell("020 7123 4567")), json!({}));
     for part in ["sites.csv:14, column \"phone\"", "phone = \"020 7123 4567\"", "/properties/phone/pattern"] {
         assert!(reported.contains(part), "{part} in {reported}");
     }
-    assert!(complain("hour", Wanted::Json(json!(24)), good.clone()).contains("/properties/hour/maximum"));
     assert!(
-        complain("hour", Wanted::Cell(cell("nine")), good.clone())
+        complain("hour", UntypedValue::Json(json!(24)), good.clone()).contains("/properties/hour/maximum")
+    );
+    assert!(
+        complain("hour", UntypedValue::Cell(cell("nine")), good.clone())
             .contains("\"nine\" is not of type integer")
     );
-    let reported = complain("opn_hour", Wanted::Json(json!(8)), good);
+    let reported = complain("opn_hour", UntypedValue::Json(json!(8)), good);
     assert!(reported.contains("opn_hour = 8") && reported.contains("/additionalProperties"), "{reported}");
     // The API decides about values that we do not own and that already broke the schema.
     let checked = |variable: &str, value: Value, on: Value| {
-        check(&desired(variable, Wanted::Json(value)), &page(on), &schema).unwrap()
+        check(&desired(variable, UntypedValue::Json(value)), &page(on), &schema).unwrap()
     };
     let warned = |checked: Checked| {
         let warnings = checked.warnings();
         assert!(warnings.iter().all(|warning| !warning.is_error()));
         warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>().join("\n")
     };
-    let reported = complain("hour", Wanted::Json(json!(9)), json!({}));
+    let reported = complain("hour", UntypedValue::Json(json!(9)), json!({}));
     assert!(
         reported.contains("\"phone\" is a required property") && reported.contains("own that variable too"),
         "a required property that is missing withholds the page: {reported}"
@@ -120,7 +122,7 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     let schema = json!({"properties": {"a": {"maxProperties": 1}}});
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let on = page(json!({"a": {"theirs": 1}}));
-    assert!(check(&desired("/a/ours", Wanted::Json(json!(1))), &on, &schema).is_err());
+    assert!(check(&desired("/a/ours", UntypedValue::Json(json!(1))), &on, &schema).is_err());
 }
 
 #[test]
@@ -135,8 +137,8 @@ fn a_schema_cannot_access_the_network_or_files() {
     let schema = json!({"properties": {"x": {"pattern": "^(?!closed)"}}});
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let page = Arc::new(RemotePage::default());
-    assert!(check(&desired("x", Wanted::Json(json!("closed"))), &page, &schema).is_err());
-    assert!(check(&desired("x", Wanted::Json(json!("open"))), &page, &schema).is_ok());
+    assert!(check(&desired("x", UntypedValue::Json(json!("closed"))), &page, &schema).is_err());
+    assert!(check(&desired("x", UntypedValue::Json(json!("open"))), &page, &schema).is_ok());
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn formats_are_enforced_only_where_the_settings_enable_them() {
     for (asserted, refused) in [(true, true), (false, false)] {
         let schema = Schemas::new(asserted).compile(&mut Some(schema.clone())).unwrap();
         let checked = check(
-            &desired("day", Wanted::Json(json!("2026-02-30"))),
+            &desired("day", UntypedValue::Json(json!("2026-02-30"))),
             &Arc::new(RemotePage::default()),
             &schema,
         );
@@ -180,15 +182,16 @@ fn nested_ids_follow_draft_7() {
         }
     });
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
-    let takes = |variable: &str, wanted: Wanted| {
+    let takes = |variable: &str, wanted: UntypedValue| {
         check(&desired(variable, wanted), &Arc::new(RemotePage::default()), &schema).is_ok()
     };
-    assert!(takes("hour", Wanted::Cell(cell("9"))) && !takes("hour", Wanted::Cell(cell("24"))));
+    assert!(takes("hour", UntypedValue::Cell(cell("9"))) && !takes("hour", UntypedValue::Cell(cell("24"))));
     // Draft 7 ignores everything beside `$ref` (core 8.3), including its id.
     let phone = json!({"$id": "http://x.example/page.json", "properties": {"phone": {"$ref": "phone.json"}}, "definitions": {"phone": {"$id": "phone.json", "pattern": "^[0-9]+$"}}});
     let phone = Arc::new(Schema::compile(Some(&phone)).unwrap());
     let takes = |value: &str| {
-        check(&desired("phone", Wanted::Json(json!(value))), &Arc::new(RemotePage::default()), &phone).is_ok()
+        check(&desired("phone", UntypedValue::Json(json!(value))), &Arc::new(RemotePage::default()), &phone)
+            .is_ok()
     };
     assert!(takes("123") && !takes("none"));
 }
@@ -215,9 +218,9 @@ fn batched_checks_accept_the_same_values_as_single_checks() {
         ("open", "2026-12-25", true),
     ];
     for (state, day, wanted) in steps {
-        let json = |value: &str| Wanted::Json(json!(value));
+        let json = |value: &str| UntypedValue::Json(json!(value));
         let mut values = desired("state", json(state));
-        for (variable, wanted) in [("day", json(day)), ("/hours/ours", Wanted::Cell(cell("9")))] {
+        for (variable, wanted) in [("day", json(day)), ("/hours/ours", UntypedValue::Cell(cell("9")))] {
             values.values.extend(desired(variable, wanted).values);
         }
         let is_clean = check(&values, &page, &schema).is_ok_and(|checked| checked.warnings().is_empty());

@@ -177,7 +177,7 @@ fn mistakes_are_reported_with_the_nearest_valid_name() {
             "unknown calendar \"hls\"",
         ),
         (with_api("[sources.s]\npath = \"s.xls\"\n"), "a workbook (.xls) cannot be read"),
-        (with_api("[sources.s]\npath = \"s.yaml\"\n"), "hint: set format = \"csv\" or format = \"json\""),
+        (with_api("[sources.s]\npath = \"s.unknown\"\n"), "hint: set format = \"csv\" or format = \"json\""),
         (with_api("[sources.s]\npath = \"s.json\"\nkey = \"k\"\n"), "key does not apply to JSON"),
         (
             with_api("").replace("region = \"uk\"", "region = \"uk\"\nbase_url = \"http://127.0.0.1\""),

@@ -351,9 +351,9 @@ impl InputFile {
     ///
     /// Nothing else shows that a table is truncated, while JSON and calendars have an end marker.
     fn cut_off(&self, bytes: &[u8]) -> Option<Problem> {
-        let is_table = matches!(&self.kind, Kind::Source(format) if !format.of.shows_its_end());
+        let may_be_cut = matches!(&self.kind, Kind::Source(format) if !format.of.shows_its_end());
         let was_ended = self.good.as_ref().is_some_and(|good| good.is_ended);
-        if !is_table || !was_ended || is_ended(bytes) || bytes.iter().all(u8::is_ascii_whitespace) {
+        if !may_be_cut || !was_ended || is_ended(bytes) || bytes.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
         let line = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -158,7 +158,7 @@ impl Events {
             Err(_) => return self.note(|noticed| (noticed.look, noticed.lost) = (true, true)),
             Ok(event) => event,
         };
-        let Some(said) = Said::of(&event.kind) else { return };
+        let Some(said) = WriterEvent::of(&event.kind) else { return };
         let ours = lock(&self.ours);
         for path in &event.paths {
             if ours.folders.contains_key(path) && matches!(event.kind, EventKind::Remove(_)) {
@@ -177,9 +177,9 @@ impl Events {
 }
 
 impl Noticed {
-    fn add(&mut self, files: &BTreeSet<PathBuf>, said: Said) {
+    fn add(&mut self, files: &BTreeSet<PathBuf>, said: WriterEvent) {
         self.look = true;
-        if let Said::Of(writing) = said {
+        if let WriterEvent::Of(writing) = said {
             self.writers.extend(files.iter().map(|file| (file.clone(), writing)));
         }
     }
@@ -187,14 +187,14 @@ impl Noticed {
 
 /// The information an event gives about a file's writer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Said {
+enum WriterEvent {
     /// A writer is active or has finished.
     Of(Writing),
     /// No information about a writer.
     Changed,
 }
 
-impl Said {
+impl WriterEvent {
     /// Returns `None` for irrelevant events: our own reads cause events too, and would loop
     /// forever.
     fn of(kind: &EventKind) -> Option<Self> {

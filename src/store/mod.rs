@@ -118,7 +118,7 @@ pub trait Store: Send + Sync {
     /// Adds to the baseline values that are on a page as desired but not from a PATCH of ours.
     fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()>;
 
-    /// Deletes some of the history from before an instant.
+    /// Deletes one batch of the history older than `before`.
     fn prune(&self, before: Instant) -> Written<()>;
 
     /// Stores a page's schema as fetched.

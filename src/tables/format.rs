@@ -21,13 +21,13 @@ pub trait SourceFormat: Sync {
     /// Returns true if it holds rows under a header, false for a tree of values.
     fn has_rows(&self) -> bool;
 
-    /// Returns true if a file that was cut off is never valid, as JSON without its last bracket.
+    /// Returns true if a truncated file always fails to parse, as JSON without its last bracket.
     fn shows_its_end(&self) -> bool;
 
     /// Returns the field separator of a file with this ending; none if the format has no choice.
     fn delimiter(&self, ending: &str) -> Option<u8>;
 
-    /// Parses the text of a file.
+    /// Parses the text of a file. Each value and cell carries its place, and the size is limited.
     ///
     /// # Errors
     /// Fails for a problem that makes the whole file unusable, with its place.

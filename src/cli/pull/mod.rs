@@ -14,7 +14,7 @@ use clap::Args;
 use crate::agents_api::{ReadOnly, ReadPages};
 use crate::compile::{Inputs, World};
 use crate::model::{PageId, Problem, RemotePage, Variable};
-use crate::pages::Wanted;
+use crate::pages::UntypedValue;
 use crate::schema::Schema;
 use crate::settings::{Connection, Settings, Surroundings};
 use crate::tables::{Table, parse_json};
@@ -129,7 +129,7 @@ fn first_unlike<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Variable>
     let values = desired.and_then(Result::ok).map(|desired| desired.values).unwrap_or_default();
     let values: BTreeMap<_, _> = values.iter().map(|value| (&value.variable, &value.wanted)).collect();
     let is_alike = |wanted: &&AdoptedValue| match values.get(&wanted.variable) {
-        Some(Wanted::Json(value)) => *value == wanted.value,
+        Some(UntypedValue::Json(value)) => *value == wanted.value,
         _ => false,
     };
     adopted.values.iter().find(|wanted| !is_alike(wanted)).map(|wanted| &wanted.variable)

@@ -19,7 +19,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.requests.end(done.asked.0);
         match done.answer {
             Answered::List(agent, Ok(pages)) => {
-                self.came_through(&agent, done.key);
+                self.record_answer(&agent, done.key);
                 if let Some((_, page)) = pages.first() {
                     self.hear_clock(page.served_at, now);
                 }
@@ -30,7 +30,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.settle(&id);
                 match answer {
                     Ok(page) => {
-                        self.came_through(&id.agent, done.key);
+                        self.record_answer(&id.agent, done.key);
                         self.hear_clock(page.served_at, now);
                         // The fetch may have been slow, but there is no newer answer.
                         self.see(&id, page, self.actor.clock.uptime(), now);
@@ -104,7 +104,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         // shows which it is. A page may also exist without a list.
         if matches!(error.meaning, Meaning::Unavailable | Meaning::Refused) {
             self.agents.settle(agent, 0, next);
-            self.came_through(agent, key);
+            self.record_answer(agent, key);
             for id in ours {
                 if self.pages.get(&id).is_some_and(|state| !state.in_flight) {
                     self.request_fetch(&id, now);
@@ -159,7 +159,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     state.known.baseline.insert(change.variable, change.to);
                 }
                 self.pages.schedule(id, Some(now));
-                self.came_through(&id.agent, key);
+                self.record_answer(&id.agent, key);
                 self.forget_found(id, now);
             }
             Acted::Unknown(open, error) => {

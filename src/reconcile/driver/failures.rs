@@ -57,8 +57,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// If the key was refused before, it is accepted again now. An answer to a request from before
     /// the refusal proves nothing.
-    pub(super) fn came_through(&mut self, whom: &str, key: u32) {
-        if self.requests.gate.came_through(whom) {
+    pub(super) fn record_answer(&mut self, whom: &str, key: u32) {
+        if self.requests.gate.record_answer(whom) {
             self.recover();
         }
         if self.requests.gate.stopped().is_none() || key != self.key.number() {
@@ -135,7 +135,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             // Nothing changed on the page, but the API is up and accepts the key.
             Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain if error.status.is_some() => {
-                self.came_through(whom, key);
+                self.record_answer(whom, key);
             }
             Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain | Meaning::OutcomeUnknown => {
                 if let Some(pause) =

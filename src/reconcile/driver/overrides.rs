@@ -17,7 +17,7 @@ pub(super) type Found = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
 
 /// The overrides of a driver.
 pub(super) struct Overrides {
-    /// All that are set.
+    /// All overrides, applied or not.
     pub(super) set: Vec<Override>,
     /// Those applied to the pages.
     pub(super) applied: Vec<Override>,

@@ -186,10 +186,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
-    /// Returns why a page shows another value in place of one that a follower waits for.
+    /// Returns why a page hides a value that a follower waits for: an override, or drift that is kept.
     ///
-    /// The value may be overridden, or kept as another client changed it. The change was then never
-    /// visible.
+    /// The change was then never visible.
     fn covered(&self, id: &PageId, follower: &PageId, now: Instant) -> Option<String> {
         let (managed, newest) = (self.world.page(id)?, self.newest(follower)?);
         let overridden = managed.page.variables.iter().filter_map(|owned| {

@@ -49,7 +49,7 @@ fn after_a_pause_a_single_probe_is_sent_first() {
     assert_eq!(gate.wait(seconds(30.0), 1, Urgency::Transition, false), None, "its answer is waited for");
     let mut random = fastrand::Rng::with_seed(1);
     assert_eq!(gate.failed("b/live", false, 1, seconds(30.0), &mut random), None, "begun before the pause");
-    assert!(gate.came_through("a"));
+    assert!(gate.record_answer("a"));
     assert!(gate.take(seconds(30.0), 1, Urgency::Transition, false));
 }
 
@@ -74,7 +74,7 @@ fn the_breaker_opens_when_half_of_the_agents_fail_and_no_request_succeeds() {
             let up = f64::from(number) / 10.0;
             assert_eq!(fail(&mut gate, format!("{}/live", number % failing), false, agents, up), None);
             if has_others && number % 15 == 0 {
-                gate.came_through("good");
+                gate.record_answer("good");
             }
         }
     }
@@ -92,6 +92,6 @@ fn the_breaker_opens_when_half_of_the_agents_fail_and_no_request_succeeds() {
     let longer = fail(&mut gate, "1/live".to_owned(), true, 10, 9.0).expect("the trial failed");
     assert!(longer > seconds(8.0), "{longer:?}");
     gate.turn(seconds(30.0));
-    assert!(gate.begin_trial("1/live", seconds(30.0)) && gate.came_through("1"));
+    assert!(gate.begin_trial("1/live", seconds(30.0)) && gate.record_answer("1"));
     assert!(gate.is_open() && gate.take(seconds(30.0), 1, Urgency::Source, false));
 }

@@ -72,13 +72,13 @@ pub struct Overridden {
     pub places: Vec<Place>,
     /// The sites it covers on the board.
     pub on_board: Vec<usize>,
-    pub says: Said,
+    pub says: WriterEvent,
     pub from: At,
     pub until: Option<At>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Said {
+pub enum WriterEvent {
     Closed,
     Open,
     Phone(String),
@@ -378,9 +378,9 @@ fn overridden<'s>(meant: impl Iterator<Item = &'s Overridden>, at: At) -> (Optio
     for set in meant {
         if set.from <= at && set.until.is_none_or(|until| at < until) {
             match &set.says {
-                Said::Closed => open = Some(false),
-                Said::Open => open = Some(true),
-                Said::Phone(text) => phone = Some(text),
+                WriterEvent::Closed => open = Some(false),
+                WriterEvent::Open => open = Some(true),
+                WriterEvent::Phone(text) => phone = Some(text),
             }
         }
     }

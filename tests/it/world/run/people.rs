@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::checks::note_hidden_changes;
 use super::{RECOVERY, World};
-use crate::world::model::{Inputs, Overridden, Place, REGION, REGIONS, Said};
+use crate::world::model::{Inputs, Overridden, Place, REGION, REGIONS, WriterEvent};
 use crate::world::remote::Page;
 
 impl World {
@@ -120,11 +120,11 @@ impl World {
             return self.unwell();
         }
         let (says, said) = match self.random.u8(..3) {
-            0 => ("closed".to_owned(), Said::Closed),
-            1 => ("open".to_owned(), Said::Open),
+            0 => ("closed".to_owned(), WriterEvent::Closed),
+            1 => ("open".to_owned(), WriterEvent::Open),
             _ => {
                 let phone = format!("7{}", self.random.u8(..));
-                (format!("phone={phone}"), Said::Phone(phone))
+                (format!("phone={phone}"), WriterEvent::Phone(phone))
             }
         };
         let minutes = self.random.i64(1..2000);
@@ -143,7 +143,7 @@ impl World {
         // The board has rows of a region but no phone number.
         let of_region = self.inputs.sites.iter().enumerate().filter(|(_, site)| site.region == region);
         let on_board: Vec<usize> = match said {
-            Said::Phone(_) => Vec::new(),
+            WriterEvent::Phone(_) => Vec::new(),
             _ if region != REGION || !self.inputs.has.region => Vec::new(),
             _ => of_region.map(|(number, _)| number).collect(),
         };
