@@ -12,9 +12,9 @@ const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// The key, and when a refused one is tried again.
 pub(super) struct Key {
     set: Box<dyn Fn(ApiKey) + Send>,
-    /// Counts keys and refusals.
+    /// The generation of the key: a new key and a refusal increment it.
     ///
-    /// The answer to a request of an older number says nothing about the current key.
+    /// An answer to a request of an older generation says nothing about the key now.
     number: u32,
     /// Number of refusals in a row.
     refusals: u32,
