@@ -147,8 +147,13 @@ impl Listening {
             let problem = Problem::new("store.path cannot change while rtconfd runs");
             return Err(vec![problem.hint("restart rtconfd, or put the path back")]);
         }
-        if newer.listen != self.listen {
-            tracing::warn!("[listen] changed: it takes effect at the next restart, all else now");
+        let active_log = self.active.lock().unwrap_or_else(PoisonError::into_inner).log;
+        for (name, is_changed) in
+            [("[listen]", newer.listen != self.listen), ("[log]", newer.log != active_log)]
+        {
+            if is_changed {
+                tracing::warn!("{name} changed: it takes effect at the next restart");
+            }
         }
         let key = load::key_source(&newer.api, &self.global).and_then(|source| Ok(source.load()?));
         match key {

@@ -266,6 +266,8 @@ fn flags(flags: &[Flag], problems: &mut Vec<Problem>) -> Node {
     for flag in flags {
         let origin = Origin::named(format!("--set {}", flag.path));
         if SCALARS.contains(&flag.path.as_str()) {
+            // The last one counts, as with other flags.
+            values.retain(|(path, _, _): &(String, String, Origin)| *path != flag.path);
             values.push((flag.path.clone(), flag.value.clone(), origin));
         } else {
             let problem = Problem::at(&origin, "unknown setting");

@@ -207,7 +207,7 @@ fn flags_override_the_environment_and_the_environment_overrides_the_file() {
         ("RTCONFD_SERVICE_HOST", "10.0.0.1"),
         ("RTCONFD_PORT_80_TCP", "x"),
     ];
-    let settings = load(&text, &environment, &["resync=3m", "store.path=:memory:"]).unwrap();
+    let settings = load(&text, &environment, &["resync=5m", "resync=3m", "store.path=:memory:"]).unwrap();
     assert_eq!(settings.resync, Duration::from_secs(180));
     assert_eq!(settings.api.concurrency, 4);
     assert_eq!(settings.api.base_url, "https://api.uk.poly.ai");

@@ -218,6 +218,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     let get = async |path: &str| http.get(url(path)).send().await.unwrap().text().await.unwrap();
     assert_eq!(get("/healthz").await, "ok\n");
     let metrics = get("/metrics").await;
+    assert_eq!(crate::docs::undocumented_metrics(&metrics), Vec::<String>::new());
     for line in
         ["rtconfd_pages{state=\"right\"} 1", "rtconfd_held 0", "rtconfd_values_applied_total 2", "# EOF"]
     {

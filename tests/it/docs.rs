@@ -71,6 +71,35 @@ fn the_shapes_reference_matches_the_code() {
     assert_up_to_date("shapes.md", &text);
 }
 
+/// Returns a reference page.
+fn reference(name: &str) -> String {
+    fs::read_to_string(root().join("docs/reference").join(name)).unwrap()
+}
+
+#[test]
+fn the_settings_reference_has_every_key_of_the_default_settings() {
+    let (settings, written) =
+        (fs::read_to_string(root().join("config/rtconfd.toml")).unwrap(), reference("settings.md"));
+    // From there on the keys are names of variables.
+    let settings = settings.split("[page.variables]").next().unwrap();
+    let keys = settings.lines().filter_map(|line| line.trim_start_matches("# ").split_once(" = "));
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let keys: Vec<&str> = keys.map(|(key, _)| key).filter(|key| is_key(key)).collect();
+    assert!(keys.len() > 40, "{keys:?}");
+    // Values of variables are in a page of their own.
+    let documented = written + &reference("values.md");
+    let missing: Vec<_> = keys.iter().filter(|key| !documented.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/reference/settings.md: {missing:?}");
+}
+
+/// Returns the names of metrics in an answer that the reference does not have.
+pub fn undocumented_metrics(answer: &str) -> Vec<String> {
+    let written = reference("metrics.md");
+    let samples = answer.lines().filter(|line| !line.starts_with('#'));
+    let names = samples.filter_map(|line| line.split(['{', ' ']).next());
+    names.filter(|name| !written.contains(&format!("`{name}`"))).map(str::to_owned).collect()
+}
+
 /// Finds links that broke when a document moved.
 #[test]
 fn every_link_between_documents_resolves() {
