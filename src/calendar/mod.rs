@@ -13,6 +13,7 @@ mod occurrence;
 mod occurrences;
 mod public_holidays;
 mod recurrence;
+mod rule_parts;
 mod stamp;
 mod timezones;
 
