@@ -1,6 +1,7 @@
 //! Compiles settings and inputs into pages that can be evaluated.
 
 mod blueprint;
+mod builder;
 mod compiler;
 mod context;
 mod formats;
