@@ -9,24 +9,22 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
-use crate::agents_api::{ApiKey, ReadPages, WritePages};
+use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::World;
 use crate::model::{Instant, PageId, Problem, each_once};
-use crate::plan::Thresholds;
 use crate::schema::Schemas;
-use crate::settings::Settings;
-use crate::sources::Revision;
 use crate::store::{StoreError, Written};
 
 use super::agents::Agents;
-use super::board::{Board, Turn};
+use super::board::Turn;
 use super::clock_trust::{ClockReading, ClockTrust};
-use super::gate::{Gate, Limits, Urgency};
+use super::gate::{Gate, Urgency};
 use super::page_state::Pages;
 use super::revision::{HELD, OUT, RECENT, Rollout};
-use super::{ActiveRevision, Actor, Control, Held};
+use super::{Actor, Held};
 
 pub use super::page_state::Standing;
+pub use interface::{Ended, Feed, Mode, Pace, PageReport, Setup, Supervisor, Unsupervised};
 pub use revisions::Newest;
 
 use clock_state::ClockState;
@@ -46,6 +44,7 @@ mod early;
 mod failures;
 mod fetched;
 mod incoming;
+mod interface;
 mod key;
 mod overrides;
 mod promoting;
@@ -67,128 +66,6 @@ const LONGEST_SLEEP: TimeDelta = TimeDelta::days(1);
 
 /// The largest deviation between clock and uptime for a clock that was not set.
 const NOT_SET: TimeDelta = TimeDelta::seconds(1);
-
-/// Input to the driver from outside.
-#[derive(Debug)]
-pub enum Feed {
-    /// New inputs, with the number of the settings they were read with.
-    Inputs(u32, Box<Revision>),
-    /// A new key, with the number of the settings it was read with.
-    Key(u32, ApiKey),
-    /// A request from a user or tool.
-    Control(Control),
-    /// End in order.
-    Stop,
-    /// End in order, then restart with new settings.
-    Reload,
-}
-
-/// The duration of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Until it is stopped.
-    Daemon,
-    /// Until every page is right or cannot be made so, or the deadline passes.
-    Once {
-        /// The deadline.
-        deadline: Instant,
-    },
-}
-
-/// The supervisor of the process.
-pub trait Supervisor: Send + Sync {
-    /// Called when the first decisions can be made.
-    fn ready(&self) {}
-    /// Called before each sleep, with the number of requests in progress.
-    fn resting(&self, _under_way: usize) {}
-    /// Called at least every `beat` while the driver runs.
-    fn alive(&self) {}
-    /// Returns the interval for `alive`, if it is needed.
-    fn beat(&self) -> Option<Duration> {
-        None
-    }
-}
-
-/// A supervisor that does nothing.
-pub struct Unsupervised;
-impl Supervisor for Unsupervised {}
-
-/// Everything needed to build a driver.
-pub struct Setup<R> {
-    /// Executes plans.
-    pub actor: Actor<R>,
-    /// Applies a new key.
-    pub set_key: Box<dyn Fn(ApiKey) + Send>,
-    /// The settings and inputs at the start.
-    pub newest: Newest,
-    /// The active revision.
-    pub active: ActiveRevision,
-    /// The limits for a change without approval.
-    pub thresholds: Thresholds,
-    /// The latest instant known to be past; a clock that shows an earlier one is untrusted.
-    pub last_known: Option<Instant>,
-    /// The driver's pace and limits.
-    pub pace: Pace,
-    /// The seed of the jitter.
-    pub seed: u64,
-    /// The place where the status is published.
-    pub board: Board,
-}
-
-/// The driver's pace and limits.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// True if values must match the `format` in their schema.
-    pub assert_formats: bool,
-    /// The interval of the resync of every page.
-    pub resync: Duration,
-    /// The age up to which history is kept.
-    pub keep_history: TimeDelta,
-    /// Maximum number of requests at once.
-    pub concurrency: usize,
-    /// The rate limits for requests.
-    pub limits: Limits,
-}
-
-impl From<&Settings> for Pace {
-    fn from(settings: &Settings) -> Self {
-        Self {
-            assert_formats: settings.assert_formats,
-            resync: settings.resync,
-            keep_history: settings.keep_history,
-            concurrency: settings.api.concurrency,
-            limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
-        }
-    }
-}
-
-/// The reason why a driver ended, and its final state.
-#[derive(Debug)]
-pub struct Ended {
-    /// True if the settings must be read again.
-    pub reload: bool,
-    /// The last active revision.
-    pub active: ActiveRevision,
-    /// The revision held for approval.
-    pub held: Option<Held>,
-    /// Pages of an approved revision that were not yet confirmed.
-    pub to_come: usize,
-    /// The final status of each page.
-    pub pages: Vec<PageReport>,
-    /// The problems of the inputs.
-    pub problems: Vec<Problem>,
-}
-
-/// The final status of a page.
-#[derive(Clone, Debug)]
-pub struct PageReport {
-    /// The page's ID.
-    pub page: PageId,
-    /// Its status.
-    pub standing: Standing,
-    /// Number of values applied to it.
-    pub applied: usize,
-}
 
 /// The main loop and its state.
 ///
