@@ -179,7 +179,7 @@ impl<'a> Zones<'a> {
         }
         well_known(&id, self.database)
             .map(EventZone::Named)
-            .ok_or_else(|| property.problem(format!("unknown time zone \"{id}\"")).hint(EXPORT))
+            .ok_or_else(|| property.problem(format!("the time zone \"{id}\" is unknown")).hint(EXPORT))
     }
 }
 

@@ -332,7 +332,7 @@ fn text_without_valid_hours_is_refused_with_a_hint() {
         ("Mo-Fr 09:00+", "an open end is not supported"),
         ("Th[1] 09:00-17:00", "a weekday of the month is not supported"),
         ("Mo-Fr 09:00-17:00 || \"by appointment\"", "a comment is not supported"),
-        ("Mo-Fr 09:00-17:00, Sa 10:00-12:00", "another day follows a comma"),
+        ("Mo-Fr 09:00-17:00, Sa 10:00-12:00", "another day stands behind a comma"),
         ("24/7; Su off", "24/7 cannot be combined"),
         ("PH off; PH 10:00-12:00", "holidays have hours already"),
         ("Mo 09:00-25:00", "\"25:00\" is not a time"),

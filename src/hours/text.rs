@@ -332,7 +332,7 @@ fn days_and_hours(part: &str) -> Result<(&str, &str), BadText> {
     let (days, hours) = part.split_at(hours_at);
     if hours.split(',').skip(1).any(|text| text.trim().starts_with(char::is_alphabetic)) {
         return bad(
-            format!("\"{part}\": another day follows a comma"),
+            format!("\"{part}\": another day stands behind a comma"),
             "put a semicolon between days: Mo-Fr 09:00-17:00; Sa 10:00-12:00",
         );
     }

@@ -9,14 +9,14 @@ fn unsupported_content_is_an_error_with_file_line_and_property() {
     for (text, wanted) in [
         (
             event("DTSTART;TZID=Mars/Olympus:20260101T090000"),
-            "c.ics:6: DTSTART: unknown time zone \"Mars/Olympus\"",
+            "c.ics:6: DTSTART: the time zone \"Mars/Olympus\" is unknown",
         ),
         // The prefix does not define summer time, and its minutes count.
         (
             event("DTSTART;TZID=\"(UTC+05:30) Anywhere\":20260101T090000"),
-            "c.ics:6: DTSTART: unknown time zone \"(UTC+05:30) Anywhere\"",
+            "c.ics:6: DTSTART: the time zone \"(UTC+05:30) Anywhere\" is unknown",
         ),
-        (event("DTSTART;TZID=/EST/Nowhere:20260101T090000"), "unknown time zone \"/EST/Nowhere\""),
+        (event("DTSTART;TZID=/EST/Nowhere:20260101T090000"), "the time zone \"/EST/Nowhere\" is unknown"),
         (
             format!(
                 "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:20251026T020000\nRDATE:20261025T020000,20271031T020000Z\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0000\nEND:STANDARD\nEND:VTIMEZONE\n{}",
@@ -24,7 +24,7 @@ fn unsupported_content_is_an_error_with_file_line_and_property() {
             ),
             "c.ics:7: RDATE: invalid local time \"20271031T020000Z\"",
         ),
-        (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: invalid date or time \"2026-01-01\""),
+        (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: \"2026-01-01\" is not a date or time"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=FORTNIGHTLY"), "c.ics:7: RRULE:"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;INTERVAL=0"), "INTERVAL that is out of range"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=SECONDLY"), "repeats SECONDLY, which is not supported"),
