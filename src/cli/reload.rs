@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::listener::{Answer, AskedReload, Reloads};
 use crate::model::{Instant, Problem};
 use crate::reconcile::Feed;
-use crate::settings::{Listen, Settings};
+use crate::settings::{Listen, Log, Settings};
 use crate::zoneinfo;
 
 use super::global::{Exit, Global, OK};
@@ -49,8 +49,8 @@ struct Listening {
     global: Global,
     /// The settings of the running driver.
     active: Active,
-    /// `[listen]` at startup.
-    listen: Option<Listen>,
+    /// `[listen]` and `[log]` at startup, which a reload does not change.
+    at_startup: (Option<Listen>, Log),
     reloads: Reloads,
     next: Next,
     feed: mpsc::Sender<Feed>,
@@ -71,8 +71,11 @@ pub fn listen(
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
-    let listen = active.lock().unwrap_or_else(PoisonError::into_inner).listen.clone();
-    let listening = Listening { global, active, listen, reloads, next, feed };
+    let at_startup = {
+        let active = active.lock().unwrap_or_else(PoisonError::into_inner);
+        (active.listen.clone(), active.log)
+    };
+    let listening = Listening { global, active, at_startup, reloads, next, feed };
     tokio::spawn(async move {
         loop {
             let asked = tokio::select! {
@@ -147,10 +150,8 @@ impl Listening {
             let problem = Problem::new("store.path cannot change while rtconfd runs");
             return Err(vec![problem.hint("restart rtconfd, or put the path back")]);
         }
-        let active_log = self.active.lock().unwrap_or_else(PoisonError::into_inner).log;
-        for (name, is_changed) in
-            [("[listen]", newer.listen != self.listen), ("[log]", newer.log != active_log)]
-        {
+        let (listen, log) = &self.at_startup;
+        for (name, is_changed) in [("[listen]", newer.listen != *listen), ("[log]", newer.log != *log)] {
             if is_changed {
                 tracing::warn!("{name} changed: it takes effect at the next restart");
             }

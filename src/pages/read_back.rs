@@ -88,7 +88,7 @@ impl Object<'_> {
             .map(|(OfObject { name, definition, .. }, value)| Part { name, definition, value })
             .collect();
         let stay: Vec<Instant> =
-            values().map(|value| value.until.unwrap_or_else(|| after(at, AHEAD))).collect();
+            values().map(|value| value.until.unwrap_or_else(|| after(at, AHEAD).max(until))).collect();
         let all_stay = stay.iter().min().copied().unwrap_or(until);
         let together = LazyCell::new(|| all_shown(&parts, at, until));
         for (index, passed) in self.passed_until.iter_mut().enumerate() {

@@ -151,6 +151,15 @@ async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     assert!(get("/metrics").await.contains("rtconfd_config_last_reload_successful 1\n"));
 
     let good = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &format!("[log]\nformat = \"json\"\n{good}"));
+    folder.run(&["reload"]).expect(0);
+    assert!(
+        process.log().contains("[log] changed: it takes effect at the next restart"),
+        "{}",
+        process.log()
+    );
+    folder.write("rtconfd.toml", &good);
+
     folder.write("rtconfd.toml", &good.replace("weekly", "wekly"));
     let reported = folder.run(&["reload"]).expect(1).err;
     assert!(

@@ -175,7 +175,7 @@ async fn one_page_in_trouble_delays_no_other() {
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     api.until_variable("A-2", "is_open", &json!(true)).await;
     assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
-    until("the unknown agent is told", || {
+    until("the unknown agent is reported", || {
         let pages = folder.look().pages(&api.url).unwrap();
         pages.get(&"A-3/live".parse().unwrap()).is_some_and(|page| page.problem.is_some())
     })

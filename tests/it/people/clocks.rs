@@ -1,4 +1,4 @@
-//! An untrusted clock: what stops, what survives, and what is checked once it is trusted.
+//! An untrusted clock: requests stop, overrides survive, and inputs wait until it is trusted.
 
 use chrono::TimeDelta;
 use rtconfd::clock::{Clock, ManualClock};
@@ -76,7 +76,7 @@ async fn inputs_received_while_the_clock_is_untrusted_are_checked_once_it_is_tru
     driving.clock.step(at("2027-01-26T12:00:00Z"));
     reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     folder.write("sites.csv", &format!("{}s99,A-99\n", sites(40, 0..40)));
-    reported(&driving, "the bad row is told", |status| (!status.problems.is_empty()).then_some(())).await;
+    reported(&driving, "the bad row is reported", |status| (!status.problems.is_empty()).then_some(())).await;
     assert!(driving.status().await.held.is_none());
     let refused = set(&driving, asking("closed", Some("14:00"))).await.unwrap_err();
     assert!(
@@ -90,7 +90,8 @@ async fn inputs_received_while_the_clock_is_untrusted_are_checked_once_it_is_tru
     reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     let revision = held(&driving).await.revision;
     folder.write("sites.csv", &format!("{}s99,A-99\ns98,A-98\n", sites(40, 0..39)));
-    reported(&driving, "both bad rows are told", |status| (status.problems.len() == 2).then_some(())).await;
+    reported(&driving, "both bad rows are reported", |status| (status.problems.len() == 2).then_some(()))
+        .await;
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     until("the driver is quiet", || driving.is_quiet()).await;

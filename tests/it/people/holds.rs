@@ -206,6 +206,6 @@ item = { site_name = "{{ row.site }}", hours = { show = "today" }, is_open = { s
             "20 of 20 sites become closed all day on 2026-11-26, including those of the last hour (more than 20%)",
         ]
     );
-    assert!(open(19), "what was last good goes on");
+    assert!(open(19), "the last good values stay active");
     driving.stop().await;
 }

@@ -98,7 +98,7 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         let refused = texts(set(&driving, asking).await.unwrap_err());
         assert!(refused.contains(reported), "{refused}");
     }
-    assert_eq!(driving.status().await.overrides.len(), 1, "what was refused was set nowhere");
+    assert_eq!(driving.status().await.overrides.len(), 1, "a refused override was set nowhere");
     driving.stop().await;
 }
 

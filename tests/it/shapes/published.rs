@@ -1,4 +1,4 @@
-//! Hours in the formats of Google and schema.org: what is read, and what is refused.
+//! Hours in the formats of Google and schema.org, accepted and refused.
 
 use serde_json::{Value, json};
 
