@@ -16,6 +16,11 @@ const VARIABLE: &str = "RTCONFD_API_KEY";
 /// else.
 const MAX_BYTES: u64 = 4096;
 
+/// The text that replaces a key.
+const REDACTED: &str = "[key]";
+/// Minimum characters of a key's beginning that are redacted before a cut.
+const MIN_CUT: usize = 8;
+
 /// An API key. It prints as `[REDACTED]`.
 #[derive(Clone, Debug)]
 pub struct ApiKey(SecretString);
@@ -62,9 +67,19 @@ impl ApiKey {
         text.contains(self.expose())
     }
 
-    /// Returns the text with every occurrence of the key redacted.
+    /// Returns the text with every occurrence of the key redacted, also where JSON escapes it and
+    /// where `…` cuts it off.
     pub fn redact(&self, text: &str) -> String {
-        text.replace(self.expose(), "[key]")
+        let key = self.expose();
+        let escaped = serde_json::Value::from(key).to_string();
+        let text = text.replace(key, REDACTED).replace(escaped.trim_matches('"'), REDACTED);
+        match key.get(..MIN_CUT) {
+            Some(begin) if text.contains('…') && text.contains(begin) => {
+                let cuts = (MIN_CUT..key.len()).rev().filter_map(|length| key.get(..length));
+                cuts.fold(text, |text, cut| text.replace(&format!("{cut}…"), REDACTED))
+            }
+            _ => text,
+        }
     }
 }
 
@@ -222,6 +237,12 @@ mod tests {
         assert_eq!(key.expose(), "secret-key-1");
         assert!(!format!("{key:?} {source:?}").contains("secret-key-1"));
         assert_eq!(key.redact("no secret-key-1 here"), "no [key] here");
+        assert_eq!(
+            key.redact("cut: \"secret-key…, \"secret-k…, secret-…"),
+            "cut: \"[key], \"[key], secret-…"
+        );
+        let quoted = ApiKey::from("k-\"quoted\"-\\");
+        assert_eq!(quoted.redact(&serde_json::json!(["k-\"quoted\"-\\"]).to_string()), "[\"[key]\"]");
         for bad in ["", " \n", "two words", "one\ntwo\n", "k\u{e9}y"] {
             let (_directory, source) = file(bad, 0o600);
             let error = source.load().unwrap_err().to_string();

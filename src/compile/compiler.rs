@@ -13,6 +13,7 @@ use crate::zone::Zone;
 
 use super::blueprint::{Blueprint, Inputs};
 use super::context::{Context, WrittenZone};
+use super::repeats::Repeats;
 
 /// The most names that a hint lists when a name is missing.
 const NAMED: usize = 8;
@@ -36,13 +37,6 @@ const MAX_GUESSES: usize = 200_000;
 /// Results that were computed already.
 type Cache<K, V> = RefCell<HashMap<K, V>>;
 
-/// The most rows that one page may be repeated for.
-///
-/// A page with more would be larger than the API's limit for an answer.
-pub(super) const MAX_REPEATS: usize = 50_000;
-/// The most rows for all pages together, limited by memory.
-const MAX_REPEATS_IN_ALL: usize = 500_000;
-
 /// The compiler of pages.
 ///
 /// Without inputs it only checks the settings.
@@ -53,8 +47,7 @@ pub(super) struct Compiler<'a> {
     agendas: Cache<(String, Filter, Zone), Arc<Agenda>>,
     hours: Cache<(String, Option<Zone>), Arc<Hours>>,
     pub(super) guesses_left: Cell<usize>,
-    /// The repetitions that are left: for the current page, and for all pages together.
-    pub(super) repeats_left: (Cell<usize>, Cell<usize>),
+    pub(super) repeats: Repeats,
 }
 
 impl<'a> Compiler<'a> {
@@ -66,7 +59,7 @@ impl<'a> Compiler<'a> {
             agendas: RefCell::default(),
             hours: RefCell::default(),
             guesses_left: Cell::new(MAX_GUESSES),
-            repeats_left: (Cell::new(MAX_REPEATS), Cell::new(MAX_REPEATS_IN_ALL)),
+            repeats: Repeats::default(),
         }
     }
 

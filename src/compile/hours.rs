@@ -14,6 +14,7 @@ use crate::zone::Zone;
 use super::compiler::Compiler;
 use super::context::WrittenZone;
 use super::formats::Published;
+use super::repeats::HOURS_WEIGHT;
 use super::special;
 
 const KEYS: &[&str] =
@@ -48,6 +49,9 @@ impl Compiler<'_> {
         zone: WrittenZone,
     ) -> Option<Hours> {
         let fields = reader.table(node, "hours", KEYS)?;
+        if self.repeats.is_inside() {
+            self.repeats.spend(reader, &node.origin, HOURS_WEIGHT)?;
+        }
         let problems = reader.problem_count();
         let zone = match fields.get("timezone") {
             Some(node) => reader.zone(node, "timezone"),

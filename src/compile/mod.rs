@@ -9,6 +9,7 @@ mod google;
 mod hours;
 mod keys;
 mod page;
+mod repeats;
 mod rows;
 mod schema_org;
 mod special;

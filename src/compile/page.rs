@@ -125,7 +125,7 @@ impl Compiler<'_> {
 
     /// Returns the page's own variables, and those of each row that the page repeats for.
     fn all_variables(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Vec<Owned>> {
-        self.repeats_left.0.set(super::compiler::MAX_REPEATS);
+        self.repeats.begin_page();
         let each = one_or_more(fields.get("each"));
         let mut all = match fields.get("variables") {
             None if !each.is_empty() => Some(Vec::new()),

@@ -222,16 +222,6 @@ impl Compiler<'_> {
         nearest(wanted, keys)
     }
 
-    /// Takes one repetition from the budget; returns false if none is left.
-    fn may_repeat(&self) -> bool {
-        let (of_page, of_all) = &self.repeats_left;
-        let left = [of_page, of_all].map(|left| left.get().checked_sub(1));
-        let [Some(page), Some(all)] = left else { return false };
-        of_page.set(page);
-        of_all.set(all);
-        true
-    }
-
     /// Runs `one` for every row of a repetition, in the row's scope.
     ///
     /// Returns each row with its result.
@@ -251,20 +241,11 @@ impl Compiler<'_> {
         let mut all = Some(Vec::new());
         let (mut troubled, first) = (Troubled::default(), reader.problem_count());
         for row in repeat.of(rows) {
-            if !self.may_repeat() {
-                let problem = Problem::at(
-                    repeat.origin,
-                    "this is repeated for too many rows: `each` within `each` multiplies",
-                );
-                reader.note(
-                    problem.hint("use `where` to select the rows that belong together, or use fewer rows"),
-                );
-                return None;
-            }
+            self.repeats.spend(reader, repeat.origin, 1)?;
             let before = reader.problem_count();
             let made = self
                 .scoped(reader, repeat, row)
-                .and_then(|scoped| reader.within(&scoped, |inner| one(inner, row)));
+                .and_then(|scoped| reader.within(&scoped, |inner| self.repeats.within(|| one(inner, row))));
             match (&mut all, made) {
                 (Some(all), Some(made)) => all.push((row.clone(), made)),
                 _ => all = None,

@@ -27,6 +27,11 @@ const DEFINITIONS: [(&str, &[&str]); 10] = [
     ("show", &["hours", "show", "format", "days", "language", "reader", "otherwise"]),
 ];
 
+/// The largest value that a pointer takes from a JSON source: values, plus bytes of text.
+///
+/// A page has room for a few of these, and each is copied several times on its way.
+const MAX_VALUE: usize = 2 << 20;
+
 const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or calendar), when, expression, object, list or each";
 
 impl Compiler<'_> {
@@ -175,6 +180,11 @@ impl Compiler<'_> {
             reader.note(Problem::at(&pointer.origin, message).hint(hint));
             return None;
         };
+        if node.size() > MAX_VALUE {
+            let message = format!("the value is larger than {} MiB", MAX_VALUE >> 20);
+            reader.note(Problem::at(&node.origin, message).hint("own its parts by separate variables"));
+            return None;
+        }
         Some(Definition::Constant { value: node.to_json(), origin: node.origin.clone() })
     }
 

@@ -72,14 +72,18 @@ impl Checked {
     pub fn without(&self, withheld: &HashSet<Variable>) -> Result<Self, Vec<Problem>> {
         let mut rest = self.clone();
         rest.values.retain(|checked| !withheld.contains(&checked.variable));
-        rest.validated()
+        let merged = rest.merged();
+        rest.validated(merged)
     }
 
-    fn validated(self) -> Result<Self, Vec<Problem>> {
+    /// Validates the page with the values merged in.
+    ///
+    /// Large pages are the memory's heaviest, so this page is the only copy of the fetched one.
+    fn validated(self, merged: Map<String, Value>) -> Result<Self, Vec<Problem>> {
         if self.schema.validator.is_none() {
             return Ok(Self { is_clean: true, ..self });
         }
-        let merged = Value::Object(self.merged());
+        let merged = Arc::new(Value::Object(merged));
         let errors = self.schema.errors(&merged).map_err(|problem| vec![problem])?;
         let problems = self.ours(&errors, &merged);
         let is_clean = errors.is_empty();
@@ -96,7 +100,7 @@ impl Checked {
         if errors.is_empty() {
             return Vec::new();
         }
-        let before = Value::Object(self.observed.variables.clone());
+        let before = Arc::new(Value::Object(self.observed.variables.clone()));
         let known: HashSet<(String, String)> = match self.schema.errors(&before) {
             Ok(errors) => errors.iter().map(identity).collect(),
             Err(_) => HashSet::new(),
@@ -125,7 +129,7 @@ impl Checked {
         if self.is_clean && self.schema.with_formats.is_none() {
             return Vec::new();
         }
-        let merged = Value::Object(self.merged());
+        let merged = Arc::new(Value::Object(self.merged()));
         let mut places = Places::default();
         let broken = self.schema.errors(&merged).unwrap_or_default();
         let formats = self.schema.with_formats.as_ref();
@@ -223,7 +227,7 @@ pub fn check(
         schema: schema.clone(),
         is_clean: false,
     };
-    checked.validated()
+    checked.validated(page)
 }
 
 fn typed_and_placed(

@@ -36,7 +36,7 @@ pub(super) struct Checker {
 
 /// A check that was abandoned.
 struct GivenUp {
-    instance: Value,
+    instance: Arc<Value>,
     /// The number of requests still refused; `next_skips` applies if it is abandoned again.
     skips: u32,
     next_skips: u32,
@@ -88,7 +88,7 @@ impl Checker {
     pub(super) fn errors<'i>(
         &'i self,
         schema: &Value,
-        instance: &'i Value,
+        instance: &'i Arc<Value>,
         most: usize,
     ) -> Result<Vec<ValidationError<'i>>, Problem> {
         match work::steps(schema, instance) {
@@ -102,7 +102,11 @@ impl Checker {
         }
     }
 
-    fn on_a_thread(&self, instance: &Value, most: usize) -> Result<Vec<ValidationError<'static>>, Problem> {
+    fn on_a_thread(
+        &self,
+        instance: &Arc<Value>,
+        most: usize,
+    ) -> Result<Vec<ValidationError<'static>>, Problem> {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let known = given_up.as_mut().filter(|known| known.instance == *instance);
         let next_skips = known.as_ref().map_or(FIRST_SKIPS, |known| known.next_skips);
@@ -116,11 +120,11 @@ impl Checker {
             return Err(self.too_slow());
         }
         let (send, answer) = mpsc::sync_channel(1);
-        let (validator, owned, running) = (self.validator.clone(), instance.clone(), Running::default());
+        let (validator, shared, running) = (self.validator.clone(), instance.clone(), Running::default());
         let on_thread = OnThread(running.clone());
         let check = move || {
             let errors =
-                broken(&validator, &owned, most).into_iter().map(ValidationError::to_owned).collect();
+                broken(&validator, &shared, most).into_iter().map(ValidationError::to_owned).collect();
             // The receiver may be gone.
             let _ = send.send(errors);
             drop(on_thread);
@@ -131,8 +135,11 @@ impl Checker {
         match answer.recv_timeout(self.patience) {
             Ok(errors) => Ok(errors),
             Err(RecvTimeoutError::Timeout) if running.abandon() => {
-                let (instance, next_skips) = (instance.clone(), next_skips.saturating_mul(2));
-                *given_up = Some(GivenUp { instance, skips: next_skips / 2, next_skips });
+                *given_up = Some(GivenUp {
+                    instance: instance.clone(),
+                    skips: next_skips,
+                    next_skips: next_skips.saturating_mul(2),
+                });
                 Err(self.too_slow())
             }
             // The check may have finished just when it was abandoned.
@@ -203,17 +210,17 @@ mod tests {
             .build(&schema)
             .unwrap();
         let mut checker = Checker::new(validator);
-        let heavy = json!((0..50_000).collect::<Vec<i32>>());
-        let reported = |instance: &Value| checker.errors(&schema, instance, 9).unwrap_err().to_string();
+        let heavy = Arc::new(json!((0..50_000).collect::<Vec<i32>>()));
+        let reported = |instance: &Arc<Value>| checker.errors(&schema, instance, 9).unwrap_err().to_string();
         assert!(reported(&heavy).contains("takes longer than 250 ms"));
         assert!(reported(&heavy).contains("takes longer than 250 ms"));
         assert_eq!(ABANDONED.load(Ordering::SeqCst), 1, "it was begun once");
         stuck.let_go();
         // Longer than these checks take on the slowest machine.
         checker.patience = Duration::from_secs(60);
-        let other = json!((0..50_001).collect::<Vec<i32>>());
+        let other = Arc::new(json!((0..50_001).collect::<Vec<i32>>()));
         assert!(checker.errors(&schema, &other, 9).unwrap().is_empty());
-        let bad = json!(std::iter::repeat_n(json!("x"), 50_000).collect::<Vec<_>>());
+        let bad = Arc::new(json!(std::iter::repeat_n(json!("x"), 50_000).collect::<Vec<_>>()));
         assert_eq!(checker.errors(&schema, &bad, 9).unwrap().len(), 9);
     }
 }

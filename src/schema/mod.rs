@@ -116,7 +116,7 @@ impl Schema {
 
     /// Returns the rules that a page's values break, each with its place on the page.
     pub fn broken_by(&self, page: &Map<String, Value>) -> Vec<Problem> {
-        let page = Value::Object(page.clone());
+        let page = Arc::new(Value::Object(page.clone()));
         let broken = |error: &ValidationError| {
             let path = error.instance_path().to_string();
             let place = match page.pointer(&path) {
@@ -169,14 +169,14 @@ impl Schema {
 
     /// Returns true if a page's values meet the schema and can be checked within bounded work.
     pub fn takes(&self, values: &Value) -> bool {
-        self.errors(values).is_ok_and(|errors| errors.is_empty())
+        self.errors(&Arc::new(values.clone())).is_ok_and(|errors| errors.is_empty())
     }
 
     /// Returns the rules that a page's values break.
     ///
     /// # Errors
     /// Returns an error when the check would take too much work.
-    fn errors<'i>(&'i self, instance: &'i Value) -> Result<Vec<ValidationError<'i>>, Problem> {
+    fn errors<'i>(&'i self, instance: &'i Arc<Value>) -> Result<Vec<ValidationError<'i>>, Problem> {
         match &self.validator {
             Some(checker) => checker.errors(&self.whole, instance, MAX_COMPARED),
             None => Ok(Vec::new()),

@@ -1,5 +1,7 @@
 //! Checks the values of one page at many instants, one after the other.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::model::{Places, RemotePage, Step};
@@ -14,7 +16,7 @@ use super::{MAX_COMPARED, Schema};
 pub struct Series<'a> {
     observed: &'a RemotePage,
     schema: &'a Schema,
-    merged: Value,
+    merged: Arc<Value>,
     /// The values in `merged`; empty when it has none.
     written: Vec<UntypedValue>,
 }
@@ -22,7 +24,7 @@ pub struct Series<'a> {
 impl<'a> Series<'a> {
     /// Begins with a fetched page.
     pub fn new(observed: &'a RemotePage, schema: &'a Schema) -> Self {
-        Self { observed, schema, merged: Value::Null, written: Vec::new() }
+        Self { observed, schema, merged: Arc::default(), written: Vec::new() }
     }
 
     /// Returns true if [`check`](super::check) accepts the values and has no warning.
@@ -36,7 +38,7 @@ impl<'a> Series<'a> {
             if desired.values.iter().any(selects) {
                 return false;
             }
-            self.merged = Value::Object(self.observed.variables.clone());
+            self.merged = Arc::new(Value::Object(self.observed.variables.clone()));
         }
         let is_written = self.write(desired).is_some();
         if !is_written {
@@ -46,7 +48,7 @@ impl<'a> Series<'a> {
     }
 
     fn write(&mut self, desired: &Desired) -> Option<()> {
-        let page = self.merged.as_object_mut()?;
+        let page = Arc::make_mut(&mut self.merged).as_object_mut()?;
         for (index, DesiredValue { variable, wanted, .. }) in desired.values.iter().enumerate() {
             if self.written.get(index).is_some_and(|written| written.same(wanted)) {
                 continue;
@@ -64,7 +66,7 @@ impl<'a> Series<'a> {
 
 impl Schema {
     /// Returns true if a page's values meet the schema, formats included.
-    fn takes_without_warning(&self, values: &Value) -> bool {
+    fn takes_without_warning(&self, values: &Arc<Value>) -> bool {
         let formats = self.with_formats.as_ref();
         let is_clean = |checker: &super::Checker| {
             checker.errors(&self.whole, values, MAX_COMPARED).is_ok_and(|errors| errors.is_empty())

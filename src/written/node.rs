@@ -145,6 +145,18 @@ impl Node {
         }
     }
 
+    /// Returns the size of the value: the number of values in it, plus the bytes of text.
+    pub fn size(&self) -> usize {
+        match &self.raw {
+            Raw::Text(text) => 1 + text.len(),
+            Raw::List(items) => 1 + items.iter().map(Node::size).sum::<usize>(),
+            Raw::Table(entries) => {
+                1 + entries.iter().map(|entry| entry.key.len() + entry.node.size()).sum::<usize>()
+            }
+            Raw::Null | Raw::Bool(_) | Raw::Number(_) => 1,
+        }
+    }
+
     /// Returns the kind of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match self.raw {

@@ -7,10 +7,11 @@ use crate::model::Instant;
 /// Rows that one step inspects in each table.
 const STEP: i64 = 500;
 
-/// Deletes some of the PATCHes and drift that ended before an instant.
+/// Deletes some of the PATCHes, drift, overrides and used approvals that ended before an instant.
 ///
-/// Overrides and their ends stay. Open PATCHes and lasting drift are kept regardless of age.
+/// Open PATCHes, lasting drift and active overrides are kept regardless of age.
 pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Result<()> {
+    prune_decisions(connection, before)?;
     // The oldest rows have the smallest numbers, so a step inspects only those.
     let writes = "SELECT id FROM (SELECT id, settled_at, outcome FROM writes ORDER BY id LIMIT ?2)
         WHERE settled_at < ?1 AND outcome NOT IN ('intended', 'unknown')";
@@ -39,4 +40,18 @@ pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Resul
         ))?
         .execute(params![before, STEP])
         .map(drop)
+}
+
+/// Deletes overrides that were released or have ended on all of their pages, and used approvals.
+fn prune_decisions(connection: &Connection, before: Instant) -> rusqlite::Result<()> {
+    let ended = "SELECT id FROM (SELECT id, released_at FROM overrides ORDER BY id LIMIT ?2)
+        WHERE released_at < ?1 OR NOT EXISTS
+            (SELECT 1 FROM overridden WHERE override = id AND (until IS NULL OR until >= ?1))";
+    connection
+        .prepare_cached(&format!("DELETE FROM overridden WHERE override IN ({ended})"))?
+        .execute(params![before, STEP])?;
+    connection
+        .prepare_cached(&format!("DELETE FROM overrides WHERE id IN ({ended})"))?
+        .execute(params![before, STEP])?;
+    connection.prepare_cached("DELETE FROM approvals WHERE used_at < ?1")?.execute(params![before]).map(drop)
 }

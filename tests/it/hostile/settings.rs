@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rtconfd::compile::{Inputs, World};
 use rtconfd::settings::{Settings, Surroundings};
-use rtconfd::tables::{Table, parse_csv};
+use rtconfd::tables::{Table, parse_csv, parse_json};
 
 use super::{Wrong, ends};
 use crate::support::{Folder, at, desk};
@@ -164,6 +164,73 @@ variables.x = { each = "s", item = { each = "s", item = 1 } }
     assert_eq!(problems(200, 2), Vec::<String>::new(), "200 + 200 * 200 on a page");
     assert!(is_refused(&problems(300, 1)), "on one page");
     assert!(is_refused(&problems(200, 15)), "on all pages");
+}
+
+#[test]
+fn hours_in_nested_each_are_bounded_more_tightly() {
+    let problems = |rows: usize| {
+        let settings = load(
+            "s.toml",
+            r#"
+[api]
+region = "uk"
+[sources.s]
+path = "s.csv"
+key = "k"
+[[page]]
+agent = "A"
+environment = "live"
+timezone = "UTC"
+variables.x = { each = "s", item = { each = "s", hours = { weekly = "Mo-Fr 09:00-17:00" }, item = { show = "is_open" } } }
+"#,
+        )
+        .unwrap();
+        let text: String = (0..rows).fold("k\n".to_owned(), |text, row| format!("{text}A{row}\n"));
+        let table = Table::Rows(parse_csv(&"s.csv".into(), &text, b',', Some("k")).unwrap());
+        let mut inputs = Inputs::default();
+        inputs.tables.insert("s".to_owned(), Arc::new(table));
+        let world = World::new(&settings.blueprint, &inputs, at("2026-11-23T12:00:00Z"), None);
+        world.problems().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(problems(90), Vec::<String>::new(), "90 + 5 * 90 * 90 on a page");
+    let refused = problems(110);
+    assert!(refused.iter().any(|problem| problem.contains("too many rows")), "{refused:?}");
+}
+
+#[test]
+fn a_huge_value_of_a_source_concerns_only_the_page_that_takes_it() {
+    let problems = |bytes: usize| {
+        let settings = load(
+            "s.toml",
+            r#"
+[api]
+region = "uk"
+[sources.s]
+path = "s.json"
+[[page]]
+agent = "A"
+environment = "live"
+variables = { x = { source = "s", pointer = "/x" } }
+[[page]]
+agent = "B"
+environment = "live"
+variables = { y = { source = "s", pointer = "/y" } }
+"#,
+        )
+        .unwrap();
+        let text = format!("{{\"y\": 1,\n\"x\": [\"{}\"]}}", "x".repeat(bytes));
+        let mut inputs = Inputs::default();
+        let tree = Table::Tree(parse_json(&"s.json".into(), &text).unwrap());
+        inputs.tables.insert("s".to_owned(), Arc::new(tree));
+        let world = World::new(&settings.blueprint, &inputs, at("2026-11-23T12:00:00Z"), None);
+        assert!(
+            world.pages.iter().any(|managed| managed.page.id.agent == "B" && managed.problems.is_empty())
+        );
+        world.problems().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(problems((2 << 20) - 2), Vec::<String>::new());
+    let refused = problems(2 << 20);
+    assert!(refused[0].contains("s.json:2:") && refused[0].contains("larger than 2 MiB"), "{refused:?}");
 }
 
 fn toml_text(text: &str) -> String {

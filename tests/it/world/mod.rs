@@ -4,6 +4,7 @@
 //!
 //! `RTCONFD_SEED=7 RTCONFD_WEEKS=200 cargo test --test it world` replays one seed.
 
+mod growth;
 mod many;
 mod model;
 mod remote;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use rtconfd::clock::Clock;
 use rtconfd::reconcile::{
     ActiveRevision, Actor, Board, Control, Driver, Feed, Mode, Newest, Pace, Setup, Status, Unsupervised,
@@ -45,7 +44,7 @@ impl World {
             active,
             thresholds: self.settings.hold,
             last_known,
-            pace: Pace { keep_history: TimeDelta::MAX, ..Pace::from(&self.settings) },
+            pace: Pace { keep_history: self.keep_history, ..Pace::from(&self.settings) },
             seed: self.seed ^ self.restarts,
             board: board.clone(),
         });

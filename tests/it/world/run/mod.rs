@@ -86,6 +86,7 @@ pub struct World {
     running: Option<Running>,
     /// The intended content of the files, which the model of the remote has too.
     inputs: Inputs,
+    keep_history: TimeDelta,
     /// The kind of damage of the currently broken file.
     broken: Option<&'static str>,
     next_edit: At,
@@ -116,11 +117,11 @@ impl World {
             _ => random.usize(1..5),
         };
         let inputs = Inputs::any(&mut random, sites, has);
-        Self::of(seed, random, inputs).await
+        Self::of(seed, random, inputs, TimeDelta::MAX).await
     }
 
     /// Creates a world with these inputs.
-    pub async fn of(seed: u64, mut random: Rng, inputs: Inputs) -> Self {
+    pub async fn of(seed: u64, mut random: Rng, inputs: Inputs, keep_history: TimeDelta) -> Self {
         let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
         // All worlds of a process share the embedded zones, and each stores those used so far. A
@@ -144,6 +145,7 @@ impl World {
             database,
             running: None,
             inputs,
+            keep_history,
             broken: None,
             well_since: Duration::ZERO,
             undisturbed_since: Duration::ZERO,
@@ -312,7 +314,22 @@ impl World {
                 _ => self.meddle(),
             }
         }
-        self.judge_history().await;
+        // History that was partly deleted cannot be replayed.
+        if self.keep_history == TimeDelta::MAX {
+            self.judge_history().await;
+        }
+    }
+
+    /// Returns the rows of each table of the store.
+    pub fn rows(&self) -> BTreeMap<String, i64> {
+        let database = self.database.lock().unwrap();
+        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let mut tables = database.prepare(tables).unwrap();
+        let names = tables.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+        let count = |name: &str| {
+            database.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0)).unwrap()
+        };
+        names.map(|name| (name.clone(), count(&name))).collect()
     }
 
     pub async fn end(mut self) -> (Figures, u64) {
