@@ -27,7 +27,8 @@ const DEFINITIONS: [(&str, &[&str]); 10] = [
     ("show", &["hours", "show", "format", "days", "language", "reader", "otherwise"]),
 ];
 
-const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or calendar), when, expression, object, list or each";
+const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or \
+                     calendar), when, expression, object, list or each";
 
 impl Compiler<'_> {
     /// Reads a definition; returns none if it is invalid, or known only with the inputs.
