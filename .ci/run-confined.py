@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs a program under the system calls and socket families that a systemd unit leaves it, where systemd can't be asked to.
+"""Runs a program with the system calls and socket families that a systemd unit allows, where systemd cannot run it.
 
     run-confined.py UNIT PROGRAM [ARGUMENT]...
 
-Reads SystemCallFilter, RestrictAddressFamilies and MemoryDenyWriteExecute of the unit, has systemd-analyze expand the
-groups, and puts the same filter on itself before it becomes the program. What is not allowed fails with EPERM (a socket
-with EAFNOSUPPORT), as the unit wants it.
+Reads SystemCallFilter, RestrictAddressFamilies and MemoryDenyWriteExecute of the unit, expands the groups with
+systemd-analyze, and applies the same filter to itself before it executes the program. A system call that is not allowed
+fails with EPERM (a socket with EAFNOSUPPORT), as under the unit.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ def settings(unit, name):
 
 
 def expand(name):
-    """The system calls of a group, which may hold other groups."""
+    """Returns the system calls of a group, which may contain other groups."""
     if not name.startswith("@"):
         return {name}
     words = (line.strip() for line in output("systemd-analyze", "syscall-filter", name).splitlines()[1:])
@@ -57,7 +57,7 @@ def allowed_calls(unit):
 
 
 def numbers():
-    """What this machine's system calls are numbered, by the compiler's headers."""
+    """Returns the numbers of this machine's system calls, from the compiler's headers."""
     defined = output("cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null")
     raw = dict(re.findall(r"^#define (__NR\w+) (\w+)$", defined, re.MULTILINE))
     found = {}

@@ -1,23 +1,24 @@
 #!/usr/bin/env python3
-"""What local times and instants are in each other's terms, by Python's zoneinfo alone.
+"""Converts between local times and instants with Python's zoneinfo alone.
 
     zone-oracle.py newest DIRECTORY < names-of-zones > answers
     zone-oracle.py FOLDER < names-of-zones > answers
 
-For every zone named on standard input it finds each transition from 2025 to 2037 and prints what the rules of time want of the local times and instants from three hours before each
-transition to three hours after. It knows nothing of rtconfd. The zone database is the newest package tzdata that pip
-finds, which is put into DIRECTORY; or the one in FOLDER, such as /usr/share/zoneinfo.
+For every zone named on standard input it finds each transition from 2025 to 2037. It prints the expected results for the
+local times and instants from three hours before each transition to three hours after. It shares no code with rtconfd. The
+zone database is the newest package tzdata that pip finds, which is installed into DIRECTORY; or the one in FOLDER, such as
+/usr/share/zoneinfo.
 
 The answers, one a line; times are seconds since 1970, local ones as if the wall clock were UTC:
 
     V version folder             the zone database
-    Z name                       a zone; what follows is of it
+    Z name                       a zone; the following lines belong to it
     T instant                    a transition
     L local instant event        a local time: its instant, and that of a calendar event at it
     I instant local              what the wall clock shows
-    H instant offset hours       (newest only, for names of the same rules once) the offset in seconds of so many hours from an instant on
+    H instant offset hours       (newest only, once for names with the same rules) the offset in seconds for a number of hours from an instant
     D local start occurs         a date's midnight: the date's first instant, and 1 if the date occurs
-    S instant text               the instant as people see it
+    S instant text               the instant formatted for people
     X name                       a zone that the database lacks
 """
 
@@ -48,7 +49,7 @@ def seconds(naive):
 
 
 def version_in(directory):
-    """The version that a directory of compiled zones says it has, if it does."""
+    """Returns the version that a directory of compiled zones states, if it does."""
     for name in ("tzdata.zi", "+VERSION"):
         try:
             line = (directory / name).read_text(encoding="utf-8").split("\n", 1)[0]
@@ -59,7 +60,7 @@ def version_in(directory):
 
 
 def newest(directory):
-    """The folder of the newest zone database that pip finds; without a network the one that it found before."""
+    """Returns the folder of the newest zone database that pip finds; without a network, of the one found before."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     ran = subprocess.run([*command, "--upgrade", "--target", str(directory), "tzdata"], capture_output=True, text=True)
     folder = directory / "tzdata" / "zoneinfo"
@@ -77,7 +78,7 @@ def newest(directory):
 class Zone:
     def __init__(self, path, name):
         self.name = name
-        # From the file, so that no other database is asked behind our back.
+        # From the file, since zoneinfo would otherwise also search other databases.
         with path.open("rb") as file:
             self.zone = zoneinfo.ZoneInfo.from_file(file, key=name)
         self.transitions = list(self.find_transitions())
@@ -90,7 +91,7 @@ class Zone:
         return at.utcoffset(), at.dst(), at.tzname()
 
     def find_transitions(self):
-        """Day by day, and where two days differ, to the second. A gap of the list's ends is of no interest."""
+        """Finds transitions by comparing days, then exactly to the second."""
         at, end = seconds(datetime(FIRST, 1, 1)), seconds(datetime(LAST + 1, 1, 1))
         before = self.state(at)
         while at < end:
@@ -104,12 +105,12 @@ class Zone:
             at, before = at + DAY, after
 
     def event(self, local):
-        """RFC 5545, 3.3.5, which PEP 495 has as fold=0: the first of two, and the offset before a gap."""
+        """Applies RFC 5545, 3.3.5, which is fold=0 in PEP 495: the first of two times, and the offset before a gap."""
         wall = (EPOCH + timedelta(seconds=local)).replace(tzinfo=self.zone, fold=0)
         return (wall - wall.utcoffset()).replace(tzinfo=timezone.utc) - EPOCH_UTC
 
     def resolve(self, local):
-        """The instant of a local time for hours, and the one for calendar events."""
+        """Returns the instant of a local time for hours, and the one for calendar events."""
         event = self.event(local) // timedelta(seconds=1)
         shown = self.local(event)
         if shown == local:
@@ -122,7 +123,7 @@ class Zone:
         return change, event
 
     def occurs(self, midnight):
-        """Whether the wall clock shows the date at any time: half an hour is the shortest that could be left of it."""
+        """Returns true if the wall clock shows the date at any time; at least half an hour of it would remain."""
         start, _ = self.resolve(midnight)
         return any(midnight <= self.local(at) < midnight + DAY for at in range(start, start + DAY, 1800))
 
@@ -148,7 +149,7 @@ class Zone:
             yield f"I {local} {self.local(local)}"
 
     def hours(self):
-        """Every hour of the years, as runs of hours with the same offset."""
+        """Returns every hour of the years, as runs of hours with the same offset."""
         first, end = seconds(datetime(FIRST, 1, 1)), seconds(datetime(LAST + 1, 1, 1))
         start, offset = first, self.state(first)[0]
         for at in range(first, end, 3600):

@@ -52,19 +52,22 @@ fn main() {
     println!("cores: {}", std::thread::available_parallelism().unwrap());
     if std::env::args().any(|argument| argument == "many") {
         runtime.block_on(many_at_once(1000));
-        return runtime.block_on(all_boundaries_at_once());
+        return runtime.block_on(all_transitions_at_once());
     }
     let raw = runtime.block_on(raw_client());
     println!("raw HTTP client, one PATCH: {raw}");
     let reported = |what: &str, (late, race): (Samples, Samples)| {
         println!("{what} -> PATCH received: {late}; {} of one raw PATCH", late.ratio_to(&raw));
-        println!("{what}: look received -> PATCH received: {race}; {} of one raw PATCH", race.ratio_to(&raw));
+        println!(
+            "{what}: fetch received -> PATCH received: {race}; {} of one raw PATCH",
+            race.ratio_to(&raw)
+        );
     };
     reported("file renamed into place", runtime.block_on(file_to_patch()));
-    reported("transition", runtime.block_on(boundary_to_patch("n", 60)));
-    reported("transition, below a shared key", runtime.block_on(boundary_to_patch("/shared/n", 60)));
+    reported("transition", runtime.block_on(transition_to_patch("n", 60)));
+    reported("transition, below a shared key", runtime.block_on(transition_to_patch("/shared/n", 60)));
     runtime.block_on(many_at_once(1000));
-    runtime.block_on(all_boundaries_at_once());
+    runtime.block_on(all_transitions_at_once());
     evaluation();
     expansion();
 }
@@ -148,7 +151,7 @@ async fn file_to_patch() -> (Samples, Samples) {
         tokio::time::sleep(Duration::from_millis(20 + phone as u64 % 7)).await;
         let start = WallClock.now();
         folder.write("sites.csv", &csv(phone));
-        support::until("it is received", || api.requests("PATCH").len() == phone + 1).await;
+        support::until("the PATCH is received", || api.requests("PATCH").len() == phone + 1).await;
         let received = api.requests("PATCH").last().unwrap().at;
         samples.push((received - start).to_std().unwrap());
     }
@@ -156,7 +159,7 @@ async fn file_to_patch() -> (Samples, Samples) {
 }
 
 /// Measures the program as a process on the wall clock, with a transition every second.
-async fn boundary_to_patch(variable: &str, seconds: i64) -> (Samples, Samples) {
+async fn transition_to_patch(variable: &str, seconds: i64) -> (Samples, Samples) {
     let api = Api::start();
     api.edit("A-1", &json!({"shared": {"theirs": true}}));
     let first = WallClock.now() + TimeDelta::seconds(4);
@@ -193,7 +196,7 @@ async fn boundary_to_patch(variable: &str, seconds: i64) -> (Samples, Samples) {
             samples.push(late.to_std().unwrap());
         }
     }
-    assert_eq!(samples.len() as i64, seconds, "a boundary was missed or doubled");
+    assert_eq!(samples.len() as i64, seconds, "a transition was missed or applied twice");
     (Samples::new(samples), windows(&api))
 }
 
@@ -221,26 +224,26 @@ async fn many_at_once(count: usize) {
 
     let raw = raw_at_once(&api, count, folder.load().api.concurrency).await;
     println!(
-        "{count} pages change at once: {ours:?}, raw client {raw:?}; {:.2}x (ours looks at each page, and makes intent and outcome durable)",
+        "{count} pages change at once: {ours:?}, raw client {raw:?}; {:.2}x (rtconfd also fetches each page and stores intent and outcome)",
         ours.as_secs_f64() / raw.as_secs_f64()
     );
 }
 
 /// Runs against an API that answers immediately, and one that takes ten milliseconds.
-async fn all_boundaries_at_once() {
-    boundaries_at_once(1000, None).await;
-    boundaries_at_once(1000, Some(10)).await;
+async fn all_transitions_at_once() {
+    transitions_at_once(1000, None).await;
+    transitions_at_once(1000, Some(10)).await;
 }
 
 /// Measures many pages, fetched beforehand, from their transition to the last PATCH.
-async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
+async fn transitions_at_once(count: usize, milliseconds: Option<u64>) {
     let api = Api::start();
     if let Some(ms) = milliseconds {
         api.simulator.inject(Fault::new(Kind::Latency { ms }).method("PATCH"));
     }
-    let boundary = WallClock.now() + TimeDelta::seconds(8);
-    let boundary = boundary - TimeDelta::nanoseconds(boundary.nanosecond().into());
-    let from = boundary.format("%Y-%m-%dT%H:%M:%S");
+    let transition = WallClock.now() + TimeDelta::seconds(8);
+    let transition = transition - TimeDelta::nanoseconds(transition.nanosecond().into());
+    let from = transition.format("%Y-%m-%dT%H:%M:%S");
     let variables =
         format!("variables = {{ n = {{ when = [{{ from = \"{from}\", value = 1 }}], otherwise = 0 }},");
     let folder = Folder::new(&api.url, "");
@@ -254,8 +257,8 @@ async fn boundaries_at_once(count: usize, milliseconds: Option<u64>) {
     let _running = folder.spawn(&["run"]);
     tokio::time::sleep(Duration::from_secs(10)).await;
     let log = settled(&api, 2 * count).await;
-    let first = (log[count].at - boundary).to_std().unwrap();
-    let ours = (log.last().unwrap().at - boundary).to_std().unwrap();
+    let first = (log[count].at - transition).to_std().unwrap();
+    let ours = (log.last().unwrap().at - transition).to_std().unwrap();
     let raw = raw_at_once(&api, count, folder.load().api.concurrency).await;
     println!(
         "{count} transitions at once, answers after {milliseconds:?} ms: first after {first:?}, last after {ours:?}, raw client {raw:?}; {:.2}x",

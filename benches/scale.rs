@@ -103,7 +103,7 @@ fn main() {
         timed(|| world.pages.iter().for_each(|managed| drop(managed.page.desired(now).unwrap())));
     println!("files read: {}", ratio(read));
     println!("pages compiled: {}", ratio(made));
-    println!("values of all: {}", ratio(planned));
+    println!("values of all pages: {}", ratio(planned));
     println!("start to first plan: {}", ratio(read + made + planned));
     println!("memory: {} MB", (resident() - before) / 1_000_000);
 
@@ -126,7 +126,7 @@ fn main() {
             now,
         )
     });
-    println!("one changed row, weighed: {}; {} page(s) change", ratio(impact), result.changed.len());
+    println!("one changed row, assessed: {}; {} page(s) change", ratio(impact), result.changed.len());
 
     against_a_loop(1, None);
     against_a_loop(1000, None);
@@ -177,7 +177,7 @@ fn against_a_loop(count: usize, milliseconds: Option<u64>) {
     }
     let (planned, ran) = timed(|| folder.run(&["plan"]));
     assert_eq!(ran.code, 0, "{}", ran.out);
-    println!("plan of {count} pages that are right: {planned:?}");
+    println!("plan of {count} pages with their desired values: {planned:?}");
 }
 
 /// Measures `rtconfd apply` as a process on one page, against the vendor's own CLI.

@@ -215,7 +215,8 @@ fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
     let is_plain = causes.iter().any(|cause| cause.contains("InvalidContentType"));
     let hint = match is_plain {
         true => {
-            "(hint: write http:// in base_url for a server on this machine, or correct the port: the server answered without TLS)"
+            "(hint: write http:// in base_url for a server on this machine, or correct the port: the \
+             server answered without TLS)"
         }
         false => "(hint: check base_url or region, and the network)",
     };

@@ -101,7 +101,8 @@ impl PartialEq for ApiKey {
 pub enum KeyError {
     /// No source of a key is configured.
     #[error(
-        "missing API key (hint: set key_file under [api], pass the systemd credential agents-api-key, or set RTCONFD_API_KEY)"
+        "missing API key (hint: set key_file under [api], pass the systemd credential agents-api-key, or \
+         set RTCONFD_API_KEY)"
     )]
     Missing,
     /// The file cannot be read.

@@ -286,7 +286,8 @@ impl Event {
                 .hint("move the further dates to an event with a UID of its own"));
         }
         if let Some(end) = component.all("DTEND").find(|end| end.value.trim().contains("T2359")) {
-            let message = "DTEND: 23:59 is a minute before the end of the day; write midnight of the next day for the end of the day";
+            let message = "DTEND: 23:59 is a minute before the end of the day; write midnight of the \
+                           next day for the end of the day";
             notes.note("last minute", &end.origin, message);
         }
         let mut extra = Vec::new();
@@ -359,7 +360,8 @@ fn is_cancelled(component: &Component, notes: &Notes) -> bool {
     if let Some(property) = component.all("STATUS").next()
         && (!statuses.iter().all(is_known) || statuses.len() > 1)
     {
-        let message = "STATUS: only CANCELLED removes an event, and only if every STATUS of the event says so; other values are ignored";
+        let message = "STATUS: only CANCELLED removes an event, and only if every STATUS of the event \
+                       says so; other values are ignored";
         notes.note("STATUS", &property.origin, message);
     }
     !statuses.is_empty() && statuses.iter().all(|status| status == "CANCELLED")

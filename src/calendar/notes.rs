@@ -34,7 +34,7 @@ impl Notes {
             let others = match note.others {
                 0 => String::new(),
                 1 => " (and once more in this file)".to_owned(),
-                others => format!(" (and {others} more times in this file)"),
+                count => format!(" (and {count} more times in this file)"),
             };
             Problem::at(&note.origin, note.message + &others).warning()
         };

@@ -164,7 +164,8 @@ impl<'a> Zones<'a> {
         };
         let first = months.into_iter().find(|date| differs(*date))?;
         let message = format!(
-            "VTIMEZONE: {zone} is newer here ({}) than the zone database {version} and differs on {first}: the calendar's rules are used",
+            "VTIMEZONE: {zone} is newer here ({}) than the zone database {version} and differs on \
+             {first}: the calendar's rules are used",
             modified.value.trim()
         );
         notes.note("newer", &component.origin, message);

@@ -67,7 +67,8 @@ pub fn client(connection: &Connection, global: &Global) -> anyhow::Result<Client
     let source = load::key_source(&connection.api, global)?;
     if matches!(source, KeySource::Nowhere) {
         bail!(
-            "missing API key\n  hint: add --key-file FILE, set key_file under [api], or set the variable RTCONFD_API_KEY"
+            "missing API key\n  hint: add --key-file FILE, set key_file under [api], or set the variable \
+             RTCONFD_API_KEY"
         );
     }
     load::client(&connection.api, &source)

@@ -69,7 +69,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 fn explained(error: &ApiError, account: Option<&AccountId>) -> anyhow::Error {
     match (account, error.status) {
         (None, Some(403..=405)) => anyhow!(
-            "{error}\n  hint: add --account ID, for example --account ws-fd112d8f: this API lists agents by account"
+            "{error}\n  hint: add --account ID, for example --account ws-fd112d8f: this API lists agents \
+             by account"
         ),
         _ => anyhow!("{error}"),
     }

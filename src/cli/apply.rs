@@ -60,7 +60,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     }
     if ended.to_come > 0 {
         output::remark(&format!(
-            "an approved change is not yet applied to, or confirmed on, {} page(s); the next run continues the rollout",
+            "an approved change is not yet applied to, or confirmed on, {} page(s); the next run \
+             continues the rollout",
             ended.to_come
         ));
     }

@@ -162,7 +162,7 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
             problems.push(Problem::new(format!("{name}: {error}")));
         }
     }
-    // A running daemon holds the port, rightly.
+    // A running daemon itself uses the port.
     let runs = matches!(emergency::find(global), Ok(emergency::Found::Running(_)));
     if !runs && let Err(error) = std::net::TcpListener::bind(listen.address) {
         problems.push(run::cannot_listen(listen.address, &error));
@@ -179,7 +179,7 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
         let workers: Vec<_> =
             shares.map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>())).collect();
         let done = workers.into_iter().map(|worker| worker.join());
-        // A panic in a thread is a bug; it is as loud as it would be in this thread.
+        // A panic in a thread is a bug, so it continues in this thread.
         done.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }

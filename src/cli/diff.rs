@@ -28,7 +28,8 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     let Some(held) = &view.held else {
         if let Some(revision) = &arguments.revision {
             bail!(
-                "revision {revision} is not held: no revision is held\n  hint: run rtconfd preview to show the coming changes"
+                "revision {revision} is not held: no revision is held\n  hint: run rtconfd preview to \
+                 show the coming changes"
             );
         }
         output::remark("No revision is held: settings and inputs are active as they are.");

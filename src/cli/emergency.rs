@@ -74,7 +74,8 @@ pub fn nobody(global: &Global, store: &Path) -> anyhow::Error {
             store.display()
         ),
         None => anyhow!(
-            "no rtconfd runs on the store {}: nothing answers at {}\n  hint: name the store of the daemon with --set store.path=FILE, or start rtconfd run",
+            "no rtconfd runs on the store {}: nothing answers at {}\n  hint: name the store of the \
+             daemon with --set store.path=FILE, or start rtconfd run",
             store.display(),
             socket.display()
         ),
@@ -93,14 +94,16 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
     match Daemon::at(store) {
         Ok(Some(daemon)) => Ok(Some(daemon)),
         Ok(None) if location.is_in_use() => bail!(
-            "{} uses the store {} and does not answer at {}\n  hint: try again, or check its log: it may be starting or stopping, or be an apply",
+            "{} uses the store {} and does not answer at {}\n  hint: try again, or check its log: it may \
+             be starting or stopping, or be an apply",
             location.user(),
             store.display(),
             socket_path(store).display()
         ),
         Ok(None) => Ok(None),
         Err(Unreachable::Denied(path)) => bail!(
-            "cannot reach the rtconfd at {}: permission denied for {}\n  hint: run this as the user of the daemon or as root, for example with sudo",
+            "cannot reach the rtconfd at {}: permission denied for {}\n  hint: run this as the user of \
+             the daemon or as root, for example with sudo",
             path.display(),
             load::user_id()
         ),
@@ -125,7 +128,8 @@ pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<St
     };
     let Some(reading) = Location::new(Some(&store)).look()? else {
         bail!(
-            "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run and apply create it",
+            "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run \
+             and apply create it",
             store.display()
         )
     };

@@ -108,7 +108,8 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
     };
     if set.until.is_none() && !set.until_released {
         bail!(
-            "an override needs an end\n  hint: add --until 14:00, --until 2h, --until \"next opening\" or --until-released"
+            "an override needs an end\n  hint: add --until 14:00, --until 2h, --until \"next opening\" \
+             or --until-released"
         );
     }
     let asking = Asking {

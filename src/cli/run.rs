@@ -72,7 +72,8 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
     let url = &settings.api.base_url;
     if !is_on_this_machine(url) {
         bail!(
-            "--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url to a simulator's address"
+            "--at and --speed are for rehearsals, and {url} is not on this machine\n  hint: set base_url \
+             to a simulator's address"
         );
     }
     tracing::warn!("rehearsal started: the store and its history record the rehearsed time");
@@ -145,7 +146,7 @@ pub async fn daemon(
 
 /// Builds a driver for some settings, watches its files and claims its variables.
 ///
-/// The claim comes before the driver, since a driver activates its pages as soon as it is built.
+/// The claim comes first, since building a driver activates its pages.
 async fn begin(
     global: &Global,
     settings: &Settings,
@@ -245,7 +246,8 @@ fn claim_variables(
     match Claim::make(&directory, &who, &owned.collect()) {
         Ok(Ok(claim)) => Ok(Some(claim)),
         Ok(Err(taken)) => bail!(
-            "{} is already owned by another rtconfd: {}; this is {who}\n  hint: stop one, or remove the variable from its settings: two owners would overwrite each other",
+            "{} is already owned by another rtconfd: {}; this is {who}\n  hint: stop one, or remove the \
+             variable from its settings: two owners would overwrite each other",
             taken.what,
             taken.by
         ),

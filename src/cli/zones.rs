@@ -56,7 +56,8 @@ fn differs(ours: &Database, other: &Database, zone: Zone, from: Instant) -> Opti
         (theirs.offset_at(first).local_minus_utc() - zone.offset_at(first).local_minus_utc()).abs(),
     ));
     let message = format!(
-        "time zone {zone} differs {since} by {} minutes between the zone database {ours}, which is used, and {other}",
+        "time zone {zone} differs {since} by {} minutes between the zone database {ours}, which is used, \
+         and {other}",
         by.num_minutes()
     );
     Some(

@@ -107,7 +107,7 @@ struct Builder<'a> {
     previous: HashMap<&'a str, &'a Arc<Page>>,
     /// The unchanged tables; none if settings or calendars changed.
     unchanged: Option<BTreeSet<&'a str>>,
-    /// The blocks that failed in the previous world, and were new in it or before.
+    /// New blocks that failed in the previous world, and have failed ever since they were new.
     strayed: Option<&'a BTreeMap<String, Problem>>,
     /// The keys of the previous blocks.
     known_blocks: HashSet<String>,
@@ -325,7 +325,7 @@ impl Builder<'_> {
         self.world.pages.push(Managed { page: page.clone(), computed: page, problems, found: None });
     }
 
-    /// Keeps the pages of rows that can't be read.
+    /// Keeps the pages of rows that cannot be read.
     fn hidden_rows(&mut self, block: &Node, rows: &Rows) {
         let prefix = block_key(block).len();
         for key in self.previous_keys(block) {

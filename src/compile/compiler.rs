@@ -18,7 +18,7 @@ use super::repeats::Repeats;
 /// The most names that a hint lists when a name is missing.
 const NAMED: usize = 8;
 
-/// Returns the problem of a name whose file never could be read.
+/// Returns the problem of a name whose file could never be read.
 fn unread(name: &Text, what: &str, file: Option<&str>) -> Problem {
     let problem = Problem::at(&name.origin, format!("{what} \"{}\" could not be read", name.value));
     problem.hint(match file {
@@ -29,9 +29,8 @@ fn unread(name: &Text, what: &str, file: Option<&str>) -> Problem {
 
 /// The most comparisons of unknown keys with known ones in one run.
 ///
-/// They serve to suggest a correction.
-/// A truncated table can lack thousands of keys. Comparing each with all remaining ones would delay
-/// every page.
+/// A comparison finds the key that a hint suggests. A truncated table can lack thousands of keys, and
+/// comparing each with all remaining ones would delay every page.
 const MAX_GUESSES: usize = 200_000;
 
 /// Results that were computed already.

@@ -11,7 +11,7 @@ use crate::zone::Zone;
 pub(super) enum WrittenZone {
     /// No zone is written.
     Unwritten,
-    /// A zone is written but unknown: a future row has it, or it is invalid and was noted.
+    /// A zone is written but unknown: it comes from a row not read yet, or was noted as invalid.
     Unknown,
     /// A known zone.
     Known(Zone),

@@ -33,7 +33,8 @@ pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option
     if fields.get("regularHours").is_none() && node.any(&|node| of_places(node).is_some()) {
         let message = "this comes from the Google Places API, but google reads the Business Profile API";
         reader.note(Problem::at(&node.origin, message).hint(
-            "fetch the location from the Business Profile API with its regularHours, or write the hours as weekly",
+            "fetch the location from the Business Profile API with its regularHours, or write the hours \
+             as weekly",
         ));
         return None;
     }

@@ -125,7 +125,7 @@ impl Compiler<'_> {
         let mut has_holidays = nodes.len() < 2;
         for node in nodes {
             let Some((name, filter)) = closing_calendar(reader, node) else {
-                // A future row has the name, or it is invalid and was noted.
+                // The name comes from a row that is not read yet, or it was noted as invalid.
                 has_holidays = true;
                 continue;
             };

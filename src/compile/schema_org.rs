@@ -199,7 +199,8 @@ fn in_order(reader: &Reader, ranges: Vec<Season>) -> Option<Vec<Season>> {
             clash.date, clash.other
         );
         Problem::at(&clash.one, message).hint(
-            "end one range before the other begins, put it inside the other, or move the overriding hours to specialOpeningHoursSpecification",
+            "end one range before the other begins, put it inside the other, or move the overriding \
+             hours to specialOpeningHoursSpecification",
         )
     };
     reader.ok(nested(ranges).map_err(problem))

@@ -252,7 +252,7 @@ pub(super) fn inline(reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveD
         return;
     };
     for entry in fields.entries {
-        // None if a future row has the date.
+        // None if the date comes from a row that is not read yet.
         let date = reader.fill_in(&entry.key, &entry.at);
         let (hours, name) = match &entry.node.raw {
             Raw::Table(_) => {
@@ -268,7 +268,7 @@ pub(super) fn inline(reader: &Reader, node: &Node, special: &mut BTreeMap<NaiveD
         let Some(date) = date else { continue };
         match hours {
             Some(hours) => add(reader, &date, &hours, name.map(|name| name.value), special),
-            // The hours are a template. The date can be checked all the same.
+            // The hours are a template. The date can still be checked.
             None => drop(reader.date_named(&date)),
         }
     }

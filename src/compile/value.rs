@@ -32,7 +32,8 @@ const DEFINITIONS: [(&str, &[&str]); 10] = [
 /// A page has room for a few of these, and each is copied several times on its way.
 const MAX_VALUE: usize = 2 << 20;
 
-const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or calendar), when, expression, object, list or each";
+const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or \
+                     calendar), when, expression, object, list or each";
 
 impl Compiler<'_> {
     /// Reads a definition; returns none if it is invalid, or known only with the inputs.

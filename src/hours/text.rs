@@ -294,7 +294,8 @@ fn add_part(week: &mut Week, part: &str, is_first: bool) -> Result<(), BadText> 
         "" => {
             return bad(
                 format!("missing days for \"{part}\""),
-                "put a comma between intervals of one day, and days before hours: Mo-Fr 09:00-12:00, 13:00-17:00",
+                "put a comma between intervals of one day, and days before hours: Mo-Fr 09:00-12:00, \
+                 13:00-17:00",
             );
         }
         days => parse_days(days)?,

@@ -271,7 +271,8 @@ impl Taken<'_> {
         };
         let (since, until, ..) = coming.iter().find(is_long)?;
         Some(format!(
-            "it has no event between {since} and {until}, but was never without one for more than {longest} days before"
+            "it has no event between {since} and {until}, but was never without one for more than \
+             {longest} days before"
         ))
     }
 }

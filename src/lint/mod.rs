@@ -1,8 +1,7 @@
 //! Lint: rules about what will run out.
 //!
 //! They report hours that leave a site closed for long, calendars whose last event is near, and
-//! clauses that can't hold any more. None of it is wrong today, but users want to know before it
-//! is.
+//! clauses that can no longer hold. Nothing is wrong today, but it will be without a correction.
 
 mod calendars;
 mod clauses;

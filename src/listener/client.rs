@@ -31,7 +31,8 @@ pub enum Unreachable {
 /// An error for a daemon that accepted the connection and did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the rtconfd at {socket} does not answer: {why}\n  hint: check its log: the request may have been carried out"
+    "the rtconfd at {socket} does not answer: {why}\n  hint: check its log: the request may have been \
+     carried out"
 )]
 pub struct NoAnswer {
     socket: String,

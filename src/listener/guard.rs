@@ -46,7 +46,8 @@ impl Refusal {
     pub fn words(self) -> &'static str {
         match self {
             Self::Host => {
-                "unknown host name in the request (hint: use the address of this server, or add the name to listen.hosts)"
+                "unknown host name in the request (hint: use the address of this server, or add the name \
+                 to listen.hosts)"
             }
             Self::Origin => "requests from web pages of another origin are refused",
             Self::NoToken => "changes over HTTP are disabled (hint: set listen.token_file)",

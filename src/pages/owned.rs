@@ -106,7 +106,7 @@ impl Owned {
     /// Returns the values over a range of time: the one at its start, then every change.
     ///
     /// # Errors
-    /// The first instant at which there is no value.
+    /// The first instant without a value.
     pub fn transitions(&self, from: Instant, to: Instant) -> Result<Vec<Transition>, Problem> {
         let mut transitions: Vec<Transition> = Vec::new();
         let mut at = from;

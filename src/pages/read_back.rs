@@ -311,19 +311,24 @@ impl Shown<'_> {
         let to_midnight = open.is_some_and(|period| is_midnight(period.to));
         let all_day = open.is_some_and(|period| period.to - period.from >= TimeDelta::days(1));
         if all_day {
-            return "show is_open, because no consumer model for such texts supports a day that is open throughout; or, if the agent reads it differently, set reader = \"none\"";
+            return "show is_open, because no consumer model for such texts supports a day that is open \
+                    throughout; or, if the agent reads it differently, set reader = \"none\"";
         }
         let consumer = self.show.with.consumer;
         let misread = Misread { consumer, to_midnight, is_special: self.hours.is_special(minute) };
         self.show.shape.remedy(&misread).unwrap_or(match consumer {
             ConsumerModel::OneInterval if to_midnight => {
-                "use show = \"numbered\" or is_open, because its consumer model does not support 24:00; or, if the agent reads it differently, set reader = \"intervals\" or \"none\""
+                "use show = \"numbered\" or is_open, because its consumer model does not support 24:00; \
+                 or, if the agent reads it differently, set reader = \"intervals\" or \"none\""
             }
             ConsumerModel::OneInterval => {
-                "use show = \"numbered\" or is_open, because its consumer model supports one interval a date and none past midnight; or, if the agent reads it differently, set reader = \"intervals\" or \"none\""
+                "use show = \"numbered\" or is_open, because its consumer model supports one interval a \
+                 date and none past midnight; or, if the agent reads it differently, \
+                 set reader = \"intervals\" or \"none\""
             }
             ConsumerModel::Intervals | ConsumerModel::None => {
-                "use show = \"numbered\" or is_open; or, if the agent reads it differently, set reader = \"none\""
+                "use show = \"numbered\" or is_open; or, if the agent reads it differently, \
+                 set reader = \"none\""
             }
         })
     }

@@ -151,11 +151,11 @@ fn values_in_the_same_object_are_read_back_together() {
         let hours = Arc::new(hours("Europe/London", &format!("Mo-Su {weekly}"), special_date));
         let variables = variables.iter().map(|(name, how)| (*name, showing(&hours, *how))).collect();
         let problem = held(&page(variables), "2026-12-25T01:00").err();
-        let as_told = match (&problem, reported) {
+        let is_as_expected = match (&problem, reported) {
             (Some(problem), Some(reported)) => problem.contains(reported),
             (problem, reported) => problem.is_none() && reported.is_none(),
         };
-        assert!(as_told, "{weekly} {reported:?}: {problem:?}");
+        assert!(is_as_expected, "{weekly} {reported:?}: {problem:?}");
     }
 }
 
@@ -200,11 +200,11 @@ fn a_close_at_midnight_follows_the_consumer_model_or_is_refused_with_a_hint() {
         let page = page(variables.collect());
         for local in ["2026-12-01T18:30", "2026-12-02T12:00", "2026-12-03T23:59"] {
             let problem = held(&page, local).err();
-            let as_told = match (&problem, reported) {
+            let is_as_expected = match (&problem, reported) {
                 (Some(problem), Some(reported)) => problem.contains(reported),
                 (problem, reported) => problem.is_none() && reported.is_none(),
             };
-            assert!(as_told, "{weekly} {shown:?} at {local}: {problem:?}");
+            assert!(is_as_expected, "{weekly} {shown:?} at {local}: {problem:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Difference {
 pub enum Changed {
     /// The page is new.
     NewPage,
-    /// The page is no longer defined; nothing more is sent to it.
+    /// The page is not defined any more; nothing more is sent to it.
     Gone,
     /// Hours that differ on some dates.
     Hours {
@@ -61,7 +61,7 @@ pub enum Changed {
         from: Instant,
         /// The value before; null if it is new.
         before: Value,
-        /// The value after; null if it is no longer defined.
+        /// The value after; null if its definition was removed.
         after: Value,
     },
 }

@@ -157,10 +157,10 @@ impl Impact {
     }
 
     fn judge_closures(&mut self, recent: &Recent, thresholds: Thresholds, sites: usize, now: Instant) {
-        let nobody = BTreeMap::new();
+        let none = BTreeMap::new();
         let percent = thresholds.closed_percent;
         for (date, closed) in &self.closed {
-            let lately = recent.closed.get(date).unwrap_or(&nobody).iter();
+            let lately = recent.closed.get(date).unwrap_or(&none).iter();
             let lately = lately.filter(|(_, at)| is_recent(**at, now)).map(|(page, _)| page);
             let all: BTreeSet<&String> = closed.iter().chain(lately).collect();
             if all.len() > 1 && all.len() * 100 > sites * percent {
@@ -321,7 +321,7 @@ fn together(with_earlier: bool) -> &'static str {
 /// Returns true if two definitions of a page have the same result in the next days.
 fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
     let until = now.checked_add_signed(AHEAD).unwrap_or(now);
-    // A variable that is no longer ours is no longer sent, so nothing changes on the page.
+    // A variable that the new revision does not own keeps its value on the page.
     old.beside(new).all(|(before, after)| after.is_none_or(|after| before.is_equivalent(after, now, until)))
 }
 

@@ -74,7 +74,7 @@ fn the_page_is_compared_three_ways() {
         (none(), some(1), 1, "restore", "adopt 1"),
     ] {
         let found = decide(baseline.clone(), page.clone(), json!(wanted), policy);
-        assert_eq!(found, expected, "base {baseline:?} page {page:?} wanted {wanted} {policy}");
+        assert_eq!(found, expected, "baseline {baseline:?} page {page:?} wanted {wanted} {policy}");
     }
 }
 

@@ -62,7 +62,8 @@ impl Distrust {
     /// Returns the problem with a hint.
     pub fn describe(&self) -> String {
         format!(
-            "nothing is sent while the clock is untrusted: {} (hint: correct the clock; if it is right, run rtconfd approve clock)",
+            "nothing is sent while the clock is untrusted: {} (hint: correct the clock; if it is right, \
+             run rtconfd approve clock)",
             self.what
         )
     }

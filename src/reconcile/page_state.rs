@@ -355,11 +355,11 @@ mod tests {
             ("drift", Urgency::Drift, 8, false),
             ("source", Urgency::Source, 7, false),
             ("override", Urgency::Override, 6, false),
-            ("boundary", Urgency::Transition, 1, false),
-            ("older-boundary", Urgency::Transition, 5, false),
-            ("looked-at-for-its-patch", Urgency::Resync, 0, true),
+            ("transition", Urgency::Transition, 1, false),
+            ("older-transition", Urgency::Transition, 5, false),
+            ("fetched-for-its-patch", Urgency::Resync, 0, true),
             ("later", Urgency::Transition, -1, false),
-            ("boundary-again", Urgency::Transition, 3, false),
+            ("transition-again", Urgency::Transition, 3, false),
             ("source-again", Urgency::Source, 7, false),
         ] {
             let id = PageId::new(agent, Environment::Live).unwrap();
@@ -386,10 +386,10 @@ mod tests {
         take(true);
         assert!(!pages.has_retries());
         let wanted = [
-            "looked-at-for-its-patch",
-            "older-boundary",
-            "boundary-again",
-            "boundary",
+            "fetched-for-its-patch",
+            "older-transition",
+            "transition-again",
+            "transition",
             "override",
             "source",
             "drift",

@@ -190,7 +190,8 @@ impl Held {
     /// Returns the reason and the command to approve it.
     pub fn describe(&self) -> String {
         format!(
-            "revision {} is held: {} (hint: review its changes with rtconfd diff, then approve it with rtconfd approve {}, or correct the files)",
+            "revision {} is held: {} (hint: review its changes with rtconfd diff, then approve it with \
+             rtconfd approve {}, or correct the files)",
             self.revision,
             self.reasons.join("; "),
             self.revision

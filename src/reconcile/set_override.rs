@@ -52,7 +52,7 @@ pub struct Selection {
     pub environment: Option<Environment>,
     /// Pages whose row has these cells (column and text), and parts of pages made for such rows.
     pub cells: Vec<(String, String)>,
-    /// Every page, if there is no other condition.
+    /// Every page, without any other condition.
     pub all: bool,
 }
 
@@ -88,12 +88,15 @@ impl FromStr for Until {
         NaiveTime::parse_from_str(text, "%H:%M")
             .ok()
             .map(Self::Time)
-            .or_else(|| local("%Y-%m-%dT%H:%M").or_else(|| local("%Y-%m-%d %H:%M")).or_else(date).map(Self::Local))
+            .or_else(|| {
+                local("%Y-%m-%dT%H:%M").or_else(|| local("%Y-%m-%d %H:%M")).or_else(date).map(Self::Local)
+            })
             .or_else(at)
             .or_else(length)
             .ok_or_else(|| {
                 format!(
-                    "\"{text}\" is not a valid end of an override (hint: write 14:00, 2026-12-24T14:00, 2h or \"next opening\")"
+                    "\"{text}\" is not a valid end of an override (hint: write 14:00, 2026-12-24T14:00, \
+                     2h or \"next opening\")"
                 )
             })
     }
@@ -244,7 +247,8 @@ fn nothing_meant(draft: &Draft) -> Problem {
     match &draft.says {
         OverrideKind::Set { variable, .. } => {
             Problem::new(format!("no page has {variable} for only the row with {cells}")).hint(
-                "close or open one site with --closed or --open, or name a page to set its whole array: an array of many sites is one variable",
+                "close or open one site with --closed or --open, or name a page to set its whole array: \
+                 an array of many sites is one variable",
             )
         }
         _ => Problem::new(format!("no page has hours for a row with {cells}"))

@@ -72,7 +72,8 @@ pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, Report> {
         Ok(_) => Ok(bytes),
         Err(error) => Err(Report::new(file, "").with(vec![
             Problem::at(&file_origin(file), format!("cannot read the settings: {error}")).hint(
-                "name the file with --config FILE or RTCONFD_CONFIG, or run this in the folder of rtconfd.toml; rtconfd demo needs none",
+                "name the file with --config FILE or RTCONFD_CONFIG, or run this in the folder of \
+                 rtconfd.toml; rtconfd demo needs none",
             ),
         ])),
     }

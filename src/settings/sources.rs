@@ -32,7 +32,8 @@ pub(super) fn file_path(reader: &Reader, node: &Node) -> Option<Text> {
     if path.value.contains("://") {
         let problem = Problem::at(&path.origin, format!("path is a web address: `{}`", path.value));
         reader.note(problem.hint(
-            "rtconfd reads local files: let a timer download it, for example curl -fsS -o FILE.new ADDRESS && mv FILE.new FILE",
+            "rtconfd reads local files: let a timer download it, for example curl -fsS -o FILE.new \
+             ADDRESS && mv FILE.new FILE",
         ));
         return None;
     }

@@ -414,7 +414,7 @@ fn a_calendar_is_a_file_or_public_holidays() {
     // Dates may use TOML's own type.
     let lines = "public_holidays = \"FR\"\nadd = { 2026-06-05 = \"Founders' day\" }\nremove = [2026-12-25]";
     let settings = load(&with_calendar(lines), &[], &[]).unwrap();
-    assert!(settings.calendars.is_empty(), "there is no file to read");
+    assert!(settings.calendars.is_empty(), "public holidays have no file to read");
     let codes: Vec<_> =
         settings.blueprint.public_holidays().map(|(name, public)| (name, public.region.code)).collect();
     assert_eq!(codes, [("hols", "FR")]);

@@ -25,12 +25,12 @@ impl CalendarShape {
         ("next_date", Self::NextDate, "The next date with an event, today included: `2026-12-25`."),
     ];
 
-    /// Returns the shape with a name in settings; none if there is no such shape.
+    /// Returns the shape with a name in settings; none if the name is unknown.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, ..)| *known == name).map(|(_, shape, _)| *shape)
     }
 
-    /// Returns the value at an instant; none if there is no such event.
+    /// Returns the value at an instant; none without such an event.
     pub fn value(self, agenda: &Agenda, zone: Zone, at: Instant) -> Option<Value> {
         let today = zone::date(zone, at);
         let entry = || agenda.on(zone, today).into_iter().next();

@@ -16,7 +16,8 @@ impl Shape for NextChangeAt {
     }
 
     fn doc(&self) -> &'static str {
-        "The next opening or closing after now, by default as `2026-12-25T09:00:00+00:00`; `otherwise` when there is none."
+        "The next opening or closing after now, by default as `2026-12-25T09:00:00+00:00`; `otherwise` \
+         when there is none."
     }
 
     fn takes(&self) -> Takes {

@@ -22,7 +22,9 @@ impl Shape for Numbered {
     }
 
     fn doc(&self) -> &'static str {
-        "Like `weekdays` with numbered keys, for agents that read several intervals a date and intervals past midnight: `{\"00_timezone\": …, \"01_monday\": \"11:00-22:00;23:00-01:00\", …, \"08_special_dates\": [{\"date\", \"hours\"}]}`."
+        "Like `weekdays` with numbered keys, for agents that read several intervals a date and intervals \
+         past midnight: `{\"00_timezone\": …, \"01_monday\": \"11:00-22:00;23:00-01:00\", …, \
+         \"08_special_dates\": [{\"date\", \"hours\"}]}`."
     }
 
     fn takes(&self) -> Takes {

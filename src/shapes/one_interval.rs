@@ -50,10 +50,12 @@ fn of_the_day(hours: &Hours, at: Instant) -> Option<Period> {
 pub(super) fn remedy(misread: &Misread) -> Option<&'static str> {
     Some(match misread.to_midnight {
         true => {
-            "set format = \"hour\" or show is_open, because no consumer model for such times supports 24:00; or, if the agent reads it differently, set reader = \"none\""
+            "set format = \"hour\" or show is_open, because no consumer model for such times supports \
+             24:00; or, if the agent reads it differently, set reader = \"none\""
         }
         false => {
-            "show is_open, or show = \"numbered\", whose consumer model supports several intervals a date and intervals past midnight"
+            "show is_open, or show = \"numbered\", whose consumer model supports several intervals a \
+             date and intervals past midnight"
         }
     })
 }

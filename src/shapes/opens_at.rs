@@ -16,7 +16,8 @@ impl Shape for OpensAt {
     }
 
     fn doc(&self) -> &'static str {
-        "The opening time of the current interval, else of today's next, else of today's last: `09:00`. With `closes_at` beside it, `opens_at <= now < closes_at` is true exactly while it is open."
+        "The opening time of the current interval, else of today's next, else of today's last: `09:00`. \
+         With `closes_at` beside it, `opens_at <= now < closes_at` is true exactly while it is open."
     }
 
     fn takes(&self) -> Takes {

@@ -19,7 +19,9 @@ impl Shape for RegularHours {
     }
 
     fn doc(&self) -> &'static str {
-        "The hours of an ordinary week as a list, an item for each interval: `[{\"day_of_week\": \"monday\", \"is_open\": true, \"opening\": \"09:00:00\", \"closing\": \"17:30:00\"}, …]`. Put `special_hours` beside it."
+        "The hours of an ordinary week as a list, an item for each interval: `[{\"day_of_week\": \
+         \"monday\", \"is_open\": true, \"opening\": \"09:00:00\", \"closing\": \"17:30:00\"}, …]`. Put \
+         `special_hours` beside it."
     }
 
     fn consumer(&self) -> ConsumerModel {

@@ -33,7 +33,7 @@ impl Rendering {
         Self { shape, with }
     }
 
-    /// Returns the value at an instant; none if there is no such time.
+    /// Returns the value at an instant; none without such a time.
     ///
     /// # Errors
     /// Fails if the format cannot express it.

@@ -31,10 +31,10 @@ pub trait Shape: Sync {
 
     /// Returns the read-back check of a value before it is sent.
     ///
-    /// There is no default: each shape decides.
+    /// Each shape must decide, so this has no default.
     fn read_back(&self) -> ReadBack;
 
-    /// Returns the value at an instant; none if there is no such time.
+    /// Returns the value at an instant; none without such a time.
     ///
     /// # Errors
     /// Fails if the format cannot express it, for example half past nine as a whole hour.
@@ -103,7 +103,7 @@ impl Moment<'_> {
 
 /// The read-back check of a value before it is sent.
 pub enum ReadBack {
-    /// No check: code uses the value as it stands, or it is read aloud.
+    /// No check: code uses the value unchanged, or it is read aloud.
     AsItStands,
     /// Checked together with the shape of this name, whose check reads both.
     With(&'static str),

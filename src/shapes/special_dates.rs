@@ -17,7 +17,8 @@ impl Shape for SpecialDates {
     }
 
     fn doc(&self) -> &'static str {
-        "The coming dates, within `days` days, whose hours an exception or a calendar decides: `[{\"date\": \"2026-12-25\", \"hours\": \"closed\", \"special_date_name\": \"Christmas Day\"}]`."
+        "The coming dates, within `days` days, whose hours an exception or a calendar decides: \
+         `[{\"date\": \"2026-12-25\", \"hours\": \"closed\", \"special_date_name\": \"Christmas Day\"}]`."
     }
 
     fn takes(&self) -> Takes {

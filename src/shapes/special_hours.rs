@@ -18,7 +18,9 @@ impl Shape for SpecialHours {
     }
 
     fn doc(&self) -> &'static str {
-        "The coming dates that differ as a list, an item for each interval: `[{\"date\": \"2026-12-25\", \"name\": \"Christmas Day\", \"is_open\": false}, …]`; open ones have `opening` and `closing` as in `regular_hours`."
+        "The coming dates that differ as a list, an item for each interval: `[{\"date\": \"2026-12-25\", \
+         \"name\": \"Christmas Day\", \"is_open\": false}, …]`; open ones have `opening` and `closing` \
+         as in `regular_hours`."
     }
 
     fn takes(&self) -> Takes {

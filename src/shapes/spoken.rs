@@ -18,7 +18,8 @@ impl Shape for Spoken {
     }
 
     fn doc(&self) -> &'static str {
-        "The current state and when it changes, in words of a `language`: `open until ten in the evening`, `closed, open again on Monday at eight in the morning`."
+        "The current state and when it changes, in words of a `language`: `open until ten in the \
+         evening`, `closed, open again on Monday at eight in the morning`."
     }
 
     fn takes(&self) -> Takes {

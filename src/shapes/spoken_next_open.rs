@@ -17,7 +17,8 @@ impl Shape for SpokenNextOpen {
     }
 
     fn doc(&self) -> &'static str {
-        "The next opening in words of a `language`: `tomorrow at nine in the morning`; `otherwise` when there is none."
+        "The next opening in words of a `language`: `tomorrow at nine in the morning`; `otherwise` when \
+         there is none."
     }
 
     fn takes(&self) -> Takes {

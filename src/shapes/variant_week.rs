@@ -21,7 +21,8 @@ impl Shape for VariantWeek {
     }
 
     fn doc(&self) -> &'static str {
-        "The hours of an ordinary week on one line, as an agent's variants keep opening hours: `Mon: 09:00-17:00; Tue: Closed; …`. Exceptions are not included."
+        "The hours of an ordinary week on one line, as an agent's variants keep opening hours: `Mon: \
+         09:00-17:00; Tue: Closed; …`. Exceptions are not included."
     }
 
     fn consumer(&self) -> ConsumerModel {

@@ -19,7 +19,8 @@ impl Shape for Week {
     }
 
     fn doc(&self) -> &'static str {
-        "Today and the six dates after it under the names of their weekdays, exceptions included: `{\"monday\": \"09:00-17:00\", …}`."
+        "Today and the six dates after it under the names of their weekdays, exceptions included: \
+         `{\"monday\": \"09:00-17:00\", …}`."
     }
 
     fn consumer(&self) -> ConsumerModel {

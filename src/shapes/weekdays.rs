@@ -18,7 +18,9 @@ impl Shape for Weekdays {
     }
 
     fn doc(&self) -> &'static str {
-        "The hours of an ordinary week under the names of its days, and the coming dates that differ: `{\"monday\": \"09:00-17:00\", …, \"special_dates\": [{\"date\", \"hours\", \"special_date_name\"}]}`."
+        "The hours of an ordinary week under the names of its days, and the coming dates that differ: \
+         `{\"monday\": \"09:00-17:00\", …, \"special_dates\": [{\"date\", \"hours\", \
+         \"special_date_name\"}]}`."
     }
 
     fn takes(&self) -> Takes {

@@ -196,7 +196,7 @@ impl Simulator {
             ["v1", "agents", agent, "real-time-configs", environment, "variables"] => {
                 (&[Method::PATCH], Operation::Variables(agent, environment))
             }
-            _ => return refuse(404, "NOT_FOUND", "There is no such path."),
+            _ => return refuse(404, "NOT_FOUND", "This path does not exist."),
         };
         if headers.get("x-api-key").and_then(|key| key.to_str().ok()) != Some(&self.shared.api_key) {
             return of_status(401);

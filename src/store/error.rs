@@ -16,7 +16,8 @@ pub enum StoreError {
     },
     /// The file or its directory cannot be used.
     #[error(
-        "cannot open the store {path}: {error} (hint: run this as the user of the daemon or as root, or set store.path to a file in a writable directory)"
+        "cannot open the store {path}: {error} (hint: run this as the user of the daemon or as root, or \
+         set store.path to a file in a writable directory)"
     )]
     Io {
         /// The file.
@@ -26,7 +27,8 @@ pub enum StoreError {
     },
     /// Another process uses the store.
     #[error(
-        "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: stop one, or give each its own store.path and pages: two owners of a page would overwrite each other)",
+        "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: stop one, or \
+         give each its own store.path and pages: two owners of a page would overwrite each other)",
         std::process::id()
     )]
     InUse {
@@ -37,7 +39,9 @@ pub enum StoreError {
     },
     /// The store existed before and is now missing or empty.
     #[error(
-        "the store {path} is missing: it existed before, with overrides, approvals and the history of sent values (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
+        "the store {path} is missing: it existed before, with overrides, approvals and the history of \
+         sent values (hint: restore it from a backup; if it is lost, start once with \
+         --accept-empty-store)"
     )]
     Lost {
         /// The file.
@@ -45,7 +49,8 @@ pub enum StoreError {
     },
     /// The store's content cannot be trusted.
     #[error(
-        "the store {path} is damaged: {found} (hint: restore it from a backup; to move it aside and start with an empty one, start once with --accept-empty-store)"
+        "the store {path} is damaged: {found} (hint: restore it from a backup; to move it aside and \
+         start with an empty one, start once with --accept-empty-store)"
     )]
     Damaged {
         /// The file.
@@ -55,7 +60,8 @@ pub enum StoreError {
     },
     /// The store was written by a newer version.
     #[error(
-        "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, or give this one its own store.path)"
+        "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, \
+         or give this one its own store.path)"
     )]
     Newer {
         /// The file.
@@ -68,7 +74,8 @@ pub enum StoreError {
     /// The store was written by an older version and cannot be upgraded by a command that only
     /// reads.
     #[error(
-        "the store {path} has version {found}, this program reads {known} (hint: run rtconfd run or rtconfd apply to upgrade it)"
+        "the store {path} has version {found}, this program reads {known} (hint: run rtconfd run or \
+         rtconfd apply to upgrade it)"
     )]
     Older {
         /// The file.
@@ -80,7 +87,8 @@ pub enum StoreError {
     },
     /// The store's files were removed or replaced while it was open.
     #[error(
-        "the store {path} was removed or replaced while it was open, so nothing is sent any more (hint: put the file back and start again; if it is lost, start once with --accept-empty-store)"
+        "the store {path} was removed or replaced while it was open, so nothing is sent any more (hint: \
+         put the file back and start again; if it is lost, start once with --accept-empty-store)"
     )]
     Moved {
         /// The file.

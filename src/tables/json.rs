@@ -76,7 +76,8 @@ pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
 }
 
 /// A hint with the most common mistakes in hand-written JSON.
-const REMEDY: &str = "fix it there: keys and text in double quotes, a comma between values and none after the last, no comments";
+const REMEDY: &str = "fix it there: keys and text in double quotes, a comma between values and none \
+                      after the last, no comments";
 
 struct Document<'t> {
     file: &'t Arc<str>,

@@ -195,7 +195,8 @@ impl<'a> Reader<'a> {
         if let Raw::Number(number) = &node.raw {
             let problem = Problem::at(&node.origin, format!("{what}: {number} has no unit"));
             let hint = format!(
-                "write it with its unit, in quotes: \"{number}s\", \"{number}m\", \"{number}h\" or \"{number}d\""
+                "write it with its unit, in quotes: \"{number}s\", \"{number}m\", \"{number}h\" or \
+                 \"{number}d\""
             );
             self.note(problem.hint(hint));
             return None;

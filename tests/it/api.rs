@@ -191,12 +191,12 @@ async fn a_page_behaves_as_the_vendors_client_expects() {
     let schema = r#"{"schema": {"properties": {"n": {"type": "number"}}}}"#;
     let put = call(&api, Method::PUT, &format!("{PAGE}/schema"), Some(schema)).await;
     assert_eq!(put.status, 200);
-    assert_ne!(put.body["lastUpdated"], patched.body["lastUpdated"], "whole seconds would be too coarse");
+    assert_ne!(put.body["lastUpdated"], patched.body["lastUpdated"], "each write has its own lastUpdated");
     let refused =
         call(&api, Method::PATCH, &format!("{PAGE}/variables"), Some(r#"{"variables": {"keep": 2}}"#)).await;
     assert_eq!(refused.status, 400, "the merged page is checked");
     let read = call(&api, Method::GET, PAGE, None).await;
-    assert_eq!(read.body["lastUpdated"], put.body["lastUpdated"], "a refused write leaves the stamp");
+    assert_eq!(read.body["lastUpdated"], put.body["lastUpdated"], "a refused write keeps lastUpdated");
 
     // Shallow merge: a nested object is replaced whole; numbers and text stay exact.
     let body = r#"{"variables": {"n": 1.0, "big": 9007199254740993, "keep": {"b": 2}, "text": "caf\u00e9 \ud83d\ude00"}}"#;
@@ -265,7 +265,7 @@ async fn faults_log_and_edits_are_available_over_http() {
     let pages = call(&api, Method::GET, "/_simulator/pages", None).await;
     assert_eq!(pages.body["pages"][0]["agent"], json!("A-1"));
     let log = call(&api, Method::GET, "/_simulator/requests", None).await;
-    assert_eq!(log.body.as_array().unwrap().len(), 2, "the controls are not in the log");
+    assert_eq!(log.body.as_array().unwrap().len(), 2, "control requests are not logged");
     assert!(!log.text.contains(KEY));
     assert!(call(&api, Method::GET, "/", None).await.text.contains("<title>Agents API simulator</title>"));
 }
@@ -297,7 +297,7 @@ async fn the_state_file_keeps_pages_between_runs() {
         state_file: Some(state_file),
         clock: Arc::new(WallClock),
     };
-    assert!(Simulator::new(options).is_err(), "a damaged state is not replaced by an empty one");
+    assert!(Simulator::new(options).is_err(), "a damaged state file is not replaced by an empty one");
 }
 
 // ---- our client ----
@@ -343,9 +343,9 @@ async fn each_failure_is_classified() {
         }
     }
     // Nothing listens on this port.
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error =
-        self::client(&format!("http://{nobody}"), Duration::from_secs(5)).page(&page()).await.unwrap_err();
+        self::client(&format!("http://{unused}"), Duration::from_secs(5)).page(&page()).await.unwrap_err();
     assert_eq!(error.meaning, Meaning::TryAgain, "{error}");
 }
 
@@ -374,7 +374,7 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_redacted() {
     let error = client(&url, Duration::from_secs(5)).page(&page()).await.unwrap_err();
     assert_eq!((error.status, error.meaning), (Some(307), Meaning::Unavailable));
     assert!(error.to_string().contains("redirects are not followed"), "{error}");
-    assert!(!hit.is_finished(), "the key was carried to another host");
+    assert!(!hit.is_finished(), "the key was sent to another host");
 
     let body = format!(
         "{{\"message\": \"bad key {KEY}\", \"errors\": [{{\"field\": \"x-api-key\", \"message\": \"{KEY}?\"}}]}}"
@@ -385,7 +385,7 @@ async fn a_redirect_is_not_followed_and_an_echoed_key_is_redacted() {
     assert!(!format!("{error} {error:?}").contains(KEY), "{error}");
     assert!(
         error.to_string().contains("bad key [key]; x-api-key [key]?"),
-        "the older envelope is read too: {error}"
+        "the older error format is also read: {error}"
     );
     assert!(sent.await.unwrap().to_lowercase().contains(&format!("x-api-key: {KEY}")));
 }

@@ -6,7 +6,7 @@ use crate::support::{Api, Folder, NO_HOLD, SITES, desk};
 
 const CSV: &str = "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n";
 
-fn nobody() -> &'static str {
+fn unreachable_api() -> &'static str {
     // Nothing listens on this port; connections are refused immediately.
     "http://127.0.0.1:9"
 }
@@ -26,7 +26,7 @@ fn plan_shows_changes_apply_makes_them_and_a_second_plan_is_empty() {
             "until": "2026-11-26T17:00:00Z"
         })
     );
-    assert!(!folder.path("state.sqlite").exists(), "plan makes no store");
+    assert!(!folder.path("state.sqlite").exists(), "plan creates no store");
     assert!(api.requests("PATCH").is_empty(), "plan never writes");
     let applied = folder.run(&["apply", "--format", "json"]).expect(0).lines();
     assert_eq!(applied[0], json!({"page": "A-1/live", "result": "right", "applied": 2, "problem": null}));
@@ -56,7 +56,7 @@ fn a_removed_row_is_reported_and_listed_by_status_while_its_page_holds_values() 
     for command in ["plan", "apply"] {
         assert!(
             !folder.run(&[command]).expect(0).err.contains("no longer defined"),
-            "{command}: it is told once"
+            "{command}: it is reported only once"
         );
     }
     let status = folder.run(&["status"]).expect(0).out;
@@ -102,7 +102,7 @@ fn exit_codes_of_failures_are_as_documented() {
     folder.run(&["check"]).expect(0);
 
     // The API is unreachable: plan and apply fail within the time limit.
-    let folder = Folder::new(nobody(), &desk("A-1"));
+    let folder = Folder::new(unreachable_api(), &desk("A-1"));
     assert!(folder.run(&["plan"]).expect(1).out.contains("cannot reach the API"));
     folder.run(&["apply", "--timeout", "1s"]).expect(1);
     // A usage error is a failure, not "changes".
@@ -129,7 +129,7 @@ fn a_held_revision_exits_with_3() {
 
 #[test]
 fn preview_shows_the_value_at_the_start_and_then_each_change() {
-    let folder = Folder::new(nobody(), &desk("A-1"));
+    let folder = Folder::new(unreachable_api(), &desk("A-1"));
     let rows = folder
         .run(&[
             "preview",
@@ -212,7 +212,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
   { from = "2026-12-20", until = "2026-12-21T12:00", value = "window" },
 ], otherwise = { source = "m", pointer = "/deep/0/text" } }
 "#;
-    let folder = Folder::new(nobody(), settings);
+    let folder = Folder::new(unreachable_api(), settings);
     folder.write("m.json", r#"{"deep": [{"text": "hello"}]}"#);
     folder.write(
         "closures.csv",
@@ -298,7 +298,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
 
 #[test]
 fn explain_shows_value_origin_reason_and_duration() {
-    let folder = Folder::new(nobody(), &desk("A-1"));
+    let folder = Folder::new(unreachable_api(), &desk("A-1"));
     let at = "2026-11-26T12:00:00Z";
     let reported =
         folder.run(&["explain", "A-1/live", "is_open", "--at", at, "--format", "json"]).expect(0).lines();
@@ -314,8 +314,8 @@ fn explain_shows_value_origin_reason_and_duration() {
         table.contains("until      Thu 2026-11-26 17:00:00 Europe/London (2026-11-26T17:00:00Z)"),
         "{table}"
     );
-    let ran = folder.run(&["explain", "A-1/live", "nothing"]).expect(1);
-    assert!(ran.err.contains("does not own nothing") && ran.err.contains("it owns: is_open"), "{}", ran.err);
+    let ran = folder.run(&["explain", "A-1/live", "colour"]).expect(1);
+    assert!(ran.err.contains("does not own colour") && ran.err.contains("it owns: is_open"), "{}", ran.err);
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn plan_and_check_respect_the_rate_limit() {
 
 #[test]
 fn calendar_prints_events_in_the_window_with_all_day_events_first() {
-    let folder = Folder::new(nobody(), "");
+    let folder = Folder::new(unreachable_api(), "");
     folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID=Europe/London:20261224T100000\nDTEND;TZID=Europe/London:20261224T113000\nRRULE:FREQ=DAILY;COUNT=3\nSUMMARY:Standup\nEND:VEVENT\nBEGIN:VEVENT\nUID:2\nDTSTART;VALUE=DATE:20261220\nDTEND;VALUE=DATE:20261225\nSUMMARY:Week\nEND:VEVENT\nBEGIN:VEVENT\nUID:3\nDTSTART;VALUE=DATE:20261224\nSTATUS:CANCELLED\nSUMMARY:No\nEND:VEVENT\nBEGIN:VEVENT\nUID:4\nDTSTART:20261224T000000\nSUMMARY:Midnight\nEND:VEVENT\nEND:VCALENDAR\n");
     let window = ["--timezone", "America/New_York", "--from", "2026-12-24", "--to", "2026-12-26"];
     let rows =
@@ -414,7 +414,7 @@ fn history_shows_actor_time_change_reason_and_correlation_id() {
 
 #[test]
 fn a_broken_pipe_or_a_missing_settings_file_does_not_panic() {
-    let folder = Folder::new(nobody(), &desk("A-1"));
+    let folder = Folder::new(unreachable_api(), &desk("A-1"));
     let ran = folder.run(&["--config", "nowhere.toml", "plan"]).expect(1);
     assert!(ran.err.contains("nowhere.toml") && ran.err.contains("--config FILE"), "{}", ran.err);
     let mut child =
@@ -434,8 +434,8 @@ fn named_hours_use_the_zone_of_each_page_and_templates_work_in_every_value() {
 [sources.sites]
 path = "sites.csv"
 key = "site"
-[sources.others]
-path = "others.csv"
+[sources.second]
+path = "second.csv"
 key = "site"
 [hours.desk]
 weekly = "Fr 22:00-24:00; Sa 00:00-02:00"
@@ -450,18 +450,18 @@ text = { value = "Hi {{ row.site }}" }
 list = ["{{ row.site }}", { a = "{{ row.agent }}" }]
 never = { hours = "desk", show = "opens_at", otherwise = "{{ row.site }} is closed" }
 [[page]]
-for_each = "others"
+for_each = "second"
 agent = "{{ row.agent }}"
 environment = "live"
 variables = { x = "{{ row.zone }}" }
 "#;
-    let folder = Folder::new(nobody(), &format!("timezone = \"Europe/London\"\n{settings}"));
+    let folder = Folder::new(unreachable_api(), &format!("timezone = \"Europe/London\"\n{settings}"));
     let text = std::fs::read_to_string(folder.path("rtconfd.toml"))
         .unwrap()
         .replace("timezone = \"Europe/London\"\n\n[sources", "\n[sources");
     folder.write("rtconfd.toml", &format!("timezone = \"Europe/London\"\n{text}"));
     folder.write("sites.csv", "site,agent,zone\na,A-1,Europe/London\nb,A-2,America/New_York\nbroken\n");
-    folder.write("others.csv", "site,agent,zone\na,B-1,one\n");
+    folder.write("second.csv", "site,agent,zone\na,B-1,one\n");
     let value = |page: &str, variable: &str, at: &str| {
         let arguments =
             ["preview", page, "--variable", variable, "--format", "json", "--from", at, "--to", at];
@@ -490,17 +490,18 @@ fn dated_exceptions_are_read_from_a_json_list_or_object() {
         let ran = folder.run(&["preview", "--format", "json", "--from", at, "--to", at]).expect(code);
         (ran.lines().first().map(|row| row["to"].clone()), ran.err)
     };
-    let list = Folder::new(nobody(), &settings(", pointer = \"/leeds\", date = \"day\", name = \"why\""));
+    let list =
+        Folder::new(unreachable_api(), &settings(", pointer = \"/leeds\", date = \"day\", name = \"why\""));
     list.write(
         "c.json",
         r#"{"leeds": [{"day": "2026-12-24", "hours": "09:00-12:00", "why": "Christmas Eve"}]}"#,
     );
     assert_eq!(today(&list, 0).0, Some(json!("09:00-12:00")));
-    let object = Folder::new(nobody(), &settings(""));
+    let object = Folder::new(unreachable_api(), &settings(""));
     object.write("c.json", r#"{"2026-12-24": "closed"}"#);
     assert_eq!(today(&object, 0).0, Some(json!("closed")));
     object.write("c.json", "{\n  \"2026-12-24\": \"closd\"}");
     let (value, reported) = today(&object, 1);
-    assert_eq!(value, None, "nothing rests on hours that can't be read");
+    assert_eq!(value, None, "no value is computed from hours that cannot be read");
     assert!(reported.contains("c.json:2:17: invalid interval \"closd\""), "{reported}");
 }

@@ -21,7 +21,7 @@ fn private(folder: &Folder, name: &str, content: &str) {
 
 async fn running(folder: &Folder) -> Process {
     let running = folder.spawn(&["run"]);
-    until("the socket is there", || folder.path("state.sqlite.sock").exists()).await;
+    until("the socket exists", || folder.path("state.sqlite.sock").exists()).await;
     running
 }
 
@@ -32,7 +32,7 @@ async fn commands_set_list_show_and_clear_an_override_within_a_second() {
     let mut process = running(&folder).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let mode = std::fs::metadata(folder.path("state.sqlite.sock")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "the socket is its owner's alone");
+    assert_eq!(mode & 0o777, 0o600, "only the owner can use the socket");
 
     let set = ["override", "set", "A-1/live", "--closed", "--until-released", "--reason", "snow"];
     let reported = folder.run(&set).expect(0).out;
@@ -171,13 +171,13 @@ async fn a_held_revision_is_reported_by_every_command_and_approved_by_name() {
     let applied = folder.run(&["apply"]).expect(3);
     let reason = "the next 14 days change for 8 of 8 pages (more than 10% and more than 5)";
     assert!(applied.err.contains(reason), "{}", applied.err);
-    assert_eq!(api.variables("A-3")["phone"], json!("13"), "nothing of it was sent");
+    assert_eq!(api.variables("A-3")["phone"], json!("13"), "the held change was not sent");
     let planned = folder.run(&["plan"]).expect(3).err;
     assert!(planned.contains(reason) && !planned.contains("Nothing to do"), "{planned}");
     let status = folder.run(&["status"]).expect(1);
     assert!(status.out.contains("HELD since ") && status.out.contains(reason), "{}", status.out);
     let preview = folder.run(&["preview", "--days", "1", "A-3/live"]).expect(0);
-    assert!(preview.out.contains("\"23\""), "preview shows what would come: {}", preview.out);
+    assert!(preview.out.contains("\"23\""), "preview shows the held value: {}", preview.out);
     let general = folder.run(&["status", "--format", "json"]).expect(1).lines().pop().unwrap();
     let revision = general["held"]["revision"].as_str().unwrap();
     let reported = folder.run(&["approve", "r123456789abc"]).expect(1).err;
@@ -250,7 +250,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     assert_eq!(call("").await.unwrap().status(), 403);
     assert_eq!(call("?key=s3cret").await.unwrap().status(), 202);
     api.until_variable("A-1", "seats", &json!(40)).await;
-    until("it is on record", || !folder.look().drifts(None, false, 5).unwrap().is_empty()).await;
+    until("the drift is recorded", || !folder.look().drifts(None, false, 5).unwrap().is_empty()).await;
     let history = folder.run(&["history"]).expect(0).out;
     assert!(
         history.contains("Drift: A-1/live seats was changed from 40 to 1 (-39) by bert@example.com, seen "),
@@ -385,9 +385,9 @@ async fn a_rollout_that_stops_at_a_page_is_reported_with_the_page() {
     folder.write("sites.csv", &round_the_clock(12, "Mo-Su 00:00-24:00"));
     api.schema("A-0", &json!({"properties": {"is_open": {"const": true}}}));
     let mut process = running(&folder).await;
-    until("all pages are right", || api.requests("PATCH").len() == 12).await;
+    until("every page has its desired values", || api.requests("PATCH").len() == 12).await;
     folder.write("sites.csv", &round_the_clock(12, "Mo-Su off"));
-    until("it is held", || process.log().contains("is held: ")).await;
+    until("the revision is held", || process.log().contains("is held: ")).await;
     let status = folder.run(&["status", "--format", "json"]).expect(1).lines();
     let revision = status.last().unwrap()["held"]["revision"].as_str().unwrap().to_owned();
     folder.run(&["approve", &revision]).expect(0);
@@ -395,7 +395,7 @@ async fn a_rollout_that_stops_at_a_page_is_reported_with_the_page() {
     until_status_shows(&folder, &stopped).await;
     let logged = "rollout stopped: this page does not accept the change; the rollout continues when it does";
     assert!(process.log().contains(logged), "{}", process.log());
-    assert_eq!(api.requests("PATCH").len(), 12, "no other page was touched");
+    assert_eq!(api.requests("PATCH").len(), 12, "no other page was changed");
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }
@@ -445,8 +445,7 @@ async fn half_open_connections_delay_neither_people_nor_pages() {
     folder.run(&set).expect(0);
     api.until_variable("A-1", "is_open", &json!(false)).await;
     folder.run(&["status"]).expect(0);
-    // Connections beyond the limit were closed immediately; the others are closed after an idle
-    // timeout.
+    // Connections beyond the limit are closed immediately, all connections after an idle timeout.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut answered = false;
     for _ in 0..300 {
@@ -456,7 +455,7 @@ async fn half_open_connections_delay_neither_people_nor_pages() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    assert!(answered, "HTTP does not answer any more");
+    assert!(answered, "HTTP no longer answers");
     drop(silent);
     process.signal("TERM");
     assert_eq!(process.ends().await, 0);
@@ -464,7 +463,7 @@ async fn half_open_connections_delay_neither_people_nor_pages() {
 
 /// A connection whose request body never arrives is replaced like a silent one.
 #[tokio::test]
-async fn request_bodies_that_never_arrive_delay_nobody() {
+async fn request_bodies_that_never_arrive_delay_no_other_request() {
     let api = Api::start();
     let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
     private(&folder, "token", "t0ken\n");
@@ -479,7 +478,12 @@ async fn request_bodies_that_never_arrive_delay_nobody() {
     let halves: Vec<std::net::TcpStream> = (0..200).filter_map(begun).collect();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let health = http.get(format!("http://127.0.0.1:{port}/healthz")).send().await;
-    assert_eq!(health.map(|answer| answer.status().as_u16()).ok(), Some(200), "beside {}", halves.len());
+    assert_eq!(
+        health.map(|answer| answer.status().as_u16()).ok(),
+        Some(200),
+        "with {} pending bodies",
+        halves.len()
+    );
     process.signal("TERM");
     assert_eq!(process.ends().await, 0);
 }
@@ -499,9 +503,9 @@ async fn concurrent_readers_share_one_status() {
     driving.stop().await;
 }
 
-/// The other threads cannot notice a hanging thread.
+/// A supervisor queries this endpoint and restarts the daemon.
 ///
-/// A supervisor that restarts the daemon asks this endpoint.
+/// The other threads do not notice that one hangs.
 #[tokio::test]
 async fn health_names_a_thread_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
@@ -511,7 +515,7 @@ async fn health_names_a_thread_that_hangs() {
     handles.pulses.watch(pulse.clone());
     let path = folder.path().join("socket");
     let _socket = rtconfd::listener::serve_socket(&path, handles.clone()).unwrap();
-    assert_eq!(handles.pulses.problem(), None, "it waits for work");
+    assert_eq!(handles.pulses.problem(), None, "a thread that waits for work does not hang");
     pulse.begin();
     until("it hangs", || handles.pulses.problem().is_some()).await;
     let http = reqwest::Client::builder().unix_socket(path).build().unwrap();
@@ -523,7 +527,7 @@ async fn health_names_a_thread_that_hangs() {
     assert_eq!(handles.pulses.problem(), None);
 }
 
-/// Writes to a file that is no longer the store would be lost.
+/// Writes to a removed or overwritten file would be lost.
 #[tokio::test]
 async fn the_daemon_exits_when_its_store_is_removed_or_overwritten() {
     let remove = |path: &std::path::Path| std::fs::remove_file(path).unwrap();

@@ -160,7 +160,8 @@ impl Run {
     /// The delay is under test, so this sleeps instead of waiting for a condition.
     async fn kill_under_load(&mut self) {
         let mut process = self.start();
-        // Counts from the start or, so that slow machines are also killed at work, from readiness.
+        // The delay starts at the launch or, half of the time, once the daemon is ready. Otherwise a
+        // slow machine would only be killed during its start.
         if self.random.bool() {
             until("the daemon runs", || process.log().contains("running")).await;
         }
@@ -201,7 +202,7 @@ impl Run {
     /// Checks the store after a kill.
     fn check_store(&mut self) {
         let Some(store) = self.copy() else {
-            assert!(self.writes.is_empty(), "the store is gone");
+            assert!(self.writes.is_empty(), "the store is missing");
             self.figures.kills_before_the_store += 1;
             return;
         };
@@ -213,7 +214,10 @@ impl Run {
             differing.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
         let (history, state) = (of_one(&replayed, &bases), of_one(&bases, &replayed));
-        assert!(history.is_empty() && state.is_empty(), "the history says {history:?}, the bases {state:?}");
+        assert!(
+            history.is_empty() && state.is_empty(),
+            "only in the history: {history:?}, only in the baselines: {state:?}"
+        );
         let writes = writes(&store);
         for (before, now) in self.writes.iter().zip(&writes) {
             assert!(before == now || before.is_open(), "a settled write changed: {before:?} -> {now:?}");
@@ -253,7 +257,7 @@ impl Run {
             let shown = self.api.variables(&agent);
             for variable in ["serial", "echo"] {
                 let base = bases(&store).remove(&(agent.clone(), variable.to_owned()));
-                assert_eq!(base, Some(shown[variable].to_string()), "{agent}'s base is not what it shows");
+                assert_eq!(base, Some(shown[variable].to_string()), "{agent}: baseline and page differ");
             }
         }
     }
@@ -278,12 +282,12 @@ impl Run {
             let writes = intended.get(sent).map(Vec::as_slice).unwrap_or_default();
             assert!(*count <= writes.len(), "{sent:?} was sent {count} times, intended: {writes:?}");
             let known = |write: &&Write| ["applied", "overwritten"].contains(&write.outcome.as_str());
-            assert!(*applied == 0 || writes.iter().any(known), "{sent:?} was carried out, but: {writes:?}");
+            assert!(*applied == 0 || writes.iter().any(known), "{sent:?} was applied, but: {writes:?}");
         }
         for (sent, writes) in &intended {
             let applied = patches.get(sent).map_or(0, |(_, applied)| *applied);
             let claimed = writes.iter().filter(|write| write.outcome == "applied").count();
-            assert!(claimed <= applied, "{sent:?} was carried out {applied} times, but: {writes:?}");
+            assert!(claimed <= applied, "{sent:?} was applied {applied} times, but: {writes:?}");
             self.figures.intended_again_after_a_cut += writes.len() - 1;
             // Only interrupted writes are intended again, and only if they were not applied.
             for write in &writes[..writes.len() - 1] {
@@ -369,7 +373,7 @@ fn as_text(values: &Map<String, Value>) -> String {
 
 fn from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
 }
 
 /// A guard that prints the seed when the test fails.

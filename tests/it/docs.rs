@@ -42,7 +42,7 @@ fn read_back(shape: &dyn Shape) -> String {
         ConsumerModel::Intervals => "intervals",
     };
     match shape.read_back() {
-        ReadBack::AsItStands => "no; code uses it as it stands, or it is read aloud".to_owned(),
+        ReadBack::AsItStands => "no; code uses the value unchanged, or it is read aloud".to_owned(),
         ReadBack::With(other) => format!("together with `{other}`"),
         ReadBack::Intervals { beside: None, .. } => format!("`reader` ({consumer})"),
         ReadBack::Intervals { beside: Some(other), .. } => {
@@ -51,16 +51,35 @@ fn read_back(shape: &dyn Shape) -> String {
     }
 }
 
+/// Wraps a paragraph of Markdown at 100 columns, without a break inside a code span.
+fn wrapped(paragraph: &str) -> String {
+    let mask = |(index, part): (usize, &str)| match index % 2 {
+        0 => part.to_owned(),
+        _ => part.replace(' ', "\u{a0}"),
+    };
+    let masked: Vec<String> = paragraph.split('`').enumerate().map(mask).collect();
+    let mut lines: Vec<String> = Vec::new();
+    for word in masked.join("`").split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= 100 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n").replace('\u{a0}', " ")
+}
+
 #[test]
 fn the_shapes_reference_matches_the_code() {
-    let mut text = String::from(
-        "# Shapes\n\nA variable shows opening hours with `show = \"NAME\"`. Defaults are in parentheses. Before a value is sent, it\n\
-         is read back the way an agent's code would read it; `reader` names that consumer model: `one_interval`,\n\
-         `intervals` or `none`.\n\n## Opening hours\n",
-    );
+    let introduction = "A variable shows opening hours with `show = \"NAME\"`. Defaults are in parentheses. \
+                        Before a value is sent, it is read back the way an agent's code would read it. \
+                        `reader` names that consumer model: `one_interval`, `intervals` or `none`.";
+    let mut text = format!("# Shapes\n\n{}\n\n## Opening hours\n", wrapped(introduction));
     for shape in SHAPES {
         let (name, doc) = (shape.name(), shape.doc());
-        write!(text, "\n### `{name}`\n\n{doc}\n\n").unwrap();
+        write!(text, "\n### `{name}`\n\n{}\n\n", wrapped(doc)).unwrap();
         write!(text, "- Parameters: {}\n- Read back: {}\n", parameters(*shape), read_back(*shape)).unwrap();
     }
     let codes: Vec<String> = Language::codes().iter().map(|code| format!("`{code}`")).collect();
@@ -80,13 +99,13 @@ fn reference(name: &str) -> String {
 fn the_settings_reference_has_every_key_of_the_default_settings() {
     let (settings, written) =
         (fs::read_to_string(root().join("config/rtconfd.toml")).unwrap(), reference("settings.md"));
-    // From there on the keys are names of variables.
+    // After this line the keys are names of variables.
     let settings = settings.split("[page.variables]").next().unwrap();
     let keys = settings.lines().filter_map(|line| line.trim_start_matches("# ").split_once(" = "));
     let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let keys: Vec<&str> = keys.map(|(key, _)| key).filter(|key| is_key(key)).collect();
     assert!(keys.len() > 40, "{keys:?}");
-    // Values of variables are in a page of their own.
+    // The values of variables are documented in values.md.
     let documented = written + &reference("values.md");
     let missing: Vec<_> = keys.iter().filter(|key| !documented.contains(&format!("`{key}`"))).collect();
     assert!(missing.is_empty(), "not in docs/reference/settings.md: {missing:?}");
@@ -122,5 +141,5 @@ fn every_link_between_documents_resolves() {
             }
         }
     }
-    assert!(broken.is_empty(), "these lead nowhere:\n{}", broken.join("\n"));
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }

@@ -16,7 +16,7 @@ fn always(agent: &str) -> String {
 
 async fn running(folder: &Folder) -> Process {
     let running = folder.spawn(&["run"]);
-    until("the socket is there", || folder.path("state.sqlite.sock").exists()).await;
+    until("the socket exists", || folder.path("state.sqlite.sock").exists()).await;
     running
 }
 
@@ -72,7 +72,7 @@ async fn without_a_daemon_an_override_has_no_effect_and_creates_no_store() {
         "{reported}"
     );
     assert!(reported.contains("hint: name the store of the daemon with --set store.path=FILE"), "{reported}");
-    assert!(!store.exists() && !folder.path("state.sqlite.lock").exists(), "a store was made");
+    assert!(!store.exists() && !folder.path("state.sqlite.lock").exists(), "a store was created");
 
     folder.run(&["apply"]).expect(0);
     let reported = folder.run(&CLOSED).expect(4);
@@ -85,7 +85,10 @@ async fn without_a_daemon_an_override_has_no_effect_and_creates_no_store() {
     let reported = folder.run(&["override", "clear", "1"]).expect(4);
     assert_eq!((reported.out.as_str(), reported.err), ("Override 1 is released.\n", warned));
     break_settings(&folder);
-    assert!(folder.run(&CLOSED).expect(1).err.contains("this is not TOML"), "nothing to go by");
+    assert!(
+        folder.run(&CLOSED).expect(1).err.contains("this is not TOML"),
+        "neither a daemon nor valid settings"
+    );
 }
 
 #[tokio::test]
@@ -94,11 +97,11 @@ async fn another_user_gets_the_socket_path_and_the_required_owner() {
     let folder = Folder::new(&api.url, &always("A-1"));
     let _process = running(&folder).await;
     let is_root = rustix_uid() == 0;
-    // Root may use any socket. As root the test therefore switches to an unprivileged user, who
+    // Root may use any socket, so as root the test runs the program as an unprivileged user, who
     // needs access to the program and the folder.
     let program = folder.path("rtconfd");
-    // Another process makes the copy: a child forked here meanwhile would keep it open for writing,
-    // and so busy.
+    // Copied by another process. A copy made here could still be open for writing in a child that
+    // another test forks, and a file open for writing cannot be executed (ETXTBSY).
     let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_rtconfd")).arg(&program).status();
     assert!(copied.unwrap().success());
     if !is_root {
@@ -399,7 +402,7 @@ async fn a_zone_database_update_is_applied_automatically_and_checked_like_any_in
     assert!(zones.starts_with("2026f (") && zones.ends_with("zones)"), "{zones}");
     let before = api.variables("A-1")["next"].clone();
 
-    // London moves nine hours east: a package update, as a package manager writes it.
+    // A package update gives London the rules of Tokyo, nine hours ahead.
     write_zones(&folder, "2026g", "Asia/Tokyo");
     until("the new rules are active", || api.variables("A-1")["next"] != before).await;
     assert!(process.log().contains("the settings were reloaded"), "{}", process.log());

@@ -1,5 +1,5 @@
-//! Files as exported by spreadsheets, web pages and public services: read, or identified with a
-//! hint.
+//! Files exported by spreadsheets, web pages and public services. Each is read, or refused with a
+//! hint that names its kind.
 
 use rtconfd::settings::{Settings, Surroundings};
 use serde_json::json;
@@ -160,7 +160,7 @@ fn published_hours_are_read_in_the_formats_of_their_services() {
     let places = json!({"place_id": "x", "opening_hours": {"open_now": true, "periods": []}});
     for (key, place, wanted) in [
         ("schema_org", store(day("00:00:00", "23:59:59")), Ok(true)),
-        // "Closed otherwise": no opens, no hours.
+        // schema.org: "The place is open if the opens property is specified, and closed otherwise".
         ("schema_org", store(json!({"dayOfWeek": "Monday"})), Ok(false)),
         ("schema_org", json!([{"@type": "BreadcrumbList"}, store(day("09:00", "17:00"))]), Ok(true)),
         (

@@ -17,7 +17,7 @@ use crate::support::at;
 
 const FROM: &str = "2026-11-23T12:00:00Z";
 const DAYS: i64 = 400;
-/// Lines of a difference to show; the rest is in a file next to the golden one.
+/// The number of differing lines to print; a file has the whole forecast.
 const SHOWN: usize = 12;
 
 /// Lists every transition of a page, one line per instant: local time, UTC, values.
@@ -25,9 +25,9 @@ fn forecast(page: &Page, from: Instant, to: Instant) -> String {
     let here = page.zone.unwrap();
     let mut changes: BTreeMap<Instant, Vec<String>> = BTreeMap::new();
     for owned in page.variables.iter() {
-        for flip in owned.transitions(from, to).unwrap() {
-            let change = format!("{}={}", owned.variable, flip.wanted.to_json());
-            changes.entry(flip.at).or_default().push(change);
+        for transition in owned.transitions(from, to).unwrap() {
+            let change = format!("{}={}", owned.variable, transition.wanted.to_json());
+            changes.entry(transition.at).or_default().push(change);
         }
     }
     let mut text = format!("# {}, {here}\n", page.id);
@@ -74,9 +74,9 @@ fn the_demo_matches_its_golden_file_for_400_days() {
     let shown: String =
         differing.take(SHOWN).map(|(wanted, found)| format!("- {wanted}\n+ {found}\n")).collect();
     panic!(
-        "the demo's forecast is another ({} lines, {} in the golden file), first:\n{shown}\
-        look at all of it: diff {} {}\n\
-        accept it, if it is meant so: RTCONFD_ACCEPT_FORECAST=1 cargo test --test it forecast",
+        "the demo's forecast differs ({} lines, {} in the golden file); the first differences:\n{shown}\
+        show all differences: diff {} {}\n\
+        accept the new forecast: RTCONFD_ACCEPT_FORECAST=1 cargo test --test it forecast",
         found.lines().count(),
         wanted.lines().count(),
         golden.display(),

@@ -39,7 +39,7 @@ fn blocks(document: &str) -> Vec<Block> {
     blocks
 }
 
-/// Returns the file that a block is the content of: the text before it ends with the file's name.
+/// Returns the name of the file that a block contains; the text before the block ends with it.
 fn file_of(block: &Block) -> Option<&str> {
     let before = block.before.strip_suffix(':')?;
     let name = before.strip_suffix('`')?.rsplit('`').next()?;
@@ -89,7 +89,7 @@ fn documents() -> Vec<(String, Vec<Block>)> {
     paths.into_iter().map(read).collect()
 }
 
-/// Sets up the folder that a guide starts with; none if it has no pages on the simulator.
+/// Creates the folder that a guide starts with; none if its pages are not on the simulator.
 fn folder_of(blocks: &[Block], api: &Api) -> Option<Folder> {
     let folder = Folder::new(&api.url, "");
     let mut written: Vec<&str> = Vec::new();
@@ -105,7 +105,7 @@ fn folder_of(blocks: &[Block], api: &Api) -> Option<Folder> {
     (settings.contains("[[page]]") && settings.contains(&api.url)).then_some(folder)
 }
 
-/// Returns true if the words of a line appear in this order in a printed line, `…` for any rest.
+/// Returns true if the words of a line appear in this order in a printed line; `…` matches any text.
 fn is_printed(line: &str, printed: &[String]) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     printed.iter().any(|printed| {
@@ -145,7 +145,7 @@ fn every_folder_of_the_guides_works_and_its_commands_print_what_the_guide_shows(
         let mut printed = Vec::new();
         for command in blocks.iter().flat_map(commands) {
             let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
-            // Others run until they are stopped, need a daemon, or send what depends on the time.
+            // Other commands run until they are stopped, need a daemon, or depend on the current time.
             let is_of_an_instant = arguments.contains(&"--at");
             if is_of_an_instant && ["plan", "preview", "check", "explain"].contains(&arguments[0]) {
                 let ran = folder.run(&arguments);

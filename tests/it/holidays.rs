@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Api, Folder, Ran, until};
 
-/// A port on which nothing listens.
+/// A port without a listener.
 const NOBODY: &str = "http://127.0.0.1:9";
 
 /// Settings of a desk that closes on public holidays; `lines` configure the calendar.
@@ -212,7 +212,7 @@ async fn changing_the_public_holidays_region_changes_the_schedule() {
     folder.settings(&api.url, &desk("public_holidays = \"GB-SCT\""));
     running.signal("HUP");
     api.until_variable("A-1", "is_open", &json!(false)).await;
-    until("the log tells of the new place", || running.log().contains("GB-SCT")).await;
+    until("the log names the new region", || running.log().contains("GB-SCT")).await;
     running.signal("TERM");
     assert_eq!(running.ends().await, 0);
 }

@@ -137,7 +137,7 @@ fn notify_socket(folder: &Folder) -> UnixDatagram {
 
 fn reported(socket: &UnixDatagram) -> String {
     let mut message = [0; 512];
-    let length = socket.recv(&mut message).expect("systemd is told");
+    let length = socket.recv(&mut message).expect("a message to systemd");
     String::from_utf8_lossy(&message[..length]).into_owned()
 }
 
@@ -184,17 +184,17 @@ async fn the_program_works_inside_the_sandbox_of_the_units() {
     daemon.terminate().await;
 }
 
-/// Checks that other processes of the same user cannot read `/proc` or core dumps.
-///
 /// The memory holds the key.
+///
+/// Other processes of the same user cannot read it through `/proc` or core dumps.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn other_users_cannot_read_the_memory_of_the_daemon() {
+async fn other_processes_cannot_read_the_memory_of_the_daemon() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", CSV);
     let socket = notify_socket(&folder);
-    // Root may read everything. As root the test therefore switches to an unprivileged user, who
+    // Root may read everything, so as root the test runs the program as an unprivileged user, who
     // needs access to the folder.
     let program = folder.path("rtconfd");
     fs::copy(env!("CARGO_BIN_EXE_rtconfd"), &program).unwrap();
@@ -219,7 +219,7 @@ async fn other_users_cannot_read_the_memory_of_the_daemon() {
     };
 
     let other = Started(as_user(Path::new("sleep")).arg("600").spawn().unwrap());
-    assert!(can_read(&other, "environ"), "the same user may look at any other process");
+    assert!(can_read(&other, "environ"), "a process can read an ordinary process of its user");
 
     let mut daemon = as_user(&program);
     daemon.arg("run").current_dir(folder.path("")).env("NOTIFY_SOCKET", folder.path("notify"));
@@ -231,11 +231,15 @@ async fn other_users_cannot_read_the_memory_of_the_daemon() {
         assert!(!can_read(&daemon, file), "{file} can be read");
     }
     let environment = format!("/proc/{}/environ", daemon.0.id());
-    assert_eq!(fs::metadata(environment).unwrap().uid(), 0, "what is not dumpable is root's");
+    assert_eq!(
+        fs::metadata(environment).unwrap().uid(),
+        0,
+        "/proc files of a process without dumps belong to root"
+    );
     let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.0.id())).unwrap();
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(cores.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{cores}");
-    // Its own files under /proc are closed to it as well; everything it needs still works.
+    // The daemon cannot read its own files under /proc either, and still works.
     folder.write("sites.csv", &CSV.replace(",1\n", ",2\n"));
     api.until_variable("A-1", "phone", &"2".into()).await;
     daemon.terminate().await;
@@ -254,7 +258,7 @@ fn no_code_uses_the_older_zone_database() {
     let text = fs::read_to_string(root().join("src/zone/names.rs")).unwrap();
     assert_eq!(text.matches("chrono_tz").count(), 1);
     assert!(text.contains("chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())"));
-    // Where the two differ, ours is newer.
+    // Our rules are newer where the two differ.
     let at = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap().and_hms_opt(0, 0, 0).unwrap();
     for (name, hours) in [
         ("America/Vancouver", -7),
@@ -266,6 +270,6 @@ fn no_code_uses_the_older_zone_database() {
         let theirs: chrono_tz::Tz = name.parse().unwrap();
         let theirs = chrono::Offset::fix(&chrono::TimeZone::offset_from_utc_datetime(&theirs, &at));
         assert_eq!(ours.local_minus_utc(), hours * 3600, "{name}");
-        assert_ne!(ours, theirs, "{name}: chrono-tz is as new, and this test can go");
+        assert_ne!(ours, theirs, "{name}: chrono-tz is up to date; remove this test");
     }
 }

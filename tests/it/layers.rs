@@ -203,7 +203,7 @@ fn a_module_uses_only_lower_layers() {
             above.map(|used| format!("{} uses {}", module.join("::"), used.join("::")))
         })
         .collect();
-    assert!(upward.is_empty(), "these use a layer above their own:\n{}", upward.join("\n"));
+    assert!(upward.is_empty(), "these modules use a higher layer:\n{}", upward.join("\n"));
     let seen: BTreeSet<usize> = graph.keys().map(|module| layer(module)).collect();
     assert_eq!(seen.len(), LAYERS.len(), "a layer is missing");
 }
@@ -223,14 +223,14 @@ fn no_files_form_a_dependency_cycle() {
     let graph = graph();
     let reached: BTreeMap<&Vec<String>, _> =
         graph.keys().map(|module| (module, reach(&graph, module))).collect();
-    let circles: Vec<String> = graph
+    let cycles: Vec<String> = graph
         .iter()
         .flat_map(|(module, used)| {
             let back = used.iter().filter(|used| reached[used].contains(module));
             back.map(|used| format!("{} uses {}", module.join("::"), used.join("::")))
         })
         .collect();
-    assert!(circles.is_empty(), "these go in circles:\n{}", circles.join("\n"));
+    assert!(cycles.is_empty(), "these files form a cycle:\n{}", cycles.join("\n"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ async fn until_held(driving: &Driving) -> rtconfd::reconcile::Held {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("nothing is held");
+    panic!("no revision is held");
 }
 
 #[tokio::test]
@@ -46,15 +46,16 @@ async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_as_stale() {
     };
     folder.write("sites.csv", &rows(60));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("all are right", || api.requests("PATCH").len() == 60 && driving.is_quiet()).await;
-    // Fewer rows than any threshold for a held revision.
+    until("all pages are filled", || api.requests("PATCH").len() == 60 && driving.is_quiet()).await;
+    // Fewer lost rows than the limits of [hold] accept.
     write_atomically(&folder.path("sites.csv"), &rows(58));
     let held = until_held(&driving).await;
     assert_eq!(held.reasons, ["source \"sites\" loses rows s59, s60, which 2 pages depend on"]);
-    until("it is decided", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     let status = driving.status().await;
     let stale = |agent: &str| {
-        let page = status.pages.iter().find(|page| page.page.agent == agent).expect("it is still there");
+        let page =
+            status.pages.iter().find(|page| page.page.agent == agent).expect("a stale page stays defined");
         matches!(&page.standing, Standing::Stale(why) if why.contains("loses rows s59, s60"))
     };
     assert!(stale("A-59") && stale("A-60") && !stale("A-58"), "{:?}", status.pages);
@@ -65,7 +66,7 @@ async fn a_sites_table_that_lost_its_last_rows_keeps_their_pages_as_stale() {
     let answer =
         driving.ask(|answer| Control::Approve { revision: held.revision, who: "anna".to_owned(), answer });
     answer.await.unwrap();
-    until("it is decided", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     assert_eq!(driving.status().await.pages.len(), 58);
     driving.stop().await;
 }
@@ -86,7 +87,7 @@ async fn a_closures_table_is_held_if_it_lost_a_future_row_but_not_a_past_row() {
         let remembered = folder.look().remembered(&api.url).unwrap();
         remembered.newest.inputs.get(&path).is_some_and(|bytes| *bytes == tidied.as_bytes())
     };
-    until("the past row is gone", active).await;
+    until("the revision without the past row is active", active).await;
     assert_eq!(driving.status().await.held, None);
     write_atomically(&folder.path("closures.csv"), &tidied.replace("2027-03-01,closed\n", ""));
     let held = until_held(&driving).await;
@@ -95,7 +96,7 @@ async fn a_closures_table_is_held_if_it_lost_a_future_row_but_not_a_past_row() {
     driving.stop().await;
 }
 
-/// Other changes go on while the table waits for a person.
+/// Changes of other files become active while the table waits for approval.
 #[tokio::test]
 async fn a_table_that_lost_rows_is_held_without_holding_other_files() {
     let api = Api::start();
@@ -109,16 +110,16 @@ async fn a_table_that_lost_rows_is_held_without_holding_other_files() {
     folder.write("sites.csv", &rows(3, 1));
     folder.write("m.json", "{\"text\": \"one\"}");
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("all are right", || api.requests("PATCH").len() == 3 && driving.is_quiet()).await;
+    until("all pages are filled", || api.requests("PATCH").len() == 3 && driving.is_quiet()).await;
     write_atomically(&folder.path("sites.csv"), &rows(2, 2));
     let held = until_held(&driving).await;
     write_atomically(&folder.path("m.json"), "{\"text\": \"two\"}");
     for number in 1..=3 {
         api.until_variable(&format!("A-{number}"), "text", &json!("two")).await;
-        assert_eq!(api.variables(&format!("A-{number}"))["phone"], json!("1"), "of the table that is held");
+        assert_eq!(api.variables(&format!("A-{number}"))["phone"], json!("1"), "the changed table is held");
     }
     let other = until_held(&driving).await;
-    assert_ne!(other.revision, held.revision, "it is of the newest files");
+    assert_ne!(other.revision, held.revision, "the held revision contains the newest files");
     let answer =
         driving.ask(|answer| Control::Approve { revision: other.revision, who: "anna".to_owned(), answer });
     answer.await.unwrap();

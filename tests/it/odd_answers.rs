@@ -18,7 +18,7 @@ const BEFORE: &str = "2026-11-26T16:59:00Z";
 /// A transition.
 const FIVE: &str = "2026-11-26T17:00:00Z";
 
-/// A page whose key `messages` also holds values of others.
+/// A page whose key `messages` also holds values of other clients.
 const SHARED: &str = r#"
 [[page]]
 agent = "A-1"
@@ -30,7 +30,7 @@ hours = { timezone = "Europe/London", weekly = "Mo-Su 09:00-17:00" }
 
 /// Advances the driver's clock until a condition holds, and returns the elapsed time.
 ///
-/// `None` if the limit came first.
+/// Returns `None` if the limit is reached first.
 async fn passes(
     driving: &Driving,
     from: &str,
@@ -39,7 +39,7 @@ async fn passes(
 ) -> Option<TimeDelta> {
     let (start, from) = (std::time::Instant::now(), at(from));
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "nothing happens any more");
+        assert!(start.elapsed() < Duration::from_secs(60), "the driver made no progress for a minute");
         if driving.is_quiet()
             && let Some(wait) = driving.clock.next_wait()
         {
@@ -70,7 +70,7 @@ fn odd_bodies() -> Vec<Value> {
     ]
 }
 
-/// A single anomalous answer loses no value of others, breaks no schema and blocks no change.
+/// After an anomalous answer no other client's value is lost, and changes still reach the page.
 #[tokio::test]
 async fn an_anomalous_answer_loses_no_neighbour_and_bypasses_no_schema() {
     for body in odd_bodies() {
@@ -127,7 +127,7 @@ async fn a_value_missing_from_two_answers_is_accepted_as_missing() {
     let folder = Folder::new(&api.url, &desk("A-1"));
     api.schema("A-1", &json!({"properties": {"is_open": {"type": "string"}}}));
     let driving = Driving::start(&folder, &ManualClock::new(at(BEFORE)), Mode::Daemon).await;
-    until("it is withheld", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     assert!(api.requests("PATCH").is_empty());
     // The simulator cannot remove a schema, so every later answer omits it.
     let page = json!({"clientEnv": "live", "variables": {}});
@@ -166,7 +166,7 @@ async fn one_bad_answer_before_a_transition_costs_less_than_a_minute() {
             let folder = Folder::new(&api.url, &desk("A-1"));
             let driving = Driving::start(&folder, &ManualClock::new(at(when)), Mode::Daemon).await;
             api.until_variable("A-1", "is_open", &json!(true)).await;
-            until("it is at rest", || driving.is_quiet()).await;
+            until("the driver is quiet", || driving.is_quiet()).await;
             api.simulator.inject(Fault::new(kind.clone()).method(method).times(1));
             let closed = || api.variables("A-1")["is_open"] == json!(false);
             let passed = passes(&driving, FIVE, TimeDelta::seconds(70), closed).await;
@@ -232,7 +232,11 @@ async fn a_schema_missing_from_one_answer_is_still_enforced() {
         driving.advance(driving.clock.now() + TimeDelta::minutes(12)).await;
         api.simulator.heal();
     }
-    assert_eq!((api.requests("PATCH").len(), says()), (1, json!("Welcome")), "sent past the schema");
+    assert_eq!(
+        (api.requests("PATCH").len(), says()),
+        (1, json!("Welcome")),
+        "a value that breaks the schema was sent"
+    );
     driving.stop().await;
 }
 

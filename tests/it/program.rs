@@ -36,7 +36,7 @@ async fn a_file_created_after_the_start_is_detected_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &format!("{SITES}{}", desk("A-9")));
     let mut running = folder.spawn(&["run", "--set", "restat=1h"]);
-    until("the daemon works", || api.variables("A-9").get("is_open").is_some()).await;
+    until("the first page is filled", || api.variables("A-9").get("is_open").is_some()).await;
     folder.write("sites.csv", CSV);
     api.until_variable("A-1", "phone", &json!("1")).await;
     running.signal("TERM");
@@ -49,7 +49,7 @@ async fn every_transition_on_an_injected_clock_is_applied_exactly_once() {
     let folder = Folder::new(&api.url, &desk("A-1"));
     // Starts on a Thursday afternoon, at two hours a second. The API's clock stays real.
     let mut running = folder.spawn(&["run", "--at", "2026-11-26T16:00:00Z", "--speed", "7200"]);
-    until("a day of boundaries", || api.requests("PATCH").len() >= 4).await;
+    until("a day of transitions", || api.requests("PATCH").len() >= 4).await;
     running.signal("TERM");
     assert_eq!(running.ends().await, 0, "{}", running.log());
     let sent: Vec<bool> = api
@@ -101,8 +101,8 @@ async fn sighup_applies_valid_settings_and_keeps_the_old_ones_otherwise() {
     until("A-1 is filled", || !api.requests("PATCH").is_empty()).await;
     folder.settings(&api.url, &desk("A-2").replace("weekly", "wekly"));
     running.signal("HUP");
-    until("the complaint", || running.log().contains("reload failed")).await;
-    until("the remedy", || running.log().contains("did you mean `weekly`?")).await;
+    until("the failed reload is logged", || running.log().contains("reload failed")).await;
+    until("the hint is logged", || running.log().contains("did you mean `weekly`?")).await;
     folder.settings(&api.url, &desk("A-2"));
     running.signal("HUP");
     until("A-2 is filled", || api.variables("A-2").get("is_open").is_some()).await;
@@ -112,7 +112,7 @@ async fn sighup_applies_valid_settings_and_keeps_the_old_ones_otherwise() {
 
 /// Kills the program between an intent and its outcome.
 ///
-/// Afterwards the page is correct, nothing was sent twice needlessly, and the history is complete.
+/// The next start corrects the page, sends nothing twice needlessly, and completes the history.
 #[tokio::test]
 async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
     for (fault, patches) in [
@@ -141,7 +141,7 @@ async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
 
         let mut again = folder.spawn(&["run", at[0], at[1]]);
         api.until_variable("A-1", "is_open", &json!(true)).await;
-        until("the outcome is noted", || {
+        until("the outcome is recorded", || {
             folder
                 .look()
                 .pages(&api.url)
@@ -183,7 +183,7 @@ async fn after_a_restart_a_broken_file_leaves_the_last_good_schedule_active() {
     api.until_variable("A-1", "is_open", &json!(false)).await;
     api.until_variable("A-2", "is_open", &json!(false)).await;
     let reported = "sites.csv:2:7: the quote that opens here is never closed";
-    until("the broken file is told", || again.log().contains(reported)).await;
+    until("the broken file is reported", || again.log().contains(reported)).await;
     again.signal("TERM");
     assert_eq!(again.ends().await, 0);
 }
@@ -280,7 +280,7 @@ async fn two_writers_of_one_store_are_refused() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
     let mut running = folder.spawn(&["run"]);
-    until("the daemon works", || !api.requests("PATCH").is_empty()).await;
+    until("the first page is filled", || !api.requests("PATCH").is_empty()).await;
     let ran = folder.run(&["apply"]).expect(1);
     let named = format!("is in use by process {} (", running.child.id());
     assert!(ran.err.contains(&named) && ran.err.contains("so this rtconfd (process "), "{}", ran.err);
@@ -311,7 +311,7 @@ async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
     let wait_for = |wanted: &str| {
         let mut buffer = [0; 512];
         loop {
-            let length = socket.recv(&mut buffer).unwrap_or_else(|_| panic!("{wanted} never came"));
+            let length = socket.recv(&mut buffer).unwrap_or_else(|_| panic!("no {wanted}"));
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
             if text.contains(wanted) {
                 return text;
@@ -347,7 +347,7 @@ async fn systemd_waits_for_a_large_store() {
             .spawn()
             .unwrap();
         let mut buffer = [0; 512];
-        let length = socket.recv(&mut buffer).expect("something is told");
+        let length = socket.recv(&mut buffer).expect("a message to systemd");
         child.kill().unwrap();
         child.wait().unwrap();
         while socket.set_nonblocking(true).is_ok() && socket.recv(&mut [0; 512]).is_ok() {}
@@ -394,7 +394,7 @@ async fn the_demo_fills_its_pages_makes_a_transition_and_applies_an_edit() {
     .await;
     let sites = std::fs::read_to_string(data.join("sites.csv")).unwrap();
     std::fs::write(data.join("sites.csv"), sites.replace("+441130000001", "+441139999999")).unwrap();
-    until("the edit is picked up", || reported().contains("+441139999999")).await;
+    until("the edit is sent", || reported().contains("+441139999999")).await;
     Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
     assert!(child.wait().unwrap().success());
     let complaints = std::fs::read_to_string(folder.path().join("err.txt")).unwrap();
@@ -414,7 +414,7 @@ async fn more_pages_than_the_rate_limit_allows_at_once_all_converge() {
     let mut running = folder.spawn(&["run"]);
     for round in 0..2 {
         rewrite(round);
-        until(&format!("every page is right in round {round}"), || {
+        until(&format!("every page has its desired values in round {round}"), || {
             let right =
                 |site| api.variables(&format!("A-{site}"))["phone"] == json!(format!("{round}-{site}"));
             (0..40).all(right)

@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 pub const KEY: &str = "k-3f9a-very-secret-key";
 /// Returns the timeout of waits.
 ///
-/// It is generous, since machines are noisy, and short where tests are expected to fail.
+/// It is long, since machines may be busy, and short where tests are expected to fail.
 pub fn limit() -> Duration {
     let secs = std::env::var("RTCONFD_TEST_LIMIT_SECS").ok().and_then(|secs| secs.parse().ok());
     Duration::from_secs(secs.unwrap_or(60))
@@ -44,7 +44,7 @@ pub fn report(figure: &str) {
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Monotonic::now();
     while !holds() {
-        assert!(start.elapsed() < limit(), "waited in vain until {what}");
+        assert!(start.elapsed() < limit(), "timed out waiting until {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

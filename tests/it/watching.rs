@@ -60,7 +60,7 @@ impl Watching {
     fn sees(&self, wanted: &str) {
         loop {
             let watched =
-                self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("never saw {wanted}"));
+                self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("no revision with {wanted}"));
             if let Watched::Revision(revision) = watched
                 && let Some(table) = revision.inputs.tables.get("s")
                 && let Table::Rows(rows) = &**table
@@ -121,7 +121,7 @@ fn a_file_appended_to_in_pieces_is_read_whole() {
     drop(file);
     // The first reported content is complete; nothing partial was read.
     let first = watching.reported.recv_timeout(limit()).unwrap();
-    let Watched::Revision(revision) = first else { panic!("only the file changed") };
+    let Watched::Revision(revision) = first else { panic!("expected a revision") };
     let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
     assert_eq!((rows.rows[0].cells[1].text.as_str(), revision.problems.len()), ("second", 0));
 }
@@ -230,7 +230,7 @@ fn unchanged_content_is_not_reported_again_and_reading_causes_no_events() {
     // The next report is the next change.
     write_atomically(&watching.file(), &csv("second"));
     let first = watching.reported.recv_timeout(limit()).unwrap();
-    let Watched::Revision(revision) = first else { panic!("only the file changed") };
+    let Watched::Revision(revision) = first else { panic!("expected a revision") };
     let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
     assert_eq!(rows.rows[0].cells[1].text, "second");
 }
@@ -273,7 +273,7 @@ fn a_path_that_is_not_a_regular_file_is_refused_without_waiting_for_a_writer() {
     watching.complains("this is not a regular file", "first");
 }
 
-/// A truncated table is still a table and may hold different values.
+/// A truncated table may still be valid and hold other values.
 #[test]
 fn a_table_truncated_at_any_byte_is_never_taken_as_complete() {
     let whole = "k,v\n1,+44 113 496 0119\n";
@@ -283,9 +283,11 @@ fn a_table_truncated_at_any_byte_is_never_taken_as_complete() {
         write_atomically(&watching.file(), &whole[..length]);
         loop {
             let reported = watching.reported.recv_timeout(limit());
-            let Ok(Watched::Revision(revision)) = reported else { panic!("{length}: nothing is told") };
+            let Ok(Watched::Revision(revision)) = reported else {
+                panic!("{length}: no revision was reported")
+            };
             let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
-            // A header alone lost its whole row: that is checked as a change of the rows.
+            // A file with only its header is valid; the lost row is found when revisions are compared.
             let cells: Vec<&str> = rows.rows.iter().map(|row| row.cells[1].text.as_str()).collect();
             assert!(cells.is_empty() || cells == ["+44 113 496 0119"], "{length}: {cells:?}");
             if !revision.problems.is_empty() || cells.is_empty() {
@@ -316,7 +318,7 @@ fn a_file_open_for_writing_is_not_read_however_long_it_is_quiet() {
     std::io::BufRead::read_line(&mut std::io::BufReader::new(writer.stdout.take().unwrap()), &mut line)
         .unwrap();
     // Longer than the time after which a file counts as quiet.
-    assert!(watching.reported.recv_timeout(Duration::from_secs(4)).is_err(), "something was read of it");
+    assert!(watching.reported.recv_timeout(Duration::from_secs(4)).is_err(), "an unfinished file was read");
     drop(writer.stdin.take());
     writer.wait().unwrap();
     watching.sees("whole");

@@ -93,7 +93,7 @@ fn every_line_of_the_table_is_parsed() {
     let regions: Vec<Region> = Region::all().collect();
     assert_eq!(headers.count(), regions.len());
     let codes: BTreeSet<&str> = regions.iter().map(|region| region.code).collect();
-    assert_eq!(codes.len(), regions.len(), "a code stands twice");
+    assert_eq!(codes.len(), regions.len(), "a code is listed twice");
     for region in &regions {
         assert_eq!(Region::named(region.code).unwrap(), *region);
         assert!((edition.first_year..=edition.last_year).contains(&region.last_year), "{region:?}");

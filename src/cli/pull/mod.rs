@@ -142,7 +142,8 @@ fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
         // A dangling link counts as existing.
         if path.symlink_metadata().is_ok() {
             bail!(
-                "{} exists, and pull overwrites nothing\n  hint: name another folder with --into DIR, or move the file away",
+                "{} exists, and pull overwrites nothing\n  hint: name another folder with --into DIR, or \
+                 move the file away",
                 path.display()
             );
         }

@@ -32,7 +32,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     Ok(page) => {
                         self.record_answer(&id.agent, done.key);
                         self.hear_clock(page.served_at, now);
-                        // The fetch may have been slow, but there is no newer answer.
+                        // The fetch may have been slow, but its answer is the newest.
                         self.see(&id, page, self.actor.clock.uptime(), now);
                     }
                     Err(error) => self.take_fetch_failure(&id, &error, done.key, now),
@@ -208,7 +208,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if !self.has_room_for(id, &page) {
             let most = MAX_BYTES >> 20;
             let message = format!(
-                "the pages together take more than {most} MiB of memory (hint: make the pages smaller, or divide them among several daemons)"
+                "the pages together take more than {most} MiB of memory (hint: make the pages smaller, \
+                 or divide them among several daemons)"
             );
             self.try_later(id, &ApiError { message, ..ApiError::of(Meaning::Unavailable) }, now);
             return;

@@ -118,7 +118,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn decide_page(&mut self, id: &PageId, now: Instant) -> Start {
         let Some(managed) = self.world.page(id).cloned() else {
-            // The page is no longer ours.
+            // The page was removed from the settings or inputs.
             self.pages.schedule(id, None);
             return Start::Nothing;
         };

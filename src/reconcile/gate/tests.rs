@@ -19,7 +19,7 @@ fn a_burst_is_allowed_and_then_the_rate_applies() {
     assert_eq!(taken(&mut gate, 0.5, Urgency::Transition, false), 5);
     let wait = gate.wait(seconds(0.5), 1, Urgency::Transition, false).unwrap();
     assert!(wait > seconds(0.1) && wait < seconds(0.11), "{wait:?}");
-    assert_eq!(taken(&mut gate, 100.0, Urgency::Transition, false), 20, "it does not fill beyond its size");
+    assert_eq!(taken(&mut gate, 100.0, Urgency::Transition, false), 20, "the bucket holds at most the burst");
 }
 
 #[test]
@@ -39,16 +39,27 @@ fn retries_get_one_request_in_ten_and_a_resync_leaves_half_the_burst() {
 fn after_a_pause_a_single_probe_is_sent_first() {
     let mut gate = Gate::new(LIMITS, seconds(0.0));
     assert!(gate.pause_for(seconds(30.0), seconds(3600.0), seconds(0.0)));
-    assert!(!gate.pause_for(seconds(10.0), seconds(10.0), seconds(5.0)), "the longer pause stands");
+    assert!(
+        !gate.pause_for(seconds(10.0), seconds(10.0), seconds(5.0)),
+        "a shorter pause does not replace a longer one"
+    );
     gate.turn(seconds(29.9));
     assert!(!gate.take(seconds(29.9), 1, Urgency::Transition, false));
     gate.turn(seconds(30.0));
     assert!(!gate.take(seconds(30.0), 1, Urgency::Transition, false), "a trial comes first");
     assert!(gate.begin_trial("a/live", seconds(30.0)));
-    assert!(!gate.begin_trial("b/live", seconds(30.0)), "one at a time");
-    assert_eq!(gate.wait(seconds(30.0), 1, Urgency::Transition, false), None, "its answer is waited for");
+    assert!(!gate.begin_trial("b/live", seconds(30.0)), "only one trial at a time");
+    assert_eq!(
+        gate.wait(seconds(30.0), 1, Urgency::Transition, false),
+        None,
+        "only the answer of the trial can help"
+    );
     let mut random = fastrand::Rng::with_seed(1);
-    assert_eq!(gate.failed("b/live", false, 1, seconds(30.0), &mut random), None, "begun before the pause");
+    assert_eq!(
+        gate.failed("b/live", false, 1, seconds(30.0), &mut random),
+        None,
+        "a request from before the pause opens no breaker"
+    );
     assert!(gate.record_answer("a"));
     assert!(gate.take(seconds(30.0), 1, Urgency::Transition, false));
 }

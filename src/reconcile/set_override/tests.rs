@@ -44,7 +44,7 @@ environment = "sandbox"
 hours = "always"
 [page.variables]
 own = { show = "is_open" }
-[page.variables.others]
+[page.variables.branches]
 each = "sites"
 unless = { site = "{{ row.site }}" }
 item = { name = "{{ row.site }}", open = { show = "is_open" } }
@@ -144,12 +144,12 @@ fn an_override_by_cells_affects_only_values_of_matching_rows() {
     for (cells, wanted) in [
         (
             "site=Leeds",
-            "ALL:sites.Leeds ALL:sites.Leeds.Toys ALL:sites.Leeds.Books ALL:flags.Leeds Leeds:own York:others.Leeds Gent:others.Leeds",
+            "ALL:sites.Leeds ALL:sites.Leeds.Toys ALL:sites.Leeds.Books ALL:flags.Leeds Leeds:own York:branches.Leeds Gent:branches.Leeds",
         ),
         // The desks have their own region column, but their key is another source's.
         (
             "region=BE site=Gent",
-            "ALL:sites.Gent ALL:sites.Gent.Toys ALL:sites.Gent.Books ALL:flags.Gent Leeds:others.Gent York:others.Gent Gent:own",
+            "ALL:sites.Gent ALL:sites.Gent.Toys ALL:sites.Gent.Books ALL:flags.Gent Leeds:branches.Gent York:branches.Gent Gent:own",
         ),
         ("desk=Toys", "ALL:sites.Leeds.Toys ALL:sites.York.Toys ALL:sites.Gent.Toys"),
     ] {

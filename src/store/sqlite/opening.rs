@@ -19,7 +19,7 @@ use super::writer::Writer;
 const CHECKED_AT_START: u64 = 32 << 20;
 
 impl Location {
-    /// Opens the store for reading without creating it; returns `None` when there is no file.
+    /// Opens the store for reading; returns `None` when the file is missing, and never creates it.
     ///
     /// # Errors
     /// A file that is not a store, or a store of another version.

@@ -85,7 +85,7 @@ fn incomplete_settings_are_enough_to_list_agents() {
     let folder = Folder::new(&api.url, "\n[hours.desk]\nnonsense = 1\n");
     assert!(folder.run(&["agents"]).expect(0).out.contains("A-1"));
     // The environment overrides the file.
-    let nobody =
+    let unreachable =
         folder.command(&["agents"]).env("RTCONFD_API__BASE_URL", "http://127.0.0.1:9").output().unwrap();
-    assert!(Ran::new(nobody).expect(1).err.contains("cannot reach the API"));
+    assert!(Ran::new(unreachable).expect(1).err.contains("cannot reach the API"));
 }

@@ -52,7 +52,7 @@ fn a_pulled_page_of_every_shape_plans_without_changes() {
             assert_eq!(kept[key].to_string(), value.to_string(), "{name}: {key}");
         }
         let after = api.simulator.with_pages(|pages| pages.page("A-1", Environment::Live));
-        assert_eq!((before, api.requests("PATCH").len()), (after, 0), "{name}: pull only looks");
+        assert_eq!((before, api.requests("PATCH").len()), (after, 0), "{name}: pull sends nothing");
     }
 }
 

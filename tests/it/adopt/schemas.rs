@@ -175,7 +175,7 @@ fn a_schema_that_rejects_values_of_the_coming_days_is_refused() {
     folder.write("next.json", r#"{"properties": {"is_open": {"const": true}}}"#);
     let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "--yes"]).expect(1);
     assert!(ran.err.contains("is_open = false"), "{}", ran.err);
-    assert!(ran.err.contains("Europe/London"), "the first time that it happens is told: {}", ran.err);
+    assert!(ran.err.contains("Europe/London"), "the first instant is reported: {}", ran.err);
     assert!(api.requests("PUT").is_empty());
     // One refusing page blocks the push to all. A page without settings is checked by its current
     // values.
@@ -291,7 +291,7 @@ async fn pushed_meanwhile(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
     api.simulator.inject(Fault { times: None, ..fault(Kind::Latency { ms: 1_000 }, slow) });
     let mut command = folder.command(&["schema", "push", "next.json", "A-1/live", "--yes"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    until("the page was looked at", || api.requests("GET").len() == seen).await;
+    until("the page was fetched", || api.requests("GET").len() == seen).await;
     api.edit("A-1", edit);
     (api, Ran::new(child.wait_with_output().unwrap()))
 }

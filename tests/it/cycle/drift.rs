@@ -64,9 +64,9 @@ async fn neighbours_below_an_owned_key_survive_an_edit_at_any_time() {
     let folder = Folder::new(&api.url, &settings);
     api.edit("A-1", &json!({"desk": {"greeting": "old", "is_open": true}, "other": 1}));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:58:00Z")), Mode::Daemon).await;
-    until("the page is seen", || !api.requests("GET").is_empty() && driving.is_quiet()).await;
-    // The last list is no longer fresh, and the next one comes after the transition. Only a fetch
-    // of the page itself can show the edit.
+    until("the page is fetched", || !api.requests("GET").is_empty() && driving.is_quiet()).await;
+    // The last list is stale, and the next one comes after the transition. Only a fetch of the page
+    // itself can show the edit.
     tokio::time::sleep(Duration::from_millis(600)).await;
     api.edit("A-1", &json!({"desk": {"greeting": "new", "is_open": true}}));
     driving.advance(at("2026-11-26T17:00:00Z")).await;

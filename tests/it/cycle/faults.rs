@@ -18,7 +18,7 @@ use crate::support::{Api, Driving, Folder, NO_HOLD, SITES, at, desk, limit, unti
 async fn run_until(driving: &Driving, what: &str, limit: Instant, holds: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        assert!(start.elapsed() < Duration::from_secs(60), "timed out waiting until {what}");
         if driving.is_quiet()
             && let Some(wait) = driving.clock.next_wait()
             && wait <= limit
@@ -53,7 +53,7 @@ async fn every_fault_is_recovered_from_and_no_change_is_made_twice() {
                 })
             })
         };
-        run_until(&driving, &format!("{fault:?} is got over"), later(30), settled).await;
+        run_until(&driving, &format!("the driver recovers from {fault:?}"), later(30), settled).await;
         assert_eq!(api.variables("A-1"), json!({"is_open": true}), "{fault:?}");
         driving.stop().await;
         let patches = api.requests("PATCH");
@@ -142,13 +142,13 @@ async fn a_429_pauses_all_pages_of_the_key_for_its_retry_after() {
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    until("both pages are filled", || api.requests("PATCH").len() == 2).await;
     driving.advance(later(1)).await;
     api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 25 }).path("A-1").times(1));
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     until("the 429", || api.simulator.log().iter().any(|request| request.status == 429)).await;
-    until("it is taken in", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     let before = api.simulator.log().len();
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,3\nb,A-2,Mo-Fr 09:00-17:00,4\n");
@@ -161,7 +161,7 @@ async fn a_429_pauses_all_pages_of_the_key_for_its_retry_after() {
 }
 
 #[tokio::test]
-async fn one_page_in_trouble_delays_no_other() {
+async fn a_failing_page_delays_no_other_page() {
     let clock = ManualClock::new(at(NOON));
     let shared: std::sync::Arc<dyn Clock> = std::sync::Arc::new(clock.clone());
     let api = Api::with(vec!["A-1".to_owned(), "A-2".to_owned()], shared);
@@ -193,11 +193,11 @@ async fn a_missing_page_is_retried_with_backoff_and_at_least_every_minute() {
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    until("the answer is taken in", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     api.simulator.inject(Fault::new(Kind::Status { status: 404 }).method("GET").path("/live"));
     driving.advance(at("2026-11-26T17:30:00Z")).await;
-    let looks = api.requests("GET").iter().filter(|request| request.path.ends_with("/live")).count();
-    assert!((5..60).contains(&looks), "asked {looks} times in half an hour");
+    let fetches = api.requests("GET").iter().filter(|request| request.path.ends_with("/live")).count();
+    assert!((5..60).contains(&fetches), "{fetches} fetches in half an hour");
     api.simulator.heal();
     driving.advance(at("2026-11-26T17:31:01Z")).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
@@ -247,7 +247,7 @@ async fn pages_beyond_the_memory_limit_wait_until_others_are_released() {
     let driving = Driving::with(api.clone(), Box::new(drop), &folder, &clock, Mode::Daemon).await;
     until("the first page", || api.holds("A-1", "1")).await;
     folder.write("sites.csv", &format!("{head}a,A-1,Mo-Fr 09:00-17:00,2\nb,A-2,Mo-Fr 09:00-17:00,3\n"));
-    until("the first page goes on", || api.holds("A-1", "2")).await;
+    until("the first page is updated", || api.holds("A-1", "2")).await;
     driving.advance(later(1)).await;
     let status = driving.status().await;
     let waits = |page: &rtconfd::reconcile::PageStatus| matches!(&page.standing, Standing::Stuck(text) | Standing::Retrying(text) if text.contains("more than 512 MiB of memory"));
@@ -260,7 +260,7 @@ async fn pages_beyond_the_memory_limit_wait_until_others_are_released() {
             driving.advance(later(minutes)).await;
         }
     };
-    tokio::time::timeout(limit(), second_page).await.expect("the memory of the first page is given back");
+    tokio::time::timeout(limit(), second_page).await.expect("the memory of the first page is released");
     driving.stop().await;
 }
 
@@ -283,7 +283,7 @@ async fn pages_that_hang_delay_no_other_page() {
     let client = std::sync::Arc::new(Client::new(&api.url, key, timeouts).unwrap());
     let clock = ManualClock::new(at("2026-11-26T16:50:00Z"));
     let driving = Driving::with(client, Box::new(drop), &folder, &clock, Mode::Daemon).await;
-    until("all are right", || api.requests("PATCH").len() == 200 && driving.is_quiet()).await;
+    until("all pages are filled", || api.requests("PATCH").len() == 200 && driving.is_quiet()).await;
     api.simulator.inject(Fault::new(Kind::Latency { ms: 3_600_000 }).path("/A-"));
     driving.clock.set(at("2026-11-26T17:00:00Z"));
     let closed = || {
@@ -291,12 +291,12 @@ async fn pages_that_hang_delay_no_other_page() {
     };
     let start = std::time::Instant::now();
     while !closed() {
-        assert!(start.elapsed() < crate::support::limit(), "they wait for those that hang");
+        assert!(start.elapsed() < crate::support::limit(), "pages wait for hanging pages");
         // Time passes independently of the driver's waits.
         driving.clock.set(driving.clock.now() + TimeDelta::milliseconds(20));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // Forty hanging pages free the slots of others after half a second.
+    // After half a second, a hanging page frees its ordinary slot.
     let late = driving.clock.now() - at("2026-11-26T17:00:00Z");
     assert!(late < TimeDelta::seconds(8), "{late}");
 }
@@ -308,7 +308,7 @@ async fn removing_the_store_stops_all_requests() {
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:59:00Z")), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    until("it is at rest", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     std::fs::remove_file(folder.path("state.sqlite")).unwrap();
     driving.clock.set(at("2026-11-26T17:00:00Z"));
     until("the driver has ended", || driving.is_over()).await;

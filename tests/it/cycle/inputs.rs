@@ -22,7 +22,7 @@ async fn an_invalid_value_is_never_sent_and_names_its_cell() {
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     api.until_variable("A-2", "phone", &json!("+441")).await;
     driving.advance(at("2026-11-26T18:00:00Z")).await;
-    assert_eq!(api.variables("A-1"), json!({}), "nothing of an invalid page is sent");
+    assert_eq!(api.variables("A-1"), json!({}), "no value of an invalid page is sent");
     assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
     let pages = folder.look().pages(&api.url).unwrap();
     let problem = &pages[&"A-1/live".parse().unwrap()].problem.as_ref().unwrap().0;
@@ -45,7 +45,7 @@ async fn a_bad_row_keeps_its_page_on_the_last_good_schedule_with_its_transitions
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    until("both pages are filled", || api.requests("PATCH").len() == 2).await;
     // One cell is invalid and another row changes: only the valid row becomes active.
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-25:00,9\nb,A-2,Mo-Fr 09:00-17:00,3\n");
@@ -73,7 +73,7 @@ async fn a_row_that_disappears_stops_being_managed_and_nothing_is_sent() {
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    until("both pages are filled", || api.requests("PATCH").len() == 2).await;
     folder.write("sites.csv", "site,agent,hours,phone\nb,A-2,Mo-Fr 09:00-17:00,3\n");
     api.until_variable("A-2", "phone", &json!("3")).await;
     driving.advance(at("2026-11-26T18:00:00Z")).await;

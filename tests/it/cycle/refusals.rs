@@ -22,7 +22,7 @@ async fn a_refused_value_is_not_sent_again_until_something_relevant_changes() {
         assert_eq!(api.requests("PATCH").len(), 3, "{status}: sent again without a reason");
         api.simulator.heal();
         driving.advance(later(70)).await;
-        assert_eq!(api.requests("PATCH").len(), 3, "{status}: nothing has changed yet");
+        assert_eq!(api.requests("PATCH").len(), 3, "{status}: sent again although nothing changed");
         // A person changes the schema of the page: the next resync retries.
         api.schema("A-1", &json!({"properties": {"is_open": {"type": "boolean"}}}));
         driving.advance(later(80)).await;
@@ -183,7 +183,7 @@ async fn a_key_replaced_while_the_old_one_is_refused_is_used_immediately() {
     // The refusal of the old key arrives only after the new key was read.
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 700 }).times(1));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("the old key is asked with", || !api.simulator.log().is_empty()).await;
+    until("a request with the old key arrived", || !api.simulator.log().is_empty()).await;
     folder.write("key", crate::support::KEY);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(folder.path("key"), mode).unwrap();

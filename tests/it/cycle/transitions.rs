@@ -40,7 +40,7 @@ async fn a_converged_hour_costs_only_one_list_per_agent_and_resync() {
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     api.until_variable("A-2", "phone", &json!("2")).await;
-    until("both pages are right", || api.requests("PATCH").len() == 2).await;
+    until("both pages are filled", || api.requests("PATCH").len() == 2).await;
     driving.advance(later(1)).await;
     let before = api.simulator.log().len();
     driving.advance(later(61)).await;
@@ -110,17 +110,17 @@ async fn a_list_from_before_a_patch_is_ignored_after_it() {
     let folder = Folder::new(&api.url, &desk("A-1"));
     let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T16:54:00Z")), Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    until("the answer is taken in", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     // The next list is answered late, with the current page.
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 350 }).method("GET").times(1));
     let before = api.simulator.log().len();
     driving.clock.set(at("2026-11-26T16:59:45Z"));
-    until("the list is asked for", || api.simulator.log().len() > before).await;
+    until("the list is requested", || api.simulator.log().len() > before).await;
     driving.clock.set(at("2026-11-26T17:00:00Z"));
     api.until_variable("A-1", "is_open", &json!(false)).await;
-    until("the late list is taken in", || driving.is_quiet()).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
     driving.advance(at("2026-11-26T17:01:00Z")).await;
-    assert_eq!(api.requests("PATCH").len(), 2, "sent again because of an old answer");
+    assert_eq!(api.requests("PATCH").len(), 2, "an outdated answer caused another PATCH");
     driving.stop().await;
 }
 
@@ -144,14 +144,14 @@ async fn a_page_is_fetched_before_its_transition_and_patched_on_it() {
     let before = api.simulator.log().len();
     driving.advance(at("2026-11-26T16:59:59.900Z")).await;
     until("the driver is quiet", || driving.is_quiet()).await;
-    assert_eq!(methods(before), ["GET"], "the look");
+    assert_eq!(methods(before), ["GET"], "only the fetch");
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     api.until_variable("A-1", "is_open", &json!(false)).await;
     until("the driver is quiet", || driving.is_quiet()).await;
-    assert_eq!(methods(before), ["GET", "PATCH"], "on the boundary nothing but the PATCH");
+    assert_eq!(methods(before), ["GET", "PATCH"], "at the transition only the PATCH is sent");
     // Midnight moves the week by a day, and each key holds the same text.
     driving.advance(at("2026-11-27T08:00:00Z")).await;
     until("the driver is quiet", || driving.is_quiet()).await;
-    assert_eq!(methods(before), ["GET", "PATCH"], "a boundary that changes nothing");
+    assert_eq!(methods(before), ["GET", "PATCH"], "a transition without a change sends nothing");
     driving.stop().await;
 }

@@ -23,7 +23,7 @@ fn commands_show_waiting_promotions_and_their_reasons() {
     assert!(!planned.out.contains("A-1/live"), "{}", planned.out);
     for _ in 0..2 {
         folder.run(&["apply"]).expect(0);
-        assert_eq!(api.variables("A-1"), json!({}), "nothing has reached live");
+        assert_eq!(api.variables("A-1"), json!({}), "no value has reached live");
     }
     folder.run(&["plan"]).expect(0);
     let status = folder.run(&["status"]).expect(0);
@@ -38,13 +38,13 @@ fn commands_show_waiting_promotions_and_their_reasons() {
         folder.run(&["preview", "A-1/live", "--variable", "phone", "--format", "json"]).expect(0).lines();
     let at = |row: &Value| at(row["at"].as_str().unwrap());
     assert_eq!((previewed.len(), &previewed[0]["to"]), (1, &json!("1")));
-    assert_eq!(at(&previewed[0]), at(&last["following"][0]), "it is shown from when it comes in force");
-    let explained = folder.run(&["explain", "A-1/live", "phone", "--format", "json"]).expect(0);
     assert_eq!(
-        explained.lines()[0]["value"],
-        "1",
-        "a page that was never in force is explained as it will be"
+        at(&previewed[0]),
+        at(&last["following"][0]),
+        "preview shows the change from its promotion on"
     );
+    let explained = folder.run(&["explain", "A-1/live", "phone", "--format", "json"]).expect(0);
+    assert_eq!(explained.lines()[0]["value"], "1", "a page that was never active is explained as written");
     // Once it is due, plan shows the change that apply will make.
     let later = (rtconfd::clock::Clock::now(&rtconfd::clock::WallClock) + TimeDelta::hours(3)).to_rfc3339();
     let plan = |code: i32| {

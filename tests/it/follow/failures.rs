@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{SITES, Scene, noon};
 use crate::support::{Api, Folder, until};
 
-/// The active revision is stored as it is, with its bad rows.
+/// The store keeps the files of the active revision, bad rows included.
 #[tokio::test]
 async fn a_restart_with_a_bad_row_neither_reverts_nor_abandons_live() {
     let good = "a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n";
@@ -26,7 +26,7 @@ async fn a_restart_with_a_bad_row_neither_reverts_nor_abandons_live() {
     assert_eq!(closed, 4, "all four pages close at five, and nothing else is sent");
     assert!(scene.status().await.following.is_empty());
 
-    // A row that returns after a moment does not make a new page.
+    // A row that was missing for a moment does not define a new page.
     scene.write("b,A-2,Mo-Fr 09:00-25:00,1\n");
     scene.until_pages(2).await;
     scene.write("a,A-1,Mo-Fr 09:00-17:00,2\nb,A-2,Mo-Fr 09:00-25:00,1\n");
@@ -76,7 +76,7 @@ async fn a_change_that_the_sandbox_refuses_never_reaches_live() {
     scene.want(Environment::Sandbox, "^[0-9]$");
     scene.write("a,A-1,Mo-Fr 09:00-16:00,none\nb,A-2,Mo-Fr 09:00-16:00,2\n");
     scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
-    until("the other page has it", || {
+    until("the other page has the change", || {
         scene.api.requests("PATCH").iter().any(|request| request.path.contains("A-2"))
     })
     .await;
@@ -87,12 +87,12 @@ async fn a_change_that_the_sandbox_refuses_never_reaches_live() {
         waits.at.is_none() && waits.why.starts_with("A-1/sandbox does not hold the change: "),
         "{waits:?}"
     );
-    assert_eq!(scene.api.variables("A-2")["phone"], "2", "the other page is none of its concern");
-    // Fixed: two hours from then on.
+    assert_eq!(scene.api.variables("A-2")["phone"], "2", "a refusal does not affect another page");
+    // After the fix, the wait of two hours starts again.
     scene.write("a,A-1,Mo-Fr 09:00-16:00,3\n b,A-2,Mo-Fr 09:00-16:00,2\n".replace(" b", "b").as_str());
     scene.until_sandbox("false \"3\"").await;
     scene.at(409).await;
-    assert_eq!(scene.page(Environment::Live), "false \"1\"", "it closed at five");
+    assert_eq!(scene.page(Environment::Live), "false \"1\"", "live closed at five");
     scene.at(410).await;
     assert_eq!(scene.page(Environment::Live), "false \"3\"");
     scene.driving.unwrap().stop().await;
@@ -107,7 +107,7 @@ async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() 
     scene.write("a,A-1,Mo-Fr 09:00-19:00,none\n");
     scene.until_sandbox("true \"none\"").await;
     scene.at(305).await;
-    assert_eq!(scene.both(), ["true \"none\"", "false \"1\""], "live closes at five, as it did");
+    assert_eq!(scene.both(), ["true \"none\"", "false \"1\""], "live still closes at five");
     let status = scene.status().await;
     let live = status.pages.iter().find(|page| page.page.environment == Environment::Live).unwrap();
     let problem = "the values of A-1/sandbox cannot be promoted: ";
@@ -115,7 +115,7 @@ async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() 
     assert!(status.following[0].why.starts_with(problem), "{:?}", status.following);
     scene.want(Environment::Live, "^[a-z]*$");
     scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
-    until("live holds it", || scene.page(Environment::Live) == "true \"none\"").await;
+    until("live has the change", || scene.page(Environment::Live) == "true \"none\"").await;
     scene.driving.unwrap().stop().await;
 }
 

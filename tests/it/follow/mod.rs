@@ -100,7 +100,9 @@ impl Scene {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.expect("the wait begins anew");
+        tokio::time::timeout(std::time::Duration::from_secs(60), waits)
+            .await
+            .expect("the promotion is due at this time");
     }
 
     async fn until_pages(&self, count: usize) {
@@ -109,7 +111,7 @@ impl Scene {
                 tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.expect("so many pages");
+        tokio::time::timeout(std::time::Duration::from_secs(60), waits).await.expect("this number of pages");
     }
 
     async fn status(&self) -> Status {

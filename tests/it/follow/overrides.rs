@@ -38,8 +38,8 @@ async fn a_page_that_waits_for_its_first_promotion_can_be_overridden_and_is_rest
     scene.at(29).await;
     assert_eq!(scene.both(), ["true \"2\"", "false \"theirs\""]);
     scene.at(30).await;
-    assert_eq!(scene.both(), ["true \"2\"", "true \"theirs\""], "it is as it was");
-    // Afterwards the page belongs to its editors again.
+    assert_eq!(scene.both(), ["true \"2\"", "true \"theirs\""], "the earlier value of live is restored");
+    // After the override, edits of the page are no longer restored.
     scene.api.edit("A-1", &json!({"is_open": false}));
     scene.at(60).await;
     assert_eq!(scene.page(Environment::Live), "false \"theirs\"");
@@ -51,11 +51,11 @@ async fn a_page_that_waits_for_its_first_promotion_can_be_overridden_and_is_rest
     let set = |draft| scene.driving.as_ref().unwrap().ask(|answer| Control::Set(Box::new(draft), answer));
     let value = Asking { says: "phone=0800".to_owned(), ..asking(None) };
     let number = set(value.read().unwrap()).await.unwrap().id;
-    until("live has the number", || scene.page(Environment::Live) == "false \"0800\"").await;
+    until("live has the number of the override", || scene.page(Environment::Live) == "false \"0800\"").await;
     let who = "anna".to_owned();
     scene.driving.as_ref().unwrap().ask(|answer| Control::Release { id: number, who, answer }).await.unwrap();
-    until("live has its own number", || scene.page(Environment::Live) == "false \"theirs\"").await;
-    assert_eq!(scene.status().await.following.len(), 1, "it still waits");
+    until("live has its earlier number", || scene.page(Environment::Live) == "false \"theirs\"").await;
+    assert_eq!(scene.status().await.following.len(), 1, "live still waits for its promotion");
     scene.at(181).await;
     assert_eq!(scene.both(), ["true \"2\"", "true \"2\""]);
     scene.driving.unwrap().stop().await;

@@ -16,7 +16,7 @@ async fn a_change_reaches_live_after_two_hours_on_the_sandbox_despite_restarts()
     scene.at(60).await;
     scene.restart().await;
     scene.at(119).await;
-    assert_eq!(scene.both(), ["true \"1\"", "null null"], "a page is new on live like any change");
+    assert_eq!(scene.both(), ["true \"1\"", "null null"], "a new page waits for promotion like any change");
     scene.at(120).await;
     assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
 
@@ -52,7 +52,7 @@ async fn live_keeps_its_hours_while_waiting_and_a_new_change_restarts_the_wait()
     scene.write("a,A-1,Mo-Fr 09:00-18:00,2\n");
     scene.until_sandbox("true \"2\"").await;
     scene.at(300).await;
-    assert_eq!(scene.both(), ["true \"2\"", "false \"1\""], "live closes at five, as it did");
+    assert_eq!(scene.both(), ["true \"2\"", "false \"1\""], "live still closes at five");
     // Another change of the same page before the first is due.
     scene.at(350).await;
     scene.write("a,A-1,Mo-Fr 09:00-20:00,2\n");
@@ -103,7 +103,7 @@ async fn only_an_override_or_edit_that_covers_a_change_restarts_its_wait() {
     assert_eq!((waits.at, &*waits.why), (None, covered));
     // The wait starts at its end: two hours after twenty past three.
     scene.at(319).await;
-    assert_eq!(scene.both(), ["true \"1\"", "false \"1\""], "live closes at five, as it did");
+    assert_eq!(scene.both(), ["true \"1\"", "false \"1\""], "live still closes at five");
     scene.at(320).await;
     assert_eq!(scene.both(), ["true \"1\"", "true \"1\""]);
 
@@ -124,7 +124,7 @@ async fn only_an_override_or_edit_that_covers_a_change_restarts_its_wait() {
     scene.driving.unwrap().stop().await;
 }
 
-/// Callers of the sandbox hear a different value meanwhile.
+/// While the drift lasts, callers of the sandbox hear a different value.
 #[tokio::test]
 async fn drift_on_the_sandbox_restarts_the_wait_even_if_it_is_restored() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
@@ -141,9 +141,9 @@ async fn drift_on_the_sandbox_restarts_the_wait_even_if_it_is_restored() {
     };
     scene.api.simulator.with_pages(edit).unwrap();
     scene.at(190).await;
-    assert_eq!(scene.page(Environment::Sandbox), "true \"2\"", "it is restored");
+    assert_eq!(scene.page(Environment::Sandbox), "true \"2\"", "the sandbox is restored");
     scene.at(260).await;
     assert_eq!(scene.page(Environment::Live), "true \"1\"");
     scene.at(320).await;
-    assert_eq!(scene.both(), ["false \"2\"", "false \"2\""], "closed since five, and the change is there");
+    assert_eq!(scene.both(), ["false \"2\"", "false \"2\""], "both close at five, and live has the change");
 }

@@ -37,7 +37,7 @@ async fn ask(url: &str, total: Duration) -> Result<(), ApiError> {
     let client = Client::new(url, key.unwrap().load().unwrap(), timeouts).unwrap();
     tokio::time::timeout(HANG, client.page(&PAGE.parse().unwrap()))
         .await
-        .expect("no answer lasts for ever")
+        .expect("every answer ends")
         .map(drop)
 }
 
@@ -119,7 +119,7 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_parsed() {
         read_pages(pages(101).as_bytes(), "A-1").unwrap_err().contains("lists 101 pages, and at most 100")
     );
     assert!(read_pages(pages(100).as_bytes(), "A-1").is_ok());
-    // Numbers that no double can hold pass through unchanged, since others own them.
+    // Numbers of other clients pass through unchanged, even if a double cannot represent them.
     let body = br#"{"clientEnv": "live", "variables": {"a": 1e400, "b": 123456789012345678901234567890}}"#;
     let page = read_page(body, &page).unwrap();
     let schema =

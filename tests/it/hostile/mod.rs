@@ -1,6 +1,6 @@
 //! Hostile input: files, schemas, answers and settings that cause endless work, memory use, file
-//! access or connections. The limits count work, so no test measures time. The one timeout only
-//! keeps a broken guard from hanging.
+//! access or connections. The limits count work, so no test measures time. The only timeout ends
+//! a test whose limit does not work.
 
 mod answers;
 mod files;
@@ -26,7 +26,7 @@ fn ends<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// The failing cases of a table, collected so that one run shows every missing guard.
+/// The failing cases of a table, collected so that one run shows every missing limit.
 #[derive(Default)]
 struct Wrong(Vec<String>);
 

@@ -132,7 +132,11 @@ fn a_schema_opens_no_connection_and_no_file() {
         let _ =
             compiled(&json!({"$schema": reference, "$id": reference, "properties": {"x": {"$ref": "#"}}}));
     }
-    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody called");
+    assert_eq!(
+        listener.accept().unwrap_err().kind(),
+        ErrorKind::WouldBlock,
+        "the schema opened a connection"
+    );
 }
 
 #[test]
@@ -160,7 +164,7 @@ async fn a_schema_check_that_never_ends_delays_no_other_page() {
     for number in 2..=20 {
         api.until_variable(&format!("A-{number}"), "is_open", &json!(true)).await;
     }
-    until("the one page is parked", || {
+    until("the problem of the page is stored", || {
         let pages = folder.look().pages(&api.url).unwrap();
         let problem = pages.get(&"A-1/live".parse().unwrap()).and_then(|page| page.problem.clone());
         problem.is_some_and(|(text, _)| text.contains("too large to check against its schema"))

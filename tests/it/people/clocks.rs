@@ -18,7 +18,7 @@ async fn an_override_survives_a_clock_that_is_temporarily_ahead() {
     set(&driving, asking("closed", Some("40m"))).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
     driving.stop().await;
-    // By less than makes the clock untrusted.
+    // The clock is ahead by too little to be untrusted.
     clock.set(at("2026-11-26T12:50:00Z"));
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
@@ -34,13 +34,13 @@ async fn an_override_survives_a_clock_that_is_temporarily_ahead() {
     until("the driver is quiet", || driving.is_quiet()).await;
     let before = api.requests("PATCH").len();
     clock.step(at("2026-11-26T12:45:00Z"));
-    // One full cycle lies between two answers.
+    // Between two answers the driver completes a full cycle.
     driving.status().await;
     driving.status().await;
     until("the driver is quiet", || driving.is_quiet()).await;
     driving.advance(at("2026-11-26T13:00:00Z")).await;
     until("the driver is quiet", || driving.is_quiet()).await;
-    assert_eq!(api.requests("PATCH").len(), before, "it stays closed");
+    assert_eq!(api.requests("PATCH").len(), before, "the page stays closed");
     driving.stop().await;
 }
 
@@ -81,11 +81,11 @@ async fn inputs_received_while_the_clock_is_untrusted_are_checked_once_it_is_tru
     let refused = set(&driving, asking("closed", Some("14:00"))).await.unwrap_err();
     assert!(
         texts(refused).starts_with("nothing is sent while the clock is untrusted"),
-        "set by such a clock"
+        "an override was set while the clock is untrusted"
     );
     driving.clock.step(at("2026-11-26T12:00:10Z"));
     held(&driving).await;
-    // An approval does not evaluate a revision by such a clock either.
+    // An approval does not make the driver assess a revision while the clock is untrusted.
     driving.clock.step(at("2027-01-26T12:00:00Z"));
     reported(&driving, "the clock is untrusted", |status| status.withheld).await;
     let revision = held(&driving).await.revision;
@@ -114,7 +114,11 @@ async fn a_clock_jump_stops_writes_until_it_is_reverted_or_the_api_agrees() {
         "nothing is sent while the clock is untrusted: it jumped from 2026-11-26T12:00:00Z to 2027-03-01T20:00:00Z (hint: correct the clock; if it is right, run rtconfd approve clock)"
     );
     driving.advance(clock.now() + TimeDelta::hours(1)).await;
-    assert_eq!(api.variables("A-1"), json!({"is_open": true}), "closed by that clock, and not sent");
+    assert_eq!(
+        api.variables("A-1"),
+        json!({"is_open": true}),
+        "the wrong clock says closed, which is not sent"
+    );
     let approve = |answer| Control::Approve { revision: "clock".to_owned(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     api.until_variable("A-1", "is_open", &json!(false)).await;
@@ -147,7 +151,7 @@ async fn holidays_apply_again_after_a_clock_was_years_off() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let patches = api.requests("PATCH").len();
     driving.advance(at("2026-11-27T12:00:00Z")).await;
-    until("it closes in the evening", || api.requests("PATCH").len() > patches).await;
+    until("the page closes in the evening", || api.requests("PATCH").len() > patches).await;
     until("the driver is quiet", || driving.is_quiet()).await;
     assert_eq!(api.variables("A-1"), json!({"is_open": false}), "open on a holiday");
     driving.stop().await;

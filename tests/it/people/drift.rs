@@ -25,7 +25,7 @@ async fn the_webhook_detects_drift_immediately_and_history_records_it() {
     driving.feed.send(rtconfd::reconcile::Feed::Control(fetch)).await.unwrap();
     until("the drift is recorded", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    assert_eq!(api.variables("A-1")["seats"], json!(42), "that is only told");
+    assert_eq!(api.variables("A-1")["seats"], json!(42), "drift with the policy report is not restored");
     let drift = folder.look().drifts(None, true, 10).unwrap().remove(0);
     assert_eq!(
         (drift.variable.as_str(), &drift.baseline, &drift.found, drift.answer.as_str(), drift.by.as_deref()),

@@ -19,7 +19,7 @@ async fn a_large_change_is_held_and_once_approved_rolls_out_in_stages() {
         "revision R is held: the next 14 days change for 40 of 40 pages (more than 10% and more than 5) (hint: review its changes with rtconfd diff, then approve it with rtconfd approve R, or correct the files)"
     );
     driving.advance(at("2026-11-26T16:30:00Z")).await;
-    assert_eq!(api.requests("PATCH").len(), 40, "nothing of the held revision is sent");
+    assert_eq!(api.requests("PATCH").len(), 40, "no value of the held revision is sent");
     driving.advance(at("2026-11-26T17:00:00Z")).await;
     until("all close by the last good schedule", || api.requests("PATCH").len() == 80).await;
     driving.advance(at("2026-11-27T16:30:00Z")).await;
@@ -42,7 +42,7 @@ async fn a_large_change_is_held_and_once_approved_rolls_out_in_stages() {
     let second: Vec<bool> =
         order[1..3].iter().map(|path| path.contains("/A-1/") || path.contains("/A-2/")).collect();
     assert_eq!(second, [true, true], "{order:?}");
-    reported(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    reported(&driving, "the rollout is complete", |status| status.rollout.is_none().then_some(())).await;
     assert!(driving.status().await.held.is_none());
 
     // The approval is valid for that revision only, and once.
@@ -54,7 +54,7 @@ async fn a_large_change_is_held_and_once_approved_rolls_out_in_stages() {
         (0..40).all(|number| api.variables(&format!("A-{number}"))["is_open"] == json!(true))
     })
     .await;
-    reported(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    reported(&driving, "the rollout is complete", |status| status.rollout.is_none().then_some(())).await;
     folder.write("sites.csv", &sites(40, 0..40));
     assert_eq!(self::held(&driving).await.revision, held.revision);
     driving.stop().await;
@@ -73,17 +73,17 @@ async fn a_stopped_rollout_continues_after_a_restart() {
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     let stopped = |status: Status| status.rollout.and_then(|rollout| rollout.2);
-    assert_eq!(reported(&driving, "the change stops", stopped).await.to_string(), "A-1/live");
-    until("the others of its stage have it", || api.requests("PATCH").len() == 42).await;
+    assert_eq!(reported(&driving, "the rollout stops", stopped).await.to_string(), "A-1/live");
+    until("the other pages of its stage have the change", || api.requests("PATCH").len() == 42).await;
     driving.stop().await;
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
-    assert_eq!(reported(&driving, "it stops there again", stopped).await.to_string(), "A-1/live");
+    assert_eq!(reported(&driving, "the rollout stops there again", stopped).await.to_string(), "A-1/live");
     until("the driver is quiet", || driving.is_quiet()).await;
-    assert_eq!(api.requests("PATCH").len(), 42, "no page is taken back, and none is sent to again");
+    assert_eq!(api.requests("PATCH").len(), 42, "no page is reverted or sent to again");
     api.schema("A-1", &json!({}));
     driving.advance(at("2026-11-26T12:20:00Z")).await;
-    until("all pages have it", || api.requests("PATCH").len() == 80).await;
-    reported(&driving, "it is out on all pages", |status| status.rollout.is_none().then_some(())).await;
+    until("all pages have the change", || api.requests("PATCH").len() == 80).await;
+    reported(&driving, "the rollout is complete", |status| status.rollout.is_none().then_some(())).await;
     driving.stop().await;
 }
 
@@ -91,20 +91,20 @@ async fn a_stopped_rollout_continues_after_a_restart() {
 async fn a_rollout_stops_at_the_first_page_that_refuses_it() {
     let api = Api::start();
     let (folder, driving) = driving(&api, 40).await;
-    let nobody = json!({"properties": {"is_open": {"const": true}}});
-    api.schema("A-0", &nobody);
+    let always_open = json!({"properties": {"is_open": {"const": true}}});
+    api.schema("A-0", &always_open);
     driving.advance(at("2026-11-26T12:10:00Z")).await;
     folder.write("sites.csv", &sites(40, 0..40).replace("09:00", "13:00"));
     let revision = held(&driving).await.revision;
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
     let stopped = |status: Status| status.rollout.filter(|rollout| rollout.2.is_some());
-    let (_, to_come, stopped_at) = reported(&driving, "the change stops", stopped).await;
+    let (_, to_come, stopped_at) = reported(&driving, "the rollout stops", stopped).await;
     assert_eq!((to_come, stopped_at.unwrap().to_string()), (40, "A-0/live".to_owned()));
-    assert_eq!(api.requests("PATCH").len(), 40, "no other page was touched");
+    assert_eq!(api.requests("PATCH").len(), 40, "no other page was changed");
     api.schema("A-0", &json!({}));
     driving.advance(at("2026-11-26T12:20:00Z")).await;
-    until("it goes on", || api.variables("A-39")["is_open"] == json!(false)).await;
+    until("the rollout continues", || api.variables("A-39")["is_open"] == json!(false)).await;
     driving.stop().await;
 }
 
@@ -119,13 +119,13 @@ async fn an_abandoned_approval_is_no_longer_valid() {
     let revision = held(&driving).await.revision;
     let approve = |answer| Control::Approve { revision: revision.clone(), who: "anna".to_owned(), answer };
     driving.ask(approve).await.unwrap();
-    reported(&driving, "the change stops", |status| status.rollout?.2).await;
+    reported(&driving, "the rollout stops", |status| status.rollout?.2).await;
     folder.write("sites.csv", &sites(40, 0..0));
-    reported(&driving, "it is given up", |status| status.rollout.is_none().then_some(())).await;
+    reported(&driving, "the rollout is abandoned", |status| status.rollout.is_none().then_some(())).await;
     api.schema("A-0", &json!({}));
     folder.write("sites.csv", &change);
     assert_eq!(held(&driving).await.revision, revision);
-    assert_eq!(api.requests("PATCH").len(), 40, "no page was touched");
+    assert_eq!(api.requests("PATCH").len(), 40, "no page was changed");
     driving.stop().await;
 }
 
@@ -136,10 +136,10 @@ async fn small_changes_within_an_hour_add_up_to_a_large_one() {
     folder.write("sites.csv", &sites(40, 0..4));
     // Only after the first change is active.
     driving.advance(at("2026-11-26T16:00:00Z")).await;
-    until("the first piece is out", || api.variables("A-3")["is_open"] == json!(false)).await;
+    until("the first part is applied", || api.variables("A-3")["is_open"] == json!(false)).await;
     folder.write("sites.csv", &sites(40, 0..8));
     driving.advance(at("2026-11-26T16:10:00Z")).await;
-    until("the second piece is out, hours after the first", || {
+    until("the second part is applied, hours after the first", || {
         api.variables("A-7")["is_open"] == json!(false)
     })
     .await;

@@ -51,7 +51,7 @@ async fn driving(api: &Api, count: usize) -> (Folder, Driving) {
     folder.without_rate();
     folder.write("sites.csv", &sites(count, 0..0));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("all pages are right", || api.requests("PATCH").len() == count).await;
+    until("all pages are filled", || api.requests("PATCH").len() == count).await;
     (folder, driving)
 }
 
@@ -62,11 +62,11 @@ async fn reported<T>(driving: &Driving, what: &str, pick: impl Fn(Status) -> Opt
         if let Some(reported) = pick(driving.status().await) {
             return reported;
         }
-        assert!(start.elapsed() < std::time::Duration::from_secs(60), "waited in vain until {what}");
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "timed out waiting until {what}");
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }
 
 async fn held(driving: &Driving) -> Held {
-    reported(driving, "something is held", |status| status.held).await
+    reported(driving, "a revision is held", |status| status.held).await
 }

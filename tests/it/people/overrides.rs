@@ -59,7 +59,7 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
     folder.write("sites.csv", &sites(3, 0..0));
     api.schema("A-1", &json!({"properties": {"phone": {"type": "integer", "maximum": 9}}}));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
-    until("all pages are right", || api.requests("PATCH").len() == 3).await;
+    until("all pages are filled", || api.requests("PATCH").len() == 3).await;
     let mut wanted = asking("phone=7", Some("2h"));
     wanted.all = false;
     wanted.cells = vec!["site=s1".to_owned()];
@@ -98,11 +98,11 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         let refused = texts(set(&driving, asking).await.unwrap_err());
         assert!(refused.contains(reported), "{refused}");
     }
-    assert_eq!(driving.status().await.overrides.len(), 1, "a refused override was set nowhere");
+    assert_eq!(driving.status().await.overrides.len(), 1, "a refused override was set");
     driving.stop().await;
 }
 
-/// Settings of one page that shows all sites, as an array and as items beside others.
+/// Settings of a page that shows all sites: an array, and items in an array with other items.
 const MANY: &str = r#"
 timezone = "Europe/London"
 [sources.sites]

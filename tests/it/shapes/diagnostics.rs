@@ -7,7 +7,7 @@ use crate::support::Api;
 
 /// The report uses the schema in the store and sends no request.
 #[test]
-fn status_reports_unknown_variables_and_required_ones_that_nobody_owns() {
+fn status_reports_unknown_variables_and_required_ones_without_an_owner() {
     let api = Api::start();
     let folder = folder(
         &api,
@@ -31,7 +31,7 @@ fn status_reports_unknown_variables_and_required_ones_that_nobody_owns() {
         assert!(all.iter().any(|line| line.contains(wanted)), "{wanted}: {all:#?}");
     }
     assert_eq!(all.len(), 3, "{all:#?}");
-    // Variables set by others count as present, even if no setting owns them.
+    // Variables set by other clients count as present, even if no setting owns them.
     api.schema("A-1", &schema(&[]));
     api.edit("A-1", &json!({"fax": "1"}));
     api.schema("A-1", &schema(&["fax"]));

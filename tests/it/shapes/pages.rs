@@ -1,4 +1,5 @@
-//! Pages in every shape that agents read: objects, lists, arrays of rows, and values of others.
+//! Pages in every shape that agents read: objects, lists, arrays of rows, and values of other
+//! clients.
 
 use serde_json::{Value, json};
 
@@ -272,7 +273,7 @@ hours = {{ weekly = "{{{{ row.hours }}}}" }}
     assert!(reported.contains("the array on the page has no item with site_name = \"York\""), "{reported}");
     assert!(reported.contains("create_items = true"), "{reported}");
     folder.run(&["apply"]).expect(1);
-    assert_eq!(api.variables("A-1"), theirs, "a page that can't be made right gets nothing at all");
+    assert_eq!(api.variables("A-1"), theirs, "a page with a problem gets no value");
 
     let folder = self::folder(&api, &settings("create_items = true"));
     folder.write("sites.csv", "site,hours\nLeeds,Mo-Su 00:00-24:00\nYork,off\n");
@@ -364,7 +365,7 @@ async fn neighbouring_edits_survive_except_between_fetch_and_patch() {
     let before = api.simulator.log().len();
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 400 }).method("GET"));
     let mut applying = folder.spawn(&["apply"]);
-    crate::support::until("the look is answered", || api.simulator.log().len() > before).await;
+    crate::support::until("the fetch is answered", || api.simulator.log().len() > before).await;
     api.edit("A-1", &theirs(3, "1"));
     assert_eq!(applying.ends().await, 0, "{}", applying.log());
     api.simulator.heal();

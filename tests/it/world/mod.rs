@@ -19,7 +19,9 @@ const SEEDS: u64 = 50;
 const WEEKS: u32 = 150;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
 /// Simulates the weeks of a seed, unless another one failed meanwhile.

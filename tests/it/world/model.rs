@@ -124,7 +124,7 @@ impl Place {
         }
     }
 
-    /// Returns the array that contains our items among others, and the field that names them.
+    /// Returns the array that contains our items and other items, and the field that names each.
     pub fn items(self) -> (&'static str, &'static str) {
         if self == Self::Board { ("flags", "site") } else { ("desk", "name") }
     }

@@ -16,7 +16,8 @@ use super::model::{AFTER, At, Expected, Inputs, Overridden, Place, part};
 
 /// The owned keys.
 ///
-/// Of `box` only `holiday`, of `desk` only the phone of its item `main`, of `flags` only `open`.
+/// Three are owned in part: only `holiday` in `box`, only the phone of the item `main` in `desk`, and
+/// only `open` in `flags`.
 const OWNED: [&str; 11] =
     ["is_open", "phone", "greeting", "season", "box", "motto", "label", "desk", "manager", "sites", "flags"];
 
@@ -29,7 +30,7 @@ pub struct Page {
     pub stamp: u64,
     /// The number of its requests in flight.
     pub in_flight: usize,
-    /// Values of others: by key, below `box`, and in `desk` or `flags`.
+    /// Values of other clients: by key, below `box`, and in `desk` or `flags`.
     pub others: Map<String, Value>,
     /// The uptime of an unreported drift.
     pub adrift_since: Option<Duration>,
@@ -130,7 +131,7 @@ enum Odd {
     Bare,
     /// The page without its schema.
     WithoutSchema,
-    /// The page without the values of others.
+    /// The page without the values of other clients.
     WithoutOthers,
 }
 
@@ -429,7 +430,7 @@ impl State {
         if let Some((reported, until)) = self.pause.filter(|(reported, until)| *reported < up && up < *until)
         {
             self.violation(format!(
-                "pause: a request at {up:?}, told at {reported:?} to wait until {until:?}"
+                "pause: a request at {up:?}, although the API asked at {reported:?} to wait until {until:?}"
             ));
         }
         self.recent.push_back(up);
@@ -445,7 +446,7 @@ impl State {
 
     fn judge_patch(&mut self, place: Place, body: &Map<String, Value>, now: At, up: Duration) {
         if let Some(why) = self.forbidden {
-            self.violation(format!("stopped: a PATCH of {place} though {why}"));
+            self.violation(format!("stopped: a PATCH of {place} although {why}"));
         }
         let page = self.pages[&place].clone();
         if let Some(foreign) = body.keys().find(|key| !OWNED.contains(&key.as_str())) {
@@ -466,13 +467,13 @@ impl State {
         }
         let is_kept = |ours: &String| self.models.iter().all(|model| model.motto == *ours);
         if body.contains_key("motto") && page.kept.as_ref().is_some_and(is_kept) {
-            self.violation(format!("keep: {place} gets the motto that others changed"));
+            self.violation(format!("keep: {place} gets the motto that another client changed"));
         }
         if body.contains_key("label") && page.is_relabelled {
-            self.violation(format!("report: {place} gets the label that others changed"));
+            self.violation(format!("report: {place} gets the label that another client changed"));
         }
         if merged == page.variables && !page.unsure {
-            self.violation(format!("doubled: {place} holds {body:?} already"));
+            self.violation(format!("doubled: {place} already holds {body:?}"));
         }
         self.judge_values(place, body, now, &explanations);
     }
@@ -526,10 +527,10 @@ impl State {
             Some(wrong) if wrong.is_empty() => {}
             Some(wrong) => {
                 let values: Vec<_> = wrong.iter().map(|key| (key, &body[key])).collect();
-                self.violation(format!("stale: {place} gets {values:?} at {now}, which it should not be"));
+                self.violation(format!("stale: {place} gets {values:?} at {now}, which are not desired"));
             }
             None => self.violation(format!(
-                "unasked: {place} gets {body:?} at {now}, and nothing should be sent to it"
+                "unasked: {place} gets {body:?} at {now}, but nothing should be sent to it"
             )),
         }
     }

@@ -101,7 +101,7 @@ impl World {
             (state.patches, state.applied)
         };
         if applied > i64::try_from(taken).unwrap() {
-            self.violation(format!("history: {applied} applied, and the API took {taken}"));
+            self.violation(format!("history: {applied} applied, but the API applied {taken}"));
         }
         // A page without permission to write keeps its open intent.
         let calm = self.clock.uptime().saturating_sub(self.well_since);
@@ -109,10 +109,10 @@ impl World {
             self.violation(format!("history: {open} outcomes were never looked up"));
         }
         if i64::try_from(patches).unwrap() > writes {
-            self.violation(format!("history: {patches} PATCHes and {writes} intents"));
+            self.violation(format!("history: {patches} PATCHes, but {writes} intents"));
         }
         if missing > 0 {
-            self.violation(format!("history: {missing} applied values are no base"));
+            self.violation(format!("history: {missing} applied values are missing from the baseline"));
         }
         if integrity != "ok" {
             self.violation(format!("history: {integrity}"));
@@ -148,7 +148,7 @@ fn judge_page(
 
 /// Returns the values that no model explains, by the closest model.
 ///
-/// Kept drift belongs to others, and values that the schema refuses are not sent.
+/// Kept drift belongs to other clients, and values that the schema refuses are not sent.
 fn wrong_values(state: &State, place: Place, page: &Page, now: At, up: Duration) -> Vec<String> {
     let is_theirs = |name: &str, ours: &Value| match name {
         "motto" => page.kept.as_ref().is_some_and(|kept| *ours == **kept),

@@ -96,7 +96,7 @@ impl World {
         tokio::time::sleep(Duration::from_millis(1)).await;
         {
             let mut state = self.remote.state();
-            state.forbidden = Some("the clock is in doubt");
+            state.forbidden = Some("the clock is untrusted");
             state.clock_is_wrong = true;
         }
         self.pass_some(1, 200).await;

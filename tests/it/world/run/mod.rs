@@ -108,7 +108,7 @@ pub struct World {
 impl World {
     pub async fn new(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        // Some worlds have more kinds of pages than others.
+        // Some worlds have promoted pages, or pages for a region.
         let has = Has { followers: matches!(seed % 16, 0 | 3), region: matches!(seed % 16, 0 | 2) };
         let sites = match seed % 10 {
             // Some worlds are large enough for an accidental change to be held.
@@ -124,8 +124,8 @@ impl World {
     pub async fn of(seed: u64, mut random: Rng, inputs: Inputs, keep_history: TimeDelta) -> Self {
         let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        // All worlds of a process share the embedded zones, and each stores those used so far. A
-        // world that depended on others could not be replayed.
+        // All worlds of a process share the embedded zones, and each stores the zones used so far.
+        // A world must not depend on earlier ones, or it could not be replayed.
         for zone in ZONES {
             Database::embedded().zone(zone.name()).unwrap();
         }

@@ -73,7 +73,7 @@ impl World {
         }
     }
 
-    /// Changes a value of others.
+    /// Changes a value of another client.
     pub(super) fn meddle(&mut self) {
         let value = json!(self.random.u32(..));
         let place = self.random.u8(..5);
