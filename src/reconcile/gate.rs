@@ -59,7 +59,7 @@ enum Trial {
     /// No trial is needed.
     Over,
     /// The next request is a trial.
-    UntypedValue,
+    Due,
     /// The trial for this page or agent is in progress.
     Of(String),
 }
@@ -159,13 +159,13 @@ impl Gate {
     pub fn turn(&mut self, up: Duration) {
         if matches!(self.state, State::Paused { until, .. } if until <= up) {
             self.state = State::Open;
-            self.trial = Trial::UntypedValue;
+            self.trial = Trial::Due;
         }
     }
 
     /// Returns true if a trial should start.
     pub fn wants_trial(&self) -> bool {
-        self.is_open() && self.trial == Trial::UntypedValue
+        self.is_open() && self.trial == Trial::Due
     }
 
     /// Starts the trial with a request for a page or an agent.
