@@ -8,6 +8,7 @@ mod ahead;
 mod apply;
 mod calendar;
 mod check;
+mod claims;
 mod demo;
 mod diff;
 mod emergency;

@@ -21,9 +21,10 @@ use crate::pulse::Pulses;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
 use crate::sources::{Beside, Files, Revision, Watch, Watched, watch};
-use crate::store::{Claim, Store};
+use crate::store::Store;
 use crate::zoneinfo;
 
+use super::claims::Claims;
 use super::global::{Exit, Global, OK, parse_instant};
 use super::{load, log, reload, zones};
 
@@ -92,7 +93,6 @@ pub async fn daemon(
     let (handles, asked) = listener::Handles::new(feed.clone(), clock.now());
     let reloads = handles.reloads.clone();
     handles.pulses.watch(store.pulse());
-    let supervisor = Systemd::new(handles.pulses.clone());
     // Signals first: a process that sees the socket may already signal the daemon to stop.
     let in_use = reload::Active::new(Mutex::new(settings.clone()));
     reload::listen(global.clone(), in_use.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
@@ -104,7 +104,7 @@ pub async fn daemon(
     let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
         let begun = begin(global, &settings, &store, &clock, active.take(), number, &handles).await;
-        let (driver, _watching, _claim) = match (begun, before.take()) {
+        let (driver, _watching, claims) = match (begun, before.take()) {
             (Ok(begun), newer) => {
                 if let Some((_, newer)) = newer {
                     tracing::info!("the settings were reloaded");
@@ -129,6 +129,7 @@ pub async fn daemon(
         );
         report_public_holidays(&settings, clock.now());
         zones::age(&settings.blueprint.zones, clock.now()).iter().for_each(|old| tracing::warn!("{old}"));
+        let supervisor = Systemd::new(handles.pulses.clone(), claims);
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -155,18 +156,18 @@ async fn begin(
     active: Option<ActiveRevision>,
     number: u32,
     handles: &listener::Handles,
-) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch, Option<Claim>)> {
+) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch, Option<Claims>)> {
     let key_source = load::key_source(&settings.api, global)?;
     let (files, active) = gather(settings, store, clock, active, true).await?;
     let revision = files.revision();
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
-    let claim = claim_variables(settings, global, [&active.world, &newest])?;
+    let claims = Claims::make(settings, global, [&active.world, &newest])?;
     let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;
     handles.pulses.watch(watching.pulse.clone());
     let board = handles.board.clone();
     let start = Start { who: load::who("run", global), active, revision, number, board };
     let driver = build(settings, &key_source, store, clock, start).await?;
-    Ok((driver, watching, claim))
+    Ok((driver, watching, claims))
 }
 
 /// Logs the public holidays in use, and warns about those that end soon.
@@ -218,44 +219,6 @@ pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> P
         std::io::ErrorKind::PermissionDenied => "set a port of at least 1024: lower ones are for root",
         _ => "set an address of this machine and a free port, for example 127.0.0.1:9464",
     })
-}
-
-/// Claims our variables, so that no other daemon of this user on this machine owns them.
-fn claim_variables(
-    settings: &Settings,
-    global: &Global,
-    worlds: [&World; 2],
-) -> anyhow::Result<Option<Claim>> {
-    let surroundings = global.surroundings();
-    let shared = surroundings.variable("RUNTIME_DIRECTORY").and_then(|paths| paths.split(':').next());
-    let directory = match (shared, surroundings.variable("XDG_RUNTIME_DIR")) {
-        (Some(shared), _) => PathBuf::from(shared),
-        (None, Some(user)) => PathBuf::from(user).join("rtconfd"),
-        (None, None) if rustix::process::geteuid().is_root() => PathBuf::from("/run/rtconfd"),
-        // A directory that every user can write cannot be trusted.
-        (None, None) => match surroundings.variable("HOME") {
-            Some(home) => PathBuf::from(home).join(".local/state/rtconfd/claims"),
-            None => return Ok(None),
-        },
-    };
-    let pages = worlds.into_iter().flat_map(|world| &world.pages).map(|managed| &managed.page);
-    let owned = pages.flat_map(|page| {
-        page.variables.iter().map(|owned| format!("{} {} {}", settings.api.base_url, page.id, owned.variable))
-    });
-    let who = format!("process {} ({})", std::process::id(), settings.file.display());
-    match Claim::make(&directory, &who, &owned.collect()) {
-        Ok(Ok(claim)) => Ok(Some(claim)),
-        Ok(Err(taken)) => bail!(
-            "{} is already owned by another rtconfd: {}; this is {who}\n  hint: stop one, or remove the \
-             variable from its settings: two owners would overwrite each other",
-            taken.what,
-            taken.by
-        ),
-        Err(error) => {
-            tracing::warn!(%error, directory = %directory.display(), "other daemons on this machine cannot be detected");
-            Ok(None)
-        }
-    }
 }
 
 /// Watches the files that a driver was built from.
@@ -377,15 +340,16 @@ fn report(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watche
     feed.blocking_send(fed).is_ok()
 }
 
-/// A supervisor that notifies systemd, if present.
+/// A supervisor that notifies systemd, if present, and other daemons of this machine.
 struct Systemd {
     watchdog: Option<Duration>,
     pulses: Pulses,
+    claims: Option<Mutex<Claims>>,
 }
 
 impl Systemd {
-    fn new(pulses: Pulses) -> Self {
-        Self { watchdog: sd_notify::watchdog_enabled(), pulses }
+    fn new(pulses: Pulses, claims: Option<Claims>) -> Self {
+        Self { watchdog: sd_notify::watchdog_enabled(), pulses, claims: claims.map(Mutex::new) }
     }
 }
 
@@ -399,6 +363,12 @@ impl Supervisor for Systemd {
             None => drop(sd_notify::notify(&[NotifyState::Watchdog])),
             // Only a restart helps: without a notification, the watchdog triggers it.
             Some(problem) => tracing::error!("{problem}"),
+        }
+    }
+
+    fn owns(&self, world: &World) {
+        if let Some(claims) = &self.claims {
+            claims.lock().unwrap_or_else(PoisonError::into_inner).follow(world);
         }
     }
 

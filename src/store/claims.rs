@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -44,22 +44,39 @@ impl Claim {
         if path.symlink_metadata().is_ok() {
             std::fs::remove_file(&path)?;
         }
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
+        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
         file.try_lock()?;
+        let mut claim = Self { file, path };
+        Ok(match claim.update(who, owned)? {
+            None => Ok(claim),
+            Some(taken) => Err(taken),
+        })
+    }
+
+    /// Replaces the claimed variables; returns one of them that a running daemon owns, if any.
+    ///
+    /// The variables are claimed in any case.
+    ///
+    /// # Errors
+    /// Returns an error when the file cannot be written or the directory cannot be read.
+    pub fn update(&mut self, who: &str, owned: &BTreeSet<String>) -> io::Result<Option<Taken>> {
         let lines: String = owned.iter().map(|line| format!("{line}\n")).collect();
-        file.write_all(format!("{who}\n{lines}").as_bytes())?;
-        let claim = Self { file, path };
+        let text = format!("{who}\n{lines}");
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)?;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
         for entry in std::fs::read_dir(directory)? {
             let other = entry?.path();
             let is_claim = other.extension().is_some_and(|extension| extension == "claims");
             if is_claim
-                && other != claim.path
+                && other != self.path
                 && let Some(taken) = read_live(&other, owned)
             {
-                return Ok(Err(taken));
+                return Ok(Some(taken));
             }
         }
-        Ok(Ok(claim))
+        Ok(None)
     }
 }
 

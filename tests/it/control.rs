@@ -336,6 +336,23 @@ async fn a_daemon_that_claims_an_owned_variable_is_refused_with_both_named() {
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }
 
+#[tokio::test]
+async fn variables_of_rows_that_appear_later_are_claimed_too() {
+    let api = Api::start();
+    let (first, second) = (Folder::new(&api.url, SITES), Folder::new(&api.url, &always("A-1")));
+    first.write("sites.csv", &round_the_clock(1, "Mo-Su 00:00-24:00"));
+    let mut process = running(&first).await;
+    api.until_variable("A-0", "is_open", &json!(true)).await;
+    first.write("sites.csv", &round_the_clock(2, "Mo-Su 00:00-24:00"));
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let mut other = second.spawn(&["run"]);
+    let refused = "A-1/live is_open is already owned by another rtconfd";
+    until("the second daemon is refused", || other.log().contains(refused)).await;
+    assert_eq!(other.ends().await, 1);
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
 /// Returns a table of sites that are all always open or always closed.
 fn round_the_clock(count: usize, hours: &str) -> String {
     let rows = (0..count).map(|number| format!("s{number},A-{number},{hours},{number}\n"));

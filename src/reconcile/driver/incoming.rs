@@ -77,6 +77,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.agents = agents.into();
         self.world = world;
+        self.report.is_world_new = true;
     }
 
     /// Logs each problem once when it appears and once when it is gone.

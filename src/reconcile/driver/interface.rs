@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::agents_api::ApiKey;
+use crate::compile::World;
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::Thresholds;
 use crate::reconcile::board::Board;
@@ -51,6 +52,8 @@ pub trait Supervisor: Send + Sync {
     fn resting(&self, _under_way: usize) {}
     /// Called at least every `beat` while the driver runs.
     fn alive(&self) {}
+    /// Called at the start and whenever the pages were computed again.
+    fn owns(&self, _world: &World) {}
     /// Returns the interval for `alive`, if it is needed.
     fn beat(&self) -> Option<Duration> {
         None

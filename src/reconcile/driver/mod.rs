@@ -183,6 +183,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let reload = loop {
             let (now, up) = (clock.now(), clock.uptime());
             self.pump(now);
+            if std::mem::take(&mut self.report.is_world_new) {
+                supervisor.owns(&self.world);
+            }
             if self.is_done(mode, now) {
                 break false;
             }
