@@ -313,6 +313,14 @@ impl Definition {
         }
     }
 
+    /// Returns true if an override is active on it, or on a part of it, at an instant.
+    pub fn is_overridden_at(&self, at: Instant) -> bool {
+        match self {
+            Self::Overridden(overridden) => overridden.is_on(at) || overridden.computed.is_overridden_at(at),
+            _ => self.parts().any(|part| part.is_overridden_at(at)),
+        }
+    }
+
     /// Returns the definitions that it is made of.
     pub fn parts(&self) -> Box<dyn Iterator<Item = &Definition> + '_> {
         match self {

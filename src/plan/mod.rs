@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::model::{Change, DriftPolicy, OnDrift, PageId, Places, Problem, Variable, same_value};
+use crate::model::{Change, OnDrift, PageId, Places, Problem, Variable, same_value};
 use crate::schema::{Checked, CheckedValue};
 
 pub use difference::{Changed, Difference, differences};
@@ -90,7 +90,12 @@ enum Verdict {
 /// | changed | same | send | leave | leave, report |
 /// | changed | changed | send | send | hold, report |
 /// | no baseline | any | send | send | send |
-fn verdict(baseline: Option<&Value>, found: Option<&Value>, desired: &Value, policy: OnDrift) -> Verdict {
+fn verdict(
+    baseline: Option<&Value>,
+    found: Option<&Value>,
+    desired: &Value,
+    policy: impl Fn() -> OnDrift,
+) -> Verdict {
     if found.is_some_and(|found| same_value(found, desired)) {
         return match baseline {
             Some(baseline) if same_value(baseline, desired) => Verdict::Nothing,
@@ -103,7 +108,7 @@ fn verdict(baseline: Option<&Value>, found: Option<&Value>, desired: &Value, pol
     if found.is_some_and(|found| same_value(found, baseline)) {
         return Verdict::Send;
     }
-    match (policy, same_value(baseline, desired)) {
+    match (policy(), same_value(baseline, desired)) {
         (OnDrift::Restore, _) | (OnDrift::Keep, false) => Verdict::Drift(Answer::Restored),
         (OnDrift::Keep, true) => Verdict::Drift(Answer::Kept),
         (OnDrift::Report, true) => Verdict::Drift(Answer::Reported),
@@ -113,15 +118,15 @@ fn verdict(baseline: Option<&Value>, found: Option<&Value>, desired: &Value, pol
 
 /// Computes the plan for one page.
 ///
-/// `because` returns the reason for a desired value by its index; it is called only for values that
-/// are sent.
+/// `on_drift` returns the policy for a desired value by its index, and `because` the reason. They
+/// are called only for values that drifted or are sent.
 ///
 /// # Errors
 /// Fails when our values would violate the schema together with drifted values that stay.
 pub fn plan(
     checked: &Checked,
     baseline: &Baseline,
-    policy: &DriftPolicy,
+    on_drift: &dyn Fn(usize) -> OnDrift,
     because: &dyn Fn(usize) -> String,
 ) -> Result<Plan, Vec<Problem>> {
     let change = |(number, wanted): (usize, &CheckedValue), found: Option<&Value>| Change {
@@ -143,7 +148,7 @@ pub fn plan(
     for (number, wanted) in checked.values().iter().enumerate() {
         let variable = &wanted.variable;
         let at_page = variable.read_at(found, &mut places);
-        match verdict(baseline.get(variable), at_page, &wanted.value, policy.on(variable)) {
+        match verdict(baseline.get(variable), at_page, &wanted.value, || on_drift(number)) {
             Verdict::Nothing => {}
             Verdict::Adopt => plan.adopted.push((variable.clone(), wanted.value.clone())),
             Verdict::Send => plan.changes.push(change((number, wanted), at_page)),

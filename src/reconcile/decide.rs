@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::model::{Instant, Missing, Places, Problem, RemotePage, same_value, shorten};
+use crate::model::{Instant, Missing, OnDrift, Places, Problem, RemotePage, same_value, shorten};
 use crate::pages::{Desired, DesiredValue, Page, UntypedValue};
 use crate::plan::{Baseline, Found, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
@@ -200,12 +200,17 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
     let because = |number: usize| {
         page.variables.get(number).map(|owned| owned.definition.because(now)).unwrap_or_default()
     };
+    // An override always reaches the page.
+    let on_drift = |number: usize| match page.variables.get(number) {
+        Some(owned) if !owned.definition.is_overridden_at(now) => page.on_drift.on(&owned.variable),
+        _ => OnDrift::Restore,
+    };
     let planned = observed
         .schema
         .as_ref()
         .map_err(|problem| vec![problem.clone()])
         .and_then(|schema| check(&desired, &observed.page, schema))
-        .and_then(|checked| plan(&checked, &known.baseline, &page.on_drift, &because));
+        .and_then(|checked| plan(&checked, &known.baseline, &on_drift, &because));
     match planned {
         Ok(plan) => Decision::Plan { plan, until },
         Err(problems) => Decision::Withhold { problems, until },
