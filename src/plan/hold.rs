@@ -74,6 +74,8 @@ pub struct Impact {
     pub changed: Vec<PageId>,
     /// The changed units that count: a page, or each site of a page with many.
     units: BTreeSet<String>,
+    /// Number of pages that are no longer defined; they keep their last values.
+    gone: usize,
     closed: BTreeMap<NaiveDate, BTreeSet<String>>,
     lost: BTreeMap<String, usize>,
     /// The sources that lost rows used by pages.
@@ -101,6 +103,12 @@ pub fn assess(before: Side, after: Side, recent: &Recent, thresholds: Thresholds
         }
         impact.changed.push(id.clone());
         impact.compare_sites(id, &of_page, &sites_of(&new.computed), now);
+    }
+    for old in before.world.pages.iter().filter(|old| after.world.page(&old.page.id).is_none()) {
+        pages += 1;
+        units += sites_of(&old.computed).len().max(1);
+        impact.gone += 1;
+        impact.units.insert(old.page.id.to_string());
     }
     impact.judge_pages(recent, thresholds, (pages, units), now);
     impact.judge_closures(recent, thresholds, sites.len(), now);
@@ -144,14 +152,22 @@ impl Impact {
             recent.changed.iter().filter(|(_, at)| is_recent(**at, now)).map(|(unit, _)| unit.clone());
         let all: BTreeSet<String> = self.units.iter().cloned().chain(lately).collect();
         let Thresholds { pages_percent: percent, pages: few, .. } = thresholds;
-        if !self.changed.is_empty() && all.len() > few && all.len() * 100 > units * percent {
-            let (changed, with_earlier) = (self.changed.len(), together(all.len() > self.units.len()));
+        let is_change = !self.changed.is_empty() || self.gone > 0;
+        if is_change && all.len() > few && all.len() * 100 > units * percent {
+            let (changed, with_earlier) =
+                (self.changed.len() + self.gone, together(all.len() > self.units.len()));
             let what = match units == pages {
                 true => format!("{} of {pages} pages", all.len()),
                 false => format!("{} of {units} sites, on {changed} of {pages} pages", all.len()),
             };
+            let gone = match self.gone {
+                0 => String::new(),
+                gone => {
+                    format!(", of which {gone} would no longer be defined and would keep their last values")
+                }
+            };
             self.reasons.push(format!(
-                "the next 14 days change for {what}{with_earlier} (more than {percent}% and more than {few})",
+                "the next 14 days change for {what}{gone}{with_earlier} (more than {percent}% and more than {few})",
             ));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::model::{Instant, PageId, Problem, Variable, shorten};
-use crate::plan::{Answer, Found, Plan};
+use crate::plan::{Answer, Drift, Found, Plan};
 use crate::reconcile::clock_trust::TrustChange;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
@@ -232,10 +232,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.notes.push(store.adopt(api_url, id, plan.adopted.clone()));
         }
         if state.reported_drift.as_ref() != Some(&plan.drift) {
-            report_drift(plan, state.changed_by.as_deref());
+            let known = state.reported_drift.take().unwrap_or_default();
+            let new = plan.drift.iter().filter(|drift| !known.contains(drift));
+            self.report.counts.drifted += report_drift(id, new, state.changed_by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             state.reported_drift = Some(plan.drift.clone());
-            self.report.counts.drifted += plan.drift.len() as u64;
             self.notes.push(store.note_drift(api_url, id, plan.drift.clone(), state.changed_by.take(), now));
             self.forget_what_others_changed(id, &drifted, now);
         }
@@ -363,10 +364,13 @@ fn drift_standing(plan: &Plan) -> Standing {
     reported(Answer::Reported, "is not sent").map_or(Standing::Right, Standing::Drifted)
 }
 
-fn report_drift(plan: &Plan, by: Option<&str>) {
-    for drift in &plan.drift {
+/// Logs drift; returns the number of values.
+fn report_drift<'d>(page: &PageId, drift: impl Iterator<Item = &'d Drift>, by: Option<&str>) -> u64 {
+    let mut count = 0;
+    for drift in drift {
+        count += 1;
         tracing::warn!(
-            page = %plan.page,
+            %page,
             variable = %drift.variable,
             baseline = shorten(&drift.baseline, 200),
             found = drift.found.as_ref().map(|found| shorten(found, 200)),
@@ -376,4 +380,5 @@ fn report_drift(plan: &Plan, by: Option<&str>) {
             "drift: another client changed this value"
         );
     }
+    count
 }

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use crate::agents_api::{ApiKey, ReadPages, WritePages};
 use crate::compile::World;
 use crate::model::Instant;
+use crate::reconcile::Actor;
 use crate::reconcile::agents::Agent;
 use crate::reconcile::revision::inputs_of;
 use crate::store::Acceptance;
@@ -77,7 +78,20 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         self.agents = agents.into();
         self.world = world;
+        self.end_drift_of_gone_pages(now);
         self.report.is_world_new = true;
+    }
+
+    /// Ends the drift of pages that are no longer defined: nobody compares them any more.
+    fn end_drift_of_gone_pages(&mut self, now: Instant) {
+        let Actor { store, api_url, .. } = &self.actor;
+        for (id, state) in self.pages.all_mut() {
+            let has_drift = state.reported_drift.as_ref().is_none_or(|drift| !drift.is_empty());
+            if has_drift && self.world.page(id).is_none() {
+                state.reported_drift = Some(Vec::new());
+                self.notes.push(store.note_drift(api_url, id, Vec::new(), None, now));
+            }
+        }
     }
 
     /// Logs each problem once when it appears and once when it is gone.

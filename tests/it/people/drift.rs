@@ -4,8 +4,8 @@ use rtconfd::clock::ManualClock;
 use rtconfd::reconcile::{Control, Feed, Mode};
 use serde_json::json;
 
-use super::{NOON, asking, set};
-use crate::support::{Api, Driving, Folder, at, desk, until};
+use super::{NOON, asking, set, sites};
+use crate::support::{Api, Driving, Folder, SITES, at, desk, until};
 
 fn fetch() -> Feed {
     Feed::Control(Control::Fetch { agent: Some("A-1".to_owned()), environment: None, by: None })
@@ -72,4 +72,22 @@ async fn an_override_reaches_the_page_whatever_the_drift_policy_is() {
         driving.stop().await;
         assert_eq!(api.variables("A-1")["is_open"], json!(false), "{policy}");
     }
+}
+
+#[tokio::test]
+async fn drift_ends_when_its_page_is_no_longer_defined() {
+    let api = Api::start();
+    let settings = SITES.replace("variables = {", "on_drift = \"report\"\nvariables = {");
+    let folder = Folder::new(&api.url, &settings);
+    folder.write("sites.csv", &sites(2, 0..0));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    api.edit("A-1", &json!({"is_open": false}));
+    driving.feed.send(fetch()).await.unwrap();
+    until("the drift is left", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    folder.write("sites.csv", &sites(2, 0..0).replace(",A-1", ",B-1"));
+    until("the drift is over", || folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    assert_eq!(driving.status().await.counts.drifted, 1);
+    driving.stop().await;
 }

@@ -60,6 +60,31 @@ async fn a_large_change_is_held_and_once_approved_rolls_out_in_stages() {
     driving.stop().await;
 }
 
+/// A page that is no longer defined keeps its last value, perhaps "open", for ever.
+#[tokio::test]
+async fn pages_that_vanish_at_once_are_held_although_no_row_is_lost() {
+    let api = Api::start();
+    let (folder, driving) = driving(&api, 12).await;
+    folder.write("sites.csv", &sites(12, 0..0).replace(",A-", ",B-"));
+    let held = held(&driving).await;
+    assert_eq!(
+        held.reasons,
+        [
+            "the next 14 days change for 12 of 12 pages, of which 12 would no longer be defined and would keep their last values (more than 10% and more than 5)"
+        ]
+    );
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    until("the old pages close", || api.requests("PATCH").len() == 24).await;
+    let approve =
+        |answer| Control::Approve { revision: held.revision.clone(), who: "anna".to_owned(), answer };
+    driving.ask(approve).await.unwrap();
+    until("the new pages are filled", || {
+        (0..12).all(|number| api.variables(&format!("B-{number}"))["is_open"] == json!(false))
+    })
+    .await;
+    driving.stop().await;
+}
+
 /// A restart, or the next run from cron, reverts no page.
 #[tokio::test]
 async fn a_stopped_rollout_continues_after_a_restart() {
