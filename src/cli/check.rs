@@ -133,7 +133,7 @@ fn look_ahead_at(pages: &[Page], from: Instant, to: Instant) -> Vec<Ahead> {
 /// These are secret files, the port of `[listen]`, and a writable folder for the store.
 fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if let StorePath::File(store) = &settings.store {
+    if let StorePath::File(store) = &settings.store.path {
         let directory = store.ancestors().skip(1).find(|directory| directory.exists());
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         if let Some(Err(error)) = directory.map(|directory| rustix::fs::access(directory, access)) {

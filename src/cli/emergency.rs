@@ -8,7 +8,7 @@ use anyhow::{anyhow, bail};
 
 use crate::listener::{Daemon, Unreachable, socket_path};
 use crate::settings::{Settings, StorePath, place};
-use crate::store::{Location, Reading};
+use crate::store::{self, Reading};
 
 use super::global::{Exit, FAILED, Global};
 use super::{load, output};
@@ -90,7 +90,7 @@ fn elsewhere(global: &Global, store: &Path) -> Option<String> {
 
 /// Returns the daemon of a store, if one answers.
 fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
-    let location = Location::new(Some(store));
+    let location = store::at(Some(store));
     match Daemon::at(store) {
         Ok(Some(daemon)) => Ok(Some(daemon)),
         Ok(None) if location.is_in_use() => bail!(
@@ -113,10 +113,10 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
     }
 }
 
-/// Opens the store for reading, without valid settings, and returns it with the URL of its API.
+/// Opens the store for reading, without valid settings.
 ///
-/// The URL comes from the settings or the running daemon; `None` if neither gives it.
-pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<String>)>> {
+/// Without them, it reads the rows of all owners.
+pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
     let place = place(global)?;
     let StorePath::File(store) = &place.store else { return Ok(None) };
     let store = match store.exists() || place.is_named {
@@ -126,23 +126,16 @@ pub async fn store(global: &Global) -> anyhow::Result<Option<(Reading, Option<St
             defaults.find(|store| store.exists()).unwrap_or_else(|| store.clone())
         }
     };
-    let Some(reading) = Location::new(Some(&store)).look()? else {
+    let owner =
+        Settings::load(&global.config(), &global.surroundings()).ok().map(|settings| settings.owner());
+    let Some(reading) = store::at(Some(&store)).read(owner.as_ref())? else {
         bail!(
             "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run \
              and apply create it",
             store.display()
         )
     };
-    let api = match Settings::load(&global.config(), &global.surroundings()) {
-        Ok(settings) => Some(settings.api.base_url),
-        Err(_) => match Daemon::at(&store) {
-            Ok(Some(daemon)) => {
-                daemon.status().await?.ok().and_then(|status| status["api"].as_str().map(str::to_owned))
-            }
-            _ => None,
-        },
-    };
-    Ok(Some((reading, api)))
+    Ok(Some(reading))
 }
 
 /// Prints the problems of a request.

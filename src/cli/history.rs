@@ -20,8 +20,8 @@ pub struct Arguments {
 }
 
 pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (rows, drifts) = match emergency::store(global).await? {
-        Some((reading, _)) => {
+    let (rows, drifts) = match emergency::store(global)? {
+        Some(reading) => {
             let page = arguments.page.as_ref();
             (reading.history(page, arguments.limit)?, reading.drifts(page, false, arguments.limit)?)
         }

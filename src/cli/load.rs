@@ -12,9 +12,9 @@ use crate::model::{Instant, PageId, Problem, Variable, each_once};
 use crate::pages::{Override, Page};
 use crate::plan::{Recent, Side, assess};
 use crate::reconcile::{ActiveRevision, Held, Promotion, Promotions, revision_id};
-use crate::settings::{Api, Settings, StorePath};
+use crate::settings::{Api, Settings};
 use crate::sources::{Files, Revision};
-use crate::store::{Location, PageState, Reading, Remembered, Store};
+use crate::store::{PageState, Reading, Remembered, Store};
 use crate::zone::Zone;
 
 use super::global::{Exit, FAILED, Global};
@@ -41,18 +41,10 @@ pub fn settings(global: &Global) -> Result<Settings, Exit> {
     }
 }
 
-/// Returns the location of the store.
-pub fn store(settings: &Settings) -> Location {
-    match &settings.store {
-        StorePath::Memory => Location::new(None),
-        StorePath::File(path) => Location::new(Some(path)),
-    }
-}
-
 /// Opens the store for writing.
 pub fn open_store(settings: &Settings, accept_empty: bool) -> anyhow::Result<Arc<dyn Store>> {
-    let location = store(settings);
-    Ok(Arc::new(if accept_empty { location.open_or_begin_anew()? } else { location.open()? }))
+    let (location, owner) = (settings.store.path.location(), settings.owner());
+    Ok(if accept_empty { location.open_or_begin_anew(Some(&owner))? } else { location.open(Some(&owner))? })
 }
 
 /// Returns the source of the key, from the settings and the environment.
@@ -123,8 +115,8 @@ pub fn view(
 pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyhow::Result<View> {
     let from = from.unwrap_or_else(now);
     let to = to.unwrap_or(from);
-    let reading = store(&settings).look()?;
-    let known = reading.as_ref().map(|reading| Known::read(reading, &settings, from)).transpose()?;
+    let reading = settings.store.path.location().read(Some(&settings.owner()))?;
+    let known = reading.map(|reading| Known::read(&*reading, from)).transpose()?;
     let Known { stored, remembered, recent, approved, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);
     files.recall(&remembered.newest.inputs);
@@ -167,14 +159,13 @@ struct Known {
 }
 
 impl Known {
-    fn read(reading: &Reading, settings: &Settings, now: Instant) -> anyhow::Result<Self> {
-        let api = &settings.api.base_url;
+    fn read(reading: &dyn Reading, now: Instant) -> anyhow::Result<Self> {
         let recent = reading.fact(Recent::FACT)?.and_then(|fact| serde_json::from_str(&fact).ok());
-        let mut overrides = reading.overrides(Some(api), now, false)?;
+        let mut overrides = reading.overrides(now, false)?;
         overrides.reverse();
         Ok(Self {
-            stored: reading.pages(api)?,
-            remembered: reading.remembered(api)?,
+            stored: reading.pages()?,
+            remembered: reading.remembered()?,
             recent: recent.unwrap_or_default(),
             approved: reading.approvals()?,
             overrides: overrides.into_iter().map(|row| row.set).collect(),

@@ -14,7 +14,7 @@ use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
 use crate::settings::StorePath;
-use crate::store::{Location, OverrideRow, Store};
+use crate::store::{self, OverrideRow};
 use crate::zone::{self, Zone};
 use crate::zoneinfo::{self, Choice};
 
@@ -130,7 +130,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
             let StorePath::File(store) = store else {
                 bail!("the state is kept in memory, so no override would last")
             };
-            if Location::new(Some(&store)).look()?.is_none() {
+            if store::at(Some(&store)).read(None)?.is_none() {
                 return Err(emergency::nobody(global, &store));
             }
             let view = match load::view(global, None, None) {
@@ -186,14 +186,14 @@ async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked
             (place + &problem.message, problem.hint)
         })
     };
-    let store = load::store(&view.settings).open()?;
+    let store = load::open_store(&view.settings, false)?;
     let mut schemas = Schemas::new(view.settings.assert_formats);
     let observed = |id: &crate::model::PageId| Some(Observed::remembered(view.stored.get(id)?, &mut schemas));
     let world = view.world_with_waiting();
     let prepared =
         asking.read().and_then(|draft| prepare(draft, &world, &view.overrides, observed, load::now()));
     match prepared {
-        Ok(set) => Ok(Ok(shown(&store.set_override(&view.settings.api.base_url, set).await?))),
+        Ok(set) => Ok(Ok(shown(&store.set_override(set).await?))),
         Err(problems) => Ok(Err(listed(problems).collect())),
     }
 }
@@ -236,8 +236,8 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     let now = load::now();
     // The store also has the ended overrides; it is readable beside a daemon and without valid
     // settings.
-    let rows = match emergency::store(global).await? {
-        Some((reading, api)) => reading.overrides(api.as_deref(), now, list.all)?,
+    let rows = match emergency::store(global)? {
+        Some(reading) => reading.overrides(now, list.all)?,
         None => Vec::new(),
     };
     if list.shown.format == Format::Json {
@@ -282,7 +282,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     let (released, without_daemon) = match emergency::find(global)? {
         Found::Running(daemon) => (daemon.release(clear.id, &who).await?.map(drop), None),
         Found::Nobody(StorePath::File(path)) if path.exists() => {
-            let store = Location::new(Some(&path)).open()?;
+            let store = store::at(Some(&path)).open(None)?;
             let released = match store.release_override(clear.id, &who, load::now()).await? {
                 true => Ok(()),
                 false => {
@@ -333,7 +333,7 @@ pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
             held.reasons.join("; ")
         );
     }
-    load::store(&view.settings).open()?.approve(revision, &who, load::now()).await?;
+    load::open_store(&view.settings, false)?.approve(revision, &who, load::now()).await?;
     output::print(&format!("{revision} is approved.\n"));
     output::remark("No rtconfd runs on this store: it takes effect with the next run or apply.");
     Ok(OK)

@@ -146,7 +146,7 @@ impl Listening {
     fn newer(&self) -> Result<Settings, Vec<Problem>> {
         let newer = Settings::load(&self.global.config(), &self.global.surroundings())
             .map_err(|report| report.problems)?;
-        if newer.store != self.active.lock().unwrap_or_else(PoisonError::into_inner).store {
+        if newer.store.path != self.active.lock().unwrap_or_else(PoisonError::into_inner).store.path {
             let problem = Problem::new("store.path cannot change while rtconfd runs");
             return Err(vec![problem.hint("restart rtconfd, or put the path back")]);
         }

@@ -57,7 +57,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     }
     // A reload reads this same file, even if the default path has changed since.
     let global = Global { config: Some(settings.file.clone()), ..global.clone() };
-    if load::store(&settings).is_large() {
+    if settings.store.path.location().is_large() {
         // A store of an older version is upgraded first.
         let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(UPGRADE_PATIENCE_USEC)]);
     }
@@ -158,6 +158,8 @@ async fn begin(
     handles: &listener::Handles,
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch, Option<Claims>)> {
     let key_source = load::key_source(&settings.api, global)?;
+    // A reload may name another API or owner.
+    let store = &store.owned_by(&settings.owner()).await?;
     let (files, active) = gather(settings, store, clock, active, true).await?;
     let revision = files.revision();
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
@@ -186,7 +188,7 @@ fn report_public_holidays(settings: &Settings, now: Instant) {
 
 /// Serves the socket beside the store, for the commands.
 fn socket(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<Option<listener::Socket>> {
-    let StorePath::File(store) = &settings.store else { return Ok(None) };
+    let StorePath::File(store) = &settings.store.path else { return Ok(None) };
     let path = listener::socket_path(store);
     listener::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
         format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())
@@ -272,7 +274,7 @@ pub async fn gather(
     goes_on_looking: bool,
 ) -> anyhow::Result<(Files, ActiveRevision)> {
     let mut files = Files::new(settings);
-    let remembered = store.remembered(&settings.api.base_url).await?;
+    let remembered = store.remembered().await?;
     files.recall(&remembered.newest.inputs);
     let active = active.unwrap_or_else(|| {
         let now = clock.now();

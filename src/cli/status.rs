@@ -36,13 +36,13 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         // The report has been shown; the daemon's status is still useful.
         Err(exit) => return by_daemon_alone(global, arguments.shown.format, exit).await,
     };
-    let location = load::store(&view.settings);
-    let reading = location.look()?;
+    let location = view.settings.store.path.location();
+    let reading = location.read(Some(&view.settings.owner()))?;
     let running = location.is_in_use();
     let problems = view.problems();
     let now = load::now();
     let ending = view.ending(now);
-    let general = General::find(global, &view, reading.as_ref(), now).await?;
+    let general = General::find(global, &view, reading.as_deref(), now).await?;
     let mut running_out = running_out(&view.world, &view.settings.blueprint, &view.revision.inputs, now);
     running_out.extend(unknown_names(&view, now));
     running_out.extend(zones::age(&view.settings.blueprint.zones, now));
@@ -55,7 +55,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         let problem = stored.and_then(|stored| stored.problem.as_ref());
         needs_a_person |= problem.is_some() || !managed.problems.is_empty();
         let last = match &reading {
-            Some(reading) => reading.last_applied(&view.settings.api.base_url, id)?,
+            Some(reading) => reading.last_applied(id)?,
             None => None,
         };
         let state = match (problem, stored.map(|stored| stored.baseline.is_empty())) {
@@ -152,7 +152,7 @@ impl General {
     async fn find(
         global: &Global,
         view: &load::View,
-        reading: Option<&Reading>,
+        reading: Option<&dyn Reading>,
         now: Instant,
     ) -> anyhow::Result<Self> {
         // The daemon's status is fresher; if the daemon is just stopping, do without it.

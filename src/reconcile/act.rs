@@ -74,7 +74,6 @@ impl<R: WritePages> Actor<R> {
     /// Fails when the store cannot be written. Nothing is sent then.
     pub async fn act(&self, plan: Plan, again: Option<i64>) -> Result<(Acted, Written<()>), StoreError> {
         let intent = Intent {
-            api: self.api_url.clone(),
             page: plan.page.clone(),
             at: self.clock.now(),
             who: self.who.clone(),

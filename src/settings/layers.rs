@@ -32,6 +32,7 @@ pub const SCALARS: &[&str] = &[
     "api.total_timeout",
     "store.path",
     "store.keep_history",
+    "store.owner",
     "log.format",
     "log.level",
     "hold.pages_percent",

@@ -20,11 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
 use crate::compile::{Blueprint, check_shape};
 use crate::model::Problem;
 use crate::plan::Thresholds;
+use crate::store::Owner;
 use crate::tables::parse_json;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
 use crate::zone::Database;
@@ -38,7 +37,7 @@ pub use listen::Listen;
 pub use log::Log;
 pub use report::Report;
 pub use sources::Source;
-pub use store::StorePath;
+pub use store::{StorePath, Stored};
 pub use surroundings::{Flag, Surroundings};
 
 /// All settings, resolved.
@@ -48,10 +47,8 @@ pub struct Settings {
     pub file: PathBuf,
     /// The remote API.
     pub api: Api,
-    /// The location of the store.
-    pub store: StorePath,
-    /// The time for which history is kept.
-    pub keep_history: TimeDelta,
+    /// The store.
+    pub store: Stored,
     /// The interval at which every page is fetched even if nothing is due.
     pub resync: Duration,
     /// The interval at which files are checked even if no change was reported.
@@ -102,6 +99,11 @@ pub const MAX_NAMED: usize = 1_000;
 /// Maximum variables of one page.
 pub const MAX_VARIABLES: usize = 1_000;
 impl Settings {
+    /// Returns the owner of this program's rows in the store.
+    pub fn owner(&self) -> Owner {
+        Owner { api: self.api.base_url.clone(), id: self.store.owner.clone() }
+    }
+
     /// Restores settings that were active before, from [`written`](Self::written).
     ///
     /// `zones` must be a database that has their zones. Returns `None` when this version cannot
@@ -155,7 +157,7 @@ fn read(
     let directory = file.parent().unwrap_or(Path::new("/")).to_owned();
     let mut warnings = Vec::new();
     let api = api::read(reader, root, &fields, &directory, &mut warnings);
-    let (store, keep_history) = store::read(reader, &fields, &directory, surroundings).unzip();
+    let store = store::read(reader, &fields, &directory, surroundings);
     let log = log::read(reader, &fields);
     let hold = read_hold(reader, &fields);
     let listen = listen::read(reader, &fields, &directory);
@@ -196,7 +198,7 @@ fn read(
             .chain(broken(&fields, "calendars", &calendars))
             .collect(),
     };
-    if store == Some(StorePath::Memory) {
+    if store.as_ref().is_some_and(|store| store.path == StorePath::Memory) {
         warnings.extend(blueprint.pages.iter().find_map(forgetful));
     }
     // Reported even when other settings are invalid, so that one run shows all problems.
@@ -205,7 +207,6 @@ fn read(
         file: file.to_owned(),
         api: api?,
         store: store?,
-        keep_history: keep_history?,
         resync: resync?,
         restat: restat?,
         log: log?,

@@ -1,10 +1,11 @@
-//! `[store]`: the location of the state, and how long history is kept.
+//! `[store]`: the location of the state, its owner, and how long history is kept.
 
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 
 use crate::model::Problem;
+use crate::store::{self, Location};
 use crate::written::{Fields, Reader};
 
 use super::Surroundings;
@@ -18,6 +19,27 @@ pub enum StorePath {
     File(PathBuf),
 }
 
+impl StorePath {
+    /// Returns the location of the store.
+    pub fn location(&self) -> Box<dyn Location> {
+        match self {
+            Self::Memory => store::at(None),
+            Self::File(path) => store::at(Some(path)),
+        }
+    }
+}
+
+/// The settings of the store.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The location.
+    pub path: StorePath,
+    /// The id of this program among those that share the store.
+    pub owner: String,
+    /// The time for which history is kept.
+    pub keep_history: TimeDelta,
+}
+
 /// The default file name of the store.
 pub(super) const FILE_NAME: &str = "rtconfd.sqlite";
 
@@ -26,43 +48,52 @@ const MAX_DAYS_KEPT: u64 = 36_525;
 /// The default time for which history is kept: a year, and the same season of the year before.
 const KEEP_HISTORY: TimeDelta = TimeDelta::days(400);
 
+/// The owner if the settings name none.
+const OWNER: &str = "default";
+/// Maximum characters of an owner.
+const MAX_OWNER: usize = 100;
+
 pub(super) fn read(
     reader: &Reader,
     fields: &Fields,
     directory: &Path,
     surroundings: &Surroundings,
-) -> Option<(StorePath, TimeDelta)> {
-    let store = fields.get("store").map(|node| reader.table(node, "store", &["path", "keep_history"]));
-    let (node, keep) = match store {
-        Some(fields) => {
-            let fields = fields?;
-            (
-                fields.get("path"),
-                fields
-                    .get("keep_history")
-                    .map(|node| reader.duration_below(node, "keep_history", MAX_DAYS_KEPT)),
-            )
-        }
-        None => (None, None),
+) -> Option<Stored> {
+    let store =
+        fields.get("store").map(|node| reader.table(node, "store", &["path", "owner", "keep_history"]));
+    let mut stored = Stored {
+        path: StorePath::File(state_directory(surroundings).join(FILE_NAME)),
+        owner: OWNER.to_owned(),
+        keep_history: KEEP_HISTORY,
     };
-    let keep = match keep {
-        Some(keep) => TimeDelta::from_std(keep?).unwrap_or(TimeDelta::MAX),
-        None => KEEP_HISTORY,
-    };
-    let Some(node) = node else {
-        return Some((StorePath::File(state_directory(surroundings).join(FILE_NAME)), keep));
-    };
-    let text = reader.text(node, "path")?;
-    let path = match text.value.as_str() {
-        ":memory:" => StorePath::Memory,
-        "" => {
-            let problem = Problem::at(&text.origin, "store.path is empty");
-            reader.note(problem.hint("name a file, or write \":memory:\" to keep nothing"));
+    let Some(fields) = store else { return Some(stored) };
+    let fields = fields?;
+    if let Some(node) = fields.get("keep_history") {
+        let keep = reader.duration_below(node, "keep_history", MAX_DAYS_KEPT)?;
+        stored.keep_history = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
+    }
+    if let Some(node) = fields.get("owner") {
+        let text = reader.text(node, "owner")?;
+        if text.value.trim().is_empty() || text.value.chars().count() > MAX_OWNER {
+            let problem = Problem::at(&text.origin, format!("invalid store.owner \"{}\"", text.value));
+            reader.note(problem.hint(format!("write a name of 1 to {MAX_OWNER} characters")));
             return None;
         }
-        path => StorePath::File(directory.join(path)),
-    };
-    Some((path, keep))
+        stored.owner = text.value;
+    }
+    if let Some(node) = fields.get("path") {
+        let text = reader.text(node, "path")?;
+        stored.path = match text.value.as_str() {
+            ":memory:" => StorePath::Memory,
+            "" => {
+                let problem = Problem::at(&text.origin, "store.path is empty");
+                reader.note(problem.hint("name a file, or write \":memory:\" to keep nothing"));
+                return None;
+            }
+            path => StorePath::File(directory.join(path)),
+        };
+    }
+    Some(stored)
 }
 
 /// Returns systemd's state directory, else root's, else the user's (XDG base directories).

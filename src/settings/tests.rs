@@ -211,7 +211,7 @@ fn flags_override_the_environment_and_the_environment_overrides_the_file() {
     assert_eq!(settings.resync, Duration::from_secs(180));
     assert_eq!(settings.api.concurrency, 4);
     assert_eq!(settings.api.base_url, "https://api.uk.poly.ai");
-    assert_eq!(settings.store, StorePath::Memory);
+    assert_eq!(settings.store.path, StorePath::Memory);
     assert!(settings.log.json);
     // A higher layer's base_url wins over the file's region.
     let settings = load(&text, &[("RTCONFD_API__BASE_URL", "http://127.0.0.1:4010/")], &[]).unwrap();
@@ -236,7 +236,7 @@ fn regions_and_paths_are_resolved() {
     let settings =
         load(&with_api("[sources.s]\npath = \"sub/s.tsv\"\n"), &[("STATE_DIRECTORY", "/var/lib/x")], &[])
             .unwrap();
-    assert_eq!(settings.store, StorePath::File("/var/lib/x/rtconfd.sqlite".into()));
+    assert_eq!(settings.store.path, StorePath::File("/var/lib/x/rtconfd.sqlite".into()));
     let source = &settings.sources["s"];
     assert!(source.path.is_absolute() && source.path.ends_with("sub/s.tsv") && source.shown == "sub/s.tsv");
     assert_eq!((source.format.of.name(), source.format.layout.delimiter), ("csv", Some(b'\t')));

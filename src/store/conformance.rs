@@ -5,18 +5,20 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    Acceptance, Accepted, Behind, Intent, Location, Memory, OpenIntent, Outcome, PageState, Store, Written,
+    Acceptance, Accepted, Behind, Intent, Memory, OpenIntent, Outcome, Owner, PageState, Store, Written,
 };
 use crate::model::{Change, Instant, PageId};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
 
-const API: &str = "https://api.example";
-const OTHER_API: &str = "https://other.example";
+fn owner(api: &str, id: &str) -> Owner {
+    Owner { api: format!("https://{api}.example"), id: id.to_owned() }
+}
 
 /// Returns an empty store of every kind.
 fn stores() -> Vec<Arc<dyn Store>> {
-    vec![Arc::new(Location::new(None).open().unwrap()), Arc::new(Memory::default())]
+    let ours = owner("api", "default");
+    vec![super::at(None).open(Some(&ours)).unwrap(), Arc::new(Memory::new(ours))]
 }
 
 /// Returns the instant some minutes after 17:00.
@@ -39,8 +41,8 @@ fn change(to: usize) -> Change {
 }
 
 fn intent(number: usize, to: usize, again: Option<i64>) -> Intent {
-    let (api, who) = (API.to_owned(), "test".to_owned());
-    Intent { api, page: page(number), at: at(0), who, changes: vec![change(to)], again }
+    let changes = vec![change(to)];
+    Intent { page: page(number), at: at(0), who: "test".to_owned(), changes, again }
 }
 
 fn override_of(number: usize, until: Option<Instant>) -> Override {
@@ -70,7 +72,7 @@ async fn done<T>(written: Written<T>) -> T {
 }
 
 async fn state(store: &dyn Store, number: usize) -> PageState {
-    done(store.pages(API)).await.remove(&page(number)).unwrap_or_default()
+    done(store.pages()).await.remove(&page(number)).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -90,23 +92,21 @@ async fn an_intent_is_open_until_its_outcome_is_known() {
         assert_eq!((known.open, known.baseline.values().collect::<Vec<_>>()), (None, vec![&json!(8)]));
         assert_ne!(done(store.intend(intent(1, 9, Some(id)))).await, id, "it was applied");
         assert_eq!(done(store.last_known()).await, Some(at(3)));
-        assert!(done(store.pages(OTHER_API)).await.is_empty());
     }
 }
 
 #[tokio::test]
 async fn an_override_is_active_until_it_is_over_or_released() {
     for store in stores() {
-        let first = done(store.set_override(API, override_of(1, Some(at(5))))).await;
-        let second = done(store.set_override(API, override_of(2, None))).await;
+        let first = done(store.set_override(override_of(1, Some(at(5))))).await;
+        let second = done(store.set_override(override_of(2, None))).await;
         assert_ne!(first.id, second.id);
-        let active = async |now| done(store.overrides(API, now)).await;
+        let active = async |now| done(store.overrides(now)).await;
         assert_eq!(active(at(4)).await, [first, second.clone()]);
         assert_eq!(active(at(6)).await, std::slice::from_ref(&second));
         assert!(done(store.release_override(second.id, "anna", at(7))).await);
         assert!(!done(store.release_override(second.id, "anna", at(8))).await, "it was released before");
         assert!(active(at(9)).await.is_empty());
-        assert!(done(store.overrides(OTHER_API, at(4))).await.is_empty());
     }
 }
 
@@ -127,19 +127,19 @@ async fn an_approval_is_used_once_and_a_fact_can_be_replaced_and_deleted() {
 #[tokio::test]
 async fn a_problem_keeps_its_start_and_drift_lasts_until_it_is_gone() {
     for store in stores() {
-        done(store.note_problem(API, &page(1), Some("first".to_owned()), at(1))).await;
-        done(store.note_problem(API, &page(1), Some("second".to_owned()), at(2))).await;
+        done(store.note_problem(&page(1), Some("first".to_owned()), at(1))).await;
+        done(store.note_problem(&page(1), Some("second".to_owned()), at(2))).await;
         assert_eq!(state(&*store, 1).await.problem, Some(("second".to_owned(), at(1))));
-        done(store.note_problem(API, &page(1), None, at(3))).await;
+        done(store.note_problem(&page(1), None, at(3))).await;
         assert_eq!(state(&*store, 1).await.problem, None);
         for (answer, is_adrift) in [(Answer::Restored, false), (Answer::Kept, true), (Answer::Held, true)] {
-            done(store.note_drift(API, &page(1), vec![drift(7, answer)], None, at(4))).await;
+            done(store.note_drift(&page(1), vec![drift(7, answer)], None, at(4))).await;
             assert_eq!(state(&*store, 1).await.is_adrift, is_adrift, "{answer:?}");
         }
-        done(store.note_drift(API, &page(1), Vec::new(), None, at(5))).await;
+        done(store.note_drift(&page(1), Vec::new(), None, at(5))).await;
         assert!(!state(&*store, 1).await.is_adrift);
-        done(store.saw_schema(API, &page(1), Some(Arc::new(json!({"type": "object"}))))).await;
-        done(store.adopt(API, &page(1), vec![("seats".parse().unwrap(), json!(3))])).await;
+        done(store.saw_schema(&page(1), Some(Arc::new(json!({"type": "object"}))))).await;
+        done(store.adopt(&page(1), vec![("seats".parse().unwrap(), json!(3))])).await;
         let known = state(&*store, 1).await;
         assert_eq!((known.schema.as_deref(), known.baseline.len()), (Some(&json!({"type": "object"})), 1));
     }
@@ -162,8 +162,8 @@ async fn settings_and_inputs_stay_as_long_as_a_page_is_based_on_them() {
                 behind: behind.into_iter().collect(),
                 kept: as_of.map(|as_of| (page(2), as_of)).into_iter().collect(),
             };
-            done(store.accept(API, acceptance, at(number))).await;
-            done(store.remembered(API)).await
+            done(store.accept(acceptance, at(number))).await;
+            done(store.remembered()).await
         };
         let accepted = |settings: &str, inputs: &[(&str, &str)]| Accepted {
             settings: Some(settings.to_owned()),
@@ -181,10 +181,61 @@ async fn settings_and_inputs_stay_as_long_as_a_page_is_based_on_them() {
         let remembered = accept(3, "b", "3", Some(1)).await;
         assert_eq!(remembered.newest, accepted("settings of 3", &[("b", "3")]));
         assert_eq!(remembered.older, [(1, first)].into());
-        done(store.set_behind(API, &page(1), None)).await;
-        assert!(done(store.remembered(API)).await.behind.is_empty());
+        done(store.set_behind(&page(1), None)).await;
+        assert!(done(store.remembered()).await.behind.is_empty());
         assert!(accept(4, "b", "4", None).await.older.is_empty());
-        assert!(done(store.remembered(OTHER_API)).await.behind.is_empty());
+    }
+}
+
+/// Programs that share a store, one after the other, see and change nothing of each other.
+#[tokio::test]
+async fn owners_leave_each_others_rows_alone() {
+    for store in stores() {
+        let work = async |store: &dyn Store, name: &'static str| {
+            let inputs = [(name.to_owned(), name.as_bytes().to_vec())];
+            let acceptance = Acceptance {
+                number: 1,
+                settings: name.to_owned(),
+                inputs: inputs.clone().into(),
+                paths: [name.to_owned()].into(),
+                behind: [(page(1), Behind { as_of: Some(1), since: None })].into(),
+                kept: [(page(2), 1)].into(),
+            };
+            done(store.accept(acceptance, at(0))).await;
+            done(store.approve(name, "anna", at(0))).await;
+            done(store.set_fact("held", Some(name.to_owned()))).await;
+            done(store.note_problem(&page(1), Some(name.to_owned()), at(0))).await;
+            done(store.note_drift(&page(1), vec![drift(7, Answer::Kept)], None, at(0))).await;
+            done(store.adopt(&page(1), vec![("seats".parse().unwrap(), json!(name))])).await;
+            let write = done(store.intend(intent(1, 8, None))).await;
+            done(store.settle(write, Outcome::Failed("x".repeat(300)), None, at(0))).await;
+            done(store.set_override(Override { who: name.to_owned(), ..override_of(1, None) })).await;
+        };
+        let read = async |store: &dyn Store| {
+            let (pages, overrides) = (done(store.pages()).await, done(store.overrides(at(1))).await);
+            let fact = done(store.fact("held")).await;
+            format!("{pages:?} {overrides:?} {fact:?} {:?}", done(store.approvals()).await)
+                + &format!("{:?}", done(store.remembered()).await)
+        };
+        let owners = [owner("api", "default"), owner("api", "other"), owner("elsewhere", "default")];
+        let mut states = Vec::new();
+        for (owner, name) in owners.iter().zip(["a", "b", "c"]) {
+            let ours = done(store.owned_by(owner)).await;
+            assert!(done(ours.pages()).await.is_empty(), "{name}");
+            work(&*ours, name).await;
+            states.push(read(&*ours).await);
+        }
+        // The last one deletes all that it can.
+        let ours = done(store.owned_by(&owners[2])).await;
+        done(ours.accept(Acceptance { number: 2, ..Acceptance::default() }, at(2))).await;
+        done(ours.use_approval("a", at(2))).await;
+        done(ours.set_fact("held", None)).await;
+        done(ours.prune(at(1_000_000))).await;
+        for (owner, state) in owners.iter().zip(&states).take(2) {
+            let ours = done(store.owned_by(owner)).await;
+            assert_eq!(read(&*ours).await, *state, "{owner:?}");
+            assert_eq!(done(ours.overrides(at(1))).await[0].who, if owner.id == "other" { "b" } else { "a" });
+        }
     }
 }
 
@@ -213,34 +264,24 @@ async fn stores_agree_after_any_sequence_of_writes() {
                     }
                     (4, _) => {
                         let until = (value > 0).then(|| at(step + 10));
-                        drop(done(store.set_override(API, override_of(number, until))).await);
+                        drop(done(store.set_override(override_of(number, until))).await);
                     }
                     (5, _) => drop(done(store.release_override(value as i64, "anna", at(step))).await),
                     (6, _) => {
                         let answer = [Answer::Restored, Answer::Kept][value % 2];
-                        done(store.note_drift(
-                            API,
-                            &page(number),
-                            vec![drift(value, answer)],
-                            None,
-                            at(step),
-                        ))
-                        .await;
+                        done(store.note_drift(&page(number), vec![drift(value, answer)], None, at(step)))
+                            .await;
                     }
                     (7, _) => {
                         let problem = (value > 0).then(|| format!("problem {value}"));
-                        done(store.note_problem(API, &page(number), problem, at(step))).await;
+                        done(store.note_problem(&page(number), problem, at(step))).await;
                     }
-                    _ => {
-                        done(store.adopt(API, &page(number), vec![("a".parse().unwrap(), json!(value))]))
-                            .await
-                    }
+                    _ => done(store.adopt(&page(number), vec![("a".parse().unwrap(), json!(value))])).await,
                 }
             }
             let mut read = Vec::new();
             for store in &stores {
-                let (pages, overrides) =
-                    (done(store.pages(API)).await, done(store.overrides(API, at(step))).await);
+                let (pages, overrides) = (done(store.pages()).await, done(store.overrides(at(step))).await);
                 read.push(format!("{pages:?} {overrides:?} {:?}", done(store.last_known()).await));
             }
             let is_same =

@@ -58,6 +58,12 @@ pub enum StoreError {
         /// A description of the damage.
         found: String,
     },
+    /// The file is the database of another program.
+    #[error("{path} is the database of another program (hint: set store.path to another file)")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
     /// The store was written by a newer version.
     #[error(
         "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, \

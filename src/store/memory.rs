@@ -1,7 +1,7 @@
 //! A store in memory, for tests. It forgets everything with the process.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -11,35 +11,45 @@ use crate::plan::{Answer, Drift};
 use crate::pulse::{self, Pulse};
 
 use super::{
-    Acceptance, Accepted, Behind, Intent, OpenIntent, Outcome, PageState, Remembered, Store, Written,
+    Acceptance, Accepted, Behind, Intent, OpenIntent, Outcome, Owner, PageState, Remembered, Store, Written,
 };
 
-/// A store in memory. Clones share one state.
-#[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<State>>);
+/// A store in memory, for one owner. Clones share one state.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    owner: Owner,
+    state: Arc<Mutex<State>>,
+}
 
+/// The rows of all owners, and what they count together.
 #[derive(Debug, Default)]
 struct State {
-    pages: BTreeMap<(String, PageId), PageState>,
-    /// The lasting drift of each page, with its answer.
-    drifts: BTreeMap<(String, PageId), Vec<Drift>>,
-    overrides: Vec<(String, Override)>,
+    rows: BTreeMap<Owner, Rows>,
+    writes: Vec<Write>,
     /// The number of the last override.
     override_number: i64,
+}
+
+/// The rows of one owner.
+#[derive(Debug, Default)]
+struct Rows {
+    pages: BTreeMap<PageId, PageState>,
+    /// The lasting drift of each page, with its answer.
+    drifts: BTreeMap<PageId, Vec<Drift>>,
+    overrides: Vec<Override>,
     approved: BTreeSet<String>,
     facts: BTreeMap<&'static str, String>,
-    writes: Vec<Write>,
     /// The acceptances, by number.
     accepted: BTreeMap<i64, Accepted>,
-    behind: BTreeMap<(String, PageId), Behind>,
-    kept: BTreeMap<(String, PageId), i64>,
-    number: i64,
+    behind: BTreeMap<PageId, Behind>,
+    kept: BTreeMap<PageId, i64>,
 }
 
 /// A PATCH; its number is its place, counted from 1.
 #[derive(Debug)]
 struct Write {
-    page: (String, PageId),
+    owner: Owner,
+    page: PageId,
     changes: Vec<Change>,
     outcome: Option<Outcome>,
     /// The time of the outcome, else of the intent.
@@ -53,29 +63,25 @@ impl Write {
 }
 
 impl Memory {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Creates an empty store.
+    pub fn new(owner: Owner) -> Self {
+        Self { owner, state: Arc::default() }
     }
 
-    /// Runs a job at once.
-    fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut State) -> T) -> Written<T> {
-        let value = job(&mut self.state());
+    /// Runs a job at once on the rows of all owners.
+    fn on_all<T: Send + 'static>(&self, job: impl FnOnce(&mut State) -> T) -> Written<T> {
+        let value = job(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
         Box::pin(std::future::ready(Ok(value)))
     }
 
-    fn on_page(&self, api: &str, page: &PageId, job: impl FnOnce(&mut PageState)) -> Written<()> {
-        self.run(|state| job(state.pages.entry(key(api, page)).or_default()))
+    /// Runs a job at once on the rows of the owner.
+    fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Rows) -> T) -> Written<T> {
+        self.on_all(|state| job(state.rows.entry(self.owner.clone()).or_default()))
     }
-}
 
-fn key(api: &str, page: &PageId) -> (String, PageId) {
-    (api.to_owned(), page.clone())
-}
-
-/// Returns the entries of one API.
-fn of_api<T: Clone>(all: &BTreeMap<(String, PageId), T>, api: &str) -> BTreeMap<PageId, T> {
-    let ours = all.iter().filter(|((known, _), _)| known == api);
-    ours.map(|((_, page), value)| (page.clone(), value.clone())).collect()
+    fn on_page(&self, page: &PageId, job: impl FnOnce(&mut PageState)) -> Written<()> {
+        self.run(|rows| job(rows.page(page)))
+    }
 }
 
 impl Store for Memory {
@@ -83,129 +89,129 @@ impl Store for Memory {
         Pulse::new("the store", pulse::PATIENCE)
     }
 
-    fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>> {
-        self.run(|state| {
-            let mut pages = of_api(&state.pages, api);
+    fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {
+        let store: Arc<dyn Store> = Arc::new(Self { owner: owner.clone(), state: self.state.clone() });
+        Box::pin(std::future::ready(Ok(store)))
+    }
+
+    fn pages(&self) -> Written<BTreeMap<PageId, PageState>> {
+        self.on_all(|State { rows, writes, .. }| {
+            let rows = rows.entry(self.owner.clone()).or_default();
+            let mut pages = rows.pages.clone();
             for (page, known) in &mut pages {
-                let key = key(api, page);
-                known.is_adrift = state.drifts.get(&key).is_some_and(|drifts| !drifts.is_empty());
-                let open = (1..).zip(&state.writes).filter(|(_, write)| write.page == key && write.is_open());
+                known.is_adrift = rows.drifts.get(page).is_some_and(|drifts| !drifts.is_empty());
+                let is_open =
+                    |write: &Write| write.owner == self.owner && write.page == *page && write.is_open();
+                let open = (1..).zip(&*writes).filter(|(_, write)| is_open(write));
                 known.open = open.last().map(|(id, write)| OpenIntent { id, changes: write.changes.clone() });
             }
             pages
         })
     }
 
-    fn remembered(&self, api: &str) -> Written<Remembered> {
-        self.run(|state| {
-            let (behind, kept) = (of_api(&state.behind, api), of_api(&state.kept, api));
+    fn remembered(&self) -> Written<Remembered> {
+        self.run(|rows| {
+            let (behind, kept) = (rows.behind.clone(), rows.kept.clone());
             let used: BTreeSet<i64> =
                 behind.values().filter_map(|behind| behind.as_of).chain(kept.values().copied()).collect();
-            let older = used.into_iter().map(|number| (number, state.as_of(number))).collect();
-            Remembered { number: state.number, newest: state.as_of(i64::MAX), older, behind, kept }
+            let older = used.into_iter().map(|number| (number, rows.as_of(number))).collect();
+            let number = rows.accepted.keys().next_back().copied().unwrap_or(0);
+            Remembered { number, newest: rows.as_of(i64::MAX), older, behind, kept }
         })
     }
 
-    fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
-        self.run(|state| {
-            let ours = state.overrides.iter().filter(|(known, set)| known == api && !set.is_over(now));
-            ours.map(|(_, set)| set.clone()).collect()
-        })
+    fn overrides(&self, now: Instant) -> Written<Vec<Override>> {
+        self.run(|rows| rows.overrides.iter().filter(|set| !set.is_over(now)).cloned().collect())
     }
 
-    fn set_override(&self, api: &str, set: Override) -> Written<Override> {
-        self.run(|state| {
+    fn set_override(&self, set: Override) -> Written<Override> {
+        self.on_all(|state| {
             state.override_number += 1;
             let set = Override { id: state.override_number, ..set };
-            set.pages.keys().for_each(|page| state.know(api, page));
-            state.overrides.push((api.to_owned(), set.clone()));
+            let rows = state.rows.entry(self.owner.clone()).or_default();
+            set.pages.keys().for_each(|page| _ = rows.page(page));
+            rows.overrides.push(set.clone());
             set
         })
     }
 
     fn release_override(&self, id: i64, _who: &str, _at: Instant) -> Written<bool> {
-        self.run(|state| {
-            let before = state.overrides.len();
-            state.overrides.retain(|(_, set)| set.id != id);
-            state.overrides.len() < before
+        self.on_all(|state| {
+            let mut was_set = false;
+            for rows in state.rows.values_mut() {
+                was_set |= rows.overrides.iter().any(|set| set.id == id);
+                rows.overrides.retain(|set| set.id != id);
+            }
+            was_set
         })
     }
 
     fn approvals(&self) -> Written<BTreeSet<String>> {
-        self.run(|state| state.approved.clone())
+        self.run(|rows| rows.approved.clone())
     }
 
     fn approve(&self, revision: &str, _who: &str, _at: Instant) -> Written<()> {
-        self.run(|state| {
-            state.approved.insert(revision.to_owned());
+        self.run(|rows| {
+            rows.approved.insert(revision.to_owned());
         })
     }
 
     fn use_approval(&self, revision: &str, _at: Instant) -> Written<()> {
-        self.run(|state| {
-            state.approved.remove(revision);
+        self.run(|rows| {
+            rows.approved.remove(revision);
         })
     }
 
     fn last_known(&self) -> Written<Option<Instant>> {
-        self.run(|state| state.writes.iter().map(|write| write.at).max())
+        self.on_all(|state| state.writes.iter().map(|write| write.at).max())
     }
 
     fn fact(&self, name: &'static str) -> Written<Option<String>> {
-        self.run(|state| state.facts.get(name).cloned())
+        self.run(|rows| rows.facts.get(name).cloned())
     }
 
     fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
-        self.run(|state| {
+        self.run(|rows| {
             match value {
-                Some(value) => state.facts.insert(name, value),
-                None => state.facts.remove(name),
+                Some(value) => rows.facts.insert(name, value),
+                None => rows.facts.remove(name),
             };
         })
     }
 
-    fn note_drift(
-        &self,
-        api: &str,
-        page: &PageId,
-        drift: Vec<Drift>,
-        _by: Option<String>,
-        _at: Instant,
-    ) -> Written<()> {
-        self.run(|state| {
-            state.know(api, page);
+    fn note_drift(&self, page: &PageId, drift: Vec<Drift>, _by: Option<String>, _at: Instant) -> Written<()> {
+        self.run(|rows| {
+            rows.page(page);
             let lasting = drift.into_iter().filter(|drift| drift.answer != Answer::Restored).collect();
-            state.drifts.insert(key(api, page), lasting);
+            rows.drifts.insert(page.clone(), lasting);
         })
     }
 
-    fn accept(&self, api: &str, acceptance: Acceptance, _at: Instant) -> Written<()> {
-        self.run(|state| {
+    fn accept(&self, acceptance: Acceptance, _at: Instant) -> Written<()> {
+        self.run(|rows| {
             let Acceptance { number, settings, inputs, paths, behind, kept } = acceptance;
-            let mut accepted = state.as_of(i64::MAX);
+            let mut accepted = rows.as_of(i64::MAX);
             accepted.settings = Some(settings);
             accepted.inputs.extend(inputs);
             accepted.inputs.retain(|path, _| paths.contains(path));
-            state.accepted.insert(number, accepted);
-            state.number = number;
-            behind.keys().chain(kept.keys()).for_each(|page| state.know(api, page));
-            state.behind = behind.into_iter().map(|(page, behind)| (key(api, &page), behind)).collect();
-            state.kept = kept.into_iter().map(|(page, as_of)| (key(api, &page), as_of)).collect();
+            rows.accepted.insert(number, accepted);
+            behind.keys().chain(kept.keys()).for_each(|page| _ = rows.page(page));
+            (rows.behind, rows.kept) = (behind, kept);
         })
     }
 
-    fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()> {
-        self.run(|state| {
-            state.know(api, page);
+    fn set_behind(&self, page: &PageId, behind: Option<Behind>) -> Written<()> {
+        self.run(|rows| {
+            rows.page(page);
             match behind {
-                Some(behind) => state.behind.insert(key(api, page), behind),
-                None => state.behind.remove(&key(api, page)),
+                Some(behind) => rows.behind.insert(page.clone(), behind),
+                None => rows.behind.remove(page),
             };
         })
     }
 
     fn intend(&self, intent: Intent) -> Written<i64> {
-        self.run(|state| {
+        self.on_all(|state| {
             let again = intent.again.and_then(|id| Some((id, state.write(id)?)));
             if let Some((id, write)) = again
                 && matches!(write.outcome, Some(Outcome::Failed(_)))
@@ -213,27 +219,27 @@ impl Store for Memory {
                 (write.outcome, write.at) = (None, intent.at);
                 return id;
             }
-            let page = key(&intent.api, &intent.page);
-            state.pages.entry(page.clone()).or_default();
+            state.rows.entry(self.owner.clone()).or_default().page(&intent.page);
             let changes = intent.changes.into_iter().map(|change| Change { until: None, ..change }).collect();
-            state.writes.push(Write { page, changes, outcome: None, at: intent.at });
+            let (owner, page) = (self.owner.clone(), intent.page);
+            state.writes.push(Write { owner, page, changes, outcome: None, at: intent.at });
             i64::try_from(state.writes.len()).unwrap_or(i64::MAX)
         })
     }
 
     fn settle(&self, id: i64, outcome: Outcome, _correlation_id: Option<String>, at: Instant) -> Written<()> {
-        self.run(|state| {
+        self.on_all(|state| {
             let Some(write) = state.write(id) else { return };
             (write.outcome, write.at) = (Some(outcome.clone()), at);
-            let page = write.page.clone();
+            let (owner, page) = (write.owner.clone(), write.page.clone());
             if let Outcome::Applied(values) = outcome {
-                state.pages.entry(page).or_default().baseline.extend(values);
+                state.rows.entry(owner).or_default().page(&page).baseline.extend(values);
             }
         })
     }
 
-    fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
-        self.on_page(api, page, |state| state.baseline.extend(values))
+    fn adopt(&self, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
+        self.on_page(page, |state| state.baseline.extend(values))
     }
 
     /// Keeps everything: a test is short.
@@ -241,12 +247,12 @@ impl Store for Memory {
         self.run(|_| ())
     }
 
-    fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
-        self.on_page(api, page, |state| state.schema = schema)
+    fn saw_schema(&self, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
+        self.on_page(page, |state| state.schema = schema)
     }
 
-    fn note_problem(&self, api: &str, page: &PageId, problem: Option<String>, at: Instant) -> Written<()> {
-        self.on_page(api, page, |state| {
+    fn note_problem(&self, page: &PageId, problem: Option<String>, at: Instant) -> Written<()> {
+        self.on_page(page, |state| {
             let since = state.problem.as_ref().map_or(at, |(_, since)| *since);
             state.problem = problem.map(|problem| (problem, since));
         })
@@ -254,18 +260,20 @@ impl Store for Memory {
 }
 
 impl State {
-    /// Adds a page if it is new.
-    fn know(&mut self, api: &str, page: &PageId) {
-        self.pages.entry(key(api, page)).or_default();
+    fn write(&mut self, id: i64) -> Option<&mut Write> {
+        self.writes.get_mut(usize::try_from(id).ok()?.checked_sub(1)?)
+    }
+}
+
+impl Rows {
+    /// Returns the state of a page, adding it if it is new.
+    fn page(&mut self, page: &PageId) -> &mut PageState {
+        self.pages.entry(page.clone()).or_default()
     }
 
     /// Returns the settings and inputs that were active after an acceptance and before the next.
     fn as_of(&self, number: i64) -> Accepted {
         let last = self.accepted.range(..=number).next_back();
         last.map(|(_, accepted)| accepted.clone()).unwrap_or_default()
-    }
-
-    fn write(&mut self, id: i64) -> Option<&mut Write> {
-        self.writes.get_mut(usize::try_from(id).ok()?.checked_sub(1)?)
     }
 }

@@ -1,10 +1,13 @@
 //! The state that must outlive the process: baselines, intents and their outcomes, history,
 //! overrides, the active settings and inputs.
 //!
-//! [`Store`] is what the driver needs of it. [`sqlite`] keeps it in a file, and [`Memory`] serves
-//! tests; both pass the same suite, `conformance.rs`.
+//! [`Store`] is what the driver needs of it, and [`Reading`] what commands read beside the driver.
+//! [`sqlite`] keeps it in a file, and [`Memory`] serves tests; both pass the same suite,
+//! `conformance.rs`. [`at`] chooses the implementation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -27,39 +30,118 @@ mod conformance;
 pub use claims::{Claim, Taken};
 pub use error::StoreError;
 pub use memory::Memory;
-pub use sqlite::{Location, Reading, Writer};
 pub use types::{
-    Acceptance, Accepted, Behind, DriftRow, HistoryRow, Intent, OpenIntent, Outcome, OverrideRow, PageState,
-    Remembered,
+    Acceptance, Accepted, Behind, DriftRow, HistoryRow, Intent, OpenIntent, Outcome, OverrideRow, Owner,
+    PageState, Remembered,
 };
 
 /// The result of a job, available once it is durable.
 pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 
-/// A store that one process writes.
+/// Returns the location of a store: a file, or memory for `None`.
+pub fn at(path: Option<&Path>) -> Box<dyn Location> {
+    Box::new(sqlite::Sqlite::new(path))
+}
+
+/// The location of a store.
+pub trait Location {
+    /// Opens the store for reading without creating it; returns `None` when there is none.
+    ///
+    /// Without an owner, reads the rows of all owners.
+    ///
+    /// # Errors
+    /// Something that is not a store, a store of another version, or one that is lost.
+    fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError>;
+
+    /// Opens the store for writing: creates or upgrades it, and keeps other processes out.
+    ///
+    /// Without an owner, it can only release overrides.
+    ///
+    /// # Errors
+    /// Returns an error when another process writes it, it cannot be written, it is damaged or
+    /// lost, or it is of a newer version.
+    fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// Opens the store on explicit request, replacing a missing or damaged one.
+    ///
+    /// A missing store is created, and a damaged one is moved aside first. Nothing is deleted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), except for failures that a new store resolves.
+    fn open_or_begin_anew(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// Returns true while a process has the store open for writing.
+    fn is_in_use(&self) -> bool;
+
+    /// Returns true for a store that takes long to check or upgrade.
+    fn is_large(&self) -> bool;
+
+    /// Returns a description of the process that writes the store now, if it can be determined.
+    fn user(&self) -> String;
+}
+
+/// A store opened for reading only, for one owner or for all.
+pub trait Reading {
+    /// Returns overrides, newest first.
+    ///
+    /// `all` includes overrides that have expired or were released.
+    ///
+    /// # Errors
+    /// All methods fail when the store cannot be read.
+    fn overrides(&self, now: Instant, all: bool) -> Result<Vec<OverrideRow>, StoreError>;
+
+    /// Returns the approved revisions that have not been used yet.
+    fn approvals(&self) -> Result<BTreeSet<String>, StoreError>;
+
+    /// Returns a single fact by its name.
+    fn fact(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Returns drift of one page or all, newest first, at most `limit` rows.
+    ///
+    /// With `lasting`, only drift that has not ended is returned.
+    fn drifts(&self, page: Option<&PageId>, lasting: bool, limit: usize)
+    -> Result<Vec<DriftRow>, StoreError>;
+
+    /// Returns the stored state of the pages.
+    fn pages(&self) -> Result<BTreeMap<PageId, PageState>, StoreError>;
+
+    /// Returns the settings and inputs that were active when the program last ended.
+    fn remembered(&self) -> Result<Remembered, StoreError>;
+
+    /// Returns the changes of one page or all, newest first, at most `limit`.
+    fn history(&self, page: Option<&PageId>, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
+
+    /// Returns the time of our last applied change to a page.
+    fn last_applied(&self, page: &PageId) -> Result<Option<Instant>, StoreError>;
+}
+
+/// A store that one process writes, for one owner.
 ///
 /// Jobs run in the order in which the methods are called, even if the caller does not await their
 /// results. An acknowledged job is durable, together with all jobs before it. After a failure
 /// nothing more is written.
-pub trait Store: Send + Sync {
+pub trait Store: fmt::Debug + Send + Sync {
     /// Returns the pulse of the thread that owns the connection.
     fn pulse(&self) -> Pulse;
 
-    /// Returns the stored state of one API's pages.
-    fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>>;
+    /// Returns the same store for another owner.
+    fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>>;
+
+    /// Returns the stored state of the pages.
+    fn pages(&self) -> Written<BTreeMap<PageId, PageState>>;
 
     /// Returns the settings and inputs that were active when the program last ended.
-    ///
-    /// Entries per page are those of one API.
-    fn remembered(&self, api: &str) -> Written<Remembered>;
+    fn remembered(&self) -> Written<Remembered>;
 
-    /// Returns the overrides of an API's pages that are neither released nor expired, oldest first.
-    fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>>;
+    /// Returns the overrides that are neither released nor expired, oldest first.
+    fn overrides(&self, now: Instant) -> Written<Vec<Override>>;
 
     /// Stores an override and returns it with its number.
-    fn set_override(&self, api: &str, set: Override) -> Written<Override>;
+    fn set_override(&self, set: Override) -> Written<Override>;
 
-    /// Releases an override; returns true if there was one to release.
+    /// Releases an override of any owner; returns true if there was one to release.
+    ///
+    /// A person names it by its number, perhaps without valid settings.
     fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool>;
 
     /// Returns the approved revisions that have not been used yet.
@@ -72,7 +154,7 @@ pub trait Store: Send + Sync {
     /// later, it needs a new approval.
     fn use_approval(&self, revision: &str, at: Instant) -> Written<()>;
 
-    /// Returns the latest time at which a PATCH was recorded.
+    /// Returns the latest time at which any owner recorded a PATCH.
     fn last_known(&self) -> Written<Option<Instant>>;
 
     /// Returns a single fact by its name.
@@ -84,24 +166,17 @@ pub trait Store: Send + Sync {
     /// Records drift on a page and ends drift that is gone.
     ///
     /// Drift that continues keeps its start; drift that was restored ends immediately.
-    fn note_drift(
-        &self,
-        api: &str,
-        page: &PageId,
-        drift: Vec<Drift>,
-        by: Option<String>,
-        at: Instant,
-    ) -> Written<()>;
+    fn note_drift(&self, page: &PageId, drift: Vec<Drift>, by: Option<String>, at: Instant) -> Written<()>;
 
     /// Stores settings and inputs that become active, and which pages are still based on older
     /// ones.
     ///
     /// Existing inputs that are not passed stay as they are. Versions that no page is based on any
     /// more are deleted.
-    fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()>;
+    fn accept(&self, acceptance: Acceptance, at: Instant) -> Written<()>;
 
     /// Stores the progress of a promoted page, or that it is up to date.
-    fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()>;
+    fn set_behind(&self, page: &PageId, behind: Option<Behind>) -> Written<()>;
 
     /// Stores an intent before its PATCH is sent; returns its number.
     fn intend(&self, intent: Intent) -> Written<i64>;
@@ -116,14 +191,14 @@ pub trait Store: Send + Sync {
     ) -> Written<()>;
 
     /// Adds to the baseline values that are on a page as desired but not from a PATCH of ours.
-    fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()>;
+    fn adopt(&self, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()>;
 
     /// Deletes one batch of the history older than `before`.
     fn prune(&self, before: Instant) -> Written<()>;
 
     /// Stores a page's schema as fetched.
-    fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()>;
+    fn saw_schema(&self, page: &PageId, schema: Option<Arc<Value>>) -> Written<()>;
 
     /// Stores or clears the problem that prevents a page from being correct.
-    fn note_problem(&self, api: &str, page: &PageId, problem: Option<String>, at: Instant) -> Written<()>;
+    fn note_problem(&self, page: &PageId, problem: Option<String>, at: Instant) -> Written<()>;
 }

@@ -10,6 +10,17 @@ use crate::model::{Change, Instant, PageId, Variable};
 use crate::pages::Override;
 use crate::plan::Baseline;
 
+/// The program that rows belong to.
+///
+/// Programs that share a store never touch each other's rows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The API's base URL.
+    pub api: String,
+    /// The id of the program, `[store] owner`.
+    pub id: String,
+}
+
 /// The stored state of a page.
 #[derive(Clone, Debug, Default)]
 pub struct PageState {
@@ -130,8 +141,6 @@ pub struct DriftRow {
 /// A PATCH that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct Intent {
-    /// The API's base URL.
-    pub api: String,
     /// The page.
     pub page: PageId,
     /// The time of the intent.

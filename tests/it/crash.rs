@@ -244,7 +244,7 @@ impl Run {
         })
         .await;
         until("no outcome is open", || {
-            let pages = self.folder.look().pages(&self.api.url).unwrap();
+            let pages = self.folder.look().pages().unwrap();
             pages.values().all(|page| page.open.is_none())
         })
         .await;

@@ -80,9 +80,9 @@ async fn sigterm_ends_the_daemon_within_five_seconds_even_while_the_api_hangs() 
     folder.be_patient();
     let mut running = folder.spawn(&["run"]);
     let is_open = || {
-        let reading = folder.store().look().ok().flatten();
+        let reading = folder.reading();
         reading.is_some_and(|reading| {
-            reading.pages(&api.url).is_ok_and(|pages| pages.values().any(|page| page.open.is_some()))
+            reading.pages().is_ok_and(|pages| pages.values().any(|page| page.open.is_some()))
         })
     };
     until("a PATCH hangs", is_open).await;
@@ -128,9 +128,9 @@ async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
         let at = ["--at", "2026-11-26T12:00:00Z"];
         let mut running = folder.spawn(&["run", at[0], at[1]]);
         let hangs = || {
-            let reading = folder.store().look().ok().flatten();
-            let open = |reading: rtconfd::store::Reading| {
-                reading.pages(&api.url).is_ok_and(|pages| pages.values().any(|page| page.open.is_some()))
+            let reading = folder.reading();
+            let open = |reading: Box<dyn rtconfd::store::Reading>| {
+                reading.pages().is_ok_and(|pages| pages.values().any(|page| page.open.is_some()))
             };
             reading.is_some_and(open)
                 && (matches!(fault, Kind::Latency { .. }) || !api.requests("PATCH").is_empty())
@@ -144,7 +144,7 @@ async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
         until("the outcome is recorded", || {
             folder
                 .look()
-                .pages(&api.url)
+                .pages()
                 .unwrap()
                 .values()
                 .all(|page| page.open.is_none() && !page.baseline.is_empty())
@@ -423,4 +423,43 @@ async fn more_pages_than_the_rate_limit_allows_at_once_all_converge() {
     }
     running.signal("TERM");
     assert_eq!(running.ends().await, 0, "{}", running.log());
+}
+
+/// Two settings that cron applies one after the other, with one store.
+#[tokio::test]
+async fn two_owners_apply_to_one_store_and_keep_their_own_state() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1").replace("Mo-Fr 09:00-17:00", "Mo-Su 00:00-24:00"));
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    let with = |owner: &str| ["apply", "--set", &format!("store.owner={owner}")].map(str::to_owned);
+    let apply = |owner: &str| folder.run(&with(owner).each_ref().map(String::as_str)).expect(0);
+    apply("shops");
+    folder
+        .run(&[
+            "override",
+            "set",
+            "--all",
+            "--closed",
+            "--until",
+            "2h",
+            "--reason",
+            "snow",
+            "--set",
+            "store.owner=shops",
+        ])
+        .expect(4);
+    // The other one owns another page, and none of the first.
+    folder.write("rtconfd.toml", &settings.replace("A-1", "A-2"));
+    apply("desks");
+    folder.write("rtconfd.toml", &settings);
+    apply("shops");
+    assert_eq!(api.variables("A-1")["is_open"], json!(false), "its override is kept");
+    assert_eq!(api.variables("A-2")["is_open"], json!(true));
+    let history = |owner: &str| {
+        let set = format!("store.owner={owner}");
+        folder.run(&["history", "--set", &set, "--format", "json"]).expect(0).lines()
+    };
+    let pages = |owner: &str| history(owner).iter().map(|row| row["page"].clone()).collect::<Vec<_>>();
+    assert_eq!(pages("shops"), [json!("A-1/live"), json!("A-1/live")]);
+    assert_eq!(pages("desks"), [json!("A-2/live")]);
 }

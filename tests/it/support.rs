@@ -17,7 +17,7 @@ use rtconfd::reconcile::{
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
 use rtconfd::sources::{Beside, Files, Watched, watch};
-use rtconfd::store::{Location, Reading, Store, StoreError, Writer};
+use rtconfd::store::{self, Location, Reading, Store, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -117,17 +117,17 @@ impl Folder {
         loaded.unwrap_or_else(|report| panic!("{}", report.render(false)))
     }
 
-    pub fn store(&self) -> Location {
-        Location::new(Some(&self.path("state.sqlite")))
+    pub fn store(&self) -> Box<dyn Location> {
+        store::at(Some(&self.path("state.sqlite")))
     }
 
     /// Opens the store once its lock is free.
     ///
     /// A child that another test forks holds inherited locks until it executes its program.
-    async fn free_store(&self) -> Writer {
+    async fn free_store(&self) -> Arc<dyn Store> {
         let mut opened = None;
         until("the store is free", || {
-            opened = match self.store().open() {
+            opened = match self.store().open(Some(&self.load().owner())) {
                 Err(StoreError::InUse { .. }) => None,
                 opened => Some(opened.unwrap()),
             };
@@ -137,8 +137,15 @@ impl Folder {
         opened.unwrap()
     }
 
-    pub fn look(&self) -> Reading {
-        self.store().look().unwrap().unwrap()
+    /// Opens the store for reading, if there is one.
+    pub fn reading(&self) -> Option<Box<dyn Reading>> {
+        let settings = Settings::load(&self.path("rtconfd.toml"), &Surroundings::default());
+        let owner = settings.ok().map(|settings| settings.owner());
+        self.store().read(owner.as_ref()).ok().flatten()
+    }
+
+    pub fn look(&self) -> Box<dyn Reading> {
+        self.reading().unwrap()
     }
 
     /// Returns a command in this folder that inherits only the search path.
@@ -348,7 +355,7 @@ impl Driving {
         let settings = folder.load();
         let key = KeySource::File(folder.path("key"));
         let store = folder.free_store().await;
-        let remembered = store.remembered(&settings.api.base_url).await.unwrap();
+        let remembered = store.remembered().await.unwrap();
         let now = clock.now();
         let active = ActiveRevision::recall(&settings, &remembered, now, now);
         let mut files = Files::new(&settings);
@@ -380,7 +387,7 @@ impl Driving {
             actor: Actor {
                 api,
                 api_url: settings.api.base_url.clone(),
-                store: Arc::new(store),
+                store,
                 clock: shared,
                 who: "test".to_owned(),
             },

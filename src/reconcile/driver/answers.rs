@@ -220,7 +220,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             && let Some(observed) = &state.known.observed
         {
             let schema = observed.page.schema.clone();
-            self.notes.push(self.actor.store.saw_schema(&self.actor.api_url, id, schema));
+            self.notes.push(self.actor.store.saw_schema(id, schema));
         }
         if !state.in_flight {
             // A page at rest that now needs something was changed by another client.

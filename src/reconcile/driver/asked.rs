@@ -46,7 +46,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut world = self.world.clone();
         world.set_waiting(self.first_waiting());
         let set = match prepare(draft, &world, &self.overrides.set, observed, now) {
-            Ok(set) => self.actor.store.set_override(&self.actor.api_url, set).await?,
+            Ok(set) => self.actor.store.set_override(set).await?,
             Err(problems) => return Ok(Err(problems)),
         };
         tracing::warn!(pages = set.pages.len(), "{}", set.describe());

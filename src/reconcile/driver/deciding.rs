@@ -226,10 +226,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn take_findings(&mut self, plan: &Plan, now: Instant) {
         let id = &plan.page;
         let Some(state) = self.pages.get_mut(id) else { return };
-        let Actor { store, api_url, .. } = &self.actor;
+        let Actor { store, .. } = &self.actor;
         if !plan.adopted.is_empty() {
             state.known.baseline.extend(plan.adopted.iter().cloned());
-            self.notes.push(store.adopt(api_url, id, plan.adopted.clone()));
+            self.notes.push(store.adopt(id, plan.adopted.clone()));
         }
         if state.reported_drift.as_ref() != Some(&plan.drift) {
             let known = state.reported_drift.take().unwrap_or_default();
@@ -237,7 +237,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.report.counts.drifted += report_drift(id, new, state.changed_by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             state.reported_drift = Some(plan.drift.clone());
-            self.notes.push(store.note_drift(api_url, id, plan.drift.clone(), state.changed_by.take(), now));
+            self.notes.push(store.note_drift(id, plan.drift.clone(), state.changed_by.take(), now));
             self.forget_what_others_changed(id, &drifted, now);
         }
     }

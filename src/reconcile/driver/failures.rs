@@ -163,8 +163,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let problem = state.standing.problem().map(str::to_owned);
         if problem != state.noted {
             state.noted.clone_from(&problem);
-            let Actor { store, api_url, clock, .. } = &self.actor;
-            self.notes.push(store.note_problem(api_url, id, problem, clock.now()));
+            let Actor { store, clock, .. } = &self.actor;
+            self.notes.push(store.note_problem(id, problem, clock.now()));
         }
     }
 }

@@ -84,12 +84,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Ends the drift of pages that are no longer defined: nobody compares them any more.
     fn end_drift_of_gone_pages(&mut self, now: Instant) {
-        let Actor { store, api_url, .. } = &self.actor;
+        let Actor { store, .. } = &self.actor;
         for (id, state) in self.pages.all_mut() {
             let has_drift = state.reported_drift.as_ref().is_none_or(|drift| !drift.is_empty());
             if has_drift && self.world.page(id).is_none() {
                 state.reported_drift = Some(Vec::new());
-                self.notes.push(store.note_drift(api_url, id, Vec::new(), None, now));
+                self.notes.push(store.note_drift(id, Vec::new(), None, now));
             }
         }
     }
@@ -133,7 +133,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             behind: active.promotions.behind().clone(),
             kept: active.kept.clone(),
         };
-        self.notes.push(self.actor.store.accept(&self.actor.api_url, acceptance, now));
+        self.notes.push(self.actor.store.accept(acceptance, now));
     }
 
     pub(super) fn take_key(&mut self, key: ApiKey) {

@@ -106,7 +106,7 @@ impl From<&Settings> for Pace {
         Self {
             assert_formats: settings.assert_formats,
             resync: settings.resync,
-            keep_history: settings.keep_history,
+            keep_history: settings.store.keep_history,
             concurrency: settings.api.concurrency,
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
         }

@@ -101,15 +101,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Fails when the store cannot be read.
     pub async fn new(setup: Setup<R>) -> Result<Self, StoreError> {
         let (now, up) = (setup.actor.clock.now(), setup.actor.clock.uptime());
-        let (store, api) = (&setup.actor.store, &setup.actor.api_url);
-        let stored = store.pages(api).await?;
+        let store = &setup.actor.store;
+        let stored = store.pages().await?;
         let recent = store.fact(RECENT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
         let held = store.fact(HELD).await?.and_then(|fact| Held::from_fact(&fact));
         let out = store.fact(OUT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
         let found = store.fact(overrides::FOUND).await?.and_then(|fact| overrides::read(&fact));
         // With a clock that is ahead, active overrides would look expired.
         let past = setup.last_known.map_or(now, |known| known.min(now));
-        let overrides = store.overrides(api, past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
+        let overrides = store.overrides(past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
         let approved = store.approvals().await?;
         let mut clock_trust = ClockTrust::new(&*setup.actor.clock, setup.last_known);
         let reading = store.fact(ClockReading::FACT).await?.and_then(|fact| serde_json::from_str(&fact).ok());

@@ -241,6 +241,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     fn note_behind(&mut self, id: &PageId, behind: Option<Behind>) {
-        self.notes.push(self.actor.store.set_behind(&self.actor.api_url, id, behind));
+        self.notes.push(self.actor.store.set_behind(id, behind));
     }
 }

@@ -8,14 +8,14 @@ use crate::store::StoreError;
 /// not check for by itself.
 pub(super) const MOVED: i32 = 1032;
 
-/// The location of a store, which also converts failures to errors that name it.
+/// A store in a file, or in memory. It converts failures to errors that name it.
 #[derive(Clone, Debug)]
-pub struct Location {
+pub struct Sqlite {
     pub(super) path: Option<PathBuf>,
 }
 
-impl Location {
-    /// Creates a location: a file, or memory for `None`.
+impl Sqlite {
+    /// Names a store: a file, or memory for `None`.
     pub fn new(path: Option<&Path>) -> Self {
         Self { path: path.map(Path::to_owned) }
     }

@@ -166,6 +166,94 @@ const STEPS: &[&str] = &["
 
     -- An intent that failed is tried again as the same.
     ALTER TABLE writes ADD COLUMN tries INTEGER NOT NULL DEFAULT 1;
+", "
+    -- The programs that rows belong to. Those that share a store leave each other's rows alone.
+    CREATE TABLE owners (
+        id INTEGER PRIMARY KEY,
+        api TEXT NOT NULL,          -- the API's base URL
+        name TEXT NOT NULL,         -- [store] owner
+        UNIQUE (api, name)
+    ) STRICT;
+    INSERT INTO owners (api, name) SELECT api, 'default' FROM (SELECT api FROM pages UNION SELECT api FROM overrides);
+
+    -- Other tables refer to pages and overrides by name, so foreign keys are off during this step.
+    CREATE TABLE new_pages (
+        id INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL REFERENCES owners (id),
+        agent TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        schema TEXT,                -- as last fetched, for looking ahead without the API
+        problem TEXT,               -- the problem that prevents the page from being correct
+        problem_since TEXT,
+        UNIQUE (owner, agent, environment)
+    ) STRICT;
+    INSERT INTO new_pages SELECT pages.id, owners.id, agent, environment, schema, problem, problem_since
+        FROM pages JOIN owners USING (api);
+    DROP TABLE pages;
+    ALTER TABLE new_pages RENAME TO pages;
+    CREATE TABLE new_overrides (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner INTEGER NOT NULL REFERENCES owners (id),
+        at TEXT NOT NULL,
+        who TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        says TEXT NOT NULL,         -- closed, open, set
+        variable TEXT,
+        value TEXT,
+        released_at TEXT,
+        released_by TEXT
+    ) STRICT;
+    INSERT INTO new_overrides
+        SELECT overrides.id, owners.id, at, who, reason, says, variable, value, released_at, released_by
+        FROM overrides JOIN owners USING (api);
+    DROP TABLE overrides;
+    ALTER TABLE new_overrides RENAME TO overrides;
+
+    -- These had no API. Each owner gets a copy; without one, nothing was ever sent.
+    ALTER TABLE approvals RENAME TO old_approvals;
+    CREATE TABLE approvals (
+        owner INTEGER NOT NULL REFERENCES owners (id),
+        revision TEXT NOT NULL,
+        at TEXT NOT NULL,
+        who TEXT NOT NULL,
+        used_at TEXT,
+        PRIMARY KEY (owner, revision)
+    ) STRICT;
+    INSERT INTO approvals SELECT owners.id, revision, at, who, used_at FROM old_approvals, owners;
+    DROP TABLE old_approvals;
+    ALTER TABLE facts RENAME TO old_facts;
+    CREATE TABLE facts (
+        owner INTEGER NOT NULL REFERENCES owners (id),
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (owner, name)
+    ) STRICT;
+    INSERT INTO facts SELECT owners.id, old_facts.name, value FROM old_facts, owners;
+    DROP TABLE old_facts;
+    ALTER TABLE accepted RENAME TO old_accepted;
+    CREATE TABLE accepted (
+        owner INTEGER NOT NULL REFERENCES owners (id),
+        path TEXT NOT NULL,         -- empty for the settings
+        content BLOB NOT NULL,
+        accepted_at TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER,              -- none while active
+        PRIMARY KEY (owner, path, since)
+    ) STRICT;
+    INSERT INTO accepted SELECT owners.id, path, content, accepted_at, since, until FROM old_accepted, owners;
+    DROP TABLE old_accepted;
+    ALTER TABLE texts RENAME TO old_texts_table;
+    DROP INDEX old_texts;
+    CREATE TABLE texts (
+        hash TEXT NOT NULL,
+        owner INTEGER NOT NULL REFERENCES owners (id),
+        text TEXT NOT NULL,
+        used_at TEXT NOT NULL,      -- when it was last written
+        PRIMARY KEY (hash, owner)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO texts SELECT hash, owners.id, text, used_at FROM old_texts_table, owners;
+    DROP TABLE old_texts_table;
+    CREATE INDEX old_texts ON texts (owner, used_at);
 "];
 
 /// The version that this program writes.
@@ -184,11 +272,16 @@ pub fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Upgrades a store from a version to the current one, all or nothing.
 pub fn apply(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    apply_up_to(connection, from, VERSION)
+}
+
+/// Upgrades a store from one version to another.
+pub(super) fn apply_up_to(connection: &mut Connection, from: i64, to: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+    for (step, _) in STEPS.iter().zip(1..=to).filter(|(_, version)| *version > from) {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.pragma_update(None, "user_version", to)?;
     transaction.commit()
 }
 
@@ -198,9 +291,10 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     let found = version(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
     if found < VERSION {
+        connection.pragma_update(None, "foreign_keys", "OFF")?;
         apply(connection, found)?;
     }
+    connection.pragma_update(None, "foreign_keys", "ON")?;
     Ok(found)
 }

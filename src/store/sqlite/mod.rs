@@ -5,14 +5,14 @@ mod file;
 mod location;
 mod migrations;
 mod opening;
+mod owners;
 mod queue;
 mod reading;
 mod retention;
 mod texts;
 mod writer;
 
-pub use location::Location;
-pub use reading::Reading;
+pub use location::Sqlite;
 pub use writer::Writer;
 
 #[cfg(test)]

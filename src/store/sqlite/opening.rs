@@ -1,16 +1,17 @@
 //! Opens a store: for reading, for writing, or as a replacement for a lost one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::store::StoreError;
+use crate::store::{Location, Owner, Reading, Store, StoreError};
 
 use super::file::{self, Guard, lock_path};
-use super::location::Location;
+use super::location::Sqlite;
 use super::migrations;
 use super::queue::Damage;
-use super::reading::Reading;
+use super::reading::ReadOnly;
 use super::writer::Writer;
 
 /// Maximum bytes of a store that is checked at each start.
@@ -18,16 +19,59 @@ use super::writer::Writer;
 /// A larger store is checked only after an unclean shutdown, while it is already in use.
 const CHECKED_AT_START: u64 = 32 << 20;
 
-impl Location {
-    /// Opens the store for reading; returns `None` when the file is missing, and never creates it.
-    ///
-    /// # Errors
-    /// A file that is not a store, or a store of another version.
-    pub fn look(&self) -> Result<Option<Reading>, StoreError> {
+impl Location for Sqlite {
+    fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
+        let Some(connection) = self.connect_to_read()? else { return Ok(None) };
+        Ok(Some(Box::new(ReadOnly::new(connection, self.clone(), owner)?)))
+    }
+
+    fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
+        let lock = self.lock()?;
+        Ok(Arc::new(self.begin(owner, lock)?))
+    }
+
+    fn open_or_begin_anew(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
+        let lock = self.lock()?;
+        if let (Some(lock), Some(path)) = (&lock, &self.path) {
+            lock.set_len(0).map_err(|error| self.io(error))?;
+            let damaged = match Connection::open(path).and_then(|connection| is_sound(&connection)) {
+                Ok(found) => found.is_some(),
+                Err(error) => matches!(self.sqlite(error), StoreError::Damaged { .. }),
+            };
+            if damaged {
+                self.put_aside(path)?;
+            }
+        }
+        Ok(Arc::new(self.begin(owner, lock)?))
+    }
+
+    fn is_in_use(&self) -> bool {
+        let Some(path) = &self.path else { return false };
+        let lock = std::fs::OpenOptions::new().write(true).open(lock_path(path));
+        lock.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+
+    fn is_large(&self) -> bool {
+        let length =
+            self.path.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|store| store.len());
+        length.is_some_and(|length| length > CHECKED_AT_START)
+    }
+
+    fn user(&self) -> String {
+        self.path.as_deref().map_or_else(|| "this process".to_owned(), |path| self.holder(path))
+    }
+}
+
+impl Sqlite {
+    /// Connects for reading; returns `None` when there never was a file, and creates none.
+    fn connect_to_read(&self) -> Result<Option<Connection>, StoreError> {
         let Some(path) = &self.path else { return Ok(None) };
         match std::fs::metadata(path) {
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(self.io(error)),
+            Err(_) if std::fs::metadata(lock_path(path)).is_ok_and(|lock| lock.len() > 0) => {
+                return Err(StoreError::Lost { path: self.shown() });
+            }
             Err(_) => return Ok(None),
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -41,46 +85,8 @@ impl Location {
             found if found < migrations::VERSION => {
                 Err(StoreError::Older { path: self.shown(), found, known: migrations::VERSION })
             }
-            _ => Ok(Some(Reading::new(connection, self.clone()))),
+            _ => Ok(Some(connection)),
         }
-    }
-
-    /// Returns true while a writer has the store open.
-    pub fn is_in_use(&self) -> bool {
-        let Some(path) = &self.path else { return false };
-        let lock = std::fs::OpenOptions::new().write(true).open(lock_path(path));
-        lock.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
-    }
-
-    /// Opens the store for writing: creates or upgrades it, and locks it.
-    ///
-    /// # Errors
-    /// Returns an error when another process writes it, it cannot be written, or it is of a newer
-    /// version.
-    pub fn open(&self) -> Result<Writer, StoreError> {
-        let lock = self.lock()?;
-        self.begin(lock)
-    }
-
-    /// Opens the store on explicit request, replacing a missing or damaged one.
-    ///
-    /// A missing store is created, and a damaged one is renamed first. Nothing is deleted.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), except for failures that a new store resolves.
-    pub fn open_or_begin_anew(&self) -> Result<Writer, StoreError> {
-        let lock = self.lock()?;
-        if let (Some(lock), Some(path)) = (&lock, &self.path) {
-            lock.set_len(0).map_err(|error| self.io(error))?;
-            let damaged = match Connection::open(path).and_then(|connection| is_sound(&connection)) {
-                Ok(found) => found.is_some(),
-                Err(error) => matches!(self.sqlite(error), StoreError::Damaged { .. }),
-            };
-            if damaged {
-                self.put_aside(path)?;
-            }
-        }
-        self.begin(lock)
     }
 
     /// Renames the store's files, so that none of their contents is lost.
@@ -96,7 +102,7 @@ impl Location {
         Ok(())
     }
 
-    fn begin(&self, lock: Option<std::fs::File>) -> Result<Writer, StoreError> {
+    fn begin(&self, owner: Option<&Owner>, lock: Option<std::fs::File>) -> Result<Writer, StoreError> {
         let mut was_made = false;
         if let (Some(lock), Some(path)) = (&lock, &self.path) {
             was_made = lock.metadata().map_err(|error| self.io(error))?.len() > 0;
@@ -122,10 +128,7 @@ impl Location {
         }
         let is_ours = migrations::is_ours(&connection).map_err(|error| self.sqlite(error))?;
         if !is_ours {
-            return Err(StoreError::Damaged {
-                path: self.shown(),
-                found: "it is the database of another program".to_owned(),
-            });
+            return Err(StoreError::Foreign { path: self.shown() });
         }
         if was_made && migrations::version(&connection).map_err(|error| self.sqlite(error))? == 0 {
             return Err(StoreError::Lost { path: self.shown() });
@@ -146,14 +149,7 @@ impl Location {
         if is_large && !was_closed {
             self.check_beside(damage.clone());
         }
-        Writer::start(connection, self.clone(), guard, damage)
-    }
-
-    /// Returns true for a store that takes long to check or upgrade.
-    pub fn is_large(&self) -> bool {
-        let length =
-            self.path.as_ref().and_then(|path| std::fs::metadata(path).ok()).map(|store| store.len());
-        length.is_some_and(|length| length > CHECKED_AT_START)
+        Writer::start(connection, owner, self.clone(), guard, damage)
     }
 
     /// Checks a store while it is already in use; damage stops all writing.
@@ -173,11 +169,6 @@ impl Location {
         };
         // Without a thread it is checked when it is next opened.
         let _ = std::thread::Builder::new().name("store check".to_owned()).spawn(check);
-    }
-
-    /// Returns a description of the process that writes the store now, if it can be determined.
-    pub fn user(&self) -> String {
-        self.path.as_deref().map_or_else(|| "this process".to_owned(), |path| self.holder(path))
     }
 
     /// Returns a description of the process that holds the lock, if it can be determined.

@@ -10,7 +10,7 @@ use crate::pulse::{self, Pulse};
 use crate::store::{StoreError, Written};
 
 use super::file::Guard;
-use super::location::{Location, MOVED};
+use super::location::{MOVED, Sqlite};
 
 /// Maximum jobs committed together.
 const MAX_BATCH: usize = 256;
@@ -24,7 +24,7 @@ type Queued = (Job, oneshot::Sender<rusqlite::Error>);
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     worker: Worker,
-    location: Location,
+    location: Sqlite,
     pulse: Pulse,
 }
 
@@ -67,7 +67,7 @@ impl Drop for Thread {
 impl Queue {
     pub(super) fn start(
         connection: Connection,
-        location: Location,
+        location: Sqlite,
         guard: Option<Guard>,
         damage: Damage,
     ) -> Result<Self, StoreError> {
@@ -86,7 +86,7 @@ impl Queue {
         Ok(Self { worker: Worker::Thread(Arc::new(thread)), location, pulse })
     }
 
-    pub(super) fn in_place(connection: Arc<Mutex<Connection>>, location: Location) -> Self {
+    pub(super) fn in_place(connection: Arc<Mutex<Connection>>, location: Sqlite) -> Self {
         let pulse = Pulse::new("the store", pulse::PATIENCE);
         Self { worker: Worker::InPlace(connection, Arc::default()), location, pulse }
     }

@@ -10,108 +10,117 @@ use serde_json::{Value, json};
 use crate::model::{Change, Instant, PageId, RowName, Variable};
 use crate::pages::{Override, OverrideKind, Part};
 use crate::store::{
-    Accepted, Behind, DriftRow, HistoryRow, OpenIntent, OverrideRow, PageState, Remembered, StoreError,
+    Accepted, Behind, DriftRow, HistoryRow, OpenIntent, OverrideRow, Owner, PageState, Reading, Remembered,
+    StoreError,
 };
 
-use super::{Location, texts};
+use super::{Sqlite, owners, texts};
 
 /// A store opened for reading only.
-#[derive(Debug)]
-pub struct Reading {
+pub(super) struct ReadOnly {
     connection: Connection,
-    location: Location,
+    location: Sqlite,
+    /// The number of the owner; none for all.
+    owner: Option<i64>,
 }
 
-impl Reading {
-    /// Returns overrides of one API's pages, or of all, newest first.
-    ///
-    /// `all` includes overrides that have expired or were released.
-    pub fn overrides(
+impl ReadOnly {
+    /// Reads the rows of one owner, or of all.
+    pub(super) fn new(
+        connection: Connection,
+        location: Sqlite,
+        owner: Option<&Owner>,
+    ) -> Result<Self, StoreError> {
+        let number = owner.map(|owner| owners::number(&connection, owner)).transpose();
+        // An owner that never wrote has no rows.
+        let owner =
+            number.map_err(|error| location.sqlite(error))?.map(|number| number.unwrap_or(owners::NOBODY));
+        Ok(Self { connection, location, owner })
+    }
+
+    fn read<T>(
         &self,
-        api: Option<&str>,
-        now: Instant,
-        all: bool,
-    ) -> Result<Vec<OverrideRow>, StoreError> {
-        let mut rows = overrides(&self.connection, api).map_err(|error| self.location.sqlite(error))?;
+        read: impl FnOnce(&Connection, Option<i64>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        read(&self.connection, self.owner).map_err(|error| self.location.sqlite(error))
+    }
+}
+
+impl Reading for ReadOnly {
+    fn overrides(&self, now: Instant, all: bool) -> Result<Vec<OverrideRow>, StoreError> {
+        let mut rows = self.read(overrides)?;
         rows.retain(|row| all || (row.released.is_none() && !row.set.is_over(now)));
         rows.reverse();
         Ok(rows)
     }
 
-    /// Returns the approved revisions that have not been used yet.
-    pub fn approvals(&self) -> Result<BTreeSet<String>, StoreError> {
-        approvals(&self.connection).map_err(|error| self.location.sqlite(error))
+    fn approvals(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.read(approvals)
     }
 
-    /// Returns a single fact by its name.
-    pub fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
-        fact(&self.connection, name).map_err(|error| self.location.sqlite(error))
+    fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.read(|connection, owner| fact(connection, owner, name))
     }
 
-    /// Returns drift of one page or all, newest first, at most `limit` rows.
-    ///
-    /// With `lasting`, only drift that has not ended is returned.
-    pub fn drifts(
+    fn drifts(
         &self,
         page: Option<&PageId>,
         lasting: bool,
         limit: usize,
     ) -> Result<Vec<DriftRow>, StoreError> {
-        drifts(&self.connection, page, lasting, limit).map_err(|error| self.location.sqlite(error))
+        self.read(|connection, owner| drifts(connection, owner, page, lasting, limit))
     }
 
-    pub(super) fn new(connection: Connection, location: Location) -> Self {
-        Self { connection, location }
+    fn pages(&self) -> Result<BTreeMap<PageId, PageState>, StoreError> {
+        self.read(pages)
     }
 
-    /// Returns the stored state of one API's pages.
-    pub fn pages(&self, api: &str) -> Result<BTreeMap<PageId, PageState>, StoreError> {
-        pages(&self.connection, api).map_err(|error| self.location.sqlite(error))
+    fn remembered(&self) -> Result<Remembered, StoreError> {
+        self.read(|connection, owner| remembered(connection, owner.unwrap_or(owners::NOBODY)))
     }
 
-    /// Returns the settings and inputs that were active when the program last ended.
-    ///
-    /// Entries per page are those of one API.
-    pub fn remembered(&self, api: &str) -> Result<Remembered, StoreError> {
-        remembered(&self.connection, api).map_err(|error| self.location.sqlite(error))
+    fn history(&self, page: Option<&PageId>, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        self.read(|connection, owner| history(connection, owner, page, limit))
     }
 
-    /// Returns the changes of one page or all, newest first, at most `limit`.
-    pub fn history(&self, page: Option<&PageId>, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
-        history(&self.connection, page, limit).map_err(|error| self.location.sqlite(error))
-    }
-
-    /// Returns the time of our last applied change to a page.
-    pub fn last_applied(&self, api: &str, page: &PageId) -> Result<Option<Instant>, StoreError> {
+    fn last_applied(&self, page: &PageId) -> Result<Option<Instant>, StoreError> {
         let sql = "SELECT max(settled_at) FROM writes JOIN pages ON pages.id = writes.page
-            WHERE api = ?1 AND agent = ?2 AND environment = ?3 AND outcome = 'applied'";
-        self.connection
-            .query_row(sql, params![api, page.agent, page.environment.as_str()], |row| row.get(0))
-            .optional()
-            .map(Option::flatten)
-            .map_err(|error| self.location.sqlite(error))
+            WHERE (?1 IS NULL OR owner = ?1) AND agent = ?2 AND environment = ?3 AND outcome = 'applied'";
+        self.read(|connection, owner| {
+            connection
+                .query_row(sql, params![owner, page.agent, page.environment.as_str()], |row| row.get(0))
+                .optional()
+                .map(Option::flatten)
+        })
     }
 }
 
-pub(super) fn approvals(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
-    let mut statement = connection.prepare("SELECT revision FROM approvals WHERE used_at IS NULL")?;
-    let rows = statement.query_map([], |row| row.get(0))?;
+pub(super) fn approvals(connection: &Connection, owner: Option<i64>) -> rusqlite::Result<BTreeSet<String>> {
+    let sql = "SELECT revision FROM approvals WHERE (?1 IS NULL OR owner = ?1) AND used_at IS NULL";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([owner], |row| row.get(0))?;
     rows.collect()
 }
 
-pub(super) fn fact(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
-    connection.query_row("SELECT value FROM facts WHERE name = ?1", [name], |row| row.get(0)).optional()
+pub(super) fn fact(
+    connection: &Connection,
+    owner: Option<i64>,
+    name: &str,
+) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT value FROM facts WHERE (?1 IS NULL OR owner = ?1) AND name = ?2";
+    connection.query_row(sql, params![owner, name], |row| row.get(0)).optional()
 }
 
-/// Returns the overrides of an API in the order in which they were set.
-pub(super) fn overrides(connection: &Connection, api: Option<&str>) -> rusqlite::Result<Vec<OverrideRow>> {
+/// Returns the overrides in the order in which they were set.
+pub(super) fn overrides(connection: &Connection, owner: Option<i64>) -> rusqlite::Result<Vec<OverrideRow>> {
     let mut statement = connection.prepare(
         "SELECT overrides.id, at, who, reason, says, variable, value, released_at, released_by,
                 agent || '/' || environment, until, part
             FROM overrides JOIN overridden ON overridden.override = overrides.id
-            JOIN pages ON pages.id = overridden.page WHERE ?1 IS NULL OR overrides.api = ?1 ORDER BY overrides.id",
+            JOIN pages ON pages.id = overridden.page
+            WHERE ?1 IS NULL OR overrides.owner = ?1 ORDER BY overrides.id",
     )?;
-    let mut rows = statement.query([api])?;
+    let mut rows = statement.query([owner])?;
     let mut found: Vec<OverrideRow> = Vec::new();
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
@@ -179,6 +188,7 @@ fn says(row: &Row) -> rusqlite::Result<OverrideKind> {
 
 fn drifts(
     connection: &Connection,
+    owner: Option<i64>,
     page: Option<&PageId>,
     lasting: bool,
     limit: usize,
@@ -187,11 +197,12 @@ fn drifts(
     let mut statement = connection.prepare(&format!(
         "SELECT since, agent || '/' || environment, variable, {baseline}, {found}, {desired}, answer, by, ended_at
             FROM drifts JOIN pages ON pages.id = drifts.page
-            WHERE (?1 IS NULL OR agent || '/' || environment = ?1) AND (ended_at IS NULL OR NOT ?2)
-            ORDER BY drifts.id DESC LIMIT ?3",
+            WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR agent || '/' || environment = ?2)
+                AND (ended_at IS NULL OR NOT ?3)
+            ORDER BY drifts.id DESC LIMIT ?4",
     ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![page.map(ToString::to_string), lasting, limit], |row| {
+    let rows = statement.query_map(params![owner, page.map(ToString::to_string), lasting, limit], |row| {
         let found: Option<String> = row.get(4)?;
         Ok(DriftRow {
             since: row.get(0)?,
@@ -208,17 +219,17 @@ fn drifts(
     rows.collect()
 }
 
-pub(super) fn remembered(connection: &Connection, api: &str) -> rusqlite::Result<Remembered> {
-    let number = "SELECT max((SELECT coalesce(max(coalesce(until, since)), 0) FROM accepted),
-        (SELECT coalesce(max(as_of), 0) FROM behind), (SELECT coalesce(max(as_of), 0) FROM kept))";
-    let number = connection.query_row(number, [], |row| row.get(0))?;
-    let (behind, kept) = (behind(connection, api)?, kept(connection, api)?);
+pub(super) fn remembered(connection: &Connection, owner: i64) -> rusqlite::Result<Remembered> {
+    let (behind, kept) = (behind(connection, owner)?, kept(connection, owner)?);
     let followers = behind.values().filter_map(|behind| behind.as_of);
     let older: BTreeSet<i64> = followers.chain(kept.values().copied()).collect();
-    let older = older.into_iter().map(|number| Ok((number, accepted(connection, number)?)));
+    let last = "SELECT coalesce(max(coalesce(until, since)), 0) FROM accepted WHERE owner = ?1";
+    let last: i64 = connection.query_row(last, [owner], |row| row.get(0))?;
+    let number = older.last().copied().unwrap_or(0).max(last);
+    let older = older.into_iter().map(|number| Ok((number, accepted(connection, owner, number)?)));
     Ok(Remembered {
         number,
-        newest: accepted(connection, i64::MAX)?,
+        newest: accepted(connection, owner, i64::MAX)?,
         older: older.collect::<rusqlite::Result<_>>()?,
         behind,
         kept,
@@ -226,47 +237,54 @@ pub(super) fn remembered(connection: &Connection, api: &str) -> rusqlite::Result
 }
 
 /// Returns the settings and inputs that were active after an acceptance and before the next.
-fn accepted(connection: &Connection, number: i64) -> rusqlite::Result<Accepted> {
+fn accepted(connection: &Connection, owner: i64, number: i64) -> rusqlite::Result<Accepted> {
     let mut statement = connection.prepare_cached(
-        "SELECT path, content FROM accepted WHERE since <= ?1 AND (until IS NULL OR until > ?1)",
+        "SELECT path, content FROM accepted
+            WHERE owner = ?1 AND since <= ?2 AND (until IS NULL OR until > ?2)",
     )?;
-    let rows = statement.query_map([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map([owner, number], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut inputs: BTreeMap<String, Vec<u8>> = rows.collect::<rusqlite::Result<_>>()?;
     let settings = inputs.remove("").and_then(|settings| String::from_utf8(settings).ok());
     Ok(Accepted { settings, inputs })
 }
 
-fn kept(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, i64>> {
+fn kept(connection: &Connection, owner: i64) -> rusqlite::Result<BTreeMap<PageId, i64>> {
     let mut statement = connection.prepare(
-        "SELECT agent || '/' || environment, as_of FROM kept JOIN pages ON pages.id = kept.page WHERE api = ?1",
+        "SELECT agent || '/' || environment, as_of FROM kept JOIN pages ON pages.id = kept.page
+            WHERE owner = ?1",
     )?;
-    let rows = statement.query_map([api], |row| {
+    let rows = statement.query_map([owner], |row| {
         let page = row.get::<_, String>(0)?.parse().map_err(|text| unreadable(row, 0, text))?;
         Ok((page, row.get(1)?))
     })?;
     rows.collect()
 }
 
-fn behind(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, Behind>> {
+fn behind(connection: &Connection, owner: i64) -> rusqlite::Result<BTreeMap<PageId, Behind>> {
     let mut statement = connection.prepare(
         "SELECT agent || '/' || environment, as_of, since FROM behind
-            JOIN pages ON pages.id = behind.page WHERE api = ?1",
+            JOIN pages ON pages.id = behind.page WHERE owner = ?1",
     )?;
-    let rows = statement.query_map([api], |row| {
+    let rows = statement.query_map([owner], |row| {
         let page = row.get::<_, String>(0)?.parse().map_err(|text| unreadable(row, 0, text))?;
         Ok((page, Behind { as_of: row.get(1)?, since: row.get(2)? }))
     })?;
     rows.collect()
 }
 
-pub(super) fn pages(connection: &Connection, api: &str) -> rusqlite::Result<BTreeMap<PageId, PageState>> {
+pub(super) fn pages(
+    connection: &Connection,
+    owner: Option<i64>,
+) -> rusqlite::Result<BTreeMap<PageId, PageState>> {
     let mut states = BTreeMap::new();
     let mut by_number = BTreeMap::new();
     // Many pages share one schema.
     let mut schemas: HashMap<String, Arc<Value>> = HashMap::new();
-    let mut statement = connection
-        .prepare("SELECT id, agent, environment, schema, problem, problem_since FROM pages WHERE api = ?1")?;
-    let mut rows = statement.query([api])?;
+    let mut statement = connection.prepare(
+        "SELECT id, agent, environment, schema, problem, problem_since FROM pages
+            WHERE ?1 IS NULL OR owner = ?1",
+    )?;
+    let mut rows = statement.query([owner])?;
     while let Some(row) = rows.next()? {
         let page: PageId = format!("{}/{}", row.get::<_, String>(1)?, row.get::<_, String>(2)?)
             .parse()
@@ -329,6 +347,7 @@ fn change(row: &Row) -> rusqlite::Result<Change> {
 
 fn history(
     connection: &Connection,
+    owner: Option<i64>,
     page: Option<&PageId>,
     limit: usize,
 ) -> rusqlite::Result<Vec<HistoryRow>> {
@@ -337,11 +356,11 @@ fn history(
         "SELECT at, who, agent || '/' || environment, variable, {before}, {after}, because, outcome, correlation_id,
                 error, tries
             FROM writes JOIN pages ON pages.id = writes.page JOIN changes ON changes.write = writes.id
-            WHERE ?1 IS NULL OR agent || '/' || environment = ?1
-            ORDER BY writes.id DESC, variable LIMIT ?2",
+            WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR agent || '/' || environment = ?2)
+            ORDER BY writes.id DESC, variable LIMIT ?3",
     ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![page.map(ToString::to_string), limit], |row| {
+    let rows = statement.query_map(params![owner, page.map(ToString::to_string), limit], |row| {
         let before: Option<String> = row.get(4)?;
         Ok(HistoryRow {
             at: row.get(0)?,

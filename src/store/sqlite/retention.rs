@@ -7,24 +7,30 @@ use crate::model::Instant;
 /// Rows that one step inspects in each table.
 const STEP: i64 = 500;
 
-/// Deletes some of the PATCHes, drift, overrides and used approvals that ended before an instant.
+/// Deletes some of an owner's PATCHes, drift, overrides and used approvals that ended before an instant.
 ///
 /// Open PATCHes, lasting drift and active overrides are kept regardless of age.
-pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Result<()> {
-    prune_decisions(connection, before)?;
+pub(super) fn prune(connection: &Connection, owner: i64, before: Instant) -> rusqlite::Result<()> {
+    prune_decisions(connection, owner, before)?;
     // The oldest rows have the smallest numbers, so a step inspects only those.
-    let writes = "SELECT id FROM (SELECT id, settled_at, outcome FROM writes ORDER BY id LIMIT ?2)
-        WHERE settled_at < ?1 AND outcome NOT IN ('intended', 'unknown')";
+    let ours = "page IN (SELECT id FROM pages WHERE owner = ?3)";
+    let writes = format!(
+        "SELECT id FROM (SELECT id, settled_at, outcome FROM writes WHERE {ours} ORDER BY id LIMIT ?2)
+            WHERE settled_at < ?1 AND outcome NOT IN ('intended', 'unknown')"
+    );
     connection
         .prepare_cached(&format!("DELETE FROM changes WHERE write IN ({writes})"))?
-        .execute(params![before, STEP])?;
+        .execute(params![before, STEP, owner])?;
     let removed = connection
         .prepare_cached(&format!("DELETE FROM writes WHERE id IN ({writes})"))?
-        .execute(params![before, STEP])?;
-    let drifts = "SELECT id FROM (SELECT id, ended_at FROM drifts ORDER BY id LIMIT ?2) WHERE ended_at < ?1";
+        .execute(params![before, STEP, owner])?;
+    let drifts = format!(
+        "SELECT id FROM (SELECT id, ended_at FROM drifts WHERE {ours} ORDER BY id LIMIT ?2)
+            WHERE ended_at < ?1"
+    );
     let ended = connection
         .prepare_cached(&format!("DELETE FROM drifts WHERE id IN ({drifts})"))?
-        .execute(params![before, STEP])?;
+        .execute(params![before, STEP, owner])?;
     if removed > 0 || ended > 0 {
         // Older rows may remain that still use texts of that age.
         return Ok(());
@@ -35,23 +41,24 @@ pub(super) fn prune(connection: &Connection, before: Instant) -> rusqlite::Resul
             WHERE outcome IN ('intended', 'unknown') AND '#' || hash IN (before, after))";
     connection
         .prepare_cached(&format!(
-            "DELETE FROM texts WHERE hash IN
-                (SELECT hash FROM texts WHERE used_at < ?1 AND NOT ({is_used}) ORDER BY used_at LIMIT ?2)"
+            "DELETE FROM texts WHERE owner = ?3 AND hash IN (SELECT hash FROM texts
+                WHERE owner = ?3 AND used_at < ?1 AND NOT ({is_used}) ORDER BY used_at LIMIT ?2)"
         ))?
-        .execute(params![before, STEP])
+        .execute(params![before, STEP, owner])
         .map(drop)
 }
 
 /// Deletes overrides that were released or have ended on all of their pages, and used approvals.
-fn prune_decisions(connection: &Connection, before: Instant) -> rusqlite::Result<()> {
-    let ended = "SELECT id FROM (SELECT id, released_at FROM overrides ORDER BY id LIMIT ?2)
+fn prune_decisions(connection: &Connection, owner: i64, before: Instant) -> rusqlite::Result<()> {
+    let ended = "SELECT id FROM
+        (SELECT id, released_at FROM overrides WHERE owner = ?3 ORDER BY id LIMIT ?2)
         WHERE released_at < ?1 OR NOT EXISTS
             (SELECT 1 FROM overridden WHERE override = id AND (until IS NULL OR until >= ?1))";
     connection
         .prepare_cached(&format!("DELETE FROM overridden WHERE override IN ({ended})"))?
-        .execute(params![before, STEP])?;
+        .execute(params![before, STEP, owner])?;
     connection
         .prepare_cached(&format!("DELETE FROM overrides WHERE id IN ({ended})"))?
-        .execute(params![before, STEP])?;
+        .execute(params![before, STEP, owner])?;
     connection.prepare_cached("DELETE FROM approvals WHERE used_at < ?1")?.execute(params![before]).map(drop)
 }

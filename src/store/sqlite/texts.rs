@@ -1,6 +1,6 @@
 //! Stores each long value once, by the SHA-256 of its text, so that a page that keeps failing with
 //! the same large value cannot fill the disk. Such a value is replaced by `#` and its hash; no JSON
-//! begins with `#`.
+//! begins with `#`. Each owner has a copy of its own, since its retention may be shorter.
 
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
@@ -14,22 +14,27 @@ const SHORT: usize = 200;
 pub(super) fn sql(column: &str) -> String {
     format!(
         "CASE WHEN substr({column}, 1, 1) = '#'
-            THEN coalesce((SELECT text FROM texts WHERE hash = substr({column}, 2)), 'null') ELSE {column} END"
+            THEN coalesce((SELECT text FROM texts WHERE hash = substr({column}, 2) LIMIT 1), 'null') ELSE {column} END"
     )
 }
 
 /// Stores a value and returns the text to store in its column.
-pub(super) fn put(connection: &Connection, text: String, at: Instant) -> rusqlite::Result<String> {
+pub(super) fn put(
+    connection: &Connection,
+    owner: i64,
+    text: String,
+    at: Instant,
+) -> rusqlite::Result<String> {
     if text.len() <= SHORT {
         return Ok(text);
     }
     let hash: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     connection
         .prepare_cached(
-            "INSERT INTO texts (hash, text, used_at) VALUES (?1, ?2, ?3)
+            "INSERT INTO texts (hash, owner, text, used_at) VALUES (?1, ?2, ?3, ?4)
                 ON CONFLICT DO UPDATE SET used_at = max(used_at, excluded.used_at)",
         )?
-        .execute(params![hash, text, at])?;
+        .execute(params![hash, owner, text, at])?;
     Ok(format!("#{hash}"))
 }
 

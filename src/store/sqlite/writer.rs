@@ -10,29 +10,39 @@ use crate::model::{Instant, PageId, Variable};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
 use crate::pulse::Pulse;
-use crate::store::{Acceptance, Behind, Intent, Outcome, PageState, Remembered, Store, StoreError, Written};
+use crate::store::{
+    Acceptance, Behind, Intent, Outcome, Owner, PageState, Remembered, Store, StoreError, Written,
+};
 
-use super::Location;
+use super::Sqlite;
 use super::file::Guard;
 use super::queue::{Damage, Queue};
 use super::reading::{self, StoredPart};
-use super::{migrations, retention, texts};
+use super::{migrations, owners, retention, texts};
 
-/// The writer of the store.
+/// The writer of the store, for one owner.
 ///
 /// Jobs run in the order in which the methods are called, even if the caller does not await their
 /// results. An acknowledged job is durable, together with all jobs before it.
 #[derive(Clone, Debug)]
-pub struct Writer(Queue);
+pub struct Writer {
+    queue: Queue,
+    /// The number of the owner.
+    owner: i64,
+}
 
 impl Writer {
+    /// Writes for an owner; without one, only to release overrides.
     pub(super) fn start(
         connection: Connection,
-        location: Location,
+        owner: Option<&Owner>,
+        location: Sqlite,
         guard: Option<Guard>,
         damage: Damage,
     ) -> Result<Self, StoreError> {
-        Queue::start(connection, location, guard, damage).map(Self)
+        let number = owner.map_or(Ok(owners::NOBODY), |owner| owners::number_or_new(&connection, owner));
+        let owner = number.map_err(|error| location.sqlite(error))?;
+        Ok(Self { queue: Queue::start(connection, location, guard, damage)?, owner })
     }
 
     /// Creates a writer on a shared connection, without a thread.
@@ -41,43 +51,59 @@ impl Writer {
     ///
     /// # Errors
     /// Returns an error when the store cannot be upgraded.
-    pub fn in_place(connection: Arc<Mutex<Connection>>) -> Result<Self, StoreError> {
-        let location = Location::new(None);
-        {
+    pub fn in_place(connection: Arc<Mutex<Connection>>, owner: &Owner) -> Result<Self, StoreError> {
+        let location = Sqlite::new(None);
+        let prepare = || {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            migrations::prepare(&mut connection).map_err(|error| location.sqlite(error))?;
-        }
-        Ok(Self(Queue::in_place(connection, location)))
+            migrations::prepare(&mut connection)?;
+            owners::number_or_new(&connection, owner)
+        };
+        let owner = prepare().map_err(|error| location.sqlite(error))?;
+        Ok(Self { queue: Queue::in_place(connection, location), owner })
+    }
+
+    /// Queues a job with the number of the owner.
+    fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection, i64) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Written<T> {
+        let owner = self.owner;
+        self.queue.run(move |connection| job(connection, owner))
     }
 }
 
 impl Store for Writer {
     fn pulse(&self) -> Pulse {
-        self.0.pulse()
+        self.queue.pulse()
     }
 
-    fn pages(&self, api: &str) -> Written<BTreeMap<PageId, PageState>> {
-        let api = api.to_owned();
-        self.0.run(move |connection| reading::pages(connection, &api))
+    fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {
+        let (queue, owner) = (self.queue.clone(), owner.clone());
+        let number = self.queue.run(move |connection| owners::number_or_new(connection, &owner));
+        Box::pin(async move {
+            let writer: Arc<dyn Store> = Arc::new(Self { queue, owner: number.await? });
+            Ok(writer)
+        })
     }
 
-    fn remembered(&self, api: &str) -> Written<Remembered> {
-        let api = api.to_owned();
-        self.0.run(move |connection| reading::remembered(connection, &api))
+    fn pages(&self) -> Written<BTreeMap<PageId, PageState>> {
+        self.run(|connection, owner| reading::pages(connection, Some(owner)))
     }
 
-    fn overrides(&self, api: &str, now: Instant) -> Written<Vec<Override>> {
-        let api = api.to_owned();
-        self.0.run(move |connection| {
-            let rows = reading::overrides(connection, Some(&api))?.into_iter();
+    fn remembered(&self) -> Written<Remembered> {
+        self.run(reading::remembered)
+    }
+
+    fn overrides(&self, now: Instant) -> Written<Vec<Override>> {
+        self.run(move |connection, owner| {
+            let rows = reading::overrides(connection, Some(owner))?.into_iter();
             let active = rows.filter(|row| row.released.is_none() && !row.set.is_over(now));
             Ok(active.map(|row| row.set).collect())
         })
     }
 
-    fn set_override(&self, api: &str, set: Override) -> Written<Override> {
-        let api = api.to_owned();
-        self.0.run(move |connection| {
+    fn set_override(&self, set: Override) -> Written<Override> {
+        self.run(move |connection, owner| {
             let (says, variable, value) = match &set.says {
                 OverrideKind::Closed => ("closed", None, None),
                 OverrideKind::Open => ("open", None, None),
@@ -85,14 +111,14 @@ impl Store for Writer {
             };
             connection
                 .prepare_cached(
-                    "INSERT INTO overrides (api, at, who, reason, says, variable, value)
+                    "INSERT INTO overrides (owner, at, who, reason, says, variable, value)
                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![api, set.at, set.who, set.reason, says, variable, value])?;
+                .execute(params![owner, set.at, set.who, set.reason, says, variable, value])?;
             let id = connection.last_insert_rowid();
             for (page, until) in &set.pages {
                 let part = set.parts.get(page).map(StoredPart::text);
-                let page = page_number(connection, &api, page)?;
+                let page = page_number(connection, owner, page)?;
                 connection
                     .prepare_cached(
                         "INSERT INTO overridden (override, page, until, part) VALUES (?1, ?2, ?3, ?4)",
@@ -105,7 +131,7 @@ impl Store for Writer {
 
     fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool> {
         let who = who.to_owned();
-        self.0.run(move |connection| {
+        self.run(move |connection, _| {
             let released = connection
                 .prepare_cached(
                     "UPDATE overrides SET released_at = ?2, released_by = ?3
@@ -117,31 +143,36 @@ impl Store for Writer {
     }
 
     fn approvals(&self) -> Written<BTreeSet<String>> {
-        self.0.run(reading::approvals)
+        self.run(|connection, owner| reading::approvals(connection, Some(owner)))
     }
 
     fn approve(&self, revision: &str, who: &str, at: Instant) -> Written<()> {
         let (revision, who) = (revision.to_owned(), who.to_owned());
-        self.0.run(move |connection| {
+        self.run(move |connection, owner| {
             connection
-                .prepare_cached("INSERT OR REPLACE INTO approvals (revision, at, who) VALUES (?1, ?2, ?3)")?
-                .execute(params![revision, at, who])
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO approvals (owner, revision, at, who) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![owner, revision, at, who])
                 .map(drop)
         })
     }
 
     fn use_approval(&self, revision: &str, at: Instant) -> Written<()> {
         let revision = revision.to_owned();
-        self.0.run(move |connection| {
+        self.run(move |connection, owner| {
             connection
-                .prepare_cached("UPDATE approvals SET used_at = ?2 WHERE revision = ?1 AND used_at IS NULL")?
-                .execute(params![revision, at])
+                .prepare_cached(
+                    "UPDATE approvals SET used_at = ?3
+                        WHERE owner = ?1 AND revision = ?2 AND used_at IS NULL",
+                )?
+                .execute(params![owner, revision, at])
                 .map(drop)
         })
     }
 
     fn last_known(&self) -> Written<Option<Instant>> {
-        self.0.run(|connection| {
+        self.run(|connection, _| {
             let sql =
                 "SELECT max(coalesce(settled_at, at)) FROM (SELECT * FROM writes ORDER BY id DESC LIMIT 100)";
             connection.query_row(sql, [], |row| row.get(0))
@@ -149,32 +180,27 @@ impl Store for Writer {
     }
 
     fn fact(&self, name: &'static str) -> Written<Option<String>> {
-        self.0.run(move |connection| reading::fact(connection, name))
+        self.run(move |connection, owner| reading::fact(connection, Some(owner), name))
     }
 
     fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
-        self.0.run(move |connection| {
-            let set = "INSERT INTO facts VALUES (?1, ?2)
+        self.run(move |connection, owner| {
+            let set = "INSERT INTO facts VALUES (?1, ?2, ?3)
                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value";
             match value {
-                Some(value) => connection.prepare_cached(set)?.execute(params![name, value]),
-                None => connection.prepare_cached("DELETE FROM facts WHERE name = ?1")?.execute([name]),
+                Some(value) => connection.prepare_cached(set)?.execute(params![owner, name, value]),
+                None => connection
+                    .prepare_cached("DELETE FROM facts WHERE owner = ?1 AND name = ?2")?
+                    .execute(params![owner, name]),
             }
             .map(drop)
         })
     }
 
-    fn note_drift(
-        &self,
-        api: &str,
-        page: &PageId,
-        drift: Vec<Drift>,
-        by: Option<String>,
-        at: Instant,
-    ) -> Written<()> {
-        let (api, page) = (api.to_owned(), page.clone());
-        self.0.run(move |connection| {
-            let page = page_number(connection, &api, &page)?;
+    fn note_drift(&self, page: &PageId, drift: Vec<Drift>, by: Option<String>, at: Instant) -> Written<()> {
+        let page = page.clone();
+        self.run(move |connection, owner| {
+            let page = page_number(connection, owner, &page)?;
             let mut lasting = connection.prepare_cached(
                 "SELECT id FROM drifts WHERE page = ?1 AND ended_at IS NULL AND variable = ?2
                     AND found IS ?3 AND answer = ?4",
@@ -186,7 +212,7 @@ impl Store for Writer {
             let mut kept = BTreeSet::new();
             for drift in &drift {
                 let (variable, answer) = (drift.variable.to_string(), drift.answer.word());
-                let text = |value: &Value| texts::put(connection, value.to_string(), at);
+                let text = |value: &Value| texts::put(connection, owner, value.to_string(), at);
                 let found = drift.found.as_ref().map(text).transpose()?;
                 let known: Option<i64> =
                     lasting.query_row(params![page, variable, found, answer], |row| row.get(0)).optional()?;
@@ -203,42 +229,41 @@ impl Store for Writer {
         })
     }
 
-    fn accept(&self, api: &str, acceptance: Acceptance, at: Instant) -> Written<()> {
-        let api = api.to_owned();
-        self.0.run(move |connection| {
+    fn accept(&self, acceptance: Acceptance, at: Instant) -> Written<()> {
+        self.run(move |connection, owner| {
             let Acceptance { number, settings, inputs, paths, behind, kept } = &acceptance;
-            put(connection, "", settings.as_bytes(), *number, at)?;
+            put(connection, owner, ("", settings.as_bytes()), *number, at)?;
             for (path, content) in inputs {
-                put(connection, path, content, *number, at)?;
+                put(connection, owner, (path, content), *number, at)?;
             }
-            end_others(connection, paths, *number)?;
-            // Pages of another API start waiting again when they return.
-            connection.prepare_cached("DELETE FROM behind")?.execute([])?;
+            end_others(connection, owner, paths, *number)?;
+            let ours = "WHERE page IN (SELECT id FROM pages WHERE owner = ?1)";
+            connection.prepare_cached(&format!("DELETE FROM behind {ours}"))?.execute([owner])?;
             for (page, behind) in behind {
-                set_behind(connection, page_number(connection, &api, page)?, Some(*behind))?;
+                set_behind(connection, page_number(connection, owner, page)?, Some(*behind))?;
             }
-            connection.prepare_cached("DELETE FROM kept")?.execute([])?;
+            connection.prepare_cached(&format!("DELETE FROM kept {ours}"))?.execute([owner])?;
             for (page, as_of) in kept {
-                let page = page_number(connection, &api, page)?;
+                let page = page_number(connection, owner, page)?;
                 connection
                     .prepare_cached("INSERT INTO kept VALUES (?1, ?2)")?
                     .execute(params![page, as_of])?;
             }
-            forget(connection)
+            forget(connection, owner)
         })
     }
 
-    fn set_behind(&self, api: &str, page: &PageId, behind: Option<Behind>) -> Written<()> {
-        let (api, page) = (api.to_owned(), page.clone());
-        self.0.run(move |connection| {
-            let page = page_number(connection, &api, &page)?;
+    fn set_behind(&self, page: &PageId, behind: Option<Behind>) -> Written<()> {
+        let page = page.clone();
+        self.run(move |connection, owner| {
+            let page = page_number(connection, owner, &page)?;
             set_behind(connection, page, behind)?;
-            if behind.is_none() { forget(connection) } else { Ok(()) }
+            if behind.is_none() { forget(connection, owner) } else { Ok(()) }
         })
     }
 
     fn intend(&self, intent: Intent) -> Written<i64> {
-        self.0.run(move |connection| {
+        self.run(move |connection, owner| {
             if let Some(write) = intent.again {
                 let again = "UPDATE writes SET outcome = 'intended', settled_at = NULL, tries = tries + 1
                     WHERE id = ?1 AND outcome = 'failed'";
@@ -247,7 +272,7 @@ impl Store for Writer {
                     return Ok(write);
                 }
             }
-            let page = page_number(connection, &intent.api, &intent.page)?;
+            let page = page_number(connection, owner, &intent.page)?;
             connection
                 .prepare_cached("INSERT INTO writes (page, at, who) VALUES (?1, ?2, ?3)")?
                 .execute(params![page, intent.at, intent.who])?;
@@ -258,8 +283,8 @@ impl Store for Writer {
                 insert.execute(params![
                     write,
                     change.variable.to_string(),
-                    from.map(|from| texts::put(connection, from, intent.at)).transpose()?,
-                    texts::put(connection, change.to.to_string(), intent.at)?,
+                    from.map(|from| texts::put(connection, owner, from, intent.at)).transpose()?,
+                    texts::put(connection, owner, change.to.to_string(), intent.at)?,
                     change.because,
                 ])?;
             }
@@ -274,7 +299,7 @@ impl Store for Writer {
         correlation_id: Option<String>,
         at: Instant,
     ) -> Written<()> {
-        self.0.run(move |connection| {
+        self.run(move |connection, _| {
             connection
                 .prepare_cached(
                     "UPDATE writes SET outcome = ?2, settled_at = ?3, error = ?4,
@@ -290,22 +315,22 @@ impl Store for Writer {
         })
     }
 
-    fn adopt(&self, api: &str, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
-        let (api, page) = (api.to_owned(), page.clone());
-        self.0.run(move |connection| {
-            let page = page_number(connection, &api, &page)?;
+    fn adopt(&self, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
+        let page = page.clone();
+        self.run(move |connection, owner| {
+            let page = page_number(connection, owner, &page)?;
             set_baselines(connection, page, &values)
         })
     }
 
     fn prune(&self, before: Instant) -> Written<()> {
-        self.0.run(move |connection| retention::prune(connection, before))
+        self.run(move |connection, owner| retention::prune(connection, owner, before))
     }
 
-    fn saw_schema(&self, api: &str, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
-        let (api, page) = (api.to_owned(), page.clone());
-        self.0.run(move |connection| {
-            let page = page_number(connection, &api, &page)?;
+    fn saw_schema(&self, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
+        let page = page.clone();
+        self.run(move |connection, owner| {
+            let page = page_number(connection, owner, &page)?;
             let schema = schema.map(|schema| schema.to_string());
             connection
                 .prepare_cached("UPDATE pages SET schema = ?2 WHERE id = ?1 AND schema IS NOT ?2")?
@@ -314,10 +339,10 @@ impl Store for Writer {
         })
     }
 
-    fn note_problem(&self, api: &str, page: &PageId, problem: Option<String>, at: Instant) -> Written<()> {
-        let (api, page) = (api.to_owned(), page.clone());
-        self.0.run(move |connection| {
-            let page = page_number(connection, &api, &page)?;
+    fn note_problem(&self, page: &PageId, problem: Option<String>, at: Instant) -> Written<()> {
+        let page = page.clone();
+        self.run(move |connection, owner| {
+            let page = page_number(connection, owner, &page)?;
             connection
                 .prepare_cached(
                     // It remains one problem as long as there is any, even if its message changes.
@@ -331,16 +356,16 @@ impl Store for Writer {
 }
 
 /// Returns the number of a page in the store, creating one if needed.
-fn page_number(connection: &Connection, api: &str, page: &PageId) -> rusqlite::Result<i64> {
-    let key = params![api, page.agent, page.environment.as_str()];
+fn page_number(connection: &Connection, owner: i64, page: &PageId) -> rusqlite::Result<i64> {
+    let key = params![owner, page.agent, page.environment.as_str()];
     let known = connection
-        .prepare_cached("SELECT id FROM pages WHERE api = ?1 AND agent = ?2 AND environment = ?3")?
+        .prepare_cached("SELECT id FROM pages WHERE owner = ?1 AND agent = ?2 AND environment = ?3")?
         .query_row(key, |row| row.get(0))
         .optional()?;
     match known {
         Some(number) => Ok(number),
         None => connection
-            .prepare_cached("INSERT INTO pages (api, agent, environment) VALUES (?1, ?2, ?3)")?
+            .prepare_cached("INSERT INTO pages (owner, agent, environment) VALUES (?1, ?2, ?3)")?
             .insert(key),
     }
 }
@@ -358,43 +383,51 @@ fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rus
 /// Stores content that becomes active and ends the version before it.
 fn put(
     connection: &Connection,
-    path: &str,
-    content: &[u8],
+    owner: i64,
+    (path, content): (&str, &[u8]),
     number: i64,
     at: Instant,
 ) -> rusqlite::Result<()> {
-    let is_known = "SELECT 1 FROM accepted WHERE path = ?1 AND until IS NULL AND content = ?2";
-    if connection.prepare_cached(is_known)?.exists(params![path, content])? {
+    let is_known = "SELECT 1 FROM accepted WHERE owner = ?1 AND path = ?2 AND until IS NULL AND content = ?3";
+    if connection.prepare_cached(is_known)?.exists(params![owner, path, content])? {
         return Ok(());
     }
+    connection.prepare_cached(END)?.execute(params![owner, path, number])?;
     connection
-        .prepare_cached("UPDATE accepted SET until = ?2 WHERE path = ?1 AND until IS NULL")?
-        .execute(params![path, number])?;
-    connection
-        .prepare_cached("INSERT INTO accepted VALUES (?1, ?2, ?3, ?4, NULL)")?
-        .execute(params![path, content, at, number])
+        .prepare_cached(
+            "INSERT INTO accepted (owner, path, content, accepted_at, since) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![owner, path, content, at, number])
         .map(drop)
 }
 
+/// SQL that ends the active version of an input.
+const END: &str = "UPDATE accepted SET until = ?3 WHERE owner = ?1 AND path = ?2 AND until IS NULL";
+
 /// Ends inputs that no longer exist: files that the settings no longer name.
-fn end_others(connection: &Connection, paths: &BTreeSet<String>, number: i64) -> rusqlite::Result<()> {
-    let mut known =
-        connection.prepare_cached("SELECT path FROM accepted WHERE until IS NULL AND path != ''")?;
-    let known = known.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-    let mut end =
-        connection.prepare_cached("UPDATE accepted SET until = ?2 WHERE path = ?1 AND until IS NULL")?;
+fn end_others(
+    connection: &Connection,
+    owner: i64,
+    paths: &BTreeSet<String>,
+    number: i64,
+) -> rusqlite::Result<()> {
+    let known = "SELECT path FROM accepted WHERE owner = ?1 AND until IS NULL AND path != ''";
+    let mut known = connection.prepare_cached(known)?;
+    let known = known.query_map([owner], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut end = connection.prepare_cached(END)?;
     for path in known.iter().filter(|path| !paths.contains(*path)) {
-        end.execute(params![path, number])?;
+        end.execute(params![owner, path, number])?;
     }
     Ok(())
 }
 
 /// Deletes formerly active content that no page is based on any more.
-fn forget(connection: &Connection) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM accepted WHERE until IS NOT NULL AND NOT EXISTS
-        (SELECT 1 FROM (SELECT as_of FROM behind UNION ALL SELECT as_of FROM kept)
-            WHERE as_of >= accepted.since AND as_of < accepted.until)";
-    connection.prepare_cached(sql)?.execute([]).map(drop)
+fn forget(connection: &Connection, owner: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM accepted WHERE owner = ?1 AND until IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM (SELECT page, as_of FROM behind UNION ALL SELECT page, as_of FROM kept)
+            JOIN pages ON pages.id = page
+            WHERE pages.owner = ?1 AND as_of >= accepted.since AND as_of < accepted.until)";
+    connection.prepare_cached(sql)?.execute([owner]).map(drop)
 }
 
 /// SQL for the values of a drift row.

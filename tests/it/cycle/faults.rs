@@ -47,8 +47,8 @@ async fn every_fault_is_recovered_from_and_no_change_is_made_twice() {
         let folder = Folder::new(&api.url, &desk("A-1"));
         let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
         let settled = || {
-            folder.store().look().ok().flatten().is_some_and(|reading| {
-                reading.pages(&api.url).is_ok_and(|pages| {
+            folder.reading().is_some_and(|reading| {
+                reading.pages().is_ok_and(|pages| {
                     pages.values().any(|page| !page.baseline.is_empty() && page.open.is_none())
                 })
             })
@@ -76,7 +76,7 @@ async fn a_late_answer_counts_as_unknown_and_is_looked_up() {
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     // The client gives up after its read timeout of a second, on the real clock.
     let settled = || {
-        folder.store().look().ok().flatten().is_some_and(|reading| {
+        folder.reading().is_some_and(|reading| {
             reading.history(None, 1).is_ok_and(|rows| rows.iter().any(|row| row.outcome == "applied"))
         })
     };
@@ -126,10 +126,8 @@ async fn a_failing_list_blocks_no_change_to_the_pages_of_its_agent() {
     api.until_variable("A-1", "phone", &json!("1")).await;
     listless.fails.store(true, std::sync::atomic::Ordering::SeqCst);
     driving.advance(later(12)).await;
-    until("a list failed", || {
-        folder.look().pages(&api.url).unwrap().values().any(|page| page.problem.is_some())
-    })
-    .await;
+    until("a list failed", || folder.look().pages().unwrap().values().any(|page| page.problem.is_some()))
+        .await;
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,2\n");
     api.until_variable("A-1", "phone", &json!("2")).await;
     driving.stop().await;
@@ -176,7 +174,7 @@ async fn a_failing_page_delays_no_other_page() {
     api.until_variable("A-2", "is_open", &json!(true)).await;
     assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
     until("the unknown agent is reported", || {
-        let pages = folder.look().pages(&api.url).unwrap();
+        let pages = folder.look().pages().unwrap();
         pages.get(&"A-3/live".parse().unwrap()).is_some_and(|page| page.problem.is_some())
     })
     .await;

@@ -165,7 +165,7 @@ async fn a_schema_check_that_never_ends_delays_no_other_page() {
         api.until_variable(&format!("A-{number}"), "is_open", &json!(true)).await;
     }
     until("the problem of the page is stored", || {
-        let pages = folder.look().pages(&api.url).unwrap();
+        let pages = folder.look().pages().unwrap();
         let problem = pages.get(&"A-1/live".parse().unwrap()).and_then(|page| page.problem.clone());
         problem.is_some_and(|(text, _)| text.contains("too large to check against its schema"))
     })

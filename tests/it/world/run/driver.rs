@@ -8,7 +8,7 @@ use rtconfd::reconcile::{
 };
 use rtconfd::sources::{Files, Writers, Writing};
 use rtconfd::store::Store;
-use rtconfd::store::Writer;
+use rtconfd::store::sqlite::Writer;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{FILES, Running, World, written};
@@ -22,8 +22,8 @@ impl World {
         let now = self.clock.now();
         self.remote.state().forget_rates();
         // A failed writer makes no further writes.
-        self.store = Writer::in_place(self.database.clone()).unwrap();
-        let remembered = self.store.remembered(&self.settings.api.base_url).await.unwrap();
+        self.store = Writer::in_place(self.database.clone(), &self.settings.owner()).unwrap();
+        let remembered = self.store.remembered().await.unwrap();
         let active = active.unwrap_or_else(|| ActiveRevision::recall(&self.settings, &remembered, now, now));
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
         files.recall(&remembered.newest.inputs);

@@ -20,7 +20,8 @@ use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::reconcile::{Board, Ended, Feed};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread};
-use rtconfd::store::{StoreError, Writer};
+use rtconfd::store::StoreError;
+use rtconfd::store::sqlite::Writer;
 use rtconfd::zone::Database;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -132,6 +133,7 @@ impl World {
         let settings = written(&folder.path().join(SETTINGS), &inputs);
         let database = Arc::new(Mutex::new(Connection::open_in_memory().unwrap()));
         let remote = Remote::new(clock.clone(), Rng::with_seed(random.u64(..)), inputs.clone());
+        let store = Writer::in_place(database.clone(), &settings.owner()).unwrap();
         let mut world = Self {
             seed,
             random,
@@ -141,7 +143,7 @@ impl World {
             remote,
             settings,
             disk: Memory::default(),
-            store: Writer::in_place(database.clone()).unwrap(),
+            store,
             database,
             running: None,
             inputs,

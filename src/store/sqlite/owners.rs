@@ -1,0 +1,21 @@
+//! The owners of rows: programs that share a store leave each other's rows alone.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::store::Owner;
+
+/// A number that no owner has: the rows of nobody.
+pub(super) const NOBODY: i64 = 0;
+
+/// Returns the number of an owner; none if it never wrote.
+pub(super) fn number(connection: &Connection, owner: &Owner) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM owners WHERE api = ?1 AND name = ?2";
+    connection.query_row(sql, params![owner.api, owner.id], |row| row.get(0)).optional()
+}
+
+/// Returns the number of an owner, adding it if it is new.
+pub(super) fn number_or_new(connection: &Connection, owner: &Owner) -> rusqlite::Result<i64> {
+    connection
+        .execute("INSERT OR IGNORE INTO owners (api, name) VALUES (?1, ?2)", params![owner.api, owner.id])?;
+    Ok(number(connection, owner)?.unwrap_or(NOBODY))
+}
