@@ -10,9 +10,6 @@ use crate::written::{Fields, Reader};
 
 /// Minutes of a day.
 pub(super) const DAY: u32 = 24 * 60;
-/// The names of weekdays in messages.
-pub(super) const WEEKDAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// The opening hours of a place, read from a published format.
 #[derive(Default)]

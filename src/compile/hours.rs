@@ -15,10 +15,10 @@ use super::compiler::Compiler;
 use super::context::WrittenZone;
 use super::formats::Published;
 use super::repeats::HOURS_WEIGHT;
-use super::special;
+use super::{special, weekly};
 
-const KEYS: &[&str] =
-    &["timezone", "weekly", "weekly_from", "google", "schema_org", "special", "special_from", "closed_on"];
+/// The keys of hours besides those of the weekly hours.
+const KEYS: &[&str] = &["timezone", "special", "special_from", "closed_on"];
 
 impl Compiler<'_> {
     /// Returns hours by name, or hours written in place.
@@ -48,7 +48,8 @@ impl Compiler<'_> {
         name: &str,
         zone: WrittenZone,
     ) -> Option<Hours> {
-        let fields = reader.table(node, "hours", KEYS)?;
+        let keys: Vec<&str> = KEYS.iter().copied().chain(weekly::keys()).collect();
+        let fields = reader.table(node, "hours", &keys)?;
         if self.repeats.is_inside() {
             self.repeats.spend(reader, &node.origin, HOURS_WEIGHT)?;
         }

@@ -3,6 +3,7 @@
 
 use chrono::Weekday;
 
+use crate::model::WEEKDAYS;
 use crate::written::plain;
 
 /// Minutes in a day.
@@ -121,16 +122,6 @@ fn is_extended(text: &str) -> bool {
     within_a_day.is_some()
 }
 
-const DAYS: [(Weekday, &str); 7] = [
-    (Weekday::Mon, "monday"),
-    (Weekday::Tue, "tuesday"),
-    (Weekday::Wed, "wednesday"),
-    (Weekday::Thu, "thursday"),
-    (Weekday::Fri, "friday"),
-    (Weekday::Sat, "saturday"),
-    (Weekday::Sun, "sunday"),
-];
-
 /// Parses days: `mon`, `Mo`, `Monday`, ranges such as `fri-mon`, comma-separated lists, `daily`.
 ///
 /// # Errors
@@ -142,7 +133,7 @@ pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
     for part in text.split(',') {
         let part = part.trim();
         if ["daily", "every day"].iter().any(|word| part.eq_ignore_ascii_case(word)) {
-            days.extend(DAYS.map(|(day, _)| day));
+            days.extend(WEEKDAYS.map(|weekday| weekday.day));
             continue;
         }
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -159,9 +150,9 @@ pub fn parse_days(text: &str) -> Result<Vec<Weekday>, BadText> {
 fn parse_weekday(text: &str) -> Result<Weekday, BadText> {
     let word = text.trim().to_lowercase();
     // Any prefix of at least two letters names a day: Mo, mon, Tues, thurs, Wednesday.
-    let found = DAYS.iter().find(|(_, name)| word.len() >= 2 && name.starts_with(&word));
+    let found = WEEKDAYS.iter().find(|weekday| word.len() >= 2 && weekday.key.starts_with(&word));
     match found {
-        Some((day, _)) => Ok(*day),
+        Some(weekday) => Ok(weekday.day),
         None => bad(
             format!("invalid day of the week \"{}\"", text.trim()),
             "write mon, tue, wed, thu, fri, sat, sun, or a range such as mon-fri",

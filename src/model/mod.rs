@@ -9,6 +9,7 @@ mod problem;
 mod row;
 mod source_text;
 mod variable;
+mod weekdays;
 
 pub use json::{same_value, shorten};
 pub use length::length;
@@ -17,6 +18,7 @@ pub use problem::{Origin, Problem, Severity, each_once, nearest};
 pub use row::{Cell, Row, RowName};
 pub use source_text::SourceText;
 pub use variable::{Blocked, Missing, Places, Step, Variable, position};
+pub use weekdays::{NamedWeekday, WEEKDAYS};
 
 /// A point in time in UTC; local time is shown beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::hours::Hours;
-use crate::model::{Instant, Problem};
+use crate::model::{Instant, Problem, WEEKDAYS};
 
-use super::ordinary_week::{self, WEEKDAYS, weekday};
+use super::ordinary_week::{self, weekday};
 use super::shape::midnight;
 use super::{ConsumerModel, Misread, Moment, ReadBack, Shape, Takes, special_dates};
 
@@ -69,5 +69,5 @@ impl Shape for Numbered {
 
 /// Returns the key of a weekday: `01_monday`.
 fn key(day: usize) -> String {
-    format!("{:02}_{}", day + 1, WEEKDAYS[day])
+    format!("{:02}_{}", day + 1, WEEKDAYS[day].key)
 }

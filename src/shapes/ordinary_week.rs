@@ -7,10 +7,6 @@ use crate::hours::{Hours, Interval};
 
 use super::{ConsumerModel, Intervals, Sent};
 
-/// The keys of weekdays, Monday first.
-pub(super) const WEEKDAYS: [&str; 7] =
-    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
 /// Returns the number of a date's weekday, Monday being 0.
 pub(super) fn weekday(date: NaiveDate) -> usize {
     date.weekday().num_days_from_monday() as usize

@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use crate::hours::{Hours, Interval};
-use crate::model::{Instant, Problem};
+use crate::model::{Instant, Problem, WEEKDAYS};
 
-use super::ordinary_week::{self, WEEKDAYS, minutes, weekday};
+use super::ordinary_week::{self, minutes, weekday};
 use super::shape::midnight;
 use super::{ConsumerModel, Intervals, Misread, Moment, ReadBack, Sent, Shape};
 
@@ -34,7 +34,7 @@ impl Shape for RegularHours {
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {
         let mut items = Vec::new();
-        for (day, name) in WEEKDAYS.iter().enumerate() {
+        for (day, name) in WEEKDAYS.iter().map(|weekday| weekday.key).enumerate() {
             let intervals = ordinary_week::intervals(moment.hours, day);
             if intervals.is_empty() {
                 items.push(json!({"day_of_week": name, "is_open": false}));
@@ -74,7 +74,7 @@ fn read(sent: &Sent<'_>, date: NaiveDate) -> Option<Intervals> {
     };
     let mut found = items(sent.beside, "date", &json!(date));
     if found.is_empty() {
-        found = items(Some(sent.value), "day_of_week", &json!(WEEKDAYS[weekday(date)]));
+        found = items(Some(sent.value), "day_of_week", &json!(WEEKDAYS[weekday(date)].key));
     }
     if sent.consumer == ConsumerModel::OneInterval {
         found.truncate(1);

@@ -4,13 +4,11 @@ use chrono::NaiveDate;
 use serde_json::Value;
 
 use crate::hours::Hours;
-use crate::model::{Instant, Problem};
+use crate::model::{Instant, NamedWeekday, Problem, WEEKDAYS};
 
 use super::ordinary_week::{self, weekday};
 use super::shape::midnight;
 use super::{ConsumerModel, Intervals, Moment, ReadBack, Sent, Shape};
-
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// The hours of an ordinary week on one line, as variants of an agent keep them.
 pub(super) struct VariantWeek;
@@ -34,11 +32,11 @@ impl Shape for VariantWeek {
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {
-        let day = |(day, name): (usize, &&str)| {
+        let day = |(day, NamedWeekday { short, .. }): (usize, &NamedWeekday)| {
             let text = ordinary_week::text(moment.hours, day, moment.with.consumer);
-            format!("{name}: {}", text.replace("closed", "Closed"))
+            format!("{short}: {}", text.replace("closed", "Closed"))
         };
-        let days: Vec<String> = DAYS.iter().enumerate().map(day).collect();
+        let days: Vec<String> = WEEKDAYS.iter().enumerate().map(day).collect();
         Ok(Some(Value::String(days.join("; "))))
     }
 
@@ -48,7 +46,7 @@ impl Shape for VariantWeek {
 }
 
 fn read(sent: &Sent<'_>, date: NaiveDate) -> Option<Intervals> {
-    let name = format!("{}: ", DAYS[weekday(date)]);
+    let name = format!("{}: ", WEEKDAYS[weekday(date)].short);
     let text = sent.value.as_str()?.split("; ").find_map(|day| day.strip_prefix(&name));
     Some(sent.consumer.read(text.unwrap_or_default()))
 }

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 use crate::hours::Hours;
-use crate::model::{Instant, Problem};
+use crate::model::{Instant, Problem, WEEKDAYS};
 use crate::zone;
 
-use super::ordinary_week::{self, WEEKDAYS, weekday};
+use super::ordinary_week::{self, weekday};
 use super::shape::midnight;
 use super::{ConsumerModel, Moment, ReadBack, Shape};
 
@@ -30,7 +30,7 @@ impl Shape for Week {
     fn read_back(&self) -> ReadBack {
         ReadBack::Intervals {
             beside: None,
-            read: |sent, date| ordinary_week::read(sent, "special_dates", WEEKDAYS[weekday(date)], date),
+            read: |sent, date| ordinary_week::read(sent, "special_dates", WEEKDAYS[weekday(date)].key, date),
         }
     }
 
@@ -40,7 +40,7 @@ impl Shape for Week {
         // Monday first, whatever today is, so that the text does not change with the date.
         days.sort_unstable_by_key(|(day, _)| *day);
         let day = |(day, text): (usize, String)| {
-            (WEEKDAYS[day].to_owned(), Value::String(moment.with.consumer.midnight(text)))
+            (WEEKDAYS[day].key.to_owned(), Value::String(moment.with.consumer.midnight(text)))
         };
         Ok(Some(Value::Object(days.into_iter().map(day).collect::<Map<_, _>>())))
     }

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::hours::Hours;
-use crate::model::{Instant, Problem};
+use crate::model::{Instant, Problem, WEEKDAYS};
 
-use super::ordinary_week::{self, WEEKDAYS, weekday};
+use super::ordinary_week::{self, weekday};
 use super::shape::midnight;
 use super::{ConsumerModel, Moment, ReadBack, Shape, Takes, special_dates};
 
@@ -34,14 +34,15 @@ impl Shape for Weekdays {
     fn read_back(&self) -> ReadBack {
         ReadBack::Intervals {
             beside: None,
-            read: |sent, date| ordinary_week::read(sent, "special_dates", WEEKDAYS[weekday(date)], date),
+            read: |sent, date| ordinary_week::read(sent, "special_dates", WEEKDAYS[weekday(date)].key, date),
         }
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {
         let consumer = moment.with.consumer;
-        let day =
-            |day: usize| (WEEKDAYS[day].to_owned(), json!(ordinary_week::text(moment.hours, day, consumer)));
+        let day = |day: usize| {
+            (WEEKDAYS[day].key.to_owned(), json!(ordinary_week::text(moment.hours, day, consumer)))
+        };
         let mut value: Map<String, Value> = (0..7).map(day).collect();
         let special = special_dates::list(moment, consumer, "special_date_name");
         value.insert("special_dates".to_owned(), special);

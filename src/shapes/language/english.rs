@@ -2,9 +2,10 @@
 
 use chrono::{Datelike, NaiveDate};
 
+use crate::model::WEEKDAYS;
+
 use super::words::Words;
 
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -49,12 +50,12 @@ impl Words for English {
     }
 
     fn on_weekday(&self, weekday: usize) -> String {
-        format!("on {}", WEEKDAYS[weekday])
+        format!("on {}", WEEKDAYS[weekday].name)
     }
 
     fn on_date(&self, date: NaiveDate, year: Option<i32>) -> String {
         let (weekday, month) =
-            (WEEKDAYS[date.weekday().num_days_from_monday() as usize], MONTHS[date.month0() as usize]);
+            (WEEKDAYS[date.weekday().num_days_from_monday() as usize].name, MONTHS[date.month0() as usize]);
         let year = year.map_or(String::new(), |year| format!(", {year}"));
         format!("on {weekday}, {month} {}{}{year}", date.day(), ordinal(date.day()))
     }

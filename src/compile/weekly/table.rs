@@ -1,84 +1,30 @@
-//! Weekly hours, in each supported notation.
+//! Hours from a CSV source: the week in one cell, a column for each day, or a row for each interval.
 
-use crate::hours::{Day, Interval, parse_day, parse_days, parse_week};
+use crate::compile::compiler::Compiler;
+use crate::compile::formats::Published;
+use crate::compile::rows::{matching, matching_rows};
+use crate::hours::{Day, parse_day, parse_days};
 use crate::model::{Origin, Problem, Row};
-use crate::tables::Table;
-use crate::written::{Fields, Node, Raw, Reader, Text};
+use crate::written::{Fields, Node, Reader, Text};
 
-use super::compiler::Compiler;
-use super::formats::Published;
-use super::google::google;
-use super::rows::{matching, matching_rows};
-use super::schema_org::schema_org;
+use super::notation::Notation;
+use super::text::{day_text, week_text};
 
-/// The keys that weekly hours can come from; exactly one is needed.
-const WEEKLY_KEYS: &[&str] = &["weekly", "weekly_from", "google", "schema_org"];
+/// `weekly_from = { source = "sites", row = "leeds", column = "hours" }`, or `match` for rows with
+/// one interval each.
+pub(super) struct WeeklyFrom;
 
-impl Compiler<'_> {
-    /// Reads the weekly hours, and those published with them, from the one key that is set.
-    pub(super) fn published(&self, reader: &Reader, fields: &Fields) -> Option<Published> {
-        let given: Vec<&str> = WEEKLY_KEYS.iter().copied().filter(|key| fields.get(key).is_some()).collect();
-        match given.as_slice() {
-            ["weekly"] => weekly(reader, fields.get("weekly")?),
-            ["weekly_from"] => self.weekly_from(reader, fields.get("weekly_from")?),
-            [format @ ("google" | "schema_org")] => self.published_json(reader, fields.get(format)?, format),
-            [] => {
-                reader.note(
-                    Problem::at(fields.origin, "hours needs \"weekly\"")
-                        .hint("set weekly, weekly_from, google or schema_org"),
-                );
-                None
-            }
-            several => {
-                let message = format!("the weekly hours are set more than once: {}", several.join(" and "));
-                reader.note(Problem::at(fields.origin, message).hint("keep one of them"));
-                None
-            }
-        }
+impl Notation for WeeklyFrom {
+    fn key(&self) -> &'static str {
+        "weekly_from"
     }
 
-    /// Reads a location or thing in a JSON source.
-    ///
-    /// For example, `google = { source = "places", pointer = "/0" }`.
-    fn published_json(&self, reader: &Reader, node: &Node, format: &str) -> Option<Published> {
-        let is_google = format == "google";
-        let keys: &[&str] = if is_google { &["source", "pointer", "more"] } else { &["source", "pointer"] };
-        let fields = reader.table(node, "published hours", keys)?;
-        let source = reader.text(fields.require(reader, "source")?, "source")?;
-        let pointer = match fields.get("pointer") {
-            Some(node) => reader.text(node, "pointer")?,
-            None => Text { value: String::new(), origin: node.origin.clone() },
-        };
-        let more = match fields.get("more") {
-            Some(node) => Some(reader.text(node, "more")?.value),
-            None => None,
-        };
-        let table = self.table(reader, &source)?;
-        let Table::Tree(root) = &*table else {
-            let message = format!("source \"{}\" is CSV; published hours are JSON", source.value);
-            reader.note(Problem::at(&source.origin, message).hint("name a JSON source"));
-            return None;
-        };
-        let Some(found) = root.pointer(&pointer.value) else {
-            let (message, hint) = root.nothing_at(&pointer.value);
-            reader.note(Problem::at(&pointer.origin, message).hint(hint));
-            return None;
-        };
-        match is_google {
-            true => google(reader, found, more.as_deref()),
-            false => schema_org(reader, found),
-        }
-    }
-
-    /// Reads weekly hours from a table.
-    ///
-    /// They are in one cell, in a column for each day, or in a row for each interval.
-    fn weekly_from(&self, reader: &Reader, node: &Node) -> Option<Published> {
+    fn read(&self, compiler: &Compiler, reader: &Reader, node: &Node) -> Option<Published> {
         const KEYS: &[&str] =
             &["source", "row", "column", "columns", "match", "day", "open", "close", "hours"];
         let fields = reader.table(node, "weekly_from", KEYS)?;
         let source = reader.text(fields.require(reader, "source")?, "source")?;
-        let table = self.table(reader, &source);
+        let table = compiler.table(reader, &source);
         let (by_row, by_match) = (fields.get("row").is_some(), fields.get("match").is_some());
         if by_row == by_match {
             let problem = match by_row {
@@ -101,14 +47,14 @@ impl Compiler<'_> {
         if let Some(key) = fields.get("row") {
             let key = reader.text(key, "row");
             let (table, key) = (table?, key?);
-            return self.with_rows(reader, &source, &table, |rows| {
-                let row = self.keyed(reader, rows, &key)?;
+            return compiler.with_rows(reader, &source, &table, |rows| {
+                let row = compiler.keyed(reader, rows, &key)?;
                 weekly_of_row(reader, &fields, row)
             });
         }
         let wanted = fields.require(reader, "match").map(|node| matching(reader, node))?;
         let table = table?;
-        self.with_rows(reader, &source, &table, |rows| {
+        compiler.with_rows(reader, &source, &table, |rows| {
             // The days that a bad row would have opened are unknown.
             rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
             let problems = reader.problem_count();
@@ -240,56 +186,4 @@ fn cell_text(reader: &Reader, row: &Row, column: &str, at: &Origin) -> Option<Te
         reader.note(problem.hint(format!("its columns are: {}", row.columns.join(", "))));
     }
     cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() })
-}
-
-fn week_text(reader: &Reader, text: &Text) -> Option<Published> {
-    let week = parse_week(&text.value).map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint));
-    let week = reader.ok(week)?;
-    let day = |intervals| Day { intervals, name: None, origin: text.origin.clone() };
-    let weekly = week.days.map(|intervals| intervals.map(day));
-    Some(Published { weekly, holidays: week.holidays.map(day), ..Published::default() })
-}
-
-/// Reads weekly hours: one text, or a table of days and texts.
-fn weekly(reader: &Reader, node: &Node) -> Option<Published> {
-    if let Raw::Text(_) = &node.raw {
-        return week_text(reader, &reader.text(node, "weekly")?);
-    }
-    let fields = reader.open_table(node, "weekly")?;
-    if fields.entries.is_empty() {
-        reader.note(
-            Problem::at(&node.origin, "the weekly hours are empty")
-                .hint("write hours such as { mon-fri = \"09:00-17:00\" }, or weekly = \"closed\""),
-        );
-        return None;
-    }
-    let mut week: [Option<Day>; 7] = Default::default();
-    let mut complete = true;
-    for entry in fields.entries {
-        let days = parse_days(&entry.key).map_err(|bad| Problem::at(&entry.at, bad.message).hint(bad.hint));
-        let (Some(days), Some(day)) = (reader.ok(days), day(reader, &entry.node)) else {
-            complete = false;
-            continue;
-        };
-        for weekday in days {
-            let slot = &mut week[weekday.num_days_from_monday() as usize];
-            if slot.is_some() {
-                let message = format!("{weekday} has hours already");
-                reader.note(Problem::at(&entry.at, message).hint("name each day once"));
-            }
-            *slot = Some(day.clone());
-        }
-    }
-    complete.then(|| Published { weekly: week, ..Published::default() })
-}
-
-fn day(reader: &Reader, node: &Node) -> Option<Day> {
-    let text = reader.text(node, "the hours of a day")?;
-    let intervals = day_text(reader, &text)?;
-    Some(Day { intervals, name: None, origin: text.origin })
-}
-
-pub(super) fn day_text(reader: &Reader, text: &Text) -> Option<Vec<Interval>> {
-    let intervals = parse_day(&text.value);
-    reader.ok(intervals.map_err(|bad| Problem::at(&text.origin, bad.message).hint(bad.hint)))
 }

@@ -6,7 +6,12 @@ use crate::hours::{Day, Season, parse_days};
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader};
 
-use super::formats::{DAY, Published, WEEKDAYS, add, check_names, interval, or_hint, starts, time};
+use crate::compile::compiler::Compiler;
+use crate::compile::formats::{DAY, Published, add, check_names, interval, or_hint, starts, time};
+use crate::model::WEEKDAYS;
+
+use super::json::at_pointer;
+use super::notation::Notation;
 
 /// The keys of a location that concern its hours.
 const HOURS: &[&str] = &["regularHours", "specialHours", "moreHours", "openInfo"];
@@ -25,8 +30,27 @@ const OF_PLACES: &[&str] = &[
     "weekday_text",
 ];
 
+/// `google = { source = "places", pointer = "/0", more = "DELIVERY" }`.
+pub(super) struct Google;
+
+impl Notation for Google {
+    fn key(&self) -> &'static str {
+        "google"
+    }
+
+    fn read(&self, compiler: &Compiler, reader: &Reader, node: &Node) -> Option<Published> {
+        at_pointer(compiler, (reader, node), &["more"], |fields, location| {
+            let more = match fields.get("more") {
+                Some(node) => Some(reader.text(node, "more")?.value),
+                None => None,
+            };
+            google(reader, location, more.as_deref())
+        })
+    }
+}
+
 /// Reads a location: `regularHours`, or the `moreHours` of a type, and `specialHours`.
-pub(super) fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
+fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
     let fields = reader.open_table(node, "a location")?;
     let problems = reader.problem_count();
     let of_places = |node: &Node| OF_PLACES.iter().find(|key| node.get(key).is_some()).copied();
@@ -145,8 +169,9 @@ fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Opt
     starts(reader, open, &node.origin)?;
     if first == last && close <= open {
         // Read as a time of the next week, it would be open for almost seven days.
-        let message = format!("a period of {} closes no later than it opens", WEEKDAYS[first as usize % 7]);
-        let next = WEEKDAYS[(first as usize + 1) % 7].to_uppercase();
+        let message =
+            format!("a period of {} closes no later than it opens", WEEKDAYS[first as usize % 7].name);
+        let next = WEEKDAYS[(first as usize + 1) % 7].name.to_uppercase();
         let hint =
             format!("set closeDay to {next}; for a period that ends with the day, set closeTime to 24 hours");
         reader.note(Problem::at(&node.origin, message).hint(hint));
@@ -167,7 +192,7 @@ fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Opt
     for (from, to) in pieces {
         let day = (from / DAY) as usize % 7;
         let interval = interval(from % DAY, from % DAY + (to - from));
-        add(reader, &mut published.weekly[day], WEEKDAYS[day], Some(interval), &node.origin);
+        add(reader, &mut published.weekly[day], WEEKDAYS[day].name, Some(interval), &node.origin);
     }
     Some(())
 }

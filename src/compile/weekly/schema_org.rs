@@ -8,7 +8,12 @@ use crate::hours::{Clash, Day, Interval, Season, nested, parse_days};
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
-use super::formats::{DAY, Published, WEEKDAYS, add, check_names, interval, or_hint, starts, time};
+use crate::compile::compiler::Compiler;
+use crate::compile::formats::{DAY, Published, add, check_names, interval, or_hint, starts, time};
+use crate::model::WEEKDAYS;
+
+use super::json::at_pointer;
+use super::notation::Notation;
 
 /// The keys that hold the hours of a thing: the general ones, and the special ones.
 const HOURS: &[&str] = &["openingHoursSpecification", "specialOpeningHoursSpecification"];
@@ -49,11 +54,24 @@ struct Specifications {
     dated: BTreeMap<Dates, Option<Day>>,
 }
 
+/// `schema_org = { source = "site", pointer = "/openingHoursSpecification" }`.
+pub(super) struct SchemaOrg;
+
+impl Notation for SchemaOrg {
+    fn key(&self) -> &'static str {
+        "schema_org"
+    }
+
+    fn read(&self, compiler: &Compiler, reader: &Reader, node: &Node) -> Option<Published> {
+        at_pointer(compiler, (reader, node), &[], |_, found| schema_org(reader, found))
+    }
+}
+
 /// Reads the hours of a list or a thing.
 ///
 /// The list is of `OpeningHoursSpecification`. The thing has `openingHoursSpecification` and
 /// perhaps `specialOpeningHoursSpecification`.
-pub(super) fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
+fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
     let problems = reader.problem_count();
     let (general, special) = lists(reader, node)?;
     let general = specifications(reader, general);
@@ -311,7 +329,7 @@ fn add_day(
         true => &mut read.published.weekly,
         false => read.seasons.entry(range).or_default(),
     };
-    add(reader, &mut week[day], WEEKDAYS[day], interval, origin);
+    add(reader, &mut week[day], WEEKDAYS[day].name, interval, origin);
     Some(())
 }
 
