@@ -14,6 +14,7 @@ use crate::zone::Zone;
 use super::blueprint::{Blueprint, Inputs};
 use super::context::{Context, WrittenZone};
 use super::repeats::Repeats;
+use super::uses::Recorder;
 
 /// The most names that a hint lists when a name is missing.
 const NAMED: usize = 8;
@@ -47,6 +48,8 @@ pub(super) struct Compiler<'a> {
     hours: Cache<(String, Option<Zone>), Arc<Hours>>,
     pub(super) guesses_left: Cell<usize>,
     pub(super) repeats: Repeats,
+    /// Records uses of calendars and tables, for lint alone.
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl<'a> Compiler<'a> {
@@ -59,6 +62,7 @@ impl<'a> Compiler<'a> {
             hours: RefCell::default(),
             guesses_left: Cell::new(MAX_GUESSES),
             repeats: Repeats::default(),
+            recorder: None,
         }
     }
 

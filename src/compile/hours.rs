@@ -87,7 +87,7 @@ impl Compiler<'_> {
             special::inline(reader, node, &mut special);
         }
         for node in one_or_more(fields.get("special_from")) {
-            self.special_from(reader, node, &mut special);
+            self.recorded(node, || self.special_from(reader, node, &mut special));
         }
         let closures = self.closures(reader, one_or_more(fields.get("closed_on")), zone, holidays.as_ref());
         if reader.problem_count() > problems || !is_read {
@@ -125,7 +125,7 @@ impl Compiler<'_> {
         let mut closures = Closures::default();
         let mut has_holidays = nodes.len() < 2;
         for node in nodes {
-            let Some((name, filter)) = closing_calendar(reader, node) else {
+            let Some((name, filter)) = self.closing_calendar(reader, node) else {
                 // The name comes from a row that is not read yet, or it was noted as invalid.
                 has_holidays = true;
                 continue;
@@ -165,19 +165,28 @@ struct Closures {
     closed_holidays: BTreeSet<NaiveDate>,
 }
 
-/// Reads a calendar by name, or `{ calendar, summary, category }`.
-fn closing_calendar(reader: &Reader, node: &Node) -> Option<(Text, Option<Filter>)> {
-    let Raw::Table(_) = &node.raw else { return Some((reader.text(node, "closed_on")?, None)) };
-    let fields = reader.table(node, "closed_on", &["calendar", "summary", "category"])?;
-    let name = fields.require(reader, "calendar")?;
-    Some((reader.text(name, "calendar")?, filter(reader, &fields)))
-}
-
-/// Returns the filter written beside the name of a calendar, if any.
-pub(super) fn filter(reader: &Reader, fields: &Fields) -> Option<Filter> {
-    if !fields.has_any(&["summary", "category"]) {
-        return None;
+impl Compiler<'_> {
+    /// Reads a calendar by name, or `{ calendar, summary, category }`.
+    fn closing_calendar(&self, reader: &Reader, node: &Node) -> Option<(Text, Option<Filter>)> {
+        let Raw::Table(_) = &node.raw else { return Some((reader.text(node, "closed_on")?, None)) };
+        let fields = reader.table(node, "closed_on", &["calendar", "summary", "category"])?;
+        let name = fields.require(reader, "calendar").and_then(|node| reader.text(node, "calendar"))?;
+        let filter = self.filter(reader, &fields, &name.value);
+        Some((name, filter))
     }
-    let text = |key: &str| Some(reader.text(fields.get(key)?, key)?.value);
-    Some(Filter { summary: text("summary"), category: text("category") })
+
+    /// Returns the filter written beside the name of a calendar, if any.
+    pub(super) fn filter(&self, reader: &Reader, fields: &Fields, calendar: &str) -> Option<Filter> {
+        if !fields.has_any(&["summary", "category"]) {
+            return None;
+        }
+        let [summary, category] = ["summary", "category"].map(|key| reader.text(fields.get(key)?, key));
+        let origin = summary.as_ref().or(category.as_ref()).map(|text| text.origin.clone());
+        let [summary, category] = [summary, category].map(|text| Some(text?.value));
+        let filter = Filter { summary, category };
+        if let Some(origin) = origin {
+            self.record_filter(calendar, &filter, &origin);
+        }
+        Some(filter)
+    }
 }

@@ -8,6 +8,7 @@ mod formats;
 mod hours;
 mod keys;
 mod page;
+mod recording;
 mod repeats;
 mod rows;
 mod special;

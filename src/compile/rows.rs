@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::model::{Origin, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
-use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, one_or_more};
+use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, has_template, one_or_more};
 
 use super::compiler::Compiler;
 
@@ -16,16 +16,20 @@ pub(super) struct Repeat<'n> {
     pub source: &'n str,
     /// The place where the source is written.
     pub origin: &'n Origin,
-    conditions: Vec<Condition>,
+    /// The block or table that it is written in.
+    pub block: &'n Node,
+    pub conditions: Vec<Condition>,
     join: &'n [Entry],
 }
 
 /// A column that must, or must not, have one of the texts.
-struct Condition {
-    column: String,
-    texts: Vec<Text>,
+pub(super) struct Condition {
+    pub column: String,
+    pub texts: Vec<Text>,
     is_wanted: bool,
-    origin: Origin,
+    /// True if an outer row fills in its texts.
+    is_filled_in: bool,
+    pub origin: Origin,
 }
 
 /// The most keys of a table that a message lists.
@@ -66,7 +70,7 @@ impl Compiler<'_> {
                 self.table(reader, &name)?;
             }
         }
-        Some(Repeat { source, origin: &name.origin, conditions, join })
+        Some(Repeat { source, origin: &name.origin, block: node, conditions, join })
     }
 
     /// Reads a repetition from a block with further keys, such as `[[page.each]]`.
@@ -80,7 +84,7 @@ impl Compiler<'_> {
         let source = fields.require(reader, key)?;
         let mut repeat = self.repeat(reader, source, what, fields.get("join"))?;
         repeat.conditions.extend(all_conditions(reader, fields)?);
-        repeat.origin = &block.origin;
+        (repeat.origin, repeat.block) = (&block.origin, block);
         Some(repeat)
     }
 
@@ -110,6 +114,13 @@ impl Compiler<'_> {
             scoped.push(ScopedRow { name: entry.key.clone(), row: joined });
         }
         Some(scoped)
+    }
+}
+
+impl Condition {
+    /// Returns true for a condition of `where` that an outer row fills in.
+    pub(super) fn is_filled_in_where(&self) -> bool {
+        self.is_wanted && self.is_filled_in
     }
 }
 
@@ -167,6 +178,7 @@ fn read_conditions(reader: &Reader, node: &Node, is_wanted: bool) -> Option<Vec<
             column: entry.key.clone(),
             texts: texts.map(|node| reader.text(node, &entry.key)).collect::<Option<_>>()?,
             is_wanted,
+            is_filled_in: has_template(&entry.node),
             origin: entry.at.clone(),
         })
     };
@@ -234,9 +246,13 @@ impl Compiler<'_> {
         mut one: impl FnMut(&Reader, &Row) -> Option<T>,
     ) -> Option<Vec<(Row, T)>> {
         let name = Text { value: repeat.source.to_owned(), origin: repeat.origin.clone() };
-        let table = self.table(reader, &name)?;
-        let Table::Rows(rows) = &*table else { return None };
+        let table = self.table(reader, &name);
+        let Some(Table::Rows(rows)) = table.as_deref() else {
+            self.record_unknown_rows(repeat);
+            return None;
+        };
         repeat.check(reader, rows)?;
+        self.record_repeat(reader, repeat, rows, |inner, row| _ = one(inner, row))?;
         rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
         let mut all = Some(Vec::new());
         let (mut troubled, first) = (Troubled::default(), reader.problem_count());
@@ -316,4 +332,9 @@ pub(super) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
     };
     let entries = fields.entries.iter();
     entries.filter_map(|entry| Some((entry.key.clone(), reader.text(&entry.node, "match")?))).collect()
+}
+
+/// Returns true if `match` could be read as a whole.
+pub(super) fn is_complete(node: Option<&Node>, wanted: &[(String, Text)]) -> bool {
+    matches!(node.map(|node| &node.raw), Some(Raw::Table(entries)) if entries.len() == wanted.len())
 }

@@ -10,7 +10,7 @@ use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::compiler::Compiler;
-use super::rows::{matching, matching_rows};
+use super::rows::{is_complete, matching, matching_rows};
 use super::weekly::day_text;
 
 const KEYS: &[&str] = &["source", "pointer", "date", "through", "hours", "name", "match"];
@@ -50,6 +50,11 @@ impl Compiler<'_> {
             Some(node) => reader.text(node, "pointer")?.value,
             None => String::new(),
         };
+        if let Some(wanted) = &wanted
+            && is_complete(fields.get("match"), wanted)
+        {
+            self.record_taken(&source.value, wanted, true, Some(columns.date.clone()));
+        }
         let table = self.table(reader, &source)?;
         match &*table {
             Table::Rows(rows) => {

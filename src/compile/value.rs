@@ -8,7 +8,6 @@ use crate::written::{Entry, Fields, Node, Raw, Reader, Text};
 
 use super::compiler::Compiler;
 use super::context::Context;
-use super::hours::filter;
 use crate::pages::definition::Expression;
 use crate::pages::definition::{Definition, UntypedValue};
 use crate::shapes::{self, CalendarShape, Language, Rendering, SHAPES, Shape, TimeFormat};
@@ -242,7 +241,7 @@ impl Compiler<'_> {
             let known = || CalendarShape::ALL.iter().map(|(name, ..)| *name).collect::<Vec<_>>();
             reader.ok(show.ok_or_else(|| no_show(&text, "a calendar", &known())))
         });
-        let filter = filter(reader, fields);
+        let filter = self.filter(reader, fields, &name.value);
         let zone = known.then(|| self.zone(reader, fields, context, Some(&name.value)))??;
         let agenda = self.agenda(reader, &name, filter, zone)?;
         Some(Definition::Calendar {

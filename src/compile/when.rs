@@ -11,7 +11,6 @@ use crate::zone::{self, Zone};
 
 use super::compiler::Compiler;
 use super::context::Context;
-use super::hours::filter;
 
 /// The longest window of a cron pattern; longer ones need dates.
 const MAX_CRON_LENGTH: TimeDelta = TimeDelta::days(31);
@@ -105,9 +104,10 @@ impl Compiler<'_> {
         if !self.knows_calendar(reader, &name) {
             return None;
         }
+        let filter = self.filter(reader, fields, &name.value);
         let zone = zone?;
         Some(Condition::Calendar {
-            agenda: self.agenda(reader, &name, filter(reader, fields), zone)?,
+            agenda: self.agenda(reader, &name, filter, zone)?,
             zone,
             name: name.value,
         })

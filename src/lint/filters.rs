@@ -28,13 +28,9 @@ const MAX_REPORTED: usize = 20;
 pub fn unmet_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let mut found = Vec::new();
     blueprint.pages.iter().for_each(|page| walk(page, inputs, &mut found));
-    found.extend(
-        Uses::of_conditions(blueprint, inputs, at)
-            .unmet
-            .iter()
-            .map(|((_, column), unmet)| filled_in(column, unmet)),
-    );
-    for (source, taken) in &Uses::of_tables(blueprint, inputs, at).taken {
+    let uses = Uses::of(blueprint, inputs, at);
+    found.extend(uses.unmet.iter().map(|((_, column), unmet)| filled_in(column, unmet)));
+    for (source, taken) in &uses.taken {
         if let Some(Table::Rows(rows)) = inputs.tables.get(source).map(|table| &**table) {
             found.extend(untaken(rows, taken, at.date_naive()));
         }

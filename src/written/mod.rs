@@ -13,4 +13,4 @@ pub use node::{Entry, Node, Raw, one_or_more};
 pub use plain::plain;
 pub use reader::{Fields, Reader};
 pub use scope::{Scope, ScopedRow, Text};
-pub use template::is_template;
+pub use template::{has_template, is_template};

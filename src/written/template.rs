@@ -8,6 +8,7 @@ use minijinja::{Environment, UndefinedBehavior};
 
 use crate::model::{Origin, Problem, Row, nearest};
 
+use super::node::{Node, Raw};
 use super::{ScopedRow, Text};
 
 /// Maximum instructions of one template; a plain substitution needs fewer than ten.
@@ -25,6 +26,16 @@ const STATEMENTS: &[&str] = &["if", "elif", "else", "endif"];
 /// Returns true if the text contains a template.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
+}
+
+/// Returns true if a row fills in some text of a value.
+pub fn has_template(node: &Node) -> bool {
+    match &node.raw {
+        Raw::Text(text) => is_template(text),
+        Raw::List(items) => items.iter().any(has_template),
+        Raw::Table(entries) => entries.iter().any(|entry| has_template(&entry.node)),
+        Raw::Null | Raw::Bool(_) | Raw::Number(_) => false,
+    }
 }
 
 /// Fills in a template from one row and the rows joined to it.

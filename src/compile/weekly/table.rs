@@ -2,7 +2,7 @@
 
 use crate::compile::compiler::Compiler;
 use crate::compile::formats::Published;
-use crate::compile::rows::{matching, matching_rows};
+use crate::compile::rows::{is_complete, matching, matching_rows};
 use crate::hours::{Day, parse_day, parse_days};
 use crate::model::{Origin, Problem, Row};
 use crate::written::{Fields, Node, Reader, Text};
@@ -48,11 +48,17 @@ impl Notation for WeeklyFrom {
             let key = reader.text(key, "row");
             let (table, key) = (table?, key?);
             return compiler.with_rows(reader, &source, &table, |rows| {
+                if let Some(name) = rows.rows.first().and_then(|row| row.name()) {
+                    compiler.record_taken(&source.value, &[(name.column, key.clone())], false, None);
+                }
                 let row = compiler.keyed(reader, rows, &key)?;
                 weekly_of_row(reader, &fields, row)
             });
         }
         let wanted = fields.require(reader, "match").map(|node| matching(reader, node))?;
+        if is_complete(fields.get("match"), &wanted) {
+            compiler.record_taken(&source.value, &wanted, true, None);
+        }
         let table = table?;
         compiler.with_rows(reader, &source, &table, |rows| {
             // The days that a bad row would have opened are unknown.
