@@ -124,17 +124,9 @@ impl Component {
 /// Fails on an unreadable line that may affect when an event happens, and on a file that ends
 /// before `END:VCALENDAR`: half a download must not delete closures.
 pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Component>, Problem> {
-    let mut done = Vec::new();
-    let mut open: Vec<Component> = Vec::new();
+    check_readable(file, bytes)?;
+    let mut nesting = Nesting::default();
     let mut last = String::new();
-    if bytes.len() > MAX_BYTES {
-        return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
-            .hint(format!("at most {MAX_BYTES} are read; export only upcoming events")));
-    }
-    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.get(1) == Some(&0) {
-        let problem = Problem::at(&Origin::line(file, 1), "this file is UTF-16, not UTF-8");
-        return Err(problem.hint("save or export the calendar as UTF-8"));
-    }
     for (count, line) in unfold(file, bytes, notes).enumerate() {
         let line = line?;
         if count >= MAX_LINES {
@@ -148,57 +140,93 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
         };
         last.clone_from(&property.name);
         match property.name.as_str() {
-            "BEGIN" if open.len() >= MAX_DEPTH => {
-                return Err(property
-                    .problem("components are nested too deeply")
-                    .hint("export the calendar again"));
-            }
-            "BEGIN" => open.push(Component {
-                name: property.value.trim().to_ascii_uppercase(),
-                origin: property.origin,
-                properties: Vec::new(),
-                children: Vec::new(),
-            }),
-            "END" => {
-                let name = property.value.trim().to_ascii_uppercase();
-                match open.pop() {
-                    Some(component) if component.name == name => match open.last_mut() {
-                        Some(parent) => parent.children.push(component),
-                        None => done.push(component),
-                    },
-                    _ => {
-                        let problem = property.problem(format!("{name} has no matching BEGIN"));
-                        return Err(
-                            problem.hint("export the calendar again; each END needs a matching BEGIN")
-                        );
-                    }
-                }
-            }
-            _ => match open.last_mut() {
-                Some(component) => component.properties.push(property),
-                None => notes.note(
-                    "outside",
-                    &property.origin,
-                    "this line is outside BEGIN:VCALENDAR and END:VCALENDAR and is ignored",
-                ),
-            },
+            "BEGIN" => nesting.begin(property)?,
+            "END" => nesting.end(&property)?,
+            _ => nesting.add(property, notes),
         }
     }
-    if let Some(component) = open.first() {
-        let message = format!("the {} that begins here never ends", component.name);
-        return Err(
-            Problem::at(&component.origin, message).hint("the file is cut off; fetch or export it again")
-        );
+    nesting.finish(file)
+}
+
+/// Checks the size and the encoding of a calendar file.
+fn check_readable(file: &Arc<str>, bytes: &[u8]) -> Result<(), Problem> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
+            .hint(format!("at most {MAX_BYTES} are read; export only upcoming events")));
     }
-    if done.is_empty() {
-        return Err(Problem::at(&Origin::line(file, 1), "missing BEGIN:VCALENDAR")
-            .hint("use an iCalendar (.ics) file"));
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.get(1) == Some(&0) {
+        let problem = Problem::at(&Origin::line(file, 1), "this file is UTF-16, not UTF-8");
+        return Err(problem.hint("save or export the calendar as UTF-8"));
     }
-    if let Some(other) = done.iter().find(|component| component.name != "VCALENDAR") {
-        let message = format!("{} is outside a VCALENDAR", other.name);
-        return Err(Problem::at(&other.origin, message).hint("export the calendar again"));
+    Ok(())
+}
+
+/// The components read so far.
+#[derive(Default)]
+struct Nesting {
+    /// The components that have not ended, the outermost first.
+    open: Vec<Component>,
+    /// The components that have ended and are not part of another.
+    done: Vec<Component>,
+}
+
+impl Nesting {
+    fn begin(&mut self, begin: Property) -> Result<(), Problem> {
+        if self.open.len() >= MAX_DEPTH {
+            return Err(begin.problem("components are nested too deeply").hint("export the calendar again"));
+        }
+        self.open.push(Component {
+            name: begin.value.trim().to_ascii_uppercase(),
+            origin: begin.origin,
+            properties: Vec::new(),
+            children: Vec::new(),
+        });
+        Ok(())
     }
-    Ok(done)
+
+    fn end(&mut self, end: &Property) -> Result<(), Problem> {
+        let name = end.value.trim().to_ascii_uppercase();
+        let Some(component) = self.open.pop().filter(|component| component.name == name) else {
+            let problem = end.problem(format!("{name} has no matching BEGIN"));
+            return Err(problem.hint("export the calendar again; each END needs a matching BEGIN"));
+        };
+        match self.open.last_mut() {
+            Some(parent) => parent.children.push(component),
+            None => self.done.push(component),
+        }
+        Ok(())
+    }
+
+    /// Adds a property to the innermost component.
+    fn add(&mut self, property: Property, notes: &Notes) {
+        match self.open.last_mut() {
+            Some(component) => component.properties.push(property),
+            None => notes.note(
+                "outside",
+                &property.origin,
+                "this line is outside BEGIN:VCALENDAR and END:VCALENDAR and is ignored",
+            ),
+        }
+    }
+
+    /// Returns the VCALENDAR objects of the file.
+    fn finish(self, file: &Arc<str>) -> Result<Vec<Component>, Problem> {
+        if let Some(component) = self.open.first() {
+            let message = format!("the {} that begins here never ends", component.name);
+            return Err(
+                Problem::at(&component.origin, message).hint("the file is cut off; fetch or export it again")
+            );
+        }
+        if self.done.is_empty() {
+            return Err(Problem::at(&Origin::line(file, 1), "missing BEGIN:VCALENDAR")
+                .hint("use an iCalendar (.ics) file"));
+        }
+        if let Some(other) = self.done.iter().find(|component| component.name != "VCALENDAR") {
+            let message = format!("{} is outside a VCALENDAR", other.name);
+            return Err(Problem::at(&other.origin, message).hint("export the calendar again"));
+        }
+        Ok(self.done)
+    }
 }
 
 /// Properties that set when an event happens, or that identify the event.
