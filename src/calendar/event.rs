@@ -9,8 +9,9 @@ use crate::model::{Origin, Problem};
 use crate::zone::{Database, Zone};
 
 use super::Occurrence;
+use super::component::{self, Component};
 use super::length::{Length, duration, length, length_until};
-use super::lines::{self, Component, Property, texts};
+use super::lines::{Property, texts};
 use super::local_time::AMBIGUOUS;
 use super::notes::Notes;
 use super::recurrence::Rule;
@@ -93,7 +94,7 @@ impl Calendar {
     /// calendar is returned then: one that lost an event would open a shop on a holiday.
     pub fn parse(file: &Arc<str>, bytes: &[u8], database: &Database) -> Result<Self, Vec<Problem>> {
         let notes = Notes::default();
-        let components = lines::parse(file, bytes, &notes).map_err(|problem| vec![problem])?;
+        let components = component::parse(file, bytes, &notes).map_err(|problem| vec![problem])?;
         let mut zone = None;
         let (mut events, mut problems) = (Vec::new(), Vec::new());
         for calendar in &components {
