@@ -9,8 +9,9 @@ use crate::model::{Origin, Problem};
 use crate::zone::{Database, Zone};
 
 use super::Occurrence;
+use super::component::{self, Component};
 use super::length::{Length, duration, length, length_until};
-use super::lines::{self, Component, Property, texts};
+use super::lines::{Property, texts};
 use super::local_time::AMBIGUOUS;
 use super::notes::Notes;
 use super::recurrence::Rule;
@@ -93,7 +94,7 @@ impl Calendar {
     /// calendar is returned then: one that lost an event would open a shop on a holiday.
     pub fn parse(file: &Arc<str>, bytes: &[u8], database: &Database) -> Result<Self, Vec<Problem>> {
         let notes = Notes::default();
-        let components = lines::parse(file, bytes, &notes).map_err(|problem| vec![problem])?;
+        let components = component::parse(file, bytes, &notes).map_err(|problem| vec![problem])?;
         let mut zone = None;
         let (mut events, mut problems) = (Vec::new(), Vec::new());
         for calendar in &components {
@@ -236,48 +237,23 @@ impl Event {
 
     fn read(component: &Component, context: &Context) -> Result<Self, Problem> {
         let Context { zones, notes, .. } = *context;
-        if let Some(inner) = component.children.iter().find(|inner| inner.name == "VEVENT") {
-            return Err(Problem::at(&inner.origin, "VEVENT: nested inside another event")
-                .hint("add the missing END:VEVENT before it"));
-        }
+        check_not_nested(component)?;
         let start_property = component
             .single("DTSTART")?
             .ok_or_else(|| Problem::at(&component.origin, "VEVENT: has no DTSTART").hint(DATE_OR_TIME))?;
         let start = stamp(start_property, zones)?;
-        if let Some(property) = component.all("EXRULE").find(|property| !is_empty(property, notes)) {
-            return Err(property
-                .problem("is obsolete and not supported")
-                .hint("list the excluded dates as EXDATE"));
-        }
-        let wall = |until: NaiveDateTime| match &start {
-            Stamp::Date(_) => context.last_day(until),
-            Stamp::Time(_, zone) => Some(zone.local(until.and_utc())),
-        };
+        check_no_exrule(component, notes)?;
         let replaces = component
             .single("RECURRENCE-ID")?
             .map(|property| Ok((context.replaced(property)?, and_future(property)?)))
             .transpose()?;
-        let written_rules = component.all("RRULE").filter(|property| !is_empty(property, notes));
-        let rules = written_rules
-            .map(|property| {
-                let property = context.rule_of(property, &start);
-                Ok((Rule::parse(&property, start.local(), wall)?, property))
-            })
-            .collect::<Result<Vec<_>, Problem>>()?;
+        let rules = rules(component, &start, context)?;
         if let (Some(_), Some((_, rule))) = (&replaces, rules.first()) {
             return Err(rule
                 .problem("a changed instance (RECURRENCE-ID) cannot have a rule of its own")
                 .hint("give the rest of the series a UID of its own and remove its RECURRENCE-ID"));
         }
-        let mut except = Exceptions::default();
-        for property in component.all("EXDATE").filter(|property| !is_empty(property, notes)) {
-            for stamp in context.instances(property, &start)? {
-                match stamp {
-                    Stamp::Date(date) => drop(except.dates.insert(date)),
-                    time => drop(except.times.insert(local_of(&start, &time))),
-                }
-            }
-        }
+        let except = exceptions(component, &start, context)?;
         if let (Some(_), Some(property)) =
             (&replaces, component.all("RDATE").find(|property| !property.value.trim().is_empty()))
         {
@@ -285,11 +261,7 @@ impl Event {
                 .problem("a changed instance (RECURRENCE-ID) cannot have dates of its own")
                 .hint("move the further dates to an event with a UID of its own"));
         }
-        if let Some(end) = component.all("DTEND").find(|end| end.value.trim().contains("T2359")) {
-            let message = "DTEND: 23:59 is a minute before the end of the day; write midnight of the \
-                           next day for the end of the day";
-            notes.note("last minute", &end.origin, message);
-        }
+        note_last_minute(component, notes);
         let mut extra = Vec::new();
         for property in component.all("RDATE").filter(|property| !is_empty(property, notes)) {
             extra.extend(extra_starts(property, &start, context)?);
@@ -314,6 +286,63 @@ impl Event {
             extra,
             except,
         })
+    }
+}
+
+/// Checks that an event contains no other event.
+fn check_not_nested(component: &Component) -> Result<(), Problem> {
+    match component.children.iter().find(|inner| inner.name == "VEVENT") {
+        Some(inner) => Err(Problem::at(&inner.origin, "VEVENT: nested inside another event")
+            .hint("add the missing END:VEVENT before it")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that an event has no EXRULE, which RFC 5545 removed.
+fn check_no_exrule(component: &Component, notes: &Notes) -> Result<(), Problem> {
+    match component.all("EXRULE").find(|property| !is_empty(property, notes)) {
+        Some(property) => {
+            Err(property.problem("is obsolete and not supported").hint("list the excluded dates as EXDATE"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Parses the RRULEs of an event that starts at `start`, each with its property.
+fn rules(component: &Component, start: &Stamp, context: &Context) -> Result<Vec<(Rule, Property)>, Problem> {
+    let wall = |until: NaiveDateTime| match start {
+        Stamp::Date(_) => context.last_day(until),
+        Stamp::Time(_, zone) => Some(zone.local(until.and_utc())),
+    };
+    let written = component.all("RRULE").filter(|property| !is_empty(property, context.notes));
+    written
+        .map(|property| {
+            let property = context.rule_of(property, start);
+            Ok((Rule::parse(&property, start.local(), wall)?, property))
+        })
+        .collect()
+}
+
+/// Parses the EXDATEs of an event that starts at `start`.
+fn exceptions(component: &Component, start: &Stamp, context: &Context) -> Result<Exceptions, Problem> {
+    let mut except = Exceptions::default();
+    for property in component.all("EXDATE").filter(|property| !is_empty(property, context.notes)) {
+        for stamp in context.instances(property, start)? {
+            match stamp {
+                Stamp::Date(date) => drop(except.dates.insert(date)),
+                time => drop(except.times.insert(local_of(start, &time))),
+            }
+        }
+    }
+    Ok(except)
+}
+
+/// Notes a DTEND at 23:59, which was probably meant as midnight.
+fn note_last_minute(component: &Component, notes: &Notes) {
+    if let Some(end) = component.all("DTEND").find(|end| end.value.trim().contains("T2359")) {
+        let message = "DTEND: 23:59 is a minute before the end of the day; write midnight of the \
+                       next day for the end of the day";
+        notes.note("last minute", &end.origin, message);
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::model::Problem;
 use crate::zone::Zone;
 
-use super::lines::{Component, Property};
+use super::component::Component;
+use super::lines::Property;
 use super::notes::Notes;
 use super::stamp::{Context, Stamp};
 use super::timezones::EventZone;

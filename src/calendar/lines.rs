@@ -1,4 +1,4 @@
-//! Content lines and components (RFC 5545, 3.1 and 3.6): unfolded, split and nested.
+//! Content lines (RFC 5545, 3.1): unfolded, and split into properties.
 //!
 //! Each keeps its line number. This module has its own parser because no crate reports on which
 //! line a property is written.
@@ -9,12 +9,6 @@ use crate::model::{Origin, Problem};
 
 use super::notes::Notes;
 
-/// Maximum nesting depth; real files nest at most three deep (calendar, event, alarm).
-const MAX_DEPTH: usize = 8;
-/// Maximum bytes of a calendar; a century of holidays takes a hundredth of that.
-pub const MAX_BYTES: usize = 8 << 20;
-/// Maximum lines, counting a folded line once; twenty for each of ten thousand events.
-pub const MAX_LINES: usize = 200_000;
 /// Maximum bytes of one line after unfolding.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Bytes at the start of a long line that are enough to identify its property.
@@ -65,142 +59,6 @@ impl Property {
     }
 }
 
-/// A component, from `BEGIN:NAME` to `END:NAME`.
-#[derive(Clone, Debug)]
-pub struct Component {
-    pub name: String,
-    pub origin: Origin,
-    pub properties: Vec<Property>,
-    pub children: Vec<Component>,
-}
-
-impl Component {
-    /// Returns a property that may occur once, or repeatedly with the same value.
-    ///
-    /// # Errors
-    /// Fails when two occurrences differ.
-    pub fn single(&self, name: &str) -> Result<Option<&Property>, Problem> {
-        let mut found = self.all(name);
-        let Some(first) = found.next() else { return Ok(None) };
-        let is_same =
-            |other: &&Property| other.value.trim() == first.value.trim() && other.params == first.params;
-        match found.find(|other| !is_same(other)) {
-            Some(second) => {
-                let message = format!("occurs twice in one {}", self.name);
-                Err(second.problem(message).hint("keep one of them"))
-            }
-            None => Ok(Some(first)),
-        }
-    }
-
-    /// Returns the first property with this name.
-    ///
-    /// For properties that do not affect when an event happens: a second one is only noted as a
-    /// warning.
-    pub fn first(&self, name: &'static str, notes: &Notes) -> Option<&Property> {
-        let mut found = self.all(name);
-        let first = found.next();
-        if let Some(second) = found.next() {
-            notes.note(
-                name,
-                &second.origin,
-                format!("{name} occurs twice in one {}: the first is used", self.name),
-            );
-        }
-        first
-    }
-
-    /// Returns all properties with a name.
-    pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a Property> + use<'a, 'n> {
-        self.properties.iter().filter(move |p| p.name == name)
-    }
-}
-
-/// Parses the VCALENDAR objects of a file.
-///
-/// Invalid lines that cannot affect when an event happens are skipped with a warning.
-///
-/// # Errors
-/// Fails on an unreadable line that may affect when an event happens, and on a file that ends
-/// before `END:VCALENDAR`: half a download must not delete closures.
-pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Component>, Problem> {
-    let mut done = Vec::new();
-    let mut open: Vec<Component> = Vec::new();
-    let mut last = String::new();
-    if bytes.len() > MAX_BYTES {
-        return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
-            .hint(format!("at most {MAX_BYTES} are read; export only upcoming events")));
-    }
-    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.get(1) == Some(&0) {
-        let problem = Problem::at(&Origin::line(file, 1), "this file is UTF-16, not UTF-8");
-        return Err(problem.hint("save or export the calendar as UTF-8"));
-    }
-    for (count, line) in unfold(file, bytes, notes).enumerate() {
-        let line = line?;
-        if count >= MAX_LINES {
-            let origin = Origin::line(file, line.number);
-            return Err(Problem::at(&origin, format!("the calendar has more than {MAX_LINES} lines"))
-                .hint("export only upcoming events"));
-        }
-        let Some(property) = property(file, &line, &last, notes)? else {
-            last.clear();
-            continue;
-        };
-        last.clone_from(&property.name);
-        match property.name.as_str() {
-            "BEGIN" if open.len() >= MAX_DEPTH => {
-                return Err(property
-                    .problem("components are nested too deeply")
-                    .hint("export the calendar again"));
-            }
-            "BEGIN" => open.push(Component {
-                name: property.value.trim().to_ascii_uppercase(),
-                origin: property.origin,
-                properties: Vec::new(),
-                children: Vec::new(),
-            }),
-            "END" => {
-                let name = property.value.trim().to_ascii_uppercase();
-                match open.pop() {
-                    Some(component) if component.name == name => match open.last_mut() {
-                        Some(parent) => parent.children.push(component),
-                        None => done.push(component),
-                    },
-                    _ => {
-                        let problem = property.problem(format!("{name} has no matching BEGIN"));
-                        return Err(
-                            problem.hint("export the calendar again; each END needs a matching BEGIN")
-                        );
-                    }
-                }
-            }
-            _ => match open.last_mut() {
-                Some(component) => component.properties.push(property),
-                None => notes.note(
-                    "outside",
-                    &property.origin,
-                    "this line is outside BEGIN:VCALENDAR and END:VCALENDAR and is ignored",
-                ),
-            },
-        }
-    }
-    if let Some(component) = open.first() {
-        let message = format!("the {} that begins here never ends", component.name);
-        return Err(
-            Problem::at(&component.origin, message).hint("the file is cut off; fetch or export it again")
-        );
-    }
-    if done.is_empty() {
-        return Err(Problem::at(&Origin::line(file, 1), "missing BEGIN:VCALENDAR")
-            .hint("use an iCalendar (.ics) file"));
-    }
-    if let Some(other) = done.iter().find(|component| component.name != "VCALENDAR") {
-        let message = format!("{} is outside a VCALENDAR", other.name);
-        return Err(Problem::at(&other.origin, message).hint("export the calendar again"));
-    }
-    Ok(done)
-}
-
 /// Properties that set when an event happens, or that identify the event.
 const DECIDING: &[&str] = &[
     "BEGIN",
@@ -226,7 +84,12 @@ const TIMED: &[&str] = &["DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDA
 /// Parses the property on a line; returns none and notes a warning if the line is not a property.
 ///
 /// An unreadable line after one of the `TIMED` properties may be the rest of its value.
-fn property(file: &Arc<str>, line: &Line, last: &str, notes: &Notes) -> Result<Option<Property>, Problem> {
+pub(super) fn property(
+    file: &Arc<str>,
+    line: &Line,
+    last: &str,
+    notes: &Notes,
+) -> Result<Option<Property>, Problem> {
     let origin = Origin::line(file, line.number);
     let read = match split(file, line) {
         Ok(property) => Ok(property),
@@ -305,8 +168,9 @@ fn without_blanks(text: &str) -> Option<String> {
     Some(format!("{}:{}", parts.join(";"), value.trim()))
 }
 
-struct Line {
-    number: usize,
+/// An unfolded line, and the number of its first physical line.
+pub(super) struct Line {
+    pub(super) number: usize,
     text: String,
 }
 
@@ -373,7 +237,8 @@ fn without_returns(mut line: &[u8]) -> &[u8] {
     line
 }
 
-fn unfold<'b>(
+/// Joins folded lines; blank ones are left out.
+pub(super) fn unfold<'b>(
     file: &'b Arc<str>,
     bytes: &'b [u8],
     notes: &'b Notes,

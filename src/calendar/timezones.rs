@@ -10,7 +10,8 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use crate::model::{Instant, Problem};
 use crate::zone::{self, Database, Zone};
 
-use super::lines::{Component, Property, texts};
+use super::component::Component;
+use super::lines::{Property, texts};
 use super::local_time::parse_local;
 use super::notes::Notes;
 use super::recurrence::{Budget, Rule};

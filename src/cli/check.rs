@@ -71,34 +71,44 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     problems.extend(looked.into_iter().flat_map(|ahead| ahead.problems));
     view.report_held();
     view.report_gone();
-    let is_error = |problem: &Problem| problem.severity == Severity::Error;
     if arguments.shown.format == Format::Json {
-        output::print_lines(problems.iter().map(|problem| {
-            json!({
-                "severity": if is_error(problem) { "error" } else { "warning" },
-                "place": problem.origin.as_ref().map(ToString::to_string),
-                "message": problem.message,
-                "hint": problem.hint,
-            })
-        }))?;
+        output::print_lines(problems.iter().map(as_json))?;
     } else {
         output::show_problems(&problems);
         if !problems.iter().any(is_error) {
-            let has_schema = |observed: &Option<Result<Observed, String>>| matches!(observed, Some(Ok(observed)) if observed.page.schema.is_some());
-            // Pages without a schema give nothing to report.
-            let what = match pages.iter().any(|(_, observed)| has_schema(observed)) {
-                true => ", and every value up to then satisfies its page's schema",
-                false => "",
-            };
-            output::print(&format!(
-                "All is well: {} page(s), checked up to {}{what}. Zone database {}.\n",
-                view.newest().pages.len(),
-                to.date_naive(),
-                view.settings.blueprint.zones,
-            ));
+            output::print(&all_is_well(&view, &pages, to));
         }
     }
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
+}
+
+fn is_error(problem: &Problem) -> bool {
+    problem.severity == Severity::Error
+}
+
+fn as_json(problem: &Problem) -> Value {
+    json!({
+        "severity": if is_error(problem) { "error" } else { "warning" },
+        "place": problem.origin.as_ref().map(ToString::to_string),
+        "message": problem.message,
+        "hint": problem.hint,
+    })
+}
+
+/// Returns the message for settings without errors, checked up to `to`.
+fn all_is_well(view: &load::View, pages: &[Page], to: Instant) -> String {
+    let has_schema = |observed: &Option<Result<Observed, String>>| matches!(observed, Some(Ok(observed)) if observed.page.schema.is_some());
+    // Pages without a schema give nothing to report.
+    let what = match pages.iter().any(|(_, observed)| has_schema(observed)) {
+        true => ", and every value up to then satisfies its page's schema",
+        false => "",
+    };
+    format!(
+        "All is well: {} page(s), checked up to {}{what}. Zone database {}.\n",
+        view.newest().pages.len(),
+        to.date_naive(),
+        view.settings.blueprint.zones,
+    )
 }
 
 /// A page of the settings, and what the API answered for it; none without an API.

@@ -100,28 +100,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 }
 
 async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
-    let says = match (set.closed, set.open, &set.value) {
-        (true, ..) => "closed".to_owned(),
-        (_, true, _) => "open".to_owned(),
-        (.., Some(value)) => value.clone(),
-        _ => bail!("an override needs a value\n  hint: add --closed, --open or --value VARIABLE=VALUE"),
-    };
-    if set.until.is_none() && !set.until_released {
-        bail!(
-            "an override needs an end\n  hint: add --until 14:00, --until 2h, --until \"next opening\" \
-             or --until-released"
-        );
-    }
-    let asking = Asking {
-        pages: set.pages,
-        environment: set.environment,
-        cells: set.cells,
-        all: set.all,
-        says,
-        until: set.until,
-        reason: set.reason,
-        who: load::who("override", global),
-    };
+    let format = set.shown.format;
+    let asking = asking(global, set)?;
     let (asked, zones, without_daemon) = match emergency::find(global)? {
         Found::Running(daemon) => {
             (daemon.set_override(&asking).await?, zones_of(global, &daemon).await?, None)
@@ -150,7 +130,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
     };
     match asked {
         Ok(reported) => {
-            show_set(&zones, &reported, set.shown.format, without_daemon.is_some())?;
+            show_set(&zones, &reported, format, without_daemon.is_some())?;
             Ok(match without_daemon {
                 None => OK,
                 Some(store) => {
@@ -164,6 +144,32 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
         }
         Err(problems) => Ok(refused(&problems)),
     }
+}
+
+/// Returns the request for an override that the arguments describe.
+fn asking(global: &Global, set: Set) -> anyhow::Result<Asking> {
+    let says = match (set.closed, set.open, &set.value) {
+        (true, ..) => "closed".to_owned(),
+        (_, true, _) => "open".to_owned(),
+        (.., Some(value)) => value.clone(),
+        _ => bail!("an override needs a value\n  hint: add --closed, --open or --value VARIABLE=VALUE"),
+    };
+    if set.until.is_none() && !set.until_released {
+        bail!(
+            "an override needs an end\n  hint: add --until 14:00, --until 2h, --until \"next opening\" \
+             or --until-released"
+        );
+    }
+    Ok(Asking {
+        pages: set.pages,
+        environment: set.environment,
+        cells: set.cells,
+        all: set.all,
+        says,
+        until: set.until,
+        reason: set.reason,
+        who: load::who("override", global),
+    })
 }
 
 /// Returns the time zones of the daemon's pages, for showing local times.

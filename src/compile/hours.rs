@@ -54,17 +54,7 @@ impl Compiler<'_> {
             self.repeats.spend(reader, &node.origin, HOURS_WEIGHT)?;
         }
         let problems = reader.problem_count();
-        let zone = match fields.get("timezone") {
-            Some(node) => reader.zone(node, "timezone"),
-            None if zone == WrittenZone::Unknown => None,
-            None => zone.known().or(self.blueprint.zone).or_else(|| {
-                reader.note(
-                    Problem::at(&node.origin, format!("{name} needs a time zone"))
-                        .hint("set timezone = \"Europe/London\", here or at the top of the settings"),
-                );
-                None
-            }),
-        };
+        let zone = self.zone_of_hours(reader, &fields, name, zone);
         let published = self.published(reader, &fields);
         let is_read = published.is_some();
         let Published { mut weekly, mut seasons, mut special, holidays, opens } =
@@ -109,6 +99,21 @@ impl Compiler<'_> {
             recent: Recent::default(),
             origin: node.origin.clone(),
         })
+    }
+
+    /// Returns the zone of hours: their own, the inherited one, or the default.
+    fn zone_of_hours(&self, reader: &Reader, fields: &Fields, name: &str, zone: WrittenZone) -> Option<Zone> {
+        match fields.get("timezone") {
+            Some(node) => reader.zone(node, "timezone"),
+            None if zone == WrittenZone::Unknown => None,
+            None => zone.known().or(self.blueprint.zone).or_else(|| {
+                reader.note(
+                    Problem::at(fields.origin, format!("{name} needs a time zone"))
+                        .hint("set timezone = \"Europe/London\", here or at the top of the settings"),
+                );
+                None
+            }),
+        }
     }
 
     /// Returns the closures of the calendars of `closed_on`.

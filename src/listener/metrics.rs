@@ -20,12 +20,26 @@ const STANDINGS: [&str; 7] = ["unseen", "right", "stale", "drifted", "retrying",
 /// A formatting error, which no user could fix.
 pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("rtconfd");
+    register_pages(&mut registry, status);
+    register_counters(&mut registry, status);
+    register_gauges(&mut registry, status, reload);
+    register_zones(&mut registry, status);
+    register_held(&mut registry, status);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+fn register_pages(registry: &mut Registry, status: &Status) {
     let pages = Family::<[(&'static str, &'static str); 1], Gauge>::default();
     for standing in STANDINGS {
         let count = status.pages.iter().filter(|page| word(&page.standing) == standing).count();
         pages.get_or_create(&[("state", standing)]).set(count as i64);
     }
     registry.register("pages", "Pages by state", pages);
+}
+
+fn register_counters(registry: &mut Registry, status: &Status) {
     let counts = status.counts;
     for (name, help, value) in [
         ("requests", "Requests sent to the API", counts.requests),
@@ -38,6 +52,9 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
         counter.inc_by(value);
         registry.register(name, help, counter);
     }
+}
+
+fn register_gauges(registry: &mut Registry, status: &Status, reload: &LastReload) {
     for (name, help, value) in [
         ("held", "A revision of the inputs waits for approval", usize::from(status.held.is_some())),
         (
@@ -68,11 +85,19 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
     }
+}
+
+/// Registers the zone database, with its release and location as labels.
+fn register_zones(registry: &mut Registry, status: &Status) {
     let version = status.zones.version().map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let place = status.zones.folder().map_or("embedded".into(), |folder| folder.display().to_string());
     let zones = Family::<[(&'static str, String); 2], Gauge>::default();
     zones.get_or_create(&[("version", version), ("source", place)]).set(1);
     registry.register("zone_database", "The release of the zone database, and its location", zones);
+}
+
+/// Registers the held revision, if there is one, with its reasons as labels.
+fn register_held(registry: &mut Registry, status: &Status) {
     if let Some(held) = &status.held {
         let approve = format!("rtconfd approve {}", held.revision);
         let labels =
@@ -85,9 +110,6 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
             info,
         );
     }
-    let mut text = String::new();
-    encode(&mut text, &registry)?;
-    Ok(text)
 }
 
 #[cfg(test)]

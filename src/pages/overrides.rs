@@ -1,6 +1,5 @@
 //! Overrides: temporary values from users, which replace computed values until they end.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use crate::model::{Cell, Instant, Origin, PageId, Row, RowName, Variable, after,
 use super::conditions::Condition;
 use super::definition::Overridden;
 use super::override_value::{replaced, typed};
-use super::{Definition, Owned, Page, UntypedValue};
+use super::{Definition, Owned, Page, Part, UntypedValue};
 
 /// The most rows that the description of an override names.
 const NAMED: usize = 3;
@@ -37,90 +36,6 @@ pub struct Override {
     ///
     /// A page without an entry is affected as a whole.
     pub parts: BTreeMap<PageId, Part>,
-}
-
-/// The part of a page that an override affects, as rows.
-///
-/// The rows are those that had the requested cells when the override was set. They are identified
-/// by key, so that an edit of another cell does not end the override early.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Part {
-    /// True if values not made for a row are affected too, since the page's own row is.
-    pub own: bool,
-    /// The ends of the rows, by table and key.
-    rows: BTreeMap<Keyed, BTreeMap<String, Option<Instant>>>,
-}
-
-/// A table whose rows are identified by a column: its source, if known, and the column.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Keyed {
-    source: Option<String>,
-    column: String,
-}
-
-impl Keyed {
-    /// Returns the key by which a row is in this table, or belongs to one of its rows.
-    ///
-    /// The key of another table is not a key of this one, even if the columns have the same name.
-    fn of<'r>(&self, row: &'r Row) -> Option<&'r str> {
-        let is_own = self.source.is_none() || self.source.as_deref() == row.source.as_deref();
-        let is_meant = is_own || row.key_column() != Some(&*self.column);
-        row.cell(&self.column).filter(|_| is_meant).map(|cell| cell.text.trim())
-    }
-}
-
-impl Part {
-    /// Builds a part from rows, each with its end.
-    pub fn new(own: bool, rows: impl IntoIterator<Item = (RowName, Option<Instant>)>) -> Self {
-        let mut part = Self { own, rows: BTreeMap::new() };
-        for (RowName { source, column, key }, until) in rows {
-            part.rows.entry(Keyed { source, column }).or_default().insert(key, until);
-        }
-        part
-    }
-
-    /// Returns the rows, each with its end.
-    pub fn rows(&self) -> impl Iterator<Item = (RowName, Option<Instant>)> {
-        self.rows.iter().flat_map(|(Keyed { source, column }, keys)| {
-            let name =
-                |key: &String| RowName { source: source.clone(), column: column.clone(), key: key.clone() };
-            keys.iter().map(move |(key, until)| (name(key), *until))
-        })
-    }
-
-    /// Returns the part with source names that match the page now.
-    ///
-    /// If no row of the page comes from a source any more, the source was renamed: its name is
-    /// dropped.
-    fn as_called_on(&self, page: &Page) -> Cow<'_, Self> {
-        let made = page.made_for_rows();
-        let rows = page.row.iter().chain(made.iter().map(|made| made.row));
-        let sources: BTreeSet<&str> = rows.filter_map(|row| row.source.as_deref()).collect();
-        let is_known = |table: &Keyed| table.source.as_deref().is_none_or(|name| sources.contains(name));
-        if self.rows.keys().all(is_known) {
-            return Cow::Borrowed(self);
-        }
-        let rows = self.rows().map(|(name, until)| {
-            let table = Keyed { source: name.source.clone(), column: name.column.clone() };
-            (RowName { source: name.source.filter(|_| is_known(&table)), ..name }, until)
-        });
-        Cow::Owned(Self::new(self.own, rows))
-    }
-
-    /// Returns the end for the values of a row; none if they are not affected.
-    ///
-    /// A row that belongs to none of the tables follows the value that contains it.
-    fn decide(&self, row: &Row, around: Option<Option<Instant>>) -> Option<Option<Instant>> {
-        let mut decided = around;
-        for (table, keys) in &self.rows {
-            let Some(key) = table.of(row) else { continue };
-            match keys.get(key) {
-                Some(until) => return Some(*until),
-                None => decided = None,
-            }
-        }
-        decided
-    }
 }
 
 /// The change that an override makes.
@@ -282,50 +197,6 @@ impl Page {
     /// Returns true if any variable depends on hours, so that the page can be closed or opened.
     pub fn has_hours(&self) -> bool {
         self.variables.iter().any(|owned| owned.definition.has_hours())
-    }
-
-    /// Returns everything on the page that is made for a row of a table.
-    pub fn made_for_rows(&self) -> Vec<Made<'_>> {
-        let mut found = Vec::new();
-        for owned in &*self.variables {
-            let Owned { variable, definition, row } = owned;
-            found.extend(row.as_ref().map(|row| Made { row, definition, variable: Some(variable) }));
-            items_for_rows(definition, &mut found);
-        }
-        found
-    }
-
-    /// Returns the hours that the page shows, without those made for rows of a table.
-    pub fn own_hours(&self) -> Vec<&Arc<Hours>> {
-        let own = self.variables.iter().filter(|owned| owned.row.is_none());
-        own.flat_map(|owned| own_hours(&owned.definition)).collect()
-    }
-}
-
-/// A value on a page that is made for a row of a table.
-#[derive(Clone, Copy)]
-pub struct Made<'a> {
-    /// The row.
-    pub row: &'a Row,
-    /// The definition of the value.
-    pub definition: &'a Definition,
-    /// The variable; none for an item within one.
-    pub variable: Option<&'a Variable>,
-}
-
-fn items_for_rows<'a>(definition: &'a Definition, found: &mut Vec<Made<'a>>) {
-    if let Definition::List { items, rows, .. } = definition {
-        let items = rows.iter().zip(items);
-        found.extend(items.map(|(row, definition)| Made { row, definition, variable: None }));
-    }
-    definition.parts().for_each(|part| items_for_rows(part, found));
-}
-
-fn own_hours(definition: &Definition) -> Vec<&Arc<Hours>> {
-    match definition {
-        Definition::Hours { hours, .. } => vec![hours],
-        Definition::List { rows, .. } if !rows.is_empty() => Vec::new(),
-        _ => definition.parts().flat_map(own_hours).collect(),
     }
 }
 

@@ -9,11 +9,14 @@ mod board;
 mod clock_trust;
 mod control;
 mod decide;
+mod drift_report;
 mod driver;
 mod gaps;
 mod gate;
+mod own_requests;
 mod page_state;
 mod promotions;
+mod refusals;
 mod revision;
 mod set_override;
 

@@ -1,19 +1,19 @@
 //! The state that the driver keeps for a page between two fetches.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use serde_json::Value;
 
-use crate::model::{Change, Environment, Instant, PageId, RemotePage, Variable};
-use crate::plan::Drift;
+use crate::model::{Change, Environment, Instant, PageId, RemotePage};
 use crate::schema::Schemas;
 use crate::store::{self, OpenIntent};
 
+use super::drift_report::DriftReport;
 use super::gaps::Gaps;
 use super::gate::Urgency;
+use super::own_requests::OwnRequests;
+use super::refusals::{Attempt, Refusals, STUCK_AFTER};
 use super::{Knowledge, Observed};
 
 /// A page fetched less than this long ago is fresh enough to send to.
@@ -27,9 +27,6 @@ const FRESH: Duration = Duration::from_millis(500);
 ///
 /// The PATCH can then leave exactly at the transition. Shorter than `FRESH`.
 pub const LOOK_AHEAD: Duration = Duration::from_millis(300);
-
-/// Number of failures in a row after which a page counts as stuck.
-pub const STUCK_AFTER: u32 = 3;
 
 /// Returns true if `at` is in the future and within [`LOOK_AHEAD`].
 pub fn is_near(at: Instant, now: Instant) -> bool {
@@ -69,20 +66,67 @@ impl Standing {
     }
 }
 
-/// The content of a PATCH and the page state it applies to.
-///
-/// The body is not part of it, because it includes the changes of our own last attempt.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attempt {
-    changes: Vec<(Variable, Value)>,
-    last_updated: Option<String>,
-    schema: Option<Arc<Value>>,
+/// When a page is next decided on, and its place among the due pages.
+#[derive(Debug, Default)]
+pub struct Schedule {
+    due: Option<Instant>,
+    /// Its rank among the due pages, and true if it is a retry.
+    rank: Option<(Rank, bool)>,
+    /// The reason for its next request.
+    urgency: Urgency,
+    /// Number of failed attempts since the last success.
+    attempts: u32,
+    /// True when the PATCH's permission was taken together with the fetch's.
+    ///
+    /// Otherwise the fetch could be stale by the time the PATCH may leave.
+    reserved: bool,
 }
 
-impl Attempt {
-    /// Returns true if both send the same changes, to any page state.
-    pub fn sends_the_same(&self, other: &Self) -> bool {
-        self.changes == other.changes
+impl Schedule {
+    /// Returns the reason for the next request.
+    pub fn urgency(&self) -> Urgency {
+        self.urgency
+    }
+
+    /// Sets the reason for the next request.
+    pub fn set_urgency(&mut self, urgency: Urgency) {
+        self.urgency = urgency;
+    }
+
+    /// Returns the number of failed attempts since the last success.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Returns true if the next request is a retry.
+    pub fn is_retry(&self) -> bool {
+        self.attempts > 0
+    }
+
+    /// Counts a failed attempt; returns the number of them.
+    pub fn fail(&mut self) -> u32 {
+        self.attempts += 1;
+        self.attempts
+    }
+
+    /// Forgets failed attempts, so that the next request is no retry.
+    pub fn forget_failures(&mut self) {
+        self.attempts = 0;
+    }
+
+    /// Sets if the permission for a PATCH is reserved.
+    pub fn set_reserved(&mut self, reserved: bool) {
+        self.reserved = reserved;
+    }
+
+    /// Returns true if the permission for a PATCH is reserved.
+    pub fn is_reserved(&self) -> bool {
+        self.reserved
+    }
+
+    /// Ends a reservation; returns true if there was one.
+    pub fn take_reservation(&mut self) -> bool {
+        std::mem::take(&mut self.reserved)
     }
 }
 
@@ -93,19 +137,10 @@ pub struct PageState {
     pub known: Knowledge,
     /// The uptime at which the page was fetched.
     seen_at: Option<Duration>,
-    /// The turn at which the page's last request ended. Answers to older requests are ignored.
-    settled_at: Option<u64>,
-    due: Option<Instant>,
-    /// Its rank among the due pages, and true if it is a retry.
-    rank: Option<(Rank, bool)>,
-    /// The reason for its next request.
-    pub urgency: Urgency,
-    /// True while a fetch or PATCH of the page is in progress.
-    pub in_flight: bool,
-    /// True when the PATCH's permission was taken together with the fetch's.
-    ///
-    /// Otherwise the fetch could be stale by the time the PATCH may leave.
-    pub reserved: bool,
+    /// When it is next decided on.
+    pub schedule: Schedule,
+    /// Its own requests.
+    pub requests: OwnRequests,
     /// True when the fetched page may be stale: a change was reported, or a fetch failed.
     pub fetch_wanted: bool,
     /// Values missing on the page, both confirmed and not yet confirmed.
@@ -114,20 +149,12 @@ pub struct PageState {
     pub failed: Option<OpenIntent>,
     /// Set when the API's answer to the last PATCH did not hold the values sent.
     pub not_taken: Option<String>,
-    /// The reported author of the last change.
-    pub changed_by: Option<String>,
-    /// Number of failed attempts since the last success.
-    pub attempts: u32,
-    /// The uptime of the page's own last successful request.
-    pub succeeded_at: Option<Duration>,
-    /// The refused attempt; the same is not sent again.
-    pub refused: Option<Attempt>,
-    /// The last attempt, and how many times in a row it was refused.
-    pub refusals: (Option<Attempt>, u32),
+    /// The refused attempts to change it.
+    pub refusals: Refusals,
     /// The status.
     pub standing: Standing,
-    /// The drift already logged and recorded; none if unknown.
-    pub reported_drift: Option<Vec<Drift>>,
+    /// The drift already reported.
+    pub drift: DriftReport,
     /// The problem recorded in the store.
     pub noted: Option<String>,
 }
@@ -138,23 +165,15 @@ impl PageState {
         Self {
             known: Knowledge::new(None, stored.baseline, stored.open),
             seen_at: None,
-            settled_at: None,
-            due: None,
-            rank: None,
-            urgency: Urgency::default(),
-            in_flight: false,
-            reserved: false,
+            schedule: Schedule::default(),
+            requests: OwnRequests::default(),
             fetch_wanted: false,
             gaps: Gaps::new(stored.schema.is_some()),
             failed: None,
             not_taken: None,
-            changed_by: None,
-            attempts: 0,
-            succeeded_at: None,
-            refused: None,
-            refusals: (None, 0),
+            refusals: Refusals::default(),
             standing: Standing::Unseen,
-            reported_drift: (!stored.is_adrift).then(Vec::new),
+            drift: DriftReport::new(stored.is_adrift),
             noted: stored.problem.map(|(problem, _)| problem),
         }
     }
@@ -165,21 +184,9 @@ impl PageState {
         let before = self.known.observed.as_ref().map(|before| &before.page);
         let is_new = before.is_none_or(|before| before.schema != observed.page.schema);
         self.known.observed = Some(observed);
-        (self.seen_at, self.succeeded_at) = (Some(seen_at), Some(seen_at));
+        self.seen_at = Some(seen_at);
+        self.requests.succeed(seen_at);
         is_new
-    }
-
-    /// Records the end of the page's own request, successful or not.
-    pub fn settle(&mut self, turn: u64) {
-        self.in_flight = false;
-        self.settled_at = Some(turn);
-    }
-
-    /// Returns true if an answer to a request begun at turn `asked` is current.
-    ///
-    /// No request of the page may be in progress, and none may have ended since then.
-    pub fn believes(&self, asked: u64) -> bool {
-        !self.in_flight && self.settled_at.is_none_or(|settled| settled < asked)
     }
 
     /// Makes the next decision start with a fetch.
@@ -189,7 +196,7 @@ impl PageState {
 
     /// Returns when the page is next decided on; none if nothing is scheduled.
     pub fn due(&self) -> Option<Instant> {
-        self.due
+        self.schedule.due
     }
 
     /// Returns the attempt that these changes would be.
@@ -211,7 +218,7 @@ impl PageState {
 
     /// Returns true if the page waits for a near transition.
     pub fn awaits_transition(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| is_near(due, now))
+        self.schedule.due.is_some_and(|due| is_near(due, now))
     }
 
     /// Returns true if the page must be fetched before anything is decided.
@@ -274,7 +281,8 @@ impl Pages {
     pub fn schedule(&mut self, page: &PageId, due: Option<Instant>) {
         self.note_move(page);
         let Some(state) = self.states.get_mut(page) else { return };
-        match (std::mem::replace(&mut state.due, due), state.rank.take()) {
+        let schedule = &mut state.schedule;
+        match (std::mem::replace(&mut schedule.due, due), schedule.rank.take()) {
             (_, Some((rank, false))) => drop(self.ripe.remove(&(rank, page.clone()))),
             (_, Some((rank, true))) => drop(self.ripe_again.remove(&(rank, page.clone()))),
             (Some(before), None) => drop(self.waiting.remove(&(before, page.clone()))),
@@ -301,11 +309,12 @@ impl Pages {
             && *due <= now
             && let Some((due, page)) = self.waiting.pop_first()
         {
-            if let Some(state) = self.states.get_mut(&page) {
+            if let Some(PageState { schedule, .. }) = self.states.get_mut(&page) {
                 // A page with a reserved permission does not wait for another.
-                let again = state.attempts > 0 && !state.reserved;
-                let rank = (again && state.attempts >= STUCK_AFTER, !state.reserved, state.urgency, due);
-                state.rank = Some((rank, again));
+                let again = schedule.is_retry() && !schedule.reserved;
+                let is_stuck = again && schedule.attempts >= STUCK_AFTER;
+                let rank = (is_stuck, !schedule.reserved, schedule.urgency, due);
+                schedule.rank = Some((rank, again));
                 if again { &mut self.ripe_again } else { &mut self.ripe }.insert((rank, page));
             }
         }
@@ -364,8 +373,8 @@ mod tests {
         ] {
             let id = PageId::new(agent, Environment::Live).unwrap();
             let state = pages.get_or_new(&id);
-            (state.urgency, state.reserved) = (urgency, reserved);
-            state.attempts = u32::from(agent.ends_with("-again"));
+            (state.schedule.urgency, state.schedule.reserved) = (urgency, reserved);
+            state.schedule.attempts = u32::from(agent.ends_with("-again"));
             pages.schedule(&id, Some(now - TimeDelta::seconds(waits)));
         }
         pages.ripen(now);

@@ -168,36 +168,9 @@ fn read(
         None => Some(Duration::from_secs(default)),
     };
     let (resync, restat) = (duration("resync", 300), duration("restat", 30));
-    let zone = fields.get("timezone").map(|node| reader.zone(node, "timezone"));
-    let sources = named(reader, &fields, "sources", |entry| sources::read(reader, entry, &directory));
-    let public = Cell::new(0);
-    let calendars =
-        named(reader, &fields, "calendars", |entry| calendars::read(reader, entry, &directory, &public));
+    let PageSettings { sources, calendars, blueprint } =
+        read_page_settings(reader, root, &fields, zones, &directory);
     warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
-    let hours = named(reader, &fields, "hours", |entry| Some(entry.node.clone()));
-    let pages = match fields.get("page") {
-        Some(node) => {
-            reader.list(node, "page").filter(|pages| few(reader, node, pages)).map(<[Node]>::to_vec)
-        }
-        None => {
-            reader.note(
-                Problem::at(&root.origin, "no page is defined")
-                    .hint("add a [[page]] block with agent, environment and variables"),
-            );
-            None
-        }
-    };
-    let blueprint = Blueprint {
-        zones: zones.clone(),
-        zone: zone.flatten(),
-        sources: sources.iter().map(|(name, source)| (name.clone(), source.used())).collect(),
-        calendars: calendars.iter().map(|(name, calendar)| (name.clone(), calendar.used.clone())).collect(),
-        hours,
-        pages: pages.unwrap_or_default(),
-        broken: broken(&fields, "sources", &sources)
-            .chain(broken(&fields, "calendars", &calendars))
-            .collect(),
-    };
     if store.as_ref().is_some_and(|store| store.path == StorePath::Memory) {
         warnings.extend(blueprint.pages.iter().find_map(forgetful));
     }
@@ -220,6 +193,52 @@ fn read(
         zoneinfo: zoneinfo?,
         written: root.to_json().to_string(),
     })
+}
+
+/// The settings that pages are made of.
+struct PageSettings {
+    sources: BTreeMap<String, Source>,
+    calendars: BTreeMap<String, calendars::Read>,
+    blueprint: Blueprint,
+}
+
+fn read_page_settings(
+    reader: &Reader,
+    root: &Node,
+    fields: &Fields,
+    zones: &Arc<Database>,
+    directory: &Path,
+) -> PageSettings {
+    let zone = fields.get("timezone").map(|node| reader.zone(node, "timezone"));
+    let sources = named(reader, fields, "sources", |entry| sources::read(reader, entry, directory));
+    let public = Cell::new(0);
+    let calendars =
+        named(reader, fields, "calendars", |entry| calendars::read(reader, entry, directory, &public));
+    let hours = named(reader, fields, "hours", |entry| Some(entry.node.clone()));
+    let pages = read_pages(reader, root, fields);
+    let blueprint = Blueprint {
+        zones: zones.clone(),
+        zone: zone.flatten(),
+        sources: sources.iter().map(|(name, source)| (name.clone(), source.used())).collect(),
+        calendars: calendars.iter().map(|(name, calendar)| (name.clone(), calendar.used.clone())).collect(),
+        hours,
+        pages: pages.unwrap_or_default(),
+        broken: broken(fields, "sources", &sources).chain(broken(fields, "calendars", &calendars)).collect(),
+    };
+    PageSettings { sources, calendars, blueprint }
+}
+
+/// Reads the page blocks; reports settings without any.
+fn read_pages(reader: &Reader, root: &Node, fields: &Fields) -> Option<Vec<Node>> {
+    let Some(node) = fields.get("page") else {
+        reader.note(
+            Problem::at(&root.origin, "no page is defined")
+                .hint("add a [[page]] block with agent, environment and variables"),
+        );
+        return None;
+    };
+    let pages = reader.list(node, "page").filter(|pages| few(reader, node, pages));
+    pages.map(<[Node]>::to_vec)
 }
 
 /// Warns about a promoted page with a store in memory, which forgets how long the page has waited.

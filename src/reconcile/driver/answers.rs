@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::agents_api::{ApiError, Meaning, ReadPages, WritePages};
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::gaps::Fetch;
-use crate::reconcile::page_state::STUCK_AFTER;
 use crate::reconcile::{Acted, backoff};
 use crate::store::StoreError;
 
@@ -59,7 +58,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn settle(&mut self, id: &PageId) {
         let turn = self.requests.next_turn();
         if let Some(state) = self.pages.get_mut(id) {
-            state.settle(turn);
+            state.requests.settle(turn);
         }
     }
 
@@ -84,7 +83,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in ours {
             let page = listed.remove(&id.environment);
             // A list requested before the page's own request ended may show an old state.
-            if !self.pages.get(&id).is_some_and(|state| state.believes(asked)) {
+            if !self.pages.get(&id).is_some_and(|state| state.requests.believes(asked)) {
                 page.iter().for_each(|page| self.reconsider_doubt(&id, page));
                 continue;
             }
@@ -106,7 +105,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.agents.settle(agent, 0, next);
             self.record_answer(agent, key);
             for id in ours {
-                if self.pages.get(&id).is_some_and(|state| !state.in_flight) {
+                if self.pages.get(&id).is_some_and(|state| !state.requests.in_flight()) {
                     self.request_fetch(&id, now);
                 }
             }
@@ -137,7 +136,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let up = self.actor.clock.uptime();
         let Some(state) = self.pages.get_mut(id) else { return };
         // Only a refused attempt stays remembered.
-        let sent = state.refused.take();
+        let sent = state.refusals.take();
         match acted {
             Acted::Applied { page, changes, correlation_id } => {
                 let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
@@ -151,7 +150,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.see(page, up, &mut self.fetched.schemas);
                 // Good enough for decisions, but the next PATCH needs a new fetch.
                 state.forget_page();
-                state.attempts = 0;
+                state.schedule.forget_failures();
                 self.report.count_applied(id, changes.len());
                 self.report.counts.applied += changes.len() as u64;
                 for change in changes {
@@ -179,8 +178,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 // A refused key does not concern the change; the gate withholds everything then. An
                 // unavailable page may become available without any other change.
                 if error.meaning == Meaning::Refused {
-                    state.refusals.1 += 1;
-                    state.refused = sent.filter(|_| state.refusals.1 >= STUCK_AFTER);
+                    state.refusals.refuse(sent);
                 }
                 let attempts = self.try_later(id, &error, now);
                 self.judge(&error, (&id.to_string(), attempts), key, now);
@@ -190,13 +188,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Handles a PATCH that the API accepted without applying the values.
     ///
-    /// It is retried. After [`STUCK_AFTER`] times it is remembered as refused until the page or the
+    /// It is retried. After `STUCK_AFTER` times it is remembered as refused until the page or the
     /// changes differ.
     pub(super) fn take_not_taken(&mut self, id: &PageId, message: String, changes: &[Change], now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
-        state.refusals.1 += 1;
-        let is_last = state.refusals.1 >= STUCK_AFTER;
-        state.refused = is_last.then(|| state.attempt(changes));
+        let attempt = state.attempt(changes);
+        let is_last = state.refusals.refuse(Some(attempt));
         let meaning = if is_last { Meaning::Refused } else { Meaning::TryAgain };
         self.try_later(id, &ApiError { message, ..ApiError::of(meaning) }, now);
     }
@@ -222,10 +219,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let schema = observed.page.schema.clone();
             self.notes.push(self.actor.store.saw_schema(id, schema));
         }
-        if !state.in_flight {
+        if !state.requests.in_flight() {
             // A page at rest that now needs something was changed by another client.
-            if state.due().is_some_and(|due| due > now) && state.urgency == Urgency::Transition {
-                state.urgency = Urgency::Drift;
+            if state.due().is_some_and(|due| due > now) && state.schedule.urgency() == Urgency::Transition {
+                state.schedule.set_urgency(Urgency::Drift);
             }
             self.pages.schedule(id, Some(now));
         }
@@ -270,10 +267,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Fetch::Sound => return true,
             Fetch::Doubtful => {
                 tracing::debug!(page = %id, "values or the schema are missing; the page is fetched again");
-                if std::mem::take(&mut state.reserved) {
+                if state.schedule.take_reservation() {
                     self.requests.gate.give_back();
                 }
-                if !state.in_flight {
+                if !state.requests.in_flight() {
                     self.request_fetch(id, now);
                 }
             }

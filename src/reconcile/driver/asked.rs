@@ -84,14 +84,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.world.pages.iter().map(|managed| managed.page.id.clone()).filter(is_meant).collect();
         for id in &meant {
             if let Some(state) = self.pages.get_mut(id) {
-                state.changed_by = by.map(str::to_owned);
+                state.drift.set_author(by);
                 state.fetch_wanted = true;
                 // A page already due is due for something more urgent.
                 if state.due().is_none_or(|due| due > now) {
-                    state.urgency = Urgency::Drift;
+                    state.schedule.set_urgency(Urgency::Drift);
                 }
             }
-            if self.pages.get(id).is_some_and(|state| !state.in_flight) {
+            if self.pages.get(id).is_some_and(|state| !state.requests.in_flight()) {
                 self.pages.schedule(id, Some(now));
             }
         }

@@ -82,7 +82,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 // A page waiting for its transition was fetched for it and keeps the PATCH's
                 // permission.
                 let unused = |state: &mut PageState| {
-                    !state.awaits_transition(now) && std::mem::take(&mut state.reserved)
+                    !state.awaits_transition(now) && state.schedule.take_reservation()
                 };
                 if self.pages.get_mut(&id).is_some_and(unused) {
                     self.requests.gate.give_back();
@@ -90,14 +90,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 continue;
             }
             let Some(state) = self.pages.get_mut(&id) else { continue };
-            let (urgency, is_retry) = (state.urgency, state.attempts > 0);
+            let (urgency, is_retry) = (state.schedule.urgency(), state.schedule.is_retry());
             // A known page is fetched for its PATCH, so take permission for both.
             let is_fetch = matches!(start, Start::Fetch(_));
             let count = if is_fetch && state.known.observed.is_some() { 2 } else { 1 };
-            let may = state.reserved && !is_fetch && self.requests.gate.is_open();
+            let may = state.schedule.is_reserved() && !is_fetch && self.requests.gate.is_open();
             if !may && is_retry && !may_retry {
                 // The reserved permission is for another request than the one needed now.
-                if std::mem::take(&mut state.reserved) {
+                if state.schedule.take_reservation() {
                     self.requests.gate.give_back();
                 }
                 self.pages.schedule(&id, Some(now));
@@ -108,7 +108,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 return;
             }
             if let Some(state) = self.pages.get_mut(&id) {
-                state.reserved = count == 2;
+                state.schedule.set_reserved(count == 2);
             }
             // Counts as in progress, although the request starts a little later.
             self.begin(&id);
@@ -231,13 +231,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             state.known.baseline.extend(plan.adopted.iter().cloned());
             self.notes.push(store.adopt(id, plan.adopted.clone()));
         }
-        if state.reported_drift.as_ref() != Some(&plan.drift) {
-            let known = state.reported_drift.take().unwrap_or_default();
-            let new = plan.drift.iter().filter(|drift| !known.contains(drift));
-            self.report.counts.drifted += report_drift(id, new, state.changed_by.as_deref());
+        if let Some((new, by)) = state.drift.update(&plan.drift) {
+            self.report.counts.drifted += report_drift(id, &new, by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
-            state.reported_drift = Some(plan.drift.clone());
-            self.notes.push(store.note_drift(id, plan.drift.clone(), state.changed_by.take(), now));
+            self.notes.push(store.note_drift(id, plan.drift.clone(), by, now));
             self.forget_what_others_changed(id, &drifted, now);
         }
     }
@@ -261,9 +258,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
         if plan.changes.is_empty() {
-            state.attempts = 0;
-            state.refused = None;
-            state.urgency = Urgency::Transition;
+            state.schedule.forget_failures();
+            state.refusals.forget();
+            state.schedule.set_urgency(Urgency::Transition);
             let early = until.map(|until| until - LOOK_AHEAD).filter(|early| *early > now);
             let due =
                 if self.is_daemon && early.is_some() && state.known.changes_alone() { early } else { until };
@@ -278,7 +275,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Start::Nothing;
         }
         let Some(state) = self.pages.get_mut(&id) else { return Start::Nothing };
-        if state.refused.as_ref().is_some_and(|refused| *refused == state.attempt(&plan.changes)) {
+        if state.refusals.has_any() && state.refusals.is_refused(&state.attempt(&plan.changes)) {
             // The same PATCH would be refused again; the next transition may change it.
             self.pages.schedule(&id, until);
             return Start::Nothing;
@@ -326,7 +323,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     if self
                         .pages
                         .get(&id)
-                        .is_some_and(|state| !state.in_flight && state.known.observed.is_some())
+                        .is_some_and(|state| !state.requests.in_flight() && state.known.observed.is_some())
                     {
                         self.pages.schedule(&id, Some(now));
                     }
@@ -365,10 +362,8 @@ fn drift_standing(plan: &Plan) -> Standing {
 }
 
 /// Logs drift; returns the number of values.
-fn report_drift<'d>(page: &PageId, drift: impl Iterator<Item = &'d Drift>, by: Option<&str>) -> u64 {
-    let mut count = 0;
+fn report_drift(page: &PageId, drift: &[&Drift], by: Option<&str>) -> u64 {
     for drift in drift {
-        count += 1;
         tracing::warn!(
             %page,
             variable = %drift.variable,
@@ -380,5 +375,5 @@ fn report_drift<'d>(page: &PageId, drift: impl Iterator<Item = &'d Drift>, by: O
             "drift: another client changed this value"
         );
     }
-    count
+    drift.len() as u64
 }

@@ -3,7 +3,8 @@
 use crate::agents_api::{ApiError, Meaning, ReadPages, WritePages};
 use crate::model::{Instant, PageId};
 use crate::reconcile::gate::LONGEST_PAUSE;
-use crate::reconcile::page_state::{PageState, STUCK_AFTER};
+use crate::reconcile::page_state::PageState;
+use crate::reconcile::refusals::STUCK_AFTER;
 use crate::reconcile::{Actor, backoff};
 
 use super::{Driver, Duration, Standing};
@@ -15,14 +16,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// again until something changes.
     pub(super) fn try_later(&mut self, id: &PageId, error: &ApiError, now: Instant) -> u32 {
         let Some(state) = self.pages.get_mut(id) else { return 0 };
-        if std::mem::take(&mut state.reserved) {
+        if state.schedule.take_reservation() {
             self.requests.gate.give_back();
         }
-        state.attempts += 1;
-        let attempts = state.attempts;
+        let attempts = state.schedule.fail();
         let due = match error.meaning {
             // The refusal is remembered, so this decision sends nothing unless something changed.
-            Meaning::Refused if state.refused.is_some() && !state.fetch_wanted => now,
+            Meaning::Refused if state.refusals.has_any() && !state.fetch_wanted => now,
             _ => {
                 let page = self.world.page(id).map(|managed| &managed.page);
                 let transition = page.and_then(|page| state.known.next_transition(page, now));
@@ -40,7 +40,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Meaning::KeyRefused => true,
             // It may be temporary.
             Meaning::Refused | Meaning::Unavailable => {
-                let is_remembered = self.pages.get(id).is_some_and(|state| state.refused.is_some());
+                let is_remembered = self.pages.get(id).is_some_and(|state| state.refusals.has_any());
                 attempts >= STUCK_AFTER || is_remembered
             }
             Meaning::TryAgain | Meaning::Slower | Meaning::OutcomeUnknown => false,
@@ -72,9 +72,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut seen = Vec::new();
         let known = |state: &PageState| state.known.observed.is_some() || state.fetch_wanted;
         for (id, state) in self.pages.all_mut().filter(|(_, state)| known(state)) {
-            state.attempts = 0;
-            state.refused = None;
-            seen.extend((!state.in_flight).then(|| id.clone()));
+            state.schedule.forget_failures();
+            state.refusals.forget();
+            seen.extend((!state.requests.in_flight()).then(|| id.clone()));
         }
         for id in seen {
             self.pages.schedule(&id, Some(now));
@@ -85,9 +85,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn recover(&mut self) {
         let now = self.actor.clock.now();
         let failed = |(id, state): (&PageId, &mut PageState)| {
-            let waits = state.attempts > 0 && !state.in_flight && state.due().is_some();
+            let waits = state.schedule.is_retry() && !state.requests.in_flight() && state.due().is_some();
             waits.then(|| {
-                state.attempts = 0;
+                state.schedule.forget_failures();
                 id.clone()
             })
         };

@@ -57,10 +57,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             if is_as_before && state.known.observed.is_some() {
                 continue;
             }
-            state.urgency = urgency;
+            state.schedule.set_urgency(urgency);
             match (&state.known.observed, &state.standing) {
                 // The answer of its request makes it due.
-                _ if state.in_flight => {}
+                _ if state.requests.in_flight() => {}
                 (Some(_), _) => self.pages.schedule(id, Some(now)),
                 // It is not fetched with its agent's list, so new settings are a reason to retry.
                 (None, Standing::Retrying(_) | Standing::Stuck(_)) if state.due().is_some() => {
@@ -86,9 +86,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn end_drift_of_gone_pages(&mut self, now: Instant) {
         let Actor { store, .. } = &self.actor;
         for (id, state) in self.pages.all_mut() {
-            let has_drift = state.reported_drift.as_ref().is_none_or(|drift| !drift.is_empty());
-            if has_drift && self.world.page(id).is_none() {
-                state.reported_drift = Some(Vec::new());
+            if state.drift.may_be_adrift() && self.world.page(id).is_none() {
+                state.drift.end();
                 self.notes.push(store.note_drift(id, Vec::new(), None, now));
             }
         }
@@ -143,7 +142,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let now = self.actor.clock.now();
         self.agents.change_all(|agent| (agent.due, agent.attempts) = (now, 0));
         for (_, state) in self.pages.all_mut() {
-            (state.refused, state.attempts) = (None, 0);
+            state.refusals.forget();
+            state.schedule.forget_failures();
         }
     }
 }

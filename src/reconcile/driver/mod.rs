@@ -226,19 +226,29 @@ impl<R: ReadPages + WritePages> Driver<R> {
                     None
                 }
             };
-            match fed {
-                None => {}
-                // Input read with older settings does not apply to these.
-                Some(Feed::Inputs(number, _) | Feed::Key(number, _))
-                    if number != self.revisions.newest.number => {}
-                Some(Feed::Inputs(_, revision)) => self.take_inputs(*revision),
-                Some(Feed::Key(_, key)) => self.take_key(key),
-                Some(Feed::Control(control)) => self.take_control(control).await?,
-                Some(Feed::Stop) => break false,
-                Some(Feed::Reload) => break true,
+            if let Some(fed) = fed
+                && let Some(reload) = self.take_fed(fed).await?
+            {
+                break reload;
             }
         };
         self.end(mode, reload).await
+    }
+
+    /// Takes one item of the feed.
+    ///
+    /// Returns none to continue; at an end, true if the settings must be read again.
+    async fn take_fed(&mut self, fed: Feed) -> Result<Option<bool>, StoreError> {
+        match fed {
+            // Input read with older settings does not apply to these.
+            Feed::Inputs(number, _) | Feed::Key(number, _) if number != self.revisions.newest.number => {}
+            Feed::Inputs(_, revision) => self.take_inputs(*revision),
+            Feed::Key(_, key) => self.take_key(key),
+            Feed::Control(control) => self.take_control(control).await?,
+            Feed::Stop => return Ok(Some(false)),
+            Feed::Reload => return Ok(Some(true)),
+        }
+        Ok(None)
     }
 
     async fn end(mut self, mode: Mode, reload: bool) -> Result<Ended, StoreError> {

@@ -177,7 +177,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         let Some(state) = self.pages.get(id) else { return Holds::Unknown };
         match &state.standing {
-            _ if state.in_flight || state.due().is_some_and(|due| due <= now) => Holds::Unknown,
+            _ if state.requests.in_flight() || state.due().is_some_and(|due| due <= now) => Holds::Unknown,
             Standing::Right => self.covered(id, follower, now).map_or(Holds::Yes, Holds::No),
             Standing::Unseen | Standing::Retrying(_) => Holds::Unknown,
             Standing::Stale(why) | Standing::Drifted(why) | Standing::Stuck(why) | Standing::Held(why) => {
@@ -197,7 +197,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 format!("{} is overridden: {}", owned.variable, owned.definition.overridden_at(now)?),
             ))
         });
-        let drift = self.pages.get(id).and_then(|state| state.reported_drift.as_deref()).unwrap_or_default();
+        let drift = self.pages.get(id).map_or(&[][..], |state| state.drift.reported());
         let kept = drift.iter().filter(|drift| drift.answer == Answer::Kept);
         let kept = kept.map(|drift| {
             (&drift.variable, format!("{} is kept as another client changed it", drift.variable))

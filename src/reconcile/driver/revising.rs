@@ -216,7 +216,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Returns true if it moved on.
     pub(super) fn roll_on(&mut self, now: Instant) -> bool {
         let Some(rollout) = &mut self.revisions.rollout else { return false };
-        let standing = |id: &PageId| self.pages.get(id).filter(|state| !state.in_flight);
+        let standing = |id: &PageId| self.pages.get(id).filter(|state| !state.requests.in_flight());
         let is_done = |id: &PageId| {
             standing(id).is_some_and(|state| {
                 let settled =
@@ -284,7 +284,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Decides again on pages whose status may have changed.
     fn decide_again(&mut self, pages: &[PageId], now: Instant) {
         for id in pages {
-            if self.pages.get(id).is_some_and(|state| !state.in_flight && state.known.observed.is_some()) {
+            if self
+                .pages
+                .get(id)
+                .is_some_and(|state| !state.requests.in_flight() && state.known.observed.is_some())
+            {
                 self.pages.schedule(id, Some(now));
             }
         }

@@ -28,10 +28,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if let Some(state) = self.pages.get_mut(&id) {
             // Cleared when the PATCH is applied.
             let attempt = state.attempt(&plan.changes);
-            if !state.refusals.0.as_ref().is_some_and(|last| last.sends_the_same(&attempt)) {
-                state.refusals = (Some(attempt.clone()), 0);
-            }
-            state.refused = Some(attempt);
+            state.refusals.begin(attempt);
         }
         // A retry reuses the intent; otherwise each would add to the history.
         let failed = self.pages.get_mut(&id).and_then(|state| state.failed.take());
@@ -56,7 +53,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn begin(&mut self, id: &PageId) {
         self.pages.schedule(id, None);
         if let Some(state) = self.pages.get_mut(id) {
-            state.in_flight = true;
+            state.requests.begin();
         }
     }
 
@@ -87,7 +84,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let Some(agent) = self.agents.get(&name) else { return };
             let is_retry = agent.attempts > 0;
             let is_unseen = |id: &PageId| {
-                self.pages.get(id).is_some_and(|state| state.known.observed.is_none() && !state.in_flight)
+                self.pages
+                    .get(id)
+                    .is_some_and(|state| state.known.observed.is_none() && !state.requests.in_flight())
             };
             let urgency = match agent.pages.iter().any(is_unseen) {
                 true => Urgency::Source,
@@ -110,10 +109,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let up = self.actor.clock.uptime();
         let ours = self.world.pages.iter().map(|managed| &managed.page.id);
         let candidates =
-            ours.filter_map(|id| Some((self.pages.get(id).filter(|state| !state.in_flight)?, id)));
+            ours.filter_map(|id| Some((self.pages.get(id).filter(|state| !state.requests.in_flight())?, id)));
         // A page that fails the trial is not the first choice for the next one.
-        let best = candidates.max_by_key(|(state, _)| (Reverse(state.attempts), state.succeeded_at));
-        if let Some(id) = best.filter(|(state, _)| state.succeeded_at.is_some()).map(|(_, id)| id.clone()) {
+        let best = candidates
+            .max_by_key(|(state, _)| (Reverse(state.schedule.attempts()), state.requests.succeeded_at()));
+        if let Some(id) =
+            best.filter(|(state, _)| state.requests.succeeded_at().is_some()).map(|(_, id)| id.clone())
+        {
             if self.requests.gate.begin_trial(&id.to_string(), up) {
                 self.begin(&id);
                 self.start_fetch(id);
