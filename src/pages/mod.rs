@@ -2,6 +2,7 @@
 //!
 //! Pure: the instant is an argument.
 
+mod clauses;
 pub(crate) mod conditions;
 pub(crate) mod definition;
 mod expression;

@@ -1,6 +1,7 @@
 //! The store in an SQLite file: one writer, WAL, `synchronous=FULL`. Acknowledged data survives a
 //! power cut.
 
+mod accepted;
 mod file;
 mod location;
 mod migrations;

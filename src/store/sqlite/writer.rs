@@ -18,7 +18,7 @@ use super::Sqlite;
 use super::file::Guard;
 use super::queue::{Damage, Queue};
 use super::reading::{self, StoredPart};
-use super::{migrations, owners, retention, texts};
+use super::{accepted, migrations, owners, retention, texts};
 
 /// The writer of the store, for one owner.
 ///
@@ -232,11 +232,11 @@ impl Store for Writer {
     fn accept(&self, acceptance: Acceptance, at: Instant) -> Written<()> {
         self.run(move |connection, owner| {
             let Acceptance { number, settings, inputs, paths, behind, kept } = &acceptance;
-            put(connection, owner, ("", settings.as_bytes()), *number, at)?;
+            accepted::put(connection, owner, ("", settings.as_bytes()), *number, at)?;
             for (path, content) in inputs {
-                put(connection, owner, (path, content), *number, at)?;
+                accepted::put(connection, owner, (path, content), *number, at)?;
             }
-            end_others(connection, owner, paths, *number)?;
+            accepted::end_others(connection, owner, paths, *number)?;
             let ours = "WHERE page IN (SELECT id FROM pages WHERE owner = ?1)";
             connection.prepare_cached(&format!("DELETE FROM behind {ours}"))?.execute([owner])?;
             for (page, behind) in behind {
@@ -249,7 +249,7 @@ impl Store for Writer {
                     .prepare_cached("INSERT INTO kept VALUES (?1, ?2)")?
                     .execute(params![page, as_of])?;
             }
-            forget(connection, owner)
+            accepted::forget(connection, owner)
         })
     }
 
@@ -258,7 +258,7 @@ impl Store for Writer {
         self.run(move |connection, owner| {
             let page = page_number(connection, owner, &page)?;
             set_behind(connection, page, behind)?;
-            if behind.is_none() { forget(connection, owner) } else { Ok(()) }
+            if behind.is_none() { accepted::forget(connection, owner) } else { Ok(()) }
         })
     }
 
@@ -378,56 +378,6 @@ fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rus
         None => connection.prepare_cached("DELETE FROM behind WHERE page = ?1")?.execute([page]),
     }
     .map(drop)
-}
-
-/// Stores content that becomes active and ends the version before it.
-fn put(
-    connection: &Connection,
-    owner: i64,
-    (path, content): (&str, &[u8]),
-    number: i64,
-    at: Instant,
-) -> rusqlite::Result<()> {
-    let is_known = "SELECT 1 FROM accepted WHERE owner = ?1 AND path = ?2 AND until IS NULL AND content = ?3";
-    if connection.prepare_cached(is_known)?.exists(params![owner, path, content])? {
-        return Ok(());
-    }
-    connection.prepare_cached(END)?.execute(params![owner, path, number])?;
-    connection
-        .prepare_cached(
-            "INSERT INTO accepted (owner, path, content, accepted_at, since) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![owner, path, content, at, number])
-        .map(drop)
-}
-
-/// SQL that ends the active version of an input.
-const END: &str = "UPDATE accepted SET until = ?3 WHERE owner = ?1 AND path = ?2 AND until IS NULL";
-
-/// Ends inputs that no longer exist: files that the settings no longer name.
-fn end_others(
-    connection: &Connection,
-    owner: i64,
-    paths: &BTreeSet<String>,
-    number: i64,
-) -> rusqlite::Result<()> {
-    let known = "SELECT path FROM accepted WHERE owner = ?1 AND until IS NULL AND path != ''";
-    let mut known = connection.prepare_cached(known)?;
-    let known = known.query_map([owner], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-    let mut end = connection.prepare_cached(END)?;
-    for path in known.iter().filter(|path| !paths.contains(*path)) {
-        end.execute(params![owner, path, number])?;
-    }
-    Ok(())
-}
-
-/// Deletes formerly active content that no page is based on any more.
-fn forget(connection: &Connection, owner: i64) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM accepted WHERE owner = ?1 AND until IS NOT NULL AND NOT EXISTS
-        (SELECT 1 FROM (SELECT page, as_of FROM behind UNION ALL SELECT page, as_of FROM kept)
-            JOIN pages ON pages.id = page
-            WHERE pages.owner = ?1 AND as_of >= accepted.since AND as_of < accepted.until)";
-    connection.prepare_cached(sql)?.execute([owner]).map(drop)
 }
 
 /// SQL for the values of a drift row.
