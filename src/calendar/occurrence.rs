@@ -22,7 +22,7 @@ pub enum Span {
     /// Whole dates, in every zone; the end is the date after the last.
     Dates(NaiveDate, NaiveDate),
     /// A period between two local times; floating times use the zone of the evaluation.
-    Times(Moment, Moment),
+    Times(EventTime, EventTime),
 }
 
 impl Span {
@@ -37,13 +37,13 @@ impl Span {
 
 /// A local time in an event's zone, moved by an exact number of seconds.
 #[derive(Clone, Debug)]
-pub struct Moment {
+pub struct EventTime {
     pub(super) local: NaiveDateTime,
     pub(super) zone: EventZone,
     pub(super) plus_seconds: i64,
 }
 
-impl Moment {
+impl EventTime {
     /// Returns the instant; floating times are interpreted in `here`.
     pub fn instant(&self, here: Zone) -> Instant {
         let at = self.zone.instant(self.local, here);

@@ -10,7 +10,7 @@ use super::Calendar;
 use super::event::{Event, Series};
 use super::length::Length;
 use super::local_time::add;
-use super::occurrence::{Moment, Occurrence, Span, Window};
+use super::occurrence::{EventTime, Occurrence, Span, Window};
 use super::recurrence::Budget;
 use super::stamp::{Stamp, local_of};
 
@@ -196,7 +196,7 @@ impl Event {
                 Span::Dates(*date, add(date.and_time(NaiveTime::MIN), length.days.max(1), 0).date())
             }
             Stamp::Time(local, zone) => {
-                let moment = |local, plus_seconds| Moment { local, zone: zone.clone(), plus_seconds };
+                let moment = |local, plus_seconds| EventTime { local, zone: zone.clone(), plus_seconds };
                 Span::Times(moment(*local, 0), moment(add(*local, length.days, 0), length.seconds))
             }
         };

@@ -50,8 +50,8 @@ fn look_within(
 ) -> Vec<Ahead> {
     let Some((first, _)) = pages.first() else { return Vec::new() };
     let (start, mut steps) = (worked(), 0);
-    let mut looks: Vec<Look> =
-        pages.iter().map(|(managed, observed)| Look::new(managed, *observed)).collect();
+    let mut scans: Vec<PageScan> =
+        pages.iter().map(|(managed, observed)| PageScan::new(managed, *observed)).collect();
     let time = bounds.time * u32::try_from(pages.len()).unwrap_or(1);
     let mut cut_short_at = None;
     first.page.walk(from, to, |at, desired| {
@@ -64,14 +64,14 @@ fn look_within(
             return ControlFlow::Break(());
         }
         steps += 1;
-        looks.iter_mut().for_each(|look| look.see(at, &desired));
+        scans.iter_mut().for_each(|look| look.see(at, &desired));
         ControlFlow::Continue(())
     });
-    looks.into_iter().map(|look| look.end(cut_short_at, to)).collect()
+    scans.into_iter().map(|look| look.end(cut_short_at, to)).collect()
 }
 
 /// A look-ahead at one page.
-struct Look<'a> {
+struct PageScan<'a> {
     managed: &'a Managed,
     observed: Option<&'a Observed>,
     /// The checks of its values; none without a schema that can be used.
@@ -82,7 +82,7 @@ struct Look<'a> {
     reported: Vec<Problem>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> PageScan<'a> {
     fn new(managed: &'a Managed, observed: Option<&'a Observed>) -> Self {
         let series =
             observed.and_then(|observed| Some(Series::new(&observed.page, observed.schema.as_ref().ok()?)));

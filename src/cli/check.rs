@@ -173,7 +173,7 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
         }
     }
     // A running daemon itself uses the port.
-    let runs = matches!(emergency::find(global), Ok(emergency::Found::Running(_)));
+    let runs = matches!(emergency::find(global), Ok(emergency::Contact::Running(_)));
     if !runs && let Err(error) = std::net::TcpListener::bind(listen.address) {
         problems.push(run::cannot_listen(listen.address, &error));
     }

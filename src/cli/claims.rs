@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use crate::compile::World;
 use crate::settings::Settings;
-use crate::store::{Claim, Taken};
+use crate::store::{Claim, Conflict};
 
 use super::global::Global;
 
@@ -23,7 +23,7 @@ pub(super) struct Claims {
     who: String,
     /// A hash of the claimed pages, to skip worlds with the same variables.
     pages: u64,
-    taken: Option<Taken>,
+    taken: Option<Conflict>,
 }
 
 impl Claims {
@@ -71,7 +71,7 @@ impl Claims {
     }
 }
 
-fn conflict(taken: &Taken, who: &str) -> String {
+fn conflict(taken: &Conflict, who: &str) -> String {
     format!("{} is already owned by another rtconfd: {}; this is {who}", taken.what, taken.by)
 }
 

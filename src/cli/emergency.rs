@@ -14,11 +14,11 @@ use super::global::{Exit, FAILED, Global};
 use super::{load, output};
 
 /// The result of looking for a daemon.
-pub enum Found {
+pub enum Contact {
     /// A daemon that accepts requests.
     Running(Daemon),
     /// No daemon; the place of its store.
-    Nobody(StorePath),
+    NoDaemon(StorePath),
 }
 
 /// Finds the daemon of the store.
@@ -27,22 +27,22 @@ pub enum Found {
 ///
 /// # Errors
 /// When a daemon may be running that this user cannot reach.
-pub fn find(global: &Global) -> anyhow::Result<Found> {
+pub fn find(global: &Global) -> anyhow::Result<Contact> {
     let surroundings = global.surroundings();
     let place = place(global)?;
     if let StorePath::File(store) = &place.store
         && let Some(daemon) = reach(store)?
     {
-        return Ok(Found::Running(daemon));
+        return Ok(Contact::Running(daemon));
     }
     if !place.is_named {
         for store in place::defaults(&surroundings) {
             if let Some(daemon) = reach(&store)? {
-                return Ok(Found::Running(daemon));
+                return Ok(Contact::Running(daemon));
             }
         }
     }
-    Ok(Found::Nobody(place.store))
+    Ok(Contact::NoDaemon(place.store))
 }
 
 /// Returns the place of the store.
@@ -57,16 +57,16 @@ fn place(global: &Global) -> anyhow::Result<place::Place> {
 /// When none is running; the error lists the place that was tried.
 pub fn running_daemon(global: &Global) -> anyhow::Result<Daemon> {
     match find(global)? {
-        Found::Running(daemon) => Ok(daemon),
-        Found::Nobody(StorePath::File(store)) => Err(nobody(global, &store)),
-        Found::Nobody(StorePath::Memory) => {
+        Contact::Running(daemon) => Ok(daemon),
+        Contact::NoDaemon(StorePath::File(store)) => Err(no_daemon(global, &store)),
+        Contact::NoDaemon(StorePath::Memory) => {
             bail!("a daemon that keeps its state in memory has no socket\n  hint: set store.path to a file")
         }
     }
 }
 
 /// Returns the error for a store without a daemon.
-pub fn nobody(global: &Global, store: &Path) -> anyhow::Error {
+pub fn no_daemon(global: &Global, store: &Path) -> anyhow::Error {
     let socket = socket_path(store);
     match elsewhere(global, store) {
         Some(other) => anyhow!(

@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::listener::{Asked, Asking, Daemon, shown};
+use crate::listener::{Daemon, OverrideRequest, Reply, shown};
 use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
@@ -18,7 +18,7 @@ use crate::store::{self, OverrideRow};
 use crate::zone::{self, Zone};
 use crate::zoneinfo::{self, Choice};
 
-use super::emergency::{self, Found, refused};
+use super::emergency::{self, Contact, refused};
 use super::global::{Exit, Format, Global, NO_EFFECT, OK, Shown};
 use super::{load, output};
 
@@ -103,15 +103,15 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
     let format = set.shown.format;
     let asking = asking(global, set)?;
     let (asked, zones, without_daemon) = match emergency::find(global)? {
-        Found::Running(daemon) => {
+        Contact::Running(daemon) => {
             (daemon.set_override(&asking).await?, zones_of(global, &daemon).await?, None)
         }
-        Found::Nobody(store) => {
+        Contact::NoDaemon(store) => {
             let StorePath::File(store) = store else {
                 bail!("the state is kept in memory, so no override would last")
             };
             if store::at(Some(&store)).read(None)?.is_none() {
-                return Err(emergency::nobody(global, &store));
+                return Err(emergency::no_daemon(global, &store));
             }
             let view = match load::view(global, None, None) {
                 Ok(view) => view?,
@@ -147,7 +147,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
 }
 
 /// Returns the request for an override that the arguments describe.
-fn asking(global: &Global, set: Set) -> anyhow::Result<Asking> {
+fn asking(global: &Global, set: Set) -> anyhow::Result<OverrideRequest> {
     let says = match (set.closed, set.open, &set.value) {
         (true, ..) => "closed".to_owned(),
         (_, true, _) => "open".to_owned(),
@@ -160,7 +160,7 @@ fn asking(global: &Global, set: Set) -> anyhow::Result<Asking> {
              or --until-released"
         );
     }
-    Ok(Asking {
+    Ok(OverrideRequest {
         pages: set.pages,
         environment: set.environment,
         cells: set.cells,
@@ -185,7 +185,7 @@ async fn zones_of(global: &Global, daemon: &Daemon) -> anyhow::Result<BTreeMap<S
     Ok(pages.iter().filter_map(zone).collect())
 }
 
-async fn set_in_store(view: &load::View, asking: Asking) -> anyhow::Result<Asked> {
+async fn set_in_store(view: &load::View, asking: OverrideRequest) -> anyhow::Result<Reply> {
     let listed = |problems: Vec<crate::model::Problem>| {
         problems.into_iter().map(|problem| {
             let place = problem.origin.as_ref().map_or_else(String::new, |origin| format!("{origin}: "));
@@ -269,7 +269,7 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
             row.set.reach().into_iter().map(move |(page, of, until)| {
                 [
                     row.set.id.to_string(),
-                    row.set.says.describe(),
+                    row.set.kind.describe(),
                     of.map_or_else(|| page.to_string(), |of| format!("{page} {of}")),
                     until.map_or_else(|| "released".to_owned(), output::utc),
                     output::utc(row.set.at),
@@ -286,8 +286,8 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
 async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     let who = load::who("override", global);
     let (released, without_daemon) = match emergency::find(global)? {
-        Found::Running(daemon) => (daemon.release(clear.id, &who).await?.map(drop), None),
-        Found::Nobody(StorePath::File(path)) if path.exists() => {
+        Contact::Running(daemon) => (daemon.release(clear.id, &who).await?.map(drop), None),
+        Contact::NoDaemon(StorePath::File(path)) if path.exists() => {
             let store = store::at(Some(&path)).open(None)?;
             let released = match store.release_override(clear.id, &who, load::now()).await? {
                 true => Ok(()),
@@ -298,8 +298,8 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
             };
             (released, Some(path))
         }
-        Found::Nobody(StorePath::File(path)) => return Err(emergency::nobody(global, &path)),
-        Found::Nobody(StorePath::Memory) => bail!("the state is kept in memory, and no daemon has it"),
+        Contact::NoDaemon(StorePath::File(path)) => return Err(emergency::no_daemon(global, &path)),
+        Contact::NoDaemon(StorePath::Memory) => bail!("the state is kept in memory, and no daemon has it"),
     };
     if let Err(problems) = released {
         return Ok(refused(&problems));
@@ -319,7 +319,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
 /// Runs `rtconfd approve REVISION`.
 pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
     let who = load::who("approve", global);
-    if let Found::Running(daemon) = emergency::find(global)? {
+    if let Contact::Running(daemon) = emergency::find(global)? {
         if let Err(problems) = daemon.approve(revision, &who).await? {
             return Ok(refused(&problems));
         }

@@ -168,7 +168,7 @@ impl Outcome {
                 Decision::Fetch => return self.fail(id, "the page was not fetched"),
                 // The page was just fetched, so it shows the outcome of the open change.
                 Decision::Settle(open, found) => {
-                    if found == crate::plan::Found::Applied {
+                    if found == crate::plan::IntentOutcome::Applied {
                         let values = open.changes.into_iter();
                         known.baseline.extend(values.map(|change| (change.variable, change.to)));
                     }

@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::listener::{Answer, AskedReload, Reloads};
+use crate::listener::{Answer, ReloadRequest, Reloads};
 use crate::model::{Instant, Problem};
 use crate::reconcile::Feed;
 use crate::settings::{Listen, Log, Settings};
@@ -63,7 +63,7 @@ struct Listening {
 pub fn listen(
     global: Global,
     active: Active,
-    (reloads, mut asked): (Reloads, mpsc::Receiver<AskedReload>),
+    (reloads, mut asked): (Reloads, mpsc::Receiver<ReloadRequest>),
     next: Next,
     feed: mpsc::Sender<Feed>,
 ) -> anyhow::Result<()> {
@@ -81,7 +81,7 @@ pub fn listen(
             let asked = tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => AskedReload::Settings(None),
+                _ = hangup.recv() => ReloadRequest::Settings(None),
                 Some(asked) = asked.recv() => asked,
             };
             if !listening.reload(asked).await {
@@ -98,11 +98,11 @@ impl Listening {
     /// Reads the settings; valid ones become active once the driver has ended.
     ///
     /// Returns false when the driver has ended for good.
-    async fn reload(&self, asked: AskedReload) -> bool {
+    async fn reload(&self, asked: ReloadRequest) -> bool {
         announce();
         let (newer, answer) = match asked {
-            AskedReload::Settings(answer) => (self.newer(), answer),
-            AskedReload::Zones => (self.with_newer_zones(), None),
+            ReloadRequest::Settings(answer) => (self.newer(), answer),
+            ReloadRequest::Zones => (self.with_newer_zones(), None),
         };
         match newer {
             Ok(settings) => {

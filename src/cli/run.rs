@@ -20,7 +20,7 @@ use crate::process;
 use crate::pulse::Pulses;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
 use crate::settings::{Settings, StorePath, is_on_this_machine};
-use crate::sources::{Beside, Files, Revision, Watch, Watched, watch};
+use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
 use crate::store::Store;
 use crate::zoneinfo;
 
@@ -233,7 +233,7 @@ fn watch_files(
 ) -> anyhow::Result<Watch> {
     let (feed, reloads) = (handles.feed.clone(), handles.reloads.clone());
     let system = global.surroundings().zoneinfo;
-    let beside = Beside {
+    let beside = OtherFiles {
         key_file: key_source.file().map(ToOwned::to_owned),
         zoneinfo: zoneinfo::folder(&settings.zoneinfo, system.as_deref()).map(ToOwned::to_owned),
     };

@@ -17,7 +17,7 @@ use crate::settings::StorePath;
 use crate::store::{DriftRow, Reading};
 use crate::zone;
 
-use super::emergency::{self, Found};
+use super::emergency::{self, Contact};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown};
 use super::{check, load, output, zones};
 
@@ -157,8 +157,8 @@ impl General {
     ) -> anyhow::Result<Self> {
         // The daemon's status is fresher; if the daemon is just stopping, do without it.
         let live = match emergency::find(global)? {
-            Found::Running(daemon) => daemon.status().await.ok().and_then(Result::ok).unwrap_or_default(),
-            Found::Nobody(_) => Value::Null,
+            Contact::Running(daemon) => daemon.status().await.ok().and_then(Result::ok).unwrap_or_default(),
+            Contact::NoDaemon(_) => Value::Null,
         };
         let noted = reading.map(|reading| reading.fact(Held::FACT)).transpose()?.flatten();
         let noted = noted.and_then(|fact| Held::from_fact(&fact));
@@ -284,12 +284,12 @@ fn show_reload(reload: &Value) {
 /// Reports the running daemon's status alone, when the settings cannot be read.
 async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow::Result<Exit> {
     let daemon = match emergency::find(global)? {
-        Found::Running(daemon) => daemon,
-        Found::Nobody(StorePath::File(store)) => {
+        Contact::Running(daemon) => daemon,
+        Contact::NoDaemon(StorePath::File(store)) => {
             output::remark(&format!("no rtconfd runs on the store {}", store.display()));
             return Ok(exit);
         }
-        Found::Nobody(StorePath::Memory) => return Ok(exit),
+        Contact::NoDaemon(StorePath::Memory) => return Ok(exit),
     };
     let status = match daemon.status().await? {
         Ok(status) => status,

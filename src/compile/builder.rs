@@ -75,7 +75,7 @@ impl World {
                 .map(|managed| (managed.computed.key.as_str(), &managed.computed))
                 .collect(),
             unchanged: basis.as_ref().and_then(|(basis, _)| basis.unchanged(blueprint, inputs)),
-            strayed: previous.map(|world| &world.strayed),
+            orphaned: previous.map(|world| &world.orphaned),
             known_blocks: previous
                 .and_then(|world| world.basis.as_ref())
                 .map(|basis| basis.blueprint.pages.iter().map(block_key).collect())
@@ -91,7 +91,7 @@ impl World {
         for block in &blueprint.pages {
             builder.block(block);
         }
-        builder.keep_strays(known);
+        builder.keep_orphans(known);
         builder.name_rows();
         let mut world = builder.world;
         world.check_leaders();
@@ -108,7 +108,7 @@ struct Builder<'a> {
     /// The unchanged tables; none if settings or calendars changed.
     unchanged: Option<BTreeSet<&'a str>>,
     /// New blocks that failed in the previous world, and have failed ever since they were new.
-    strayed: Option<&'a BTreeMap<String, Problem>>,
+    orphaned: Option<&'a BTreeMap<String, Problem>>,
     /// The keys of the previous blocks.
     known_blocks: HashSet<String>,
     /// The key of the current block, if it is new, or has failed since it was new.
@@ -160,10 +160,10 @@ fn mentions(node: &Node, source: &str) -> usize {
 impl Builder<'_> {
     fn block(&mut self, block: &Node) {
         let key = block_key(block);
-        let strayed = self.strayed.is_some_and(|strayed| strayed.contains_key(&key));
+        let orphaned = self.orphaned.is_some_and(|orphaned| orphaned.contains_key(&key));
         let is_known =
             self.known_blocks.contains(&key) || self.previous.keys().any(|known| known.starts_with(&key));
-        self.renamed = (strayed || !is_known).then_some(key);
+        self.renamed = (orphaned || !is_known).then_some(key);
         let Some(for_each) = block.get("for_each") else {
             self.page(block, None);
             return;
@@ -179,7 +179,7 @@ impl Builder<'_> {
             _ => repeat.is_some(),
         };
         let problems = reader.into_problems();
-        problems.iter().for_each(|problem| self.stray(problem));
+        problems.iter().for_each(|problem| self.note_orphan(problem));
         self.world.missing.extend(problems.iter().cloned());
         let Some(repeat) = repeat.filter(|_| usable) else {
             // The rows of the block are unknown, so all its pages stay as they were.
@@ -205,7 +205,7 @@ impl Builder<'_> {
                 for key in self.previous_keys(block) {
                     self.keep_key(&key, vec![problem.clone()]);
                 }
-                self.stray(&problem);
+                self.note_orphan(&problem);
                 self.world.missing.push(problem);
             }
         }
@@ -265,29 +265,29 @@ impl Builder<'_> {
     ///
     /// Its key may have been edited together with the invalid part, so pages of the previous world
     /// may be its own.
-    fn stray(&mut self, problem: &Problem) {
+    fn note_orphan(&mut self, problem: &Problem) {
         if let Some(key) = self.renamed.take() {
-            self.world.strayed.insert(key, problem.clone());
+            self.world.orphaned.insert(key, problem.clone());
         }
     }
 
     /// Keeps previous pages without a block, while they may belong to a failing block.
-    fn keep_strays(&mut self, known: &[Managed]) {
-        let problems: Vec<Problem> = self.world.strayed.values().take(NAMED).cloned().collect();
+    fn keep_orphans(&mut self, known: &[Managed]) {
+        let problems: Vec<Problem> = self.world.orphaned.values().take(NAMED).cloned().collect();
         if problems.is_empty() {
             return;
         }
-        let mut has_strays = false;
+        let mut has_orphans = false;
         let blocks: Vec<String> = self.compiler.blueprint.pages.iter().map(block_key).collect();
         for Managed { computed: page, .. } in known {
             let is_in_a_block = blocks.iter().any(|block| page.key.starts_with(block));
             if !is_in_a_block && self.world.page(&page.id).is_none() {
                 self.add(Arc::clone(page), problems.clone());
-                has_strays = true;
+                has_orphans = true;
             }
         }
-        if !has_strays {
-            self.world.strayed.clear();
+        if !has_orphans {
+            self.world.orphaned.clear();
         }
     }
 
@@ -295,7 +295,7 @@ impl Builder<'_> {
     ///
     /// If there were none, lists the problems under the missing pages.
     fn keep(&mut self, block: &Node, row: Option<&str>, problems: Vec<Problem>) {
-        problems.iter().for_each(|problem| self.stray(problem));
+        problems.iter().for_each(|problem| self.note_orphan(problem));
         let keys = Environment::ALL.map(|environment| page_key(block, row, environment));
         let known: Vec<&String> =
             keys.iter().filter(|key| self.previous.contains_key(key.as_str())).collect();
@@ -338,7 +338,7 @@ impl Builder<'_> {
                 self.keep_key(&key, own.map(|rejected| rejected.problem.clone()).into_iter().collect());
             }
         }
-        rows.rejected.iter().for_each(|rejected| self.stray(&rejected.problem));
+        rows.rejected.iter().for_each(|rejected| self.note_orphan(&rejected.problem));
         self.world.missing.extend(rows.rejected.iter().map(|rejected| rejected.problem.clone()));
     }
 

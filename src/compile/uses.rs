@@ -16,7 +16,7 @@ pub(crate) struct Uses {
     /// The filters of each calendar, with the first place that each is written.
     pub(crate) filters: HashMap<(String, Filter), Origin>,
     /// The rows taken from each source whose rows are selected by their cells.
-    pub(crate) taken: BTreeMap<String, Taken>,
+    pub(crate) taken: BTreeMap<String, TakenRows>,
     /// Conditions that match no row once a row has filled them in, by their places.
     pub(crate) unmet: BTreeMap<(usize, String), UnmatchedCondition>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct UnmatchedCondition {
 
 /// The rows taken from a source.
 #[derive(Default)]
-pub(crate) struct Taken {
+pub(crate) struct TakenRows {
     /// The requested texts, joined, by the columns that must have them.
     pub(crate) texts: BTreeMap<Vec<String>, HashSet<String>>,
     /// True if some rows are taken by `match`.

@@ -32,7 +32,7 @@ pub struct World {
     /// Failing blocks that the previous world did not have, by key.
     ///
     /// Pages that no block has any more may belong to one of them.
-    pub(super) strayed: BTreeMap<String, Problem>,
+    pub(super) orphaned: BTreeMap<String, Problem>,
 }
 
 /// The settings and inputs of a world. While they are unchanged, so are its pages.
@@ -157,7 +157,7 @@ impl World {
             missing: self.missing.clone(),
             released: self.released.clone(),
             fresh: self.fresh,
-            strayed: self.strayed.clone(),
+            orphaned: self.orphaned.clone(),
             ..World::of(self.pages.iter().filter_map(page).collect())
         }
     }

@@ -124,9 +124,9 @@ impl Events {
     }
 
     /// Returns the events that a filter selects.
-    fn taken(&self, filter: &Filter) -> Taken<'_> {
+    fn taken(&self, filter: &Filter) -> TakenEvents<'_> {
         let events = self.all.iter().filter(|event| filter.takes(event));
-        Taken { events: events.map(|event| self.dated(event)).collect(), today: self.today }
+        TakenEvents { events: events.map(|event| self.dated(event)).collect(), today: self.today }
     }
 
     fn dated<'e>(&self, event: &'e Occurrence) -> Dated<'e> {
@@ -166,12 +166,12 @@ impl Events {
 }
 
 /// The events of a calendar that a filter selects.
-struct Taken<'e> {
+struct TakenEvents<'e> {
     events: Vec<Dated<'e>>,
     today: NaiveDate,
 }
 
-impl Taken<'_> {
+impl TakenEvents<'_> {
     /// Returns the problem of events that end soon or have a gap.
     fn running_out(&self) -> Option<Problem> {
         self.ending().or_else(|| self.gap())

@@ -11,7 +11,7 @@ use crate::model::{Instant, Problem, Row, nearest};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Node, Raw, is_template, one_or_more};
 
-use crate::compile::uses::{Taken, UnmatchedCondition, Uses, joined, nth_of};
+use crate::compile::uses::{TakenRows, UnmatchedCondition, Uses, joined, nth_of};
 use crate::compile::{Blueprint, Inputs};
 
 /// The most values of a column that a message lists.
@@ -113,7 +113,7 @@ pub(super) fn meant_or_known(meant: Option<&str>, what: &str, known: &BTreeSet<&
 }
 
 /// Returns a problem for each text whose rows no `match` and no `row` takes.
-fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
+fn untaken(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
     let position = |column: &String| rows.columns.iter().position(|name| **name == **column);
     // A missing column is an error, which is reported elsewhere.
     let asked: Option<Vec<_>> = taken
@@ -170,7 +170,7 @@ fn untaken(rows: &Rows, taken: &Taken, on: NaiveDate) -> Vec<Problem> {
 }
 
 /// Returns true for an exception whose date is over.
-fn is_past(row: &Row, taken: &Taken, on: NaiveDate) -> bool {
+fn is_past(row: &Row, taken: &TakenRows, on: NaiveDate) -> bool {
     let date = |column: &Option<String>| row.cell(column.as_ref()?)?.text.trim().parse::<NaiveDate>().ok();
     // In some time zones it may still be yesterday.
     taken.dates.iter().all(|column| date(column).is_some_and(|date| date < on - Days::new(1)))

@@ -22,7 +22,7 @@ const MAX_LISTED: usize = 20;
 /// Hours are doubtful if they end a minute before midnight, overlap, or are very long. A calendar
 /// is reported if it closes hours and has an event without length.
 pub fn doubtful_hours(world: &World, blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
-    let mut found = Found::default();
+    let mut found = Reported::default();
     let mut seen: HashSet<*const Hours> = HashSet::new();
     for managed in &world.pages {
         for hours in managed.computed.variables.iter().flat_map(|owned| owned.definition.hours()) {
@@ -45,12 +45,12 @@ enum Kind {
 }
 
 #[derive(Default)]
-struct Found {
+struct Reported {
     problems: BTreeMap<Kind, Vec<Problem>>,
     places: HashSet<(String, String)>,
 }
 
-impl Found {
+impl Reported {
     fn add_hours(&mut self, hours: &Hours) {
         let seasons = hours.seasons.iter().flat_map(|season| &season.weekly);
         let weekly = hours.weekly.iter().chain(seasons).flatten();

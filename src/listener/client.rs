@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Asking, socket_path};
+use super::{OverrideRequest, socket_path};
 
 /// Time limit for an answer from the daemon.
 const PATIENCE: Duration = Duration::from_secs(35);
@@ -40,7 +40,7 @@ pub struct NoAnswer {
 }
 
 /// The daemon's answer, or its problems, each as message and hint.
-pub type Asked = Result<Value, Vec<(String, Option<String>)>>;
+pub type Reply = Result<Value, Vec<(String, Option<String>)>>;
 
 impl Daemon {
     /// Returns the daemon of this store; `None` when nothing listens at its socket.
@@ -71,45 +71,45 @@ impl Daemon {
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub async fn set_override(&self, asking: &Asking) -> Result<Asked, NoAnswer> {
-        self.asked(self.client.post("http://rtconfd/overrides").body(json!(asking).to_string())).await
+    pub async fn set_override(&self, asking: &OverrideRequest) -> Result<Reply, NoAnswer> {
+        self.send(self.client.post("http://rtconfd/overrides").body(json!(asking).to_string())).await
     }
 
     /// Releases an override.
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub async fn release(&self, id: i64, who: &str) -> Result<Asked, NoAnswer> {
+    pub async fn release(&self, id: i64, who: &str) -> Result<Reply, NoAnswer> {
         let request = self.client.delete(format!("http://rtconfd/overrides/{id}")).query(&[("who", who)]);
-        self.asked(request).await
+        self.send(request).await
     }
 
     /// Approves a revision.
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub async fn approve(&self, revision: &str, who: &str) -> Result<Asked, NoAnswer> {
+    pub async fn approve(&self, revision: &str, who: &str) -> Result<Reply, NoAnswer> {
         let body = json!({ "revision": revision, "who": who }).to_string();
-        self.asked(self.client.post("http://rtconfd/approvals").body(body)).await
+        self.send(self.client.post("http://rtconfd/approvals").body(body)).await
     }
 
     /// Makes the daemon reload its settings.
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub async fn reload(&self) -> Result<Asked, NoAnswer> {
-        self.asked(self.client.post("http://rtconfd/reload")).await
+    pub async fn reload(&self) -> Result<Reply, NoAnswer> {
+        self.send(self.client.post("http://rtconfd/reload")).await
     }
 
     /// Returns the daemon's status.
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub async fn status(&self) -> Result<Asked, NoAnswer> {
-        self.asked(self.client.get("http://rtconfd/status")).await
+    pub async fn status(&self) -> Result<Reply, NoAnswer> {
+        self.send(self.client.get("http://rtconfd/status")).await
     }
 
-    async fn asked(&self, request: reqwest::RequestBuilder) -> Result<Asked, NoAnswer> {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, NoAnswer> {
         let no_answer = |error: reqwest::Error| NoAnswer {
             socket: self.socket.display().to_string(),
             why: if error.is_timeout() { "timed out" } else { "the connection broke off" },

@@ -98,7 +98,7 @@ async fn one(
 ) {
     let app = TowerToHyperService::new(app);
     let answer = service_fn(move |request: hyper::Request<Incoming>| {
-        let asked = Asked(state.clone());
+        let asked = RequestGuard(state.clone());
         let request = request.map(|body| UntilRead::new(body, state.clone()));
         let answered = app.call(request.map(axum::body::Body::new));
         async move {
@@ -188,9 +188,9 @@ impl Body for UntilRead {
 }
 
 /// A marker for a request in progress, which ends with it.
-struct Asked(Arc<Connection>);
+struct RequestGuard(Arc<Connection>);
 
-impl Drop for Asked {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         *self.0.asked() = None;
     }

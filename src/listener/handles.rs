@@ -8,7 +8,7 @@ use crate::model::Instant;
 use crate::pulse::Pulses;
 use crate::reconcile::{Board, Feed, Status};
 
-use super::reload::{Asked, Reloads};
+use super::reload::{ReloadRequest, Reloads};
 
 /// The handles to a running daemon; all clones share the same state.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(super) type Written = (Arc<Status>, Instant, axum::body::Bytes);
 
 impl Handles {
     /// Returns the handles for a driver with this feed, and the receiver of reload requests.
-    pub fn new(feed: mpsc::Sender<Feed>, started_at: Instant) -> (Self, mpsc::Receiver<Asked>) {
+    pub fn new(feed: mpsc::Sender<Feed>, started_at: Instant) -> (Self, mpsc::Receiver<ReloadRequest>) {
         let (reloads, asked) = Reloads::new(started_at);
         let (board, pulses, written) = (Board::default(), Pulses::default(), Arc::default());
         (Self { feed, board, reloads, pulses, written }, asked)

@@ -17,11 +17,11 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-pub use client::{Asked, Daemon, Unreachable};
+pub use client::{Daemon, Reply, Unreachable};
 pub use guard::{SecretFile, Secrets};
 pub use handles::Handles;
-pub use reload::{Answer, Asked as AskedReload, LastReload, Reloads};
-pub use wire::{Asking, shown, waiting};
+pub use reload::{Answer, LastReload, ReloadRequest, Reloads};
+pub use wire::{OverrideRequest, shown, waiting};
 
 /// Returns the path of the socket of a daemon with this store.
 pub fn socket_path(store: &Path) -> PathBuf {

@@ -22,7 +22,7 @@ pub struct LastReload {
 
 /// The subject of a reload.
 #[derive(Debug)]
-pub enum Asked {
+pub enum ReloadRequest {
     /// The settings; a caller may wait for the result.
     Settings(Option<Answer>),
     /// The zone database alone, for the active settings.
@@ -32,13 +32,13 @@ pub enum Asked {
 /// The sender of reload requests; all clones share the same state.
 #[derive(Clone, Debug)]
 pub struct Reloads {
-    ask: mpsc::Sender<Asked>,
+    ask: mpsc::Sender<ReloadRequest>,
     last: Arc<Mutex<LastReload>>,
 }
 
 impl Reloads {
     /// Returns a handle without any reload yet, and the receiver of its requests.
-    pub fn new(started_at: Instant) -> (Self, mpsc::Receiver<Asked>) {
+    pub fn new(started_at: Instant) -> (Self, mpsc::Receiver<ReloadRequest>) {
         let (ask, asked) = mpsc::channel(16);
         let last = LastReload { at: started_at, succeeded_at: started_at, problems: Vec::new() };
         (Self { ask, last: Arc::new(Mutex::new(last)) }, asked)
@@ -47,13 +47,13 @@ impl Reloads {
     /// Requests a reload of the zone database, without waiting for it.
     pub fn read_zones(&self) {
         // A full queue is fine: pending requests suffice.
-        let _ = self.ask.try_send(Asked::Zones);
+        let _ = self.ask.try_send(ReloadRequest::Zones);
     }
 
     /// Requests a reload and waits for its result; `None` when the daemon is stopping.
     pub async fn reload(&self) -> Option<Result<(), Vec<Problem>>> {
         let (answer, answered) = oneshot::channel();
-        self.ask.send(Asked::Settings(Some(answer))).await.ok()?;
+        self.ask.send(ReloadRequest::Settings(Some(answer))).await.ok()?;
         answered.await.ok()
     }
 

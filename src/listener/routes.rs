@@ -18,7 +18,7 @@ use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 
 use super::guard::{Refusal, Secrets};
-use super::{Asking, Handles, LastReload, metrics, wire};
+use super::{Handles, LastReload, OverrideRequest, metrics, wire};
 
 /// Size limit for a request's body.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -141,7 +141,7 @@ async fn status(State(driver): State<Handles>) -> Response {
 }
 
 async fn set_override(State(driver): State<Handles>, request: Request) -> Response {
-    let draft = match read::<Asking>(request.into_body()).await.and_then(Asking::read) {
+    let draft = match read::<OverrideRequest>(request.into_body()).await.and_then(OverrideRequest::read) {
         Ok(draft) => draft,
         Err(problems) => return refuse(&problems),
     };

@@ -12,7 +12,7 @@ use crate::zone::Zone;
 /// A request for an override, as text; the daemon parses it as the command line would.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asking {
+pub struct OverrideRequest {
     /// Page ids, as AGENT/environment.
     #[serde(default)]
     pub pages: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Asking {
     pub who: String,
 }
 
-impl Asking {
+impl OverrideRequest {
     /// Parses the request into a draft of an override.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Asking {
         match (says, until, problems.is_empty()) {
             (Some(says), Some(until), true) => Ok(Draft {
                 pages: Selection { ids, environment, cells, all: self.all },
-                says,
+                kind: says,
                 until,
                 reason: self.reason,
                 who: self.who,
@@ -116,7 +116,7 @@ pub fn shown(set: &Override) -> Value {
         "at": set.at,
         "who": set.who,
         "reason": set.reason,
-        "says": match &set.says {
+        "says": match &set.kind {
             OverrideKind::Closed => "closed".to_owned(),
             OverrideKind::Open => "open".to_owned(),
             OverrideKind::Set { variable, value } => format!("{variable}={value}"),

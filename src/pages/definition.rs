@@ -295,7 +295,7 @@ impl Definition {
     /// This includes values that are only read together with the checked ones.
     pub fn is_read_back(&self) -> bool {
         match self {
-            Self::Hours { show, .. } => !matches!(show.shape.read_back(), ReadBack::AsItStands),
+            Self::Hours { show, .. } => !matches!(show.shape.read_back(), ReadBack::AsWritten),
             Self::Overridden(overridden) => {
                 overridden.computed.is_read_back() || overridden.during.is_read_back()
             }

@@ -29,7 +29,7 @@ pub struct Override {
     /// The reason given by the user.
     pub reason: String,
     /// The change that it makes.
-    pub says: OverrideKind,
+    pub kind: OverrideKind,
     /// The pages, each with its end; none if it lasts until it is released.
     pub pages: BTreeMap<PageId, Option<Instant>>,
     /// The affected parts of pages that show many sites.
@@ -88,7 +88,7 @@ impl Override {
             few if few <= NAMED => format!(" for {}", named.join(", ")),
             many => format!(" for {} and {} more", named.join(", "), many - NAMED),
         };
-        format!("{}: {}{of}, by {}: {}", self.name(), self.says.describe(), self.who, self.reason)
+        format!("{}: {}{of}, by {}: {}", self.name(), self.kind.describe(), self.who, self.reason)
     }
 
     fn name(&self) -> String {
@@ -206,7 +206,7 @@ fn apply_override(
     (until, part): (Option<Instant>, Option<&Part>),
     words: &str,
 ) {
-    let during = match &set.says {
+    let during = match &set.kind {
         OverrideKind::Set { variable, value } if *variable == owned.variable => {
             Some(Definition::Set { wanted: set.value(value, &owned.definition), origin: set.origin() })
         }
@@ -240,7 +240,7 @@ struct HoursReplacement<'a> {
 impl<'a> HoursReplacement<'a> {
     fn new(set: &Override, until: Option<Instant>, part: Option<&'a Part>) -> Self {
         Self {
-            open: set.says == OverrideKind::Open,
+            open: set.kind == OverrideKind::Open,
             from: set.at,
             part,
             until: part.is_none_or(|part| part.own).then_some(until),

@@ -184,7 +184,7 @@ pub fn plan(
 
 /// The outcome of an intent, determined from the current page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum IntentOutcome {
     /// The page holds the intended values.
     Applied,
     /// The page holds the values from before.
@@ -194,7 +194,7 @@ pub enum Found {
 }
 
 /// Determines an unknown outcome from the page instead of guessing it.
-pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> Found {
+pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> IntentOutcome {
     let mut places = Places::default();
     let mut holds = |wanted: &dyn Fn(&Change) -> Option<Value>| {
         intent.iter().all(|change| match (change.variable.read_at(page, &mut places), wanted(change)) {
@@ -204,11 +204,11 @@ pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> Found {
         })
     };
     if holds(&|change| Some(change.to.clone())) {
-        Found::Applied
+        IntentOutcome::Applied
     } else if holds(&|change| change.from.clone()) {
-        Found::NotApplied
+        IntentOutcome::NotApplied
     } else {
-        Found::Overwritten
+        IntentOutcome::Overwritten
     }
 }
 

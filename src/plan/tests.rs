@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Baseline, Found, look_up, plan};
+use super::{Baseline, IntentOutcome, look_up, plan};
 use crate::model::{Change, Missing, OnDrift, Origin, RemotePage, Variable};
 use crate::pages::{Desired, DesiredValue, UntypedValue};
 use crate::schema::{Schema, check};
@@ -111,7 +111,7 @@ fn an_unknown_outcome_is_resolved_by_the_page() {
     let intent =
         [Change { variable: variable("x"), from: None, to: json!(2), because: String::new(), until: None }];
     let page = |value: Value| value.as_object().cloned().unwrap();
-    assert_eq!(look_up(&intent, &page(json!({"x": 2}))), Found::Applied);
-    assert_eq!(look_up(&intent, &page(json!({}))), Found::NotApplied);
-    assert_eq!(look_up(&intent, &page(json!({"x": 3}))), Found::Overwritten);
+    assert_eq!(look_up(&intent, &page(json!({"x": 2}))), IntentOutcome::Applied);
+    assert_eq!(look_up(&intent, &page(json!({}))), IntentOutcome::NotApplied);
+    assert_eq!(look_up(&intent, &page(json!({"x": 3}))), IntentOutcome::Overwritten);
 }

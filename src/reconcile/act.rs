@@ -56,7 +56,7 @@ pub enum Acted {
     /// The API accepted the PATCH but returned a page without the values sent.
     ///
     /// The answer may be wrong, so the page is fetched.
-    NotTaken {
+    Unapplied {
         /// The intent that was sent.
         open: OpenIntent,
         /// The values that differ from the intent, as a message.
@@ -108,7 +108,8 @@ fn judge(write: i64, plan: Plan, answer: Result<Patched, ApiError>) -> (Outcome,
                 return (outcome, id, acted);
             }
             let message = format!("the API's answer differs from the values sent: {}", differing.join(", "));
-            let acted = Acted::NotTaken { open: OpenIntent { id: write, changes }, message: message.clone() };
+            let acted =
+                Acted::Unapplied { open: OpenIntent { id: write, changes }, message: message.clone() };
             (Outcome::Unknown(message), id, acted)
         }
         Err(error) => {

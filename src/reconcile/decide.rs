@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::{Instant, Missing, OnDrift, Places, Problem, RemotePage, same_value, shorten};
 use crate::pages::{Desired, DesiredValue, Page, UntypedValue};
-use crate::plan::{Baseline, Found, Plan, look_up, plan};
+use crate::plan::{Baseline, IntentOutcome, Plan, look_up, plan};
 use crate::schema::{Schema, Schemas, check};
 use crate::store::{self, OpenIntent};
 
@@ -161,7 +161,7 @@ pub enum Decision {
     /// The page must be fetched.
     Fetch,
     /// The page shows the outcome of an intent, which must be recorded first.
-    Settle(OpenIntent, Found),
+    Settle(OpenIntent, IntentOutcome),
     /// The values cannot be sent. Nothing is sent to the page until that changes.
     Withhold {
         /// The reasons.

@@ -32,7 +32,7 @@ pub struct Draft {
     /// The pages.
     pub pages: Selection,
     /// The content of the override.
-    pub says: OverrideKind,
+    pub kind: OverrideKind,
     /// The end.
     pub until: Until,
     /// The reason; never empty.
@@ -129,8 +129,8 @@ pub fn prepare(
             Err(problem) => problems.push(problem),
         }
     }
-    let Draft { says, reason, who, .. } = draft;
-    let set = Override { id: 0, at: now, who, reason, says, pages, parts };
+    let Draft { kind, reason, who, .. } = draft;
+    let set = Override { id: 0, at: now, who, reason, kind, pages, parts };
     if problems.is_empty() {
         let overrides: Vec<Override> = active.iter().cloned().chain([set.clone()]).collect();
         let steps = (MAX_STEPS / chosen.len().max(1)).max(1);
@@ -175,7 +175,7 @@ fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Pr
     }
     let mut chosen: Vec<Target> =
         pages.into_iter().filter_map(|managed| Target::new(draft, managed)).collect();
-    if let OverrideKind::Set { variable, .. } = &draft.says
+    if let OverrideKind::Set { variable, .. } = &draft.kind
         && chosen.iter().any(|target| !target.own)
     {
         // A page for the row itself does not need to own a variable that another page has for the
@@ -244,7 +244,7 @@ fn nothing_meant(draft: &Draft) -> Problem {
     let cells: Vec<String> =
         draft.pages.cells.iter().map(|(column, text)| format!("{column}={text}")).collect();
     let cells = cells.join(" and ");
-    match &draft.says {
+    match &draft.kind {
         OverrideKind::Set { variable, .. } => {
             Problem::new(format!("no page has {variable} for only the row with {cells}")).hint(
                 "close or open one site with --closed or --open, or name a page to set its whole array: \
@@ -269,7 +269,7 @@ impl<'w> Target<'w> {
         let mut made = page.made_for_rows();
         let has_rows = !made.is_empty();
         made.retain(|made| meets(made.row));
-        if let OverrideKind::Set { variable, .. } = &draft.says {
+        if let OverrideKind::Set { variable, .. } = &draft.kind {
             let is_owned_for_row = made.iter().any(|made| made.variable == Some(variable));
             return (own || is_owned_for_row).then_some(Self { managed, own, made: None });
         }
@@ -283,7 +283,7 @@ impl<'w> Target<'w> {
     /// Fails if the override cannot apply to the page.
     fn end(&self, draft: &Draft, now: Instant) -> Result<(Option<Instant>, Option<Part>), Problem> {
         let page = &self.managed.computed;
-        match &draft.says {
+        match &draft.kind {
             OverrideKind::Closed | OverrideKind::Open if !page.has_hours() => {
                 return Err(Problem::new(format!("{} has no hours to close or open", page.id))
                     .hint("set its variables instead: --value VARIABLE=VALUE"));

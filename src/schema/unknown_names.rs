@@ -13,7 +13,7 @@ const OPEN: &[&str] = &["allOf", "anyOf", "oneOf", "if", "patternProperties", "d
 
 /// Keys that the schema does not know, by the names on the path to them, without item steps.
 #[derive(Default)]
-struct Found {
+struct Unknown {
     unknown_names: BTreeMap<Vec<String>, UnknownName>,
     order: Vec<Vec<String>>,
 }
@@ -34,7 +34,7 @@ pub(super) fn unknown_names(
     owned: &[(Variable, Option<Value>)],
     is_there: impl Fn(&str) -> bool,
 ) -> Vec<Problem> {
-    let mut found = Found::default();
+    let mut found = Unknown::default();
     for (variable, value) in owned {
         let (mut at, mut way) = (Some(schema), Vec::new());
         for step in variable.steps() {
@@ -81,7 +81,7 @@ fn inside(
     value: &Value,
     variable: &Variable,
     way: &mut Vec<String>,
-    found: &mut Found,
+    found: &mut Unknown,
 ) {
     match value {
         Value::Object(entries) => {
@@ -145,7 +145,7 @@ fn items<'s>(at: &'s Value, root: &'s Value) -> Option<&'s Value> {
     follow(at, root)?.get("items").filter(|items| items.is_object())
 }
 
-impl Found {
+impl Unknown {
     fn add(&mut self, way: &[String], message: String, meant: Option<&str>) {
         let new = || UnknownName { message, meant: meant.map(str::to_owned), count: 0 };
         let stranger = self.unknown_names.entry(way.to_vec()).or_insert_with(new);

@@ -24,7 +24,7 @@ impl Shape for IsClosed {
     }
 
     fn read_back(&self) -> ReadBack {
-        ReadBack::AsItStands
+        ReadBack::AsWritten
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {

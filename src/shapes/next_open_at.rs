@@ -29,7 +29,7 @@ impl Shape for NextOpenAt {
     }
 
     fn read_back(&self) -> ReadBack {
-        ReadBack::AsItStands
+        ReadBack::AsWritten
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {

@@ -44,7 +44,7 @@ mod tests {
     fn shapes_that_are_read_back_together_name_each_other() {
         for shape in SHAPES {
             match shape.read_back() {
-                ReadBack::AsItStands | ReadBack::Intervals { beside: None, .. } => {}
+                ReadBack::AsWritten | ReadBack::Intervals { beside: None, .. } => {}
                 ReadBack::With(other) => {
                     let other = named(other).unwrap().shape.read_back();
                     assert!(

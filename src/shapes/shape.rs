@@ -104,7 +104,7 @@ impl Moment<'_> {
 /// The read-back check of a value before it is sent.
 pub enum ReadBack {
     /// No check: code uses the value unchanged, or it is read aloud.
-    AsItStands,
+    AsWritten,
     /// Checked together with the shape of this name, whose check reads both.
     With(&'static str),
     /// Checked as open intervals, which an agent's code reads from it.

@@ -30,7 +30,7 @@ impl Shape for SpecialDates {
     }
 
     fn read_back(&self) -> ReadBack {
-        ReadBack::AsItStands
+        ReadBack::AsWritten
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {

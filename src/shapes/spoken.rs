@@ -31,7 +31,7 @@ impl Shape for Spoken {
     }
 
     fn read_back(&self) -> ReadBack {
-        ReadBack::AsItStands
+        ReadBack::AsWritten
     }
 
     fn value(&self, moment: &Moment) -> Result<Option<Value>, Problem> {

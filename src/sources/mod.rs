@@ -9,4 +9,4 @@ mod writers;
 pub use files::{FileProblems, Files, GoodFile, Revision, Writers};
 pub use input_file::Writing;
 pub use read::{Content, Disk, ReadFiles, Stamp, Unread};
-pub use watch::{Beside, Watch, Watched, watch};
+pub use watch::{OtherFiles, Watch, Watched, watch};

@@ -37,7 +37,7 @@ pub enum Watched {
 
 /// Paths watched besides the input files.
 #[derive(Debug, Default)]
-pub struct Beside {
+pub struct OtherFiles {
     /// The file of the API key.
     pub key_file: Option<PathBuf>,
     /// The folder of the zone database; checked every `restat` and at each event.
@@ -46,7 +46,7 @@ pub struct Beside {
 
 type KeyStamp = (u64, i64, i64, u64, u32);
 
-impl Beside {
+impl OtherFiles {
     fn key_stamp(&self) -> Option<KeyStamp> {
         let metadata = std::fs::metadata(self.key_file.as_ref()?).ok()?;
         Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode()))
@@ -65,7 +65,7 @@ impl Beside {
 /// Returns an error when the thread can't be started.
 pub fn watch(
     files: Files,
-    beside: Beside,
+    beside: OtherFiles,
     restat: Duration,
     report: impl Fn(Watched) -> bool + Send + 'static,
 ) -> std::io::Result<Watch> {
@@ -217,7 +217,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 struct Watching<F> {
     files: Files,
-    beside: Beside,
+    beside: OtherFiles,
     restat: Duration,
     directories: Directories,
     report: F,

@@ -19,7 +19,7 @@ pub struct Claim {
 
 /// A conflict: another daemon owns one of our variables.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct Conflict {
     /// The variable, preceded by the API and its page.
     pub what: String,
     /// The owner, as it describes itself.
@@ -34,7 +34,7 @@ impl Claim {
     /// # Errors
     /// Returns an error when the directory cannot be used, or when other users could write to it:
     /// their claims would be trusted and their links followed.
-    pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Taken>> {
+    pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Conflict>> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         if !is_private(directory)? {
             return Err(io::Error::other("other users may write to it"));
@@ -59,7 +59,7 @@ impl Claim {
     ///
     /// # Errors
     /// Returns an error when the file cannot be written or the directory cannot be read.
-    pub fn update(&mut self, who: &str, owned: &BTreeSet<String>) -> io::Result<Option<Taken>> {
+    pub fn update(&mut self, who: &str, owned: &BTreeSet<String>) -> io::Result<Option<Conflict>> {
         let lines: String = owned.iter().map(|line| format!("{line}\n")).collect();
         let text = format!("{who}\n{lines}");
         self.file.rewind()?;
@@ -96,7 +96,7 @@ impl Drop for Claim {
 }
 
 /// Returns a variable of ours that a running daemon owns; deletes the file of a dead daemon.
-fn read_live(path: &Path, owned: &BTreeSet<String>) -> Option<Taken> {
+fn read_live(path: &Path, owned: &BTreeSet<String>) -> Option<Conflict> {
     let (mut file, _) = regular_file::open(path).ok()?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {}
@@ -110,7 +110,7 @@ fn read_live(path: &Path, owned: &BTreeSet<String>) -> Option<Taken> {
     file.read_to_string(&mut text).ok()?;
     let (who, lines) = text.split_once('\n')?;
     let what = lines.lines().find(|line| owned.contains(*line))?;
-    Some(Taken { what: what.to_owned(), by: who.to_owned() })
+    Some(Conflict { what: what.to_owned(), by: who.to_owned() })
 }
 
 #[cfg(test)]
@@ -130,7 +130,7 @@ mod tests {
         let taken = make("is_open").unwrap_err();
         assert_eq!(
             taken,
-            Taken { what: "https://api A-1/live is_open".into(), by: "process 1 (a.toml)".into() }
+            Conflict { what: "https://api A-1/live is_open".into(), by: "process 1 (a.toml)".into() }
         );
         drop(make("phone").unwrap());
         drop(lock);

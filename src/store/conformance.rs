@@ -51,7 +51,7 @@ fn override_of(number: usize, until: Option<Instant>) -> Override {
         at: at(0),
         who: "anna".to_owned(),
         reason: "snow".to_owned(),
-        says: OverrideKind::Closed,
+        kind: OverrideKind::Closed,
         pages: [(page(number), until)].into(),
         parts: [].into(),
     }

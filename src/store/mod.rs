@@ -27,7 +27,7 @@ mod types;
 #[cfg(test)]
 mod conformance;
 
-pub use claims::{Claim, Taken};
+pub use claims::{Claim, Conflict};
 pub use error::StoreError;
 pub use memory::Memory;
 pub use types::{

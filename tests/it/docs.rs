@@ -42,7 +42,7 @@ fn read_back(shape: &dyn Shape) -> String {
         ConsumerModel::Intervals => "intervals",
     };
     match shape.read_back() {
-        ReadBack::AsItStands => "no; code uses the value unchanged, or it is read aloud".to_owned(),
+        ReadBack::AsWritten => "no; code uses the value unchanged, or it is read aloud".to_owned(),
         ReadBack::With(other) => format!("together with `{other}`"),
         ReadBack::Intervals { beside: None, .. } => format!("`reader` ({consumer})"),
         ReadBack::Intervals { beside: Some(other), .. } => {

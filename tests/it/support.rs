@@ -16,7 +16,7 @@ use rtconfd::reconcile::{
 };
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::simulator::{Logged, Options, Simulator};
-use rtconfd::sources::{Beside, Files, Watched, watch};
+use rtconfd::sources::{Files, OtherFiles, Watched, watch};
 use rtconfd::store::{self, Location, Reading, Store, StoreError};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -365,7 +365,7 @@ impl Driving {
         let (report, key_source) = (feed.clone(), key.clone());
         let watching = watch(
             files,
-            Beside { key_file: Some(folder.path("key")), zoneinfo: None },
+            OtherFiles { key_file: Some(folder.path("key")), zoneinfo: None },
             settings.restat,
             move |watched| {
                 let fed = match watched {

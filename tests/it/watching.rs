@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rtconfd::settings::{Settings, Surroundings};
-use rtconfd::sources::{Beside, Content, Disk, Files, ReadFiles, Stamp, Unread, Watched, watch};
+use rtconfd::sources::{Content, Disk, Files, OtherFiles, ReadFiles, Stamp, Unread, Watched, watch};
 use rtconfd::tables::Table;
 
 use crate::support::{Folder, limit, write_atomically};
@@ -40,7 +40,7 @@ impl Watching {
         let settings = Settings::load(&folder.path("rtconfd.toml"), &Surroundings::default()).unwrap();
         let (send, reported) = channel();
         let files = Files::read_by(&settings, reader);
-        let beside = Beside { key_file: Some(folder.path("key")), zoneinfo: None };
+        let beside = OtherFiles { key_file: Some(folder.path("key")), zoneinfo: None };
         let stop = watch(files, beside, restat, move |watched| send.send(watched).is_ok()).unwrap();
         Self { folder, reported, _stop: Box::new(stop) }
     }

@@ -58,7 +58,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     }
     let into = &arguments.into;
     let files = files::write(&pages, &connection.api, &key_place(&connection, into));
-    if !files.adopted.is_empty() && !reads_as_it_was(&files, into)? {
+    if !files.adopted.is_empty() && !reads_back_equal(&files, into)? {
         return Ok(FAILED);
     }
     put_into(into, &files.files)?;
@@ -92,7 +92,7 @@ fn key_place(connection: &Connection, into: &Path) -> KeyPlace {
 /// They are parsed as every other command will parse them. A value that would be read differently
 /// is an error here, instead of a surprise in a PATCH. Returns false when the settings are invalid;
 /// the report has been shown.
-fn reads_as_it_was(files: &Files, into: &Path) -> anyhow::Result<bool> {
+fn reads_back_equal(files: &Files, into: &Path) -> anyhow::Result<bool> {
     let text = |name: &str| files.files.iter().find(|(known, _)| known == name).map_or("", |(_, text)| text);
     let settings = Settings::parse(&into.join(SETTINGS), text(SETTINGS).as_bytes(), &Surroundings::default());
     let settings = match settings {

@@ -167,7 +167,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let attempts = self.try_later(id, &error, now);
                 self.judge(&error, (&id.to_string(), attempts), key, now);
             }
-            Acted::NotTaken { open, message } => {
+            Acted::Unapplied { open, message } => {
                 state.known.open = Some(open);
                 state.not_taken = Some(message);
                 state.forget_page();
@@ -190,7 +190,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// It is retried. After `STUCK_AFTER` times it is remembered as refused until the page or the
     /// changes differ.
-    pub(super) fn take_not_taken(&mut self, id: &PageId, message: String, changes: &[Change], now: Instant) {
+    pub(super) fn take_unapplied(&mut self, id: &PageId, message: String, changes: &[Change], now: Instant) {
         let Some(state) = self.pages.get_mut(id) else { return };
         let attempt = state.attempt(changes);
         let is_last = state.refusals.refuse(Some(attempt));

@@ -2,7 +2,7 @@
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::model::{Instant, PageId, Problem, Variable, shorten};
-use crate::plan::{Answer, Drift, Found, Plan};
+use crate::plan::{Answer, Drift, IntentOutcome, Plan};
 use crate::reconcile::clock_trust::TrustChange;
 use crate::reconcile::gate::Pause;
 use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
@@ -165,12 +165,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Records the outcome of a PATCH that was looked up on the page.
     ///
     /// Returns false if the page waits for a retry now.
-    fn settle_open(&mut self, id: &PageId, open: OpenIntent, found: Found, now: Instant) -> bool {
+    fn settle_open(&mut self, id: &PageId, open: OpenIntent, found: IntentOutcome, now: Instant) -> bool {
         let Some(state) = self.pages.get_mut(id) else { return false };
         state.known.open = None;
         tracing::info!(page = %id, ?found, "determined the outcome of the last PATCH");
         let outcome = match found {
-            Found::Applied => {
+            IntentOutcome::Applied => {
                 let values = open.changes.iter();
                 let values: Vec<_> =
                     values.map(|change| (change.variable.clone(), change.to.clone())).collect();
@@ -184,14 +184,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.failed = Some(open.clone());
                 let outcome = Outcome::Failed(message.clone());
                 self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
-                self.take_not_taken(id, message, &open.changes, now);
+                self.take_unapplied(id, message, &open.changes, now);
                 return false;
             }
-            Found::NotApplied => {
+            IntentOutcome::NotApplied => {
                 state.failed = Some(open.clone());
                 Outcome::Failed("not applied, as a later fetch showed".to_owned())
             }
-            Found::Overwritten => Outcome::Overwritten,
+            IntentOutcome::Overwritten => Outcome::Overwritten,
         };
         self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
         true
@@ -235,7 +235,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.report.counts.drifted += report_drift(id, &new, by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             self.notes.push(store.note_drift(id, plan.drift.clone(), by, now));
-            self.forget_what_others_changed(id, &drifted, now);
+            self.forget_found_values(id, &drifted, now);
         }
     }
 

@@ -37,8 +37,8 @@ use revisions::Revisions;
 use waiting::Waiting;
 
 mod answers;
-mod asked;
 mod clock_state;
+mod controls;
 mod deciding;
 mod early;
 mod failures;

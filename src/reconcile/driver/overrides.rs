@@ -13,7 +13,7 @@ pub(super) const FOUND: &str = "found before overrides";
 /// Values found on pages before they were overridden; none if a variable was missing.
 ///
 /// They are restored and then forgotten when the overrides end.
-pub(super) type Found = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
+pub(super) type FoundValues = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
 
 /// The overrides of a driver.
 pub(super) struct Overrides {
@@ -22,7 +22,7 @@ pub(super) struct Overrides {
     /// Those applied to the pages.
     pub(super) applied: Vec<Override>,
     /// Values found on unpromoted pages before they were overridden.
-    pub(super) found: Found,
+    pub(super) found: FoundValues,
 }
 
 impl Overrides {
@@ -48,7 +48,7 @@ impl Overrides {
 }
 
 /// Parses the stored fact, in which pages and variables are text.
-pub(super) fn read(fact: &str) -> Option<Found> {
+pub(super) fn read(fact: &str) -> Option<FoundValues> {
     let named: BTreeMap<String, BTreeMap<String, Option<Value>>> = serde_json::from_str(fact).ok()?;
     let page = |(page, values): (String, BTreeMap<String, Option<Value>>)| {
         let values = values.into_iter().filter_map(|(name, value)| Some((name.parse().ok()?, value)));
@@ -58,7 +58,7 @@ pub(super) fn read(fact: &str) -> Option<Found> {
 }
 
 /// Returns the fact to store; none when nothing was found.
-pub(super) fn write(found: &Found) -> Option<String> {
+pub(super) fn write(found: &FoundValues) -> Option<String> {
     let named: BTreeMap<String, BTreeMap<String, &Option<Value>>> = found
         .iter()
         .map(|(page, values)| {
@@ -76,8 +76,8 @@ mod tests {
     fn found_values_survive_a_round_trip() {
         let variables = [("is_open", Some(Value::Bool(true))), ("/messages/seasonal", None)];
         let variables = variables.map(|(name, value)| (name.parse().unwrap(), value));
-        let found = Found::from([("A-1/live".parse().unwrap(), BTreeMap::from(variables))]);
+        let found = FoundValues::from([("A-1/live".parse().unwrap(), BTreeMap::from(variables))]);
         assert_eq!(read(&write(&found).unwrap()), Some(found));
-        assert_eq!(write(&Found::new()), None);
+        assert_eq!(write(&FoundValues::new()), None);
     }
 }

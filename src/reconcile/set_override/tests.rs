@@ -74,15 +74,15 @@ fn world_of(settings: &str, tables: &[(&str, &str, &str)]) -> World {
     world
 }
 
-fn draft(says: &str, cells: &str, until: &str) -> Draft {
+fn draft(kind: &str, cells: &str, until: &str) -> Draft {
     let pair = |text: &str| {
         let (name, value) = text.split_once('=').unwrap();
         (name.to_owned(), value.to_owned())
     };
-    let says = match says {
+    let kind = match kind {
         "closed" => OverrideKind::Closed,
         _ => {
-            let (variable, value) = says.rsplit_once('=').unwrap();
+            let (variable, value) = kind.rsplit_once('=').unwrap();
             let value = value.to_owned();
             OverrideKind::Set { variable: variable.parse().unwrap(), value }
         }
@@ -90,7 +90,7 @@ fn draft(says: &str, cells: &str, until: &str) -> Draft {
     let cells = cells.split(' ').filter(|text| !text.is_empty()).map(pair).collect::<Vec<_>>();
     let until = if until.is_empty() { Until::Released } else { until.parse().unwrap() };
     let pages = Selection { all: cells.is_empty(), cells, ..Selection::default() };
-    Draft { pages, says, until, reason: "snow".to_owned(), who: "anna".to_owned() }
+    Draft { pages, kind, until, reason: "snow".to_owned(), who: "anna".to_owned() }
 }
 
 fn prepared(draft: Draft, world: &World) -> Result<Override, String> {
@@ -357,7 +357,7 @@ variables = { "/flags[site={{ row.site }}]/open" = { hours = "always", show = "i
 #[test]
 fn unknown_cells_and_unsupported_row_overrides_are_reported_with_a_hint() {
     let world = world(SITES);
-    for (says, cells, reported) in [
+    for (kind, cells, reported) in [
         ("closed", "site=Leds", "no page uses a row with site = \"Leds\" (hint: did you mean \"Leeds\"?)"),
         (
             "closed",
@@ -375,11 +375,11 @@ fn unknown_cells_and_unsupported_row_overrides_are_reported_with_a_hint() {
             "no page has sites for only the row with desk=Toys (hint: close or open one site with",
         ),
     ] {
-        let refused = prepared(draft(says, cells, ""), &world).unwrap_err();
+        let refused = prepared(draft(kind, cells, ""), &world).unwrap_err();
         assert!(refused.starts_with(reported), "{refused}");
     }
-    for (says, page) in [("/flags[site=York]/open=false", "ALL/live"), ("own=false", "York/sandbox")] {
-        let set = prepared(draft(says, "site=York", ""), &world).unwrap();
-        assert_eq!(set.pages.keys().map(ToString::to_string).collect::<Vec<_>>(), [page], "{says}");
+    for (kind, page) in [("/flags[site=York]/open=false", "ALL/live"), ("own=false", "York/sandbox")] {
+        let set = prepared(draft(kind, "site=York", ""), &world).unwrap();
+        assert_eq!(set.pages.keys().map(ToString::to_string).collect::<Vec<_>>(), [page], "{kind}");
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn overrides(connection: &Connection, owner: Option<i64>) -> rusqlite
                     at: row.get(1)?,
                     who: row.get(2)?,
                     reason: row.get(3)?,
-                    says: says(row)?,
+                    kind: kind(row)?,
                     pages: BTreeMap::new(),
                     parts: BTreeMap::new(),
                 },
@@ -178,7 +178,7 @@ impl StoredPart {
     }
 }
 
-fn says(row: &Row) -> rusqlite::Result<OverrideKind> {
+fn kind(row: &Row) -> rusqlite::Result<OverrideKind> {
     match row.get::<_, String>(4)?.as_str() {
         "closed" => Ok(OverrideKind::Closed),
         "open" => Ok(OverrideKind::Open),

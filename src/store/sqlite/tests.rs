@@ -239,7 +239,7 @@ async fn an_override_keeps_its_rows_and_one_from_an_older_store_is_migrated() {
         at: at(),
         who: "anna".to_owned(),
         reason: "snow".to_owned(),
-        says: OverrideKind::Closed,
+        kind: OverrideKind::Closed,
         pages: [(page.clone(), None), (other, None)].into(),
         parts: [(page, part)].into(),
     };

@@ -104,7 +104,7 @@ impl Store for Writer {
 
     fn set_override(&self, set: Override) -> Written<Override> {
         self.run(move |connection, owner| {
-            let (says, variable, value) = match &set.says {
+            let (kind, variable, value) = match &set.kind {
                 OverrideKind::Closed => ("closed", None, None),
                 OverrideKind::Open => ("open", None, None),
                 OverrideKind::Set { variable, value } => ("set", Some(variable.to_string()), Some(value)),
@@ -114,7 +114,7 @@ impl Store for Writer {
                     "INSERT INTO overrides (owner, at, who, reason, says, variable, value)
                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![owner, set.at, set.who, set.reason, says, variable, value])?;
+                .execute(params![owner, set.at, set.who, set.reason, kind, variable, value])?;
             let id = connection.last_insert_rowid();
             for (page, until) in &set.pages {
                 let part = set.parts.get(page).map(StoredPart::text);

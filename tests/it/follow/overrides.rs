@@ -1,7 +1,7 @@
 //! Overrides of pages that are promoted.
 
 use rtconfd::clock::ManualClock;
-use rtconfd::listener::Asking;
+use rtconfd::listener::OverrideRequest;
 use rtconfd::model::Environment;
 use rtconfd::reconcile::Control;
 use serde_json::json;
@@ -20,12 +20,12 @@ async fn a_page_that_waits_for_its_first_promotion_can_be_overridden_and_is_rest
     scene.write("a,A-1,Mo-Fr 09:00-17:00,1\n");
     scene.start().await;
     scene.until_sandbox("true \"1\"").await;
-    let asking = |until: Option<&str>| Asking {
+    let asking = |until: Option<&str>| OverrideRequest {
         pages: vec!["A-1/live".to_owned()],
         says: "closed".to_owned(),
         until: until.map(str::to_owned),
         reason: "flood".to_owned(),
-        ..Asking::default()
+        ..OverrideRequest::default()
     };
     let set = |draft| scene.driving.as_ref().unwrap().ask(|answer| Control::Set(Box::new(draft), answer));
     set(asking(Some("30m")).read().unwrap()).await.unwrap();
@@ -49,7 +49,7 @@ async fn a_page_that_waits_for_its_first_promotion_can_be_overridden_and_is_rest
 
     // A released override also restores the page, and the promotion happens when due.
     let set = |draft| scene.driving.as_ref().unwrap().ask(|answer| Control::Set(Box::new(draft), answer));
-    let value = Asking { says: "phone=0800".to_owned(), ..asking(None) };
+    let value = OverrideRequest { says: "phone=0800".to_owned(), ..asking(None) };
     let number = set(value.read().unwrap()).await.unwrap().id;
     until("live has the number of the override", || scene.page(Environment::Live) == "false \"0800\"").await;
     let who = "anna".to_owned();
@@ -66,11 +66,11 @@ async fn an_override_value_has_the_type_of_the_value_it_replaces() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.until_sandbox("true \"1\"").await;
     let set = |says: &str| {
-        let asking = Asking {
+        let asking = OverrideRequest {
             pages: vec!["A-1/sandbox".to_owned()],
             says: says.to_owned(),
             reason: "x".to_owned(),
-            ..Asking::default()
+            ..OverrideRequest::default()
         };
         let draft = asking.read().unwrap();
         let driving = scene.driving.as_ref().unwrap();

@@ -1,7 +1,7 @@
 //! The wait of a change before its promotion, and the events that restart it.
 
 use rtconfd::clock::{Clock, ManualClock};
-use rtconfd::listener::Asking;
+use rtconfd::listener::OverrideRequest;
 use rtconfd::model::Environment;
 use rtconfd::reconcile::Control;
 use serde_json::json;
@@ -86,13 +86,13 @@ async fn only_an_override_or_edit_that_covers_a_change_restarts_its_wait() {
     scene.write("a,A-1,Mo-Fr 09:00-18:00,1\n");
     scene.until_promotion_is_due_at(250).await;
     scene.at(140).await;
-    let closed = Asking {
+    let closed = OverrideRequest {
         pages: vec!["A-1/sandbox".to_owned()],
         says: "closed".to_owned(),
         until: Some("1h".to_owned()),
         reason: "snow".to_owned(),
         who: "anna".to_owned(),
-        ..Asking::default()
+        ..OverrideRequest::default()
     };
     let draft = Box::new(closed.read().unwrap());
     scene.driving.as_ref().unwrap().ask(|answer| Control::Set(draft, answer)).await.unwrap();

@@ -6,7 +6,7 @@ mod holds;
 mod overrides;
 
 use rtconfd::clock::ManualClock;
-use rtconfd::listener::Asking;
+use rtconfd::listener::OverrideRequest;
 use rtconfd::model::Problem;
 use rtconfd::pages::Override;
 use rtconfd::reconcile::{Control, Held, Mode, Status};
@@ -16,18 +16,18 @@ use crate::support::{Api, Driving, Folder, SITES, at, until};
 /// Thursday noon in London.
 const NOON: &str = "2026-11-26T12:00:00Z";
 
-fn asking(says: &str, until: Option<&str>) -> Asking {
-    Asking {
+fn asking(says: &str, until: Option<&str>) -> OverrideRequest {
+    OverrideRequest {
         all: true,
         says: says.to_owned(),
         until: until.map(str::to_owned),
         reason: "snow".to_owned(),
         who: "anna".to_owned(),
-        ..Asking::default()
+        ..OverrideRequest::default()
     }
 }
 
-async fn set(driving: &Driving, asking: Asking) -> Result<Override, Vec<Problem>> {
+async fn set(driving: &Driving, asking: OverrideRequest) -> Result<Override, Vec<Problem>> {
     let draft = Box::new(asking.read()?);
     driving.ask(|answer| Control::Set(draft, answer)).await
 }

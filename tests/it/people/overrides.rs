@@ -1,7 +1,7 @@
 //! Overrides: their values, their sites, their ends, and restarts.
 
 use rtconfd::clock::ManualClock;
-use rtconfd::listener::Asking;
+use rtconfd::listener::OverrideRequest;
 use rtconfd::reconcile::{Control, Mode};
 use serde_json::{Value, json};
 
@@ -71,27 +71,31 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         ("fax=1", "A-1/live does not own fax (hint: it owns: is_open, phone)"),
         ("phone", "\"phone\" is not a pair (hint: write NAME=VALUE)"),
     ] {
-        let refused = set(&driving, Asking { says: says.to_owned(), ..wanted.clone() }).await.unwrap_err();
+        let refused =
+            set(&driving, OverrideRequest { says: says.to_owned(), ..wanted.clone() }).await.unwrap_err();
         assert!(texts(refused.clone()).contains(reported), "{}", texts(refused));
     }
     for (asking, reported) in [
-        (Asking { until: Some("2026-01-01".to_owned()), ..wanted.clone() }, "is in the past for A-1/live"),
         (
-            Asking { until: Some("soon".to_owned()), ..wanted.clone() },
+            OverrideRequest { until: Some("2026-01-01".to_owned()), ..wanted.clone() },
+            "is in the past for A-1/live",
+        ),
+        (
+            OverrideRequest { until: Some("soon".to_owned()), ..wanted.clone() },
             "\"soon\" is not a valid end of an override",
         ),
-        (Asking { reason: " ".to_owned(), ..wanted.clone() }, "an override needs a reason"),
+        (OverrideRequest { reason: " ".to_owned(), ..wanted.clone() }, "an override needs a reason"),
         (
-            Asking { cells: vec!["region=NE".to_owned()], ..wanted.clone() },
+            OverrideRequest { cells: vec!["region=NE".to_owned()], ..wanted.clone() },
             "no page uses a row with a column \"region\" (hint: the columns are: site, agent, hours, phone)",
         ),
         (
-            Asking { cells: vec!["site=s9".to_owned()], ..wanted.clone() },
+            OverrideRequest { cells: vec!["site=s9".to_owned()], ..wanted.clone() },
             "no page uses a row with site = \"s9\" (hint: did you mean \"s",
         ),
-        (Asking { cells: Vec::new(), ..wanted.clone() }, "an override needs pages"),
+        (OverrideRequest { cells: Vec::new(), ..wanted.clone() }, "an override needs pages"),
         (
-            Asking { pages: vec!["A-9/live".to_owned()], ..wanted.clone() },
+            OverrideRequest { pages: vec!["A-9/live".to_owned()], ..wanted.clone() },
             "unknown page A-9/live (hint: did you mean A-",
         ),
     ] {
@@ -146,8 +150,11 @@ async fn an_override_of_one_site_survives_a_restart_and_leaves_the_other_sites_a
     let clock = ManualClock::new(at(NOON));
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     is(page(true, "09:00-17:00", true)).await;
-    let wanted =
-        Asking { all: false, cells: vec!["site=Leeds".to_owned()], ..asking("closed", Some("next opening")) };
+    let wanted = OverrideRequest {
+        all: false,
+        cells: vec!["site=Leeds".to_owned()],
+        ..asking("closed", Some("next opening"))
+    };
     let done = set(&driving, wanted.clone()).await.unwrap();
     assert_eq!(done.describe(), "override 1: closed for site=Leeds, by anna: snow");
     is(page(false, "closed", true)).await;
@@ -179,8 +186,8 @@ async fn an_override_of_one_site_survives_a_restart_and_leaves_the_other_sites_a
     is(page(true, "09:00-17:00", true)).await;
 
     // One of two overrides is released before its end; the other stays.
-    let leeds = set(&driving, Asking { until: None, ..wanted.clone() }).await.unwrap();
-    let york = Asking { cells: vec!["site=York".to_owned()], until: None, ..wanted };
+    let leeds = set(&driving, OverrideRequest { until: None, ..wanted.clone() }).await.unwrap();
+    let york = OverrideRequest { cells: vec!["site=York".to_owned()], until: None, ..wanted };
     set(&driving, york).await.unwrap();
     until("both are closed", || api.variables("A-1")["flags"][1]["open"] == json!(false)).await;
     let release = |answer| Control::Release { id: leeds.id, who: "anna".to_owned(), answer };

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use rtconfd::clock::Clock;
-use rtconfd::listener::Asking;
+use rtconfd::listener::OverrideRequest;
 use rtconfd::reconcile::{Control, Feed};
 use serde_json::{Value, json};
 
@@ -129,13 +129,13 @@ impl World {
         };
         let minutes = self.random.i64(1..2000);
         let region = REGIONS[self.random.usize(..2)];
-        let asking = Asking {
+        let asking = OverrideRequest {
             cells: vec![format!("region={region}")],
             says,
             until: self.random.bool().then(|| format!("{minutes}m")),
             reason: "snow".to_owned(),
             who: "anna".to_owned(),
-            ..Asking::default()
+            ..OverrideRequest::default()
         };
         let until = asking.until.is_some().then(|| now + TimeDelta::minutes(minutes));
         let draft = Box::new(asking.read().unwrap());
