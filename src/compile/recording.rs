@@ -15,10 +15,26 @@ use super::rows::Repeat;
 use super::uses::{Recorder, UnmatchedCondition, Uses, joined};
 
 impl Uses {
+    /// Returns the filters of calendars in use.
+    pub(crate) fn of_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+        Self::of(blueprint, inputs, at, |node| {
+            node.get("calendar").is_some()
+                && (node.get("summary").is_some() || node.get("category").is_some())
+        })
+    }
+
+    /// Returns the rows taken from tables, and the conditions that no row meets.
+    pub(crate) fn of_tables(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+        Self::of(blueprint, inputs, at, |node| {
+            ["special_from", "weekly_from"].iter().any(|key| node.get(key).is_some())
+                || node.get("where").is_some_and(has_template)
+        })
+    }
+
     /// Compiles pages and hours once more to record what they use.
     ///
-    /// Problems are reported elsewhere. Blocks without a use worth recording are skipped.
-    pub(crate) fn of(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Self {
+    /// Problems are reported elsewhere. Blocks without a place to be recorded are skipped.
+    fn of(blueprint: &Blueprint, inputs: &Inputs, at: Instant, is_recorded: impl Fn(&Node) -> bool) -> Self {
         let today = at.date_naive();
         let mut compiler = Compiler::new(blueprint, Some((inputs, Window { from: today, to: today })));
         compiler.recorder = Some(Recorder::default());
@@ -34,14 +50,6 @@ impl Uses {
         }
         compiler.recorder.map(|recorder| recorder.uses.into_inner()).unwrap_or_default()
     }
-}
-
-/// Returns true for a place whose use is recorded.
-fn is_recorded(node: &Node) -> bool {
-    let is_narrowed = ["summary", "category"].iter().any(|key| node.get(key).is_some());
-    (is_narrowed && node.get("calendar").is_some())
-        || ["special_from", "weekly_from"].iter().any(|key| node.get(key).is_some())
-        || node.get("where").is_some_and(has_template)
 }
 
 impl Compiler<'_> {

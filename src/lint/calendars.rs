@@ -38,7 +38,7 @@ const NEWER: &str = "get a newer file: events that it lacks close nothing";
 /// event matches closes nothing.
 pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let mut filters: BTreeMap<&str, Vec<(Filter, Origin)>> = BTreeMap::new();
-    let uses = Uses::of(blueprint, inputs, at);
+    let uses = Uses::of_calendars(blueprint, inputs, at);
     for ((name, filter), origin) in &uses.filters {
         filters.entry(name).or_default().push((filter.clone(), origin.clone()));
     }

@@ -28,7 +28,7 @@ const MAX_REPORTED: usize = 20;
 pub fn unmet_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> Vec<Problem> {
     let mut found = Vec::new();
     blueprint.pages.iter().for_each(|page| walk(page, inputs, &mut found));
-    let uses = Uses::of(blueprint, inputs, at);
+    let uses = Uses::of_tables(blueprint, inputs, at);
     found.extend(uses.unmet.iter().map(|((_, column), unmet)| filled_in(column, unmet)));
     for (source, taken) in &uses.taken {
         if let Some(Table::Rows(rows)) = inputs.tables.get(source).map(|table| &**table) {
