@@ -19,7 +19,7 @@ const HINT: &str =
 pub(super) struct Claims {
     claim: Claim,
     api: String,
-    /// This daemon, as it describes itself to others.
+    /// The description of this daemon for other daemons.
     who: String,
     /// A hash of the claimed pages, to skip worlds with the same variables.
     pages: u64,

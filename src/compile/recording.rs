@@ -31,7 +31,7 @@ impl Uses {
         })
     }
 
-    /// Compiles pages and hours once more to record what they use.
+    /// Compiles pages and hours once more to record their uses.
     ///
     /// Problems are reported elsewhere. Blocks without a place to be recorded are skipped.
     fn of(blueprint: &Blueprint, inputs: &Inputs, at: Instant, is_recorded: impl Fn(&Node) -> bool) -> Self {

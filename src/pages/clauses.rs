@@ -1,4 +1,4 @@
-//! When the parts of a definition apply: the clauses of `when`, and overrides.
+//! The parts of a definition that apply only at times: clauses of `when`, and overrides.
 
 use crate::model::{Instant, Problem};
 

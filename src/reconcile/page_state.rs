@@ -66,7 +66,7 @@ impl Standing {
     }
 }
 
-/// When a page is next decided on, and its place among the due pages.
+/// The time of a page's next decision, and its place among the due pages.
 #[derive(Debug, Default)]
 pub struct Schedule {
     due: Option<Instant>,
@@ -109,7 +109,7 @@ impl Schedule {
         self.attempts
     }
 
-    /// Forgets failed attempts, so that the next request is no retry.
+    /// Forgets failed attempts: the next request does not count as a retry.
     pub fn forget_failures(&mut self) {
         self.attempts = 0;
     }
@@ -137,7 +137,7 @@ pub struct PageState {
     pub known: Knowledge,
     /// The uptime at which the page was fetched.
     seen_at: Option<Duration>,
-    /// When it is next decided on.
+    /// The time of the next decision.
     pub schedule: Schedule,
     /// Its own requests.
     pub requests: OwnRequests,

@@ -21,7 +21,7 @@ pub struct Memory {
     state: Arc<Mutex<State>>,
 }
 
-/// The rows of all owners, and what they count together.
+/// The rows of all owners, and the numbers that all share.
 #[derive(Debug, Default)]
 struct State {
     rows: BTreeMap<Owner, Rows>,

@@ -82,7 +82,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.report.is_world_new = true;
     }
 
-    /// Ends the drift of pages that are no longer defined: nobody compares them any more.
+    /// Ends the drift of pages that are no longer defined: they are not compared any more.
     fn end_drift_of_gone_pages(&mut self, now: Instant) {
         let Actor { store, .. } = &self.actor;
         for (id, state) in self.pages.all_mut() {

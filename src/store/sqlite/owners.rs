@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::store::Owner;
 
-/// A number that no owner has: the rows of nobody.
-pub(super) const NOBODY: i64 = 0;
+/// A number without an owner, and so without rows.
+pub(super) const NO_OWNER: i64 = 0;
 
 /// Returns the number of an owner; none if it never wrote.
 pub(super) fn number(connection: &Connection, owner: &Owner) -> rusqlite::Result<Option<i64>> {
@@ -17,5 +17,5 @@ pub(super) fn number(connection: &Connection, owner: &Owner) -> rusqlite::Result
 pub(super) fn number_or_new(connection: &Connection, owner: &Owner) -> rusqlite::Result<i64> {
     connection
         .execute("INSERT OR IGNORE INTO owners (api, name) VALUES (?1, ?2)", params![owner.api, owner.id])?;
-    Ok(number(connection, owner)?.unwrap_or(NOBODY))
+    Ok(number(connection, owner)?.unwrap_or(NO_OWNER))
 }

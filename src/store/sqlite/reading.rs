@@ -34,7 +34,7 @@ impl ReadOnly {
         let number = owner.map(|owner| owners::number(&connection, owner)).transpose();
         // An owner that never wrote has no rows.
         let owner =
-            number.map_err(|error| location.sqlite(error))?.map(|number| number.unwrap_or(owners::NOBODY));
+            number.map_err(|error| location.sqlite(error))?.map(|number| number.unwrap_or(owners::NO_OWNER));
         Ok(Self { connection, location, owner })
     }
 
@@ -76,7 +76,7 @@ impl Reading for ReadOnly {
     }
 
     fn remembered(&self) -> Result<Remembered, StoreError> {
-        self.read(|connection, owner| remembered(connection, owner.unwrap_or(owners::NOBODY)))
+        self.read(|connection, owner| remembered(connection, owner.unwrap_or(owners::NO_OWNER)))
     }
 
     fn history(&self, page: Option<&PageId>, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {

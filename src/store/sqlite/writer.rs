@@ -40,7 +40,7 @@ impl Writer {
         guard: Option<Guard>,
         damage: Damage,
     ) -> Result<Self, StoreError> {
-        let number = owner.map_or(Ok(owners::NOBODY), |owner| owners::number_or_new(&connection, owner));
+        let number = owner.map_or(Ok(owners::NO_OWNER), |owner| owners::number_or_new(&connection, owner));
         let owner = number.map_err(|error| location.sqlite(error))?;
         Ok(Self { queue: Queue::start(connection, location, guard, damage)?, owner })
     }
