@@ -14,7 +14,7 @@ use crate::listener::SecretFile;
 use crate::model::{HORIZON, Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
-use crate::settings::{Settings, StorePath};
+use crate::settings::Settings;
 
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
@@ -143,7 +143,7 @@ fn look_ahead_at(pages: &[Page], from: Instant, to: Instant) -> Vec<Ahead> {
 /// These are secret files, the port of `[listen]`, and a writable folder for the store.
 fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if let StorePath::File(store) = &settings.store.path {
+    if let Some(store) = settings.store.path.file() {
         let directory = store.ancestors().skip(1).find(|directory| directory.exists());
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
         if let Some(Err(error)) = directory.map(|directory| rustix::fs::access(directory, access)) {

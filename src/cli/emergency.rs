@@ -2,12 +2,12 @@
 //!
 //! They try the daemon first, and need only the store's path instead of valid settings.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 
 use crate::listener::{Daemon, Unreachable, socket_path};
-use crate::settings::{Settings, StorePath, place};
+use crate::settings::{Settings, place};
 use crate::store::{self, Reading};
 
 use super::global::{Exit, FAILED, Global};
@@ -17,8 +17,8 @@ use super::{load, output};
 pub enum Contact {
     /// A daemon that accepts requests.
     Running(Daemon),
-    /// No daemon; the place of its store.
-    NoDaemon(StorePath),
+    /// No daemon; the file of its store, which is none in memory.
+    NoDaemon(Option<PathBuf>),
 }
 
 /// Finds the daemon of the store.
@@ -30,7 +30,7 @@ pub enum Contact {
 pub fn find(global: &Global) -> anyhow::Result<Contact> {
     let surroundings = global.surroundings();
     let place = place(global)?;
-    if let StorePath::File(store) = &place.store
+    if let Some(store) = place.store.file()
         && let Some(daemon) = reach(store)?
     {
         return Ok(Contact::Running(daemon));
@@ -42,7 +42,7 @@ pub fn find(global: &Global) -> anyhow::Result<Contact> {
             }
         }
     }
-    Ok(Contact::NoDaemon(place.store))
+    Ok(Contact::NoDaemon(place.store.file().map(Path::to_owned)))
 }
 
 /// Returns the place of the store.
@@ -58,8 +58,8 @@ fn place(global: &Global) -> anyhow::Result<place::Place> {
 pub fn running_daemon(global: &Global) -> anyhow::Result<Daemon> {
     match find(global)? {
         Contact::Running(daemon) => Ok(daemon),
-        Contact::NoDaemon(StorePath::File(store)) => Err(no_daemon(global, &store)),
-        Contact::NoDaemon(StorePath::Memory) => {
+        Contact::NoDaemon(Some(store)) => Err(no_daemon(global, &store)),
+        Contact::NoDaemon(None) => {
             bail!("a daemon that keeps its state in memory has no socket\n  hint: set store.path to a file")
         }
     }
@@ -118,12 +118,12 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
 /// Without them, it reads the rows of all owners.
 pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
     let place = place(global)?;
-    let StorePath::File(store) = &place.store else { return Ok(None) };
+    let Some(store) = place.store.file() else { return Ok(None) };
     let store = match store.exists() || place.is_named {
-        true => store.clone(),
+        true => store.to_owned(),
         false => {
             let mut defaults = place::defaults(&global.surroundings()).into_iter();
-            defaults.find(|store| store.exists()).unwrap_or_else(|| store.clone())
+            defaults.find(|store| store.exists()).unwrap_or_else(|| store.to_owned())
         }
     };
     let owner =

@@ -13,7 +13,6 @@ use crate::listener::{Daemon, OverrideRequest, Reply, shown};
 use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
-use crate::settings::StorePath;
 use crate::store::{self, OverrideRow};
 use crate::zone::{self, Zone};
 use crate::zoneinfo::{self, Choice};
@@ -107,9 +106,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
             (daemon.set_override(&asking).await?, zones_of(global, &daemon).await?, None)
         }
         Contact::NoDaemon(store) => {
-            let StorePath::File(store) = store else {
-                bail!("the state is kept in memory, so no override would last")
-            };
+            let Some(store) = store else { bail!("the state is kept in memory, so no override would last") };
             if store::at(Some(&store)).read(None)?.is_none() {
                 return Err(emergency::no_daemon(global, &store));
             }
@@ -287,7 +284,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     let who = load::who("override", global);
     let (released, without_daemon) = match emergency::find(global)? {
         Contact::Running(daemon) => (daemon.release(clear.id, &who).await?.map(drop), None),
-        Contact::NoDaemon(StorePath::File(path)) if path.exists() => {
+        Contact::NoDaemon(Some(path)) if path.exists() => {
             let store = store::at(Some(&path)).open(None)?;
             let released = match store.release_override(clear.id, &who, load::now()).await? {
                 true => Ok(()),
@@ -298,8 +295,8 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
             };
             (released, Some(path))
         }
-        Contact::NoDaemon(StorePath::File(path)) => return Err(emergency::no_daemon(global, &path)),
-        Contact::NoDaemon(StorePath::Memory) => bail!("the state is kept in memory, and no daemon has it"),
+        Contact::NoDaemon(Some(path)) => return Err(emergency::no_daemon(global, &path)),
+        Contact::NoDaemon(None) => bail!("the state is kept in memory, and no daemon has it"),
     };
     if let Err(problems) = released {
         return Ok(refused(&problems));

@@ -19,7 +19,7 @@ use crate::model::{Instant, Problem};
 use crate::process;
 use crate::pulse::Pulses;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
-use crate::settings::{Settings, StorePath, is_on_this_machine};
+use crate::settings::{Settings, is_on_this_machine};
 use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
 use crate::store::Store;
 use crate::zoneinfo;
@@ -188,7 +188,7 @@ fn report_public_holidays(settings: &Settings, now: Instant) {
 
 /// Serves the socket beside the store, for the commands.
 fn socket(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<Option<listener::Socket>> {
-    let StorePath::File(store) = &settings.store.path else { return Ok(None) };
+    let Some(store) = settings.store.path.file() else { return Ok(None) };
     let path = listener::socket_path(store);
     listener::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
         format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())

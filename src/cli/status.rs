@@ -13,7 +13,6 @@ use crate::model::{Instant, PageId, Problem, Severity, shorten};
 use crate::pages::Override;
 use crate::reconcile::Held;
 use crate::schema::Schemas;
-use crate::settings::StorePath;
 use crate::store::{DriftRow, Reading};
 use crate::zone;
 
@@ -285,11 +284,11 @@ fn show_reload(reload: &Value) {
 async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow::Result<Exit> {
     let daemon = match emergency::find(global)? {
         Contact::Running(daemon) => daemon,
-        Contact::NoDaemon(StorePath::File(store)) => {
+        Contact::NoDaemon(Some(store)) => {
             output::remark(&format!("no rtconfd runs on the store {}", store.display()));
             return Ok(exit);
         }
-        Contact::NoDaemon(StorePath::Memory) => return Ok(exit),
+        Contact::NoDaemon(None) => return Ok(exit),
     };
     let status = match daemon.status().await? {
         Ok(status) => status,

@@ -20,6 +20,14 @@ pub enum StorePath {
 }
 
 impl StorePath {
+    /// Returns the file, beside which a daemon has its socket; none in memory.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Memory => None,
+            Self::File(path) => Some(path),
+        }
+    }
+
     /// Returns the location of the store.
     pub fn location(&self) -> Box<dyn Location> {
         match self {
