@@ -71,15 +71,22 @@ impl ApiKey {
     /// where `…` cuts it off.
     pub fn redact(&self, text: &str) -> String {
         let key = self.expose();
-        let escaped = serde_json::Value::from(key).to_string();
-        let text = text.replace(key, REDACTED).replace(escaped.trim_matches('"'), REDACTED);
-        match key.get(..MIN_CUT) {
-            Some(begin) if text.contains('…') && text.contains(begin) => {
-                let cuts = (MIN_CUT..key.len()).rev().filter_map(|length| key.get(..length));
-                cuts.fold(text, |text, cut| text.replace(&format!("{cut}…"), REDACTED))
-            }
-            _ => text,
+        let quoted = serde_json::Value::from(key).to_string();
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(key);
+        let text = text.replace(key, REDACTED).replace(escaped, REDACTED);
+        let text = without_cuts(text, key);
+        if escaped == key { text } else { without_cuts(text, escaped) }
+    }
+}
+
+/// Redacts beginnings of a key that `…` cuts off.
+fn without_cuts(text: String, key: &str) -> String {
+    match key.get(..MIN_CUT) {
+        Some(begin) if text.contains('…') && text.contains(begin) => {
+            let cuts = (MIN_CUT..key.len()).rev().filter_map(|length| key.get(..length));
+            cuts.fold(text, |text, cut| text.replace(&format!("{cut}…"), REDACTED))
         }
+        _ => text,
     }
 }
 
@@ -244,6 +251,7 @@ mod tests {
         );
         let quoted = ApiKey::from("k-\"quoted\"-\\");
         assert_eq!(quoted.redact(&serde_json::json!(["k-\"quoted\"-\\"]).to_string()), "[\"[key]\"]");
+        assert_eq!(quoted.redact("cut: k-\\\"quote…"), "cut: [key]");
         for bad in ["", " \n", "two words", "one\ntwo\n", "k\u{e9}y"] {
             let (_directory, source) = file(bad, 0o600);
             let error = source.load().unwrap_err().to_string();

@@ -56,12 +56,15 @@ impl Claims {
     /// A daemon that already runs is not stopped by a new row, so a conflict is only logged.
     pub(super) fn follow(&mut self, world: &World) {
         let pages = fingerprint(world);
-        if pages == std::mem::replace(&mut self.pages, pages) {
+        if pages == self.pages {
             return;
         }
         match self.claim.update(&self.who, &owned(&self.api, world).collect()) {
-            Ok(taken) if taken == self.taken => {}
             Ok(taken) => {
+                self.pages = pages;
+                if taken == self.taken {
+                    return;
+                }
                 let conflict = taken.as_ref().map(|taken| conflict(taken, &self.who));
                 conflict.iter().for_each(|conflict| tracing::error!("{conflict} (hint: {HINT})"));
                 self.taken = taken;
@@ -83,12 +86,12 @@ fn owned<'a>(api: &'a str, world: &'a World) -> impl Iterator<Item = String> + '
     })
 }
 
-/// Returns a hash of the pages and the number of their variables: cheap, and it rarely misses a
-/// change.
+/// Returns a hash of the pages and their variables.
 fn fingerprint(world: &World) -> u64 {
     let mut hasher = DefaultHasher::new();
     for managed in &world.pages {
-        (&managed.page.id, managed.page.variables.len()).hash(&mut hasher);
+        managed.page.id.hash(&mut hasher);
+        managed.page.variables.iter().for_each(|owned| owned.variable.hash(&mut hasher));
     }
     hasher.finish()
 }

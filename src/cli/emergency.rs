@@ -8,7 +8,7 @@ use anyhow::{anyhow, bail};
 
 use crate::listener::{Daemon, Unreachable, socket_path};
 use crate::settings::{Settings, place};
-use crate::store::{self, Reading};
+use crate::store::{self, Owner, Reading};
 
 use super::global::{Exit, FAILED, Global};
 use super::{load, output};
@@ -126,9 +126,7 @@ pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
             defaults.find(|store| store.exists()).unwrap_or_else(|| store.to_owned())
         }
     };
-    let owner =
-        Settings::load(&global.config(), &global.surroundings()).ok().map(|settings| settings.owner());
-    let Some(reading) = store::at(Some(&store)).read(owner.as_ref())? else {
+    let Some(reading) = store::at(Some(&store)).read(owner(global).as_ref())? else {
         bail!(
             "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run \
              and apply create it",
@@ -136,6 +134,11 @@ pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
         )
     };
     Ok(Some(reading))
+}
+
+/// Returns the owner of this program's rows in the store; none without valid settings.
+pub fn owner(global: &Global) -> Option<Owner> {
+    Settings::load(&global.config(), &global.surroundings()).ok().map(|settings| settings.owner())
 }
 
 /// Prints the problems of a request.

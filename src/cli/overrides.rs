@@ -285,7 +285,10 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     let (released, without_daemon) = match emergency::find(global)? {
         Contact::Running(daemon) => (daemon.release(clear.id, &who).await?.map(drop), None),
         Contact::NoDaemon(Some(path)) if path.exists() => {
-            let store = store::at(Some(&path)).open(None)?;
+            let location = store::at(Some(&path));
+            // A lost store is not replaced by an empty one.
+            location.read(None)?;
+            let store = location.open(emergency::owner(global).as_ref())?;
             let released = match store.release_override(clear.id, &who, load::now()).await? {
                 true => Ok(()),
                 false => {

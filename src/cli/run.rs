@@ -139,6 +139,10 @@ pub async fn daemon(
         active = Some(ended.active);
         if let Some(newer) = reload::take(&next) {
             let older = std::mem::replace(&mut settings, newer.settings.clone());
+            if older.owner() != settings.owner() {
+                // Another API or owner has a revision of its own, in its own rows.
+                active = None;
+            }
             before = Some((older, newer));
         }
     }

@@ -11,6 +11,7 @@ use crate::written::{Node, Reader, Scope, ScopedRow, Text, has_template};
 use super::blueprint::{Blueprint, Inputs};
 use super::compiler::Compiler;
 use super::context::WrittenZone;
+use super::repeats::Repeats;
 use super::rows::Repeat;
 use super::uses::{Recorder, UnmatchedCondition, Uses, joined};
 
@@ -38,6 +39,8 @@ impl Uses {
         let today = at.date_naive();
         let mut compiler = Compiler::new(blueprint, Some((inputs, Window { from: today, to: today })));
         compiler.recorder = Some(Recorder::default());
+        // The pages are dropped at once, so they take no memory together.
+        compiler.repeats = Repeats::unlimited_in_all();
         let reader = || Reader::new(Scope::Plain, &blueprint.zones);
         for (name, _) in blueprint.hours.iter().filter(|(_, node)| node.any(&is_recorded)) {
             compiler.named_hours(&reader(), name, WrittenZone::Unwritten);
@@ -61,11 +64,11 @@ impl Compiler<'_> {
     }
 
     /// Reads hours from a table; if it is unknown which rows they take, records all of them.
-    pub(super) fn recorded<T>(&self, node: &Node, read: impl FnOnce() -> T) -> T {
-        let before = self.recorder.as_ref().map(|recorder| recorder.recorded.get());
+    pub(super) fn or_doubt<T>(&self, node: &Node, read: impl FnOnce() -> T) -> T {
+        let before = self.recorder.as_ref().map(|recorder| recorder.taken_count.get());
         let value = read();
         if let (Some(recorder), Some((inputs, _))) = (&self.recorder, self.inputs)
-            && before == Some(recorder.recorded.get())
+            && before == Some(recorder.taken_count.get())
         {
             recorder.doubt(node, inputs);
         }
@@ -81,7 +84,7 @@ impl Compiler<'_> {
         date: Option<String>,
     ) {
         self.record(|recorder| {
-            recorder.recorded.set(recorder.recorded.get() + 1);
+            recorder.taken_count.set(recorder.taken_count.get() + 1);
             let columns = wanted.iter().map(|(column, _)| column.clone()).collect();
             let mut uses = recorder.uses.borrow_mut();
             let taken = uses.taken.entry(source.to_owned()).or_default();
@@ -124,19 +127,19 @@ impl Compiler<'_> {
         if depends_on_a_row(repeat.block) {
             return Some(());
         }
-        if !recorder.visited.borrow_mut().insert(ptr::from_ref(repeat.block)) {
+        if !recorder.visited.borrow_mut().insert((ptr::from_ref(repeat.block), recorder.is_excluded.get())) {
             return None;
         }
         for row in rows.rows.iter().filter(|row| !repeat.takes(row)) {
-            recorder.excluding(true, || reader.within(&alone(row), |inner| one(inner, row)));
+            recorder.within_row(true, || reader.within(&alone(row), |inner| one(inner, row)));
         }
         Some(())
     }
 
-    /// Records that the rows of a repetition are unknown.
-    pub(super) fn record_unknown_rows(&self, repeat: &Repeat) {
+    /// Records that it is unknown which rows the hours inside of a node take.
+    pub(super) fn record_unknown_rows(&self, node: &Node) {
         if let (Some(recorder), Some((inputs, _))) = (&self.recorder, self.inputs) {
-            recorder.doubt_inside(repeat.block, inputs);
+            recorder.doubt_inside(node, inputs);
         }
     }
 
@@ -161,7 +164,7 @@ impl Compiler<'_> {
             let scoped = scoped.unwrap_or_else(|| alone(row).into());
             let reader = Reader::new(Scope::Plain, &self.blueprint.zones);
             let compile = || reader.within(&scoped, |inner| self.pages(inner, block, Some(row)));
-            recorder.excluding(!is_taken, compile);
+            recorder.within_row(!is_taken, compile);
         }
     }
 }

@@ -29,6 +29,11 @@ impl Default for Repeats {
 }
 
 impl Repeats {
+    /// Returns a budget for each page, but none for all pages together.
+    pub(super) fn unlimited_in_all() -> Self {
+        Self { of_all: Cell::new(usize::MAX), ..Self::default() }
+    }
+
     /// Begins the budget of another page.
     pub(super) fn begin_page(&self) {
         self.of_page.set(MAX_OF_PAGE);

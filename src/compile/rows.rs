@@ -81,11 +81,18 @@ impl Compiler<'_> {
         fields: &Fields<'n>,
         (key, what): (&str, &'static str),
     ) -> Option<Repeat<'n>> {
-        let source = fields.require(reader, key)?;
-        let mut repeat = self.repeat(reader, source, what, fields.get("join"))?;
-        repeat.conditions.extend(all_conditions(reader, fields)?);
-        (repeat.origin, repeat.block) = (&block.origin, block);
-        Some(repeat)
+        let read = || {
+            let source = fields.require(reader, key)?;
+            let mut repeat = self.repeat(reader, source, what, fields.get("join"))?;
+            repeat.conditions.extend(all_conditions(reader, fields)?);
+            (repeat.origin, repeat.block) = (&block.origin, block);
+            Some(repeat)
+        };
+        let repeat = read();
+        if repeat.is_none() {
+            self.record_unknown_rows(block);
+        }
+        repeat
     }
 
     fn check_source(&self, reader: &Reader, name: &String, origin: &Origin, what: &str) -> Option<()> {
@@ -248,10 +255,13 @@ impl Compiler<'_> {
         let name = Text { value: repeat.source.to_owned(), origin: repeat.origin.clone() };
         let table = self.table(reader, &name);
         let Some(Table::Rows(rows)) = table.as_deref() else {
-            self.record_unknown_rows(repeat);
+            self.record_unknown_rows(repeat.block);
             return None;
         };
-        repeat.check(reader, rows)?;
+        if repeat.check(reader, rows).is_none() {
+            self.record_unknown_rows(repeat.block);
+            return None;
+        }
         self.record_repeat(reader, repeat, rows, |inner, row| _ = one(inner, row))?;
         rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
         let mut all = Some(Vec::new());
@@ -259,8 +269,11 @@ impl Compiler<'_> {
         for row in repeat.of(rows) {
             self.repeats.spend(reader, repeat.origin, 1)?;
             let before = reader.problem_count();
-            let made = self
-                .scoped(reader, repeat, row)
+            let scoped = self.scoped(reader, repeat, row);
+            if scoped.is_none() {
+                self.record_unknown_rows(repeat.block);
+            }
+            let made = scoped
                 .and_then(|scoped| reader.within(&scoped, |inner| self.repeats.within(|| one(inner, row))));
             match (&mut all, made) {
                 (Some(all), Some(made)) => all.push((row.clone(), made)),

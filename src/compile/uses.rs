@@ -66,16 +66,16 @@ pub(crate) fn nth_of(joined: &str, index: usize) -> &str {
 pub(super) struct Recorder {
     pub(super) uses: RefCell<Uses>,
     /// The number of times that taken rows were recorded.
-    pub(super) recorded: Cell<usize>,
+    pub(super) taken_count: Cell<usize>,
     /// True while a row is compiled that a condition excludes: its calendars are not used.
     pub(super) is_excluded: Cell<bool>,
-    /// Visited repetitions whose rows do not depend on an outer row.
-    pub(super) visited: RefCell<HashSet<*const Node>>,
+    /// Visited repetitions whose rows do not depend on an outer row, with `is_excluded`.
+    pub(super) visited: RefCell<HashSet<(*const Node, bool)>>,
 }
 
 impl Recorder {
     /// Compiles with the mark that a condition excludes the row, or as before.
-    pub(super) fn excluding<T>(&self, is_excluded: bool, compile: impl FnOnce() -> T) -> T {
+    pub(super) fn within_row<T>(&self, is_excluded: bool, compile: impl FnOnce() -> T) -> T {
         let before = self.is_excluded.get();
         self.is_excluded.set(before || is_excluded);
         let made = compile();

@@ -106,9 +106,13 @@ pub fn assess(before: Side, after: Side, recent: &Recent, thresholds: Thresholds
     }
     for old in before.world.pages.iter().filter(|old| after.world.page(&old.page.id).is_none()) {
         pages += 1;
-        units += sites_of(&old.computed).len().max(1);
+        let of_page = sites_of(&old.computed);
+        units += of_page.len().max(1);
         impact.gone += 1;
-        impact.units.insert(old.page.id.to_string());
+        match of_page.len() {
+            0 | 1 => drop(impact.units.insert(old.page.id.to_string())),
+            _ => impact.units.extend(of_page.keys().map(|name| format!("{} {name}", old.page.id))),
+        }
     }
     impact.judge_pages(recent, thresholds, (pages, units), now);
     impact.judge_closures(recent, thresholds, sites.len(), now);

@@ -12,7 +12,7 @@ pub struct DriftReport {
 }
 
 impl DriftReport {
-    /// Returns the state of a page that the store knows with or without drift.
+    /// Returns the state after a start: drift in the store may have changed since, so it is unknown.
     pub fn new(is_adrift: bool) -> Self {
         Self { reported: (!is_adrift).then(Vec::new), changed_by: None }
     }

@@ -148,7 +148,7 @@ pub struct PageState {
     /// Its last PATCH, if that failed.
     pub failed: Option<OpenIntent>,
     /// Set when the API's answer to the last PATCH did not hold the values sent.
-    pub not_taken: Option<String>,
+    pub unapplied: Option<String>,
     /// The refused attempts to change it.
     pub refusals: Refusals,
     /// The status.
@@ -170,7 +170,7 @@ impl PageState {
             fetch_wanted: false,
             gaps: Gaps::new(stored.schema.is_some()),
             failed: None,
-            not_taken: None,
+            unapplied: None,
             refusals: Refusals::default(),
             standing: Standing::Unseen,
             drift: DriftReport::new(stored.is_adrift),

@@ -78,7 +78,7 @@ impl Checked {
 
     /// Validates the page with the values merged in.
     ///
-    /// Large pages are the memory's heaviest, so this page is the only copy of the fetched one.
+    /// A page can be large: without errors, this is the only copy of the fetched one.
     fn validated(self, merged: Map<String, Value>) -> Result<Self, Vec<Problem>> {
         if self.schema.validator.is_none() {
             return Ok(Self { is_clean: true, ..self });

@@ -37,7 +37,7 @@ pub use listen::Listen;
 pub use log::Log;
 pub use report::Report;
 pub use sources::Source;
-pub use store::{StorePath, Stored};
+pub use store::{StorePath, StoreSettings};
 pub use surroundings::{Flag, Surroundings};
 
 /// All settings, resolved.
@@ -48,7 +48,7 @@ pub struct Settings {
     /// The remote API.
     pub api: Api,
     /// The store.
-    pub store: Stored,
+    pub store: StoreSettings,
     /// The interval at which every page is fetched even if nothing is due.
     pub resync: Duration,
     /// The interval at which files are checked even if no change was reported.

@@ -73,7 +73,7 @@ fn in_file(file: &Path, is_named: bool) -> Result<Option<String>, String> {
         Ok(None) => Ok(None),
         Ok(Some(store)) => match (store.get("path").map(|path| &path.raw), &store.raw) {
             (Some(Raw::Text(path)), _) => Ok(Some(path.clone())),
-            (None, Raw::Table(keys)) if keys.is_empty() => Ok(None),
+            (None, Raw::Table(keys)) if keys.iter().all(|entry| is_without_path(&entry.key)) => Ok(None),
             _ => Err(unclear()),
         },
         Err(_) => scan(&text).map_err(|()| unclear()),
@@ -94,10 +94,17 @@ fn scan(text: &str) -> Result<Option<String>, ()> {
             is_unclear |= section == "store";
             continue;
         }
-        let Some((key, value)) = line.split_once('=') else { continue };
+        let Some((key, value)) = line.split_once('=') else {
+            is_unclear |= section == "store" && !line.is_empty();
+            continue;
+        };
         let value = match (section, key.trim()) {
             ("store", "path") | ("", "store.path") => value,
             ("", "store") => value.split_once('=').map_or("", |(_, path)| path),
+            ("store", key) => {
+                is_unclear = !is_without_path(key);
+                continue;
+            }
             _ => continue,
         };
         let value = value.trim();
@@ -113,6 +120,11 @@ fn scan(text: &str) -> Result<Option<String>, ()> {
     if is_unclear { Err(()) } else { Ok(None) }
 }
 
+/// Returns true for a key of `[store]` beside which the path may be left out.
+fn is_without_path(key: &str) -> bool {
+    ["owner", "keep_history"].contains(&key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +135,8 @@ mod tests {
         let file = folder.path().join("rtconfd.toml");
         for (text, found) in [
             ("[store]\npath = \"a.sqlite\"\n[[page]]\nagent = 1\nenvronment = \"live\"\n", Some("a.sqlite")),
+            ("[store]\nowner = \"a\"\nkeep_history = \"9d\"\n[[page]]\nagent = 1\n", None),
+            ("[store]\nowner = \"a\"\n[[page", None),
             ("[api\nregion = uk\n[store]\npath = 'b.sqlite' # here\n[page", Some("b.sqlite")),
             ("store.path = \"c.sqlite\"\nhours = [", Some("c.sqlite")),
             ("[store]\npath = d.sqlite\n[[page", Some("d.sqlite")),

@@ -39,7 +39,7 @@ impl StorePath {
 
 /// The settings of the store.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub struct StoreSettings {
     /// The location.
     pub path: StorePath,
     /// The id of this program among those that share the store.
@@ -66,10 +66,10 @@ pub(super) fn read(
     fields: &Fields,
     directory: &Path,
     surroundings: &Surroundings,
-) -> Option<Stored> {
+) -> Option<StoreSettings> {
     let store =
         fields.get("store").map(|node| reader.table(node, "store", &["path", "owner", "keep_history"]));
-    let mut stored = Stored {
+    let mut stored = StoreSettings {
         path: StorePath::File(state_directory(surroundings).join(FILE_NAME)),
         owner: OWNER.to_owned(),
         keep_history: KEEP_HISTORY,
@@ -82,9 +82,11 @@ pub(super) fn read(
     }
     if let Some(node) = fields.get("owner") {
         let text = reader.text(node, "owner")?;
-        if text.value.trim().is_empty() || text.value.chars().count() > MAX_OWNER {
+        let is_plain = text.value.trim() == text.value && !text.value.chars().any(char::is_control);
+        if text.value.is_empty() || !is_plain || text.value.chars().count() > MAX_OWNER {
             let problem = Problem::at(&text.origin, format!("invalid store.owner \"{}\"", text.value));
-            reader.note(problem.hint(format!("write a name of 1 to {MAX_OWNER} characters")));
+            let hint = format!("write a name of 1 to {MAX_OWNER} characters, without spaces around it");
+            reader.note(problem.hint(hint));
             return None;
         }
         stored.owner = text.value;

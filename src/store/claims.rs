@@ -37,7 +37,9 @@ impl Claim {
     pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Conflict>> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         if !is_private(directory)? {
-            return Err(io::Error::other("other users may write to it"));
+            return Err(io::Error::other(
+                "the folder must belong to this user, with mode 700, and be no link",
+            ));
         }
         let path = directory.join(format!("{}.claims", std::process::id()));
         // Left behind by a process with the same id; replaced whatever it is.

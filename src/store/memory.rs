@@ -136,13 +136,10 @@ impl Store for Memory {
     }
 
     fn release_override(&self, id: i64, _who: &str, _at: Instant) -> Written<bool> {
-        self.on_all(|state| {
-            let mut was_set = false;
-            for rows in state.rows.values_mut() {
-                was_set |= rows.overrides.iter().any(|set| set.id == id);
-                rows.overrides.retain(|set| set.id != id);
-            }
-            was_set
+        self.run(|rows| {
+            let before = rows.overrides.len();
+            rows.overrides.retain(|set| set.id != id);
+            rows.overrides.len() < before
         })
     }
 

@@ -139,9 +139,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Stores an override and returns it with its number.
     fn set_override(&self, set: Override) -> Written<Override>;
 
-    /// Releases an override of any owner; returns true if there was one to release.
+    /// Releases an override; returns true if there was one to release.
     ///
-    /// A person names it by its number, perhaps without valid settings.
+    /// Without an owner, it may be of any: a person names it by its number, perhaps without valid
+    /// settings.
     fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool>;
 
     /// Returns the approved revisions that have not been used yet.

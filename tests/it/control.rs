@@ -337,6 +337,28 @@ async fn a_daemon_that_claims_an_owned_variable_is_refused_with_both_named() {
 }
 
 #[tokio::test]
+async fn reloads_that_switch_the_owner_return_to_the_revision_of_each() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1").replace("variables = {", "variables = { floor = 0, "));
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "floor", &json!(0)).await;
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    for floor in 1..=3 {
+        for owner in ["branch", "default"] {
+            let text = settings.replace("floor = 0", &format!("floor = {floor}"));
+            folder.write(
+                "rtconfd.toml",
+                &text.replace("[store]\n", &format!("[store]\nowner = \"{owner}\"\n")),
+            );
+            folder.run(&["reload"]).expect(0);
+            api.until_variable("A-1", "floor", &json!(floor)).await;
+        }
+    }
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
+#[tokio::test]
 async fn variables_of_rows_that_appear_later_are_claimed_too() {
     let api = Api::start();
     let (first, second) = (Folder::new(&api.url, SITES), Folder::new(&api.url, &always("A-1")));

@@ -10,7 +10,7 @@ use crate::compile::compiler::Compiler;
 use crate::compile::formats::{DAY, Published, add, check_names, interval, or_hint, starts, time};
 use crate::model::WEEKDAYS;
 
-use super::json::at_pointer;
+use super::json::Place;
 use super::notation::Notation;
 
 /// The keys of a location that concern its hours.
@@ -39,13 +39,13 @@ impl Notation for Google {
     }
 
     fn read(&self, compiler: &Compiler, reader: &Reader, node: &Node) -> Option<Published> {
-        at_pointer(compiler, (reader, node), &["more"], |fields, location| {
-            let more = match fields.get("more") {
-                Some(node) => Some(reader.text(node, "more")?.value),
-                None => None,
-            };
-            google(reader, location, more.as_deref())
-        })
+        let fields = reader.table(node, "published hours", &["source", "pointer", "more"])?;
+        let place = Place::read(reader, &fields)?;
+        let more = match fields.get("more") {
+            Some(node) => Some(reader.text(node, "more")?.value),
+            None => None,
+        };
+        place.find(compiler, reader, |location| google(reader, location, more.as_deref()))
     }
 }
 

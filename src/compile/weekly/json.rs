@@ -6,32 +6,41 @@ use crate::model::Problem;
 use crate::tables::Table;
 use crate::written::{Fields, Node, Reader, Text};
 
-/// Finds the location or thing that `node` points at, and reads it.
-///
-/// `read` also gets the fields of `node`, of which `more` are known besides source and pointer.
-pub(super) fn at_pointer(
-    compiler: &Compiler,
-    (reader, node): (&Reader, &Node),
-    more: &[&str],
-    read: impl FnOnce(&Fields, &Node) -> Option<Published>,
-) -> Option<Published> {
-    let keys: Vec<&str> = ["source", "pointer"].into_iter().chain(more.iter().copied()).collect();
-    let fields = reader.table(node, "published hours", &keys)?;
-    let source = reader.text(fields.require(reader, "source")?, "source")?;
-    let pointer = match fields.get("pointer") {
-        Some(node) => reader.text(node, "pointer")?,
-        None => Text { value: String::new(), origin: node.origin.clone() },
-    };
-    let table = compiler.table(reader, &source)?;
-    let Table::Tree(root) = &*table else {
-        let message = format!("source \"{}\" is CSV; published hours are JSON", source.value);
-        reader.note(Problem::at(&source.origin, message).hint("name a JSON source"));
-        return None;
-    };
-    let Some(found) = root.pointer(&pointer.value) else {
-        let (message, hint) = root.nothing_at(&pointer.value);
-        reader.note(Problem::at(&pointer.origin, message).hint(hint));
-        return None;
-    };
-    read(&fields, found)
+/// The place of a location or thing in a JSON source.
+pub(super) struct Place {
+    source: Text,
+    pointer: Text,
+}
+
+impl Place {
+    /// Reads `source` and `pointer` of a table.
+    pub(super) fn read(reader: &Reader, fields: &Fields) -> Option<Self> {
+        let source = reader.text(fields.require(reader, "source")?, "source")?;
+        let pointer = match fields.get("pointer") {
+            Some(node) => reader.text(node, "pointer")?,
+            None => Text { value: String::new(), origin: fields.origin.clone() },
+        };
+        Some(Self { source, pointer })
+    }
+
+    /// Finds the location or thing, and reads it.
+    pub(super) fn find(
+        &self,
+        compiler: &Compiler,
+        reader: &Reader,
+        read: impl FnOnce(&Node) -> Option<Published>,
+    ) -> Option<Published> {
+        let table = compiler.table(reader, &self.source)?;
+        let Table::Tree(root) = &*table else {
+            let message = format!("source \"{}\" is CSV; published hours are JSON", self.source.value);
+            reader.note(Problem::at(&self.source.origin, message).hint("name a JSON source"));
+            return None;
+        };
+        let Some(found) = root.pointer(&self.pointer.value) else {
+            let (message, hint) = root.nothing_at(&self.pointer.value);
+            reader.note(Problem::at(&self.pointer.origin, message).hint(hint));
+            return None;
+        };
+        read(found)
+    }
 }

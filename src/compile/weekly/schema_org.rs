@@ -12,7 +12,7 @@ use crate::compile::compiler::Compiler;
 use crate::compile::formats::{DAY, Published, add, check_names, interval, or_hint, starts, time};
 use crate::model::WEEKDAYS;
 
-use super::json::at_pointer;
+use super::json::Place;
 use super::notation::Notation;
 
 /// The keys that hold the hours of a thing: the general ones, and the special ones.
@@ -63,7 +63,8 @@ impl Notation for SchemaOrg {
     }
 
     fn read(&self, compiler: &Compiler, reader: &Reader, node: &Node) -> Option<Published> {
-        at_pointer(compiler, (reader, node), &[], |_, found| schema_org(reader, found))
+        let fields = reader.table(node, "published hours", &["source", "pointer"])?;
+        Place::read(reader, &fields)?.find(compiler, reader, |found| schema_org(reader, found))
     }
 }
 

@@ -169,7 +169,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Acted::Unapplied { open, message } => {
                 state.known.open = Some(open);
-                state.not_taken = Some(message);
+                state.unapplied = Some(message);
                 state.forget_page();
                 self.pages.schedule(id, Some(now));
             }

@@ -175,12 +175,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let values: Vec<_> =
                     values.map(|change| (change.variable.clone(), change.to.clone())).collect();
                 state.known.baseline.extend(values.iter().cloned());
-                state.not_taken = None;
+                state.unapplied = None;
                 self.report.count_applied(id, values.len());
                 Outcome::Applied(values)
             }
-            _ if state.not_taken.is_some() => {
-                let message = state.not_taken.take().unwrap_or_default();
+            _ if state.unapplied.is_some() => {
+                let message = state.unapplied.take().unwrap_or_default();
                 state.failed = Some(open.clone());
                 let outcome = Outcome::Failed(message.clone());
                 self.notes.push(self.actor.store.settle(open.id, outcome, None, now));
@@ -235,7 +235,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.report.counts.drifted += report_drift(id, &new, by.as_deref());
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             self.notes.push(store.note_drift(id, plan.drift.clone(), by, now));
-            self.forget_found_values(id, &drifted, now);
+            self.restart_waits(id, &drifted, now);
         }
     }
 

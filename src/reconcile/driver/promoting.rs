@@ -105,7 +105,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Restarts the wait where another client changed a value that the page waits for.
     ///
     /// This applies even if the value is restored at once.
-    pub(super) fn forget_found_values(&mut self, id: &PageId, drifted: &[Variable], now: Instant) {
+    pub(super) fn restart_waits(&mut self, id: &PageId, drifted: &[Variable], now: Instant) {
         for follower in self.followers(id) {
             let promotions = &self.revisions.active.promotions;
             let concerns = |page| drifted.iter().any(|variable| promotions.concerns(page, variable, now));

@@ -26,7 +26,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let id = plan.page.clone();
         self.report.counts.patches += 1;
         if let Some(state) = self.pages.get_mut(&id) {
-            // Cleared when the PATCH is applied.
+            // Taken back when the PATCH is answered.
             let attempt = state.attempt(&plan.changes);
             state.refusals.begin(attempt);
         }

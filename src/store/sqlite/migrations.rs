@@ -209,7 +209,7 @@ const STEPS: &[&str] = &["
     DROP TABLE overrides;
     ALTER TABLE new_overrides RENAME TO overrides;
 
-    -- These had no API. Each owner gets a copy; without one, nothing was ever sent.
+    -- These had no API. Each owner gets a copy. Without an owner, nothing was ever sent.
     ALTER TABLE approvals RENAME TO old_approvals;
     CREATE TABLE approvals (
         owner INTEGER NOT NULL REFERENCES owners (id),
@@ -219,7 +219,9 @@ const STEPS: &[&str] = &["
         used_at TEXT,
         PRIMARY KEY (owner, revision)
     ) STRICT;
-    INSERT INTO approvals SELECT owners.id, revision, at, who, used_at FROM old_approvals, owners;
+    INSERT INTO approvals SELECT owners.id, revision, at, who, used_at FROM old_approvals, owners
+        -- An approval must not let a change pass at several APIs.
+        WHERE used_at IS NOT NULL OR (SELECT count(*) FROM owners) = 1;
     DROP TABLE old_approvals;
     ALTER TABLE facts RENAME TO old_facts;
     CREATE TABLE facts (
@@ -266,8 +268,12 @@ pub fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Returns true for a store of ours, and for an empty file.
 pub fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
-    let tables = "SELECT count(*) FROM sqlite_master";
-    Ok(version(connection)? > 0 || connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0)
+    let count = |tables: &str| {
+        let sql = format!("SELECT count(*) FROM sqlite_master {tables}");
+        connection.query_row(&sql, [], |row| row.get::<_, i64>(0))
+    };
+    let ours = count("WHERE type = 'table' AND name IN ('pages', 'writes', 'changes')")?;
+    Ok(ours == 3 || count("")? == 0)
 }
 
 /// Upgrades a store from a version to the current one, all or nothing.

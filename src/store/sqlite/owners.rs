@@ -15,7 +15,12 @@ pub(super) fn number(connection: &Connection, owner: &Owner) -> rusqlite::Result
 
 /// Returns the number of an owner, adding it if it is new.
 pub(super) fn number_or_new(connection: &Connection, owner: &Owner) -> rusqlite::Result<i64> {
-    connection
-        .execute("INSERT OR IGNORE INTO owners (api, name) VALUES (?1, ?2)", params![owner.api, owner.id])?;
+    let add = "INSERT OR IGNORE INTO owners (api, name) VALUES (?1, ?2)";
+    let is_new = connection.execute(add, params![owner.api, owner.id])? > 0;
+    let others = "SELECT count(*) FROM owners WHERE api = ?1";
+    if is_new && connection.query_row(others, [&owner.api], |row| row.get::<_, i64>(0))? > 1 {
+        let message = "new owner in this store: it starts without the overrides and baselines of the others";
+        tracing::warn!(owner = owner.id, "{message}");
+    }
     Ok(number(connection, owner)?.unwrap_or(NO_OWNER))
 }

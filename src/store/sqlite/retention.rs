@@ -60,5 +60,8 @@ fn prune_decisions(connection: &Connection, owner: i64, before: Instant) -> rusq
     connection
         .prepare_cached(&format!("DELETE FROM overrides WHERE id IN ({ended})"))?
         .execute(params![before, STEP, owner])?;
-    connection.prepare_cached("DELETE FROM approvals WHERE used_at < ?1")?.execute(params![before]).map(drop)
+    connection
+        .prepare_cached("DELETE FROM approvals WHERE owner = ?2 AND used_at < ?1")?
+        .execute(params![before, owner])
+        .map(drop)
 }

@@ -90,6 +90,20 @@ async fn a_file_that_is_not_a_store_is_an_error_and_is_left_unchanged() {
 }
 
 #[tokio::test]
+async fn the_database_of_another_program_is_refused_and_left_unchanged() {
+    for version in [0, 5, 57] {
+        let (_directory, path, location) = store();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch(&format!("CREATE TABLE notes (text); PRAGMA user_version = {version}")).unwrap();
+        drop(other);
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(location.read(Some(&owner())), Err(StoreError::Foreign { .. })), "{version}");
+        assert!(matches!(location.open(Some(&owner())), Err(StoreError::Foreign { .. })), "{version}");
+        assert_eq!(std::fs::read(&path).unwrap(), before, "{version}");
+    }
+}
+
+#[tokio::test]
 async fn the_last_good_inputs_are_kept_and_older_ones_while_a_page_depends_on_them() {
     let writer = Sqlite::new(None).open(Some(&owner())).unwrap();
     let page: PageId = "A-1/live".parse().unwrap();
@@ -150,6 +164,7 @@ async fn a_missing_store_is_not_recreated_automatically() {
             error.replace(&path.display().to_string(), "S"),
             "the store S is missing: it existed before, with overrides, approvals and the history of sent values (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
         );
+        assert!(matches!(location.read(Some(&owner())), Err(StoreError::Lost { .. })), "{empty}");
         drop(location.open_or_begin_anew(Some(&owner())).unwrap());
         drop(location.open(Some(&owner())).unwrap());
     }
@@ -328,7 +343,7 @@ async fn a_store_of_version_7_keeps_everything_under_its_owners() {
     assert_eq!(ours.remembered().await.unwrap().behind.len(), 1);
     assert!(theirs.remembered().await.unwrap().behind.is_empty());
     for owner in [&ours, &theirs] {
-        assert_eq!(owner.approvals().await.unwrap(), ["r1".to_owned()].into());
+        assert!(owner.approvals().await.unwrap().is_empty(), "it must not let a change pass twice");
         assert_eq!(owner.fact("held").await.unwrap().as_deref(), Some("r2"));
         assert_eq!(owner.remembered().await.unwrap().newest.inputs["a.csv"], b"1");
     }

@@ -131,13 +131,13 @@ impl Store for Writer {
 
     fn release_override(&self, id: i64, who: &str, at: Instant) -> Written<bool> {
         let who = who.to_owned();
-        self.run(move |connection, _| {
+        self.run(move |connection, owner| {
             let released = connection
                 .prepare_cached(
                     "UPDATE overrides SET released_at = ?2, released_by = ?3
-                        WHERE id = ?1 AND released_at IS NULL",
+                        WHERE id = ?1 AND released_at IS NULL AND (?4 = ?5 OR owner = ?4)",
                 )?
-                .execute(params![id, at, who])?;
+                .execute(params![id, at, who, owner, owners::NO_OWNER])?;
             Ok(released > 0)
         })
     }
@@ -268,7 +268,7 @@ impl Store for Writer {
                 let again = "UPDATE writes SET outcome = 'intended', settled_at = NULL, tries = tries + 1
                     WHERE id = ?1 AND outcome = 'failed'";
                 if connection.prepare_cached(again)?.execute([write])? > 0 {
-                    texts::keep(connection, "SELECT before FROM changes WHERE write = ?2 UNION SELECT after FROM changes WHERE write = ?2", write, intent.at)?;
+                    texts::keep(connection, CHANGE_TEXTS, write, intent.at)?;
                     return Ok(write);
                 }
             }
@@ -306,6 +306,7 @@ impl Store for Writer {
                         correlation_id = coalesce(?5, correlation_id) WHERE id = ?1",
                 )?
                 .execute(params![write, outcome.word(), at, outcome.error(), correlation_id])?;
+            texts::keep(connection, CHANGE_TEXTS, write, at)?;
             if let Outcome::Applied(values) = &outcome {
                 let page = connection
                     .query_row("SELECT page FROM writes WHERE id = ?1", [write], |row| row.get(0))?;
@@ -379,6 +380,10 @@ fn set_behind(connection: &Connection, page: i64, behind: Option<Behind>) -> rus
     }
     .map(drop)
 }
+
+/// SQL for the values of a PATCH.
+const CHANGE_TEXTS: &str = "SELECT before FROM changes WHERE write = ?2
+    UNION SELECT after FROM changes WHERE write = ?2";
 
 /// SQL for the values of a drift row.
 const DRIFT_TEXTS: &str = "SELECT base FROM drifts WHERE id = ?2 UNION SELECT found FROM drifts WHERE id = ?2

@@ -234,3 +234,39 @@ item = { site_name = "{{ row.site }}", hours = { show = "today" }, is_open = { s
     assert!(open(19), "the last good values stay active");
     driving.stop().await;
 }
+
+#[tokio::test]
+async fn pages_that_vanish_count_with_all_of_their_sites() {
+    let api = Api::start();
+    let settings = SITES.split("[[page]]").next().unwrap().to_owned()
+        + r#"
+[sources.chains]
+path = "chains.csv"
+key = "chain"
+[[page]]
+for_each = "chains"
+agent = "{{ row.agent }}"
+environment = "live"
+[page.variables.site_hours]
+each = "sites"
+hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }
+item = { site_name = "{{ row.site }}", is_open = { show = "is_open" } }
+"#;
+    let chains = |renamed: usize| {
+        let row = |n: usize| format!("c{n},{}-{n}\n", if n < renamed { "B" } else { "A" });
+        format!("chain,agent\n{}", (0..7).map(row).collect::<String>())
+    };
+    let folder = Folder::new(&api.url, &settings);
+    folder.without_rate();
+    folder.write("sites.csv", &sites(20, 0..0));
+    folder.write("chains.csv", &chains(0));
+    let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
+    until("all pages are filled", || api.requests("PATCH").len() == 7).await;
+    folder.write("chains.csv", &chains(6));
+    let reasons = held(&driving).await.reasons;
+    assert!(
+        reasons[0].starts_with("the next 14 days change for 120 of 140 sites, on 6 of 7 pages"),
+        "{reasons:?}"
+    );
+    driving.stop().await;
+}

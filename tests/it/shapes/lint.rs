@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{CALENDAR, NOON, folder, warnings};
-use crate::support::Api;
+use crate::support::{Api, Folder};
 
 #[test]
 fn inputs_that_run_out_are_reported_in_advance_and_fail_no_command() {
@@ -382,4 +382,49 @@ variables = { a = { show = "is_open" } }
     );
     let later = warnings(&folder, "2027-09-01T12:00:00Z");
     assert!(later.iter().any(|line| line.contains("A-3/live") && line.contains("2027-08-01")), "{later:#?}");
+}
+
+/// Within a page for each row, what is repeated for another table is compiled for many rows; each
+/// use is reported once, whichever row comes first.
+#[test]
+fn uses_inside_of_repeated_rows_are_found_whichever_row_comes_first() {
+    let settings = r#"
+[calendars.cal]
+path = "cal.ics"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[sources.depts]
+path = "depts.csv"
+key = "dept"
+[sources.closures]
+path = "closures.csv"
+[[page]]
+for_each = { source = "sites", where = { live = "yes" } }
+agent = "{{ row.agent }}"
+environment = "live"
+timezone = "Europe/London"
+[page.variables]
+departments = { each = "depts", item = { name = "{{ row.dept }}", rooms = { each = "depts", where = { dept = "{{ row.twin }}" }, item = { n = "{{ row.dept }}" } }, open = { show = "is_open", hours = { weekly = "Mo-Su 09:00-17:00", closed_on = { calendar = "cal", summary = "Chrismas" }, special_from = { source = "closures", match = { dept = "{{ row.dept }}" } } } } } }
+"#;
+    let event = "BEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;VALUE=DATE:20261225\r\nRRULE:FREQ=YEARLY\r\nSUMMARY:Christmas\r\nEND:VEVENT\r\n";
+    let calendar =
+        format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\n{event}END:VCALENDAR\r\n");
+    for sites in ["leeds,A-1,no\nyork,A-2,yes\n", "york,A-2,yes\nleeds,A-1,no\n"] {
+        let api = Api::start();
+        let folder = Folder::new(&api.url, settings);
+        folder.write("cal.ics", &calendar);
+        folder.write("sites.csv", &format!("site,agent,live\n{sites}"));
+        folder.write("depts.csv", "dept,twin\ngoods,food\nfood,none\n");
+        folder.write("closures.csv", "dept,date,hours\ngoods,2026-12-26,closed\ngods,2026-12-27,closed\n");
+        let reported = warnings(&folder, NOON).join("\n");
+        for wanted in [
+            "summary = \"Chrismas\": calendar \"cal\" has no such event",
+            "where: no row of depts.csv has dept = \"none\" (for row \"food\")",
+            "no page and no hours use this row: \"gods\"",
+        ] {
+            assert_eq!(reported.matches(wanted).count(), 1, "{wanted}\n{reported}");
+        }
+        assert!(!reported.contains("\"goods\"  hint"), "{reported}");
+    }
 }
