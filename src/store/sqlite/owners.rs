@@ -19,7 +19,8 @@ pub(super) fn number_or_new(connection: &Connection, owner: &Owner) -> rusqlite:
     let is_new = connection.execute(add, params![owner.api, owner.id])? > 0;
     let others = "SELECT count(*) FROM owners WHERE api = ?1";
     if is_new && connection.query_row(others, [&owner.api], |row| row.get::<_, i64>(0))? > 1 {
-        let message = "new owner in this store: it starts without the overrides and baselines of the others";
+        let message =
+            "new owner in this store: it starts without the overrides and baselines of other owners";
         tracing::warn!(owner = owner.id, "{message}");
     }
     Ok(number(connection, owner)?.unwrap_or(NO_OWNER))

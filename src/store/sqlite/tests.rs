@@ -343,7 +343,7 @@ async fn a_store_of_version_7_keeps_everything_under_its_owners() {
     assert_eq!(ours.remembered().await.unwrap().behind.len(), 1);
     assert!(theirs.remembered().await.unwrap().behind.is_empty());
     for owner in [&ours, &theirs] {
-        assert!(owner.approvals().await.unwrap().is_empty(), "it must not let a change pass twice");
+        assert!(owner.approvals().await.unwrap().is_empty(), "one approval must not approve twice");
         assert_eq!(owner.fact("held").await.unwrap().as_deref(), Some("r2"));
         assert_eq!(owner.remembered().await.unwrap().newest.inputs["a.csv"], b"1");
     }

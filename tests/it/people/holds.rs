@@ -60,7 +60,7 @@ async fn a_large_change_is_held_and_once_approved_rolls_out_in_stages() {
     driving.stop().await;
 }
 
-/// A page that is no longer defined keeps its last value, perhaps "open", for ever.
+/// A dropped page keeps its last value, perhaps "open", for ever.
 #[tokio::test]
 async fn pages_that_vanish_at_once_are_held_although_no_row_is_lost() {
     let api = Api::start();

@@ -384,8 +384,8 @@ variables = { a = { show = "is_open" } }
     assert!(later.iter().any(|line| line.contains("A-3/live") && line.contains("2027-08-01")), "{later:#?}");
 }
 
-/// Within a page for each row, what is repeated for another table is compiled for many rows; each
-/// use is reported once, whichever row comes first.
+/// A page for each row that repeats something for another table compiles it many times. Each use is
+/// reported once, whichever row comes first.
 #[test]
 fn uses_inside_of_repeated_rows_are_found_whichever_row_comes_first() {
     let settings = r#"
