@@ -171,13 +171,13 @@ pub fn schema_value(data: &[u8]) {
     // A rule that other clients' values break does not withhold ours.
     assert!(check(&desired(Vec::new()), &page, &schema).is_ok() || !taken);
     let cell = Cell { text: "09".to_owned(), origin: Origin::named("test") };
-    let wanted = DesiredValue {
+    let value = DesiredValue {
         variable: "x".parse().expect("a variable"),
-        wanted: UntypedValue::Cell(cell.clone()),
+        value: UntypedValue::Cell(cell.clone()),
         origin: cell.origin,
         until: None,
     };
-    if let Ok(checked) = check(&desired(vec![wanted]), &page, &schema) {
+    if let Ok(checked) = check(&desired(vec![value]), &page, &schema) {
         // A page that was valid stays valid.
         assert!(!taken || schema.takes(&serde_json::Value::Object(checked.merged())));
     }

@@ -137,8 +137,8 @@ impl Answer {
         })
     }
 
-    fn page(&self, wanted: &PageId) -> Result<RemotePage, ApiError> {
-        self.understood(|body| read_page(body, wanted)).map(|page| self.dated(page, 1))
+    fn page(&self, expected: &PageId) -> Result<RemotePage, ApiError> {
+        self.understood(|body| read_page(body, expected)).map(|page| self.dated(page, 1))
     }
 
     /// Returns the page with the response's time and its share of the weight; `of` is the number of

@@ -51,12 +51,12 @@ pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 ///
 /// # Errors
 /// A message: why it is not that page.
-pub fn read_page(body: &[u8], wanted: &PageId) -> Result<RemotePage, String> {
+pub fn read_page(body: &[u8], expected: &PageId) -> Result<RemotePage, String> {
     let page = read_answer::<WirePage>(body)?;
-    page.check_agent(&wanted.agent)?;
+    page.check_agent(&expected.agent)?;
     match &page.client_env {
-        Some(environment) if environment == wanted.environment.as_str() => Ok(page.into()),
-        Some(environment) => Err(format!("it is the page of {environment}, not of {wanted}")),
+        Some(environment) if environment == expected.environment.as_str() => Ok(page.into()),
+        Some(environment) => Err(format!("it is the page of {environment}, not of {expected}")),
         None => Err("it does not say which page it is: clientEnv is missing".to_owned()),
     }
 }
@@ -189,9 +189,9 @@ impl WirePage {
     }
 
     /// Refuses a page that names another agent. Responses need not name the agent.
-    fn check_agent(&self, wanted: &str) -> Result<(), String> {
-        match [&self.agent_id, &self.project_id].into_iter().flatten().find(|agent| *agent != wanted) {
-            Some(agent) => Err(format!("it is a page of the agent {agent}, not of {wanted}")),
+    fn check_agent(&self, expected: &str) -> Result<(), String> {
+        match [&self.agent_id, &self.project_id].into_iter().flatten().find(|agent| *agent != expected) {
+            Some(agent) => Err(format!("it is a page of the agent {agent}, not of {expected}")),
             None => Ok(()),
         }
     }
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_page_only_if_it_names_its_environment() {
-        let wanted: PageId = "A-1/live".parse().unwrap();
+        let expected: PageId = "A-1/live".parse().unwrap();
         for (body, problem) in [
             (r#"{"clientEnv": "live"}"#, None),
             (r#"{"clientEnv": "live", "variables": null, "schema": null, "agentId": "A-1"}"#, None),
@@ -262,7 +262,7 @@ mod tests {
             ),
             (r#"{"clientEnv": "live", "success": false}"#, Some("it reports a failure")),
         ] {
-            let read = read_page(body.as_bytes(), &wanted);
+            let read = read_page(body.as_bytes(), &expected);
             match problem {
                 None => drop(read.unwrap_or_else(|error| panic!("{body}: {error}"))),
                 Some(part) => {
@@ -278,7 +278,7 @@ mod tests {
             Ok(read_pages(body.as_bytes(), "A-1")?.into_iter().map(|(environment, _)| environment).collect())
         };
         use Environment::{Live, Sandbox};
-        for (body, wanted) in [
+        for (body, expected) in [
             (r#"{"configPages": []}"#, Ok(vec![])),
             (
                 r#"{"configPages": [{"clientEnv": "live"}, {"clientEnv": "sandbox"}]}"#,
@@ -292,8 +292,8 @@ mod tests {
             (r#"{"success": false, "error_message": "later"}"#, Err("it reports a failure: later")),
             ("", Err("it is empty")),
         ] {
-            match (pages(body), wanted) {
-                (Ok(read), Ok(wanted)) => assert_eq!(read, wanted, "{body}"),
+            match (pages(body), expected) {
+                (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{body}"),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{body}: {error}"),
                 (read, _) => panic!("{body}: {read:?}"),
             }
@@ -307,7 +307,7 @@ mod tests {
                 .map(|agents| agents.into_iter().map(|agent| (agent.id, agent.name)).collect::<Vec<_>>())
         };
         let named = |id: &str, name: Option<&str>| (id.to_owned(), name.map(str::to_owned));
-        for (body, wanted) in [
+        for (body, expected) in [
             (
                 r#"[{"agentId": "A-1", "agentName": "One", "branchCount": 1}]"#,
                 Ok(vec![named("A-1", Some("One"))]),
@@ -319,7 +319,7 @@ mod tests {
             ("{}", Err("it holds no list of agents")),
             ("[1]", Err("none of the agents it lists has an agentId")),
         ] {
-            assert_eq!(read(body), wanted.map_err(str::to_owned), "{body}");
+            assert_eq!(read(body), expected.map_err(str::to_owned), "{body}");
         }
     }
 }

@@ -31,10 +31,10 @@ impl Filter {
         let summary = self
             .summary
             .as_ref()
-            .is_none_or(|wanted| occurrence.summary.to_lowercase().contains(&wanted.to_lowercase()));
-        let category = self.category.as_ref().is_none_or(|wanted| {
-            let wanted = wanted.to_lowercase();
-            occurrence.categories.iter().any(|category| category.to_lowercase() == wanted)
+            .is_none_or(|filter| occurrence.summary.to_lowercase().contains(&filter.to_lowercase()));
+        let category = self.category.as_ref().is_none_or(|filter| {
+            let filter = filter.to_lowercase();
+            occurrence.categories.iter().any(|category| category.to_lowercase() == filter)
         });
         summary && category
     }
@@ -45,7 +45,7 @@ impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [("summary", &self.summary), ("category", &self.category)];
         let parts =
-            parts.iter().filter_map(|(key, wanted)| Some(format!("{key} = \"{}\"", wanted.as_ref()?)));
+            parts.iter().filter_map(|(key, filter)| Some(format!("{key} = \"{}\"", filter.as_ref()?)));
         f.write_str(&parts.collect::<Vec<_>>().join(" and "))
     }
 }

@@ -186,7 +186,7 @@ impl Parts {
 /// Negative entries count from the end of `total`.
 pub(super) fn allows(list: &[i64], number: i64, total: i64) -> bool {
     list.is_empty()
-        || list.iter().any(|wanted| *wanted == number || (*wanted < 0 && total + 1 + wanted == number))
+        || list.iter().any(|entry| *entry == number || (*entry < 0 && total + 1 + entry == number))
 }
 
 pub(super) fn short(day: Weekday) -> String {

@@ -175,10 +175,10 @@ mod tests {
         ] {
             let (problems, ahead) = look(bounds, often);
             let day = ahead.to.date_naive();
-            let wanted = format!(
+            let expected = format!(
                 "A-1/live changes so often, or takes so long to compute, that it was checked only up to {day}"
             );
-            assert!(problems.len() == 1 && problems[0].contains(&wanted), "{problems:?}");
+            assert!(problems.len() == 1 && problems[0].contains(&expected), "{problems:?}");
         }
     }
 }

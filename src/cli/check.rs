@@ -206,7 +206,7 @@ pub fn unknown_names(
     let owned: Vec<(Variable, Option<Value>)> = match managed.page.desired(at) {
         Ok(desired) => {
             let values = desired.values.into_iter();
-            values.map(|value| (value.variable, Some(value.wanted.to_json()))).collect()
+            values.map(|value| (value.variable, Some(value.value.to_json()))).collect()
         }
         Err(_) => managed.page.variables.iter().map(|owned| (owned.variable.clone(), None)).collect(),
     };

@@ -83,12 +83,12 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 }
 
 /// Binds the requested port, or any free one when it is taken.
-async fn listen(wanted: SocketAddr) -> anyhow::Result<TcpListener> {
-    match TcpListener::bind(wanted).await {
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind(SocketAddr::new(wanted.ip(), 0))
+        Err(_) => TcpListener::bind(SocketAddr::new(address.ip(), 0))
             .await
-            .with_context(|| format!("cannot listen on {wanted}")),
+            .with_context(|| format!("cannot listen on {address}")),
     }
 }
 

@@ -35,8 +35,8 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         output::remark("No revision is held: settings and inputs are active as they are.");
         return Ok(OK);
     };
-    if let Some(wanted) = arguments.revision.as_ref().filter(|wanted| **wanted != held.revision) {
-        bail!("revision {wanted} is not held\n  hint: name the held revision {}", held.revision);
+    if let Some(requested) = arguments.revision.as_ref().filter(|requested| **requested != held.revision) {
+        bail!("revision {requested} is not held\n  hint: name the held revision {}", held.revision);
     }
     let now = load::now();
     let newest = view.newest();

@@ -79,7 +79,7 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
         "page": managed.page.id.to_string(),
         "variable": owned.variable.to_string(),
         "at": output::utc(at),
-        "value": typed(schema, owned, &evaluated.wanted).map_err(problem)?,
+        "value": typed(schema, owned, &evaluated.value).map_err(problem)?,
         "origin": evaluated.origin.to_string(),
         "because": owned.definition.because(at),
         "since": since.map(output::utc),
@@ -140,9 +140,9 @@ impl<'d> Parts<'d> {
         }
         let then = self.at.checked_add_signed(self.ahead).unwrap_or(self.at);
         self.found.push(match definition.evaluate(then) {
-            Ok(Evaluated { wanted, until, .. }) => json!({
+            Ok(Evaluated { value, until, .. }) => json!({
                 "of": name,
-                "value": wanted.to_json(),
+                "value": value.to_json(),
                 "because": self.override_of(definition, then).map_or_else(|| definition.because(then), str::to_owned),
                 "until": until.and_then(|until| until.checked_sub_signed(self.ahead)).map(output::utc),
             }),

@@ -271,9 +271,12 @@ impl View {
     }
 
     /// Returns the pages that wait for their promotion, as far as the store knows; one or all.
-    pub fn following(&self, wanted: Option<&PageId>) -> Vec<Promotion> {
-        let behind =
-            self.promotions.behind().iter().filter(|(page, _)| wanted.is_none_or(|wanted| wanted == *page));
+    pub fn following(&self, selected: Option<&PageId>) -> Vec<Promotion> {
+        let behind = self
+            .promotions
+            .behind()
+            .iter()
+            .filter(|(page, _)| selected.is_none_or(|selected| selected == *page));
         let following = behind.filter_map(|(page, behind)| {
             let newest = &self.newest().page(page)?.page;
             let (leader, follow) = newest.leader().zip(newest.follow)?;
@@ -307,8 +310,8 @@ impl View {
     }
 
     /// Reports the pages that wait for their promotion.
-    pub fn report_promotion(&self, wanted: Option<&PageId>) {
-        let all = self.following(wanted);
+    pub fn report_promotion(&self, selected: Option<&PageId>) {
+        let all = self.following(selected);
         let each = all
             .iter()
             .map(|Promotion { page, leader, at, why }| (page, leader.to_string(), *at, why.as_str()));
@@ -348,13 +351,13 @@ impl View {
     }
 
     /// Returns the page of an argument; without one, all pages.
-    pub fn pages<'w>(&self, world: &'w World, wanted: Option<&PageId>) -> anyhow::Result<Vec<&'w Managed>> {
+    pub fn pages<'w>(&self, world: &'w World, selected: Option<&PageId>) -> anyhow::Result<Vec<&'w Managed>> {
         self.report_held();
-        self.report_promotion(wanted);
-        let Some(wanted) = wanted else {
+        self.report_promotion(selected);
+        let Some(selected) = selected else {
             return Ok(world.pages.iter().collect());
         };
-        let found = world.page(wanted).ok_or_else(|| {
+        let found = world.page(selected).ok_or_else(|| {
             let known: Vec<String> =
                 world.pages.iter().take(20).map(|managed| managed.page.id.to_string()).collect();
             let unread = self.problems().iter().any(Problem::is_error);
@@ -363,7 +366,7 @@ impl View {
                 (false, true) => "check the settings: they define no valid page".to_owned(),
                 (false, false) => format!("the pages are: {}", known.join(", ")),
             };
-            anyhow!("unknown page {wanted}\n  hint: {hint}")
+            anyhow!("unknown page {selected}\n  hint: {hint}")
         })?;
         Ok(vec![found])
     }

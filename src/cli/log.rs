@@ -158,14 +158,14 @@ mod tests {
 
     #[test]
     fn external_text_cannot_forge_log_lines_or_move_the_cursor() {
-        for (event, colored, wanted) in [
+        for (event, colored, expected) in [
             ("WARN a problem\n", false, "WARN a problem\n"),
             ("WARN reason=x\nERROR forged\n", false, "WARN reason=x\n    ERROR forged\n"),
             ("WARN \u{1b}[2Jgone\r\u{7}\n", false, "WARN  [2Jgone  \n"),
             ("\u{1b}[33mWARN\u{1b}[0m x\n", true, "\u{1b}[33mWARN\u{1b}[0m x\n"),
             ("WARN \u{202e}desrever\u{85}", false, "WARN  desrever "),
         ] {
-            assert_eq!(in_lines(event, colored), wanted, "{event:?}");
+            assert_eq!(in_lines(event, colored), expected, "{event:?}");
         }
     }
 }

@@ -83,7 +83,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         let spans = view.spans(managed, from, to).into_iter();
         let spans: Vec<_> = spans.map(|(page, from, to)| (page.by_place(), from, to)).collect();
         for (place, owned) in managed.page.variables.iter().enumerate() {
-            if arguments.variable.as_ref().is_none_or(|wanted| *wanted == owned.variable) {
+            if arguments.variable.as_ref().is_none_or(|desired| *desired == owned.variable) {
                 let spans: Vec<(&Owned, Instant, Instant)> = spans
                     .iter()
                     .filter_map(|(page, from, to)| Some((*page.get(&owned.variable)?, *from, *to)))
@@ -111,7 +111,7 @@ fn changes(
     let mut before = Value::Null;
     let mut rows: Vec<Row> = Vec::new();
     for (owned, flip) in transitions(spans)? {
-        let value = typed(schema, owned, &flip.wanted)?;
+        let value = typed(schema, owned, &flip.value)?;
         if !rows.is_empty() && same_value(&before, &value) {
             continue;
         }
@@ -138,8 +138,8 @@ fn transitions<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a O
 }
 
 /// Returns a value as it will be sent: a cell takes its type from the schema.
-pub fn typed(schema: &Schema, owned: &Owned, wanted: &UntypedValue) -> Result<Value, Problem> {
-    schema.typed(&owned.variable, wanted)
+pub fn typed(schema: &Schema, owned: &Owned, desired: &UntypedValue) -> Result<Value, Problem> {
+    schema.typed(&owned.variable, desired)
 }
 
 /// Returns the page's schema, which only cells need: the stored one, else that of the API.

@@ -349,9 +349,9 @@ fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let to = now.checked_add_signed(AHEAD)?;
     let changes = managed.page.variables.iter().filter_map(|owned| {
         let flip = owned.next_transition(now, to)?;
-        let value = match &flip.wanted {
+        let value = match &flip.value {
             crate::pages::UntypedValue::Cell(cell) => cell.text.clone(),
-            wanted => shorten(&wanted.to_json(), 40),
+            value => shorten(&value.to_json(), 40),
         };
         Some((flip.at, format!("{} -> {value}", owned.variable)))
     });

@@ -79,16 +79,16 @@ impl Compiler<'_> {
     pub(super) fn record_taken(
         &self,
         source: &str,
-        wanted: &[(String, Text)],
+        criteria: &[(String, Text)],
         is_matched: bool,
         date: Option<String>,
     ) {
         self.record(|recorder| {
             recorder.taken_count.set(recorder.taken_count.get() + 1);
-            let columns = wanted.iter().map(|(column, _)| column.clone()).collect();
+            let columns = criteria.iter().map(|(column, _)| column.clone()).collect();
             let mut uses = recorder.uses.borrow_mut();
             let taken = uses.taken.entry(source.to_owned()).or_default();
-            let texts = joined(wanted.iter().map(|(_, text)| text.value.as_str()));
+            let texts = joined(criteria.iter().map(|(_, text)| text.value.as_str()));
             taken.texts.entry(columns).or_default().insert(texts);
             taken.dates.insert(date);
             taken.matched |= is_matched;

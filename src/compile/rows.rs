@@ -26,7 +26,7 @@ pub(super) struct Repeat<'n> {
 pub(super) struct Condition {
     pub column: String,
     pub texts: Vec<Text>,
-    is_wanted: bool,
+    is_where: bool,
     /// True if an outer row fills in its texts.
     is_filled_in: bool,
     pub origin: Origin,
@@ -127,7 +127,7 @@ impl Compiler<'_> {
 impl Condition {
     /// Returns true for a condition of `where` that an outer row fills in.
     pub(super) fn is_filled_in_where(&self) -> bool {
-        self.is_wanted && self.is_filled_in
+        self.is_where && self.is_filled_in
     }
 }
 
@@ -149,7 +149,7 @@ impl Repeat<'_> {
     /// rows of all regions once for each page.
     pub(super) fn of<'r>(&self, rows: &'r Rows) -> Vec<&'r Row> {
         let few = self.conditions.iter().find_map(|condition| match condition.texts.as_slice() {
-            [text] if condition.is_wanted => rows.having(&condition.column, &text.value),
+            [text] if condition.is_where => rows.having(&condition.column, &text.value),
             _ => None,
         });
         match few {
@@ -162,29 +162,29 @@ impl Repeat<'_> {
     pub(super) fn takes(&self, row: &Row) -> bool {
         self.conditions.iter().all(|condition| {
             let cell = row.cell(&condition.column).map(|cell| cell.text.trim());
-            condition.texts.iter().any(|text| Some(text.value.trim()) == cell) == condition.is_wanted
+            condition.texts.iter().any(|text| Some(text.value.trim()) == cell) == condition.is_where
         })
     }
 }
 
 fn all_conditions(reader: &Reader, fields: &Fields) -> Option<Vec<Condition>> {
     let mut conditions = Vec::new();
-    for (key, is_wanted) in [("where", true), ("unless", false)] {
+    for (key, is_where) in [("where", true), ("unless", false)] {
         if let Some(node) = fields.get(key) {
-            conditions.extend(read_conditions(reader, node, is_wanted)?);
+            conditions.extend(read_conditions(reader, node, is_where)?);
         }
     }
     Some(conditions)
 }
 
-fn read_conditions(reader: &Reader, node: &Node, is_wanted: bool) -> Option<Vec<Condition>> {
-    let fields = reader.open_table(node, if is_wanted { "where" } else { "unless" })?;
+fn read_conditions(reader: &Reader, node: &Node, is_where: bool) -> Option<Vec<Condition>> {
+    let fields = reader.open_table(node, if is_where { "where" } else { "unless" })?;
     let condition = |entry: &Entry| {
         let texts = one_or_more(Some(&entry.node)).iter();
         Some(Condition {
             column: entry.key.clone(),
             texts: texts.map(|node| reader.text(node, &entry.key)).collect::<Option<_>>()?,
-            is_wanted,
+            is_where,
             is_filled_in: has_template(&entry.node),
             origin: entry.at.clone(),
         })
@@ -203,17 +203,17 @@ pub(super) fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
 impl Compiler<'_> {
     /// Returns the row with a key, and notes a problem if it is missing or unreadable.
     pub(super) fn keyed<'r>(&self, reader: &Reader, rows: &'r Rows, key: &Text) -> Option<&'r Row> {
-        let wanted = key.value.trim();
-        if let Some(row) = rows.row(wanted) {
+        let sought = key.value.trim();
+        if let Some(row) = rows.row(sought) {
             return Some(row);
         }
-        let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(wanted));
+        let hidden = rows.rejected.iter().find(|rejected| rejected.key.as_deref() == Some(sought));
         reader.note(match hidden {
             Some(rejected) => rejected.problem.clone(),
             None => {
                 let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
                 let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
-                match self.guessed(wanted, keys, rows.rows.len()) {
+                match self.guessed(sought, keys, rows.rows.len()) {
                     Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
                     None if rows.rows.iter().all(|row| row.key.is_none()) => {
                         problem.hint("give the source key = \"COLUMN\", the column that names its rows")
@@ -233,12 +233,12 @@ impl Compiler<'_> {
     /// Returns the key that was probably meant, as long as the budget for guesses lasts.
     fn guessed<'k>(
         &self,
-        wanted: &str,
+        sought: &str,
         keys: impl Iterator<Item = &'k str>,
         count: usize,
     ) -> Option<&'k str> {
         self.guesses_left.set(self.guesses_left.get().checked_sub(count)?);
-        nearest(wanted, keys)
+        nearest(sought, keys)
     }
 
     /// Runs `one` for every row of a repetition, in the row's scope.
@@ -320,13 +320,17 @@ impl Troubled {
 }
 
 /// Returns the rows whose cells have the given texts, found by an index.
-pub(super) fn matching_rows<'r>(reader: &Reader, rows: &'r Rows, wanted: &[(String, Text)]) -> Vec<&'r Row> {
+pub(super) fn matching_rows<'r>(
+    reader: &Reader,
+    rows: &'r Rows,
+    criteria: &[(String, Text)],
+) -> Vec<&'r Row> {
     let has_column = |name: &str| rows.columns.iter().any(|column| **column == *name);
-    if let Some((column, text)) = wanted.iter().find(|(column, _)| !has_column(column)) {
+    if let Some((column, text)) = criteria.iter().find(|(column, _)| !has_column(column)) {
         reader.note(no_column(&text.origin, rows, column));
         return Vec::new();
     }
-    let Some(((column, text), rest)) = wanted.split_first() else {
+    let Some(((column, text), rest)) = criteria.split_first() else {
         return rows.rows.iter().collect();
     };
     let meets = |row: &&Row| {
@@ -348,6 +352,6 @@ pub(super) fn matching(reader: &Reader, node: &Node) -> Vec<(String, Text)> {
 }
 
 /// Returns true if `match` could be read as a whole.
-pub(super) fn is_complete(node: Option<&Node>, wanted: &[(String, Text)]) -> bool {
-    matches!(node.map(|node| &node.raw), Some(Raw::Table(entries)) if entries.len() == wanted.len())
+pub(super) fn is_complete(node: Option<&Node>, criteria: &[(String, Text)]) -> bool {
+    matches!(node.map(|node| &node.raw), Some(Raw::Table(entries)) if entries.len() == criteria.len())
 }

@@ -28,7 +28,7 @@ impl Compiler<'_> {
         let fields = reader.table(node, "special_from", KEYS)?;
         let source = fields.require(reader, "source")?;
         let source = reader.text(source, "source")?;
-        let wanted = fields.get("match").map(|node| matching(reader, node));
+        let criteria = fields.get("match").map(|node| matching(reader, node));
         let column = |key: &str| match fields.get(key) {
             Some(node) => reader.text(node, key).map(|text| text.value),
             None => Some(key.to_owned()),
@@ -44,16 +44,16 @@ impl Compiler<'_> {
                 None => Hours::Column("hours".to_owned()),
             },
             name: column("name")?,
-            name_is_wanted: fields.get("name").is_some(),
+            reads_name: fields.get("name").is_some(),
         };
         let pointer = match fields.get("pointer") {
             Some(node) => reader.text(node, "pointer")?.value,
             None => String::new(),
         };
-        if let Some(wanted) = &wanted
-            && is_complete(fields.get("match"), wanted)
+        if let Some(criteria) = &criteria
+            && is_complete(fields.get("match"), criteria)
         {
-            self.record_taken(&source.value, wanted, true, Some(columns.date.clone()));
+            self.record_taken(&source.value, criteria, true, Some(columns.date.clone()));
         }
         let table = self.table(reader, &source)?;
         match &*table {
@@ -62,12 +62,14 @@ impl Compiler<'_> {
                     // The dates that a bad row would have closed are unknown.
                     reader.note(rejected.problem.clone());
                 }
-                for row in matching_rows(reader, rows, wanted.as_deref().unwrap_or_default()) {
+                for row in matching_rows(reader, rows, criteria.as_deref().unwrap_or_default()) {
                     columns.read_row(reader, row, special);
                 }
             }
             Table::Tree(root) => match root.pointer(&pointer) {
-                Some(node) => columns.read_node(reader, node, wanted.as_deref().unwrap_or_default(), special),
+                Some(node) => {
+                    columns.read_node(reader, node, criteria.as_deref().unwrap_or_default(), special)
+                }
                 None => {
                     let (message, hint) = root.nothing_at(&pointer);
                     reader.note(Problem::at(fields.origin, message).hint(hint));
@@ -110,7 +112,7 @@ struct Columns {
     through: Option<String>,
     hours: Hours,
     name: String,
-    name_is_wanted: bool,
+    reads_name: bool,
 }
 
 impl Columns {
@@ -126,7 +128,7 @@ impl Columns {
             }
             cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() })
         };
-        let name = match (self.name_is_wanted, row.cell(&self.name)) {
+        let name = match (self.reads_name, row.cell(&self.name)) {
             (true, None) => text(&self.name),
             (_, cell) => cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() }),
         };
@@ -146,7 +148,7 @@ impl Columns {
         &self,
         reader: &Reader,
         node: &Node,
-        wanted: &[(String, Text)],
+        criteria: &[(String, Text)],
         special: &mut BTreeMap<NaiveDate, Day>,
     ) {
         match &node.raw {
@@ -155,7 +157,7 @@ impl Columns {
                     let Some(fields) = reader.open_table(item, "a dated exception") else {
                         continue;
                     };
-                    if !is_wanted(reader, &fields, wanted) {
+                    if !meets(reader, &fields, criteria) {
                         continue;
                     }
                     self.check_end(reader, &fields);
@@ -181,7 +183,7 @@ impl Columns {
                     }
                 }
             }
-            _ if !wanted.is_empty() => {
+            _ if !criteria.is_empty() => {
                 let problem = Problem::at(&node.origin, "match needs a list of objects in a JSON source");
                 reader.note(problem.hint("leave match out, or point at a list"));
             }
@@ -205,8 +207,8 @@ impl Columns {
 }
 
 /// Returns true for an item with the values of `match`; notes an item without such a key.
-fn is_wanted(reader: &Reader, fields: &Fields, wanted: &[(String, Text)]) -> bool {
-    wanted.iter().all(|(key, text)| {
+fn meets(reader: &Reader, fields: &Fields, criteria: &[(String, Text)]) -> bool {
+    criteria.iter().all(|(key, text)| {
         let hint = "match a key that every item has";
         let found = fields.require_or(reader, key, hint).map(|node| node.to_json());
         found.is_some_and(|found| shorten(&found, usize::MAX).trim_matches('"') == text.value.trim())

@@ -355,13 +355,13 @@ fn constant(reader: &Reader, node: &Node) -> Option<Definition> {
     Some(match as_written(reader, node)? {
         UntypedValue::Json(value) => Definition::Constant { value, origin },
         UntypedValue::Cell(cell) => Definition::Cell(cell),
-        wanted => Definition::Set { wanted, origin },
+        value => Definition::Set { value, origin },
     })
 }
 
 /// Reads a literal value. Text that a row fills in is typed like the cell it comes from.
 fn as_written(reader: &Reader, node: &Node) -> Option<UntypedValue> {
-    let wanted = match &node.raw {
+    let value = match &node.raw {
         Raw::Text(written) => {
             let text = reader.text(node, "a value")?;
             return Some(match text.value == *written {
@@ -381,7 +381,7 @@ fn as_written(reader: &Reader, node: &Node) -> Option<UntypedValue> {
         }
         _ => UntypedValue::Json(node.to_json()),
     };
-    Some(wanted.plain())
+    Some(value.plain())
 }
 
 /// Returns the value to use if there is nothing to show: null, unless the settings set one.

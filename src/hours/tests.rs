@@ -156,11 +156,11 @@ const CASES: &[&str] = &[
 #[test]
 fn the_invariants_of_hours_hold_in_every_zone() {
     for case in CASES {
-        let (question, wanted) = case.split_once("=>").unwrap();
+        let (question, expected) = case.split_once("=>").unwrap();
         let parts: Vec<&str> = question.split('|').map(str::trim).collect();
         let hours = hours(parts[0], parts[1], parts[2]);
         let found = if hours.is_open(at(hours.zone, parts[3])) { "open" } else { "closed" };
-        assert_eq!(found, wanted.trim(), "{case}");
+        assert_eq!(found, expected.trim(), "{case}");
     }
 }
 
@@ -181,14 +181,14 @@ fn the_next_transition_is_found_however_far_away_it_is() {
         "Europe/London | daily 00:00-24:00 | season 2027-06-01..2027-06-01 Tu closed | 2026-12-18T17:00 => 2027-05-31T23:00 2027-06-01T23:00",
         "America/New_York | daily 09:00-17:00 | | 2026-03-07T22:00Z => 2026-03-08T13:00 2026-03-08T13:00",
     ] {
-        let (question, wanted) = case.split_once("=>").unwrap();
+        let (question, expected) = case.split_once("=>").unwrap();
         let parts: Vec<&str> = question.split('|').map(str::trim).collect();
         let hours = hours(parts[0], parts[1], parts[2]);
         let from = at(hours.zone, parts[3]);
         let show =
             |at: Option<Instant>| at.map_or("never".to_owned(), |at| at.format("%Y-%m-%dT%H:%M").to_string());
         let found = format!("{} {}", show(hours.next_change(from)), show(hours.next_open(from)));
-        assert_eq!(found, wanted.trim(), "{case}");
+        assert_eq!(found, expected.trim(), "{case}");
     }
 }
 
@@ -199,7 +199,7 @@ fn a_day_is_shown_in_its_own_times() {
         "Mo-Th 09:00-12:30, 13:30-17:30; Fr 22:00-02:00; Sa 18:00-24:00; Su 00:00-24:00",
         "holiday 2026-12-24",
     );
-    for (date, wanted) in [
+    for (date, expected) in [
         ("2026-12-21", "09:00-12:30, 13:30-17:30"),
         ("2026-12-24", "closed"),
         ("2026-12-25", "22:00-02:00"),
@@ -207,7 +207,7 @@ fn a_day_is_shown_in_its_own_times() {
         ("2026-12-27", "00:00-24:00"),
         ("2026-03-29", "00:00-24:00"),
     ] {
-        assert_eq!(london.text(date.parse().unwrap()), wanted, "{date}");
+        assert_eq!(london.text(date.parse().unwrap()), expected, "{date}");
     }
     let special = london.special_dates("2026-12-20".parse().unwrap(), 10);
     assert_eq!(special.len(), 1);
@@ -302,7 +302,7 @@ fn the_state_is_constant_between_two_transitions() {
 
 #[test]
 fn text_without_valid_hours_is_refused_with_a_hint() {
-    for (text, wanted) in [
+    for (text, expected) in [
         ("", "the hours are empty"),
         ("25:00-26:00", "\"25:00\" is not a time"),
         ("9-17", "\"9\" is not a time"),
@@ -314,11 +314,13 @@ fn text_without_valid_hours_is_refused_with_a_hint() {
         ("9:00–17:30", ""),
     ] {
         match parse_day(text) {
-            Err(error) => assert!(!wanted.is_empty() && error.message.contains(wanted), "{text}: {error:?}"),
-            Ok(_) => assert_eq!(wanted, "", "{text}"),
+            Err(error) => {
+                assert!(!expected.is_empty() && error.message.contains(expected), "{text}: {error:?}")
+            }
+            Ok(_) => assert_eq!(expected, "", "{text}"),
         }
     }
-    for (text, wanted) in [
+    for (text, expected) in [
         ("", "empty"),
         ("Mo-Fr", "has no hours"),
         ("Xx 09:00-17:00", "invalid day of the week \"Xx\""),
@@ -338,9 +340,9 @@ fn text_without_valid_hours_is_refused_with_a_hint() {
         ("Mo 09:00-25:00", "\"25:00\" is not a time"),
     ] {
         let error = parse_week(text).unwrap_err();
-        assert!(error.message.contains(wanted), "{text}: {error:?}");
+        assert!(error.message.contains(expected), "{text}: {error:?}");
     }
-    for (text, wanted, hint) in [
+    for (text, expected, hint) in [
         ("20:00-26:00", "\"26:00\" is not a time: a day has 24 hours", "as in 20:00-02:00"),
         ("Fr 20:00-24:30", "\"24:30\" is not a time: a day has 24 hours", "as in 20:00-02:00"),
         ("Fr 20:00-49:00", "\"49:00\" is not a time", "write HH:MM"),
@@ -369,7 +371,7 @@ fn text_without_valid_hours_is_refused_with_a_hint() {
         ("PH off; Su off; PH 10:00-12:00", "follows PH", "write PH last"),
     ] {
         let error = parse_week(text).unwrap_err();
-        assert!(error.message.contains(wanted) && error.hint.contains(hint), "{text}: {error:?}");
+        assert!(error.message.contains(expected) && error.hint.contains(hint), "{text}: {error:?}");
     }
     for text in ["every day 09:00-17:00", "Mo-Su 00:00-24:00; Sa,PH off", "Sa off; Mo-Fr,PH 09:00-17:00"] {
         assert!(parse_week(text).is_ok(), "{text}");

@@ -47,15 +47,15 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         let public = used.public.as_ref().map(|public| &public.calendar);
         let Some(calendar) = public.or_else(|| inputs.calendars.get(name)) else { continue };
         let Some(events) = Events::of(calendar, at) else { continue };
-        let mut wanted = filters.remove(name.as_str()).unwrap_or_default();
+        let mut uses = filters.remove(name.as_str()).unwrap_or_default();
         let own = used.filter_origin.as_ref().map(|origin| (used.filter.clone(), origin.clone()));
-        wanted.extend(own);
-        wanted.sort_by_key(|(_, origin)| (origin.file.clone(), origin.line, origin.column));
+        uses.extend(own);
+        uses.sort_by_key(|(_, origin)| (origin.file.clone(), origin.line, origin.column));
         let calendar = format!("calendar \"{name}\"");
         // Filters with a problem. It is none for a filter that no event matches: that problem is
         // built below, and only if it is listed. The end of public holidays is reported elsewhere.
         let mut wrong: Vec<(Filter, Origin, Option<Problem>)> = Vec::new();
-        for (filter, origin) in wanted {
+        for (filter, origin) in uses {
             let taken = events.taken(&filter);
             let (is_unmet, running_out) = match taken.last() {
                 None => (!events.all.is_empty(), None),
@@ -81,8 +81,8 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
         let is_plain = used.filter.is_open()
             && public.is_none()
             && (reported.is_empty() || is_taken_whole(blueprint, name));
-        let is_told_of_all = is_plain || (public.is_none() && events.all.is_empty());
-        let of_all = events.taken(&Filter::default()).running_out().filter(|_| is_told_of_all);
+        let reports_all = is_plain || (public.is_none() && events.all.is_empty());
+        let of_all = events.taken(&Filter::default()).running_out().filter(|_| reports_all);
         reported.extend(of_all.map(|problem| problem.about(&calendar)));
         found.append(&mut reported);
     }
@@ -148,7 +148,7 @@ impl Events {
         let by_summary = Filter { category: None, ..filter.clone() };
         let by_category = Filter { summary: None, ..filter.clone() };
         let events = self.all.iter();
-        let (wanted, what, known): (_, _, BTreeSet<&str>) = match (&filter.summary, &filter.category) {
+        let (used, what, known): (_, _, BTreeSet<&str>) = match (&filter.summary, &filter.category) {
             (Some(summary), _) if self.taken(&by_summary).last().is_none() => {
                 (summary, "its events are", events.map(|event| event.summary.trim()).collect())
             }
@@ -160,7 +160,7 @@ impl Events {
         };
         match known.is_empty() {
             true => problem.hint("its events have no categories; name a part of their summary"),
-            false => problem.hint(meant_or_known(nearest_phrase(wanted, &known).as_deref(), what, &known)),
+            false => problem.hint(meant_or_known(nearest_phrase(used, &known).as_deref(), what, &known)),
         }
     }
 }
@@ -286,14 +286,14 @@ fn without_year(name: &str) -> String {
 /// Returns the part of a known text that was probably meant.
 ///
 /// It has as many words as the given text. Case is ignored, as in a filter.
-fn nearest_phrase(wanted: &str, known: &BTreeSet<&str>) -> Option<String> {
-    let count = wanted.split_whitespace().count();
+fn nearest_phrase(used: &str, known: &BTreeSet<&str>) -> Option<String> {
+    let count = used.split_whitespace().count();
     let mut phrases: BTreeMap<String, String> = BTreeMap::new();
     for text in known {
         let words: Vec<&str> = text.split_whitespace().collect();
         let parts = words.windows(count.clamp(1, words.len().max(1))).map(|part| part.join(" "));
         phrases.extend(parts.map(|part| (part.to_lowercase(), part)));
     }
-    let meant = nearest(&wanted.trim().to_lowercase(), phrases.keys().map(String::as_str))?;
+    let meant = nearest(&used.trim().to_lowercase(), phrases.keys().map(String::as_str))?;
     phrases.get(meant).cloned()
 }

@@ -78,8 +78,8 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
     if texts.iter().any(is_met) {
         return None;
     }
-    let wanted: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
-    let message = format!("{key}: no row of {} has {column} = {}", rows.file, wanted.join(" or "));
+    let quoted: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+    let message = format!("{key}: no row of {} has {column} = {}", rows.file, quoted.join(" or "));
     let problem = Problem::at(&entry.at, message);
     let known: BTreeSet<&str> =
         rows.rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();

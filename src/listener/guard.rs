@@ -183,12 +183,12 @@ mod tests {
         let path = folder.path().join("first");
         assert!(token.is("first") && !token.is("second"));
         let beside = folder.path().join("new");
-        for (text, wanted) in
+        for (text, expected) in
             [("second\n", "second"), ("", "second"), ("two words", "second"), ("third", "third")]
         {
             write(&beside, text);
             std::fs::rename(&beside, &path).unwrap();
-            assert!(token.is(wanted), "{text:?}");
+            assert!(token.is(expected), "{text:?}");
         }
         std::fs::remove_file(&path).unwrap();
         assert!(token.is("third"));
@@ -209,7 +209,7 @@ mod tests {
         };
         let local = ("host", "127.0.0.1:9464");
         let (get, post) = (Method::GET, Method::POST);
-        for (method, given, wanted) in [
+        for (method, given, expected) in [
             (&get, vec![local], Ok(())),
             (&get, vec![("host", "localhost")], Ok(())),
             (&get, vec![("host", "[::1]:9464")], Ok(())),
@@ -239,7 +239,7 @@ mod tests {
                 Err(Refusal::Origin),
             ),
         ] {
-            assert_eq!(secrets.check(method, &headers(&given)), wanted, "{method} {given:?}");
+            assert_eq!(secrets.check(method, &headers(&given)), expected, "{method} {given:?}");
         }
         let open = Secrets::default();
         assert_eq!(open.check(&post, &headers(&[local])), Err(Refusal::NoToken));

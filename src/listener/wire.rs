@@ -203,15 +203,15 @@ mod tests {
 
     #[test]
     fn an_item_name_may_contain_an_equals_sign() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("phone=1=2", Ok(("phone", "1=2"))),
             ("/a[b=c]/d=[1,2]", Ok(("/a[b=c]/d", "[1,2]"))),
             (" x ={\"a\": 1}", Ok(("x", "{\"a\": 1}"))),
             ("/a[b=c]/d", Err(())),
             ("", Err(())),
         ] {
-            let wanted = wanted.map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
-            assert_eq!(assignment(text).map_err(drop), wanted, "{text}");
+            let expected = expected.map(|(name, value): (&str, &str)| (name.to_owned(), value.to_owned()));
+            assert_eq!(assignment(text).map_err(drop), expected, "{text}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum Definition {
     /// A value set by an override, or written in the settings with cells in it.
     Set {
         /// The value.
-        wanted: UntypedValue,
+        value: UntypedValue,
         /// The override, or the place in the settings.
         origin: Origin,
     },
@@ -163,7 +163,7 @@ impl UntypedValue {
         match self {
             Self::Json(_) => false,
             Self::Cell(_) => true,
-            Self::Object(entries) => entries.iter().any(|(_, wanted)| wanted.has_cells()),
+            Self::Object(entries) => entries.iter().any(|(_, value)| value.has_cells()),
             Self::List(items) => items.iter().any(Self::has_cells),
         }
     }
@@ -174,7 +174,7 @@ impl UntypedValue {
             Self::Json(value) => value.clone(),
             Self::Cell(cell) => Value::String(cell.text.clone()),
             Self::Object(entries) => {
-                Value::Object(entries.iter().map(|(key, wanted)| (key.clone(), wanted.to_json())).collect())
+                Value::Object(entries.iter().map(|(key, value)| (key.clone(), value.to_json())).collect())
             }
             Self::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
         }
@@ -193,7 +193,7 @@ impl UntypedValue {
 #[derive(Clone, Debug)]
 pub struct Evaluated {
     /// The value.
-    pub wanted: UntypedValue,
+    pub value: UntypedValue,
     /// The place where the value is written.
     pub origin: Origin,
     /// The next instant at which it may change; none if it stays for the coming 400 days.
@@ -205,9 +205,9 @@ impl Definition {
     pub fn has_cells(&self) -> bool {
         match self {
             Self::Cell(_) => true,
-            Self::Set { wanted, .. }
-            | Self::Hours { otherwise: wanted, .. }
-            | Self::Calendar { otherwise: wanted, .. } => wanted.has_cells(),
+            Self::Set { value, .. }
+            | Self::Hours { otherwise: value, .. }
+            | Self::Calendar { otherwise: value, .. } => value.has_cells(),
             Self::Overridden(overridden) => overridden.during.has_cells() || overridden.computed.has_cells(),
             Self::When { clauses, otherwise } => {
                 otherwise.has_cells() || clauses.iter().any(|clause| clause.definition.has_cells())
@@ -226,7 +226,7 @@ impl Definition {
         match (self, other) {
             (Self::Constant { value: a, .. }, Self::Constant { value: b, .. }) => same_value(a, b),
             (Self::Cell(a), Self::Cell(b)) => a.text == b.text,
-            (Self::Set { wanted: a, .. }, Self::Set { wanted: b, .. }) => a.same(b),
+            (Self::Set { value: a, .. }, Self::Set { value: b, .. }) => a.same(b),
             (
                 Self::Hours { hours: a, show, otherwise, .. },
                 Self::Hours { hours: b, show: other_show, otherwise: other, .. },
@@ -347,28 +347,28 @@ impl Definition {
     pub fn evaluate(&self, at: Instant) -> Result<Evaluated, Problem> {
         match self {
             Self::Constant { value, origin } => Ok(Evaluated {
-                wanted: UntypedValue::Json(value.clone()),
+                value: UntypedValue::Json(value.clone()),
                 origin: origin.clone(),
                 until: None,
             }),
             Self::Cell(cell) => Ok(Evaluated {
-                wanted: UntypedValue::Cell(cell.clone()),
+                value: UntypedValue::Cell(cell.clone()),
                 origin: cell.origin.clone(),
                 until: None,
             }),
             Self::Hours { hours, show, otherwise, origin } => Ok(Evaluated {
-                wanted: show.value(hours, at, origin)?.map_or_else(|| otherwise.clone(), UntypedValue::Json),
+                value: show.value(hours, at, origin)?.map_or_else(|| otherwise.clone(), UntypedValue::Json),
                 origin: origin.clone(),
                 until: show.until(hours, at),
             }),
             Self::Calendar { agenda, zone, show, otherwise, origin, .. } => Ok(Evaluated {
-                wanted: show.value(agenda, *zone, at).map_or_else(|| otherwise.clone(), UntypedValue::Json),
+                value: show.value(agenda, *zone, at).map_or_else(|| otherwise.clone(), UntypedValue::Json),
                 origin: origin.clone(),
                 until: Some(zone::start_of(*zone, zone::next(zone::date(*zone, at)))),
             }),
             Self::When { clauses, otherwise } => evaluate_when(clauses, otherwise, at),
-            Self::Set { wanted, origin } => {
-                Ok(Evaluated { wanted: wanted.clone(), origin: origin.clone(), until: None })
+            Self::Set { value, origin } => {
+                Ok(Evaluated { value: value.clone(), origin: origin.clone(), until: None })
             }
             Self::Overridden(overridden) => overridden.evaluate(at),
             Self::Object { entries, origin } => {
@@ -377,14 +377,14 @@ impl Definition {
                     .map(|(key, definition)| definition.evaluate(at).map_err(|problem| problem.about(key)))
                     .collect::<Result<_, _>>()?;
                 let until = parts.iter().filter_map(|part| part.until).min();
-                let values = entries.iter().zip(parts).map(|((key, _), part)| (key.clone(), part.wanted));
+                let values = entries.iter().zip(parts).map(|((key, _), part)| (key.clone(), part.value));
                 Ok(made_of_parts(UntypedValue::Object(values.collect()).plain(), origin, until))
             }
             Self::List { items, origin, .. } => {
                 let parts: Vec<Evaluated> =
                     items.iter().map(|definition| definition.evaluate(at)).collect::<Result<_, _>>()?;
                 let until = parts.iter().filter_map(|part| part.until).min();
-                let items = parts.into_iter().map(|part| part.wanted).collect();
+                let items = parts.into_iter().map(|part| part.value).collect();
                 Ok(made_of_parts(UntypedValue::List(items).plain(), origin, until))
             }
             Self::Expression(expression) => expression.evaluate(at),
@@ -401,8 +401,8 @@ fn named_alike(a: &[(String, Definition)], b: &[(String, Definition)]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.is_equivalent(&b.1))
 }
 
-fn made_of_parts(wanted: UntypedValue, origin: &Origin, until: Option<Instant>) -> Evaluated {
-    Evaluated { wanted, origin: origin.clone(), until }
+fn made_of_parts(value: UntypedValue, origin: &Origin, until: Option<Instant>) -> Evaluated {
+    Evaluated { value, origin: origin.clone(), until }
 }
 
 fn evaluate_when(clauses: &[Clause], otherwise: &Definition, at: Instant) -> Result<Evaluated, Problem> {

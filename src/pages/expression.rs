@@ -106,7 +106,7 @@ impl Expression {
         for (name, definition) in &self.inputs {
             let evaluated = definition.evaluate(at).map_err(|problem| problem.about(name))?;
             until = [until, evaluated.until].into_iter().flatten().min();
-            let value = evaluated.wanted.to_json();
+            let value = evaluated.value.to_json();
             size += size_of(&value);
             known.insert(name, jinja(&value));
         }
@@ -129,7 +129,7 @@ impl Expression {
             Problem::at(&self.origin, format!("the expression \"{}\" returns {what}", self.quoted()))
                 .hint("name its values under with = { … }, or give a default: value or \"text\"")
         })?;
-        Ok(Evaluated { wanted: UntypedValue::Json(value), origin: self.origin.clone(), until })
+        Ok(Evaluated { value: UntypedValue::Json(value), origin: self.origin.clone(), until })
     }
 
     fn broken(&self, error: &Error) -> Problem {

@@ -133,18 +133,18 @@ fn add_those_of_lists(environment: &mut Environment, work: &Work) {
 
 /// Returns the items of a list whose fields meet the conditions.
 fn meeting(of: &Work, value: &Jinja, conditions: &Kwargs) -> Result<Vec<Jinja>, Error> {
-    let mut wanted: Vec<(&str, Jinja)> = Vec::new();
+    let mut criteria: Vec<(&str, Jinja)> = Vec::new();
     for name in conditions.args() {
-        wanted.push((name, conditions.get(name)?));
+        criteria.push((name, conditions.get(name)?));
     }
-    if wanted.iter().any(|(_, value)| value.is_undefined()) {
+    if criteria.iter().any(|(_, value)| value.is_undefined()) {
         return Err(Error::new(ErrorKind::UndefinedError, "a value that where compares with is undefined"));
     }
     let mut kept = Vec::new();
     for item in of.items(value)? {
-        of.spend(wanted.len())?;
+        of.spend(criteria.len())?;
         let mut meets = true;
-        for (name, value) in &wanted {
+        for (name, value) in &criteria {
             meets &= field(&item, name)? == *value;
         }
         kept.extend(meets.then_some(item));

@@ -34,7 +34,7 @@ pub(super) struct Expected {
 ///
 /// It is null if the value is unknown, or if the schema decides its kind.
 pub(super) fn replaced(computed: &Definition, at: Instant) -> Value {
-    match computed.evaluate(at).map(|evaluated| evaluated.wanted) {
+    match computed.evaluate(at).map(|evaluated| evaluated.value) {
         Ok(UntypedValue::Json(value)) => value,
         Ok(UntypedValue::Object(_)) => Value::Object(serde_json::Map::new()),
         Ok(UntypedValue::List(_)) => Value::Array(Vec::new()),

@@ -208,7 +208,7 @@ fn apply_override(
 ) {
     let during = match &set.kind {
         OverrideKind::Set { variable, value } if *variable == owned.variable => {
-            Some(Definition::Set { wanted: set.value(value, &owned.definition), origin: set.origin() })
+            Some(Definition::Set { value: set.value(value, &owned.definition), origin: set.origin() })
         }
         OverrideKind::Set { .. } => None,
         OverrideKind::Closed | OverrideKind::Open if !owned.definition.has_hours() => None,

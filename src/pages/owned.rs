@@ -32,7 +32,7 @@ pub struct DesiredValue {
     /// Its place on the page.
     pub variable: Variable,
     /// The value, or the cell that contains it.
-    pub wanted: UntypedValue,
+    pub value: UntypedValue,
     /// The place where the value is written.
     pub origin: Origin,
     /// The next instant at which it may change by itself.
@@ -45,7 +45,7 @@ pub struct Transition {
     /// The instant of the transition.
     pub at: Instant,
     /// The new value.
-    pub wanted: UntypedValue,
+    pub value: UntypedValue,
     /// The reason in words.
     pub because: String,
 }
@@ -65,7 +65,7 @@ impl Owned {
         let mut at = from;
         for _ in 0..MAX_STEPS {
             let next = match (self.definition.evaluate(at), other.definition.evaluate(at)) {
-                (Ok(a), Ok(b)) if a.wanted.same(&b.wanted) => [a.until, b.until].into_iter().flatten().min(),
+                (Ok(a), Ok(b)) if a.value.same(&b.value) => [a.until, b.until].into_iter().flatten().min(),
                 // Neither has a value, and it is unknown when they have one again.
                 (Err(_), Err(_)) => Some(after(at, WITHOUT_VALUE)),
                 _ => return false,
@@ -91,12 +91,8 @@ impl Owned {
                 return None;
             }
             let evaluated = self.definition.evaluate(at).ok()?;
-            if !first.wanted.same(&evaluated.wanted) {
-                return Some(Transition {
-                    at,
-                    wanted: evaluated.wanted,
-                    because: self.definition.because(at),
-                });
+            if !first.value.same(&evaluated.value) {
+                return Some(Transition { at, value: evaluated.value, because: self.definition.because(at) });
             }
             at = evaluated.until.filter(|next| *next > at)?;
         }
@@ -114,10 +110,10 @@ impl Owned {
             let evaluated = self.definition.evaluate(at).map_err(|problem| {
                 problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
             })?;
-            if transitions.last().is_none_or(|last| !last.wanted.same(&evaluated.wanted)) {
+            if transitions.last().is_none_or(|last| !last.value.same(&evaluated.value)) {
                 transitions.push(Transition {
                     at,
-                    wanted: evaluated.wanted,
+                    value: evaluated.value,
                     because: self.definition.because(at),
                 });
             }

@@ -83,7 +83,7 @@ impl Page {
             match owned.definition.evaluate(at) {
                 Ok(evaluated) => values.push(DesiredValue {
                     variable: owned.variable.clone(),
-                    wanted: evaluated.wanted,
+                    value: evaluated.value,
                     origin: evaluated.origin,
                     until: evaluated.until,
                 }),

@@ -83,7 +83,7 @@ impl Object<'_> {
             return Ok(());
         }
         let values = || self.variables.iter().map(|variable| &values[variable.place]);
-        let json: Vec<Cow<Value>> = values().map(|value| as_json(&value.wanted)).collect();
+        let json: Vec<Cow<Value>> = values().map(|value| as_json(&value.value)).collect();
         let parts: Vec<Part> = std::iter::zip(&self.variables, &json)
             .map(|(OfObject { name, definition, .. }, value)| Part { name, definition, value })
             .collect();
@@ -105,10 +105,10 @@ impl Object<'_> {
     }
 }
 
-fn as_json(wanted: &UntypedValue) -> Cow<'_, Value> {
-    match wanted {
+fn as_json(value: &UntypedValue) -> Cow<'_, Value> {
+    match value {
         UntypedValue::Json(value) => Cow::Borrowed(value),
-        wanted => Cow::Owned(wanted.to_json()),
+        value => Cow::Owned(value.to_json()),
     }
 }
 

@@ -54,7 +54,7 @@ fn page(variables: Vec<(&str, Definition)>) -> Page {
 fn held(page: &Page, local: &str) -> Result<Vec<Value>, String> {
     let desired = page.desired(at(crate::zone::named("Europe/London"), local));
     let values =
-        |values: crate::pages::Desired| values.values.iter().map(|value| value.wanted.to_json()).collect();
+        |values: crate::pages::Desired| values.values.iter().map(|value| value.value.to_json()).collect();
     desired.map(values).map_err(|problems| problems[0].to_string())
 }
 

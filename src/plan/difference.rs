@@ -159,7 +159,7 @@ fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now:
     for _ in 0..MAX_STEPS {
         let evaluated = |side: Option<&Definition>| side.and_then(|definition| definition.evaluate(at).ok());
         let (was, is) = (evaluated(old), evaluated(new));
-        let json = |side: &Option<Evaluated>| side.as_ref().map_or(Value::Null, |of| of.wanted.to_json());
+        let json = |side: &Option<Evaluated>| side.as_ref().map_or(Value::Null, |of| of.value.to_json());
         let (before, after) = (json(&was), json(&is));
         if !same_value(&before, &after) {
             return Some(Changed::Value { name: name.to_owned(), from: at, before, after });

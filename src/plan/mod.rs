@@ -129,12 +129,12 @@ pub fn plan(
     on_drift: &dyn Fn(usize) -> OnDrift,
     because: &dyn Fn(usize) -> String,
 ) -> Result<Plan, Vec<Problem>> {
-    let change = |(number, wanted): (usize, &CheckedValue), found: Option<&Value>| Change {
-        variable: wanted.variable.clone(),
+    let change = |(number, desired): (usize, &CheckedValue), found: Option<&Value>| Change {
+        variable: desired.variable.clone(),
         from: found.cloned(),
-        to: wanted.value.clone(),
+        to: desired.value.clone(),
         because: because(number),
-        until: wanted.until,
+        until: desired.until,
     };
     let mut plan = Plan {
         page: checked.page().clone(),
@@ -145,23 +145,23 @@ pub fn plan(
     };
     let found = &checked.observed().variables;
     let (mut withheld, mut places) = (HashSet::new(), Places::default());
-    for (number, wanted) in checked.values().iter().enumerate() {
-        let variable = &wanted.variable;
+    for (number, desired) in checked.values().iter().enumerate() {
+        let variable = &desired.variable;
         let at_page = variable.read_at(found, &mut places);
-        match verdict(baseline.get(variable), at_page, &wanted.value, || on_drift(number)) {
+        match verdict(baseline.get(variable), at_page, &desired.value, || on_drift(number)) {
             Verdict::Nothing => {}
-            Verdict::Adopt => plan.adopted.push((variable.clone(), wanted.value.clone())),
-            Verdict::Send => plan.changes.push(change((number, wanted), at_page)),
+            Verdict::Adopt => plan.adopted.push((variable.clone(), desired.value.clone())),
+            Verdict::Send => plan.changes.push(change((number, desired), at_page)),
             Verdict::Drift(answer) => {
                 plan.drift.push(Drift {
                     variable: variable.clone(),
                     baseline: baseline.get(variable).cloned().unwrap_or_default(),
                     found: at_page.cloned(),
-                    desired: wanted.value.clone(),
+                    desired: desired.value.clone(),
                     answer,
                 });
                 match answer {
-                    Answer::Restored => plan.changes.push(change((number, wanted), at_page)),
+                    Answer::Restored => plan.changes.push(change((number, desired), at_page)),
                     _ => drop(withheld.insert(variable.clone())),
                 }
             }
@@ -196,9 +196,9 @@ pub enum IntentOutcome {
 /// Determines an unknown outcome from the page instead of guessing it.
 pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> IntentOutcome {
     let mut places = Places::default();
-    let mut holds = |wanted: &dyn Fn(&Change) -> Option<Value>| {
-        intent.iter().all(|change| match (change.variable.read_at(page, &mut places), wanted(change)) {
-            (Some(found), Some(wanted)) => same_value(found, &wanted),
+    let mut holds = |desired: &dyn Fn(&Change) -> Option<Value>| {
+        intent.iter().all(|change| match (change.variable.read_at(page, &mut places), desired(change)) {
+            (Some(found), Some(desired)) => same_value(found, &desired),
             (None, None) => true,
             _ => false,
         })

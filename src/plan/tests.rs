@@ -28,7 +28,7 @@ fn desired(values: &[(&str, Value)]) -> Desired {
             .iter()
             .map(|(name, value)| DesiredValue {
                 variable: variable(name),
-                wanted: UntypedValue::Json(value.clone()),
+                value: UntypedValue::Json(value.clone()),
                 origin: Origin::named("test"),
                 until: None,
             })
@@ -36,11 +36,11 @@ fn desired(values: &[(&str, Value)]) -> Desired {
     }
 }
 
-fn decide(baseline: Option<Value>, page: Option<Value>, wanted: Value, policy: &str) -> String {
+fn decide(baseline: Option<Value>, page: Option<Value>, value: Value, policy: &str) -> String {
     let mut remote = RemotePage::default();
     remote.variables.extend(page.map(|value| ("x".to_owned(), value)));
     let schema = Arc::new(Schema::compile(None).unwrap());
-    let checked = check(&desired(&[("x", wanted)]), &Arc::new(remote), &schema).unwrap();
+    let checked = check(&desired(&[("x", value)]), &Arc::new(remote), &schema).unwrap();
     let baseline: Baseline = baseline.into_iter().map(|value| (variable("x"), value)).collect();
     let plan = plan(&checked, &baseline, &|_| policy.parse().unwrap(), UNTOLD).unwrap();
     let mut reported = Vec::new();
@@ -57,7 +57,7 @@ fn decide(baseline: Option<Value>, page: Option<Value>, wanted: Value, policy: &
 fn the_page_is_compared_three_ways() {
     let none = || None::<Value>;
     let some = |value: i32| Some(json!(value));
-    for (baseline, page, wanted, policy, expected) in [
+    for (baseline, page, value, policy, expected) in [
         (some(1), some(1), 1, "restore", ""),
         (some(1), some(1), 2, "restore", "send 2"),
         (some(1), some(1), 2, "report", "send 2"),
@@ -73,8 +73,8 @@ fn the_page_is_compared_three_ways() {
         (none(), some(9), 1, "keep", "send 1"),
         (none(), some(1), 1, "restore", "adopt 1"),
     ] {
-        let found = decide(baseline.clone(), page.clone(), json!(wanted), policy);
-        assert_eq!(found, expected, "baseline {baseline:?} page {page:?} wanted {wanted} {policy}");
+        let found = decide(baseline.clone(), page.clone(), json!(value), policy);
+        assert_eq!(found, expected, "baseline {baseline:?} page {page:?} desired {value} {policy}");
     }
 }
 
@@ -87,8 +87,8 @@ fn an_equal_value_is_not_sent() {
 fn only_owned_and_changed_keys_are_sent_and_neighbours_below_a_key_survive() {
     let remote = remote(json!({"a": 1, "b": 2, "theirs": 3, "m": {"ours": "x", "neighbour": "y"}}));
     let schema = Arc::new(Schema::compile(None).unwrap());
-    let wanted = desired(&[("a", json!(1)), ("b", json!(5)), ("/m/ours", json!("z"))]);
-    let checked = check(&wanted, &Arc::new(remote), &schema).unwrap();
+    let expected = desired(&[("a", json!(1)), ("b", json!(5)), ("/m/ours", json!("z"))]);
+    let checked = check(&expected, &Arc::new(remote), &schema).unwrap();
     let plan = plan(&checked, &Baseline::new(), &|_| OnDrift::Restore, UNTOLD).unwrap();
     assert_eq!(Value::Object(plan.body), json!({"b": 5, "m": {"ours": "z", "neighbour": "y"}}));
 }

@@ -122,11 +122,11 @@ impl Knowledge {
         }
         let holds = |value: &DesiredValue| {
             let baseline = self.baseline.get(&value.variable);
-            baseline.is_some_and(|baseline| match (&value.wanted, baseline) {
+            baseline.is_some_and(|baseline| match (&value.value, baseline) {
                 (UntypedValue::Cell(cell), Value::String(text)) => *text == cell.text,
                 // The value has a type, but the schema that determined it is not loaded yet.
                 (UntypedValue::Cell(cell), typed) => shorten(typed, usize::MAX) == cell.text,
-                (wanted, baseline) => same_value(baseline, &wanted.to_json()),
+                (value, baseline) => same_value(baseline, &value.to_json()),
             })
         };
         match page.desired(now) {
@@ -149,7 +149,7 @@ impl Knowledge {
         *transitions.get_or_insert_with(|| {
             page.desired(until).is_ok_and(|next| {
                 let pairs = desired.values.iter().zip(&next.values);
-                pairs.into_iter().any(|(now, then)| !now.wanted.same(&then.wanted))
+                pairs.into_iter().any(|(now, then)| !now.value.same(&then.value))
             })
         })
     }

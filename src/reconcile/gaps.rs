@@ -182,8 +182,8 @@ mod tests {
             vec![(&whole, Sound), (&bare, Doubtful), (&empty, Inconsistent), (&whole, Sound)],
         ] {
             let mut gaps = Gaps::new(true);
-            for (number, (page, wanted)) in fetches.into_iter().enumerate() {
-                assert_eq!(gaps.judge(page, None, &baseline, &[]), wanted, "fetch {number}");
+            for (number, (page, expected)) in fetches.into_iter().enumerate() {
+                assert_eq!(gaps.judge(page, None, &baseline, &[]), expected, "fetch {number}");
             }
         }
         // A value that we restored counts as missing again when it vanishes again.
@@ -196,25 +196,25 @@ mod tests {
         assert_eq!(gaps.judge(&empty, None, &baseline, &[]), Doubtful);
         // A sound answer between two wrong ones, even an old one, prevents confirmation. A wrong
         // one does not.
-        for (between, wanted) in [(&whole, Doubtful), (&empty, Sound)] {
+        for (between, expected) in [(&whole, Doubtful), (&empty, Sound)] {
             let mut gaps = Gaps::new(true);
             assert_eq!(gaps.judge(&empty, None, &baseline, &[]), Doubtful);
             gaps.reconsider(between, None, &baseline, &[]);
-            assert_eq!(gaps.judge(&empty, None, &baseline, &[]), wanted);
+            assert_eq!(gaps.judge(&empty, None, &baseline, &[]), expected);
         }
         // Other clients' values have no baseline. A page with the same update time must be
         // unchanged, and keys cannot disappear.
         let page =
             |value: Value, stamp: &str| RemotePage { last_updated: Some(stamp.into()), ..page(value, false) };
         let last = page(json!({"a": {"b": 1, "c": 2}, "d": 3}), "1");
-        for (now, wanted) in [
+        for (now, expected) in [
             (page(json!({"a": {"b": 1}, "d": 3}), "1"), Doubtful),
             (page(json!({"a": {"b": 1}, "d": 3}), "2"), Sound),
             (page(json!({"a": {"b": 1, "c": 2}}), "2"), Doubtful),
             (last.clone(), Sound),
         ] {
             let mut gaps = Gaps::new(false);
-            assert_eq!(gaps.judge(&now, Some(&last), &Baseline::new(), &[]), wanted, "{now:?}");
+            assert_eq!(gaps.judge(&now, Some(&last), &Baseline::new(), &[]), expected, "{now:?}");
             assert_eq!(gaps.judge(&now, Some(&last), &Baseline::new(), &[]), Sound, "{now:?}");
         }
         let page = |value: Value, has_schema: bool| RemotePage {

@@ -330,18 +330,18 @@ impl Bucket {
     }
 
     /// Refills the bucket and returns true if it holds enough tokens.
-    fn has(&mut self, up: Duration, wanted: f64) -> bool {
+    fn has(&mut self, up: Duration, count: f64) -> bool {
         self.tokens = self.at(up);
         self.filled = up;
-        self.tokens + 1e-9 >= wanted.min(self.size)
+        self.tokens + 1e-9 >= count.min(self.size)
     }
 
     fn at(&self, up: Duration) -> f64 {
         (self.tokens + up.saturating_sub(self.filled).as_secs_f64() * self.rate).min(self.size)
     }
 
-    fn wait(&self, up: Duration, wanted: f64) -> Duration {
-        let missing = wanted.min(self.size) - self.at(up);
+    fn wait(&self, up: Duration, count: f64) -> Duration {
+        let missing = count.min(self.size) - self.at(up);
         // Rounded up, so that the token is available when the wait ends.
         Duration::from_secs_f64((missing / self.rate).max(0.0)) + Duration::from_millis(1)
     }

@@ -142,7 +142,7 @@ pub struct PageState {
     /// Its own requests.
     pub requests: OwnRequests,
     /// True when the fetched page may be stale: a change was reported, or a fetch failed.
-    pub fetch_wanted: bool,
+    pub needs_fetch: bool,
     /// Values missing on the page, both confirmed and not yet confirmed.
     pub gaps: Gaps,
     /// Its last PATCH, if that failed.
@@ -167,7 +167,7 @@ impl PageState {
             seen_at: None,
             schedule: Schedule::default(),
             requests: OwnRequests::default(),
-            fetch_wanted: false,
+            needs_fetch: false,
             gaps: Gaps::new(stored.schema.is_some()),
             failed: None,
             unapplied: None,
@@ -223,9 +223,7 @@ impl PageState {
 
     /// Returns true if the page must be fetched before anything is decided.
     pub fn needs_fetch(&self, up: Duration) -> bool {
-        self.fetch_wanted
-            || self.known.observed.is_none()
-            || (self.known.open.is_some() && !self.is_fresh(up))
+        self.needs_fetch || self.known.observed.is_none() || (self.known.open.is_some() && !self.is_fresh(up))
     }
 }
 
@@ -394,7 +392,7 @@ mod tests {
         while take(false) {}
         take(true);
         assert!(!pages.has_retries());
-        let wanted = [
+        let expected = [
             "fetched-for-its-patch",
             "older-transition",
             "transition-again",
@@ -405,7 +403,7 @@ mod tests {
             "resync",
             "source-again",
         ];
-        assert_eq!(due, wanted);
+        assert_eq!(due, expected);
         assert_eq!(pages.next_due(now), Some(now + TimeDelta::seconds(1)));
     }
 }

@@ -210,8 +210,8 @@ pub fn check(
 ) -> Result<Checked, Vec<Problem>> {
     let (mut values, mut problems) = (Vec::with_capacity(desired.values.len()), Vec::new());
     let (mut page, mut places) = (observed.variables.clone(), Places::default());
-    for wanted in &desired.values {
-        match typed_and_placed(wanted, schema, (&mut page, &mut places), desired.missing) {
+    for value in &desired.values {
+        match typed_and_placed(value, schema, (&mut page, &mut places), desired.missing) {
             Ok(checked) => values.push(checked),
             Err(problem) => problems.push(problem),
         }
@@ -231,20 +231,20 @@ pub fn check(
 }
 
 fn typed_and_placed(
-    wanted: &DesiredValue,
+    desired: &DesiredValue,
     schema: &Schema,
     (page, places): (&mut Map<String, Value>, &mut Places),
     missing: Missing,
 ) -> Result<CheckedValue, Problem> {
-    let value = schema.typed(&wanted.variable, &wanted.wanted)?;
-    wanted.variable.write(page, value.clone(), missing, places).map_err(|blocked| {
-        Problem::at(&wanted.origin, format!("{} cannot be set: {blocked}", wanted.variable))
+    let value = schema.typed(&desired.variable, &desired.value)?;
+    desired.variable.write(page, value.clone(), missing, places).map_err(|blocked| {
+        Problem::at(&desired.origin, format!("{} cannot be set: {blocked}", desired.variable))
             .hint(blocked.remedy())
     })?;
     Ok(CheckedValue {
-        variable: wanted.variable.clone(),
+        variable: desired.variable.clone(),
         value,
-        origin: wanted.origin.clone(),
-        until: wanted.until,
+        origin: desired.origin.clone(),
+        until: desired.until,
     })
 }

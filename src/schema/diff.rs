@@ -259,7 +259,7 @@ mod tests {
 
     /// `place change from to`, one per line.
     #[track_caller]
-    fn check(from: &str, to: &str, wanted: &[&str]) {
+    fn check(from: &str, to: &str, expected: &[&str]) {
         let read = |text: &str| serde_json::from_str(text).unwrap();
         let side = |side: &Option<Value>| side.as_ref().map_or_else(|| "-".to_owned(), Value::to_string);
         let found = differences(&read(from), &read(to));
@@ -267,14 +267,14 @@ mod tests {
             .iter()
             .map(|found| format!("{} {}: {} {}", found.at, found.change, side(&found.from), side(&found.to)))
             .collect();
-        assert_eq!(reported, wanted, "{from} -> {to}");
+        assert_eq!(reported, expected, "{from} -> {to}");
     }
 
     #[test]
     fn differences_are_reported_rule_by_rule() {
         let in_property = |rule: &str| format!(r#"{{"properties": {{"a/b": {rule}}}}}"#);
-        let of_property = |from: &str, to: &str, wanted: &[&str]| {
-            check(&in_property(from), &in_property(to), wanted);
+        let of_property = |from: &str, to: &str, expected: &[&str]| {
+            check(&in_property(from), &in_property(to), expected);
         };
         check("{}", r#"{"properties": {"a": true}}"#, &["/properties/a property added: - true"]);
         check(

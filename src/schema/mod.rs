@@ -136,19 +136,19 @@ impl Schema {
     ///
     /// # Errors
     /// A cell whose text matches none of the types that the schema allows there.
-    pub fn typed(&self, variable: &Variable, wanted: &UntypedValue) -> Result<Value, Problem> {
-        match wanted {
+    pub fn typed(&self, variable: &Variable, desired: &UntypedValue) -> Result<Value, Problem> {
+        match desired {
             UntypedValue::Json(value) => Ok(value.clone()),
             UntypedValue::Cell(cell) => cell::typed(cell, variable, &self.whole),
             UntypedValue::Object(entries) => {
-                let typed = |(key, wanted): &(String, UntypedValue)| {
-                    Ok((key.clone(), self.typed(&variable.part(Step::Key(key.clone())), wanted)?))
+                let typed = |(key, desired): &(String, UntypedValue)| {
+                    Ok((key.clone(), self.typed(&variable.part(Step::Key(key.clone())), desired)?))
                 };
                 entries.iter().map(typed).collect::<Result<_, _>>().map(Value::Object)
             }
             UntypedValue::List(items) => {
-                let typed = |(index, wanted): (usize, &UntypedValue)| {
-                    self.typed(&variable.part(Step::Key(index.to_string())), wanted)
+                let typed = |(index, desired): (usize, &UntypedValue)| {
+                    self.typed(&variable.part(Step::Key(index.to_string())), desired)
                 };
                 items.iter().enumerate().map(typed).collect::<Result<_, _>>().map(Value::Array)
             }

@@ -49,15 +49,15 @@ impl<'a> Series<'a> {
 
     fn write(&mut self, desired: &Desired) -> Option<()> {
         let page = Arc::make_mut(&mut self.merged).as_object_mut()?;
-        for (index, DesiredValue { variable, wanted, .. }) in desired.values.iter().enumerate() {
-            if self.written.get(index).is_some_and(|written| written.same(wanted)) {
+        for (index, DesiredValue { variable, value, .. }) in desired.values.iter().enumerate() {
+            if self.written.get(index).is_some_and(|written| written.same(value)) {
                 continue;
             }
-            let value = self.schema.typed(variable, wanted).ok()?;
-            variable.write(page, value, desired.missing, &mut Places::default()).ok()?;
+            let typed = self.schema.typed(variable, value).ok()?;
+            variable.write(page, typed, desired.missing, &mut Places::default()).ok()?;
             match self.written.get_mut(index) {
-                Some(written) => *written = wanted.clone(),
-                None => self.written.push(wanted.clone()),
+                Some(written) => *written = value.clone(),
+                None => self.written.push(value.clone()),
             }
         }
         Some(())

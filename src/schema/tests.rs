@@ -13,14 +13,14 @@ fn cell(text: &str) -> Cell {
     Cell { text: text.to_owned(), origin }
 }
 
-fn desired(variable: &str, wanted: UntypedValue) -> Desired {
+fn desired(variable: &str, value: UntypedValue) -> Desired {
     Desired {
         missing: Missing::Refuse,
         page: "A-1/live".parse().unwrap(),
         until: None,
         values: vec![DesiredValue {
             variable: variable.parse().unwrap(),
-            wanted,
+            value,
             origin: cell("").origin,
             until: None,
         }],
@@ -52,14 +52,14 @@ fn a_cell_takes_the_type_that_the_schema_requires() {
         (json!({"$ref": "#/definitions/loop"}), "3", Some(json!("3"))),
         (json!({}), "3", Some(json!("3"))),
     ];
-    for (schema, text, wanted) in cases {
+    for (schema, text, expected) in cases {
         let root = json!({
             "properties": {"x": schema},
             "definitions": {"hour": {"type": "integer"}, "loop": {"$ref": "#/definitions/loop"},
                 "bomb": {"anyOf": [{"$ref": "#/definitions/bomb"}, {"$ref": "#/definitions/bomb"}]}}
         });
         let found = super::cell::typed(&cell(text), &"x".parse().unwrap(), &root);
-        assert_eq!(found.ok(), wanted, "{schema} {text:?}");
+        assert_eq!(found.ok(), expected, "{schema} {text:?}");
     }
     let below = json!({"properties": {"a": {"properties": {"b": {"type": "boolean"}}}}});
     assert_eq!(super::cell::typed(&cell("no"), &"/a/b".parse().unwrap(), &below).unwrap(), json!(false));
@@ -81,8 +81,8 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     let page = |value: Value| {
         Arc::new(RemotePage { variables: value.as_object().cloned().unwrap(), ..RemotePage::default() })
     };
-    let complain = |variable: &str, wanted: UntypedValue, on: Value| {
-        let problems = check(&desired(variable, wanted), &page(on), &schema).unwrap_err();
+    let complain = |variable: &str, expected: UntypedValue, on: Value| {
+        let problems = check(&desired(variable, expected), &page(on), &schema).unwrap_err();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let good = json!({"phone": "+442071234567"});
@@ -182,8 +182,8 @@ fn nested_ids_follow_draft_7() {
         }
     });
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
-    let takes = |variable: &str, wanted: UntypedValue| {
-        check(&desired(variable, wanted), &Arc::new(RemotePage::default()), &schema).is_ok()
+    let takes = |variable: &str, expected: UntypedValue| {
+        check(&desired(variable, expected), &Arc::new(RemotePage::default()), &schema).is_ok()
     };
     assert!(takes("hour", UntypedValue::Cell(cell("9"))) && !takes("hour", UntypedValue::Cell(cell("24"))));
     // Draft 7 ignores everything beside `$ref` (core 8.3), including its id.
@@ -217,13 +217,13 @@ fn batched_checks_accept_the_same_values_as_single_checks() {
         ("open", "tomorrow", false),
         ("open", "2026-12-25", true),
     ];
-    for (state, day, wanted) in steps {
+    for (state, day, expected) in steps {
         let json = |value: &str| UntypedValue::Json(json!(value));
         let mut values = desired("state", json(state));
-        for (variable, wanted) in [("day", json(day)), ("/hours/ours", UntypedValue::Cell(cell("9")))] {
-            values.values.extend(desired(variable, wanted).values);
+        for (variable, expected) in [("day", json(day)), ("/hours/ours", UntypedValue::Cell(cell("9")))] {
+            values.values.extend(desired(variable, expected).values);
         }
         let is_clean = check(&values, &page, &schema).is_ok_and(|checked| checked.warnings().is_empty());
-        assert_eq!((series.accepts(&values), is_clean), (wanted, wanted), "{state} {day}");
+        assert_eq!((series.accepts(&values), is_clean), (expected, expected), "{state} {day}");
     }
 }

@@ -141,10 +141,10 @@ mod tests {
                 "base_url = \"https://x.example/y\"\nrate = 3\ntotal_timeout = \"1m 30s\"\n",
             ),
         ];
-        for (flags, wanted) in cases {
+        for (flags, expected) in cases {
             let api = Connection::load(None, &with(flags)).unwrap().api;
-            assert_eq!(api.written(), *wanted);
-            let text = format!("[api]\n{wanted}");
+            assert_eq!(api.written(), *expected);
+            let text = format!("[api]\n{expected}");
             let again = Settings::parse(
                 Path::new("/x/rtconfd.toml"),
                 format!("{text}[[page]]\nagent = \"A\"\nenvironment = \"live\"\nvariables = {{ a = 1 }}\n")

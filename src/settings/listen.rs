@@ -27,7 +27,7 @@ const KEYS: &[&str] =
     &["address", "hosts", "token_file", "webhook_secret_file", "webhook_header", "webhook_query"];
 
 /// Reads `[listen]`; an inner `None` means no HTTP.
-#[allow(clippy::option_option, reason = "nothing wrong, and nothing wanted, are two things")]
+#[allow(clippy::option_option, reason = "None means wrong, Some(None) means nothing is set")]
 pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option<Option<Listen>> {
     let Some(node) = fields.get("listen") else { return Some(None) };
     let listen = reader.table(node, "listen", KEYS)?;

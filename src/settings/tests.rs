@@ -30,7 +30,7 @@ fn with_api(rest: &str) -> String {
 fn every_error_of_the_file_is_shown_in_one_run_each_with_a_caret() {
     let text = "resync = \"5 parsecs\"\n[api]\nregon = \"uk\"\n[sources.s]\npath = \"s.csv\"\ndelimiter = \"|\"\n[[page]]\nagent = \"a b\"\nenvironment = \"lve\"\n";
     let reported = load(text, &[], &[]).unwrap_err();
-    let wanted = "\
+    let expected = "\
 error: resync: invalid duration \"5 parsecs\"
  --> rtconfd.toml:1:10
   |
@@ -85,7 +85,7 @@ error: unknown environment \"lve\"
   |
   = hint: write sandbox, pre-release or live, or a list of these
 ";
-    assert_eq!(reported, wanted, "got:\n{reported}");
+    assert_eq!(reported, expected, "got:\n{reported}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn mistakes_are_reported_with_the_nearest_valid_name() {
     let variable = |definition: &str| {
         with_api("[hours.desk]\ntimezone = \"Europe/London\"\nweekly = \"Mo-Fr 09:00-17:00\"\n[sources.sites]\npath = \"s.csv\"\nkey = \"k\"\n[calendars.hols]\npath = \"h.ics\"\n").replace("x = 1", &format!("x = {definition}"))
     };
-    for (text, wanted) in [
+    for (text, expected) in [
         (variable("{ hours = \"dsk\", show = \"is_open\" }"), "unknown hours \"dsk\"\n"),
         (variable("{ hours = \"dsk\", show = \"is_open\" }"), "did you mean \"desk\"?"),
         (variable("{ hours = \"desk\", show = \"is_opn\" }"), "did you mean \"is_open\"?"),
@@ -190,7 +190,7 @@ fn mistakes_are_reported_with_the_nearest_valid_name() {
         ("a = 1\na = 2\n".to_owned(), "this is not TOML"),
     ] {
         let reported = load(&text, &[], &[]).map(|_| ()).unwrap_err();
-        assert!(reported.contains(wanted), "{text}\n---\n{reported}\n--- lacks {wanted}");
+        assert!(reported.contains(expected), "{text}\n---\n{reported}\n--- lacks {expected}");
     }
 }
 
@@ -276,7 +276,7 @@ fn a_key_is_sent_unencrypted_only_to_explicitly_allowed_hosts() {
         with_api("").replace("region = \"uk\"", &format!("base_url = \"{url}\"{rest}"))
     };
     let reported = load(&with_url("http://simulator.internal:4010", ""), &[], &[]).unwrap_err();
-    let wanted = "\
+    let expected = "\
 error: the API key would cross the network unencrypted
  --> rtconfd.toml:2:12
   |
@@ -285,7 +285,7 @@ error: the API key would cross the network unencrypted
   |
   = hint: use https, or set allow_http = [\"simulator.internal\"] under [api]
 ";
-    assert_eq!(reported, wanted, "got:\n{reported}");
+    assert_eq!(reported, expected, "got:\n{reported}");
 
     let allow = "\nallow_http = [\"Simulator.Internal\", \"10.0.0.7\"]";
     for url in ["http://simulator.internal:4010", "http://SIMULATOR.internal", "http://10.0.0.7:80"] {
@@ -332,7 +332,7 @@ fn invalid_public_holidays_are_reported_with_a_hint() {
     let text = with_calendar(
         "public_holidays = \"GB-ENG\"\nadd = { \"2026-02-30\" = \"x\", \"2026-06-05\" = \" \" }\nremove = [\"2026-12-27\"]\n[calendars.more]\npublic_holidays = \"GB-ENG\"\nremove = [\"2026-12-27\"]\n[calendars.code]\npublic_holidays = \"GB-LND\"",
     );
-    let wanted = "\
+    let expected = "\
 error: \"2026-02-30\" is not a date
  --> rtconfd.toml:5:9
   |
@@ -366,7 +366,7 @@ error: unknown public holiday region \"GB-LND\"
    = hint: write one of GB-ENG (England), GB-NIR (Northern Ireland), GB-SCT (Scotland), GB-WLS (Wales); elsewhere in United Kingdom write \"GB\"
 ";
     let reported = load(&text, &[], &[]).unwrap_err();
-    assert_eq!(reported, wanted, "got:\n{reported}");
+    assert_eq!(reported, expected, "got:\n{reported}");
 }
 
 #[test]
@@ -422,7 +422,7 @@ fn a_calendar_is_a_file_or_public_holidays() {
 
 #[test]
 fn a_country_code_is_warned_about_when_all_its_subdivisions_have_more_holidays() {
-    for (lines, wanted) in [
+    for (lines, expected) in [
         ("public_holidays = \"GB\"", Some("every subdivision of GB has more public holidays than GB alone")),
         ("public_holidays = \"GB-SCT\"", None),
         ("public_holidays = \"FR\"", None),
@@ -431,7 +431,7 @@ fn a_country_code_is_warned_about_when_all_its_subdivisions_have_more_holidays()
     ] {
         let settings = load(&with_calendar(lines), &[], &[]).unwrap();
         let warned: Vec<&str> = settings.warnings.iter().map(|warning| warning.message.as_str()).collect();
-        assert_eq!(warned, wanted.into_iter().collect::<Vec<_>>(), "{lines}");
+        assert_eq!(warned, expected.into_iter().collect::<Vec<_>>(), "{lines}");
         assert!(settings.warnings.iter().all(|warning| warning.origin.as_ref().unwrap().line == 4));
     }
 }

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_time_is_read_back_in_every_format() {
-        for (value, wanted) in [
+        for (value, expected) in [
             (json!("08:00"), Some(480)),
             (json!("8:00"), Some(480)),
             (json!("8:00:00"), Some(480)),
@@ -104,7 +104,7 @@ mod tests {
             (json!(100_000_000), None),
             (json!(null), None),
         ] {
-            assert_eq!(minutes(&value), wanted, "{value}");
+            assert_eq!(minutes(&value), expected, "{value}");
         }
     }
 }

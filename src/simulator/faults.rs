@@ -97,8 +97,8 @@ impl Fault {
 
     fn concerns(&self, method: &str, path: &str) -> bool {
         self.times != Some(0)
-            && self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-            && self.path.as_ref().is_none_or(|wanted| path.contains(wanted))
+            && self.method.as_ref().is_none_or(|part| part.eq_ignore_ascii_case(method))
+            && self.path.as_ref().is_none_or(|part| path.contains(part))
     }
 }
 

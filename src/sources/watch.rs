@@ -315,7 +315,7 @@ impl Directories {
     fn arm(&mut self, paths: &[PathBuf]) -> bool {
         let Some(watcher) = &mut self.watcher else { return false };
         let mut ours = Ours::default();
-        let mut wanted: HashMap<PathBuf, (u64, u64)> = HashMap::new();
+        let mut needed: HashMap<PathBuf, (u64, u64)> = HashMap::new();
         for file in paths {
             for path in [Some(file.clone()), canonical(file)].into_iter().flatten() {
                 let Some(directory) = nearest_directory(&path) else { continue };
@@ -325,7 +325,7 @@ impl Directories {
                 }
                 ours.folders.entry(directory.clone()).or_default().insert(file.clone());
                 if let Ok(metadata) = std::fs::metadata(&directory) {
-                    wanted.insert(directory, (metadata.dev(), metadata.ino()));
+                    needed.insert(directory, (metadata.dev(), metadata.ino()));
                 }
             }
         }
@@ -333,7 +333,7 @@ impl Directories {
         let gone: Vec<PathBuf> = self
             .watched
             .iter()
-            .filter(|(directory, identity)| wanted.get(*directory) != Some(identity))
+            .filter(|(directory, identity)| needed.get(*directory) != Some(identity))
             .map(|(directory, _)| directory.clone())
             .collect();
         let (is_anew, mut is_new) = (!gone.is_empty(), false);
@@ -342,7 +342,7 @@ impl Directories {
             // Removing a directory also removes its watch.
             let _ = watcher.unwatch(&directory);
         }
-        for (directory, identity) in wanted {
+        for (directory, identity) in needed {
             if self.watched.contains_key(&directory) {
                 continue;
             }

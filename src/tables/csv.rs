@@ -256,10 +256,10 @@ fn build_row(
 }
 
 /// Returns the problem for a row with more or fewer fields than the header.
-fn wrong_count(cells: &[Cell], origin: &Origin, wanted: usize) -> Problem {
+fn wrong_count(cells: &[Cell], origin: &Origin, expected: usize) -> Problem {
     let fields = if cells.len() == 1 { "field" } else { "fields" };
-    let problem = Problem::at(origin, format!("{} {fields}, but the header has {wanted}", cells.len()));
-    let beyond = cells.get(wanted..).unwrap_or_default();
+    let problem = Problem::at(origin, format!("{} {fields}, but the header has {expected}", cells.len()));
+    let beyond = cells.get(expected..).unwrap_or_default();
     problem.hint(match beyond.is_empty() {
         true => "write a field for each column, even if it is empty; check also for a cut-off row or a wrong delimiter",
         false => "put quotes around a field that contains the delimiter",

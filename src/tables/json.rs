@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn invalid_json_is_refused_with_its_position() {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-        for (text, wanted) in [
+        for (text, expected) in [
             ("{\n\"a\": 1,\n\"a\": 2}", "m.json:3:1: duplicate key \"a\""),
             ("{\"a\": {\"b\": 1, \"\\u0062\": 2}}", "m.json:1:16: duplicate key \"b\""),
             ("{\"a\": 1", "m.json:1:7: this is not JSON"),
@@ -240,7 +240,7 @@ mod tests {
             (deep.as_str(), "nested more than 128 levels deep"),
         ] {
             let problem = parse(&"m.json".into(), text).unwrap_err().to_string();
-            assert!(problem.contains(wanted), "{text}: {problem}");
+            assert!(problem.contains(expected), "{text}: {problem}");
         }
     }
 }

@@ -30,13 +30,13 @@ mod tests {
 
     #[test]
     fn lookalike_characters_become_ascii() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("Mo\u{2013}Fr 09:00\u{2011}17:00", "Mo-Fr 09:00-17:00"),
             ("09:00\u{A0}\u{2014}\u{202F}17:00", "09:00 - 17:00"),
             ("\u{FEFF}09\u{FF1A}00\u{2212}17:00\u{200B}", "09:00-17:00"),
             ("Café", "Café"),
         ] {
-            assert_eq!(plain(text), wanted);
+            assert_eq!(plain(text), expected);
         }
     }
 }

@@ -276,8 +276,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes that a value has the wrong kind.
-    pub fn wrong_kind(&self, node: &Node, wanted: &str, what: &str) {
-        self.note(Problem::at(&node.origin, format!("{what} must be {wanted}, not {}", node.kind())));
+    pub fn wrong_kind(&self, node: &Node, expected: &str, what: &str) {
+        self.note(Problem::at(&node.origin, format!("{what} must be {expected}, not {}", node.kind())));
     }
 }
 

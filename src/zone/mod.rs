@@ -94,9 +94,9 @@ mod tests {
     }
 
     fn table(resolve: impl Fn(Zone, NaiveDateTime) -> Instant, cases: &[(&str, &str, &str)]) {
-        for (zone, local, wanted) in cases {
+        for (zone, local, expected) in cases {
             let found = resolve(named(zone), time(local));
-            assert_eq!(found.format("%Y-%m-%dT%H:%M").to_string(), *wanted, "{zone} {local}");
+            assert_eq!(found.format("%Y-%m-%dT%H:%M").to_string(), *expected, "{zone} {local}");
         }
     }
 

@@ -421,7 +421,7 @@ async fn text_from_the_api_never_contains_the_key_or_control_characters() {
 
 #[tokio::test]
 async fn invalid_answers_are_reported_with_their_defect() {
-    for (answer, wanted) in [
+    for (answer, expected) in [
         ("HTTP/1.1 204 No Content\r\n\r\n", "it is empty"),
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n{\"clientEnv\":\"live\",   }",
@@ -434,7 +434,7 @@ async fn invalid_answers_are_reported_with_their_defect() {
         let (url, _) = canned(answer.to_owned()).await;
         let got = client(&url, Duration::from_secs(5)).page(&page()).await;
         let error = got.unwrap_err();
-        assert!(error.to_string().contains(wanted), "{answer}: {error}");
+        assert!(error.to_string().contains(expected), "{answer}: {error}");
     }
     let huge = format!("HTTP/1.1 200 OK\r\ncontent-length: 40000000\r\n\r\n{}", " ".repeat(40_000_000));
     let (url, _) = canned(huge).await;

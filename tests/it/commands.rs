@@ -225,7 +225,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
         rows.iter().map(pair).collect::<serde_json::Map<String, Value>>()
     };
     let monday = values("2026-12-21T10:00:00Z");
-    for (variable, wanted) in [
+    for (variable, expected) in [
         ("constant", serde_json::from_str("8.50").unwrap()),
         ("list", json!(["a", 1])),
         ("table", json!({"a": 1})),
@@ -260,10 +260,10 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
         ("only", json!("2027-01-01")),
         ("/below/a", json!("open")),
     ] {
-        assert_eq!(monday[variable], wanted, "{variable}");
+        assert_eq!(monday[variable], expected, "{variable}");
     }
     let christmas = values("2026-12-25T10:00:00Z");
-    for (variable, wanted) in [
+    for (variable, expected) in [
         ("is_open", json!(false)),
         ("opens_at", json!(null)),
         ("open_hour", json!(-1)),
@@ -273,7 +273,7 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
         ("name", json!("Christmas Day")),
         ("/below/a", json!("holiday")),
     ] {
-        assert_eq!(christmas[variable], wanted, "{variable}");
+        assert_eq!(christmas[variable], expected, "{variable}");
     }
     // Past midnight the current interval belongs to the previous day.
     let night = values("2026-12-27T01:00:00Z");
@@ -281,14 +281,14 @@ only = { calendar = "hols", summary = "new year", show = "next_date" }
         (&night["opens_at"], &night["closes_at"], &night["is_open"]),
         (&json!("22:00"), &json!("02:00:00"), &json!(true))
     );
-    for (at, wanted) in [
+    for (at, expected) in [
         ("2026-12-23T03:30:00Z", "night"),
         ("2026-12-20T08:00:00Z", "window"),
         ("2026-12-20T23:59:59Z", "window"),
         ("2026-12-19T20:00:00Z", "hello"),
         ("2026-12-22T20:00:00Z", "hello"),
     ] {
-        assert_eq!(values(at)["/below/a"], json!(wanted), "{at}");
+        assert_eq!(values(at)["/below/a"], json!(expected), "{at}");
     }
     // Times that whole hours cannot express are refused, not rounded.
     let at = ["--from", "2026-12-21T13:00:00Z", "--to", "2026-12-21T13:00:00Z"];

@@ -121,9 +121,9 @@ open = { each = "sites", hours = { timezone = "Europe/London", weekly = "{{ row.
 "#;
     let folder = Folder::new(&api.url, settings);
     folder.write("sites.csv", "site,hours\nLeeds,24/7\nYork,24/7\nHull,24/7\n");
-    let is_open = |wanted: Value| {
+    let is_open = |expected: Value| {
         folder.run(&["apply"]).expect(0);
-        assert_eq!(api.variables("A-1")["open"], wanted);
+        assert_eq!(api.variables("A-1")["open"], expected);
     };
     is_open(json!([true, true, true]));
     let set = |cells: &str, code: i32| {
@@ -231,12 +231,12 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     let foreign = http.get(url("/status")).header("host", "evil.example").send().await.unwrap();
     assert_eq!(foreign.status(), 403);
     let asking = json!({"all": true, "says": "closed", "reason": "snow", "who": "anna"}).to_string();
-    for (token, wanted) in [(None, 403), (Some("t0kem"), 403), (Some("t0ken"), 201)] {
+    for (token, expected) in [(None, 403), (Some("t0kem"), 403), (Some("t0ken"), 201)] {
         let mut request = http.post(url("/overrides")).body(asking.clone());
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        assert_eq!(request.send().await.unwrap().status(), wanted, "{token:?}");
+        assert_eq!(request.send().await.unwrap().status(), expected, "{token:?}");
     }
     api.until_variable("A-1", "is_open", &json!(false)).await;
 

@@ -74,7 +74,7 @@ impl Csv {
         folder.write("sites.csv", &text);
     }
 
-    fn wanted(&self, site: usize) -> Value {
+    fn expected(&self, site: usize) -> Value {
         Value::from(format!("n{}", self.serials[site]))
     }
 }
@@ -238,8 +238,8 @@ impl Run {
         until("every page holds the last revision", || {
             (0..PAGES).all(|site| {
                 let shown = self.api.variables(&format!("A-{site}"));
-                let wanted = self.csv.wanted(site);
-                shown["serial"] == wanted && shown["echo"] == wanted
+                let expected = self.csv.expected(site);
+                shown["serial"] == expected && shown["echo"] == expected
             })
         })
         .await;

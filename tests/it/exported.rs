@@ -158,7 +158,7 @@ fn published_hours_are_read_in_the_formats_of_their_services() {
     let store = |specification: serde_json::Value| json!({"@type": "Store", "openingHoursSpecification": [specification]});
     let google = json!({"periods": [{"openDay": "MONDAY", "openTime": {"hours": 9}, "closeDay": "MONDAY", "closeTime": {"hours": 17}}]});
     let places = json!({"place_id": "x", "opening_hours": {"open_now": true, "periods": []}});
-    for (key, place, wanted) in [
+    for (key, place, expected) in [
         ("schema_org", store(day("00:00:00", "23:59:59")), Ok(true)),
         // schema.org: "The place is open if the opens property is specified, and closed otherwise".
         ("schema_org", store(json!({"dayOfWeek": "Monday"})), Ok(false)),
@@ -176,7 +176,7 @@ fn published_hours_are_read_in_the_formats_of_their_services() {
             "[sources.p]\npath = \"p.json\"\n[hours.desk]\ntimezone = \"UTC\"\n{key} = {{ source = \"p\" }}\n"
         ));
         folder.write("p.json", &place.to_string());
-        match wanted {
+        match expected {
             Ok(open) => assert_eq!(is_open(&folder, NOON), open, "{place}"),
             Err(reported) => {
                 let err = open_at(&folder, NOON).expect(1).err;

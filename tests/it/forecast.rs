@@ -26,7 +26,7 @@ fn forecast(page: &Page, from: Instant, to: Instant) -> String {
     let mut changes: BTreeMap<Instant, Vec<String>> = BTreeMap::new();
     for owned in page.variables.iter() {
         for transition in owned.transitions(from, to).unwrap() {
-            let change = format!("{}={}", owned.variable, transition.wanted.to_json());
+            let change = format!("{}={}", owned.variable, transition.value.to_json());
             changes.entry(transition.at).or_default().push(change);
         }
     }
@@ -64,21 +64,21 @@ fn the_demo_matches_its_golden_file_for_400_days() {
         std::fs::write(&golden, &found).unwrap();
         return;
     }
-    let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
-    if found == wanted {
+    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+    if found == expected {
         return;
     }
     let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("demo-forecast.txt");
     std::fs::write(&beside, &found).unwrap();
-    let differing = wanted.lines().zip(found.lines()).filter(|(wanted, found)| wanted != found);
+    let differing = expected.lines().zip(found.lines()).filter(|(expected, found)| expected != found);
     let shown: String =
-        differing.take(SHOWN).map(|(wanted, found)| format!("- {wanted}\n+ {found}\n")).collect();
+        differing.take(SHOWN).map(|(expected, found)| format!("- {expected}\n+ {found}\n")).collect();
     panic!(
         "the demo's forecast differs ({} lines, {} in the golden file); the first differences:\n{shown}\
         show all differences: diff {} {}\n\
         accept the new forecast: RTCONFD_ACCEPT_FORECAST=1 cargo test --test it forecast",
         found.lines().count(),
-        wanted.lines().count(),
+        expected.lines().count(),
         golden.display(),
         beside.display(),
     );

@@ -39,7 +39,7 @@ fn pages_close_on_public_holidays_and_added_dates_but_not_on_removed_ones() {
     let england = "public_holidays = \"GB-ENG\"";
     let changed =
         "public_holidays = \"GB-ENG\"\nadd = { \"2026-12-29\" = \"Stocktaking\" }\nremove = [\"2026-12-26\"]";
-    for (lines, date, wanted) in [
+    for (lines, date, expected) in [
         (england, "2026-12-24", "open workday - 2026-12-25"),
         (england, "2026-12-25", "closed holiday Christmas Day 2026-12-25"),
         (england, "2026-12-26", "closed holiday Boxing Day 2026-12-26"),
@@ -58,7 +58,7 @@ fn pages_close_on_public_holidays_and_added_dates_but_not_on_removed_ones() {
         ("public_holidays = \"GB-ENG\"\ncategory = \"party\"", "2026-12-25", "open workday - -"),
     ] {
         let folder = Folder::new(NOBODY, &desk(lines));
-        assert_eq!(at_ten(&folder, date), wanted, "{lines} {date}");
+        assert_eq!(at_ten(&folder, date), expected, "{lines} {date}");
     }
 }
 
@@ -157,7 +157,7 @@ fn calendar_lists_public_holidays_and_region_codes() {
     let edition = Edition::here();
     let window = ["--from", "2026-12-20", "--to", "2027-01-02"];
     let ran = folder.run(&[&["calendar", "--public", "GB-ENG"], &window[..]].concat()).expect(0);
-    let wanted = "\
+    let expected = "\
 START       END         ALL DAY  SUMMARY
 2026-12-25  2026-12-26  yes      Christmas Day
 2026-12-26  2026-12-27  yes      Boxing Day
@@ -165,7 +165,7 @@ START       END         ALL DAY  SUMMARY
 2027-01-01  2027-01-02  yes      New Year's Day
 ";
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(squeezed(&ran.out), squeezed(wanted), "{}", ran.out);
+    assert_eq!(squeezed(&ran.out), squeezed(expected), "{}", ran.out);
     assert_eq!(ran.err, format!("public holidays of GB-ENG (England): {edition}\n"));
 
     let rows = folder.run(&["calendar", "--public", "DE-BY", "--format", "json"]).expect(0).lines();
@@ -187,7 +187,7 @@ START       END         ALL DAY  SUMMARY
     let england = json!({"code": "GB-ENG", "name": "England", "last_year": edition.last_year});
     assert!(ran.lines().contains(&england));
 
-    for (arguments, wanted) in [
+    for (arguments, expected) in [
         (&["--public", "UK"][..], "hint: did you mean \"GB\" (United Kingdom)?"),
         (
             &["GB-ENG", "--timezone", "UTC", "--from", "2026-01-01", "--to", "2027-01-01"],
@@ -198,7 +198,7 @@ START       END         ALL DAY  SUMMARY
         (&[], "required arguments were not provided"),
     ] {
         let ran = folder.run(&[&["calendar"], arguments].concat()).expect(1);
-        assert!(ran.err.contains(wanted), "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(expected), "{arguments:?}: {}", ran.err);
     }
 }
 

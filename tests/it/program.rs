@@ -308,12 +308,12 @@ async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let wait_for = |wanted: &str| {
+    let wait_for = |expected: &str| {
         let mut buffer = [0; 512];
         loop {
-            let length = socket.recv(&mut buffer).unwrap_or_else(|_| panic!("no {wanted}"));
+            let length = socket.recv(&mut buffer).unwrap_or_else(|_| panic!("no {expected}"));
             let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if text.contains(wanted) {
+            if text.contains(expected) {
                 return text;
             }
         }

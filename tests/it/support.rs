@@ -310,9 +310,9 @@ impl Api {
         self.simulator.log().into_iter().filter(|request| request.method == method).collect()
     }
 
-    pub async fn until_variable(&self, agent: &str, variable: &str, wanted: &Value) {
-        until(&format!("{agent} has {variable} = {wanted}"), || {
-            self.variables(agent).get(variable) == Some(wanted)
+    pub async fn until_variable(&self, agent: &str, variable: &str, expected: &Value) {
+        until(&format!("{agent} has {variable} = {expected}"), || {
+            self.variables(agent).get(variable) == Some(expected)
         })
         .await;
     }

@@ -57,14 +57,14 @@ impl Watching {
 
     /// Waits for a revision with this value as its only cell.
     #[track_caller]
-    fn sees(&self, wanted: &str) {
+    fn sees(&self, expected: &str) {
         loop {
             let watched =
-                self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("no revision with {wanted}"));
+                self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("no revision with {expected}"));
             if let Watched::Revision(revision) = watched
                 && let Some(table) = revision.inputs.tables.get("s")
                 && let Table::Rows(rows) = &**table
-                && rows.rows[0].cells[1].text == wanted
+                && rows.rows[0].cells[1].text == expected
                 && revision.problems.is_empty()
             {
                 return;
@@ -74,15 +74,15 @@ impl Watching {
 
     /// Waits for a problem with the file; the last good content must still be active.
     #[track_caller]
-    fn complains(&self, wanted: &str, still: &str) {
+    fn complains(&self, expected: &str, still: &str) {
         loop {
-            let watched = self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("no {wanted}"));
+            let watched = self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("no {expected}"));
             let Watched::Revision(revision) = watched else { continue };
             let Some(problem) = revision.problems.get("in/s.csv").and_then(|problems| problems.first())
             else {
                 continue;
             };
-            assert!(problem.to_string().contains(wanted), "{problem}");
+            assert!(problem.to_string().contains(expected), "{problem}");
             let Table::Rows(rows) = &*revision.inputs.tables["s"] else { panic!() };
             assert_eq!(rows.rows[0].cells[1].text, still);
             return;
@@ -238,7 +238,7 @@ fn unchanged_content_is_not_reported_again_and_reading_causes_no_events() {
 #[test]
 fn an_empty_truncated_or_foreign_file_keeps_the_last_good_content() {
     let watching = Watching::new();
-    for (content, wanted) in [
+    for (content, expected) in [
         (&b""[..], "the file is empty"),
         (b"k,v\n", "a header and no rows"),
         (b"k,v\n1,\"cut of", "never closed"),
@@ -246,7 +246,7 @@ fn an_empty_truncated_or_foreign_file_keeps_the_last_good_content() {
         (b"k,v\n1,x\0\0\0\0", "a NUL byte"),
     ] {
         fs::write(watching.file(), content).unwrap();
-        watching.complains(wanted, "first");
+        watching.complains(expected, "first");
     }
     fs::write(watching.file(), csv("second")).unwrap();
     watching.sees("second");

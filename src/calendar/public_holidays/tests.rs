@@ -48,8 +48,8 @@ fn each_region_has_only_its_own_holidays() {
     ] {
         let holidays = region(code).holidays();
         for word in dates.split(' ') {
-            let (wanted, day) = word.strip_prefix('!').map_or((true, word), |day| (false, day));
-            assert_eq!(holidays.contains_key(&date(day)), wanted, "{code} {day}: {holidays:?}");
+            let (expected, day) = word.strip_prefix('!').map_or((true, word), |day| (false, day));
+            assert_eq!(holidays.contains_key(&date(day)), expected, "{code} {day}: {holidays:?}");
         }
     }
 }
@@ -61,7 +61,7 @@ fn england_has_exactly_these_holidays_in_2026_and_2027() {
         let days = days.range(date(from)..date(to));
         days.map(|(day, names)| format!("{day} {}\n", names.join(", "))).collect()
     };
-    let wanted = "\
+    let expected = "\
 2026-01-01 New Year's Day
 2026-04-03 Good Friday
 2026-04-06 Easter Monday
@@ -82,7 +82,7 @@ fn england_has_exactly_these_holidays_in_2026_and_2027() {
 2027-12-27 Christmas Day (observed)
 2027-12-28 Boxing Day (observed)
 ";
-    assert_eq!(reported("2026-01-01", "2028-01-01"), wanted);
+    assert_eq!(reported("2026-01-01", "2028-01-01"), expected);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn the_end_of_the_holiday_table_is_reported_from_90_days_before() {
         let region = region(code);
         let ending =
             |years: i32, day: &str| region.ending(date(&format!("{}-{day}", region.last_year + years)));
-        for (years, day, wanted) in [
+        for (years, day, expected) in [
             (-1, "12-31", None),
             (0, "10-02", None),
             (0, "10-03", Some((Severity::Warning, "which ends in 90 day(s)"))),
@@ -231,8 +231,8 @@ fn the_end_of_the_holiday_table_is_reported_from_90_days_before() {
             (9, "06-01", Some((Severity::Error, "later public holidays close nothing"))),
         ] {
             let reported = ending(years, day);
-            assert_eq!(reported.is_some(), wanted.is_some(), "{code} {years} {day}: {reported:?}");
-            let (Some(reported), Some((severity, words))) = (reported, wanted) else { continue };
+            assert_eq!(reported.is_some(), expected.is_some(), "{code} {years} {day}: {reported:?}");
+            let (Some(reported), Some((severity, words))) = (reported, expected) else { continue };
             assert_eq!(reported.severity, severity, "{code} {years} {day}");
             let known = format!("the public holidays of {code} are known up to {}", region.last_year);
             assert!(reported.message.starts_with(&known) && reported.message.contains(words), "{reported}");
@@ -248,7 +248,7 @@ fn the_end_of_the_holiday_table_is_reported_from_90_days_before() {
 
 #[test]
 fn a_country_whose_subdivisions_all_have_more_holidays_is_reported() {
-    for (code, wanted) in [
+    for (code, expected) in [
         ("GB", true),
         ("DE", true),
         ("ES", true),
@@ -259,7 +259,7 @@ fn a_country_whose_subdivisions_all_have_more_holidays_is_reported() {
         ("US", false),
         ("JP", false),
     ] {
-        assert_eq!(region(code).incomplete().is_some(), wanted, "{code}");
+        assert_eq!(region(code).incomplete().is_some(), expected, "{code}");
     }
     let reported = region("GB").incomplete().unwrap();
     assert_eq!(reported.severity, Severity::Warning);

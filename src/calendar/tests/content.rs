@@ -6,7 +6,7 @@ use crate::zone::{Database, Zone};
 
 #[test]
 fn unsupported_content_is_an_error_with_file_line_and_property() {
-    for (text, wanted) in [
+    for (text, expected) in [
         (
             event("DTSTART;TZID=Mars/Olympus:20260101T090000"),
             "c.ics:6: DTSTART: the time zone \"Mars/Olympus\" is unknown",
@@ -77,7 +77,7 @@ fn unsupported_content_is_an_error_with_file_line_and_property() {
         ),
     ] {
         let problem = calendar(&text).map(|_| ()).unwrap_err();
-        assert!(problem.contains(wanted) && problem.contains("(hint: "), "{text}\n{problem}");
+        assert!(problem.contains(expected) && problem.contains("(hint: "), "{text}\n{problem}");
     }
     let cut = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101\nEND:VEVENT\n";
     let problems = Calendar::parse(&"c.ics".into(), cut.as_bytes(), &Database::embedded()).unwrap_err();

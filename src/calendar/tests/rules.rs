@@ -217,13 +217,13 @@ fn the_examples_of_rfc_5545_give_the_documented_dates() {
             "2007 Jan 15 30; Feb 15; Mar 15 30",
         ),
     ];
-    for (properties, to, wanted) in cases {
+    for (properties, to, expected) in cases {
         let start = match properties.contains("DTSTART") {
             true => String::new(),
             false => "DTSTART;TZID=America/New_York:19970902T090000\n".to_owned(),
         };
         let calendar = calendar(&event(&format!("{start}{properties}"))).unwrap();
-        assert_eq!(starts(&calendar, *NEW_YORK, "1996-01-01", to), listed(wanted), "{properties}");
+        assert_eq!(starts(&calendar, *NEW_YORK, "1996-01-01", to), listed(expected), "{properties}");
     }
 }
 
@@ -310,9 +310,9 @@ fn rules_that_other_expanders_get_wrong_are_expanded_correctly() {
             "2026 Jan 8 15",
         ),
     ];
-    for (properties, from, to, wanted) in cases {
+    for (properties, from, to, expected) in cases {
         let calendar = calendar(&event(properties)).unwrap();
-        assert_eq!(starts(&calendar, Zone::UTC, from, to), listed(wanted), "{properties}");
+        assert_eq!(starts(&calendar, Zone::UTC, from, to), listed(expected), "{properties}");
     }
 }
 

@@ -30,11 +30,11 @@ fn exceptions_and_changed_instances_replace_occurrences_of_the_rule() {
         ("STATUS:CANCELLED", ""),
         ("END:VEVENT\nBEGIN:VEVENT\nUID:1\nSEQUENCE:2\nDTSTART:20260108T080000", "08T08"),
     ];
-    for (change, wanted) in cases {
+    for (change, expected) in cases {
         let calendar = calendar(&event(&format!("{series}\n{change}"))).unwrap();
         let found = starts(&calendar, named("Europe/London"), "2026-01-01", "2026-03-01");
         let found: Vec<&str> = found.iter().map(|start| &start[8..13]).collect();
-        assert_eq!(found.join(" "), *wanted, "{change}");
+        assert_eq!(found.join(" "), *expected, "{change}");
     }
 }
 
@@ -114,7 +114,7 @@ fn a_changed_all_day_instance_is_matched_by_its_date_in_the_calendars_zone() {
     let series = "BEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261224\nRRULE:FREQ=DAILY;COUNT=3\nEND:VEVENT";
     let changed = |id: &str, start: &str| format!("{series}\nBEGIN:VEVENT\nUID:1\n{id}\n{start}\nEND:VEVENT");
     let berlin = "X-WR-TIMEZONE:Europe/Berlin\n";
-    for (zone, id, start, wanted) in [
+    for (zone, id, start, expected) in [
         (
             berlin,
             "RECURRENCE-ID:20261224T230000Z",
@@ -142,7 +142,7 @@ fn a_changed_all_day_instance_is_matched_by_its_date_in_the_calendars_zone() {
     ] {
         let read = calendar(&format!("{zone}{}", changed(id, start)))
             .unwrap_or_else(|problems| panic!("{id}: {problems}"));
-        assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), wanted, "{zone}{id} {start}");
+        assert_eq!(starts(&read, Zone::UTC, "2026-12-01", "2027-01-31"), expected, "{zone}{id} {start}");
     }
     let problem =
         calendar(&changed("RECURRENCE-ID:20261224T230000Z", "DTSTART:20261230T100000Z")).unwrap_err();
@@ -175,7 +175,7 @@ fn the_until_of_an_all_day_series_is_matched_by_date_only() {
         })
     };
     let (paris, new_york) = ("X-WR-TIMEZONE:Europe/Paris\n", "X-WR-TIMEZONE:America/New_York\n");
-    for (zone, until, wanted) in [
+    for (zone, until, expected) in [
         ("", "20261226", "24 25 26"),
         ("", "20261226T000000Z", "24 25 26"),
         ("", "20261226T235959Z", "24 25 26"),
@@ -183,7 +183,7 @@ fn the_until_of_an_all_day_series_is_matched_by_date_only() {
         (paris, "20261226T235959Z", "24 25 26"),
         (new_york, "20261227T045959Z", "24 25 26"),
     ] {
-        assert_eq!(days(zone, &format!("FREQ=DAILY;UNTIL={until}")).unwrap(), wanted, "{zone}{until}");
+        assert_eq!(days(zone, &format!("FREQ=DAILY;UNTIL={until}")).unwrap(), expected, "{zone}{until}");
     }
     let read = calendar(&format!("X-WR-TIMEZONE:Foo\n{}", event("DTSTART;VALUE=DATE:20261224"))).unwrap();
     assert!(warnings(&read).contains("the time zone is unknown"), "{}", warnings(&read));

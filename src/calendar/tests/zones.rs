@@ -26,7 +26,7 @@ fn zones_are_found_by_iana_name_windows_name_or_definition() {
     let located = defined("TZID:Home\nX-LIC-LOCATION:Europe/London", "+0500", "+0600");
     let escaped = defined("TZID:Our\\, Zone", "+0200", "+0300");
     let listed = "BEGIN:VTIMEZONE\nTZID:Home\nBEGIN:STANDARD\nDTSTART:20251026T020000\nRDATE:20261025T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0000\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:20250330T010000\nRDATE:20260329T010000,20270328T010000\nTZOFFSETFROM:+0000\nTZOFFSETTO:+0100\nEND:DAYLIGHT\nEND:VTIMEZONE\n";
-    for (definition, start, wanted) in [
+    for (definition, start, expected) in [
         // The file defines the meaning of a TZID (RFC 5545, 3.2.19), even if it looks like another
         // zone's name.
         (
@@ -66,7 +66,7 @@ fn zones_are_found_by_iana_name_windows_name_or_definition() {
         ("", "DTSTART;TZID=Europe/London:20260329T013000", "2026-03-29T01:30"),
     ] {
         let calendar = calendar(&format!("{definition}{}", event(start))).unwrap();
-        assert_eq!(starts(&calendar, Zone::UTC, "2026-01-01", "2027-01-01"), [wanted], "{start}");
+        assert_eq!(starts(&calendar, Zone::UTC, "2026-01-01", "2027-01-01"), [expected], "{start}");
     }
 }
 
@@ -83,7 +83,7 @@ fn a_partial_zone_definition_is_used_only_where_it_is_unambiguous() {
         "BEGIN:STANDARD\nDTSTART;VALUE=DATE:16010101\nTZOFFSETFROM:+1000\nTZOFFSETTO:+1000\nEND:STANDARD";
     let broken = "BEGIN:STANDARD\nDTSTART:16010101T000000\nEND:STANDARD";
     let pair = "BEGIN:STANDARD\nDTSTART:20201025T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\nTZOFFSETTO:+0100\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:20200329T020000\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nTZOFFSETTO:+0200\nEND:DAYLIGHT";
-    for (id, parts, wanted, warned) in [
+    for (id, parts, expected, warned) in [
         ("(UTC+10:00) Brisbane", alone, "02:00", "has no TZOFFSETFROM"),
         ("(UTC+10:00) Brisbane", date, "02:00", "the date is read as midnight"),
         ("Home", pair, "11:00", "has no TZOFFSETFROM"),
@@ -92,7 +92,7 @@ fn a_partial_zone_definition_is_used_only_where_it_is_unambiguous() {
         let read = calendar(&zone(id, parts)).unwrap_or_else(|problems| panic!("{id}: {problems}"));
         assert_eq!(
             starts(&read, Zone::UTC, "2026-12-24", "2026-12-25"),
-            [format!("2026-12-24T{wanted}")],
+            [format!("2026-12-24T{expected}")],
             "{id}"
         );
         assert!(warnings(&read).contains(warned), "{id}: {}", warnings(&read));
@@ -112,7 +112,7 @@ fn a_zone_definition_replaces_a_known_zone_only_if_it_is_newer_than_the_database
             event("DTSTART;TZID=America/Vancouver:20261224T120000")
         )
     };
-    for (modified, database, wanted) in [
+    for (modified, database, expected) in [
         ("LAST-MODIFIED:20261101T000000Z\n", &older, "17:00"),
         ("LAST-MODIFIED:20250601T000000Z\n", &older, "19:00"),
         ("", &older, "19:00"),
@@ -120,8 +120,8 @@ fn a_zone_definition_replaces_a_known_zone_only_if_it_is_newer_than_the_database
     ] {
         let read = Calendar::parse(&"c.ics".into(), text(modified).as_bytes(), database).unwrap();
         let found = starts(&read, Zone::UTC, "2026-12-24", "2026-12-25");
-        assert_eq!(found, [format!("2026-12-24T{wanted}")], "{modified} {database}");
-        assert_eq!(warnings(&read).contains("is newer here"), wanted == "17:00");
+        assert_eq!(found, [format!("2026-12-24T{expected}")], "{modified} {database}");
+        assert_eq!(warnings(&read).contains("is newer here"), expected == "17:00");
     }
 }
 

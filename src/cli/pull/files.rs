@@ -315,8 +315,8 @@ mod tests {
             let files = write(&pages, &api(), &KeyPlace::Outside);
             assert_eq!((files.adopted[0].values.len(), files.remarks.len()), (MAX_VARIABLES, 1));
             let remark = &files.remarks[0];
-            let wanted = format!("A-1/live: {reported}a page block has at most 1000 variables");
-            assert!(remark.message == wanted && remark.hint.is_some(), "{remark}");
+            let expected = format!("A-1/live: {reported}a page block has at most 1000 variables");
+            assert!(remark.message == expected && remark.hint.is_some(), "{remark}");
             assert_eq!(files.files[0].1.matches("# Left alone on the page").count(), 1);
         }
     }

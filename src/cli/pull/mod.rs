@@ -127,12 +127,12 @@ fn reads_back_equal(files: &Files, into: &Path) -> anyhow::Result<bool> {
 fn first_unlike<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Variable> {
     let desired = world.page(&adopted.id).map(|managed| managed.page.desired(load::now()));
     let values = desired.and_then(Result::ok).map(|desired| desired.values).unwrap_or_default();
-    let values: BTreeMap<_, _> = values.iter().map(|value| (&value.variable, &value.wanted)).collect();
-    let is_alike = |wanted: &&AdoptedValue| match values.get(&wanted.variable) {
-        Some(UntypedValue::Json(value)) => *value == wanted.value,
+    let values: BTreeMap<_, _> = values.iter().map(|value| (&value.variable, &value.value)).collect();
+    let is_alike = |chosen: &&AdoptedValue| match values.get(&chosen.variable) {
+        Some(UntypedValue::Json(value)) => *value == chosen.value,
         _ => false,
     };
-    adopted.values.iter().find(|wanted| !is_alike(wanted)).map(|wanted| &wanted.variable)
+    adopted.values.iter().find(|chosen| !is_alike(chosen)).map(|chosen| &chosen.variable)
 }
 
 /// Writes all files, or none.

@@ -75,7 +75,7 @@ fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published>
     }
     let periods = match more {
         None => regular(reader, &fields),
-        Some(wanted) => more_hours(reader, &fields, wanted),
+        Some(kind) => more_hours(reader, &fields, kind),
     };
     for period in periods.unwrap_or_default() {
         google_period(reader, period, &mut published);
@@ -130,18 +130,19 @@ fn regular<'n>(reader: &Reader, fields: &Fields<'n>) -> Option<&'n [Node]> {
 }
 
 /// Returns the periods of the `moreHours` of a type.
-fn more_hours<'n>(reader: &Reader, fields: &Fields<'n>, wanted: &str) -> Option<&'n [Node]> {
+fn more_hours<'n>(reader: &Reader, fields: &Fields<'n>, kind: &str) -> Option<&'n [Node]> {
     let hint = "point at a location that has it, or leave out \"more\" to use its regularHours";
     let node = fields.require_or(reader, "moreHours", hint)?;
-    let is_wanted = |item: &&Node| matches!(item.get("hoursTypeId").map(|id| &id.raw), Some(Raw::Text(id)) if id == wanted);
-    let mut found = reader.list(node, "moreHours")?.iter().filter(is_wanted);
+    let is_of_kind =
+        |item: &&Node| matches!(item.get("hoursTypeId").map(|id| &id.raw), Some(Raw::Text(id)) if id == kind);
+    let mut found = reader.list(node, "moreHours")?.iter().filter(is_of_kind);
     let Some(first) = found.next() else {
-        let message = format!("the location has no moreHours of type \"{wanted}\"");
+        let message = format!("the location has no moreHours of type \"{kind}\"");
         reader.note(Problem::at(&node.origin, message).hint("write an hoursTypeId that the location has"));
         return None;
     };
     if let Some(second) = found.next() {
-        let message = format!("duplicate moreHours of type \"{wanted}\" ({})", first.origin);
+        let message = format!("duplicate moreHours of type \"{kind}\" ({})", first.origin);
         reader.note(Problem::at(&second.origin, message).hint("merge their periods into one of them"));
     }
     let fields = reader.table(first, "moreHours", &["hoursTypeId", "periods"])?;

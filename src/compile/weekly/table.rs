@@ -55,16 +55,16 @@ impl Notation for WeeklyFrom {
                 weekly_of_row(reader, &fields, row)
             });
         }
-        let wanted = fields.require(reader, "match").map(|node| matching(reader, node))?;
-        if is_complete(fields.get("match"), &wanted) {
-            compiler.record_taken(&source.value, &wanted, true, None);
+        let criteria = fields.require(reader, "match").map(|node| matching(reader, node))?;
+        if is_complete(fields.get("match"), &criteria) {
+            compiler.record_taken(&source.value, &criteria, true, None);
         }
         let table = table?;
         compiler.with_rows(reader, &source, &table, |rows| {
             // The days that a bad row would have opened are unknown.
             rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
             let problems = reader.problem_count();
-            let rows = matching_rows(reader, rows, &wanted);
+            let rows = matching_rows(reader, rows, &criteria);
             if reader.problem_count() > problems {
                 return None;
             }

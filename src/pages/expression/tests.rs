@@ -25,12 +25,12 @@ fn evaluate(text: &str) -> Result<Value, String> {
     let at = "2026-11-26T12:00:00Z".parse().unwrap();
     let read = expression.check().and_then(|()| expression.check_names());
     let value = read.and_then(|()| expression.evaluate(at));
-    value.map(|evaluated| evaluated.wanted.to_json()).map_err(|problem| problem.to_string())
+    value.map(|evaluated| evaluated.value.to_json()).map_err(|problem| problem.to_string())
 }
 
 #[test]
 fn an_expression_builds_json_from_values_and_cells() {
-    for (text, wanted) in [
+    for (text, expected) in [
         ("open and row.phone == '0113'", json!(true)),
         ("'We are open.' if open else 'We are closed.'", json!("We are open.")),
         ("{'open': open, 'tags': ['a', row.phone ~ 'x']}", json!({"open": true, "tags": ["a", "0113x"]})),
@@ -40,7 +40,7 @@ fn an_expression_builds_json_from_values_and_cells() {
         ("nothing | default('none')", json!("none")),
         ("'a-b' | split('-') | last | upper", json!("B")),
     ] {
-        assert_eq!(evaluate(text), Ok(wanted), "{text}");
+        assert_eq!(evaluate(text), Ok(expected), "{text}");
     }
 }
 
@@ -113,7 +113,7 @@ fn only_text_and_numbers_can_be_concatenated_into_text() {
         let problem = evaluate(text).unwrap_err();
         assert!(problem.contains(reported), "{text}: {problem}");
     }
-    for (text, wanted) in [
+    for (text, expected) in [
         ("'~ ' ~ row.phone ~ \" ~\" ~ -1", json!("~ 0113 ~-1")),
         ("'a' ~ 6 / 4 ~ 'b' if open else 'c' ~ 'd'", json!("a1.5b")),
         ("'x' ~ ('yes' if open else 'no') ~ (sites | length)", json!("xyes2")),
@@ -123,7 +123,7 @@ fn only_text_and_numbers_can_be_concatenated_into_text() {
         ("{'in' ~ 1: [1 ~ '', {'x': 'y' ~ 2}]}", json!({"in1": ["1", {"x": "y2"}]})),
         ("('it\\'s ~' ~ 1)[:4]", json!("it's")),
     ] {
-        assert_eq!(evaluate(text), Ok(wanted), "{text}");
+        assert_eq!(evaluate(text), Ok(expected), "{text}");
     }
 }
 

@@ -142,8 +142,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
                 // If the answer lacks more than the changes sent, it proves nothing about the rest.
                 let last = state.known.observed.as_ref().map(|observed| observed.page.clone());
-                state.fetch_wanted |=
-                    state.gaps.has_new(&page, last.as_deref(), &state.known.baseline, owned);
+                state.needs_fetch |= state.gaps.has_new(&page, last.as_deref(), &state.known.baseline, owned);
                 state.gaps.learn(&page);
                 let before = state.known.observed.as_ref().map_or(0, |observed| observed.page.weight);
                 self.fetched.replace(before, page.weight);
@@ -212,7 +211,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         let Some(state) = self.pages.get_mut(id) else { return };
-        state.fetch_wanted = false;
+        state.needs_fetch = false;
         if state.see(page, seen_at, &mut self.fetched.schemas)
             && let Some(observed) = &state.known.observed
         {
@@ -292,7 +291,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn request_fetch(&mut self, id: &PageId, now: Instant) {
         if let Some(state) = self.pages.get_mut(id) {
-            state.fetch_wanted = true;
+            state.needs_fetch = true;
             self.pages.schedule(id, Some(now));
         }
     }

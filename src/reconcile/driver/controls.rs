@@ -85,7 +85,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in &meant {
             if let Some(state) = self.pages.get_mut(id) {
                 state.drift.set_author(by);
-                state.fetch_wanted = true;
+                state.needs_fetch = true;
                 // A page already due is due for something more urgent.
                 if state.due().is_none_or(|due| due > now) {
                     state.schedule.set_urgency(Urgency::Drift);

@@ -22,7 +22,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let attempts = state.schedule.fail();
         let due = match error.meaning {
             // The refusal is remembered, so this decision sends nothing unless something changed.
-            Meaning::Refused if state.refusals.has_any() && !state.fetch_wanted => now,
+            Meaning::Refused if state.refusals.has_any() && !state.needs_fetch => now,
             _ => {
                 let page = self.world.page(id).map(|managed| &managed.page);
                 let transition = page.and_then(|page| state.known.next_transition(page, now));
@@ -70,7 +70,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let now = self.actor.clock.now();
         self.retry_lists(now);
         let mut seen = Vec::new();
-        let known = |state: &PageState| state.known.observed.is_some() || state.fetch_wanted;
+        let known = |state: &PageState| state.known.observed.is_some() || state.needs_fetch;
         for (id, state) in self.pages.all_mut().filter(|(_, state)| known(state)) {
             state.schedule.forget_failures();
             state.refusals.forget();

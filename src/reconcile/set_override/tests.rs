@@ -116,7 +116,7 @@ fn closed(world: &World, at: Instant) -> String {
     for managed in &world.pages {
         for value in managed.page.desired(at).unwrap().values {
             let place = format!("{}:{}", managed.page.id.agent, value.variable);
-            walk(&place, &value.wanted.to_json(), &mut found);
+            walk(&place, &value.value.to_json(), &mut found);
         }
     }
     found.join(" ").replace("/flags[site=", "flags.").replace("]/open", "")
@@ -126,7 +126,7 @@ fn closed(world: &World, at: Instant) -> String {
 #[test]
 fn an_ambiguous_local_end_means_its_first_future_occurrence() {
     let london = crate::zone::Database::embedded().zone("Europe/London").unwrap();
-    for (now, until, wanted) in [
+    for (now, until, expected) in [
         ("2026-10-25T00:10:00Z", "01:30", "2026-10-25T00:30:00Z"),
         ("2026-10-25T00:40:00Z", "01:30", "2026-10-25T01:30:00Z"),
         ("2026-10-25T01:40:00Z", "01:30", "2026-10-26T01:30:00Z"),
@@ -134,14 +134,14 @@ fn an_ambiguous_local_end_means_its_first_future_occurrence() {
         ("2026-10-24T20:00:00Z", "2026-10-25T01:30", "2026-10-25T00:30:00Z"),
     ] {
         let end = end(until.parse().unwrap(), &[], london, &"the page", at(now)).unwrap();
-        assert_eq!(end, Some(at(wanted)), "{until} at {now}");
+        assert_eq!(end, Some(at(expected)), "{until} at {now}");
     }
 }
 
 #[test]
 fn an_override_by_cells_affects_only_values_of_matching_rows() {
     let mut world = world(SITES);
-    for (cells, wanted) in [
+    for (cells, expected) in [
         (
             "site=Leeds",
             "ALL:sites.Leeds ALL:sites.Leeds.Toys ALL:sites.Leeds.Books ALL:flags.Leeds Leeds:own York:branches.Leeds Gent:branches.Leeds",
@@ -155,7 +155,7 @@ fn an_override_by_cells_affects_only_values_of_matching_rows() {
     ] {
         let set = prepared(draft("closed", cells, ""), &world).unwrap();
         world.apply_override(&[set]);
-        assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
+        assert_eq!(closed(&world, at(NOW)), expected, "{cells}");
     }
     // Several overrides at once, each with its own end.
     let leeds = prepared(draft("closed", "site=Leeds", "1h"), &world).unwrap();
@@ -207,7 +207,7 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
     let vans = ("vans", "id,van\n1,Hull\n2,Bath\n", "id");
     let desks = ("desks", "desk,id\nToys,1\nBooks,2\n", "desk");
     let mut world = world_of(settings, &[("sites", "id,site\n1,Leeds\n2,York\n", "id"), vans, desks]);
-    for (cells, wanted) in [
+    for (cells, expected) in [
         // Vans have their own `id`, so all of them belong to the page of Leeds. Desks give the
         // `id` of their site.
         ("site=Leeds", "ALL:sites.Leeds ALL:desks.Toys Leeds:vans.Hull Leeds:vans.Bath"),
@@ -216,7 +216,7 @@ variables = { vans = { each = "vans", item = { name = "{{ row.van }}", open = { 
     ] {
         let set = prepared(draft("closed", cells, ""), &world).unwrap();
         world.apply_override(&[set]);
-        assert_eq!(closed(&world, at(NOW)), wanted, "{cells}");
+        assert_eq!(closed(&world, at(NOW)), expected, "{cells}");
     }
 }
 
@@ -251,7 +251,7 @@ variables = { today = { show = "today" } }
     let mut world = World::new(&settings.unwrap().blueprint, &Inputs::default(), at(NOW), None);
     let today = |world: &World, time: &str| {
         let desired = world.pages[0].page.desired(at(&format!("2026-11-26T{time}Z"))).unwrap();
-        desired.values[0].wanted.to_json()
+        desired.values[0].value.to_json()
     };
     assert_eq!(today(&world, "12:00:00"), "09:00-11:00, 11:30-18:00");
     let set = prepared(draft("closed", "", "3h"), &world).unwrap();

@@ -25,7 +25,7 @@ fn every_cell_has_its_line_and_column() {
 
 #[test]
 fn an_unusable_file_is_refused_with_the_position_of_the_error() {
-    for (text, wanted) in [
+    for (text, expected) in [
         ("", "t.csv:1: the file is empty"),
         ("k,a\n", "a header and no rows"),
         ("a,b\n1,2\n", "missing key column \"k\""),
@@ -37,7 +37,7 @@ fn an_unusable_file_is_refused_with_the_position_of_the_error() {
         ("k,a\n1,\"x\"\"\n", "never closed"),
     ] {
         let problem = read(text).map(|_| ()).unwrap_err().to_string();
-        assert!(problem.contains(wanted), "{text:?}: {problem}");
+        assert!(problem.contains(expected), "{text:?}: {problem}");
     }
 }
 

@@ -111,14 +111,14 @@ fn several_pages_are_pulled_into_one_settings_file_with_the_existing_api() {
     assert!(ran.err.ends_with("Next: rtconfd plan --config new/rtconfd.toml\n"), "{}", ran.err);
     let text = std::fs::read_to_string(old.path("new/rtconfd.toml")).unwrap();
     let key_file = format!("key_file = \"{}\"", old.path("key").canonicalize().unwrap().display());
-    for wanted in [
+    for expected in [
         &format!("base_url = \"{}\"", api.url),
         "rate = 3",
         "total_timeout = \"2s\"",
         &key_file,
         "# environment = \"sandbox\"",
     ] {
-        assert!(text.contains(wanted), "{wanted}: {text}");
+        assert!(text.contains(expected), "{expected}: {text}");
     }
     old.run(&["plan", "--config", "new/rtconfd.toml"]).expect(0);
     // With the block uncommented the page gets its first value.

@@ -84,7 +84,7 @@ fn schemas_that_cannot_be_compared_are_reported() {
     folder.write("list.json", "[]");
     folder.write("torn.json", "{\n\"type\": ");
     folder.write("good.json", "{}");
-    for (place, wanted) in [
+    for (place, expected) in [
         (
             "nowhere.json",
             "error: nowhere.json: the file is missing\n  hint: name a JSON file, or a page as AGENT/environment",
@@ -98,7 +98,7 @@ fn schemas_that_cannot_be_compared_are_reported() {
         ("A-9/live", "error: A-9/live: the API answered 404 PROJECT_NOT_FOUND"),
     ] {
         let ran = folder.run(&["schema", "diff", "good.json", place]).expect(1);
-        assert!(ran.err.starts_with(wanted), "{place}: {}", ran.err);
+        assert!(ran.err.starts_with(expected), "{place}: {}", ran.err);
     }
 }
 
@@ -216,7 +216,7 @@ fn only_a_self_contained_draft_7_schema_is_sent() {
         },
         "$ref": "#/definitions/a",
     });
-    for (schema, wanted) in [
+    for (schema, expected) in [
         (json!({"type": "nonsense"}), "the schema cannot be used"),
         (
             json!({"$ref": "http://127.0.0.1:9/other.json"}),
@@ -230,8 +230,8 @@ fn only_a_self_contained_draft_7_schema_is_sent() {
         folder.write("next.json", &schema.to_string());
         let ran = folder.run(&["schema", "push", "next.json", "A-1/live", "--yes"]).expect(1);
         assert!(
-            ran.err.starts_with("error: next.json: ") && ran.err.contains(wanted),
-            "{wanted}: {}",
+            ran.err.starts_with("error: next.json: ") && ran.err.contains(expected),
+            "{expected}: {}",
             ran.err
         );
         assert!(ran.err.contains("hint: "), "{}", ran.err);

@@ -31,7 +31,7 @@ async fn run_until(driving: &Driving, what: &str, limit: Instant, holds: impl Fn
 
 #[tokio::test]
 async fn every_fault_is_recovered_from_and_no_change_is_made_twice() {
-    for (fault, wanted_patches) in [
+    for (fault, expected_patches) in [
         (Kind::Status { status: 500 }, 3),
         (Kind::Status { status: 503 }, 3),
         (Kind::Status { status: 408 }, 3),
@@ -57,7 +57,7 @@ async fn every_fault_is_recovered_from_and_no_change_is_made_twice() {
         assert_eq!(api.variables("A-1"), json!({"is_open": true}), "{fault:?}");
         driving.stop().await;
         let patches = api.requests("PATCH");
-        assert_eq!(patches.len(), wanted_patches, "{fault:?}");
+        assert_eq!(patches.len(), expected_patches, "{fault:?}");
         assert_eq!(patches.iter().filter(|patch| patch.applied).count(), 1, "{fault:?}");
         let history = folder.look().history(None, 10).unwrap();
         assert_eq!(

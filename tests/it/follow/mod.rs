@@ -89,8 +89,8 @@ impl Scene {
         [self.page(Environment::Sandbox), self.page(Environment::Live)]
     }
 
-    async fn until_sandbox(&self, wanted: &str) {
-        until(&format!("the sandbox holds {wanted}"), || self.page(Environment::Sandbox) == wanted).await;
+    async fn until_sandbox(&self, expected: &str) {
+        until(&format!("the sandbox holds {expected}"), || self.page(Environment::Sandbox) == expected).await;
         until("the driver is quiet", || self.driving.as_ref().unwrap().is_quiet()).await;
     }
 

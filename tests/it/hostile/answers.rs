@@ -101,18 +101,18 @@ async fn answers_are_not_decompressed_and_a_key_of_digits_stays_text() {
 fn an_answer_beyond_its_limits_is_refused_before_it_is_parsed() {
     let page: PageId = "A-1/live".parse().unwrap();
     let pages = |count: usize| format!("{{\"configPages\":[{}{{}}]}}", "{},".repeat(count - 1));
-    for (body, wanted) in [
+    for (body, expected) in [
         ("[".repeat(100_000), "nested 100000 levels deep, and at most 100"),
         (format!("{{\"variables\":{}1", "{\"a\":".repeat(101)), "at most 100 are read"),
         (format!("{{\"variables\":{{\"a\":[{}1]}}}}", "1,".repeat(300_000)), "at most 250000 are read"),
         (" ".repeat(9 << 20), "larger than 8388608 bytes"),
     ] {
         let page = page.clone();
-        let read = ends(wanted, move || {
+        let read = ends(expected, move || {
             (read_page(body.as_bytes(), &page).map(drop), read_pages(body.as_bytes(), "A-1").map(drop))
         });
         let reported = read.1.as_ref().unwrap_err();
-        assert!(reported.contains(wanted), "{wanted}: {reported}");
+        assert!(reported.contains(expected), "{expected}: {reported}");
         assert_eq!(read.0, read.1);
     }
     assert!(

@@ -61,7 +61,7 @@ fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
     );
     zone.push_str("END:VTIMEZONE\nBEGIN:VEVENT\nDTSTART;TZID=Z:20260101T000000\nEND:VEVENT\nEND:VCALENDAR\n");
     let mut wrong = Wrong::default();
-    for (text, wanted) in [
+    for (text, expected) in [
         (events(1, &rule("FREQ=SECONDLY")), "c.ics:5: RRULE: \"FREQ=SECONDLY\" repeats SECONDLY"),
         (events(1, &rule("FREQ=DAILY;COUNT=1000000000")), "COUNT that is out of range"),
         (events(1, &rule("FREQ=DAILY;INTERVAL=0")), "INTERVAL that is out of range"),
@@ -111,8 +111,9 @@ fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
     ] {
         let reported =
             expanded(text).map_or_else(|reported| reported, |count| format!("{count} occurrences"));
-        let is_right = reported.starts_with("c.ics:") && reported.contains(wanted) && reported.len() < 1_000;
-        wrong.expect(is_right, format!("{wanted}: {reported}"));
+        let is_right =
+            reported.starts_with("c.ics:") && reported.contains(expected) && reported.len() < 1_000;
+        wrong.expect(is_right, format!("{expected}: {reported}"));
     }
 }
 
@@ -135,7 +136,7 @@ fn a_table_beyond_its_limits_is_refused_with_its_position() {
     let wide: String = (0..1_001).map(|index| format!("c{index},")).collect();
     let mut wrong = Wrong::default();
     let rows = |count: usize, row: &str| format!("k,a\n{}", row.repeat(count));
-    for (text, wanted) in [
+    for (text, expected) in [
         (wide, "t.csv:1:"),
         (format!("k,{}\n1,2\n", "n".repeat(300)), "name has more than 256 bytes"),
         (format!("k,a\n1,{}\n", "x".repeat(70_000)), "t.csv:2:3: a cell has more than 65536 bytes"),
@@ -147,11 +148,11 @@ fn a_table_beyond_its_limits_is_refused_with_its_position() {
         ("k,a\n1,\"cut".to_owned(), "t.csv:2:3: the quote that opens here is never closed"),
         ("k,a\n1,\"cut\"\"".to_owned(), "never closed"),
     ] {
-        let reported = ends(wanted, move || match parse_csv(&"t.csv".into(), &text, b',', Some("k")) {
+        let reported = ends(expected, move || match parse_csv(&"t.csv".into(), &text, b',', Some("k")) {
             Ok(table) => format!("{} rows", table.rows.len()),
             Err(problem) => problem.to_string(),
         });
-        wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
+        wrong.expect(reported.contains(expected), format!("{expected}: {reported}"));
     }
     // Truncated in an unquoted field: only the short row is rejected.
     let cut = parse_csv(&"t.csv".into(), "k,a,b\n1,x,y\n2,x", b',', Some("k")).unwrap();
@@ -165,7 +166,7 @@ fn a_table_beyond_its_limits_is_refused_with_its_position() {
 #[test]
 fn a_document_beyond_its_limits_is_refused_with_its_position() {
     let mut wrong = Wrong::default();
-    for (text, wanted) in [
+    for (text, expected) in [
         ("[".repeat(100_000), "m.json:1:"),
         (format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "m.json:1:"),
         ("{\"a\":".repeat(100_000), "m.json:1:"),
@@ -181,11 +182,11 @@ fn a_document_beyond_its_limits_is_refused_with_its_position() {
         (format!("[0.{}]", "1".repeat(400)), "is too long or too large"),
         ("{\"a\": 1".to_owned(), "this is not JSON"),
     ] {
-        let reported = ends(wanted, move || match parse_json(&"m.json".into(), &text) {
+        let reported = ends(expected, move || match parse_json(&"m.json".into(), &text) {
             Ok(_) => "taken".to_owned(),
             Err(problem) => problem.to_string(),
         });
-        wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
+        wrong.expect(reported.contains(expected), format!("{expected}: {reported}"));
     }
 }
 
@@ -229,8 +230,8 @@ fn a_source_that_is_not_a_regular_file_or_too_large_is_not_read() {
     });
     let reported = |name: &str| problems[name][0].to_string();
     for name in ["a.csv", "b.csv"] {
-        let wanted = format!("{name}: this is not a regular file (hint: put the file there");
-        assert!(reported(name).starts_with(&wanted), "{}", reported(name));
+        let expected = format!("{name}: this is not a regular file (hint: put the file there");
+        assert!(reported(name).starts_with(&expected), "{}", reported(name));
     }
     assert!(
         reported("c.csv").starts_with("c.csv: the file is larger than 24 MiB (hint:"),

@@ -33,7 +33,7 @@ fn settings_beyond_their_limits_are_refused() {
         format!("{api}{}{page}", (0..count).map(calendar).collect::<String>())
     };
     let no_holidays = format!("remove = [{}]", "\"2026-12-27\",".repeat(300));
-    for (name, text, wanted) in [
+    for (name, text, expected) in [
         ("s.toml", public(1_000, "GB-ENG", ""), "more than 200 calendars have public holidays"),
         ("s.toml", public(200, &"x".repeat(50), ""), "and 100 more"),
         ("s.toml", public(200, "Untied Sttes of Americca", ""), "and 100 more"),
@@ -62,8 +62,8 @@ fn settings_beyond_their_limits_are_refused() {
         ("s.yaml", "a: &a [x,x]\nb: &b [*a,*a]\n".to_owned(), "unsupported format: settings in YAML"),
     ] {
         let reported = load(name, &text).map_or_else(|reported| reported, |_| "taken".to_owned());
-        let is_right = reported.contains(wanted) && reported.len() < 50_000;
-        wrong.expect(is_right, format!("{wanted}: {} bytes: {reported}", reported.len()));
+        let is_right = reported.contains(expected) && reported.len() < 50_000;
+        wrong.expect(is_right, format!("{expected}: {} bytes: {reported}", reported.len()));
     }
 }
 
@@ -101,7 +101,7 @@ fn a_template_does_a_bounded_amount_of_work() {
     let mut wrong = Wrong::default();
     let doubling: String = (0..40).map(|_| "{% set a = a + a %}").collect();
     let nested = "{% for a in [[a, a]] %}".repeat(40);
-    for (bad, wanted) in [
+    for (bad, expected) in [
         ("{{ 'x' * 1000000000 }}".to_owned(), "uses *, which is not supported"),
         ("{{ [row.k] * 90000000 }}".to_owned(), "uses *, which is not supported"),
         ("{{ '}}' * 90000000 }}".to_owned(), "uses *, which is not supported"),
@@ -120,7 +120,7 @@ fn a_template_does_a_bounded_amount_of_work() {
         ("{{ ".to_owned() + &"(".repeat(3_000), "fails"),
     ] {
         let reported = rows(&bad, "1").map_or_else(|reported| reported, |()| "filled in".to_owned());
-        wrong.expect(reported.contains(wanted), format!("{wanted}: {reported}"));
+        wrong.expect(reported.contains(expected), format!("{expected}: {reported}"));
     }
     // As deep as the length limit of a template allows.
     let _ = rows(&format!("{{{{ {}row.k }}}}", "not ".repeat(1_000)), "1");

@@ -60,10 +60,10 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
     api.schema("A-1", &json!({"properties": {"phone": {"type": "integer", "maximum": 9}}}));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("all pages are filled", || api.requests("PATCH").len() == 3).await;
-    let mut wanted = asking("phone=7", Some("2h"));
-    wanted.all = false;
-    wanted.cells = vec!["site=s1".to_owned()];
-    set(&driving, wanted.clone()).await.unwrap();
+    let mut request = asking("phone=7", Some("2h"));
+    request.all = false;
+    request.cells = vec!["site=s1".to_owned()];
+    set(&driving, request.clone()).await.unwrap();
     api.until_variable("A-1", "phone", &json!(7)).await;
     assert_eq!(api.variables("A-0")["phone"], json!("0"), "another row");
     for (says, reported) in [
@@ -72,30 +72,30 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         ("phone", "\"phone\" is not a pair (hint: write NAME=VALUE)"),
     ] {
         let refused =
-            set(&driving, OverrideRequest { says: says.to_owned(), ..wanted.clone() }).await.unwrap_err();
+            set(&driving, OverrideRequest { says: says.to_owned(), ..request.clone() }).await.unwrap_err();
         assert!(texts(refused.clone()).contains(reported), "{}", texts(refused));
     }
     for (asking, reported) in [
         (
-            OverrideRequest { until: Some("2026-01-01".to_owned()), ..wanted.clone() },
+            OverrideRequest { until: Some("2026-01-01".to_owned()), ..request.clone() },
             "is in the past for A-1/live",
         ),
         (
-            OverrideRequest { until: Some("soon".to_owned()), ..wanted.clone() },
+            OverrideRequest { until: Some("soon".to_owned()), ..request.clone() },
             "\"soon\" is not a valid end of an override",
         ),
-        (OverrideRequest { reason: " ".to_owned(), ..wanted.clone() }, "an override needs a reason"),
+        (OverrideRequest { reason: " ".to_owned(), ..request.clone() }, "an override needs a reason"),
         (
-            OverrideRequest { cells: vec!["region=NE".to_owned()], ..wanted.clone() },
+            OverrideRequest { cells: vec!["region=NE".to_owned()], ..request.clone() },
             "no page uses a row with a column \"region\" (hint: the columns are: site, agent, hours, phone)",
         ),
         (
-            OverrideRequest { cells: vec!["site=s9".to_owned()], ..wanted.clone() },
+            OverrideRequest { cells: vec!["site=s9".to_owned()], ..request.clone() },
             "no page uses a row with site = \"s9\" (hint: did you mean \"s",
         ),
-        (OverrideRequest { cells: Vec::new(), ..wanted.clone() }, "an override needs pages"),
+        (OverrideRequest { cells: Vec::new(), ..request.clone() }, "an override needs pages"),
         (
-            OverrideRequest { pages: vec!["A-9/live".to_owned()], ..wanted.clone() },
+            OverrideRequest { pages: vec!["A-9/live".to_owned()], ..request.clone() },
             "unknown page A-9/live (hint: did you mean A-",
         ),
     ] {
@@ -143,19 +143,19 @@ async fn an_override_of_one_site_survives_a_restart_and_leaves_the_other_sites_a
             "flags": [{"site": "Leeds", "open": leeds}, {"site": "York", "open": york}],
         })
     };
-    let is = |wanted: Value| {
+    let is = |request: Value| {
         let api = &api;
-        async move { until(&format!("the page is {wanted}"), || api.variables("A-1") == wanted).await }
+        async move { until(&format!("the page is {request}"), || api.variables("A-1") == request).await }
     };
     let clock = ManualClock::new(at(NOON));
     let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
     is(page(true, "09:00-17:00", true)).await;
-    let wanted = OverrideRequest {
+    let request = OverrideRequest {
         all: false,
         cells: vec!["site=Leeds".to_owned()],
         ..asking("closed", Some("next opening"))
     };
-    let done = set(&driving, wanted.clone()).await.unwrap();
+    let done = set(&driving, request.clone()).await.unwrap();
     assert_eq!(done.describe(), "override 1: closed for site=Leeds, by anna: snow");
     is(page(false, "closed", true)).await;
 
@@ -186,8 +186,8 @@ async fn an_override_of_one_site_survives_a_restart_and_leaves_the_other_sites_a
     is(page(true, "09:00-17:00", true)).await;
 
     // One of two overrides is released before its end; the other stays.
-    let leeds = set(&driving, OverrideRequest { until: None, ..wanted.clone() }).await.unwrap();
-    let york = OverrideRequest { cells: vec!["site=York".to_owned()], until: None, ..wanted };
+    let leeds = set(&driving, OverrideRequest { until: None, ..request.clone() }).await.unwrap();
+    let york = OverrideRequest { cells: vec!["site=York".to_owned()], until: None, ..request };
     set(&driving, york).await.unwrap();
     until("both are closed", || api.variables("A-1")["flags"][1]["open"] == json!(false)).await;
     let release = |answer| Control::Release { id: leeds.id, who: "anna".to_owned(), answer };

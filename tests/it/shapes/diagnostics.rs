@@ -27,8 +27,8 @@ fn status_reports_unknown_variables_and_required_ones_without_an_owner() {
     ];
     let missing = "A-1/live: fax is required by the page's schema, but has no owner";
     let all = reported(1);
-    for wanted in unknown_names.iter().chain([&missing]) {
-        assert!(all.iter().any(|line| line.contains(wanted)), "{wanted}: {all:#?}");
+    for expected in unknown_names.iter().chain([&missing]) {
+        assert!(all.iter().any(|line| line.contains(expected)), "{expected}: {all:#?}");
     }
     assert_eq!(all.len(), 3, "{all:#?}");
     // Variables set by other clients count as present, even if no setting owns them.

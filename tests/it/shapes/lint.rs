@@ -105,7 +105,7 @@ fn a_gap_between_holidays_is_reported() {
     let (broken, complete) = (years(5), years(8));
     let easter = "2020-12-25 yearly Christmas; 2025-04-21 Easter Monday 2025; 2026-04-06 Easter Monday 2026";
     let all = "[\"works\"]";
-    for (events, wanted) in [
+    for (events, expected) in [
         ("2026-12-25 Christmas; 2028-12-25 Christmas", "it has no event in 2027, but some in 2026 and 2028"),
         (
             easter,
@@ -118,7 +118,7 @@ fn a_gap_between_holidays_is_reported() {
     ] {
         let reported = calendar_warnings(all, events);
         assert!(
-            reported.len() == 1 && reported[0].starts_with(&format!("calendar \"works\": {wanted}")),
+            reported.len() == 1 && reported[0].starts_with(&format!("calendar \"works\": {expected}")),
             "{reported:#?}"
         );
     }
@@ -168,7 +168,7 @@ fn gaps_in_dated_hours_and_the_end_of_special_dates_are_reported() {
     let closing = "weekly = \"Mo-Su 09:00-17:00\"\nclosed_on = [\"holidays\"]";
     let open = |first, count, step| dates(first, count, step, "09:00-17:00");
     let december = open("2026-12-01", 31, 1);
-    for (hours, special, wanted) in [
+    for (hours, special, expected) in [
         (
             dated,
             format!("{december}, {}", open("2027-01-20", 60, 1)),
@@ -186,7 +186,7 @@ fn gaps_in_dated_hours_and_the_end_of_special_dates_are_reported() {
         ),
     ] {
         let reported = warnings(&folder(&api, &settings(hours, &special)), NOON);
-        assert!(reported.len() == 1 && reported[0].contains(wanted), "{special}: {reported:?}");
+        assert!(reported.len() == 1 && reported[0].contains(expected), "{special}: {reported:?}");
     }
     for (hours, special) in [
         // A market once a month, and all days of many weeks.
@@ -249,7 +249,7 @@ variables = { is_open = { show = "is_open" } }
     let events = "its events are \"Parade\", \"Summer fête\", \"Winter bank holiday\"";
     let categories = "its categories are \"Holiday\", \"Party\"";
     let none = "calendar \"works\" has no such event in the coming 500 days, so it has no effect";
-    for wanted in [
+    for expected in [
         format!(
             "rtconfd.toml:11:11: summary = \"bnk holiday\": {none}  hint: did you mean \"bank holiday\"? {events}"
         ),
@@ -262,7 +262,7 @@ variables = { is_open = { show = "is_open" } }
             "sites.csv:3, column \"closes\": category = \"Holday\": {none}  hint: did you mean \"Holiday\"? {categories}"
         ),
     ] {
-        assert!(reported.contains(&wanted), "{wanted}\nis not in {reported:#?}");
+        assert!(reported.contains(&expected), "{expected}\nis not in {reported:#?}");
     }
     let public = reported.iter().find(|line| line.contains("Chrismas")).unwrap();
     assert!(
@@ -272,8 +272,8 @@ variables = { is_open = { show = "is_open" } }
     assert!(public.contains("hint: did you mean \"Christmas\"? its events are \"Boxing Day\""), "{public}");
     // The calendar runs until August, but the filtered closures end earlier.
     for filter in ["category = \"Holiday\"", "summary = \"bank holiday\""] {
-        let wanted = format!("calendar \"works\", {filter}: its last event is on 2026-12-28");
-        assert!(reported.iter().any(|line| line.starts_with(&wanted)), "{reported:#?}");
+        let expected = format!("calendar \"works\", {filter}: its last event is on 2026-12-28");
+        assert!(reported.iter().any(|line| line.starts_with(&expected)), "{reported:#?}");
     }
     assert_eq!(reported.len(), 9, "{reported:#?}");
 }
@@ -418,12 +418,12 @@ departments = { each = "depts", item = { name = "{{ row.dept }}", rooms = { each
         folder.write("depts.csv", "dept,twin\ngoods,food\nfood,none\n");
         folder.write("closures.csv", "dept,date,hours\ngoods,2026-12-26,closed\ngods,2026-12-27,closed\n");
         let reported = warnings(&folder, NOON).join("\n");
-        for wanted in [
+        for expected in [
             "summary = \"Chrismas\": calendar \"cal\" has no such event",
             "where: no row of depts.csv has dept = \"none\" (for row \"food\")",
             "no page and no hours use this row: \"gods\"",
         ] {
-            assert_eq!(reported.matches(wanted).count(), 1, "{wanted}\n{reported}");
+            assert_eq!(reported.matches(expected).count(), 1, "{expected}\n{reported}");
         }
         assert!(!reported.contains("\"goods\"  hint"), "{reported}");
     }

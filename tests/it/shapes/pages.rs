@@ -33,9 +33,9 @@ opening_hours = { show = "weekdays" }
 settings = { object = { force_ooh_enabled = { show = "is_closed" } } }
 "#,
     );
-    let mut wanted = page["valid"].clone();
-    wanted["opening_hours"]["special_dates"][0]["special_date_name"] = json!("Christmas Day");
-    assert_eq!(planned(&folder, NOON), wanted);
+    let mut expected = page["valid"].clone();
+    expected["opening_hours"]["special_dates"][0]["special_date_name"] = json!("Christmas Day");
+    assert_eq!(planned(&folder, NOON), expected);
     folder.run(&["check", "--at", NOON]).expect(0);
 }
 
@@ -293,9 +293,9 @@ hours = {{ weekly = "{{{{ row.hours }}}}" }}
     ]});
     api.edit("A-1", &moved);
     folder.run(&["apply"]).expect(0);
-    let mut wanted = moved;
-    wanted["site_hours"][0]["hours"] = json!("closed");
-    assert_eq!(api.variables("A-1"), wanted);
+    let mut expected = moved;
+    expected["site_hours"][0]["hours"] = json!("closed");
+    assert_eq!(api.variables("A-1"), expected);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_location_with_a_future_opening_date_is_closed_until_then() {
         let why = folder.run(&["explain", "A-1/live", "open", "--at", at]).expect(0).out;
         (planned(&folder, at)["open"].clone(), why)
     };
-    for (opening, at, wanted) in [
+    for (opening, at, expected) in [
         (json!({"year": 2026, "month": 11, "day": 27}), NOON, false),
         (json!({"year": 2026, "month": 11, "day": 27}), "2026-11-27T12:00:00Z", true),
         (json!({"year": 2026, "month": 11, "day": 26}), NOON, true),
@@ -69,8 +69,8 @@ fn a_location_with_a_future_opening_date_is_closed_until_then() {
         (json!({"year": 1998, "month": 2, "day": 28}), NOON, true),
     ] {
         let (found, why) = open(opening.clone(), at);
-        assert_eq!(found, json!(wanted), "{opening} {at}: {why}");
-        assert!(wanted || why.contains("its openInfo says that it opens on 2026-11-"), "{why}");
+        assert_eq!(found, json!(expected), "{opening} {at}: {why}");
+        assert!(expected || why.contains("its openInfo says that it opens on 2026-11-"), "{why}");
     }
 }
 
@@ -97,7 +97,7 @@ fn calendars_override_seasonal_hours_and_the_narrower_season_wins() {
         .map(|date| format!("{} {}", &date["date"].as_str().unwrap()[8..], date["hours"].as_str().unwrap()))
         .collect();
     let season = "10:00-12:00;13:00-14:00";
-    let wanted = [
+    let expected = [
         format!("20 {season}"),
         format!("21 {season}"),
         format!("22 {season}"),
@@ -112,7 +112,7 @@ fn calendars_override_seasonal_hours_and_the_narrower_season_wins() {
         "30 closed".to_owned(),
         format!("31 {season}"),
     ];
-    assert_eq!(hours, wanted);
+    assert_eq!(hours, expected);
     assert_eq!(planned(&folder, "2026-12-25T11:00:00Z")["open"], json!(false));
     folder.run(&["check", "--at", NOON]).expect(0);
     let why = folder.run(&["explain", "A-1/live", "open", "--at", "2026-12-22T11:00:00Z"]).expect(0).out;
@@ -147,7 +147,7 @@ fn special_hours_override_general_ones_and_narrower_ranges_override_wider_ones()
     let closed_for_long = of("2026-05-01", "2026-12-31", "00:00");
     let from_2020 =
         json!({"dayOfWeek": "Wednesday", "validFrom": "2020-01-01", "opens": "09:00", "closes": "17:00"});
-    for (general, special, wanted) in [
+    for (general, special, expected) in [
         (json!([week]), json!([]), "1 2 8 9"),
         (json!([week, summer("08:00")]), json!([]), "1 2 3 4 5 6 7 8 9 10"),
         // Special hours override all general hours, including those of narrower ranges.
@@ -175,7 +175,7 @@ fn special_hours_override_general_ones_and_narrower_ranges_override_wider_ones()
             "1 2 3 4 5 6 7 8 9",
         ),
     ] {
-        assert_eq!(open_in_june(&api, general.clone(), special.clone()), wanted, "{general} {special}");
+        assert_eq!(open_in_june(&api, general.clone(), special.clone()), expected, "{general} {special}");
     }
 }
 
@@ -189,7 +189,7 @@ fn weekday_hours_with_a_single_date_bound_apply_from_or_until_it() {
     assert_eq!(begun["04_thursday"], json!("09:00-17:00"));
     let open =
         |spec: Value, at: &str| planned(&published(&api, SCHEMA_ORG, &json!([spec])), at)["open"].clone();
-    for (spec, at, wanted) in [
+    for (spec, at, expected) in [
         (thursday("validFrom", "2020-01-01"), NOON, true),
         (thursday("validFrom", "2026-11-26"), NOON, true),
         (thursday("validFrom", "2026-11-27"), NOON, false),
@@ -198,7 +198,7 @@ fn weekday_hours_with_a_single_date_bound_apply_from_or_until_it() {
         (thursday("validThrough", "2026-11-26"), NOON, true),
         (thursday("validThrough", "2026-11-25"), NOON, false),
     ] {
-        assert_eq!(open(spec.clone(), at), json!(wanted), "{spec} {at}");
+        assert_eq!(open(spec.clone(), at), json!(expected), "{spec} {at}");
     }
     // A range of years is handled like any other.
     let mut years = thursday("validFrom", "2024-01-01");

@@ -162,10 +162,10 @@ fn wrong_values(state: &State, place: Place, page: &Page, now: At, up: Duration)
             if name == "phone" && page.longest_phone.is_some_and(|most| ours.as_str().unwrap().len() > most) {
                 return Vec::new();
             }
-            let wanted = if is_theirs(name, ours) { &theirs } else { ours };
+            let expected = if is_theirs(name, ours) { &theirs } else { ours };
             let found = part(&page.variables, name);
-            if found != Some(wanted) {
-                wrong.push(format!("level: {place} has {name} = {found:?}, not {wanted}"));
+            if found != Some(expected) {
+                wrong.push(format!("level: {place} has {name} = {found:?}, not {expected}"));
             }
         }
         if wrong.is_empty() {
