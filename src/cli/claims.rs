@@ -1,12 +1,15 @@
 //! The claim of a daemon on its variables, so that no other daemon of this user on this machine
 //! owns them.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 use anyhow::bail;
 
 use crate::compile::World;
+use crate::model::{PageId, Problem};
+use crate::pages::Page;
 use crate::settings::Settings;
 use crate::store::{Claim, Conflict};
 
@@ -23,7 +26,8 @@ pub(super) struct Claims {
     who: String,
     /// A hash of the claimed pages, to skip worlds with the same variables.
     pages: u64,
-    taken: Option<Conflict>,
+    /// The variables that another daemon owned when these were last claimed.
+    taken: Vec<Conflict>,
 }
 
 impl Claims {
@@ -41,7 +45,7 @@ impl Claims {
         let who = format!("process {} ({})", std::process::id(), settings.file.display());
         let owned = worlds.into_iter().flat_map(|world| owned(&api, world)).collect();
         match Claim::make(&directory, &who, &owned) {
-            Ok(Ok(claim)) => Ok(Some(Self { claim, api, who, pages: 0, taken: None })),
+            Ok(Ok(claim)) => Ok(Some(Self { claim, api, who, pages: 0, taken: Vec::new() })),
             Ok(Err(taken)) => bail!("{}\n  hint: {HINT}", conflict(&taken, &who)),
             Err(error) => {
                 let directory = directory.display();
@@ -51,26 +55,28 @@ impl Claims {
         }
     }
 
-    /// Claims the variables of the current pages.
+    /// Claims the variables of the current pages; returns the pages that must wait.
     ///
-    /// A daemon that already runs is not stopped by a new row, so a conflict is only logged.
-    pub(super) fn follow(&mut self, world: &World) {
+    /// A daemon that already runs is not stopped by a new row: only a page with a variable that
+    /// another daemon owns waits, until that daemon ends or gives the variable up.
+    pub(super) fn follow(&mut self, world: &World) -> BTreeMap<PageId, Problem> {
         let pages = fingerprint(world);
-        if pages == self.pages {
-            return;
-        }
-        match self.claim.update(&self.who, &owned(&self.api, world).collect()) {
-            Ok(taken) => {
-                self.pages = pages;
-                if taken == self.taken {
-                    return;
-                }
-                let conflict = taken.as_ref().map(|taken| conflict(taken, &self.who));
-                conflict.iter().for_each(|conflict| tracing::error!("{conflict} (hint: {HINT})"));
-                self.taken = taken;
+        if pages != self.pages || !self.taken.is_empty() {
+            match self.claim.update(&self.who, &owned(&self.api, world).collect()) {
+                Ok(taken) => (self.pages, self.taken) = (pages, taken),
+                Err(error) => tracing::warn!(%error, "the claim on the variables was not updated"),
             }
-            Err(error) => tracing::warn!(%error, "the claim on the variables was not updated"),
         }
+        if self.taken.is_empty() {
+            return BTreeMap::new();
+        }
+        let taken: BTreeMap<&str, &Conflict> =
+            self.taken.iter().map(|taken| (taken.what.as_str(), taken)).collect();
+        let conflict_of = |page: &Page| {
+            let first = claims_of(&self.api, page).find_map(|line| taken.get(line.as_str()).copied())?;
+            Some((page.id.clone(), Problem::new(conflict(first, &self.who)).hint(HINT)))
+        };
+        world.pages.iter().filter_map(|managed| conflict_of(&managed.page)).collect()
     }
 }
 
@@ -80,10 +86,11 @@ fn conflict(taken: &Conflict, who: &str) -> String {
 
 /// Returns the variables as lines of API, page and name.
 fn owned<'a>(api: &'a str, world: &'a World) -> impl Iterator<Item = String> + 'a {
-    let pages = world.pages.iter().map(|managed| &managed.page);
-    pages.flat_map(move |page| {
-        page.variables.iter().map(move |owned| format!("{api} {} {}", page.id, owned.variable))
-    })
+    world.pages.iter().flat_map(move |managed| claims_of(api, &managed.page))
+}
+
+fn claims_of<'a>(api: &'a str, page: &'a Page) -> impl Iterator<Item = String> + 'a {
+    page.variables.iter().map(move |owned| format!("{api} {} {}", page.id, owned.variable))
 }
 
 /// Returns a hash of the pages and their variables.

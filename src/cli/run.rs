@@ -1,6 +1,6 @@
 //! `rtconfd run`: the daemon, its signals and its supervisor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::calendar::Edition;
 use crate::clock::{Clock, FastClock};
 use crate::compile::World;
 use crate::listener;
-use crate::model::{Instant, Problem};
+use crate::model::{Instant, PageId, Problem};
 use crate::process;
 use crate::pulse::Pulses;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
@@ -372,10 +372,10 @@ impl Supervisor for Systemd {
         }
     }
 
-    fn owns(&self, world: &World) {
-        if let Some(claims) = &self.claims {
-            claims.lock().unwrap_or_else(PoisonError::into_inner).follow(world);
-        }
+    fn claim(&self, world: &World) -> BTreeMap<PageId, Problem> {
+        let follow =
+            |claims: &Mutex<Claims>| claims.lock().unwrap_or_else(PoisonError::into_inner).follow(world);
+        self.claims.as_ref().map(follow).unwrap_or_default()
     }
 
     fn beat(&self) -> Option<Duration> {

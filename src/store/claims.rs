@@ -35,6 +35,15 @@ impl Claim {
     /// Returns an error when the directory cannot be used, or when other users could write to it:
     /// their claims would be trusted and their links followed.
     pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Conflict>> {
+        let mut claim = Self::open(directory)?;
+        Ok(match claim.update(who, owned)?.into_iter().next() {
+            None => Ok(claim),
+            Some(taken) => Err(taken),
+        })
+    }
+
+    /// Creates the file of this process, and locks it.
+    fn open(directory: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         if !is_private(directory)? {
             return Err(io::Error::other(
@@ -48,37 +57,40 @@ impl Claim {
         }
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
         file.try_lock()?;
-        let mut claim = Self { file, path };
-        Ok(match claim.update(who, owned)? {
-            None => Ok(claim),
-            Some(taken) => Err(taken),
-        })
+        Ok(Self { file, path })
     }
 
-    /// Replaces the claimed variables; returns one of them that a running daemon owns, if any.
+    /// Replaces the claimed variables; returns those of them that a running daemon owns.
     ///
-    /// The variables are claimed in any case.
+    /// The others are claimed.
     ///
     /// # Errors
     /// Returns an error when the file cannot be written or the directory cannot be read.
-    pub fn update(&mut self, who: &str, owned: &BTreeSet<String>) -> io::Result<Option<Conflict>> {
-        let lines: String = owned.iter().map(|line| format!("{line}\n")).collect();
+    pub fn update(&mut self, who: &str, owned: &BTreeSet<String>) -> io::Result<Vec<Conflict>> {
+        let directory = self.path.parent().unwrap_or(Path::new(".")).to_owned();
+        if self.path.symlink_metadata().is_err() {
+            // Somebody emptied the directory.
+            *self = Self::open(&directory)?;
+        }
+        // One daemon at a time: two that claim the same variable at once would both give way.
+        let turn = File::open(&directory)?;
+        turn.lock()?;
+        let mut taken = Vec::new();
+        for entry in std::fs::read_dir(&directory)? {
+            let other = entry?.path();
+            let is_claim = other.extension().is_some_and(|extension| extension == "claims");
+            if is_claim && other != self.path {
+                taken.extend(read_live(&other, owned));
+            }
+        }
+        let given_way: BTreeSet<&str> = taken.iter().map(|taken| taken.what.as_str()).collect();
+        let claimed = owned.iter().filter(|line| !given_way.contains(line.as_str()));
+        let lines: String = claimed.map(|line| format!("{line}\n")).collect();
         let text = format!("{who}\n{lines}");
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())?;
         self.file.set_len(text.len() as u64)?;
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        for entry in std::fs::read_dir(directory)? {
-            let other = entry?.path();
-            let is_claim = other.extension().is_some_and(|extension| extension == "claims");
-            if is_claim
-                && other != self.path
-                && let Some(taken) = read_live(&other, owned)
-            {
-                return Ok(Some(taken));
-            }
-        }
-        Ok(None)
+        Ok(taken)
     }
 }
 
@@ -97,22 +109,22 @@ impl Drop for Claim {
     }
 }
 
-/// Returns a variable of ours that a running daemon owns; deletes the file of a dead daemon.
-fn read_live(path: &Path, owned: &BTreeSet<String>) -> Option<Conflict> {
-    let (mut file, _) = regular_file::open(path).ok()?;
+/// Returns the variables of ours that a running daemon owns; deletes the file of a dead daemon.
+fn read_live(path: &Path, owned: &BTreeSet<String>) -> Vec<Conflict> {
+    let Ok((mut file, _)) = regular_file::open(path) else { return Vec::new() };
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {}
         Ok(()) => {
             let _ = std::fs::remove_file(path);
-            return None;
+            return Vec::new();
         }
-        Err(TryLockError::Error(_)) => return None,
+        Err(TryLockError::Error(_)) => return Vec::new(),
     }
     let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    let (who, lines) = text.split_once('\n')?;
-    let what = lines.lines().find(|line| owned.contains(*line))?;
-    Some(Conflict { what: what.to_owned(), by: who.to_owned() })
+    let read = file.read_to_string(&mut text);
+    let Some((who, lines)) = text.split_once('\n').filter(|_| read.is_ok()) else { return Vec::new() };
+    let taken = lines.lines().filter(|line| owned.contains(*line));
+    taken.map(|what| Conflict { what: what.to_owned(), by: who.to_owned() }).collect()
 }
 
 #[cfg(test)]
@@ -135,6 +147,17 @@ mod tests {
             Conflict { what: "https://api A-1/live is_open".into(), by: "process 1 (a.toml)".into() }
         );
         drop(make("phone").unwrap());
+        // A daemon that already runs gives way with this variable alone.
+        let mut ours = make("phone").unwrap();
+        let both = owned("is_open").into_iter().chain(owned("phone")).collect();
+        assert_eq!(ours.update("process 2 (b.toml)", &both).unwrap(), [taken]);
+        let claimed = std::fs::read_to_string(&ours.path).unwrap();
+        assert_eq!(claimed, "process 2 (b.toml)\nhttps://api A-1/live phone\n");
+        // An emptied directory gets its claim again.
+        std::fs::remove_file(&ours.path).unwrap();
+        assert_eq!(ours.update("process 2 (b.toml)", &both).unwrap().len(), 1);
+        assert!(ours.path.exists());
+        drop(ours);
         drop(lock);
         drop(make("is_open").unwrap());
         assert!(!other.exists(), "what a dead one left is taken away");

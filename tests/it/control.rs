@@ -375,6 +375,29 @@ async fn variables_of_rows_that_appear_later_are_claimed_too() {
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }
 
+#[tokio::test]
+async fn a_page_that_another_daemon_owns_waits_until_that_daemon_ends() {
+    let api = Api::start();
+    let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, SITES));
+    second.write("sites.csv", &round_the_clock(1, "Mo-Su 00:00-24:00"));
+    let mut process = running(&first).await;
+    let mut other = running(&second).await;
+    api.until_variable("A-0", "is_open", &json!(true)).await;
+    second.write("sites.csv", &round_the_clock(2, "closed"));
+    until("the conflict is logged", || other.log().contains("is already owned by another rtconfd")).await;
+    // The other pages of the second daemon go on.
+    api.until_variable("A-0", "is_open", &json!(false)).await;
+    let status = second.run(&["status"]).out;
+    assert!(status.contains("A-1/live is_open is already owned by another rtconfd: process"), "{status}");
+    let of_first = |api: &Api| api.requests("PATCH").iter().filter(|sent| sent.path.contains("A-1")).count();
+    assert_eq!((of_first(&api), &api.variables("A-1")["is_open"]), (1, &json!(true)));
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    other.signal("TERM");
+    assert_eq!(other.ends().await, 0, "{}", other.log());
+}
+
 /// Returns a table of sites that are all always open or always closed.
 fn round_the_clock(count: usize, hours: &str) -> String {
     let rows = (0..count).map(|number| format!("s{number},A-{number},{hours},{number}\n"));

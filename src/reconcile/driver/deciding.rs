@@ -69,6 +69,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ///
     /// Retries wait for their share of the rate. First attempts do not wait for retries.
     fn decide_due(&mut self, starts: &mut Vec<Start>, now: Instant) {
+        if !self.contested.is_claimed() {
+            return;
+        }
         self.pages.ripen(now);
         loop {
             let up = self.actor.clock.uptime();
@@ -122,6 +125,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(id, None);
             return Start::Nothing;
         };
+        if let Some((problem, again)) = self.contested.problem(id) {
+            self.withhold_page(id, &[problem], again, now);
+            return Start::Nothing;
+        }
         let (can_send, up) = (self.requests.gate.is_open(), self.actor.clock.uptime());
         loop {
             let Some(state) = self.pages.get_mut(id) else { return Start::Nothing };

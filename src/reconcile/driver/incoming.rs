@@ -79,7 +79,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.agents = agents.into();
         self.world = world;
         self.end_drift_of_gone_pages(now);
-        self.report.is_world_new = true;
+        self.contested.begin_anew();
     }
 
     /// Ends the drift of pages that are no longer defined: they are not compared any more.

@@ -1,5 +1,6 @@
 //! The interface of the driver: its parts at the start, its input, and its final state.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -53,7 +54,12 @@ pub trait Supervisor: Send + Sync {
     /// Called at least every `beat` while the driver runs.
     fn alive(&self) {}
     /// Called at the start and whenever the pages were computed again.
-    fn owns(&self, _world: &World) {}
+    ///
+    /// Returns the pages that another daemon owns; nothing is sent to them. While there are any,
+    /// it is called again every few seconds.
+    fn claim(&self, _world: &World) -> BTreeMap<PageId, Problem> {
+        BTreeMap::new()
+    }
     /// Returns the interval for `alive`, if it is needed.
     fn beat(&self) -> Option<Duration> {
         None

@@ -28,6 +28,7 @@ pub use interface::{Ended, Feed, Mode, Pace, PageReport, Setup, Supervisor, Unsu
 pub use revisions::Newest;
 
 use clock_state::ClockState;
+use contested::Contested;
 use fetched::Fetched;
 use key::Key;
 use overrides::Overrides;
@@ -38,6 +39,7 @@ use waiting::Waiting;
 
 mod answers;
 mod clock_state;
+mod contested;
 mod controls;
 mod deciding;
 mod early;
@@ -81,6 +83,7 @@ pub struct Driver<R> {
     revisions: Revisions,
     /// The schedule of promotions.
     waiting: Waiting,
+    contested: Contested,
     overrides: Overrides,
     clock: ClockState,
     key: Key,
@@ -139,6 +142,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 recent: recent.unwrap_or_default(),
             },
             waiting: Waiting::default(),
+            contested: Contested::default(),
             overrides: Overrides { set: overrides, applied: Vec::new(), found: found.unwrap_or_default() },
             clock: ClockState::new(clock_trust, now),
             key: Key::new(setup.set_key, now),
@@ -182,9 +186,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut turn = Turn::default();
         let reload = loop {
             let (now, up) = (clock.now(), clock.uptime());
+            self.claim_pages(supervisor, now);
             self.pump(now);
-            if std::mem::take(&mut self.report.is_world_new) {
-                supervisor.owns(&self.world);
+            if !self.contested.is_claimed() {
+                continue;
             }
             if self.is_done(mode, now) {
                 break false;

@@ -14,20 +14,12 @@ pub(super) struct Report {
     pub(super) applied: BTreeMap<PageId, usize>,
     /// The problems of the inputs that were logged, errors marked; sorted.
     pub(super) problems: Vec<(bool, String)>,
-    /// True until the supervisor has seen the current pages.
-    pub(super) is_world_new: bool,
 }
 
 impl Report {
     /// Starts with nothing reported.
     pub(super) fn new(board: Board) -> Self {
-        Self {
-            board,
-            counts: Counts::default(),
-            applied: BTreeMap::new(),
-            problems: Vec::new(),
-            is_world_new: true,
-        }
+        Self { board, counts: Counts::default(), applied: BTreeMap::new(), problems: Vec::new() }
     }
 
     /// Counts values applied to a page.
