@@ -121,7 +121,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
     output::finish(match ended {
         Ok(exit) => exit,
         Err(error) => {
-            output::complain(&format!("{error:#}"));
+            output::print_error(&format!("{error:#}"));
             FAILED
         }
     })

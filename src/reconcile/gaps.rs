@@ -99,7 +99,7 @@ impl Gaps {
     }
 
     /// Returns true while two fetches confirm that values of ours are missing.
-    pub fn is_lacking(&self) -> bool {
+    pub fn has_confirmed_gap(&self) -> bool {
         !self.confirmed.variables.is_empty()
     }
 

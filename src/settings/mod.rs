@@ -172,7 +172,7 @@ fn read(
         read_page_settings(reader, root, &fields, zones, &directory);
     warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
     if store.as_ref().is_some_and(|store| store.path == StorePath::Memory) {
-        warnings.extend(blueprint.pages.iter().find_map(forgetful));
+        warnings.extend(blueprint.pages.iter().find_map(store_in_memory));
     }
     // Reported even when other settings are invalid, so that one run shows all problems.
     check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));
@@ -242,7 +242,7 @@ fn read_pages(reader: &Reader, root: &Node, fields: &Fields) -> Option<Vec<Node>
 }
 
 /// Warns about a promoted page with a store in memory, which forgets how long the page has waited.
-fn forgetful(page: &Node) -> Option<Problem> {
+fn store_in_memory(page: &Node) -> Option<Problem> {
     let follow = page.get("follow")?;
     let message =
         "the store is in memory, so the wait of the page starts again after each start of the program";

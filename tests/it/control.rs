@@ -250,7 +250,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     assert_eq!(call("").await.unwrap().status(), 403);
     assert_eq!(call("?key=s3cret").await.unwrap().status(), 202);
     api.until_variable("A-1", "seats", &json!(40)).await;
-    until("the drift is recorded", || !folder.look().drifts(None, false, 5).unwrap().is_empty()).await;
+    until("the drift is recorded", || !folder.stored().drifts(None, false, 5).unwrap().is_empty()).await;
     let history = folder.run(&["history"]).expect(0).out;
     assert!(
         history.contains("Drift: A-1/live seats was changed from 40 to 1 (-39) by bert@example.com, seen "),

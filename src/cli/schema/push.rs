@@ -24,7 +24,7 @@ use crate::settings::Connection;
 use super::shared::{Row, read_file, schema_of};
 
 /// Limit of fetches after a PUT with an unknown outcome; `PAUSE` is the time between two.
-const LOOKS: u32 = 4;
+const LOOKUP_ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
@@ -97,7 +97,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Ok(connection) => connection,
         Err(exit) => return Ok(exit),
     };
-    let ahead = match Ahead::look(global, &connection) {
+    let ahead = match Ahead::load(global, &connection) {
         Ok(ahead) => ahead?,
         Err(exit) => return Ok(exit),
     };
@@ -147,7 +147,7 @@ struct Ahead {
 }
 
 impl Ahead {
-    fn look(global: &Global, connection: &Connection) -> Result<anyhow::Result<Self>, Exit> {
+    fn load(global: &Global, connection: &Connection) -> Result<anyhow::Result<Self>, Exit> {
         let from = load::now();
         let to = from.checked_add_signed(HORIZON).unwrap_or(from);
         if !connection.has_pages {
@@ -318,7 +318,7 @@ impl Proposed {
         candidate: &Candidate,
         said: &str,
     ) -> Result<RemotePage, Problem> {
-        match look(client, &candidate.id).await {
+        match fetch(client, &candidate.id).await {
             Ok(page) if self.is_on(&page) => Ok(page),
             Ok(page) if page.schema == candidate.page.schema => {
                 Err(Problem::new(format!("{said}; a later fetch found the previous schema on the page"))
@@ -335,17 +335,17 @@ impl Proposed {
 }
 
 /// Fetches a page, with retries after errors that may be transient.
-async fn look(client: &impl ReadPages, id: &PageId) -> Result<RemotePage, ApiError> {
-    let mut looked = client.page(id).await;
-    for _ in 1..LOOKS {
-        match &looked {
+async fn fetch(client: &impl ReadPages, id: &PageId) -> Result<RemotePage, ApiError> {
+    let mut fetched = client.page(id).await;
+    for _ in 1..LOOKUP_ATTEMPTS {
+        match &fetched {
             Err(error) if !error.meaning.needs_a_person() => {}
             _ => break,
         }
         tokio::time::sleep(PAUSE).await;
-        looked = client.page(id).await;
+        fetched = client.page(id).await;
     }
-    looked
+    fetched
 }
 
 fn show(candidates: &[Candidate], arguments: &Arguments) -> anyhow::Result<()> {
