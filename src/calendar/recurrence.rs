@@ -116,7 +116,7 @@ impl Rule {
             };
             read.ok_or_else(|| match key {
                 "UNTIL" if value.strip_suffix('Z').and_then(parse_local).is_some() => {
-                    property.problem(format!("UNTIL={value} {AMBIGUOUS}")).hint(UNTIL_DATE)
+                    property.problem(format!("UNTIL={value}: {AMBIGUOUS}")).hint(UNTIL_DATE)
                 }
                 _ => bad(&format!("has a {key} that is out of range or invalid")),
             })?;

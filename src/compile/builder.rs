@@ -19,7 +19,7 @@ use super::rows::{Repeat, RowProblems};
 
 use super::world::{Basis, Managed, World};
 
-/// Dates before today that calendars are expanded for, to include events that still go on.
+/// Dates before today that calendars are expanded for, to include events that have not ended.
 const DAYS_BACK: u64 = 45;
 /// Dates after today that calendars are expanded for.
 ///

@@ -1,7 +1,7 @@
 //! Compares a new revision with the active one: changed schedules, lost rows, closures.
 //!
-//! A change too large for an ordinary day is held for approval. Schedules are compared, not values:
-//! the closing of every site at 17:00 is not a change.
+//! An unusually large change is held for approval. Schedules are compared, not values: that every
+//! site closes at 17:00 is not a change if both revisions say so.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;

@@ -280,7 +280,8 @@ fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     if pages.len() > MAX_PAGES {
         let message = format!("{} page blocks, but the settings may have at most {MAX_PAGES}", pages.len());
         reader.note(
-            Problem::at(&node.origin, message).hint("put them into a table, and name it with for_each"),
+            Problem::at(&node.origin, message)
+                .hint("write similar pages as rows of a source, and name it with for_each"),
         );
         return false;
     }

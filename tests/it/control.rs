@@ -383,7 +383,7 @@ fn round_the_clock(count: usize, hours: &str) -> String {
 
 /// Waits until `status` reports a text, which must then need attention.
 async fn until_status_shows(folder: &Folder, line: &str) {
-    until(&format!("status tells: {line}"), || {
+    until(&format!("status reports: {line}"), || {
         let status = folder.run(&["status"]);
         status.out.contains(&format!("\n{line}\n")) && status.code == 1
     })

@@ -1,4 +1,4 @@
-//! `rtconfd schema push`: puts a file's schema on pages.
+//! `rtconfd schema push`: sends a file's schema to pages.
 //!
 //! Their current values, and those that will be sent, must meet it.
 
@@ -191,7 +191,7 @@ impl Ahead {
     }
 }
 
-/// The schema to put on pages.
+/// The schema to send to pages.
 struct Proposed {
     source: Value,
     compiled: Schema,
@@ -247,7 +247,7 @@ impl Proposed {
         }
     }
 
-    /// Puts the schema on one page after the other, and stops at the first failure.
+    /// Sends the schema to one page after the other, and stops at the first failure.
     async fn put_all(&self, client: &impl WriteSchemas, candidates: &mut [Candidate]) {
         let mut failed = false;
         for candidate in candidates.iter_mut().filter(|candidate| candidate.state == State::Different) {
@@ -269,7 +269,7 @@ impl Proposed {
         }
     }
 
-    /// Puts the schema on a page, and returns the correlation id.
+    /// Sends the schema to a page, and returns the correlation id.
     async fn put(
         &self,
         client: &impl WriteSchemas,
@@ -316,18 +316,20 @@ impl Proposed {
         &self,
         client: &impl WriteSchemas,
         candidate: &Candidate,
-        said: &str,
+        cause: &str,
     ) -> Result<RemotePage, Problem> {
         match fetch(client, &candidate.id).await {
             Ok(page) if self.is_on(&page) => Ok(page),
             Ok(page) if page.schema == candidate.page.schema => {
-                Err(Problem::new(format!("{said}; a later fetch found the previous schema on the page"))
+                Err(Problem::new(format!("{cause}; a later fetch found the previous schema on the page"))
                     .hint("run the command again"))
             }
-            Ok(_) => Err(Problem::new(format!("{said}; a later fetch found a third schema on the page"))
-                .hint("compare them with rtconfd schema diff: another client may be changing it")),
+            Ok(_) => Err(Problem::new(format!(
+                "{cause}; a later fetch found another schema than the previous one and the one sent"
+            ))
+            .hint("compare them with rtconfd schema diff: another client may be changing it")),
             Err(error) => Err(Problem::new(format!(
-                "{said}; a later fetch failed, so the schema of the page is unknown: {error}"
+                "{cause}; a later fetch failed, so the schema of the page is unknown: {error}"
             ))
             .hint("run rtconfd schema diff before you send it again")),
         }

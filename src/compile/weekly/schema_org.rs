@@ -143,7 +143,7 @@ fn specifications(reader: &Reader, list: &Node) -> Option<Specifications> {
 /// Overrides general hours with special ones, on each date that the special ones cover.
 ///
 /// Special hours "explicitly override general opening hours" (schema.org,
-/// `specialOpeningHoursSpecification`), whatever the ranges.
+/// `specialOpeningHoursSpecification`), even where their range is wider.
 fn overridden(general: Published, special: Published) -> Published {
     let Published { weekly, mut seasons, special: mut dates, holidays, opens } = general;
     dates.retain(|date, _| special.seasons.iter().all(|season| season.day(*date).is_none()));

@@ -51,8 +51,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 Some((problem, until)) => {
                     let refusal = format!("the values of {leader} cannot be promoted: {problem}");
                     is_news |= self.note_refusal(&id, refusal, now);
-                    // Check again then: the values may differ. Events on the page also trigger a
-                    // check.
+                    // At `until` the values may differ, so the page is checked again. Events on the
+                    // page also trigger a check.
                     self.waiting.ripe.extend(until.map(|until| (until, id)));
                 }
                 None => {

@@ -312,7 +312,7 @@ fn a_sandbox_may_run_ahead_of_the_clock_and_live_may_not() {
     let explained = ahead.run(&["explain", "A-1/sandbox", "is_open", "--at", NOON]).expect(0).out;
     assert!(explained.contains("7d ahead: the page is closed on 2026-12-03"), "{explained}");
     let reported = check_problems(&folder(&api, &block("live")), NOON);
-    assert!(reported.contains("a live page cannot run ahead"), "{reported}");
+    assert!(reported.contains("`ahead` cannot be set for a live page"), "{reported}");
     let reported = check_problems(&folder(&api, &block("sandbox").replace("\"7d\"", "7")), NOON);
     assert!(reported.contains("ahead: 7 has no unit") && reported.contains("\"7h\" or \"7d\""), "{reported}");
 }
