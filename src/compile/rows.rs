@@ -99,7 +99,7 @@ impl Compiler<'_> {
         match self.blueprint.sources.get(name) {
             Some(source) if source.has_rows && source.has_key => return Some(()),
             Some(_) => reader.note(
-                Problem::at(origin, format!("source \"{name}\" has no rows with keys"))
+                Problem::at(origin, format!("the rows of source \"{name}\" have no keys"))
                     .hint(format!("{what} needs a CSV source with key = \"COLUMN\"")),
             ),
             None => self.note_unknown(reader, "source", name, origin, self.blueprint.sources.keys()),

@@ -38,7 +38,7 @@ pub(crate) struct TakenRows {
     pub(crate) texts: BTreeMap<Vec<String>, HashSet<String>>,
     /// True if some rows are taken by `match`.
     ///
-    /// If all are taken by key instead, the source may have other rows for other purposes.
+    /// A source whose rows are all taken by key may have further rows for other purposes.
     pub(crate) matched: bool,
     /// True if all rows are taken, or if it is unknown which.
     ///

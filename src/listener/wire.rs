@@ -101,7 +101,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 fn invalid_pair(text: &str) -> String {
-    format!("\"{text}\" is not a pair (hint: write NAME=VALUE)")
+    format!("invalid pair \"{text}\" (hint: write NAME=VALUE)")
 }
 
 /// Returns an override as JSON.

@@ -95,7 +95,7 @@ impl FromStr for Until {
             .or_else(length)
             .ok_or_else(|| {
                 format!(
-                    "\"{text}\" is not a valid end of an override (hint: write 14:00, 2026-12-24T14:00, \
+                    "invalid end of an override \"{text}\" (hint: write 14:00, 2026-12-24T14:00, \
                      2h or \"next opening\")"
                 )
             })

@@ -91,7 +91,7 @@ async fn without_a_daemon_an_override_is_stored_and_the_next_apply_uses_it() {
         ),
         (
             &["override", "set", "--all", "--closed", "--until", "12:0x", "--reason", "x"],
-            "\"12:0x\" is not a valid end of an override",
+            "invalid end of an override \"12:0x\"",
         ),
         (
             &["override", "set", "--all", "--value", "is_open=perhaps", "--until", "2h", "--reason", " "],

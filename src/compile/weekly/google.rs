@@ -169,7 +169,7 @@ fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Opt
         (google_time(reader, &fields, "openTime")?, google_time(reader, &fields, "closeTime")?);
     starts(reader, open, &node.origin)?;
     if first == last && close <= open {
-        // Read as a time of the next week, it would be open for almost seven days.
+        // If the close were in the next week, the site would be open for almost seven days.
         let message =
             format!("a period of {} closes no later than it opens", WEEKDAYS[first as usize % 7].name);
         let next = WEEKDAYS[(first as usize + 1) % 7].name.to_uppercase();

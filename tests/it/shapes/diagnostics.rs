@@ -25,7 +25,7 @@ fn status_reports_unknown_variables_and_required_ones_without_an_owner() {
         "A-1/live: opn is owned but unknown to the page's schema",
         "A-1/live: box has the key \"a\", which is unknown to the page's schema",
     ];
-    let missing = "A-1/live: fax is required by the page's schema, but has no owner";
+    let missing = "A-1/live: fax is required by the page's schema, but is neither on the page nor owned";
     let all = reported(1);
     for expected in unknown_names.iter().chain([&missing]) {
         assert!(all.iter().any(|line| line.contains(expected)), "{expected}: {all:#?}");
