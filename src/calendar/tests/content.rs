@@ -61,7 +61,7 @@ fn unsupported_content_is_an_error_with_file_line_and_property() {
         ),
         (
             event("DTSTART;VALUE=DATE:20260101\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20260101T230000Z"),
-            "c.ics:8: EXDATE: is a time in UTC in an all-day series",
+            "c.ics:8: EXDATE: ambiguous date: a time in UTC in an all-day series",
         ),
         (event("DTSTART:20260101\nDURATION:PT90000S"), "an all-day event must last whole days"),
         (
