@@ -109,7 +109,7 @@ fn main() {
 
     folder.write("sites.csv", &tables(7).0);
     let (took, revision_after) = timed(|| {
-        files.look(&Writers::from([(folder.path("sites.csv"), Writing::Closed)]));
+        files.read(&Writers::from([(folder.path("sites.csv"), Writing::Closed)]));
         files.revision()
     });
     println!("one changed row, files read again: {}", ratio(took));

@@ -97,8 +97,8 @@ pub fn age(written: SystemTime) -> Option<Duration> {
 }
 
 /// Returns the CPU time that this thread has used; waiting does not count.
-pub fn worked() -> Duration {
-    timer::worked()
+pub fn thread_cpu_time() -> Duration {
+    timer::thread_cpu_time()
 }
 
 #[cfg(target_os = "linux")]
@@ -123,7 +123,7 @@ mod timer {
         length_on(ClockId::Boottime)
     }
 
-    pub fn worked() -> Duration {
+    pub fn thread_cpu_time() -> Duration {
         length_on(ClockId::ThreadCPUTime)
     }
 
@@ -161,7 +161,7 @@ mod timer {
     }
 
     /// Returns the uptime: this platform does not separate waiting from working.
-    pub fn worked() -> std::time::Duration {
+    pub fn thread_cpu_time() -> std::time::Duration {
         uptime()
     }
 

@@ -3,7 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
 /// The message for a time in UTC where a date is expected.
-pub(super) const AMBIGUOUS: &str = "is a time in UTC in an all-day series: the date is ambiguous";
+pub(super) const AMBIGUOUS: &str = "ambiguous date: a time in UTC in an all-day series";
 
 /// Parses a local time such as `19970714T133000` (RFC 5545, 3.3.5, form 1).
 ///

@@ -116,7 +116,7 @@ impl Rule {
             };
             read.ok_or_else(|| match key {
                 "UNTIL" if value.strip_suffix('Z').and_then(parse_local).is_some() => {
-                    property.problem(format!("UNTIL={value} {AMBIGUOUS}")).hint(UNTIL_DATE)
+                    property.problem(format!("UNTIL={value}: {AMBIGUOUS}")).hint(UNTIL_DATE)
                 }
                 _ => bad(&format!("has a {key} that is out of range or invalid")),
             })?;
@@ -237,8 +237,7 @@ impl Rule {
     /// Returns the starts found when the iterator ended, or an error if it may have missed some.
     ///
     /// The iterator tries 100,000 periods for the next start. A yearly rule that never matches (30
-    /// February) has truly ended then. An hourly rule may only have been searched too short a time
-    /// ahead.
+    /// February) has ended then. For an hourly rule, that many periods may end before `to`.
     fn give_up(
         &self,
         begin: NaiveDateTime,
@@ -246,12 +245,12 @@ impl Rule {
         starts: Vec<NaiveDateTime>,
         property: &Property,
     ) -> Result<Vec<NaiveDateTime>, Problem> {
-        let looked_from = starts.last().copied().unwrap_or(begin);
+        let searched_from = starts.last().copied().unwrap_or(begin);
         let reach = match self.frequency.as_str() {
             "HOURLY" => TimeDelta::hours(99_000),
             _ => TimeDelta::days(99_000),
         };
-        if looked_from.checked_add_signed(reach).is_none_or(|reached| reached >= to) {
+        if searched_from.checked_add_signed(reach).is_none_or(|reached| reached >= to) {
             return Ok(starts);
         }
         Err(property.problem("takes too many steps to reach its next occurrence").hint(ANOTHER_RULE))

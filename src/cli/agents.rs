@@ -95,7 +95,7 @@ async fn with_pages(client: &ReadOnly<Client>, agents: Vec<Agent>, api: &Api) ->
     let rows = looked.into_iter().map(|(agent, pages)| {
         if let Err(error) = &pages {
             failed = true;
-            output::complain(&format!("{}: {error}", output::visible(&agent.id)));
+            output::print_error(&format!("{}: {error}", output::visible(&agent.id)));
         }
         row(agent, pages.ok())
     });

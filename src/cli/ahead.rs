@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::clock::worked;
+use crate::clock::thread_cpu_time;
 use crate::compile::Managed;
 use crate::model::{Instant, Problem};
 use crate::pages::Desired;
@@ -17,7 +17,7 @@ use super::load;
 const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
 
 /// Steps between two reads of the elapsed time, since each is a system call.
-const STEPS_PER_LOOK: usize = 64;
+const STEPS_PER_TIME_CHECK: usize = 64;
 
 /// The limits of a look-ahead.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ fn look_within(
     to: Instant,
 ) -> Vec<Ahead> {
     let Some((first, _)) = pages.first() else { return Vec::new() };
-    let (start, mut steps) = (worked(), 0);
+    let (start, mut steps) = (thread_cpu_time(), 0);
     let mut scans: Vec<PageScan> =
         pages.iter().map(|(managed, observed)| PageScan::new(managed, *observed)).collect();
     let time = bounds.time * u32::try_from(pages.len()).unwrap_or(1);
@@ -57,17 +57,18 @@ fn look_within(
     first.page.walk(from, to, |at, desired| {
         // The values at the start are always checked, however little time there is. During the
         // first steps the time is read at each one: a page whose steps take seconds has only few.
-        let is_looked_at = steps > 0 && (steps < STEPS_PER_LOOK || steps % STEPS_PER_LOOK == 0);
-        let is_over = || is_looked_at && worked().saturating_sub(start) >= time;
+        let is_time_checked =
+            steps > 0 && (steps < STEPS_PER_TIME_CHECK || steps % STEPS_PER_TIME_CHECK == 0);
+        let is_over = || is_time_checked && thread_cpu_time().saturating_sub(start) >= time;
         if steps == bounds.steps || is_over() {
             cut_short_at = Some(at);
             return ControlFlow::Break(());
         }
         steps += 1;
-        scans.iter_mut().for_each(|look| look.see(at, &desired));
+        scans.iter_mut().for_each(|scan| scan.see(at, &desired));
         ControlFlow::Continue(())
     });
-    scans.into_iter().map(|look| look.end(cut_short_at, to)).collect()
+    scans.into_iter().map(|scan| scan.end(cut_short_at, to)).collect()
 }
 
 /// A look-ahead at one page.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
 use crate::compile::Managed;
-use crate::lint::{doubtful_hours, running_out, unmet_conditions};
+use crate::lint::{running_out, suspicious_hours, unmet_conditions};
 use crate::listener::SecretFile;
 use crate::model::{HORIZON, Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
@@ -42,7 +42,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let mut problems = view.problems();
     problems.extend(view.ending(from));
     problems.extend(running_out(view.newest(), &view.settings.blueprint, &view.revision.inputs, from));
-    problems.extend(doubtful_hours(view.newest(), &view.settings.blueprint, &view.revision.inputs));
+    problems.extend(suspicious_hours(view.newest(), &view.settings.blueprint, &view.revision.inputs));
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     problems.extend(run_needs(global, &view.settings));
@@ -76,7 +76,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     } else {
         output::show_problems(&problems);
         if !problems.iter().any(is_error) {
-            output::print(&all_is_well(&view, &pages, to));
+            output::print(&success_message(&view, &pages, to));
         }
     }
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
@@ -96,7 +96,7 @@ fn as_json(problem: &Problem) -> Value {
 }
 
 /// Returns the message for settings without errors, checked up to `to`.
-fn all_is_well(view: &load::View, pages: &[Page], to: Instant) -> String {
+fn success_message(view: &load::View, pages: &[Page], to: Instant) -> String {
     let has_schema = |observed: &Option<Result<Observed, String>>| matches!(observed, Some(Ok(observed)) if observed.page.schema.is_some());
     // Pages without a schema give nothing to report.
     let what = match pages.iter().any(|(_, observed)| has_schema(observed)) {

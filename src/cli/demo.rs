@@ -71,10 +71,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         clock: clock.clone(),
     })?;
     put_schemas(&simulator, &settings, &folder, clock.now())?;
-    introduce(&folder, address, &arguments, clock.now());
+    print_introduction(&folder, address, &arguments, clock.now());
     // It serves until the daemon has ended.
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
-    tokio::spawn(narrate(simulator));
+    tokio::spawn(print_patches(simulator));
     let store = load::open_store(&settings, false)?;
     let ended = run::daemon(&global, settings, clock, store).await;
     // Leftovers in the temporary directory do no harm.
@@ -140,10 +140,12 @@ fn start(settings: &Settings, arguments: &Arguments) -> Instant {
     let variable = "is_open".parse().ok();
     let transitions = world.pages.iter().filter_map(|managed| {
         let owned = managed.page.owned(variable.as_ref()?)?;
-        owned.next_transition(now, now.checked_add_signed(TimeDelta::days(8))?).map(|flip| flip.at)
+        owned
+            .next_transition(now, now.checked_add_signed(TimeDelta::days(8))?)
+            .map(|transition| transition.at)
     });
     let lead = TimeDelta::from_std(LEAD * arguments.speed).unwrap_or_default();
-    transitions.min().and_then(|flip| flip.checked_sub_signed(lead)).unwrap_or(now)
+    transitions.min().and_then(|transition| transition.checked_sub_signed(lead)).unwrap_or(now)
 }
 
 fn put_schemas(simulator: &Simulator, settings: &Settings, folder: &Path, at: Instant) -> anyhow::Result<()> {
@@ -162,7 +164,7 @@ fn put_schemas(simulator: &Simulator, settings: &Settings, folder: &Path, at: In
     Ok(())
 }
 
-fn introduce(folder: &Path, address: SocketAddr, arguments: &Arguments, start: Instant) {
+fn print_introduction(folder: &Path, address: SocketAddr, arguments: &Arguments, start: Instant) {
     let (folder, speed) = (folder.display(), arguments.speed);
     let next = match arguments.at {
         Some(_) => String::new(),
@@ -186,7 +188,7 @@ Every line below is one PATCH. The first fill the pages.{next} Ctrl-C ends.
 }
 
 /// Prints every PATCH as it arrives.
-async fn narrate(simulator: Simulator) {
+async fn print_patches(simulator: Simulator) {
     let mut reported = 0;
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;

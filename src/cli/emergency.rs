@@ -144,7 +144,7 @@ pub fn owner(global: &Global) -> Option<Owner> {
 /// Prints the problems of a request.
 pub fn refused(problems: &[(String, Option<String>)]) -> Exit {
     for (message, hint) in problems {
-        output::complain(message);
+        output::print_error(message);
         if let Some(hint) = hint {
             output::remark(&format!("  hint: {hint}"));
         }

@@ -42,7 +42,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     output::show_problems(&view.problems());
     // A page that was never active is explained as written.
     let world = if view.world.page(&arguments.page).is_some() { &view.world } else { view.newest() };
-    view.say_shown(!std::ptr::eq(world, &raw const view.world));
+    view.report_shown_revision(!std::ptr::eq(world, &raw const view.world));
     let managed = view.pages(world, Some(&arguments.page))?[0];
     let Some(owned) = managed.page.owned(&arguments.variable) else {
         let known: Vec<String> =
@@ -73,8 +73,8 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     // An error at another instant does not prevent the explanation of this one.
     let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);
     let before = owned.transitions(from, until_now).unwrap_or_default();
-    let since = before.last().map(|flip| flip.at).filter(|since| *since > from);
-    let until = owned.next_transition(at, to).map(|flip| flip.at);
+    let since = before.last().map(|transition| transition.at).filter(|since| *since > from);
+    let until = owned.next_transition(at, to).map(|transition| transition.at);
     Ok(json!({
         "page": managed.page.id.to_string(),
         "variable": owned.variable.to_string(),

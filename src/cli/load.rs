@@ -261,7 +261,7 @@ impl View {
     }
 
     /// Reports the revision that a command shows, if another one exists.
-    pub fn say_shown(&self, shows_newest: bool) {
+    pub fn report_shown_revision(&self, shows_newest: bool) {
         if let Some(held) = &self.held {
             output::remark(&match shows_newest {
                 true => format!("shown: the held revision {}, which is not active", held.revision),

@@ -19,7 +19,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 static QUEUE: OnceLock<SyncSender<Entry>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
-/// The keys that no event may show, however they came into it.
+/// The keys that are redacted in every event.
 static KEYS: RwLock<Vec<ApiKey>> = RwLock::new(Vec::new());
 
 enum Entry {
@@ -78,9 +78,9 @@ impl Write for Event {
     }
 }
 
-/// Keeps a key out of all later events, whatever brings it there, as a value on a page may.
+/// Redacts a key in all later events, even where a value on a page contains it.
 ///
-/// A shorter key would also be found in ordinary words.
+/// Keys shorter than `MIN_HIDDEN` are not redacted: they also occur in ordinary words.
 pub fn hide(key: &ApiKey) {
     let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
     if key.len() >= MIN_HIDDEN && !keys.contains(key) {

@@ -89,7 +89,7 @@ enum Command {
     Agents(agents::Arguments),
     /// Turns pages into local files: settings, values and schemas, so that plan finds nothing to do
     Pull(pull::Arguments),
-    /// Compares schemas of files and pages, and puts a file's schema on pages
+    /// Compares schemas of files and pages, and sends a file's schema to pages
     Schema(schema::Arguments),
     /// Lists the dates of a calendar file, or the public holidays of a place, in a window
     Calendar(calendar::Arguments),
@@ -121,7 +121,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
     output::finish(match ended {
         Ok(exit) => exit,
         Err(error) => {
-            output::complain(&format!("{error:#}"));
+            output::print_error(&format!("{error:#}"));
             FAILED
         }
     })

@@ -14,13 +14,13 @@ use super::global::{Exit, FAILED};
 use super::log;
 
 /// The first error of writing to standard output.
-static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
+static WRITE_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
 /// Writes data to standard output; [`finish`] turns an error into the exit code.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        let _ = UNWRITTEN.set(error);
+        let _ = WRITE_ERROR.set(error);
     }
 }
 
@@ -29,11 +29,11 @@ pub fn print(text: &str) {
 /// A closed pipe, as with `head`, needs no message.
 pub fn finish(exit: Exit) -> Exit {
     log::flush();
-    match UNWRITTEN.get() {
+    match WRITE_ERROR.get() {
         None => exit,
         Some(error) => {
             if error.kind() != std::io::ErrorKind::BrokenPipe {
-                complain(&format!("cannot write to standard output: {error}"));
+                print_error(&format!("cannot write to standard output: {error}"));
             }
             FAILED
         }
@@ -81,7 +81,7 @@ pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<It
 }
 
 /// Writes an error to standard error.
-pub fn complain(text: &str) {
+pub fn print_error(text: &str) {
     log::flush();
     let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }

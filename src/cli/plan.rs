@@ -47,7 +47,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     output::show_problems(&view.problems());
     view.report_held();
-    view.say_shown(false);
+    view.report_shown_revision(false);
     view.report_gone();
     view.report_promotion(None);
     let mut schemas = Schemas::new(view.settings.assert_formats);
@@ -191,7 +191,8 @@ impl Outcome {
         let by_place = managed.page.by_place();
         for change in plan.changes {
             let owned = by_place.get(&change.variable);
-            let until = owned.and_then(|owned| owned.next_transition(now, horizon)).map(|flip| flip.at);
+            let until =
+                owned.and_then(|owned| owned.next_transition(now, horizon)).map(|transition| transition.at);
             self.rows.push(Row {
                 page: page.clone(),
                 variable: Some(change.variable.to_string()),

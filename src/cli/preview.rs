@@ -71,7 +71,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     output::show_problems(&problems);
     let known = problems.len();
     let mut rows = Vec::new();
-    view.say_shown(true);
+    view.report_shown_revision(true);
     for (index, managed) in view.pages(view.newest(), arguments.page.as_ref())?.into_iter().enumerate() {
         let schema = match schema(global, &view, managed).await {
             Ok(schema) => schema,
@@ -110,20 +110,20 @@ fn changes(
 ) -> Result<Vec<Row>, Problem> {
     let mut before = Value::Null;
     let mut rows: Vec<Row> = Vec::new();
-    for (owned, flip) in transitions(spans)? {
-        let value = typed(schema, owned, &flip.value)?;
+    for (owned, transition) in transitions(spans)? {
+        let value = typed(schema, owned, &transition.value)?;
         if !rows.is_empty() && same_value(&before, &value) {
             continue;
         }
         rows.push(Row {
             page: managed.page.id.to_string(),
             variable: owned.variable.to_string(),
-            at: output::utc(flip.at),
+            at: output::utc(transition.at),
             from: std::mem::replace(&mut before, value.clone()),
             to: value,
-            because: flip.because,
-            order: (flip.at, index, place),
-            at_shown: zone::show(load::zone(managed), flip.at),
+            because: transition.because,
+            order: (transition.at, index, place),
+            at_shown: zone::show(load::zone(managed), transition.at),
         });
     }
     Ok(rows)
@@ -132,7 +132,7 @@ fn changes(
 fn transitions<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a Owned, Transition)>, Problem> {
     let mut all = Vec::new();
     for (owned, from, to) in spans {
-        all.extend(owned.transitions(*from, *to)?.into_iter().map(|flip| (*owned, flip)));
+        all.extend(owned.transitions(*from, *to)?.into_iter().map(|transition| (*owned, transition)));
     }
     Ok(all)
 }

@@ -160,7 +160,7 @@ impl Listening {
         match key {
             Ok(_) => Ok(newer),
             Err(error) => {
-                Err(vec![Problem::new(format!("cannot get the API key of the settings: {error:#}"))])
+                Err(vec![Problem::new(format!("cannot load the API key that the settings name: {error:#}"))])
             }
         }
     }

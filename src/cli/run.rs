@@ -29,7 +29,7 @@ use super::global::{Exit, Global, OK, parse_instant};
 use super::{load, log, reload, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
-const FIRST_LOOKS: usize = 6;
+const FIRST_READS: usize = 6;
 /// Extra start time requested from systemd for a large store, in microseconds: ten minutes.
 const UPGRADE_PATIENCE_USEC: u32 = 600_000_000;
 
@@ -268,14 +268,14 @@ pub struct Start {
 
 /// Reads the current files and the active revision.
 ///
-/// With `goes_on_looking`, the caller watches the files, so this waits only briefly for files that
+/// With `keeps_reading`, the caller watches the files, so this waits only briefly for files that
 /// are being written.
 pub async fn gather(
     settings: &Settings,
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     active: Option<ActiveRevision>,
-    goes_on_looking: bool,
+    keeps_reading: bool,
 ) -> anyhow::Result<(Files, ActiveRevision)> {
     let mut files = Files::new(settings);
     let remembered = store.remembered().await?;
@@ -286,8 +286,8 @@ pub async fn gather(
     });
     // This may wait for a writer, which would block a thread of the runtime.
     let settled = tokio::task::spawn_blocking(move || {
-        match goes_on_looking {
-            true => files.settle_within(FIRST_LOOKS),
+        match keeps_reading {
+            true => files.settle_within(FIRST_READS),
             false => files.settle(),
         }
         files

@@ -348,12 +348,12 @@ pub fn describe_drift(drift: &DriftRow) -> String {
 fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let to = now.checked_add_signed(AHEAD)?;
     let changes = managed.page.variables.iter().filter_map(|owned| {
-        let flip = owned.next_transition(now, to)?;
-        let value = match &flip.value {
+        let transition = owned.next_transition(now, to)?;
+        let value = match &transition.value {
             crate::pages::UntypedValue::Cell(cell) => cell.text.clone(),
             value => shorten(&value.to_json(), 40),
         };
-        Some((flip.at, format!("{} -> {value}", owned.variable)))
+        Some((transition.at, format!("{} -> {value}", owned.variable)))
     });
     changes.min()
 }

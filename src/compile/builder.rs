@@ -15,11 +15,11 @@ use crate::pages::Page;
 use super::blueprint::{Blueprint, Inputs};
 use super::compiler::Compiler;
 use super::keys::{block_key, page_key};
-use super::rows::{Repeat, Troubled};
+use super::rows::{Repeat, RowProblems};
 
 use super::world::{Basis, Managed, World};
 
-/// Dates before today that calendars are expanded for, to include events that still go on.
+/// Dates before today that calendars are expanded for, to include events that have not ended.
 const DAYS_BACK: u64 = 45;
 /// Dates after today that calendars are expanded for.
 ///
@@ -81,7 +81,7 @@ impl World {
                 .map(|basis| basis.blueprint.pages.iter().map(block_key).collect())
                 .unwrap_or_default(),
             renamed: None,
-            troubled: Troubled::default(),
+            troubled: RowProblems::default(),
             world: World {
                 fresh,
                 basis: Some(Arc::new(Basis { blueprint: blueprint.clone(), inputs: inputs.clone(), window })),
@@ -114,7 +114,7 @@ struct Builder<'a> {
     /// The key of the current block, if it is new, or has failed since it was new.
     renamed: Option<String>,
     /// The rows that fail by a problem in the settings.
-    troubled: Troubled,
+    troubled: RowProblems,
     world: World,
 }
 
@@ -189,7 +189,7 @@ impl Builder<'_> {
         let source = repeat.source;
         match table.map(|table| &**table) {
             Some(Table::Rows(rows)) => {
-                let key = self.rests_on_its_row_alone(block, source).then(|| block_key(block));
+                let key = self.depends_only_on_its_row(block, source).then(|| block_key(block));
                 for row in rows.rows.iter().filter(|row| repeat.takes(row)) {
                     if !key.as_ref().is_some_and(|key| self.reuse(key, row)) {
                         self.page(block, Some((&repeat, row)));
@@ -214,7 +214,7 @@ impl Builder<'_> {
     /// Returns true if the pages of a block can change only with their own rows.
     ///
     /// Everything else is unchanged, and nothing uses other rows of the same table.
-    fn rests_on_its_row_alone(&self, block: &Node, source: &str) -> bool {
+    fn depends_only_on_its_row(&self, block: &Node, source: &str) -> bool {
         let Some(unchanged) = &self.unchanged else { return false };
         let blueprint = self.compiler.blueprint;
         let others = self.inputs.tables.keys().filter(|name| *name != source);

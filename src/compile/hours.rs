@@ -77,7 +77,7 @@ impl Compiler<'_> {
             special::inline(reader, node, &mut special);
         }
         for node in one_or_more(fields.get("special_from")) {
-            self.or_doubt(node, || self.special_from(reader, node, &mut special));
+            self.or_mark_all(node, || self.special_from(reader, node, &mut special));
         }
         let closures = self.closures(reader, one_or_more(fields.get("closed_on")), zone, holidays.as_ref());
         if reader.problem_count() > problems || !is_read {

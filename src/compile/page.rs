@@ -382,11 +382,11 @@ fn ahead(reader: &Reader, node: &Node, pages: &[PageId]) -> Option<Option<TimeDe
     let problem = match pages.iter().any(|page| page.environment == Environment::Live) {
         true => Problem::at(
             &node.origin,
-            "a live page cannot run ahead: its callers would hear another day's hours",
+            "`ahead` cannot be set for a live page: its callers would hear another day's hours",
         )
         .hint("give the sandbox a page block of its own"),
         false if length > MAX_AHEAD => {
-            Problem::at(&node.origin, "a page can run ahead by at most 31 days").hint("write 31d or less")
+            Problem::at(&node.origin, "`ahead` can be at most 31 days").hint("write 31d or less")
         }
         false => return Some(Some(length)),
     };

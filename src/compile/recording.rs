@@ -64,13 +64,13 @@ impl Compiler<'_> {
     }
 
     /// Reads hours from a table; if it is unknown which rows they take, records all of them.
-    pub(super) fn or_doubt<T>(&self, node: &Node, read: impl FnOnce() -> T) -> T {
+    pub(super) fn or_mark_all<T>(&self, node: &Node, read: impl FnOnce() -> T) -> T {
         let before = self.recorder.as_ref().map(|recorder| recorder.taken_count.get());
         let value = read();
         if let (Some(recorder), Some((inputs, _))) = (&self.recorder, self.inputs)
             && before == Some(recorder.taken_count.get())
         {
-            recorder.doubt(node, inputs);
+            recorder.mark_source(node, inputs);
         }
         value
     }
@@ -122,7 +122,7 @@ impl Compiler<'_> {
             unmatched(recorder, reader, repeat, rows);
         }
         if !rows.rejected.is_empty() {
-            recorder.doubt_inside(repeat.block, inputs);
+            recorder.mark_sources_inside(repeat.block, inputs);
         }
         if depends_on_a_row(repeat.block) {
             return Some(());
@@ -139,7 +139,7 @@ impl Compiler<'_> {
     /// Records that it is unknown which rows the hours inside of a node take.
     pub(super) fn record_unknown_rows(&self, node: &Node) {
         if let (Some(recorder), Some((inputs, _))) = (&self.recorder, self.inputs) {
-            recorder.doubt_inside(node, inputs);
+            recorder.mark_sources_inside(node, inputs);
         }
     }
 
@@ -152,10 +152,10 @@ impl Compiler<'_> {
         let repeat = self.repeat(reader, for_each, "for_each", block.get("join"));
         let table = repeat.as_ref().and_then(|repeat| inputs.tables.get(repeat.source));
         let (Some(repeat), Some(Table::Rows(rows))) = (repeat, table.map(|table| &**table)) else {
-            return recorder.doubt_inside(block, inputs);
+            return recorder.mark_sources_inside(block, inputs);
         };
         if !rows.rejected.is_empty() {
-            recorder.doubt_inside(block, inputs);
+            recorder.mark_sources_inside(block, inputs);
         }
         for row in &rows.rows {
             let is_taken = repeat.takes(row);

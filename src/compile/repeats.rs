@@ -11,7 +11,7 @@ use crate::written::Reader;
 const MAX_OF_PAGE: usize = 50_000;
 /// The most rows for all pages together, limited by memory.
 const MAX_OF_ALL: usize = 500_000;
-/// The rows that hours within a repetition count as: they take as much memory.
+/// The number of rows that hours within a repetition count as, since they take as much memory.
 pub(super) const HOURS_WEIGHT: usize = 4;
 
 /// The repetitions that are left.

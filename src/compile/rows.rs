@@ -99,7 +99,7 @@ impl Compiler<'_> {
         match self.blueprint.sources.get(name) {
             Some(source) if source.has_rows && source.has_key => return Some(()),
             Some(_) => reader.note(
-                Problem::at(origin, format!("source \"{name}\" has no rows with keys"))
+                Problem::at(origin, format!("the rows of source \"{name}\" have no keys"))
                     .hint(format!("{what} needs a CSV source with key = \"COLUMN\"")),
             ),
             None => self.note_unknown(reader, "source", name, origin, self.blueprint.sources.keys()),
@@ -265,7 +265,7 @@ impl Compiler<'_> {
         self.record_repeat(reader, repeat, rows, |inner, row| _ = one(inner, row))?;
         rows.rejected.iter().for_each(|rejected| reader.note(rejected.problem.clone()));
         let mut all = Some(Vec::new());
-        let (mut troubled, first) = (Troubled::default(), reader.problem_count());
+        let (mut troubled, first) = (RowProblems::default(), reader.problem_count());
         for row in repeat.of(rows) {
             self.repeats.spend(reader, repeat.origin, 1)?;
             let before = reader.problem_count();
@@ -290,9 +290,9 @@ impl Compiler<'_> {
 ///
 /// The place of such a problem does not name the rows.
 #[derive(Default)]
-pub(super) struct Troubled(HashMap<String, Vec<String>>);
+pub(super) struct RowProblems(HashMap<String, Vec<String>>);
 
-impl Troubled {
+impl RowProblems {
     /// Remembers that something written at a place fails for a row.
     ///
     /// A problem in another file names its cell already.

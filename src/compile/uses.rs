@@ -38,7 +38,7 @@ pub(crate) struct TakenRows {
     pub(crate) texts: BTreeMap<Vec<String>, HashSet<String>>,
     /// True if some rows are taken by `match`.
     ///
-    /// If all are taken by key instead, the source may have other rows for other purposes.
+    /// A source whose rows are all taken by key may have further rows for other purposes.
     pub(crate) matched: bool,
     /// True if all rows are taken, or if it is unknown which.
     ///
@@ -86,7 +86,7 @@ impl Recorder {
     /// Marks all rows of the named source as taken, since the actual ones are unknown.
     ///
     /// If a row fills in the name of the source, marks every source.
-    pub(super) fn doubt(&self, node: &Node, inputs: &Inputs) {
+    pub(super) fn mark_source(&self, node: &Node, inputs: &Inputs) {
         let Some(Raw::Text(source)) = node.get("source").map(|node| &node.raw) else { return };
         match is_template(source) {
             true => inputs.tables.keys().for_each(|source| self.take_all(source)),
@@ -95,15 +95,15 @@ impl Recorder {
     }
 
     /// Marks the sources of hours inside of a node as taken.
-    pub(super) fn doubt_inside(&self, node: &Node, inputs: &Inputs) {
+    pub(super) fn mark_sources_inside(&self, node: &Node, inputs: &Inputs) {
         match &node.raw {
-            Raw::List(items) => items.iter().for_each(|item| self.doubt_inside(item, inputs)),
+            Raw::List(items) => items.iter().for_each(|item| self.mark_sources_inside(item, inputs)),
             Raw::Table(entries) => {
                 for entry in entries {
                     if ["special_from", "weekly_from"].contains(&entry.key.as_str()) {
-                        one_or_more(Some(&entry.node)).iter().for_each(|node| self.doubt(node, inputs));
+                        one_or_more(Some(&entry.node)).iter().for_each(|node| self.mark_source(node, inputs));
                     }
-                    self.doubt_inside(&entry.node, inputs);
+                    self.mark_sources_inside(&entry.node, inputs);
                 }
             }
             Raw::Null | Raw::Bool(_) | Raw::Number(_) | Raw::Text(_) => {}
@@ -124,7 +124,7 @@ impl Recorder {
             Raw::Table(entries) => entries,
             Raw::Null | Raw::Bool(_) | Raw::Number(_) | Raw::Text(_) => return,
         };
-        self.doubt(node, inputs);
+        self.mark_source(node, inputs);
         for entry in entries {
             match (entry.key.as_str(), &entry.node.raw) {
                 ("special_from" | "weekly_from", _) => {}

@@ -239,7 +239,7 @@ impl Compiler<'_> {
             let text = reader.text(node, "show")?;
             let show = CalendarShape::named(&text.value);
             let known = || CalendarShape::ALL.iter().map(|(name, ..)| *name).collect::<Vec<_>>();
-            reader.ok(show.ok_or_else(|| no_show(&text, "a calendar", &known())))
+            reader.ok(show.ok_or_else(|| unknown_shape(&text, "a calendar", &known())))
         });
         let filter = self.filter(reader, fields, &name.value);
         let zone = known.then(|| self.zone(reader, fields, context, Some(&name.value)))??;
@@ -269,7 +269,7 @@ impl Compiler<'_> {
         };
         let known = || SHAPES.iter().map(|shape| shape.name()).collect::<Vec<_>>();
         let found = shapes::named(&text.value);
-        let mut show = reader.ok(found.ok_or_else(|| no_show(&text, "hours", &known())))?;
+        let mut show = reader.ok(found.ok_or_else(|| unknown_shape(&text, "hours", &known())))?;
         show.with.days = days.unwrap_or(show.with.days);
         show.with.language = language.unwrap_or(show.with.language);
         let format = self.format(reader, fields, &show);
@@ -389,7 +389,7 @@ fn otherwise(reader: &Reader, fields: &Fields) -> Option<UntypedValue> {
     fields.get("otherwise").map_or(Some(UntypedValue::Json(Value::Null)), |node| as_written(reader, node))
 }
 
-fn no_show(text: &Text, what: &str, known: &[&str]) -> Problem {
+fn unknown_shape(text: &Text, what: &str, known: &[&str]) -> Problem {
     let problem = Problem::at(&text.origin, format!("{what} cannot show \"{}\"", text.value));
     match nearest(&text.value, known.iter().copied()) {
         Some(known) => problem.hint(format!("did you mean \"{known}\"?")),

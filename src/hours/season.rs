@@ -78,8 +78,8 @@ pub fn nested(seasons: Vec<Season>) -> Result<Vec<Season>, Box<Clash>> {
             return Err(Box::new(clash));
         }
     }
-    // A season within another is also within all seasons that contain that one, so its depth is
-    // greater.
+    // The depth of a season is the number of seasons that contain it. An inner season also lies in
+    // all seasons around its outer one, so it is deeper.
     let depth = |season: &Season| seasons.iter().filter(|other| season.is_within(other)).count();
     let depths: Vec<usize> = seasons.iter().map(depth).collect();
     let mut ranked: Vec<(usize, Season)> = depths.into_iter().zip(seasons).collect();

@@ -241,8 +241,9 @@ fn check_words(part: &str) -> Result<(), BadText> {
 ///
 /// An example is `Mo-Fr 09:00-12:00, 13:00-17:00; Sa 10:00-14:00; Su,PH off`, or `24/7`. Days that
 /// are not named are closed. A later part may close days that an earlier one opened
-/// (`Mo-Su 09:00-17:00; Su off`). The part that names `PH` must come last: a later weekday part
-/// would win on the holidays among its days, and holiday hours here do not depend on the weekday.
+/// (`Mo-Su 09:00-17:00; Su off`). The part that names `PH` must come last. In
+/// OpenStreetMap a later weekday part would also replace it on holidays that fall on its days, but
+/// here all holidays have the same hours.
 ///
 /// # Errors
 /// Names the part that cannot be read.

@@ -13,7 +13,7 @@ use crate::model::{Instant, Origin, Problem, nearest};
 use crate::written::{Node, Raw, is_template, one_or_more};
 use crate::zone::{self, Zone};
 
-use super::filters::meant_or_known;
+use super::filters::suggest_or_list;
 
 /// The days before its end in which a calendar is due for renewal.
 const CALENDAR_DAYS: u64 = 90;
@@ -160,7 +160,7 @@ impl Events {
         };
         match known.is_empty() {
             true => problem.hint("its events have no categories; name a part of their summary"),
-            false => problem.hint(meant_or_known(nearest_phrase(used, &known).as_deref(), what, &known)),
+            false => problem.hint(suggest_or_list(nearest_phrase(used, &known).as_deref(), what, &known)),
         }
     }
 }

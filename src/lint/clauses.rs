@@ -52,7 +52,7 @@ impl Reach {
     fn judge(&mut self, clauses: &[Clause], at: Instant) -> Option<Problem> {
         let (clause, earlier) = clauses.split_last()?;
         if let Some(condition) = clause.conditions.over(at) {
-            return Some(never_again(clauses.len(), clause, condition));
+            return Some(never_applies(clauses.len(), clause, condition));
         }
         let place = clause.origin.to_string();
         if self.settled.contains(&place) {
@@ -128,7 +128,7 @@ impl Unreached {
 }
 
 /// Returns the problem of a clause with a condition that does not hold, and never will.
-fn never_again(number: usize, clause: &Clause, condition: &Condition) -> Problem {
+fn never_applies(number: usize, clause: &Clause, condition: &Condition) -> Problem {
     let conditions = clause.conditions.describe();
     let (again, hint) = match condition {
         Condition::Hours { .. } => {

@@ -32,7 +32,7 @@ pub fn unmet_conditions(blueprint: &Blueprint, inputs: &Inputs, at: Instant) -> 
     found.extend(uses.unmet.iter().map(|((_, column), unmet)| filled_in(column, unmet)));
     for (source, taken) in &uses.taken {
         if let Some(Table::Rows(rows)) = inputs.tables.get(source).map(|table| &**table) {
-            found.extend(untaken(rows, taken, at.date_naive()));
+            found.extend(unused_texts(rows, taken, at.date_naive()));
         }
     }
     found.into_iter().map(Problem::warning).collect()
@@ -84,7 +84,7 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
     let known: BTreeSet<&str> =
         rows.rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();
     let meant = texts.iter().find_map(|text| nearest(text.trim(), known.iter().copied()));
-    Some(problem.hint(meant_or_known(meant, "the column has", &known)))
+    Some(problem.hint(suggest_or_list(meant, "the column has", &known)))
 }
 
 /// Returns the problem of a condition that matches no row once some rows fill it in.
@@ -100,7 +100,7 @@ fn filled_in(column: &str, UnmatchedCondition { origin, file, rows }: &Unmatched
 }
 
 /// Returns a hint with the likely correction, and some of the known values.
-pub(super) fn meant_or_known(meant: Option<&str>, what: &str, known: &BTreeSet<&str>) -> String {
+pub(super) fn suggest_or_list(meant: Option<&str>, what: &str, known: &BTreeSet<&str>) -> String {
     let mut values: Vec<String> = known.iter().take(NAMED).map(|value| format!("\"{value}\"")).collect();
     if known.len() > NAMED {
         values.push(format!("and {} more", known.len() - NAMED));
@@ -113,7 +113,7 @@ pub(super) fn meant_or_known(meant: Option<&str>, what: &str, known: &BTreeSet<&
 }
 
 /// Returns a problem for each text whose rows no `match` and no `row` takes.
-fn untaken(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
+fn unused_texts(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
     let position = |column: &String| rows.columns.iter().position(|name| **name == **column);
     // A missing column is an error, which is reported elsewhere.
     let asked: Option<Vec<_>> = taken
@@ -158,7 +158,7 @@ fn untaken(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
         };
         let message = format!("no page and no hours use this row: \"{text}\"{more}");
         let meant = nearest(&text, known[&column].iter().copied()).filter(|meant| *meant != text);
-        let hint = meant_or_known(meant, "pages and hours use", &known[&column]);
+        let hint = suggest_or_list(meant, "pages and hours use", &known[&column]);
         Problem::at(&row.cells[column].origin, message).hint(hint)
     };
     let mut found: Vec<Problem> = reported.iter().take(MAX_REPORTED).map(problem).collect();

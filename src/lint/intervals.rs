@@ -21,7 +21,7 @@ const MAX_LISTED: usize = 20;
 ///
 /// Hours are doubtful if they end a minute before midnight, overlap, or are very long. A calendar
 /// is reported if it closes hours and has an event without length.
-pub fn doubtful_hours(world: &World, blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
+pub fn suspicious_hours(world: &World, blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
     let mut found = Reported::default();
     let mut seen: HashSet<*const Hours> = HashSet::new();
     for managed in &world.pages {

@@ -20,7 +20,7 @@ use calendars::ending_calendars;
 use clauses::Reach;
 
 pub use filters::unmet_conditions;
-pub use intervals::doubtful_hours;
+pub use intervals::suspicious_hours;
 
 /// The dates ahead in which a long closure is searched.
 const DAYS_AHEAD: u64 = 60;
@@ -71,7 +71,7 @@ fn long_closure(hours: &Hours, at: Instant) -> Option<Problem> {
     match opens_on_dates_alone(hours) {
         false => closed_dates(hours, today),
         true => last_opening(hours, today)
-            .or_else(|| closed_dates(hours, today).filter(|_| breaks_off(hours, today))),
+            .or_else(|| closed_dates(hours, today).filter(|_| has_long_gap(hours, today))),
     }
 }
 
@@ -98,7 +98,7 @@ fn closed_dates(hours: &Hours, today: NaiveDate) -> Option<Problem> {
 /// Returns true if hours that open on single dates alone have an unusually long coming gap.
 ///
 /// A monthly market, for example, is closed for long each time.
-fn breaks_off(hours: &Hours, today: NaiveDate) -> bool {
+fn has_long_gap(hours: &Hours, today: NaiveDate) -> bool {
     let open: Vec<NaiveDate> =
         hours.special.iter().filter(|(_, day)| !day.intervals.is_empty()).map(|(date, _)| *date).collect();
     let mut gaps: Vec<(TimeDelta, NaiveDate)> =

@@ -45,7 +45,7 @@ fn register_counters(registry: &mut Registry, status: &Status) {
         ("requests", "Requests sent to the API", counts.requests),
         ("patches", "PATCH requests sent to the API", counts.patches),
         ("failures", "Requests that failed", counts.failures),
-        ("values_applied", "Values put on pages", counts.applied),
+        ("values_applied", "Values written to pages", counts.applied),
         ("values_drifted", "Values found changed by another client", counts.drifted),
     ] {
         let counter = Counter::<u64>::default();

@@ -52,7 +52,7 @@ impl OverrideRequest {
         let environment = self.environment.and_then(|text| text.parse().map_err(&mut note).ok());
         let pair = |text: &String| {
             let pair = text.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.to_owned()));
-            pair.ok_or_else(|| no_pair(text))
+            pair.ok_or_else(|| invalid_pair(text))
         };
         let cells = self.cells.iter().filter_map(|text| pair(text).map_err(&mut note).ok()).collect();
         let until = match self.until {
@@ -96,12 +96,12 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_at_checked(between.unwrap_or(text.len())).unwrap_or((text, ""));
     match value.strip_prefix('=') {
         Some(value) => Ok((name.trim().to_owned(), value.to_owned())),
-        None => Err(no_pair(text)),
+        None => Err(invalid_pair(text)),
     }
 }
 
-fn no_pair(text: &str) -> String {
-    format!("\"{text}\" is not a pair (hint: write NAME=VALUE)")
+fn invalid_pair(text: &str) -> String {
+    format!("invalid pair \"{text}\" (hint: write NAME=VALUE)")
 }
 
 /// Returns an override as JSON.

@@ -158,7 +158,7 @@ impl UntypedValue {
         }
     }
 
-    /// Returns true if it contains a cell.
+    /// Returns true if the value, or a part of it, is a cell.
     fn has_cells(&self) -> bool {
         match self {
             Self::Json(_) => false,

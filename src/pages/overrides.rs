@@ -184,7 +184,8 @@ impl Page {
                     overridden.over(Some(before(value)))
                 }
                 (_, Some(Some(value))) => before(value),
-                // A key cannot be removed again, and a temporary value must not stay.
+                // The key was missing before. The API cannot delete it, and the temporary value must
+                // not remain, so the desired value is sent.
                 (definition, Some(None)) => definition.clone(),
                 (Definition::Overridden(overridden), None) => overridden.over(None),
                 (_, None) => return None,

@@ -1,7 +1,7 @@
 //! Compares a new revision with the active one: changed schedules, lost rows, closures.
 //!
-//! A change too large for an ordinary day is held for approval. Schedules are compared, not values:
-//! the closing of every site at 17:00 is not a change.
+//! An unusually large change is held for approval. Schedules are compared, not values: that every
+//! site closes at 17:00 is not a change if both revisions say so.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -247,7 +247,7 @@ impl Impact {
         let until = now.checked_add_signed(HORIZON).unwrap_or(now);
         let is_bereft = |old: &Page| match after.world.page(&old.id).map(|managed| &*managed.computed) {
             None => old.row.is_some(),
-            Some(new) => !std::ptr::eq(old, new) && rests_on_other_rows(old, new, now, until),
+            Some(new) => !std::ptr::eq(old, new) && would_change(old, new, now, until),
         };
         let losing_rows: Vec<&PageId> = before
             .world
@@ -273,7 +273,7 @@ impl Impact {
 }
 
 /// Returns true if a page would lose its part for a row, or change in the next days.
-fn rests_on_other_rows(old: &Page, new: &Page, now: Instant, until: Instant) -> bool {
+fn would_change(old: &Page, new: &Page, now: Instant, until: Instant) -> bool {
     old.beside(new).any(|(before, after)| match after {
         None => before.row.is_some(),
         Some(after) => !before.is_equivalent(after, now, until),

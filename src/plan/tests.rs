@@ -17,7 +17,7 @@ fn remote(variables: Value) -> RemotePage {
     RemotePage { variables: variables.as_object().cloned().unwrap(), ..RemotePage::default() }
 }
 
-const UNTOLD: &dyn Fn(usize) -> String = &|_| String::new();
+const NO_REASON: &dyn Fn(usize) -> String = &|_| String::new();
 
 fn desired(values: &[(&str, Value)]) -> Desired {
     Desired {
@@ -42,7 +42,7 @@ fn decide(baseline: Option<Value>, page: Option<Value>, value: Value, policy: &s
     let schema = Arc::new(Schema::compile(None).unwrap());
     let checked = check(&desired(&[("x", value)]), &Arc::new(remote), &schema).unwrap();
     let baseline: Baseline = baseline.into_iter().map(|value| (variable("x"), value)).collect();
-    let plan = plan(&checked, &baseline, &|_| policy.parse().unwrap(), UNTOLD).unwrap();
+    let plan = plan(&checked, &baseline, &|_| policy.parse().unwrap(), NO_REASON).unwrap();
     let mut reported = Vec::new();
     if let Some(change) = plan.changes.first() {
         reported.push(format!("send {}", change.to));
@@ -89,7 +89,7 @@ fn only_owned_and_changed_keys_are_sent_and_neighbours_below_a_key_survive() {
     let schema = Arc::new(Schema::compile(None).unwrap());
     let expected = desired(&[("a", json!(1)), ("b", json!(5)), ("/m/ours", json!("z"))]);
     let checked = check(&expected, &Arc::new(remote), &schema).unwrap();
-    let plan = plan(&checked, &Baseline::new(), &|_| OnDrift::Restore, UNTOLD).unwrap();
+    let plan = plan(&checked, &Baseline::new(), &|_| OnDrift::Restore, NO_REASON).unwrap();
     assert_eq!(Value::Object(plan.body), json!({"b": 5, "m": {"ours": "z", "neighbour": "y"}}));
 }
 
@@ -102,8 +102,8 @@ fn values_left_after_keeping_drift_must_meet_the_schema() {
     let checked = check(&desired(&[("a", json!(2)), ("b", json!(3))]), &Arc::new(remote), &schema).unwrap();
     // b drifted from 3 to 9 and is kept, so a = 2 would meet b = 9, which the schema forbids.
     let baseline = Baseline::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
-    assert!(plan(&checked, &baseline, &|_| OnDrift::Keep, UNTOLD).is_err());
-    assert!(plan(&checked, &baseline, &|_| OnDrift::Restore, UNTOLD).is_ok());
+    assert!(plan(&checked, &baseline, &|_| OnDrift::Keep, NO_REASON).is_err());
+    assert!(plan(&checked, &baseline, &|_| OnDrift::Restore, NO_REASON).is_ok());
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct ClockTrust {
     up: Duration,
     distrust: Option<Distrust>,
     /// True after a person confirmed the clock, regardless of the API's clock.
-    vouched: bool,
+    confirmed_by_person: bool,
     /// True after the API's clock agreed.
     agreed: bool,
 }
@@ -94,7 +94,7 @@ impl ClockTrust {
             what: format!("it shows {}, but it was {} before", utc(now), utc(earliest)),
             expected: None,
         });
-        Self { now, up: clock.uptime(), distrust, vouched: false, agreed: false }
+        Self { now, up: clock.uptime(), distrust, confirmed_by_person: false, agreed: false }
     }
 
     /// Compares the clock with a reading from an earlier run during the same boot.
@@ -147,13 +147,13 @@ impl ClockTrust {
     ///
     /// If they agree, the clock is trusted again. If they differ by more than an hour, it becomes
     /// untrusted, but only if it is a real wall clock that no person confirmed.
-    pub fn hear(&mut self, api: Instant, clock: &dyn Clock) -> TrustChange {
+    pub fn compare(&mut self, api: Instant, clock: &dyn Clock) -> TrustChange {
         let off = (api - clock.now()).abs();
         self.agreed |= off < AGREEMENT;
         if off < AGREEMENT && self.distrust.take().is_some() {
             return TrustChange::Trusted;
         }
-        if off > LEAP && self.distrust.is_none() && clock.is_wall() && !self.vouched {
+        if off > LEAP && self.distrust.is_none() && clock.is_wall() && !self.confirmed_by_person {
             let what = format!("it shows {}, but the API's clock shows {}", utc(clock.now()), utc(api));
             self.distrust = Some(Distrust { what, expected: None });
             return TrustChange::Untrusted;
@@ -162,14 +162,14 @@ impl ClockTrust {
     }
 
     /// Records that a person confirmed the clock. Returns true if it was untrusted.
-    pub fn vouch(&mut self) -> bool {
-        self.vouched = true;
+    pub fn confirm(&mut self) -> bool {
+        self.confirmed_by_person = true;
         self.distrust.take().is_some()
     }
 
     /// Returns true if the clock is trusted and was confirmed by the API or a person.
     pub fn is_confirmed(&self) -> bool {
-        self.distrust.is_none() && (self.agreed || self.vouched)
+        self.distrust.is_none() && (self.agreed || self.confirmed_by_person)
     }
 
     /// Returns why the clock is untrusted, if it is.
@@ -229,11 +229,11 @@ mod tests {
             clock.step(clock.now() - TimeDelta::hours(hours));
             assert_eq!(watch.update(&clock), TrustChange::Trusted);
             let mut watch = leap();
-            assert_eq!(watch.hear(start, &clock), TrustChange::None, "that is the time before the jump");
-            assert_eq!(watch.hear(clock.now() + TimeDelta::minutes(1), &clock), TrustChange::Trusted);
+            assert_eq!(watch.compare(start, &clock), TrustChange::None, "that is the time before the jump");
+            assert_eq!(watch.compare(clock.now() + TimeDelta::minutes(1), &clock), TrustChange::Trusted);
             assert!(!leap().distrust().unwrap().describe().is_empty());
             clock.step(start);
-            assert!(leap().vouch());
+            assert!(leap().confirm());
             clock.step(start);
         }
     }

@@ -179,7 +179,7 @@ pub enum Decision {
 }
 
 /// Returns when to retry a page without values now: its next transition is unknown.
-pub fn ask_again_at(now: Instant) -> Instant {
+pub fn retry_without_values_at(now: Instant) -> Instant {
     now.checked_add_signed(TimeDelta::minutes(1)).unwrap_or(now)
 }
 
@@ -193,7 +193,7 @@ pub fn decide(page: &Arc<Page>, known: &mut Knowledge, now: Instant) -> Decision
     }
     let desired = match known.desired(page, now) {
         Ok(desired) => desired,
-        Err(problems) => return Decision::Withhold { problems, until: Some(ask_again_at(now)) },
+        Err(problems) => return Decision::Withhold { problems, until: Some(retry_without_values_at(now)) },
     };
     let until = desired.until;
     // Desired values are in the same order as the owned variables.

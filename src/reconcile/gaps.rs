@@ -47,7 +47,7 @@ pub enum Fetch {
 }
 
 impl Gaps {
-    /// Returns the state of a page that the store knows with or without a schema.
+    /// Creates the state of a page; `has_schema` is true if the store has a schema of it.
     pub fn new(has_schema: bool) -> Self {
         Self { has_schema, ..Self::default() }
     }
@@ -99,7 +99,7 @@ impl Gaps {
     }
 
     /// Returns true while two fetches confirm that values of ours are missing.
-    pub fn is_lacking(&self) -> bool {
+    pub fn has_confirmed_gap(&self) -> bool {
         !self.confirmed.variables.is_empty()
     }
 

@@ -17,7 +17,7 @@ const FAILING: usize = 3;
 /// If some requests succeed in between, the API is up.
 const STREAK: usize = 5;
 const STREAK_LENGTH: Duration = Duration::from_secs(2);
-/// The breaker's first and longest open time.
+/// The initial and the maximum time for which the breaker stays open.
 const COOLING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 /// One request in this many may be a retry.
 const RETRY_SHARE: f64 = 10.0;

@@ -43,7 +43,7 @@ impl OwnRequests {
     /// Returns true if an answer to a request begun at turn `asked` is current.
     ///
     /// No request of the page may be in progress, and none may have ended since then.
-    pub fn believes(&self, asked: u64) -> bool {
+    pub fn is_current(&self, asked: u64) -> bool {
         !self.in_flight && self.settled_at.is_none_or(|settled| settled < asked)
     }
 }

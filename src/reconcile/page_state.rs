@@ -297,7 +297,7 @@ impl Pages {
     }
 
     /// Takes the pages marked as changed since the last call.
-    pub fn take_moved(&mut self) -> BTreeSet<PageId> {
+    pub fn take_changed(&mut self) -> BTreeSet<PageId> {
         std::mem::take(&mut self.moved)
     }
 

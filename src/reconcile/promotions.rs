@@ -35,8 +35,8 @@ impl Promotions {
     /// nothing was active yet.
     ///
     /// A managed page that is in no accepted revision and does not wait was missing from the inputs
-    /// for a while. It is not treated as new: left alone, it would miss even its daily closing
-    /// time.
+    /// for a while. It does not wait like a new page: nothing would be sent to it meanwhile, not
+    /// even that it closes.
     pub fn extended(
         &self,
         (as_of, before): (&dyn Fn(&PageId) -> i64, &World),

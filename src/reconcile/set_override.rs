@@ -95,7 +95,7 @@ impl FromStr for Until {
             .or_else(length)
             .ok_or_else(|| {
                 format!(
-                    "\"{text}\" is not a valid end of an override (hint: write 14:00, 2026-12-24T14:00, \
+                    "invalid end of an override \"{text}\" (hint: write 14:00, 2026-12-24T14:00, \
                      2h or \"next opening\")"
                 )
             })
@@ -187,7 +187,7 @@ fn select<'w>(draft: &Draft, world: &'w World) -> Result<Vec<Target<'w>>, Vec<Pr
         (true, true) => {
             Err(vec![Problem::new("no page matches").hint("run rtconfd status to list the pages")])
         }
-        (true, false) => Err(vec![nothing_meant(draft)]),
+        (true, false) => Err(vec![no_match(draft)]),
     }
 }
 
@@ -240,7 +240,7 @@ fn rows_of(page: &Page) -> impl Iterator<Item = &Row> {
     page.row.iter().chain(page.made_for_rows().into_iter().map(|made| made.row))
 }
 
-fn nothing_meant(draft: &Draft) -> Problem {
+fn no_match(draft: &Draft) -> Problem {
     let cells: Vec<String> =
         draft.pages.cells.iter().map(|(column, text)| format!("{column}={text}")).collect();
     let cells = cells.join(" and ");

@@ -157,8 +157,8 @@ impl Schema {
 
     /// Returns the mismatches between settings and schema.
     ///
-    /// These are variables, and keys of their current values, that are unknown to the schema, and
-    /// top-level keys that it requires but that are neither on the page nor owned.
+    /// - Variables, and keys of their current values, that are unknown to the schema.
+    /// - Top-level keys that the schema requires, but that are neither on the page nor owned.
     pub fn unknown_names(
         &self,
         owned: &[(Variable, Option<Value>)],

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 /// Keywords whose values are data, not schemas.
 const DATA: &[&str] = &["enum", "const", "default", "examples"];
 
-/// Returns the schema with its references rewritten as places in it and its inner ids removed.
+/// Returns the schema without inner ids; its references become JSON Pointers into the whole.
 ///
-/// A schema without inner ids is returned unchanged. A reference without a target stays as written.
+/// A schema that has no inner ids is returned unchanged. A reference without a target is kept.
 pub fn in_one(root: &Value) -> Cow<'_, Value> {
     if !has_inner_id(root, true) {
         return Cow::Borrowed(root);

@@ -65,9 +65,11 @@ pub(super) fn unknown_names(
     for key in required.filter_map(Value::as_str) {
         if !is_there(key) && !owned.iter().any(|(variable, _)| variable.key() == key) {
             problems.push(
-                Problem::new(format!("{key} is required by the page's schema, but has no owner"))
-                    .hint("own it, or set it on the page")
-                    .warning(),
+                Problem::new(format!(
+                    "{key} is required by the page's schema, but is neither on the page nor owned"
+                ))
+                .hint("own it, or set it on the page")
+                .warning(),
             );
         }
     }

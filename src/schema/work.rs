@@ -17,7 +17,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_EXPANDED: u64 = 100_000;
 /// Maximum levels that references may lead through, summed over all their targets.
 ///
-/// A compiler recurses that deep, and twice as many still fit a thread's stack.
+/// Compilation recurses that deep; a thread's stack holds twice as many levels.
 pub const MAX_LEVELS: usize = 500;
 /// Maximum different patterns; each may take `PATTERN_BYTES` of memory.
 pub const MAX_PATTERNS: usize = 100;

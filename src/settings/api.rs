@@ -129,7 +129,7 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
     if REGIONS.contains(&region.value.as_str()) {
         return Some(format!("https://api.{}.poly.ai", region.value));
     }
-    let problem = Problem::at(&region.origin, format!("\"{}\" is not a region", region.value));
+    let problem = Problem::at(&region.origin, format!("unknown region \"{}\"", region.value));
     reader.note(match nearest(&region.value, REGIONS.iter().copied()) {
         Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
         None => problem.hint("write us, eu, uk or studio"),

@@ -168,7 +168,7 @@ mod tests {
             "{reported}"
         );
         let reported = Connection::load(None, &with(&["api.region=ku"])).unwrap_err().render(false);
-        assert!(reported.contains("\"ku\" is not a region"), "{reported}");
+        assert!(reported.contains("unknown region \"ku\""), "{reported}");
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn check_size(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let problem = |message: String| Problem::at(&file_origin(file), message);
     if bytes.len() > MAX_BYTES {
         return Err(problem(format!("the settings have more than {MAX_BYTES} bytes"))
-            .hint("put similar pages into a table, and name it with for_each"));
+            .hint("write similar pages as rows of a source, and name it with for_each"));
     }
     let signs = bytes.iter().filter(|byte| matches!(**byte, b',' | b'=' | b':' | b'[' | b'{')).count();
     match signs > MAX_VALUES {

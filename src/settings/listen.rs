@@ -39,7 +39,7 @@ pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option
     let address =
         listen.require(reader, "address").and_then(|node| reader.text(node, "address")).and_then(|text| {
             reader.ok(text.value.parse().map_err(|_| {
-                Problem::at(&text.origin, format!("\"{}\" is not an address", text.value))
+                Problem::at(&text.origin, format!("invalid address \"{}\"", text.value))
                     .hint("write address and port, as in 127.0.0.1:9464")
             }))
         });

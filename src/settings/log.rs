@@ -22,14 +22,14 @@ pub(super) fn read(reader: &Reader, fields: &Fields) -> Option<Log> {
         let text = reader.text(node, "format")?;
         let known = ["text", "json"].contains(&text.value.as_str());
         reader.ok(known.then(|| text.value == "json").ok_or_else(|| {
-            Problem::at(&text.origin, format!("\"{}\" is not a log format", text.value))
+            Problem::at(&text.origin, format!("unknown log format \"{}\"", text.value))
                 .hint("write text or json")
         }))
     });
     let level = fields.get("level").map(|node| {
         let text = reader.text(node, "level")?;
         reader.ok(text.value.parse().map_err(|_| {
-            Problem::at(&text.origin, format!("\"{}\" is not a log level", text.value))
+            Problem::at(&text.origin, format!("unknown log level \"{}\"", text.value))
                 .hint("write error, warn, info, debug or trace")
         }))
     });

@@ -172,7 +172,7 @@ fn read(
         read_page_settings(reader, root, &fields, zones, &directory);
     warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
     if store.as_ref().is_some_and(|store| store.path == StorePath::Memory) {
-        warnings.extend(blueprint.pages.iter().find_map(forgetful));
+        warnings.extend(blueprint.pages.iter().find_map(store_in_memory));
     }
     // Reported even when other settings are invalid, so that one run shows all problems.
     check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));
@@ -242,7 +242,7 @@ fn read_pages(reader: &Reader, root: &Node, fields: &Fields) -> Option<Vec<Node>
 }
 
 /// Warns about a promoted page with a store in memory, which forgets how long the page has waited.
-fn forgetful(page: &Node) -> Option<Problem> {
+fn store_in_memory(page: &Node) -> Option<Problem> {
     let follow = page.get("follow")?;
     let message =
         "the store is in memory, so the wait of the page starts again after each start of the program";
@@ -280,7 +280,8 @@ fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
     if pages.len() > MAX_PAGES {
         let message = format!("{} page blocks, but the settings may have at most {MAX_PAGES}", pages.len());
         reader.note(
-            Problem::at(&node.origin, message).hint("put them into a table, and name it with for_each"),
+            Problem::at(&node.origin, message)
+                .hint("write similar pages as rows of a source, and name it with for_each"),
         );
         return false;
     }

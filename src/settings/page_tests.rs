@@ -216,9 +216,9 @@ fn a_renamed_block_that_fails_keeps_its_previous_pages_until_it_is_fixed() {
     assert_eq!(agents(&in_part), "other York Leeds! Hull!");
     let again = world(Some((OPEN, OF_ROW)), &partly, Some(&in_part));
     assert_eq!(agents(&again), "other York Leeds! Hull!");
-    let mended = world(Some((OPEN, "{ column = \"phone\" }")), SITES, Some(&again));
-    assert_eq!(agents(&mended), "other Leeds York");
-    let released: Vec<&str> = mended.released.iter().map(|id| id.agent.as_str()).collect();
+    let fixed = world(Some((OPEN, "{ column = \"phone\" }")), SITES, Some(&again));
+    assert_eq!(agents(&fixed), "other Leeds York");
+    let released: Vec<&str> = fixed.released.iter().map(|id| id.agent.as_str()).collect();
     assert_eq!(released, ["Hull"]);
 }
 

@@ -68,7 +68,7 @@ fn in_file(file: &Path, is_named: bool) -> Result<Option<String>, String> {
         Some("json") => parse_json(&name, &text),
         _ => layers::parse_toml(&name, &text),
     };
-    let unclear = || format!("cannot tell which store the settings {} name", file.display());
+    let unclear = || format!("cannot determine which store the settings {} name", file.display());
     match parsed.as_ref().map(|root| root.get("store")) {
         Ok(None) => Ok(None),
         Ok(Some(store)) => match (store.get("path").map(|path| &path.raw), &store.raw) {
@@ -158,7 +158,7 @@ mod tests {
         {
             std::fs::write(&file, text).unwrap();
             let reported = find(&file, true, &Surroundings::default()).unwrap_err();
-            assert!(reported.starts_with("cannot tell which store the settings "), "{text}: {reported}");
+            assert!(reported.starts_with("cannot determine which store the settings "), "{text}: {reported}");
         }
         let nowhere = folder.path().join("nowhere.toml");
         assert!(

@@ -95,7 +95,7 @@ fn delimiter(reader: &Reader, node: &Node) -> Option<u8> {
         "," | ";" | "\t" => text.value.bytes().next(),
         "tab" => Some(b'\t'),
         other => {
-            let message = format!("\"{other}\" is not a delimiter");
+            let message = format!("invalid delimiter \"{other}\"");
             reader.note(Problem::at(&text.origin, message).hint("write \",\", \";\" or \"tab\""));
             None
         }

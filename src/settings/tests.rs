@@ -55,7 +55,7 @@ error: unknown key `regon` in api
   |
   = hint: did you mean `region`?
 
-error: \"|\" is not a delimiter
+error: invalid delimiter \"|\"
  --> rtconfd.toml:6:13
   |
 6 | delimiter = \"|\"

@@ -103,7 +103,7 @@ impl Fault {
 }
 
 /// Returns the faults that affect a request, and decrements those with a limit.
-pub fn strike(faults: &mut Vec<Fault>, method: &str, path: &str) -> Vec<Kind> {
+pub fn take_matching(faults: &mut Vec<Fault>, method: &str, path: &str) -> Vec<Kind> {
     let mut struck = Vec::new();
     for fault in faults.iter_mut().filter(|fault| fault.concerns(method, path)) {
         if let Some(times) = &mut fault.times {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::model::{Environment, Instant};
 
 use super::connection::Hangup;
-use super::faults::{Kind, strike};
+use super::faults::{Kind, take_matching};
 use super::pages::Refusal;
 use super::state::{Logged, Simulator};
 
@@ -55,16 +55,16 @@ pub async fn api(
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method, parts.uri.path().to_owned());
     let bytes = to_bytes(body, MAX_BODY_BYTES).await;
-    let struck = strike(&mut simulator.state().faults, method.as_str(), &path);
-    for kind in &struck {
+    let faults = take_matching(&mut simulator.state().faults, method.as_str(), &path);
+    for kind in &faults {
         if let Kind::Latency { ms } = kind {
             tokio::time::sleep(Duration::from_millis(*ms)).await;
         }
     }
     let correlation_id = simulator.correlation_id(&parts.headers);
     let parsed = bytes.as_ref().ok().and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
-    let early = struck.iter().find_map(early_answer);
-    let reset_early = struck.contains(&Kind::Reset);
+    let early = faults.iter().find_map(early_answer);
+    let reset_early = faults.contains(&Kind::Reset);
     let applied = early.is_none() && !reset_early;
     let mut answer = match early {
         Some(answer) => answer,
@@ -76,7 +76,7 @@ pub async fn api(
     };
     let applied = applied && answer.status.is_success();
     let mut reset = reset_early;
-    for kind in &struck {
+    for kind in &faults {
         match kind {
             Kind::AppliedThenReset => reset = true,
             Kind::AppliedThenStatus { status } => answer = of_status(*status),
@@ -93,7 +93,7 @@ pub async fn api(
         applied,
         correlation_id: correlation_id.clone(),
     });
-    for kind in &struck {
+    for kind in &faults {
         if let Kind::AppliedThenLatency { ms } = kind {
             tokio::time::sleep(Duration::from_millis(*ms)).await;
         }

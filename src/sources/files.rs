@@ -10,11 +10,11 @@ use crate::model::Problem;
 use crate::settings::Settings;
 use crate::zone::Database;
 
-use super::input_file::{Digest, InputFile, Kind, Looked, Parsed, Writing};
+use super::input_file::{Digest, InputFile, Kind, Parsed, ReadResult, Writing};
 use super::read::{Disk, ReadFiles};
 
 /// The delay before a file that may be incomplete is read again.
-pub(super) const SECOND_LOOK: Duration = Duration::from_millis(150);
+pub(super) const SECOND_READ: Duration = Duration::from_millis(150);
 
 /// Maximum reads by a command while files are being written: six seconds' worth.
 const MAX_LOOKS: usize = 40;
@@ -97,15 +97,15 @@ impl Files {
     /// New content is accepted immediately when its writer has finished or the file has been
     /// untouched for a while; otherwise when a second read finds the same. It is never accepted
     /// while a process has the file open for writing.
-    pub fn look(&mut self, writers: &Writers) -> Looked {
-        let mut looked = Looked::default();
+    pub fn read(&mut self, writers: &Writers) -> ReadResult {
+        let mut result = ReadResult::default();
         for file in &mut self.files {
-            let found = file.look(&*self.reader, &self.zones, writers.get(&file.path).copied());
-            looked.changed |= found.changed;
-            looked.unsure |= found.unsure;
-            looked.waits |= found.waits;
+            let found = file.read(&*self.reader, &self.zones, writers.get(&file.path).copied());
+            result.changed |= found.changed;
+            result.unsure |= found.unsure;
+            result.waits |= found.waits;
         }
-        looked
+        result
     }
 
     /// Reads until no file is being written; for commands that run once.
@@ -116,15 +116,15 @@ impl Files {
         self.files.iter_mut().for_each(InputFile::report_unfinished);
     }
 
-    /// Reads as [`settle`](Self::settle) does, but at most `looks` times, for a caller that
+    /// Reads as [`settle`](Self::settle) does, but at most `reads` times, for a caller that
     /// continues reading: a file that is replaced again and again must not block the other files.
-    pub fn settle_within(&mut self, looks: usize) {
-        for _ in 0..looks {
-            let looked = self.look(&Writers::default());
-            if !(looked.unsure || looked.waits && self.files.iter().any(InputFile::waits_for_writer)) {
+    pub fn settle_within(&mut self, reads: usize) {
+        for _ in 0..reads {
+            let result = self.read(&Writers::default());
+            if !(result.unsure || result.waits && self.files.iter().any(InputFile::waits_for_writer)) {
                 return;
             }
-            std::thread::sleep(SECOND_LOOK);
+            std::thread::sleep(SECOND_READ);
         }
     }
 

@@ -80,7 +80,7 @@ pub enum Writing {
 
 /// The result of reading the files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
+pub struct ReadResult {
     /// True if content or problems changed.
     pub changed: bool,
     /// True if a file may be incomplete: read again soon.
@@ -155,15 +155,15 @@ impl InputFile {
     }
 
     /// Reads the file and accepts new content that is complete.
-    pub(super) fn look(
+    pub(super) fn read(
         &mut self,
         reader: &dyn ReadFiles,
         zones: &Database,
         writing: Option<Writing>,
-    ) -> Looked {
+    ) -> ReadResult {
         let stamp = reader.quiet_stamp(&self.path);
         if stamp.is_some() && stamp == self.stamp {
-            return Looked::default();
+            return ReadResult::default();
         }
         let found = reader.read(&self.path);
         let unread = found.as_ref().err().is_some_and(|unread| unread.may_pass);
@@ -176,13 +176,13 @@ impl InputFile {
             // Only if it was read: an unreadable file may become readable with the same stamp.
             self.stamp = stamp.filter(|_| found.is_ok());
             (self.unsure, self.waits_since) = (None, None);
-            return Looked { changed: self.unfinished.take().is_some(), unsure: false, waits: unread };
+            return ReadResult { changed: self.unfinished.take().is_some(), unsure: false, waits: unread };
         }
         if let Ok(Content { bytes, steady, quiet }) = &found {
             let is_done = matches!(writing, Some(Writing::Moved | Writing::Closed));
             if !(*quiet || (*steady && (is_done || self.is_same_again(bytes)))) {
                 self.unsure = Some(bytes.clone());
-                return Looked { unsure: true, ..Looked::default() };
+                return ReadResult { unsure: true, ..ReadResult::default() };
             }
             // Searching for writers takes milliseconds, and is unnecessary right after one closed
             // the file.
@@ -194,11 +194,11 @@ impl InputFile {
         self.stamp = stamp.filter(|_| found.is_ok());
         (self.unsure, self.waits_since, self.unfinished) = (None, None, None);
         self.take(found.map(|content| content.bytes), zones);
-        Looked { changed: true, unsure: false, waits: unread }
+        ReadResult { changed: true, unsure: false, waits: unread }
     }
 
     /// Waits for a writer without limit; reports it after a while.
-    fn wait_for(&mut self, writer: Option<String>, up: Duration) -> Looked {
+    fn wait_for(&mut self, writer: Option<String>, up: Duration) -> ReadResult {
         self.unsure = None;
         let since = *self.waits_since.get_or_insert(up);
         let is_long = up.saturating_sub(since) >= WRITER_PATIENCE;
@@ -210,7 +210,7 @@ impl InputFile {
                 "the file has been open for writing{by} for more than {secs} s, so it is not read"
             ));
         }
-        Looked { changed, unsure: false, waits: true }
+        ReadResult { changed, unsure: false, waits: true }
     }
 
     /// Reports that the file is still being written, when the program stops waiting for it.

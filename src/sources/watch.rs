@@ -15,12 +15,12 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use crate::pulse::{self, Pulse};
 use crate::zoneinfo::{self, Stamp};
 
-use super::files::SECOND_LOOK;
+use super::files::SECOND_READ;
 use super::{Files, Revision, Writers, Writing};
 
 /// The pause between reads of a file that waits for its writer or could not be read: no event may
 /// announce the end of that state.
-const WAITING_LOOK: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The pause of the thread after a panic.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
@@ -108,7 +108,7 @@ impl Drop for Watch {
 #[derive(Debug, Default)]
 struct Noticed {
     stop: bool,
-    look: bool,
+    read_now: bool,
     /// Events were lost, so the writers are unknown.
     lost: bool,
     /// The writer state according to the last event of each file.
@@ -143,33 +143,35 @@ impl Events {
 
     /// Waits for an event or the timeout, and takes all pending events.
     fn take(&self, wait: Duration) -> Noticed {
-        let is_quiet = |noticed: &mut Noticed| !(noticed.stop || noticed.look);
+        let is_quiet = |noticed: &mut Noticed| !(noticed.stop || noticed.read_now);
         let noticed = self.woken.wait_timeout_while(lock(&self.noticed), wait, is_quiet);
         std::mem::take(&mut *noticed.unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Handles an event of the watcher; irrelevant events cost one table lookup.
-    fn hear(&self, event: notify::Result<Event>) {
+    fn handle(&self, event: notify::Result<Event>) {
         let event = match event {
             Ok(event) if event.need_rescan() => {
-                return self.note(|noticed| (noticed.look, noticed.lost) = (true, true));
+                return self.note(|noticed| (noticed.read_now, noticed.lost) = (true, true));
             }
             // An error (such as an overflow) means only that everything must be checked again.
-            Err(_) => return self.note(|noticed| (noticed.look, noticed.lost) = (true, true)),
+            Err(_) => return self.note(|noticed| (noticed.read_now, noticed.lost) = (true, true)),
             Ok(event) => event,
         };
         let Some(said) = WriterEvent::of(&event.kind) else { return };
         let ours = lock(&self.ours);
         for path in &event.paths {
             if ours.folders.contains_key(path) && matches!(event.kind, EventKind::Remove(_)) {
-                self.note(|noticed| noticed.look = noticed.removed.insert(path.clone()) || noticed.look);
+                self.note(|noticed| {
+                    noticed.read_now = noticed.removed.insert(path.clone()) || noticed.read_now
+                });
             }
             let name = path.file_name().unwrap_or_default();
             let swapped =
                 path.parent().filter(|_| name == "..data").and_then(|folder| ours.folders.get(folder));
             match ours.files.get(path).or(swapped) {
                 Some(files) => self.note(|noticed| noticed.add(files, said)),
-                None if ours.parts.contains(name) => self.note(|noticed| noticed.look = true),
+                None if ours.parts.contains(name) => self.note(|noticed| noticed.read_now = true),
                 None => {}
             }
         }
@@ -178,7 +180,7 @@ impl Events {
 
 impl Noticed {
     fn add(&mut self, files: &BTreeSet<PathBuf>, said: WriterEvent) {
-        self.look = true;
+        self.read_now = true;
         if let WriterEvent::Of(writing) = said {
             self.writers.extend(files.iter().map(|file| (file.clone(), writing)));
         }
@@ -232,7 +234,7 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
     fn run(&mut self) {
         loop {
             self.pulse.begin();
-            let wait = match catch_unwind(AssertUnwindSafe(|| self.look())) {
+            let wait = match catch_unwind(AssertUnwindSafe(|| self.check())) {
                 Ok(Some(wait)) => wait,
                 Ok(None) => return,
                 Err(_) => {
@@ -256,17 +258,17 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
     /// Checks everything once and reports changes.
     ///
     /// Returns the time to wait for events; `None` when the receiver is gone.
-    fn look(&mut self) -> Option<Duration> {
+    fn check(&mut self) -> Option<Duration> {
         let paths: Vec<PathBuf> =
             self.files.paths().into_iter().chain(self.beside.key_file.clone()).collect();
         if self.directories.arm(&paths) {
             // After a folder is watched again, earlier writer states are no longer known.
             self.writers.clear();
         }
-        let looked = self.files.look(&self.writers);
+        let result = self.files.read(&self.writers);
         self.writers.retain(|_, writing| *writing == Writing::Busy);
         let mut news = Vec::new();
-        if looked.changed {
+        if result.changed {
             news.push(Watched::Revision(Box::new(self.files.revision())));
         }
         let stamps = (self.beside.key_stamp(), self.beside.zone_stamp());
@@ -279,8 +281,8 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
             return None;
         }
         Some(match () {
-            () if looked.unsure => SECOND_LOOK,
-            () if looked.waits => WAITING_LOOK.min(self.restat),
+            () if result.unsure => SECOND_READ,
+            () if result.waits => RETRY_PAUSE.min(self.restat),
             () => self.restat,
         })
     }
@@ -299,8 +301,8 @@ struct Directories {
 
 impl Directories {
     fn new(events: Arc<Events>) -> Self {
-        let heard = events.clone();
-        let watcher = notify::recommended_watcher(move |event| heard.hear(event))
+        let handler = events.clone();
+        let watcher = notify::recommended_watcher(move |event| handler.handle(event))
             .inspect_err(
                 |error| tracing::warn!(%error, "files cannot be watched; they are checked periodically"),
             )

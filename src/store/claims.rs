@@ -51,7 +51,7 @@ impl Claim {
             ));
         }
         let path = directory.join(format!("{}.claims", std::process::id()));
-        // Left behind by a process with the same id; replaced whatever it is.
+        // An earlier process with the same id left this; it is removed, whatever its kind.
         if path.symlink_metadata().is_ok() {
             std::fs::remove_file(&path)?;
         }

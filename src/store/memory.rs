@@ -1,4 +1,4 @@
-//! A store in memory, for tests. It forgets everything with the process.
+//! A store in memory, for tests. Its content is lost when the process ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

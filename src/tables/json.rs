@@ -23,7 +23,7 @@ const MAX_DEPTH: usize = 128;
 pub const MAX_VALUES: usize = 250_000;
 /// Maximum weight of a document.
 ///
-/// Each byte counts once for every level around it, because parsing reads it as often.
+/// Each byte counts once for every level around it, because parsing reads it once per level.
 pub const MAX_WEIGHT: usize = 256 << 20;
 /// Maximum characters of a number; a double has 17 digits.
 const MAX_NUMBER: usize = 100;

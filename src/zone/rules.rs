@@ -150,8 +150,8 @@ impl Zone {
 
     /// Returns the clock change that skips a local time.
     ///
-    /// With the offset after the change the time maps to before it; with the offset before, to
-    /// after it.
+    /// Read with the offset after the change, the local time is an instant before the change. Read
+    /// with the offset before the change, it is an instant after it.
     fn change_around(self, local: NaiveDateTime, before: FixedOffset, after: FixedOffset) -> Option<Instant> {
         let from = local.checked_sub_offset(after)?.and_utc();
         let to = local.checked_sub_offset(before)?.and_utc();

@@ -91,7 +91,7 @@ async fn without_a_daemon_an_override_is_stored_and_the_next_apply_uses_it() {
         ),
         (
             &["override", "set", "--all", "--closed", "--until", "12:0x", "--reason", "x"],
-            "\"12:0x\" is not a valid end of an override",
+            "invalid end of an override \"12:0x\"",
         ),
         (
             &["override", "set", "--all", "--value", "is_open=perhaps", "--until", "2h", "--reason", " "],
@@ -250,7 +250,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     assert_eq!(call("").await.unwrap().status(), 403);
     assert_eq!(call("?key=s3cret").await.unwrap().status(), 202);
     api.until_variable("A-1", "seats", &json!(40)).await;
-    until("the drift is recorded", || !folder.look().drifts(None, false, 5).unwrap().is_empty()).await;
+    until("the drift is recorded", || !folder.stored().drifts(None, false, 5).unwrap().is_empty()).await;
     let history = folder.run(&["history"]).expect(0).out;
     assert!(
         history.contains("Drift: A-1/live seats was changed from 40 to 1 (-39) by bert@example.com, seen "),
@@ -406,7 +406,7 @@ fn round_the_clock(count: usize, hours: &str) -> String {
 
 /// Waits until `status` reports a text, which must then need attention.
 async fn until_status_shows(folder: &Folder, line: &str) {
-    until(&format!("status tells: {line}"), || {
+    until(&format!("status reports: {line}"), || {
         let status = folder.run(&["status"]);
         status.out.contains(&format!("\n{line}\n")) && status.code == 1
     })

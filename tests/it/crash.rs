@@ -19,7 +19,7 @@ const PAGES: usize = 20;
 /// Kills per store.
 ///
 /// A longer run then starts a new store, so that checking the history does not dominate.
-const KILLS_A_STORE: usize = 100;
+const KILLS_PER_STORE: usize = 100;
 const SETTINGS: &str = r#"
 [sources.sites]
 path = "sites.csv"
@@ -232,7 +232,7 @@ impl Run {
     }
 
     /// Runs one start without a kill: every page converges and no outcome stays open.
-    async fn calm(&mut self) {
+    async fn run_without_kill(&mut self) {
         self.api.simulator.heal();
         let mut process = self.start();
         until("every page holds the last revision", || {
@@ -244,7 +244,7 @@ impl Run {
         })
         .await;
         until("no outcome is open", || {
-            let pages = self.folder.look().pages().unwrap();
+            let pages = self.folder.stored().pages().unwrap();
             pages.values().all(|page| page.open.is_none())
         })
         .await;
@@ -394,11 +394,11 @@ async fn kills_at_random_instants_under_load_lose_and_repeat_no_write() {
     let mut total = Figures::default();
     while total.kills < kills {
         let mut run = Run::new(seed.0.wrapping_add(total.kills as u64));
-        for _ in 0..KILLS_A_STORE.min(kills - total.kills) {
+        for _ in 0..KILLS_PER_STORE.min(kills - total.kills) {
             run.kill_under_load().await;
             run.check_store();
         }
-        run.calm().await;
+        run.run_without_kill().await;
         run.check_ledger();
         total.add(&run.figures);
     }

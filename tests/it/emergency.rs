@@ -185,7 +185,7 @@ async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     // A readable but unusable key fails as well.
     folder.write("rtconfd.toml", &good.replace("key_file = \"key\"", "key_file = \"other\""));
     let reported = folder.run(&["reload"]).expect(1).err;
-    assert!(reported.contains("cannot get the API key of the settings"), "{reported}");
+    assert!(reported.contains("cannot load the API key that the settings name"), "{reported}");
 
     folder.write("rtconfd.toml", &good);
     folder.run(&["reload"]).expect(0);

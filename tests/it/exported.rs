@@ -166,7 +166,7 @@ fn published_hours_are_read_in_the_formats_of_their_services() {
         (
             "schema_org",
             json!([store(day("09:00", "17:00")), store(day("10:00", "17:00"))]),
-            Err("more than one thing in this list has hours"),
+            Err("more than one object in this list has hours"),
         ),
         ("google", json!({"regularHours": google, "specialHours": {}}), Ok(true)),
         ("google", places, Err("comes from the Google Places API")),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Api, Folder, Ran, until};
 
 /// A port without a listener.
-const NOBODY: &str = "http://127.0.0.1:9";
+const UNUSED_PORT: &str = "http://127.0.0.1:9";
 
 /// Settings of a desk that closes on public holidays; `lines` configure the calendar.
 fn desk(lines: &str) -> String {
@@ -57,7 +57,7 @@ fn pages_close_on_public_holidays_and_added_dates_but_not_on_removed_ones() {
         ),
         ("public_holidays = \"GB-ENG\"\ncategory = \"party\"", "2026-12-25", "open workday - -"),
     ] {
-        let folder = Folder::new(NOBODY, &desk(lines));
+        let folder = Folder::new(UNUSED_PORT, &desk(lines));
         assert_eq!(at_ten(&folder, date), expected, "{lines} {date}");
     }
 }
@@ -65,7 +65,7 @@ fn pages_close_on_public_holidays_and_added_dates_but_not_on_removed_ones() {
 #[test]
 fn explain_names_the_holiday_table_and_the_settings_as_origins() {
     let folder = Folder::new(
-        NOBODY,
+        UNUSED_PORT,
         &desk("public_holidays = \"GB-ENG\"\nadd = { \"2026-12-29\" = \"Stocktaking\" }"),
     );
     let because = |variable: &str, date: &str| {
@@ -85,7 +85,7 @@ fn explain_names_the_holiday_table_and_the_settings_as_origins() {
 
 #[test]
 fn check_warns_from_90_days_before_the_last_year_ends() {
-    let folder = Folder::new(NOBODY, &desk("public_holidays = \"GB-ENG\""));
+    let folder = Folder::new(UNUSED_PORT, &desk("public_holidays = \"GB-ENG\""));
     let Edition { version, last_year, .. } = Edition::here();
     let place = "rtconfd.toml:8:19";
     let remedy = "install a newer rtconfd, or name a calendar file with path instead";
@@ -118,7 +118,7 @@ fn check_warns_from_90_days_before_the_last_year_ends() {
 #[test]
 fn status_reports_a_holiday_table_that_ends_soon() {
     let first_to_end = Region::all().min_by_key(|region| region.last_year).unwrap();
-    let folder = Folder::new(NOBODY, &desk(&format!("public_holidays = \"{}\"", first_to_end.code)));
+    let folder = Folder::new(UNUSED_PORT, &desk(&format!("public_holidays = \"{}\"", first_to_end.code)));
     let ending = first_to_end.ending(WallClock.now().date_naive());
     let has_ended = ending.as_ref().is_some_and(|problem| problem.severity == Severity::Error);
     let ran = folder.run(&["status"]).expect(i32::from(has_ended));
@@ -153,7 +153,7 @@ async fn the_log_lists_the_public_holidays_in_use_and_those_that_end_soon() {
 
 #[test]
 fn calendar_lists_public_holidays_and_region_codes() {
-    let folder = Folder::new(NOBODY, "");
+    let folder = Folder::new(UNUSED_PORT, "");
     let edition = Edition::here();
     let window = ["--from", "2026-12-20", "--to", "2027-01-02"];
     let ran = folder.run(&[&["calendar", "--public", "GB-ENG"], &window[..]].concat()).expect(0);

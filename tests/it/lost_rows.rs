@@ -84,7 +84,7 @@ async fn a_closures_table_is_held_if_it_lost_a_future_row_but_not_a_past_row() {
     write_atomically(&folder.path("closures.csv"), &tidied);
     let active = || {
         let path = folder.path("closures.csv").display().to_string();
-        let remembered = folder.look().remembered().unwrap();
+        let remembered = folder.stored().remembered().unwrap();
         remembered.newest.inputs.get(&path).is_some_and(|bytes| *bytes == tidied.as_bytes())
     };
     until("the revision without the past row is active", active).await;

@@ -143,7 +143,7 @@ async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
         api.until_variable("A-1", "is_open", &json!(true)).await;
         until("the outcome is recorded", || {
             folder
-                .look()
+                .stored()
                 .pages()
                 .unwrap()
                 .values()

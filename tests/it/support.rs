@@ -144,7 +144,7 @@ impl Folder {
         self.store().read(owner.as_ref()).ok().flatten()
     }
 
-    pub fn look(&self) -> Box<dyn Reading> {
+    pub fn stored(&self) -> Box<dyn Reading> {
         self.reading().unwrap()
     }
 

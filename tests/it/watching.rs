@@ -74,7 +74,7 @@ impl Watching {
 
     /// Waits for a problem with the file; the last good content must still be active.
     #[track_caller]
-    fn complains(&self, expected: &str, still: &str) {
+    fn reports(&self, expected: &str, still: &str) {
         loop {
             let watched = self.reported.recv_timeout(limit()).unwrap_or_else(|_| panic!("no {expected}"));
             let Watched::Revision(revision) = watched else { continue };
@@ -148,7 +148,7 @@ fn vim_saves_are_detected() {
 fn a_recreated_file_is_detected_and_the_last_good_content_stays_until_then() {
     let watching = Watching::new();
     fs::remove_file(watching.file()).unwrap();
-    watching.complains("the file is missing", "first");
+    watching.reports("the file is missing", "first");
     fs::write(watching.file(), csv("second")).unwrap();
     watching.sees("second");
 }
@@ -158,7 +158,7 @@ fn a_removed_and_recreated_directory_is_watched_again() {
     let watching = Watching::new();
     for value in ["second", "third"] {
         fs::remove_dir_all(watching.folder.path("in")).unwrap();
-        watching.complains("the file is missing", if value == "second" { "first" } else { "second" });
+        watching.reports("the file is missing", if value == "second" { "first" } else { "second" });
         fs::create_dir(watching.folder.path("in")).unwrap();
         fs::write(watching.file(), csv(value)).unwrap();
         watching.sees(value);
@@ -246,7 +246,7 @@ fn an_empty_truncated_or_foreign_file_keeps_the_last_good_content() {
         (b"k,v\n1,x\0\0\0\0", "a NUL byte"),
     ] {
         fs::write(watching.file(), content).unwrap();
-        watching.complains(expected, "first");
+        watching.reports(expected, "first");
     }
     fs::write(watching.file(), csv("second")).unwrap();
     watching.sees("second");
@@ -268,9 +268,9 @@ fn a_changed_key_file_is_reported() {
 fn a_path_that_is_not_a_regular_file_is_refused_without_waiting_for_a_writer() {
     let watching = Watching::new();
     fs::remove_file(watching.file()).unwrap();
-    watching.complains("the file is missing", "first");
+    watching.reports("the file is missing", "first");
     assert!(Command::new("mkfifo").arg(watching.file()).status().unwrap().success());
-    watching.complains("this is not a regular file", "first");
+    watching.reports("this is not a regular file", "first");
 }
 
 /// A truncated table may still be valid and hold other values.
@@ -333,7 +333,7 @@ fn a_file_that_could_not_be_read_is_retried() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     fs::copy(watching.file(), watching.folder.path("in/aside.csv")).unwrap();
     fs::rename(&pipe, watching.file()).unwrap();
-    watching.complains("this is not a regular file", "first");
+    watching.reports("this is not a regular file", "first");
     fs::rename(watching.folder.path("in/aside.csv"), watching.file()).unwrap();
     watching.sees("first");
 }
@@ -384,7 +384,7 @@ fn a_read_that_failed_for_lack_of_descriptors_is_retried_without_an_event() {
     let (watching, reader) = counting();
     reader.broken.store(true, Ordering::SeqCst);
     write_atomically(&watching.file(), &csv("second"));
-    watching.complains("too many open files", "first");
+    watching.reports("too many open files", "first");
     // Long enough for the stamp to be reliable.
     std::thread::sleep(Duration::from_secs(3));
     reader.broken.store(false, Ordering::SeqCst);

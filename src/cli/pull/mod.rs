@@ -99,7 +99,7 @@ fn reads_back_equal(files: &Files, into: &Path) -> anyhow::Result<bool> {
         Ok(settings) => settings,
         Err(report) => {
             output::show_report(&report);
-            output::complain("the settings for these pages would be refused, so nothing was written");
+            output::print_error("the settings for these pages would be refused, so nothing was written");
             return Ok(false);
         }
     };
@@ -111,7 +111,7 @@ fn reads_back_equal(files: &Files, into: &Path) -> anyhow::Result<bool> {
     }
     let world = World::new(&settings.blueprint, &inputs, load::now(), None);
     for adopted in &files.adopted {
-        if let Some(variable) = first_unlike(adopted, &world) {
+        if let Some(variable) = first_difference(adopted, &world) {
             bail!(
                 "{}: {} read from the files would differ from the page, so nothing was written\n  hint: write the \
                  settings by hand, and please report it with the value",
@@ -124,7 +124,7 @@ fn reads_back_equal(files: &Files, into: &Path) -> anyhow::Result<bool> {
 }
 
 /// Returns the first variable whose value differs from the page, to the last digit.
-fn first_unlike<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Variable> {
+fn first_difference<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Variable> {
     let desired = world.page(&adopted.id).map(|managed| managed.page.desired(load::now()));
     let values = desired.and_then(Result::ok).map(|desired| desired.values).unwrap_or_default();
     let values: BTreeMap<_, _> = values.iter().map(|value| (&value.variable, &value.value)).collect();

@@ -1,4 +1,4 @@
-//! `rtconfd schema`: compares schemas of files and pages, and puts a file's schema on pages.
+//! `rtconfd schema`: compares schemas of files and pages, and sends a file's schema to pages.
 
 mod diff;
 mod push;
@@ -18,7 +18,7 @@ pub struct Arguments {
 enum Command {
     /// Shows the differences between two schemas; each is a page or a file
     Diff(diff::Arguments),
-    /// Puts a file's schema on pages, if their values, now and in the coming 400 days, satisfy it
+    /// Sends a file's schema to pages, if their values, now and in the coming 400 days, satisfy it
     Push(push::Arguments),
 }
 

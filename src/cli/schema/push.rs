@@ -1,4 +1,4 @@
-//! `rtconfd schema push`: puts a file's schema on pages.
+//! `rtconfd schema push`: sends a file's schema to pages.
 //!
 //! Their current values, and those that will be sent, must meet it.
 
@@ -24,7 +24,7 @@ use crate::settings::Connection;
 use super::shared::{Row, read_file, schema_of};
 
 /// Limit of fetches after a PUT with an unknown outcome; `PAUSE` is the time between two.
-const LOOKS: u32 = 4;
+const LOOKUP_ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Args)]
@@ -97,7 +97,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Ok(connection) => connection,
         Err(exit) => return Ok(exit),
     };
-    let ahead = match Ahead::look(global, &connection) {
+    let ahead = match Ahead::load(global, &connection) {
         Ok(ahead) => ahead?,
         Err(exit) => return Ok(exit),
     };
@@ -147,7 +147,7 @@ struct Ahead {
 }
 
 impl Ahead {
-    fn look(global: &Global, connection: &Connection) -> Result<anyhow::Result<Self>, Exit> {
+    fn load(global: &Global, connection: &Connection) -> Result<anyhow::Result<Self>, Exit> {
         let from = load::now();
         let to = from.checked_add_signed(HORIZON).unwrap_or(from);
         if !connection.has_pages {
@@ -191,7 +191,7 @@ impl Ahead {
     }
 }
 
-/// The schema to put on pages.
+/// The schema to send to pages.
 struct Proposed {
     source: Value,
     compiled: Schema,
@@ -247,7 +247,7 @@ impl Proposed {
         }
     }
 
-    /// Puts the schema on one page after the other, and stops at the first failure.
+    /// Sends the schema to one page after the other, and stops at the first failure.
     async fn put_all(&self, client: &impl WriteSchemas, candidates: &mut [Candidate]) {
         let mut failed = false;
         for candidate in candidates.iter_mut().filter(|candidate| candidate.state == State::Different) {
@@ -269,7 +269,7 @@ impl Proposed {
         }
     }
 
-    /// Puts the schema on a page, and returns the correlation id.
+    /// Sends the schema to a page, and returns the correlation id.
     async fn put(
         &self,
         client: &impl WriteSchemas,
@@ -316,18 +316,20 @@ impl Proposed {
         &self,
         client: &impl WriteSchemas,
         candidate: &Candidate,
-        said: &str,
+        cause: &str,
     ) -> Result<RemotePage, Problem> {
-        match look(client, &candidate.id).await {
+        match fetch(client, &candidate.id).await {
             Ok(page) if self.is_on(&page) => Ok(page),
             Ok(page) if page.schema == candidate.page.schema => {
-                Err(Problem::new(format!("{said}; a later fetch found the previous schema on the page"))
+                Err(Problem::new(format!("{cause}; a later fetch found the previous schema on the page"))
                     .hint("run the command again"))
             }
-            Ok(_) => Err(Problem::new(format!("{said}; a later fetch found a third schema on the page"))
-                .hint("compare them with rtconfd schema diff: another client may be changing it")),
+            Ok(_) => Err(Problem::new(format!(
+                "{cause}; a later fetch found another schema than the previous one and the one sent"
+            ))
+            .hint("compare them with rtconfd schema diff: another client may be changing it")),
             Err(error) => Err(Problem::new(format!(
-                "{said}; a later fetch failed, so the schema of the page is unknown: {error}"
+                "{cause}; a later fetch failed, so the schema of the page is unknown: {error}"
             ))
             .hint("run rtconfd schema diff before you send it again")),
         }
@@ -335,17 +337,17 @@ impl Proposed {
 }
 
 /// Fetches a page, with retries after errors that may be transient.
-async fn look(client: &impl ReadPages, id: &PageId) -> Result<RemotePage, ApiError> {
-    let mut looked = client.page(id).await;
-    for _ in 1..LOOKS {
-        match &looked {
+async fn fetch(client: &impl ReadPages, id: &PageId) -> Result<RemotePage, ApiError> {
+    let mut fetched = client.page(id).await;
+    for _ in 1..LOOKUP_ATTEMPTS {
+        match &fetched {
             Err(error) if !error.meaning.needs_a_person() => {}
             _ => break,
         }
         tokio::time::sleep(PAUSE).await;
-        looked = client.page(id).await;
+        fetched = client.page(id).await;
     }
-    looked
+    fetched
 }
 
 fn show(candidates: &[Candidate], arguments: &Arguments) -> anyhow::Result<()> {

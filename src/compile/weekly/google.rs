@@ -17,7 +17,7 @@ use super::notation::Notation;
 const HOURS: &[&str] = &["regularHours", "specialHours", "moreHours", "openInfo"];
 
 /// The keys of the Places API, old and new, which is not supported.
-const OF_PLACES: &[&str] = &[
+const PLACES_API_KEYS: &[&str] = &[
     "opening_hours",
     "current_opening_hours",
     "secondary_opening_hours",
@@ -53,7 +53,7 @@ impl Notation for Google {
 fn google(reader: &Reader, node: &Node, more: Option<&str>) -> Option<Published> {
     let fields = reader.open_table(node, "a location")?;
     let problems = reader.problem_count();
-    let of_places = |node: &Node| OF_PLACES.iter().find(|key| node.get(key).is_some()).copied();
+    let of_places = |node: &Node| PLACES_API_KEYS.iter().find(|key| node.get(key).is_some()).copied();
     if fields.get("regularHours").is_none() && node.any(&|node| of_places(node).is_some()) {
         let message = "this comes from the Google Places API, but google reads the Business Profile API";
         reader.note(Problem::at(&node.origin, message).hint(
@@ -169,7 +169,7 @@ fn google_period(reader: &Reader, node: &Node, published: &mut Published) -> Opt
         (google_time(reader, &fields, "openTime")?, google_time(reader, &fields, "closeTime")?);
     starts(reader, open, &node.origin)?;
     if first == last && close <= open {
-        // Read as a time of the next week, it would be open for almost seven days.
+        // If the close were in the next week, the site would be open for almost seven days.
         let message =
             format!("a period of {} closes no later than it opens", WEEKDAYS[first as usize % 7].name);
         let next = WEEKDAYS[(first as usize + 1) % 7].name.to_uppercase();

@@ -31,7 +31,7 @@ impl Compiler<'_> {
         let given = NOTATIONS.iter().filter_map(|notation| Some((notation, fields.get(notation.key())?)));
         let given: Vec<_> = given.collect();
         if let [(notation, node)] = given.as_slice() {
-            return self.or_doubt(node, || notation.read(self, reader, node));
+            return self.or_mark_all(node, || notation.read(self, reader, node));
         }
         let names: Vec<&str> = given.iter().map(|(notation, _)| notation.key()).collect();
         reader.note(match names.as_slice() {

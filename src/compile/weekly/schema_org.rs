@@ -23,7 +23,7 @@ const SPECIFICATION: &[&str] = &["dayOfWeek", "opens", "closes", "validFrom", "v
 
 /// Keys that a thing without general hours may have instead, each with a hint.
 const INSTEAD: &[(&str, &str)] = &[
-    ("@graph", "point at the thing that has it within @graph, as in pointer = \"/@graph/0\""),
+    ("@graph", "point at the object that has it within @graph, as in pointer = \"/@graph/0\""),
     ("openingHours", "its openingHours are text; write them as weekly"),
     ("specialOpeningHoursSpecification", "special hours override general ones; add those"),
 ];
@@ -80,7 +80,7 @@ fn schema_org(reader: &Reader, node: &Node) -> Option<Published> {
     if general.is_none() && special.is_none() {
         reader.note(
             Problem::at(&node.origin, "missing OpeningHoursSpecification")
-                .hint("point at a list of them, or at the thing that has openingHoursSpecification"),
+                .hint("point at a list of them, or at the object that has openingHoursSpecification"),
         );
     }
     let special = special.unwrap_or_default();
@@ -97,7 +97,7 @@ fn lists<'n>(reader: &Reader, node: &'n Node) -> Option<(&'n Node, Option<&'n No
         match (things.next(), things.next()) {
             (Some((_, thing)), None) => return lists(reader, thing),
             (Some(_), Some((index, second))) => {
-                let problem = Problem::at(&second.origin, "more than one thing in this list has hours");
+                let problem = Problem::at(&second.origin, "more than one object in this list has hours");
                 reader.note(problem.hint(format!("point at one of them, as in /{index}")));
                 return None;
             }
@@ -116,7 +116,7 @@ fn lists<'n>(reader: &Reader, node: &'n Node) -> Option<(&'n Node, Option<&'n No
     if reader.problem_count() == problems {
         let instead = INSTEAD.iter().find(|(key, _)| fields.get(key).is_some());
         let hint =
-            instead.map_or("point at the thing that has it, or at a list of its items", |(_, hint)| hint);
+            instead.map_or("point at the object that has it, or at a list of its items", |(_, hint)| hint);
         fields.require_or(reader, HOURS[0], hint);
     }
     None
@@ -143,7 +143,7 @@ fn specifications(reader: &Reader, list: &Node) -> Option<Specifications> {
 /// Overrides general hours with special ones, on each date that the special ones cover.
 ///
 /// Special hours "explicitly override general opening hours" (schema.org,
-/// `specialOpeningHoursSpecification`), whatever the ranges.
+/// `specialOpeningHoursSpecification`), even where their range is wider.
 fn overridden(general: Published, special: Published) -> Published {
     let Published { weekly, mut seasons, special: mut dates, holidays, opens } = general;
     dates.retain(|date, _| special.seasons.iter().all(|season| season.day(*date).is_none()));

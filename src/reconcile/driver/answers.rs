@@ -20,7 +20,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Answered::List(agent, Ok(pages)) => {
                 self.record_answer(&agent, done.key);
                 if let Some((_, page)) = pages.first() {
-                    self.hear_clock(page.served_at, now);
+                    self.compare_clock(page.served_at, now);
                 }
                 self.take_list(&agent, pages, done.asked, now);
             }
@@ -30,7 +30,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 match answer {
                     Ok(page) => {
                         self.record_answer(&id.agent, done.key);
-                        self.hear_clock(page.served_at, now);
+                        self.compare_clock(page.served_at, now);
                         // The fetch may have been slow, but its answer is the newest.
                         self.see(&id, page, self.actor.clock.uptime(), now);
                     }
@@ -48,9 +48,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Handles the API's time from an answer.
-    fn hear_clock(&mut self, served_at: Option<Instant>, now: Instant) {
+    fn compare_clock(&mut self, served_at: Option<Instant>, now: Instant) {
         if let Some(served_at) = served_at {
-            let news = self.clock.trust.hear(served_at, &*self.actor.clock);
+            let news = self.clock.trust.compare(served_at, &*self.actor.clock);
             self.report_clock(news, now);
         }
     }
@@ -83,8 +83,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in ours {
             let page = listed.remove(&id.environment);
             // A list requested before the page's own request ended may show an old state.
-            if !self.pages.get(&id).is_some_and(|state| state.requests.believes(asked)) {
-                page.iter().for_each(|page| self.reconsider_doubt(&id, page));
+            if !self.pages.get(&id).is_some_and(|state| state.requests.is_current(asked)) {
+                page.iter().for_each(|page| self.reconsider_gaps(&id, page));
                 continue;
             }
             match page {
@@ -281,7 +281,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         false
     }
 
-    fn reconsider_doubt(&mut self, id: &PageId, page: &RemotePage) {
+    fn reconsider_gaps(&mut self, id: &PageId, page: &RemotePage) {
         let owned = self.world.page(id).map_or(&[][..], |managed| &managed.page.variables);
         if let Some(state) = self.pages.get_mut(id) {
             let last = state.known.observed.as_ref().map(|observed| observed.page.clone());

@@ -214,9 +214,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
         }
         // Missing values may return at any moment, so do not wait for the next list.
-        let is_lacking = state.gaps.is_lacking();
-        state.needs_fetch |= is_lacking;
-        let again = is_lacking.then(|| backoff::after(now, backoff::LONGEST));
+        let has_gap = state.gaps.has_confirmed_gap();
+        state.needs_fetch |= has_gap;
+        let again = has_gap.then(|| backoff::after(now, backoff::LONGEST));
         self.set_standing(id, standing);
         self.pages.schedule(id, until.into_iter().chain(again).min());
     }

@@ -7,7 +7,7 @@ use crate::model::{Environment, Instant, PageId, Problem, Variable};
 use crate::pages::{Follow, Page};
 use crate::plan::Answer;
 use crate::reconcile::Promotion;
-use crate::reconcile::decide::ask_again_at;
+use crate::reconcile::decide::retry_without_values_at;
 use crate::store::Behind;
 
 use super::{Driver, Standing, Urgency};
@@ -30,7 +30,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return false;
         }
         let (mut caught_up, mut is_news) = (Vec::new(), false);
-        for id in self.ask_about(now) {
+        for id in self.promotions_to_check(now) {
             let Some(behind) = self.revisions.active.promotions.behind().get(&id).copied() else { continue };
             let Some((leader, follow)) = self.followed(&id) else { continue };
             let holds = self.holds_newest(&leader, &id, now);
@@ -51,8 +51,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 Some((problem, until)) => {
                     let refusal = format!("the values of {leader} cannot be promoted: {problem}");
                     is_news |= self.note_refusal(&id, refusal, now);
-                    // Check again then: the values may differ. Events on the page also trigger a
-                    // check.
+                    // At `until` the values may differ, so the page is checked again. Events on the
+                    // page also trigger a check.
                     self.waiting.ripe.extend(until.map(|until| (until, id)));
                 }
                 None => {
@@ -75,8 +75,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Returns the promoted pages to check.
     ///
     /// These are pages with news about themselves or the page they follow, and pages that are due.
-    fn ask_about(&mut self, now: Instant) -> BTreeSet<PageId> {
-        let moved = self.pages.take_moved();
+    fn promotions_to_check(&mut self, now: Instant) -> BTreeSet<PageId> {
+        let changed = self.pages.take_changed();
         let behind = self.revisions.active.promotions.behind();
         if std::mem::take(&mut self.waiting.is_new) {
             let ripe = behind.keys().filter_map(|id| Some((self.ripe_at(id)?, id.clone())));
@@ -86,8 +86,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if behind.is_empty() {
             return BTreeSet::new();
         }
-        let followers = moved.iter().flat_map(|leader| self.followers(leader));
-        let waiting = moved.iter().filter(|id| behind.contains_key(*id)).cloned();
+        let followers = changed.iter().flat_map(|leader| self.followers(leader));
+        let waiting = changed.iter().filter(|id| behind.contains_key(*id)).cloned();
         let mut asked: BTreeSet<PageId> = followers.chain(waiting).collect();
         while self.waiting.ripe.first().is_some_and(|(at, _)| *at <= now) {
             asked.extend(self.waiting.ripe.pop_first().map(|(_, id)| id));
@@ -96,7 +96,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Restarts the wait of pages whose followed page changes.
-    pub(super) fn forget_what_was_held(&mut self, changed: &[PageId]) {
+    pub(super) fn restart_waits_of_followers(&mut self, changed: &[PageId]) {
         for id in changed.iter().flat_map(|leader| self.followers(leader)).collect::<Vec<_>>() {
             self.note_since(&id, None);
         }
@@ -216,7 +216,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let page = self.newest(id)?;
         let desired = match page.desired(now) {
             Ok(desired) => desired,
-            Err(problems) => return Some((problems.into_iter().next()?, Some(ask_again_at(now)))),
+            Err(problems) => return Some((problems.into_iter().next()?, Some(retry_without_values_at(now)))),
         };
         let observed = self.pages.get(id)?.known.observed.as_ref()?;
         Some((observed.refuses(&desired).into_iter().next()?, desired.until))

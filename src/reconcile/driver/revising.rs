@@ -132,7 +132,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         );
         self.hold(None);
         // Whatever the outcome, these pages hold other values in the meantime.
-        self.forget_what_was_held(changed);
+        self.restart_waits_of_followers(changed);
         let rollout = Rollout::new(self.revisions.out.clone(), newest, promotions, changed);
         self.keep_out(rollout.out.clone());
         let world = rollout.world(&self.revisions.active.pages());
@@ -260,12 +260,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
     ) -> Result<Result<(), Problem>, StoreError> {
         let now = self.actor.clock.now();
         if revision == "clock" {
-            let was_doubted = self.clock.trust.vouch();
-            if was_doubted {
+            let was_untrusted = self.clock.trust.confirm();
+            if was_untrusted {
                 tracing::warn!(who, "clock approved");
                 self.report_clock(TrustChange::Trusted, now);
             }
-            return Ok(was_doubted.then_some(()).ok_or_else(|| Problem::new("the clock is already trusted")));
+            return Ok(was_untrusted
+                .then_some(())
+                .ok_or_else(|| Problem::new("the clock is already trusted")));
         }
         match self.revisions.held.clone() {
             Some(held) if held.revision == revision => {

@@ -8,7 +8,7 @@ use rtconfd::model::Environment;
 use rtconfd::simulator::Kind;
 use serde_json::json;
 
-use super::{fault, fill, newcomer};
+use super::{fault, fill, new_user_folder};
 use crate::support::{Api, Folder, KEY, Ran};
 
 #[test]
@@ -16,7 +16,7 @@ fn agents_are_listed_without_a_settings_file() {
     let api = Api::with(vec!["A-1".to_owned(), "B-2".to_owned()], Arc::new(WallClock));
     fill(&api, "A-1", Environment::Live, Some(&json!({"type": "object"})), &json!({"a": 1}));
     fill(&api, "A-1", Environment::Sandbox, None, &json!({"a": 1, "b": 2}));
-    let folder = newcomer();
+    let folder = new_user_folder();
     let access = ["--base-url", &api.url, "--key-file", "key"];
     let agents = |more: &[&str]| folder.run(&[&["agents"], more, &access].concat());
     assert_eq!(
@@ -52,7 +52,7 @@ fn agents_are_listed_without_a_settings_file() {
 #[test]
 fn agents_reports_missing_settings_and_api_errors() {
     let api = Api::start();
-    let folder = newcomer();
+    let folder = new_user_folder();
     let ran = folder.run(&["agents"]).expect(1);
     assert_eq!(
         ran.err,
@@ -60,7 +60,7 @@ fn agents_reports_missing_settings_and_api_errors() {
          eu, uk or studio, or name the settings with --config FILE\n"
     );
     let ran = folder.run(&["agents", "--region", "ku"]).expect(1);
-    assert!(ran.err.contains("\"ku\" is not a region"), "{}", ran.err);
+    assert!(ran.err.contains("unknown region \"ku\""), "{}", ran.err);
     let ran = folder.run(&["agents", "--region", "uk"]).expect(1);
     assert!(ran.err.starts_with("error: missing API key\n  hint: add --key-file FILE,"), "{}", ran.err);
     let ran = folder.run(&["agents", "--base-url", &api.url, "--key-file", "nowhere"]).expect(1);

@@ -28,7 +28,7 @@ fn fill(api: &Api, agent: &str, environment: Environment, schema: Option<&Value>
 }
 
 /// Creates a folder with a key and no settings, as a new user has it.
-fn newcomer() -> Folder {
+fn new_user_folder() -> Folder {
     let folder = Folder::new("http://127.0.0.1:9", "");
     std::fs::remove_file(folder.path("rtconfd.toml")).unwrap();
     folder

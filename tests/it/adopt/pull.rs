@@ -7,7 +7,7 @@ use rtconfd::clock::WallClock;
 use rtconfd::model::Environment;
 use serde_json::{Value, json};
 
-use super::{fill, newcomer, object};
+use super::{fill, new_user_folder, object};
 use crate::support::{Api, Folder, KEY, Ran};
 
 /// Returns the variables of a page with every digit preserved.
@@ -23,7 +23,7 @@ fn a_pulled_page_of_every_shape_plans_without_changes() {
         let shape = shape(name);
         fill(&api, "A-1", Environment::Live, Some(&shape["schema"]), &shape["valid"]);
         let before = api.simulator.with_pages(|pages| pages.page("A-1", Environment::Live));
-        let folder = newcomer();
+        let folder = new_user_folder();
         let pulled = ["pull", "A-1/live", "--base-url", &api.url, "--key-file", "key", "--into", "in/here"];
         let ran = folder.run(&pulled).expect(0);
         assert_eq!(
@@ -61,7 +61,7 @@ fn numbers_nulls_and_unusual_keys_survive_a_pull() {
     let api = Api::start();
     let shape = shape("odd.json");
     fill(&api, "A-1", Environment::Live, None, &shape["valid"]);
-    let folder = newcomer();
+    let folder = new_user_folder();
     let ran = folder.run(&["pull", "A-1/live", "--base-url", &api.url, "--key-file", "key"]).expect(0);
     assert!(ran.err.contains("warning: A-1/live: \"\": it cannot be owned"), "{}", ran.err);
     assert_eq!(
@@ -172,7 +172,7 @@ fn pull_writes_no_key_from_the_environment_and_reports_invalid_values_on_the_pag
         Some(&json!({"properties": {"a": {"type": "string"}}})),
         &json!({"a": 1}),
     );
-    let folder = newcomer();
+    let folder = new_user_folder();
     let mut command = folder.command(&["pull", "A-1/live", "--base-url", &api.url]);
     let ran = Ran::new(command.env("RTCONFD_API_KEY", KEY).output().unwrap()).expect(0);
     assert!(

@@ -8,7 +8,7 @@ use rtconfd::model::Environment;
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
 
-use super::{fault, fill, newcomer};
+use super::{fault, fill, new_user_folder};
 use crate::support::{Api, Folder, Ran, desk, until};
 
 fn schema_of(api: &Api, agent: &str) -> Value {
@@ -72,7 +72,7 @@ AT                            CHANGE               FROM                TO
     assert_eq!(none.err, "A-1/pre-release has no schema and accepts every value\n");
 
     // Two files need neither settings nor key.
-    let elsewhere = newcomer();
+    let elsewhere = new_user_folder();
     elsewhere.write("a.json", "{}");
     elsewhere.run(&["schema", "diff", "a.json", "./a.json"]).expect(0);
 }
@@ -285,7 +285,7 @@ fn a_put_whose_outcome_is_unknown_is_looked_up() {
 }
 
 /// Pushes a schema while another client changes the page during the request `slow`.
-async fn pushed_meanwhile(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
+async fn push_during_edit(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
     let (api, folder) = desk_page();
     folder.write("next.json", r#"{"properties": {"phone": {"type": "string"}}}"#);
     api.simulator.inject(Fault { times: None, ..fault(Kind::Latency { ms: 1_000 }, slow) });
@@ -298,7 +298,7 @@ async fn pushed_meanwhile(slow: &str, seen: usize, edit: &Value) -> (Api, Ran) {
 
 #[tokio::test]
 async fn a_page_that_changes_during_the_check_gets_no_schema() {
-    let (api, ran) = pushed_meanwhile("GET", 1, &json!({"phone": "0114"})).await;
+    let (api, ran) = push_during_edit("GET", 1, &json!({"phone": "0114"})).await;
     let ran = ran.expect(1);
     assert!(
         ran.err.contains(
@@ -312,7 +312,7 @@ async fn a_page_that_changes_during_the_check_gets_no_schema() {
 
 #[tokio::test]
 async fn values_that_change_just_before_a_put_are_reported() {
-    let (api, ran) = pushed_meanwhile("PUT", 2, &json!({"phone": 114})).await;
+    let (api, ran) = push_during_edit("PUT", 2, &json!({"phone": 114})).await;
     let ran = ran.expect(1);
     assert!(
         ran.err

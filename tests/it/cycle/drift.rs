@@ -46,7 +46,7 @@ async fn a_report_page_that_changed_on_both_sides_is_held() {
     api.edit("A-1", &json!({"text": "theirs"}));
     driving.advance(later(8)).await;
     let noted = |expected: &str| {
-        let pages = folder.look().pages().unwrap();
+        let pages = folder.stored().pages().unwrap();
         pages.values().any(|page| page.problem.as_ref().is_some_and(|(text, _)| text.contains(expected)))
     };
     until("the drift is reported", || noted("another client changed it")).await;

@@ -59,7 +59,7 @@ async fn every_fault_is_recovered_from_and_no_change_is_made_twice() {
         let patches = api.requests("PATCH");
         assert_eq!(patches.len(), expected_patches, "{fault:?}");
         assert_eq!(patches.iter().filter(|patch| patch.applied).count(), 1, "{fault:?}");
-        let history = folder.look().history(None, 10).unwrap();
+        let history = folder.stored().history(None, 10).unwrap();
         assert_eq!(
             history.iter().filter(|row| row.outcome == "applied").count(),
             1,
@@ -86,12 +86,12 @@ async fn a_late_answer_counts_as_unknown_and_is_looked_up() {
 }
 
 /// An API whose lists fail on request while its pages work.
-struct Listless {
+struct FailingLists {
     client: Client,
     fails: std::sync::atomic::AtomicBool,
 }
 
-impl ReadPages for Listless {
+impl ReadPages for FailingLists {
     async fn list(&self, agent: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
         match self.fails.load(std::sync::atomic::Ordering::SeqCst) {
             // The agent does not exist; its 404 is turned into a server error.
@@ -109,7 +109,7 @@ impl ReadPages for Listless {
     }
 }
 
-impl WritePages for Listless {
+impl WritePages for FailingLists {
     async fn patch(&self, page: &PageId, body: &serde_json::Map<String, Value>) -> Result<Patched, ApiError> {
         self.client.patch(page, body).await
     }
@@ -120,13 +120,13 @@ async fn a_failing_list_blocks_no_change_to_the_pages_of_its_agent() {
     let api = Api::with(vec!["A-1".to_owned()], std::sync::Arc::new(WallClock));
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n");
-    let listless = std::sync::Arc::new(Listless { client: folder.client(), fails: false.into() });
+    let failing = std::sync::Arc::new(FailingLists { client: folder.client(), fails: false.into() });
     let clock = ManualClock::new(at(NOON));
-    let driving = Driving::with(listless.clone(), Box::new(drop), &folder, &clock, Mode::Daemon).await;
+    let driving = Driving::with(failing.clone(), Box::new(drop), &folder, &clock, Mode::Daemon).await;
     api.until_variable("A-1", "phone", &json!("1")).await;
-    listless.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    failing.fails.store(true, std::sync::atomic::Ordering::SeqCst);
     driving.advance(later(12)).await;
-    until("a list failed", || folder.look().pages().unwrap().values().any(|page| page.problem.is_some()))
+    until("a list failed", || folder.stored().pages().unwrap().values().any(|page| page.problem.is_some()))
         .await;
     folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,2\n");
     api.until_variable("A-1", "phone", &json!("2")).await;
@@ -174,7 +174,7 @@ async fn a_failing_page_delays_no_other_page() {
     api.until_variable("A-2", "is_open", &json!(true)).await;
     assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
     until("the unknown agent is reported", || {
-        let pages = folder.look().pages().unwrap();
+        let pages = folder.stored().pages().unwrap();
         pages.get(&"A-3/live".parse().unwrap()).is_some_and(|page| page.problem.is_some())
     })
     .await;

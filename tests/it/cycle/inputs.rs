@@ -24,7 +24,7 @@ async fn an_invalid_value_is_never_sent_and_names_its_cell() {
     driving.advance(at("2026-11-26T18:00:00Z")).await;
     assert_eq!(api.variables("A-1"), json!({}), "no value of an invalid page is sent");
     assert!(!api.requests("PATCH").iter().any(|request| request.path.contains("A-1")));
-    let pages = folder.look().pages().unwrap();
+    let pages = folder.stored().pages().unwrap();
     let problem = &pages[&"A-1/live".parse().unwrap()].problem.as_ref().unwrap().0;
     for part in ["sites.csv:2, column \"phone\"", "phone = \"020\"", "/properties/phone/pattern"] {
         assert!(problem.contains(part), "{part} in {problem}");
@@ -171,12 +171,12 @@ async fn a_bad_row_does_not_prevent_storing_the_good_rows_beside_it() {
     clock.set(at("2026-11-26T17:00:00Z"));
     run_twice(&folder, &clock).await;
     assert_eq!(api.variables("A-1")["is_open"], json!(false));
-    let kept = folder.look().remembered().unwrap().kept;
+    let kept = folder.stored().remembered().unwrap().kept;
     assert_eq!(kept.into_values().collect::<Vec<_>>(), [1, 3]);
     write("Mo-Fr 09:00-18:00", "Mo-Fr 09:00-18:00");
     run_twice(&folder, &clock).await;
     assert_eq!(api.variables("A-1")["is_open"], json!(true));
-    let remembered = folder.look().remembered().unwrap();
+    let remembered = folder.stored().remembered().unwrap();
     assert!(remembered.kept.is_empty() && remembered.older.is_empty(), "{remembered:?}");
 }
 

@@ -105,11 +105,11 @@ async fn a_stopped_key_recovers_even_if_the_list_is_refused() {
 
 /// An API that answers every PATCH with 200 and changes nothing.
 #[derive(Default)]
-struct Deaf {
+struct IgnoringPatches {
     patches: std::sync::atomic::AtomicUsize,
 }
 
-impl ReadPages for Deaf {
+impl ReadPages for IgnoringPatches {
     async fn list(&self, _: &str) -> Result<Vec<(Environment, RemotePage)>, ApiError> {
         Ok(vec![(Environment::Live, self.answer())])
     }
@@ -119,14 +119,14 @@ impl ReadPages for Deaf {
     }
 }
 
-impl WritePages for Deaf {
+impl WritePages for IgnoringPatches {
     async fn patch(&self, _: &PageId, _: &serde_json::Map<String, Value>) -> Result<Patched, ApiError> {
         self.patches.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Ok(Patched { page: self.answer(), correlation_id: None })
     }
 }
 
-impl Deaf {
+impl IgnoringPatches {
     /// Returns a different page after each PATCH, and never the requested one.
     fn answer(&self) -> RemotePage {
         let patches = self.patches.load(std::sync::atomic::Ordering::SeqCst);
@@ -143,7 +143,7 @@ impl Deaf {
 
 #[tokio::test]
 async fn an_answer_without_the_sent_values_is_reported_and_retries_are_bounded() {
-    let api = std::sync::Arc::new(Deaf::default());
+    let api = std::sync::Arc::new(IgnoringPatches::default());
     let settings = desk("A-1").replace("variables = {", "variables = { \"/box/ours\" = 1,");
     let folder = Folder::new("http://127.0.0.1:9", &settings);
     let clock = ManualClock::new(at(NOON));
@@ -156,7 +156,7 @@ async fn an_answer_without_the_sent_values_is_reported_and_retries_are_bounded()
         "{:?}",
         ended.pages[0]
     );
-    let history = folder.look().history(None, 10).unwrap();
+    let history = folder.stored().history(None, 10).unwrap();
     assert_eq!((history.len(), history[0].outcome.as_str(), history[0].tries), (2, "failed", 3));
 }
 

@@ -22,7 +22,7 @@ async fn a_transition_reaches_the_page_as_one_patch_of_one_key() {
     assert_eq!(patches.len(), 2);
     assert_eq!(patches[1].body, Some(json!({"variables": {"is_open": false}})));
     driving.stop().await;
-    let history = folder.look().history(None, 10).unwrap();
+    let history = folder.stored().history(None, 10).unwrap();
     assert_eq!(history.len(), 2);
     assert_eq!(
         (&history[0].from, &history[0].to, history[0].outcome.as_str()),

@@ -73,7 +73,7 @@ async fn an_approved_revert_of_a_change_never_promotes_the_change() {
 async fn a_change_that_the_sandbox_refuses_never_reaches_live() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(121).await;
-    scene.want(Environment::Sandbox, "^[0-9]$");
+    scene.require_type(Environment::Sandbox, "^[0-9]$");
     scene.write("a,A-1,Mo-Fr 09:00-16:00,none\nb,A-2,Mo-Fr 09:00-16:00,2\n");
     scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
     until("the other page has the change", || {
@@ -102,7 +102,7 @@ async fn a_change_that_the_sandbox_refuses_never_reaches_live() {
 async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() {
     let scene = Scene::begin("a,A-1,Mo-Fr 09:00-17:00,1\n").await;
     scene.at(121).await;
-    scene.want(Environment::Live, "^[0-9]$");
+    scene.require_type(Environment::Live, "^[0-9]$");
     scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
     scene.write("a,A-1,Mo-Fr 09:00-19:00,none\n");
     scene.until_sandbox("true \"none\"").await;
@@ -113,7 +113,7 @@ async fn a_change_that_live_would_refuse_is_reported_and_live_keeps_its_hours() 
     let problem = "the values of A-1/sandbox cannot be promoted: ";
     assert!(matches!(&live.standing, Standing::Stale(text) if text.starts_with(problem)), "{live:?}");
     assert!(status.following[0].why.starts_with(problem), "{:?}", status.following);
-    scene.want(Environment::Live, "^[a-z]*$");
+    scene.require_type(Environment::Live, "^[a-z]*$");
     scene.driving.as_ref().unwrap().feed.send(fetch_request()).await.unwrap();
     until("live has the change", || scene.page(Environment::Live) == "true \"none\"").await;
     scene.driving.unwrap().stop().await;

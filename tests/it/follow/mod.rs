@@ -132,7 +132,7 @@ impl Scene {
     }
 
     /// Sets the type that the schema of a page requires for the phone number.
-    fn want(&self, environment: Environment, kind: &str) {
+    fn require_type(&self, environment: Environment, kind: &str) {
         let schema = json!({"type": "object", "properties": {"is_open": {"type": "boolean"}, "phone": {"type": "string", "pattern": kind}}});
         self.api
             .simulator

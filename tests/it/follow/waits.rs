@@ -35,7 +35,7 @@ async fn a_change_reaches_live_after_two_hours_on_the_sandbox_despite_restarts()
     scene.at(270).await;
     assert_eq!(scene.both(), ["false \"2\"", "false \"2\""]);
     assert!(scene.status().await.following.is_empty());
-    let remembered = scene.folder.look().remembered().unwrap();
+    let remembered = scene.folder.stored().remembered().unwrap();
     assert!(remembered.older.is_empty() && remembered.behind.is_empty(), "{remembered:?}");
 
     // Transitions are not promoted: both pages open in the morning.

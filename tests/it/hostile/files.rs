@@ -7,7 +7,7 @@ use rtconfd::sources::Files;
 use rtconfd::tables::{parse_csv, parse_json};
 use rtconfd::zone::Database;
 
-use super::{Wrong, ends};
+use super::{Failures, ends};
 use crate::support::{Folder, desk};
 
 #[path = "../../../fuzz/survive.rs"]
@@ -60,7 +60,7 @@ fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
             .repeat(50),
     );
     zone.push_str("END:VTIMEZONE\nBEGIN:VEVENT\nDTSTART;TZID=Z:20260101T000000\nEND:VEVENT\nEND:VCALENDAR\n");
-    let mut wrong = Wrong::default();
+    let mut wrong = Failures::default();
     for (text, expected) in [
         (events(1, &rule("FREQ=SECONDLY")), "c.ics:5: RRULE: \"FREQ=SECONDLY\" repeats SECONDLY"),
         (events(1, &rule("FREQ=DAILY;COUNT=1000000000")), "COUNT that is out of range"),
@@ -87,7 +87,7 @@ fn a_calendar_bomb_is_refused_with_name_position_and_limit() {
         ),
         (events(1, "DTSTART:20260101\nDURATION:P99999999999999999999W"), "DURATION:"),
         (events(1, "DTSTART:20260101T090000\nDURATION:PT9223372036854775807S"), "DURATION:"),
-        (events(1, "DTSTART:+2621420101T000000"), "is not a date or time"),
+        (events(1, "DTSTART:+2621420101T000000"), "invalid date or time"),
         (events(1_001, &changed.replace("{}", "00")), "more than 1000 instances"),
         (events(10_001, "DTSTART:20260101"), "more than 10000 events"),
         (
@@ -134,7 +134,7 @@ fn a_calendar_that_is_merely_large_is_read() {
 #[test]
 fn a_table_beyond_its_limits_is_refused_with_its_position() {
     let wide: String = (0..1_001).map(|index| format!("c{index},")).collect();
-    let mut wrong = Wrong::default();
+    let mut wrong = Failures::default();
     let rows = |count: usize, row: &str| format!("k,a\n{}", row.repeat(count));
     for (text, expected) in [
         (wide, "t.csv:1:"),
@@ -165,7 +165,7 @@ fn a_table_beyond_its_limits_is_refused_with_its_position() {
 
 #[test]
 fn a_document_beyond_its_limits_is_refused_with_its_position() {
-    let mut wrong = Wrong::default();
+    let mut wrong = Failures::default();
     for (text, expected) in [
         ("[".repeat(100_000), "m.json:1:"),
         (format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "m.json:1:"),

@@ -28,9 +28,9 @@ fn ends<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'static)
 
 /// The failing cases of a table, collected so that one run shows every missing limit.
 #[derive(Default)]
-struct Wrong(Vec<String>);
+struct Failures(Vec<String>);
 
-impl Wrong {
+impl Failures {
     fn expect(&mut self, holds: bool, case: impl std::fmt::Display) {
         if !holds {
             self.0.push(case.to_string().chars().take(500).collect());
@@ -38,7 +38,7 @@ impl Wrong {
     }
 }
 
-impl Drop for Wrong {
+impl Drop for Failures {
     fn drop(&mut self) {
         assert!(self.0.is_empty() || std::thread::panicking(), "{}", self.0.join("\n"));
     }

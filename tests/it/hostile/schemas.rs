@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rtconfd::schema::check;
 use serde_json::{Map, Value, json};
 
-use super::{Wrong, compiled, ends};
+use super::{Failures, compiled, ends};
 use crate::support::{Api, Driving, Folder, at, until};
 
 /// Returns definitions that each refer to the next one twice.
@@ -45,7 +45,7 @@ fn a_schema_that_costs_too_much_is_refused_before_it_is_compiled() {
         (json!({"$ref": "#/definitions/none"}), "is not in it"),
         (json!({"properties": {"x": {"pattern": "(a{1000}){1000}"}}}), "cannot be used"),
     ];
-    let mut wrong = Wrong::default();
+    let mut wrong = Failures::default();
     for (schema, expected) in cases {
         let reported = compiled(&schema).map_or_else(|reported| reported, |_| "taken".to_owned());
         let is_right = reported.contains(expected) && reported.contains("hint:") && reported.len() < 1_000;
@@ -165,7 +165,7 @@ async fn a_schema_check_that_never_ends_delays_no_other_page() {
         api.until_variable(&format!("A-{number}"), "is_open", &json!(true)).await;
     }
     until("the problem of the page is stored", || {
-        let pages = folder.look().pages().unwrap();
+        let pages = folder.stored().pages().unwrap();
         let problem = pages.get(&"A-1/live".parse().unwrap()).and_then(|page| page.problem.clone());
         problem.is_some_and(|(text, _)| text.contains("too large to check against its schema"))
     })

@@ -6,7 +6,7 @@ use rtconfd::compile::{Inputs, World};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::tables::{Table, parse_csv, parse_json};
 
-use super::{Wrong, ends};
+use super::{Failures, ends};
 use crate::support::{Folder, at, desk};
 
 fn load(name: &str, text: &str) -> Result<Settings, String> {
@@ -20,7 +20,7 @@ fn load(name: &str, text: &str) -> Result<Settings, String> {
 
 #[test]
 fn settings_beyond_their_limits_are_refused() {
-    let mut wrong = Wrong::default();
+    let mut wrong = Failures::default();
     let api = "[api]\nregion = \"uk\"\n";
     let page = "[[page]]\nagent=\"A\"\nenvironment=\"live\"\nvariables={x=1}\n";
     let keys = |count: usize| (0..count).map(|index| format!("k{index} = 1\n")).collect::<String>();
@@ -98,7 +98,7 @@ fn a_template_does_a_bounded_amount_of_work() {
     for good in ["{{ row.k }}", "*{{ row.k }}*", "{% if row.k == '*' %}x{% else %}{{ row.k }}{% endif %}"] {
         assert_eq!(rows(good, "1"), Ok(()), "{good}");
     }
-    let mut wrong = Wrong::default();
+    let mut wrong = Failures::default();
     let doubling: String = (0..40).map(|_| "{% set a = a + a %}").collect();
     let nested = "{% for a in [[a, a]] %}".repeat(40);
     for (bad, expected) in [

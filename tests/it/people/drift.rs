@@ -27,10 +27,10 @@ async fn the_webhook_detects_drift_immediately_and_history_records_it() {
         by: Some("bert@example.com".to_owned()),
     };
     driving.feed.send(Feed::Control(fetch)).await.unwrap();
-    until("the drift is recorded", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    until("the drift is recorded", || !folder.stored().drifts(None, true, 10).unwrap().is_empty()).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     assert_eq!(api.variables("A-1")["seats"], json!(42), "drift with the policy report is not restored");
-    let drift = folder.look().drifts(None, true, 10).unwrap().remove(0);
+    let drift = folder.stored().drifts(None, true, 10).unwrap().remove(0);
     assert_eq!(
         (drift.variable.as_str(), &drift.baseline, &drift.found, drift.answer.as_str(), drift.by.as_deref()),
         ("seats", &json!(40), &json!(42), "reported", Some("bert@example.com"))
@@ -38,8 +38,8 @@ async fn the_webhook_detects_drift_immediately_and_history_records_it() {
     // A manual fix ends the drift.
     api.edit("A-1", &json!({"seats": 40}));
     driving.advance(at("2026-11-26T12:10:00Z")).await;
-    until("the drift is over", || folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
-    assert!(folder.look().drifts(None, false, 10).unwrap()[0].ended_at.is_some());
+    until("the drift is over", || folder.stored().drifts(None, true, 10).unwrap().is_empty()).await;
+    assert!(folder.stored().drifts(None, false, 10).unwrap()[0].ended_at.is_some());
     driving.stop().await;
 }
 
@@ -55,7 +55,7 @@ async fn an_override_reaches_the_page_whatever_the_drift_policy_is() {
         until("the driver is quiet", || driving.is_quiet()).await;
         api.edit("A-1", &json!({"is_open": false}));
         driving.feed.send(fetch()).await.unwrap();
-        until("the drift is left", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+        until("the drift is left", || !folder.stored().drifts(None, true, 10).unwrap().is_empty()).await;
         set(&driving, asking("open", Some("14:00"))).await.unwrap();
         api.until_variable("A-1", "is_open", &json!(true)).await;
         // Another client's edit does not end an override.
@@ -68,7 +68,7 @@ async fn an_override_reaches_the_page_whatever_the_drift_policy_is() {
         until("the driver is quiet", || driving.is_quiet()).await;
         api.edit("A-1", &json!({"is_open": false}));
         driving.feed.send(fetch()).await.unwrap();
-        until("the drift is left", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+        until("the drift is left", || !folder.stored().drifts(None, true, 10).unwrap().is_empty()).await;
         driving.stop().await;
         assert_eq!(api.variables("A-1")["is_open"], json!(false), "{policy}");
     }
@@ -85,9 +85,9 @@ async fn drift_ends_when_its_page_is_no_longer_defined() {
     until("the driver is quiet", || driving.is_quiet()).await;
     api.edit("A-1", &json!({"is_open": false}));
     driving.feed.send(fetch()).await.unwrap();
-    until("the drift is left", || !folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    until("the drift is left", || !folder.stored().drifts(None, true, 10).unwrap().is_empty()).await;
     folder.write("sites.csv", &sites(2, 0..0).replace(",A-1", ",B-1"));
-    until("the drift is over", || folder.look().drifts(None, true, 10).unwrap().is_empty()).await;
+    until("the drift is over", || folder.stored().drifts(None, true, 10).unwrap().is_empty()).await;
     assert_eq!(driving.status().await.counts.drifted, 1);
     driving.stop().await;
 }

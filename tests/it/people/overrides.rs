@@ -69,7 +69,7 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
     for (says, reported) in [
         ("phone=77", "phone = 77: 77 is greater than the maximum of 9"),
         ("fax=1", "A-1/live does not own fax (hint: it owns: is_open, phone)"),
-        ("phone", "\"phone\" is not a pair (hint: write NAME=VALUE)"),
+        ("phone", "invalid pair \"phone\" (hint: write NAME=VALUE)"),
     ] {
         let refused =
             set(&driving, OverrideRequest { says: says.to_owned(), ..request.clone() }).await.unwrap_err();
@@ -82,7 +82,7 @@ async fn a_value_is_typed_and_checked_by_the_schema_before_it_is_set() {
         ),
         (
             OverrideRequest { until: Some("soon".to_owned()), ..request.clone() },
-            "\"soon\" is not a valid end of an override",
+            "invalid end of an override \"soon\"",
         ),
         (OverrideRequest { reason: " ".to_owned(), ..request.clone() }, "an override needs a reason"),
         (

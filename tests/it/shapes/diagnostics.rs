@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{CALENDAR, NOON, complaints, folder, planned, warnings};
+use super::{CALENDAR, NOON, check_problems, folder, planned, warnings};
 use crate::support::Api;
 
 /// The report uses the schema in the store and sends no request.
@@ -25,7 +25,7 @@ fn status_reports_unknown_variables_and_required_ones_without_an_owner() {
         "A-1/live: opn is owned but unknown to the page's schema",
         "A-1/live: box has the key \"a\", which is unknown to the page's schema",
     ];
-    let missing = "A-1/live: fax is required by the page's schema, but has no owner";
+    let missing = "A-1/live: fax is required by the page's schema, but is neither on the page nor owned";
     let all = reported(1);
     for expected in unknown_names.iter().chain([&missing]) {
         assert!(all.iter().any(|line| line.contains(expected)), "{expected}: {all:#?}");
@@ -113,7 +113,7 @@ fn ambiguous_settings_are_refused_with_a_hint() {
         ),
         (hours("schema_org = { source = \"j\" }"), "2026-12-24 is both open and closed"),
     ] {
-        let err = complaints(&page(&settings), NOON);
+        let err = check_problems(&page(&settings), NOON);
         assert!(err.contains(reported) && err.contains("hint: "), "{settings}: {err}");
     }
     let both_closed = page(&hours("weekly_from = { source = \"t\", match = { site = \"g\" } }"));
@@ -300,7 +300,7 @@ fn a_problem_names_its_rows_and_gives_a_useful_hint() {
         if !settings.contains("\"m\"") {
             folder.write("m.json", "{}");
         }
-        let err = complaints(&folder, NOON);
+        let err = check_problems(&folder, NOON);
         assert!(
             err.contains(reported) && err.matches("has no row for these hours").count() <= 1,
             "{settings}: {err}"
@@ -314,11 +314,11 @@ fn a_problem_names_its_rows_and_gives_a_useful_hint() {
     folder.write("t.csv", "id,group\nx,1\n");
     folder.write("h.csv", "site\nz\n");
     folder.write("m.json", "{]");
-    let err = complaints(&folder, NOON);
+    let err = check_problems(&folder, NOON);
     assert!(err.contains("or set create_items = true to create missing items"), "{err}");
     assert!(err.contains("this is not JSON") && err.contains("  hint: fix it there"), "{err}");
     folder.write("t.csv", "id,group,group\nx,1,2\n");
-    let err = complaints(&folder, NOON);
+    let err = check_problems(&folder, NOON);
     assert!(err.contains("duplicate column \"group\"\n  hint: give each column a name"), "{err}");
 }
 
@@ -343,14 +343,14 @@ fn an_error_in_the_settings_is_reported_once_with_a_hint() {
         ),
         (page("", "a = { hours = \"dsk\", show = \"today\" }"), "add [hours.dsk]"),
     ] {
-        let err = complaints(&folder(&api, &settings), NOON);
+        let err = check_problems(&folder(&api, &settings), NOON);
         assert!(err.contains(reported) && err.contains("hint: "), "{settings}: {err}");
     }
     let calendar = page(
         "[calendars.bh]\npublic_holidays = \"GB-EGN\"\n[sources.s]\npath = 7\n",
         "a = { calendar = \"bh\", show = \"name\" }\nb = { source = \"s\", row = \"x\", column = \"y\" }",
     );
-    let err = complaints(&folder(&api, &calendar), NOON);
+    let err = check_problems(&folder(&api, &calendar), NOON);
     assert!(
         err.contains("GB-EGN") && !err.contains("unknown calendar") && !err.contains("unknown source"),
         "{err}"

@@ -56,7 +56,8 @@ phone = { when = [{ from = "2026-01-01", until = "2026-02-01", value = "1" }, { 
     api.schema("A-1", &json!({"required": ["fax"]}));
     let reported = folder.run(&["check", "--at", NOON]).expect(1).err;
     assert!(
-        reported.contains("A-1/live: fax is required by the page's schema, but has no owner"),
+        reported
+            .contains("A-1/live: fax is required by the page's schema, but is neither on the page nor owned"),
         "{reported}"
     );
     let status = folder.run(&["status", "--format", "json"]).lines();

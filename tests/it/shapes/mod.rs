@@ -41,7 +41,7 @@ fn planned(folder: &Folder, at: &str) -> Value {
 
 /// Returns the problems that `check` reports at an instant, without their count.
 #[track_caller]
-fn complaints(folder: &Folder, at: &str) -> String {
+fn check_problems(folder: &Folder, at: &str) -> String {
     folder.run(&["check", "--at", at]).expect(1).err
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NOON, complaints, folder, planned};
+use super::{NOON, check_problems, folder, planned};
 use crate::support::{Api, Folder};
 
 /// Reads a file of `tests/pages`: a schema, and values that meet it or not.
@@ -110,7 +110,7 @@ closed_on = ["holidays"]
     folder.run(&["check", "--at", NOON]).expect(0);
     // An invalid cell is named by its position in the table.
     folder.write("sites.csv", "site,status,hours,phone\nLeeds,open,Mo-Su 09:00-17:00,0113\n");
-    let reported = complaints(&folder, NOON);
+    let reported = check_problems(&folder, NOON);
     assert!(reported.contains("site_hours") && reported.contains("0113"), "{reported}");
 }
 
@@ -200,7 +200,7 @@ fn a_value_that_would_be_misread_is_refused_with_the_minute_and_a_better_shape()
         ),
     ] {
         let folder = page(weekly, variables);
-        let err = complaints(&folder, "2026-11-26T12:45:00Z");
+        let err = check_problems(&folder, "2026-11-26T12:45:00Z");
         assert!(err.contains(reported), "{variables}: {err}");
         assert!(err.contains("hint: "), "{err}");
     }
@@ -311,9 +311,9 @@ fn a_sandbox_may_run_ahead_of_the_clock_and_live_may_not() {
     assert_eq!(planned(&ahead, "2026-11-27T12:00:00Z"), json!({"is_open": true}));
     let explained = ahead.run(&["explain", "A-1/sandbox", "is_open", "--at", NOON]).expect(0).out;
     assert!(explained.contains("7d ahead: the page is closed on 2026-12-03"), "{explained}");
-    let reported = complaints(&folder(&api, &block("live")), NOON);
-    assert!(reported.contains("a live page cannot run ahead"), "{reported}");
-    let reported = complaints(&folder(&api, &block("sandbox").replace("\"7d\"", "7")), NOON);
+    let reported = check_problems(&folder(&api, &block("live")), NOON);
+    assert!(reported.contains("`ahead` cannot be set for a live page"), "{reported}");
+    let reported = check_problems(&folder(&api, &block("sandbox").replace("\"7d\"", "7")), NOON);
     assert!(reported.contains("ahead: 7 has no unit") && reported.contains("\"7h\" or \"7d\""), "{reported}");
 }
 

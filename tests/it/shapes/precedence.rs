@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CALENDAR, GOOGLE, NOON, SCHEMA_ORG, complaints, folder, planned, published};
+use super::{CALENDAR, GOOGLE, NOON, SCHEMA_ORG, check_problems, folder, planned, published};
 use crate::support::Api;
 
 #[test]
@@ -321,10 +321,10 @@ variables = {{ today = {{ show = "today" }} }}
     assert_eq!(planned(&of_rows, "2027-01-01T12:00:00Z"), json!({"today": "10:00-14:00"}));
     let none = folder(&api, &page("[]"));
     none.write("staff.ics", &staff);
-    let reported = complaints(&none, NOON);
+    let reported = check_problems(&none, NOON);
     assert!(reported.contains("no calendar lists the public holidays"), "{reported}");
     let unclear = folder(&api, &page(r#"["holidays", "staff"]"#));
     unclear.write("staff.ics", &staff);
-    let reported = complaints(&unclear, NOON);
+    let reported = check_problems(&unclear, NOON);
     assert!(reported.contains("it is unknown which calendar in closed_on lists them"), "{reported}");
 }

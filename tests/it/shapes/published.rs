@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{GOOGLE, NOON, SCHEMA_ORG, complaints, folder, planned, published};
+use super::{GOOGLE, NOON, SCHEMA_ORG, check_problems, folder, planned, published};
 use crate::support::Api;
 
 #[test]
@@ -114,7 +114,7 @@ fn published_hours_of_google_and_schema_org_are_read() {
         ),
         ("schema_org = { source = \"place\", pointer = \"/x\" }", json!([]), "has nothing at \"/x\""),
     ] {
-        let err = complaints(&page(hours, &json), NOON);
+        let err = check_problems(&page(hours, &json), NOON);
         assert!(err.contains(reported), "{hours} {json}: {err}");
     }
 }
@@ -376,7 +376,7 @@ fn contradictory_or_empty_published_hours_are_refused_with_a_hint() {
         (SCHEMA_ORG, json!({"@context": "https://schema.org", "@graph": []}), "pointer = \"/@graph/0\""),
         (SCHEMA_ORG, json!({"@type": "Store"}), "a thing needs \"openingHoursSpecification\""),
     ] {
-        let err = complaints(&published(&api, format, &json), NOON).replace("\n  hint: ", " (hint: ");
+        let err = check_problems(&published(&api, format, &json), NOON).replace("\n  hint: ", " (hint: ");
         assert!(err.contains(reported) && err.contains(" (hint: "), "{format} {json}: {err}");
     }
 }

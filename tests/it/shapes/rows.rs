@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NOON, complaints, folder, planned, warnings};
+use super::{NOON, check_problems, folder, planned, warnings};
 use crate::support::{Api, Folder};
 
 #[test]
@@ -84,7 +84,7 @@ note = "{{{{ hours.note }}}}"
         ("special = {}", "hours needs \"weekly\""),
         ("weekly = \"Mo-Fr 09:00-17:00; PH off\"", "no calendar lists the public holidays"),
     ] {
-        let err = complaints(&page(hours), NOON);
+        let err = check_problems(&page(hours), NOON);
         assert!(err.contains(reported), "{hours}: {err}");
     }
 }
@@ -371,11 +371,11 @@ variables = { "{{ row.site }}" = { show = "opens_at", format = "RFC 3339" } }
     assert_eq!(value("C/live", "X-1"), tokyo);
     // An invalid zone is one problem, and so are hours without a zone.
     folder.write("sites.csv", "site,tz,hours,day\nX-1,Mars,Th 09:00-17:00,2026-12-03\n");
-    let reported = complaints(&folder, NOON);
+    let reported = check_problems(&folder, NOON);
     assert!(
         reported.contains("unknown time zone `Mars`") && !reported.contains("needs a time zone"),
         "{reported}"
     );
     folder.settings(&api.url, &settings.replace("timezone = \"{{ row.tz }}\"\n", ""));
-    assert!(complaints(&folder, NOON).contains("the page needs a time zone"));
+    assert!(check_problems(&folder, NOON).contains("the page needs a time zone"));
 }

@@ -8,7 +8,7 @@ use rtconfd::clock::Clock;
 use serde_json::Value;
 
 use super::model::{Has, Inputs, Site};
-use super::remote::{Remote, Weather};
+use super::remote::{FaultRates, Remote};
 use super::run::World;
 
 const PAGES: usize = 5_000;
@@ -55,7 +55,8 @@ fn five_thousand_due_pages_under_429_storms_cost_few_extra_requests() {
             if let Some((from, length)) = next
                 && remote.clock.uptime() >= from
             {
-                remote.state().weather = Weather { storm_until: Some(from + length), ..Weather::default() };
+                remote.state().fault_rates =
+                    FaultRates { storm_until: Some(from + length), ..FaultRates::default() };
                 next = storms.next();
             }
             open_pages(remote) == PAGES

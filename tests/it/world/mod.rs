@@ -40,9 +40,9 @@ fn live(seed: u64, weeks: u32, failed: &AtomicBool) -> (Figures, u64) {
                 continue;
             }
             failed.store(true, Ordering::SeqCst);
-            let tale = world.tale().await;
+            let recent_events = world.recent_events().await;
             panic!(
-                "seed {seed}, week {week}: {violations:#?}\n{tale}\nreplay it: RTCONFD_SEED={seed} RTCONFD_WEEKS={} cargo test --test it world::",
+                "seed {seed}, week {week}: {violations:#?}\n{recent_events}\nreplay it: RTCONFD_SEED={seed} RTCONFD_WEEKS={} cargo test --test it world::",
                 week + 1
             );
         }

@@ -51,14 +51,14 @@ pub struct Page {
 }
 
 /// A model and its activation time.
-pub struct Came {
+pub struct Activation {
     pub at: Duration,
     pub model: Inputs,
 }
 
 /// The current fault rates.
 #[derive(Clone, Debug, Default)]
-pub struct Weather {
+pub struct FaultRates {
     /// The percentage of requests that fail.
     pub failing: u32,
     /// The percentage of answers that are late.
@@ -72,12 +72,12 @@ pub struct Weather {
 /// The state behind the API, and the violations found.
 pub struct State {
     pub pages: BTreeMap<Place, Page>,
-    pub weather: Weather,
+    pub fault_rates: FaultRates,
     pub random: Rng,
     /// The models that may be active; two while a new one is being applied.
     pub models: Vec<Inputs>,
     /// All models that a promoted page may still follow.
-    pub came: Vec<Came>,
+    pub activations: Vec<Activation>,
     /// The total by which the clock was set ahead, which shortens waits by the clock.
     pub set_ahead: Duration,
     pub overrides: Vec<Overridden>,
@@ -117,14 +117,14 @@ enum Fate {
     Unreachable,
     Storm(Duration),
     /// An anomalous answer with a success status; a PATCH is applied.
-    Odd(Odd),
+    Anomaly(Anomaly),
     /// The page or key is briefly unknown; not applied.
     Denied(u16),
 }
 
 /// The kind of an anomalous answer.
 #[derive(Clone, Copy, Debug)]
-enum Odd {
+enum Anomaly {
     /// An empty answer, an error, or the page of another environment.
     NotThePage(u8),
     /// The page without any values or schema.
@@ -141,10 +141,10 @@ impl Remote {
         let pages = model.places().into_iter().map(|place| (place, Page::default())).collect();
         let state = State {
             pages,
-            weather: Weather::default(),
+            fault_rates: FaultRates::default(),
             random,
             models: vec![model.clone()],
-            came: vec![Came { at: Duration::ZERO, model }],
+            activations: vec![Activation { at: Duration::ZERO, model }],
             set_ahead: Duration::ZERO,
             overrides: Vec::new(),
             overrides_before: Vec::new(),
@@ -174,7 +174,7 @@ impl Remote {
         state.requests += 1;
         (what, whose, up).hash(&mut state.trace);
         state.judge_rate(up);
-        if let Some(until) = state.weather.storm_until.filter(|until| up < *until) {
+        if let Some(until) = state.fault_rates.storm_until.filter(|until| up < *until) {
             let left = until - up;
             // Whole seconds, rounded up, as in the header.
             let left = Duration::from_secs(left.as_secs() + 1);
@@ -184,11 +184,11 @@ impl Remote {
             return (Fate::Storm(left), Duration::ZERO);
         }
         let dice = state.random.u32(..100);
-        let late = match state.random.u32(..100) < state.weather.late {
+        let late = match state.random.u32(..100) < state.fault_rates.late {
             true => Duration::from_millis(state.random.u64(1..9_000)),
             false => Duration::ZERO,
         };
-        let fate = match dice < state.weather.failing {
+        let fate = match dice < state.fault_rates.failing {
             false => Fate::Answer,
             true => match state.random.u8(..4) {
                 0 => Fate::LostBefore,
@@ -197,14 +197,14 @@ impl Remote {
                 _ => Fate::Unreachable,
             },
         };
-        let odd = state.random.u32(..100) < state.weather.odd;
+        let odd = state.random.u32(..100) < state.fault_rates.odd;
         let fate = match (odd, state.random.u8(..6)) {
             (false, _) => fate,
             (true, 0) => Fate::Denied([404, 403, 301, 401][state.random.usize(..4)]),
-            (true, 1) => Fate::Odd(Odd::Bare),
-            (true, 2) => Fate::Odd(Odd::WithoutSchema),
-            (true, 3) => Fate::Odd(Odd::WithoutOthers),
-            (true, _) => Fate::Odd(Odd::NotThePage(state.random.u8(..4))),
+            (true, 1) => Fate::Anomaly(Anomaly::Bare),
+            (true, 2) => Fate::Anomaly(Anomaly::WithoutSchema),
+            (true, 3) => Fate::Anomaly(Anomaly::WithoutOthers),
+            (true, _) => Fate::Anomaly(Anomaly::NotThePage(state.random.u8(..4))),
         };
         // An anomalous answer is never late: it could arrive after another answer, next to a second
         // anomaly.
@@ -225,7 +225,7 @@ impl Remote {
     /// An anomalous answer comes once; the next one that arrives is sound.
     fn answered(&self, place: Place, fate: &Fate) -> Result<RemotePage, ApiError> {
         let page = self.page_at(place);
-        let Fate::Odd(odd) = fate else { return Ok(page) };
+        let Fate::Anomaly(odd) = fate else { return Ok(page) };
         // An anomalous answer is immediate, and so is the sound one in its place.
         let is_odd = !self.state().pages[&place].was_odd;
         self.state().pages.get_mut(&place).unwrap().was_odd = is_odd;
@@ -233,14 +233,14 @@ impl Remote {
             return Ok(page);
         }
         Ok(match odd {
-            Odd::Bare => RemotePage { variables: Map::new(), schema: None, ..page },
-            Odd::WithoutSchema => RemotePage { schema: None, ..page },
-            Odd::WithoutOthers => {
+            Anomaly::Bare => RemotePage { variables: Map::new(), schema: None, ..page },
+            Anomaly::WithoutSchema => RemotePage { schema: None, ..page },
+            Anomaly::WithoutOthers => {
                 let mut page = page;
                 page.variables.retain(|key, _| !["box", "desk", "flags"].contains(&key.as_str()));
                 page
             }
-            Odd::NotThePage(kind) => {
+            Anomaly::NotThePage(kind) => {
                 let other = match place.environment() {
                     Environment::Live => "sandbox",
                     _ => "live",
@@ -318,7 +318,7 @@ fn answer<T>(fate: Fate, value: T) -> Result<T, ApiError> {
         Fate::Unreachable => failed(Meaning::TryAgain, None, None),
         Fate::Storm(left) => failed(Meaning::Slower, Some(429), Some(left)),
         Fate::Denied(status) => failed(Meaning::of_status(status, true), Some(status), None),
-        Fate::Odd(_) => Ok(value),
+        Fate::Anomaly(_) => Ok(value),
     }
 }
 
@@ -362,7 +362,7 @@ impl WritePages for Remote {
         let _in_flight = InFlight::new(self, vec![place]);
         // Half of the delay is before the request arrives.
         self.sleep(late / 2).await;
-        if matches!(fate, Fate::Answer | Fate::LostAfter | Fate::Odd(_)) {
+        if matches!(fate, Fate::Answer | Fate::LostAfter | Fate::Anomaly(_)) {
             let mut state = self.state();
             state.applied += 1;
             state.stamp += 1;
@@ -373,7 +373,7 @@ impl WritePages for Remote {
             if body.contains_key("motto") && page.kept.take().is_some() {
                 page.held_up = page.held_up.max(up);
             }
-            page.unsure |= !late.is_zero() || matches!(fate, Fate::LostAfter | Fate::Odd(_));
+            page.unsure |= !late.is_zero() || matches!(fate, Fate::LostAfter | Fate::Anomaly(_));
         }
         let taken = self.answered(place, &fate);
         self.sleep(late / 2).await;
@@ -390,8 +390,8 @@ impl State {
     }
 
     /// Makes a model active from now on.
-    pub fn come(&mut self, model: Inputs, up: Duration) {
-        self.came.push(Came { at: up + self.set_ahead, model: model.clone() });
+    pub fn activate(&mut self, model: Inputs, up: Duration) {
+        self.activations.push(Activation { at: up + self.set_ahead, model: model.clone() });
         self.models.push(model);
     }
 
@@ -401,7 +401,7 @@ impl State {
             true => vec![&self.overrides],
             false => vec![&self.overrides, &self.overrides_before],
         };
-        self.in_force_for(place, up).flat_map(move |model| {
+        self.possible_models(place, up).flat_map(move |model| {
             overrides.clone().into_iter().filter_map(move |set| model.expected(place, now, set))
         })
     }
@@ -409,13 +409,16 @@ impl State {
     /// Returns the models that a page may show.
     ///
     /// For a promoted page these are all that are old enough, since it last matched the newest one.
-    pub fn in_force_for(&self, place: Place, up: Duration) -> Box<dyn Iterator<Item = &Inputs> + '_> {
+    pub fn possible_models(&self, place: Place, up: Duration) -> Box<dyn Iterator<Item = &Inputs> + '_> {
         if !matches!(place, Place::Follower(_)) {
             return Box::new(self.models.iter());
         }
         let (arrived, passed) = (self.pages[&place].arrived.unwrap_or_default(), up + self.set_ahead);
-        let came = self.came.iter().filter(move |came| came.at >= arrived && came.at + AFTER <= passed);
-        Box::new(came.map(|came| &came.model))
+        let possible = self
+            .activations
+            .iter()
+            .filter(move |activation| activation.at >= arrived && activation.at + AFTER <= passed);
+        Box::new(possible.map(|activation| &activation.model))
     }
 
     /// Resets the rate limits: a new process knows no pause and has its full burst.

@@ -19,14 +19,14 @@ impl World {
         let mut state = remote.state();
         let judged_at = std::mem::replace(&mut self.judged_at, self.clock.now());
         note_hidden_changes(&mut state, judged_at.min(self.judged_at), up);
-        if let Some(until) = state.weather.storm_until {
+        if let Some(until) = state.fault_rates.storm_until {
             // The driver may not have woken up since it ended.
             self.well_since = self.well_since.max(until.min(up));
             self.undisturbed_since = self.undisturbed_since.max(until.min(up));
         }
         let calm = up.saturating_sub(self.well_since);
-        if state.weather.failing + state.weather.late > 0
-            || state.weather.storm_until.is_some_and(|until| up < until)
+        if state.fault_rates.failing + state.fault_rates.late > 0
+            || state.fault_rates.storm_until.is_some_and(|until| up < until)
         {
             drop(state);
             return self.disturb();
@@ -191,7 +191,7 @@ pub(super) fn note_hidden_changes(state: &mut State, lately: At, up: Duration) {
 ///
 /// Returns the number of newly marked pages.
 fn note_arrivals(state: &mut State, undisturbed: Duration) -> u64 {
-    let newest = state.came.last().unwrap().at;
+    let newest = state.activations.last().unwrap().at;
     let is_free = |page: &Page| {
         let is_as_settled =
             page.adrift_since.is_none() && page.longest_phone.is_none() && !page.is_relabelled;
@@ -213,6 +213,6 @@ fn note_arrivals(state: &mut State, undisturbed: Duration) -> u64 {
     }
     let followers = state.pages.iter().filter(|(place, _)| matches!(place, Place::Follower(_)));
     let oldest = followers.map(|(_, page)| page.arrived.unwrap_or_default()).min().unwrap_or(newest);
-    state.came.retain(|came| came.at >= oldest);
+    state.activations.retain(|activation| activation.at >= oldest);
     there.len() as u64
 }

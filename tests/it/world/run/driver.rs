@@ -27,7 +27,7 @@ impl World {
         let active = active.unwrap_or_else(|| ActiveRevision::recall(&self.settings, &remembered, now, now));
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
         files.recall(&remembered.newest.inputs);
-        files.look(&self.writers());
+        files.read(&self.writers());
         let last_known = self.store.last_known().await.unwrap();
         let (feed, mut fed) = mpsc::channel(64);
         let board = Board::default();
@@ -51,7 +51,7 @@ impl World {
         let driver = driver.await.unwrap();
         let task = tokio::spawn(async move { driver.run(Mode::Daemon, &mut fed, &Unsupervised).await });
         self.running = Some(Running { feed, board, task, files });
-        self.unwell();
+        self.restart_recovery();
     }
 
     /// Marks all files as quiet except one that is being written.
@@ -82,7 +82,7 @@ impl World {
     pub(super) async fn report(&mut self) {
         let writers = self.writers();
         let Some(running) = &mut self.running else { return };
-        if running.files.look(&writers).changed {
+        if running.files.read(&writers).changed {
             let revision = Box::new(running.files.revision());
             running.feed.send(Feed::Inputs(0, revision)).await.unwrap();
         }

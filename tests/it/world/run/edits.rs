@@ -21,7 +21,7 @@ impl World {
         if is_held {
             return self.held(name).await;
         }
-        self.remote.state().come(self.inputs.clone(), self.clock.uptime());
+        self.remote.state().activate(self.inputs.clone(), self.clock.uptime());
         self.change(name).await;
         self.disturb();
     }
@@ -125,7 +125,7 @@ impl World {
             // During the rollout both models are valid.
             let mut state = self.remote.state();
             state.models.truncate(1);
-            state.come(self.inputs.clone(), self.clock.uptime());
+            state.activate(self.inputs.clone(), self.clock.uptime());
         }
         let revision = held.revision;
         let approved = self.ask(|answer| Control::Approve { revision, who: "anna".to_owned(), answer }).await;

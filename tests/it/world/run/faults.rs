@@ -6,18 +6,18 @@ use chrono::TimeDelta;
 use rtconfd::clock::Clock;
 
 use super::World;
-use crate::world::remote::Weather;
+use crate::world::remote::FaultRates;
 
 impl World {
-    pub(super) async fn bad_weather(&mut self) {
-        self.remote.state().weather = Weather {
+    pub(super) async fn inject_faults(&mut self) {
+        self.remote.state().fault_rates = FaultRates {
             failing: self.random.u32(5..90),
             late: self.random.u32(..60),
             odd: self.random.u32(..40),
             storm_until: None,
         };
         self.pass_some(5, 1500).await;
-        self.remote.state().weather = Weather::default();
+        self.remote.state().fault_rates = FaultRates::default();
         self.disturb();
     }
 
@@ -25,11 +25,11 @@ impl World {
         self.figures.storms += 1;
         let length = Duration::from_secs(self.random.u64(3..300));
         let until = self.clock.uptime() + length;
-        self.remote.state().weather.storm_until = Some(until);
+        self.remote.state().fault_rates.storm_until = Some(until);
         // Waits until there is a value to send.
         self.edit().await;
         self.pass(TimeDelta::from_std(length).unwrap() + TimeDelta::hours(10)).await;
-        self.remote.state().weather.storm_until = None;
+        self.remote.state().fault_rates.storm_until = None;
         self.disturb();
     }
 
@@ -61,7 +61,7 @@ impl World {
         }
         self.start(None).await;
         self.quiet().await;
-        self.unwell();
+        self.restart_recovery();
     }
 
     /// Corrects the clock by some minutes, and back.
@@ -119,7 +119,7 @@ impl World {
             page.held_up += Duration::from_secs(minutes.unsigned_abs() * 60);
         }
         self.clock.set(self.clock.now() + TimeDelta::minutes(minutes));
-        self.unwell();
+        self.restart_recovery();
     }
 
     /// Fills the disk: the driver exits with an error and sends nothing unrecorded.

@@ -102,7 +102,7 @@ pub struct World {
     restarts: u64,
     pub figures: Figures,
     /// The latest events.
-    tale: Vec<String>,
+    recent_events: Vec<String>,
     _folder: tempfile::TempDir,
 }
 
@@ -153,7 +153,7 @@ impl World {
             undisturbed_since: Duration::ZERO,
             restarts: 0,
             figures: Figures::default(),
-            tale: Vec::new(),
+            recent_events: Vec::new(),
             _folder: folder,
         };
         for name in FILES {
@@ -169,16 +169,16 @@ impl World {
     }
 
     /// Returns the latest events, for diagnosis.
-    pub async fn tale(&self) -> String {
+    pub async fn recent_events(&self) -> String {
         let status = tokio::time::timeout(Duration::from_secs(1), self.status()).await;
-        format!("{}\n{status:#?}", self.tale.join("\n"))
+        format!("{}\n{status:#?}", self.recent_events.join("\n"))
     }
 
     fn note_event(&mut self, what: String) {
-        if self.tale.len() >= 20 {
-            self.tale.remove(0);
+        if self.recent_events.len() >= 20 {
+            self.recent_events.remove(0);
         }
-        self.tale.push(format!("{} {what}", self.clock.now().format("%Y-%m-%dT%H:%M:%S")));
+        self.recent_events.push(format!("{} {what}", self.clock.now().format("%Y-%m-%dT%H:%M:%S")));
     }
 
     fn violation(&self, what: String) {
@@ -241,13 +241,13 @@ impl World {
         }
     }
 
-    fn unwell(&mut self) {
+    fn restart_recovery(&mut self) {
         self.well_since = self.clock.uptime();
     }
 
     /// Records an event that may delay promotions.
     fn disturb(&mut self) {
-        self.unwell();
+        self.restart_recovery();
         self.undisturbed_since = self.clock.uptime();
     }
 
@@ -304,7 +304,7 @@ impl World {
                 5 if self.random.bool() => self.drift().await,
                 5 => self.take_over(),
                 6 | 7 => self.apply_override().await,
-                8 => self.bad_weather().await,
+                8 => self.inject_faults().await,
                 9 => self.storm().await,
                 10 | 11 => self.kill().await,
                 12 => self.step().await,
@@ -313,7 +313,7 @@ impl World {
                 15 => self.fill_disk().await,
                 16 => self.tighten_schema().await,
                 17 => self.accident().await,
-                _ => self.meddle(),
+                _ => self.edit_elsewhere(),
             }
         }
         // History that was partly deleted cannot be replayed.

@@ -37,7 +37,7 @@ impl World {
         if reported && self.running.is_some() {
             let fetch = Control::Fetch { agent: Some(place.agent()), environment: None, by: None };
             let _ = self.running.as_ref().unwrap().feed.send(Feed::Control(fetch)).await;
-            self.unwell();
+            self.restart_recovery();
         } else {
             self.remote.state().pages.get_mut(&place).unwrap().adrift_since = Some(up);
         }
@@ -74,7 +74,7 @@ impl World {
     }
 
     /// Changes a value of another client.
-    pub(super) fn meddle(&mut self) {
+    pub(super) fn edit_elsewhere(&mut self) {
         let value = json!(self.random.u32(..));
         let place = self.random.u8(..5);
         let target = self.any_place();
@@ -88,7 +88,7 @@ impl World {
                 (2, _) => "main".to_owned(),
                 _ => "other".to_owned(),
             };
-            return meddle_with_items(page, target.items(), (place < 4).then_some(&item), &value);
+            return edit_items(page, target.items(), (place < 4).then_some(&item), &value);
         }
         if place == 1 {
             let shared = page.variables.entry("box").or_insert_with(|| json!({}));
@@ -117,7 +117,7 @@ impl World {
                 note_hidden_changes(&mut state, now, up);
                 state.overrides.retain(|set| set.id != id);
             }
-            return self.unwell();
+            return self.restart_recovery();
         }
         let (says, said) = match self.random.u8(..3) {
             0 => ("closed".to_owned(), WriterEvent::Closed),
@@ -162,7 +162,7 @@ impl World {
             Some(Ok(set)) => self.judge_chosen(set.id, set.pages.keys().map(Place::of).collect()),
             _ => drop(self.remote.state().overrides.pop()),
         }
-        self.unwell();
+        self.restart_recovery();
         // An acknowledged override survives every later event.
         if self.random.u8(..4) == 0 {
             self.kill_now().await;
@@ -176,7 +176,7 @@ impl World {
         let (state, up) = (self.remote.state(), self.clock.uptime());
         let is_chosen = |place: &Place| {
             let is_of = |model: &Inputs| model.is_of(*place, region);
-            is_of(&self.inputs) || state.in_force_for(*place, up).any(is_of)
+            is_of(&self.inputs) || state.possible_models(*place, up).any(is_of)
         };
         self.inputs.places().into_iter().filter(is_chosen).collect()
     }
@@ -210,7 +210,7 @@ impl World {
 }
 
 /// Changes a field of our item, another item, or their order.
-fn meddle_with_items(page: &mut Page, (key, named): (&str, &str), item: Option<&String>, value: &Value) {
+fn edit_items(page: &mut Page, (key, named): (&str, &str), item: Option<&String>, value: &Value) {
     let items = page.variables.entry(key).or_insert_with(|| json!([])).as_array_mut().unwrap();
     let Some(item) = item else { return items.reverse() };
     match items.iter_mut().find(|found| found[named] == json!(item)) {
