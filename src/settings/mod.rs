@@ -41,6 +41,8 @@ pub use store::{StorePath, StoreSettings};
 pub use surroundings::{Flag, Surroundings};
 
 /// All settings, resolved.
+///
+/// One field for each section of the file, so it has more fields than other types.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The settings file.

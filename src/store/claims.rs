@@ -62,14 +62,14 @@ impl Claim {
 
     /// Replaces the claimed variables; returns those of them that a running daemon owns.
     ///
-    /// The others are claimed.
+    /// The rest is claimed for this daemon.
     ///
     /// # Errors
     /// Returns an error when the file cannot be written or the directory cannot be read.
     pub fn update(&mut self, who: &str, owned: &BTreeSet<String>) -> io::Result<Vec<Conflict>> {
         let directory = self.path.parent().unwrap_or(Path::new(".")).to_owned();
         if self.path.symlink_metadata().is_err() {
-            // Somebody emptied the directory.
+            // The directory was emptied.
             *self = Self::open(&directory)?;
         }
         // One daemon at a time: two that claim the same variable at once would both give way.

@@ -71,7 +71,8 @@ const NOT_SET: TimeDelta = TimeDelta::seconds(1);
 
 /// The main loop and its state.
 ///
-/// Each part guards a small state of its own; the driver connects them.
+/// Each part guards a small state of its own; the driver connects them. One field for each part
+/// reads better than parts of parts, so it has more fields than other types.
 pub struct Driver<R> {
     actor: Actor<R>,
     /// The pages and agents, with their due times.
