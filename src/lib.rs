@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod compile;
 pub mod hours;
+pub mod limits;
 pub mod lint;
 pub mod listener;
 pub mod model;

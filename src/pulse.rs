@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
 
-/// The maximum time a daemon thread may spend on one piece of work.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
 /// The time since which a thread has been at work; shared with the watchdog.
 #[derive(Clone, Debug)]
 pub struct Pulse {

@@ -6,13 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::limits::time::MAX_ZONE_BYTES;
 use crate::regular_file;
 use crate::zone::{Database, TzifFiles, Version};
 
 /// The usual folder of a system's zone database.
 pub const SYSTEM: &str = "/usr/share/zoneinfo";
-/// Maximum bytes of a compiled zone; the largest today has 4,000.
-const MAX_BYTES: u64 = 64 << 10;
 /// Bytes read from the start of a file that may state the release.
 const HEAD: u64 = 64;
 /// Files that state the release.
@@ -110,8 +109,8 @@ struct Folder(PathBuf);
 
 impl TzifFiles for Folder {
     fn read(&self, name: &str) -> Option<Cow<'static, [u8]>> {
-        let bytes = read(&self.0.join(name), MAX_BYTES + 1)?;
-        (bytes.len() as u64 <= MAX_BYTES).then_some(Cow::Owned(bytes))
+        let bytes = read(&self.0.join(name), MAX_ZONE_BYTES + 1)?;
+        (bytes.len() as u64 <= MAX_ZONE_BYTES).then_some(Cow::Owned(bytes))
     }
 }
 

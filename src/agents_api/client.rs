@@ -7,21 +7,16 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, redirect};
 use serde_json::{Map, Value, json};
 
+use crate::limits::api::{DEFAULT_RETRY_AFTER, MAX_ANSWER_BYTES, MAX_CORRELATION_ID, MAX_ERROR_TEXT};
 use crate::model::{Environment, Instant, PageId, RemotePage};
 
-use super::wire::{MAX_BODY_BYTES, WireError, read_agents, read_page, read_pages, weight};
+use super::wire::{WireError, read_agents, read_page, read_pages, weight};
 use super::{
     AccountId, Agent, ApiError, ApiKey, Meaning, Patched, ReadAgents, ReadPages, WritePages, WriteSchemas,
 };
 
-/// Maximum characters of an error message that are kept.
-const MAX_MESSAGE: usize = 400;
 /// The maximum wait taken from a Retry-After header; the gate decides the actual wait.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(366 * 86_400);
-/// The wait when a Retry-After header cannot be parsed.
-const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// Maximum characters of a correlation id; longer ones are truncated.
-const MAX_CORRELATION_ID: usize = 128;
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(366 * 86_400);
 const CORRELATION_ID: &str = "x-polyai-correlation-id";
 
 /// The timeouts of requests.
@@ -106,7 +101,7 @@ impl Client {
         let correlation_id = header(&headers, CORRELATION_ID).map(|id| clean(&key, &id, MAX_CORRELATION_ID));
         let body = read_body(response).await.map_err(|message| ApiError {
             status: Some(status),
-            message: clean(&key, &message, MAX_MESSAGE),
+            message: clean(&key, &message, MAX_ERROR_TEXT),
             correlation_id: correlation_id.clone(),
             // An accepted change may have been made even if the rest of the response is lost.
             ..ApiError::of(Meaning::OutcomeUnknown)
@@ -131,7 +126,7 @@ struct Answer {
 impl Answer {
     fn understood<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, ApiError> {
         read(&self.body).map_err(|why| ApiError {
-            message: clean(&self.key, &format!("the API's answer is invalid: {why}"), MAX_MESSAGE),
+            message: clean(&self.key, &format!("the API's answer is invalid: {why}"), MAX_ERROR_TEXT),
             correlation_id: self.correlation_id.clone(),
             ..ApiError::of(Meaning::OutcomeUnknown)
         })
@@ -224,7 +219,7 @@ fn unanswered(key: &ApiKey, error: &reqwest::Error) -> ApiError {
         Some(cause) => format!("{what}: {cause} {hint}"),
         None => format!("{what} {hint}"),
     };
-    ApiError { message: clean(key, &message, MAX_MESSAGE), ..ApiError::of(meaning) }
+    ApiError { message: clean(key, &message, MAX_ERROR_TEXT), ..ApiError::of(meaning) }
 }
 
 fn refused(
@@ -239,11 +234,11 @@ fn refused(
         Ok(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => "no message".to_owned(),
     });
-    let message = clean(key, &message, MAX_MESSAGE);
+    let message = clean(key, &message, MAX_ERROR_TEXT);
     let meaning = Meaning::of_status(status, said.is_envelope);
     ApiError {
         status: Some(status),
-        code: said.code.map(|code| clean(key, &code, MAX_MESSAGE)),
+        code: said.code.map(|code| clean(key, &code, MAX_ERROR_TEXT)),
         message,
         correlation_id,
         retry_after: headers.get(RETRY_AFTER).map(|value| retry_after(value, headers)),
@@ -277,7 +272,7 @@ fn retry_after(value: &HeaderValue, headers: &HeaderMap) -> Duration {
         let now = http_date(headers.get(DATE)?.to_str().ok()?)?;
         (then - now).to_std().ok()
     };
-    seconds.or_else(until).unwrap_or(DEFAULT_RETRY_AFTER).min(MAX_RETRY_AFTER)
+    seconds.or_else(until).unwrap_or(DEFAULT_RETRY_AFTER).min(LONGEST_RETRY_AFTER)
 }
 
 /// Parses a date in header format (RFC 9110, 5.6.7).
@@ -294,8 +289,8 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_BODY_BYTES => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => return Err(format!("the answer is larger than {MAX_BODY_BYTES} bytes")),
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(format!("the answer is larger than {MAX_ANSWER_BYTES} bytes")),
             Ok(None) => return Ok(body),
             Err(error) => return Err(format!("the answer broke off: {}", error.without_url())),
         }

@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::limits::files::MAX_SECRET_BYTES;
 use crate::regular_file;
 
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "agents-api-key";
 /// The environment variable with the key.
 const VARIABLE: &str = "RTCONFD_API_KEY";
-/// Maximum bytes of a key file: a key has a few dozen characters, so a larger file is something
-/// else.
-const MAX_BYTES: u64 = 4096;
 
 /// The text that replaces a key.
 const REDACTED: &str = "[key]";
@@ -204,8 +202,11 @@ fn read_file(path: &Path) -> Result<ApiKey, KeyError> {
     if mode & 0o007 != 0 {
         return Err(KeyError::ReadableByOthers { path: shown, mode });
     }
-    if metadata.len() > MAX_BYTES {
-        return Err(KeyError::NoKey { place: shown, why: format!("it has more than {MAX_BYTES} bytes") });
+    if metadata.len() > MAX_SECRET_BYTES {
+        return Err(KeyError::NoKey {
+            place: shown,
+            why: format!("it has more than {MAX_SECRET_BYTES} bytes"),
+        });
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(unreadable)?;

@@ -10,6 +10,7 @@ use std::future::Future;
 
 use serde_json::{Map, Value};
 
+use crate::limits::settings::MAX_ID;
 use crate::model::{Environment, PageId, RemotePage};
 
 pub use client::{Client, Timeouts};
@@ -70,7 +71,7 @@ impl std::str::FromStr for AccountId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        match !text.is_empty() && text.len() <= 128 && text.chars().all(allowed) {
+        match !text.is_empty() && text.len() <= MAX_ID && text.chars().all(allowed) {
             true => Ok(Self(text.to_owned())),
             false => Err("an account is a word of letters, digits, - and _, as in ws-fd112d8f".to_owned()),
         }

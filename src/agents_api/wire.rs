@@ -5,27 +5,18 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::limits::api::{MAX_AGENTS, MAX_ANSWER_BYTES, MAX_ANSWER_DEPTH, MAX_ANSWER_VALUES, MAX_PAGES};
 use crate::model::{Environment, PageId, RemotePage};
 use crate::tables::Shape;
 
 use super::Agent;
 
-/// Maximum bytes of a response; a page with ten thousand sites is smaller.
-pub const MAX_BODY_BYTES: usize = 8 << 20;
-/// Maximum values in a response, keys included; about ten thousand sites with ten fields each.
-pub const MAX_VALUES: usize = 250_000;
-/// Maximum levels of arrays and objects; a common default of JSON readers.
-pub const MAX_DEPTH: usize = 100;
 /// Bytes below which the number of values is only estimated.
-const MAX_SMALL: usize = 1 << 16;
+const SMALL_BODY: usize = 1 << 16;
 /// Bytes of memory that a value takes besides its text.
 const VALUE_BYTES: usize = 72;
-/// Maximum pages in one response; an agent has one for each environment.
-pub const MAX_PAGES: usize = 100;
-/// Maximum agents in one response; no account with more is known.
-pub const MAX_AGENTS: usize = 10_000;
 /// Maximum listed fields of an error that are reported.
-const MAX_LISTED: usize = 20;
+const ERRORS_READ: usize = 20;
 
 /// Parses a response as `T`, unless its tree of values would take too much memory.
 ///
@@ -33,14 +24,17 @@ const MAX_LISTED: usize = 20;
 /// A message: the limit that is exceeded, or why it cannot be parsed.
 pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let shape = Shape::of(body);
-    if body.len() > MAX_BODY_BYTES {
-        return Err(format!("it is larger than {MAX_BODY_BYTES} bytes"));
+    if body.len() > MAX_ANSWER_BYTES {
+        return Err(format!("it is larger than {MAX_ANSWER_BYTES} bytes"));
     }
-    if shape.values > MAX_VALUES {
-        return Err(format!("it holds {} values, and at most {MAX_VALUES} are read", shape.values));
+    if shape.values > MAX_ANSWER_VALUES {
+        return Err(format!("it holds {} values, and at most {MAX_ANSWER_VALUES} are read", shape.values));
     }
-    if shape.depth > MAX_DEPTH {
-        return Err(format!("it is nested {} levels deep, and at most {MAX_DEPTH} are read", shape.depth));
+    if shape.depth > MAX_ANSWER_DEPTH {
+        return Err(format!(
+            "it is nested {} levels deep, and at most {MAX_ANSWER_DEPTH} are read",
+            shape.depth
+        ));
     }
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
@@ -87,13 +81,13 @@ pub fn read_pages(body: &[u8], agent: &str) -> Result<Vec<(Environment, RemotePa
 /// Returns the approximate memory, in bytes, that a response takes as a tree of values.
 pub fn weight(body: &[u8]) -> usize {
     // Small responses are not worth counting.
-    let values = if body.len() < MAX_SMALL { body.len() / 16 } else { Shape::of(body).values };
+    let values = if body.len() < SMALL_BODY { body.len() / 16 } else { Shape::of(body).values };
     body.len() + values * VALUE_BYTES
 }
 
 /// Reads a response with a success flag: an error may arrive with a success status.
 fn read_answer<T: serde::de::DeserializeOwned + Envelope>(body: &[u8]) -> Result<T, String> {
-    if body.len() <= MAX_BODY_BYTES && body.trim_ascii().is_empty() {
+    if body.len() <= MAX_ANSWER_BYTES && body.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
     let answer = read::<T>(body)?;
@@ -226,7 +220,7 @@ impl WireError {
         let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
         let mut message = text("error_message").or_else(|| text("error")).or_else(|| text("message"));
         // The older envelope lists the fields.
-        for error in body.get("errors").and_then(Value::as_array).into_iter().flatten().take(MAX_LISTED) {
+        for error in body.get("errors").and_then(Value::as_array).into_iter().flatten().take(ERRORS_READ) {
             let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
             let listed = format!("{} {}", part("field"), part("message"));
             message = Some(message.map_or(listed.clone(), |message| format!("{message}; {listed}")));

@@ -2,17 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::limits::calendars::{MAX_CALENDAR_BYTES, MAX_CALENDAR_LINES, MAX_NESTING};
 use crate::model::{Origin, Problem};
 
 use super::lines::{Property, property, unfold};
 use super::notes::Notes;
-
-/// Maximum nesting depth; real files nest at most three deep (calendar, event, alarm).
-const MAX_DEPTH: usize = 8;
-/// Maximum bytes of a calendar; a century of holidays takes a hundredth of that.
-const MAX_BYTES: usize = 8 << 20;
-/// Maximum lines, counting a folded line once; twenty for each of ten thousand events.
-const MAX_LINES: usize = 200_000;
 
 /// A component, from `BEGIN:NAME` to `END:NAME`.
 #[derive(Clone, Debug)]
@@ -78,10 +72,13 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
     let mut last = String::new();
     for (count, line) in unfold(file, bytes, notes).enumerate() {
         let line = line?;
-        if count >= MAX_LINES {
+        if count >= MAX_CALENDAR_LINES {
             let origin = Origin::line(file, line.number);
-            return Err(Problem::at(&origin, format!("the calendar has more than {MAX_LINES} lines"))
-                .hint("export only upcoming events"));
+            return Err(Problem::at(
+                &origin,
+                format!("the calendar has more than {MAX_CALENDAR_LINES} lines"),
+            )
+            .hint("export only upcoming events"));
         }
         let Some(property) = property(file, &line, &last, notes)? else {
             last.clear();
@@ -99,9 +96,9 @@ pub fn parse(file: &Arc<str>, bytes: &[u8], notes: &Notes) -> Result<Vec<Compone
 
 /// Checks the size and the encoding of a calendar file.
 fn check_readable(file: &Arc<str>, bytes: &[u8]) -> Result<(), Problem> {
-    if bytes.len() > MAX_BYTES {
+    if bytes.len() > MAX_CALENDAR_BYTES {
         return Err(Problem::at(&Origin::line(file, 1), format!("the calendar has {} bytes", bytes.len()))
-            .hint(format!("at most {MAX_BYTES} are read; export only upcoming events")));
+            .hint(format!("at most {MAX_CALENDAR_BYTES} are read; export only upcoming events")));
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) || bytes.get(1) == Some(&0) {
         let problem = Problem::at(&Origin::line(file, 1), "this file is UTF-16, not UTF-8");
@@ -121,7 +118,7 @@ struct Nesting {
 
 impl Nesting {
     fn begin(&mut self, begin: Property) -> Result<(), Problem> {
-        if self.open.len() >= MAX_DEPTH {
+        if self.open.len() >= MAX_NESTING {
             return Err(begin.problem("components are nested too deeply").hint("export the calendar again"));
         }
         self.open.push(Component {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 
+use crate::limits::calendars::{MAX_CALENDAR_PROBLEMS, MAX_CATEGORIES, MAX_CHANGED, MAX_EVENTS};
 use crate::model::{Origin, Problem};
 use crate::zone::{Database, Zone};
 
@@ -19,15 +20,6 @@ use super::stamp::{
     Context, DATE_OR_TIME, Exceptions, Stamp, WHOLE_DAYS, date_of_utc, local_of, stamp, stamp_of,
 };
 use super::timezones::{EventZone, Zones};
-
-/// Maximum number of events in a calendar; a country has fewer holidays in a century.
-const MAX_EVENTS: usize = 10_000;
-/// Maximum number of changed instances of one event.
-const MAX_CHANGED: usize = 1_000;
-/// Maximum number of categories of one event.
-const MAX_CATEGORIES: usize = 100;
-/// Maximum number of problems reported per file; the rest appear once these are fixed.
-const MAX_REPORTED: usize = 100;
 
 /// A parsed calendar, from a file or from a list of single dates.
 #[derive(Debug)]
@@ -113,7 +105,7 @@ impl Calendar {
                 }
             }
         }
-        problems.truncate(MAX_REPORTED);
+        problems.truncate(MAX_CALENDAR_PROBLEMS);
         match problems.is_empty() {
             true => {
                 let without_length = events.iter().find(|event| event.closes_nothing());

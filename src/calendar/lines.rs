@@ -5,20 +5,15 @@
 
 use std::sync::Arc;
 
+use crate::limits::calendars::{MAX_LINE_BYTES, MAX_LIST_VALUES, MAX_PARAMETERS};
 use crate::model::{Origin, Problem};
 
 use super::notes::Notes;
 
-/// Maximum bytes of one line after unfolding.
-pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Bytes at the start of a long line that are enough to identify its property.
-const MAX_DECIDING: usize = 100;
+const DECIDING_BYTES: usize = 100;
 /// Maximum characters of a message, which may quote the property's value.
-const MAX_MESSAGE: usize = 300;
-/// Maximum parameters of one property; RFC 5545 defines twenty.
-const MAX_PARAMETERS: usize = 50;
-/// Maximum values of one list property, such as the dates of an EXDATE.
-pub const MAX_VALUES: usize = 10_000;
+const MESSAGE_LENGTH: usize = 300;
 
 /// One property: `NAME;PARAM=value:value`.
 #[derive(Clone, Debug)]
@@ -40,9 +35,9 @@ impl Property {
     /// # Errors
     /// Fails when there are too many values.
     pub fn values(&self) -> Result<impl Iterator<Item = &str>, Problem> {
-        match self.value.split(',').nth(MAX_VALUES) {
+        match self.value.split(',').nth(MAX_LIST_VALUES) {
             Some(_) => Err(self
-                .problem(format!("lists more than {MAX_VALUES} values"))
+                .problem(format!("lists more than {MAX_LIST_VALUES} values"))
                 .hint("list only upcoming dates")),
             None => Ok(self.value.split(',')),
         }
@@ -51,7 +46,7 @@ impl Property {
     /// Returns a problem with this property, naming file, line and property.
     pub fn problem(&self, message: impl std::fmt::Display) -> Problem {
         let whole = format!("{}: {message}", self.name);
-        let mut message: String = whole.chars().take(MAX_MESSAGE).collect();
+        let mut message: String = whole.chars().take(MESSAGE_LENGTH).collect();
         if message.len() < whole.len() {
             message.push('…');
         }
@@ -199,7 +194,7 @@ impl<'b, L: Iterator<Item = &'b [u8]>> Iterator for Unfolded<'b, L> {
             // A long line is usually an attachment and is skipped; a long deciding property is
             // refused.
             let is_long = line.len() > MAX_LINE_BYTES;
-            if is_long && !may_decide(&String::from_utf8_lossy(&line[..MAX_DECIDING])) {
+            if is_long && !may_decide(&String::from_utf8_lossy(&line[..DECIDING_BYTES])) {
                 let origin = Origin::line(self.file, index + 1);
                 let message = format!("this line has more than {MAX_LINE_BYTES} bytes and is ignored");
                 self.notes.note("long", &origin, message);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{NaiveDateTime, NaiveTime, TimeDelta};
 
+use crate::limits::calendars::{MAX_CALENDAR_TEXT, MAX_DATES, MAX_OCCURRENCES};
 use crate::model::Problem;
 
 use super::Calendar;
@@ -13,17 +14,6 @@ use super::local_time::add;
 use super::occurrence::{EventTime, Occurrence, Span, Window};
 use super::recurrence::Budget;
 use super::stamp::{Stamp, local_of};
-
-/// Maximum occurrences of a calendar in one window.
-///
-/// A shop that closes for lunch has a twentieth of that in a year.
-const MAX_OCCURRENCES: usize = 100_000;
-/// Maximum dates that all all-day events together may cover in one window.
-///
-/// An event that lasts a year covers 365.
-const MAX_DATES: i64 = 200_000;
-/// Maximum bytes of the names and categories of all occurrences in one window.
-const MAX_TEXT: usize = 16 << 20;
 
 impl Calendar {
     /// Returns the occurrences that may overlap the window in any zone, in no particular order.
@@ -69,7 +59,9 @@ impl Gathered {
         let too_much = match () {
             () if self.found.len() >= MAX_OCCURRENCES => format!("more than {MAX_OCCURRENCES} occurrences"),
             () if self.dates > MAX_DATES => format!("all-day events on more than {MAX_DATES} dates"),
-            () if self.text > MAX_TEXT => format!("occurrences with more than {MAX_TEXT} bytes of text"),
+            () if self.text > MAX_CALENDAR_TEXT => {
+                format!("occurrences with more than {MAX_CALENDAR_TEXT} bytes of text")
+            }
             () => {
                 self.found.push(occurrence);
                 return Ok(());

@@ -8,6 +8,7 @@ use std::fmt;
 
 use chrono::NaiveDate;
 
+use crate::limits::calendars::HOLIDAYS_WARNED_DAYS;
 use crate::model::{Origin, Problem, nearest};
 use crate::zone;
 
@@ -20,12 +21,10 @@ const TABLE: &str = include_str!("public_holidays.txt");
 
 /// The category of every holiday, for filters by category.
 const CATEGORY: &str = "Public holiday";
-/// Days before the end of the known holidays from which a warning is given.
-const WARNED_DAYS: i64 = 90;
 /// Maximum codes in a hint; Italy alone has over a hundred.
-const MAX_LISTED: usize = 20;
+const LISTED: usize = 20;
 /// Maximum holidays near a date in a hint.
-const MAX_NEAR: usize = 3;
+const NEAR: usize = 3;
 
 /// The source of the table and the years that it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +171,7 @@ impl Region {
             ..=0 => Problem::new(format!(
                 "{known} only (holidays {version}): later public holidays close nothing"
             )),
-            1..=WARNED_DAYS => {
+            1..=HOLIDAYS_WARNED_DAYS => {
                 Problem::new(format!("{known} (holidays {version}), which ends in {days_left} day(s)"))
                     .warning()
             }
@@ -204,10 +203,10 @@ impl Region {
         date: NaiveDate,
         origin: &Origin,
     ) -> Problem {
-        let before = days.range(..date).rev().take(MAX_NEAR);
-        let mut near: Vec<_> = before.chain(days.range(date..).take(MAX_NEAR)).collect();
+        let before = days.range(..date).rev().take(NEAR);
+        let mut near: Vec<_> = before.chain(days.range(date..).take(NEAR)).collect();
         near.sort_by_key(|(day, _)| (**day - date).num_days().abs());
-        near.truncate(MAX_NEAR);
+        near.truncate(NEAR);
         near.sort();
         let near: Vec<String> =
             near.iter().map(|(day, names)| format!("{day} ({})", names.join(", "))).collect();
@@ -311,8 +310,8 @@ fn known_of(country: &Region) -> String {
 fn listed(country: &Region) -> String {
     let all = country.subdivisions().map(|region| format!("{} ({})", region.code, region.name));
     let mut all: Vec<String> = all.collect();
-    if let Some(more @ 1..) = all.len().checked_sub(MAX_LISTED) {
-        all.truncate(MAX_LISTED);
+    if let Some(more @ 1..) = all.len().checked_sub(LISTED) {
+        all.truncate(LISTED);
         all.push(format!("and {more} more (rtconfd calendar --codes)"));
     }
     all.join(", ")

@@ -8,20 +8,15 @@ use std::collections::BTreeSet;
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeDelta, Weekday};
 use rrule::{RRule, RRuleSet, Tz, Unvalidated};
 
+use crate::limits::calendars::{MAX_INTERVAL, MAX_RULE_STEPS, MAX_STARTS};
 use crate::model::Problem;
 
 use super::lines::Property;
 use super::local_time::{AMBIGUOUS, parse_local};
 use super::rule_parts::{Parts, Way, allows, days, numbers, times, weekday};
 
-/// Maximum starts of one rule in one window; every half hour for three years is less.
-const MAX_STARTS: usize = 60_000;
 /// The hint for an ambiguous UNTIL.
 const UNTIL_DATE: &str = "write the last date, as in UNTIL=20261224, or give the calendar its X-WR-TIMEZONE";
-/// Maximum steps that all rules of a calendar may take together.
-///
-/// One step costs as much as trying one minute. A thousand rules that began in 1900 take a fifth.
-const MAX_STEPS: u64 = 10_000_000;
 /// Periods that the crate tries for the next start before it gives up.
 const CRATE_PATIENCE: i64 = 100_000;
 /// The hint for a rule that is not supported.
@@ -34,7 +29,7 @@ pub struct Budget(u64);
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(MAX_STEPS)
+        Self(MAX_RULE_STEPS)
     }
 }
 
@@ -99,7 +94,7 @@ impl Rule {
                     value.clone_into(&mut frequency);
                     Some(())
                 }
-                "INTERVAL" => number(1, 65_535).map(|number| interval = number),
+                "INTERVAL" => number(1, MAX_INTERVAL).map(|number| interval = number),
                 "COUNT" => number(1, MAX_STARTS as i64).map(|number| count = usize::try_from(number).ok()),
                 "UNTIL" => parse_until(value, &to_wall).map(|time| until = Some(time)),
                 "WKST" => weekday(value).map(|day| week_start = day),

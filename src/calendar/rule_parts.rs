@@ -3,12 +3,7 @@
 use chrono::{Datelike, NaiveDateTime, Timelike, Weekday};
 use rrule::{RRule, Tz, Unvalidated};
 
-/// Maximum times of day in a rule, that is one every ten minutes.
-const MAX_TIMES: usize = 144;
-/// Maximum numbers in one list of a rule.
-///
-/// The days of a year, counted from both ends, are fewer.
-const MAX_LISTED: usize = 1_000;
+use crate::limits::calendars::{MAX_RULE_NUMBERS, MAX_TIMES};
 
 /// The way in which a rule is expanded.
 #[derive(Clone, Debug)]
@@ -214,9 +209,9 @@ pub(super) fn days(text: &str) -> Option<Vec<(i64, Weekday)>> {
         };
         Some((number, weekday(day)?))
     };
-    let some = text.split(',').take(MAX_LISTED + 1);
+    let some = text.split(',').take(MAX_RULE_NUMBERS + 1);
     let days: Vec<_> = some.map(|text| day(text.trim())).collect::<Option<_>>()?;
-    (days.len() <= MAX_LISTED).then_some(days)
+    (days.len() <= MAX_RULE_NUMBERS).then_some(days)
 }
 
 /// Parses nonzero numbers within bounds.
@@ -228,9 +223,9 @@ pub(super) fn numbers(text: &str, low: i64, high: i64) -> Option<Vec<i64>> {
 
 /// Parses a list, sorted and without duplicates.
 fn listed<T: Ord>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    let some = text.split(',').take(MAX_LISTED + 1);
+    let some = text.split(',').take(MAX_RULE_NUMBERS + 1);
     let mut list: Vec<T> =
-        some.map(read).collect::<Option<_>>().filter(|list: &Vec<T>| list.len() <= MAX_LISTED)?;
+        some.map(read).collect::<Option<_>>().filter(|list: &Vec<T>| list.len() <= MAX_RULE_NUMBERS)?;
     list.sort_unstable();
     list.dedup();
     Some(list)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::thread_cpu_time;
 use crate::compile::Managed;
+use crate::limits::pages::{MAX_LOOK_AHEAD_STEPS, MAX_LOOK_AHEAD_TIME};
 use crate::model::{Instant, Problem};
 use crate::pages::Desired;
 use crate::reconcile::Observed;
@@ -13,8 +14,8 @@ use crate::zone;
 
 use super::load;
 
-/// Limits per page; eight changes an hour for 400 days stay within both.
-const BOUNDS: Bounds = Bounds { steps: 80_000, time: Duration::from_secs(10) };
+/// The limits per page.
+const BOUNDS: Bounds = Bounds { steps: MAX_LOOK_AHEAD_STEPS, time: MAX_LOOK_AHEAD_TIME };
 
 /// Steps between two reads of the elapsed time, since each is a system call.
 const STEPS_PER_TIME_CHECK: usize = 64;
@@ -136,7 +137,8 @@ mod tests {
     use std::time::Duration;
 
     use crate::compile::{Inputs, World};
-    use crate::model::{HORIZON, Instant};
+    use crate::limits::time::HORIZON;
+    use crate::model::Instant;
     use crate::settings::{Settings, Surroundings};
 
     use super::{Ahead, Bounds, look_within};

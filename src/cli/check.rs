@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use crate::agents_api::ReadOnly;
 use crate::compile::Managed;
+use crate::limits::time::HORIZON;
 use crate::lint::{running_out, suspicious_hours, unmet_conditions};
 use crate::listener::SecretFile;
-use crate::model::{HORIZON, Instant, Problem, Severity, Variable};
+use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::Settings;

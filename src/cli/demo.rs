@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::clock::{Clock, FastClock};
 use crate::compile::World;
+use crate::limits::time::MAX_SPEED;
 use crate::model::{Instant, shorten};
 use crate::settings::{Flag, Settings};
 use crate::simulator::{Logged, Options, Simulator};
@@ -39,7 +40,10 @@ const FILES: [(&str, &str); 5] = [
 #[derive(Args)]
 pub struct Arguments {
     /// Seconds of the demo's clock in each real second; with 3600 an hour passes each second
-    #[arg(long, default_value_t = 600, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(
+        long, default_value_t = 600, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SPEED))
+    )]
     speed: u32,
     /// The instant at which the demo starts [default: shortly before the next opening or closing]
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::compile::Managed;
 use crate::hours::HoursOverride;
-use crate::model::{HORIZON, Instant, PageId, Row, Variable};
+use crate::limits::pages::MAX_SINCE;
+use crate::limits::time::HORIZON;
+use crate::model::{Instant, PageId, Row, Variable};
 use crate::pages::{Definition, Evaluated, Owned};
 use crate::schema::Schema;
 use crate::zone;
@@ -16,9 +18,6 @@ use crate::zone;
 use super::global::{Exit, Format, Global, OK, Shown, parse_instant};
 use super::preview::typed;
 use super::{load, output};
-
-/// Limit of the search backwards for the start of a value.
-const BACK: TimeDelta = TimeDelta::days(40);
 
 #[derive(Args)]
 pub struct Arguments {
@@ -68,7 +67,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
 fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> anyhow::Result<Value> {
     let problem = |problem: crate::model::Problem| anyhow::anyhow!("{problem}");
     let evaluated = owned.definition.evaluate(at).map_err(problem)?;
-    let from = at.checked_sub_signed(BACK).unwrap_or(at);
+    let from = at.checked_sub_signed(MAX_SINCE).unwrap_or(at);
     let to = at.checked_add_signed(HORIZON).unwrap_or(at);
     // An error at another instant does not prevent the explanation of this one.
     let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{NaiveDate, NaiveDateTime};
 use clap::{Args, ValueEnum};
 
+use crate::limits::time::YEARS;
 use crate::model::Instant;
 use crate::settings::{Flag, Surroundings};
 use crate::zoneinfo;
@@ -108,6 +109,6 @@ pub(super) fn parse_instant(text: &str) -> Result<Instant, String> {
     };
     with_offset
         .or_else(|| Some(date().or_else(time)?.and_utc()))
-        .filter(|at| (1900..=2200).contains(&chrono::Datelike::year(at)))
+        .filter(|at| YEARS.contains(&chrono::Datelike::year(at)))
         .ok_or_else(|| "write an instant as in 2026-12-24T17:00:00Z, or a date (UTC)".to_owned())
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::limits::store::HISTORY_LISTED;
 use crate::model::{PageId, shorten};
 
 use super::global::{Exit, Format, Global, OK, Shown};
@@ -15,7 +16,7 @@ pub struct Arguments {
     #[command(flatten)]
     shown: Shown,
     /// Show only the newest N changes
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = HISTORY_LISTED, value_name = "N")]
     limit: usize,
 }
 

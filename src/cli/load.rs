@@ -21,10 +21,10 @@ use super::global::{Exit, FAILED, Global};
 use super::{log, output};
 
 /// Limit of waiting pages listed one by one; above it, one line summarizes them.
-const MAX_WAITING: usize = 3;
+const WAITING_NAMED: usize = 3;
 
 /// Limit of listed pages and variables that are no longer defined.
-pub const MAX_GONE: usize = 20;
+pub const GONE_LISTED: usize = 20;
 
 /// Loads the settings; on failure, the report has been shown.
 pub fn settings(global: &Global) -> Result<Settings, Exit> {
@@ -228,8 +228,8 @@ impl View {
 
     /// Lists the pages and variables that are no longer defined.
     pub fn report_gone(&self) {
-        self.gone.iter().take(MAX_GONE).for_each(|gone| output::remark(&gone.to_string()));
-        if let Some(more) = self.gone.len().checked_sub(MAX_GONE).filter(|more| *more > 0) {
+        self.gone.iter().take(GONE_LISTED).for_each(|gone| output::remark(&gone.to_string()));
+        if let Some(more) = self.gone.len().checked_sub(GONE_LISTED).filter(|more| *more > 0) {
             output::remark(&format!("and {more} more"));
         }
     }
@@ -320,14 +320,14 @@ impl View {
 
     /// Returns the lines on waiting pages: one each for a few, a single one for many.
     pub fn waiting_lines(&self, waiting: Vec<(&PageId, String, Option<Instant>, &str)>) -> Vec<String> {
-        if waiting.len() <= MAX_WAITING {
+        if waiting.len() <= WAITING_NAMED {
             let line = |(page, leader, at, why): (&PageId, String, Option<Instant>, &str)| {
                 self.waits(page, &leader, at, why)
             };
             return waiting.into_iter().map(line).collect();
         }
         let named: Vec<String> =
-            waiting.iter().take(MAX_WAITING).map(|(page, ..)| page.to_string()).collect();
+            waiting.iter().take(WAITING_NAMED).map(|(page, ..)| page.to_string()).collect();
         let next = match waiting.iter().filter_map(|(.., at, _)| *at).min() {
             Some(at) => format!(", the next until {}", output::utc(at)),
             None => String::new(),

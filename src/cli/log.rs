@@ -9,11 +9,8 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::agents_api::ApiKey;
+use crate::limits::store::{MAX_QUEUED_EVENTS, MIN_HIDDEN};
 
-/// Limit of queued events.
-const MAX_WAITING: usize = 4_096;
-/// Minimum characters of a key that is searched for in events.
-const MIN_HIDDEN: usize = 8;
 /// Time limit for writing the last events at the end of the program.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -39,7 +36,7 @@ impl Events {
     /// With `is_colored`, escape characters are kept; other control characters become blanks.
     pub fn start(is_colored: bool) -> Self {
         QUEUE.get_or_init(|| {
-            let (queue, entries) = mpsc::sync_channel(MAX_WAITING);
+            let (queue, entries) = mpsc::sync_channel(MAX_QUEUED_EVENTS);
             // Without the thread, all events are lost and counted.
             let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries));
             queue

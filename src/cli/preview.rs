@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::agents_api::{ReadOnly, ReadPages};
 use crate::compile::Managed;
+use crate::limits::pages::MAX_PREVIEW_DAYS;
 use crate::model::{Instant, PageId, Problem, same_value, shorten};
 use crate::pages::{Owned, Transition, UntypedValue};
 use crate::schema::Schema;
@@ -32,7 +33,10 @@ pub struct Arguments {
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     to: Option<Instant>,
     /// The length of the window in days, instead of an end
-    #[arg(long, conflicts_with = "to", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=4000))]
+    #[arg(
+        long, conflicts_with = "to", value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_PREVIEW_DAYS)
+    )]
     days: Option<u64>,
     /// Show only this variable
     #[arg(long, value_name = "VARIABLE")]

@@ -14,6 +14,8 @@ use crate::agents_api::KeySource;
 use crate::calendar::Edition;
 use crate::clock::{Clock, FastClock};
 use crate::compile::World;
+use crate::limits::store::UPGRADE_TIME;
+use crate::limits::time::MAX_SPEED;
 use crate::listener;
 use crate::model::{Instant, PageId, Problem};
 use crate::process;
@@ -30,8 +32,6 @@ use super::{load, log, reload, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
 const FIRST_READS: usize = 6;
-/// Extra start time requested from systemd for a large store, in microseconds: ten minutes.
-const UPGRADE_PATIENCE_USEC: u32 = 600_000_000;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -42,7 +42,10 @@ pub struct Arguments {
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     at: Option<Instant>,
     /// Rehearse: let this many seconds pass in each real second; only against an API on this machine
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(
+        long, default_value_t = 1, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SPEED))
+    )]
     speed: u32,
 }
 
@@ -59,7 +62,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let global = Global { config: Some(settings.file.clone()), ..global.clone() };
     if settings.store.path.location().is_large() {
         // A store of an older version is upgraded first.
-        let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(UPGRADE_PATIENCE_USEC)]);
+        let microseconds = u32::try_from(UPGRADE_TIME.as_micros()).unwrap_or(u32::MAX);
+        let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
     let store = load::open_store(&settings, arguments.accept_empty_store)?;
     daemon(&global, settings, clock, store).await

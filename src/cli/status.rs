@@ -2,11 +2,12 @@
 //!
 //! It comes from store and inputs, with or without a running daemon.
 
-use chrono::TimeDelta;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::compile::{Gone, Managed};
+use crate::limits::pages::MAX_NEXT_CHANGE;
+use crate::limits::store::DRIFTS_LISTED;
 use crate::lint::running_out;
 use crate::listener::{shown, waiting};
 use crate::model::{Instant, PageId, Problem, Severity, shorten};
@@ -19,9 +20,6 @@ use crate::zone;
 use super::emergency::{self, Contact};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown};
 use super::{check, load, output, zones};
-
-/// Limit of the search ahead for the next change.
-const AHEAD: TimeDelta = TimeDelta::days(60);
 
 #[derive(Args)]
 pub struct Arguments {
@@ -165,7 +163,7 @@ impl General {
             Some(noted) if noted.revision == held.revision => noted,
             _ => held,
         });
-        let drifts = reading.map(|reading| reading.drifts(None, true, 1000)).transpose()?;
+        let drifts = reading.map(|reading| reading.drifts(None, true, DRIFTS_LISTED)).transpose()?;
         let overrides = view.overrides.iter().filter(|set| !set.is_over(now)).cloned();
         let following = match live["following"].as_array() {
             Some(following) => following.clone(),
@@ -248,7 +246,7 @@ impl General {
                 set.id
             ));
         }
-        for gone in self.left_behind.iter().take(load::MAX_GONE) {
+        for gone in self.left_behind.iter().take(load::GONE_LISTED) {
             line(format!("\n{gone}"));
         }
         for drift in &self.drifts {
@@ -346,7 +344,7 @@ pub fn describe_drift(drift: &DriftRow) -> String {
 
 /// Returns the next change of a page: its time, variable and value.
 fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
-    let to = now.checked_add_signed(AHEAD)?;
+    let to = now.checked_add_signed(MAX_NEXT_CHANGE)?;
     let changes = managed.page.variables.iter().filter_map(|owned| {
         let transition = owned.next_transition(now, to)?;
         let value = match &transition.value {

@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{HORIZON, Instant, Origin, Problem};
+use crate::limits::time::HORIZON;
+use crate::model::{Instant, Origin, Problem};
 use crate::settings::Settings;
 use crate::zone::{self, Database, Zone};
 use crate::zoneinfo::{self, Choice};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chrono::Days;
 
 use crate::calendar::Window;
-use crate::model::{Environment, HORIZON_DAYS, Instant, PageId, Problem, Row};
+use crate::limits::calendars::{DAYS_FRESH, EXPANDED_DAYS_AHEAD, EXPANDED_DAYS_BACK};
+use crate::model::{Environment, Instant, PageId, Problem, Row};
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw, Reader, Scope, is_template};
 
@@ -19,19 +20,8 @@ use super::rows::{Repeat, RowProblems};
 
 use super::world::{Basis, Managed, World};
 
-/// Dates before today that calendars are expanded for, to include events that have not ended.
-const DAYS_BACK: u64 = 45;
-/// Dates after today that calendars are expanded for.
-///
-/// These are the 400 days of the horizon, the 31 days that a page may run ahead, and the days that
-/// a world may age.
-const DAYS_AHEAD: u64 = HORIZON_DAYS + 31 + 2 * DAYS_FRESH;
-
 /// The most block problems that are attached to a page that may belong to a failing block.
 const NAMED: usize = 3;
-
-/// Days around its creation for which a world is valid.
-const DAYS_FRESH: u64 = 5;
 
 impl World {
     /// Compiles all pages as of an instant.
@@ -58,8 +48,8 @@ impl World {
             Some((basis, fresh)) => (basis.window, *fresh),
             None => (
                 Window {
-                    from: today.checked_sub_days(Days::new(DAYS_BACK)).unwrap_or(today),
-                    to: to.date_naive().checked_add_days(Days::new(DAYS_AHEAD)).unwrap_or(today),
+                    from: today.checked_sub_days(Days::new(EXPANDED_DAYS_BACK)).unwrap_or(today),
+                    to: to.date_naive().checked_add_days(Days::new(EXPANDED_DAYS_AHEAD)).unwrap_or(today),
                 },
                 today
                     .checked_sub_days(Days::new(DAYS_FRESH))

@@ -32,7 +32,7 @@ fn unread(name: &Text, what: &str, file: Option<&str>) -> Problem {
 ///
 /// A comparison finds the key that a hint suggests. A truncated table can lack thousands of keys, and
 /// comparing each with all remaining ones would delay every page.
-const MAX_GUESSES: usize = 200_000;
+const GUESSES: usize = 200_000;
 
 /// Results that were computed already.
 type Cache<K, V> = RefCell<HashMap<K, V>>;
@@ -60,7 +60,7 @@ impl<'a> Compiler<'a> {
             occurrences: RefCell::default(),
             agendas: RefCell::default(),
             hours: RefCell::default(),
-            guesses_left: Cell::new(MAX_GUESSES),
+            guesses_left: Cell::new(GUESSES),
             repeats: Repeats::default(),
             recorder: None,
         }

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use crate::calendar::{Agenda, Filter};
 use crate::hours::{Day, Hours, Recent, settle};
+use crate::limits::settings::HOURS_WEIGHT;
 use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, Text, one_or_more};
 use crate::zone::Zone;
@@ -14,7 +15,6 @@ use crate::zone::Zone;
 use super::compiler::Compiler;
 use super::context::WrittenZone;
 use super::formats::Published;
-use super::repeats::HOURS_WEIGHT;
 use super::{special, weekly};
 
 /// The keys of hours besides those of the weekly hours.

@@ -18,6 +18,7 @@ mod weekly;
 mod when;
 mod world;
 
+use crate::limits::settings::MAX_BLOCK_PROBLEMS;
 use crate::model::{Problem, each_once};
 use crate::written::{Reader, Scope};
 
@@ -26,9 +27,6 @@ use context::WrittenZone;
 
 pub use blueprint::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse};
 pub use world::{Gone, Managed, World};
-
-/// The most problems of page blocks that one run reports.
-const MAX_REPORTED: usize = 1_000;
 
 /// Checks page blocks and hours as far as possible without the inputs.
 pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
@@ -52,6 +50,6 @@ pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     }
     // The rest shows up once these are fixed.
     let mut problems = each_once(&problems);
-    problems.truncate(MAX_REPORTED);
+    problems.truncate(MAX_BLOCK_PROBLEMS);
     problems
 }

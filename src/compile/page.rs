@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use crate::limits::settings::{MAX_AFTER, MAX_AHEAD};
 use crate::model::{DriftPolicy, Environment, Missing, OnDrift, Origin, PageId, Problem, Row, Variable};
 use crate::pages::{Follow, Owned, Page};
 use crate::written::{Entry, Fields, Node, Raw, Reader, one_or_more};
@@ -30,11 +31,6 @@ const PAGE_KEYS: &[&str] = &[
     "each",
 ];
 const EACH_KEYS: &[&str] = &["source", "where", "unless", "join", "timezone", "hours", "variables"];
-
-/// The longest time that a page may run ahead of the clock.
-const MAX_AHEAD: TimeDelta = TimeDelta::days(31);
-/// The longest time that a change may wait on another page.
-const MAX_AFTER: TimeDelta = TimeDelta::days(31);
 
 impl Compiler<'_> {
     /// Returns the pages of a block for one row, one for each environment.

@@ -2,17 +2,9 @@
 
 use std::cell::Cell;
 
+use crate::limits::settings::{MAX_REPEATS, MAX_REPEATS_OF_ALL};
 use crate::model::{Origin, Problem};
 use crate::written::Reader;
-
-/// The most rows that one page may be repeated for.
-///
-/// A page with more would be larger than the API's limit for an answer.
-const MAX_OF_PAGE: usize = 50_000;
-/// The most rows for all pages together, limited by memory.
-const MAX_OF_ALL: usize = 500_000;
-/// The number of rows that hours within a repetition count as, since they take as much memory.
-pub(super) const HOURS_WEIGHT: usize = 4;
 
 /// The repetitions that are left.
 pub(super) struct Repeats {
@@ -24,7 +16,7 @@ pub(super) struct Repeats {
 
 impl Default for Repeats {
     fn default() -> Self {
-        Self { of_page: Cell::new(MAX_OF_PAGE), of_all: Cell::new(MAX_OF_ALL), depth: Cell::new(0) }
+        Self { of_page: Cell::new(MAX_REPEATS), of_all: Cell::new(MAX_REPEATS_OF_ALL), depth: Cell::new(0) }
     }
 }
 
@@ -36,7 +28,7 @@ impl Repeats {
 
     /// Begins the budget of another page.
     pub(super) fn begin_page(&self) {
-        self.of_page.set(MAX_OF_PAGE);
+        self.of_page.set(MAX_REPEATS);
     }
 
     /// Returns true inside of a repetition.

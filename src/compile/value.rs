@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::model::{Cell, HORIZON_DAYS, Problem, Row, nearest};
+use crate::limits::settings::{MAX_JSON_SOURCE_VALUE, MAX_SHAPE_DAYS};
+use crate::model::{Cell, Problem, Row, nearest};
 use crate::tables::Table;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Text};
 
@@ -25,11 +26,6 @@ const DEFINITIONS: [(&str, &[&str]); 10] = [
     ("expression", &["expression", "with"]),
     ("show", &["hours", "show", "format", "days", "language", "reader", "otherwise"]),
 ];
-
-/// The largest value that a pointer takes from a JSON source: values, plus bytes of text.
-///
-/// A page has room for a few of these, and each is copied several times on its way.
-const MAX_VALUE: usize = 2 << 20;
 
 const KINDS: &str = "write a value, or a table with value, column, pointer, show (with hours or \
                      calendar), when, expression, object, list or each";
@@ -180,8 +176,8 @@ impl Compiler<'_> {
             reader.note(Problem::at(&pointer.origin, message).hint(hint));
             return None;
         };
-        if node.size() > MAX_VALUE {
-            let message = format!("the value is larger than {} MiB", MAX_VALUE >> 20);
+        if node.size() > MAX_JSON_SOURCE_VALUE {
+            let message = format!("the value is larger than {} MiB", MAX_JSON_SOURCE_VALUE >> 20);
             reader.note(Problem::at(&node.origin, message).hint("own its parts by separate variables"));
             return None;
         }
@@ -256,7 +252,7 @@ impl Compiler<'_> {
 
     fn hours_value(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
         let days = match fields.get("days") {
-            Some(node) => reader.integer(node, "days", 1, HORIZON_DAYS),
+            Some(node) => reader.integer(node, "days", 1, MAX_SHAPE_DAYS),
             None => None,
         };
         let text = reader.text(fields.get("show")?, "show")?;

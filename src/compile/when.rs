@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use croner::parser::{CronParser, Seconds, Year};
 
+use crate::limits::settings::MAX_CRON_LENGTH;
 use crate::model::Problem;
 use crate::pages::conditions::{Condition, Conditions, CronWindow, ever_starts};
 use crate::pages::definition::{Clause, Definition};
@@ -11,9 +12,6 @@ use crate::zone::{self, Zone};
 
 use super::compiler::Compiler;
 use super::context::Context;
-
-/// The longest window of a cron pattern; longer ones need dates.
-const MAX_CRON_LENGTH: TimeDelta = TimeDelta::days(31);
 
 impl Compiler<'_> {
     pub(super) fn when(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {

@@ -3,14 +3,12 @@
 
 use chrono::Weekday;
 
+use crate::limits::settings::MAX_HOURS_TEXT;
 use crate::model::WEEKDAYS;
 use crate::written::plain;
 
 /// Minutes in a day.
 const DAY: u16 = 24 * 60;
-
-/// Maximum bytes of the text for a day or a week.
-pub const MAX_TEXT: usize = 4_096;
 
 /// An open interval, in minutes since midnight of the date on which it starts.
 ///
@@ -38,9 +36,9 @@ fn bad<T>(message: String, hint: &'static str) -> Result<T, BadText> {
 
 /// Rejects implausibly long input without echoing it.
 fn check_length(text: &str) -> Result<(), BadText> {
-    match text.len() > MAX_TEXT {
+    match text.len() > MAX_HOURS_TEXT {
         true => bad(
-            format!("the hours have {} bytes; the limit is {MAX_TEXT}", text.len()),
+            format!("the hours have {} bytes; the limit is {MAX_HOURS_TEXT}", text.len()),
             "write hours such as 09:00-17:00, or closed",
         ),
         false => Ok(()),

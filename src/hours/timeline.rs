@@ -3,7 +3,8 @@
 use chrono::{Datelike, Days, NaiveDate};
 
 use crate::calendar::Entry;
-use crate::model::{HORIZON_DAYS, Instant};
+use crate::limits::time::HORIZON_DAYS;
+use crate::model::Instant;
 use crate::zone;
 
 use super::dates::{Rule, add, join};

@@ -18,7 +18,7 @@ use super::filters::suggest_or_list;
 /// The days before its end in which a calendar is due for renewal.
 const CALENDAR_DAYS: u64 = 90;
 /// The most filters of one calendar that are listed, so that users can fix these first.
-const MAX_REPORTED: usize = 20;
+const REPORTED: usize = 20;
 /// The days ahead in which events are searched.
 ///
 /// An annual event without a fixed date recurs in them.
@@ -65,7 +65,7 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
                 wrong.push((filter, origin, running_out));
             }
         }
-        let more = wrong.split_off(wrong.len().min(MAX_REPORTED));
+        let more = wrong.split_off(wrong.len().min(REPORTED));
         let problem = |(filter, origin, running_out): (Filter, Origin, Option<Problem>)| match running_out {
             Some(problem) => problem.about(format!("{calendar}, {filter}")),
             None => events.unmet(&filter, &origin, &calendar),

@@ -4,16 +4,17 @@
 
 use std::collections::HashSet;
 
-use crate::model::{HORIZON, Instant, Problem, after};
+use crate::limits::time::HORIZON;
+use crate::model::{Instant, Problem, after};
 
 use crate::pages::Definition;
 use crate::pages::conditions::{Condition, Conditions};
 use crate::pages::definition::Clause;
 
 /// The most conditions evaluated for one clause; a clause that needs more is not judged.
-const MAX_ASKED: usize = 10_000;
+const ASKED_OF_CLAUSE: usize = 10_000;
 /// The most conditions evaluated for all clauses together.
-const MAX_ASKED_OF_ALL: usize = 100_000;
+const ASKED_OF_ALL: usize = 100_000;
 
 /// A search for unreachable clauses, within a limited amount of work.
 #[derive(Default)]
@@ -58,7 +59,7 @@ impl Reach {
         if self.settled.contains(&place) {
             return None;
         }
-        let most = MAX_ASKED.min(MAX_ASKED_OF_ALL - self.asked);
+        let most = ASKED_OF_CLAUSE.min(ASKED_OF_ALL - self.asked);
         let mut left = most;
         let unreached = unreached(clause, earlier, at, &mut left);
         self.asked += most - left;

@@ -17,7 +17,7 @@ use crate::compile::{Blueprint, Inputs};
 /// The most values of a column that a message lists.
 const NAMED: usize = 8;
 /// The most unused texts of a table that are listed, so that users can fix these first.
-const MAX_REPORTED: usize = 20;
+const REPORTED: usize = 20;
 
 /// Returns warnings for unmet `where` and `unless` conditions, and for unused rows.
 ///
@@ -149,7 +149,7 @@ fn unused_texts(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
             reported.push(row);
         }
     }
-    let beyond = reported.len().saturating_sub(MAX_REPORTED);
+    let beyond = reported.len().saturating_sub(REPORTED);
     let problem = |row: &&Row| {
         let (column, text) = (blamed(row), text(row, blamed(row)));
         let more = match count.get(&(column, text.clone())) {
@@ -161,8 +161,8 @@ fn unused_texts(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
         let hint = suggest_or_list(meant, "pages and hours use", &known[&column]);
         Problem::at(&row.cells[column].origin, message).hint(hint)
     };
-    let mut found: Vec<Problem> = reported.iter().take(MAX_REPORTED).map(problem).collect();
-    if let Some(row) = reported.get(MAX_REPORTED) {
+    let mut found: Vec<Problem> = reported.iter().take(REPORTED).map(problem).collect();
+    if let Some(row) = reported.get(REPORTED) {
         let message = format!("{beyond} more values from here on are not used by any page or hours");
         found.push(Problem::at(&row.origin, message).hint("fix the listed values first, or check match"));
     }

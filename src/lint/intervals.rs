@@ -13,9 +13,9 @@ const DAY: u16 = 24 * 60;
 /// The length in hours above which an interval is probably a typo.
 ///
 /// An example is `09:00-05:00` for 17:00. Few places never close.
-const MAX_HOURS: u16 = 16;
+const LONG_HOURS: u16 = 16;
 /// The most warnings of one kind that are listed; the rest are counted.
-const MAX_LISTED: usize = 20;
+const LISTED: usize = 20;
 
 /// Returns warnings about doubtful hours, and about calendars that close nothing.
 ///
@@ -85,9 +85,9 @@ impl Reported {
                 let message = format!("{} closes a minute before midnight, each time", shown(interval));
                 self.add(Kind::LastMinute, &day.origin, message, "write 24:00 for the end of the day");
             }
-            if length > MAX_HOURS * 60 && length < DAY - 1 {
+            if length > LONG_HOURS * 60 && length < DAY - 1 {
                 let message =
-                    format!("{} is open for more than {MAX_HOURS} hours without a break", shown(interval));
+                    format!("{} is open for more than {LONG_HOURS} hours without a break", shown(interval));
                 self.add(
                     Kind::Long,
                     &day.origin,
@@ -107,7 +107,7 @@ impl Reported {
 
     fn into_problems(self) -> Vec<Problem> {
         let listed = self.problems.into_values().flat_map(|mut problems| {
-            let others = problems.split_off(problems.len().min(MAX_LISTED));
+            let others = problems.split_off(problems.len().min(LISTED));
             let more = others.first().map(|first| {
                 let message = format!("{} more hours like these, from here on", others.len());
                 Problem { message, ..first.clone() }

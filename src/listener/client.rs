@@ -3,14 +3,12 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{OverrideRequest, socket_path};
+use crate::limits::listener::SOCKET_TIMEOUT;
 
-/// Time limit for an answer from the daemon.
-const PATIENCE: Duration = Duration::from_secs(35);
+use super::{OverrideRequest, socket_path};
 
 /// A daemon that answers at its socket.
 #[derive(Debug)]
@@ -61,7 +59,7 @@ impl Daemon {
             },
         }
         let socket = path.clone();
-        let client = reqwest::Client::builder().unix_socket(path).timeout(PATIENCE).build();
+        let client = reqwest::Client::builder().unix_socket(path).timeout(SOCKET_TIMEOUT).build();
         client
             .map(|client| Some(Self { client, socket }))
             .map_err(|error| Unreachable::Other(error.to_string()))

@@ -23,20 +23,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
-/// Limit of open connections.
-///
-/// Each takes a file descriptor, and a process may have about a thousand.
-const MAX_CONNECTIONS: usize = 128;
-/// Limit of open connections per address; several programs may share this machine's address.
-const MAX_OF_ADDRESS: usize = 64;
-/// Time limit for a request's head, and for silence between two requests.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// Age from which a request may be dropped for a new connection.
-const LONG: Duration = Duration::from_secs(3);
-/// Lifetime of a connection; after it the current request is answered and the connection closes.
-const LIFETIME: Duration = Duration::from_secs(120);
-/// Time limit for that last answer.
-const LAST_ANSWER: Duration = Duration::from_secs(40);
+use crate::limits::listener::{
+    HEAD_TIMEOUT, LAST_ANSWER, LIFETIME, LONG_REQUEST, MAX_CONNECTIONS, MAX_OF_ADDRESS,
+};
+
 /// Pause after a failed accept, for example when the file descriptors ran out.
 const AFTER_FAULT: Duration = Duration::from_millis(200);
 
@@ -109,7 +99,7 @@ async fn one(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
     // Connection errors are the caller's concern and are not logged.
@@ -237,8 +227,9 @@ impl Open {
 fn make_room(open: &mut Addresses, address: Option<IpAddr>) -> Option<()> {
     let known = open.get_mut(&address)?;
     let is_idle = |connection: &Arc<Connection>| connection.asked().is_none();
-    let is_slow =
-        |connection: &Arc<Connection>| connection.asked().is_some_and(|since| since.elapsed() >= LONG);
+    let is_slow = |connection: &Arc<Connection>| {
+        connection.asked().is_some_and(|since| since.elapsed() >= LONG_REQUEST)
+    };
     let oldest = known.iter().position(is_idle).or_else(|| known.iter().position(is_slow))?;
     known.remove(oldest)?.gives_way.notify_one();
     if known.is_empty() {

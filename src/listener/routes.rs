@@ -1,7 +1,6 @@
 //! The routes of the socket and of HTTP.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -14,18 +13,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use crate::limits::listener::{ANSWER_TIMEOUT, BODY_TIMEOUT, MAX_BODY_BYTES};
 use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 
 use super::guard::{Refusal, Secrets};
 use super::{Handles, LastReload, OverrideRequest, metrics, wire};
-
-/// Size limit for a request's body.
-const MAX_BODY_BYTES: usize = 1 << 20;
-/// Time limit for a request's body to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
-/// Time limit for the daemon's answer; a store that commits slowly needs a while.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Returns all routes, unguarded: the socket's permissions protect them.
 pub fn on_socket(driver: Handles) -> Router {
@@ -86,11 +79,11 @@ impl Handles {
             self.feed.send(Feed::Control(control(send))).await.ok()?;
             answered.await.ok()
         };
-        tokio::time::timeout(PATIENCE, asked).await.ok().flatten().ok_or_else(unavailable)
+        tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok().flatten().ok_or_else(unavailable)
     }
 
     async fn status(&self) -> Result<Arc<Status>, Box<Response>> {
-        tokio::time::timeout(PATIENCE, self.board.ask()).await.ok().flatten().ok_or_else(unavailable)
+        tokio::time::timeout(ANSWER_TIMEOUT, self.board.ask()).await.ok().flatten().ok_or_else(unavailable)
     }
 }
 
@@ -187,7 +180,7 @@ async fn approve(State(driver): State<Handles>, request: Request) -> Response {
 
 /// Reloads the settings; answers once they are active, or with their problems.
 async fn reload(State(driver): State<Handles>) -> Response {
-    match tokio::time::timeout(PATIENCE, driver.reloads.reload()).await.ok().flatten() {
+    match tokio::time::timeout(ANSWER_TIMEOUT, driver.reloads.reload()).await.ok().flatten() {
         Some(Ok(())) => answer(StatusCode::OK, &json!({})),
         Some(Err(problems)) => refuse(&problems),
         None => *unavailable(),
@@ -204,7 +197,7 @@ fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
 
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Problem>> {
     let unread = |why: String| vec![Problem::new(format!("cannot read the request: {why}"))];
-    let bytes = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, MAX_BODY_BYTES)).await;
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await;
     let bytes: Bytes = bytes
         .map_err(|_| unread("it arrives too slowly".to_owned()))?
         .map_err(|error| unread(error.to_string()))?;

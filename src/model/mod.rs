@@ -23,13 +23,6 @@ pub use weekdays::{NamedWeekday, WEEKDAYS};
 /// A point in time in UTC; local time is shown beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;
 
-/// The number of days that are evaluated ahead: a year and a month.
-///
-/// Each date of a year is then seen together with its neighbours.
-pub const HORIZON_DAYS: u64 = 400;
-/// The same horizon as a length of time.
-pub const HORIZON: chrono::TimeDelta = chrono::TimeDelta::days(HORIZON_DAYS as i64);
-
 /// Returns the instant a length of time later, or `at` itself at the ends of the calendar.
 pub fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
     at.checked_add_signed(length).unwrap_or(at)

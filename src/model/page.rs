@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::limits::settings::MAX_ID;
+
 use super::{Instant, Variable};
 
 /// The three environments that an agent's config pages exist in.
@@ -64,7 +66,7 @@ impl PageId {
     /// Creates a page id; validates the agent id, which becomes part of a URL.
     pub fn new(agent: &str, environment: Environment) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if agent.is_empty() || agent.len() > 128 || !agent.chars().all(allowed) {
+        if agent.is_empty() || agent.len() > MAX_ID || !agent.chars().all(allowed) {
             return Err(format!("invalid agent id \"{agent}\""));
         }
         Ok(Self { agent: agent.to_owned(), environment })

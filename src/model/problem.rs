@@ -161,13 +161,13 @@ pub fn each_once<'p>(problems: impl IntoIterator<Item = &'p Problem>) -> Vec<Pro
 /// Maximum bytes of a word that is compared.
 ///
 /// A longer one is not a typing error, and the cost of comparing is quadratic.
-const MAX_WORD: usize = 100;
+const WORD_LENGTH: usize = 100;
 
 /// Returns the known word most similar to `word`.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
-        .filter(|candidate| candidate.len().max(word.len()) <= MAX_WORD)
+        .filter(|candidate| candidate.len().max(word.len()) <= WORD_LENGTH)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(word.len()) / 3)
         .min()

@@ -8,19 +8,14 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value as Jinja};
 use serde_json::Value;
 
+use crate::limits::settings::{MAX_EXPRESSION, MAX_EXPRESSION_RESULT, MAX_JOINED};
 use crate::model::{Instant, Problem, nearest};
 
 use super::definition::{Evaluated, Expression, UntypedValue};
-use super::filters::{FILTERS, MAX_OUT, Remedy, environment};
+use super::filters::{FILTERS, Remedy, environment};
 
-/// The longest expression, in bytes.
-pub(crate) const MAX_EXPRESSION: usize = 4_096;
-/// The most bytes that the joins of one evaluation may copy.
-///
-/// Each join copies the result of those before it.
-const MAX_JOINED: usize = 128 << 20;
 /// The most characters of an expression that a message quotes.
-const MAX_QUOTED: usize = 120;
+const QUOTED: usize = 120;
 
 impl Expression {
     /// Checks that the expression can be parsed.
@@ -89,7 +84,7 @@ impl Expression {
 
     /// Returns the text for a message, shortened if it is long.
     fn quoted(&self) -> String {
-        match self.text.char_indices().nth(MAX_QUOTED) {
+        match self.text.char_indices().nth(QUOTED) {
             Some((end, _)) => format!("{}…", &self.text[..end]),
             None => self.text.clone(),
         }
@@ -124,7 +119,7 @@ impl Expression {
         let compiled = environment.compile_expression(&text).map_err(|error| self.broken(&error))?;
         let known = object(known.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let value = compiled.eval(known).map_err(|error| self.broken(&error))?;
-        let mut room = MAX_OUT;
+        let mut room = MAX_EXPRESSION_RESULT;
         let value = plain(&value, &mut room).map_err(|what| {
             Problem::at(&self.origin, format!("the expression \"{}\" returns {what}", self.quoted()))
                 .hint("name its values under with = { … }, or give a default: value or \"text\"")

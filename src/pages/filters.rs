@@ -6,12 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Jinja};
 
-/// The most instructions that one evaluation may run.
-const FUEL: u64 = 20_000;
-/// The most items and bytes of text that the filters of one evaluation may read and create.
-const MAX_FILTERED: usize = 2 << 20;
-/// The most values and bytes of text that an expression may return.
-pub(super) const MAX_OUT: usize = 64 << 10;
+use crate::limits::settings::{EXPRESSION_FUEL, MAX_EXPRESSION_RESULT, MAX_FILTERED};
 
 /// The names of the filters, for messages.
 pub(super) const FILTERS: [&str; 12] = [
@@ -39,8 +34,8 @@ impl Work {
     fn items(&self, value: &Jinja) -> Result<Vec<Jinja>, Error> {
         match value.kind() {
             ValueKind::Seq | ValueKind::Iterable => {
-                self.spend(value.len().unwrap_or(MAX_OUT))?;
-                let items: Vec<Jinja> = value.try_iter()?.take(MAX_OUT).collect();
+                self.spend(value.len().unwrap_or(MAX_EXPRESSION_RESULT))?;
+                let items: Vec<Jinja> = value.try_iter()?.take(MAX_EXPRESSION_RESULT).collect();
                 match items.iter().any(Jinja::is_undefined) {
                     true => Err(Error::new(ErrorKind::UndefinedError, "an item of the list is undefined")),
                     false => Ok(items),
@@ -60,7 +55,7 @@ impl Work {
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
+    environment.set_fuel(Some(EXPRESSION_FUEL));
     environment.add_filter(
         "default",
         |value: Jinja, other: Jinja| {

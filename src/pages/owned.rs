@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use crate::limits::time::{MAX_STEPS_TO_NEXT, WITHOUT_VALUE};
 use crate::model::{Instant, Origin, Problem, Row, Variable, after};
 
 use super::{Definition, UntypedValue};
@@ -9,12 +10,8 @@ use super::{Definition, UntypedValue};
 /// The most steps of a scan ahead for one variable.
 ///
 /// A change every minute for two months takes fewer.
-const MAX_STEPS: usize = 100_000;
-/// The most steps to find only the next change; a year of midnights takes fewer.
-const MAX_STEPS_TO_NEXT: usize = 2_000;
+const SCAN_STEPS: usize = 100_000;
 
-/// The wait before a page without a value is evaluated again.
-pub(super) const WITHOUT_VALUE: TimeDelta = TimeDelta::hours(1);
 /// One owned variable.
 #[derive(Clone, Debug)]
 pub struct Owned {
@@ -63,7 +60,7 @@ impl Owned {
             return true;
         }
         let mut at = from;
-        for _ in 0..MAX_STEPS {
+        for _ in 0..SCAN_STEPS {
             let next = match (self.definition.evaluate(at), other.definition.evaluate(at)) {
                 (Ok(a), Ok(b)) if a.value.same(&b.value) => [a.until, b.until].into_iter().flatten().min(),
                 // Neither has a value, and it is unknown when they have one again.
@@ -106,7 +103,7 @@ impl Owned {
     pub fn transitions(&self, from: Instant, to: Instant) -> Result<Vec<Transition>, Problem> {
         let mut transitions: Vec<Transition> = Vec::new();
         let mut at = from;
-        for _ in 0..MAX_STEPS {
+        for _ in 0..SCAN_STEPS {
             let evaluated = self.definition.evaluate(at).map_err(|problem| {
                 problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
             })?;

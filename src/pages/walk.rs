@@ -4,14 +4,11 @@ use std::ops::ControlFlow;
 
 use chrono::TimeDelta;
 
+use crate::limits::time::{WITHOUT_VALUE, WITHOUT_VALUE_HOURS};
 use crate::model::{Instant, Problem, after};
 
-use super::owned::WITHOUT_VALUE;
 use super::page::{Desired, Page};
 use super::read_back::ReadBackChecks;
-
-/// The hours without a value after which a page is evaluated only once a day.
-const MAX_HOURS: usize = 8 * 24;
 
 impl Page {
     /// Calls `see` with the desired values at each instant at which they may change.
@@ -39,8 +36,10 @@ impl Page {
                 }
                 Err(problems) => {
                     hours += 1;
-                    until =
-                        Some(after(at, if hours > MAX_HOURS { TimeDelta::days(1) } else { WITHOUT_VALUE }));
+                    until = Some(after(
+                        at,
+                        if hours > WITHOUT_VALUE_HOURS { TimeDelta::days(1) } else { WITHOUT_VALUE },
+                    ));
                     seen = see(at, Err(problems));
                     before = Vec::new();
                 }

@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use crate::compile::World;
 use crate::hours::Hours;
+use crate::limits::changes::HOLD_AHEAD;
 use crate::model::{Instant, PageId, same_value};
 use crate::pages::{Definition, Evaluated, Page};
 use crate::zone;
 
-use super::hold::{AHEAD, sites_of};
+use super::hold::sites_of;
 
 /// Maximum number of changes of one value that are compared.
-const MAX_STEPS: usize = 1_000;
+const CHANGES_COMPARED: usize = 1_000;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,9 +155,9 @@ impl<'p> Parts<'p> {
 
 /// Returns the first difference of a value in the next days.
 fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now: Instant) -> Option<Changed> {
-    let end = now.checked_add_signed(AHEAD)?;
+    let end = now.checked_add_signed(HOLD_AHEAD)?;
     let mut at = now;
-    for _ in 0..MAX_STEPS {
+    for _ in 0..CHANGES_COMPARED {
         let evaluated = |side: Option<&Definition>| side.and_then(|definition| definition.evaluate(at).ok());
         let (was, is) = (evaluated(old), evaluated(new));
         let json = |side: &Option<Evaluated>| side.as_ref().map_or(Value::Null, |of| of.value.to_json());
@@ -176,7 +177,7 @@ fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now:
 fn of_hours(name: &str, before: &Hours, after: &Hours, now: Instant) -> Vec<Changed> {
     let mut found: Vec<Changed> = Vec::new();
     let mut date = zone::date(after.zone, now);
-    for _ in 0..AHEAD.num_days() {
+    for _ in 0..HOLD_AHEAD.num_days() {
         let (was, is) = (shown(before, after, date), after.text(date));
         if was != is {
             let known = found.iter_mut().find_map(|changed| match changed {

@@ -6,25 +6,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::compile::{Inputs, World};
 use crate::hours::Hours;
-use crate::model::{HORIZON, Instant, PageId, Row};
+use crate::limits::changes::{
+    HOLD_AHEAD, HOLD_CLOSED_PERCENT, HOLD_PAGES, HOLD_PAGES_PERCENT, HOLD_ROWS_PERCENT, HOLD_TOGETHER,
+};
+use crate::limits::time::HORIZON;
+use crate::model::{Instant, PageId, Row};
 use crate::pages::Page;
 use crate::tables::{Rows, Table};
 use crate::written::{Node, Raw};
 use crate::zone;
 
-/// The period ahead in which schedules are compared.
-pub(super) const AHEAD: TimeDelta = TimeDelta::days(14);
 /// Maximum number of lost rows listed by name.
-const MAX_LISTED: usize = 10;
-/// Changes accepted within this time count together with new ones.
-///
-/// Otherwise a large change could pass in small pieces.
-const TOGETHER: TimeDelta = TimeDelta::hours(1);
+const ROWS_LISTED: usize = 10;
 
 /// The limits for a change without approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,12 @@ pub struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { pages_percent: 10, pages: 5, rows_percent: 5, closed_percent: 20 }
+        Self {
+            pages_percent: HOLD_PAGES_PERCENT,
+            pages: HOLD_PAGES,
+            rows_percent: HOLD_ROWS_PERCENT,
+            closed_percent: HOLD_CLOSED_PERCENT,
+        }
     }
 }
 
@@ -293,8 +296,8 @@ pub fn lost_by_source(before: &Inputs, after: &Inputs) -> BTreeMap<String, Strin
 
 /// Returns the first few rows as text for a message.
 fn listed(rows: &[String]) -> String {
-    let shown: Vec<&str> = rows.iter().take(MAX_LISTED).map(String::as_str).collect();
-    let more = match rows.len().saturating_sub(MAX_LISTED) {
+    let shown: Vec<&str> = rows.iter().take(ROWS_LISTED).map(String::as_str).collect();
+    let more = match rows.len().saturating_sub(ROWS_LISTED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
@@ -331,7 +334,7 @@ impl Recent {
 ///
 /// Future timestamps count as recent: the clock may have been set back.
 fn is_recent(at: Instant, now: Instant) -> bool {
-    now - at <= TOGETHER
+    now - at <= HOLD_TOGETHER
 }
 
 fn together(with_earlier: bool) -> &'static str {
@@ -340,7 +343,7 @@ fn together(with_earlier: bool) -> &'static str {
 
 /// Returns true if two definitions of a page have the same result in the next days.
 fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
-    let until = now.checked_add_signed(AHEAD).unwrap_or(now);
+    let until = now.checked_add_signed(HOLD_AHEAD).unwrap_or(now);
     // A variable that the new revision does not own keeps its value on the page.
     old.beside(new).all(|(before, after)| after.is_none_or(|after| before.is_equivalent(after, now, until)))
 }
@@ -364,7 +367,7 @@ fn site(page: &PageId, sites: &Sites, name: &str) -> String {
 fn newly_closed(old: &Hours, new: &Hours, now: Instant) -> Vec<NaiveDate> {
     let mut date = zone::date(new.zone, now);
     let mut closed = Vec::new();
-    for _ in 0..AHEAD.num_days() {
+    for _ in 0..HOLD_AHEAD.num_days() {
         if !old.on(date).is_empty() && new.on(date).is_empty() {
             closed.push(date);
         }

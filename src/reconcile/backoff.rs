@@ -6,18 +6,15 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::limits::api::{FIRST_RETRY_WAIT, LONGEST_RETRY_WAIT};
 use crate::model::Instant;
-
-/// The longest wait before the first retry.
-const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait before any retry: the most that one bad answer costs.
-pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// Returns a random wait before retry number `attempt` (the first is 1).
 ///
 /// The wait is below a limit that doubles with each attempt.
 pub fn wait(attempt: u32, random: &mut fastrand::Rng) -> Duration {
-    let limit = FIRST.saturating_mul(1 << attempt.clamp(1, 16).saturating_sub(1)).min(LONGEST);
+    let limit =
+        FIRST_RETRY_WAIT.saturating_mul(1 << attempt.clamp(1, 16).saturating_sub(1)).min(LONGEST_RETRY_WAIT);
     limit.mul_f64(random.f64())
 }
 

@@ -9,14 +9,8 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::limits::time::{CLOCK_AGREEMENT, CLOCK_JUMP, EARLIEST_TIME};
 use crate::model::Instant;
-
-/// A clock set by more than this was not just corrected.
-const LEAP: TimeDelta = TimeDelta::hours(1);
-/// Two clocks that differ by less than this agree.
-const AGREEMENT: TimeDelta = TimeDelta::minutes(5);
-/// The earliest plausible time: the program did not exist before.
-const FIRST: &str = "2026-01-01T00:00:00Z";
 
 /// Compares the wall clock with the elapsed uptime.
 #[derive(Debug)]
@@ -87,8 +81,8 @@ impl ClockTrust {
     /// existed, is untrusted.
     pub fn new(clock: &dyn Clock, last_known: Option<Instant>) -> Self {
         let now = clock.now();
-        let first: Option<Instant> = FIRST.parse().ok();
-        let known = last_known.and_then(|at| at.checked_sub_signed(LEAP));
+        let first: Option<Instant> = EARLIEST_TIME.parse().ok();
+        let known = last_known.and_then(|at| at.checked_sub_signed(CLOCK_JUMP));
         let earliest = first.into_iter().chain(known).max();
         let distrust = earliest.filter(|earliest| now < *earliest).map(|earliest| Distrust {
             what: format!("it shows {}, but it was {} before", utc(now), utc(earliest)),
@@ -105,7 +99,7 @@ impl ClockTrust {
         let (now, up) = (clock.now(), clock.uptime());
         let Some(passed) = up.checked_sub(seen.up()).filter(|_| is_same_boot) else { return };
         let expected = add(seen.at, Some(passed));
-        if (now - expected).abs() > LEAP && self.distrust.is_none() {
+        if (now - expected).abs() > CLOCK_JUMP && self.distrust.is_none() {
             let what =
                 format!("it shows {}, but should show {} by its earlier reading", utc(now), utc(expected));
             self.distrust = Some(Distrust { what, expected: Some((expected, up)) });
@@ -124,7 +118,7 @@ impl ClockTrust {
         let expected = add(self.now, (up.saturating_sub(self.up)).checked_mul(clock.speed()));
         let leap = now - expected;
         let before = self.distrust.clone();
-        if leap.abs() > LEAP {
+        if leap.abs() > CLOCK_JUMP {
             let what = format!("it jumped from {} to {}", utc(expected), utc(now));
             // A jump back to the original time means that the clock was corrected.
             let origin = before.as_ref().map_or(Some((expected, up)), |distrust| distrust.expected);
@@ -132,7 +126,8 @@ impl ClockTrust {
         }
         (self.now, self.up) = (now, up);
         if let Some((expected, then)) = self.distrust.as_ref().and_then(|distrust| distrust.expected)
-            && (now - add(expected, up.saturating_sub(then).checked_mul(clock.speed()))).abs() < AGREEMENT
+            && (now - add(expected, up.saturating_sub(then).checked_mul(clock.speed()))).abs()
+                < CLOCK_AGREEMENT
         {
             self.distrust = None;
         }
@@ -149,11 +144,11 @@ impl ClockTrust {
     /// untrusted, but only if it is a real wall clock that no person confirmed.
     pub fn compare(&mut self, api: Instant, clock: &dyn Clock) -> TrustChange {
         let off = (api - clock.now()).abs();
-        self.agreed |= off < AGREEMENT;
-        if off < AGREEMENT && self.distrust.take().is_some() {
+        self.agreed |= off < CLOCK_AGREEMENT;
+        if off < CLOCK_AGREEMENT && self.distrust.take().is_some() {
             return TrustChange::Trusted;
         }
-        if off > LEAP && self.distrust.is_none() && clock.is_wall() && !self.confirmed_by_person {
+        if off > CLOCK_JUMP && self.distrust.is_none() && clock.is_wall() && !self.confirmed_by_person {
             let what = format!("it shows {}, but the API's clock shows {}", utc(clock.now()), utc(api));
             self.distrust = Some(Distrust { what, expected: None });
             return TrustChange::Untrusted;

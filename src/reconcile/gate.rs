@@ -6,26 +6,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::limits::api::{
+    FAILING_AGENTS, FAILURE_STREAK, FAILURE_STREAK_LENGTH, FIRST_BREAKER_PAUSE, LONGEST_BREAKER_PAUSE,
+    LONGEST_PAUSE, RETRY_SHARE,
+};
+
 use super::backoff;
-
-/// The breaker opens only when at least this many agents fail, and half of all.
-///
-/// A few broken agents must not stop the rest.
-const FAILING: usize = 3;
-/// Number of failures in a row, and their minimum duration, before the breaker opens.
-///
-/// If some requests succeed in between, the API is up.
-const STREAK: usize = 5;
-const STREAK_LENGTH: Duration = Duration::from_secs(2);
-/// The initial and the maximum time for which the breaker stays open.
-const COOLING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
-/// One request in this many may be a retry.
-const RETRY_SHARE: f64 = 10.0;
-
-/// The longest pause for a Retry-After.
-///
-/// One request after it does no harm, but a pause of a day would mean a day of wrong hours.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The rate limits for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +111,7 @@ impl Gate {
         let rate = f64::from(limits.rate);
         Self {
             all: Bucket::new(rate, f64::from(limits.burst), up),
-            retries: Bucket::new(rate / RETRY_SHARE, f64::from(limits.burst), up),
+            retries: Bucket::new(rate / f64::from(RETRY_SHARE), f64::from(limits.burst), up),
             state: State::Open,
             trial: Trial::Over,
             fails: HashMap::new(),
@@ -261,13 +247,14 @@ impl Gate {
         }
         self.streak.0 += 1;
         let failing = self.fails.values().filter(|fails| **fails).count();
-        let is_streak = self.streak.0 >= STREAK && up.saturating_sub(self.streak.1) >= STREAK_LENGTH;
-        let many = failing >= FAILING && failing * 2 >= agents && is_streak && self.trial == Trial::Over;
+        let is_streak =
+            self.streak.0 >= FAILURE_STREAK && up.saturating_sub(self.streak.1) >= FAILURE_STREAK_LENGTH;
+        let many =
+            failing >= FAILING_AGENTS && failing * 2 >= agents && is_streak && self.trial == Trial::Over;
         if !self.is_open() || !(many || failed_trial) {
             return None;
         }
-        let (first, longest) = COOLING;
-        let cooling = first.saturating_mul(1 << self.opened.min(8)).min(longest);
+        let cooling = FIRST_BREAKER_PAUSE.saturating_mul(1 << self.opened.min(8)).min(LONGEST_BREAKER_PAUSE);
         let cooling = backoff::jittered(cooling, random);
         self.opened += 1;
         self.fails.clear();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::limits::api::STUCK_AFTER;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage};
 use crate::schema::Schemas;
 use crate::store::{self, OpenIntent};
@@ -13,7 +14,7 @@ use super::drift_report::DriftReport;
 use super::gaps::Gaps;
 use super::gate::Urgency;
 use super::own_requests::OwnRequests;
-use super::refusals::{Attempt, Refusals, STUCK_AFTER};
+use super::refusals::{Attempt, Refusals};
 use super::{Knowledge, Observed};
 
 /// A page fetched less than this long ago is fresh enough to send to.

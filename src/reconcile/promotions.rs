@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compile::{Managed, World};
-use crate::model::{HORIZON, Instant, PageId, Variable};
+use crate::limits::time::HORIZON;
+use crate::model::{Instant, PageId, Variable};
 use crate::pages::Page;
 use crate::store::Behind;
 

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::limits::api::STUCK_AFTER;
 use crate::model::Variable;
-
-/// Number of failures in a row after which a page counts as stuck.
-pub const STUCK_AFTER: u32 = 3;
 
 /// The content of a PATCH and the page state it applies to.
 ///

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::compile::{Blueprint, Inputs, Managed, World};
+use crate::limits::changes::SECOND_STAGE_PERCENT;
 use crate::model::{Instant, PageId};
 use crate::plan::{Recent, Side};
 use crate::settings::Settings;
@@ -23,9 +24,6 @@ use super::Promotions;
 pub(super) const RECENT: &str = Recent::FACT;
 pub(super) const HELD: &str = Held::FACT;
 pub(super) const OUT: &str = "out";
-
-/// The second stage of a rollout, in percent of its pages.
-const SECOND_STAGE_PERCENT: usize = 5;
 
 /// The active revision: definitions, their inputs, and the resulting pages.
 #[derive(Debug, Default)]

@@ -12,19 +12,12 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
 use crate::compile::{Managed, World};
 use crate::hours::Hours;
-use crate::model::{Environment, HORIZON, Instant, Missing, PageId, Problem, Row, RowName, nearest};
+use crate::limits::changes::{MAX_OVERRIDE, MAX_OVERRIDE_STEPS, OVERRIDE_CHECKED};
+use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
 use crate::pages::{Desired, Made, Override, OverrideKind, Page, Part, check_kind};
 use crate::zone::{self, Zone};
 
 use super::Observed;
-
-/// The limits for the end of an override and for the check of its values.
-const AHEAD: (TimeDelta, TimeDelta) = (HORIZON, TimeDelta::days(14));
-/// Maximum number of instants at which values are checked, for all pages together.
-///
-/// No other page is processed during the check. Later values are checked when they are due, like
-/// all values.
-const MAX_STEPS: usize = 5_000;
 
 /// A request for an override.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +126,7 @@ pub fn prepare(
     let set = Override { id: 0, at: now, who, reason, kind, pages, parts };
     if problems.is_empty() {
         let overrides: Vec<Override> = active.iter().cloned().chain([set.clone()]).collect();
-        let steps = (MAX_STEPS / chosen.len().max(1)).max(1);
+        let steps = (MAX_OVERRIDE_STEPS / chosen.len().max(1)).max(1);
         for Target { managed, .. } in chosen {
             let id = &managed.computed.id;
             let until = set.pages.get(id).copied().flatten();
@@ -386,7 +379,7 @@ fn end(
             })?)
         }
     };
-    let latest = now.checked_add_signed(AHEAD.0).unwrap_or(now);
+    let latest = now.checked_add_signed(MAX_OVERRIDE).unwrap_or(now);
     match until.filter(|until| *until <= latest) {
         None => Err(Problem::new(format!("the override of {what} would last for more than 400 days"))
             .hint("use --until-released to keep it until it is cleared")),
@@ -410,7 +403,7 @@ fn look_ahead(
     mut steps: usize,
 ) -> Vec<Problem> {
     let page = Page { missing: Missing::Create, ..page };
-    let last = now.checked_add_signed(AHEAD.1).unwrap_or(now);
+    let last = now.checked_add_signed(OVERRIDE_CHECKED).unwrap_or(now);
     let end = until.unwrap_or(last).min(last);
     let refused = |desired: Result<&Desired, Vec<Problem>>| {
         desired.map_or_else(|problems| problems, |desired| observed.refuses(desired))

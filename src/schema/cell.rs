@@ -6,15 +6,15 @@ use serde_json::{Number, Value};
 use crate::model::{Cell, Problem, Variable, position};
 
 /// Maximum parts of a schema that are inspected for the type of one place.
-const MAX_NODES: usize = 500;
+const NODES_READ: usize = 500;
 /// Maximum references followed from one place; a schema that needs more has a cycle.
-const MAX_REFERENCES: usize = 32;
+const REFERENCES_FOLLOWED: usize = 32;
 
 /// Returns the cell's text in a type that the schema allows for the variable; text without a
 /// schema.
 pub fn typed(cell: &Cell, variable: &Variable, schema: &Value) -> Result<Value, Problem> {
     let mut types = Vec::new();
-    collect_types(place(schema, variable), schema, &mut types, &mut { MAX_NODES });
+    collect_types(place(schema, variable), schema, &mut types, &mut { NODES_READ });
     let text = &cell.text;
     let found = if types.is_empty() {
         Some(Value::String(text.clone()))
@@ -71,7 +71,7 @@ fn place<'s>(schema: &'s Value, variable: &Variable) -> Option<&'s Value> {
 
 /// Follows local `$ref`s to the schema they point to.
 pub(super) fn follow<'s>(mut at: &'s Value, root: &'s Value) -> Option<&'s Value> {
-    for _ in 0..MAX_REFERENCES {
+    for _ in 0..REFERENCES_FOLLOWED {
         match at.get("$ref").and_then(Value::as_str) {
             Some(reference) => at = root.pointer(reference.strip_prefix('#')?)?,
             None => return Some(at),

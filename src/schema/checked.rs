@@ -7,11 +7,12 @@ use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
+use crate::limits::pages::MAX_BROKEN_RULES;
 use crate::model::{Instant, Missing, Origin, PageId, Places, Problem, RemotePage, Variable, shorten};
 use crate::pages::{Desired, DesiredValue};
 
+use super::Schema;
 use super::message::{brief, rule};
-use super::{MAX_REPORTED, Schema};
 
 /// Values that may be sent: the merged page meets its schema.
 #[derive(Clone, Debug)]
@@ -116,7 +117,7 @@ impl Checked {
             if value.is_some() || is_missing || !known.contains(&identity(error)) {
                 problems.push(explain(error, value));
             }
-            if problems.len() == MAX_REPORTED {
+            if problems.len() == MAX_BROKEN_RULES {
                 break;
             }
         }
@@ -134,11 +135,11 @@ impl Checked {
         let broken = self.schema.errors(&merged).unwrap_or_default();
         let formats = self.schema.with_formats.as_ref();
         let formats =
-            formats.and_then(|checker| checker.errors(&self.schema.whole, &merged, MAX_REPORTED).ok());
+            formats.and_then(|checker| checker.errors(&self.schema.whole, &merged, MAX_BROKEN_RULES).ok());
         let formats = formats.unwrap_or_default();
         let formats =
             formats.iter().filter(|error| matches!(error.kind(), ValidationErrorKind::Format { .. }));
-        let all = broken.iter().take(MAX_REPORTED).chain(formats);
+        let all = broken.iter().take(MAX_BROKEN_RULES).chain(formats);
         all.map(|error| {
             let value = self.broken_value(error, &merged, &mut places);
             explain(error, value).hint("it is sent anyway, and the API decides").warning()

@@ -10,16 +10,13 @@ use std::time::Duration;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
+use crate::limits::pages::{CHECK_TIMEOUT, MAX_ABANDONED_CHECKS, MAX_EVALUATED};
 use crate::model::Problem;
 
 use super::work;
 
 /// Steps below which a check takes less time than starting a thread.
 const LIGHT_STEPS: u64 = 20_000;
-/// The time limit of a check.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// Maximum abandoned checks still running; above that no heavy check is started.
-const MAX_ABANDONED: usize = 8;
 /// Requests to repeat an abandoned check that are refused at first; the machine may just have been
 /// slow.
 const FIRST_SKIPS: u32 = 8;
@@ -76,7 +73,7 @@ impl Drop for OnThread {
 
 impl Checker {
     pub(super) fn new(validator: Validator) -> Self {
-        Self { validator: Arc::new(validator), patience: PATIENCE, given_up: Mutex::new(None) }
+        Self { validator: Arc::new(validator), patience: CHECK_TIMEOUT, given_up: Mutex::new(None) }
     }
 
     /// Returns up to `most` rules that a value breaks.
@@ -94,7 +91,7 @@ impl Checker {
         match work::steps(schema, instance) {
             None => {
                 let message = "the page is too large to check against its schema";
-                let hint = format!("at most {} steps are taken; simplify the schema", work::MAX_STEPS);
+                let hint = format!("at most {} steps are taken; simplify the schema", MAX_EVALUATED);
                 Err(Problem::new(message).hint(hint))
             }
             Some(steps) if steps <= LIGHT_STEPS => Ok(broken(&self.validator, instance, most)),
@@ -116,7 +113,7 @@ impl Checker {
             known.skips -= 1;
             return Err(self.too_slow());
         }
-        if ABANDONED.load(Ordering::SeqCst) >= MAX_ABANDONED {
+        if ABANDONED.load(Ordering::SeqCst) >= MAX_ABANDONED_CHECKS {
             return Err(self.too_slow());
         }
         let (send, answer) = mpsc::sync_channel(1);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::limits::pages::MAX_DIFFERENCES;
 use crate::model::same_value;
 
 /// One place where two schemas differ.
@@ -75,12 +76,10 @@ const NOTES: &[&str] = &[
     "contentMediaType",
 ];
 
-/// Maximum differences reported; with more, the two are different schemas altogether.
-pub const MAX_REPORTED: usize = 10_000;
 /// Maximum bytes of a reported place: below a long key every place is at least as long.
-const MAX_PLACE: usize = 1_000;
+const PLACE_LENGTH: usize = 1_000;
 
-/// Returns the differences between two schemas, in the order of the first; at most [`MAX_REPORTED`].
+/// Returns the differences between two schemas, in the order of the first; at most [`MAX_DIFFERENCES`].
 ///
 /// The order of keys, of `required` and of `enum`, and the notation of numbers, make no difference.
 pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
@@ -107,10 +106,10 @@ impl Comparison {
     }
 
     fn note(&mut self, change: impl Into<String>, from: Side, to: Side) {
-        if self.found.len() == MAX_REPORTED {
+        if self.found.len() == MAX_DIFFERENCES {
             return;
         }
-        let cut = self.at.floor_char_boundary(MAX_PLACE);
+        let cut = self.at.floor_char_boundary(PLACE_LENGTH);
         let at = if cut < self.at.len() { format!("{}…", &self.at[..cut]) } else { self.at.clone() };
         self.found.push(Difference { at, change: change.into(), from: from.cloned(), to: to.cloned() });
     }
@@ -353,8 +352,8 @@ mod tests {
         let deep = serde_json::json!({"properties": {"k".repeat(1 << 20): {"properties": many}}});
         let empty = serde_json::json!({"properties": {"k".repeat(1 << 20): {}}});
         let found = differences(&empty, &deep);
-        assert_eq!(found.len(), MAX_REPORTED);
-        assert!(found.iter().all(|found| found.at.len() < MAX_PLACE + 10));
+        assert_eq!(found.len(), MAX_DIFFERENCES);
+        assert!(found.iter().all(|found| found.at.len() < PLACE_LENGTH + 10));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use jsonschema::ValidationError;
 
 /// Maximum characters of a validator's message, which may quote the whole page.
-const MAX_MESSAGE: usize = 400;
+const MESSAGE_LENGTH: usize = 400;
 
 /// Returns a validator's message, truncated while it is written.
 pub(super) fn brief(error: &ValidationError) -> String {
@@ -20,7 +20,7 @@ struct Brief(String);
 
 impl std::fmt::Write for Brief {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let room = MAX_MESSAGE.saturating_sub(self.0.chars().count());
+        let room = MESSAGE_LENGTH.saturating_sub(self.0.chars().count());
         self.0.extend(text.chars().take(room));
         if text.chars().nth(room).is_some() { Err(std::fmt::Error) } else { Ok(()) }
     }

@@ -21,22 +21,17 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use message::{brief, rule};
 use serde_json::{Map, Value};
 
+use crate::limits::pages::{MAX_BROKEN_RULES, MAX_PATTERN_BYTES, MAX_PATTERN_STEPS};
 use crate::model::{Problem, Step, Variable, shorten};
 use crate::pages::UntypedValue;
 
 pub use checked::{Checked, CheckedValue, check};
-pub use diff::{Difference, MAX_REPORTED as MAX_DIFFERENCES, differences};
+pub use diff::{Difference, differences};
 pub use schemas::Schemas;
 pub use series::Series;
 
-/// Maximum bytes of one compiled pattern.
-const PATTERN_BYTES: usize = 1 << 19;
-/// Maximum backtracking steps of a pattern with look-around; only such patterns backtrack.
-const PATTERN_STEPS: usize = 10_000;
 /// Maximum broken rules of a page that are compared with the rules it broke before.
-const MAX_COMPARED: usize = 1_000;
-/// Maximum broken rules reported per page; further ones appear once these are fixed.
-const MAX_REPORTED: usize = 50;
+const RULES_COMPARED: usize = 1_000;
 /// A page's JSON Schema (Draft 7), compiled: no network, no files, bounded patterns.
 pub struct Schema {
     /// The schema as written on the page.
@@ -127,7 +122,7 @@ impl Schema {
                 .hint(format!("see the schema at {}", rule(error)))
         };
         match self.errors(&page) {
-            Ok(errors) => errors.iter().take(MAX_REPORTED).map(broken).collect(),
+            Ok(errors) => errors.iter().take(MAX_BROKEN_RULES).map(broken).collect(),
             Err(problem) => vec![problem],
         }
     }
@@ -178,7 +173,7 @@ impl Schema {
     /// Returns an error when the check would take too much work.
     fn errors<'i>(&'i self, instance: &'i Arc<Value>) -> Result<Vec<ValidationError<'i>>, Problem> {
         match &self.validator {
-            Some(checker) => checker.errors(&self.whole, instance, MAX_COMPARED),
+            Some(checker) => checker.errors(&self.whole, instance, RULES_COMPARED),
             None => Ok(Vec::new()),
         }
     }
@@ -187,12 +182,15 @@ impl Schema {
 fn validator(schema: &Value, assert_formats: bool) -> Result<Validator, ValidationError<'static>> {
     let options =
         jsonschema::options().with_draft(Draft::Draft7).offline().should_validate_formats(assert_formats);
-    let linear =
-        options.clone().with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES)).build(schema);
+    let linear = options
+        .clone()
+        .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
+        .build(schema);
     // The linear engine does not support look-around; a schema that needs it gets a bounded
     // backtracking engine.
     linear.or_else(|_| {
-        let patterns = PatternOptions::fancy_regex().size_limit(PATTERN_BYTES).backtrack_limit(PATTERN_STEPS);
+        let patterns =
+            PatternOptions::fancy_regex().size_limit(MAX_PATTERN_BYTES).backtrack_limit(MAX_PATTERN_STEPS);
         options.with_pattern_options(patterns).build(schema)
     })
 }

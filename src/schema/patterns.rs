@@ -6,10 +6,10 @@
 const PER_STEP: u64 = 4_096;
 /// Characters that look-around passes cover in the time of one step.
 const LOOK_AROUND_PER_STEP: u64 = 64;
-/// Minimum steps of a match with look-around: it may backtrack as often as `PATTERN_STEPS` allows.
+/// Minimum steps of a match with look-around: it may backtrack as often as `MAX_PATTERN_STEPS` allows.
 const LOOK_AROUND_STEPS: u64 = 100;
 /// Maximum states of a pattern that compiles.
-const MAX_STATES: u64 = 30_000;
+const STATES_COUNTED: u64 = 30_000;
 
 /// Returns the maximum number of steps to match a pattern against a text.
 pub(super) fn steps(pattern: &str, text: &str) -> u64 {
@@ -37,7 +37,7 @@ fn states(pattern: &str) -> u64 {
         number.trim().parse::<u64>().ok()
     });
     let times = counts.fold(1_u64, |times, count| times.saturating_mul(count.max(1)));
-    (pattern.len() as u64).saturating_mul(times).clamp(1, MAX_STATES)
+    (pattern.len() as u64).saturating_mul(times).clamp(1, STATES_COUNTED)
 }
 
 #[cfg(test)]

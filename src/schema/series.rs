@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::model::{Places, RemotePage, Step};
 use crate::pages::{Desired, DesiredValue, UntypedValue};
 
-use super::{MAX_COMPARED, Schema};
+use super::{RULES_COMPARED, Schema};
 
 /// A page with the values of the last instant merged in.
 ///
@@ -69,7 +69,7 @@ impl Schema {
     fn takes_without_warning(&self, values: &Arc<Value>) -> bool {
         let formats = self.with_formats.as_ref();
         let is_clean = |checker: &super::Checker| {
-            checker.errors(&self.whole, values, MAX_COMPARED).is_ok_and(|errors| errors.is_empty())
+            checker.errors(&self.whole, values, RULES_COMPARED).is_ok_and(|errors| errors.is_empty())
         };
         self.validator.as_ref().is_none_or(is_clean) && formats.is_none_or(is_clean)
     }

@@ -5,24 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use crate::limits::pages::{
+    MAX_EVALUATED, MAX_EXPANDED, MAX_LEVELS, MAX_PATTERNS, MAX_SCHEMA_BYTES, MAX_SCHEMA_VALUES,
+};
 use crate::model::Problem;
 
 use super::patterns;
-
-/// Maximum values in a schema, arrays and objects included.
-pub const MAX_NODES: usize = 50_000;
-/// Maximum bytes of text in a schema: keys, patterns, descriptions.
-pub const MAX_BYTES: usize = 1 << 20;
-/// Maximum subschemas that apply to one place of a page, with all references followed.
-pub const MAX_EXPANDED: u64 = 100_000;
-/// Maximum levels that references may lead through, summed over all their targets.
-///
-/// Compilation recurses that deep; a thread's stack holds twice as many levels.
-pub const MAX_LEVELS: usize = 500;
-/// Maximum different patterns; each may take `PATTERN_BYTES` of memory.
-pub const MAX_PATTERNS: usize = 100;
-/// Maximum subschemas evaluated for a whole page, one for each value and rule.
-pub const MAX_STEPS: u64 = 500_000;
 
 const REMEDY: &str = "put a smaller Draft 7 schema on the page, without references that multiply";
 
@@ -40,9 +28,10 @@ const NAMED: &[&str] = &["properties", "patternProperties", "dependencies", "def
 pub fn check_size(root: &Value) -> Result<(), Problem> {
     let mut size = Size::default();
     size.add(root);
-    if size.nodes > MAX_NODES || size.bytes > MAX_BYTES {
+    if size.nodes > MAX_SCHEMA_VALUES || size.bytes > MAX_SCHEMA_BYTES {
         let message = format!("the page's schema has {} values and {} bytes of text", size.nodes, size.bytes);
-        let hint = format!("at most {MAX_NODES} values and {MAX_BYTES} bytes are read; {REMEDY}");
+        let hint =
+            format!("at most {MAX_SCHEMA_VALUES} values and {MAX_SCHEMA_BYTES} bytes are read; {REMEDY}");
         return Err(Problem::new(message).hint(hint));
     }
     Ok(())
@@ -86,12 +75,12 @@ pub fn check(root: &Value) -> Result<(), Problem> {
 }
 
 /// Returns the maximum number of steps to check a page against a schema; `None` above
-/// [`MAX_STEPS`].
+/// [`MAX_EVALUATED`].
 ///
 /// The schema must have passed [`check`].
 pub fn steps(root: &Value, page: &Value) -> Option<u64> {
     let mut count = Count { root, known: HashMap::new(), counted: 0 };
-    count.of(root, page, 0).filter(|steps| *steps <= MAX_STEPS)
+    count.of(root, page, 0).filter(|steps| *steps <= MAX_EVALUATED)
 }
 
 #[derive(Default)]
@@ -282,7 +271,7 @@ impl<'s> Count<'s> {
             return Some(1);
         };
         self.counted += 1;
-        if self.counted > MAX_STEPS || depth > MAX_LEVELS {
+        if self.counted > MAX_EVALUATED || depth > MAX_LEVELS {
             return None;
         }
         if let Some(reference) = reference(object) {

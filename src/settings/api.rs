@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::limits::api::{BURST, CONCURRENCY, CONNECT_TIMEOUT, RATE, READ_TIMEOUT, TOTAL_TIMEOUT};
 use crate::model::{Problem, nearest};
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
@@ -47,12 +48,12 @@ pub struct Api {
 pub(super) const DEFAULT: Api = Api {
     base_url: String::new(),
     key_file: None,
-    concurrency: 32,
-    rate: 10,
-    burst: 20,
-    connect_timeout: Duration::from_secs(5),
-    read_timeout: Duration::from_secs(10),
-    total_timeout: Duration::from_secs(20),
+    concurrency: CONCURRENCY,
+    rate: RATE,
+    burst: BURST,
+    connect_timeout: CONNECT_TIMEOUT,
+    read_timeout: READ_TIMEOUT,
+    total_timeout: TOTAL_TIMEOUT,
 };
 
 /// Reads `[api]`.

@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 
 use crate::calendar::{Entry as Holiday, Filter, Region};
 use crate::compile::{CalendarUse, PublicHolidays};
+use crate::limits::calendars::{MAX_HOLIDAY_CHANGES, MAX_PUBLIC};
 use crate::model::{Origin, Problem};
 use crate::written::{Entry, Fields, Node, Reader, Text};
 
@@ -25,12 +26,6 @@ pub struct CalendarFile {
 const KEYS: &[&str] = &["path", "public_holidays", "add", "remove", "summary", "category", "timezone"];
 /// Keys that are valid with public holidays only.
 const CHANGES: &[&str] = &["add", "remove"];
-/// Maximum calendars of public holidays; a chain with shops in every state of every continent needs
-/// fewer.
-pub const MAX_PUBLIC: usize = 200;
-/// Maximum dates added, and maximum removed; one more holiday a year for a hundred years needs
-/// fewer.
-const MAX_CHANGES: usize = 1_000;
 
 /// A calendar's settings, resolved.
 pub(super) struct Read {
@@ -150,8 +145,8 @@ fn removed(reader: &Reader, fields: &Fields) -> Option<Vec<(NaiveDate, Origin)>>
 }
 
 fn few(reader: &Reader, node: &Node, key: &str, count: usize) -> Option<()> {
-    if count > MAX_CHANGES {
-        let message = format!("{key} has {count} dates, and at most {MAX_CHANGES} are read");
+    if count > MAX_HOLIDAY_CHANGES {
+        let message = format!("{key} has {count} dates, and at most {MAX_HOLIDAY_CHANGES} are read");
         reader.note(Problem::at(&node.origin, message).hint("write a calendar file, and name it with path"));
         return None;
     }

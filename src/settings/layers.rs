@@ -10,6 +10,8 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use toml_edit::{ImDocument, Item};
 
+use crate::limits::files::MAX_NUMBER;
+use crate::limits::settings::{MAX_INTEGER_DIGITS, MAX_KEYS, MAX_SETTINGS_BYTES, MAX_SETTINGS_VALUES};
 use crate::model::{Origin, Problem, SourceText, nearest};
 use crate::written::{Entry, Node, Raw};
 
@@ -50,15 +52,6 @@ pub const SCALARS: &[&str] = &[
 /// Variables that begin with `RTCONFD_` but are not settings.
 const RESERVED: &[&str] = &["RTCONFD_API_KEY", "RTCONFD_CONFIG"];
 
-/// Maximum bytes of a settings file; about four thousand pages written out one by one.
-pub const MAX_BYTES: usize = 1 << 20;
-/// Maximum values in a settings file, counted by separators.
-pub const MAX_VALUES: usize = 200_000;
-/// Maximum bytes of a number that is kept as written.
-const MAX_NUMBER: usize = 100;
-/// Maximum keys in one table.
-pub const MAX_KEYS: usize = 10_000;
-
 /// Returns the origin of the file as a whole, for missing settings.
 pub(super) fn file_origin(file: &Path) -> Origin {
     Origin::named(file.display().to_string())
@@ -68,7 +61,7 @@ pub(super) fn file_origin(file: &Path) -> Origin {
 pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, Report> {
     let mut bytes = Vec::new();
     let opened = File::open(file);
-    let read = opened.and_then(|opened| opened.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    let read = opened.and_then(|opened| opened.take(MAX_SETTINGS_BYTES as u64 + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) => Ok(bytes),
         Err(error) => Err(Report::new(file, "").with(vec![
@@ -82,13 +75,13 @@ pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, Report> {
 
 fn check_size(file: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let problem = |message: String| Problem::at(&file_origin(file), message);
-    if bytes.len() > MAX_BYTES {
-        return Err(problem(format!("the settings have more than {MAX_BYTES} bytes"))
+    if bytes.len() > MAX_SETTINGS_BYTES {
+        return Err(problem(format!("the settings have more than {MAX_SETTINGS_BYTES} bytes"))
             .hint("write similar pages as rows of a source, and name it with for_each"));
     }
     let signs = bytes.iter().filter(|byte| matches!(**byte, b',' | b'=' | b':' | b'[' | b'{')).count();
-    match signs > MAX_VALUES {
-        true => Err(problem(format!("the settings have more than {MAX_VALUES} values"))
+    match signs > MAX_SETTINGS_VALUES {
+        true => Err(problem(format!("the settings have more than {MAX_SETTINGS_VALUES} values"))
             .hint("put values into a source, and name it under [sources]")),
         false => Ok(()),
     }
@@ -319,7 +312,10 @@ pub(super) fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
         let line = text.lines().nth(origin.line.saturating_sub(1)).unwrap_or_default().to_lowercase();
         problem.secret = line.contains("key") && !line.contains("key_file");
         match error.message().contains("number too") {
-            true => problem.hint("write it in quotes if it is text, such as a phone number; whole numbers have at most 18 digits"),
+            true => problem.hint(format!(
+                "write it in quotes if it is text, such as a phone number; whole numbers have at most \
+                 {MAX_INTEGER_DIGITS} digits"
+            )),
             false => problem,
         }
     })?;

@@ -21,6 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::compile::{Blueprint, check_shape};
+use crate::limits::api::RESYNC;
+use crate::limits::files::RESTAT;
+use crate::limits::settings::{MAX_NAMED, MAX_PAGE_BLOCKS, MAX_VARIABLES};
 use crate::model::Problem;
 use crate::plan::Thresholds;
 use crate::store::Owner;
@@ -30,7 +33,7 @@ use crate::zone::Database;
 use crate::zoneinfo::Choice;
 
 pub use api::{Api, is_on_this_machine};
-pub use calendars::{CalendarFile, MAX_PUBLIC};
+pub use calendars::CalendarFile;
 pub use connection::{Connection, quoted};
 pub use layers::SCALARS;
 pub use listen::Listen;
@@ -94,12 +97,6 @@ const TOP_KEYS: &[&str] = &[
     "hours",
     "page",
 ];
-/// Maximum page blocks; more pages must come from a table.
-pub const MAX_PAGES: usize = 5_000;
-/// Maximum sources, and maximum calendars and hours.
-pub const MAX_NAMED: usize = 1_000;
-/// Maximum variables of one page.
-pub const MAX_VARIABLES: usize = 1_000;
 impl Settings {
     /// Returns the owner of this program's rows in the store.
     pub fn owner(&self) -> Owner {
@@ -165,11 +162,11 @@ fn read(
     let listen = listen::read(reader, &fields, &directory);
     let zoneinfo = time::read(reader, &fields, &directory);
     let assert_formats = read_schema(reader, &fields);
-    let duration = |key: &str, default: u64| match fields.get(key) {
+    let duration = |key: &str, default: Duration| match fields.get(key) {
         Some(node) => reader.duration(node, key),
-        None => Some(Duration::from_secs(default)),
+        None => Some(default),
     };
-    let (resync, restat) = (duration("resync", 300), duration("restat", 30));
+    let (resync, restat) = (duration("resync", RESYNC), duration("restat", RESTAT));
     let PageSettings { sources, calendars, blueprint } =
         read_page_settings(reader, root, &fields, zones, &directory);
     warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
@@ -279,8 +276,9 @@ fn broken<'n, T>(fields: &Fields<'n>, key: &str, read: &BTreeMap<String, T>) -> 
 
 /// Returns true if the numbers of page blocks and of variables per page are within the limits.
 fn few(reader: &Reader, node: &Node, pages: &[Node]) -> bool {
-    if pages.len() > MAX_PAGES {
-        let message = format!("{} page blocks, but the settings may have at most {MAX_PAGES}", pages.len());
+    if pages.len() > MAX_PAGE_BLOCKS {
+        let message =
+            format!("{} page blocks, but the settings may have at most {MAX_PAGE_BLOCKS}", pages.len());
         reader.note(
             Problem::at(&node.origin, message)
                 .hint("write similar pages as rows of a source, and name it with for_each"),

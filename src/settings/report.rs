@@ -4,12 +4,11 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::limits::settings::MAX_SHOWN_PROBLEMS;
 use crate::model::{Problem, Severity};
 
-/// Maximum problems shown; further ones appear once these are fixed.
-const MAX_SHOWN: usize = 100;
 /// Maximum bytes of a line shown with a caret; for a longer line only the place is named.
-const MAX_LINE: usize = 1_000;
+const LINE_SHOWN: usize = 1_000;
 
 /// All problems of a run, with the text of the settings file in which to show them.
 #[derive(Clone, Debug)]
@@ -39,9 +38,9 @@ impl Report {
 
     /// Renders the report as text; `color` is for terminals.
     pub fn render(&self, color: bool) -> String {
-        let shown = self.problems.iter().take(MAX_SHOWN);
+        let shown = self.problems.iter().take(MAX_SHOWN_PROBLEMS);
         let mut texts: Vec<String> = shown.map(|problem| self.render_one(problem, color)).collect();
-        if let Some(more) = self.problems.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+        if let Some(more) = self.problems.len().checked_sub(MAX_SHOWN_PROBLEMS).filter(|more| *more > 0) {
             texts.push(format!("and {more} more"));
         }
         let mut text = texts.join("\n\n");
@@ -67,7 +66,7 @@ impl Report {
                 && !problem.secret
                 && self.text.get(origin.span()).is_some()
                 && !origin.span().is_empty()
-                && self.line_length(origin.span().start) <= MAX_LINE
+                && self.line_length(origin.span().start) <= LINE_SHOWN
         });
         if let (None, Some(origin)) = (snippet, &problem.origin) {
             message = format!("{origin}: {message}");

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
 
+use crate::limits::settings::{MAX_DAYS_KEPT, MAX_OWNER};
+use crate::limits::store::KEEP_HISTORY;
 use crate::model::Problem;
 use crate::store::{self, Location};
 use crate::written::{Fields, Reader};
@@ -51,15 +53,8 @@ pub struct StoreSettings {
 /// The default file name of the store.
 pub(super) const FILE_NAME: &str = "rtconfd.sqlite";
 
-/// Maximum days that history may be kept: a hundred years.
-const MAX_DAYS_KEPT: u64 = 36_525;
-/// The default time for which history is kept: a year, and the same season of the year before.
-const KEEP_HISTORY: TimeDelta = TimeDelta::days(400);
-
 /// The owner if the settings name none.
 const OWNER: &str = "default";
-/// Maximum characters of an owner.
-const MAX_OWNER: usize = 100;
 
 pub(super) fn read(
     reader: &Reader,

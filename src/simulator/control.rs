@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::faults::Fault;
 use super::state::Simulator;
 
-const MAX_BODY_BYTES: usize = 1 << 20;
+const BODY_BYTES: usize = 1 << 20;
 
 fn json(value: &Value) -> Response {
     ([("content-type", "application/json")], value.to_string()).into_response()
@@ -21,7 +21,7 @@ fn reported(status: StatusCode, message: String) -> Response {
 }
 
 async fn read(request: Request<Body>) -> Option<Value> {
-    let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES).await.ok()?;
+    let bytes = to_bytes(request.into_body(), BODY_BYTES).await.ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 

@@ -15,9 +15,9 @@ use super::pages::Refusal;
 use super::state::{Logged, Simulator};
 
 const CORRELATION_ID: &str = "x-polyai-correlation-id";
-const MAX_BODY_BYTES: usize = 16 << 20;
+const BODY_BYTES: usize = 16 << 20;
 /// Limit of the request log; above it, the older half is dropped.
-const MAX_LOG: usize = 100_000;
+const LOG_LENGTH: usize = 100_000;
 
 /// An answer: status, body and extra headers.
 pub struct Answer {
@@ -54,7 +54,7 @@ pub async fn api(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method, parts.uri.path().to_owned());
-    let bytes = to_bytes(body, MAX_BODY_BYTES).await;
+    let bytes = to_bytes(body, BODY_BYTES).await;
     let faults = take_matching(&mut simulator.state().faults, method.as_str(), &path);
     for kind in &faults {
         if let Kind::Latency { ms } = kind {
@@ -172,8 +172,8 @@ impl Simulator {
 
     fn remember(&self, logged: Logged) {
         let mut state = self.state();
-        if state.log.len() >= MAX_LOG {
-            state.log.drain(..MAX_LOG / 2);
+        if state.log.len() >= LOG_LENGTH {
+            state.log.drain(..LOG_LENGTH / 2);
         }
         state.log.push(logged);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::compile::Inputs;
+use crate::limits::files::COMMAND_WAIT;
 use crate::model::Problem;
 use crate::settings::Settings;
 use crate::zone::Database;
@@ -16,8 +17,8 @@ use super::read::{Disk, ReadFiles};
 /// The delay before a file that may be incomplete is read again.
 pub(super) const SECOND_READ: Duration = Duration::from_millis(150);
 
-/// Maximum reads by a command while files are being written: six seconds' worth.
-const MAX_LOOKS: usize = 40;
+/// The reads of a command while files are being written.
+const READS: usize = (COMMAND_WAIT.as_millis() / SECOND_READ.as_millis()) as usize;
 
 /// The problems of files, by the path as written in the settings.
 pub type FileProblems = BTreeMap<String, Vec<Problem>>;
@@ -112,7 +113,7 @@ impl Files {
     ///
     /// A file that is still being written after that keeps its last good content and is reported.
     pub fn settle(&mut self) {
-        self.settle_within(MAX_LOOKS);
+        self.settle_within(READS);
         self.files.iter_mut().for_each(InputFile::report_unfinished);
     }
 

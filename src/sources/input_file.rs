@@ -7,14 +7,12 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::calendar::Calendar;
+use crate::limits::files::WRITER_TIMEOUT;
 use crate::model::{Origin, Problem};
 use crate::tables::{self, Format, Table};
 use crate::zone::Database;
 
 use super::read::{Content, ReadFiles, Stamp, Unread};
-
-/// The time after which a file open for writing is reported; the program still waits for it.
-const WRITER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The SHA-256 of a file's content.
 pub type Digest = [u8; 32];
@@ -201,11 +199,11 @@ impl InputFile {
     fn wait_for(&mut self, writer: Option<String>, up: Duration) -> ReadResult {
         self.unsure = None;
         let since = *self.waits_since.get_or_insert(up);
-        let is_long = up.saturating_sub(since) >= WRITER_PATIENCE;
+        let is_long = up.saturating_sub(since) >= WRITER_TIMEOUT;
         let changed = is_long && self.unfinished.is_none();
         if changed {
             let by = writer.map_or_else(String::new, |writer| format!(" by {writer}"));
-            let secs = WRITER_PATIENCE.as_secs();
+            let secs = WRITER_TIMEOUT.as_secs();
             self.unfinished = Some(format!(
                 "the file has been open for writing{by} for more than {secs} s, so it is not read"
             ));

@@ -9,12 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{self, Clock, WallClock};
+use crate::limits::files::MAX_FILE_BYTES;
 use crate::regular_file;
 
 use super::writers::writer_of;
 
-/// Maximum bytes of an input; a hundred thousand rows take half of it.
-pub const MAX_BYTES: u64 = 24 << 20;
 /// The time without writes after which a file counts as finished.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -123,13 +122,13 @@ fn read(path: &Path) -> Result<(Arc<[u8]>, Metadata, bool), Unread> {
         _ => Unread { why: format!("the file cannot be read: {error}"), may_pass: true },
     };
     let (mut file, before) = regular_file::open(path).map_err(unread)?;
-    if before.len() > MAX_BYTES {
+    if before.len() > MAX_FILE_BYTES {
         return Err(too_large());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
-    (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unread)?;
+    (&mut file).take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unread)?;
     let after = file.metadata().map_err(unread)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large());
     }
     let steady = stamp(&before) == stamp(&after);
@@ -137,7 +136,7 @@ fn read(path: &Path) -> Result<(Arc<[u8]>, Metadata, bool), Unread> {
 }
 
 fn too_large() -> Unread {
-    let most = MAX_BYTES >> 20;
+    let most = MAX_FILE_BYTES >> 20;
     let why = format!("the file is larger than {most} MiB (hint: split it into several sources)");
     Unread { why, may_pass: false }
 }

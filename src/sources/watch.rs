@@ -12,7 +12,8 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::pulse::{self, Pulse};
+use crate::limits::listener::WORK_TIMEOUT;
+use crate::pulse::Pulse;
 use crate::zoneinfo::{self, Stamp};
 
 use super::files::SECOND_READ;
@@ -70,7 +71,7 @@ pub fn watch(
     report: impl Fn(Watched) -> bool + Send + 'static,
 ) -> std::io::Result<Watch> {
     let events = Arc::new(Events::default());
-    let pulse = Pulse::new("the thread that reads the input files", pulse::PATIENCE);
+    let pulse = Pulse::new("the thread that reads the input files", WORK_TIMEOUT);
     let directories = Directories::new(events.clone());
     let stamps = (beside.key_stamp(), beside.zone_stamp());
     let writers = Writers::default();

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use crate::limits::listener::WORK_TIMEOUT;
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::pages::Override;
 use crate::plan::{Answer, Drift};
-use crate::pulse::{self, Pulse};
+use crate::pulse::Pulse;
 
 use super::{
     Acceptance, Accepted, Behind, Intent, OpenIntent, Outcome, Owner, PageState, Remembered, Store, Written,
@@ -86,7 +87,7 @@ impl Memory {
 
 impl Store for Memory {
     fn pulse(&self) -> Pulse {
-        Pulse::new("the store", pulse::PATIENCE)
+        Pulse::new("the store", WORK_TIMEOUT)
     }
 
     fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {

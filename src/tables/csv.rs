@@ -6,23 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use csv_core::{ReadFieldResult, ReaderBuilder};
 
+use crate::limits::files::{MAX_CELL_BYTES, MAX_CELLS, MAX_COLUMN_NAME, MAX_COLUMNS, MAX_REJECTED, MAX_ROWS};
 use crate::model::{Cell, Origin, Problem, Row, SourceText, nearest};
 
 use super::format::{Layout, SourceFormat};
 use super::{Rejected, Rows, Table};
-
-/// Maximum columns of a table.
-pub const MAX_COLUMNS: usize = 1_000;
-/// Maximum bytes of a column's name.
-const MAX_NAME: usize = 256;
-/// Maximum cells of a table: twenty columns for a hundred thousand rows.
-pub const MAX_CELLS: usize = 2_000_000;
-/// Maximum rows of a table.
-pub const MAX_ROWS: usize = 200_000;
-/// Maximum bytes of a cell; the limit of spreadsheets is half of that.
-pub const MAX_CELL_BYTES: usize = 64 << 10;
-/// Maximum rejected rows; a file with more is probably the wrong file.
-pub const MAX_REJECTED: usize = 10_000;
 
 /// Comma-separated values (RFC 4180).
 pub(super) struct Csv;
@@ -195,9 +183,12 @@ fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Probl
             return Err(Problem::at(&cell.origin, "a column has no name")
                 .hint("name it in the first line, or remove it from all lines"));
         }
-        if cell.text.len() > MAX_NAME {
-            return Err(Problem::at(&cell.origin, format!("a column name has more than {MAX_NAME} bytes"))
-                .hint("write the column names in the first line"));
+        if cell.text.len() > MAX_COLUMN_NAME {
+            return Err(Problem::at(
+                &cell.origin,
+                format!("a column name has more than {MAX_COLUMN_NAME} bytes"),
+            )
+            .hint("write the column names in the first line"));
         }
         if seen.insert(cell.text.trim(), cell).is_some() {
             return Err(Problem::at(&cell.origin, format!("duplicate column \"{}\"", cell.text))

@@ -9,24 +9,12 @@ use std::sync::Arc;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::limits::files::{MAX_JSON_DEPTH, MAX_JSON_VALUES, MAX_JSON_WEIGHT, MAX_NUMBER};
 use crate::model::{Origin, Problem, SourceText};
 use crate::written::{Entry, Node, Raw};
 
 use super::format::{Layout, SourceFormat};
 use super::{Shape, Table};
-
-/// Maximum nesting depth of arrays and objects, the same as in serde_json.
-const MAX_DEPTH: usize = 128;
-/// Maximum values in a document, including keys.
-///
-/// Ten thousand sites with ten fields each have as many.
-pub const MAX_VALUES: usize = 250_000;
-/// Maximum weight of a document.
-///
-/// Each byte counts once for every level around it, because parsing reads it once per level.
-pub const MAX_WEIGHT: usize = 256 << 20;
-/// Maximum characters of a number; a double has 17 digits.
-const MAX_NUMBER: usize = 100;
 
 /// JSON (RFC 8259).
 pub(super) struct Json;
@@ -62,13 +50,17 @@ impl SourceFormat for Json {
 pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
     let shape = Shape::of(text.as_bytes());
     let too_much = match () {
-        () if shape.values > MAX_VALUES => format!("it holds {} values", shape.values),
-        () if shape.weight > MAX_WEIGHT => format!("it is nested {} levels deep for its size", shape.depth),
+        () if shape.values > MAX_JSON_VALUES => format!("it holds {} values", shape.values),
+        () if shape.weight > MAX_JSON_WEIGHT => {
+            format!("it is nested {} levels deep for its size", shape.depth)
+        }
         () => String::new(),
     };
     if !too_much.is_empty() {
         return Err(Problem::at(&Origin::line(file, 1), format!("the document is too large: {too_much}"))
-            .hint(format!("at most {MAX_VALUES} values are read; nest less, split it, or write it as CSV")));
+            .hint(format!(
+                "at most {MAX_JSON_VALUES} values are read; nest less, split it, or write it as CSV"
+            )));
     }
     let document = Document::new(file, text);
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| document.syntax_problem(&error))?;
@@ -106,8 +98,8 @@ impl<'t> Document<'t> {
     fn node(&self, raw: &'t RawValue, depth: usize) -> Result<Node, Problem> {
         let text = raw.get();
         let origin = self.origin(text);
-        if depth > MAX_DEPTH {
-            return Err(Problem::at(&origin, format!("nested more than {MAX_DEPTH} levels deep")));
+        if depth > MAX_JSON_DEPTH {
+            return Err(Problem::at(&origin, format!("nested more than {MAX_JSON_DEPTH} levels deep")));
         }
         let raw = match text.as_bytes().first() {
             Some(b'{') => self.table(text, depth)?,

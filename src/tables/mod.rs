@@ -9,6 +9,7 @@ mod shape;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use crate::limits::files::MAX_LINES;
 use crate::model::{Origin, Problem, Row, SourceText};
 use crate::written::Node;
 
@@ -17,9 +18,6 @@ pub use format::{Layout, SourceFormat};
 pub use json::parse as parse_json;
 pub use registry::{FORMATS, Format, format_named};
 pub use shape::Shape;
-
-/// Maximum lines of a text; line numbers are recorded, so even a blank line takes memory.
-pub const MAX_LINES: usize = 1_000_000;
 
 /// The content of a source after it was read.
 #[derive(Debug)]

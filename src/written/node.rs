@@ -42,7 +42,7 @@ pub enum Raw {
 }
 
 /// Maximum keys listed when one is missing.
-const MAX_NAMED: usize = 12;
+const NAMED: usize = 12;
 
 impl Node {
     /// Returns the value under a key, if this is a table that has it.
@@ -82,9 +82,8 @@ impl Node {
         let place = if reached == 0 { "the top" } else { &pointer[..reached] };
         let hint = match self.pointer(&pointer[..reached]).map(|node| &node.raw) {
             Some(Raw::Table(entries)) if !entries.is_empty() => {
-                let keys: Vec<&str> =
-                    entries.iter().take(MAX_NAMED).map(|entry| entry.key.as_str()).collect();
-                let more = if entries.len() > MAX_NAMED { ", …" } else { "" };
+                let keys: Vec<&str> = entries.iter().take(NAMED).map(|entry| entry.key.as_str()).collect();
+                let more = if entries.len() > NAMED { ", …" } else { "" };
                 format!("the keys at {place} are: {}{more}", keys.join(", "))
             }
             Some(Raw::List(items)) if !items.is_empty() => {

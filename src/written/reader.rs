@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::zone::{self, Database, Zone};
 use chrono::{Datelike, NaiveDate};
 
+use crate::limits::settings::MAX_DURATION_DAYS;
+use crate::limits::time::YEARS;
 use crate::model::{Origin, Problem, Row, nearest};
 
 use super::plain;
@@ -187,7 +189,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a length of time such as `90s`, `5m`, `4h` or `1h 30m`; never zero.
     pub fn duration(&self, node: &Node, what: &str) -> Option<Duration> {
-        self.duration_below(node, what, 400)
+        self.duration_below(node, what, MAX_DURATION_DAYS)
     }
 
     /// Reads a length of time shorter than `days` days.
@@ -263,9 +265,14 @@ impl<'a> Reader<'a> {
     /// Parses a date such as `2026-12-24`.
     pub fn date_named(&self, text: &Text) -> Option<NaiveDate> {
         let problem = match plain(&text.value).trim().parse::<NaiveDate>() {
-            Ok(date) if (1900..=2200).contains(&date.year()) => return Some(date),
+            Ok(date) if YEARS.contains(&date.year()) => return Some(date),
             Ok(_) => {
-                let message = format!("the date \"{}\" is outside the years 1900 to 2200", text.value);
+                let message = format!(
+                    "the date \"{}\" is outside the years {} to {}",
+                    text.value,
+                    YEARS.start(),
+                    YEARS.end()
+                );
                 Problem::at(&text.origin, message).hint("correct the year; leave out an end that never comes")
             }
             Err(_) => Problem::at(&text.origin, format!("\"{}\" is not a date", text.value))

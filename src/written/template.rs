@@ -6,17 +6,12 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior};
 
+use crate::limits::settings::{MAX_FILLED_IN, MAX_TEMPLATE, TEMPLATE_FUEL};
 use crate::model::{Origin, Problem, Row, nearest};
 
 use super::node::{Node, Raw};
 use super::{ScopedRow, Text};
 
-/// Maximum instructions of one template; a plain substitution needs fewer than ten.
-const FUEL: u64 = 10_000;
-/// Maximum bytes of a template.
-pub const MAX_TEMPLATE: usize = 4_096;
-/// Maximum bytes of the output of a template.
-pub const MAX_FILLED_IN: usize = 64 << 10;
 /// The allowed statements.
 ///
 /// Other statements (`set`, `with`, `for`) keep a value, so a list could double at every step. Fuel limits
@@ -49,7 +44,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
     check_size(template, at)?;
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
+    environment.set_fuel(Some(TEMPLATE_FUEL));
     let broken = |error: &minijinja::Error| {
         Problem::at(at, format!("the template \"{template}\" fails: {error}"))
             .hint("write {{ row.COLUMN }} for the cell in that column, {{ NAME.COLUMN }} of a row in join")

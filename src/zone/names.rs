@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 /// Maximum bytes of a name; the longest one at present has 32.
-const MAX_NAME: usize = 64;
+const NAME_LENGTH: usize = 64;
 
 /// Returns true if the text may be the name of a zone in the IANA database.
 ///
@@ -15,7 +15,7 @@ pub fn is_a_name(name: &str) -> bool {
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte))
     };
     // A part may contain lower-case words: America/Port-au-Prince, America/Port_of_Spain.
-    name.len() <= MAX_NAME && name != "Factory" && name.split('/').all(is_part)
+    name.len() <= NAME_LENGTH && name != "Factory" && name.split('/').all(is_part)
 }
 
 /// Returns the names that the program knows without the machine's files, for suggestions.

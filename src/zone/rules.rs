@@ -52,7 +52,7 @@ struct Change {
 /// The years 1970 to 2099, in seconds since 1970.
 const TABLE_YEARS: std::ops::Range<i64> = 0..4_102_444_800;
 /// The largest difference between local time and UTC, in seconds, with some margin.
-const MAX_OFFSET: i64 = 2 * 86_400;
+const LARGEST_OFFSET: i64 = 2 * 86_400;
 
 /// The rules in use so far, by name and TZif data.
 type Known = HashMap<(&'static str, &'static [u8]), &'static Rules>;
@@ -196,7 +196,7 @@ impl Table {
     ///
     /// `local` is the local time in seconds since 1970, as if it were UTC.
     fn local(&self, local: i64) -> Option<Local> {
-        if !(TABLE_YEARS.start + MAX_OFFSET..TABLE_YEARS.end - MAX_OFFSET).contains(&local) {
+        if !(TABLE_YEARS.start + LARGEST_OFFSET..TABLE_YEARS.end - LARGEST_OFFSET).contains(&local) {
             return None;
         }
         // A change skips or repeats the times between the two local times that the clock shows at

@@ -3,10 +3,12 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::{Path, PathBuf};
 
+use rtconfd::limits::{self, Section};
 use rtconfd::shapes::{CalendarShape, ConsumerModel, Language, ReadBack, SHAPES, Shape, TimeFormat};
 
-use crate::house::root;
+use crate::house::{root, rust_files};
 
 /// Compares a file with the text generated from the code, or writes it.
 fn assert_up_to_date(name: &str, text: &str) {
@@ -90,6 +92,51 @@ fn the_shapes_reference_matches_the_code() {
     assert_up_to_date("shapes.md", &text);
 }
 
+/// Returns a section of limits; it has a column for settings if one of its rows has a setting.
+fn limits_section(section: &Section) -> String {
+    let has_settings = section.rows.iter().any(|row| !row.setting.is_empty());
+    let line = |cells: [&str; 4]| {
+        let cells = if has_settings { &cells[..] } else { &cells[..3] };
+        cells.iter().fold("|".to_owned(), |line, cell| match cell.is_empty() {
+            true => line + " |",
+            false => line + " " + cell + " |",
+        })
+    };
+    let rule = if has_settings { "|---|---|---|---|" } else { "|---|---|---|" };
+    let mut lines = vec![line(["limit", "value", "beyond it", "setting"]), rule.to_owned()];
+    lines.extend(section.rows.iter().map(|row| line([row.what, &row.value, &row.beyond, row.setting])));
+    let table = format!("\n## {}\n\n{}\n", section.title, lines.join("\n"));
+    if section.note.is_empty() { table } else { format!("{table}\n{}\n", wrapped(&section.note)) }
+}
+
+#[test]
+fn the_limits_reference_matches_the_code() {
+    let introduction = [
+        "Limits keep one file, page or caller from stopping the others. Most are fixed and far above \
+         ordinary use. Where a setting changes one, the table names it.",
+        "If a file is beyond a limit, its last good version stays active. If a page is beyond one, nothing \
+         is sent to that page, and the other pages go on. The messages are in [errors](errors.md).",
+        "1 KiB is 1,024 bytes, 1 MiB is 1,024 KiB.",
+    ];
+    let introduction = introduction.map(wrapped).join("\n\n");
+    let sections: String = limits::sections().iter().map(limits_section).collect();
+    assert_up_to_date("limits.md", &format!("# Limits\n\n{introduction}\n{sections}"));
+}
+
+/// Keeps the limits that a user can meet together with their documentation.
+///
+/// A number that only shapes a message or an algorithm has another name.
+#[test]
+fn no_limit_is_declared_outside_of_the_limits() {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    let is_test = |file: &Path| file.iter().any(|part| part == "tests" || part == "tests.rs");
+    let others = files.iter().filter(|file| !file.starts_with(root().join("src/limits")) && !is_test(file));
+    let declaring = others.filter(|file| fs::read_to_string(file).unwrap().contains("const MAX_"));
+    let declaring: Vec<&PathBuf> = declaring.collect();
+    assert!(declaring.is_empty(), "move each const MAX_ to src/limits: {declaring:?}");
+}
+
 /// Returns a reference page.
 fn reference(name: &str) -> String {
     fs::read_to_string(root().join("docs/reference").join(name)).unwrap()
@@ -122,10 +169,9 @@ pub fn undocumented_metrics(answer: &str) -> Vec<String> {
 /// Finds links that broke when a document moved.
 #[test]
 fn every_link_between_documents_resolves() {
-    let mut files: Vec<std::path::PathBuf> =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-            .map(|name| root().join(name))
-            .to_vec();
+    let mut files: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        .map(|name| root().join(name))
+        .to_vec();
     for folder in ["guides", "concepts", "reference"] {
         let entries = fs::read_dir(root().join("docs").join(folder)).unwrap();
         files.extend(entries.map(|entry| entry.unwrap().path()));

@@ -38,6 +38,7 @@ const LAYERS: &[&str] = &[
     "written",
     "zone",
     "model",
+    "limits",
 ];
 
 /// A source file with its used paths and re-exported names.

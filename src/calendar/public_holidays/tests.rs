@@ -150,8 +150,8 @@ fn an_unknown_code_is_reported_with_suggestions() {
     }
     // A long list is shortened, and the hint says how to list all codes.
     let hint = Region::named("IT-99").unwrap_err().hint.unwrap();
-    assert_eq!(hint.matches("IT-").count(), MAX_LISTED, "{hint}");
-    let more = region("IT").subdivisions().count() - MAX_LISTED;
+    assert_eq!(hint.matches("IT-").count(), LISTED, "{hint}");
+    let more = region("IT").subdivisions().count() - LISTED;
     assert!(hint.contains(&format!("and {more} more (rtconfd calendar --codes)")), "{hint}");
 }
 

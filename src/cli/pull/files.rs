@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::limits::settings::MAX_VARIABLES;
 use crate::model::{PageId, Problem, RemotePage, Variable};
-use crate::settings::{Api, MAX_VARIABLES, quoted};
+use crate::settings::{Api, quoted};
 use crate::tables::parse_json;
 use crate::written::is_template;
 

@@ -8,7 +8,8 @@ use crate::agents_api::{Client, ReadOnly, ReadPages};
 use crate::cli::access::{self, Access};
 use crate::cli::global::{CHANGES, Exit, FAILED, Format, Global, OK, Shown};
 use crate::cli::output;
-use crate::schema::{MAX_DIFFERENCES, differences};
+use crate::limits::pages::MAX_DIFFERENCES;
+use crate::schema::differences;
 
 use super::shared::{Place, Row, read_file, schema_of};
 

@@ -13,7 +13,7 @@ use crate::sources::{Disk, ReadFiles};
 use crate::tables;
 
 /// Limit of a value's characters in a table.
-const MAX_SHOWN: usize = 48;
+const SHOWN_LENGTH: usize = 48;
 
 /// The place of a schema; `./A-1/live` is a file, `A-1/live` a page.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Row {
     pub(super) fn cells(&self) -> [String; 4] {
         let value = |value: &Value| match value {
             Value::Null => "-".to_owned(),
-            value => shorten(value, MAX_SHOWN),
+            value => shorten(value, SHOWN_LENGTH),
         };
         let at = if self.at.is_empty() { "/" } else { &self.at };
         [at.to_owned(), self.change.clone(), value(&self.from), value(&self.to)]

@@ -3,6 +3,7 @@
 use chrono::{Months, NaiveDate};
 
 use crate::hours::{Day, Season, parse_days};
+use crate::limits::time::YEARS;
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader};
 
@@ -326,7 +327,10 @@ fn date_part(reader: &Reader, parts: &Fields, key: &str, most: u64) -> Option<u3
 }
 
 fn date_of(reader: &Reader, parts: &Fields, day: u32) -> Option<NaiveDate> {
-    let (year, month) = (date_part(reader, parts, "year", 2200)?, date_part(reader, parts, "month", 12)?);
+    let (year, month) = (
+        date_part(reader, parts, "year", YEARS.end().unsigned_abs().into())?,
+        date_part(reader, parts, "month", 12)?,
+    );
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day);
     reader.ok(date.ok_or_else(|| {
         Problem::at(parts.origin, format!("{year}-{month:02}-{day:02} is not a date"))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 
 use crate::hours::{Clash, Day, Interval, Season, nested, parse_days};
+use crate::limits::settings::{MAX_RANGE_DAYS, MAX_RANGES};
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
@@ -31,12 +32,6 @@ const INSTEAD: &[(&str, &str)] = &[
 /// The first moment of a date, and its last, as written in local time.
 const START: (&str, &[&str]) = ("the start", &["00:00", "00:00:00"]);
 const END: (&str, &[&str]) = ("the end", &["23:59", "23:59:59", "24:00", "24:00:00"]);
-
-/// The most days that hours without weekdays may be valid for.
-const MAX_DAYS: i64 = 400;
-
-/// The most ranges of dates that a place may have hours for.
-const MAX_RANGES: usize = 1_000;
 
 /// A range of dates, the last one included; a missing date leaves that side open.
 type Range = (Option<NaiveDate>, Option<NaiveDate>);
@@ -246,8 +241,8 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
             }
         }
         (None, (Some(from), Some(through))) => {
-            if (through - from).num_days() > MAX_DAYS {
-                let message = format!("{from} to {through} is not a range of at most {MAX_DAYS} days");
+            if (through - from).num_days() > MAX_RANGE_DAYS {
+                let message = format!("{from} to {through} is not a range of at most {MAX_RANGE_DAYS} days");
                 let hint = "for a longer range, set dayOfWeek";
                 reader.note(Problem::at(&node.origin, message).hint(hint));
                 return None;

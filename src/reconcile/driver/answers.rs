@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::agents_api::{ApiError, Meaning, ReadPages, WritePages};
+use crate::limits::pages::MAX_FETCHED_BYTES;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::gaps::Fetch;
 use crate::reconcile::{Acted, backoff};
 use crate::store::StoreError;
 
-use super::fetched::MAX_BYTES;
 use super::requests::{Answered, Done};
 use super::{Driver, Duration, Urgency};
 
@@ -202,7 +202,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         if !self.has_room_for(id, &page) {
-            let most = MAX_BYTES >> 20;
+            let most = MAX_FETCHED_BYTES >> 20;
             let message = format!(
                 "the pages together take more than {most} MiB of memory (hint: make the pages smaller, \
                  or divide them among several daemons)"

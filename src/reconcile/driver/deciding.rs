@@ -1,6 +1,7 @@
 //! Decides on due pages.
 
 use crate::agents_api::{ReadPages, WritePages};
+use crate::limits::api::LONGEST_RETRY_WAIT;
 use crate::model::{Instant, PageId, Problem, Variable, shorten};
 use crate::plan::{Answer, Drift, IntentOutcome, Plan};
 use crate::reconcile::clock_trust::TrustChange;
@@ -216,7 +217,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         // Missing values may return at any moment, so do not wait for the next list.
         let has_gap = state.gaps.has_confirmed_gap();
         state.needs_fetch |= has_gap;
-        let again = has_gap.then(|| backoff::after(now, backoff::LONGEST));
+        let again = has_gap.then(|| backoff::after(now, LONGEST_RETRY_WAIT));
         self.set_standing(id, standing);
         self.pages.schedule(id, until.into_iter().chain(again).min());
     }

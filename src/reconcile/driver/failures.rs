@@ -1,10 +1,9 @@
 //! Handles failed requests: retries, the key, and the state of the API.
 
 use crate::agents_api::{ApiError, Meaning, ReadPages, WritePages};
+use crate::limits::api::{LONGEST_PAUSE, STUCK_AFTER};
 use crate::model::{Instant, PageId};
-use crate::reconcile::gate::LONGEST_PAUSE;
 use crate::reconcile::page_state::PageState;
-use crate::reconcile::refusals::STUCK_AFTER;
 use crate::reconcile::{Actor, backoff};
 
 use super::{Driver, Duration, Standing};

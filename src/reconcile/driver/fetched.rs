@@ -1,9 +1,7 @@
 //! The state shared by fetched pages: compiled schemas, and a limit of memory.
 
+use crate::limits::pages::MAX_FETCHED_BYTES;
 use crate::schema::Schemas;
-
-/// The memory limit for fetched pages, in bytes.
-pub(super) const MAX_BYTES: usize = 512 << 20;
 
 /// The schemas of fetched pages, and the memory that the pages take.
 pub(super) struct Fetched {
@@ -21,7 +19,7 @@ impl Fetched {
     /// Returns true if a page of `after` bytes fits in place of an older state of `before` bytes.
     pub(super) fn has_room(&self, before: usize, after: usize) -> bool {
         let more = after.saturating_sub(before);
-        more == 0 || self.bytes + more <= MAX_BYTES
+        more == 0 || self.bytes + more <= MAX_FETCHED_BYTES
     }
 
     /// Counts a page of `after` bytes in place of an older state of `before` bytes.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::agents_api::ApiKey;
+use crate::limits::api::LONGEST_RETRY_WAIT;
 use crate::model::Instant;
 use crate::reconcile::backoff;
 
@@ -73,7 +74,7 @@ impl Key {
     pub(super) fn take_probe(&mut self, now: Instant) -> bool {
         let is_due = self.probe_at <= now;
         if is_due {
-            (self.probed_at, self.probe_at) = (now, backoff::after(now, backoff::LONGEST));
+            (self.probed_at, self.probe_at) = (now, backoff::after(now, LONGEST_RETRY_WAIT));
         }
         is_due
     }

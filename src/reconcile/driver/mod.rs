@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::World;
+use crate::limits::api::LAST_CALLS;
 use crate::model::{Instant, PageId, Problem, each_once};
 use crate::schema::Schemas;
 use crate::store::{StoreError, Written};
@@ -57,10 +58,6 @@ mod revisions;
 mod starting;
 mod waiting;
 
-/// The time that requests in progress may still take when the program ends.
-///
-/// The outcome of unanswered requests is looked up at the next start.
-const LAST_CALLS: Duration = Duration::from_secs(2);
 /// The longest sleep.
 ///
 /// Nothing depends on it; it only limits the sleep after the clock jumped back.

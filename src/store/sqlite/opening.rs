@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::limits::store::CHECKED_AT_START;
 use crate::store::{Location, Owner, Reading, Store, StoreError};
 
 use super::file::{self, Guard, lock_path};
@@ -13,11 +14,6 @@ use super::migrations;
 use super::queue::Damage;
 use super::reading::ReadOnly;
 use super::writer::Writer;
-
-/// Maximum bytes of a store that is checked at each start.
-///
-/// A larger store is checked only after an unclean shutdown, while it is already in use.
-const CHECKED_AT_START: u64 = 32 << 20;
 
 impl Location for Sqlite {
     fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::pulse::{self, Pulse};
+use crate::limits::listener::WORK_TIMEOUT;
+use crate::pulse::Pulse;
 use crate::store::{StoreError, Written};
 
 use super::file::Guard;
 use super::location::{MOVED, Sqlite};
 
 /// Maximum jobs committed together.
-const MAX_BATCH: usize = 256;
+const BATCH: usize = 256;
 
 type Job = Box<dyn FnOnce(&Connection) -> rusqlite::Result<Done> + Send>;
 /// Notifies the waiting caller that the job is durable.
@@ -72,7 +73,7 @@ impl Queue {
         damage: Damage,
     ) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel();
-        let pulse = Pulse::new("the thread that writes the store", pulse::PATIENCE);
+        let pulse = Pulse::new("the thread that writes the store", WORK_TIMEOUT);
         let beating = pulse.clone();
         let worker = std::thread::Builder::new()
             .name("store".to_owned())
@@ -87,7 +88,7 @@ impl Queue {
     }
 
     pub(super) fn in_place(connection: Arc<Mutex<Connection>>, location: Sqlite) -> Self {
-        let pulse = Pulse::new("the store", pulse::PATIENCE);
+        let pulse = Pulse::new("the store", WORK_TIMEOUT);
         Self { worker: Worker::InPlace(connection, Arc::default()), location, pulse }
     }
 
@@ -145,7 +146,7 @@ fn work(
     while let Ok(first) = jobs.recv() {
         pulse.begin();
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
-        let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(MAX_BATCH - 1)).collect();
+        let batch: Vec<Queued> = std::iter::once(first).chain(waiting.take(BATCH - 1)).collect();
         let written = match fault(guard.as_mut(), damage) {
             None => write(&mut connection, batch),
             Some(error) => {

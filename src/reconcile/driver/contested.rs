@@ -1,0 +1,60 @@
+//! The pages that another daemon on this machine owns; nothing is sent to them.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use crate::agents_api::{ReadPages, WritePages};
+use crate::model::{Instant, PageId, Problem};
+
+use super::{Driver, Supervisor};
+
+/// The wait before contested pages are claimed again.
+const RETRY: TimeDelta = TimeDelta::seconds(5);
+
+/// The contested pages, and when to claim them.
+#[derive(Default)]
+pub(super) struct Contested {
+    pages: BTreeMap<PageId, Problem>,
+    /// The time of the next claim, while there are contested pages.
+    again: Option<Instant>,
+    /// True once the current pages were claimed.
+    is_claimed: bool,
+}
+
+impl Contested {
+    /// Makes the next turn claim the pages, before anything is sent.
+    pub(super) fn begin_anew(&mut self) {
+        self.is_claimed = false;
+    }
+
+    /// Returns true once the current pages were claimed.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.is_claimed
+    }
+
+    /// Returns the problem of a contested page, and when it is claimed again.
+    pub(super) fn problem(&self, page: &PageId) -> Option<(Problem, Option<Instant>)> {
+        Some((self.pages.get(page)?.clone(), self.again))
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        !self.is_claimed || self.again.is_some_and(|again| again <= now)
+    }
+}
+
+impl<R: ReadPages + WritePages> Driver<R> {
+    /// Claims the current pages if that is due; pages that are no longer contested become due.
+    pub(super) fn claim_pages(&mut self, supervisor: &dyn Supervisor, now: Instant) {
+        if !self.contested.is_due(now) {
+            return;
+        }
+        let pages = supervisor.claim(&self.world);
+        let again = (!pages.is_empty()).then(|| now + RETRY);
+        let before = std::mem::replace(&mut self.contested, Contested { pages, again, is_claimed: true });
+        for page in before.pages.keys().filter(|page| !self.contested.pages.contains_key(page)) {
+            tracing::info!(%page, "no other daemon owns this page any more");
+            self.pages.schedule(page, Some(now));
+        }
+    }
+}
