@@ -106,6 +106,8 @@ impl Calendar {
             }
         }
         problems.truncate(MAX_CALENDAR_PROBLEMS);
+        // The text of the events is not needed any more; that bounds the memory of a large file.
+        drop(components);
         match problems.is_empty() {
             true => {
                 let without_length = events.iter().find(|event| event.closes_nothing());
@@ -167,7 +169,8 @@ fn group(events: Vec<Event>, zone: Option<Zone>) -> Result<Vec<Series>, Problem>
         if !by_uid.contains_key(&event.uid) {
             order.push(event.uid.clone());
         }
-        by_uid.entry(event.uid.clone()).or_default().push(event);
+        // Nearly every event is alone.
+        by_uid.entry(event.uid.clone()).or_insert_with(|| Vec::with_capacity(1)).push(event);
     }
     let mut series = Vec::new();
     for uid in order {

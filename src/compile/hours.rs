@@ -93,7 +93,7 @@ impl Compiler<'_> {
             seasons,
             special,
             holidays: holidays.filter(|day| !day.intervals.is_empty()),
-            closures: Arc::new(closures.all),
+            closures: closures.all,
             closed_holidays: closures.closed_holidays,
             forced: Vec::new(),
             recent: Recent::default(),
@@ -144,7 +144,11 @@ impl Compiler<'_> {
             let Some(agenda) = zone.and_then(|zone| self.agenda(reader, &name, filter, zone)) else {
                 continue;
             };
-            closures.all.merge(&agenda);
+            // One calendar alone is shared by all hours that it closes.
+            match closures.all.is_empty() {
+                true => closures.all = agenda.clone(),
+                false => Arc::make_mut(&mut closures.all).merge(&agenda),
+            }
             if !is_public {
                 closures.closed_holidays.extend(agenda.days.keys());
             }
@@ -165,7 +169,7 @@ impl Compiler<'_> {
 /// The closures of `closed_on`.
 #[derive(Default)]
 struct Closures {
-    all: Agenda,
+    all: Arc<Agenda>,
     /// The dates that are closed even if they are public holidays with hours.
     closed_holidays: BTreeSet<NaiveDate>,
 }
