@@ -201,9 +201,7 @@ impl Compiler<'_> {
                 }
                 return None;
             };
-            let column = column?;
-            let cell = row.cell(&column.value).cloned();
-            return self.cell(reader, cell, &column, &row.columns);
+            return cell(reader, row, &column?);
         };
         let source = reader.text(source, "source")?;
         let key = reader.text(fields.require(reader, "row")?, "row");
@@ -211,25 +209,8 @@ impl Compiler<'_> {
         let (key, column) = (key?, column?);
         self.with_rows(reader, &source, &table, |rows| {
             let row = self.keyed(reader, rows, &key)?;
-            self.cell(reader, row.cell(&column.value).cloned(), &column, &row.columns)
+            cell(reader, row, &column)
         })
-    }
-
-    fn cell(
-        &self,
-        reader: &Reader,
-        cell: Option<Cell>,
-        column: &Text,
-        columns: &[std::sync::Arc<str>],
-    ) -> Option<Definition> {
-        if cell.is_none() {
-            let problem = Problem::at(&column.origin, format!("unknown column \"{}\"", column.value));
-            reader.note(match nearest(&column.value, columns.iter().map(|name| &**name)) {
-                Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-                None => problem.hint(format!("the columns are: {}", columns.join(", "))),
-            });
-        }
-        cell.map(Definition::Cell)
     }
 
     fn calendar(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
@@ -389,10 +370,15 @@ fn otherwise(reader: &Reader, fields: &Fields) -> Option<UntypedValue> {
     fields.get("otherwise").map_or(Some(UntypedValue::Json(Value::Null)), |node| as_written(reader, node))
 }
 
+fn cell(reader: &Reader, row: &Row, column: &Text) -> Option<Definition> {
+    let cell = row.cell(&column.value).ok_or_else(|| row.no_column(&column.origin, &column.value));
+    Some(Definition::Cell(reader.ok(cell)?.clone()))
+}
+
 fn no_show(text: &Text, what: &str, known: &[&str]) -> Problem {
-    let problem = Problem::at(&text.origin, format!("{what} cannot show \"{}\"", text.value));
-    match nearest(&text.value, known.iter().copied()) {
-        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-        None => problem.hint(format!("known values: {}", known.join(", "))),
-    }
+    Problem::at(&text.origin, format!("{what} cannot show \"{}\"", text.value)).did_you_mean(
+        &text.value,
+        known.iter().copied(),
+        format!("known values: {}", known.join(", ")),
+    )
 }

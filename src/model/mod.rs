@@ -15,7 +15,7 @@ pub use json::{same_value, shorten};
 pub use length::length;
 pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
 pub use problem::{Origin, Problem, Severity, each_once, nearest};
-pub use row::{Cell, Row, RowName};
+pub use row::{Cell, Row, RowName, no_column};
 pub use source_text::SourceText;
 pub use variable::{Blocked, Missing, Places, Step, Variable, position};
 pub use weekdays::{NamedWeekday, WEEKDAYS};
