@@ -18,7 +18,7 @@ mod rule_parts;
 mod stamp;
 mod timezones;
 
-pub use agenda::{Agenda, Entry, Filter, Timed};
+pub use agenda::{Agenda, Entry, Filter};
 pub use event::Calendar;
 pub use occurrence::{Occurrence, Span, Window};
 pub use public_holidays::{Edition, Region};

@@ -157,7 +157,7 @@ impl Region {
         let known = days.iter().flat_map(|(date, names)| {
             names.iter().map(|name| occurrence(*date, name, self.origin(*date, &edition)))
         });
-        Ok(Calendar::listed(&format!("public holidays {}", self.code), listed.chain(known).collect()))
+        Ok(Calendar { listed: listed.chain(known).collect(), ..Calendar::default() })
     }
 
     /// Returns a problem if the known holidays end soon after a date, or before it.
