@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::{Clock, WallClock};
 
 /// The maximum time a daemon thread may spend on one piece of work.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The time since which a thread has been at work; shared with the watchdog.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Pulse {
     }
 
     /// Returns a message if the thread hangs; `None` while it is healthy.
-    pub fn problem(&self) -> Option<String> {
+    fn problem(&self) -> Option<String> {
         let since = self.since_ms.load(Ordering::Relaxed);
         let length = WallClock.uptime().saturating_sub(Duration::from_millis(since));
         (since > 0 && length > self.patience)

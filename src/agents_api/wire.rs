@@ -31,7 +31,7 @@ const MAX_LISTED: usize = 20;
 ///
 /// # Errors
 /// A message: the limit that is exceeded, or why it cannot be parsed.
-pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let shape = Shape::of(body);
     if body.len() > MAX_BODY_BYTES {
         return Err(format!("it is larger than {MAX_BODY_BYTES} bytes"));

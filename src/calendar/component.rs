@@ -19,7 +19,7 @@ const MAX_LINES: usize = 200_000;
 pub struct Component {
     pub name: String,
     pub origin: Origin,
-    pub properties: Vec<Property>,
+    properties: Vec<Property>,
     pub children: Vec<Component>,
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Repeat<'n> {
     /// The source.
     pub source: &'n str,
     /// The place where the source is written.
-    pub origin: &'n Origin,
+    origin: &'n Origin,
     /// The block or table that it is written in.
     pub block: &'n Node,
     pub conditions: Vec<Condition>,
@@ -36,7 +36,7 @@ pub(super) struct Condition {
 const NAMED: usize = 8;
 
 /// The keys of a repetition.
-pub(super) const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
+const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
 
 impl Compiler<'_> {
     /// Reads a repetition; `join` is the table beside it.

@@ -11,14 +11,17 @@ mod source_text;
 mod variable;
 mod weekdays;
 
-pub use json::{same_value, shorten};
-pub use length::length;
-pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
-pub use problem::{Origin, Problem, Severity, each_once, nearest};
-pub use row::{Cell, Row, RowName, no_column};
-pub use source_text::SourceText;
-pub use variable::{Blocked, Missing, Places, Step, Variable, position};
-pub use weekdays::{NamedWeekday, WEEKDAYS};
+pub(crate) use json::{same_value, shorten};
+pub(crate) use length::length;
+pub(crate) use page::{Change, DriftPolicy, OnDrift};
+pub use page::{Environment, PageId, RemotePage};
+pub(crate) use problem::each_once;
+pub use problem::{Origin, Problem, Severity, nearest};
+pub use row::Cell;
+pub(crate) use row::{Row, RowName, no_column};
+pub(crate) use source_text::SourceText;
+pub(crate) use variable::{Missing, Places, Step, Variable, position};
+pub(crate) use weekdays::{NamedWeekday, WEEKDAYS};
 
 /// A point in time in UTC; local time is shown beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;
@@ -26,11 +29,11 @@ pub type Instant = chrono::DateTime<chrono::Utc>;
 /// The number of days that are evaluated ahead: a year and a month.
 ///
 /// Each date of a year is then seen together with its neighbours.
-pub const HORIZON_DAYS: u64 = 400;
+pub(crate) const HORIZON_DAYS: u64 = 400;
 /// The same horizon as a length of time.
-pub const HORIZON: chrono::TimeDelta = chrono::TimeDelta::days(HORIZON_DAYS as i64);
+pub(crate) const HORIZON: chrono::TimeDelta = chrono::TimeDelta::days(HORIZON_DAYS as i64);
 
 /// Returns the instant a length of time later, or `at` itself at the ends of the calendar.
-pub fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
+pub(crate) fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
     at.checked_add_signed(length).unwrap_or(at)
 }

@@ -161,7 +161,7 @@ pub struct PageState {
 
 impl PageState {
     /// Returns the initial state of a page from the store.
-    pub fn new(stored: store::PageState) -> Self {
+    fn new(stored: store::PageState) -> Self {
         Self {
             known: Knowledge::new(None, stored.baseline, stored.open),
             seen_at: None,

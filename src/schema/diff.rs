@@ -80,7 +80,7 @@ pub const MAX_REPORTED: usize = 10_000;
 /// Maximum bytes of a reported place: below a long key every place is at least as long.
 const MAX_PLACE: usize = 1_000;
 
-/// Returns the differences between two schemas, in the order of the first; at most [`MAX_REPORTED`].
+/// Returns the differences between two schemas, in the order of the first; at most `MAX_REPORTED`.
 ///
 /// The order of keys, of `required` and of `enum`, and the notation of numbers, make no difference.
 pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {

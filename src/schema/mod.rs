@@ -1,5 +1,5 @@
 //! The gate: types desired values and validates them together with the page they will be merged
-//! into. Only this module creates a [`Checked`], and nothing else is ever sent.
+//! into. Only this module creates a `Checked`, and nothing else is ever sent.
 
 mod cell;
 mod checked;
@@ -24,10 +24,12 @@ use serde_json::{Map, Value};
 use crate::model::{Problem, Step, Variable, shorten};
 use crate::pages::UntypedValue;
 
-pub use checked::{Checked, CheckedValue, check};
-pub use diff::{Difference, MAX_REPORTED as MAX_DIFFERENCES, differences};
-pub use schemas::Schemas;
-pub use series::Series;
+pub use checked::check;
+pub(crate) use checked::{Checked, CheckedValue};
+pub use diff::differences;
+pub(crate) use diff::{Difference, MAX_REPORTED as MAX_DIFFERENCES};
+pub(crate) use schemas::Schemas;
+pub(crate) use series::Series;
 
 /// Maximum bytes of one compiled pattern.
 const PATTERN_BYTES: usize = 1 << 19;

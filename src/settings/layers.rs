@@ -60,7 +60,7 @@ const MAX_NUMBER: usize = 100;
 pub const MAX_KEYS: usize = 10_000;
 
 /// Returns the origin of the file as a whole, for missing settings.
-pub(super) fn file_origin(file: &Path) -> Origin {
+fn file_origin(file: &Path) -> Origin {
     Origin::named(file.display().to_string())
 }
 

@@ -28,15 +28,15 @@ mod conformance;
 #[cfg(test)]
 mod memory;
 
-pub use claims::{Claim, Conflict};
+pub(crate) use claims::{Claim, Conflict};
 pub use error::StoreError;
-pub use types::{
+pub(crate) use types::{
     Acceptance, Accepted, Behind, DriftRow, HistoryRow, Intent, OpenIntent, Outcome, OverrideRow, Owner,
     PageState, Remembered,
 };
 
 /// The result of a job, available once it is durable.
-pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
+pub(crate) type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// Returns the location of a store: a file, or memory for `None`.
 pub fn at(path: Option<&Path>) -> Box<dyn Location> {

@@ -13,10 +13,10 @@ use crate::model::{Origin, Problem, Row, SourceText};
 use crate::written::Node;
 
 pub use csv::parse as parse_csv;
-pub use format::{Layout, SourceFormat};
+pub(crate) use format::{Layout, SourceFormat};
 pub use json::parse as parse_json;
-pub use registry::{FORMATS, Format, format_named};
-pub use shape::Shape;
+pub(crate) use registry::{FORMATS, Format, format_named};
+pub(crate) use shape::Shape;
 
 /// Maximum lines of a text; line numbers are recorded, so even a blank line takes memory.
 pub const MAX_LINES: usize = 1_000_000;
