@@ -254,19 +254,7 @@ impl Compiler<'_> {
         show.with.days = days.unwrap_or(show.with.days);
         show.with.language = language.unwrap_or(show.with.language);
         let format = self.format(reader, fields, &show);
-        let hours = match (fields.get("hours"), &context.hours) {
-            (Some(node), _) => self.hours(reader, node, context.zone, None),
-            (None, Some(hours)) => Some(hours.clone()),
-            (None, None) => {
-                if !context.has_hours {
-                    reader.note(
-                        Problem::at(fields.origin, "`show` requires `hours`")
-                            .hint("set hours = \"NAME\" here or on the page"),
-                    );
-                }
-                None
-            }
-        };
+        let hours = self.hours_for(reader, "show", fields, context);
         let takes = show.shape.takes();
         if !takes.days {
             superfluous(reader, fields, "days", |shape| shape.takes().days);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-pub(crate) use client::{Daemon, Reply, Unreachable};
+pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
 pub(crate) use guard::{SecretFile, Secrets};
 pub use handles::Handles;
 pub(crate) use reload::{Answer, LastReload, ReloadRequest, Reloads};
