@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::model::Instant;
 
 /// A wait that ends at an instant, or earlier when the clock was set.
-pub type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub(crate) type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A source of the current time that can also wait for an instant.
 pub trait Clock: Send + Sync + 'static {
@@ -92,12 +92,12 @@ fn wall_time() -> Instant {
 ///
 /// `None` when the file time is in the future, for example because another machine wrote it.
 #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
-pub fn age(written: SystemTime) -> Option<Duration> {
+pub(crate) fn age(written: SystemTime) -> Option<Duration> {
     SystemTime::now().duration_since(written).ok()
 }
 
 /// Returns the CPU time that this thread has used; waiting does not count.
-pub fn thread_cpu_time() -> Duration {
+pub(crate) fn thread_cpu_time() -> Duration {
     timer::thread_cpu_time()
 }
 
@@ -173,7 +173,7 @@ mod timer {
 /// A clock that starts at a given instant and runs faster than the wall clock, for rehearsals and
 /// the demo.
 #[derive(Clone, Copy, Debug)]
-pub struct FastClock {
+pub(crate) struct FastClock {
     start: Instant,
     wall_start: tokio::time::Instant,
     speed: u32,

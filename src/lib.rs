@@ -2,7 +2,9 @@
 //! desired value of every variable and its next transition, and writes it to the page on the
 //! second.
 //!
-//! `ARCHITECTURE.md` lists the layers; a module uses only the layers below its own.
+//! `ARCHITECTURE.md` lists the layers; a module uses only the layers below its own. A layer exports
+//! with `pub use` what the program, tests, benchmarks or fuzz targets use, else with `pub(crate) use`,
+//! so that the compiler reports what nobody uses.
 
 #![deny(unsafe_code)]
 #![deny(missing_docs)]
@@ -18,7 +20,7 @@ pub mod clock;
 pub mod compile;
 pub mod hours;
 pub mod limits;
-pub mod lint;
+mod lint;
 pub mod listener;
 pub mod model;
 pub mod pages;
@@ -26,7 +28,7 @@ pub mod plan;
 pub mod process;
 pub mod pulse;
 pub mod reconcile;
-pub mod regular_file;
+mod regular_file;
 pub mod schema;
 pub mod settings;
 pub mod shapes;
@@ -34,6 +36,6 @@ pub mod simulator;
 pub mod sources;
 pub mod store;
 pub mod tables;
-pub mod written;
+mod written;
 pub mod zone;
 pub mod zoneinfo;

@@ -38,7 +38,7 @@ pub fn keep_memory_private() -> io::Result<()> {
 ///
 /// # Errors
 /// Returns an error when the system refuses.
-pub fn raise_file_limit() -> io::Result<()> {
+pub(crate) fn raise_file_limit() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);

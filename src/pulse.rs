@@ -37,7 +37,7 @@ impl Pulse {
     }
 
     /// Returns a message if the thread hangs; `None` while it is healthy.
-    pub fn problem(&self) -> Option<String> {
+    fn problem(&self) -> Option<String> {
         let since = self.since_ms.load(Ordering::Relaxed);
         let length = WallClock.uptime().saturating_sub(Duration::from_millis(since));
         (since > 0 && length > self.patience)

@@ -32,13 +32,13 @@ pub enum Choice {
 }
 
 /// A fingerprint that distinguishes states of a database's files.
-pub type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
+pub(crate) type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
 
 /// Opens the chosen zone database; `system` is the system's folder, if there is one.
 ///
 /// # Errors
 /// A message, when the chosen folder contains no zones.
-pub fn open(choice: &Choice, system: Option<&Path>) -> Result<Arc<Database>, String> {
+pub(crate) fn open(choice: &Choice, system: Option<&Path>) -> Result<Arc<Database>, String> {
     let at = |folder: &Path| match is_database(folder) {
         true => Ok(Arc::new(in_folder(folder))),
         false => Err(format!("the folder {} has no zone database", folder.display())),
@@ -62,7 +62,7 @@ pub fn in_folder(folder: &Path) -> Database {
 }
 
 /// Returns the folder that a choice reads from.
-pub fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Path> {
+pub(crate) fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Path> {
     match choice {
         Choice::Folder(folder) => Some(folder),
         Choice::Newest | Choice::System => system,
@@ -71,7 +71,7 @@ pub fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Pa
 }
 
 /// Returns the stamp of the files that state the release.
-pub fn stamp(folder: &Path) -> Stamp {
+pub(crate) fn stamp(folder: &Path) -> Stamp {
     let stamp = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))

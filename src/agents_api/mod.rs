@@ -15,7 +15,8 @@ use crate::model::{Environment, PageId, RemotePage};
 
 pub use client::{Client, Timeouts};
 pub use error::{ApiError, Meaning};
-pub use key::{ApiKey, KeyError, KeySource};
+pub(crate) use key::KeyError;
+pub use key::{ApiKey, KeySource};
 #[doc(hidden)]
 pub use wire::{read_agents, read_page, read_pages};
 
@@ -44,7 +45,7 @@ pub trait WritePages: ReadPages {
 /// Writes the schemas of pages.
 ///
 /// Separate from [`WritePages`], because code that writes values must not change schemas.
-pub trait WriteSchemas: ReadPages {
+pub(crate) trait WriteSchemas: ReadPages {
     /// Replaces the schema of a page; returns the resulting page.
     fn put_schema(
         &self,
@@ -54,7 +55,7 @@ pub trait WriteSchemas: ReadPages {
 }
 
 /// Lists agents.
-pub trait ReadAgents: Send + Sync + 'static {
+pub(crate) trait ReadAgents: Send + Sync + 'static {
     /// Lists the agents of an account; without one, those of the key's own, by an older call.
     fn agents(
         &self,
@@ -100,7 +101,7 @@ pub struct Patched {
 
 /// A client that can only read, whatever it wraps.
 #[derive(Clone, Debug)]
-pub struct ReadOnly<R>(R);
+pub(crate) struct ReadOnly<R>(R);
 
 impl<R: ReadPages> ReadOnly<R> {
     /// Wraps a client to remove its ability to write.

@@ -22,7 +22,7 @@ const ERRORS_READ: usize = 20;
 ///
 /// # Errors
 /// A message: the limit that is exceeded, or why it cannot be parsed.
-pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let shape = Shape::of(body);
     if body.len() > MAX_ANSWER_BYTES {
         return Err(format!("it is larger than {MAX_ANSWER_BYTES} bytes"));

@@ -117,12 +117,6 @@ impl Agenda {
         agenda
     }
 
-    /// Adds a timed event.
-    pub fn add(&mut self, timed: Timed) {
-        self.timed.push(timed);
-        self.index();
-    }
-
     /// Builds the indexes, so that no lookup scans all events.
     fn index(&mut self) {
         self.timed.sort_by_key(|timed| (timed.from, timed.to));

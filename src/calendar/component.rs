@@ -13,7 +13,7 @@ use super::notes::Notes;
 pub struct Component {
     pub name: String,
     pub origin: Origin,
-    pub properties: Vec<Property>,
+    properties: Vec<Property>,
     pub children: Vec<Component>,
 }
 

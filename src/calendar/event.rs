@@ -22,10 +22,8 @@ use super::stamp::{
 use super::timezones::{EventZone, Zones};
 
 /// A parsed calendar, from a file or from a list of single dates.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Calendar {
-    /// The file as the settings name it; without a file, the name that messages use.
-    pub file: Arc<str>,
     /// The zone the calendar names as its own (`X-WR-TIMEZONE`).
     pub zone: Option<Zone>,
     /// Oddities in the file that do not make an event unusable.
@@ -67,18 +65,6 @@ impl Calendar {
         self.series.is_empty() && self.listed.is_empty()
     }
 
-    /// Builds a calendar of single occurrences; messages refer to it by `name`.
-    pub(super) fn listed(name: &str, listed: Vec<Occurrence>) -> Self {
-        Self {
-            file: name.into(),
-            zone: None,
-            warnings: Vec::new(),
-            without_length: None,
-            series: Vec::new(),
-            listed,
-        }
-    }
-
     /// Reads a whole calendar file.
     ///
     /// # Errors
@@ -114,7 +100,7 @@ impl Calendar {
                 let without_length = without_length.map(|event| event.origin.clone());
                 let series = group(events, zone).map_err(|problem| vec![problem])?;
                 let warnings = notes.into_problems();
-                Ok(Self { file: file.clone(), zone, warnings, without_length, series, listed: Vec::new() })
+                Ok(Self { zone, warnings, without_length, series, listed: Vec::new() })
             }
             false => Err(problems),
         }

@@ -18,9 +18,11 @@ mod rule_parts;
 mod stamp;
 mod timezones;
 
-pub use agenda::{Agenda, Entry, Filter, Timed};
+pub(crate) use agenda::Entry;
+pub use agenda::{Agenda, Filter};
 pub use event::Calendar;
-pub use occurrence::{Occurrence, Span, Window};
+pub use occurrence::Window;
+pub(crate) use occurrence::{Occurrence, Span};
 pub use public_holidays::{Edition, Region};
 
 #[cfg(test)]

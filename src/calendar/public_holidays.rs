@@ -87,7 +87,7 @@ impl Region {
     }
 
     /// Returns the subdivisions in the table.
-    pub fn subdivisions(&self) -> impl Iterator<Item = Self> {
+    fn subdivisions(&self) -> impl Iterator<Item = Self> {
         let prefix = format!("{}-", self.code);
         let behind = position(self.code).and_then(|at| TABLE.get(at + 1..)).unwrap_or_default();
         blocks(behind).take_while(move |region| region.code.starts_with(&prefix))
@@ -107,7 +107,7 @@ impl Region {
     }
 
     /// Returns its holidays in the years that the table covers, with their names.
-    pub fn holidays(&self) -> BTreeMap<NaiveDate, Vec<&'static str>> {
+    fn holidays(&self) -> BTreeMap<NaiveDate, Vec<&'static str>> {
         let edition = Edition::here();
         let country = self.code.split_once('-').and_then(|(country, _)| Self::find(country));
         let mut days: BTreeMap<NaiveDate, Vec<&str>> = BTreeMap::new();
@@ -156,7 +156,7 @@ impl Region {
         let known = days.iter().flat_map(|(date, names)| {
             names.iter().map(|name| occurrence(*date, name, self.origin(*date, &edition)))
         });
-        Ok(Calendar::listed(&format!("public holidays {}", self.code), listed.chain(known).collect()))
+        Ok(Calendar { listed: listed.chain(known).collect(), ..Calendar::default() })
     }
 
     /// Returns a problem if the known holidays end soon after a date, or before it.

@@ -127,7 +127,7 @@ impl Parts {
     }
 
     /// Builds the rule for the crate, without COUNT and UNTIL.
-    pub(super) fn rule(
+    fn rule(
         &self,
         frequency: &str,
         interval: i64,
@@ -184,7 +184,7 @@ pub(super) fn allows(list: &[i64], number: i64, total: i64) -> bool {
         || list.iter().any(|entry| *entry == number || (*entry < 0 && total + 1 + entry == number))
 }
 
-pub(super) fn short(day: Weekday) -> String {
+fn short(day: Weekday) -> String {
     day.to_string()[..2].to_uppercase()
 }
 

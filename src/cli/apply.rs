@@ -99,11 +99,8 @@ fn show(ended: &Ended, format: Format) -> anyhow::Result<()> {
 
 fn word(standing: &Standing) -> &'static str {
     match standing {
-        Standing::Right => "right",
-        Standing::Drifted(_) => "drifted",
-        Standing::Stale(_) => "stale",
-        Standing::Held(_) => "held",
         Standing::Unseen | Standing::Retrying(_) | Standing::Stuck(_) => "failed",
+        Standing::Right | Standing::Drifted(_) | Standing::Stale(_) | Standing::Held(_) => standing.word(),
     }
 }
 

@@ -88,11 +88,11 @@ pub struct View {
     /// The pages as written now; `None` if all of them are active.
     pub newest: Option<World>,
     /// The pages that wait for their promotion.
-    pub promotions: Promotions,
+    promotions: Promotions,
     /// The held revision.
     pub held: Option<Held>,
     /// Active pages and variables that are no longer defined.
-    pub gone: Vec<Gone>,
+    gone: Vec<Gone>,
     /// The active overrides.
     pub overrides: Vec<Override>,
     /// The stored state of the pages.

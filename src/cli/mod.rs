@@ -40,7 +40,7 @@ use crate::zoneinfo::{self, Choice};
 
 use global::{FAILED, Global, OK, system_zoneinfo};
 
-pub use global::Exit;
+pub(crate) use global::Exit;
 
 #[derive(Parser)]
 #[command(

@@ -9,7 +9,7 @@ use crate::compile::{Gone, Managed};
 use crate::limits::pages::MAX_NEXT_CHANGE;
 use crate::limits::store::DRIFTS_LISTED;
 use crate::lint::running_out;
-use crate::listener::{shown, waiting};
+use crate::listener::{problems_of, shown, waiting};
 use crate::model::{Instant, PageId, Problem, Severity, shorten};
 use crate::pages::Override;
 use crate::reconcile::Held;
@@ -270,11 +270,9 @@ fn show_reload(reload: &Value) {
         text("at"),
         text("succeeded_at")
     ));
-    for problem in reload["problems"].as_array().into_iter().flatten() {
-        let text = |key: &str| problem[key].as_str();
-        let place = text("place").map_or_else(String::new, |place| format!("{place}: "));
-        let hint = text("hint").map_or_else(String::new, |hint| format!(" (hint: {hint})"));
-        output::print(&format!("  {place}{}{hint}\n", text("message").unwrap_or_default()));
+    for (message, hint) in problems_of(reload) {
+        let hint = hint.map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+        output::print(&format!("  {message}{hint}\n"));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::written::{Fields, Node, Raw, Reader, Text, one_or_more};
 use crate::zone::Zone;
 
 use super::compiler::Compiler;
-use super::context::WrittenZone;
+use super::context::{Context, WrittenZone};
 use super::formats::Published;
 use super::{special, weekly};
 
@@ -39,6 +39,26 @@ impl Compiler<'_> {
             return None;
         }
         self.named_hours(reader, &name.value, zone)
+    }
+
+    /// Returns the hours that a table names, or else those of its page; the key `needs` them.
+    pub(super) fn hours_for(
+        &self,
+        reader: &Reader,
+        needs: &str,
+        fields: &Fields,
+        context: &Context,
+    ) -> Option<Arc<Hours>> {
+        if let Some(node) = fields.get("hours") {
+            return self.hours(reader, node, context.zone, None);
+        }
+        if context.hours.is_none() && !context.has_hours {
+            reader.note(
+                Problem::at(fields.origin, format!("`{needs}` requires `hours`"))
+                    .hint("set hours = \"NAME\" here or on the page"),
+            );
+        }
+        context.hours.clone()
     }
 
     pub(super) fn build_hours(

@@ -25,11 +25,13 @@ use crate::written::{Reader, Scope};
 use compiler::Compiler;
 use context::WrittenZone;
 
-pub use blueprint::{Blueprint, CalendarUse, Inputs, PublicHolidays, SourceUse};
-pub use world::{Gone, Managed, World};
+pub use blueprint::Inputs;
+pub(crate) use blueprint::{Blueprint, CalendarUse, PublicHolidays, SourceUse};
+pub use world::World;
+pub(crate) use world::{Gone, Managed};
 
 /// Checks page blocks and hours as far as possible without the inputs.
-pub fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
+pub(crate) fn check_shape(blueprint: &Blueprint) -> Vec<Problem> {
     let compiler = Compiler::new(blueprint, None);
     let mut problems = Vec::new();
     let mut names: Vec<&String> = blueprint.hours.keys().collect();

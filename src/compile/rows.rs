@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Origin, Problem, Row, nearest};
+use crate::model::{Origin, Problem, Row, nearest, no_column};
 use crate::tables::{Rows, Table};
 use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, has_template, one_or_more};
 
@@ -15,7 +15,7 @@ pub(super) struct Repeat<'n> {
     /// The source.
     pub source: &'n str,
     /// The place where the source is written.
-    pub origin: &'n Origin,
+    origin: &'n Origin,
     /// The block or table that it is written in.
     pub block: &'n Node,
     pub conditions: Vec<Condition>,
@@ -36,7 +36,7 @@ pub(super) struct Condition {
 const NAMED: usize = 8;
 
 /// The keys of a repetition.
-pub(super) const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
+const REPEAT_KEYS: &[&str] = &["source", "where", "unless"];
 
 impl Compiler<'_> {
     /// Reads a repetition; `join` is the table beside it.
@@ -139,7 +139,7 @@ impl Repeat<'_> {
             .iter()
             .find(|condition| !rows.columns.iter().any(|column| **column == *condition.column));
         let Some(Condition { column, origin, .. }) = missing else { return Some(()) };
-        reader.note(no_column(origin, rows, column));
+        reader.note(no_column(origin, &rows.file, &rows.columns, column));
         None
     }
 
@@ -192,12 +192,10 @@ fn read_conditions(reader: &Reader, node: &Node, is_where: bool) -> Option<Vec<C
     fields.entries.iter().map(condition).collect()
 }
 
-pub(super) fn no_column(at: &Origin, rows: &Rows, column: &str) -> Problem {
-    let problem = Problem::at(at, format!("{} has no column \"{column}\"", rows.file));
-    match nearest(column, rows.columns.iter().map(|name| &**name)) {
-        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-        None => problem.hint(format!("its columns are: {}", rows.columns.join(", "))),
-    }
+/// Returns the text of a cell; notes a problem at `at` if its column does not exist.
+pub(super) fn cell_text(reader: &Reader, row: &Row, column: &str, at: &Origin) -> Option<Text> {
+    let cell = reader.ok(row.cell(column).ok_or_else(|| row.no_column(at, column)))?;
+    Some(Text { value: cell.text.clone(), origin: cell.origin.clone() })
 }
 
 impl Compiler<'_> {
@@ -327,7 +325,7 @@ pub(super) fn matching_rows<'r>(
 ) -> Vec<&'r Row> {
     let has_column = |name: &str| rows.columns.iter().any(|column| **column == *name);
     if let Some((column, text)) = criteria.iter().find(|(column, _)| !has_column(column)) {
-        reader.note(no_column(&text.origin, rows, column));
+        reader.note(no_column(&text.origin, &rows.file, &rows.columns, column));
         return Vec::new();
     }
     let Some(((column, text), rest)) = criteria.split_first() else {

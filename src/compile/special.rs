@@ -11,7 +11,7 @@ use crate::tables::Table;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::compiler::Compiler;
-use super::rows::{is_complete, matching, matching_rows};
+use super::rows::{cell_text, is_complete, matching, matching_rows};
 use super::weekly::day_text;
 
 const KEYS: &[&str] = &["source", "pointer", "date", "through", "hours", "name", "match"];
@@ -116,21 +116,9 @@ struct Columns {
 
 impl Columns {
     fn read_row(&self, reader: &Reader, row: &Row, special: &mut BTreeMap<NaiveDate, Day>) {
-        let text = |column: &str| {
-            let cell = row.cell(column);
-            if cell.is_none() {
-                let message = format!("{} has no column \"{column}\"", row.origin.file);
-                reader.note(
-                    Problem::at(&row.origin, message)
-                        .hint(format!("its columns are: {}", row.columns.join(", "))),
-                );
-            }
-            cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() })
-        };
-        let name = match (self.reads_name, row.cell(&self.name)) {
-            (true, None) => text(&self.name),
-            (_, cell) => cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() }),
-        };
+        let text = |column: &str| cell_text(reader, row, column, &row.origin);
+        let has_name = self.reads_name || row.cell(&self.name).is_some();
+        let name = if has_name { text(&self.name) } else { None };
         let (column, all) = self.hours.parts();
         let hours = match (row.cell(column), all) {
             (None, Some(all)) => Some(all.clone()),

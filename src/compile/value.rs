@@ -197,9 +197,7 @@ impl Compiler<'_> {
                 }
                 return None;
             };
-            let column = column?;
-            let cell = row.cell(&column.value).cloned();
-            return self.cell(reader, cell, &column, &row.columns);
+            return cell(reader, row, &column?);
         };
         let source = reader.text(source, "source")?;
         let key = reader.text(fields.require(reader, "row")?, "row");
@@ -207,25 +205,8 @@ impl Compiler<'_> {
         let (key, column) = (key?, column?);
         self.with_rows(reader, &source, &table, |rows| {
             let row = self.keyed(reader, rows, &key)?;
-            self.cell(reader, row.cell(&column.value).cloned(), &column, &row.columns)
+            cell(reader, row, &column)
         })
-    }
-
-    fn cell(
-        &self,
-        reader: &Reader,
-        cell: Option<Cell>,
-        column: &Text,
-        columns: &[std::sync::Arc<str>],
-    ) -> Option<Definition> {
-        if cell.is_none() {
-            let problem = Problem::at(&column.origin, format!("unknown column \"{}\"", column.value));
-            reader.note(match nearest(&column.value, columns.iter().map(|name| &**name)) {
-                Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-                None => problem.hint(format!("the columns are: {}", columns.join(", "))),
-            });
-        }
-        cell.map(Definition::Cell)
     }
 
     fn calendar(&self, reader: &Reader, fields: &Fields, context: &Context) -> Option<Definition> {
@@ -269,19 +250,7 @@ impl Compiler<'_> {
         show.with.days = days.unwrap_or(show.with.days);
         show.with.language = language.unwrap_or(show.with.language);
         let format = self.format(reader, fields, &show);
-        let hours = match (fields.get("hours"), &context.hours) {
-            (Some(node), _) => self.hours(reader, node, context.zone, None),
-            (None, Some(hours)) => Some(hours.clone()),
-            (None, None) => {
-                if !context.has_hours {
-                    reader.note(
-                        Problem::at(fields.origin, "`show` requires `hours`")
-                            .hint("set hours = \"NAME\" here or on the page"),
-                    );
-                }
-                None
-            }
-        };
+        let hours = self.hours_for(reader, "show", fields, context);
         let takes = show.shape.takes();
         if !takes.days {
             superfluous(reader, fields, "days", |shape| shape.takes().days);
@@ -385,10 +354,15 @@ fn otherwise(reader: &Reader, fields: &Fields) -> Option<UntypedValue> {
     fields.get("otherwise").map_or(Some(UntypedValue::Json(Value::Null)), |node| as_written(reader, node))
 }
 
+fn cell(reader: &Reader, row: &Row, column: &Text) -> Option<Definition> {
+    let cell = row.cell(&column.value).ok_or_else(|| row.no_column(&column.origin, &column.value));
+    Some(Definition::Cell(reader.ok(cell)?.clone()))
+}
+
 fn unknown_shape(text: &Text, what: &str, known: &[&str]) -> Problem {
-    let problem = Problem::at(&text.origin, format!("{what} cannot show \"{}\"", text.value));
-    match nearest(&text.value, known.iter().copied()) {
-        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-        None => problem.hint(format!("known values: {}", known.join(", "))),
-    }
+    Problem::at(&text.origin, format!("{what} cannot show \"{}\"", text.value)).did_you_mean(
+        &text.value,
+        known.iter().copied(),
+        format!("known values: {}", known.join(", ")),
+    )
 }

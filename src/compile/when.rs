@@ -127,18 +127,7 @@ impl Compiler<'_> {
                 }
             }
         };
-        let hours = match (fields.get("hours"), &context.hours) {
-            (Some(node), _) => self.hours(reader, node, context.zone, None),
-            (None, hours) => {
-                if hours.is_none() && !context.has_hours {
-                    reader.note(
-                        Problem::at(fields.origin, "`state` requires `hours`")
-                            .hint("set hours = \"NAME\" here or on the page"),
-                    );
-                }
-                hours.clone()
-            }
-        };
+        let hours = self.hours_for(reader, "state", fields, context);
         Some(Condition::Hours { hours: hours?, open: open? })
     }
 }

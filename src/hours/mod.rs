@@ -10,13 +10,13 @@ mod season;
 mod text;
 mod timeline;
 
-pub use dates::{Hours, HoursOverride};
-pub use day::Day;
-pub use period::Period;
-pub use recent::Recent;
-pub use season::{Clash, Season, nested, settle};
-pub use text::{Interval, Week, parse_day, parse_days, parse_week};
-pub use timeline::SpecialDate;
+pub(crate) use dates::{Hours, HoursOverride};
+pub(crate) use day::Day;
+pub(crate) use period::Period;
+pub(crate) use recent::Recent;
+pub(crate) use season::{Clash, Season, nested, settle};
+pub use text::{Interval, parse_day, parse_days, parse_week};
+pub(crate) use timeline::SpecialDate;
 
 #[cfg(test)]
 pub(crate) mod tests;

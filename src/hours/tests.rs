@@ -7,9 +7,9 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 
 use super::{Day, Hours, Interval, Recent, Season, nested, parse_day, parse_week, settle};
-use crate::calendar::{Agenda, Entry, Timed};
+use crate::calendar::{Agenda, Calendar, Filter, Window};
 use crate::model::{Instant, Origin};
-use crate::zone::{self, Zone};
+use crate::zone::{self, Database, Zone};
 
 /// Parses hours from text.
 ///
@@ -20,17 +20,20 @@ use crate::zone::{self, Zone};
 pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
     let origin = Origin::named("test");
     let day = |intervals| Day { intervals, name: None, origin: origin.clone() };
-    let entry = Entry { name: "Holiday".into(), origin: origin.clone() };
-    let (mut special, mut closures, mut seasons) = (BTreeMap::new(), Agenda::default(), Vec::new());
+    let (mut special, mut seasons, mut events) = (BTreeMap::new(), Vec::new(), String::new());
+    let mut closing = |start: String| {
+        let uid = events.len();
+        events += &format!("BEGIN:VEVENT\nUID:{uid}\nSUMMARY:Holiday\nDTSTART{start}\nEND:VEVENT\n");
+    };
     for exception in exceptions.split(" & ").filter(|text| !text.is_empty()) {
         match exception.split_once(' ').unwrap() {
             ("holiday", date) => {
-                closures.days.insert(date.parse().unwrap(), vec![entry.clone()]);
+                closing(format!(";VALUE=DATE:{}", date.replace('-', "")));
             }
             ("shut", range) => {
+                let range = range.replace(['-', ':'], "").replace('Z', "00Z");
                 let (from, to) = range.split_once('/').unwrap();
-                let instant = |text: &str| text.replace('Z', ":00Z").parse().unwrap();
-                closures.add(Timed { from: instant(from), to: instant(to), entry: entry.clone() });
+                closing(format!(":{from}\nDTEND:{to}"));
             }
             ("season", season) => seasons.push(self::season(season)),
             (date, hours) => {
@@ -46,11 +49,19 @@ pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         holidays: parse_week(weekly).unwrap().holidays.map(day),
         seasons: nested(seasons).unwrap(),
         special,
-        closures: Arc::new(closures),
+        closures: Arc::new(closures(&events, zone::named(zone))),
         closed_holidays: BTreeSet::default(),
         origin: origin.clone(),
         recent: Recent::default(),
     }
+}
+
+/// Reads the events of a closing calendar.
+fn closures(events: &str, here: Zone) -> Agenda {
+    let text = format!("BEGIN:VCALENDAR\nVERSION:2.0\n{events}END:VCALENDAR\n");
+    let calendar = Calendar::parse(&"test.ics".into(), text.as_bytes(), &Database::embedded()).unwrap();
+    let window = Window { from: "2026-01-01".parse().unwrap(), to: "2028-01-01".parse().unwrap() };
+    Agenda::new(&calendar.occurrences(window).unwrap(), &Filter::default(), here, window)
 }
 
 /// Parses a season such as `2026-12-01..2026-12-10 Mo-Fr 10:00-12:00`; either end may be omitted.

@@ -118,11 +118,16 @@ impl Daemon {
         if good {
             return Ok(Ok(body));
         }
-        let problems = body["problems"].as_array().cloned().unwrap_or_default().into_iter().map(|problem| {
-            let text = |key: &str| problem[key].as_str().map(str::to_owned);
-            let place = text("place").map_or_else(String::new, |place| format!("{place}: "));
-            (place + &text("message").unwrap_or_default(), text("hint"))
-        });
-        Ok(Err(problems.collect()))
+        Ok(Err(problems_of(&body)))
     }
+}
+
+/// Returns the problems of an answer: place and message, and the hint.
+pub fn problems_of(answer: &Value) -> Vec<(String, Option<String>)> {
+    let read = |problem: &Value| {
+        let text = |key: &str| problem[key].as_str().map(str::to_owned);
+        let place = text("place").map_or_else(String::new, |place| format!("{place}: "));
+        (place + &text("message").unwrap_or_default(), text("hint"))
+    };
+    answer["problems"].as_array().into_iter().flatten().map(read).collect()
 }

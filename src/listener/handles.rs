@@ -25,7 +25,7 @@ pub struct Handles {
 }
 
 /// A serialized status, its source and the time of the last reload in it.
-pub(super) type Written = (Arc<Status>, Instant, axum::body::Bytes);
+type Written = (Arc<Status>, Instant, axum::body::Bytes);
 
 impl Handles {
     /// Returns the handles for a driver with this feed, and the receiver of reload requests.

@@ -6,13 +6,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::reconcile::Status;
+use crate::reconcile::{Standing, Status};
 
 use super::LastReload;
-use super::wire::word;
-
-/// The label values of `pages`; each is exported even at zero, since alerts need the series.
-const STANDINGS: [&str; 7] = ["unseen", "right", "stale", "drifted", "retrying", "stuck", "held"];
 
 /// Returns the metrics in the exposition format (OpenMetrics 1.0).
 ///
@@ -32,8 +28,9 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
 
 fn register_pages(registry: &mut Registry, status: &Status) {
     let pages = Family::<[(&'static str, &'static str); 1], Gauge>::default();
-    for standing in STANDINGS {
-        let count = status.pages.iter().filter(|page| word(&page.standing) == standing).count();
+    // Each is exported even at zero, since alerts need the series.
+    for standing in Standing::WORDS {
+        let count = status.pages.iter().filter(|page| page.standing.word() == standing).count();
         pages.get_or_create(&[("state", standing)]).set(count as i64);
     }
     registry.register("pages", "Pages by state", pages);

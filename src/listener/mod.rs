@@ -17,14 +17,15 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, UnixListener};
 
-pub use client::{Daemon, Reply, Unreachable};
-pub use guard::{SecretFile, Secrets};
+pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
+pub(crate) use guard::{SecretFile, Secrets};
 pub use handles::Handles;
-pub use reload::{Answer, LastReload, ReloadRequest, Reloads};
-pub use wire::{OverrideRequest, shown, waiting};
+pub(crate) use reload::{Answer, LastReload, ReloadRequest, Reloads};
+pub use wire::OverrideRequest;
+pub(crate) use wire::{shown, waiting};
 
 /// Returns the path of the socket of a daemon with this store.
-pub fn socket_path(store: &Path) -> PathBuf {
+pub(crate) fn socket_path(store: &Path) -> PathBuf {
     let mut name = store.file_name().unwrap_or_default().to_owned();
     name.push(".sock");
     store.with_file_name(name)
@@ -62,6 +63,6 @@ impl Drop for Socket {
 }
 
 /// Serves HTTP until the program ends.
-pub fn serve_http(listener: TcpListener, secrets: Secrets, handles: Handles) {
+pub(crate) fn serve_http(listener: TcpListener, secrets: Secrets, handles: Handles) {
     tokio::spawn(connections::serve(listener, routes::on_network(handles, Arc::new(secrets))));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::LastReload;
 use crate::model::{Instant, PageId, Problem, RowName};
 use crate::pages::{Override, OverrideKind};
-use crate::reconcile::{Draft, Promotion, Selection, Standing, Status, Until};
+use crate::reconcile::{Draft, Promotion, Selection, Status, Until};
 use crate::zone::Zone;
 
 /// A request for an override, as text; the daemon parses it as the command line would.
@@ -134,19 +134,6 @@ pub fn problems(problems: &[Problem]) -> Value {
     json!({ "problems": problems.iter().map(problem).collect::<Vec<_>>() })
 }
 
-/// Returns one word for a page's state.
-pub fn word(standing: &Standing) -> &'static str {
-    match standing {
-        Standing::Unseen => "unseen",
-        Standing::Right => "right",
-        Standing::Stale(_) => "stale",
-        Standing::Drifted(_) => "drifted",
-        Standing::Retrying(_) => "retrying",
-        Standing::Stuck(_) => "stuck",
-        Standing::Held(_) => "held",
-    }
-}
-
 /// Returns a promoted page that still waits for the page it follows, as JSON.
 pub fn waiting(following: &Promotion) -> Value {
     json!({
@@ -167,7 +154,7 @@ pub fn status(status: &Status, reload: &LastReload) -> Value {
     let page = |page: &crate::reconcile::PageStatus| {
         json!({
             "page": page.page.to_string(),
-            "state": word(&page.standing),
+            "state": page.standing.word(),
             "problem": page.standing.problem(),
             "timezone": page.zone.map(Zone::name),
             "due": page.due.map(utc),

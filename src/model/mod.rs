@@ -11,19 +11,22 @@ mod source_text;
 mod variable;
 mod weekdays;
 
-pub use json::{same_value, shorten};
-pub use length::length;
-pub use page::{Change, DriftPolicy, Environment, OnDrift, PageId, RemotePage};
-pub use problem::{Origin, Problem, Severity, each_once, nearest};
-pub use row::{Cell, Row, RowName};
-pub use source_text::SourceText;
-pub use variable::{Blocked, Missing, Places, Step, Variable, position};
-pub use weekdays::{NamedWeekday, WEEKDAYS};
+pub(crate) use json::{same_value, shorten};
+pub(crate) use length::length;
+pub(crate) use page::{Change, DriftPolicy, OnDrift};
+pub use page::{Environment, PageId, RemotePage};
+pub(crate) use problem::each_once;
+pub use problem::{Origin, Problem, Severity, nearest};
+pub use row::Cell;
+pub(crate) use row::{Row, RowName, no_column};
+pub(crate) use source_text::SourceText;
+pub(crate) use variable::{Missing, Places, Step, Variable, position};
+pub(crate) use weekdays::{NamedWeekday, WEEKDAYS};
 
 /// A point in time in UTC; local time is shown beside it.
 pub type Instant = chrono::DateTime<chrono::Utc>;
 
 /// Returns the instant a length of time later, or `at` itself at the ends of the calendar.
-pub fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
+pub(crate) fn after(at: Instant, length: chrono::TimeDelta) -> Instant {
     at.checked_add_signed(length).unwrap_or(at)
 }

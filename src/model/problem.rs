@@ -123,6 +123,20 @@ impl Problem {
         self
     }
 
+    /// Adds a hint: the known word most similar to `word`, or else `otherwise`.
+    #[must_use]
+    pub fn did_you_mean<'a>(
+        self,
+        word: &str,
+        known: impl IntoIterator<Item = &'a str>,
+        otherwise: impl Into<String>,
+    ) -> Self {
+        match nearest(word, known) {
+            Some(known) => self.hint(format!("did you mean \"{known}\"?")),
+            None => self.hint(otherwise),
+        }
+    }
+
     /// Turns the problem into a warning.
     #[must_use]
     pub fn warning(mut self) -> Self {

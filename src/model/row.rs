@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Origin;
+use super::{Origin, Problem};
 
 /// The text of one cell and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub struct Row {
     pub columns: Arc<[Arc<str>]>,
     /// The cells, as many as there are columns.
     pub cells: Arc<[Cell]>,
+}
+
+/// Returns the problem at `at` that a table has no column of this name.
+pub fn no_column(at: &Origin, file: &str, columns: &[Arc<str>], column: &str) -> Problem {
+    Problem::at(at, format!("{file} has no column \"{column}\"")).did_you_mean(
+        column,
+        columns.iter().map(|name| &**name),
+        format!("its columns are: {}", columns.join(", ")),
+    )
 }
 
 /// The stable identity of a row: its key, key column and source.
@@ -63,6 +72,11 @@ impl Row {
     /// Returns true if the cell in a column has a text, ignoring blanks around both.
     pub fn has(&self, column: &str, text: &str) -> bool {
         self.cell(column).is_some_and(|cell| cell.text.trim() == text.trim())
+    }
+
+    /// Returns the problem at `at` that the row's table has no column of this name.
+    pub fn no_column(&self, at: &Origin, column: &str) -> Problem {
+        no_column(at, &self.origin.file, &self.columns, column)
     }
 
     /// Returns the cell in a column.

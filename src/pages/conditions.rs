@@ -163,7 +163,7 @@ impl Conditions {
 
 impl Condition {
     /// Returns true if it holds, and the next instant at which that may change.
-    pub(crate) fn at(&self, at: Instant) -> (bool, Option<Instant>) {
+    fn at(&self, at: Instant) -> (bool, Option<Instant>) {
         match self {
             Self::Dates { from, until, .. } => {
                 let holds = from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until);

@@ -1,6 +1,10 @@
 //! Values computed by an expression, within a fixed amount of work.
 //!
 //! Use of an undefined value is an error.
+//!
+//! minijinja writes `True` and `None` into a text, and cannot be configured to refuse them as operands
+//! of `~`: its formatter sees only output, and its undefined behavior only undefined values. A parsed
+//! expression cannot be changed, so `with_checked_joins` adds a filter to each operand in the source.
 
 use std::collections::BTreeMap;
 

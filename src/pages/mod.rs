@@ -17,13 +17,17 @@ mod read_back;
 mod reason;
 mod walk;
 
-pub use definition::{Definition, Evaluated, Overridden, UntypedValue};
-pub use made::Made;
-pub use override_value::check_kind;
-pub use overrides::{Override, OverrideKind};
-pub use owned::{DesiredValue, Owned, Transition};
-pub use page::{Desired, Follow, Page};
-pub use part::Part;
+pub use definition::UntypedValue;
+pub(crate) use definition::{Definition, Evaluated};
+pub(crate) use made::Made;
+pub(crate) use override_value::check_kind;
+pub use overrides::Override;
+pub(crate) use overrides::OverrideKind;
+pub use owned::DesiredValue;
+pub(crate) use owned::{Owned, Transition};
+pub(crate) use page::Follow;
+pub use page::{Desired, Page};
+pub(crate) use part::Part;
 
 #[cfg(test)]
 mod tests;

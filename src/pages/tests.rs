@@ -11,7 +11,8 @@ use crate::model::{DriftPolicy, Missing, Origin, PageId};
 
 use crate::pages::conditions::Conditions;
 use crate::pages::definition::Clause;
-use crate::pages::{Definition, Overridden, Owned, Page, UntypedValue};
+use crate::pages::definition::Overridden;
+use crate::pages::{Definition, Owned, Page, UntypedValue};
 use crate::shapes::{self, ConsumerModel, Language, TimeFormat};
 
 /// The way a value shows hours, in short.

@@ -349,7 +349,7 @@ fn has_same_schedule(old: &Page, new: &Page, now: Instant) -> bool {
 }
 
 /// The hours of a page by name: one entry for most pages, one per site for pages of many.
-pub(super) type Sites<'p> = BTreeMap<&'p str, &'p Hours>;
+type Sites<'p> = BTreeMap<&'p str, &'p Hours>;
 
 pub(super) fn sites_of(page: &Page) -> Sites<'_> {
     let hours = page.variables.iter().flat_map(|owned| owned.definition.hours());

@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 use crate::model::{Change, OnDrift, PageId, Places, Problem, Variable, same_value};
 use crate::schema::{Checked, CheckedValue};
 
-pub use difference::{Changed, Difference, differences};
-pub use hold::{Impact, Recent, Side, Thresholds, assess, lost_by_source};
+pub(crate) use difference::{Changed, Difference, differences};
+pub(crate) use hold::{Impact, lost_by_source};
+pub use hold::{Recent, Side, Thresholds, assess};
 
 /// The baseline: the values that we last sent to a page and saw confirmed.
 pub type Baseline = BTreeMap<Variable, Value>;
@@ -123,7 +124,7 @@ fn verdict(
 ///
 /// # Errors
 /// Fails when our values would violate the schema together with drifted values that stay.
-pub fn plan(
+pub(crate) fn plan(
     checked: &Checked,
     baseline: &Baseline,
     on_drift: &dyn Fn(usize) -> OnDrift,
@@ -184,7 +185,7 @@ pub fn plan(
 
 /// The outcome of an intent, determined from the current page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IntentOutcome {
+pub(crate) enum IntentOutcome {
     /// The page holds the intended values.
     Applied,
     /// The page holds the values from before.
@@ -194,7 +195,7 @@ pub enum IntentOutcome {
 }
 
 /// Determines an unknown outcome from the page instead of guessing it.
-pub fn look_up(intent: &[Change], page: &Map<String, Value>) -> IntentOutcome {
+pub(crate) fn look_up(intent: &[Change], page: &Map<String, Value>) -> IntentOutcome {
     let mut places = Places::default();
     let mut holds = |desired: &dyn Fn(&Change) -> Option<Value>| {
         intent.iter().all(|change| match (change.variable.read_at(page, &mut places), desired(change)) {

@@ -20,15 +20,17 @@ mod refusals;
 mod revision;
 mod set_override;
 
-pub use act::{Acted, Actor};
+pub(crate) use act::Acted;
+pub use act::Actor;
 pub use board::Board;
-pub use clock_trust::Distrust;
-pub use control::{Control, Counts, PageStatus, Status};
-pub use decide::{Decision, Knowledge, Observed, decide};
-pub use driver::{
-    Driver, Ended, Feed, Mode, Newest, Pace, PageReport, Setup, Standing, Supervisor, Unsupervised,
-};
-pub use gate::{Gate, Limits, Urgency};
-pub use promotions::{Promotion, Promotions};
-pub use revision::{ActiveRevision, Held, revision_id};
-pub use set_override::{Draft, Selection, Until, prepare};
+pub(crate) use clock_trust::Distrust;
+pub(crate) use control::Counts;
+pub use control::{Control, PageStatus, Status};
+pub(crate) use decide::{Decision, Knowledge, Observed, decide};
+pub(crate) use driver::PageReport;
+pub use driver::{Driver, Ended, Feed, Mode, Newest, Pace, Setup, Standing, Supervisor, Unsupervised};
+pub(crate) use gate::{Gate, Limits, Urgency};
+pub(crate) use promotions::{Promotion, Promotions};
+pub(crate) use revision::revision_id;
+pub use revision::{ActiveRevision, Held};
+pub(crate) use set_override::{Draft, Selection, Until, prepare};

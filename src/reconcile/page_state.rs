@@ -54,6 +54,22 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// All words for a status.
+    pub const WORDS: [&str; 7] = ["unseen", "right", "stale", "drifted", "retrying", "stuck", "held"];
+
+    /// Returns the status in one word, for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Unseen => "unseen",
+            Self::Right => "right",
+            Self::Stale(_) => "stale",
+            Self::Drifted(_) => "drifted",
+            Self::Retrying(_) => "retrying",
+            Self::Stuck(_) => "stuck",
+            Self::Held(_) => "held",
+        }
+    }
+
     /// Returns the problem of the page as text, if there is one.
     pub fn problem(&self) -> Option<&str> {
         match self {
@@ -162,7 +178,7 @@ pub struct PageState {
 
 impl PageState {
     /// Returns the initial state of a page from the store.
-    pub fn new(stored: store::PageState) -> Self {
+    fn new(stored: store::PageState) -> Self {
         Self {
             known: Knowledge::new(None, stored.baseline, stored.open),
             seen_at: None,

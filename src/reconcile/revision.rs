@@ -222,7 +222,7 @@ impl Out {
         self.pages.contains(&page.to_string())
     }
 
-    pub fn extend(&mut self, pages: &[PageId]) {
+    fn extend(&mut self, pages: &[PageId]) {
         self.pages.extend(pages.iter().map(ToString::to_string));
     }
 }
@@ -239,7 +239,7 @@ pub(super) struct Rollout {
     /// All pages rolled out to so far.
     pub out: Out,
     /// The remaining stages.
-    pub stages: VecDeque<Vec<PageId>>,
+    stages: VecDeque<Vec<PageId>>,
     /// The page that does not take the change, once reported.
     pub stopped_at: Option<PageId>,
 }

@@ -220,10 +220,7 @@ fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem>
             return None;
         }
         let problem = Problem::new(format!("no page uses a row with {column} = \"{text}\""));
-        Some(match nearest(text.trim(), known) {
-            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-            None => problem.hint("write the cell exactly as in the table"),
-        })
+        Some(problem.did_you_mean(text.trim(), known, "write the cell exactly as in the table"))
     });
     reported.collect()
 }

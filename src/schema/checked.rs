@@ -34,7 +34,7 @@ pub struct CheckedValue {
     /// The value, typed.
     pub value: Value,
     /// The value's source location.
-    pub origin: Origin,
+    origin: Origin,
     /// The next time the value may change by itself.
     pub until: Option<Instant>,
 }

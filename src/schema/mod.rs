@@ -1,5 +1,5 @@
 //! The gate: types desired values and validates them together with the page they will be merged
-//! into. Only this module creates a [`Checked`], and nothing else is ever sent.
+//! into. Only this module creates a `Checked`, and nothing else is ever sent.
 
 mod cell;
 mod checked;
@@ -25,10 +25,12 @@ use crate::limits::pages::{MAX_BROKEN_RULES, MAX_PATTERN_BYTES, MAX_PATTERN_STEP
 use crate::model::{Problem, Step, Variable, shorten};
 use crate::pages::UntypedValue;
 
-pub use checked::{Checked, CheckedValue, check};
-pub use diff::{Difference, differences};
-pub use schemas::Schemas;
-pub use series::Series;
+pub use checked::check;
+pub(crate) use checked::{Checked, CheckedValue};
+pub(crate) use diff::Difference;
+pub use diff::differences;
+pub(crate) use schemas::Schemas;
+pub(crate) use series::Series;
 
 /// Maximum broken rules of a page that are compared with the rules it broke before.
 const RULES_COMPARED: usize = 1_000;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::limits::api::{BURST, CONCURRENCY, CONNECT_TIMEOUT, RATE, READ_TIMEOUT, TOTAL_TIMEOUT};
-use crate::model::{Problem, nearest};
+use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::layers;
@@ -131,10 +131,7 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
         return Some(format!("https://api.{}.poly.ai", region.value));
     }
     let problem = Problem::at(&region.origin, format!("unknown region \"{}\"", region.value));
-    reader.note(match nearest(&region.value, REGIONS.iter().copied()) {
-        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-        None => problem.hint("write us, eu, uk or studio"),
-    });
+    reader.note(problem.did_you_mean(&region.value, REGIONS.iter().copied(), "write us, eu, uk or studio"));
     None
 }
 

@@ -1,7 +1,7 @@
 //! The settings needed to connect to the API, from settings that may contain nothing else or may be
 //! missing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -15,8 +15,6 @@ use super::{Log, Report, Surroundings, is_on_this_machine, layers, log};
 /// The API and log settings, without pages.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// The settings file, if there is one.
-    pub file: Option<PathBuf>,
     /// The remote API.
     pub api: Api,
     /// The log settings.
@@ -58,13 +56,9 @@ impl Connection {
         });
         let problems = reader.into_problems();
         match read {
-            Some((api, log)) if problems.is_empty() => Ok(Self {
-                file: file.map(Path::to_owned),
-                api,
-                log,
-                has_pages: root.get("page").is_some(),
-                warnings,
-            }),
+            Some((api, log)) if problems.is_empty() => {
+                Ok(Self { api, log, has_pages: root.get("page").is_some(), warnings })
+            }
             _ => Err(report.with(problems)),
         }
     }

@@ -53,7 +53,7 @@ pub const SCALARS: &[&str] = &[
 const RESERVED: &[&str] = &["RTCONFD_API_KEY", "RTCONFD_CONFIG"];
 
 /// Returns the origin of the file as a whole, for missing settings.
-pub(super) fn file_origin(file: &Path) -> Origin {
+fn file_origin(file: &Path) -> Origin {
     Origin::named(file.display().to_string())
 }
 

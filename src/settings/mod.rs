@@ -7,7 +7,7 @@ mod connection;
 mod layers;
 mod listen;
 mod log;
-pub mod place;
+pub(crate) mod place;
 mod report;
 mod sources;
 mod store;
@@ -32,16 +32,17 @@ use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
 use crate::zone::Database;
 use crate::zoneinfo::Choice;
 
-pub use api::{Api, is_on_this_machine};
-pub use calendars::CalendarFile;
-pub use connection::{Connection, quoted};
+pub(crate) use api::{Api, is_on_this_machine};
+pub(crate) use calendars::CalendarFile;
+pub(crate) use connection::{Connection, quoted};
 pub use layers::SCALARS;
-pub use listen::Listen;
-pub use log::Log;
-pub use report::Report;
-pub use sources::Source;
-pub use store::{StorePath, StoreSettings};
-pub use surroundings::{Flag, Surroundings};
+pub(crate) use listen::Listen;
+pub(crate) use log::Log;
+pub(crate) use report::Report;
+pub(crate) use sources::Source;
+pub(crate) use store::{StorePath, StoreSettings};
+pub(crate) use surroundings::Flag;
+pub use surroundings::Surroundings;
 
 /// All settings, resolved.
 ///

@@ -29,9 +29,12 @@ mod week;
 mod weekdays;
 
 pub use calendar::CalendarShape;
-pub use consumer::{ConsumerModel, Intervals};
+pub use consumer::ConsumerModel;
+pub(crate) use consumer::Intervals;
 pub use language::Language;
-pub use registry::{SHAPES, named};
-pub use rendering::Rendering;
-pub use shape::{Misread, Moment, Parameters, ReadBack, Sent, Shape, Takes};
+pub use registry::SHAPES;
+pub(crate) use registry::named;
+pub(crate) use rendering::Rendering;
+pub(crate) use shape::{Misread, Moment, Sent, Takes};
+pub use shape::{ReadBack, Shape};
 pub use time_format::TimeFormat;

@@ -2,7 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Query, State as FromState};
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Request, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,37 +32,31 @@ pub struct Since {
     since: usize,
 }
 
-/// Handles the request log: `GET` lists it (`?since=N` from number N on), `DELETE` clears it.
+/// Returns the request log; `?since=N` from number N on.
 pub async fn requests(
     FromState(simulator): FromState<Simulator>,
-    method: Method,
     Query(Since { since }): Query<Since>,
 ) -> Response {
-    if method == Method::DELETE {
-        simulator.state().log.clear();
-        return StatusCode::NO_CONTENT.into_response();
-    }
     let log = simulator.log();
     json(&json!(log.get(since..).unwrap_or_default()))
 }
 
-/// Handles the faults: `POST` adds one, `GET` lists those left, `DELETE` removes all.
-pub async fn faults(FromState(simulator): FromState<Simulator>, request: Request<Body>) -> Response {
-    match *request.method() {
-        Method::DELETE => {
-            simulator.heal();
-            StatusCode::NO_CONTENT.into_response()
+/// Adds a fault.
+pub async fn inject(FromState(simulator): FromState<Simulator>, request: Request<Body>) -> Response {
+    match read(request).await.map(serde_json::from_value::<Fault>) {
+        Some(Ok(fault)) => {
+            simulator.inject(fault.clone());
+            json(&json!(fault))
         }
-        Method::POST => match read(request).await.map(serde_json::from_value::<Fault>) {
-            Some(Ok(fault)) => {
-                simulator.inject(fault.clone());
-                json(&json!(fault))
-            }
-            Some(Err(error)) => reported(StatusCode::BAD_REQUEST, error.to_string()),
-            None => reported(StatusCode::BAD_REQUEST, "the body must be JSON".to_owned()),
-        },
-        _ => json(&json!(simulator.state().faults)),
+        Some(Err(error)) => reported(StatusCode::BAD_REQUEST, error.to_string()),
+        None => reported(StatusCode::BAD_REQUEST, "the body must be JSON".to_owned()),
     }
+}
+
+/// Removes all faults.
+pub async fn heal(FromState(simulator): FromState<Simulator>) -> StatusCode {
+    simulator.heal();
+    StatusCode::NO_CONTENT
 }
 
 /// Returns all pages that were written at least once.
@@ -86,9 +80,6 @@ pub async fn edit(
     Path((agent, environment)): Path<(String, String)>,
     request: Request<Body>,
 ) -> Response {
-    if request.method() != Method::PATCH {
-        return reported(StatusCode::METHOD_NOT_ALLOWED, "PATCH edits a page".to_owned());
-    }
     let body = read(request).await;
     simulator.edit(&agent, &environment, body.as_ref())
 }

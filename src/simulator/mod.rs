@@ -13,7 +13,7 @@ mod state;
 use std::future::Future;
 
 use axum::Router;
-use axum::routing::any;
+use axum::routing::{any, get, patch, post};
 use tokio::net::TcpListener;
 
 pub use faults::{Fault, Kind};
@@ -31,11 +31,11 @@ impl Simulator {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let app = Router::new()
-            .route("/", any(control::ui))
-            .route("/_simulator/requests", any(control::requests))
-            .route("/_simulator/faults", any(control::faults))
-            .route("/_simulator/pages", any(control::all_pages))
-            .route("/_simulator/pages/{agent}/{environment}", any(control::edit))
+            .route("/", get(control::ui))
+            .route("/_simulator/requests", get(control::requests))
+            .route("/_simulator/faults", post(control::inject).delete(control::heal))
+            .route("/_simulator/pages", get(control::all_pages))
+            .route("/_simulator/pages/{agent}/{environment}", patch(control::edit))
             .fallback(any(routes::api))
             .with_state(self);
         let listener = connection::Breakable(listener);

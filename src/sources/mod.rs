@@ -6,7 +6,9 @@ mod read;
 mod watch;
 mod writers;
 
-pub use files::{FileProblems, Files, GoodFile, Revision, Writers};
+pub(crate) use files::Revision;
+pub use files::{Files, Writers};
 pub use input_file::Writing;
 pub use read::{Content, Disk, ReadFiles, Stamp, Unread};
-pub use watch::{OtherFiles, Watch, Watched, watch};
+pub(crate) use watch::Watch;
+pub use watch::{OtherFiles, Watched, watch};

@@ -289,10 +289,6 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
     }
 }
 
-fn canonical(path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok()
-}
-
 /// The watched directories, each with its identity: a recreated directory has another one.
 struct Directories {
     watcher: Option<RecommendedWatcher>,
@@ -320,7 +316,7 @@ impl Directories {
         let mut ours = Ours::default();
         let mut needed: HashMap<PathBuf, (u64, u64)> = HashMap::new();
         for file in paths {
-            for path in [Some(file.clone()), canonical(file)].into_iter().flatten() {
+            for path in std::iter::once(file.clone()).chain(file.canonicalize()) {
                 let Some(directory) = nearest_directory(&path) else { continue };
                 ours.parts.extend(path.components().map(|part| part.as_os_str().to_owned()));
                 if let Some(name) = path.file_name() {

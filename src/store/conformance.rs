@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{
-    Acceptance, Accepted, Behind, Intent, Memory, OpenIntent, Outcome, Owner, PageState, Store, Written,
-};
+use super::memory::Memory;
+use super::{Acceptance, Accepted, Behind, Intent, OpenIntent, Outcome, Owner, PageState, Store, Written};
 use crate::model::{Change, Instant, PageId};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};

@@ -17,7 +17,7 @@ use super::{
 
 /// A store in memory, for one owner. Clones share one state.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub(super) struct Memory {
     owner: Owner,
     state: Arc<Mutex<State>>,
 }
@@ -65,7 +65,7 @@ impl Write {
 
 impl Memory {
     /// Creates an empty store.
-    pub fn new(owner: Owner) -> Self {
+    pub(super) fn new(owner: Owner) -> Self {
         Self { owner, state: Arc::default() }
     }
 

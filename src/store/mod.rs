@@ -2,8 +2,8 @@
 //! overrides, the active settings and inputs.
 //!
 //! [`Store`] is what the driver needs of it, and [`Reading`] what commands read beside the driver.
-//! [`sqlite`] keeps it in a file, and [`Memory`] serves tests; both pass the same suite,
-//! `conformance.rs`. [`at`] chooses the implementation.
+//! [`sqlite`] keeps it in a file, and [`at`] opens it. The tests have a second store, `memory.rs`;
+//! both pass the same suite, `conformance.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,23 +20,23 @@ use crate::pulse::Pulse;
 
 mod claims;
 mod error;
-mod memory;
 pub mod sqlite;
 mod types;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod memory;
 
-pub use claims::{Claim, Conflict};
+pub(crate) use claims::{Claim, Conflict};
 pub use error::StoreError;
-pub use memory::Memory;
-pub use types::{
+pub(crate) use types::{
     Acceptance, Accepted, Behind, DriftRow, HistoryRow, Intent, OpenIntent, Outcome, OverrideRow, Owner,
     PageState, Remembered,
 };
 
 /// The result of a job, available once it is durable.
-pub type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
+pub(crate) type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// Returns the location of a store: a file, or memory for `None`.
 pub fn at(path: Option<&Path>) -> Box<dyn Location> {

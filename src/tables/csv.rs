@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use csv_core::{ReadFieldResult, ReaderBuilder};
 
 use crate::limits::files::{MAX_CELL_BYTES, MAX_CELLS, MAX_COLUMN_NAME, MAX_COLUMNS, MAX_REJECTED, MAX_ROWS};
-use crate::model::{Cell, Origin, Problem, Row, SourceText, nearest};
+use crate::model::{Cell, Origin, Problem, Row, SourceText};
 
 use super::format::{Layout, SourceFormat};
 use super::{Rejected, Rows, Table};
@@ -210,11 +210,11 @@ fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Probl
 
 fn key_column(header: &[Cell], columns: &[Arc<str>], key: &str) -> Result<usize, Problem> {
     columns.iter().position(|name| &**name == key).ok_or_else(|| {
-        let problem = Problem::at(&header[0].origin, format!("missing key column \"{key}\""));
-        match nearest(key, columns.iter().map(|name| &**name)) {
-            Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-            None => problem.hint(format!("the columns are: {}", columns.join(", "))),
-        }
+        Problem::at(&header[0].origin, format!("missing key column \"{key}\"")).did_you_mean(
+            key,
+            columns.iter().map(|name| &**name),
+            format!("the columns are: {}", columns.join(", ")),
+        )
     })
 }
 

@@ -14,10 +14,10 @@ use crate::model::{Origin, Problem, Row, SourceText};
 use crate::written::Node;
 
 pub use csv::parse as parse_csv;
-pub use format::{Layout, SourceFormat};
+pub(crate) use format::{Layout, SourceFormat};
 pub use json::parse as parse_json;
-pub use registry::{FORMATS, Format, format_named};
-pub use shape::Shape;
+pub(crate) use registry::{FORMATS, Format, format_named};
+pub(crate) use shape::Shape;
 
 /// The content of a source after it was read.
 #[derive(Debug)]

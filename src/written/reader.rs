@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the zone that a text names.
-    pub fn zone_named(&self, text: &Text) -> Option<Zone> {
+    fn zone_named(&self, text: &Text) -> Option<Zone> {
         let name = text.value.trim();
         self.ok(self.known_zone(name).ok_or_else(|| {
             let problem = Problem::at(&text.origin, format!("unknown time zone `{name}`"));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use minijinja::{Environment, UndefinedBehavior};
 
 use crate::limits::settings::{MAX_FILLED_IN, MAX_TEMPLATE, TEMPLATE_FUEL};
-use crate::model::{Origin, Problem, Row, nearest};
+use crate::model::{Origin, Problem, Row};
 
 use super::node::{Node, Raw};
 use super::{ScopedRow, Text};
@@ -59,7 +59,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
         let Some(scoped) = rows.iter().find(|scoped| scoped.name == scope) else {
             continue;
         };
-        let cell = scoped.row.cell(column).ok_or_else(|| no_column(at, &scoped.row, column))?;
+        let cell = scoped.row.cell(column).ok_or_else(|| scoped.row.no_column(at, column))?;
         // The library returns the names in no particular order; readers expect the written order.
         let written = template.find(&name).unwrap_or(usize::MAX);
         places.push((written, cell.origin.clone()));
@@ -155,14 +155,5 @@ impl std::io::Write for Filled {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-fn no_column(at: &Origin, row: &Row, column: &str) -> Problem {
-    let file = &row.origin.file;
-    let problem = Problem::at(at, format!("{file} has no column \"{column}\""));
-    match nearest(column, row.columns.iter().map(|name| &**name)) {
-        Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-        None => problem.hint(format!("its columns are: {}", row.columns.join(", "))),
     }
 }

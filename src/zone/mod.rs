@@ -8,9 +8,11 @@ use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 
 use crate::model::Instant;
 
-pub use database::{Database, TzifFiles, Version};
-pub use names::{by_windows_name, fixed_offset, is_a_name, known_names};
-pub use rules::{Zone, ZoneOffset};
+pub use database::Database;
+pub(crate) use database::{TzifFiles, Version};
+pub use names::known_names;
+pub(crate) use names::{by_windows_name, fixed_offset};
+pub use rules::Zone;
 
 /// Returns the instant at which the wall clock of `zone` first shows `local` or a later time.
 ///
@@ -26,7 +28,7 @@ pub fn instant(zone: Zone, local: NaiveDateTime) -> Instant {
 /// Returns the instants at which the wall clock of `zone` shows `local`.
 ///
 /// There are two for a time that occurs twice. Otherwise there is one, as returned by [`instant`].
-pub fn instants(zone: Zone, local: NaiveDateTime) -> impl Iterator<Item = Instant> {
+pub(crate) fn instants(zone: Zone, local: NaiveDateTime) -> impl Iterator<Item = Instant> {
     let first = instant(zone, local);
     let second = zone.from_local_datetime(&local).latest().map(|at| at.to_utc());
     std::iter::once(first).chain(second.filter(|second| *second > first))
@@ -70,7 +72,7 @@ pub fn start_of(zone: Zone, date: NaiveDate) -> Instant {
 }
 
 /// Returns the next date; the last representable date returns itself.
-pub fn next(date: NaiveDate) -> NaiveDate {
+pub(crate) fn next(date: NaiveDate) -> NaiveDate {
     date.checked_add_days(Days::new(1)).unwrap_or(date)
 }
 

@@ -55,9 +55,9 @@ pub(super) fn schema_of(page: &RemotePage) -> Value {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) at: String,
-    pub(super) change: String,
-    pub(super) from: Value,
-    pub(super) to: Value,
+    change: String,
+    from: Value,
+    to: Value,
 }
 
 impl From<Difference> for Row {

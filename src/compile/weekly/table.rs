@@ -2,9 +2,9 @@
 
 use crate::compile::compiler::Compiler;
 use crate::compile::formats::Published;
-use crate::compile::rows::{is_complete, matching, matching_rows};
+use crate::compile::rows::{cell_text, is_complete, matching, matching_rows};
 use crate::hours::{Day, parse_day, parse_days};
-use crate::model::{Origin, Problem, Row};
+use crate::model::{Problem, Row};
 use crate::written::{Fields, Node, Reader, Text};
 
 use super::notation::Notation;
@@ -183,13 +183,4 @@ fn from_and_to(reader: &Reader, opens: Text, closes: &Text) -> Option<Text> {
     };
     reader.note(problem);
     None
-}
-
-fn cell_text(reader: &Reader, row: &Row, column: &str, at: &Origin) -> Option<Text> {
-    let cell = row.cell(column);
-    if cell.is_none() {
-        let problem = Problem::at(at, format!("{} has no column \"{column}\"", row.origin.file));
-        reader.note(problem.hint(format!("its columns are: {}", row.columns.join(", "))));
-    }
-    cell.map(|cell| Text { value: cell.text.clone(), origin: cell.origin.clone() })
 }

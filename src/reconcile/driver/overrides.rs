@@ -13,7 +13,7 @@ pub(super) const FOUND: &str = "found before overrides";
 /// Values found on pages before they were overridden; none if a variable was missing.
 ///
 /// They are restored and then forgotten when the overrides end.
-pub(super) type FoundValues = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
+type FoundValues = BTreeMap<PageId, BTreeMap<Variable, Option<Value>>>;
 
 /// The overrides of a driver.
 pub(super) struct Overrides {

@@ -277,7 +277,7 @@ pub fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Upgrades a store from a version to the current one, all or nothing.
-pub fn apply(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+fn apply(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
     apply_up_to(connection, from, VERSION)
 }
 
