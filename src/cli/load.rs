@@ -119,8 +119,8 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let known = reading.map(|reading| Known::read(&*reading, from)).transpose()?;
     let Known { stored, remembered, recent, approved, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);
-    files.recall(&remembered.newest.inputs);
-    let active = ActiveRevision::recall(&settings, &remembered, from, to);
+    let recalled = files.recall(&remembered.newest.inputs).inputs;
+    let active = ActiveRevision::recall(&settings, &remembered, &recalled, from, to);
     files.settle();
     let revision = files.revision();
     let mut newest = World::over(&settings.blueprint, &revision.inputs, from, to, Some(&active.world));

@@ -283,10 +283,10 @@ pub async fn gather(
 ) -> anyhow::Result<(Files, ActiveRevision)> {
     let mut files = Files::new(settings);
     let remembered = store.remembered().await?;
-    files.recall(&remembered.newest.inputs);
+    let recalled = files.recall(&remembered.newest.inputs).inputs;
     let active = active.unwrap_or_else(|| {
         let now = clock.now();
-        ActiveRevision::recall(settings, &remembered, now, now)
+        ActiveRevision::recall(settings, &remembered, &recalled, now, now)
     });
     // This may wait for a writer, which would block a thread of the runtime.
     let settled = tokio::task::spawn_blocking(move || {

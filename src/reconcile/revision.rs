@@ -45,12 +45,24 @@ pub struct ActiveRevision {
 impl ActiveRevision {
     /// Restores the active revision of the previous run from the store.
     ///
-    /// Anything not stored comes from the current settings.
-    pub fn recall(settings: &Settings, remembered: &Remembered, from: Instant, to: Instant) -> Self {
+    /// Anything not stored comes from the current settings. `inputs` are the newest stored ones, as
+    /// the current settings read them.
+    pub fn recall(
+        settings: &Settings,
+        remembered: &Remembered,
+        inputs: &Inputs,
+        from: Instant,
+        to: Instant,
+    ) -> Self {
         let recall = |accepted: &Accepted, before: Option<&World>| {
             let older = as_accepted(settings, accepted);
+            let is_newest = std::ptr::eq(accepted, &remembered.newest);
+            let inputs = match &older {
+                // Parsing large files twice takes time and memory.
+                None if is_newest => inputs.clone(),
+                older => Files::new(older.as_ref().unwrap_or(settings)).recall(&accepted.inputs).inputs,
+            };
             let settings = older.as_ref().unwrap_or(settings);
-            let inputs = Files::new(settings).recall(&accepted.inputs).inputs;
             let world = World::over(&settings.blueprint, &inputs, from, to, before);
             (settings.blueprint.clone(), inputs, world)
         };

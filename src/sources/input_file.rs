@@ -51,6 +51,8 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 struct Good {
     parsed: Parsed,
+    /// The problems that did not prevent its use.
+    problems: Vec<Problem>,
     /// The bytes read; `None` if an earlier run of the program read them.
     bytes: Option<Arc<[u8]>>,
     digest: Digest,
@@ -108,7 +110,8 @@ impl InputFile {
 
     /// Restores the last good content from an earlier run of the program.
     pub(super) fn recall(&mut self, bytes: &[u8], zones: &Database) {
-        self.good = self.parse(bytes, zones).0.map(|parsed| Good::new(parsed, bytes));
+        let (parsed, problems) = self.parse(bytes, zones);
+        self.good = parsed.map(|parsed| Good::new(parsed, &problems, bytes));
     }
 
     /// Returns true for a source, false for a calendar.
@@ -226,9 +229,15 @@ impl InputFile {
     /// Accepts content. Good content replaces the previous; bad content only leaves its problems.
     fn take(&mut self, found: Result<Arc<[u8]>, Unread>, zones: &Database) {
         let (parsed, problems) = match &found {
-            Ok(bytes) => match (self.parse(bytes, zones), self.cut_off(bytes)) {
-                ((Some(_), _), Some(problem)) => (None, vec![problem]),
-                (parsed, _) => parsed,
+            Ok(bytes) => match &self.good {
+                // At the start it is usually the content of the earlier run, already parsed.
+                Some(good) if good.digest == digest(bytes) => {
+                    (Some(good.parsed.clone()), good.problems.clone())
+                }
+                _ => match (self.parse(bytes, zones), self.cut_off(bytes)) {
+                    ((Some(_), _), Some(problem)) => (None, vec![problem]),
+                    (parsed, _) => parsed,
+                },
             },
             Err(Unread { why, .. }) => {
                 let problem = Problem::at(&Origin::named(self.shown.clone()), why.clone());
@@ -240,8 +249,10 @@ impl InputFile {
             }
         };
         let good = parsed.zip(found.as_ref().ok());
-        let good =
-            good.map(|(parsed, bytes)| Good { bytes: Some(bytes.clone()), ..Good::new(parsed, bytes) });
+        let good = good.map(|(parsed, bytes)| Good {
+            bytes: Some(bytes.clone()),
+            ..Good::new(parsed, &problems, bytes)
+        });
         self.good = good.or(self.good.take());
         self.problems = problems;
         self.taken = Some(found);
@@ -320,8 +331,9 @@ fn is_ended(bytes: &[u8]) -> bool {
 }
 
 impl Good {
-    fn new(parsed: Parsed, bytes: &[u8]) -> Self {
-        Self { parsed, bytes: None, digest: digest(bytes), is_ended: is_ended(bytes) }
+    fn new(parsed: Parsed, problems: &[Problem], bytes: &[u8]) -> Self {
+        let problems = problems.to_vec();
+        Self { parsed, problems, bytes: None, digest: digest(bytes), is_ended: is_ended(bytes) }
     }
 }
 

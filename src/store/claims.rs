@@ -42,22 +42,9 @@ impl Claim {
         })
     }
 
-    /// Creates the file of this process, and locks it.
     fn open(directory: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        if !is_private(directory)? {
-            return Err(io::Error::other(
-                "the folder must belong to this user, with mode 700, and be no link",
-            ));
-        }
         let path = directory.join(format!("{}.claims", std::process::id()));
-        // An earlier process with the same id left this; it is removed, whatever its kind.
-        if path.symlink_metadata().is_ok() {
-            std::fs::remove_file(&path)?;
-        }
-        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
-        file.try_lock()?;
-        Ok(Self { file, path })
+        Ok(Self { file: create(&path)?, path })
     }
 
     /// Replaces the claimed variables; returns those of them that a running daemon owns.
@@ -70,7 +57,7 @@ impl Claim {
         let directory = self.path.parent().unwrap_or(Path::new(".")).to_owned();
         if self.path.symlink_metadata().is_err() {
             // The directory was emptied.
-            *self = Self::open(&directory)?;
+            self.file = create(&self.path)?;
         }
         // One daemon at a time: two that claim the same variable at once would both give way.
         let turn = File::open(&directory)?;
@@ -92,6 +79,22 @@ impl Claim {
         self.file.set_len(text.len() as u64)?;
         Ok(taken)
     }
+}
+
+/// Creates the file of this process in a private directory, and locks it.
+fn create(path: &Path) -> io::Result<File> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    if !is_private(directory)? {
+        return Err(io::Error::other("the folder must belong to this user, with mode 700, and be no link"));
+    }
+    // Left behind by a process with the same id; replaced whatever it is.
+    if path.symlink_metadata().is_ok() {
+        std::fs::remove_file(path)?;
+    }
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    file.try_lock()?;
+    Ok(file)
 }
 
 /// Returns true for a directory that belongs to this user and that no other user can write to.

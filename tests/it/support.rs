@@ -357,8 +357,9 @@ impl Driving {
         let store = folder.free_store().await;
         let remembered = store.remembered().await.unwrap();
         let now = clock.now();
-        let active = ActiveRevision::recall(&settings, &remembered, now, now);
         let mut files = Files::new(&settings);
+        let recalled = files.recall(&remembered.newest.inputs).inputs;
+        let active = ActiveRevision::recall(&settings, &remembered, &recalled, now, now);
         files.settle();
         let revision = files.revision();
         let (feed, mut fed) = mpsc::channel(64);

@@ -146,7 +146,10 @@ fn a_changed_all_day_instance_is_matched_by_its_date_in_the_calendars_zone() {
     }
     let problem =
         calendar(&changed("RECURRENCE-ID:20261224T230000Z", "DTSTART:20261230T100000Z")).unwrap_err();
-    assert!(problem.contains("RECURRENCE-ID: is a time in UTC") && problem.contains("(hint: "), "{problem}");
+    assert!(
+        problem.contains("RECURRENCE-ID: ambiguous date: a time in UTC") && problem.contains("(hint: "),
+        "{problem}"
+    );
     // A timed series matches by instant, even if the change is an all-day event.
     let timed = changed("RECURRENCE-ID:20261225T230000Z", "DTSTART;VALUE=DATE:20261230")
         .replace("DTSTART;VALUE=DATE:20261224", "DTSTART;TZID=Asia/Tokyo:20261225T080000");

@@ -24,9 +24,10 @@ impl World {
         // A failed writer makes no further writes.
         self.store = Writer::in_place(self.database.clone(), &self.settings.owner()).unwrap();
         let remembered = self.store.remembered().await.unwrap();
-        let active = active.unwrap_or_else(|| ActiveRevision::recall(&self.settings, &remembered, now, now));
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
-        files.recall(&remembered.newest.inputs);
+        let recalled = files.recall(&remembered.newest.inputs).inputs;
+        let active = active
+            .unwrap_or_else(|| ActiveRevision::recall(&self.settings, &remembered, &recalled, now, now));
         files.read(&self.writers());
         let last_known = self.store.last_known().await.unwrap();
         let (feed, mut fed) = mpsc::channel(64);
