@@ -60,10 +60,7 @@ impl World {
         let mut builder = Builder {
             compiler: Compiler::new(blueprint, Some((inputs, window))),
             inputs,
-            previous: known
-                .iter()
-                .map(|managed| (managed.computed.key.as_str(), &managed.computed))
-                .collect(),
+            previous: known.iter().map(|managed| (managed.computed.key.as_str(), managed)).collect(),
             unchanged: basis.as_ref().and_then(|(basis, _)| basis.unchanged(blueprint, inputs)),
             orphaned: previous.map(|world| &world.orphaned),
             known_blocks: previous
@@ -94,7 +91,7 @@ impl World {
 struct Builder<'a> {
     compiler: Compiler<'a>,
     inputs: &'a Inputs,
-    previous: HashMap<&'a str, &'a Arc<Page>>,
+    previous: HashMap<&'a str, &'a Managed>,
     /// The unchanged tables; none if settings or calendars changed.
     unchanged: Option<BTreeSet<&'a str>>,
     /// New blocks that failed in the previous world, and have failed ever since they were new.
@@ -215,15 +212,20 @@ impl Builder<'_> {
     }
 
     /// Reuses the pages of an unchanged row; returns false if it changed or had none.
+    ///
+    /// A page with a problem holds older values, and its problem would be lost.
     fn reuse(&mut self, block_key: &str, row: &Row) -> bool {
         let row_key = row.key.as_deref().unwrap_or_default();
         let keys = Environment::ALL.map(|environment| format!("{block_key}{row_key}@{environment}"));
-        let known = keys.iter().filter_map(|key| self.previous.get(key.as_str()));
-        let pages: Vec<Arc<Page>> =
-            known.filter(|page| page.row.as_ref() == Some(row)).map(|page| Arc::clone(page)).collect();
-        let found = !pages.is_empty();
-        pages.into_iter().for_each(|page| self.add(page, Vec::new()));
-        found
+        let known: Vec<&Managed> =
+            keys.iter().filter_map(|key| self.previous.get(key.as_str()).copied()).collect();
+        let is_current =
+            |managed: &&Managed| managed.computed.row.as_ref() == Some(row) && managed.problems.is_empty();
+        let may_reuse = !known.is_empty() && known.iter().all(is_current);
+        if may_reuse {
+            known.into_iter().for_each(|managed| self.add(managed.computed.clone(), Vec::new()));
+        }
+        may_reuse
     }
 
     fn page(&mut self, block: &Node, row: Option<(&Repeat, &Row)>) {
@@ -296,7 +298,7 @@ impl Builder<'_> {
     }
 
     fn keep_key(&mut self, key: &str, problems: Vec<Problem>) {
-        match self.previous.get(key).map(|page| Arc::clone(page)) {
+        match self.previous.get(key).map(|managed| managed.computed.clone()) {
             Some(page) => self.add(page, problems),
             None => self.world.missing.extend(problems),
         }

@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 use crate::reconcile::{Standing, Status};
 
 use super::LastReload;
+use super::health::conditions;
 
 /// Returns the metrics in the exposition format (OpenMetrics 1.0).
 ///
@@ -19,6 +20,8 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
     register_pages(&mut registry, status);
     register_counters(&mut registry, status);
     register_gauges(&mut registry, status, reload);
+    register_ready(&mut registry, status, reload);
+    register_build(&mut registry);
     register_zones(&mut registry, status);
     register_held(&mut registry, status);
     let mut text = String::new();
@@ -84,6 +87,23 @@ fn register_gauges(registry: &mut Registry, status: &Status, reload: &LastReload
     }
 }
 
+/// Registers the conditions of readiness.
+fn register_ready(registry: &mut Registry, status: &Status, reload: &LastReload) {
+    let ready = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+    for condition in conditions(status, reload) {
+        let is_met = i64::from(condition.unmet.is_none());
+        ready.get_or_create(&[("condition", condition.name)]).set(is_met);
+    }
+    registry.register("ready", "Conditions of readiness: 1 if met, as in /readyz", ready);
+}
+
+/// Registers the version of the program as a label.
+fn register_build(registry: &mut Registry) {
+    let build = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+    build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+    registry.register("build_info", "The version of the program", build);
+}
+
 /// Registers the zone database, with its release and location as labels.
 fn register_zones(registry: &mut Registry, status: &Status) {
     let version = status.zones.version().map_or_else(|| "unknown".to_owned(), ToString::to_string);
@@ -142,6 +162,8 @@ mod tests {
             "rtconfd_requests_total 7",
             "rtconfd_pages{state=\"right\"} 0",
             "rtconfd_held 1",
+            "rtconfd_ready{condition=\"reload\"} 0",
+            "rtconfd_ready{condition=\"key\"} 1",
             "rtconfd_config_last_reload_successful 0",
             "rtconfd_held_revision{revision=\"r1\",why=\"source \\\"sites\\\" becomes empty\",approve=\"rtconfd approve r1\"} 1",
         ] {

@@ -6,6 +6,7 @@ mod client;
 mod connections;
 mod guard;
 mod handles;
+mod health;
 mod metrics;
 mod reload;
 mod routes;

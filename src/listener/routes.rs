@@ -18,14 +18,14 @@ use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 
 use super::guard::{Refusal, Secrets};
-use super::{Handles, LastReload, OverrideRequest, metrics, wire};
+use super::{Handles, OverrideRequest, health, metrics, wire};
 
 /// Returns all routes, unguarded: the socket's permissions protect them.
 pub fn on_socket(driver: Handles) -> Router {
-    common().with_state(driver)
+    for_people().merge(for_monitors()).with_state(driver)
 }
 
-/// Returns all routes behind the guard, and the webhook.
+/// Returns the routes of people behind the guard, those of monitors, and the webhook.
 pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
     let hook = Router::new().route("/webhook", post(webhook)).with_state((driver.clone(), secrets.clone()));
     let nosniff = |mut response: Response| async {
@@ -33,14 +33,21 @@ pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, value);
         response
     };
-    let guarded = common().layer(from_fn_with_state(secrets, guard)).with_state(driver);
-    guarded.merge(hook).layer(axum::middleware::map_response(nosniff))
+    let guarded = for_people().layer(from_fn_with_state(secrets, guard)).with_state(driver.clone());
+    let open = for_monitors().with_state(driver);
+    guarded.merge(open).merge(hook).layer(axum::middleware::map_response(nosniff))
 }
 
-fn common() -> Router<Handles> {
+/// The routes of probes and scrapers. They name a host by its address, and no secret is behind them.
+fn for_monitors() -> Router<Handles> {
     Router::new()
-        .route("/healthz", get(health))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
         .route("/metrics", get(numbers))
+}
+
+fn for_people() -> Router<Handles> {
+    Router::new()
         .route("/status", get(status))
         .route("/overrides", post(set_override))
         .route("/overrides/{id}", delete(release_override))
@@ -82,24 +89,9 @@ impl Handles {
         tokio::time::timeout(ANSWER_TIMEOUT, asked).await.ok().flatten().ok_or_else(unavailable)
     }
 
-    async fn status(&self) -> Result<Arc<Status>, Box<Response>> {
+    pub(super) async fn status(&self) -> Result<Arc<Status>, Box<Response>> {
         tokio::time::timeout(ANSWER_TIMEOUT, self.board.ask()).await.ok().flatten().ok_or_else(unavailable)
     }
-}
-
-async fn health(State(driver): State<Handles>) -> Response {
-    if let Some(problem) = driver.pulses.problem() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")).into_response();
-    }
-    let text = |_| match driver.reloads.last() {
-        LastReload { problems, at, .. } if !problems.is_empty() => {
-            // A failed reload is still healthy: the previous settings are active, and a restart
-            // caused by this check would end in an error.
-            format!("ok\nthe reload at {} failed\n", wire::utc(at)).into_response()
-        }
-        _ => "ok\n".into_response(),
-    };
-    driver.status().await.map_or_else(|refusal| *refusal, text)
 }
 
 async fn numbers(State(driver): State<Handles>) -> Response {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::LastReload;
 use crate::model::{Instant, PageId, Problem, RowName};
 use crate::pages::{Override, OverrideKind};
-use crate::reconcile::{Draft, Promotion, Selection, Status, Until};
+use crate::reconcile::{Draft, Promotion, Selection, Status, Until, Withheld};
 use crate::zone::Zone;
 
 /// A request for an override, as text; the daemon parses it as the command line would.
@@ -166,7 +166,7 @@ pub fn status(status: &Status, reload: &LastReload) -> Value {
     });
     json!({
         "pages": status.pages.iter().map(page).collect::<Vec<_>>(),
-        "withheld": status.withheld,
+        "withheld": status.withheld.as_ref().map(Withheld::text),
         "held": status.held,
         "rollout": rollout,
         "following": status.following.iter().map(waiting).collect::<Vec<_>>(),

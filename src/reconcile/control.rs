@@ -52,8 +52,8 @@ pub enum Control {
 pub struct Status {
     /// Each page.
     pub pages: Vec<PageStatus>,
-    /// The reason for withholding all requests: a refused key, a pause, an untrusted clock.
-    pub withheld: Option<String>,
+    /// The reason for withholding all requests.
+    pub withheld: Option<Withheld>,
     /// The revision held for approval.
     pub held: Option<Held>,
     /// The progress of a rollout: revision, remaining pages, and the page it stopped at.
@@ -72,6 +72,26 @@ pub struct Status {
     pub counts: Counts,
 }
 
+/// The reason for withholding all requests, as a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// The clock is untrusted.
+    Clock(String),
+    /// The API refused the key.
+    Key(String),
+    /// A pause that ends by itself.
+    Pause(String),
+}
+
+impl Withheld {
+    /// Returns the message.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Clock(text) | Self::Key(text) | Self::Pause(text) => text,
+        }
+    }
+}
+
 /// One page.
 #[derive(Clone, Debug)]
 pub struct PageStatus {
@@ -79,6 +99,8 @@ pub struct PageStatus {
     pub page: PageId,
     /// Its status.
     pub standing: Standing,
+    /// True once it was fetched.
+    pub is_fetched: bool,
     /// Its time zone, if it has one.
     pub zone: Option<Zone>,
     /// The time of its next decision.

@@ -7,7 +7,7 @@ use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
 
-use crate::support::{Api, Folder, NO_HOLD, Process, SITES, desk, until};
+use crate::support::{Api, Folder, KEY, NO_HOLD, Process, SITES, desk, until};
 
 /// Always open, so that the day of the test does not matter.
 fn always(agent: &str) -> String {
@@ -230,6 +230,11 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     // A web page that rebinds its own name to this machine gets no data.
     let foreign = http.get(url("/status")).header("host", "evil.example").send().await.unwrap();
     assert_eq!(foreign.status(), 403);
+    // Probes and scrapers name the machine by an address, which no settings can list.
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let scraped = http.get(url(path)).header("host", "10.1.2.3:9464").send().await.unwrap();
+        assert_eq!(scraped.status(), 200, "{path}");
+    }
     let asking = json!({"all": true, "says": "closed", "reason": "snow", "who": "anna"}).to_string();
     for (token, expected) in [(None, 403), (Some("t0kem"), 403), (Some("t0ken"), 201)] {
         let mut request = http.post(url("/overrides")).body(asking.clone());
@@ -587,6 +592,29 @@ async fn health_names_a_thread_that_hangs() {
     assert!(text.starts_with("the thread of this test has hung for "), "{text}");
     pulse.rest();
     assert_eq!(handles.pulses.problem(), None);
+}
+
+#[tokio::test]
+async fn readiness_names_the_conditions_that_are_not_met() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    private(&folder, "key", "not-the-key-of-the-api");
+    let mut process = running(&folder).await;
+    let http = reqwest::Client::builder().unix_socket(folder.path("state.sqlite.sock")).build().unwrap();
+    let ready = async || {
+        let answer = http.get("http://localhost/readyz").send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    until("the key is refused", || process.log().contains("the API refused the key")).await;
+    let (status, text) = ready().await;
+    assert_eq!(status, 503);
+    let first_sync = "not ready\nfirst_sync: 1 of 1 pages were not fetched yet\nkey: ";
+    assert!(text.starts_with(first_sync), "{text}");
+    private(&folder, "key", KEY);
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
 }
 
 /// Writes to a removed or overwritten file would be lost.

@@ -150,7 +150,7 @@ async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     };
     api.until_variable("A-1", "is_open", &json!(true)).await;
     assert_eq!(folder.run(&["reload"]).expect(0).out, "The settings were reloaded and are active.\n");
-    assert_eq!(get("/healthz").await, "ok\n");
+    assert_eq!(get("/readyz").await, "ready\n");
     assert!(get("/metrics").await.contains("rtconfd_config_last_reload_successful 1\n"));
 
     let good = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
@@ -179,7 +179,9 @@ async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     let status: Value = serde_json::from_str(&get("/status").await).unwrap();
     assert_eq!(status["reload"]["problems"].as_array().map(Vec::is_empty), Some(false), "{status}");
     assert!(get("/metrics").await.contains("rtconfd_config_last_reload_successful 0\n"));
-    assert!(get("/healthz").await.starts_with("ok\nthe reload at "));
+    // A restart by a liveness probe would end in an error.
+    assert_eq!(get("/healthz").await, "ok\n");
+    assert!(get("/readyz").await.starts_with("not ready\nreload: the reload at "));
     assert_eq!(api.variables("A-1"), json!({"is_open": true}));
 
     // A readable but unusable key fails as well.

@@ -209,6 +209,7 @@ async fn a_long_retry_after_is_reported_and_capped() {
     api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 86_400 }).times(1));
     driving.advance(at(FIVE)).await;
     let withheld = driving.status().await.withheld.expect("a pause");
+    let withheld = withheld.text();
     assert!(withheld.contains("Retry-After: 86400 s, shortened to 30 s"), "{withheld}");
     driving.stop().await;
 }

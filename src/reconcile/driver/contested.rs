@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use crate::agents_api::{ReadPages, WritePages};
 use crate::model::{Instant, PageId, Problem};
-
-use super::{Driver, Supervisor};
 
 /// The wait before contested pages are claimed again.
 const RETRY: TimeDelta = TimeDelta::seconds(5);
@@ -38,23 +35,15 @@ impl Contested {
         Some((self.pages.get(page)?.clone(), self.again))
     }
 
-    fn is_due(&self, now: Instant) -> bool {
+    /// Returns true if the pages must be claimed now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.is_claimed || self.again.is_some_and(|again| again <= now)
     }
-}
 
-impl<R: ReadPages + WritePages> Driver<R> {
-    /// Claims the current pages if that is due; pages that are no longer contested become due.
-    pub(super) fn claim_pages(&mut self, supervisor: &dyn Supervisor, now: Instant) {
-        if !self.contested.is_due(now) {
-            return;
-        }
-        let pages = supervisor.claim(&self.world);
+    /// Records the outcome of a claim; returns the pages that are no longer contested.
+    pub(super) fn claimed(&mut self, pages: BTreeMap<PageId, Problem>, now: Instant) -> Vec<PageId> {
         let again = (!pages.is_empty()).then(|| now + RETRY);
-        let before = std::mem::replace(&mut self.contested, Contested { pages, again, is_claimed: true });
-        for page in before.pages.keys().filter(|page| !self.contested.pages.contains_key(page)) {
-            tracing::info!(%page, "no other daemon owns this page any more");
-            self.pages.schedule(page, Some(now));
-        }
+        let before = std::mem::replace(self, Self { pages, again, is_claimed: true });
+        before.pages.into_keys().filter(|page| !self.pages.contains_key(page)).collect()
     }
 }

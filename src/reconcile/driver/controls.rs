@@ -4,8 +4,7 @@ use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::Managed;
 use crate::model::{Environment, PageId, Problem};
 use crate::pages::Override;
-use crate::reconcile::gate::Pause;
-use crate::reconcile::{Control, Draft, PageStatus, Status, prepare};
+use crate::reconcile::{Control, Draft, PageStatus, Status, Withheld, prepare};
 use crate::store::StoreError;
 
 use super::{Driver, Urgency};
@@ -104,14 +103,16 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let id = &managed.page.id;
             let state = self.pages.get(id)?;
             let (standing, zone) = (state.standing.clone(), managed.page.zone);
-            Some(PageStatus { page: id.clone(), standing, zone, due: state.due() })
+            let is_fetched = state.known.observed.is_some();
+            Some(PageStatus { page: id.clone(), standing, is_fetched, zone, due: state.due() })
         };
-        let distrust = self.clock.trust.distrust().map(crate::reconcile::Distrust::describe);
-        let stopped = self.requests.gate.stopped().map(str::to_owned);
-        let pause = self.requests.gate.pause().map(Pause::words);
+        let gate = &self.requests.gate;
+        let clock = self.clock.trust.distrust().map(|distrust| Withheld::Clock(distrust.describe()));
+        let key = gate.stopped().map(|error| Withheld::Key(error.to_owned()));
+        let pause = gate.pause().map(|pause| Withheld::Pause(pause.words()));
         Status {
             pages: self.world.pages.iter().filter_map(page).collect(),
-            withheld: distrust.or(stopped).or(pause),
+            withheld: clock.or(key).or(pause),
             held: self.revisions.held.clone(),
             rollout: self
                 .revisions

@@ -13,6 +13,7 @@ use crate::reconcile::agents::Agent;
 use crate::reconcile::revision::inputs_of;
 use crate::store::Acceptance;
 
+use super::interface::Supervisor;
 use super::{Driver, Standing, Urgency};
 
 impl<R: ReadPages + WritePages> Driver<R> {
@@ -80,6 +81,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.world = world;
         self.end_drift_of_gone_pages(now);
         self.contested.begin_anew();
+    }
+
+    /// Claims the current pages if that is due; pages that are no longer contested become due.
+    pub(super) fn claim_pages(&mut self, supervisor: &dyn Supervisor, now: Instant) {
+        if !self.contested.is_due(now) {
+            return;
+        }
+        for page in self.contested.claimed(supervisor.claim(&self.world), now) {
+            tracing::info!(%page, "no other daemon owns this page any more");
+            self.pages.schedule(&page, Some(now));
+        }
     }
 
     /// Ends the drift of pages that are no longer defined: they are not compared any more.

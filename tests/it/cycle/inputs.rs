@@ -144,6 +144,48 @@ async fn a_page_with_a_bad_input_keeps_its_last_good_values_across_restarts() {
     }
 }
 
+async fn wait_for_problem(driving: &Driving, is_expected: bool) {
+    while driving.status().await.problems.is_empty() == is_expected {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
+/// The page keeps its old values, so it is not up to date when its row is as before.
+#[tokio::test]
+async fn a_row_that_was_bad_gets_the_changes_of_other_tables_meanwhile() {
+    let sites = "site,agent,hours\na,A-1,Mo-Fr 09:00-17:00\nb,A-2,Mo-Fr 09:00-17:00\n";
+    let bad = sites.replacen("09:00", "99:00", 1);
+    for restarts in [false, true] {
+        let api = Api::start();
+        let folder = Folder::new(&api.url, &format!("{NO_HOLD}{JOINED}"));
+        folder.write("m.json", "{\"text\": \"one\"}");
+        let clock = ManualClock::new(at(NOON));
+        let steps = [(sites, "1", "1"), (&bad, "7", "1"), (sites, "7", "7")];
+        let mut driving = None;
+        for (sites, phone, expected) in steps {
+            folder.write("sites.csv", sites);
+            if let Some(driving) = &driving {
+                let is_bad = sites == bad;
+                wait_for_problem(driving, is_bad).await;
+            }
+            folder.write("phones.csv", &format!("site,number\na,{phone}\nb,{phone}\n"));
+            if restarts {
+                run_twice(&folder, &clock).await;
+            } else if driving.is_none() {
+                driving = Some(Driving::start(&folder, &clock, Mode::Daemon).await);
+            }
+            api.until_variable("A-2", "phone", &json!(phone)).await;
+            if expected == phone {
+                api.until_variable("A-1", "phone", &json!(expected)).await;
+            }
+            assert_eq!(api.variables("A-1")["phone"], json!(expected), "{sites}");
+        }
+        if let Some(driving) = driving {
+            driving.stop().await;
+        }
+    }
+}
+
 /// A row stays bad for weeks: a restart uses the good rows that arrived meanwhile.
 #[tokio::test]
 async fn a_bad_row_does_not_prevent_storing_the_good_rows_beside_it() {

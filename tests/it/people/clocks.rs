@@ -110,7 +110,7 @@ async fn a_clock_jump_stops_writes_until_it_is_reverted_or_the_api_agrees() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     clock.step(at("2027-03-01T20:00:00Z"));
     assert_eq!(
-        reported(&driving, "the clock is untrusted", |status| status.withheld).await,
+        reported(&driving, "the clock is untrusted", |status| status.withheld).await.text(),
         "nothing is sent while the clock is untrusted: it jumped from 2026-11-26T12:00:00Z to 2027-03-01T20:00:00Z (hint: correct the clock; if it is right, run rtconfd approve clock)"
     );
     driving.advance(clock.now() + TimeDelta::hours(1)).await;

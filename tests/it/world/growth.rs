@@ -32,8 +32,10 @@ fn a_simulated_year_leaves_no_more_rows_than_its_first_quarter() {
         crate::support::report(&format!("rows after each quarter: {quarters:?}"));
         for (table, first) in &quarters[0] {
             for later in &quarters[1..] {
-                // The year is random, so some periods of 45 days are busier.
-                assert!(later[table] <= 2 * first + 20, "{table}: {quarters:?}");
+                // The year is random, so some periods of 45 days are busier. Long values come with
+                // the special dates around Christmas; each belongs to a change that remains.
+                let most = if table == "texts" { later["changes"] } else { 2 * first + 20 };
+                assert!(later[table] <= most, "{table}: {quarters:?}");
             }
         }
     });

@@ -1,0 +1,65 @@
+//! `/healthz` and `/readyz`: whether the process works, and whether pages hold what they should.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::reconcile::{Status, Withheld};
+
+use super::reload::LastReload;
+use super::{Handles, wire};
+
+/// A condition of readiness, and why it is not met.
+pub(super) struct Condition {
+    /// Its name, as in the metric `rtconfd_ready`.
+    pub(super) name: &'static str,
+    /// The reason; `None` if it is met.
+    pub(super) unmet: Option<String>,
+}
+
+/// Returns the conditions of readiness.
+///
+/// A store that cannot be written stops the daemon, so there is no condition for it.
+pub(super) fn conditions(status: &Status, reload: &LastReload) -> [Condition; 4] {
+    let unseen = status.pages.iter().filter(|page| !page.is_fetched).count();
+    let first_sync =
+        (unseen > 0).then(|| format!("{unseen} of {} pages were not fetched yet", status.pages.len()));
+    let (key, clock) = match &status.withheld {
+        Some(Withheld::Key(text)) => (Some(text.clone()), None),
+        Some(Withheld::Clock(text)) => (None, Some(text.clone())),
+        Some(Withheld::Pause(_)) | None => (None, None),
+    };
+    let reload = (!reload.problems.is_empty()).then(|| reload_failed(reload));
+    [("first_sync", first_sync), ("key", key), ("reload", reload), ("clock", clock)]
+        .map(|(name, unmet)| Condition { name, unmet })
+}
+
+fn reload_failed(reload: &LastReload) -> String {
+    format!("the reload at {} failed; the previous settings are active", wire::utc(reload.at))
+}
+
+/// Answers 200 while every thread works and the driver answers.
+///
+/// A failed reload is still healthy: the previous settings are active, and a restart caused by this
+/// check would end in an error.
+pub(super) async fn live(State(driver): State<Handles>) -> Response {
+    if let Some(problem) = driver.pulses.problem() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")).into_response();
+    }
+    driver.status().await.map_or_else(|refusal| *refusal, |_| "ok\n".into_response())
+}
+
+/// Answers 200 if pages hold what they should; else 503 and the conditions that are not met.
+pub(super) async fn ready(State(driver): State<Handles>) -> Response {
+    let status = match driver.status().await {
+        Ok(status) => status,
+        Err(refusal) => return *refusal,
+    };
+    let conditions = conditions(&status, &driver.reloads.last());
+    let unmet = conditions.iter().filter_map(|condition| Some((condition.name, condition.unmet.as_ref()?)));
+    let lines: String = unmet.map(|(name, why)| format!("{name}: {why}\n")).collect();
+    match lines.is_empty() {
+        true => "ready\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{lines}")).into_response(),
+    }
+}
