@@ -1,7 +1,7 @@
 //! The claim of a daemon on its variables, so that no other daemon of this user on this machine
 //! owns them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
@@ -41,42 +41,68 @@ impl Claims {
         worlds: [&World; 2],
     ) -> anyhow::Result<Option<Self>> {
         let Some(directory) = directory(global) else { return Ok(None) };
-        let api = settings.api.base_url.clone();
-        let who = format!("process {} ({})", std::process::id(), settings.file.display());
-        let owned = worlds.into_iter().flat_map(|world| owned(&api, world)).collect();
-        match Claim::make(&directory, &who, &owned) {
-            Ok(Ok(claim)) => Ok(Some(Self { claim, api, who, pages: 0, taken: Vec::new() })),
-            Ok(Err(taken)) => bail!("{}\n  hint: {HINT}", conflict(&taken, &who)),
+        let claim = Claim::new(&directory);
+        let mut claims = Self { claim, api: String::new(), who: String::new(), pages: 0, taken: Vec::new() };
+        Ok(claims.renew(settings, worlds)?.then_some(claims))
+    }
+
+    /// Claims the variables of other settings, and those of the active pages.
+    ///
+    /// Returns false if the claim failed, so that other daemons cannot be detected.
+    ///
+    /// # Errors
+    /// Returns an error when another daemon owns one of the variables, unless its page waits for
+    /// that already.
+    pub(super) fn renew(&mut self, settings: &Settings, worlds: [&World; 2]) -> anyhow::Result<bool> {
+        self.api.clone_from(&settings.api.base_url);
+        self.who = format!("process {} ({})", std::process::id(), settings.file.display());
+        self.pages = 0;
+        let owned = worlds.into_iter().flat_map(|world| owned(&self.api, world)).collect();
+        let taken = match self.claim.update(&self.who, &owned) {
+            Ok(taken) => taken,
             Err(error) => {
-                let directory = directory.display();
-                tracing::warn!(%error, %directory, "other daemons on this machine cannot be detected");
-                Ok(None)
+                tracing::warn!(%error, "other daemons on this machine cannot be detected");
+                return Ok(false);
             }
+        };
+        match taken.iter().find(|taken| !self.taken.contains(taken)) {
+            Some(taken) => bail!("{}\n  hint: {HINT}", conflict(taken, &self.who)),
+            None => Ok(true),
         }
     }
 
     /// Claims the variables of the current pages; returns the pages that must wait.
     ///
     /// A daemon that already runs is not stopped by a new row: only a page with a variable that
-    /// another daemon owns waits, until that daemon ends or gives the variable up.
-    pub(super) fn follow(&mut self, world: &World) -> BTreeMap<PageId, Problem> {
+    /// another daemon owns waits, until that daemon ends or gives the variable up. `None` means that
+    /// the claim failed and must be tried again.
+    pub(super) fn follow(&mut self, world: &World) -> Option<BTreeMap<PageId, Problem>> {
         let pages = fingerprint(world);
-        if pages != self.pages || !self.taken.is_empty() {
+        if pages != self.pages || !self.is_still_taken() {
             match self.claim.update(&self.who, &owned(&self.api, world).collect()) {
                 Ok(taken) => (self.pages, self.taken) = (pages, taken),
-                Err(error) => tracing::warn!(%error, "the claim on the variables was not updated"),
+                Err(error) => {
+                    tracing::warn!(%error, "the claim on the variables was not updated");
+                    return None;
+                }
             }
-        }
-        if self.taken.is_empty() {
-            return BTreeMap::new();
         }
         let taken: BTreeMap<&str, &Conflict> =
             self.taken.iter().map(|taken| (taken.what.as_str(), taken)).collect();
+        if taken.is_empty() {
+            return Some(BTreeMap::new());
+        }
         let conflict_of = |page: &Page| {
             let first = claims_of(&self.api, page).find_map(|line| taken.get(line.as_str()).copied())?;
             Some((page.id.clone(), Problem::new(conflict(first, &self.who)).hint(HINT)))
         };
-        world.pages.iter().filter_map(|managed| conflict_of(&managed.page)).collect()
+        Some(world.pages.iter().filter_map(|managed| conflict_of(&managed.page)).collect())
+    }
+
+    /// Returns true if other daemons own the same variables of ours as before.
+    fn is_still_taken(&self) -> bool {
+        let lines: BTreeSet<String> = self.taken.iter().map(|taken| taken.what.clone()).collect();
+        lines.is_empty() || self.claim.conflicts(&lines).is_ok_and(|taken| taken == self.taken)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -104,11 +104,14 @@ pub async fn daemon(
     listen(&settings, &handles).await?;
     let mut settings = settings;
     let mut active: Option<ActiveRevision> = None;
+    // It lasts through reloads: between two claims another daemon could take the variables.
+    let mut claims: Option<Arc<Mutex<Claims>>> = None;
     // The settings before a reload, and the reload itself until it has succeeded.
     let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
-        let begun = begin(global, &settings, &store, &clock, active.take(), number, &handles).await;
-        let (driver, _watching, claims) = match (begun, before.take()) {
+        let begun =
+            begin(global, &settings, (&store, &clock), active.take(), number, &handles, &mut claims).await;
+        let (driver, _watching) = match (begun, before.take()) {
             (Ok(begun), newer) => {
                 if let Some((_, newer)) = newer {
                     tracing::info!("the settings were reloaded");
@@ -133,7 +136,7 @@ pub async fn daemon(
         );
         report_public_holidays(&settings, clock.now());
         zones::age(&settings.blueprint.zones, clock.now()).iter().for_each(|old| tracing::warn!("{old}"));
-        let supervisor = Systemd::new(handles.pulses.clone(), claims);
+        let supervisor = Systemd::new(handles.pulses.clone(), claims.clone());
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -159,25 +162,29 @@ pub async fn daemon(
 async fn begin(
     global: &Global,
     settings: &Settings,
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
+    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
     active: Option<ActiveRevision>,
     number: u32,
     handles: &listener::Handles,
-) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch, Option<Claims>)> {
+    claims: &mut Option<Arc<Mutex<Claims>>>,
+) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch)> {
     let key_source = load::key_source(&settings.api, global)?;
     // A reload may name another API or owner.
     let store = &store.owned_by(&settings.owner()).await?;
     let (files, active) = gather(settings, store, clock, active, true).await?;
     let revision = files.revision();
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
-    let claims = Claims::make(settings, global, [&active.world, &newest])?;
+    let worlds = [&active.world, &newest];
+    match claims {
+        Some(claims) => drop(lock(claims).renew(settings, worlds)?),
+        None => *claims = Claims::make(settings, global, worlds)?.map(|claims| Arc::new(Mutex::new(claims))),
+    }
     let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;
     handles.pulses.watch(watching.pulse.clone());
     let board = handles.board.clone();
     let start = Start { who: load::who("run", global), active, revision, number, board };
     let driver = build(settings, &key_source, store, clock, start).await?;
-    Ok((driver, watching, claims))
+    Ok((driver, watching))
 }
 
 /// Logs the public holidays in use, and warns about those that end soon.
@@ -350,16 +357,20 @@ fn report(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watche
     feed.blocking_send(fed).is_ok()
 }
 
+fn lock(claims: &Mutex<Claims>) -> MutexGuard<'_, Claims> {
+    claims.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A supervisor that notifies systemd, if present, and other daemons of this machine.
 struct Systemd {
     watchdog: Option<Duration>,
     pulses: Pulses,
-    claims: Option<Mutex<Claims>>,
+    claims: Option<Arc<Mutex<Claims>>>,
 }
 
 impl Systemd {
-    fn new(pulses: Pulses, claims: Option<Claims>) -> Self {
-        Self { watchdog: sd_notify::watchdog_enabled(), pulses, claims: claims.map(Mutex::new) }
+    fn new(pulses: Pulses, claims: Option<Arc<Mutex<Claims>>>) -> Self {
+        Self { watchdog: sd_notify::watchdog_enabled(), pulses, claims }
     }
 }
 
@@ -376,10 +387,8 @@ impl Supervisor for Systemd {
         }
     }
 
-    fn claim(&self, world: &World) -> BTreeMap<PageId, Problem> {
-        let follow =
-            |claims: &Mutex<Claims>| claims.lock().unwrap_or_else(PoisonError::into_inner).follow(world);
-        self.claims.as_ref().map(follow).unwrap_or_default()
+    fn claim(&self, world: &World) -> Option<BTreeMap<PageId, Problem>> {
+        self.claims.as_ref().map_or_else(|| Some(BTreeMap::new()), |claims| lock(claims).follow(world))
     }
 
     fn beat(&self) -> Option<Duration> {

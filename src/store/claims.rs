@@ -6,15 +6,23 @@ use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::regular_file;
+
+/// The tries to get the turn, and the wait between two.
+///
+/// A turn takes milliseconds; a daemon that is stopped in the middle of it must not stop the others.
+const TRIES: usize = 20;
+const WAIT: Duration = Duration::from_millis(10);
 
 /// A daemon's claim; released when dropped.
 #[derive(Debug)]
 pub struct Claim {
-    file: File,
-    path: std::path::PathBuf,
+    path: PathBuf,
+    /// The locked file; `None` until the first update.
+    file: Option<File>,
 }
 
 /// A conflict: another daemon owns one of our variables.
@@ -27,67 +35,80 @@ pub struct Conflict {
 }
 
 impl Claim {
-    /// Claims variables, each given as a line of API, page and name.
+    /// Creates a claim on nothing, in a directory that the daemons of one user share.
+    pub fn new(directory: &Path) -> Self {
+        Self { path: directory.join(format!("{}.claims", std::process::id())), file: None }
+    }
+
+    /// Replaces the claimed variables, each given as a line of API, page and name.
     ///
-    /// The first line of the file identifies the owner.
+    /// Returns those that a running daemon owns; the rest is claimed for this daemon. The first line
+    /// of the file identifies it.
     ///
     /// # Errors
     /// Returns an error when the directory cannot be used, or when other users could write to it:
     /// their claims would be trusted and their links followed.
-    pub fn make(directory: &Path, who: &str, owned: &BTreeSet<String>) -> io::Result<Result<Self, Conflict>> {
-        let mut claim = Self::open(directory)?;
-        Ok(match claim.update(who, owned)?.into_iter().next() {
-            None => Ok(claim),
-            Some(taken) => Err(taken),
-        })
-    }
-
-    fn open(directory: &Path) -> io::Result<Self> {
-        let path = directory.join(format!("{}.claims", std::process::id()));
-        Ok(Self { file: create(&path)?, path })
-    }
-
-    /// Replaces the claimed variables; returns those of them that a running daemon owns.
-    ///
-    /// The rest is claimed for this daemon.
-    ///
-    /// # Errors
-    /// Returns an error when the file cannot be written or the directory cannot be read.
     pub fn update(&mut self, who: &str, owned: &BTreeSet<String>) -> io::Result<Vec<Conflict>> {
-        let directory = self.path.parent().unwrap_or(Path::new(".")).to_owned();
-        if self.path.symlink_metadata().is_err() {
-            // The directory was emptied.
-            self.file = create(&self.path)?;
+        let directory = self.directory();
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        if !is_private(directory)? {
+            return Err(io::Error::other(
+                "the folder must belong to this user, with mode 700, and be no link",
+            ));
         }
         // One daemon at a time: two that claim the same variable at once would both give way.
-        let turn = File::open(&directory)?;
-        turn.lock()?;
+        let _turn = turn(directory)?;
+        let taken = self.conflicts(owned)?;
+        let given_way: BTreeSet<&str> = taken.iter().map(|taken| taken.what.as_str()).collect();
+        let claimed = owned.iter().filter(|line| !given_way.contains(line.as_str()));
+        let lines: String = claimed.map(|line| format!("{line}\n")).collect();
+        let text = format!("{who}\n{lines}");
+        // The directory may have been emptied.
+        let known = self.file.take().filter(|_| self.path.symlink_metadata().is_ok());
+        let mut file = known.map_or_else(|| create(&self.path), Ok)?;
+        file.rewind()?;
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)?;
+        self.file = Some(file);
+        Ok(taken)
+    }
+
+    /// Returns those of some variables that a running daemon owns.
+    ///
+    /// # Errors
+    /// Returns an error when the directory cannot be read.
+    pub fn conflicts(&self, owned: &BTreeSet<String>) -> io::Result<Vec<Conflict>> {
         let mut taken = Vec::new();
-        for entry in std::fs::read_dir(&directory)? {
+        for entry in std::fs::read_dir(self.directory())? {
             let other = entry?.path();
             let is_claim = other.extension().is_some_and(|extension| extension == "claims");
             if is_claim && other != self.path {
                 taken.extend(read_live(&other, owned));
             }
         }
-        let given_way: BTreeSet<&str> = taken.iter().map(|taken| taken.what.as_str()).collect();
-        let claimed = owned.iter().filter(|line| !given_way.contains(line.as_str()));
-        let lines: String = claimed.map(|line| format!("{line}\n")).collect();
-        let text = format!("{who}\n{lines}");
-        self.file.rewind()?;
-        self.file.write_all(text.as_bytes())?;
-        self.file.set_len(text.len() as u64)?;
         Ok(taken)
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 }
 
-/// Creates the file of this process in a private directory, and locks it.
-fn create(path: &Path) -> io::Result<File> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    if !is_private(directory)? {
-        return Err(io::Error::other("the folder must belong to this user, with mode 700, and be no link"));
+/// Locks the directory until the returned file is dropped.
+fn turn(directory: &Path) -> io::Result<File> {
+    let turn = File::open(directory)?;
+    for _ in 0..TRIES {
+        match turn.try_lock() {
+            Ok(()) => return Ok(turn),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(WAIT),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
+    Err(io::Error::other("another program keeps the folder locked"))
+}
+
+/// Creates the file of this process, and locks it.
+fn create(path: &Path) -> io::Result<File> {
     // Left behind by a process with the same id; replaced whatever it is.
     if path.symlink_metadata().is_ok() {
         std::fs::remove_file(path)?;
@@ -107,8 +128,10 @@ fn is_private(directory: &Path) -> io::Result<bool> {
 impl Drop for Claim {
     fn drop(&mut self) {
         // It may be gone already; an unlocked claim has no effect.
-        let _ = std::fs::remove_file(&self.path);
-        let _ = self.file.unlock();
+        if let Some(file) = &self.file {
+            let _ = std::fs::remove_file(&self.path);
+            let _ = file.unlock();
+        }
     }
 }
 
@@ -143,26 +166,26 @@ mod tests {
         std::fs::write(&other, "process 1 (a.toml)\nhttps://api A-1/live is_open\n").unwrap();
         let lock = File::open(&other).unwrap();
         lock.lock().unwrap();
-        let make = |name: &str| Claim::make(directory.path(), "process 2 (b.toml)", &owned(name)).unwrap();
-        let taken = make("is_open").unwrap_err();
-        assert_eq!(
-            taken,
-            Conflict { what: "https://api A-1/live is_open".into(), by: "process 1 (a.toml)".into() }
-        );
-        drop(make("phone").unwrap());
-        // A daemon that already runs gives way with this variable alone.
-        let mut ours = make("phone").unwrap();
+        let who = "process 2 (b.toml)";
+        let mut ours = Claim::new(directory.path());
+        let taken = Conflict { what: "https://api A-1/live is_open".into(), by: "process 1 (a.toml)".into() };
+        assert_eq!(ours.update(who, &owned("is_open")).unwrap(), [taken]);
+        assert_eq!(ours.update(who, &owned("phone")).unwrap(), []);
+        // It gives way with this variable alone.
         let both = owned("is_open").into_iter().chain(owned("phone")).collect();
-        assert_eq!(ours.update("process 2 (b.toml)", &both).unwrap(), [taken]);
+        assert_eq!(ours.update(who, &both).unwrap().len(), 1);
         let claimed = std::fs::read_to_string(&ours.path).unwrap();
         assert_eq!(claimed, "process 2 (b.toml)\nhttps://api A-1/live phone\n");
         // An emptied directory gets its claim again.
         std::fs::remove_file(&ours.path).unwrap();
-        assert_eq!(ours.update("process 2 (b.toml)", &both).unwrap().len(), 1);
+        assert_eq!(ours.update(who, &both).unwrap().len(), 1);
         assert!(ours.path.exists());
-        drop(ours);
+        // A daemon that was stopped in the middle of its turn stops no other.
+        let turn = turn(directory.path()).unwrap();
+        assert!(ours.update(who, &both).is_err());
+        drop(turn);
         drop(lock);
-        drop(make("is_open").unwrap());
+        assert_eq!(ours.update(who, &both).unwrap(), []);
         assert!(!other.exists(), "what a dead one left is taken away");
     }
 
@@ -178,14 +201,14 @@ mod tests {
         let (linked, foreign) = (directory.path().join("linked"), claims.join("other.txt"));
         symlink(&claims, &linked).unwrap();
         std::fs::write(&foreign, "not a claim").unwrap();
-        let make = |path: &Path| Claim::make(path, "process 2", &BTreeSet::new());
+        let make = |path: &Path| Claim::new(path).update("process 2", &BTreeSet::new());
         assert!(make(&linked).is_err(), "a linked directory belongs to another user");
         for mode in [0o777, 0o1777, 0o775] {
             std::fs::set_permissions(&claims, std::fs::Permissions::from_mode(mode)).unwrap();
             assert!(make(&claims).is_err(), "{mode:o}");
         }
         std::fs::set_permissions(&claims, std::fs::Permissions::from_mode(0o755)).unwrap();
-        drop(make(&claims).unwrap().unwrap());
+        assert_eq!(make(&claims).unwrap(), []);
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
         assert!(foreign.exists());
     }

@@ -395,6 +395,12 @@ async fn a_page_that_another_daemon_owns_waits_until_that_daemon_ends() {
     let status = second.run(&["status"]).out;
     assert!(status.contains("A-1/live is_open is already owned by another rtconfd: process"), "{status}");
     let of_first = |api: &Api| api.requests("PATCH").iter().filter(|sent| sent.path.contains("A-1")).count();
+    let refused = second.run(&["override", "set", "--all", "--open", "--until-released", "--reason", "x"]);
+    assert!(refused.expect(1).err.contains("A-1/live is_open is already owned by another rtconfd"));
+    // A reload refuses new conflicts, not one for which the page waits already.
+    second.run(&["reload"]).expect(0);
+    second.write("sites.csv", &round_the_clock(2, "closed").replace(",0\n", ",7\n"));
+    api.until_variable("A-0", "phone", &json!("7")).await;
     assert_eq!((of_first(&api), &api.variables("A-1")["is_open"]), (1, &json!(true)));
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());

@@ -1,19 +1,18 @@
 //! The pages that another daemon on this machine owns; nothing is sent to them.
 
 use std::collections::BTreeMap;
-
-use chrono::TimeDelta;
+use std::time::Duration;
 
 use crate::model::{Instant, PageId, Problem};
 
-/// The wait before contested pages are claimed again.
-const RETRY: TimeDelta = TimeDelta::seconds(5);
+/// The wait before contested pages, or all after a failure, are claimed again.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
 
 /// The contested pages, and when to claim them.
 #[derive(Default)]
 pub(super) struct Contested {
     pages: BTreeMap<PageId, Problem>,
-    /// The time of the next claim, while there are contested pages.
+    /// The time of the next claim, if that need not wait for new pages.
     again: Option<Instant>,
     /// True once the current pages were claimed.
     is_claimed: bool,
@@ -30,9 +29,14 @@ impl Contested {
         self.is_claimed
     }
 
-    /// Returns the problem of a contested page, and when it is claimed again.
-    pub(super) fn problem(&self, page: &PageId) -> Option<(Problem, Option<Instant>)> {
-        Some((self.pages.get(page)?.clone(), self.again))
+    /// Returns the problem of a contested page.
+    pub(super) fn problem(&self, page: &PageId) -> Option<Problem> {
+        self.pages.get(page).cloned()
+    }
+
+    /// Returns the time of the next claim, if that need not wait for new pages.
+    pub(super) fn again(&self) -> Option<Instant> {
+        self.again
     }
 
     /// Returns true if the pages must be claimed now.
@@ -40,10 +44,20 @@ impl Contested {
         !self.is_claimed || self.again.is_some_and(|again| again <= now)
     }
 
-    /// Records the outcome of a claim; returns the pages that are no longer contested.
-    pub(super) fn claimed(&mut self, pages: BTreeMap<PageId, Problem>, now: Instant) -> Vec<PageId> {
-        let again = (!pages.is_empty()).then(|| now + RETRY);
-        let before = std::mem::replace(self, Self { pages, again, is_claimed: true });
-        before.pages.into_keys().filter(|page| !self.pages.contains_key(page)).collect()
+    /// Records the outcome of a claim, and when to repeat it; returns the pages that are no longer
+    /// contested.
+    ///
+    /// After a failed claim (`None`) the same pages are contested as before.
+    pub(super) fn claimed(
+        &mut self,
+        pages: Option<BTreeMap<PageId, Problem>>,
+        again: Instant,
+    ) -> Vec<PageId> {
+        let is_failed = pages.is_none();
+        let before = std::mem::take(&mut self.pages);
+        self.pages = pages.unwrap_or_else(|| before.clone());
+        self.again = (is_failed || !self.pages.is_empty()).then_some(again);
+        self.is_claimed = true;
+        before.into_keys().filter(|page| !self.pages.contains_key(page)).collect()
     }
 }

@@ -45,9 +45,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let mut world = self.world.clone();
         world.set_waiting(self.first_waiting());
         let set = match prepare(draft, &world, &self.overrides.set, observed, now) {
-            Ok(set) => self.actor.store.set_override(set).await?,
+            Ok(set) => set,
             Err(problems) => return Ok(Err(problems)),
         };
+        let contested: Vec<Problem> =
+            set.pages.keys().filter_map(|page| self.contested.problem(page)).collect();
+        if !contested.is_empty() {
+            return Ok(Err(contested));
+        }
+        let set = self.actor.store.set_override(set).await?;
         tracing::warn!(pages = set.pages.len(), "{}", set.describe());
         self.overrides.set.push(set.clone());
         self.take_world(self.world.clone(), now, Urgency::Override);

@@ -27,6 +27,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tracing::warn!(from = %before.to_rfc3339(), to = %now.to_rfc3339(), "the clock went back; every page is evaluated again");
             self.pages.hurry(now);
             self.waiting.begin_anew();
+            self.contested.begin_anew();
             if self.overrides.begin(now) {
                 self.take_world(self.world.clone(), now, Urgency::Override);
             }
@@ -126,8 +127,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.pages.schedule(id, None);
             return Start::Nothing;
         };
-        if let Some((problem, again)) = self.contested.problem(id) {
-            self.withhold_page(id, &[problem], again, now);
+        if let Some(problem) = self.contested.problem(id) {
+            self.withhold_page(id, &[problem], None, now);
             return Start::Nothing;
         }
         let (can_send, up) = (self.requests.gate.is_open(), self.actor.clock.uptime());

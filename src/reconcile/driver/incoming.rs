@@ -13,6 +13,7 @@ use crate::reconcile::agents::Agent;
 use crate::reconcile::revision::inputs_of;
 use crate::store::Acceptance;
 
+use super::contested;
 use super::interface::Supervisor;
 use super::{Driver, Standing, Urgency};
 
@@ -88,9 +89,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if !self.contested.is_due(now) {
             return;
         }
-        for page in self.contested.claimed(supervisor.claim(&self.world), now) {
-            tracing::info!(%page, "no other daemon owns this page any more");
-            self.pages.schedule(&page, Some(now));
+        let again = self.actor.clock.after(contested::RETRY);
+        for page in self.contested.claimed(supervisor.claim(&self.world), again) {
+            if self.world.page(&page).is_some() {
+                tracing::info!(%page, "no other daemon owns this page any more");
+                self.pages.schedule(&page, Some(now));
+            }
         }
     }
 

@@ -55,10 +55,10 @@ pub trait Supervisor: Send + Sync {
     fn alive(&self) {}
     /// Called at the start and whenever the pages were computed again.
     ///
-    /// Returns the pages that another daemon owns; nothing is sent to them. While there are any,
-    /// it is called again every few seconds.
-    fn claim(&self, _world: &World) -> BTreeMap<PageId, Problem> {
-        BTreeMap::new()
+    /// Returns the pages that another daemon owns; nothing is sent to them. While there are any, or
+    /// if the claim failed (`None`), it is called again every few seconds.
+    fn claim(&self, _world: &World) -> Option<BTreeMap<PageId, Problem>> {
+        Some(BTreeMap::new())
     }
     /// Returns the interval for `alive`, if it is needed.
     fn beat(&self) -> Option<Duration> {

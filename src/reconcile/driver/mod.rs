@@ -333,7 +333,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         let pages = self.pages.next_due(now);
         let follows = self.next_to_follow(now);
-        let wakes = [pages, lists, self.requests.room_at, self.requests.retry_at, fresh, follows, deadline]
+        let (claims, requests) = (self.contested.again(), &self.requests);
+        let wakes = [pages, lists, claims, requests.room_at, requests.retry_at, fresh, follows, deadline]
             .into_iter()
             .flatten();
         let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);

@@ -218,11 +218,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let Some(rollout) = &mut self.revisions.rollout else { return false };
         let standing = |id: &PageId| self.pages.get(id).filter(|state| !state.requests.in_flight());
         let is_done = |id: &PageId| {
-            standing(id).is_some_and(|state| {
-                let settled =
-                    matches!(state.standing, Standing::Right | Standing::Stale(_) | Standing::Drifted(_));
-                settled && state.known.observed.is_some() && state.due().is_none_or(|due| due > now)
-            })
+            // A page of another daemon says nothing about the change.
+            self.contested.problem(id).is_some()
+                || standing(id).is_some_and(|state| {
+                    let settled =
+                        matches!(state.standing, Standing::Right | Standing::Stale(_) | Standing::Drifted(_));
+                    settled && state.known.observed.is_some() && state.due().is_none_or(|due| due > now)
+                })
         };
         if !rollout.current.iter().all(is_done) {
             let is_stuck = |id: &&PageId| {
