@@ -1,12 +1,15 @@
 //! Metrics for Prometheus, computed at each scrape.
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
-use crate::reconcile::{Standing, Status};
+use crate::model::Instant;
+use crate::reconcile::{Lag, Standing, Status};
 
 use super::LastReload;
 use super::health::conditions;
@@ -40,7 +43,7 @@ fn register_pages(registry: &mut Registry, status: &Status) {
 }
 
 fn register_counters(registry: &mut Registry, status: &Status) {
-    let counts = status.counts;
+    let counts = &status.counts;
     for (name, help, value) in [
         ("requests", "Requests sent to the API", counts.requests),
         ("patches", "PATCH requests sent to the API", counts.patches),
@@ -51,6 +54,33 @@ fn register_counters(registry: &mut Registry, status: &Status) {
         let counter = Counter::<u64>::default();
         counter.inc_by(value);
         registry.register(name, help, counter);
+    }
+    let answers = Family::<[(&'static str, String); 2], Counter>::default();
+    for ((operation, status), count) in &counts.answers {
+        let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        let labels = [("operation", operation.word().to_owned()), ("status", status)];
+        answers.get_or_create(&labels).inc_by(*count);
+    }
+    registry.register(
+        "answers",
+        "Answers by operation and HTTP status; none if there was no answer",
+        answers,
+    );
+    let help = "Time from a transition until its value is confirmed";
+    registry.register_with_unit("transition_lag", help, Unit::Seconds, Transitions(counts.lag));
+}
+
+/// The delays of transitions as a histogram.
+#[derive(Debug)]
+struct Transitions(Lag);
+
+impl EncodeMetric for Transitions {
+    fn encode(&self, mut encoder: MetricEncoder) -> Result<(), std::fmt::Error> {
+        encoder.encode_histogram::<NoLabelSet>(self.0.sum, self.0.count(), &self.0.buckets(), None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 
@@ -77,7 +107,17 @@ fn register_gauges(registry: &mut Registry, status: &Status, reload: &LastReload
         (
             "config_last_reload_success_timestamp_seconds",
             "When settings last became active, in seconds since 1970",
-            usize::try_from(reload.succeeded_at.timestamp()).unwrap_or(0),
+            seconds(Some(reload.succeeded_at)),
+        ),
+        (
+            "last_request_timestamp_seconds",
+            "When the last request was sent, in seconds since 1970; 0 before the first",
+            seconds(status.counts.last_request),
+        ),
+        (
+            "last_success_timestamp_seconds",
+            "When the last answer without an error came, in seconds since 1970; 0 before the first",
+            seconds(status.counts.last_success),
         ),
         ("input_problems", "Problems of files, rows and definitions", status.problems.len()),
     ] {
@@ -85,6 +125,10 @@ fn register_gauges(registry: &mut Registry, status: &Status, reload: &LastReload
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
     }
+}
+
+fn seconds(at: Option<Instant>) -> usize {
+    at.and_then(|at| usize::try_from(at.timestamp()).ok()).unwrap_or(0)
 }
 
 /// Registers the conditions of readiness.

@@ -8,7 +8,7 @@ use crate::model::{Environment, Instant, PageId, Problem};
 use crate::pages::Override;
 use crate::zone::{Database, Zone};
 
-use super::{Draft, Held, Promotion, Standing};
+use super::{Counts, Draft, Held, Promotion, Standing};
 
 /// A request with a channel for its answer.
 ///
@@ -105,19 +105,4 @@ pub struct PageStatus {
     pub zone: Option<Zone>,
     /// The time of its next decision.
     pub due: Option<Instant>,
-}
-
-/// Counts since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Requests of all kinds.
-    pub requests: u64,
-    /// PATCHes among the requests.
-    pub patches: u64,
-    /// Requests that failed.
-    pub failures: u64,
-    /// Values applied to pages.
-    pub applied: u64,
-    /// Values found changed by other clients.
-    pub drifted: u64,
 }

@@ -91,6 +91,8 @@ pub struct Schedule {
     rank: Option<(Rank, bool)>,
     /// The reason for its next request.
     urgency: Urgency,
+    /// The page's next transition when it was last at rest.
+    transition: Option<Instant>,
     /// Number of failed attempts since the last success.
     attempts: u32,
     /// True when the PATCH's permission was taken together with the fetch's.
@@ -108,6 +110,16 @@ impl Schedule {
     /// Sets the reason for the next request.
     pub fn set_urgency(&mut self, urgency: Urgency) {
         self.urgency = urgency;
+    }
+
+    /// Sets the next transition of a page at rest.
+    pub fn set_transition(&mut self, at: Option<Instant>) {
+        self.transition = at;
+    }
+
+    /// Takes the transition that a change since then was for, if it is past.
+    pub fn take_transition(&mut self, now: Instant) -> Option<Instant> {
+        self.transition.take().filter(|at| *at <= now)
     }
 
     /// Returns the number of failed attempts since the last success.

@@ -219,9 +219,14 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     assert_eq!(get("/healthz").await, "ok\n");
     let metrics = get("/metrics").await;
     assert_eq!(crate::docs::undocumented_metrics(&metrics), Vec::<String>::new());
-    for line in
-        ["rtconfd_pages{state=\"right\"} 1", "rtconfd_held 0", "rtconfd_values_applied_total 2", "# EOF"]
-    {
+    for line in [
+        "rtconfd_pages{state=\"right\"} 1",
+        "rtconfd_held 0",
+        "rtconfd_values_applied_total 2",
+        "rtconfd_answers_total{operation=\"patch\",status=\"200\"} 1",
+        "rtconfd_transition_lag_seconds_count 0",
+        "# EOF",
+    ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");
     }
     let status: Value = serde_json::from_str(&get("/status").await).unwrap();

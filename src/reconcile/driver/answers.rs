@@ -6,7 +6,7 @@ use crate::agents_api::{ApiError, Meaning, ReadPages, WritePages};
 use crate::limits::pages::MAX_FETCHED_BYTES;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
 use crate::reconcile::gaps::Fetch;
-use crate::reconcile::{Acted, backoff};
+use crate::reconcile::{Acted, Operation, backoff};
 use crate::store::StoreError;
 
 use super::requests::{Answered, Done};
@@ -16,6 +16,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     pub(super) fn take(&mut self, done: Done) -> Result<(), StoreError> {
         let now = self.actor.clock.now();
         self.requests.end(done.asked.0);
+        self.count_answer(&done.answer, now);
         match done.answer {
             Answered::List(agent, Ok(pages)) => {
                 self.record_answer(&agent, done.key);
@@ -45,6 +46,22 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
         }
         Ok(())
+    }
+
+    fn count_answer(&mut self, answer: &Answered, now: Instant) {
+        let (operation, error) = match answer {
+            Answered::List(_, answer) => (Operation::List, answer.as_ref().err()),
+            Answered::Fetch(_, answer) => (Operation::Fetch, answer.as_ref().err()),
+            Answered::Act(_, Ok((Acted::Applied { .. } | Acted::Unapplied { .. }, _))) => {
+                (Operation::Patch, None)
+            }
+            Answered::Act(_, Ok((Acted::Unknown(_, error) | Acted::Failed(_, error), _))) => {
+                (Operation::Patch, Some(error))
+            }
+            // An error of the store ends the driver.
+            Answered::Act(_, Err(_)) => return,
+        };
+        self.report.counts.count_answer(operation, error, now);
     }
 
     /// Handles the API's time from an answer.
@@ -152,6 +169,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 state.schedule.forget_failures();
                 self.report.count_applied(id, changes.len());
                 self.report.counts.applied += changes.len() as u64;
+                if let Some(at) = state.schedule.take_transition(now) {
+                    self.report.counts.lag.observe((now - at).as_seconds_f64());
+                }
                 for change in changes {
                     report_applied(id, &change, correlation_id.as_deref());
                     state.known.baseline.insert(change.variable, change.to);

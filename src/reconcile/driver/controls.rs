@@ -130,7 +130,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             problems: self.problems(),
             api: self.actor.api_url.clone(),
             zones: self.revisions.active.blueprint.zones.clone(),
-            counts: self.report.counts,
+            counts: self.report.counts.clone(),
         }
     }
 }

@@ -270,6 +270,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             state.schedule.forget_failures();
             state.refusals.forget();
             state.schedule.set_urgency(Urgency::Transition);
+            state.schedule.set_transition(until);
             let early = until.map(|until| until - LOOK_AHEAD).filter(|early| *early > now);
             let due =
                 if self.is_daemon && early.is_some() && state.known.changes_alone() { early } else { until };

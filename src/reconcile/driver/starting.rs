@@ -164,6 +164,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     fn spawn(&mut self, request: impl Future<Output = Answered> + Send + 'static) {
         self.report.counts.requests += 1;
+        self.report.counts.last_request = Some(self.actor.clock.now());
         self.requests.start(self.actor.clock.uptime(), self.key.number(), request);
     }
 }
