@@ -32,10 +32,6 @@ impl SourceFormat for Json {
         true
     }
 
-    fn delimiter(&self, _ending: &str) -> Option<u8> {
-        None
-    }
-
     fn parse(&self, file: &Arc<str>, text: &str, _layout: &Layout) -> Result<Table, Problem> {
         parse(file, text).map(Table::Tree)
     }
