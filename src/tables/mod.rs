@@ -17,7 +17,7 @@ pub use csv::parse as parse_csv;
 pub(crate) use format::{Layout, SourceFormat};
 pub use json::parse as parse_json;
 pub(crate) use json_size::JsonSize;
-pub(crate) use registry::{FORMATS, Format, format_named};
+pub(crate) use registry::{FORMATS, Format, format_named, names_of_formats};
 
 /// The content of a source after it was read.
 #[derive(Debug)]
