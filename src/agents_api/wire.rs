@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::limits::api::{MAX_AGENTS, MAX_ANSWER_BYTES, MAX_ANSWER_DEPTH, MAX_ANSWER_VALUES, MAX_PAGES};
 use crate::model::{Environment, PageId, RemotePage};
-use crate::tables::Shape;
+use crate::tables::JsonSize;
 
 use super::Agent;
 
@@ -23,17 +23,17 @@ const ERRORS_READ: usize = 20;
 /// # Errors
 /// A message: the limit that is exceeded, or why it cannot be parsed.
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let shape = Shape::of(body);
+    let size = JsonSize::of(body);
     if body.len() > MAX_ANSWER_BYTES {
         return Err(format!("it is larger than {MAX_ANSWER_BYTES} bytes"));
     }
-    if shape.values > MAX_ANSWER_VALUES {
-        return Err(format!("it holds {} values, and at most {MAX_ANSWER_VALUES} are read", shape.values));
+    if size.values > MAX_ANSWER_VALUES {
+        return Err(format!("it holds {} values, and at most {MAX_ANSWER_VALUES} are read", size.values));
     }
-    if shape.depth > MAX_ANSWER_DEPTH {
+    if size.depth > MAX_ANSWER_DEPTH {
         return Err(format!(
             "it is nested {} levels deep, and at most {MAX_ANSWER_DEPTH} are read",
-            shape.depth
+            size.depth
         ));
     }
     serde_json::from_slice(body).map_err(|error| error.to_string())
@@ -81,7 +81,7 @@ pub fn read_pages(body: &[u8], agent: &str) -> Result<Vec<(Environment, RemotePa
 /// Returns the approximate memory, in bytes, that a response takes as a tree of values.
 pub fn weight(body: &[u8]) -> usize {
     // Small responses are not worth counting.
-    let values = if body.len() < SMALL_BODY { body.len() / 16 } else { Shape::of(body).values };
+    let values = if body.len() < SMALL_BODY { body.len() / 16 } else { JsonSize::of(body).values };
     body.len() + values * VALUE_BYTES
 }
 

@@ -39,7 +39,7 @@ pub struct Blueprint {
 pub struct SourceUse {
     /// Its file as the settings name it.
     pub file: String,
-    /// True for rows (CSV), false for a tree (JSON).
+    /// True for rows, false for a tree of values.
     pub has_rows: bool,
     /// True if rows can be found by key.
     pub has_key: bool,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::calendar::{Agenda, Filter, Occurrence, Window};
 use crate::hours::Hours;
 use crate::model::{Origin, Problem, nearest};
-use crate::tables::{Rows, Table};
+use crate::tables::{Rows, Table, names_of_formats};
 use crate::written::{Fields, Reader, Text};
 use crate::zone::Zone;
 
@@ -119,10 +119,11 @@ impl<'a> Compiler<'a> {
         match table {
             Table::Rows(rows) => read(rows),
             Table::Tree(_) => {
-                let message = format!("source \"{}\" is JSON and has no columns", name.value);
+                let rows = names_of_formats(true);
+                let message = format!("source \"{}\" has no columns", name.value);
                 reader.note(
                     Problem::at(&name.origin, message)
-                        .hint("name a CSV source, or a value with pointer = \"/a/b\""),
+                        .hint(format!("name a {rows} source, or a value with pointer = \"/a/b\"")),
                 );
                 None
             }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::model::{Origin, Problem, Row, nearest, no_column};
-use crate::tables::{Rows, Table};
+use crate::tables::{Rows, Table, names_of_formats};
 use crate::written::{Entry, Fields, Node, Raw, Reader, ScopedRow, Text, has_template, one_or_more};
 
 use super::compiler::Compiler;
@@ -100,7 +100,7 @@ impl Compiler<'_> {
             Some(source) if source.has_rows && source.has_key => return Some(()),
             Some(_) => reader.note(
                 Problem::at(origin, format!("the rows of source \"{name}\" have no keys"))
-                    .hint(format!("{what} needs a CSV source with key = \"COLUMN\"")),
+                    .hint(format!("{what} needs a {} source with key = \"COLUMN\"", names_of_formats(true))),
             ),
             None => self.note_unknown(reader, "source", name, origin, self.blueprint.sources.keys()),
         }

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use crate::hours::{Day, parse_day};
 use crate::limits::settings::MAX_RANGE_DAYS;
 use crate::model::{Problem, Row, shorten};
-use crate::tables::Table;
+use crate::tables::{Table, names_of_formats};
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
 use super::compiler::Compiler;
@@ -171,7 +171,8 @@ impl Columns {
                 }
             }
             _ if !criteria.is_empty() => {
-                let problem = Problem::at(&node.origin, "match needs a list of objects in a JSON source");
+                let message = format!("match needs a list of objects in {}", names_of_formats(false));
+                let problem = Problem::at(&node.origin, message);
                 reader.note(problem.hint("leave match out, or point at a list"));
             }
             _ => inline(reader, node, special),

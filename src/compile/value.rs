@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::limits::settings::{MAX_JSON_SOURCE_VALUE, MAX_SHAPE_DAYS};
 use crate::model::{Cell, Problem, Row, nearest};
-use crate::tables::Table;
+use crate::tables::{Table, names_of_formats};
 use crate::written::{Entry, Fields, Node, Raw, Reader, Text};
 
 use super::compiler::Compiler;
@@ -167,7 +167,8 @@ impl Compiler<'_> {
         let table = self.table(reader, &source)?;
         let pointer = pointer?;
         let Table::Tree(root) = &*table else {
-            let message = format!("source \"{}\" is CSV; a pointer needs JSON", source.value);
+            let message =
+                format!("source \"{}\" has rows; a pointer needs {}", source.value, names_of_formats(false));
             reader.note(Problem::at(&pointer.origin, message).hint("name a cell with row and column"));
             return None;
         };

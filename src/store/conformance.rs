@@ -1,11 +1,17 @@
 //! The behaviour that every store must have, checked on each of them.
+//!
+//! A new entry of `KINDS` is checked without a change here.
 
 use std::sync::Arc;
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::memory::Memory;
-use super::{Acceptance, Accepted, Behind, Intent, OpenIntent, Outcome, Owner, PageState, Store, Written};
+use super::{
+    Acceptance, Accepted, Behind, Intent, KINDS, Location, OpenIntent, Outcome, Owner, PageState, Reading,
+    Store, StoreError, Written,
+};
 use crate::model::{Change, Instant, PageId};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
@@ -14,10 +20,17 @@ fn owner(api: &str, id: &str) -> Owner {
     Owner { api: format!("https://{api}.example"), id: id.to_owned() }
 }
 
-/// Returns an empty store of every kind.
-fn stores() -> Vec<Arc<dyn Store>> {
-    let ours = owner("api", "default");
-    vec![super::at(None).open(Some(&ours)).unwrap(), Arc::new(Memory::new(ours))]
+/// Returns the location of a store of every kind that keeps a file, none of which exists yet.
+fn locations(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
+    KINDS.iter().map(|kind| super::at(Some(&folder.path().join("state/s").with_extension(kind.ending))))
+}
+
+/// Returns an empty store of every kind, and the folder with the files of those that have one.
+fn stores() -> (TempDir, Vec<Arc<dyn Store>>) {
+    let (folder, ours) = (tempfile::tempdir().unwrap(), owner("api", "default"));
+    let in_files: Vec<_> = locations(&folder).map(|location| location.open(Some(&ours)).unwrap()).collect();
+    let in_memory = [super::at(None).open(Some(&ours)).unwrap(), Arc::new(Memory::new(ours))];
+    (folder, in_memory.into_iter().chain(in_files).collect())
 }
 
 /// Returns the instant some minutes after 17:00.
@@ -76,7 +89,8 @@ async fn state(store: &dyn Store, number: usize) -> PageState {
 
 #[tokio::test]
 async fn an_intent_is_open_until_its_outcome_is_known() {
-    for store in stores() {
+    let (_folder, stores) = stores();
+    for store in stores {
         let id = done(store.intend(intent(1, 8, None))).await;
         let open = Some(OpenIntent { id, changes: vec![change(8)] });
         assert_eq!(state(&*store, 1).await.open, open);
@@ -96,7 +110,8 @@ async fn an_intent_is_open_until_its_outcome_is_known() {
 
 #[tokio::test]
 async fn an_override_is_active_until_it_is_over_or_released() {
-    for store in stores() {
+    let (_folder, stores) = stores();
+    for store in stores {
         let first = done(store.set_override(override_of(1, Some(at(5))))).await;
         let second = done(store.set_override(override_of(2, None))).await;
         assert_ne!(first.id, second.id);
@@ -111,7 +126,8 @@ async fn an_override_is_active_until_it_is_over_or_released() {
 
 #[tokio::test]
 async fn an_approval_is_used_once_and_a_fact_can_be_replaced_and_deleted() {
-    for store in stores() {
+    let (_folder, stores) = stores();
+    for store in stores {
         done(store.approve("r1", "anna", at(0))).await;
         done(store.approve("r2", "anna", at(0))).await;
         done(store.use_approval("r1", at(1))).await;
@@ -125,7 +141,8 @@ async fn an_approval_is_used_once_and_a_fact_can_be_replaced_and_deleted() {
 
 #[tokio::test]
 async fn a_problem_keeps_its_start_and_drift_lasts_until_it_is_gone() {
-    for store in stores() {
+    let (_folder, stores) = stores();
+    for store in stores {
         done(store.note_problem(&page(1), Some("first".to_owned()), at(1))).await;
         done(store.note_problem(&page(1), Some("second".to_owned()), at(2))).await;
         assert_eq!(state(&*store, 1).await.problem, Some(("second".to_owned(), at(1))));
@@ -146,7 +163,8 @@ async fn a_problem_keeps_its_start_and_drift_lasts_until_it_is_gone() {
 
 #[tokio::test]
 async fn settings_and_inputs_stay_as_long_as_a_page_is_based_on_them() {
-    for store in stores() {
+    let (_folder, stores) = stores();
+    for store in stores {
         let accept = async |number: i64, path: &str, text: &str, as_of: Option<i64>| {
             let behind = as_of.map(|as_of| (page(1), Behind { as_of: Some(as_of), since: Some(at(0)) }));
             let acceptance = Acceptance {
@@ -189,7 +207,8 @@ async fn settings_and_inputs_stay_as_long_as_a_page_is_based_on_them() {
 /// Programs that share a store, one after the other, see and change nothing of each other.
 #[tokio::test]
 async fn owners_leave_each_others_rows_alone() {
-    for store in stores() {
+    let (_folder, stores) = stores();
+    for store in stores {
         let work = async |store: &dyn Store, name: &'static str| {
             let inputs = [(name.to_owned(), name.as_bytes().to_vec())];
             let acceptance = Acceptance {
@@ -238,11 +257,76 @@ async fn owners_leave_each_others_rows_alone() {
     }
 }
 
+/// Acknowledged jobs outlive the process, and commands read the same beside the writer.
+#[tokio::test]
+async fn a_reader_and_the_next_writer_find_what_was_acknowledged() {
+    let (folder, ours) = (tempfile::tempdir().unwrap(), owner("api", "default"));
+    for location in locations(&folder) {
+        assert!(location.read(Some(&ours)).unwrap().is_none(), "reading creates no store");
+        let store = location.open(Some(&ours)).unwrap();
+        assert!(location.is_in_use());
+        assert!(matches!(location.open(Some(&ours)), Err(StoreError::InUse { .. })));
+
+        let acceptance = Acceptance {
+            number: 1,
+            settings: "settings".to_owned(),
+            inputs: [("a".to_owned(), b"1".to_vec())].into(),
+            paths: ["a".to_owned()].into(),
+            behind: [(page(1), Behind { as_of: Some(1), since: Some(at(0)) })].into(),
+            kept: [(page(2), 1)].into(),
+        };
+        done(store.accept(acceptance, at(0))).await;
+        done(store.approve("r1", "anna", at(0))).await;
+        done(store.set_fact("held", Some("1".to_owned()))).await;
+        done(store.note_problem(&page(1), Some("problem".to_owned()), at(1))).await;
+        done(store.note_drift(&page(1), vec![drift(7, Answer::Kept)], None, at(1))).await;
+        done(store.saw_schema(&page(1), Some(Arc::new(json!({"type": "object"}))))).await;
+        done(store.set_override(override_of(1, None))).await;
+        let applied = done(store.intend(intent(1, 8, None))).await;
+        let values = vec![("seats".parse().unwrap(), json!(8))];
+        done(store.settle(applied, Outcome::Applied(values), Some("c-1".to_owned()), at(2))).await;
+        done(store.intend(intent(2, 9, None))).await;
+        let before = all_that_a_writer_reads(&*store).await;
+
+        for writer in [Some(store), None] {
+            assert_eq!(location.is_in_use(), writer.is_some());
+            let reading = location.read(Some(&ours)).unwrap().unwrap();
+            assert_eq!(all_that_a_reader_reads(&*reading), before);
+            assert_eq!(reading.last_applied(&page(1)).unwrap(), Some(at(2)));
+            let history = reading.history(None, 10).unwrap();
+            let outcomes: Vec<&str> = history.iter().map(|row| row.outcome.as_str()).collect();
+            assert_eq!(outcomes, ["intended", "applied"], "newest first");
+            assert_eq!(history[1].correlation_id.as_deref(), Some("c-1"));
+            assert_eq!(reading.history(Some(&page(1)), 10).unwrap(), history[1..]);
+            let drifts = reading.drifts(Some(&page(1)), true, 10).unwrap();
+            assert_eq!((drifts.len(), &drifts[0].found, drifts[0].since), (1, &json!(7), at(1)));
+            let theirs = location.read(Some(&owner("elsewhere", "default"))).unwrap().unwrap();
+            assert!(theirs.pages().unwrap().is_empty() && theirs.history(None, 10).unwrap().is_empty());
+        }
+        let store = location.open(Some(&ours)).unwrap();
+        assert_eq!(all_that_a_writer_reads(&*store).await, before);
+    }
+}
+
+async fn all_that_a_writer_reads(store: &dyn Store) -> String {
+    let (pages, overrides) = (done(store.pages()).await, done(store.overrides(at(3))).await);
+    let (approvals, fact) = (done(store.approvals()).await, done(store.fact("held")).await);
+    format!("{pages:?} {overrides:?} {approvals:?} {fact:?} {:?}", done(store.remembered()).await)
+}
+
+fn all_that_a_reader_reads(reading: &dyn Reading) -> String {
+    let overrides: Vec<Override> =
+        reading.overrides(at(3), false).unwrap().into_iter().map(|row| row.set).collect();
+    let (pages, approvals) = (reading.pages().unwrap(), reading.approvals().unwrap());
+    let (fact, remembered) = (reading.fact("held").unwrap(), reading.remembered().unwrap());
+    format!("{pages:?} {overrides:?} {approvals:?} {fact:?} {remembered:?}")
+}
+
 /// Does the same to all stores at random, and compares all that can be read.
 #[tokio::test]
 async fn stores_agree_after_any_sequence_of_writes() {
     for seed in 0..20 {
-        let (mut random, stores) = (fastrand::Rng::with_seed(seed), stores());
+        let (mut random, (_folder, stores)) = (fastrand::Rng::with_seed(seed), stores());
         let mut ids = vec![Vec::new(); stores.len()];
         for step in 0..60 {
             let (kind, number, value, pick) =

@@ -2,8 +2,8 @@
 //! overrides, the active settings and inputs.
 //!
 //! [`Store`] is what the driver needs of it, and [`Reading`] what commands read beside the driver.
-//! [`sqlite`] keeps it in a file, and [`at`] opens it. The tests have a second store, `memory.rs`;
-//! both pass the same suite, `conformance.rs`.
+//! [`sqlite`] keeps it in a file, and [`at`] locates it. A further store is an entry of `KINDS`. The
+//! tests have a second store, `memory.rs`; all pass the same suite, `conformance.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,9 +38,24 @@ pub(crate) use types::{
 /// The result of a job, available once it is durable.
 pub(crate) type Written<T> = BoxFuture<'static, Result<T, StoreError>>;
 
+/// A kind of store that keeps its state in a file.
+struct Kind {
+    /// The ending of its files.
+    ending: &'static str,
+    /// Names a store of this kind.
+    locate: fn(&Path) -> Box<dyn Location>,
+}
+
+/// All kinds of stores in files. The first one also takes files with any other ending.
+///
+/// `conformance.rs` checks each entry.
+const KINDS: &[Kind] = &[Kind { ending: "sqlite", locate: |path| Box::new(sqlite::Sqlite::new(Some(path))) }];
+
 /// Returns the location of a store: a file, or memory for `None`.
 pub fn at(path: Option<&Path>) -> Box<dyn Location> {
-    Box::new(sqlite::Sqlite::new(path))
+    let Some(path) = path else { return Box::new(sqlite::Sqlite::new(None)) };
+    let kind = KINDS.iter().find(|kind| path.extension().is_some_and(|ending| ending == kind.ending));
+    (kind.unwrap_or(&KINDS[0]).locate)(path)
 }
 
 /// The location of a store.
@@ -111,7 +126,7 @@ pub trait Reading {
     /// Returns the changes of one page or all, newest first, at most `limit`.
     fn history(&self, page: Option<&PageId>, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
 
-    /// Returns the time of our last applied change to a page.
+    /// Returns the time at which the last applied PATCH of a page was settled.
     fn last_applied(&self, page: &PageId) -> Result<Option<Instant>, StoreError>;
 }
 

@@ -18,16 +18,21 @@ pub trait SourceFormat: Sync {
         &[]
     }
 
-    /// Returns true if it holds rows under a header, false for a tree of values.
+    /// Returns true if [`parse`](Self::parse) returns [`Table::Rows`], false for [`Table::Tree`].
     fn has_rows(&self) -> bool;
 
     /// Returns true if a truncated file always fails to parse, as JSON without its last bracket.
     fn shows_its_end(&self) -> bool;
 
     /// Returns the field separator of a file with this ending; none if the format has no choice.
-    fn delimiter(&self, ending: &str) -> Option<u8>;
+    fn delimiter(&self, _ending: &str) -> Option<u8> {
+        None
+    }
 
-    /// Parses the text of a file. Each value and cell carries its place, and the size is limited.
+    /// Parses the text of a file. Each value and cell carries its place.
+    ///
+    /// The text is valid UTF-8, and only its bytes and lines are limited so far. The format limits
+    /// the number and depth of its values (`limits/files.rs`), and refuses duplicate keys.
     ///
     /// # Errors
     /// Fails for a problem that makes the whole file unusable, with its place.

@@ -14,7 +14,7 @@ use crate::model::{Origin, Problem, SourceText};
 use crate::written::{Entry, Node, Raw};
 
 use super::format::{Layout, SourceFormat};
-use super::{Shape, Table};
+use super::{JsonSize, Table};
 
 /// JSON (RFC 8259).
 pub(super) struct Json;
@@ -32,10 +32,6 @@ impl SourceFormat for Json {
         true
     }
 
-    fn delimiter(&self, _ending: &str) -> Option<u8> {
-        None
-    }
-
     fn parse(&self, file: &Arc<str>, text: &str, _layout: &Layout) -> Result<Table, Problem> {
         parse(file, text).map(Table::Tree)
     }
@@ -48,11 +44,11 @@ impl SourceFormat for Json {
 /// # Errors
 /// Fails on the first error, with its line and column.
 pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
-    let shape = Shape::of(text.as_bytes());
+    let size = JsonSize::of(text.as_bytes());
     let too_much = match () {
-        () if shape.values > MAX_JSON_VALUES => format!("it holds {} values", shape.values),
-        () if shape.weight > MAX_JSON_WEIGHT => {
-            format!("it is nested {} levels deep for its size", shape.depth)
+        () if size.values > MAX_JSON_VALUES => format!("it holds {} values", size.values),
+        () if size.weight > MAX_JSON_WEIGHT => {
+            format!("it is nested {} levels deep for its size", size.depth)
         }
         () => String::new(),
     };

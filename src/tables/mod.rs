@@ -3,8 +3,8 @@
 mod csv;
 mod format;
 mod json;
+mod json_size;
 mod registry;
-mod shape;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -16,8 +16,8 @@ use crate::written::Node;
 pub use csv::parse as parse_csv;
 pub(crate) use format::{Layout, SourceFormat};
 pub use json::parse as parse_json;
-pub(crate) use registry::{FORMATS, Format, format_named};
-pub(crate) use shape::Shape;
+pub(crate) use json_size::JsonSize;
+pub(crate) use registry::{FORMATS, Format, format_named, names_of_formats};
 
 /// The content of a source after it was read.
 #[derive(Debug)]

@@ -23,6 +23,12 @@ pub fn format_named(name: &str) -> Option<&'static dyn SourceFormat> {
     FORMATS.iter().find(|format| format.name() == name || format.other_endings().contains(&name)).copied()
 }
 
+/// Names the formats that hold rows, or else trees, for messages: `CSV`.
+pub fn names_of_formats(has_rows: bool) -> String {
+    let formats = FORMATS.iter().filter(|format| format.has_rows() == has_rows);
+    formats.map(|format| format.name().to_uppercase()).collect::<Vec<_>>().join(" or ")
+}
+
 impl PartialEq for Format {
     fn eq(&self, other: &Self) -> bool {
         self.of.name() == other.of.name() && self.layout == other.layout
@@ -42,6 +48,14 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn messages_name_each_format_either_as_rows_or_as_a_tree() {
+        for format in FORMATS {
+            let names = |has_rows| names_of_formats(has_rows).contains(&format.name().to_uppercase());
+            assert_eq!((names(format.has_rows()), names(!format.has_rows())), (true, false));
+        }
+    }
 
     #[test]
     fn each_name_and_ending_belongs_to_one_format() {

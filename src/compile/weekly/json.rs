@@ -3,7 +3,7 @@
 use crate::compile::compiler::Compiler;
 use crate::compile::formats::Published;
 use crate::model::Problem;
-use crate::tables::Table;
+use crate::tables::{Table, names_of_formats};
 use crate::written::{Fields, Node, Reader, Text};
 
 /// The place of a location or thing in a JSON source.
@@ -32,8 +32,9 @@ impl Place {
     ) -> Option<Published> {
         let table = compiler.table(reader, &self.source)?;
         let Table::Tree(root) = &*table else {
-            let message = format!("source \"{}\" is CSV; published hours are JSON", self.source.value);
-            reader.note(Problem::at(&self.source.origin, message).hint("name a JSON source"));
+            let trees = names_of_formats(false);
+            let message = format!("source \"{}\" has rows; published hours are {trees}", self.source.value);
+            reader.note(Problem::at(&self.source.origin, message).hint(format!("name a {trees} source")));
             return None;
         };
         let Some(found) = root.pointer(&self.pointer.value) else {

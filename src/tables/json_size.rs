@@ -1,8 +1,8 @@
-//! The shape of JSON text, measured before parsing: depth, number of values, and weight.
+//! The size of JSON text, measured before parsing: depth, number of values, and weight.
 
-/// The estimated cost of parsing JSON text; invalid JSON has a shape too.
+/// The estimated cost of parsing JSON text; invalid JSON has a size too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct JsonSize {
     /// The nesting depth of arrays and objects.
     pub depth: usize,
     /// An upper bound on the number of values, including arrays, objects and keys.
@@ -11,13 +11,13 @@ pub struct Shape {
     pub weight: usize,
 }
 
-impl Shape {
+impl JsonSize {
     /// Measures text in one pass, without recursion.
     pub fn of(text: &[u8]) -> Self {
-        let mut shape = Self { values: 1, ..Self::default() };
+        let mut size = Self { values: 1, ..Self::default() };
         let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
         for byte in text {
-            shape.weight += depth;
+            size.weight += depth;
             match byte {
                 _ if escaped => escaped = false,
                 b'\\' if in_text => escaped = true,
@@ -25,15 +25,15 @@ impl Shape {
                 _ if in_text => {}
                 b'[' | b'{' => {
                     depth += 1;
-                    shape.depth = shape.depth.max(depth);
-                    shape.values += 1;
+                    size.depth = size.depth.max(depth);
+                    size.values += 1;
                 }
                 b']' | b'}' => depth = depth.saturating_sub(1),
-                b',' | b':' => shape.values += 1,
+                b',' | b':' => size.values += 1,
                 _ => {}
             }
         }
-        shape
+        size
     }
 }
 
@@ -51,9 +51,9 @@ mod tests {
             (r#"["[[[\"[,,", 1]"#, 1, 3),
             ("]]]", 0, 1),
         ] {
-            let shape = Shape::of(text.as_bytes());
-            assert_eq!((shape.depth, shape.values), (depth, values), "{text}");
+            let size = JsonSize::of(text.as_bytes());
+            assert_eq!((size.depth, size.values), (depth, values), "{text}");
         }
-        assert_eq!(Shape::of(b"[[1]]").weight, 1 + 2 + 2 + 1);
+        assert_eq!(JsonSize::of(b"[[1]]").weight, 1 + 2 + 2 + 1);
     }
 }
