@@ -129,7 +129,7 @@ pub(super) fn stamp_of(value: &str, property: &Property, zones: &Zones) -> Resul
     };
     let time = parse_local(text).filter(|_| kind.as_deref() != Some("DATE"));
     time.map(|time| Stamp::Time(time, zone))
-        .ok_or_else(|| property.problem(format!("invalid date or time \"{value}\"")).hint(DATE_OR_TIME))
+        .ok_or_else(|| property.problem(format!("\"{value}\" is not a date or time")).hint(DATE_OR_TIME))
 }
 
 impl Context<'_> {

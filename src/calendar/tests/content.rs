@@ -24,7 +24,7 @@ fn unsupported_content_is_an_error_with_file_line_and_property() {
             ),
             "c.ics:7: RDATE: invalid local time \"20271031T020000Z\"",
         ),
-        (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: invalid date or time \"2026-01-01\""),
+        (event("DTSTART:2026-01-01"), "c.ics:6: DTSTART: \"2026-01-01\" is not a date or time"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=FORTNIGHTLY"), "c.ics:7: RRULE:"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=DAILY;INTERVAL=0"), "INTERVAL that is out of range"),
         (event("DTSTART:20260101T090000\nRRULE:FREQ=SECONDLY"), "repeats SECONDLY, which is not supported"),
