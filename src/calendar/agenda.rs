@@ -73,8 +73,8 @@ pub struct Timed {
 /// The occurrences of a calendar in one time zone.
 #[derive(Clone, Debug, Default)]
 pub struct Agenda {
-    /// All-day events, listed under each of their dates.
-    pub days: BTreeMap<NaiveDate, Vec<Entry>>,
+    /// All-day events, listed under each of their dates. A long event is shared by its dates.
+    pub days: BTreeMap<NaiveDate, Vec<Arc<Entry>>>,
     /// Timed events, sorted by start.
     timed: Vec<Timed>,
     /// The latest end of each timed event and all events before it.
@@ -102,6 +102,7 @@ impl Agenda {
             match &occurrence.span {
                 // An event without an end fills the window and no more.
                 Span::Dates(from, to) => {
+                    let entry = Arc::new(entry);
                     let mut date = (*from).max(window.from);
                     while date < (*to).min(window.to) {
                         agenda.days.entry(date).or_default().push(entry.clone());
@@ -136,7 +137,8 @@ impl Agenda {
 
     /// Returns true if both agendas contain the same events, ignoring their origins.
     pub fn is_equivalent(&self, other: &Self) -> bool {
-        let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+        let names =
+            |entries: &[Arc<Entry>]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
         self.days.len() == other.days.len()
             && self.timed.len() == other.timed.len()
             && self.days.iter().zip(&other.days).all(|(a, b)| a.0 == b.0 && names(a.1) == names(b.1))
@@ -182,7 +184,7 @@ impl Agenda {
     /// Returns the events that take place on a date at least in part, all-day events first.
     pub fn on(&self, here: Zone, date: NaiveDate) -> Vec<&Entry> {
         let (start, end) = (zone::start_of(here, date), zone::start_of(here, zone::next(date)));
-        let whole_days = self.days.get(&date).into_iter().flatten();
+        let whole_days = self.days.get(&date).into_iter().flatten().map(|entry| &**entry);
         let timed = self.timed.iter().filter(|timed| {
             timed.from < end && (timed.to > start || (timed.from == timed.to && timed.from >= start))
         });
@@ -191,7 +193,8 @@ impl Agenda {
 
     /// Returns the event that takes place at an instant; an all-day event comes first.
     pub fn at(&self, here: Zone, at: Instant) -> Option<&Entry> {
-        let whole_day = self.days.get(&zone::date(here, at)).and_then(|entries| entries.first());
+        let whole_day =
+            self.days.get(&zone::date(here, at)).and_then(|entries| entries.first()).map(|entry| &**entry);
         whole_day.or_else(|| self.timed_at(at).map(|timed| &timed.entry))
     }
 

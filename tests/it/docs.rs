@@ -164,9 +164,8 @@ pub fn undocumented_metrics(answer: &str) -> Vec<String> {
     let samples = answer.lines().filter(|line| !line.starts_with('#'));
     let names = samples.filter_map(|line| line.split(['{', ' ']).next());
     // A histogram is documented by its name.
-    let of_histogram =
-        |name: &'_ str| ["_sum", "_count", "_bucket"].iter().find_map(|end| name.strip_suffix(end));
-    let names = names.map(|name| of_histogram(name).unwrap_or(name));
+    let ends = ["_sum", "_count", "_bucket"];
+    let names = names.map(|name| ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name));
     names.filter(|name| !written.contains(&format!("`{name}`"))).map(str::to_owned).collect()
 }
 
