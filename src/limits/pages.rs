@@ -74,6 +74,9 @@ limits! {
     const MAX_SINCE: TimeDelta = TimeDelta::days(40);
     "`explain`: search for the start of a value" => time(MAX_SINCE), "`since` is null";
 
+    const PAGES_SHOWN: usize = 20;
+    "`status`: pages that are all listed" => count(PAGES_SHOWN), "only pages with a problem are listed; `--all` lists all";
+
     const MAX_NEXT_CHANGE: TimeDelta = TimeDelta::days(60);
     "`status`: search for the next change" => time(MAX_NEXT_CHANGE), "`next_change` is null";
 

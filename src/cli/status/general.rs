@@ -1,0 +1,187 @@
+//! The status that concerns more than one page.
+
+use serde_json::{Value, json};
+
+use crate::cli::emergency::{self, Contact};
+use crate::cli::global::Global;
+use crate::cli::{load, output};
+use crate::compile::Gone;
+use crate::limits::store::DRIFTS_LISTED;
+use crate::listener::{problems_of, shown, waiting};
+use crate::model::{Instant, PageId, shorten};
+use crate::pages::Override;
+use crate::reconcile::Held;
+use crate::store::{DriftRow, Reading};
+
+/// The status that concerns more than one page.
+pub(super) struct General {
+    /// The held revision.
+    held: Option<Held>,
+    /// The reason why no request is sent, from the running daemon.
+    withheld: Option<String>,
+    /// The progress of a rollout, from the running daemon.
+    rollout: Value,
+    /// The running daemon's last reload, with its problems.
+    reload: Value,
+    /// The zone database of the running daemon.
+    zones: Option<String>,
+    /// The pages that wait for their promotion.
+    following: Vec<Value>,
+    /// Drift that persists.
+    drifts: Vec<DriftRow>,
+    /// The active overrides.
+    overrides: Vec<Override>,
+    /// Pages and variables with a baseline that are no longer defined.
+    left_behind: Vec<Gone>,
+}
+
+impl General {
+    pub(super) async fn find(
+        global: &Global,
+        view: &load::View,
+        reading: Option<&dyn Reading>,
+        now: Instant,
+    ) -> anyhow::Result<Self> {
+        // The daemon's status is fresher; if the daemon is just stopping, do without it.
+        let live = match emergency::find(global)? {
+            Contact::Running(daemon) => daemon.status().await.ok().and_then(Result::ok).unwrap_or_default(),
+            Contact::NoDaemon(_) => Value::Null,
+        };
+        let noted = reading.map(|reading| reading.fact(Held::FACT)).transpose()?.flatten();
+        let noted = noted.and_then(|fact| Held::from_fact(&fact));
+        let held = view.held.clone().map(|held| match noted {
+            Some(noted) if noted.revision == held.revision => noted,
+            _ => held,
+        });
+        let drifts = reading.map(|reading| reading.drifts(None, true, DRIFTS_LISTED)).transpose()?;
+        let overrides = view.overrides.iter().filter(|set| !set.is_over(now)).cloned();
+        let following = match live["following"].as_array() {
+            Some(following) => following.clone(),
+            None => view.following(None).iter().map(waiting).collect(),
+        };
+        Ok(Self {
+            held,
+            following,
+            withheld: live["withheld"].as_str().map(str::to_owned),
+            rollout: live["rollout"].clone(),
+            reload: live["reload"].clone(),
+            zones: live["zone_database"].as_str().map(str::to_owned),
+            drifts: drifts.unwrap_or_default(),
+            overrides: overrides.collect(),
+            left_behind: view.left_behind(),
+        })
+    }
+
+    /// Returns the zone database that the pages are evaluated with.
+    pub(super) fn zones(&self, view: &load::View) -> String {
+        self.zones.clone().unwrap_or_else(|| view.settings.blueprint.zones.to_string())
+    }
+
+    pub(super) fn needs_a_person(&self) -> bool {
+        self.held.is_some()
+            || self.withheld.is_some()
+            || !self.rollout["stopped_at"].is_null()
+            || has_failed(&self.reload)
+    }
+
+    pub(super) fn to_json(&self, running: bool) -> Value {
+        json!({
+            "running": running,
+            "held": self.held,
+            "withheld": self.withheld,
+            "rollout": self.rollout,
+            "reload": self.reload,
+            "following": self.following,
+            "drift": self.drifts,
+            "overrides": self.overrides.iter().map(shown).collect::<Vec<_>>(),
+            "left_behind": self.left_behind.iter().map(|gone| json!({
+                "page": gone.page.to_string(),
+                "variable": gone.variable.as_ref().map(ToString::to_string),
+            })).collect::<Vec<_>>(),
+        })
+    }
+
+    pub(super) fn show(&self, view: &load::View) {
+        let line = |text: String| output::print(&format!("{text}\n"));
+        if let Some(held) = &self.held {
+            line(format!("\nHELD since {}: {}", output::utc(held.since), held.describe()));
+        }
+        show_reload(&self.reload);
+        if let Some(withheld) = &self.withheld {
+            line(format!("\nNOTHING IS SENT: {withheld}"));
+        }
+        if !self.rollout.is_null() {
+            let stopped = match self.rollout["stopped_at"].as_str() {
+                Some(page) => format!("; stopped at {page}"),
+                None => String::new(),
+            };
+            let revision = self.rollout["revision"].as_str().unwrap_or_default();
+            let to_come = &self.rollout["pages_to_come"];
+            line(format!("\nRollout of {revision}: {to_come} page(s) to come{stopped}"));
+        }
+        let pages: Vec<Option<PageId>> =
+            self.following.iter().map(|waits| waits["page"].as_str()?.parse().ok()).collect();
+        let each = self.following.iter().zip(&pages).filter_map(|(waits, page)| {
+            let text = |key: &str| waits[key].as_str().unwrap_or_default();
+            Some((page.as_ref()?, text("follows").to_owned(), text("at").parse().ok(), text("why")))
+        });
+        for waits in view.waiting_lines(each.collect()) {
+            line(format!("\n{waits}"));
+        }
+        for set in &self.overrides {
+            line(format!(
+                "\n{} ({} page(s)); to end it: rtconfd override clear {}",
+                set.describe(),
+                set.pages.len(),
+                set.id
+            ));
+        }
+        for gone in self.left_behind.iter().take(load::GONE_LISTED) {
+            line(format!("\n{gone}"));
+        }
+        for drift in &self.drifts {
+            line(format!("\n{}", describe_drift(drift)));
+        }
+    }
+}
+
+fn has_failed(reload: &Value) -> bool {
+    reload["problems"].as_array().is_some_and(|problems| !problems.is_empty())
+}
+
+/// Reports a failed reload, which leaves the previous settings active.
+pub(super) fn show_reload(reload: &Value) {
+    if !has_failed(reload) {
+        return;
+    }
+    let text = |key: &str| reload[key].as_str().unwrap_or_default().to_owned();
+    output::print(&format!(
+        "\nRELOAD FAILED at {}: the settings of {} stay active\n",
+        text("at"),
+        text("succeeded_at")
+    ));
+    for (message, hint) in problems_of(reload) {
+        let hint = hint.map_or_else(String::new, |hint| format!(" (hint: {hint})"));
+        output::print(&format!("  {message}{hint}\n"));
+    }
+}
+
+/// Describes a drift: the values, the difference, the time, and the response.
+pub fn describe_drift(drift: &DriftRow) -> String {
+    let value = |value: &Value| if value.is_null() { "nothing".to_owned() } else { shorten(value, 60) };
+    let by_how_much = match (drift.baseline.as_f64(), drift.found.as_f64()) {
+        (Some(baseline), Some(found)) => format!(" ({:+})", found - baseline),
+        _ => String::new(),
+    };
+    let by = drift.by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+    format!(
+        "Drift: {} {} was changed from {} to {}{by_how_much}{by}, seen {}: {}; desired value: {}",
+        drift.page,
+        drift.variable,
+        value(&drift.baseline),
+        value(&drift.found),
+        output::utc(drift.since),
+        drift.answer,
+        value(&drift.desired),
+    )
+}
