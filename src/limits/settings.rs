@@ -11,7 +11,7 @@ limits! {
     /// About four thousand pages written out one by one.
     const MAX_SETTINGS_BYTES: usize = 1 << 20;
     "size of the settings file" => bytes(MAX_SETTINGS_BYTES),
-        "the settings are refused: put similar pages into a table";
+        "the settings are refused: write similar pages as rows of a source";
 
     const MAX_SETTINGS_VALUES: usize = 200_000;
     "values in the settings, counted by separators" => count(MAX_SETTINGS_VALUES), "the settings are refused";
@@ -20,7 +20,7 @@ limits! {
     const MAX_KEYS: usize = 10_000;
     "keys in one table" => count(MAX_KEYS), "the settings are refused";
 
-    /// More pages must come from a table.
+    /// More pages must be rows of a source.
     const MAX_PAGE_BLOCKS: usize = 5_000;
     "`[[page]]` blocks" => count(MAX_PAGE_BLOCKS), "the settings are refused: use `for_each`";
 
@@ -95,7 +95,7 @@ limits! {
 
     /// They take as much memory.
     const HOURS_WEIGHT: usize = 4;
-    "weight of hours in such a row" => format!("{HOURS_WEIGHT} more rows"), "";
+    "hours in a repeated row, counted as" => format!("{HOURS_WEIGHT} more rows"), "";
 
     /// A page has room for a few of these, and each is copied several times on its way.
     const MAX_JSON_SOURCE_VALUE: usize = 2 << 20;
