@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::limits::changes::HOLD_AHEAD;
 use crate::model::{Instant, shorten};
 use crate::plan::{Changed, Difference, differences};
 use crate::zone::{self, Zone};
@@ -47,7 +48,11 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
             let zone_of = |difference: &Difference| {
                 newest.page(&difference.page).and_then(|managed| managed.page.zone).unwrap_or(Zone::UTC)
             };
-            output::remark(&format!("Revision {} against the active one, next 14 days:", held.revision));
+            output::remark(&format!(
+                "Revision {} against the active one, next {} days:",
+                held.revision,
+                HOLD_AHEAD.num_days()
+            ));
             output::print_table(
                 ["PAGE", "SITE OR VARIABLE", "FROM", "BEFORE", "AFTER"],
                 found.iter().map(|difference| row(difference, now, zone_of(difference))),

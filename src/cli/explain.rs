@@ -225,8 +225,9 @@ fn show(reported: &Value, managed: &Managed) {
     line("value", reported["value"].to_string());
     line("because", text("because"));
     line("written", text("origin"));
-    line("since", instant("since").unwrap_or_else(|| "more than 40 days".to_owned()));
-    line("until", instant("until").unwrap_or_else(|| "no change within 400 days".to_owned()));
+    let (before, ahead) = (MAX_SINCE.num_days(), HORIZON.num_days());
+    line("since", instant("since").unwrap_or_else(|| format!("more than {before} days")));
+    line("until", instant("until").unwrap_or_else(|| format!("no change within {ahead} days")));
     for part in reported["parts"].as_array().into_iter().flatten() {
         let text = |key: &str| part[key].as_str().unwrap_or_default();
         let until: Option<Instant> = text("until").parse().ok();
