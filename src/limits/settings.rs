@@ -45,8 +45,9 @@ limits! {
     const MAX_HOURS_TEXT: usize = 4_096;
     "hours in one text" => bytes(MAX_HOURS_TEXT), "refused";
 
-    const MAX_RANGE_DAYS: i64 = 400;
-    "range in `special_from`, and in `schema_org` without `dayOfWeek`" => days(MAX_RANGE_DAYS), "refused";
+    const MAX_RANGE_DATES: i64 = 400;
+    "range in `special_from`, and in `schema_org` without `dayOfWeek`" =>
+        format!("{MAX_RANGE_DATES} dates"), "refused";
 
     const MAX_RANGES: usize = 1_000;
     "date ranges of one `schema_org`" => count(MAX_RANGES), "refused";
