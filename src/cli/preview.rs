@@ -87,7 +87,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         let spans = view.spans(managed, from, to).into_iter();
         let spans: Vec<_> = spans.map(|(page, from, to)| (page.by_place(), from, to)).collect();
         for (place, owned) in managed.page.variables.iter().enumerate() {
-            if arguments.variable.as_ref().is_none_or(|desired| *desired == owned.variable) {
+            if arguments.variable.as_ref().is_none_or(|selected| *selected == owned.variable) {
                 let spans: Vec<(&Owned, Instant, Instant)> = spans
                     .iter()
                     .filter_map(|(page, from, to)| Some((*page.get(&owned.variable)?, *from, *to)))
@@ -142,8 +142,8 @@ fn transitions<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a O
 }
 
 /// Returns a value as it will be sent: a cell takes its type from the schema.
-pub fn typed(schema: &Schema, owned: &Owned, desired: &UntypedValue) -> Result<Value, Problem> {
-    schema.typed(&owned.variable, desired)
+pub fn typed(schema: &Schema, owned: &Owned, value: &UntypedValue) -> Result<Value, Problem> {
+    schema.typed(&owned.variable, value)
 }
 
 /// Returns the page's schema, which only cells need: the stored one, else that of the API.
