@@ -17,6 +17,10 @@ limits! {
     const HOLD_AHEAD: TimeDelta = TimeDelta::days(14);
     "period of the schedules that is compared" => format!("the next {}", time(HOLD_AHEAD)), "later changes are not counted";
 
+    const MAX_CHANGES_COMPARED: usize = 1_000;
+    "changes of one value that `diff` compares" => count(MAX_CHANGES_COMPARED),
+        "the value is listed as not compared from there on";
+
     const HOLD_ROWS_PERCENT: usize = 5;
     "rows that a source may lose" => format!("{HOLD_ROWS_PERCENT}%"),
         "the revision is held", "`hold.rows_percent`";
