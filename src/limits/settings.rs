@@ -45,6 +45,10 @@ limits! {
     const MAX_HOURS_TEXT: usize = 4_096;
     "hours in one text" => bytes(MAX_HOURS_TEXT), "refused";
 
+    /// A longer interval is probably a typo: `09:00-05:00` for 17:00. Few places never close.
+    const LONG_HOURS: u16 = 16;
+    "opening hours without a break" => format!("{LONG_HOURS} hours"), "a warning, unless open all day";
+
     const MAX_RANGE_DATES: i64 = 400;
     "range in `special_from`, and in `schema_org` without `dayOfWeek`" =>
         format!("{MAX_RANGE_DATES} dates"), "refused";

@@ -4,16 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::hours::{Day, Hours, Interval};
+use crate::limits::settings::LONG_HOURS;
 use crate::model::{Origin, Problem};
 
 use crate::compile::{Blueprint, Inputs, World};
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
-/// The length in hours above which an interval is probably a typo.
-///
-/// An example is `09:00-05:00` for 17:00. Few places never close.
-const LONG_HOURS: u16 = 16;
 /// The most warnings of one kind that are listed; the rest are counted.
 const LISTED: usize = 20;
 
