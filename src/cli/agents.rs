@@ -83,7 +83,7 @@ fn row(agent: Agent, pages: Option<Vec<PageRow>>) -> Row {
 /// Fetches every agent's pages within the rate limit; also returns true if a fetch failed.
 async fn with_pages(client: &ReadOnly<Client>, agents: Vec<Agent>, api: &Api) -> (Vec<Row>, bool) {
     let pace = tokio::time::interval(Duration::from_secs(1) / api.rate);
-    let looked = paced(pace, agents)
+    let fetched = paced(pace, agents)
         .map(|agent| async move {
             let pages = pages_of(client, &agent.id).await;
             (agent, pages)
@@ -92,7 +92,7 @@ async fn with_pages(client: &ReadOnly<Client>, agents: Vec<Agent>, api: &Api) ->
         .collect::<Vec<_>>()
         .await;
     let mut failed = false;
-    let rows = looked.into_iter().map(|(agent, pages)| {
+    let rows = fetched.into_iter().map(|(agent, pages)| {
         if let Err(error) = &pages {
             failed = true;
             output::print_error(&format!("{}: {error}", output::visible(&agent.id)));

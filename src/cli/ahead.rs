@@ -40,10 +40,10 @@ pub struct Ahead {
 /// The pages share their values, which are evaluated once for all of them. Without an observed page
 /// nothing is checked against a schema.
 pub fn look_ahead(pages: &[(&Managed, Option<&Observed>)], from: Instant, to: Instant) -> Vec<Ahead> {
-    look_within(BOUNDS, pages, from, to)
+    look_ahead_within(BOUNDS, pages, from, to)
 }
 
-fn look_within(
+fn look_ahead_within(
     bounds: Bounds,
     pages: &[(&Managed, Option<&Observed>)],
     from: Instant,
@@ -141,10 +141,10 @@ mod tests {
     use crate::model::Instant;
     use crate::settings::{Settings, Surroundings};
 
-    use super::{Ahead, Bounds, look_within};
+    use super::{Ahead, Bounds, look_ahead_within};
 
-    /// A look-ahead at a page with one variable.
-    fn look(bounds: Bounds, variable: &str) -> (Vec<String>, Ahead) {
+    /// Looks ahead at a page with one variable.
+    fn scan(bounds: Bounds, variable: &str) -> (Vec<String>, Ahead) {
         let settings = format!(
             "timezone = \"Europe/London\"\n[api]\nregion = \"uk\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = {{ a = {{ {variable} }} }}\n"
         );
@@ -153,7 +153,7 @@ mod tests {
         let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
         let from: Instant = "2026-11-27T00:00:00Z".parse().unwrap();
         let world = World::over(&settings.blueprint, &Inputs::default(), from, from + HORIZON, None);
-        let ahead = look_within(bounds, &[(&world.pages[0], None)], from, from + HORIZON).remove(0);
+        let ahead = look_ahead_within(bounds, &[(&world.pages[0], None)], from, from + HORIZON).remove(0);
         (ahead.problems.iter().map(ToString::to_string).collect(), ahead)
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let half_past = "hours = { weekly = \"24/7\", special = { \"2026-11-27\" = \"09:30-17:30\" } }, show = \"opens_at\", format = \"hour\"";
         let always = half_past.replace("24/7", "Mo-Su 09:30-17:30");
         for (variable, reported) in [(half_past, 1), (always.as_str(), 1)] {
-            let (problems, ahead) = look(bounds, variable);
+            let (problems, ahead) = scan(bounds, variable);
             assert_eq!(problems.len(), reported, "{problems:?}");
             assert!(ahead.to == "2028-01-01T00:00:00Z".parse::<Instant>().unwrap(), "{}", ahead.to);
         }
@@ -176,7 +176,7 @@ mod tests {
             Bounds { steps: 1_000, time: Duration::from_secs(600) },
             Bounds { steps: 80_000, time: Duration::ZERO },
         ] {
-            let (problems, ahead) = look(bounds, often);
+            let (problems, ahead) = scan(bounds, often);
             let day = ahead.to.date_naive();
             let expected = format!(
                 "A-1/live changes so often, or takes so long to compute, that it was checked only up to {day}"

@@ -105,7 +105,7 @@ fn word(standing: &Standing) -> &'static str {
 }
 
 fn exit(ended: &Ended) -> Exit {
-    let is = |desired: &str| ended.pages.iter().any(|report| word(&report.standing) == desired);
+    let is = |status: &str| ended.pages.iter().any(|report| word(&report.standing) == status);
     // With a held revision, pages may be stale for that reason alone.
     let is_stale = is("stale") && ended.held.is_none();
     if is("failed") || is_stale || ended.problems.iter().any(Problem::is_error) {

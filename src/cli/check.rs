@@ -65,11 +65,11 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         })
         .collect();
     let groups: Vec<&[Page]> = pages.chunk_by(|(a, _), (b, _)| a.page.shares_values(&b.page)).collect();
-    let ahead = side_by_side(&groups, |pages| look_ahead_at(pages, from, to));
-    let looked: Vec<Ahead> = ahead.into_iter().flatten().collect();
+    let evaluated = side_by_side(&groups, |pages| look_ahead_at(pages, from, to));
+    let evaluated: Vec<Ahead> = evaluated.into_iter().flatten().collect();
     // A statement about all pages holds only up to the earliest end of their look-aheads.
-    let to = looked.iter().map(|ahead| ahead.to).min().unwrap_or(to);
-    problems.extend(looked.into_iter().flat_map(|ahead| ahead.problems));
+    let to = evaluated.iter().map(|ahead| ahead.to).min().unwrap_or(to);
+    problems.extend(evaluated.into_iter().flat_map(|ahead| ahead.problems));
     view.report_held();
     view.report_gone();
     if arguments.shown.format == Format::Json {
@@ -123,18 +123,18 @@ fn look_ahead_at(pages: &[Page], from: Instant, to: Instant) -> Vec<Ahead> {
             Some((*managed, answer.as_ref().map(Result::as_ref).transpose().ok()?))
         })
         .collect();
-    let mut looked = look_ahead(&seen, from, to).into_iter();
+    let mut evaluated = look_ahead(&seen, from, to).into_iter();
     let ahead = |(managed, answer): &Page| match answer {
         Some(Err(error)) => Some(Ahead { problems: vec![Problem::new(error).about(&managed.page.id)], to }),
         Some(Ok(observed)) => {
-            let mut ahead = looked.next()?;
+            let mut ahead = evaluated.next()?;
             if let Ok(schema) = &observed.schema {
                 let is_there = |key: &str| observed.page.variables.contains_key(key);
                 ahead.problems.extend(unknown_names(managed, schema, is_there, from));
             }
             Some(ahead)
         }
-        None => looked.next(),
+        None => evaluated.next(),
     };
     pages.iter().filter_map(ahead).collect()
 }

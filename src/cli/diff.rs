@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::limits::changes::HOLD_AHEAD;
 use crate::model::{Instant, shorten};
 use crate::plan::{Changed, Difference, differences};
 use crate::zone::{self, Zone};
@@ -47,7 +48,11 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
             let zone_of = |difference: &Difference| {
                 newest.page(&difference.page).and_then(|managed| managed.page.zone).unwrap_or(Zone::UTC)
             };
-            output::remark(&format!("Revision {} against the active one, next 14 days:", held.revision));
+            output::remark(&format!(
+                "Revision {} against the active one, next {} days:",
+                held.revision,
+                HOLD_AHEAD.num_days()
+            ));
             output::print_table(
                 ["PAGE", "SITE OR VARIABLE", "FROM", "BEFORE", "AFTER"],
                 found.iter().map(|difference| row(difference, now, zone_of(difference))),
@@ -82,6 +87,10 @@ fn row(difference: &Difference, now: Instant, here: Zone) -> [String; 5] {
             let from = if *from <= now { "now".to_owned() } else { zone::show(here, *from) };
             [page, name.clone(), from, text(before), text(after)]
         }
+        Changed::NotCompared { name, from } => {
+            let after = "changes too often to be compared".to_owned();
+            [page, name.clone(), zone::show(here, *from), none(), after]
+        }
     }
 }
 
@@ -99,5 +108,56 @@ fn to_json(difference: &Difference) -> Value {
         Changed::Value { name, from, before, after } => json!({
             "page": page, "change": "value", "variable": name, "from": from, "before": before, "after": after,
         }),
+        Changed::NotCompared { name, from } => json!({
+            "page": page, "change": "not compared", "variable": name, "from": from,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::compile::{Inputs, World};
+    use crate::limits::time::HORIZON;
+    use crate::model::Instant;
+    use crate::plan::differences;
+    use crate::settings::{Settings, Surroundings};
+
+    use super::{row, zone::Zone};
+
+    #[test]
+    fn a_value_that_changes_too_often_is_reported_as_not_compared() {
+        let from: Instant = "2026-11-27T00:00:00Z".parse().unwrap();
+        let quarters: Vec<String> = (0..96)
+            .map(|at| format!("{:02}:{:02}-{0:02}:{:02}", at / 4, at % 4 * 15, at % 4 * 15 + 5))
+            .collect();
+        let world = |variable: &str| {
+            let settings = format!(
+                "timezone = \"UTC\"\n[api]\nregion = \"uk\"\n[hours.desk]\nweekly = \"Mo-Su {}\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nhours = \"desk\"\nvariables = {{ a = {{ {variable} }}, b = {{ show = \"is_open\" }} }}\n",
+                quarters.join(",")
+            );
+            let settings =
+                Settings::parse(Path::new("/rtconfd.toml"), settings.as_bytes(), &Surroundings::default());
+            let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
+            World::over(&settings.blueprint, &Inputs::default(), from, from + HORIZON, None)
+        };
+        let until = |date: &str| {
+            world(&format!(
+                "when = [{{ from = \"{date}\", until = \"2026-12-11\", value = true }}], otherwise = {{ show = \"is_open\" }}"
+            ))
+        };
+        let before = world("show = \"is_open\"");
+        let reported = |after: &World| -> Vec<[String; 5]> {
+            let found = differences(&before, after, from);
+            found.iter().map(|difference| row(difference, from, Zone::UTC)).collect()
+        };
+        assert_eq!(reported(&before), Vec::<[String; 5]>::new());
+        // The value changes 192 times a day, and 1,000 changes are compared.
+        let early = reported(&until("2026-12-01"));
+        assert!(early.len() == 1 && early[0][4] == "true", "{early:?}");
+        let late = reported(&until("2026-12-10"));
+        assert!(late.len() == 1 && late[0][2].starts_with("Wed 2026-12-02 05:"), "{late:?}");
+        assert_eq!(late[0][4], "changes too often to be compared");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::compile::Managed;
 use crate::hours::HoursOverride;
 use crate::limits::pages::MAX_SINCE;
-use crate::limits::time::HORIZON;
+use crate::limits::time::{HORIZON, MAX_SCAN_STEPS};
 use crate::model::{Instant, PageId, Row, Variable};
 use crate::pages::{Definition, Evaluated, Owned};
 use crate::schema::Schema;
@@ -71,8 +71,9 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let to = at.checked_add_signed(HORIZON).unwrap_or(at);
     // An error at another instant does not prevent the explanation of this one.
     let until_now = at.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(at);
-    let before = owned.transitions(from, until_now).unwrap_or_default();
-    let since = before.last().map(|transition| transition.at).filter(|since| *since > from);
+    let before = owned.transitions(from, until_now, MAX_SCAN_STEPS).unwrap_or_default();
+    let last = before.found.last().filter(|_| before.cut_short_at.is_none());
+    let since = last.map(|transition| transition.at).filter(|since| *since > from);
     let until = owned.next_transition(at, to).map(|transition| transition.at);
     Ok(json!({
         "page": managed.page.id.to_string(),
@@ -225,8 +226,9 @@ fn show(reported: &Value, managed: &Managed) {
     line("value", reported["value"].to_string());
     line("because", text("because"));
     line("written", text("origin"));
-    line("since", instant("since").unwrap_or_else(|| "more than 40 days".to_owned()));
-    line("until", instant("until").unwrap_or_else(|| "no change within 400 days".to_owned()));
+    let (before, ahead) = (MAX_SINCE.num_days(), HORIZON.num_days());
+    line("since", instant("since").unwrap_or_else(|| format!("no change found in the {before} days before")));
+    line("until", instant("until").unwrap_or_else(|| format!("no change within {ahead} days")));
     for part in reported["parts"].as_array().into_iter().flatten() {
         let text = |key: &str| part[key].as_str().unwrap_or_default();
         let until: Option<Instant> = text("until").parse().ok();

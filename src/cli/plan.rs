@@ -83,7 +83,7 @@ pub async fn observe<'m>(
         agents.entry(&managed.page.id.agent).or_default().push(&managed.page.id);
     }
     let rate = &Rate::new(api);
-    let looks = agents.into_iter().map(|(agent, pages)| async move {
+    let fetches = agents.into_iter().map(|(agent, pages)| async move {
         rate.wait().await;
         // An unknown agent answers 403 to a list; a fetch of its page gives a better error.
         let listed = client.list(agent).await.unwrap_or_default();
@@ -101,7 +101,7 @@ pub async fn observe<'m>(
         }
         found
     });
-    let found: Vec<_> = futures_util::stream::iter(looks).buffer_unordered(api.concurrency).collect().await;
+    let found: Vec<_> = futures_util::stream::iter(fetches).buffer_unordered(api.concurrency).collect().await;
     found.into_iter().flatten().collect()
 }
 

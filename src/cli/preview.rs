@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::agents_api::{ReadOnly, ReadPages};
 use crate::compile::Managed;
 use crate::limits::pages::MAX_PREVIEW_DAYS;
+use crate::limits::time::MAX_SCAN_STEPS;
 use crate::model::{Instant, PageId, Problem, same_value, shorten};
 use crate::pages::{Owned, Transition, UntypedValue};
 use crate::schema::Schema;
@@ -87,13 +88,16 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         let spans = view.spans(managed, from, to).into_iter();
         let spans: Vec<_> = spans.map(|(page, from, to)| (page.by_place(), from, to)).collect();
         for (place, owned) in managed.page.variables.iter().enumerate() {
-            if arguments.variable.as_ref().is_none_or(|desired| *desired == owned.variable) {
+            if arguments.variable.as_ref().is_none_or(|selected| *selected == owned.variable) {
                 let spans: Vec<(&Owned, Instant, Instant)> = spans
                     .iter()
                     .filter_map(|(page, from, to)| Some((*page.get(&owned.variable)?, *from, *to)))
                     .collect();
-                match changes(managed, &spans, &schema, (index, place)) {
-                    Ok(changes) => rows.extend(changes),
+                match changes(managed, &spans, &schema, (index, place), MAX_SCAN_STEPS) {
+                    Ok((changes, warning)) => {
+                        rows.extend(changes);
+                        problems.extend(warning);
+                    }
                     Err(problem) => problems.push(problem.about(&managed.page.id)),
                 }
             }
@@ -106,15 +110,19 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Returns the changes of a variable, across its successive definitions.
+///
+/// Also returns a warning if they end early because the steps were used up.
 fn changes(
     managed: &Managed,
     spans: &[(&Owned, Instant, Instant)],
     schema: &Schema,
     (index, place): (usize, usize),
-) -> Result<Vec<Row>, Problem> {
+    steps: usize,
+) -> Result<(Vec<Row>, Option<Problem>), Problem> {
     let mut before = Value::Null;
     let mut rows: Vec<Row> = Vec::new();
-    for (owned, transition) in transitions(spans)? {
+    let Successive { found, cut_short } = transitions(spans, steps)?;
+    for (owned, transition) in found {
         let value = typed(schema, owned, &transition.value)?;
         if !rows.is_empty() && same_value(&before, &value) {
             continue;
@@ -130,20 +138,44 @@ fn changes(
             at_shown: zone::show(load::zone(managed), transition.at),
         });
     }
-    Ok(rows)
+    let warning = cut_short.map(|(owned, at)| {
+        let (page, variable) = (&managed.page.id, &owned.variable);
+        let shown = zone::show(load::zone(managed), at);
+        let message =
+            format!("{page}: {variable} changes so often that its changes are listed only up to {shown}");
+        Problem::new(message)
+            .hint(format!("to list the later ones, run preview with --from {}", output::utc(at)))
+            .warning()
+    });
+    Ok((rows, warning))
 }
 
-fn transitions<'a>(spans: &[(&'a Owned, Instant, Instant)]) -> Result<Vec<(&'a Owned, Transition)>, Problem> {
-    let mut all = Vec::new();
+/// The transitions of a variable's successive definitions.
+#[derive(Default)]
+struct Successive<'a> {
+    /// The transitions, each with its definition.
+    found: Vec<(&'a Owned, Transition)>,
+    /// The definition that changes too often, and the instant up to which it was evaluated.
+    cut_short: Option<(&'a Owned, Instant)>,
+}
+
+/// Returns all transitions, up to the instant at which the steps for one definition are used up.
+fn transitions<'a>(spans: &[(&'a Owned, Instant, Instant)], steps: usize) -> Result<Successive<'a>, Problem> {
+    let mut all = Successive::default();
     for (owned, from, to) in spans {
-        all.extend(owned.transitions(*from, *to)?.into_iter().map(|transition| (*owned, transition)));
+        let transitions = owned.transitions(*from, *to, steps)?;
+        all.found.extend(transitions.found.into_iter().map(|transition| (*owned, transition)));
+        all.cut_short = transitions.cut_short_at.map(|at| (*owned, at));
+        if all.cut_short.is_some() {
+            break;
+        }
     }
     Ok(all)
 }
 
 /// Returns a value as it will be sent: a cell takes its type from the schema.
-pub fn typed(schema: &Schema, owned: &Owned, desired: &UntypedValue) -> Result<Value, Problem> {
-    schema.typed(&owned.variable, desired)
+pub fn typed(schema: &Schema, owned: &Owned, value: &UntypedValue) -> Result<Value, Problem> {
+    schema.typed(&owned.variable, value)
 }
 
 /// Returns the page's schema, which only cells need: the stored one, else that of the API.
@@ -192,4 +224,41 @@ fn show(rows: &[Row], format: Format) -> anyhow::Result<()> {
         }),
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use chrono::TimeDelta;
+
+    use crate::compile::{Inputs, World};
+    use crate::limits::time::MAX_SCAN_STEPS;
+    use crate::model::Instant;
+    use crate::schema::Schema;
+    use crate::settings::{Settings, Surroundings};
+
+    use super::changes;
+
+    #[test]
+    fn a_variable_that_changes_too_often_is_reported_with_the_instant_listed_up_to() {
+        let settings = "timezone = \"Europe/London\"\n[api]\nregion = \"uk\"\n[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\nvariables = { a = { when = [{ cron = \"*/10 * * * *\", for = \"1m\", value = 1 }], otherwise = 2 } }\n";
+        let settings =
+            Settings::parse(Path::new("/rtconfd.toml"), settings.as_bytes(), &Surroundings::default());
+        let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
+        let from: Instant = "2026-11-27T00:00:00Z".parse().unwrap();
+        let to = from + TimeDelta::hours(1);
+        let world = World::over(&settings.blueprint, &Inputs::default(), from, to, None);
+        let managed = &world.pages[0];
+        let spans: Vec<_> = managed.page.variables.iter().map(|owned| (owned, from, to)).collect();
+        let schema = Schema::compile(None).unwrap();
+        let listed = |steps: usize| {
+            let (rows, warning) = changes(managed, &spans, &schema, (0, 0), steps).unwrap();
+            (rows.len(), warning.map(|warning| (warning.is_error(), warning.to_string())))
+        };
+        assert_eq!(listed(MAX_SCAN_STEPS), (12, None));
+        assert_eq!(listed(12), (12, None), "the last step reaches the end");
+        let message = "A-1/live: a changes so often that its changes are listed only up to Fri 2026-11-27 00:50:00 Europe/London (2026-11-27T00:50:00Z) (hint: to list the later ones, run preview with --from 2026-11-27T00:50:00Z)";
+        assert_eq!(listed(10), (10, Some((false, message.to_owned()))));
+    }
 }

@@ -382,7 +382,9 @@ fn ahead(reader: &Reader, node: &Node, pages: &[PageId]) -> Option<Option<TimeDe
         )
         .hint("give the sandbox a page block of its own"),
         false if length > MAX_AHEAD => {
-            Problem::at(&node.origin, "`ahead` can be at most 31 days").hint("write 31d or less")
+            let days = MAX_AHEAD.num_days();
+            Problem::at(&node.origin, format!("`ahead` can be at most {days} days"))
+                .hint(format!("write {days}d or less"))
         }
         false => return Some(Some(length)),
     };
@@ -408,7 +410,9 @@ fn follow(reader: &Reader, fields: &Fields, pages: &[PageId]) -> Option<Option<F
     let length = TimeDelta::from_std(reader.duration(after, "after")?).ok()?;
     let environment = environment?;
     let problem = if length > MAX_AFTER {
-        Problem::at(&after.origin, "a change can wait for at most 31 days").hint("write 31d or less")
+        let days = MAX_AFTER.num_days();
+        Problem::at(&after.origin, format!("a change can wait for at most {days} days"))
+            .hint(format!("write {days}d or less"))
     } else if pages.iter().all(|page| page.environment == environment) && !pages.is_empty() {
         let message = format!("a page in {environment} cannot follow itself");
         Problem::at(&followed.origin, message).hint("follow the page of another environment")

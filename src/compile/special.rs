@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use crate::hours::{Day, parse_day};
-use crate::limits::settings::MAX_RANGE_DAYS;
+use crate::limits::settings::MAX_RANGE_DATES;
 use crate::model::{Problem, Row, shorten};
 use crate::tables::{Table, names_of_formats};
 use crate::written::{Fields, Node, Raw, Reader, Text};
@@ -227,8 +227,8 @@ fn add_range(
     let Some(through) = through else { return add(reader, date, hours, name, special) };
     let Some(through) = through else { return };
     let (Some(from), Some(last)) = (reader.date_named(date), reader.date_named(&through)) else { return };
-    if !(0..MAX_RANGE_DAYS).contains(&(last - from).num_days()) {
-        let message = format!("{from} to {last} is not a range of at most {MAX_RANGE_DAYS} days");
+    if !(0..MAX_RANGE_DATES).contains(&(last - from).num_days()) {
+        let message = format!("{from} to {last} is not a range of at most {MAX_RANGE_DATES} dates");
         return reader.note(
             Problem::at(&through.origin, message).hint("write the first date, and a last one after it"),
         );

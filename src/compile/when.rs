@@ -154,7 +154,9 @@ fn cron(reader: &Reader, fields: &Fields, zone: Option<Zone>) -> Option<Conditio
         let length = TimeDelta::from_std(reader.duration(node, "for")?).ok()?;
         let in_range = length <= MAX_CRON_LENGTH;
         reader.ok(in_range.then_some(length).ok_or_else(|| {
-            Problem::at(&node.origin, "a cron window lasts at most 31 days").hint("use from and until")
+            let days = MAX_CRON_LENGTH.num_days();
+            Problem::at(&node.origin, format!("a cron window lasts at most {days} days"))
+                .hint("use from and until")
         }))
     });
     let pattern = pattern?;

@@ -52,7 +52,7 @@ limits! {
         "a longer pause is shortened, then one request tries";
 
     const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(30);
-    "the same if `Retry-After` cannot be read" => time(DEFAULT_RETRY_AFTER), "";
+    "pause after a 429 with an invalid `Retry-After`" => time(DEFAULT_RETRY_AFTER), "";
 
     const FIRST_BREAKER_PAUSE: Duration = Duration::from_secs(5);
     const LONGEST_BREAKER_PAUSE: Duration = Duration::from_secs(30);

@@ -86,8 +86,8 @@ limits! {
     "warning before the known public holidays end" => days(HOLIDAYS_WARNED_DAYS), "afterwards an error";
 
     note format!(
-        "The period that is evaluated begins {} before today, so that events that go on count. It \
-         ends {} after today: {}, {} for `ahead`, and a reserve.",
+        "The period that is evaluated begins {} before today, so that events that have begun count. \
+         It ends {} after today: {}, {} for `ahead`, and a reserve.",
         days(EXPANDED_DAYS_BACK),
         days(EXPANDED_DAYS_AHEAD),
         days(HORIZON_DAYS),
@@ -95,7 +95,7 @@ limits! {
     );
 }
 
-/// Dates before today that calendars are expanded for, to include events that still go on.
+/// Dates before today that calendars are expanded for, to include events that have begun.
 pub const EXPANDED_DAYS_BACK: u64 = 45;
 
 /// Dates after today that calendars are expanded for.

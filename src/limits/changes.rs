@@ -10,12 +10,16 @@ limits! {
 
     const HOLD_PAGES_PERCENT: usize = 10;
     const HOLD_PAGES: usize = 5;
-    "pages whose next days may change at once" =>
+    "pages whose schedule may change at once" =>
         format!("{HOLD_PAGES_PERCENT}% or {HOLD_PAGES} pages, whichever is more"),
         "the revision is held", "`hold.pages_percent`, `hold.pages`";
 
     const HOLD_AHEAD: TimeDelta = TimeDelta::days(14);
-    "next days that are compared" => time(HOLD_AHEAD), "later changes are not counted";
+    "period of the schedules that is compared" => format!("the next {}", time(HOLD_AHEAD)), "later changes are not counted";
+
+    const MAX_CHANGES_COMPARED: usize = 1_000;
+    "changes of one value that `diff` compares" => count(MAX_CHANGES_COMPARED),
+        "the value is listed as not compared from there on";
 
     const HOLD_ROWS_PERCENT: usize = 5;
     "rows that a source may lose" => format!("{HOLD_ROWS_PERCENT}%"),

@@ -60,7 +60,7 @@ limits! {
 
     const COMMAND_WAIT: Duration = Duration::from_secs(6);
     "wait of a command for files that are being written" => time(COMMAND_WAIT),
-        "the command goes on without the new content";
+        "the command continues without the new content";
 
     const RESTAT: Duration = Duration::from_secs(30);
     "interval of checks without a report of a change" => time(RESTAT),

@@ -11,7 +11,7 @@ limits! {
     /// About four thousand pages written out one by one.
     const MAX_SETTINGS_BYTES: usize = 1 << 20;
     "size of the settings file" => bytes(MAX_SETTINGS_BYTES),
-        "the settings are refused: put similar pages into a table";
+        "the settings are refused: write similar pages as rows of a source";
 
     const MAX_SETTINGS_VALUES: usize = 200_000;
     "values in the settings, counted by separators" => count(MAX_SETTINGS_VALUES), "the settings are refused";
@@ -20,7 +20,7 @@ limits! {
     const MAX_KEYS: usize = 10_000;
     "keys in one table" => count(MAX_KEYS), "the settings are refused";
 
-    /// More pages must come from a table.
+    /// More pages must be rows of a source.
     const MAX_PAGE_BLOCKS: usize = 5_000;
     "`[[page]]` blocks" => count(MAX_PAGE_BLOCKS), "the settings are refused: use `for_each`";
 
@@ -45,8 +45,13 @@ limits! {
     const MAX_HOURS_TEXT: usize = 4_096;
     "hours in one text" => bytes(MAX_HOURS_TEXT), "refused";
 
-    const MAX_RANGE_DAYS: i64 = 400;
-    "range in `special_from`, and in `schema_org` without `dayOfWeek`" => days(MAX_RANGE_DAYS), "refused";
+    /// A longer interval is probably a typo: `09:00-05:00` for 17:00. Few places never close.
+    const LONG_HOURS: u16 = 16;
+    "opening hours without a break" => format!("{LONG_HOURS} hours"), "a warning, unless open all day";
+
+    const MAX_RANGE_DATES: i64 = 400;
+    "range in `special_from`, and in `schema_org` without `dayOfWeek`" =>
+        format!("{MAX_RANGE_DATES} dates"), "refused";
 
     const MAX_RANGES: usize = 1_000;
     "date ranges of one `schema_org`" => count(MAX_RANGES), "refused";
@@ -95,7 +100,7 @@ limits! {
 
     /// They take as much memory.
     const HOURS_WEIGHT: usize = 4;
-    "weight of hours in such a row" => format!("{HOURS_WEIGHT} more rows"), "";
+    "hours in a repeated row, counted as" => format!("{HOURS_WEIGHT} more rows"), "";
 
     /// A page has room for a few of these, and each is copied several times on its way.
     const MAX_JSON_SOURCE_VALUE: usize = 2 << 20;

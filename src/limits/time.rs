@@ -42,6 +42,11 @@ limits! {
     "search for the next change of one variable" => format!("{} steps", count(MAX_STEPS_TO_NEXT)),
         "no next change is shown";
 
+    /// A change every minute for two months takes fewer.
+    const MAX_SCAN_STEPS: usize = 100_000;
+    "scan of all changes of one variable" => format!("{} steps", count(MAX_SCAN_STEPS)),
+        "`preview` ends there with a warning, `since` of `explain` is null, and two revisions count as different";
+
     const MAX_SPEED: u32 = 86_400;
     "`--speed`" => count(MAX_SPEED), "a usage error";
 

@@ -4,22 +4,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::hours::{Day, Hours, Interval};
+use crate::limits::settings::LONG_HOURS;
 use crate::model::{Origin, Problem};
 
 use crate::compile::{Blueprint, Inputs, World};
 
 /// Minutes of a day.
 const DAY: u16 = 24 * 60;
-/// The length in hours above which an interval is probably a typo.
-///
-/// An example is `09:00-05:00` for 17:00. Few places never close.
-const LONG_HOURS: u16 = 16;
 /// The most warnings of one kind that are listed; the rest are counted.
 const LISTED: usize = 20;
 
-/// Returns warnings about doubtful hours, and about calendars that close nothing.
+/// Returns warnings about suspicious hours, and about calendars that close nothing.
 ///
-/// Hours are doubtful if they end a minute before midnight, overlap, or are very long. A calendar
+/// Hours are suspicious if they end a minute before midnight, overlap, or are very long. A calendar
 /// is reported if it closes hours and has an event without length.
 pub fn suspicious_hours(world: &World, blueprint: &Blueprint, inputs: &Inputs) -> Vec<Problem> {
     let mut found = Reported::default();
@@ -36,7 +33,7 @@ pub fn suspicious_hours(world: &World, blueprint: &Blueprint, inputs: &Inputs) -
     problems
 }
 
-/// The kinds of doubt, in the order in which they are listed.
+/// The kinds of suspicious hours, in the order in which they are listed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Overlap,

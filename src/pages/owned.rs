@@ -2,15 +2,10 @@
 
 use chrono::TimeDelta;
 
-use crate::limits::time::{MAX_STEPS_TO_NEXT, WITHOUT_VALUE};
+use crate::limits::time::{MAX_SCAN_STEPS, MAX_STEPS_TO_NEXT, WITHOUT_VALUE};
 use crate::model::{Instant, Origin, Problem, Row, Variable, after};
 
 use super::{Definition, UntypedValue};
-
-/// The most steps of a scan ahead for one variable.
-///
-/// A change every minute for two months takes fewer.
-const SCAN_STEPS: usize = 100_000;
 
 /// One owned variable.
 #[derive(Clone, Debug)]
@@ -47,6 +42,15 @@ pub struct Transition {
     pub because: String,
 }
 
+/// The transitions of a variable over a range of time.
+#[derive(Clone, Debug, Default)]
+pub struct Transitions {
+    /// The value at the start of the range, then every change.
+    pub found: Vec<Transition>,
+    /// The instant up to which changes were searched, if that is before the end of the range.
+    pub cut_short_at: Option<Instant>,
+}
+
 impl Owned {
     /// Returns the same variable, evaluated ahead of the clock.
     pub fn ahead(&self, by: TimeDelta) -> Self {
@@ -60,7 +64,7 @@ impl Owned {
             return true;
         }
         let mut at = from;
-        for _ in 0..SCAN_STEPS {
+        for _ in 0..MAX_SCAN_STEPS {
             let next = match (self.definition.evaluate(at), other.definition.evaluate(at)) {
                 (Ok(a), Ok(b)) if a.value.same(&b.value) => [a.until, b.until].into_iter().flatten().min(),
                 // Neither has a value, and it is unknown when they have one again.
@@ -96,29 +100,25 @@ impl Owned {
         None
     }
 
-    /// Returns the values over a range of time: the one at its start, then every change.
+    /// Returns the values over a range of time, searched in at most this number of steps.
     ///
     /// # Errors
     /// The first instant without a value.
-    pub fn transitions(&self, from: Instant, to: Instant) -> Result<Vec<Transition>, Problem> {
-        let mut transitions: Vec<Transition> = Vec::new();
+    pub fn transitions(&self, from: Instant, to: Instant, steps: usize) -> Result<Transitions, Problem> {
+        let mut found: Vec<Transition> = Vec::new();
         let mut at = from;
-        for _ in 0..SCAN_STEPS {
+        for _ in 0..steps {
             let evaluated = self.definition.evaluate(at).map_err(|problem| {
                 problem.about(format!("{} at {}", self.variable, at.format("%Y-%m-%dT%H:%M:%SZ")))
             })?;
-            if transitions.last().is_none_or(|last| !last.value.same(&evaluated.value)) {
-                transitions.push(Transition {
-                    at,
-                    value: evaluated.value,
-                    because: self.definition.because(at),
-                });
+            if found.last().is_none_or(|last| !last.value.same(&evaluated.value)) {
+                found.push(Transition { at, value: evaluated.value, because: self.definition.because(at) });
             }
             match evaluated.until.filter(|until| *until > at && *until < to) {
                 Some(until) => at = until,
-                None => break,
+                None => return Ok(Transitions { found, cut_short_at: None }),
             }
         }
-        Ok(transitions)
+        Ok(Transitions { found, cut_short_at: Some(at) })
     }
 }

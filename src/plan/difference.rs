@@ -8,15 +8,12 @@ use serde_json::Value;
 
 use crate::compile::World;
 use crate::hours::Hours;
-use crate::limits::changes::HOLD_AHEAD;
+use crate::limits::changes::{HOLD_AHEAD, MAX_CHANGES_COMPARED};
 use crate::model::{Instant, PageId, same_value};
 use crate::pages::{Definition, Evaluated, Page};
 use crate::zone;
 
 use super::hold::sites_of;
-
-/// Maximum number of changes of one value that are compared.
-const CHANGES_COMPARED: usize = 1_000;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +61,13 @@ pub enum Changed {
         before: Value,
         /// The value after; null if its definition was removed.
         after: Value,
+    },
+    /// A value that changes too often to be compared over the whole period.
+    NotCompared {
+        /// The variable, or a part of it.
+        name: String,
+        /// The first instant that was not compared.
+        from: Instant,
     },
 }
 
@@ -153,11 +157,11 @@ impl<'p> Parts<'p> {
     }
 }
 
-/// Returns the first difference of a value in the next days.
+/// Returns the first difference of a value in the next days, or the instant from which it is unknown.
 fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now: Instant) -> Option<Changed> {
     let end = now.checked_add_signed(HOLD_AHEAD)?;
     let mut at = now;
-    for _ in 0..CHANGES_COMPARED {
+    for _ in 0..MAX_CHANGES_COMPARED {
         let evaluated = |side: Option<&Definition>| side.and_then(|definition| definition.evaluate(at).ok());
         let (was, is) = (evaluated(old), evaluated(new));
         let json = |side: &Option<Evaluated>| side.as_ref().map_or(Value::Null, |of| of.value.to_json());
@@ -170,7 +174,8 @@ fn of_value(name: &str, old: Option<&Definition>, new: Option<&Definition>, now:
             return None;
         }
     }
-    None
+    let is_same = old.zip(new).is_some_and(|(old, new)| old.is_equivalent(new));
+    (!is_same).then(|| Changed::NotCompared { name: name.to_owned(), from: at })
 }
 
 /// Returns the dates on which hours differ, grouped by their texts.

@@ -174,7 +174,8 @@ impl Impact {
                 }
             };
             self.reasons.push(format!(
-                "the next 14 days change for {what}{gone}{with_earlier} (more than {percent}% and more than {few})",
+                "the next {} days change for {what}{gone}{with_earlier} (more than {percent}% and more than {few})",
+                HOLD_AHEAD.num_days(),
             ));
         }
     }

@@ -197,9 +197,9 @@ pub(crate) enum IntentOutcome {
 /// Determines an unknown outcome from the page instead of guessing it.
 pub(crate) fn look_up(intent: &[Change], page: &Map<String, Value>) -> IntentOutcome {
     let mut places = Places::default();
-    let mut holds = |desired: &dyn Fn(&Change) -> Option<Value>| {
-        intent.iter().all(|change| match (change.variable.read_at(page, &mut places), desired(change)) {
-            (Some(found), Some(desired)) => same_value(found, &desired),
+    let mut holds = |side: &dyn Fn(&Change) -> Option<Value>| {
+        intent.iter().all(|change| match (change.variable.read_at(page, &mut places), side(change)) {
+            (Some(found), Some(value)) => same_value(found, &value),
             (None, None) => true,
             _ => false,
         })

@@ -13,6 +13,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use crate::compile::{Managed, World};
 use crate::hours::Hours;
 use crate::limits::changes::{MAX_OVERRIDE, MAX_OVERRIDE_STEPS, OVERRIDE_CHECKED};
+use crate::limits::time::HORIZON_DAYS;
 use crate::model::{Environment, Instant, Missing, PageId, Problem, Row, RowName, nearest};
 use crate::pages::{Desired, Made, Override, OverrideKind, Page, Part, check_kind};
 use crate::zone::{self, Zone};
@@ -371,15 +372,18 @@ fn end(
         }
         Until::NextOpening => {
             Some(hours.iter().filter_map(|hours| hours.next_open(now)).min().ok_or_else(|| {
-                Problem::new(format!("{what} has no next opening within 400 days"))
+                Problem::new(format!("{what} has no next opening within {HORIZON_DAYS} days"))
                     .hint("write a time instead")
             })?)
         }
     };
     let latest = now.checked_add_signed(MAX_OVERRIDE).unwrap_or(now);
     match until.filter(|until| *until <= latest) {
-        None => Err(Problem::new(format!("the override of {what} would last for more than 400 days"))
-            .hint("use --until-released to keep it until it is cleared")),
+        None => {
+            let days = MAX_OVERRIDE.num_days();
+            Err(Problem::new(format!("the override of {what} would last for more than {days} days"))
+                .hint("use --until-released to keep it until it is cleared"))
+        }
         Some(until) if until <= now => {
             let shown = zone::show(zone, until);
             Err(Problem::new(format!("the end {shown} is in the past for {what}")).hint("write a later end"))

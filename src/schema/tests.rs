@@ -81,8 +81,8 @@ fn an_invalid_value_is_refused_naming_cell_variable_and_rule() {
     let page = |value: Value| {
         Arc::new(RemotePage { variables: value.as_object().cloned().unwrap(), ..RemotePage::default() })
     };
-    let complain = |variable: &str, expected: UntypedValue, on: Value| {
-        let problems = check(&desired(variable, expected), &page(on), &schema).unwrap_err();
+    let complain = |variable: &str, value: UntypedValue, on: Value| {
+        let problems = check(&desired(variable, value), &page(on), &schema).unwrap_err();
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let good = json!({"phone": "+442071234567"});
@@ -182,8 +182,8 @@ fn nested_ids_follow_draft_7() {
         }
     });
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
-    let takes = |variable: &str, expected: UntypedValue| {
-        check(&desired(variable, expected), &Arc::new(RemotePage::default()), &schema).is_ok()
+    let takes = |variable: &str, value: UntypedValue| {
+        check(&desired(variable, value), &Arc::new(RemotePage::default()), &schema).is_ok()
     };
     assert!(takes("hour", UntypedValue::Cell(cell("9"))) && !takes("hour", UntypedValue::Cell(cell("24"))));
     // Draft 7 ignores everything beside `$ref` (core 8.3), including its id.
@@ -220,8 +220,8 @@ fn batched_checks_accept_the_same_values_as_single_checks() {
     for (state, day, expected) in steps {
         let json = |value: &str| UntypedValue::Json(json!(value));
         let mut values = desired("state", json(state));
-        for (variable, expected) in [("day", json(day)), ("/hours/ours", UntypedValue::Cell(cell("9")))] {
-            values.values.extend(desired(variable, expected).values);
+        for (variable, value) in [("day", json(day)), ("/hours/ours", UntypedValue::Cell(cell("9")))] {
+            values.values.extend(desired(variable, value).values);
         }
         let is_clean = check(&values, &page, &schema).is_ok_and(|checked| checked.warnings().is_empty());
         assert_eq!((series.accepts(&values), is_clean), (expected, expected), "{state} {day}");

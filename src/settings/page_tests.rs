@@ -64,7 +64,7 @@ fn a_value_from_a_row_is_typed_by_the_schema_and_names_its_cell_at_any_depth() {
     let schema = json!({"properties": {
         "l": {"items": integer}, "v": {"properties": {"a": integer, "b": {"items": integer}}}, "o": integer,
     }});
-    for (variable, desired) in [
+    for (variable, expected) in [
         (r#"l = [1, "{{ row.n }}"]"#, json!({"l": [1, 7]})),
         (r#"v = { value = { a = "{{ row.n }}", b = ["{{ row.n }}"] } }"#, json!({"v": {"a": 7, "b": [7]}})),
         (r#"v = { value = { "{{ row.a }}" = "{{ row.n }}" } }"#, json!({"v": {"a": 7}})),
@@ -75,7 +75,7 @@ fn a_value_from_a_row_is_typed_by_the_schema_and_names_its_cell_at_any_depth() {
         ),
     ] {
         let pages = page_of_rows("\"s\"", &format!("[page.variables]\n{variable}"));
-        assert_eq!(sent(&pages, "s,n,a\nLeeds,7,a\n", schema.clone()), Ok(desired), "{variable}");
+        assert_eq!(sent(&pages, "s,n,a\nLeeds,7,a\n", schema.clone()), Ok(expected), "{variable}");
         let bad = sent(&pages, "s,n,a\nLeeds,seven,a\n", schema.clone());
         if !variable.contains("\" = 1") {
             assert!(bad.as_ref().unwrap_err().contains("s.csv:2, column \"n\""), "{variable}: {bad:?}");
@@ -87,13 +87,13 @@ fn a_value_from_a_row_is_typed_by_the_schema_and_names_its_cell_at_any_depth() {
 fn a_number_keeps_its_text_where_json_writes_it_the_same_way() {
     let numbers = "a = 1.10\nb = 12345678901234567890.0\nc = 1_000.5\nd = +1.50";
     let pages = format!("[[page]]\nagent = \"A\"\nenvironment = \"live\"\n[page.variables]\n{numbers}\n");
-    let desired = r#"{"a":1.10,"b":12345678901234567890.0,"c":1000.5,"d":1.5}"#;
-    assert_eq!(sent(&pages, SITES, json!({})).map(|page| page.to_string()), Ok(desired.to_owned()));
+    let expected = r#"{"a":1.10,"b":12345678901234567890.0,"c":1000.5,"d":1.5}"#;
+    assert_eq!(sent(&pages, SITES, json!({})).map(|page| page.to_string()), Ok(expected.to_owned()));
 }
 
 #[test]
 fn a_cell_in_a_variable_name_is_a_single_segment() {
-    for (variable, s, desired) in [
+    for (variable, s, expected) in [
         (r#""{{ row.name }}" = 1"#, "s,name\nLeeds,/help/desk\n", json!({"/help/desk": 1})),
         (r#""{{ row.name }}" = 1"#, "s,name\nLeeds,/x[a=b]\n", json!({"/x[a=b]": 1})),
         (r#""to {{ row.name }}" = 1"#, "s,name\nLeeds,/help\n", json!({"to /help": 1})),
@@ -102,7 +102,7 @@ fn a_cell_in_a_variable_name_is_a_single_segment() {
         (r#""{{ row.s }}" = "{{ row.s }}""#, "s,name\n Leeds ,x\n", json!({"Leeds": "Leeds"})),
     ] {
         let pages = page_of_rows("\"s\"", &format!("[page.variables]\n{variable}"));
-        assert_eq!(sent(&pages, s, json!({})), Ok(desired), "{variable} {s}");
+        assert_eq!(sent(&pages, s, json!({})), Ok(expected), "{variable} {s}");
     }
     let pages = page_of_rows("\"s\"", "[page.variables]\n\"{{ row.name }}\" = 1");
     let reported = sent(&pages, "s,name\nLeeds,\n", json!({})).unwrap_err();
@@ -116,15 +116,15 @@ fn a_cell_in_a_variable_name_is_a_single_segment() {
 #[test]
 fn create_items_may_come_from_a_row() {
     let pages = page_of_rows("\"s\"", "create_items = \"{{ row.make }}\"\nvariables = { \"/s[n=a]/h\" = 1 }");
-    for (make, desired) in [
+    for (make, expected) in [
         ("yes", Ok(json!({"s": [{"n": "a", "h": 1}]}))),
         ("false", Err("the array on the page has no item with n = \"a\"")),
         ("maybe", Err("s.csv:2, column \"make\": create_items: \"maybe\" is not true or false")),
     ] {
         let made = sent(&pages, &format!("s,make\nLeeds,{make}\n"), json!({}));
-        match (&made, &desired) {
-            (Err(reported), Err(desired)) => assert!(reported.contains(desired), "{reported}"),
-            _ => assert_eq!(made.as_ref().ok(), desired.as_ref().ok(), "{make}: {made:?}"),
+        match (&made, &expected) {
+            (Err(reported), Err(expected)) => assert!(reported.contains(expected), "{reported}"),
+            _ => assert_eq!(made.as_ref().ok(), expected.as_ref().ok(), "{make}: {made:?}"),
         }
     }
 }
@@ -160,8 +160,8 @@ fn a_where_filled_in_by_a_row_that_matches_nothing_is_reported_with_its_rows() {
             .map(ToString::to_string)
             .collect();
         assert_eq!(reported.len(), 1, "{rest}: {reported:?}");
-        let desired = "where: no row of t.csv has st = \"shut\" (for row \"Hull\") (hint: ";
-        assert!(reported[0].contains(desired), "{rest}: {reported:?}");
+        let expected = "where: no row of t.csv has st = \"shut\" (for row \"Hull\") (hint: ";
+        assert!(reported[0].contains(expected), "{rest}: {reported:?}");
         let all = unmet_conditions(&settings.blueprint, &inputs(SITES, &t.replace("closed", "shut")), noon());
         assert!(all.is_empty(), "{rest}: {all:?}");
     }
@@ -240,14 +240,14 @@ fn a_new_bad_row_in_an_existing_block_keeps_no_page_of_a_removed_block() {
     };
     // The row is new, or was invalid from the start; or the whole block was.
     let phon = "{ column = \"phon\" }";
-    for (value, sites, desired) in
+    for (value, sites, expected) in
         [(OF_ROW, good, "other Leeds"), (OF_ROW, &bad, "other Leeds"), (phon, &bad, "other")]
     {
         let block = Some(("\"s\"", value));
         let before = world(block, sites, None);
-        assert_eq!(agents(&before), desired);
+        assert_eq!(agents(&before), expected);
         let after = world(block, &bad, Some(&with_another(before.clone())));
-        assert_eq!(agents(&after), desired);
+        assert_eq!(agents(&after), expected);
         assert_eq!(agents(&world(None, good, Some(&with_another(before)))), "other");
     }
 }

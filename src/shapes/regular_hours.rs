@@ -68,9 +68,9 @@ impl Shape for RegularHours {
 ///
 /// The first item for the date decides, or all items if the consumer reads several intervals.
 fn read(sent: &Sent<'_>, date: NaiveDate) -> Option<Intervals> {
-    let items = |list: Option<&Value>, key: &str, desired: &Value| -> Vec<Value> {
+    let items = |list: Option<&Value>, key: &str, day: &Value| -> Vec<Value> {
         let list = list.and_then(Value::as_array).into_iter().flatten();
-        list.filter(|item| item.get(key) == Some(desired)).cloned().collect()
+        list.filter(|item| item.get(key) == Some(day)).cloned().collect()
     };
     let mut found = items(sent.beside, "date", &json!(date));
     if found.is_empty() {

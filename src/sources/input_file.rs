@@ -111,7 +111,8 @@ impl InputFile {
     /// Restores the last good content from an earlier run of the program.
     pub(super) fn recall(&mut self, bytes: &[u8], zones: &Database) {
         let (parsed, problems) = self.parse(bytes, zones);
-        self.good = parsed.map(|parsed| Good::new(parsed, &problems, bytes));
+        let (digest, is_ended) = (digest(bytes), is_ended(bytes));
+        self.good = parsed.map(|parsed| Good { parsed, problems, bytes: None, digest, is_ended });
     }
 
     /// Returns true for a source, false for a calendar.
@@ -228,17 +229,26 @@ impl InputFile {
 
     /// Accepts content. Good content replaces the previous; bad content only leaves its problems.
     fn take(&mut self, found: Result<Arc<[u8]>, Unread>, zones: &Database) {
-        let (parsed, problems) = match &found {
-            Ok(bytes) => match &self.good {
-                // At the start it is usually the content of the earlier run, already parsed.
-                Some(good) if good.digest == digest(bytes) => {
-                    (Some(good.parsed.clone()), good.problems.clone())
-                }
-                _ => match (self.parse(bytes, zones), self.cut_off(bytes)) {
-                    ((Some(_), _), Some(problem)) => (None, vec![problem]),
-                    (parsed, _) => parsed,
-                },
-            },
+        let (good, problems) = match &found {
+            Ok(bytes) => {
+                let digest = digest(bytes);
+                let (parsed, problems) = match &self.good {
+                    // At the start it is usually the content of the earlier run, already parsed.
+                    Some(good) if good.digest == digest => (Some(good.parsed.clone()), good.problems.clone()),
+                    _ => match (self.parse(bytes, zones), self.cut_off(bytes)) {
+                        ((Some(_), _), Some(problem)) => (None, vec![problem]),
+                        (parsed, _) => parsed,
+                    },
+                };
+                let good = parsed.map(|parsed| Good {
+                    parsed,
+                    problems: problems.clone(),
+                    bytes: Some(bytes.clone()),
+                    digest,
+                    is_ended: is_ended(bytes),
+                });
+                (good, problems)
+            }
             Err(Unread { why, .. }) => {
                 let problem = Problem::at(&Origin::named(self.shown.clone()), why.clone());
                 let hint =
@@ -248,11 +258,6 @@ impl InputFile {
                 (None, vec![problem])
             }
         };
-        let good = parsed.zip(found.as_ref().ok());
-        let good = good.map(|(parsed, bytes)| Good {
-            bytes: Some(bytes.clone()),
-            ..Good::new(parsed, &problems, bytes)
-        });
         self.good = good.or(self.good.take());
         self.problems = problems;
         self.taken = Some(found);
@@ -328,13 +333,6 @@ fn other_kind(file: &Arc<str>, bytes: &[u8]) -> Option<Problem> {
 
 fn is_ended(bytes: &[u8]) -> bool {
     bytes.ends_with(b"\n") || bytes.ends_with(b"\r")
-}
-
-impl Good {
-    fn new(parsed: Parsed, problems: &[Problem], bytes: &[u8]) -> Self {
-        let problems = problems.to_vec();
-        Self { parsed, problems, bytes: None, digest: digest(bytes), is_ended: is_ended(bytes) }
-    }
 }
 
 fn digest(bytes: &[u8]) -> Digest {

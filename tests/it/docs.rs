@@ -115,7 +115,7 @@ fn the_limits_reference_matches_the_code() {
         "Limits keep one file, page or caller from stopping the others. Most are fixed and far above \
          ordinary use. Where a setting changes one, the table names it.",
         "If a file is beyond a limit, its last good version stays active. If a page is beyond one, nothing \
-         is sent to that page, and the other pages go on. The messages are in [errors](errors.md).",
+         is sent to that page, and the other pages continue. The messages are in [errors](errors.md).",
         "1 KiB is 1,024 bytes, 1 MiB is 1,024 KiB.",
     ];
     let introduction = introduction.map(wrapped).join("\n\n");

@@ -7,18 +7,7 @@ use std::process::Command;
 use rtconfd::zone::Database;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Folder, NO_HOLD, Process, Ran, SITES, desk, until};
-
-/// Always open, so that the day of the test does not matter.
-fn always(agent: &str) -> String {
-    desk(agent).replace("Mo-Fr 09:00-17:00", "Mo-Su 00:00-24:00")
-}
-
-async fn running(folder: &Folder) -> Process {
-    let running = folder.spawn(&["run"]);
-    until("the socket exists", || folder.path("state.sqlite.sock").exists()).await;
-    running
-}
+use crate::support::{Api, Folder, NO_HOLD, Ran, SITES, always, running, until};
 
 /// Breaks the settings anywhere but in `[store]`.
 fn break_settings(folder: &Folder) {

@@ -240,6 +240,35 @@ fn calendar_anomalies_are_warnings_and_fail_no_command() {
 }
 
 #[test]
+fn a_range_has_at_most_400_dates_in_every_format() {
+    let (special, published) = (
+        "weekly = \"24/7\"\nspecial_from = { source = \"h\", through = \"last\", hours = \"closed\" }",
+        "schema_org = { source = \"h\" }",
+    );
+    let (first, last, beyond) = ("2026-01-01", "2027-02-04", "2027-02-05");
+    for hours in [special, published] {
+        let settings = format!("[sources.h]\npath = \"h.json\"\n[hours.desk]\ntimezone = \"UTC\"\n{hours}\n");
+        let folder = folder(&settings);
+        let range = |last: &str| {
+            let list = match hours == special {
+                true => json!([{"date": first, "last": last}]),
+                false => {
+                    json!([{"validFrom": first, "validThrough": last, "opens": "00:00", "closes": "00:00"}])
+                }
+            };
+            folder.write("h.json", &list.to_string());
+        };
+        range(last);
+        let reported = open_at(&folder, "2027-02-04T12:00:00Z").expect(0).lines().remove(0);
+        assert_eq!(reported["value"], false, "{hours}");
+        range(beyond);
+        let err = open_at(&folder, NOON).expect(1).err;
+        let refused = format!("{first} to {beyond} is not a range of at most 400 dates");
+        assert!(err.contains(&refused), "{err}");
+    }
+}
+
+#[test]
 fn preview_rejects_a_window_that_ends_before_it_begins() {
     let folder = folder("[hours.desk]\ntimezone = \"UTC\"\nweekly = \"24/7\"\n");
     let err = folder.run(&["preview", "--from", "2026-12-02", "--to", "2026-12-01"]).expect(1).err;

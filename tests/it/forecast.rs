@@ -7,6 +7,7 @@ use std::path::Path;
 
 use chrono::TimeDelta;
 use rtconfd::compile::World;
+use rtconfd::limits::time::MAX_SCAN_STEPS;
 use rtconfd::model::Instant;
 use rtconfd::pages::Page;
 use rtconfd::settings::{Settings, Surroundings};
@@ -25,7 +26,7 @@ fn forecast(page: &Page, from: Instant, to: Instant) -> String {
     let here = page.zone.unwrap();
     let mut changes: BTreeMap<Instant, Vec<String>> = BTreeMap::new();
     for owned in page.variables.iter() {
-        for transition in owned.transitions(from, to).unwrap() {
+        for transition in owned.transitions(from, to, MAX_SCAN_STEPS).unwrap().found {
             let change = format!("{}={}", owned.variable, transition.value.to_json());
             changes.entry(transition.at).or_default().push(change);
         }

@@ -5,6 +5,7 @@
 //!
 //! - `adopt`: commands that list agents, pull pages, and compare and push schemas
 //! - `api`: the simulator over HTTP, and our client against it
+//! - `claims`: daemons of one user that own the same variables
 //! - `commands`: output and exit codes of the commands
 //! - `control`: the daemon, queried by commands and over HTTP
 //! - `crash`: the process killed at random instants
@@ -30,6 +31,7 @@
 
 mod adopt;
 mod api;
+mod claims;
 mod commands;
 mod control;
 mod crash;

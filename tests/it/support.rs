@@ -461,6 +461,13 @@ impl Driving {
     }
 }
 
+/// Starts `run` and waits until commands can reach it.
+pub async fn running(folder: &Folder) -> Process {
+    let running = folder.spawn(&["run"]);
+    until("the socket exists", || folder.path("state.sqlite.sock").exists()).await;
+    running
+}
+
 /// Settings for one page that is open 09:00 to 17:00 in London.
 pub fn desk(agent: &str) -> String {
     format!(
@@ -474,6 +481,11 @@ environment = "live"
 variables = {{ is_open = {{ hours = "desk", show = "is_open" }} }}
 "#
     )
+}
+
+/// Settings for one page that is always open, so that the day of the test does not matter.
+pub fn always(agent: &str) -> String {
+    desk(agent).replace("Mo-Fr 09:00-17:00", "Mo-Su 00:00-24:00")
 }
 
 /// Settings under which every page may change at once.
@@ -491,6 +503,12 @@ environment = "live"
 hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }
 variables = { is_open = { show = "is_open" }, phone = { column = "phone" } }
 "#;
+
+/// Returns a table of sites that are all always open or always closed.
+pub fn round_the_clock(count: usize, hours: &str) -> String {
+    let rows = (0..count).map(|number| format!("s{number},A-{number},{hours},{number}\n"));
+    format!("site,agent,hours,phone\n{}", rows.collect::<String>())
+}
 
 pub fn write_atomically(path: &Path, content: &str) {
     let beside = path.with_extension("new");

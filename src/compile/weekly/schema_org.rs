@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 
 use crate::hours::{Clash, Day, Interval, Season, nested, parse_days};
-use crate::limits::settings::{MAX_RANGE_DAYS, MAX_RANGES};
+use crate::limits::settings::{MAX_RANGE_DATES, MAX_RANGES};
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Raw, Reader, one_or_more};
 
@@ -241,8 +241,9 @@ fn specification(reader: &Reader, node: &Node, read: &mut Specifications) -> Opt
             }
         }
         (None, (Some(from), Some(through))) => {
-            if (through - from).num_days() > MAX_RANGE_DAYS {
-                let message = format!("{from} to {through} is not a range of at most {MAX_RANGE_DAYS} days");
+            if (through - from).num_days() >= MAX_RANGE_DATES {
+                let message =
+                    format!("{from} to {through} is not a range of at most {MAX_RANGE_DATES} dates");
                 let hint = "for a longer range, set dayOfWeek";
                 reader.note(Problem::at(&node.origin, message).hint(hint));
                 return None;

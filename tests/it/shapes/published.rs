@@ -301,7 +301,7 @@ fn contradictory_or_empty_published_hours_are_refused_with_a_hint() {
         (
             SCHEMA_ORG,
             json!([dated("2026-01-01", "2027-12-31", "09:00", "12:00")]),
-            "not a range of at most 400 days",
+            "not a range of at most 400 dates",
         ),
         (SCHEMA_ORG, json!([{"dayOfWeek": [], "opens": "09:00", "closes": "12:00"}]), "dayOfWeek has no day"),
         (
