@@ -69,6 +69,33 @@ fn a_removed_row_is_reported_and_listed_by_status_while_its_page_holds_values() 
 }
 
 #[test]
+fn status_of_many_pages_is_a_summary_and_the_pages_with_a_problem() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &format!("{NO_HOLD}{SITES}"));
+    let rows = |hours: &str| -> String {
+        let row = |number: usize| format!("s{number},A-{number},{hours},{number}\n");
+        format!("site,agent,hours,phone\n{}", (0..21).map(row).collect::<String>())
+    };
+    folder.write("sites.csv", &rows("Mo-Su 00:00-24:00"));
+    folder.run(&["apply"]).expect(0);
+    folder.write("sites.csv", &rows("Mo-Su 00:00-24:00").replacen("00:00", "99:00", 1));
+    let listed = |arguments: &[&str]| {
+        let status = folder.run(&[&["status"], arguments].concat());
+        let lines = status.out.lines().filter(|line| line.starts_with("A-"));
+        lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let status = folder.run(&["status"]).out;
+    assert!(status.starts_with("rtconfd is not running.\n21 page(s): 21 right.\n"), "{status}");
+    assert_eq!(listed(&[]), ["A-0/live"]);
+    assert_eq!(listed(&["--problems"]), ["A-0/live"]);
+    assert_eq!(listed(&["--all"]).len(), 21);
+    assert_eq!(listed(&["--site", "s3", "--site", "s0"]), ["A-0/live", "A-3/live"]);
+    assert_eq!(listed(&["--site", "s3", "--problems"]), [""; 0]);
+    let unknown = folder.run(&["status", "--site", "s33"]).expect(1).err;
+    assert!(unknown.contains("no page is made for a row with the key \"s33\""), "{unknown}");
+}
+
+#[test]
 fn exit_codes_of_failures_are_as_documented() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
