@@ -8,6 +8,8 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use tracing::{Level, Metadata};
+
 use crate::agents_api::ApiKey;
 use crate::limits::store::{MAX_QUEUED_EVENTS, MIN_HIDDEN};
 
@@ -25,23 +27,33 @@ enum Entry {
     Flush(SyncSender<()>),
 }
 
+/// The reader of standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A file, a pipe, or a terminal without colours.
+    Plain,
+    /// A terminal; escape characters are kept, other control characters become blanks.
+    Terminal,
+    /// The journal of systemd, which adds the time and reads a priority before each line
+    /// (sd-daemon(3)).
+    Journal,
+}
+
 /// A writer of events to standard error, each in a single write.
 pub struct Events {
-    is_colored: bool,
+    reader: Reader,
 }
 
 impl Events {
     /// Starts the writer thread.
-    ///
-    /// With `is_colored`, escape characters are kept; other control characters become blanks.
-    pub fn start(is_colored: bool) -> Self {
+    pub fn start(reader: Reader) -> Self {
         QUEUE.get_or_init(|| {
             let (queue, entries) = mpsc::sync_channel(MAX_QUEUED_EVENTS);
             // Without the thread, all events are lost and counted.
             let _ = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries));
             queue
         });
-        Self { is_colored }
+        Self { reader }
     }
 }
 
@@ -49,18 +61,28 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Events {
     type Writer = Event;
 
     fn make_writer(&'a self) -> Event {
-        Event { is_colored: self.is_colored }
+        Event { reader: self.reader, level: Level::INFO }
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Event {
+        Event { reader: self.reader, level: *meta.level() }
     }
 }
 
 /// The writer of one event.
 pub struct Event {
-    is_colored: bool,
+    reader: Reader,
+    level: Level,
 }
 
 impl Write for Event {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = without_keys(in_lines(&String::from_utf8_lossy(bytes), self.is_colored));
+        let text = in_lines(&String::from_utf8_lossy(bytes), self.reader == Reader::Terminal);
+        let text = match self.reader {
+            Reader::Journal => with_priority(&text, self.level),
+            Reader::Plain | Reader::Terminal => text,
+        };
+        let text = without_keys(text);
         if let Some(queue) = QUEUE.get()
             && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
                 queue.try_send(Entry::Event(text))
@@ -139,9 +161,33 @@ fn in_lines(event: &str, is_colored: bool) -> String {
     text + end
 }
 
+/// Returns an event with the priority of its level before each line, as in syslog(3).
+fn with_priority(event: &str, level: Level) -> String {
+    let priority = match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    };
+    event.split_inclusive('\n').map(|line| format!("<{priority}>{line}")).collect()
+}
+
+/// Returns true if standard error is the journal, whose device and inode systemd names.
+pub fn is_journal() -> bool {
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(io::stderr()).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_line_has_the_priority_of_its_event() {
+        let event = "WARN a problem\n    of two lines\n";
+        assert_eq!(with_priority(event, Level::WARN), "<4>WARN a problem\n<4>    of two lines\n");
+        assert_eq!(with_priority("ERROR x\n", Level::ERROR), "<3>ERROR x\n");
+    }
 
     #[test]
     fn a_key_in_an_event_is_redacted() {

@@ -11,7 +11,7 @@ use crate::model::{Instant, Problem, Severity};
 use crate::settings::{Log, Report};
 
 use super::global::{Exit, FAILED};
-use super::log;
+use super::log::{self, Reader};
 
 /// The first error of writing to standard output.
 static WRITE_ERROR: OnceLock<std::io::Error> = OnceLock::new();
@@ -118,16 +118,22 @@ fn is_colored() -> bool {
 
 /// Starts logging to standard error.
 pub fn start_log(settings: Log) {
+    let reader = match () {
+        () if log::is_journal() => Reader::Journal,
+        () if is_colored() && !settings.json => Reader::Terminal,
+        () => Reader::Plain,
+    };
     let builder = tracing_subscriber::fmt()
-        .with_writer(log::Events::start(is_colored() && !settings.json))
+        .with_writer(log::Events::start(reader))
         .log_internal_errors(false)
         .with_max_level(settings.level)
         .with_target(false)
-        .with_ansi(is_colored() && !settings.json);
+        .with_ansi(reader == Reader::Terminal);
     // A second start in one process changes nothing; the demo does that.
-    let _ = match settings.json {
-        true => builder.json().flatten_event(true).try_init(),
-        false => builder.try_init(),
+    let _ = match reader {
+        _ if settings.json => builder.json().flatten_event(true).try_init(),
+        Reader::Journal => builder.without_time().try_init(),
+        Reader::Plain | Reader::Terminal => builder.try_init(),
     };
 }
 

@@ -293,6 +293,27 @@ async fn two_writers_of_one_store_are_refused() {
     running.ends().await;
 }
 
+#[test]
+fn in_the_journal_lines_have_a_priority_and_no_time() {
+    use std::os::unix::fs::MetadataExt;
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let log = std::fs::File::create(folder.path("journal")).unwrap();
+    let metadata = log.metadata().unwrap();
+    let run = |stream: String, log: std::fs::File| {
+        let mut command = folder.command(&["apply", "--log-format", "text"]);
+        assert!(command.env("JOURNAL_STREAM", stream).stderr(log).status().unwrap().success());
+    };
+    run(format!("{}:{}", metadata.dev(), metadata.ino()), log);
+    let lines = std::fs::read_to_string(folder.path("journal")).unwrap();
+    assert!(lines.lines().count() > 0 && lines.lines().all(|line| line.starts_with("<6> INFO ")), "{lines}");
+    // Standard error goes elsewhere, as in a shell that a service started.
+    api.edit("A-1", &json!({"is_open": "other"}));
+    run("1:1".to_owned(), std::fs::File::create(folder.path("file")).unwrap());
+    let lines = std::fs::read_to_string(folder.path("file")).unwrap();
+    assert!(lines.lines().count() > 0 && lines.lines().all(|line| line.starts_with("20")), "{lines}");
+}
+
 /// Speaks systemd's notify protocol, with a test socket in place of systemd's.
 #[tokio::test]
 async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
