@@ -28,6 +28,8 @@ pub(super) struct Claims {
     pages: u64,
     /// The variables that another daemon owned when these were last claimed.
     taken: Vec<Conflict>,
+    /// True if the last check found fewer of them owned. The owner may only be restarting.
+    may_be_free: bool,
 }
 
 impl Claims {
@@ -42,7 +44,14 @@ impl Claims {
     ) -> anyhow::Result<Option<Self>> {
         let Some(directory) = directory(global) else { return Ok(None) };
         let claim = Claim::new(&directory);
-        let mut claims = Self { claim, api: String::new(), who: String::new(), pages: 0, taken: Vec::new() };
+        let mut claims = Self {
+            claim,
+            api: String::new(),
+            who: String::new(),
+            pages: 0,
+            taken: Vec::new(),
+            may_be_free: false,
+        };
         Ok(claims.renew(settings, worlds)?.then_some(claims))
     }
 
@@ -65,7 +74,8 @@ impl Claims {
                 return Ok(false);
             }
         };
-        match taken.iter().find(|taken| !self.taken.contains(taken)) {
+        let waits = |taken: &Conflict| self.taken.iter().any(|known| known.what == taken.what);
+        match taken.iter().find(|taken| !waits(taken)) {
             Some(taken) => bail!("{}\n  hint: {HINT}", conflict(taken, &self.who)),
             None => Ok(true),
         }
@@ -74,11 +84,12 @@ impl Claims {
     /// Claims the variables of the current pages; returns the pages that must wait.
     ///
     /// A daemon that already runs is not stopped by a new row: only a page with a variable that
-    /// another daemon owns waits, until that daemon ends or gives the variable up. `None` means that
+    /// another daemon owns waits, until two calls in a row find the variable free. `None` means that
     /// the claim failed and must be tried again.
     pub(super) fn follow(&mut self, world: &World) -> Option<BTreeMap<PageId, Problem>> {
         let pages = fingerprint(world);
-        if pages != self.pages || !self.is_still_taken() {
+        let is_free = !self.is_still_taken();
+        if pages != self.pages || (is_free && self.may_be_free) {
             match self.claim.update(&self.who, &owned(&self.api, world).collect()) {
                 Ok(taken) => (self.pages, self.taken) = (pages, taken),
                 Err(error) => {
@@ -87,6 +98,7 @@ impl Claims {
                 }
             }
         }
+        self.may_be_free = is_free;
         let taken: BTreeMap<&str, &Conflict> =
             self.taken.iter().map(|taken| (taken.what.as_str(), taken)).collect();
         if taken.is_empty() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::{Instant, PageId, Problem};
 
 /// The wait before contested pages, or all after a failure, are claimed again.
-pub(super) const RETRY: Duration = Duration::from_secs(5);
+pub(super) const RETRY: Duration = Duration::from_secs(10);
 
 /// The contested pages, and when to claim them.
 #[derive(Default)]
