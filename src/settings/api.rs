@@ -120,10 +120,12 @@ fn base_url(reader: &Reader, api: &Fields, warnings: &mut Vec<Problem>) -> Optio
         return checked_url(reader, node, &allowed, warnings);
     }
     let Some(node) = region else {
-        reader.note(
-            Problem::at(api.origin, "missing API: neither region nor base_url is set")
-                .hint("set region = \"us\", \"eu\", \"uk\" or \"studio\" under [api]"),
-        );
+        if !["region", "base_url"].iter().any(|key| api.is_misspelled(reader, key)) {
+            reader.note(
+                Problem::at(api.origin, "missing API: neither region nor base_url is set")
+                    .hint("set region = \"us\", \"eu\", \"uk\" or \"studio\" under [api]"),
+            );
+        }
         return None;
     };
     let region = reader.text(node, "region")?;

@@ -39,14 +39,6 @@ error: resync: invalid duration \"5 parsecs\"
   |
   = hint: write a number and a unit, as in 90s, 5m or 4h
 
-error: missing API: neither region nor base_url is set
- --> rtconfd.toml:2:1
-  |
-2 | [api]
-  | ^^^^^
-  |
-  = hint: set region = \"us\", \"eu\", \"uk\" or \"studio\" under [api]
-
 error: unknown key `regon` in api
  --> rtconfd.toml:3:1
   |
@@ -418,6 +410,21 @@ fn a_calendar_is_a_file_or_public_holidays() {
     let codes: Vec<_> =
         settings.blueprint.public_holidays().map(|(name, public)| (name, public.region.code)).collect();
     assert_eq!(codes, [("hols", "FR")]);
+}
+
+#[test]
+fn a_misspelled_key_is_reported_once() {
+    for (text, key) in [
+        (with_api("[hours.desk]\ntimezone = \"UTC\"\nwekly = \"closed\"\n"), "wekly"),
+        (with_api("").replace("region =", "regon ="), "regon"),
+        (with_api("").replace("agent =", "agnet ="), "agnet"),
+        (with_api("").replace("environment =", "enviroment ="), "enviroment"),
+        (with_api("[sources.sites]\npth = \"sites.csv\"\n"), "pth"),
+    ] {
+        let reported = load(&text, &[], &[]).map(|_| ()).unwrap_err();
+        assert!(reported.contains(&format!("unknown key `{key}`")), "{text}\n---\n{reported}");
+        assert_eq!(reported.matches("error:").count(), 1, "{reported}");
+    }
 }
 
 #[test]

@@ -307,7 +307,7 @@ impl<'n> Fields<'n> {
     /// Returns the value under a required key.
     pub fn require(&self, reader: &Reader, key: &str) -> Option<&'n Node> {
         let node = self.get(key);
-        if node.is_none() {
+        if node.is_none() && !self.is_misspelled(reader, key) {
             reader.note(Problem::at(self.origin, format!("{} needs \"{key}\"", self.what)));
         }
         node
@@ -316,10 +316,22 @@ impl<'n> Fields<'n> {
     /// Returns the value under a required key; `hint` is given if it is missing.
     pub fn require_or(&self, reader: &Reader, key: &str, hint: &str) -> Option<&'n Node> {
         let node = self.get(key);
-        if node.is_none() {
+        if node.is_none() && !self.is_misspelled(reader, key) {
             reader.note(Problem::at(self.origin, format!("{} needs \"{key}\"", self.what)).hint(hint));
         }
         node
+    }
+
+    /// Returns true if an unknown key of this table was reported as a misspelling of `key`.
+    ///
+    /// That one report is enough.
+    pub fn is_misspelled(&self, reader: &Reader, key: &str) -> bool {
+        let hint = did_you_mean(key);
+        let is_ours = |problem: &Problem| {
+            problem.hint.as_deref() == Some(&hint)
+                && self.entries.iter().any(|entry| problem.origin.as_ref() == Some(&entry.at))
+        };
+        reader.problems.borrow().iter().any(is_ours)
     }
 
     /// Returns true if any of the keys is present.
@@ -328,11 +340,15 @@ impl<'n> Fields<'n> {
     }
 }
 
+fn did_you_mean(key: &str) -> String {
+    format!("did you mean `{key}`?")
+}
+
 fn unknown_key(entry: &Entry, what: &str, known: &[&str]) -> Problem {
     let key = &entry.key;
     let mut problem = Problem::at(&entry.at, format!("unknown key `{key}` in {what}"));
     problem.hint = Some(match nearest(key, known.iter().copied()) {
-        Some(known) => format!("did you mean `{known}`?"),
+        Some(known) => did_you_mean(known),
         None => format!("known keys: {}", known.join(", ")),
     });
     // A user who writes the API key itself into the settings must not find it in a log.

@@ -214,6 +214,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
         "rtconfd_values_applied_total 2",
         "rtconfd_answers_total{operation=\"patch\",status=\"200\"} 1",
         "rtconfd_transition_lag_seconds_count 0",
+        "rtconfd_transition_lag_seconds_bucket{le=\"+Inf\"} 0",
         "# EOF",
     ] {
         assert!(metrics.contains(line), "{line} in\n{metrics}");

@@ -184,9 +184,9 @@ impl<'v> PageLine<'v> {
 /// Prints the number of pages by state, and the next change of all.
 fn show_summary(pages: &[PageLine]) {
     let of = |state: &str| pages.iter().filter(|page| page.state == state).count();
-    let states = ["right", "unseen", "problem"].map(|state| (of(state), state));
-    let states = states.iter().filter(|(count, _)| *count > 0);
-    let states: Vec<String> = states.map(|(count, state)| format!("{count} {state}")).collect();
+    let states = [("right", "right"), ("unseen", "not fetched yet"), ("problem", "with a problem")];
+    let states = states.into_iter().filter(|(state, _)| of(state) > 0);
+    let states: Vec<String> = states.map(|(state, words)| format!("{} {words}", of(state))).collect();
     output::print(&format!("{} page(s): {}.\n", pages.len(), states.join(", ")));
     let next = pages.iter().filter_map(|page| Some((page.next_change.as_ref()?, page)));
     if let Some(((at, what), page)) = next.min_by_key(|((at, _), _)| *at) {

@@ -34,6 +34,9 @@ impl Compiler<'_> {
             return self.or_mark_all(node, || notation.read(self, reader, node));
         }
         let names: Vec<&str> = given.iter().map(|(notation, _)| notation.key()).collect();
+        if names.is_empty() && keys().any(|key| fields.is_misspelled(reader, key)) {
+            return None;
+        }
         reader.note(match names.as_slice() {
             [] => Problem::at(fields.origin, "hours needs \"weekly\"").hint(format!("set {}", any_of_keys())),
             several => {
