@@ -4,7 +4,7 @@
 //!
 //! `ARCHITECTURE.md` lists the layers; a module uses only the layers below its own. A layer exports
 //! with `pub use` what the program, tests, benchmarks or fuzz targets use, else with `pub(crate) use`,
-//! so that the compiler reports what nobody uses.
+//! so that the compiler reports unused items.
 
 #![deny(unsafe_code)]
 #![deny(missing_docs)]

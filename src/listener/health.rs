@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: whether the process works, and whether pages hold what they should.
+//! `/healthz` and `/readyz`: probes of the process, and of the conditions for correct pages.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ pub(super) struct Condition {
 
 /// Returns the conditions of readiness.
 ///
-/// A store that cannot be written stops the daemon, so there is no condition for it.
+/// A store that cannot be written stops the daemon, so it needs no condition.
 pub(super) fn conditions(status: &Status, reload: &LastReload) -> [Condition; 4] {
     let unseen = status.pages.iter().filter(|page| !page.is_fetched).count();
     let first_sync =
@@ -49,7 +49,7 @@ pub(super) async fn live(State(driver): State<Handles>) -> Response {
     driver.status().await.map_or_else(|refusal| *refusal, |_| "ok\n".into_response())
 }
 
-/// Answers 200 if pages hold what they should; else 503 and the conditions that are not met.
+/// Answers 200 if every condition is met; else 503 and those that are not.
 pub(super) async fn ready(State(driver): State<Handles>) -> Response {
     let status = match driver.status().await {
         Ok(status) => status,

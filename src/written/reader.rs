@@ -324,7 +324,7 @@ impl<'n> Fields<'n> {
 
     /// Returns true if an unknown key of this table was reported as a misspelling of `key`.
     ///
-    /// That one report is enough.
+    /// The missing key is then not reported too.
     pub fn is_misspelled(&self, reader: &Reader, key: &str) -> bool {
         let hint = did_you_mean(key);
         let is_ours = |problem: &Problem| {
