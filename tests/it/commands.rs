@@ -532,3 +532,24 @@ fn dated_exceptions_are_read_from_a_json_list_or_object() {
     assert_eq!(value, None, "no value is computed from hours that cannot be read");
     assert!(reported.contains("c.json:2:17: invalid interval \"closd\""), "{reported}");
 }
+
+/// Our own reader reads it back.
+#[test]
+fn a_preview_as_a_calendar_has_an_event_for_each_open_period() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let window = ["--from", "2026-11-26T12:00:00Z", "--to", "2026-11-28T00:00:00Z"];
+    let ics = folder.run(&[&["preview", "--format", "ics"][..], &window].concat()).expect(0).out;
+    folder.write("open.ics", &ics);
+    let dates = ["--timezone", "Europe/London", "--from", "2026-11-26", "--to", "2026-11-28"];
+    let read = folder.run(&[&["calendar", "open.ics", "--format", "json"][..], &dates].concat());
+    let period = |start: &str, end: &str| json!({"start": start, "end": end, "all_day": false, "summary": "is_open (A-1/live)"});
+    assert_eq!(
+        read.expect(0).lines(),
+        [
+            period("2026-11-26T12:00:00Z", "2026-11-26T17:00:00Z"),
+            period("2026-11-27T09:00:00Z", "2026-11-27T17:00:00Z"),
+        ]
+    );
+    assert!(ics.lines().all(|line| line.len() <= 75), "{ics}");
+}

@@ -1,8 +1,7 @@
 //! `rtconfd preview`: the coming changes.
 
 use chrono::{Days, TimeDelta};
-use clap::Args;
-use serde::Serialize;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::agents_api::{ReadOnly, ReadPages};
@@ -14,9 +13,14 @@ use crate::pages::{Owned, Transition, UntypedValue};
 use crate::schema::Schema;
 use crate::zone;
 
-use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
+use super::global::{Exit, FAILED, Global, OK, parse_instant};
 use super::load::View;
 use super::{load, output};
+
+use row::Row;
+
+mod ics;
+mod row;
 
 /// Days that are shown by default.
 const DEFAULT_DAYS: u64 = 14;
@@ -25,8 +29,9 @@ const DEFAULT_DAYS: u64 = 14;
 pub struct Arguments {
     /// The page, as AGENT/environment; all pages without it
     page: Option<PageId>,
-    #[command(flatten)]
-    shown: Shown,
+    /// The format of the output
+    #[arg(long, default_value = "table")]
+    format: PreviewFormat,
     /// The start of the window [default: now]
     #[arg(long, visible_alias = "at", value_name = "INSTANT", value_parser = parse_instant)]
     from: Option<Instant>,
@@ -44,19 +49,15 @@ pub struct Arguments {
     variable: Option<crate::model::Variable>,
 }
 
-/// One change; `from` is null for the value at the start of the window.
-#[derive(Serialize)]
-struct Row {
-    page: String,
-    variable: String,
-    at: String,
-    from: Value,
-    to: Value,
-    because: String,
-    #[serde(skip)]
-    order: (Instant, usize, usize),
-    #[serde(skip)]
-    at_shown: String,
+/// The format of a preview.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PreviewFormat {
+    /// For people
+    Table,
+    /// For programs: one JSON object per line
+    Json,
+    /// For calendar programs: an iCalendar file
+    Ics,
 }
 
 pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -105,7 +106,11 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     rows.sort_by_key(|row| row.order);
     output::show_problems(&problems[known..]);
-    show(&rows, arguments.shown.format)?;
+    match arguments.format {
+        PreviewFormat::Table => show(&rows),
+        PreviewFormat::Json => output::print_lines(&rows)?,
+        PreviewFormat::Ics => output::print(&ics::calendar(&rows, to, load::now())),
+    }
     Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK })
 }
 
@@ -205,10 +210,7 @@ async fn schema(global: &Global, view: &View, managed: &Managed) -> Result<Schem
     }
 }
 
-fn show(rows: &[Row], format: Format) -> anyhow::Result<()> {
-    if format == Format::Json {
-        return output::print_lines(rows);
-    }
+fn show(rows: &[Row]) {
     output::print_table(
         ["AT", "PAGE", "VARIABLE", "FROM", "TO", "BECAUSE"],
         rows.iter().map(|row| {
@@ -223,7 +225,6 @@ fn show(rows: &[Row], format: Format) -> anyhow::Result<()> {
             ]
         }),
     );
-    Ok(())
 }
 
 #[cfg(test)]
