@@ -88,6 +88,6 @@ impl Lag {
 
     /// Returns the buckets with their upper bounds, not cumulated.
     pub fn buckets(&self) -> Vec<(f64, u64)> {
-        Self::BOUNDS.into_iter().chain([f64::MAX]).zip(self.buckets).collect()
+        Self::BOUNDS.into_iter().chain([f64::INFINITY]).zip(self.buckets).collect()
     }
 }

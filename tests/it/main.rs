@@ -21,6 +21,7 @@
 //! - `house`: the systemd units and the settings reference
 //! - `layers`: layers and cycles of the code
 //! - `lost_rows`: tables truncated at the end of a line
+//! - `monitoring`: the metrics, checked by promtool
 //! - `odd_answers`: anomalous answers of the API
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process
@@ -47,6 +48,7 @@ mod hostile;
 mod house;
 mod layers;
 mod lost_rows;
+mod monitoring;
 mod odd_answers;
 mod people;
 mod program;

@@ -1,0 +1,67 @@
+//! The metrics as Prometheus reads them.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::support::{Api, Folder, always, running};
+
+/// Runs promtool in a folder and returns all that it printed; panics unless it accepts its input.
+fn promtool(folder: &Path, arguments: &[&str], input: &str) -> String {
+    let mut command = Command::new("promtool");
+    command.args(arguments).current_dir(folder);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut process = piped.expect("promtool is needed for this test: install the package prometheus");
+    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let ran = process.wait_with_output().unwrap();
+    let printed = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "promtool {}:\n{printed}", arguments.join(" "));
+    printed
+}
+
+/// Returns OpenMetrics text in the older format of Prometheus, the only one that `promtool check
+/// metrics` reads: there the name of a counter has its `_total` in the metadata too.
+fn as_prometheus_text(metrics: &str) -> String {
+    let mut text = metrics.to_owned();
+    for line in metrics.lines() {
+        let name = line.strip_prefix("# TYPE ").and_then(|rest| rest.strip_suffix(" counter"));
+        if let Some(name) = name {
+            for metadata in ["HELP", "TYPE"] {
+                text = text.replace(&format!("# {metadata} {name} "), &format!("# {metadata} {name}_total "));
+            }
+        }
+    }
+    text
+}
+
+#[tokio::test]
+async fn promtool_accepts_the_metrics_of_a_running_daemon() {
+    let api = Api::start();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("[listen]\naddress = \"127.0.0.1:{port}\"\n");
+    let folder = Folder::new(&api.url, &format!("{listen}{}", always("A-1")));
+    let _process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = http.get(format!("http://127.0.0.1:{port}/metrics")).send().await.unwrap();
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let metrics = answer.text().await.unwrap();
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    // promtool supplies this bucket where it is missing; without it Prometheus has no quantiles.
+    assert!(metrics.contains("rtconfd_transition_lag_seconds_bucket{le=\"+Inf\"} 0\n"), "{metrics}");
+
+    let problems = promtool(folder.path("").as_path(), &["check", "metrics"], &as_prometheus_text(&metrics));
+    assert_eq!(problems, "");
+
+    // This command has the parser of Prometheus for OpenMetrics; it wants a time with each sample.
+    let timed = metrics.lines().map(|line| match line.starts_with('#') {
+        true => format!("{line}\n"),
+        false => format!("{line} 1795962622\n"),
+    });
+    folder.write("metrics.txt", &timed.collect::<String>());
+    let import = ["tsdb", "create-blocks-from", "openmetrics", "metrics.txt", "blocks"];
+    promtool(folder.path("").as_path(), &import, "");
+}
