@@ -1,11 +1,14 @@
-//! The metrics as Prometheus reads them.
+//! The metrics as Prometheus reads them, and the alerts and runbooks that are shipped.
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::docs::reference;
+use crate::house::root;
 use crate::support::{Api, Folder, always, running};
 
 /// Runs promtool in a folder and returns all that it printed; panics unless it accepts its input.
@@ -19,6 +22,50 @@ fn promtool(folder: &Path, arguments: &[&str], input: &str) -> String {
     let printed = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "promtool {}:\n{printed}", arguments.join(" "));
     printed
+}
+
+fn shipped(name: &str) -> String {
+    fs::read_to_string(root().join("config").join(name)).unwrap()
+}
+
+/// Returns the values of a key in the rules or their tests, without quotes.
+fn values<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
+    text.lines()
+        .filter_map(|line| line.trim_start().trim_start_matches("- ").strip_prefix(key)?.strip_prefix(": "))
+        .map(|value| value.trim_matches('\''))
+        .collect()
+}
+
+#[test]
+fn promtool_accepts_the_alerts_and_their_tests() {
+    let config = root().join("config");
+    promtool(&config, &["check", "rules", "alerts.yml"], "");
+    promtool(&config, &["test", "rules", "alerts_test.yml"], "");
+}
+
+/// promtool does not report an alert that no test names.
+#[test]
+fn every_alert_has_a_runbook_and_a_test_of_firing_and_of_not_firing() {
+    let (alerts, tests) = (shipped("alerts.yml"), shipped("alerts_test.yml"));
+    let names = values(&alerts, "alert");
+    let runbooks = values(&alerts, "runbook_url");
+    assert!(names.len() >= 10 && names.len() == runbooks.len(), "{names:?} {runbooks:?}");
+    for key in ["for", "severity", "summary", "description"] {
+        assert_eq!(values(&alerts, key).len(), names.len(), "each alert needs {key}");
+    }
+    for (name, runbook) in names.iter().zip(&runbooks) {
+        let page = fs::read_to_string(root().join(runbook)).unwrap_or_default();
+        assert!(page.starts_with(&format!("# {name}\n")), "{runbook} is the page of {name}");
+        let listed = format!("[{name}](../{})", runbook.trim_start_matches("docs/"));
+        assert!(reference("metrics.md").contains(&listed), "docs/reference/metrics.md lists {name}");
+        let cases: Vec<&str> = tests.split("- eval_time: ").skip(1).collect();
+        let of_alert = cases.iter().filter(|case| values(case, "alertname").contains(name));
+        let (quiet, firing): (Vec<&str>, Vec<&str>) =
+            of_alert.partition(|case| case.contains("exp_alerts: []"));
+        assert!(!quiet.is_empty() && !firing.is_empty(), "{name}: {} {}", quiet.len(), firing.len());
+    }
+    let pages = fs::read_dir(root().join("docs/runbooks")).unwrap().count();
+    assert_eq!(pages, names.len(), "each runbook belongs to an alert");
 }
 
 /// Returns OpenMetrics text in the older format of Prometheus, the only one that `promtool check
