@@ -21,7 +21,7 @@
 //! - `house`: the systemd units and the settings reference
 //! - `layers`: layers and cycles of the code
 //! - `lost_rows`: tables truncated at the end of a line
-//! - `monitoring`: the metrics, alerts and runbooks, checked by promtool
+//! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
 //! - `odd_answers`: anomalous answers of the API
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process

@@ -1,11 +1,12 @@
-//! The metrics as Prometheus reads them, and the alerts and runbooks that are shipped.
+//! The metrics as Prometheus reads them, and the alerts, runbooks and dashboard that are shipped.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::docs::reference;
 use crate::house::root;
@@ -34,6 +35,12 @@ fn values<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
         .filter_map(|line| line.trim_start().trim_start_matches("- ").strip_prefix(key)?.strip_prefix(": "))
         .map(|value| value.trim_matches('\''))
         .collect()
+}
+
+/// Returns the names that begin like a metric of the program.
+fn metrics_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("rtconfd_")).collect()
 }
 
 #[test]
@@ -66,6 +73,63 @@ fn every_alert_has_a_runbook_and_a_test_of_firing_and_of_not_firing() {
     }
     let pages = fs::read_dir(root().join("docs/runbooks")).unwrap().count();
     assert_eq!(pages, names.len(), "each runbook belongs to an alert");
+}
+
+#[test]
+fn the_dashboard_can_be_imported_into_any_grafana() {
+    let dashboard: Value = serde_json::from_str(&shipped("grafana-dashboard.json")).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    assert_eq!((&variables[0]["type"], &variables[0]["name"]), (&json!("datasource"), &json!("datasource")));
+    let panels = dashboard["panels"].as_array().unwrap();
+    let (mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new());
+    for panel in panels {
+        let title = &panel["title"];
+        assert!(ids.insert(panel["id"].as_u64()), "{title} has the id of another panel");
+        let side = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+        assert!(side("x") + side("w") <= 24, "{title} is too wide");
+        let rows = side("y")..side("y") + side("h");
+        for cell in rows.flat_map(|y| (side("x")..side("x") + side("w")).map(move |x| (x, y))) {
+            assert!(cells.insert(cell), "{title} covers another panel");
+        }
+        let targets = panel["targets"].as_array().unwrap();
+        for source in targets.iter().map(|target| &target["datasource"]).chain([&panel["datasource"]]) {
+            assert_eq!(source["uid"], "${datasource}", "{title}");
+        }
+    }
+    // A query of the dashboard is valid where it is valid as a rule.
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let rules = targets.enumerate().map(|(number, target)| {
+        let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "5m");
+        json!({"record": format!("query_{number}"), "expr": query})
+    });
+    let rules = json!({"groups": [{"name": "dashboard", "rules": rules.collect::<Vec<_>>()}]});
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rules.yml"), rules.to_string()).unwrap();
+    promtool(folder.path(), &["check", "rules", "rules.yml"], "");
+}
+
+#[test]
+fn alerts_and_dashboard_use_only_documented_metrics() {
+    let documented = reference("metrics.md");
+    for name in ["alerts.yml", "alerts_test.yml", "grafana-dashboard.json"] {
+        let text = shipped(name);
+        let used = metrics_in(&text);
+        assert!(used.len() > 8, "{name}: {used:?}");
+        let metric = |name: &str| {
+            name.strip_suffix("_bucket").or(name.strip_suffix("_count")).unwrap_or(name).to_owned()
+        };
+        let unknown: Vec<_> =
+            used.iter().filter(|used| !documented.contains(&format!("`{}`", metric(used)))).collect();
+        assert!(unknown.is_empty(), "{name}: docs/reference/metrics.md lacks {unknown:?}");
+    }
+    // The reverse: what the program measures can be seen.
+    let dashboard = shipped("grafana-dashboard.json");
+    let shown = metrics_in(&dashboard);
+    let unseen: Vec<&str> = metrics_in(&documented)
+        .into_iter()
+        .filter(|name| !shown.contains(name) && !shown.contains(format!("{name}_bucket").as_str()))
+        .collect();
+    assert!(unseen.is_empty(), "the dashboard shows no {unseen:?}");
 }
 
 /// Returns OpenMetrics text in the older format of Prometheus, the only one that `promtool check
