@@ -138,7 +138,7 @@ fn no_limit_is_declared_outside_of_the_limits() {
 }
 
 /// Returns a reference page.
-fn reference(name: &str) -> String {
+pub fn reference(name: &str) -> String {
     fs::read_to_string(root().join("docs/reference").join(name)).unwrap()
 }
 
@@ -175,7 +175,7 @@ fn every_link_between_documents_resolves() {
     let mut files: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
         .map(|name| root().join(name))
         .to_vec();
-    for folder in ["guides", "concepts", "reference"] {
+    for folder in ["guides", "concepts", "reference", "runbooks"] {
         let entries = fs::read_dir(root().join("docs").join(folder)).unwrap();
         files.extend(entries.map(|entry| entry.unwrap().path()));
     }

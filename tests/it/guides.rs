@@ -1,4 +1,4 @@
-//! The guides and the README, followed word for word: their folders, commands and outputs.
+//! The guides, runbooks and README, followed word for word: their folders, commands and outputs.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -78,8 +78,8 @@ fn words(command: &str) -> Vec<String> {
 }
 
 fn documents() -> Vec<(String, Vec<Block>)> {
-    let guides = std::fs::read_dir(root().join("docs/guides")).unwrap();
-    let mut paths: Vec<_> = guides.map(|entry| entry.unwrap().path()).collect();
+    let folders = ["docs/guides", "docs/runbooks"].map(|name| std::fs::read_dir(root().join(name)).unwrap());
+    let mut paths: Vec<_> = folders.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     paths.push(root().join("README.md"));
     paths.sort();
     let read = |path: std::path::PathBuf| {

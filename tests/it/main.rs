@@ -16,11 +16,12 @@
 //! - `follow`: promotions
 //! - `forecast`: 400 days of the demo, compared with a golden file
 //! - `holidays`: public holidays without a file
-//! - `guides`: folders, commands and outputs of the guides and the README
+//! - `guides`: folders, commands and outputs of the guides, runbooks and README
 //! - `hostile`: hostile input, and the fuzz corpora
 //! - `house`: the systemd units and the settings reference
 //! - `layers`: layers and cycles of the code
 //! - `lost_rows`: tables truncated at the end of a line
+//! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
 //! - `odd_answers`: anomalous answers of the API
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process
@@ -47,6 +48,7 @@ mod hostile;
 mod house;
 mod layers;
 mod lost_rows;
+mod monitoring;
 mod odd_answers;
 mod people;
 mod program;
