@@ -418,7 +418,7 @@ fn a_misspelled_key_is_reported_once() {
         (with_api("[hours.desk]\ntimezone = \"UTC\"\nwekly = \"closed\"\n"), "wekly"),
         (with_api("").replace("region =", "regon ="), "regon"),
         (with_api("").replace("agent =", "agnet ="), "agnet"),
-        (with_api("").replace("environment =", "enviroment ="), "enviroment"),
+        (with_api("").replace("environment =", "environments ="), "environments"),
         (with_api("[sources.sites]\npth = \"sites.csv\"\n"), "pth"),
     ] {
         let reported = load(&text, &[], &[]).map(|_| ()).unwrap_err();
