@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
@@ -18,6 +20,11 @@ use super::global::Global;
 const HINT: &str =
     "stop one, or remove the variable from its settings: two owners would overwrite each other";
 
+/// The time for which a variable must be free before a waiting daemon claims it.
+///
+/// Its owner may only be restarting.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// The claim of this daemon; it follows the variables as inputs change.
 pub(super) struct Claims {
     claim: Claim,
@@ -26,100 +33,159 @@ pub(super) struct Claims {
     who: String,
     /// A hash of the claimed pages, to skip worlds with the same variables.
     pages: u64,
-    /// The variables that another daemon owned when these were last claimed.
-    taken: Vec<Conflict>,
-    /// True if the last check found fewer of them owned. The owner may only be restarting.
-    may_be_free: bool,
+    /// The variables that wait for another daemon, as lines of API, page and name.
+    waiting: BTreeMap<String, Waiting>,
+    /// True if the next renewal must succeed.
+    is_tolerant: bool,
+    /// The last failure, so that each is logged once.
+    failure: Option<String>,
+}
+
+/// The wait for a variable of another daemon.
+struct Waiting {
+    /// The owner, as it describes itself.
+    by: String,
+    /// The first of the last checks that found no owner.
+    free_since: Option<Instant>,
 }
 
 impl Claims {
-    /// Claims the variables of these worlds; returns none if other daemons cannot be detected.
+    /// Claims the variables of the active pages and of the newest; returns none if there is no
+    /// place for claims.
     ///
     /// # Errors
-    /// Returns an error when another daemon owns one of the variables.
+    /// Returns an error when another daemon owns a variable of the newest pages.
     pub(super) fn make(
         settings: &Settings,
         global: &Global,
         worlds: [&World; 2],
     ) -> anyhow::Result<Option<Self>> {
         let Some(directory) = directory(global) else { return Ok(None) };
-        let claim = Claim::new(&directory);
         let mut claims = Self {
-            claim,
+            claim: Claim::new(&directory),
             api: String::new(),
             who: String::new(),
             pages: 0,
-            taken: Vec::new(),
-            may_be_free: false,
+            waiting: BTreeMap::new(),
+            is_tolerant: false,
+            failure: None,
         };
-        Ok(claims.renew(settings, worlds)?.then_some(claims))
+        claims.renew(settings, worlds)?;
+        Ok(Some(claims))
     }
 
     /// Claims the variables of other settings, and those of the active pages.
     ///
-    /// Returns false if the claim failed, so that other daemons cannot be detected.
-    ///
     /// # Errors
-    /// Returns an error when another daemon owns one of the variables, unless its page waits for
-    /// that already.
-    pub(super) fn renew(&mut self, settings: &Settings, worlds: [&World; 2]) -> anyhow::Result<bool> {
+    /// Returns an error when another daemon owns a variable of the newest pages, unless the page
+    /// waits for that already.
+    pub(super) fn renew(&mut self, settings: &Settings, [active, newest]: [&World; 2]) -> anyhow::Result<()> {
+        let is_tolerant = std::mem::take(&mut self.is_tolerant);
         self.api.clone_from(&settings.api.base_url);
         self.who = format!("process {} ({})", std::process::id(), settings.file.display());
         self.pages = 0;
-        let owned = worlds.into_iter().flat_map(|world| owned(&self.api, world)).collect();
-        let taken = match self.claim.update(&self.who, &owned) {
-            Ok(taken) => taken,
+        let newest: BTreeSet<String> = owned(&self.api, newest).collect();
+        let all = owned(&self.api, active).chain(newest.iter().cloned()).collect();
+        match self.claim(all) {
+            Ok(taken) => match taken.iter().find(|taken| !is_tolerant && newest.contains(&taken.what)) {
+                Some(taken) => bail!("{}\n  hint: {HINT}", conflict(&taken.what, &taken.by, &self.who)),
+                None => Ok(()),
+            },
             Err(error) => {
-                tracing::warn!(%error, "other daemons on this machine cannot be detected");
-                return Ok(false);
+                self.report(&error);
+                Ok(())
             }
-        };
-        let waits = |taken: &Conflict| self.taken.iter().any(|known| known.what == taken.what);
-        match taken.iter().find(|taken| !waits(taken)) {
-            Some(taken) => bail!("{}\n  hint: {HINT}", conflict(taken, &self.who)),
-            None => Ok(true),
         }
+    }
+
+    /// Makes pages wait, instead of an error, if the next renewal meets conflicts: the previous
+    /// settings must stay active after a failed reload.
+    pub(super) fn tolerate_conflicts(&mut self) {
+        self.is_tolerant = true;
     }
 
     /// Claims the variables of the current pages; returns the pages that must wait.
     ///
     /// A daemon that already runs is not stopped by a new row: only a page with a variable that
-    /// another daemon owns waits, until two calls in a row find the variable free. `None` means that
-    /// the claim failed and must be tried again.
+    /// another daemon owns waits. `None` means that the claim failed and must be tried again.
     pub(super) fn follow(&mut self, world: &World) -> Option<BTreeMap<PageId, Problem>> {
-        let pages = fingerprint(world);
-        let is_free = !self.is_still_taken();
-        if pages != self.pages || (is_free && self.may_be_free) {
-            match self.claim.update(&self.who, &owned(&self.api, world).collect()) {
-                Ok(taken) => (self.pages, self.taken) = (pages, taken),
-                Err(error) => {
-                    tracing::warn!(%error, "the claim on the variables was not updated");
-                    return None;
-                }
+        match self.claim_current(world) {
+            Ok(()) => self.failure = None,
+            Err(error) => {
+                self.report(&error);
+                return None;
             }
         }
-        self.may_be_free = is_free;
-        let taken: BTreeMap<&str, &Conflict> =
-            self.taken.iter().map(|taken| (taken.what.as_str(), taken)).collect();
-        if taken.is_empty() {
+        if self.waiting.is_empty() {
             return Some(BTreeMap::new());
         }
         let conflict_of = |page: &Page| {
-            let first = claims_of(&self.api, page).find_map(|line| taken.get(line.as_str()).copied())?;
-            Some((page.id.clone(), Problem::new(conflict(first, &self.who)).hint(HINT)))
+            let mut lines = claims_of(&self.api, page);
+            let (line, waiting) = lines.find_map(|line| self.waiting.get_key_value(&line))?;
+            Some((page.id.clone(), Problem::new(conflict(line, &waiting.by, &self.who)).hint(HINT)))
         };
         Some(world.pages.iter().filter_map(|managed| conflict_of(&managed.page)).collect())
     }
 
-    /// Returns true if other daemons own the same variables of ours as before.
-    fn is_still_taken(&self) -> bool {
-        let lines: BTreeSet<String> = self.taken.iter().map(|taken| taken.what.clone()).collect();
-        lines.is_empty() || self.claim.conflicts(&lines).is_ok_and(|taken| taken == self.taken)
+    fn claim_current(&mut self, world: &World) -> io::Result<()> {
+        self.check_waiting()?;
+        let pages = fingerprint(world);
+        let is_free = self.waiting.values().any(Waiting::is_over);
+        if pages != self.pages || is_free || self.claim.is_lost() {
+            self.claim(owned(&self.api, world).collect())?;
+            self.pages = pages;
+        }
+        Ok(())
+    }
+
+    /// Looks for the owners of the variables that wait.
+    fn check_waiting(&mut self) -> io::Result<()> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let lines = self.waiting.keys().cloned().collect();
+        let taken: BTreeMap<String, String> =
+            self.claim.conflicts(&lines)?.into_iter().map(|taken| (taken.what, taken.by)).collect();
+        for (line, waiting) in &mut self.waiting {
+            match taken.get(line) {
+                Some(by) => *waiting = Waiting { by: by.clone(), free_since: None },
+                None => drop(waiting.free_since.get_or_insert_with(Instant::now)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims variables, except those that wait; returns new conflicts, which wait from now on.
+    fn claim(&mut self, lines: BTreeSet<String>) -> io::Result<Vec<Conflict>> {
+        self.waiting.retain(|line, _| lines.contains(line));
+        let waits = |line: &String| self.waiting.get(line).is_some_and(|waiting| !waiting.is_over());
+        let claimed: BTreeSet<String> = lines.into_iter().filter(|line| !waits(line)).collect();
+        let taken = self.claim.update(&self.who, &claimed)?;
+        self.waiting.retain(|line, _| !claimed.contains(line));
+        for Conflict { what, by } in &taken {
+            self.waiting.insert(what.clone(), Waiting { by: by.clone(), free_since: None });
+        }
+        Ok(taken)
+    }
+
+    fn report(&mut self, error: &io::Error) {
+        let failure = error.to_string();
+        if self.failure.as_ref() != Some(&failure) {
+            tracing::warn!(error = failure, "other daemons on this machine cannot be detected");
+            self.failure = Some(failure);
+        }
     }
 }
 
-fn conflict(taken: &Conflict, who: &str) -> String {
-    format!("{} is already owned by another rtconfd: {}; this is {who}", taken.what, taken.by)
+impl Waiting {
+    /// Returns true if the variable was free for long enough.
+    fn is_over(&self) -> bool {
+        self.free_since.is_some_and(|since| since.elapsed() >= GRACE)
+    }
+}
+
+fn conflict(what: &str, by: &str, who: &str) -> String {
+    format!("{what} is already owned by another rtconfd: {by}; this is {who}")
 }
 
 /// Returns the variables as lines of API, page and name.

@@ -24,6 +24,11 @@ pub fn print(text: &str) {
     }
 }
 
+/// Returns true once data could not be written to standard output.
+pub fn has_failed() -> bool {
+    WRITE_ERROR.get().is_some()
+}
+
 /// Returns the exit code of a command: a failure when its data could not be written.
 ///
 /// A closed pipe, as with `head`, needs no message.

@@ -123,6 +123,7 @@ pub async fn daemon(
                 tracing::error!("reload failed; the previous settings stay active: {error:#}");
                 newer.end(&reloads, clock.now(), Err(vec![Problem::new(format!("{error:#}"))]));
                 settings = older;
+                claims.iter().for_each(|claims| lock(claims).tolerate_conflicts());
                 continue;
             }
             (Err(error), None) => return Err(error),
@@ -176,7 +177,7 @@ async fn begin(
     let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
     let worlds = [&active.world, &newest];
     match claims {
-        Some(claims) => drop(lock(claims).renew(settings, worlds)?),
+        Some(claims) => lock(claims).renew(settings, worlds)?,
         None => *claims = Claims::make(settings, global, worlds)?.map(|claims| Arc::new(Mutex::new(claims))),
     }
     let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;

@@ -64,7 +64,7 @@ impl Claim {
         let lines: String = claimed.map(|line| format!("{line}\n")).collect();
         let text = format!("{who}\n{lines}");
         // The directory may have been emptied.
-        let known = self.file.take().filter(|_| self.path.symlink_metadata().is_ok());
+        let known = if self.is_lost() { None } else { self.file.take() };
         let mut file = known.map_or_else(|| create(&self.path), Ok)?;
         file.rewind()?;
         file.write_all(text.as_bytes())?;
@@ -89,6 +89,13 @@ impl Claim {
         Ok(taken)
     }
 
+    /// Returns true if the file of the claim was removed or replaced, or does not exist yet.
+    pub fn is_lost(&self) -> bool {
+        let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let open = self.file.as_ref().and_then(|file| file.metadata().ok()).map(place);
+        open.is_none() || open != self.path.symlink_metadata().ok().map(place)
+    }
+
     fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
     }
@@ -110,8 +117,10 @@ fn turn(directory: &Path) -> io::Result<File> {
 /// Creates the file of this process, and locks it.
 fn create(path: &Path) -> io::Result<File> {
     // Left behind by a process with the same id; replaced whatever it is.
-    if path.symlink_metadata().is_ok() {
-        std::fs::remove_file(path)?;
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir(path)?,
+        Ok(_) => std::fs::remove_file(path)?,
+        Err(_) => {}
     }
     let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
     file.try_lock()?;

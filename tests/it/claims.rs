@@ -100,3 +100,48 @@ async fn a_page_that_another_daemon_owns_waits_until_that_daemon_ends() {
     other.signal("TERM");
     assert_eq!(other.ends().await, 0, "{}", other.log());
 }
+
+#[tokio::test]
+async fn a_restarting_owner_keeps_its_page_whatever_the_waiting_daemon_does() {
+    let api = Api::start();
+    let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, SITES));
+    second.write("sites.csv", &round_the_clock(1, "Mo-Su 00:00-24:00"));
+    let mut process = running(&first).await;
+    let mut other = running(&second).await;
+    api.until_variable("A-0", "is_open", &json!(true)).await;
+    second.write("sites.csv", &round_the_clock(2, "closed"));
+    until("the conflict is logged", || other.log().contains("is already owned by another rtconfd")).await;
+    for restart in 0..2 {
+        process.signal("TERM");
+        assert_eq!(process.ends().await, 0, "{}", process.log());
+        // A reload and a new row claim anew.
+        second.run(&["reload"]).expect(0);
+        second.write("sites.csv", &round_the_clock(3 + restart, "closed"));
+        api.until_variable(&format!("A-{}", 2 + restart), "is_open", &json!(false)).await;
+        process = running(&first).await;
+    }
+    assert_eq!(api.variables("A-1")["is_open"], json!(true));
+    for process in [&mut process, &mut other] {
+        process.signal("TERM");
+        assert_eq!(process.ends().await, 0, "{}", process.log());
+    }
+}
+
+/// The claim file was lost, so that another daemon could start: the reload fails, the daemon stays.
+#[tokio::test]
+async fn a_reload_that_meets_a_conflict_leaves_the_daemon_running() {
+    let api = Api::start();
+    let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, &always("A-1")));
+    let mut process = running(&first).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let shared = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("rtconfd");
+    std::fs::remove_file(shared.join(format!("{}.claims", process.child.id()))).unwrap();
+    let mut other = running(&second).await;
+    until("the other daemon runs", || other.log().contains("running")).await;
+    first.run(&["reload"]).expect(1);
+    assert!(first.run(&["status"]).out.contains("is already owned by another rtconfd"));
+    for process in [&mut process, &mut other] {
+        process.signal("TERM");
+        assert_eq!(process.ends().await, 0, "{}", process.log());
+    }
+}

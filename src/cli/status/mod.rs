@@ -2,6 +2,7 @@
 //!
 //! It comes from store and inputs, with or without a running daemon.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
@@ -50,11 +51,11 @@ pub struct Arguments {
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     loop {
-        if arguments.watch {
+        if arguments.watch && arguments.shown.format == Format::Table && std::io::stdout().is_terminal() {
             output::print(CLEAR);
         }
         let exit = report(global, &arguments).await?;
-        if !arguments.watch {
+        if !arguments.watch || output::has_failed() {
             return Ok(exit);
         }
         tokio::time::sleep(PAUSE).await;
@@ -133,8 +134,10 @@ fn row_key(managed: &Managed) -> Option<&str> {
 struct PageLine<'v> {
     managed: &'v Managed,
     state: &'static str,
-    /// The problem that was stored last, and since when.
-    problem: Option<&'v (String, Instant)>,
+    /// The problem that was stored last, or that its inputs have now.
+    problem: Option<String>,
+    /// The time since which the stored problem lasts.
+    since: Option<Instant>,
     last_change: Option<Instant>,
     /// The time of the next change, with its variable and value.
     next_change: Option<(Instant, String)>,
@@ -149,18 +152,21 @@ impl<'v> PageLine<'v> {
     ) -> anyhow::Result<Self> {
         let id = &managed.page.id;
         let stored = view.stored.get(id);
-        let problem = stored.and_then(|stored| stored.problem.as_ref());
-        let state = match (problem, stored.map(|stored| stored.baseline.is_empty())) {
+        let known = stored.and_then(|stored| stored.problem.as_ref());
+        let of_inputs = managed.problems.first().map(ToString::to_string);
+        let problem = known.map(|(problem, _)| problem.clone()).or(of_inputs);
+        let state = match (&problem, stored.map(|stored| stored.baseline.is_empty())) {
             (Some(_), _) => "problem",
             (None, Some(false)) => "right",
             (None, _) => "unseen",
         };
         let last_change = reading.map(|reading| reading.last_applied(id)).transpose()?.flatten();
-        Ok(Self { managed, state, problem, last_change, next_change: next_change(managed, now) })
+        let since = known.map(|(_, since)| *since);
+        Ok(Self { managed, state, problem, since, last_change, next_change: next_change(managed, now) })
     }
 
     fn has_problem(&self) -> bool {
-        self.problem.is_some() || !self.managed.problems.is_empty()
+        self.problem.is_some()
     }
 
     fn to_json(&self) -> Value {
@@ -168,8 +174,8 @@ impl<'v> PageLine<'v> {
         json!({
             "page": self.managed.page.id.to_string(),
             "state": self.state,
-            "problem": self.problem.map(|(problem, _)| problem),
-            "since": self.problem.map(|(_, since)| output::utc(*since)),
+            "problem": self.problem,
+            "since": self.since.map(output::utc),
             "last_change": self.last_change.map(output::utc),
             "next_change": next.map(|(at, what)| json!({"at": output::utc(*at), "what": what})),
         })
@@ -187,7 +193,8 @@ fn show_summary(pages: &[PageLine]) {
     let states = [("right", "right"), ("unseen", "not fetched yet"), ("problem", "with a problem")];
     let states = states.into_iter().filter(|(state, _)| of(state) > 0);
     let states: Vec<String> = states.map(|(state, words)| format!("{} {words}", of(state))).collect();
-    output::print(&format!("{} page(s): {}.\n", pages.len(), states.join(", ")));
+    let states = if states.is_empty() { String::new() } else { format!(": {}", states.join(", ")) };
+    output::print(&format!("{} page(s){states}.\n", pages.len()));
     let next = pages.iter().filter_map(|page| Some((page.next_change.as_ref()?, page)));
     if let Some(((at, what), page)) = next.min_by_key(|((at, _), _)| *at) {
         output::print(&format!("Next change: {}, {} {what}\n", page.local(*at), page.managed.page.id));
@@ -220,7 +227,7 @@ fn show_pages<'p>(pages: impl Iterator<Item = &'p PageLine<'p>>) {
                 at(page.last_change),
                 at(next),
                 what.unwrap_or_default(),
-                page.problem.map(|(problem, _)| problem.clone()).unwrap_or_default(),
+                page.problem.clone().unwrap_or_default(),
             ]
         })
         .collect();

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::model::{Instant, PageId, Problem};
 
-/// The wait before contested pages, or all after a failure, are claimed again.
+/// The wait before pages are claimed again if some are contested, or if the claim failed.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
 
 /// The contested pages, and when to claim them.
 #[derive(Default)]
 pub(super) struct Contested {
     pages: BTreeMap<PageId, Problem>,
-    /// The time of the next claim, if that need not wait for new pages.
+    /// The time of the next claim without new pages.
     again: Option<Instant>,
     /// True once the current pages were claimed.
     is_claimed: bool,
@@ -34,9 +34,9 @@ impl Contested {
         self.pages.get(page).cloned()
     }
 
-    /// Returns the time of the next claim, if that need not wait for new pages.
+    /// Returns the time to wake up for the next claim. Without contested pages it can wait.
     pub(super) fn again(&self) -> Option<Instant> {
-        self.again
+        self.again.filter(|_| !self.pages.is_empty())
     }
 
     /// Returns true if the pages must be claimed now.
@@ -53,10 +53,9 @@ impl Contested {
         pages: Option<BTreeMap<PageId, Problem>>,
         again: Instant,
     ) -> Vec<PageId> {
-        let is_failed = pages.is_none();
         let before = std::mem::take(&mut self.pages);
         self.pages = pages.unwrap_or_else(|| before.clone());
-        self.again = (is_failed || !self.pages.is_empty()).then_some(again);
+        self.again = Some(again);
         self.is_claimed = true;
         before.into_keys().filter(|page| !self.pages.contains_key(page)).collect()
     }
