@@ -36,8 +36,8 @@ use rtconfd::simulator::{Fault, Kind};
 use rtconfd::sources::{Files, Writers, Writing};
 use serde_json::{Value, json};
 
-#[path = "../tests/it/support.rs"]
-#[allow(dead_code)]
+#[path = "../tests/it/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a benchmark uses a part of it")]
 mod support;
 
 use support::{Api, Folder, KEY, SITES};

@@ -1,4 +1,5 @@
-//! Error messages for invalid settings, as transcripts, and the precedence of layers.
+//! Error messages for invalid settings, as transcripts, and the precedence of layers. Transcripts
+//! are long, and side by side they show that the messages agree.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use rtconfd::agents_api::{Client, KeySource, Meaning, ReadPages, Timeouts, WritePages};
 use rtconfd::clock::WallClock;
 use rtconfd::model::PageId;
-use rtconfd::simulator::{Fault, Kind, Options, Simulator};
+use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -270,36 +270,6 @@ async fn faults_log_and_edits_are_available_over_http() {
     assert!(call(&api, Method::GET, "/", None).await.text.contains("<title>Agents API simulator</title>"));
 }
 
-#[tokio::test]
-async fn the_state_file_keeps_pages_between_runs() {
-    let directory = tempfile::tempdir().unwrap();
-    let state_file = directory.path().join("pages.json");
-    let simulator = || {
-        let options = Options {
-            api_key: KEY.to_owned(),
-            agents: Vec::new(),
-            state_file: Some(state_file.clone()),
-            clock: Arc::new(WallClock),
-        };
-        Simulator::new(options).unwrap()
-    };
-    let environment = rtconfd::model::Environment::Live;
-    let variables = serde_json::from_str::<Value>(r#"{"n": 1.0}"#).unwrap();
-    let at = crate::support::at("2026-11-26T12:00:00.000001Z");
-    let before = simulator()
-        .with_pages(|pages| pages.patch("A-1", environment, variables.as_object().unwrap(), at).unwrap());
-    let after = simulator().with_pages(|pages| pages.page("A-1", environment));
-    assert_eq!(after.to_string(), before.to_string());
-    std::fs::write(&state_file, "{cut").unwrap();
-    let options = Options {
-        api_key: KEY.to_owned(),
-        agents: Vec::new(),
-        state_file: Some(state_file),
-        clock: Arc::new(WallClock),
-    };
-    assert!(Simulator::new(options).is_err(), "a damaged state file is not replaced by an empty one");
-}
-
 // ---- our client ----
 
 fn client(url: &str, total: Duration) -> Client {
@@ -441,22 +411,4 @@ async fn invalid_answers_are_reported_with_their_defect() {
     let error = client(&url, Duration::from_secs(20)).page(&page()).await.unwrap_err();
     assert!(error.to_string().contains("larger than"), "{error}");
     assert_eq!(StatusCode::OK.as_u16(), error.status.unwrap());
-}
-
-#[test]
-fn the_simulators_web_page_shows_values_and_requests() {
-    let api = Api::start();
-    api.edit("A-1", &json!({"greeting": "Good <b>morning</b>"}));
-    let profile = tempfile::tempdir().unwrap();
-    let ran = std::process::Command::new("chromium")
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--virtual-time-budget=3000", "--dump-dom", &format!("{}/", api.url)])
-        .output()
-        .expect("chromium is needed for this test: install the package chromium");
-    let page = String::from_utf8_lossy(&ran.stdout);
-    assert!(page.contains("A-1 / live") && page.contains("<td>greeting</td>"), "{page}");
-    // Values are shown as text and never executed.
-    assert!(page.contains("Good &lt;b&gt;morning&lt;/b&gt;"), "{page}");
 }

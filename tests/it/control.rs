@@ -1,4 +1,4 @@
-//! The running daemon, queried by its commands over the socket and by clients over HTTP.
+//! The running daemon, queried by its commands over the socket.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant as Monotonic;
@@ -7,12 +7,7 @@ use rtconfd::clock::{Clock, ManualClock, WallClock};
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
 
-use crate::support::{Api, Folder, KEY, NO_HOLD, SITES, always, round_the_clock, running, until};
-
-fn private(folder: &Folder, name: &str, content: &str) {
-    folder.write(name, content);
-    std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
-}
+use crate::support::{Api, Folder, SITES, always, round_the_clock, running, until};
 
 #[tokio::test]
 async fn commands_set_list_show_and_clear_an_override_within_a_second() {
@@ -183,92 +178,6 @@ async fn a_held_revision_is_reported_by_every_command_and_approved_by_name() {
 }
 
 #[tokio::test]
-async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_token() {
-    let api = Api::start();
-    let settings = always("A-1").replace("variables = {", "variables = { seats = 40,");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!(
-        "resync = \"1h\"\n[listen]\naddress = \"127.0.0.1:{port}\"\ntoken_file = \"token\"\nwebhook_secret_file = \"hook\"\nwebhook_query = \"key\"\n"
-    );
-    let folder = Folder::new(&api.url, &format!("{NO_HOLD}{settings}"));
-    let written = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
-    folder.write("rtconfd.toml", &format!("{}\n{written}", listen.split_once("[listen]").unwrap().0));
-    let written = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
-    folder.write(
-        "rtconfd.toml",
-        &written.replace("[hold]", &format!("[listen]{}[hold]", listen.split_once("[listen]").unwrap().1)),
-    );
-    private(&folder, "token", "t0ken\n");
-    private(&folder, "hook", "s3cret\n");
-    let mut process = running(&folder).await;
-    api.until_variable("A-1", "is_open", &json!(true)).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
-    let get = async |path: &str| http.get(url(path)).send().await.unwrap().text().await.unwrap();
-    assert_eq!(get("/healthz").await, "ok\n");
-    let metrics = get("/metrics").await;
-    assert_eq!(crate::docs::undocumented_metrics(&metrics), Vec::<String>::new());
-    for line in [
-        "rtconfd_pages{state=\"right\"} 1",
-        "rtconfd_held 0",
-        "rtconfd_values_applied_total 2",
-        "rtconfd_answers_total{operation=\"patch\",status=\"200\"} 1",
-        "rtconfd_transition_lag_seconds_count 0",
-        "rtconfd_transition_lag_seconds_bucket{le=\"+Inf\"} 0",
-        "# EOF",
-    ] {
-        assert!(metrics.contains(line), "{line} in\n{metrics}");
-    }
-    let status: Value = serde_json::from_str(&get("/status").await).unwrap();
-    assert_eq!(status["pages"][0]["state"], json!("right"));
-
-    // A web page that rebinds its own name to this machine gets no data.
-    let foreign = http.get(url("/status")).header("host", "evil.example").send().await.unwrap();
-    assert_eq!(foreign.status(), 403);
-    // Probes and scrapers name the machine by an address, which no settings can list.
-    for path in ["/healthz", "/readyz", "/metrics"] {
-        let scraped = http.get(url(path)).header("host", "10.1.2.3:9464").send().await.unwrap();
-        assert_eq!(scraped.status(), 200, "{path}");
-    }
-    let asking = json!({"all": true, "says": "closed", "reason": "snow", "who": "anna"}).to_string();
-    for (token, expected) in [(None, 403), (Some("t0kem"), 403), (Some("t0ken"), 201)] {
-        let mut request = http.post(url("/overrides")).body(asking.clone());
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        assert_eq!(request.send().await.unwrap().status(), expected, "{token:?}");
-    }
-    api.until_variable("A-1", "is_open", &json!(false)).await;
-
-    // The webhook triggers a fetch that finds and fixes the drift long before the next resync.
-    api.edit("A-1", &json!({"seats": 1}));
-    let call = |query: &str| {
-        let body = json!({"project_id": "A-1", "client_env": "live", "user": "bert@example.com"}).to_string();
-        http.post(url(&format!("/webhook{query}"))).body(body).send()
-    };
-    assert_eq!(call("?key=wrong").await.unwrap().status(), 403);
-    assert_eq!(call("").await.unwrap().status(), 403);
-    assert_eq!(call("?key=s3cret").await.unwrap().status(), 202);
-    api.until_variable("A-1", "seats", &json!(40)).await;
-    until("the drift is recorded", || !folder.stored().drifts(None, false, 5).unwrap().is_empty()).await;
-    let history = folder.run(&["history"]).expect(0).out;
-    assert!(
-        history.contains("Drift: A-1/live seats was changed from 40 to 1 (-39) by bert@example.com, seen "),
-        "{history}"
-    );
-    for (file, secret) in folder.everything().iter().flat_map(|file| [(file, "t0ken"), (file, "s3cret")]) {
-        let holds = String::from_utf8_lossy(&file.1).contains(secret);
-        assert!(
-            !holds || ["token", "hook"].contains(&file.0.file_name().unwrap().to_str().unwrap()),
-            "{:?}",
-            file.0
-        );
-    }
-    process.signal("TERM");
-    assert_eq!(process.ends().await, 0, "{}", process.log());
-}
-
-#[tokio::test]
 async fn a_lost_store_stops_the_daemon_until_a_person_accepts_it() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
@@ -385,132 +294,6 @@ async fn a_clock_that_the_api_contradicts_is_reported_with_both_times_and_can_be
     assert_eq!(api.requests("PATCH").len(), 0);
     assert_eq!(folder.run(&["approve", "clock"]).expect(0).out, "clock is approved.\n");
     api.until_variable("A-1", "is_open", &json!(true)).await;
-    process.signal("TERM");
-    assert_eq!(process.ends().await, 0, "{}", process.log());
-}
-
-/// Settings with HTTP on a free port.
-fn listening(api: &Api, settings: &str) -> (Folder, u16) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!("[listen]\naddress = \"127.0.0.1:{port}\"\n");
-    (Folder::new(&api.url, &format!("{listen}{settings}")), port)
-}
-
-/// Opens more silent connections than a process may have open files.
-#[tokio::test]
-async fn half_open_connections_delay_neither_people_nor_pages() {
-    let api = Api::start();
-    let (folder, port) = listening(&api, &always("A-1"));
-    let mut process = running(&folder).await;
-    api.until_variable("A-1", "is_open", &json!(true)).await;
-    let silent: Vec<std::net::TcpStream> =
-        (0..1_100).filter_map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).ok()).collect();
-    assert!(silent.len() > 1_000, "{}", silent.len());
-    let set = ["override", "set", "A-1/live", "--closed", "--until-released", "--reason", "snow"];
-    folder.run(&set).expect(0);
-    api.until_variable("A-1", "is_open", &json!(false)).await;
-    folder.run(&["status"]).expect(0);
-    // Connections beyond the limit are closed immediately, all connections after an idle timeout.
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut answered = false;
-    for _ in 0..300 {
-        answered = http.get(format!("http://127.0.0.1:{port}/healthz")).send().await.is_ok();
-        if answered {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    assert!(answered, "HTTP no longer answers");
-    drop(silent);
-    process.signal("TERM");
-    assert_eq!(process.ends().await, 0);
-}
-
-/// A connection whose request body never arrives is replaced like a silent one.
-#[tokio::test]
-async fn request_bodies_that_never_arrive_delay_no_other_request() {
-    let api = Api::start();
-    let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
-    private(&folder, "token", "t0ken\n");
-    let mut process = running(&folder).await;
-    api.until_variable("A-1", "is_open", &json!(true)).await;
-    let begun = |_| {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
-        let head = "POST /overrides HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t0ken\r\nContent-Length: 100\r\n\r\n{";
-        std::io::Write::write_all(&mut stream, head.as_bytes()).ok()?;
-        Some(stream)
-    };
-    let halves: Vec<std::net::TcpStream> = (0..200).filter_map(begun).collect();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let health = http.get(format!("http://127.0.0.1:{port}/healthz")).send().await;
-    assert_eq!(
-        health.map(|answer| answer.status().as_u16()).ok(),
-        Some(200),
-        "with {} pending bodies",
-        halves.len()
-    );
-    process.signal("TERM");
-    assert_eq!(process.ends().await, 0);
-}
-
-/// Concurrent readers are answered immediately from one status snapshot.
-#[tokio::test]
-async fn concurrent_readers_share_one_status() {
-    let api = Api::start();
-    let folder = Folder::new(&api.url, &always("A-1"));
-    let clock = ManualClock::new(WallClock.now());
-    let driving = crate::support::Driving::start(&folder, &clock, rtconfd::reconcile::Mode::Daemon).await;
-    api.until_variable("A-1", "is_open", &json!(true)).await;
-    let asked = futures_util::future::join_all((0..1_000).map(|_| driving.board.ask())).await;
-    let statuses: std::collections::HashSet<_> =
-        asked.iter().map(|status| std::sync::Arc::as_ptr(status.as_ref().unwrap())).collect();
-    assert!(statuses.len() <= 2, "the driver was asked {} times", statuses.len());
-    driving.stop().await;
-}
-
-/// A supervisor queries this endpoint and restarts the daemon.
-///
-/// The other threads do not notice that one hangs.
-#[tokio::test]
-async fn health_names_a_thread_that_hangs() {
-    let folder = tempfile::tempdir().unwrap();
-    let (feed, _fed) = tokio::sync::mpsc::channel(1);
-    let (handles, _reloads) = rtconfd::listener::Handles::new(feed, WallClock.now());
-    let pulse = rtconfd::pulse::Pulse::new("the thread of this test", std::time::Duration::ZERO);
-    handles.pulses.watch(pulse.clone());
-    let path = folder.path().join("socket");
-    let _socket = rtconfd::listener::serve_socket(&path, handles.clone()).unwrap();
-    assert_eq!(handles.pulses.problem(), None, "a thread that waits for work does not hang");
-    pulse.begin();
-    until("it hangs", || handles.pulses.problem().is_some()).await;
-    let http = reqwest::Client::builder().unix_socket(path).build().unwrap();
-    let answer = http.get("http://localhost/healthz").send().await.unwrap();
-    assert_eq!(answer.status(), 503);
-    let text = answer.text().await.unwrap();
-    assert!(text.starts_with("the thread of this test has hung for "), "{text}");
-    pulse.rest();
-    assert_eq!(handles.pulses.problem(), None);
-}
-
-#[tokio::test]
-async fn readiness_names_the_conditions_that_are_not_met() {
-    let api = Api::start();
-    let folder = Folder::new(&api.url, &always("A-1"));
-    private(&folder, "key", "not-the-key-of-the-api");
-    let mut process = running(&folder).await;
-    let http = reqwest::Client::builder().unix_socket(folder.path("state.sqlite.sock")).build().unwrap();
-    let ready = async || {
-        let answer = http.get("http://localhost/readyz").send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    };
-    until("the key is refused", || process.log().contains("the API refused the key")).await;
-    let (status, text) = ready().await;
-    assert_eq!(status, 503);
-    let first_sync = "not ready\nfirst_sync: 1 of 1 pages were not fetched yet\nkey: ";
-    assert!(text.starts_with(first_sync), "{text}");
-    private(&folder, "key", KEY);
-    api.until_variable("A-1", "is_open", &json!(true)).await;
-    assert_eq!(ready().await, (200, "ready\n".to_owned()));
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }

@@ -7,11 +7,11 @@
 //! - `api`: the simulator over HTTP, and our client against it
 //! - `claims`: daemons of one user that own the same variables
 //! - `commands`: output and exit codes of the commands
-//! - `control`: the daemon, queried by commands and over HTTP
+//! - `control`: the daemon, queried by commands
 //! - `crash`: the process killed at random instants
 //! - `cycle`: the driver in this process, on a clock that the test moves
 //! - `docs`: the reference generated from the code, and links between documents
-//! - `emergency`: commands during failures, from broken settings to a zone database update
+//! - `emergency`: commands during failures, from broken settings to a held revision
 //! - `exported`: files from spreadsheets, web pages and public services
 //! - `follow`: promotions
 //! - `forecast`: 400 days of the demo, compared with a golden file
@@ -19,16 +19,21 @@
 //! - `guides`: folders, commands and outputs of the guides, runbooks and README
 //! - `hostile`: hostile input, and the fuzz corpora
 //! - `house`: the systemd units and the settings reference
+//! - `http`: the daemon over HTTP: routes, probes, metrics, misbehaving clients
 //! - `layers`: layers and cycles of the code
+//! - `listings`: `status`, `preview`, `history` and `calendar`
 //! - `lost_rows`: tables truncated at the end of a line
 //! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
 //! - `odd_answers`: anomalous answers of the API
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process
 //! - `shapes`: pages and tables of every shape
+//! - `simulator`: its state file and web page
+//! - `systemd`: notifications and the journal
 //! - `watching`: every way a file can change
 //! - `world`: a simulated world with every kind of fault
 //! - `zone_oracle`: every clock change, compared with Python's zoneinfo
+//! - `zone_updates`: updates of the zone database
 
 mod adopt;
 mod api;
@@ -46,14 +51,19 @@ mod guides;
 mod holidays;
 mod hostile;
 mod house;
+mod http;
 mod layers;
+mod listings;
 mod lost_rows;
 mod monitoring;
 mod odd_answers;
 mod people;
 mod program;
 mod shapes;
+mod simulator;
 mod support;
+mod systemd;
 mod watching;
 mod world;
 mod zone_oracle;
+mod zone_updates;

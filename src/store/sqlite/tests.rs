@@ -1,4 +1,5 @@
-//! The store on a real file.
+//! The store on a real file. One file, since its tests damage and reopen stores with the same
+//! helpers.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! The model of the simulated world: sites, regions, holidays, closures, messages, overrides, and
 //! the pages that show them. It computes the desired value of every variable in the plainest way
-//! and shares no code with the program.
+//! and shares no code with the program. It stays one file, to be read as a whole against the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};

@@ -1,5 +1,6 @@
 //! The simulated remote: pages, people who edit them, faults, and the invariants of each request.
-//! It judges requests by the model alone.
+//! It judges requests by the model alone. It stays one file, since each fault needs its judgement beside
+//! it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash};
