@@ -329,10 +329,15 @@ impl ReadPages for Remote {
         let places: Vec<Place> =
             self.state().pages.keys().copied().filter(|place| place.agent() == agent).collect();
         let _in_flight = InFlight::new(self, places.clone());
-        // One unreadable page invalidates the whole list.
+        let was_odd = |place: &Place| self.state().pages[place].was_odd;
+        let odd_before: Vec<Place> = places.iter().copied().filter(was_odd).collect();
+        // One unreadable page invalidates the whole list, also the sound pages in it.
         let pages =
             places.iter().copied().map(|place| Ok((place.environment(), self.answered(place, &fate)?)));
         let pages: Result<Vec<_>, ApiError> = pages.collect();
+        if pages.is_err() {
+            odd_before.iter().for_each(|place| self.state().pages.get_mut(place).unwrap().was_odd = true);
+        }
         self.sleep(late).await;
         places.iter().for_each(|place| self.arrived(*place, &fate));
         answer(fate, pages?)
