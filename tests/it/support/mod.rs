@@ -151,8 +151,8 @@ impl Folder {
         command.args(arguments).current_dir(self.directory.path()).env_clear().env("USER", "tester");
         // Shared, so that daemons of several folders see each other.
         command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
-        // Set by .ci/mutations: the fault to switch on.
-        command.envs(std::env::var_os("RTCONFD_MUTATION").map(|name| ("RTCONFD_MUTATION", name)));
+        // The fault that .ci/mutations switches on; with the prefix RTCONFD_ it would be a setting.
+        command.envs(std::env::var_os("MUTATION_OF_RTCONFD").map(|name| ("MUTATION_OF_RTCONFD", name)));
         command
     }
 
