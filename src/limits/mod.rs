@@ -9,8 +9,8 @@ pub use section::{Row, Section};
 
 /// Declares the constants of a section, each before the row that shows it.
 ///
-/// A row is `"what is limited" => value, "what happens beyond it", "setting";`. The setting is
-/// optional. A row without constants before it shows a rule, or a constant of another row.
+/// A row is `"subject" => value, "consequence beyond it", "setting";`. The setting is optional. A
+/// row without constants before it shows a rule, or a constant of another row.
 macro_rules! limits {
     (
         $title:literal

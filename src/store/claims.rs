@@ -13,7 +13,8 @@ use crate::regular_file;
 
 /// The tries to get the turn, and the wait between two.
 ///
-/// A turn takes milliseconds; a daemon that is stopped in the middle of it must not stop the others.
+/// A turn takes milliseconds. A daemon stopped in the middle of its turn must not block other
+/// daemons.
 const TRIES: usize = 20;
 const WAIT: Duration = Duration::from_millis(10);
 

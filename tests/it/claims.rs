@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Api, Folder, SITES, always, round_the_clock, running, until};
+use crate::support::{Api, Folder, Process, SITES, always, round_the_clock, running, until};
 
 /// An error that appears only when the new settings start also keeps the old ones.
 #[tokio::test]
@@ -72,16 +72,21 @@ async fn variables_of_rows_that_appear_later_are_claimed_too() {
     assert_eq!(process.ends().await, 0, "{}", process.log());
 }
 
+/// Starts a daemon that owns A-1, and one whose new row for A-1 comes later and so waits.
+async fn owner_and_waiting(api: &Api, first: &Folder, second: &Folder) -> (Process, Process) {
+    second.write("sites.csv", &round_the_clock(1, "Mo-Su 00:00-24:00"));
+    let (owner, waiting) = (running(first).await, running(second).await);
+    api.until_variable("A-0", "is_open", &json!(true)).await;
+    second.write("sites.csv", &round_the_clock(2, "closed"));
+    until("the conflict is logged", || waiting.log().contains("is already owned by another rtconfd")).await;
+    (owner, waiting)
+}
+
 #[tokio::test]
 async fn a_page_that_another_daemon_owns_waits_until_that_daemon_ends() {
     let api = Api::start();
     let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, SITES));
-    second.write("sites.csv", &round_the_clock(1, "Mo-Su 00:00-24:00"));
-    let mut process = running(&first).await;
-    let mut other = running(&second).await;
-    api.until_variable("A-0", "is_open", &json!(true)).await;
-    second.write("sites.csv", &round_the_clock(2, "closed"));
-    until("the conflict is logged", || other.log().contains("is already owned by another rtconfd")).await;
+    let (mut process, mut other) = owner_and_waiting(&api, &first, &second).await;
     // The other pages of the second daemon continue.
     api.until_variable("A-0", "is_open", &json!(false)).await;
     let status = second.run(&["status"]).out;
@@ -105,12 +110,7 @@ async fn a_page_that_another_daemon_owns_waits_until_that_daemon_ends() {
 async fn a_restarting_owner_keeps_its_page_whatever_the_waiting_daemon_does() {
     let api = Api::start();
     let (first, second) = (Folder::new(&api.url, &always("A-1")), Folder::new(&api.url, SITES));
-    second.write("sites.csv", &round_the_clock(1, "Mo-Su 00:00-24:00"));
-    let mut process = running(&first).await;
-    let mut other = running(&second).await;
-    api.until_variable("A-0", "is_open", &json!(true)).await;
-    second.write("sites.csv", &round_the_clock(2, "closed"));
-    until("the conflict is logged", || other.log().contains("is already owned by another rtconfd")).await;
+    let (mut process, mut other) = owner_and_waiting(&api, &first, &second).await;
     for restart in 0..2 {
         process.signal("TERM");
         assert_eq!(process.ends().await, 0, "{}", process.log());

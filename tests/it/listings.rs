@@ -1,4 +1,4 @@
-//! What `status`, `preview`, `history` and `calendar` list, as transcripts.
+//! The lists of `status`, `preview`, `history` and `calendar`, as transcripts.
 
 use serde_json::{Value, json};
 
