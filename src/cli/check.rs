@@ -11,11 +11,11 @@ use crate::agents_api::ReadOnly;
 use crate::compile::Managed;
 use crate::limits::time::HORIZON;
 use crate::lint::{running_out, suspicious_hours, unmet_conditions};
-use crate::listener::SecretFile;
 use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::Settings;
+use crate::web::SecretFile;
 
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};

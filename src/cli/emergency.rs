@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 
-use crate::listener::{Daemon, Unreachable, socket_path};
 use crate::settings::{Settings, place};
 use crate::store::{self, Owner, Reading};
+use crate::web::{Daemon, Unreachable, socket_path};
 
 use super::global::{Exit, FAILED, Global};
 use super::{load, output};

@@ -9,11 +9,11 @@ use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::listener::{Daemon, OverrideRequest, Reply, shown};
 use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
 use crate::store::{self, OverrideRow};
+use crate::web::{Daemon, OverrideRequest, Reply, shown};
 use crate::zone::{self, Zone};
 use crate::zoneinfo::{self, Choice};
 

@@ -7,10 +7,10 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::listener::{Answer, ReloadRequest, Reloads};
 use crate::model::{Instant, Problem};
 use crate::reconcile::Feed;
 use crate::settings::{Listen, Log, Settings};
+use crate::web::{Answer, ReloadRequest, Reloads};
 use crate::zoneinfo;
 
 use super::global::{Exit, Global, OK};

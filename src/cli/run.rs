@@ -16,7 +16,6 @@ use crate::clock::{Clock, FastClock};
 use crate::compile::World;
 use crate::limits::store::UPGRADE_TIME;
 use crate::limits::time::MAX_SPEED;
-use crate::listener;
 use crate::model::{Instant, PageId, Problem};
 use crate::process;
 use crate::pulse::Pulses;
@@ -24,6 +23,7 @@ use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest,
 use crate::settings::{Settings, is_on_this_machine};
 use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
 use crate::store::Store;
+use crate::web;
 use crate::zoneinfo;
 
 use super::claims::Claims;
@@ -94,7 +94,7 @@ pub async fn daemon(
 ) -> anyhow::Result<Exit> {
     let next = reload::Next::default();
     let (feed, mut fed) = mpsc::channel(64);
-    let (handles, asked) = listener::Handles::new(feed.clone(), clock.now());
+    let (handles, asked) = web::Handles::new(feed.clone(), clock.now());
     let reloads = handles.reloads.clone();
     handles.pulses.watch(store.pulse());
     // Signals first: a process that sees the socket may already signal the daemon to stop.
@@ -166,7 +166,7 @@ async fn begin(
     (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
     active: Option<ActiveRevision>,
     number: u32,
-    handles: &listener::Handles,
+    handles: &web::Handles,
     claims: &mut Option<Arc<Mutex<Claims>>>,
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch)> {
     let key_source = load::key_source(&settings.api, global)?;
@@ -203,19 +203,19 @@ fn report_public_holidays(settings: &Settings, now: Instant) {
 }
 
 /// Serves the socket beside the store, for the commands.
-fn socket(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<Option<listener::Socket>> {
+fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<web::Socket>> {
     let Some(store) = settings.store.path.file() else { return Ok(None) };
-    let path = listener::socket_path(store);
-    listener::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
+    let path = web::socket_path(store);
+    web::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
         format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())
     })
 }
 
 /// Serves HTTP, if the settings configure it.
-async fn listen(settings: &Settings, handles: &listener::Handles) -> anyhow::Result<()> {
+async fn listen(settings: &Settings, handles: &web::Handles) -> anyhow::Result<()> {
     let Some(listen) = &settings.listen else { return Ok(()) };
-    let secret = |file: &Option<PathBuf>| file.as_deref().map(listener::SecretFile::open).transpose();
-    let secrets = listener::Secrets {
+    let secret = |file: &Option<PathBuf>| file.as_deref().map(web::SecretFile::open).transpose();
+    let secrets = web::Secrets {
         token: secret(&listen.token_file)?,
         webhook: secret(&listen.webhook_secret_file)?,
         webhook_header: listen.webhook_header.clone(),
@@ -225,7 +225,7 @@ async fn listen(settings: &Settings, handles: &listener::Handles) -> anyhow::Res
     let bound = tokio::net::TcpListener::bind(listen.address).await;
     let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
     tracing::info!(address = %bound.local_addr()?, "serving HTTP");
-    listener::serve_http(bound, secrets, handles.clone());
+    web::serve_http(bound, secrets, handles.clone());
     Ok(())
 }
 
@@ -245,7 +245,7 @@ fn watch_files(
     (settings, global): (&Settings, &Global),
     key_source: KeySource,
     number: u32,
-    handles: &listener::Handles,
+    handles: &web::Handles,
 ) -> anyhow::Result<Watch> {
     let (feed, reloads) = (handles.feed.clone(), handles.reloads.clone());
     let system = global.surroundings().zoneinfo;

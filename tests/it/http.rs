@@ -184,11 +184,11 @@ async fn concurrent_readers_share_one_status() {
 async fn health_names_a_thread_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let (feed, _fed) = tokio::sync::mpsc::channel(1);
-    let (handles, _reloads) = rtconfd::listener::Handles::new(feed, WallClock.now());
+    let (handles, _reloads) = rtconfd::web::Handles::new(feed, WallClock.now());
     let pulse = rtconfd::pulse::Pulse::new("the thread of this test", std::time::Duration::ZERO);
     handles.pulses.watch(pulse.clone());
     let path = folder.path().join("socket");
-    let _socket = rtconfd::listener::serve_socket(&path, handles.clone()).unwrap();
+    let _socket = rtconfd::web::serve_socket(&path, handles.clone()).unwrap();
     assert_eq!(handles.pulses.problem(), None, "a thread that waits for work does not hang");
     pulse.begin();
     until("it hangs", || handles.pulses.problem().is_some()).await;

@@ -14,7 +14,7 @@ use crate::house::{root, rust_files};
 /// A module may use the layers below its own.
 const LAYERS: &[&str] = &[
     "cli",
-    "listener",
+    "web",
     "simulator",
     "reconcile",
     "sources",

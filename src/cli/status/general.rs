@@ -7,11 +7,11 @@ use crate::cli::global::Global;
 use crate::cli::{load, output};
 use crate::compile::Gone;
 use crate::limits::store::DRIFTS_LISTED;
-use crate::listener::{problems_of, shown, waiting};
 use crate::model::{Instant, PageId, shorten};
 use crate::pages::Override;
 use crate::reconcile::Held;
 use crate::store::{DriftRow, Reading};
+use crate::web::{problems_of, shown, waiting};
 
 /// The status that concerns more than one page.
 pub(super) struct General {

@@ -1,9 +1,9 @@
 //! Overrides of pages that are promoted.
 
 use rtconfd::clock::ManualClock;
-use rtconfd::listener::OverrideRequest;
 use rtconfd::model::Environment;
 use rtconfd::reconcile::Control;
+use rtconfd::web::OverrideRequest;
 use serde_json::json;
 
 use super::{SITES, Scene, noon};

@@ -1,9 +1,9 @@
 //! The wait of a change before its promotion, and the events that restart it.
 
 use rtconfd::clock::{Clock, ManualClock};
-use rtconfd::listener::OverrideRequest;
 use rtconfd::model::Environment;
 use rtconfd::reconcile::Control;
+use rtconfd::web::OverrideRequest;
 use serde_json::json;
 
 use super::{SITES, Scene, after, noon};

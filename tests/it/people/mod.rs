@@ -6,10 +6,10 @@ mod holds;
 mod overrides;
 
 use rtconfd::clock::ManualClock;
-use rtconfd::listener::OverrideRequest;
 use rtconfd::model::Problem;
 use rtconfd::pages::Override;
 use rtconfd::reconcile::{Control, Held, Mode, Status};
+use rtconfd::web::OverrideRequest;
 
 use crate::support::{Api, Driving, Folder, SITES, at, until};
 

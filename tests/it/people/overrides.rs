@@ -1,8 +1,8 @@
 //! Overrides: their values, their sites, their ends, and restarts.
 
 use rtconfd::clock::ManualClock;
-use rtconfd::listener::OverrideRequest;
 use rtconfd::reconcile::{Control, Mode};
+use rtconfd::web::OverrideRequest;
 use serde_json::{Value, json};
 
 use super::{NOON, asking, set, sites, texts};

@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use rtconfd::clock::Clock;
-use rtconfd::listener::OverrideRequest;
 use rtconfd::reconcile::{Control, Feed};
+use rtconfd::web::OverrideRequest;
 use serde_json::{Value, json};
 
 use super::checks::note_hidden_changes;
