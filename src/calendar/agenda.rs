@@ -34,7 +34,7 @@ impl Filter {
             .is_none_or(|filter| occurrence.summary.to_lowercase().contains(&filter.to_lowercase()));
         let category = self.category.as_ref().is_none_or(|filter| {
             let filter = filter.to_lowercase();
-            occurrence.categories.iter().any(|category| category.to_lowercase() == filter)
+            occurrence.categories.names().any(|name| name.to_lowercase() == filter)
         });
         summary && category
     }
@@ -98,7 +98,7 @@ impl Agenda {
     pub fn new(occurrences: &[Occurrence], filter: &Filter, here: Zone, window: Window) -> Self {
         let mut agenda = Self::default();
         for occurrence in occurrences.iter().filter(|occurrence| filter.takes(occurrence)) {
-            let entry = Entry { name: occurrence.summary.as_str().into(), origin: occurrence.origin.clone() };
+            let entry = Entry { name: occurrence.summary.clone(), origin: occurrence.origin.clone() };
             match &occurrence.span {
                 // An event without an end fills the window and no more.
                 Span::Dates(from, to) => {

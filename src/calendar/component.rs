@@ -5,8 +5,16 @@ use std::sync::Arc;
 use crate::limits::calendars::{MAX_CALENDAR_BYTES, MAX_CALENDAR_LINES, MAX_NESTING};
 use crate::model::{Origin, Problem};
 
-use super::lines::{Property, property, unfold};
+use super::lines::{DECIDING, Property, property, unfold};
 use super::notes::Notes;
+
+/// Properties that are read besides the deciding ones; any other is dropped to save memory.
+const OTHERS: [&str; 6] =
+    ["SUMMARY", "CATEGORIES", "SEQUENCE", "X-WR-TIMEZONE", "X-LIC-LOCATION", "LAST-MODIFIED"];
+
+fn is_read(name: &str) -> bool {
+    DECIDING.contains(&name) || OTHERS.contains(&name)
+}
 
 /// A component, from `BEGIN:NAME` to `END:NAME`.
 #[derive(Clone, Debug)]
@@ -53,8 +61,9 @@ impl Component {
         first
     }
 
-    /// Returns all properties with a name.
+    /// Returns all properties with a name, which must be one of those that are read.
     pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a Property> + use<'a, 'n> {
+        debug_assert!(is_read(name), "{name} is dropped on reading");
         self.properties.iter().filter(move |p| p.name == name)
     }
 }
@@ -146,7 +155,8 @@ impl Nesting {
     /// Adds a property to the innermost component.
     fn add(&mut self, property: Property, notes: &Notes) {
         match self.open.last_mut() {
-            Some(component) => component.properties.push(property),
+            Some(component) if is_read(&property.name) => component.properties.push(property),
+            Some(_) => {}
             None => notes.note(
                 "outside",
                 &property.origin,

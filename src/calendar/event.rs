@@ -10,6 +10,7 @@ use crate::model::{Origin, Problem};
 use crate::zone::{Database, Zone};
 
 use super::Occurrence;
+use super::categories::Categories;
 use super::component::{self, Component};
 use super::length::{Length, duration, length, length_until};
 use super::lines::{Property, texts};
@@ -51,8 +52,8 @@ pub(super) struct Event {
     pub(super) except: Exceptions,
     pub(super) replaces: Option<(Stamp, bool)>,
     pub(super) cancelled: bool,
-    pub(super) summary: String,
-    pub(super) categories: Vec<String>,
+    pub(super) summary: Arc<str>,
+    pub(super) categories: Categories,
     pub(super) origin: Origin,
     uid: String,
     /// The SEQUENCE; none when it cannot be read.
@@ -75,25 +76,24 @@ impl Calendar {
         let components = component::parse(file, bytes, &notes).map_err(|problem| vec![problem])?;
         let mut zone = None;
         let (mut events, mut problems) = (Vec::new(), Vec::new());
-        for calendar in &components {
-            let zones = Zones::read(calendar, database, &notes).map_err(|problem| vec![problem])?;
-            let own = own_zone(calendar, database, &notes);
+        for mut calendar in components {
+            let zones = Zones::read(&calendar, database, &notes).map_err(|problem| vec![problem])?;
+            let own = own_zone(&calendar, database, &notes);
             zone = zone.or(own);
-            for component in events_in(calendar, &notes) {
+            // The text of an event is freed once it is read; that bounds the memory of a large file.
+            for component in take_events(&mut calendar, &notes) {
                 if events.len() >= MAX_EVENTS {
                     let message = format!("the calendar has more than {MAX_EVENTS} events");
                     let problem = Problem::at(&component.origin, message);
                     return Err(vec![problem.hint("export only upcoming events")]);
                 }
-                match Event::read(component, &Context { zones: &zones, zone: own, notes: &notes }) {
+                match Event::read(&component, &Context { zones: &zones, zone: own, notes: &notes }) {
                     Ok(event) => events.push(event),
                     Err(problem) => problems.push(problem),
                 }
             }
         }
         problems.truncate(MAX_CALENDAR_PROBLEMS);
-        // The text of the events is not needed any more; that bounds the memory of a large file.
-        drop(components);
         match problems.is_empty() {
             true => {
                 let without_length = events.iter().find(|event| event.closes_nothing());
@@ -120,16 +120,16 @@ fn own_zone(calendar: &Component, database: &Database, notes: &Notes) -> Option<
     })
 }
 
-/// Returns the events of a calendar, including those nested in other components.
+/// Takes the events out of a calendar, including those nested in other components.
 ///
 /// Events are nested where one calendar was embedded in another.
-fn events_in<'c>(calendar: &'c Component, notes: &Notes) -> Vec<&'c Component> {
+fn take_events(calendar: &mut Component, notes: &Notes) -> Vec<Component> {
     let mut found = Vec::new();
-    for child in &calendar.children {
+    for mut child in std::mem::take(&mut calendar.children) {
         match child.name.as_str() {
             "VEVENT" => found.push(child),
             _ => {
-                let inner = events_in(child, notes);
+                let inner = take_events(&mut child, notes);
                 if !inner.is_empty() {
                     notes.note(
                         "nested",
@@ -254,7 +254,7 @@ impl Event {
             replaces,
             cancelled: is_cancelled(component, notes),
             // Commas in a summary are often not escaped, so the pieces are joined again.
-            summary: summary.map_or_else(String::new, |property| texts(&property.value).join(",")),
+            summary: summary.map_or_else(Arc::default, |property| texts(&property.value).join(",").into()),
             categories: categories(component)?,
             origin: component.origin.clone(),
             uid: match uid {
@@ -327,17 +327,17 @@ fn note_last_minute(component: &Component, notes: &Notes) {
     }
 }
 
-fn categories(component: &Component) -> Result<Vec<String>, Problem> {
-    let mut categories: Vec<String> = Vec::new();
+fn categories(component: &Component) -> Result<Categories, Problem> {
+    let mut names: Vec<String> = Vec::new();
     for property in component.all("CATEGORIES") {
-        if property.values()?.count() + categories.len() > MAX_CATEGORIES {
+        if property.values()?.count() + names.len() > MAX_CATEGORIES {
             return Err(property
                 .problem(format!("more than {MAX_CATEGORIES} categories in one event"))
                 .hint("keep only those that the settings use"));
         }
-        categories.extend(texts(&property.value).iter().map(|category| category.trim().to_owned()));
+        names.extend(texts(&property.value));
     }
-    Ok(categories)
+    Ok(names.iter().collect())
 }
 
 fn sequence(component: &Component, notes: &Notes) -> Option<i64> {

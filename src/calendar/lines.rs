@@ -55,7 +55,7 @@ impl Property {
 }
 
 /// Properties that set when an event happens, or that identify the event.
-const DECIDING: &[&str] = &[
+pub(super) const DECIDING: &[&str] = &[
     "BEGIN",
     "END",
     "DTSTART",

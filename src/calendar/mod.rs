@@ -4,6 +4,7 @@
 //! Reads no files and does not use the current time.
 
 mod agenda;
+mod categories;
 mod component;
 mod event;
 mod length;

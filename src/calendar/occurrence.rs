@@ -1,10 +1,13 @@
 //! One occurrence of an event, and the window of dates that is evaluated.
 
+use std::sync::Arc;
+
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
 use crate::model::{Instant, Origin};
 use crate::zone::{self, Zone};
 
+use super::categories::Categories;
 use super::timezones::EventZone;
 
 /// A range of local dates, `[from, to)`.
@@ -57,9 +60,9 @@ pub struct Occurrence {
     /// The time at which it takes place.
     pub span: Span,
     /// Its SUMMARY.
-    pub summary: String,
+    pub summary: Arc<str>,
     /// Its CATEGORIES.
-    pub categories: Vec<String>,
+    pub categories: Categories,
     /// True if a rule generates it; false if it is written for this one time.
     pub recurs: bool,
     /// The place where the event is written.

@@ -54,8 +54,7 @@ impl Gathered {
             let (from, to) = ((*from).max(self.window.from), (*to).min(self.window.to));
             self.dates += (to - from).num_days().max(0);
         }
-        let categories = occurrence.categories.iter().map(|category| category.len() + size_of::<String>());
-        self.text += occurrence.summary.len() + categories.sum::<usize>();
+        self.text += occurrence.summary.len() + occurrence.categories.size();
         let too_much = match () {
             () if self.found.len() >= MAX_OCCURRENCES => format!("more than {MAX_OCCURRENCES} occurrences"),
             () if self.dates > MAX_DATES => format!("all-day events on more than {MAX_DATES} dates"),

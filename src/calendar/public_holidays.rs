@@ -257,8 +257,8 @@ fn blocks(part: &'static str) -> impl Iterator<Item = Region> {
 fn occurrence(date: NaiveDate, name: &str, origin: Origin) -> Occurrence {
     Occurrence {
         span: Span::Dates(date, zone::next(date)),
-        summary: name.to_owned(),
-        categories: vec![CATEGORY.to_owned()],
+        summary: name.into(),
+        categories: [CATEGORY].iter().collect(),
         recurs: false,
         origin,
     }

@@ -158,7 +158,7 @@ fn codes(format: Format) -> anyhow::Result<Exit> {
 ///
 /// Times are local in a table, and UTC in JSON.
 fn row(occurrence: &Occurrence, window: Window, here: Zone, format: Format) -> Option<Row> {
-    let summary = occurrence.summary.clone();
+    let summary = occurrence.summary.to_string();
     if let Span::Dates(from, to) = occurrence.span {
         let order = (from.and_time(NaiveTime::MIN), false, to.and_time(NaiveTime::MIN));
         let touches = from < window.to && to > window.from;

@@ -153,7 +153,7 @@ impl Events {
                 (summary, "its events are", events.map(|event| event.summary.trim()).collect())
             }
             (_, Some(category)) if self.taken(&by_category).last().is_none() => {
-                let categories = events.flat_map(|event| &event.categories).map(|name| name.trim());
+                let categories = events.flat_map(|event| event.categories.names());
                 (category, "its categories are", categories.collect())
             }
             _ => return problem.hint("change one of them: each matches events, but no event matches both"),

@@ -94,8 +94,8 @@ fn folded_lines_are_joined_and_escapes_are_decoded() {
     let calendar = Calendar::parse(&"c.ics".into(), &bytes, &Database::embedded()).unwrap();
     let window = Window { from: "2026-12-01".parse().unwrap(), to: "2027-01-01".parse().unwrap() };
     let found = calendar.occurrences(window).unwrap();
-    assert_eq!(found[0].summary, "Café closed, sorry\n!");
-    assert_eq!(found[0].categories, ["Holiday", "Bank"]);
+    assert_eq!(&*found[0].summary, "Café closed, sorry\n!");
+    assert_eq!(found[0].categories.names().collect::<Vec<_>>(), ["Holiday", "Bank"]);
 }
 
 /// Each case: properties added to an all-day event on 28 December 2026, and the expected warning.
@@ -162,7 +162,7 @@ fn errors_in_properties_without_effect_on_dates_do_not_reject_the_calendar() {
         b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261228\nSUMMARY:F\xEAte\nEND:VEVENT\nEND:VCALENDAR\n";
     let read = Calendar::parse(&"c.ics".into(), latin, &Database::embedded()).unwrap();
     let window = Window { from: "2026-12-01".parse().unwrap(), to: "2027-01-31".parse().unwrap() };
-    assert_eq!(read.occurrences(window).unwrap()[0].summary, "F\u{EA}te");
+    assert_eq!(&*read.occurrences(window).unwrap()[0].summary, "F\u{EA}te");
     assert!(warnings(&read).starts_with("c.ics:4: this line is not UTF-8 and is read as Latin-1"));
     let wide: Vec<u8> = "BEGIN:VCALENDAR\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(
