@@ -15,7 +15,7 @@ use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::Settings;
-use crate::web::SecretFile;
+use crate::web::{SecretFile, Tls};
 
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
@@ -165,14 +165,15 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
         problems.push(Problem::new(format!("{error:#}")));
     }
     let Some(listen) = &settings.listen else { return problems };
-    for (name, file) in [
-        ("listen.token_file", &listen.token_file),
-        ("listen.webhook_secret_file", &listen.webhook_secret_file),
-    ] {
-        if let Some(Err(error)) = file.as_deref().map(SecretFile::open) {
+    let tokens = listen.tokens.iter().map(|token| (format!("token {}", token.name), &token.file));
+    let webhook =
+        listen.webhook_secret_file.iter().map(|file| ("listen.webhook_secret_file".to_owned(), file));
+    for (name, file) in tokens.chain(webhook) {
+        if let Err(error) = SecretFile::open(file) {
             problems.push(Problem::new(format!("{name}: {error}")));
         }
     }
+    problems.extend(listen.tls.clone().and_then(|files| Tls::open(files).err()));
     // A running daemon itself uses the port.
     let runs = matches!(emergency::find(global), Ok(emergency::Contact::Running(_)));
     if !runs && let Err(error) = std::net::TcpListener::bind(listen.address) {

@@ -1,8 +1,9 @@
 //! `rtconfd demo`: simulator and daemon on sample data, with a fast clock.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,10 @@ use super::global::{Exit, FAILED, Global, parse_instant};
 use super::{load, output, run};
 
 const KEY: &str = "demo-key";
+/// The usual address of the status page.
+const STATUS_PAGE: &str = "127.0.0.1:9464";
+/// The file of the store, in the temporary directory.
+const STORE: &str = "demo.sqlite";
 /// Time before the first change.
 const LEAD: Duration = Duration::from_secs(6);
 
@@ -58,7 +63,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let address = listener.local_addr()?;
     let temporary = temporary_directory()?;
     let folder = sample_data(&temporary)?;
-    let global = demo_global(global, &folder, address, &temporary);
+    let page = StatusPage::new(&temporary)?;
+    let global = demo_global(global, &folder, address, &temporary, &page);
     let settings = match Settings::load(&global.config(), &global.surroundings()) {
         Ok(settings) => settings,
         Err(report) => {
@@ -76,6 +82,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     })?;
     put_schemas(&simulator, &settings, &folder, clock.now())?;
     print_introduction(&folder, address, &arguments, clock.now());
+    page.print(&temporary.join(STORE));
     // It serves until the daemon has ended.
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
     tokio::spawn(print_patches(simulator));
@@ -84,6 +91,39 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // Leftovers in the temporary directory do no harm.
     let _ = std::fs::remove_dir_all(&temporary);
     ended
+}
+
+/// The demo's status page.
+struct StatusPage {
+    address: SocketAddr,
+    /// The token to sign in with.
+    token: String,
+    token_file: PathBuf,
+}
+
+impl StatusPage {
+    /// Chooses a free port, if possible the usual one, and a token.
+    fn new(temporary: &Path) -> anyhow::Result<Self> {
+        let bound =
+            std::net::TcpListener::bind(STATUS_PAGE).or_else(|_| std::net::TcpListener::bind("127.0.0.1:0"));
+        let address = bound.and_then(|bound| bound.local_addr()).context("cannot listen on this machine")?;
+        let (token, token_file) = (format!("demo-{:08x}", fastrand::u32(..)), temporary.join("token"));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&token_file)?;
+        file.write_all(token.as_bytes())?;
+        Ok(Self { address, token, token_file })
+    }
+
+    fn print(&self, store: &Path) {
+        output::print(&format!(
+            "  status    http://{}/    sign in with {}
+  commands  in another terminal, with --set store.path={}
+
+",
+            self.address,
+            self.token,
+            store.display()
+        ));
+    }
 }
 
 /// Binds the requested port, or any free one when it is taken.
@@ -118,12 +158,20 @@ fn sample_data(temporary: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Returns the global arguments for the demo's settings, with its own API, key and store.
-fn demo_global(global: &Global, folder: &Path, address: SocketAddr, temporary: &Path) -> Global {
+fn demo_global(
+    global: &Global,
+    folder: &Path,
+    address: SocketAddr,
+    temporary: &Path,
+    page: &StatusPage,
+) -> Global {
     let mut demo = global.clone();
     let flag = |path: &str, value: String| Flag { path: path.to_owned(), value };
     demo.config = Some(folder.join("rtconfd.toml"));
     demo.flags.push(flag("api.base_url", format!("http://{address}")));
-    demo.flags.push(flag("store.path", temporary.join("demo.sqlite").display().to_string()));
+    demo.flags.push(flag("store.path", temporary.join(STORE).display().to_string()));
+    demo.flags.push(flag("listen.address", page.address.to_string()));
+    demo.flags.push(flag("listen.token_file", page.token_file.display().to_string()));
     if !demo.flags.iter().any(|flag| flag.path == "log.level") {
         demo.flags.push(flag("log.level", "warn".to_owned()));
     }

@@ -130,7 +130,7 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let gone = newest.gone(&active.world);
     let held = match impact.reasons.is_empty() || approved.contains(&id) {
         true => None,
-        false => Some(Held { revision: id, since: from, reasons: impact.reasons }),
+        false => Some(Held::new(id, from, impact.reasons)),
     };
     let (mut world, promotions) = match held {
         Some(_) => (active.pages(), active.promotions),

@@ -320,11 +320,20 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
 pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
     let who = load::who("approve", global);
     if let Contact::Running(daemon) = emergency::find(global)? {
-        if let Err(problems) = daemon.approve(revision, &who).await? {
-            return Ok(refused(&problems));
-        }
-        output::print(&format!("{revision} is approved.\n"));
-        return Ok(OK);
+        return Ok(match daemon.approve(revision, &who).await? {
+            Err(problems) => refused(&problems),
+            Ok(reported) => {
+                output::print(&format!("{revision} is approved.\n"));
+                match reported["missing_approvals"].as_u64().unwrap_or_default() {
+                    0 => {}
+                    1 => output::remark("It stays held until one more person approves it."),
+                    missing => {
+                        output::remark(&format!("It stays held until {missing} more people approve it."))
+                    }
+                }
+                OK
+            }
+        });
     }
     let view = match load::view(global, None, None) {
         Ok(view) => view?,
@@ -337,6 +346,13 @@ pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
             "revision {revision} is not held\n  hint: the held revision is {}: {}",
             held.revision,
             held.reasons.join("; ")
+        );
+    }
+    if view.settings.hold.approvals > 1 {
+        bail!(
+            "{} people must approve a revision (hold.approvals), and no daemon runs that counts them\n  \
+             hint: start rtconfd run",
+            view.settings.hold.approvals
         );
     }
     load::open_store(&view.settings, false)?.approve(revision, &who, load::now()).await?;

@@ -1,7 +1,6 @@
 //! `rtconfd run`: the daemon, its signals and its supervisor.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::model::{Instant, PageId, Problem};
 use crate::process;
 use crate::pulse::Pulses;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
-use crate::settings::{Settings, is_on_this_machine};
+use crate::settings::{Settings, TokenSettings, is_on_this_machine};
 use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
 use crate::store::Store;
 use crate::web;
@@ -170,6 +169,7 @@ async fn begin(
     claims: &mut Option<Arc<Mutex<Claims>>>,
 ) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch)> {
     let key_source = load::key_source(&settings.api, global)?;
+    handles.archive.follow(settings);
     // A reload may name another API or owner.
     let store = &store.owned_by(&settings.owner()).await?;
     let (files, active) = gather(settings, store, clock, active, true).await?;
@@ -214,18 +214,26 @@ fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<
 /// Serves HTTP, if the settings configure it.
 async fn listen(settings: &Settings, handles: &web::Handles) -> anyhow::Result<()> {
     let Some(listen) = &settings.listen else { return Ok(()) };
-    let secret = |file: &Option<PathBuf>| file.as_deref().map(web::SecretFile::open).transpose();
+    let token = |token: &TokenSettings| {
+        let caller = web::Caller { name: token.name.clone(), rights: token.rights.clone() };
+        Ok(web::Token { caller, secret: web::SecretFile::open(&token.file)? })
+    };
     let secrets = web::Secrets {
-        token: secret(&listen.token_file)?,
-        webhook: secret(&listen.webhook_secret_file)?,
+        tokens: listen.tokens.iter().map(token).collect::<anyhow::Result<_>>()?,
+        webhook: listen.webhook_secret_file.as_deref().map(web::SecretFile::open).transpose()?,
         webhook_header: listen.webhook_header.clone(),
         webhook_query: listen.webhook_query.clone(),
         hosts: listen.hosts.clone(),
+        trusted_proxy: listen.trusted_proxy,
+        sessions: web::Sessions::default(),
     };
+    let tls =
+        listen.tls.clone().map(web::Tls::open).transpose().map_err(|problem| anyhow::anyhow!("{problem}"))?;
     let bound = tokio::net::TcpListener::bind(listen.address).await;
     let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
-    tracing::info!(address = %bound.local_addr()?, "serving HTTP");
-    web::serve_http(bound, secrets, handles.clone());
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!(address = %format!("{scheme}://{}", bound.local_addr()?), "serving HTTP");
+    web::serve_http(bound, tls, secrets, handles.clone());
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Together they form one timeline of open and closed periods.
 
+mod chart;
 mod dates;
 mod day;
 mod period;
@@ -10,6 +11,7 @@ mod season;
 mod text;
 mod timeline;
 
+pub(crate) use chart::{DayChart, DayKind, WIDTH};
 pub(crate) use dates::{Hours, HoursOverride};
 pub(crate) use day::Day;
 pub(crate) use period::Period;

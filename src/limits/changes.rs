@@ -29,6 +29,11 @@ limits! {
     "sites that may become closed all day on one date" => format!("{HOLD_CLOSED_PERCENT}%"),
         "the revision is held", "`hold.closed_percent`";
 
+    const HOLD_APPROVALS: usize = 1;
+    const MAX_APPROVALS: u64 = 10;
+    "people who must approve a held revision" => format!("{HOLD_APPROVALS}, at most {MAX_APPROVALS}"),
+        "it stays held until then", "`hold.approvals`";
+
     /// Otherwise a large change could pass in small pieces.
     const HOLD_TOGETHER: TimeDelta = TimeDelta::hours(1);
     "time in which changes count together" => time(HOLD_TOGETHER), "";

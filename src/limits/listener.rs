@@ -43,6 +43,22 @@ limits! {
             time(LAST_ANSWER),
         );
 
+    const SIGN_IN_ATTEMPTS: u32 = 5;
+    const SIGN_IN_PAUSE: Duration = Duration::from_secs(60);
+    "failed attempts of one address to sign in" => count(SIGN_IN_ATTEMPTS),
+        format!("refused for {}", time(SIGN_IN_PAUSE));
+
+    const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+    /// Each takes some hundred bytes.
+    const MAX_SESSIONS: usize = 1_000;
+    "sessions of people who signed in" => format!("{}, {}", count(MAX_SESSIONS), time(SESSION_LIFE)),
+        "the oldest one ends; a restart ends them all";
+
+    /// Each reads the status at most once a second.
+    const MAX_STREAMS: usize = 32;
+    "browsers that follow the status page live" => count(MAX_STREAMS),
+        "the page is shown, and must be reloaded by hand";
+
     const SOCKET_TIMEOUT: Duration = Duration::from_secs(35);
     "answer that a command waits for on the socket" => time(SOCKET_TIMEOUT),
         "the command fails; the request may have been carried out";

@@ -27,6 +27,9 @@ limits! {
     const MAX_NAMED: usize = 1_000;
     "sources, calendars, and named hours, each" => count(MAX_NAMED), "the settings are refused";
 
+    const MAX_TOKENS: usize = 100;
+    "tokens of `[listen]`" => count(MAX_TOKENS), "the settings are refused";
+
     const MAX_VARIABLES: usize = 1_000;
     "variables in one `variables` table of a page" => count(MAX_VARIABLES),
         "the settings are refused: own an object";

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::compile::{Inputs, World};
 use crate::hours::Hours;
 use crate::limits::changes::{
-    HOLD_AHEAD, HOLD_CLOSED_PERCENT, HOLD_PAGES, HOLD_PAGES_PERCENT, HOLD_ROWS_PERCENT, HOLD_TOGETHER,
+    HOLD_AHEAD, HOLD_APPROVALS, HOLD_CLOSED_PERCENT, HOLD_PAGES, HOLD_PAGES_PERCENT, HOLD_ROWS_PERCENT,
+    HOLD_TOGETHER,
 };
 use crate::limits::time::HORIZON;
 use crate::model::{Instant, PageId, Row};
@@ -35,6 +36,8 @@ pub struct Thresholds {
     pub rows_percent: usize,
     /// Percentage of sites that may become closed all day on one date; one site always may.
     pub closed_percent: usize,
+    /// Number of people who must approve a held revision.
+    pub approvals: usize,
 }
 
 impl Default for Thresholds {
@@ -44,6 +47,7 @@ impl Default for Thresholds {
             pages: HOLD_PAGES,
             rows_percent: HOLD_ROWS_PERCENT,
             closed_percent: HOLD_CLOSED_PERCENT,
+            approvals: HOLD_APPROVALS,
         }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::model::{Environment, Instant, PageId, Problem};
-use crate::pages::Override;
+use crate::compile::World;
+use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
+use crate::pages::{Override, Page};
 use crate::zone::{Database, Zone};
 
-use super::{Counts, Draft, Held, Promotion, Standing};
+use super::{Counts, Draft, Held, Promotion, Standing, Until};
 
 /// A request with a channel for its answer.
 ///
@@ -32,11 +33,31 @@ pub enum Control {
         revision: String,
         /// The requester.
         who: String,
-        /// The channel for the answer: an error if that revision is not held, or the clock is
-        /// already trusted.
+        /// The channel for the answer: the number of approvals still missing, or an error if that
+        /// revision is not held or the clock is already trusted.
+        answer: oneshot::Sender<Result<usize, Problem>>,
+    },
+    /// Reject the held revision: it stays held until the files change or somebody approves it.
+    Reject {
+        /// The revision ID.
+        revision: String,
+        /// The requester.
+        who: String,
+        /// The channel for the answer: an error if that revision is not held.
         answer: oneshot::Sender<Result<(), Problem>>,
     },
-    /// Fetch pages because a change was reported.
+    /// Replace an override by the same one with another end.
+    Extend {
+        /// The override's ID.
+        id: i64,
+        /// The new end.
+        until: Until,
+        /// The requester.
+        who: String,
+        /// The channel for the answer: the new override.
+        answer: oneshot::Sender<Result<Override, Vec<Problem>>>,
+    },
+    /// Fetch pages because a change was reported, or a person asked for it.
     Fetch {
         /// The agent; `None` means every agent.
         agent: Option<String>,
@@ -50,12 +71,18 @@ pub enum Control {
 /// The status of a running driver.
 #[derive(Clone, Debug)]
 pub struct Status {
+    /// The instant of this status.
+    pub at: Instant,
+    /// Seconds that pass in each real second; 1 except in a rehearsal.
+    pub speed: u32,
     /// Each page.
     pub pages: Vec<PageStatus>,
     /// The reason for withholding all requests.
     pub withheld: Option<Withheld>,
     /// The revision held for approval.
     pub held: Option<Held>,
+    /// The pages of the active and of the held revision; `None` if no revision is held.
+    pub proposal: Option<Arc<Proposal>>,
     /// The progress of a rollout: revision, remaining pages, and the page it stopped at.
     pub rollout: Option<(String, usize, Option<PageId>)>,
     /// The promoted pages that wait for the page they follow.
@@ -105,4 +132,17 @@ pub struct PageStatus {
     pub zone: Option<Zone>,
     /// The time of its next decision.
     pub due: Option<Instant>,
+    /// Its active definition, overrides included.
+    pub definition: Arc<Page>,
+    /// The page as last fetched.
+    pub observed: Option<Arc<RemotePage>>,
+}
+
+/// The pages that a held revision would change, before and after.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The pages of the active revision, without overrides.
+    pub active: World,
+    /// The pages of the held revision.
+    pub held: World,
 }

@@ -191,11 +191,40 @@ pub struct Held {
     pub since: Instant,
     /// The changes that are too large.
     pub reasons: Vec<String>,
+    /// The people who approved it, while more approvals are required.
+    #[serde(default)]
+    pub approvals: Vec<String>,
+    /// The person who rejected it.
+    #[serde(default)]
+    pub rejected: Option<Rejection>,
+}
+
+/// A person's decision that a held revision must not become active.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// The time.
+    pub at: Instant,
+    /// The person.
+    pub who: String,
 }
 
 impl Held {
     /// The name under which the store keeps it.
     pub const FACT: &'static str = "held";
+
+    /// Returns a revision that is held from now on.
+    pub fn new(revision: String, since: Instant, reasons: Vec<String>) -> Self {
+        Self { revision, since, reasons, approvals: Vec::new(), rejected: None }
+    }
+
+    /// Returns the revision with one more approval; a person counts once.
+    pub(super) fn approved_by(mut self, who: &str) -> Self {
+        if !self.approvals.iter().any(|known| name_of(known) == name_of(who)) {
+            self.approvals.push(who.to_owned());
+        }
+        self.rejected = None;
+        self
+    }
 
     /// Returns the reason and the command to approve it.
     pub fn describe(&self) -> String {
@@ -216,6 +245,11 @@ impl Held {
     pub fn from_fact(fact: &str) -> Option<Self> {
         serde_json::from_str(fact).ok()
     }
+}
+
+/// Returns the name of a person without the means: `anna` for `approve as anna`.
+fn name_of(who: &str) -> &str {
+    who.rsplit_once(" as ").map_or(who, |(_, name)| name)
 }
 
 /// The pages that an approved change was already rolled out to.

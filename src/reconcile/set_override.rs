@@ -20,6 +20,8 @@ use crate::zone::{self, Zone};
 
 use super::Observed;
 
+pub(crate) use extend::extend;
+
 /// A request for an override.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
@@ -427,5 +429,6 @@ fn look_ahead(
     found
 }
 
+mod extend;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use crate::compile::{Blueprint, check_shape};
 use crate::limits::api::RESYNC;
+use crate::limits::changes::MAX_APPROVALS;
 use crate::limits::files::RESTAT;
 use crate::limits::settings::{MAX_NAMED, MAX_PAGE_BLOCKS, MAX_VARIABLES};
 use crate::model::Problem;
@@ -36,7 +37,7 @@ pub(crate) use api::{Api, is_on_this_machine};
 pub(crate) use calendars::CalendarFile;
 pub(crate) use connection::{Connection, quoted};
 pub use layers::SCALARS;
-pub(crate) use listen::Listen;
+pub(crate) use listen::{Listen, Right, TlsFiles, TokenSettings};
 pub(crate) use log::Log;
 pub(crate) use report::Report;
 pub(crate) use sources::Source;
@@ -314,20 +315,24 @@ fn read_schema(reader: &Reader, fields: &Fields) -> Option<bool> {
 fn read_hold(reader: &Reader, fields: &Fields) -> Option<Thresholds> {
     let default = Thresholds::default();
     let Some(node) = fields.get("hold") else { return Some(default) };
-    let hold = reader.table(node, "hold", &["pages_percent", "pages", "rows_percent", "closed_percent"])?;
-    let number = |key: &str, most: u64, default: usize| match hold.get(key) {
-        Some(node) => reader.integer(node, key, 0, most).and_then(|number| usize::try_from(number).ok()),
+    const KEYS: &[&str] = &["pages_percent", "pages", "rows_percent", "closed_percent", "approvals"];
+    let hold = reader.table(node, "hold", KEYS)?;
+    let within = |key: &str, least: u64, most: u64, default: usize| match hold.get(key) {
+        Some(node) => reader.integer(node, key, least, most).and_then(|number| usize::try_from(number).ok()),
         None => Some(default),
     };
+    let number = |key: &str, most: u64, default: usize| within(key, 0, most, default);
     let (pages_percent, pages) =
         (number("pages_percent", 100, default.pages_percent), number("pages", 1_000_000, default.pages));
     let rows_percent = number("rows_percent", 100, default.rows_percent);
     let closed_percent = number("closed_percent", 100, default.closed_percent);
+    let approvals = within("approvals", 1, MAX_APPROVALS, default.approvals);
     Some(Thresholds {
         pages_percent: pages_percent?,
         pages: pages?,
         rows_percent: rows_percent?,
         closed_percent: closed_percent?,
+        approvals: approvals?,
     })
 }
 

@@ -27,6 +27,17 @@ use crate::limits::listener::{
     HEAD_TIMEOUT, LAST_ANSWER, LIFETIME, LONG_REQUEST, MAX_CONNECTIONS, MAX_OF_ADDRESS,
 };
 
+use super::tls::Tls;
+
+/// How a request reached the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The address that it came from; `None` on the Unix socket.
+    pub address: Option<IpAddr>,
+    /// True if the connection is encrypted.
+    pub is_encrypted: bool,
+}
+
 /// Pause after a failed accept, for example when the file descriptors ran out.
 const AFTER_FAULT: Duration = Duration::from_millis(200);
 
@@ -56,8 +67,8 @@ impl Accept for UnixListener {
     }
 }
 
-/// Serves an application until the program ends.
-pub(super) async fn serve(listener: impl Accept, app: Router) {
+/// Serves an application until the program ends, over TLS if a certificate is given.
+pub(super) async fn serve(listener: impl Accept, tls: Option<Arc<Tls>>, app: Router) {
     let open = Open::default();
     loop {
         let (stream, address) = match listener.next().await {
@@ -71,10 +82,25 @@ pub(super) async fn serve(listener: impl Accept, app: Router) {
         // When every place has a request in progress, a new caller is disconnected: waiting here
         // would block the other callers too.
         let Some(place) = open.take(address) else { continue };
-        let app = app.clone();
+        let (app, acceptor) = (app.clone(), tls.as_ref().map(|tls| tls.acceptor()));
+        let arrival = Arrival { address, is_encrypted: tls.is_some() };
         tokio::spawn(async move {
+            let served = async {
+                let state = place.connection.clone();
+                match acceptor {
+                    None => one(stream, app, arrival, state).await,
+                    // A failed handshake is the caller's concern and is not logged.
+                    Some(acceptor) => {
+                        if let Ok(Ok(stream)) =
+                            tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await
+                        {
+                            one(stream, app, arrival, state).await;
+                        }
+                    }
+                }
+            };
             tokio::select! {
-                () = one(stream, app, place.connection.clone()) => {}
+                () = served => {}
                 () = place.connection.gives_way.notified() => {}
             }
         });
@@ -84,10 +110,12 @@ pub(super) async fn serve(listener: impl Accept, app: Router) {
 async fn one(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     app: Router,
+    arrival: Arrival,
     state: Arc<Connection>,
 ) {
     let app = TowerToHyperService::new(app);
-    let answer = service_fn(move |request: hyper::Request<Incoming>| {
+    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(arrival);
         let asked = RequestGuard(state.clone());
         let request = request.map(|body| UntilRead::new(body, state.clone()));
         let answered = app.call(request.map(axum::body::Body::new));

@@ -3,21 +3,24 @@
 //! Requests that change state need a token, and the webhook a secret. Checks of host and origin
 //! keep out web pages in a browser on this machine.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use axum::http::{HeaderMap, Uri, header};
+use ipnet::IpNet;
 
-use axum::http::{HeaderMap, Method, header};
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use crate::settings::Right;
 
-use crate::agents_api::{KeyError, KeySource};
+use super::connections::Arrival;
+use super::secret_file::SecretFile;
+use super::sessions::Sessions;
+use super::visitor::{Caller, Visitor};
+
+/// The name of the cookie that holds a session.
+pub const COOKIE: &str = "rtconfd_session";
 
 /// The secrets that HTTP callers must present; none of them is ever printed.
 #[derive(Debug, Default)]
 pub struct Secrets {
-    /// The bearer token for requests that change state; without it they are all refused.
-    pub token: Option<SecretFile>,
+    /// The tokens; without any, all requests that change state are refused.
+    pub tokens: Vec<Token>,
     /// The webhook's secret; without it the webhook is off.
     pub webhook: Option<SecretFile>,
     /// The header that carries the webhook's secret.
@@ -26,61 +29,130 @@ pub struct Secrets {
     pub webhook_query: Option<String>,
     /// Names of the listener besides those of this machine's loopback.
     pub hosts: Vec<String>,
+    /// The network of the proxy whose connections count as encrypted.
+    pub trusted_proxy: Option<IpNet>,
+    /// The people who signed in.
+    pub sessions: Sessions,
+}
+
+/// A token and its holder.
+#[derive(Debug)]
+pub struct Token {
+    /// The holder.
+    pub caller: Caller,
+    /// The secret.
+    pub secret: SecretFile,
 }
 
 /// The reason why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// It came from another machine, unencrypted.
+    Plain,
     /// It names another host: a web page may have resolved its own name to this machine.
     Host,
     /// A web page of another origin sent it.
     Origin,
-    /// It changes state, and no token is configured.
-    NoToken,
     /// The token is missing or wrong.
     Token,
+    /// The token does not give this right.
+    Right(Right),
+    /// The form does not belong to the session.
+    Form,
+    /// Nobody signed in.
+    SignIn,
 }
 
 impl Refusal {
     /// Returns the message, with its hint.
-    pub fn words(self) -> &'static str {
+    pub fn words(self) -> String {
         match self {
-            Self::Host => {
-                "unknown host name in the request (hint: use the address of this server, or add the name \
-                 to listen.hosts)"
+            Self::Plain => "requests from other machines must be encrypted (hint: set listen.cert_file and \
+                            listen.key_file, or listen.trusted_proxy for a proxy that does it)"
+                .to_owned(),
+            Self::Host => "unknown host name in the request (hint: use the address of this server, or add \
+                           the name to listen.hosts)"
+                .to_owned(),
+            Self::Origin => "requests from web pages of another origin are refused".to_owned(),
+            Self::Token => {
+                "the bearer token is missing or wrong (hint: listen.tokens names the files of tokens)"
+                    .to_owned()
             }
-            Self::Origin => "requests from web pages of another origin are refused",
-            Self::NoToken => "changes over HTTP are disabled (hint: set listen.token_file)",
-            Self::Token => "the bearer token is missing or wrong",
+            Self::Right(right) => {
+                let right = right.name();
+                format!("the token does not allow this (hint: add \"{right}\" to its rights)")
+            }
+            Self::Form => "this form belongs to another session (hint: reload the page)".to_owned(),
+            Self::SignIn => "nobody is signed in".to_owned(),
         }
     }
 }
 
 impl Secrets {
-    /// Checks the host, the origin and the token of a request.
+    /// Checks how a request arrived, its host and its origin; returns its sender.
     ///
     /// # Errors
     /// The reason for the refusal.
-    pub fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn admit(&self, headers: &HeaderMap, uri: &Uri, arrival: Arrival) -> Result<Visitor, Refusal> {
+        let scheme = self.schemes(arrival).ok_or(Refusal::Plain)?;
         let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         // With two Host headers, the one that a proxy in front used is unknown.
         if headers.get_all(header::HOST).iter().count() != 1 {
             return Err(Refusal::Host);
         }
-        let host = text(header::HOST).filter(|host| self.is_ours(host)).ok_or(Refusal::Host)?;
+        let host = text(header::HOST).ok_or(Refusal::Host)?;
         if let Some(origin) = headers.get(header::ORIGIN) {
-            let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
-            if origin != Some(host) {
+            let origin = origin.to_str().ok();
+            let named =
+                origin.and_then(|origin| scheme.iter().find_map(|scheme| origin.strip_prefix(scheme)));
+            if named != Some(host) {
                 return Err(Refusal::Origin);
             }
         }
-        if matches!(*method, Method::GET | Method::HEAD) {
-            return Ok(());
+        let visitor = self.visitor(headers)?;
+        // The request line may name a host, too.
+        let is_ours = uri.authority().is_none_or(|authority| self.is_ours(authority.as_str()));
+        if (is_ours && self.is_ours(host)) || visitor.caller().is_some() {
+            Ok(visitor)
+        } else {
+            Err(Refusal::Host)
         }
-        let token = self.token.as_ref().ok_or(Refusal::NoToken)?;
-        let given =
-            text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        token.is(given).then_some(()).ok_or(Refusal::Token)
+    }
+
+    /// Returns the beginnings of origins that a request may have; `None` if it was not encrypted on
+    /// its way from another machine.
+    fn schemes(&self, arrival: Arrival) -> Option<&'static [&'static str]> {
+        let address = arrival.address?;
+        match () {
+            () if arrival.is_encrypted => Some(&["https://"]),
+            () if self.trusted_proxy.is_some_and(|proxy| proxy.contains(&address.to_canonical())) => {
+                Some(&["https://", "http://"])
+            }
+            () if address.to_canonical().is_loopback() => Some(&["http://"]),
+            () => None,
+        }
+    }
+
+    /// Returns the sender of a request by its token or its session.
+    fn visitor(&self, headers: &HeaderMap) -> Result<Visitor, Refusal> {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        // Other schemes are for a proxy in front.
+        if let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) {
+            return self.holder(given).map(|caller| Visitor::Program(caller.clone())).ok_or(Refusal::Token);
+        }
+        let session = cookie(headers).and_then(|cookie| self.sessions.find(cookie));
+        // A reload of the settings may have removed the token.
+        let person = session.and_then(|session| {
+            let caller =
+                self.tokens.iter().map(|token| &token.caller).find(|caller| caller.name == session.token)?;
+            Some(Visitor::Person(caller.clone(), session.csrf))
+        });
+        Ok(person.unwrap_or(Visitor::Anonymous))
+    }
+
+    /// Returns the holder of a token.
+    pub fn holder(&self, given: &str) -> Option<&Caller> {
+        self.tokens.iter().find(|token| token.secret.is(given)).map(|token| &token.caller)
     }
 
     /// Returns true if a webhook call carries the secret.
@@ -116,83 +188,21 @@ impl Secrets {
     }
 }
 
-/// A secret in a file, read again when the file changes.
-///
-/// If the changed file is invalid, the previous secret stays.
-#[derive(Debug)]
-pub struct SecretFile {
-    path: PathBuf,
-    known: Mutex<(Option<Stamp>, SecretString)>,
-}
-
-/// Inode, modification time, length and mode of a file.
-type Stamp = (u64, i64, i64, u64, u32);
-
-impl SecretFile {
-    /// Reads a secret from a file that only its owner can read.
-    ///
-    /// # Errors
-    /// When the file holds no secret, or other users can read it.
-    pub fn open(path: &Path) -> Result<Self, KeyError> {
-        let stamp = stamp(path);
-        let secret = KeySource::File(path.to_owned()).load()?.into_secret();
-        Ok(Self { path: path.to_owned(), known: Mutex::new((stamp, secret)) })
-    }
-
-    /// Compares a text with the secret, in constant time.
-    fn is(&self, given: &str) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = stamp(&self.path);
-        if stamp != known.0 {
-            known.0 = stamp;
-            match KeySource::File(self.path.clone()).load() {
-                Ok(secret) => known.1 = secret.into_secret(),
-                Err(error) => tracing::error!(%error, "the secret was not changed"),
-            }
-        }
-        known.1.expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
-    }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode()))
+/// Returns the cookie of a session.
+pub fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use super::super::secret_file::tests::secret;
+    use super::super::visitor::Csrf;
     use super::*;
-
-    /// A secret in a file that lives as long as the test.
-    fn secret(folder: &Path, text: &str) -> SecretFile {
-        let path = folder.join(text);
-        write(&path, text);
-        SecretFile::open(&path).unwrap()
-    }
-
-    fn write(path: &Path, text: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::write(path, text).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    #[test]
-    fn a_replaced_secret_is_reloaded_and_an_invalid_one_is_ignored() {
-        let folder = tempfile::tempdir().unwrap();
-        let token = secret(folder.path(), "first");
-        let path = folder.path().join("first");
-        assert!(token.is("first") && !token.is("second"));
-        let beside = folder.path().join("new");
-        for (text, expected) in
-            [("second\n", "second"), ("", "second"), ("two words", "second"), ("third", "third")]
-        {
-            write(&beside, text);
-            std::fs::rename(&beside, &path).unwrap();
-            assert!(token.is(expected), "{text:?}");
-        }
-        std::fs::remove_file(&path).unwrap();
-        assert!(token.is("third"));
-    }
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
@@ -202,13 +212,9 @@ mod tests {
     #[test]
     fn changes_require_the_token_and_reads_an_allowed_host_and_origin() {
         let folder = tempfile::tempdir().unwrap();
-        let secrets = Secrets {
-            token: Some(secret(folder.path(), "t0ken")),
-            hosts: vec!["ops.example".to_owned()],
-            ..Secrets::default()
-        };
+        let secrets = with_token(folder.path(), &[Right::Override]);
         let local = ("host", "127.0.0.1:9464");
-        let (get, post) = (Method::GET, Method::POST);
+        let (get, post) = (false, true);
         for (method, given, expected) in [
             (&get, vec![local], Ok(())),
             (&get, vec![("host", "localhost")], Ok(())),
@@ -239,10 +245,70 @@ mod tests {
                 Err(Refusal::Origin),
             ),
         ] {
-            assert_eq!(secrets.check(method, &headers(&given)), expected, "{method} {given:?}");
+            let visitor = secrets.admit(&headers(&given), &Uri::from_static("/"), LOCAL);
+            let checked = match *method {
+                true => visitor.and_then(|visitor| visitor.require(Right::Override)),
+                false => visitor.map(drop),
+            };
+            assert_eq!(checked, expected, "{method} {given:?}");
         }
-        let open = Secrets::default();
-        assert_eq!(open.check(&post, &headers(&[local])), Err(Refusal::NoToken));
+    }
+
+    const LOCAL: Arrival =
+        Arrival { address: Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)), is_encrypted: false };
+
+    fn with_token(folder: &std::path::Path, rights: &[Right]) -> Secrets {
+        let caller = Caller { name: "anna".to_owned(), rights: rights.iter().copied().collect() };
+        let tokens = vec![Token { caller, secret: secret(folder, "t0ken") }];
+        Secrets { tokens, hosts: vec!["ops.example".to_owned()], ..Secrets::default() }
+    }
+
+    #[test]
+    fn a_request_from_another_machine_must_be_encrypted_or_come_from_the_trusted_proxy() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = Secrets {
+            trusted_proxy: "10.1.0.0/16".parse().ok(),
+            ..with_token(folder.path(), &[Right::Override])
+        };
+        for (address, is_encrypted, origin, expected) in [
+            ("127.0.0.1", false, "http://ops.example", Ok(())),
+            ("::ffff:127.0.0.1", false, "http://ops.example", Ok(())),
+            ("192.0.2.7", false, "http://ops.example", Err(Refusal::Plain)),
+            ("192.0.2.7", true, "https://ops.example", Ok(())),
+            ("192.0.2.7", true, "http://ops.example", Err(Refusal::Origin)),
+            ("10.1.2.3", false, "https://ops.example", Ok(())),
+            ("::ffff:10.1.2.3", false, "https://ops.example", Ok(())),
+            ("10.2.2.3", false, "https://ops.example", Err(Refusal::Plain)),
+        ] {
+            let arrival = Arrival { address: address.parse().ok(), is_encrypted };
+            let headers = headers(&[("host", "ops.example"), ("origin", origin)]);
+            let admitted = secrets.admit(&headers, &Uri::from_static("/"), arrival).map(drop);
+            assert_eq!(admitted, expected, "{address} {is_encrypted} {origin}");
+        }
+    }
+
+    #[test]
+    fn an_unlisted_host_needs_a_token_and_each_change_its_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = with_token(folder.path(), &[Right::Override]);
+        let admit = |given: &[(&str, &str)]| secrets.admit(&headers(given), &Uri::from_static("/"), LOCAL);
+        let unlisted = ("host", "10.1.2.3:9464");
+        assert_eq!(admit(&[unlisted]), Err(Refusal::Host));
+        let program = admit(&[unlisted, ("authorization", "Bearer t0ken")]).unwrap();
+        assert_eq!(program.require(Right::Override), Ok(()));
+        assert_eq!(program.require(Right::Approve), Err(Refusal::Right(Right::Approve)));
+        assert_eq!(program.who("bert"), "bert, by the token anna");
+        let session = secrets.sessions.begin("anna").unwrap();
+        let person = admit(&[unlisted, ("cookie", &format!("a=b; {COOKIE}={session}"))]).unwrap();
+        let Visitor::Person(_, Csrf(csrf)) = &person else { panic!("{person:?}") };
+        assert_eq!(person.require(Right::Override), Err(Refusal::Token), "a browser sends cookies by itself");
+        assert_eq!(person.require_in_form(Right::Override, csrf), Ok(()));
+        assert_eq!(person.require_in_form(Right::Override, ""), Err(Refusal::Form));
+        assert_eq!(person.require_in_form(Right::Approve, csrf), Err(Refusal::Right(Right::Approve)));
+        let gone = secrets.sessions.begin("a token that was removed").unwrap();
+        assert_eq!(admit(&[unlisted, ("cookie", &format!("{COOKIE}={gone}"))]), Err(Refusal::Host));
+        let basic = [("host", "localhost"), ("authorization", "Basic eDp5")];
+        assert_eq!(admit(&basic), Ok(Visitor::Anonymous));
     }
 
     #[test]

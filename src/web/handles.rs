@@ -8,6 +8,7 @@ use crate::model::Instant;
 use crate::pulse::Pulses;
 use crate::reconcile::{Board, Feed, Status};
 
+use super::archive::Archive;
 use super::reload::{ReloadRequest, Reloads};
 
 /// The handles to a running daemon; all clones share the same state.
@@ -21,6 +22,8 @@ pub struct Handles {
     pub reloads: Reloads,
     /// The liveness of its threads.
     pub pulses: Pulses,
+    /// The history in the store.
+    pub archive: Archive,
     pub(super) written: Arc<tokio::sync::Mutex<Option<Written>>>,
 }
 
@@ -32,6 +35,6 @@ impl Handles {
     pub fn new(feed: mpsc::Sender<Feed>, started_at: Instant) -> (Self, mpsc::Receiver<ReloadRequest>) {
         let (reloads, asked) = Reloads::new(started_at);
         let (board, pulses, written) = (Board::default(), Pulses::default(), Arc::default());
-        (Self { feed, board, reloads, pulses, written }, asked)
+        (Self { feed, board, reloads, pulses, archive: Archive::default(), written }, asked)
     }
 }

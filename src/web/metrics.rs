@@ -182,12 +182,12 @@ mod tests {
 
     #[test]
     fn a_held_revision_is_reported_with_the_command_that_approves_it() {
-        let held = Held {
-            revision: "r1".to_owned(),
-            since: "2026-11-26T17:00:00Z".parse().unwrap(),
-            reasons: vec!["source \"sites\" becomes empty".to_owned()],
-        };
+        let since = "2026-11-26T17:00:00Z".parse().unwrap();
+        let held = Held::new("r1".to_owned(), since, vec!["source \"sites\" becomes empty".to_owned()]);
         let status = Status {
+            at: since,
+            speed: 1,
+            proposal: None,
             pages: Vec::new(),
             withheld: None,
             held: Some(held),

@@ -1,15 +1,22 @@
 //! The running daemon's interfaces: a Unix socket beside its store and, if configured, HTTP.
 //!
-//! They serve health, metrics, status, overrides, approvals and the vendor's webhook.
+//! They serve the status page, health, metrics, status, overrides, approvals and the vendor's
+//! webhook.
 
+mod archive;
 mod client;
 mod connections;
 mod guard;
 mod handles;
 mod health;
+mod html;
 mod metrics;
 mod reload;
 mod routes;
+mod secret_file;
+mod sessions;
+mod tls;
+mod visitor;
 mod wire;
 
 use std::io;
@@ -19,9 +26,13 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
 pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
-pub(crate) use guard::{SecretFile, Secrets};
+pub(crate) use guard::{Secrets, Token};
 pub use handles::Handles;
 pub(crate) use reload::{Answer, LastReload, ReloadRequest, Reloads};
+pub(crate) use secret_file::SecretFile;
+pub(crate) use sessions::Sessions;
+pub(crate) use tls::Tls;
+pub(crate) use visitor::Caller;
 pub use wire::OverrideRequest;
 pub(crate) use wire::{shown, waiting};
 
@@ -48,7 +59,7 @@ pub fn serve_socket(path: &Path, handles: Handles) -> io::Result<Socket> {
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
-    tokio::spawn(connections::serve(listener?, routes::on_socket(handles)));
+    tokio::spawn(connections::serve(listener?, None, routes::on_socket(handles)));
     Ok(Socket(path.to_owned()))
 }
 
@@ -63,7 +74,8 @@ impl Drop for Socket {
     }
 }
 
-/// Serves HTTP until the program ends.
-pub(crate) fn serve_http(listener: TcpListener, secrets: Secrets, handles: Handles) {
-    tokio::spawn(connections::serve(listener, routes::on_network(handles, Arc::new(secrets))));
+/// Serves HTTP until the program ends, over TLS if a certificate is given.
+pub(crate) fn serve_http(listener: TcpListener, tls: Option<Tls>, secrets: Secrets, handles: Handles) {
+    let app = routes::on_network(handles, Arc::new(secrets));
+    tokio::spawn(connections::serve(listener, tls.map(Arc::new), app));
 }

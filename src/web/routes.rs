@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Extension, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{get, patch, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -16,16 +16,19 @@ use tokio::sync::oneshot;
 use crate::limits::listener::{ANSWER_TIMEOUT, BODY_TIMEOUT, MAX_BODY_BYTES};
 use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
+use crate::settings::Right;
 
+use super::connections::Arrival;
 use super::guard::{Refusal, Secrets};
-use super::{Handles, OverrideRequest, health, metrics, wire};
+use super::visitor::Visitor;
+use super::{Handles, OverrideRequest, health, html, metrics, wire};
 
 /// Returns all routes, unguarded: the socket's permissions protect them.
 pub fn on_socket(driver: Handles) -> Router {
-    for_people().merge(for_monitors()).with_state(driver)
+    for_programs().merge(for_monitors()).layer(Extension(Visitor::Owner)).with_state(driver)
 }
 
-/// Returns the routes of people behind the guard, those of monitors, and the webhook.
+/// Returns the routes of people and programs behind the guard, those of monitors, and the webhook.
 pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
     let hook = Router::new().route("/webhook", post(webhook)).with_state((driver.clone(), secrets.clone()));
     let nosniff = |mut response: Response| async {
@@ -33,7 +36,10 @@ pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, value);
         response
     };
-    let guarded = for_people().layer(from_fn_with_state(secrets, guard)).with_state(driver.clone());
+    let guarded = for_programs()
+        .with_state(driver.clone())
+        .merge(html::routes(driver.clone(), secrets.clone()))
+        .layer(from_fn_with_state(secrets, guard));
     let open = for_monitors().with_state(driver);
     guarded.merge(open).merge(hook).layer(axum::middleware::map_response(nosniff))
 }
@@ -46,23 +52,33 @@ fn for_monitors() -> Router<Handles> {
         .route("/metrics", get(numbers))
 }
 
-fn for_people() -> Router<Handles> {
+fn for_programs() -> Router<Handles> {
     Router::new()
         .route("/status", get(status))
         .route("/overrides", post(set_override))
-        .route("/overrides/{id}", delete(release_override))
+        .route("/overrides/{id}", patch(extend_override).delete(release_override))
         .route("/approvals", post(approve))
+        .route("/rejections", post(reject))
         .route("/reload", post(reload))
 }
 
-async fn guard(State(secrets): State<Arc<Secrets>>, request: Request, next: Next) -> Response {
-    // The request line may name a host, too.
-    let is_ours = request.uri().authority().is_none_or(|authority| secrets.is_ours(authority.as_str()));
-    let checked = secrets.check(request.method(), request.headers());
-    match if is_ours { checked } else { Err(Refusal::Host) } {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => answer(StatusCode::FORBIDDEN, &wire::problems(&[Problem::new(refusal.words())])),
+async fn guard(
+    State(secrets): State<Arc<Secrets>>,
+    Extension(arrival): Extension<Arrival>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match secrets.admit(request.headers(), request.uri(), arrival) {
+        Ok(visitor) => {
+            request.extensions_mut().insert(visitor);
+            next.run(request).await
+        }
+        Err(refusal) => refused(refusal),
     }
+}
+
+fn refused(refusal: Refusal) -> Response {
+    answer(StatusCode::FORBIDDEN, &wire::problems(&[Problem::new(refusal.words())]))
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response {
@@ -80,7 +96,10 @@ fn unavailable() -> Box<Response> {
 
 impl Handles {
     /// Sends a control and waits for the answer; fails when the daemon is stopping.
-    async fn ask<T>(&self, control: impl FnOnce(oneshot::Sender<T>) -> Control) -> Result<T, Box<Response>> {
+    pub(super) async fn ask<T>(
+        &self,
+        control: impl FnOnce(oneshot::Sender<T>) -> Control,
+    ) -> Result<T, Box<Response>> {
         let (send, answered) = oneshot::channel();
         let asked = async {
             self.feed.send(Feed::Control(control(send))).await.ok()?;
@@ -125,8 +144,17 @@ async fn status(State(driver): State<Handles>) -> Response {
     (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-async fn set_override(State(driver): State<Handles>, request: Request) -> Response {
-    let draft = match read::<OverrideRequest>(request.into_body()).await.and_then(OverrideRequest::read) {
+async fn set_override(
+    State(driver): State<Handles>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    if let Err(refusal) = visitor.require(Right::Override) {
+        return refused(refusal);
+    }
+    let read = read::<OverrideRequest>(request.into_body()).await;
+    let named = read.map(|request| OverrideRequest { who: visitor.who(&request.who), ..request });
+    let draft = match named.and_then(OverrideRequest::read) {
         Ok(draft) => draft,
         Err(problems) => return refuse(&problems),
     };
@@ -144,34 +172,103 @@ struct Who {
     who: String,
 }
 
+/// The body of an extension.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extend {
+    until: String,
+    #[serde(default)]
+    who: String,
+}
+
+async fn extend_override(
+    State(driver): State<Handles>,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<i64>,
+    request: Request,
+) -> Response {
+    if let Err(refusal) = visitor.require(Right::Override) {
+        return refused(refusal);
+    }
+    let asked = read::<Extend>(request.into_body()).await.and_then(|Extend { until, who }| {
+        let until = until.parse().map_err(|message: String| vec![Problem::new(message)])?;
+        Ok((until, visitor.who(&who)))
+    });
+    let (until, who) = match asked {
+        Ok(asked) => asked,
+        Err(problems) => return refuse(&problems),
+    };
+    match driver.ask(|answer| Control::Extend { id, until, who, answer }).await {
+        Ok(Ok(set)) => answer(StatusCode::CREATED, &wire::shown(&set)),
+        Ok(Err(problems)) => refuse(&problems),
+        Err(refusal) => *refusal,
+    }
+}
+
 async fn release_override(
     State(driver): State<Handles>,
+    Extension(visitor): Extension<Visitor>,
     Path(id): Path<i64>,
     Query(Who { who }): Query<Who>,
 ) -> Response {
+    if let Err(refusal) = visitor.require(Right::Override) {
+        return refused(refusal);
+    }
+    let who = visitor.who(&who);
     done(driver.ask(|answer| Control::Release { id, who, answer }).await)
 }
 
-/// The body of an approval.
+/// The body of an approval or a rejection.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Approval {
+struct Verdict {
     revision: String,
     #[serde(default)]
     who: String,
 }
 
-async fn approve(State(driver): State<Handles>, request: Request) -> Response {
-    match read::<Approval>(request.into_body()).await {
-        Ok(Approval { revision, who }) => {
-            done(driver.ask(|answer| Control::Approve { revision, who, answer }).await)
+/// Reads a verdict and the person who gives it.
+async fn verdict(visitor: &Visitor, request: Request) -> Result<Verdict, Box<Response>> {
+    visitor.require(Right::Approve).map_err(|refusal| Box::new(refused(refusal)))?;
+    let read = read::<Verdict>(request.into_body()).await.map_err(|problems| Box::new(refuse(&problems)))?;
+    Ok(Verdict { who: visitor.who(&read.who), ..read })
+}
+
+/// Approves the held revision; answers with the number of approvals still missing.
+async fn approve(
+    State(driver): State<Handles>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    let Verdict { revision, who } = match verdict(&visitor, request).await {
+        Ok(verdict) => verdict,
+        Err(refusal) => return *refusal,
+    };
+    match driver.ask(|answer| Control::Approve { revision, who, answer }).await {
+        Ok(Ok(missing)) => answer(StatusCode::OK, &json!({ "missing_approvals": missing })),
+        Ok(Err(problem)) => refuse(&[problem]),
+        Err(refusal) => *refusal,
+    }
+}
+
+async fn reject(
+    State(driver): State<Handles>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    match verdict(&visitor, request).await {
+        Ok(Verdict { revision, who }) => {
+            done(driver.ask(|answer| Control::Reject { revision, who, answer }).await)
         }
-        Err(problems) => refuse(&problems),
+        Err(refusal) => *refusal,
     }
 }
 
 /// Reloads the settings; answers once they are active, or with their problems.
-async fn reload(State(driver): State<Handles>) -> Response {
+async fn reload(State(driver): State<Handles>, Extension(visitor): Extension<Visitor>) -> Response {
+    if let Err(refusal) = visitor.require(Right::Approve) {
+        return refused(refusal);
+    }
     match tokio::time::timeout(ANSWER_TIMEOUT, driver.reloads.reload()).await.ok().flatten() {
         Some(Ok(())) => answer(StatusCode::OK, &json!({})),
         Some(Err(problems)) => refuse(&problems),
@@ -188,12 +285,15 @@ fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
 }
 
 async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Problem>> {
+    let bytes = read_bytes(body).await?;
+    serde_json::from_slice(&bytes).map_err(|error| vec![Problem::new(format!("invalid request: {error}"))])
+}
+
+/// Reads a body of limited size in limited time.
+pub(super) async fn read_bytes(body: Body) -> Result<Bytes, Vec<Problem>> {
     let unread = |why: String| vec![Problem::new(format!("cannot read the request: {why}"))];
     let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await;
-    let bytes: Bytes = bytes
-        .map_err(|_| unread("it arrives too slowly".to_owned()))?
-        .map_err(|error| unread(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| vec![Problem::new(format!("invalid request: {error}"))])
+    bytes.map_err(|_| unread("it arrives too slowly".to_owned()))?.map_err(|error| unread(error.to_string()))
 }
 
 /// Handles the vendor's `on_realtime_config_updated`.

@@ -2,9 +2,10 @@
 
 use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::Managed;
-use crate::model::{Environment, PageId, Problem};
+use crate::model::{Environment, Instant, PageId, Problem};
 use crate::pages::Override;
-use crate::reconcile::{Control, Draft, PageStatus, Status, Withheld, prepare};
+use crate::reconcile::set_override::extend;
+use crate::reconcile::{Control, Draft, PageStatus, Status, Until, Withheld, prepare};
 use crate::store::StoreError;
 
 use super::{Driver, Urgency};
@@ -27,6 +28,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let approved = self.approve(&revision, &who).await?;
                 let _ = answer.send(approved);
             }
+            Control::Reject { revision, who, answer } => {
+                let _ = answer.send(self.reject(&revision, &who));
+            }
+            Control::Extend { id, until, who, answer } => {
+                let extended = self.extend_override(id, until, &who).await?;
+                let _ = answer.send(extended);
+            }
             Control::Fetch { agent, environment, by } => {
                 self.fetch_again(agent.as_deref(), environment, by.as_deref());
             }
@@ -48,6 +56,15 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Ok(set) => set,
             Err(problems) => return Ok(Err(problems)),
         };
+        self.store_override(set, now).await
+    }
+
+    /// Stores an override and applies it, unless another daemon owns one of its pages.
+    async fn store_override(
+        &mut self,
+        set: Override,
+        now: Instant,
+    ) -> Result<Result<Override, Vec<Problem>>, StoreError> {
         let contested: Vec<Problem> =
             set.pages.keys().filter_map(|page| self.contested.problem(page)).collect();
         if !contested.is_empty() {
@@ -60,16 +77,52 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Ok(Ok(set))
     }
 
-    async fn release_override(&mut self, id: i64, who: &str) -> Result<Result<(), Problem>, StoreError> {
+    /// Sets the same override with another end, then releases the old one.
+    ///
+    /// In between, and after a crash there, both are active and say the same.
+    async fn extend_override(
+        &mut self,
+        id: i64,
+        until: Until,
+        who: &str,
+    ) -> Result<Result<Override, Vec<Problem>>, StoreError> {
         let now = self.actor.clock.now();
+        if let Some(distrust) = self.clock.trust.distrust() {
+            return Ok(Err(vec![Problem::new(distrust.describe())]));
+        }
+        let extended = match self.active_override(id, now) {
+            Ok(index) => extend(&self.overrides.set[index], until, who, &self.world, now),
+            Err(problem) => Err(vec![problem]),
+        };
+        let set = match extended {
+            Ok(set) => self.store_override(set, now).await?,
+            Err(problems) => Err(problems),
+        };
+        if set.is_ok() {
+            // The new override is stored, so a failure to release the old one changes no value.
+            let _ = self.release_override(id, who).await?;
+        }
+        Ok(set)
+    }
+
+    /// Returns the index of an active override.
+    fn active_override(&self, id: i64, now: Instant) -> Result<usize, Problem> {
         let is_active = |set: &Override| set.id == id && !set.is_over(now);
-        let Some(index) = self.overrides.set.iter().position(is_active) else {
+        self.overrides.set.iter().position(is_active).ok_or_else(|| {
             let known: Vec<String> = self.overrides.active(now).map(|set| set.id.to_string()).collect();
             let problem = Problem::new(format!("override {id} is not active"));
-            return Ok(Err(match known.is_empty() {
+            match known.is_empty() {
                 true => problem.hint("no override is active"),
                 false => problem.hint(format!("active overrides: {}", known.join(", "))),
-            }));
+            }
+        })
+    }
+
+    async fn release_override(&mut self, id: i64, who: &str) -> Result<Result<(), Problem>, StoreError> {
+        let now = self.actor.clock.now();
+        let index = match self.active_override(id, now) {
+            Ok(index) => index,
+            Err(problem) => return Ok(Err(problem)),
         };
         self.actor.store.release_override(id, who, now).await?;
         let set = self.overrides.set.remove(index);
@@ -109,17 +162,22 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let id = &managed.page.id;
             let state = self.pages.get(id)?;
             let (standing, zone) = (state.standing.clone(), managed.page.zone);
-            let is_fetched = state.known.observed.is_some();
-            Some(PageStatus { page: id.clone(), standing, is_fetched, zone, due: state.due() })
+            let observed = state.known.observed.as_ref().map(|observed| observed.page.clone());
+            let is_fetched = observed.is_some();
+            let (due, definition) = (state.due(), managed.page.clone());
+            Some(PageStatus { page: id.clone(), standing, is_fetched, zone, due, definition, observed })
         };
         let gate = &self.requests.gate;
         let clock = self.clock.trust.distrust().map(|distrust| Withheld::Clock(distrust.describe()));
         let key = gate.stopped().map(|error| Withheld::Key(error.to_owned()));
         let pause = gate.pause().map(|pause| Withheld::Pause(pause.words()));
         Status {
+            at: now,
+            speed: self.actor.clock.speed(),
             pages: self.world.pages.iter().filter_map(page).collect(),
             withheld: clock.or(key).or(pause),
             held: self.revisions.held.clone(),
+            proposal: self.revisions.proposal.clone(),
             rollout: self
                 .revisions
                 .rollout

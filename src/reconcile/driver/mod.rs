@@ -132,6 +132,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 active: setup.active,
                 is_blueprint_active: false,
                 held,
+                proposal: None,
                 losing_rows: BTreeMap::new(),
                 rollout: None,
                 out: out.unwrap_or_default(),

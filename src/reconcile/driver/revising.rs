@@ -1,12 +1,14 @@
 //! Handles new inputs: activates them, holds them for approval, or rolls them out in stages.
 
+use std::sync::Arc;
+
 use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::World;
 use crate::model::{Instant, PageId, Problem};
 use crate::plan::{Impact, Recent, Side, assess, lost_by_source};
 use crate::reconcile::clock_trust::TrustChange;
-use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rollout};
-use crate::reconcile::{ActiveRevision, Held, Promotions};
+use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rejection, Rollout};
+use crate::reconcile::{ActiveRevision, Held, Promotions, Proposal};
 use crate::sources::Revision;
 use crate::store::StoreError;
 
@@ -160,17 +162,18 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Holds a revision; the active one stays active.
     fn withhold(&mut self, revision: String, newest: &World, impact: Impact, now: Instant) {
-        let since = self
-            .revisions
-            .held
-            .as_ref()
-            .filter(|held| held.revision == revision)
-            .map_or(now, |held| held.since);
-        let held = Held { revision, since, reasons: impact.reasons.clone() };
+        let known = self.revisions.held.clone().filter(|held| held.revision == revision);
+        let reasons = impact.reasons.clone();
+        let held = match known {
+            Some(known) => Held { reasons, ..known },
+            None => Held::new(revision, now, reasons),
+        };
         if self.revisions.held.as_ref().is_none_or(|before| before.revision != held.revision) {
             tracing::error!(pages = newest.pages.len(), "{}", held.describe());
         }
         self.hold(Some(held));
+        let (active, held) = (self.revisions.active.pages(), newest.clone());
+        self.revisions.proposal = Some(Arc::new(Proposal { active, held }));
         let changed: Vec<PageId> =
             self.revisions.losing_rows.keys().chain(impact.losing_rows.keys()).cloned().collect();
         self.revisions.losing_rows = impact.losing_rows;
@@ -255,11 +258,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
     }
 
     /// Approves the held revision if the ID matches, or confirms the clock.
+    ///
+    /// Returns the number of approvals by other people that are still missing.
     pub(super) async fn approve(
         &mut self,
         revision: &str,
         who: &str,
-    ) -> Result<Result<(), Problem>, StoreError> {
+    ) -> Result<Result<usize, Problem>, StoreError> {
         let now = self.actor.clock.now();
         if revision == "clock" {
             let was_untrusted = self.clock.trust.confirm();
@@ -268,21 +273,39 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.report_clock(TrustChange::Trusted, now);
             }
             return Ok(was_untrusted
-                .then_some(())
+                .then_some(0)
                 .ok_or_else(|| Problem::new("the clock is already trusted")));
         }
         match self.revisions.held.clone() {
             Some(held) if held.revision == revision => {
-                self.actor.store.approve(revision, who, now).await?;
-                tracing::warn!(revision, who, "approved");
-                self.revisions.approved.insert(revision.to_owned());
-                self.revise_if_trusted(now);
-                Ok(Ok(()))
+                let required = self.revisions.thresholds.approvals;
+                let held = held.approved_by(who);
+                let (given, missing) = (held.approvals.len(), required.saturating_sub(held.approvals.len()));
+                tracing::warn!(revision, who, given, required, "approved");
+                self.hold(Some(held));
+                if missing == 0 {
+                    self.actor.store.approve(revision, who, now).await?;
+                    self.revisions.approved.insert(revision.to_owned());
+                    self.revise_if_trusted(now);
+                }
+                Ok(Ok(missing))
             }
-            Some(held) => Ok(Err(Problem::new(format!("revision {revision} is not the held revision"))
-                .hint(format!("the held revision is {}: {}", held.revision, held.reasons.join("; "))))),
-            None => Ok(Err(Problem::new(format!("no revision is held, so {revision} cannot be approved")))),
+            held => Ok(Err(not_held(held.as_ref(), revision))),
         }
+    }
+
+    /// Rejects the held revision if the ID matches.
+    ///
+    /// It stays held: the files still define it. People see who rejected it.
+    pub(super) fn reject(&mut self, revision: &str, who: &str) -> Result<(), Problem> {
+        let held = self.revisions.held.clone();
+        let Some(held) = held.clone().filter(|held| held.revision == revision) else {
+            return Err(not_held(held.as_ref(), revision));
+        };
+        tracing::warn!(revision, who, "rejected");
+        let rejected = Some(Rejection { at: self.actor.clock.now(), who: who.to_owned() });
+        self.hold(Some(Held { approvals: Vec::new(), rejected, ..held }));
+        Ok(())
     }
 
     /// Decides again on pages whose status may have changed.
@@ -301,6 +324,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     fn hold(&mut self, held: Option<Held>) {
         if held.is_none() {
             let now = self.actor.clock.now();
+            self.revisions.proposal = None;
             let losing_rows: Vec<PageId> =
                 std::mem::take(&mut self.revisions.losing_rows).into_keys().collect();
             self.decide_again(&losing_rows, now);
@@ -316,5 +340,17 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     pub(super) fn keep_fact(&mut self, name: &'static str, value: Option<String>) {
         self.notes.push(self.actor.store.set_fact(name, value));
+    }
+}
+
+/// Returns the problem of a revision that is not the held one.
+fn not_held(held: Option<&Held>, revision: &str) -> Problem {
+    match held {
+        Some(held) => Problem::new(format!("revision {revision} is not the held revision")).hint(format!(
+            "the held revision is {}: {}",
+            held.revision,
+            held.reasons.join("; ")
+        )),
+        None => Problem::new(format!("no revision is held, so {revision} cannot be approved or rejected")),
     }
 }

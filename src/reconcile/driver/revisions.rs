@@ -2,12 +2,13 @@
 //! one being rolled out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::compile::Blueprint;
 use crate::model::PageId;
 use crate::plan::{Recent, Thresholds};
 use crate::reconcile::revision::{Out, Rollout, revision_id};
-use crate::reconcile::{ActiveRevision, Held};
+use crate::reconcile::{ActiveRevision, Held, Proposal};
 use crate::settings::Settings;
 use crate::sources::Revision;
 
@@ -46,6 +47,8 @@ pub(super) struct Revisions {
     pub(super) is_blueprint_active: bool,
     /// The revision held for approval.
     pub(super) held: Option<Held>,
+    /// The pages of the active and the held revision.
+    pub(super) proposal: Option<Arc<Proposal>>,
     /// The pages that the held revision would change because of lost rows, with the rows.
     pub(super) losing_rows: BTreeMap<PageId, String>,
     /// The approved revision being rolled out.

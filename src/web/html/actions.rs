@@ -1,0 +1,190 @@
+//! What people do in the browser. Each action answers with the view that shows its effect.
+
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use maud::html;
+
+use crate::model::{PageId, Problem};
+use crate::reconcile::{Control, Feed, Until};
+use crate::settings::Right;
+
+use super::super::OverrideRequest;
+use super::super::guard::Refusal;
+use super::super::visitor::Visitor;
+use super::frame::{Frame, problems};
+use super::pairs::Pairs;
+use super::{App, overrides, text};
+
+/// Added to the name of the person, for the history.
+const MEANS: &str = "status page as";
+
+/// Reads a form and checks that its sender may use it.
+async fn permitted(visitor: &Visitor, right: Right, request: Request) -> Result<Pairs, Box<Response>> {
+    let form = Pairs::of_form(request).await.map_err(|found| failed(visitor, &found))?;
+    match visitor.require_in_form(right, form.get("csrf")) {
+        Ok(()) => Ok(form),
+        Err(Refusal::SignIn) => Err(Box::new(see("/sign-in"))),
+        Err(refusal) => {
+            let found = [Problem::new(refusal.words())];
+            let content = html! { h1 { "Refused" } (problems(&found)) };
+            let frame = Frame { status: None, visitor };
+            Err(Box::new(frame.answer(StatusCode::FORBIDDEN, "Refused", &content)))
+        }
+    }
+}
+
+/// Returns the name of the person, for the history.
+fn who(visitor: &Visitor) -> String {
+    format!("{MEANS} {}", visitor.who(""))
+}
+
+/// Sends the browser to another view.
+pub fn see(place: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
+}
+
+/// Shows the problems of an action that had no effect.
+fn failed(visitor: &Visitor, found: &[Problem]) -> Box<Response> {
+    let content = html! { h1 { "That had no effect" } (problems(found)) p { a href="/" { "All pages" } } };
+    let frame = Frame { status: None, visitor };
+    Box::new(frame.answer(StatusCode::UNPROCESSABLE_ENTITY, "That had no effect", &content))
+}
+
+/// Returns the answer to an action: another view, or its problems.
+fn done<T>(
+    visitor: &Visitor,
+    asked: Result<Result<T, Vec<Problem>>, Box<Response>>,
+    place: &str,
+) -> Response {
+    match asked {
+        Ok(Ok(_)) => see(place),
+        Ok(Err(found)) => *failed(visitor, &found),
+        Err(refusal) => *refusal,
+    }
+}
+
+pub async fn set_override(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    let form = match permitted(&visitor, Right::Override, request).await {
+        Ok(form) => form,
+        Err(refusal) => return *refusal,
+    };
+    let pages = match app.driver.status().await {
+        Ok(status) => overrides::chosen(&form, &status).iter().map(|page| page.page.to_string()).collect(),
+        Err(refusal) => return *refusal,
+    };
+    let draft = match draft(&form, pages, &visitor).read() {
+        Ok(draft) => draft,
+        Err(found) => return overrides::ask_for(&app, &visitor, &form, &found).await,
+    };
+    match app.driver.ask(|answer| Control::Set(Box::new(draft), answer)).await {
+        Ok(Ok(_)) => see("/overrides"),
+        Ok(Err(found)) => overrides::ask_for(&app, &visitor, &form, &found).await,
+        Err(refusal) => *refusal,
+    }
+}
+
+/// Returns the override that a form asks for.
+fn draft(form: &Pairs, pages: Vec<String>, visitor: &Visitor) -> OverrideRequest {
+    let says = match form.get("kind") {
+        "value" => format!("{}={}", form.get("variable").trim(), form.get("value")),
+        kind => kind.to_owned(),
+    };
+    OverrideRequest {
+        pages,
+        cells: form.all("where").map(str::to_owned).collect(),
+        says,
+        until: overrides::chosen_end(form),
+        reason: form.get("reason").trim().to_owned(),
+        who: who(visitor),
+        ..OverrideRequest::default()
+    }
+}
+
+pub async fn extend_override(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<i64>,
+    request: Request,
+) -> Response {
+    let form = match permitted(&visitor, Right::Override, request).await {
+        Ok(form) => form,
+        Err(refusal) => return *refusal,
+    };
+    let until = match overrides::chosen_end(&form).map(|text| text.parse::<Until>()).transpose() {
+        Ok(until) => until.unwrap_or(Until::Released),
+        Err(message) => return *failed(&visitor, &[Problem::new(message)]),
+    };
+    let who = who(&visitor);
+    let asked = app.driver.ask(|answer| Control::Extend { id, until, who, answer }).await;
+    done(&visitor, asked, "/overrides")
+}
+
+pub async fn release_override(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<i64>,
+    request: Request,
+) -> Response {
+    if let Err(refusal) = permitted(&visitor, Right::Override, request).await {
+        return *refusal;
+    }
+    let who = who(&visitor);
+    let asked = app.driver.ask(|answer| Control::Release { id, who, answer }).await;
+    done(&visitor, asked.map(|released| released.map_err(|problem| vec![problem])), "/overrides")
+}
+
+pub async fn approve(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    let form = match permitted(&visitor, Right::Approve, request).await {
+        Ok(form) => form,
+        Err(refusal) => return *refusal,
+    };
+    let (revision, who) = (form.get("revision").to_owned(), who(&visitor));
+    let asked = app.driver.ask(|answer| Control::Approve { revision, who, answer }).await;
+    let asked = asked.map(|approved| approved.map_err(|problem| vec![problem]));
+    let place = if matches!(asked, Ok(Ok(0))) { "/" } else { "/held" };
+    done(&visitor, asked, place)
+}
+
+pub async fn reject(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    let form = match permitted(&visitor, Right::Approve, request).await {
+        Ok(form) => form,
+        Err(refusal) => return *refusal,
+    };
+    let (revision, who) = (form.get("revision").to_owned(), who(&visitor));
+    let asked = app.driver.ask(|answer| Control::Reject { revision, who, answer }).await;
+    done(&visitor, asked.map(|rejected| rejected.map_err(|problem| vec![problem])), "/held")
+}
+
+/// Has a page fetched now.
+pub async fn resync(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    let form = match permitted(&visitor, Right::Override, request).await {
+        Ok(form) => form,
+        Err(refusal) => return *refusal,
+    };
+    let Ok(page) = form.get("id").parse::<PageId>() else {
+        return *failed(&visitor, &[Problem::new("unknown page")]);
+    };
+    let place = text::address(&page);
+    let fetch = Control::Fetch { agent: Some(page.agent), environment: Some(page.environment), by: None };
+    match app.driver.feed.try_send(Feed::Control(fetch)) {
+        Ok(()) => see(&place),
+        Err(_) => *failed(&visitor, &[Problem::new("the daemon is busy").hint("try again")]),
+    }
+}

@@ -1,0 +1,81 @@
+//! Server-sent events: a browser that shows a view learns when it is out of date.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use crate::reconcile::Status;
+
+use super::App;
+
+/// The time between two looks at the status.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A line is sent at least this often, so that both sides see a broken connection.
+const QUIET: Duration = Duration::from_secs(10);
+/// The stream ends before the connection's own limit, and the browser connects again.
+const LIFE: Duration = Duration::from_secs(90);
+
+/// Sends an event whenever the status changed.
+pub async fn events(State(app): State<App>) -> Response {
+    let Ok(place) = app.streams.clone().try_acquire_owned() else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let follower = Follower { app, _place: place, seen: None, since: Instant::now(), spoke: Instant::now() };
+    let lines = stream::unfold(follower, |mut follower| async move {
+        let line = follower.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(line)), follower))
+    });
+    let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    (kind, Body::from_stream(lines)).into_response()
+}
+
+/// One browser.
+struct Follower {
+    app: App,
+    _place: OwnedSemaphorePermit,
+    seen: Option<u64>,
+    since: Instant,
+    spoke: Instant,
+}
+
+impl Follower {
+    /// Waits for the next line; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<String> {
+        while self.since.elapsed() < LIFE {
+            let seen = digest(&self.app.driver.status().await.ok()?);
+            let is_new = self.seen.replace(seen) != Some(seen);
+            if is_new || self.spoke.elapsed() >= QUIET {
+                self.spoke = Instant::now();
+                // A comment keeps the connection alive and tells the browser nothing.
+                return Some(if is_new { format!("data: {seen:016x}\n\n") } else { ":\n\n".to_owned() });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        None
+    }
+}
+
+/// Returns a number that changes with what the views show; it means nothing outside this process.
+fn digest(status: &Arc<Status>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for page in &status.pages {
+        (page.standing.word(), page.standing.problem(), Arc::as_ptr(&page.definition)).hash(&mut hasher);
+    }
+    (status.counts.applied, status.counts.drifted).hash(&mut hasher);
+    let held = status.held.as_ref().map(|held| (&held.revision, &held.approvals, held.rejected.is_some()));
+    held.hash(&mut hasher);
+    status.rollout.hash(&mut hasher);
+    status.following.len().hash(&mut hasher);
+    status.withheld.as_ref().map(|withheld| withheld.text()).hash(&mut hasher);
+    status.overrides.iter().for_each(|set| set.id.hash(&mut hasher));
+    status.problems.len().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,248 @@
+//! Overrides: the active ones, and the form for a new one.
+
+use std::collections::BTreeSet;
+
+use axum::extract::{Extension, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use maud::{Markup, html};
+
+use crate::model::{PageId, Problem};
+use crate::pages::Override;
+use crate::reconcile::{PageStatus, Status};
+use crate::settings::Right;
+use crate::zone::Zone;
+
+use super::super::visitor::Visitor;
+use super::filter::Filter;
+use super::frame::{Frame, csrf, problems};
+use super::pairs::Pairs;
+use super::{App, row, text};
+
+/// Pages listed by name.
+const LISTED: usize = 30;
+/// Variables offered for a value.
+const VARIABLES: usize = 200;
+/// The ends offered, each with its words.
+const ENDS: [(&str, &str); 6] = [
+    ("next opening", "the next opening"),
+    ("1h", "in 1 hour"),
+    ("2h", "in 2 hours"),
+    ("4h", "in 4 hours"),
+    ("00:00", "midnight"),
+    ("", "it is released"),
+];
+
+pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>) -> Response {
+    let status = match app.driver.status().await {
+        Ok(status) => status,
+        Err(refusal) => return *refusal,
+    };
+    Frame { status: Some(&status), visitor: &visitor }.show(
+        "Overrides",
+        &html! {
+            h1 { "Overrides" }
+            @if status.overrides.is_empty() { p { "No override is active." } }
+            @for set in &status.overrides { (one(set, &status, &visitor)) }
+            p { a href="/" { "Choose pages" } " to set one." }
+        },
+    )
+}
+
+/// Returns an active override, with its forms for a person who may use them.
+pub fn one(set: &Override, status: &Status, visitor: &Visitor) -> Markup {
+    html! {
+        article.override {
+            h3 { (set.kind.describe()) " " span.quiet { "#" (set.id) } }
+            p { (set.reason) " " span.quiet { "by " (set.who) ", " (text::time(Zone::UTC, set.at)) " UTC" } }
+            ul.columns {
+                @for (page, row, until) in set.reach().into_iter().take(LISTED) {
+                    li {
+                        a href=(text::address(page)) { (name(page, status)) " " (page) }
+                        @if let Some(row) = row { " " (row) }
+                        @match until {
+                            Some(until) => { " until " (text::coming(zone(page, status), until, status.at)) },
+                            None => " until it is released",
+                        }
+                    }
+                }
+                @if set.reach().len() > LISTED { li { "and " (set.reach().len() - LISTED) " more" } }
+            }
+            @if visitor.may(Right::Override) { (forms(set, visitor)) }
+        }
+    }
+}
+
+fn forms(set: &Override, visitor: &Visitor) -> Markup {
+    html! {
+        div.tools {
+            form method="post" action={ "/override/" (set.id) "/release" } {
+                (csrf(visitor))
+                button { "Release" }
+            }
+            form method="post" action={ "/override/" (set.id) "/extend" } {
+                (csrf(visitor))
+                label { "Extend until" (ends()) }
+                (own_end())
+                button.plain { "Extend" }
+            }
+        }
+    }
+}
+
+fn ends() -> Markup {
+    html! { select name="until" { @for (value, words) in ENDS { option value=(value) { (words) } } } }
+}
+
+fn own_end() -> Markup {
+    html! { label { "or" input name="until_text" placeholder="14:00, 2026-12-24T14:00" size="20"; } }
+}
+
+/// Returns the end that a form names: the text if there is one, else the choice.
+pub fn chosen_end(form: &Pairs) -> Option<String> {
+    let text = form.get("until_text").trim();
+    let chosen = if text.is_empty() { form.get("until") } else { text };
+    (!chosen.is_empty()).then(|| chosen.to_owned())
+}
+
+/// Shows the form for pages that a link names.
+pub async fn ask_by_link(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+) -> Response {
+    ask_for(&app, &visitor, &Pairs::of_query(&uri), &[]).await
+}
+
+/// Shows the form for pages that were chosen in a list.
+pub async fn ask(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    match Pairs::of_form(request).await {
+        Ok(form) => ask_for(&app, &visitor, &form, &[]).await,
+        Err(found) => {
+            let content = html! { h1 { "Override" } (problems(&found)) };
+            Frame { status: None, visitor: &visitor }.answer(StatusCode::BAD_REQUEST, "Override", &content)
+        }
+    }
+}
+
+/// Shows the form, with the problems of the last attempt.
+pub async fn ask_for(app: &App, visitor: &Visitor, form: &Pairs, found: &[Problem]) -> Response {
+    let status = match app.driver.status().await {
+        Ok(status) => status,
+        Err(refusal) => return *refusal,
+    };
+    let frame = Frame { status: Some(&status), visitor };
+    let pages = chosen(form, &status);
+    if pages.is_empty() {
+        let content =
+            html! { h1 { "Override" } p { "No page is chosen." } p { a href="/" { "Choose pages" } } };
+        return frame.answer(StatusCode::UNPROCESSABLE_ENTITY, "Override", &content);
+    }
+    let code = if found.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    frame.answer(
+        code,
+        "Override",
+        &html! {
+            h1 { "Override " (count(&pages)) }
+            (problems(found))
+            (listed(&pages, form))
+            @if visitor.may(Right::Override) { (new(form, &pages, visitor)) } @else {
+                p { a href="/sign-in" { "Sign in" } " with a token that may override." }
+            }
+        },
+    )
+}
+
+/// Returns the pages that a form names: by ID, or all that meet its conditions.
+pub fn chosen<'s>(form: &Pairs, status: &'s Status) -> Vec<&'s PageStatus> {
+    if form.get("select") == "all" {
+        return Filter::of(form).select(status);
+    }
+    let ids: BTreeSet<PageId> = form.all("id").filter_map(|id| id.parse().ok()).collect();
+    status.pages.iter().filter(|page| ids.contains(&page.page)).collect()
+}
+
+fn count(pages: &[&PageStatus]) -> String {
+    match pages {
+        [page] => row::site(&page.definition).to_owned(),
+        _ => format!("{} pages", pages.len()),
+    }
+}
+
+fn listed(pages: &[&PageStatus], form: &Pairs) -> Markup {
+    html! {
+        ul.columns {
+            @for page in pages.iter().take(LISTED) {
+                li { (row::site(&page.definition)) " " span.quiet { (page.page) } }
+            }
+            @if pages.len() > LISTED { li { "and " (pages.len() - LISTED) " more" } }
+        }
+        @for cell in form.all("where") { p { "Only the site " strong { (cell) } } }
+    }
+}
+
+/// Returns the form for a new override. It keeps what a failed attempt had entered.
+fn new(form: &Pairs, pages: &[&PageStatus], visitor: &Visitor) -> Markup {
+    let kind = if form.get("kind").is_empty() { "closed" } else { form.get("kind") };
+    html! {
+        form.new method="post" action="/override/set" {
+            (csrf(visitor))
+            (selection(form, pages))
+            fieldset {
+                legend { "Callers hear" }
+                @for (value, words) in [("closed", "closed"), ("open", "open"), ("value", "a value:")] {
+                    label.choice {
+                        input type="radio" name="kind" value=(value) checked[kind == value]; (words)
+                    }
+                }
+                label { "Variable"
+                    input name="variable" list="variables" value=(form.get("variable"));
+                }
+                datalist #variables { @for name in variables(pages) { option value=(name) {} } }
+                label { "Value" input name="value" value=(form.get("value")); }
+            }
+            fieldset {
+                legend { "Until" }
+                label { "Until" (ends()) }
+                (own_end())
+            }
+            label { "Reason" input name="reason" required value=(form.get("reason")) autocomplete="off"; }
+            button.primary { "Set the override" }
+        }
+    }
+}
+
+/// Returns the hidden fields that name the pages again.
+fn selection(form: &Pairs, pages: &[&PageStatus]) -> Markup {
+    html! {
+        @if form.get("select") == "all" {
+            input type="hidden" name="select" value="all";
+            @for (name, value) in Filter::of(form).fields() { input type="hidden" name=(name) value=(value); }
+        } @else {
+            @for page in pages { input type="hidden" name="id" value=(page.page); }
+        }
+        @for cell in form.all("where") { input type="hidden" name="where" value=(cell); }
+    }
+}
+
+fn variables(pages: &[&PageStatus]) -> BTreeSet<String> {
+    let owned = pages.iter().flat_map(|page| page.definition.variables.iter());
+    owned.map(|owned| owned.variable.to_string()).take(VARIABLES).collect()
+}
+
+fn zone(page: &PageId, status: &Status) -> Zone {
+    found(page, status).map_or(Zone::UTC, |found| row::zone(&found.definition))
+}
+
+/// Returns the site of a page; nothing for a page that is not active yet.
+fn name<'s>(page: &PageId, status: &'s Status) -> &'s str {
+    found(page, status).map_or("", |found| row::site(&found.definition))
+}
+
+fn found<'s>(page: &PageId, status: &'s Status) -> Option<&'s PageStatus> {
+    status.pages.iter().find(|known| known.page == *page)
+}

@@ -1,0 +1,89 @@
+//! The sender of a request, and what they may do.
+
+use std::collections::BTreeSet;
+
+use crate::settings::Right;
+
+use super::guard::Refusal;
+
+/// The sender of a request, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visitor {
+    /// The owner of the daemon's socket, who may do everything.
+    Owner,
+    /// A person or program without a token.
+    Anonymous,
+    /// A program that sent a token with its request.
+    Program(Caller),
+    /// A person who signed in with a token, in a browser.
+    Person(Caller, Csrf),
+}
+
+/// The holder of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The name of the token.
+    pub name: String,
+    /// Its rights.
+    pub rights: BTreeSet<Right>,
+}
+
+/// The text that every form of a session must repeat, so that no other web page can send one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Csrf(pub String);
+
+impl Visitor {
+    /// Returns the holder of the token, if there is one.
+    pub fn caller(&self) -> Option<&Caller> {
+        match self {
+            Self::Program(caller) | Self::Person(caller, _) => Some(caller),
+            Self::Owner | Self::Anonymous => None,
+        }
+    }
+
+    /// Returns true if the visitor has a right, with a token or as the owner.
+    pub fn may(&self, right: Right) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Anonymous => false,
+            Self::Program(caller) | Self::Person(caller, _) => caller.rights.contains(&right),
+        }
+    }
+
+    /// Checks the right to a change over the HTTP API.
+    ///
+    /// A browser sends the cookie of a session on its own, so a session does not count here.
+    ///
+    /// # Errors
+    /// The reason for the refusal.
+    pub fn require(&self, right: Right) -> Result<(), Refusal> {
+        match self {
+            Self::Owner => Ok(()),
+            Self::Program(_) if self.may(right) => Ok(()),
+            Self::Program(_) => Err(Refusal::Right(right)),
+            Self::Anonymous | Self::Person(..) => Err(Refusal::Token),
+        }
+    }
+
+    /// Checks the right to a change from a form, which repeats the text of its session.
+    ///
+    /// # Errors
+    /// The reason for the refusal.
+    pub fn require_in_form(&self, right: Right, csrf: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Person(_, expected) if expected.0 != csrf => Err(Refusal::Form),
+            Self::Person(..) if self.may(right) => Ok(()),
+            Self::Person(..) => Err(Refusal::Right(right)),
+            Self::Owner | Self::Anonymous | Self::Program(_) => Err(Refusal::SignIn),
+        }
+    }
+
+    /// Returns the name for the history. A program may act for somebody that it names.
+    pub fn who(&self, given: &str) -> String {
+        match self.caller() {
+            None => given.to_owned(),
+            Some(caller) if given.is_empty() => caller.name.clone(),
+            Some(caller) => format!("{given}, by the token {}", caller.name),
+        }
+    }
+}
