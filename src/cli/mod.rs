@@ -27,6 +27,7 @@ mod run;
 mod schema;
 mod simulator;
 mod status;
+mod verdict;
 mod zones;
 
 use std::ffi::OsString;
@@ -79,6 +80,11 @@ enum Command {
     /// Approves a held revision, and only that one; or confirms that the clock is right
     Approve {
         /// ID of the revision, as status and the log show it; "clock" for the clock
+        revision: String,
+    },
+    /// Rejects a held revision, so that others see that its files must be corrected
+    Reject {
+        /// ID of the revision, as status and the log show it
         revision: String,
     },
     /// Shows the changes of the held revision, by site, before it is approved
@@ -146,7 +152,8 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Status(arguments) => status::run(&global, arguments).await,
         Command::History(arguments) => history::run(&global, &arguments).await,
         Command::Override(arguments) => overrides::run(&global, arguments).await,
-        Command::Approve { revision } => overrides::approve(&global, &revision).await,
+        Command::Approve { revision } => verdict::approve(&global, &revision).await,
+        Command::Reject { revision } => verdict::reject(&global, &revision).await,
         Command::Diff(arguments) => diff::run(&global, &arguments).await,
         Command::Reload => reload::run(&global).await,
         Command::Agents(arguments) => agents::run(&global, arguments).await,

@@ -1,11 +1,11 @@
-//! `rtconfd override set|list|clear`: temporary values set by users.
+//! `rtconfd override set|list|extend|clear`: temporary values set by users.
 //!
 //! A running daemon handles the request. Without one it goes to the store, for the next run or
 //! apply.
 
 use std::collections::BTreeMap;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -33,6 +33,8 @@ enum Command {
     Set(Set),
     /// Lists the active overrides
     List(List),
+    /// Gives an active override another end
+    Extend(Extend),
     /// Ends an override early; the computed values return
     Clear(Clear),
 }
@@ -85,6 +87,17 @@ struct List {
 }
 
 #[derive(Args)]
+struct Extend {
+    /// The number of the override
+    id: i64,
+    /// The new end: a local time (14:00, 2026-12-24T14:00), a length (2h), or "next opening"
+    #[arg(long, value_name = "END")]
+    until: String,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+#[derive(Args)]
 struct Clear {
     /// The number of the override
     id: i64,
@@ -94,6 +107,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     match arguments.command {
         Command::Set(set) => run_set(global, set).await,
         Command::List(list) => run_list(global, &list).await,
+        Command::Extend(extend) => run_extend(global, &extend).await,
         Command::Clear(clear) => run_clear(global, &clear).await,
     }
 }
@@ -280,6 +294,22 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     Ok(OK)
 }
 
+/// Extends an override; only a daemon can, since the end depends on the hours of the pages.
+async fn run_extend(global: &Global, extend: &Extend) -> anyhow::Result<Exit> {
+    let daemon = emergency::running_daemon(global)?;
+    let who = load::who("override", global);
+    match daemon.extend(extend.id, &extend.until, &who).await? {
+        Ok(reported) => {
+            show_set(&zones_of(global, &daemon).await?, &reported, extend.shown.format, false)?;
+            if extend.shown.format == Format::Table {
+                output::print(&format!("It replaces override {}.\n", extend.id));
+            }
+            Ok(OK)
+        }
+        Err(problems) => Ok(refused(&problems)),
+    }
+}
+
 async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     let who = load::who("override", global);
     let (released, without_daemon) = match emergency::find(global)? {
@@ -313,50 +343,5 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
         return Ok(NO_EFFECT);
     }
     output::print(&format!("Override {} is released; the computed values return.\n", clear.id));
-    Ok(OK)
-}
-
-/// Runs `rtconfd approve REVISION`.
-pub async fn approve(global: &Global, revision: &str) -> anyhow::Result<Exit> {
-    let who = load::who("approve", global);
-    if let Contact::Running(daemon) = emergency::find(global)? {
-        return Ok(match daemon.approve(revision, &who).await? {
-            Err(problems) => refused(&problems),
-            Ok(reported) => {
-                output::print(&format!("{revision} is approved.\n"));
-                match reported["missing_approvals"].as_u64().unwrap_or_default() {
-                    0 => {}
-                    1 => output::remark("It stays held until one more person approves it."),
-                    missing => {
-                        output::remark(&format!("It stays held until {missing} more people approve it."))
-                    }
-                }
-                OK
-            }
-        });
-    }
-    let view = match load::view(global, None, None) {
-        Ok(view) => view?,
-        Err(exit) => return Ok(exit),
-    };
-    let held =
-        view.held.as_ref().ok_or_else(|| anyhow!("no revision is held, so {revision} cannot be approved"))?;
-    if held.revision != revision {
-        bail!(
-            "revision {revision} is not held\n  hint: the held revision is {}: {}",
-            held.revision,
-            held.reasons.join("; ")
-        );
-    }
-    if view.settings.hold.approvals > 1 {
-        bail!(
-            "{} people must approve a revision (hold.approvals), and no daemon runs that counts them\n  \
-             hint: start rtconfd run",
-            view.settings.hold.approvals
-        );
-    }
-    load::open_store(&view.settings, false)?.approve(revision, &who, load::now()).await?;
-    output::print(&format!("{revision} is approved.\n"));
-    output::remark("No rtconfd runs on this store: it takes effect with the next run or apply.");
     Ok(OK)
 }

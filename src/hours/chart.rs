@@ -53,9 +53,9 @@ impl DayKind {
 }
 
 impl Hours {
-    /// Returns the hours of a number of dates, from the one of `now` on.
-    pub fn chart(&self, now: Instant, days: usize) -> Vec<DayChart> {
-        let dates = std::iter::successors(Some(self.today(now)), |date| Some(zone::next(*date)));
+    /// Returns the hours of a number of dates, with the place of `now` among them.
+    pub fn chart(&self, from: NaiveDate, days: usize, now: Instant) -> Vec<DayChart> {
+        let dates = std::iter::successors(Some(from), |date| Some(zone::next(*date)));
         dates.take(days).map(|date| self.day_chart(date, now)).collect()
     }
 

@@ -226,6 +226,11 @@ impl Held {
         self
     }
 
+    /// Returns the names of those who approved it.
+    pub fn approvers(&self) -> Vec<&str> {
+        self.approvals.iter().map(|who| name_of(who)).collect()
+    }
+
     /// Returns the reason and the command to approve it.
     pub fn describe(&self) -> String {
         format!(

@@ -91,6 +91,24 @@ impl Daemon {
         self.send(self.client.post("http://rtconfd/approvals").body(body)).await
     }
 
+    /// Rejects a held revision.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn reject(&self, revision: &str, who: &str) -> Result<Reply, NoAnswer> {
+        let body = json!({ "revision": revision, "who": who }).to_string();
+        self.send(self.client.post("http://rtconfd/rejections").body(body)).await
+    }
+
+    /// Gives an override another end.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn extend(&self, id: i64, until: &str, who: &str) -> Result<Reply, NoAnswer> {
+        let body = json!({ "until": until, "who": who }).to_string();
+        self.send(self.client.patch(format!("http://rtconfd/overrides/{id}")).body(body)).await
+    }
+
     /// Makes the daemon reload its settings.
     ///
     /// # Errors

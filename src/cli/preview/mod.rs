@@ -20,6 +20,7 @@ use super::{load, output};
 use row::Row;
 
 mod ics;
+mod picture;
 mod row;
 
 /// Days that are shown by default.
@@ -50,7 +51,7 @@ pub struct Arguments {
 }
 
 /// The format of a preview.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PreviewFormat {
     /// For people
     Table,
@@ -58,6 +59,10 @@ enum PreviewFormat {
     Json,
     /// For calendar programs: an iCalendar file
     Ics,
+    /// A picture of the opening hours
+    Svg,
+    /// A web page with the opening hours, complete in one file
+    Html,
 }
 
 pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -110,6 +115,12 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         PreviewFormat::Table => show(&rows),
         PreviewFormat::Json => output::print_lines(&rows)?,
         PreviewFormat::Ics => output::print(&ics::calendar(&rows, to, load::now())),
+        PreviewFormat::Svg | PreviewFormat::Html => {
+            let pages = view.selected(view.newest(), arguments.page.as_ref())?;
+            let window = picture::Window { from, to, now: load::now() };
+            let draw = if arguments.format == PreviewFormat::Svg { picture::svg } else { picture::html };
+            output::print(&draw(&pages, window));
+        }
     }
     Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK })
 }

@@ -105,6 +105,12 @@ impl General {
         let line = |text: String| output::print(&format!("{text}\n"));
         if let Some(held) = &self.held {
             line(format!("\nHELD since {}: {}", output::utc(held.since), held.describe()));
+            if !held.approvals.is_empty() {
+                line(format!("Approved by {}; more approvals are required.", held.approvers().join(", ")));
+            }
+            if let Some(rejected) = &held.rejected {
+                line(format!("Rejected at {} by {}.", output::utc(rejected.at), rejected.who));
+            }
         }
         show_reload(&self.reload);
         if let Some(withheld) = &self.withheld {

@@ -8,18 +8,23 @@ use crate::model::Instant;
 /// Dates in a chart.
 pub const DAYS: usize = 14;
 
-/// Returns the timeline of hours: the next 14 dates, under the name of the hours and their zone.
-pub fn chart(hours: &Hours, name: Option<&str>, now: Instant) -> Markup {
+/// Returns the next 14 dates of hours.
+pub fn days(hours: &Hours, now: Instant) -> Vec<DayChart> {
+    hours.chart(hours.today(now), DAYS, now)
+}
+
+/// Returns the timeline of hours, under their name and zone.
+pub fn chart(hours: &Hours, name: Option<&str>, days: &[DayChart]) -> Markup {
     html! {
         table.chart {
             caption { @if let Some(name) = name { (name) " " } span.quiet { (hours.zone) } }
             thead { tr { th scope="col" { "Date" } th scope="col" { (scale()) } th scope="col" { "Open" } } }
             tbody {
-                @for day in hours.chart(now, DAYS) {
+                @for day in days {
                     tr.(day.kind.word()) {
                         th scope="row" { (day.date.format("%a %e %b")) }
-                        td { (bar(&day)) }
-                        td { (day.text) (remark(&day)) }
+                        td { (bar(day)) }
+                        td { (day.text) (remark(day)) }
                     }
                 }
             }
@@ -38,7 +43,7 @@ fn remark(day: &DayChart) -> Markup {
 }
 
 /// Returns the bar of one date. Its text is beside it, so it is hidden from screen readers.
-pub(crate) fn bar(day: &DayChart) -> Markup {
+fn bar(day: &DayChart) -> Markup {
     let box_of_view = format!("0 0 {WIDTH} 20");
     html! {
         svg.bar viewBox=(box_of_view) preserveAspectRatio="none" aria-hidden="true" {
@@ -58,7 +63,7 @@ fn scale() -> Markup {
 }
 
 /// Returns the legend of the charts.
-pub(crate) fn legend() -> Markup {
+pub fn legend() -> Markup {
     html! {
         p.legend {
             span.key.open {} "open" span.key.closed {} "closed" span.key.overridden {} "override"

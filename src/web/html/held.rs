@@ -49,7 +49,7 @@ fn reasons(held: &Held, now: Instant) -> Markup {
     html! {
         p { "Held since " (text::time(Zone::UTC, held.since)) " UTC (" (text::length(now, held.since)) "), because:" }
         ul { @for reason in &held.reasons { li { (reason) } } }
-        @if !held.approvals.is_empty() { p { "Approved by " (held.approvals.join(", ")) "; more approvals are required." } }
+        @if !held.approvals.is_empty() { p { "Approved by " (held.approvers().join(", ")) "; more approvals are required." } }
         @if let Some(rejected) = &held.rejected {
             p.bad { "Rejected by " (rejected.who) " at " (text::time(Zone::UTC, rejected.at)) " UTC. Correct the files." }
         }
@@ -119,13 +119,23 @@ fn one(difference: &Difference, status: &Status) -> Markup {
     };
     html! {
         tr {
-            th scope="row" data-label="Page" { a href=(text::address(&difference.page)) { (difference.page) } }
+            th scope="row" data-label="Page" {
+                a href=(text::address(&difference.page)) { (site(difference, status)) }
+                div.quiet { (difference.page) }
+            }
             td data-label="Site or variable" { (what) }
             td data-label="From" { (from) }
             td data-label="Before" { (before) }
             td data-label="After" { (after) }
         }
     }
+}
+
+/// Returns the site of the page that differs.
+fn site(difference: &Difference, status: &Status) -> String {
+    let worlds = status.proposal.iter().flat_map(|proposal| [&proposal.held, &proposal.active]);
+    let page = worlds.into_iter().find_map(|world| world.page(&difference.page));
+    page.map_or_else(|| difference.page.agent.clone(), |managed| row::site(&managed.page).to_owned())
 }
 
 /// Returns the zone of the page that differs.

@@ -30,6 +30,12 @@ use crate::limits::listener::MAX_STREAMS;
 use super::Handles;
 use super::guard::Secrets;
 
+pub(crate) use chart::{chart, legend};
+pub(crate) use row::{hours, site};
+
+/// The style of all views.
+pub(crate) const STYLE: &str = include_str!("style.css");
+
 /// The policy for browsers: nothing from elsewhere, nothing inline, no frames.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -66,7 +72,7 @@ pub(super) fn routes(driver: Handles, secrets: Arc<Secrets>) -> Router {
         .route("/sign-out", post(sign_in::end))
         .route("/events", get(live::events))
         .with_state(app)
-        .route("/style.css", get(|| asset("text/css; charset=utf-8", include_str!("style.css"))))
+        .route("/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
         .route("/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .route("/app.js", get(|| asset("text/javascript; charset=utf-8", include_str!("app.js"))))
         .layer(map_response(with_policy))

@@ -98,7 +98,7 @@ fn timelines(page: &PageStatus, now: Instant, visitor: &Visitor) -> Markup {
             h2 { "The next " (chart::DAYS) " days" }
             (chart::legend())
             div.charts { @for of in hours.iter().take(TIMELINES) {
-                    (chart::chart(of, (hours.len() > 1).then_some(of.name.as_str()), now))
+                    (chart::chart(of, (hours.len() > 1).then_some(of.name.as_str()), &chart::days(of, now)))
                 } }
             @if hours.len() > TIMELINES { p.quiet { "and " (hours.len() - TIMELINES) " more" } }
         }

@@ -85,7 +85,7 @@ fn list(found: &[Site], now: Instant) -> Markup {
                     h2 { (site.name) }
                     p { (state(site.hours, now)) }
                     (exceptions(site.hours, now))
-                    details { summary { "The next " (chart::DAYS) " days" } (chart::chart(site.hours, None, now)) }
+                    details { summary { "The next " (chart::DAYS) " days" } (chart::chart(site.hours, None, &chart::days(site.hours, now))) }
                 }
             }
         }
@@ -103,7 +103,7 @@ fn state(hours: &Hours, now: Instant) -> Markup {
 
 /// Returns the exceptions and holidays among the next dates.
 fn exceptions(hours: &Hours, now: Instant) -> Markup {
-    let days = hours.chart(now, chart::DAYS);
+    let days = hours.chart(hours.today(now), chart::DAYS, now);
     html! {
         ul.exceptions {
             @for day in days.iter().filter(|day| day.kind != DayKind::Ordinary) {
