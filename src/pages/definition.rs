@@ -279,6 +279,19 @@ impl Definition {
         }
     }
 
+    /// Returns the same as [`Self::hours`], as overrides leave them.
+    pub fn overridden_hours(&self) -> Vec<&Arc<Hours>> {
+        match self {
+            Self::Hours { hours, .. } => vec![hours],
+            Self::Overridden(overridden) => match overridden.during.overridden_hours() {
+                // A value of its own replaces the hours, which go on underneath.
+                hours if hours.is_empty() => overridden.computed.overridden_hours(),
+                hours => hours,
+            },
+            _ => self.parts().flat_map(Self::overridden_hours).collect(),
+        }
+    }
+
     /// Returns true if a consumer model interprets some value in it as hours.
     pub fn is_read(&self) -> bool {
         match self {

@@ -29,6 +29,7 @@
 //! - `program`: the program as a process
 //! - `shapes`: pages and tables of every shape
 //! - `simulator`: its state file and web page
+//! - `status_page`: the status page over HTTP, and what people do with its forms
 //! - `systemd`: notifications and the journal
 //! - `watching`: every way a file can change
 //! - `world`: a simulated world with every kind of fault
@@ -61,6 +62,7 @@ mod people;
 mod program;
 mod shapes;
 mod simulator;
+mod status_page;
 mod support;
 mod systemd;
 mod watching;

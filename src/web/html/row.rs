@@ -31,10 +31,10 @@ pub fn zone(page: &Page) -> Zone {
     page.zone.unwrap_or(Zone::UTC)
 }
 
-/// Returns the distinct hours of a page, in the order of its variables.
+/// Returns the distinct hours of a page as overrides leave them, in the order of its variables.
 pub fn hours(page: &Page) -> Vec<&Arc<Hours>> {
     let mut found: Vec<&Arc<Hours>> = Vec::new();
-    for hours in page.variables.iter().flat_map(|owned| owned.definition.hours()) {
+    for hours in page.variables.iter().flat_map(|owned| owned.definition.overridden_hours()) {
         if !found.iter().any(|known| known.name == hours.name) {
             found.push(hours);
         }

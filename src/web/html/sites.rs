@@ -67,7 +67,7 @@ fn sites(status: &Status) -> Vec<Site<'_>> {
 fn of_page(page: &Page) -> Vec<Site<'_>> {
     let made = page.made_for_rows();
     let of_rows = made.iter().filter_map(|made| {
-        Some(Site { name: made.row.key.clone()?, hours: *made.definition.hours().first()? })
+        Some(Site { name: made.row.key.clone()?, hours: *made.definition.overridden_hours().first()? })
     });
     let mut found: Vec<Site> = of_rows.collect();
     if let ([], Some(hours)) = (&found[..], row::hours(page).first()) {
