@@ -4,6 +4,7 @@
 //! webhook.
 
 mod archive;
+mod body;
 mod client;
 mod connections;
 mod guard;
@@ -11,6 +12,7 @@ mod handles;
 mod health;
 mod html;
 mod metrics;
+mod refusal;
 mod reload;
 mod routes;
 mod secret_file;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{Extension, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -13,13 +13,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::limits::listener::{ANSWER_TIMEOUT, BODY_TIMEOUT, MAX_BODY_BYTES};
+use crate::limits::listener::ANSWER_TIMEOUT;
 use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 use crate::settings::Right;
 
+use super::body::read;
 use super::connections::Arrival;
-use super::guard::{Refusal, Secrets};
+use super::guard::Secrets;
+use super::refusal::Refusal;
 use super::visitor::Visitor;
 use super::{Handles, OverrideRequest, health, html, metrics, wire};
 
@@ -282,18 +284,6 @@ fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
         Ok(Err(problem)) => refuse(&[problem]),
         Err(refusal) => *refusal,
     }
-}
-
-async fn read<T: serde::de::DeserializeOwned>(body: Body) -> Result<T, Vec<Problem>> {
-    let bytes = read_bytes(body).await?;
-    serde_json::from_slice(&bytes).map_err(|error| vec![Problem::new(format!("invalid request: {error}"))])
-}
-
-/// Reads a body of limited size in limited time.
-pub(super) async fn read_bytes(body: Body) -> Result<Bytes, Vec<Problem>> {
-    let unread = |why: String| vec![Problem::new(format!("cannot read the request: {why}"))];
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await;
-    bytes.map_err(|_| unread("it arrives too slowly".to_owned()))?.map_err(|error| unread(error.to_string()))
 }
 
 /// Handles the vendor's `on_realtime_config_updated`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::settings::Right;
 
-use super::guard::Refusal;
+use super::refusal::Refusal;
 
 /// The sender of a request, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,10 +11,6 @@ use crate::model::Instant;
 use crate::web::{self, STYLE};
 use crate::zone;
 
-/// Dates of one site.
-#[allow(clippy::cast_possible_truncation, reason = "it is small")]
-const MAX_DAYS: usize = MAX_PREVIEW_DAYS as usize;
-
 /// The layout of a picture, in pixels.
 const ROW: usize = 18;
 const HEAD: usize = 30;
@@ -51,8 +47,8 @@ fn sites(pages: &[&Managed], Window { from, to, now }: Window) -> Vec<Site> {
                 continue;
             }
             let first = zone::date(of.zone, from);
-            let count = (zone::date(of.zone, to) - first).num_days();
-            let count = usize::try_from(count).unwrap_or(0).clamp(1, MAX_DAYS);
+            let count = u64::try_from((zone::date(of.zone, to) - first).num_days()).unwrap_or(0);
+            let count = usize::try_from(count.clamp(1, MAX_PREVIEW_DAYS)).unwrap_or(1);
             let days = of.chart(first, count, now);
             found.push(Site { name: name.to_owned(), hours: (*of).clone(), days });
         }

@@ -9,12 +9,13 @@ use crate::model::{PageId, Problem};
 use crate::reconcile::{Control, Feed, Until};
 use crate::settings::Right;
 
-use super::super::OverrideRequest;
-use super::super::guard::Refusal;
+use super::super::refusal::Refusal;
 use super::super::visitor::Visitor;
+use super::super::wire::OverrideRequest;
+use super::app::App;
 use super::frame::{Frame, problems};
 use super::pairs::Pairs;
-use super::{App, overrides, text};
+use super::{overrides, text};
 
 /// Added to the name of the person, for the history.
 const MEANS: &str = "status page as";

@@ -11,8 +11,9 @@ use crate::settings::Right;
 use crate::zone::Zone;
 
 use super::super::visitor::Visitor;
+use super::app::App;
 use super::frame::{Frame, csrf};
-use super::{App, row, text};
+use super::{row, text};
 
 /// Differences in one view.
 const DIFFERENCES: usize = 500;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::reconcile::Status;
 
-use super::App;
+use super::app::App;
 
 /// The time between two looks at the status.
 const PAUSE: Duration = Duration::from_secs(1);

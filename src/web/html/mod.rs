@@ -3,6 +3,7 @@
 //! `maud` escapes every value, and the Content-Security-Policy allows nothing inline.
 
 mod actions;
+mod app;
 mod chart;
 mod filter;
 mod frame;
@@ -25,10 +26,10 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use crate::limits::listener::MAX_STREAMS;
-
 use super::Handles;
 use super::guard::Secrets;
+
+use app::App;
 
 pub(crate) use chart::{chart, legend};
 pub(crate) use row::{hours, site};
@@ -43,18 +44,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 /// A clock.
 const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="#11703c"/><path d="M8 4v4l3 2" stroke="#fff" stroke-width="1.6" fill="none"/></svg>"##;
 
-/// The state that all routes of the page share.
-#[derive(Clone)]
-struct App {
-    driver: Handles,
-    secrets: Arc<Secrets>,
-    /// The free places for browsers that follow the page live.
-    streams: Arc<tokio::sync::Semaphore>,
-}
-
 /// Returns the routes of the status page. They expect a `Visitor` in each request.
 pub(super) fn routes(driver: Handles, secrets: Arc<Secrets>) -> Router {
-    let app = App { driver, secrets, streams: Arc::new(tokio::sync::Semaphore::new(MAX_STREAMS)) };
     Router::new()
         .route("/", get(overview::show))
         .route("/pages/{agent}/{environment}", get(page::show))
@@ -71,7 +62,7 @@ pub(super) fn routes(driver: Handles, secrets: Arc<Secrets>) -> Router {
         .route("/sign-in", get(sign_in::show).post(sign_in::begin))
         .route("/sign-out", post(sign_in::end))
         .route("/events", get(live::events))
-        .with_state(app)
+        .with_state(App::new(driver, secrets))
         .route("/style.css", get(|| asset("text/css; charset=utf-8", STYLE)))
         .route("/icon.svg", get(|| asset("image/svg+xml", ICON)))
         .route("/app.js", get(|| asset("text/javascript; charset=utf-8", include_str!("app.js"))))

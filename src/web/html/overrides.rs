@@ -14,10 +14,11 @@ use crate::settings::Right;
 use crate::zone::Zone;
 
 use super::super::visitor::Visitor;
+use super::app::App;
 use super::filter::Filter;
 use super::frame::{Frame, csrf, problems};
 use super::pairs::Pairs;
-use super::{App, row, text};
+use super::{row, text};
 
 /// Pages listed by name.
 const LISTED: usize = 30;

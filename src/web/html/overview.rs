@@ -11,7 +11,7 @@ use crate::settings::Right;
 
 use super::super::reload::LastReload;
 use super::super::visitor::Visitor;
-use super::App;
+use super::app::App;
 use super::filter::{self, Filter};
 use super::frame::{self, Frame, csrf};
 use super::pairs::Pairs;

@@ -17,9 +17,10 @@ use crate::store::HistoryRow;
 use crate::zone::Zone;
 
 use super::super::visitor::Visitor;
+use super::app::App;
 use super::frame::{Frame, csrf};
 use super::pairs::query;
-use super::{App, chart, overrides, row, text};
+use super::{chart, overrides, row, text};
 
 /// Timelines in one view; a page may show many sites.
 const TIMELINES: usize = 20;

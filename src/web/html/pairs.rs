@@ -5,7 +5,7 @@ use axum::http::Uri;
 
 use crate::model::Problem;
 
-use super::super::routes::read_bytes;
+use super::super::body::read_bytes;
 
 /// Fields of a form or query.
 #[derive(Clone, Debug, Default)]

@@ -10,8 +10,8 @@ use crate::model::Problem;
 use super::super::connections::Arrival;
 use super::super::guard::{COOKIE, cookie};
 use super::super::visitor::{Csrf, Visitor};
-use super::App;
 use super::actions::see;
+use super::app::App;
 use super::frame::{Frame, problems};
 use super::pairs::Pairs;
 

@@ -14,9 +14,10 @@ use crate::pages::Page;
 use crate::reconcile::Status;
 
 use super::super::visitor::Visitor;
+use super::app::App;
 use super::frame::Frame;
 use super::pairs::Pairs;
-use super::{App, chart, row, text};
+use super::{chart, row, text};
 
 /// Sites in one view.
 const SITES: usize = 50;
