@@ -27,19 +27,19 @@ const tick = () => {
 
 /** Returns true while a person fills in a form, which an update would empty. */
 const isBusy = () => document.querySelector("#main input:checked:not([type=radio])") !== null
-    || document.activeElement?.closest("#main form") !== null && document.activeElement?.closest("#main form") !== undefined
+    || (document.activeElement?.closest("#main form") ?? null) !== null
     || document.querySelector("#main form.new") !== null;
 
-let pending = false;
+/** The state that this view shows, and the newest one that the daemon reported. */
+let shown = body.dataset.digest;
+let latest = shown;
+
 const refresh = async () => {
-    if (isBusy()) {
-        pending = true;
-        return;
-    }
-    pending = false;
+    if (isBusy()) return;
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (!answer.ok || isBusy()) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    shown = fresh.body.dataset.digest;
     const open = new Set([...document.querySelectorAll("#main details[open] > summary")].map((s) => s.textContent));
     document.querySelector("#main").replaceWith(document.adoptNode(fresh.querySelector("#main")));
     document.querySelector("header").replaceWith(document.adoptNode(fresh.querySelector("header")));
@@ -54,22 +54,21 @@ if (body.dataset.at) {
     setInterval(tick, 1000);
     const lost = document.querySelector("#lost");
     const stream = new EventSource("/events");
-    let first = true;
     let timer = null;
     stream.onopen = () => {
         clearTimeout(timer);
         timer = null;
         lost.hidden = true;
     };
-    stream.onmessage = () => {
-        // The first event describes the view that was just loaded.
-        if (!first) refresh().catch(() => {});
-        first = false;
+    stream.onmessage = (event) => {
+        latest = event.data;
+        if (latest !== shown) refresh().catch(() => {});
     };
     stream.onerror = () => {
         // The stream also ends now and then, and the browser connects again within some seconds.
         timer ??= setTimeout(() => { lost.hidden = false; }, 5000);
     };
-    document.addEventListener("focusout", () => setTimeout(() => { if (pending) refresh().catch(() => {}); }, 0));
-    document.addEventListener("change", () => { if (pending) refresh().catch(() => {}); });
+    const catchUp = () => { if (latest !== shown) refresh().catch(() => {}); };
+    document.addEventListener("focusout", () => setTimeout(catchUp, 0));
+    document.addEventListener("change", catchUp);
 }

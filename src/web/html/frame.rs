@@ -8,6 +8,7 @@ use crate::model::Problem;
 use crate::reconcile::Status;
 
 use super::super::visitor::{Csrf, Visitor};
+use super::live::digest;
 
 /// The data that every view shows around its content.
 #[derive(Clone, Copy)]
@@ -39,7 +40,8 @@ impl Frame<'_> {
                     script src="/app.js" defer {}
                 }
                 body data-at=[self.status.map(|status| status.at.timestamp_millis())]
-                    data-speed=[self.status.map(|status| status.speed)] {
+                    data-speed=[self.status.map(|status| status.speed)]
+                    data-digest=[self.status.map(digest)] {
                     (self.header())
                     p #lost role="alert" hidden { "Connection lost: this page may be out of date." }
                     main #main { (content) }

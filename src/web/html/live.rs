@@ -41,7 +41,7 @@ pub async fn events(State(app): State<App>) -> Response {
 struct Follower {
     app: App,
     _place: OwnedSemaphorePermit,
-    seen: Option<u64>,
+    seen: Option<String>,
     since: Instant,
     spoke: Instant,
 }
@@ -50,12 +50,13 @@ impl Follower {
     /// Waits for the next line; `None` at the end of the stream.
     async fn next(&mut self) -> Option<String> {
         while self.since.elapsed() < LIFE {
-            let seen = digest(&self.app.driver.status().await.ok()?);
-            let is_new = self.seen.replace(seen) != Some(seen);
+            let seen = digest(&*self.app.driver.status().await.ok()?);
+            let is_new = self.seen.as_ref() != Some(&seen);
+            self.seen = Some(seen.clone());
             if is_new || self.spoke.elapsed() >= QUIET {
                 self.spoke = Instant::now();
                 // A comment keeps the connection alive and tells the browser nothing.
-                return Some(if is_new { format!("data: {seen:016x}\n\n") } else { ":\n\n".to_owned() });
+                return Some(if is_new { format!("data: {seen}\n\n") } else { ":\n\n".to_owned() });
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -63,8 +64,8 @@ impl Follower {
     }
 }
 
-/// Returns a number that changes with what the views show; it means nothing outside this process.
-fn digest(status: &Arc<Status>) -> u64 {
+/// Returns a text that changes with what the views show; it means nothing outside this process.
+pub fn digest(status: &Status) -> String {
     let mut hasher = DefaultHasher::new();
     for page in &status.pages {
         (page.standing.word(), page.standing.problem(), Arc::as_ptr(&page.definition)).hash(&mut hasher);
@@ -77,5 +78,5 @@ fn digest(status: &Arc<Status>) -> u64 {
     status.withheld.as_ref().map(|withheld| withheld.text()).hash(&mut hasher);
     status.overrides.iter().for_each(|set| set.id.hash(&mut hasher));
     status.problems.len().hash(&mut hasher);
-    hasher.finish()
+    format!("{:016x}", hasher.finish())
 }

@@ -43,6 +43,7 @@ pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>
         "Overrides",
         &html! {
             h1 { "Overrides" }
+            h2 { "Active" }
             @if status.overrides.is_empty() { p { "No override is active." } }
             @for set in &status.overrides { (one(set, &status, &visitor)) }
             p { a href="/" { "Choose pages" } " to set one." }
