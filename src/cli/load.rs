@@ -354,15 +354,6 @@ impl View {
     pub fn pages<'w>(&self, world: &'w World, selected: Option<&PageId>) -> anyhow::Result<Vec<&'w Managed>> {
         self.report_held();
         self.report_promotion(selected);
-        self.selected(world, selected)
-    }
-
-    /// Returns the page of an argument, without a report on its state; without one, all pages.
-    pub fn selected<'w>(
-        &self,
-        world: &'w World,
-        selected: Option<&PageId>,
-    ) -> anyhow::Result<Vec<&'w Managed>> {
         let Some(selected) = selected else {
             return Ok(world.pages.iter().collect());
         };

@@ -80,6 +80,14 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     let mut problems = view.problems();
     output::show_problems(&problems);
+    if let PreviewFormat::Svg | PreviewFormat::Html = arguments.format {
+        view.report_shown_revision(true);
+        let pages = view.pages(view.newest(), arguments.page.as_ref())?;
+        let window = picture::Window { from, to, now: load::now() };
+        let draw = if arguments.format == PreviewFormat::Svg { picture::svg } else { picture::html };
+        output::print(&draw(&pages, window));
+        return Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK });
+    }
     let known = problems.len();
     let mut rows = Vec::new();
     view.report_shown_revision(true);
@@ -112,15 +120,9 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     rows.sort_by_key(|row| row.order);
     output::show_problems(&problems[known..]);
     match arguments.format {
-        PreviewFormat::Table => show(&rows),
         PreviewFormat::Json => output::print_lines(&rows)?,
         PreviewFormat::Ics => output::print(&ics::calendar(&rows, to, load::now())),
-        PreviewFormat::Svg | PreviewFormat::Html => {
-            let pages = view.selected(view.newest(), arguments.page.as_ref())?;
-            let window = picture::Window { from, to, now: load::now() };
-            let draw = if arguments.format == PreviewFormat::Svg { picture::svg } else { picture::html };
-            output::print(&draw(&pages, window));
-        }
+        PreviewFormat::Table | PreviewFormat::Svg | PreviewFormat::Html => show(&rows),
     }
     Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK })
 }
