@@ -22,7 +22,7 @@ use crate::simulator::{Logged, Options, Simulator};
 use crate::sources::Files;
 
 use super::global::{Exit, FAILED, Global, parse_instant};
-use super::{load, output, run};
+use super::{load, log, output, run};
 
 const KEY: &str = "demo-key";
 /// Time before the first change.
@@ -68,6 +68,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     output::start_log(settings.log);
     let clock: Arc<dyn Clock> = Arc::new(FastClock::new(start(&settings, &arguments), arguments.speed));
+    log::follow(clock.clone());
     let simulator = Simulator::new(Options {
         api_key: KEY.to_owned(),
         agents: Vec::new(),

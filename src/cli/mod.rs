@@ -21,12 +21,15 @@ mod output;
 mod overrides;
 mod plan;
 mod preview;
+mod progress;
 mod pull;
 mod reload;
+mod revisions;
 mod run;
 mod schema;
 mod simulator;
 mod status;
+mod table;
 mod zones;
 
 use std::ffi::OsString;

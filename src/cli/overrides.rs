@@ -13,13 +13,12 @@ use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
 use crate::store::{self, OverrideRow};
-use crate::web::{Daemon, OverrideRequest, Reply, shown};
+use crate::web::{OverrideRequest, Reply, shown};
 use crate::zone::{self, Zone};
-use crate::zoneinfo::{self, Choice};
 
 use super::emergency::{self, Contact, refused};
 use super::global::{Exit, Format, Global, NO_EFFECT, OK, Shown};
-use super::{load, output};
+use super::{load, output, zones};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -103,7 +102,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
     let asking = asking(global, set)?;
     let (asked, zones, without_daemon) = match emergency::find(global)? {
         Contact::Running(daemon) => {
-            (daemon.set_override(&asking).await?, zones_of(global, &daemon).await?, None)
+            (daemon.set_override(&asking).await?, zones::of_daemon(global, &daemon).await?, None)
         }
         Contact::NoDaemon(store) => {
             let Some(store) = store else { bail!("the state is kept in memory, so no override would last") };
@@ -120,9 +119,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
                     return Ok(exit);
                 }
             };
-            let pages =
-                view.world.pages.iter().map(|managed| (managed.page.id.to_string(), load::zone(managed)));
-            (set_in_store(&view, asking).await?, pages.collect(), Some(store))
+            (set_in_store(&view, asking).await?, zones::of_view(&view), Some(store))
         }
     };
     match asked {
@@ -169,19 +166,6 @@ fn asking(global: &Global, set: Set) -> anyhow::Result<OverrideRequest> {
     })
 }
 
-/// Returns the time zones of the daemon's pages, for showing local times.
-async fn zones_of(global: &Global, daemon: &Daemon) -> anyhow::Result<BTreeMap<String, Zone>> {
-    let database = zoneinfo::open(&Choice::Newest, global.surroundings().zoneinfo.as_deref())
-        .map_err(anyhow::Error::msg)?;
-    let status = daemon.status().await?.unwrap_or_default();
-    let pages = status["pages"].as_array().cloned().unwrap_or_default();
-    let zone = |page: &Value| {
-        let zone = database.zone(page["timezone"].as_str()?)?;
-        Some((page["page"].as_str()?.to_owned(), zone))
-    };
-    Ok(pages.iter().filter_map(zone).collect())
-}
-
 async fn set_in_store(view: &load::View, asking: OverrideRequest) -> anyhow::Result<Reply> {
     let listed = |problems: Vec<crate::model::Problem>| {
         problems.into_iter().map(|problem| {
@@ -218,6 +202,7 @@ fn show_set(
     let pages = reported["pages"].as_array().cloned().unwrap_or_default();
     output::print_table(
         ["PAGE", "UNTIL"],
+        &[],
         pages.iter().flat_map(|page| {
             let id = page["page"].as_str().unwrap_or_default();
             let here = zones.get(id).copied().unwrap_or(Zone::UTC);
@@ -262,6 +247,7 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     };
     output::print_table(
         ["ID", "SAYS", "PAGE", "UNTIL (UTC)", "SET AT (UTC)", "BY", "REASON", "STATE"],
+        &["SET AT (UTC)", "REASON"],
         rows.iter().flat_map(|row| {
             row.set.reach().into_iter().map(move |(page, of, until)| {
                 [

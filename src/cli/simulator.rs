@@ -32,7 +32,7 @@ pub struct Arguments {
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let json = matches!(global.log_format, Some(LogFormat::Json));
-    output::start_log(Log { json, level: tracing::Level::INFO });
+    output::start_log_with_messages(Log { json, level: tracing::Level::INFO });
     let simulator = Simulator::new(Options {
         api_key: arguments.api_key,
         agents: arguments.agents,

@@ -32,6 +32,7 @@ pub(crate) use driver::PageReport;
 pub use driver::{Driver, Ended, Feed, Mode, Newest, Pace, Setup, Standing, Supervisor, Unsupervised};
 pub(crate) use gate::{Gate, Limits, Urgency};
 pub(crate) use promotions::{Promotion, Promotions};
+pub(crate) use revision::Out;
 pub(crate) use revision::revision_id;
 pub use revision::{ActiveRevision, Held};
 pub(crate) use set_override::{Draft, Selection, Until, prepare};

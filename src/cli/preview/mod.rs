@@ -8,13 +8,14 @@ use crate::agents_api::{ReadOnly, ReadPages};
 use crate::compile::Managed;
 use crate::limits::pages::MAX_PREVIEW_DAYS;
 use crate::limits::time::MAX_SCAN_STEPS;
-use crate::model::{Instant, PageId, Problem, same_value, shorten};
+use crate::model::{Instant, PageId, Problem, same_value};
 use crate::pages::{Owned, Transition, UntypedValue};
 use crate::schema::Schema;
 use crate::zone;
 
-use super::global::{Exit, FAILED, Global, OK, parse_instant};
+use super::global::{Exit, FAILED, Global, OK, Times, parse_instant};
 use super::load::View;
+use super::revisions::Chosen;
 use super::{load, output};
 
 use row::Row;
@@ -47,6 +48,10 @@ pub struct Arguments {
     /// Show only this variable
     #[arg(long, value_name = "VARIABLE")]
     variable: Option<crate::model::Variable>,
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    times: Times,
 }
 
 /// The format of a preview.
@@ -77,8 +82,8 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     output::show_problems(&problems);
     let known = problems.len();
     let mut rows = Vec::new();
-    view.report_shown_revision(true);
-    for (index, managed) in view.pages(view.newest(), arguments.page.as_ref())?.into_iter().enumerate() {
+    let world = arguments.chosen.world(&view, view.newest())?;
+    for (index, managed) in view.pages(world, arguments.page.as_ref())?.into_iter().enumerate() {
         let schema = match schema(global, &view, managed).await {
             Ok(schema) => schema,
             Err(problem) => {
@@ -107,7 +112,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     rows.sort_by_key(|row| row.order);
     output::show_problems(&problems[known..]);
     match arguments.format {
-        PreviewFormat::Table => show(&rows),
+        PreviewFormat::Table => show(&rows, arguments.times),
         PreviewFormat::Json => output::print_lines(&rows)?,
         PreviewFormat::Ics => output::print(&ics::calendar(&rows, to, load::now())),
     }
@@ -140,7 +145,7 @@ fn changes(
             to: value,
             because: transition.because,
             order: (transition.at, index, place),
-            at_shown: zone::show(load::zone(managed), transition.at),
+            zone: load::zone(managed),
         });
     }
     let warning = cut_short.map(|(owned, at)| {
@@ -210,19 +215,14 @@ async fn schema(global: &Global, view: &View, managed: &Managed) -> Result<Schem
     }
 }
 
-fn show(rows: &[Row]) {
+fn show(rows: &[Row], times: Times) {
     output::print_table(
         ["AT", "PAGE", "VARIABLE", "FROM", "TO", "BECAUSE"],
+        &["BECAUSE"],
         rows.iter().map(|row| {
-            let from = if row.from.is_null() { "-".to_owned() } else { shorten(&row.from, 40) };
-            [
-                row.at_shown.clone(),
-                row.page.clone(),
-                row.variable.clone(),
-                from,
-                shorten(&row.to, 40),
-                row.because.clone(),
-            ]
+            let [from, to] = output::both(&row.from, &row.to, 40);
+            let at = times.show(row.zone, row.order.0);
+            [at, row.page.clone(), row.variable.clone(), from, to, row.because.clone()]
         }),
     );
 }
