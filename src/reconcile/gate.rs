@@ -133,6 +133,11 @@ impl Gate {
         }
     }
 
+    /// Returns true during a pause, and after it until a trial has succeeded.
+    pub fn is_pausing(&self) -> bool {
+        self.pause().is_some() || self.trial != Trial::Over
+    }
+
     /// Returns the API's error if it refused the key.
     pub fn stopped(&self) -> Option<&str> {
         match &self.state {

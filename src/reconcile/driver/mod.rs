@@ -156,7 +156,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         driver.overrides.begin(now);
         if let Some(held) = &driver.revisions.held {
-            tracing::warn!("still held: {}", held.describe());
+            tracing::warn!(because = held.reasons.join("; "), "still held: {}", held.advice());
         }
         match driver.clock.trust.distrust() {
             Some(_) if driver.revisions.active.number > 0 => {

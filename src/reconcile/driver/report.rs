@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::model::PageId;
 use crate::reconcile::{Board, Counts};
 
+/// Limit of a value's characters in the log.
+pub(super) const LOGGED: usize = 60;
+
 /// The state of the driver's reports.
 pub(super) struct Report {
     /// The place where the status is published.

@@ -168,7 +168,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             .map_or(now, |held| held.since);
         let held = Held { revision, since, reasons: impact.reasons.clone() };
         if self.revisions.held.as_ref().is_none_or(|before| before.revision != held.revision) {
-            tracing::error!(pages = newest.pages.len(), "{}", held.describe());
+            let (pages, because) = (newest.pages.len(), held.reasons.join("; "));
+            tracing::error!(pages, because, "{}", held.advice());
         }
         self.hold(Some(held));
         let changed: Vec<PageId> =
