@@ -116,7 +116,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
             // Help goes to standard output and is a success; clap's own code 2 would mean
             // "changes".
             let written = error.print();
-            return if error.use_stderr() || written.is_err() { FAILED } else { OK };
+            if error.use_stderr() {
+                return FAILED;
+            }
+            written.unwrap_or_else(output::note_write_error);
+            return output::finish(OK);
         }
     };
     cli.global.environment = environment;

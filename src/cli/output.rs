@@ -23,9 +23,12 @@ static MESSAGES_ARE_EVENTS: OnceLock<()> = OnceLock::new();
 /// Writes data to standard output; [`finish`] turns an error into the exit code.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        let _ = WRITE_ERROR.set(error);
-    }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).unwrap_or_else(note_write_error);
+}
+
+/// Records that data could not be written.
+pub fn note_write_error(error: std::io::Error) {
+    let _ = WRITE_ERROR.set(error);
 }
 
 /// Returns true once data could not be written to standard output.

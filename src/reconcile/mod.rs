@@ -25,7 +25,7 @@ pub(crate) use act::Acted;
 pub use act::Actor;
 pub use board::Board;
 pub(crate) use control::Withheld;
-pub use control::{Control, PageStatus, Status};
+pub use control::{Amounts, Control, DaysLeft, PageStatus, Status};
 pub(crate) use counts::{Counts, Lag, Operation};
 pub(crate) use decide::{Decision, Knowledge, Observed, decide};
 pub(crate) use driver::PageReport;

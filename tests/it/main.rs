@@ -22,6 +22,7 @@
 //! - `http`: the daemon over HTTP: routes, probes, metrics, misbehaving clients
 //! - `layers`: layers and cycles of the code
 //! - `listings`: `status`, `preview`, `history` and `calendar`
+//! - `logging`: the forms of the log, and what is logged once
 //! - `lost_rows`: tables truncated at the end of a line
 //! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
 //! - `odd_answers`: anomalous answers of the API
@@ -54,6 +55,7 @@ mod house;
 mod http;
 mod layers;
 mod listings;
+mod logging;
 mod lost_rows;
 mod monitoring;
 mod odd_answers;

@@ -39,6 +39,7 @@ use revisions::Revisions;
 use waiting::Waiting;
 
 mod answers;
+mod calendar_ends;
 mod clock_state;
 mod contested;
 mod controls;

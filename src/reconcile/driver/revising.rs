@@ -65,6 +65,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.activate_rest(&impact.torn, now);
             self.withhold(id, &newest, impact, now);
         }
+        let active = &self.revisions.active;
+        self.report.ends.update(&active.blueprint, &active.inputs, now);
     }
 
     /// Activates everything but the tables that lost rows.
