@@ -67,10 +67,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     show(&ended, arguments.shown.format)?;
     output::show_problems(&ended.problems);
     if let Some(held) = &ended.held {
-        output::remark(&format!("held: {}", held.describe()));
+        output::notice(&format!("held: {}", held.describe()));
     }
     if ended.to_come > 0 {
-        output::remark(&format!(
+        output::notice(&format!(
             "an approved change is not yet applied to, or confirmed on, {} page(s); the next run \
              continues the rollout",
             ended.to_come

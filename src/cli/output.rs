@@ -133,6 +133,14 @@ pub fn remark(text: &str) {
     }
 }
 
+/// Writes a line that a person must see to standard error.
+pub fn notice(text: &str) {
+    match MESSAGES_ARE_EVENTS.get() {
+        Some(()) => tracing::warn!("{text}"),
+        None => remark(text),
+    }
+}
+
 /// Writes problems to standard error, each with its hint.
 pub fn show_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
     for problem in problems {

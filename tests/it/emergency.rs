@@ -242,7 +242,10 @@ async fn a_held_revision_can_be_reviewed_by_site_before_it_is_approved() {
         let explained = folder.run(&[&explained[..], &["--format", "json", "--revision", chosen]].concat());
         format!("{} {}", ran.lines()[0]["to"], explained.expect(0).lines()[0]["value"])
     };
-    assert_eq!([opening("active"), opening("held"), opening(&revision)], ["true true", "false false", "false false"]);
+    assert_eq!(
+        [opening("active"), opening("held"), opening(&revision)],
+        ["true true", "false false", "false false"]
+    );
     let unknown = folder.run(&["preview", "--revision", "r000000000000"]).expect(1).err;
     assert!(unknown.contains("unknown revision r000000000000") && unknown.contains(&revision), "{unknown}");
 
@@ -251,12 +254,17 @@ async fn a_held_revision_can_be_reviewed_by_site_before_it_is_approved() {
     assert_eq!(rollout.out, diff.out, "the pages still hold the revision before");
     assert!(rollout.err.contains("It is approved and being rolled out: sent to 0 of 12 page(s) so far."));
     let shown = folder.run(&["preview", "--revision", "active"]).expect(0).err;
-    assert!(shown.contains(&format!("shown: the active revision; {revision} is being rolled out")), "{shown}");
+    assert!(
+        shown.contains(&format!("shown: the active revision; {revision} is being rolled out")),
+        "{shown}"
+    );
     assert_eq!([opening("active"), opening(&revision)], ["true true", "false false"]);
     assert!(folder.run(&["preview", "--revision", "held"]).expect(1).err.contains("no revision is held"));
     folder.run(&["apply", "--timeout", "30s"]).expect(0);
     assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
-    assert!(folder.run(&["preview"]).expect(0).err.contains(&format!("shown: the active revision {revision}")));
+    assert!(
+        folder.run(&["preview"]).expect(0).err.contains(&format!("shown: the active revision {revision}"))
+    );
 }
 
 #[tokio::test]
