@@ -1,5 +1,6 @@
 //! `rtconfd apply`: one cycle, then exit; for cron.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -87,11 +88,15 @@ fn with_quiet_log(global: &Global) -> Vec<Flag> {
 
 /// Shows how many pages hold their values, until the task is ended.
 async fn show_progress(board: Board) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
     let Some(status) = board.ask().await else { return };
     let progress = Progress::new("applying", status.pages.len());
-    while !progress.is_hidden() {
+    loop {
         let Some(status) = board.ask().await else { return };
-        progress.set(status.pages.iter().filter(|page| page.standing != Standing::Unseen).count());
+        let is_open = |standing: &Standing| matches!(standing, Standing::Unseen | Standing::Retrying(_));
+        progress.set(status.pages.iter().filter(|page| !is_open(&page.standing)).count());
         tokio::time::sleep(PROGRESS_PAUSE).await;
     }
 }

@@ -17,7 +17,7 @@ use crate::web::{OverrideRequest, Reply, shown};
 use crate::zone::{self, Zone};
 
 use super::emergency::{self, Contact, refused};
-use super::global::{Exit, Format, Global, NO_EFFECT, OK, Shown};
+use super::global::{Exit, Format, Global, NO_EFFECT, OK, Shown, Times};
 use super::{load, output, zones};
 
 #[derive(Args)]
@@ -81,6 +81,8 @@ struct List {
     all: bool,
     #[command(flatten)]
     shown: Shown,
+    #[command(flatten)]
+    times: Times,
 }
 
 #[derive(Args)]
@@ -240,22 +242,25 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     if rows.is_empty() {
         output::remark("No override is active.");
     }
+    let zones = &if rows.is_empty() { BTreeMap::new() } else { zones::of_pages(global).await };
     let state = |row: &OverrideRow| match &row.released {
         Some((at, who)) => format!("released {} by {who}", output::utc(*at)),
         None if row.set.is_over(now) => "ended".to_owned(),
         None => "active".to_owned(),
     };
     output::print_table(
-        ["ID", "SAYS", "PAGE", "UNTIL (UTC)", "SET AT (UTC)", "BY", "REASON", "STATE"],
-        &["SET AT (UTC)", "REASON"],
+        ["ID", "SAYS", "PAGE", "UNTIL", "SET AT", "BY", "REASON", "STATE"],
+        &["SET AT", "REASON"],
         rows.iter().flat_map(|row| {
             row.set.reach().into_iter().map(move |(page, of, until)| {
+                let here = zones.get(&page.to_string()).copied().unwrap_or(Zone::UTC);
+                let at = |at: Instant| list.times.show(here, at);
                 [
                     row.set.id.to_string(),
                     row.set.kind.describe(),
                     of.map_or_else(|| page.to_string(), |of| format!("{page} {of}")),
-                    until.map_or_else(|| "released".to_owned(), output::utc),
-                    output::utc(row.set.at),
+                    until.map_or_else(|| "released".to_owned(), at),
+                    at(row.set.at),
                     row.set.who.clone(),
                     row.set.reason.clone(),
                     state(row),

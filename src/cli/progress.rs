@@ -36,11 +36,6 @@ impl Progress {
     pub fn set(&self, steps: usize) {
         self.0.set_position(u64::try_from(steps).unwrap_or(u64::MAX));
     }
-
-    /// Returns true if nobody sees it.
-    pub fn is_hidden(&self) -> bool {
-        self.0.is_hidden()
-    }
 }
 
 impl Drop for Progress {

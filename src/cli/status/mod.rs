@@ -14,6 +14,7 @@ use crate::lint::running_out;
 use crate::model::{Instant, Problem, Severity, shorten};
 use crate::schema::Schemas;
 use crate::store::Reading;
+use crate::zone::Zone;
 
 use super::emergency::{self, Contact};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, Times};
@@ -67,7 +68,7 @@ async fn report(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> 
     let view = match load::settings(global) {
         Ok(settings) => load::view_of(settings, None, None)?,
         // The report has been shown; the daemon's status is still useful.
-        Err(exit) => return by_daemon_alone(global, arguments.shown.format, exit).await,
+        Err(exit) => return by_daemon_alone(global, arguments, exit).await,
     };
     let location = view.settings.store.path.location();
     let reading = location.read(Some(&view.settings.owner()))?;
@@ -241,7 +242,7 @@ fn show_pages<'p>(pages: impl Iterator<Item = &'p PageLine<'p>>, times: Times) {
 }
 
 /// Reports the running daemon's status alone, when the settings cannot be read.
-async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow::Result<Exit> {
+async fn by_daemon_alone(global: &Global, arguments: &Arguments, exit: Exit) -> anyhow::Result<Exit> {
     let daemon = match emergency::find(global)? {
         Contact::Running(daemon) => daemon,
         Contact::NoDaemon(Some(store)) => {
@@ -254,17 +255,23 @@ async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow:
         Ok(status) => status,
         Err(problems) => return Ok(emergency::refused(&problems)),
     };
-    if format == Format::Json {
+    if arguments.shown.format == Format::Json {
         output::print_lines([status])?;
         return Ok(exit);
     }
     output::print("rtconfd is running with its last good settings.\n");
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let pages = status["pages"].as_array().cloned().unwrap_or_default();
+    let zones = zones::of_daemon(global, &daemon).await.unwrap_or_default();
     output::print_table(
-        ["PAGE", "STATE", "DUE (UTC)", "PROBLEM"],
-        &["DUE (UTC)"],
-        pages.iter().map(|page| ["page", "state", "due", "problem"].map(|key| text(&page[key]))),
+        ["PAGE", "STATE", "DUE", "PROBLEM"],
+        &["DUE"],
+        pages.iter().map(|page| {
+            let here = page["page"].as_str().and_then(|page| zones.get(page)).copied().unwrap_or(Zone::UTC);
+            let due: Option<Instant> = page["due"].as_str().and_then(|due| due.parse().ok());
+            let due = due.map_or_else(|| "-".to_owned(), |due| arguments.times.show(here, due));
+            [text(&page["page"]), text(&page["state"]), due, text(&page["problem"])]
+        }),
     );
     show_reload(&status["reload"]);
     for set in status["overrides"].as_array().into_iter().flatten() {
