@@ -79,9 +79,11 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     print_introduction(&folder, address, &arguments, clock.now());
     // It serves until the daemon has ended.
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
-    tokio::spawn(print_patches(simulator));
     let store = load::open_store(&settings, false)?;
-    let ended = run::daemon(&global, settings, clock, store).await;
+    let ended = tokio::select! {
+        ended = run::daemon(&global, settings, clock, store) => ended,
+        () = print_patches(simulator) => Ok(FAILED),
+    };
     // Leftovers in the temporary directory do no harm.
     let _ = std::fs::remove_dir_all(&temporary);
     ended
@@ -192,10 +194,10 @@ Every line below is one PATCH. The first fill the pages.{next} Ctrl-C ends.
     ));
 }
 
-/// Prints every PATCH as it arrives.
+/// Prints every PATCH as it arrives, as long as somebody reads it.
 async fn print_patches(simulator: Simulator) {
     let mut reported = 0;
-    loop {
+    while !output::has_failed() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let log = simulator.log();
         for request in log.iter().skip(reported).filter(|request| request.method == "PATCH") {

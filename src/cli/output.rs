@@ -143,20 +143,35 @@ pub fn notice(text: &str) {
 
 /// Writes problems to standard error, each with its hint.
 pub fn show_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
+    if MESSAGES_ARE_EVENTS.get().is_some() {
+        return log_problems(problems);
+    }
     for problem in problems {
-        let place = problem.origin.as_ref().map_or_else(String::new, |origin| format!("{origin}: "));
-        let text = format!("{place}{}", problem.message);
-        let hint = problem.hint.as_deref();
-        match (MESSAGES_ARE_EVENTS.get(), problem.severity) {
-            (Some(()), Severity::Error) => tracing::error!(hint, "{text}"),
-            (Some(()), Severity::Warning) => tracing::warn!(hint, "{text}"),
-            (None, Severity::Error) => remark(&format!("error: {text}")),
-            (None, Severity::Warning) => remark(&format!("warning: {text}")),
-        }
-        if let (None, Some(hint)) = (MESSAGES_ARE_EVENTS.get(), hint) {
+        let level = match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        remark(&format!("{level}: {}", with_place(problem)));
+        if let Some(hint) = &problem.hint {
             remark(&format!("  hint: {hint}"));
         }
     }
+}
+
+/// Logs problems, each as an event with its hint.
+pub fn log_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
+    for problem in problems {
+        let (text, hint) = (with_place(problem), problem.hint.as_deref());
+        match problem.severity {
+            Severity::Error => tracing::error!(hint, "{text}"),
+            Severity::Warning => tracing::warn!(hint, "{text}"),
+        }
+    }
+}
+
+fn with_place(problem: &Problem) -> String {
+    let place = problem.origin.as_ref().map_or_else(String::new, |origin| format!("{origin}: "));
+    place + &problem.message
 }
 
 /// Writes a report on the settings to standard error, in colour on a terminal.

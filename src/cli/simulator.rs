@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::settings::Log;
 use crate::simulator::{Options, Simulator};
 
-use super::global::{Exit, Global, LogFormat, OK};
+use super::global::{Exit, FAILED, Global, LogFormat, OK};
 use super::{load, output};
 
 #[derive(Args)]
@@ -47,6 +47,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     output::print(&format!(
         "Agents API simulator at http://{address} (open it in a browser; requests: /_simulator/requests)\n"
     ));
+    if output::has_failed() {
+        return Ok(FAILED);
+    }
     simulator.serve(listener, stopped()?).await?;
     Ok(OK)
 }

@@ -208,6 +208,8 @@ fn a_full_disk_and_a_closed_pipe_are_errors_of_every_command() {
         &["agents"],
         &["schema", "diff", "A-1/live", "./schema.json"],
         &["pull", "A-1/live", "--into", "pulled"],
+        &["demo", "--listen", "127.0.0.1:0"],
+        &["simulator", "--api-key", "k", "--listen", "127.0.0.1:0"],
         &["--version"],
         &["--help"],
         &["help", "preview"],
