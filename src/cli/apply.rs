@@ -53,13 +53,15 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let board = Board::default();
     let start = run::Start { who, active, revision, number: 0, board: board.clone() };
     let driver = run::build(&settings, &key_source, &store, &clock, start).await?;
-    let progress = tokio::spawn(show_progress(board));
+    let progress = (!arguments.quiet).then(|| tokio::spawn(show_progress(board)));
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };
     let ended = driver.run(mode, &mut fed, &Unsupervised).await;
-    progress.abort();
-    // The bar is gone once the task has ended.
-    let _ = progress.await;
+    if let Some(progress) = progress {
+        progress.abort();
+        // The bar is gone once the task has ended.
+        let _ = progress.await;
+    }
     let ended = ended?;
     let exit = exit(&ended);
     if arguments.quiet && exit == OK {

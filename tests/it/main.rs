@@ -31,6 +31,7 @@
 //! - `shapes`: pages and tables of every shape
 //! - `simulator`: its state file and web page
 //! - `systemd`: notifications and the journal
+//! - `terminal`: widths, progress and colours on a terminal
 //! - `watching`: every way a file can change
 //! - `world`: a simulated world with every kind of fault
 //! - `zone_oracle`: every clock change, compared with Python's zoneinfo
@@ -65,6 +66,7 @@ mod shapes;
 mod simulator;
 mod support;
 mod systemd;
+mod terminal;
 mod watching;
 mod world;
 mod zone_oracle;
