@@ -206,7 +206,9 @@ impl Known {
 }
 
 impl View {
-    /// Returns the pages of the active revision; during a rollout, those of the one before.
+    /// Returns the pages of the active revision.
+    ///
+    /// During a rollout, it is the one before.
     pub fn active(&self) -> &World {
         self.rollout.as_ref().map_or(&self.world, |rollout| &rollout.before)
     }

@@ -93,18 +93,18 @@ pub fn print_table<const N: usize>(
     }
 }
 
-/// Returns two values as cells of a table, each cut to `limit` characters; "-" for null.
+/// Returns two values as cells of a table, each cut to `limit` characters.
 ///
-/// Different values give different cells.
+/// Null is "-". Different values give different cells.
 pub fn both(from: &Value, to: &Value, limit: usize) -> [String; 2] {
     let [from_cell, to_cell] = shorten_both(from, to, limit);
     let cell = |value: &Value, cell: String| if value.is_null() { "-".to_owned() } else { cell };
     [cell(from, from_cell), cell(to, to_cell)]
 }
 
-/// Returns the width for tables: that of the terminal, or the one that `COLUMNS` sets.
+/// Returns the width for tables.
 ///
-/// There is none for files and pipes.
+/// It is the one that `COLUMNS` sets, or that of the terminal. There is none for files and pipes.
 fn width() -> Option<usize> {
     let set = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     let of_terminal = || {

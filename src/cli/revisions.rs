@@ -16,7 +16,9 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// Returns the pages of the chosen revision, or the default ones, and reports which they are.
+    /// Returns the pages of the chosen revision, or the default ones.
+    ///
+    /// It also reports which they are.
     ///
     /// # Errors
     /// Returns an error for a revision that is neither active, held, nor being rolled out.

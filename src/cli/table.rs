@@ -4,7 +4,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The blanks between two columns.
 const GAP: usize = 3;
-/// The least width of a long column, and the longest words that it keeps whole; first choice first.
+/// The floors of a long column, first choice first.
+///
+/// Each is a least width, and the length up to which words are kept whole.
 const FLOORS: [(usize, usize); 3] = [(16, 24), (0, 12), (0, 4)];
 
 /// A table as text.
@@ -16,7 +18,9 @@ pub struct Rendered {
     pub left_out: Vec<String>,
 }
 
-/// Renders a table; no line is longer than `width` as long as a few characters a column fit.
+/// Renders a table within a width.
+///
+/// A line is longer only if not even a few characters of each column fit.
 ///
 /// Columns of `optional` may be left out, the first one first. No cell is cut: two different values
 /// never look the same.
@@ -53,7 +57,7 @@ impl<'h> Column<'h> {
         }
     }
 
-    /// Returns its width if no column gets more than `most`, unless its floor is higher.
+    /// Returns its width: at most `most`, unless its floor is higher.
     fn width(&self, most: usize, (least, longest_word): (usize, usize)) -> usize {
         self.natural.min(most.max(least).max(self.longest_word.min(longest_word)))
     }

@@ -89,7 +89,9 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
     found
 }
 
-/// Returns the date of a calendar's last event within 500 days; a rule without an end reaches up to there.
+/// Returns the date of a calendar's last event within 500 days.
+///
+/// A rule without an end reaches up to there.
 pub fn last_event(calendar: &Calendar, at: Instant) -> Option<NaiveDate> {
     let today = at.date_naive();
     let to = today.checked_add_days(Days::new(EVENT_DAYS))?;

@@ -49,7 +49,9 @@ struct Waits {
 }
 
 impl Waits {
-    /// Adds the time since a refusal. The request may be gone: what was not expected does not count.
+    /// Adds the time since a refusal.
+    ///
+    /// The request may be gone, so a longer time than expected does not count.
     fn end(&mut self, up: Duration) {
         if let Some((since, expected)) = self.pending.take() {
             self.total += up.saturating_sub(since).min(expected);
