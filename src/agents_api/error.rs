@@ -62,6 +62,9 @@ impl Meaning {
     }
 }
 
+/// The text before a correlation ID in an error.
+const ID_BEGINS: &str = " [correlation id ";
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(status) = self.status {
@@ -73,7 +76,7 @@ impl fmt::Display for ApiError {
         }
         write!(f, "{}", self.message)?;
         if let Some(id) = &self.correlation_id {
-            write!(f, " [correlation id {id}]")?;
+            write!(f, "{ID_BEGINS}{id}]")?;
         }
         match self.hint() {
             Some(hint) => write!(f, " (hint: {hint})"),
@@ -93,6 +96,15 @@ impl ApiError {
             correlation_id: None,
             retry_after: None,
         }
+    }
+
+    /// Returns true if a text is that of the same error, perhaps of another request.
+    pub fn is_same(&self, text: &str) -> bool {
+        let without_id = |text: &str| match text.split_once(ID_BEGINS) {
+            Some((before, after)) => before.to_owned() + after.split_once(']').map_or("", |(_, after)| after),
+            None => text.to_owned(),
+        };
+        without_id(&self.to_string()) == without_id(text)
     }
 
     fn hint(&self) -> Option<&'static str> {

@@ -159,6 +159,11 @@ impl Region {
         Ok(Calendar { listed: listed.chain(known).collect(), ..Calendar::default() })
     }
 
+    /// Returns the last day on which a holiday would be known.
+    pub fn last_day(&self) -> Option<NaiveDate> {
+        NaiveDate::from_ymd_opt(self.last_year, 12, 31)
+    }
+
     /// Returns a problem if the known holidays end soon after a date, or before it.
     ///
     /// It is a warning from 90 days before the end, and an error once the end has passed.

@@ -139,10 +139,12 @@ fn show(rows: &[Row], arguments: &Arguments) -> anyhow::Result<()> {
     match arguments.pages {
         false => output::print_table(
             ["AGENT", "NAME", "ACCOUNT"],
+            &["ACCOUNT"],
             rows.iter().map(|row| [row.agent.clone(), text(&row.name), text(&row.account)]),
         ),
         true => output::print_table(
             ["AGENT", "NAME", "ACCOUNT", "PAGES"],
+            &["ACCOUNT"],
             rows.iter()
                 .map(|row| [row.agent.clone(), text(&row.name), text(&row.account), in_words(&row.pages)]),
         ),

@@ -1,5 +1,6 @@
 //! `rtconfd apply`: one cycle, then exit; for cron.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -10,10 +11,14 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::model::Problem;
 use crate::reconcile::{Board, Ended, Mode, PageReport, Standing, Unsupervised};
-use crate::settings::Flag;
+use crate::settings::{Flag, Log};
 
 use super::global::{Exit, FAILED, Format, Global, HELD, OK, Shown};
+use super::progress::Progress;
 use super::{load, output, run};
+
+/// The time between two looks at the progress.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
 pub struct Arguments {
@@ -33,6 +38,7 @@ pub struct Arguments {
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let quiet = Global { flags: with_quiet_log(global), ..global.clone() };
     let global = if arguments.quiet { &quiet } else { global };
+    output::start_log_with_messages(Log::find(&global.config(), &global.surroundings()));
     let settings = match load::settings(global) {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
@@ -44,11 +50,19 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let key_source = load::key_source(&settings.api, global)?;
     let (files, active) = run::gather(&settings, &store, &clock, None, false).await?;
     let (who, revision) = (load::who("apply", global), files.revision());
-    let start = run::Start { who, active, revision, number: 0, board: Board::default() };
+    let board = Board::default();
+    let start = run::Start { who, active, revision, number: 0, board: board.clone() };
     let driver = run::build(&settings, &key_source, &store, &clock, start).await?;
+    let progress = (!arguments.quiet).then(|| tokio::spawn(show_progress(board)));
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };
-    let ended = driver.run(mode, &mut fed, &Unsupervised).await?;
+    let ended = driver.run(mode, &mut fed, &Unsupervised).await;
+    if let Some(progress) = progress {
+        progress.abort();
+        // The bar is gone once the task has ended.
+        let _ = progress.await;
+    }
+    let ended = ended?;
     let exit = exit(&ended);
     if arguments.quiet && exit == OK {
         return Ok(exit);
@@ -56,10 +70,10 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     show(&ended, arguments.shown.format)?;
     output::show_problems(&ended.problems);
     if let Some(held) = &ended.held {
-        output::remark(&format!("held: {}", held.describe()));
+        output::notice(&format!("held: {}", held.describe()));
     }
     if ended.to_come > 0 {
-        output::remark(&format!(
+        output::notice(&format!(
             "an approved change is not yet applied to, or confirmed on, {} page(s); the next run \
              continues the rollout",
             ended.to_come
@@ -72,6 +86,21 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 fn with_quiet_log(global: &Global) -> Vec<Flag> {
     let level = Flag { path: "log.level".to_owned(), value: "warn".to_owned() };
     std::iter::once(level).chain(global.flags.clone()).collect()
+}
+
+/// Shows how many pages hold their values, until the task is ended.
+async fn show_progress(board: Board) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let Some(status) = board.ask().await else { return };
+    let progress = Progress::new("applying", status.pages.len());
+    loop {
+        let Some(status) = board.ask().await else { return };
+        let is_open = |standing: &Standing| matches!(standing, Standing::Unseen | Standing::Retrying(_));
+        progress.set(status.pages.iter().filter(|page| !is_open(&page.standing)).count());
+        tokio::time::sleep(PROGRESS_PAUSE).await;
+    }
 }
 
 fn deadline(clock: &dyn Clock, timeout: TimeDelta) -> crate::model::Instant {
@@ -93,7 +122,7 @@ fn show(ended: &Ended, format: Format) -> anyhow::Result<()> {
         let problem = report.standing.problem().unwrap_or_default().to_owned();
         [report.page.to_string(), word(&report.standing).to_owned(), report.applied.to_string(), problem]
     };
-    output::print_table(["PAGE", "RESULT", "APPLIED", "PROBLEM"], ended.pages.iter().map(row));
+    output::print_table(["PAGE", "RESULT", "APPLIED", "PROBLEM"], &["APPLIED"], ended.pages.iter().map(row));
     Ok(())
 }
 

@@ -97,6 +97,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
         Format::Json => output::print_lines(rows)?,
         Format::Table => output::print_table(
             ["START", "END", "ALL DAY", "SUMMARY"],
+            &["ALL DAY"],
             rows.into_iter().map(|row| {
                 let all_day = if row.all_day { "yes" } else { "no" };
                 [row.start, row.end, all_day.to_owned(), row.summary]
@@ -147,6 +148,7 @@ fn codes(format: Format) -> anyhow::Result<Exit> {
         }
         Format::Table => output::print_table(
             ["CODE", "KNOWN UP TO", "NAME"],
+            &[],
             Region::all()
                 .map(|region| [region.code.to_owned(), region.last_year.to_string(), region.name.to_owned()]),
         ),

@@ -19,6 +19,7 @@ use crate::web::{SecretFile, Tls};
 
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
+use super::progress::Progress;
 use super::{emergency, load, output, plan, run, zones};
 
 #[derive(Args)]
@@ -65,7 +66,13 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         })
         .collect();
     let groups: Vec<&[Page]> = pages.chunk_by(|(a, _), (b, _)| a.page.shares_values(&b.page)).collect();
-    let evaluated = side_by_side(&groups, |pages| look_ahead_at(pages, from, to));
+    let progress = Progress::new("checking the coming values", pages.len());
+    let evaluated = side_by_side(&groups, |pages| {
+        let ahead = look_ahead_at(pages, from, to);
+        progress.add(pages.len());
+        ahead
+    });
+    drop(progress);
     let evaluated: Vec<Ahead> = evaluated.into_iter().flatten().collect();
     // A statement about all pages holds only up to the earliest end of their look-aheads.
     let to = evaluated.iter().map(|ahead| ahead.to).min().unwrap_or(to);

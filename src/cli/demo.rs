@@ -23,7 +23,7 @@ use crate::simulator::{Logged, Options, Simulator};
 use crate::sources::Files;
 
 use super::global::{Exit, FAILED, Global, parse_instant};
-use super::{load, output, run};
+use super::{load, log, output, run};
 
 const KEY: &str = "demo-key";
 /// The usual address of the status page.
@@ -74,6 +74,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     output::start_log(settings.log);
     let clock: Arc<dyn Clock> = Arc::new(FastClock::new(start(&settings, &arguments), arguments.speed));
+    log::follow(clock.clone());
     let simulator = Simulator::new(Options {
         api_key: KEY.to_owned(),
         agents: Vec::new(),
@@ -85,9 +86,11 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     page.print(&temporary.join(STORE));
     // It serves until the daemon has ended.
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
-    tokio::spawn(print_patches(simulator));
     let store = load::open_store(&settings, false)?;
-    let ended = run::daemon(&global, settings, clock, store).await;
+    let ended = tokio::select! {
+        ended = run::daemon(&global, settings, clock, store) => ended,
+        () = print_patches(simulator) => Ok(FAILED),
+    };
     // Leftovers in the temporary directory do no harm.
     let _ = std::fs::remove_dir_all(&temporary);
     ended
@@ -239,10 +242,10 @@ Every line below is one PATCH. The first fill the pages.{next} Ctrl-C ends.
     ));
 }
 
-/// Prints every PATCH as it arrives.
+/// Prints every PATCH as it arrives, as long as somebody reads it.
 async fn print_patches(simulator: Simulator) {
     let mut reported = 0;
-    loop {
+    while !output::has_failed() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let log = simulator.log();
         for request in log.iter().skip(reported).filter(|request| request.method == "PATCH") {

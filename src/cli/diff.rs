@@ -1,21 +1,26 @@
 //! `rtconfd diff`: the changes of a held revision against the active one, by site.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::limits::changes::HOLD_AHEAD;
-use crate::model::{Instant, shorten};
+use crate::model::Instant;
 use crate::plan::{Changed, Difference, differences};
-use crate::zone::{self, Zone};
+use crate::zone::Zone;
 
-use super::global::{CHANGES, Exit, Format, Global, OK, Shown};
+use super::global::{CHANGES, Exit, Format, Global, OK, Shown, Times};
+use super::load::Rollout;
 use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {
     /// The held revision, as shown by status and in the log [default: the one that is held]
     revision: Option<String>,
+    #[command(flatten)]
+    times: Times,
     #[command(flatten)]
     shown: Shown,
 }
@@ -26,7 +31,8 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         Err(exit) => return Ok(exit),
     };
     output::show_problems(&view.problems());
-    let Some(held) = &view.held else {
+    let id = &view.id;
+    if view.held.is_none() && view.rollout.is_none() {
         if let Some(revision) = &arguments.revision {
             bail!(
                 "revision {revision} is not held: no revision is held\n  hint: run rtconfd preview to \
@@ -35,38 +41,50 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
         }
         output::remark("No revision is held: settings and inputs are active as they are.");
         return Ok(OK);
-    };
-    if let Some(requested) = arguments.revision.as_ref().filter(|requested| **requested != held.revision) {
-        bail!("revision {requested} is not held\n  hint: name the held revision {}", held.revision);
+    }
+    if let Some(requested) = arguments.revision.as_ref().filter(|requested| *requested != id) {
+        let state = if view.held.is_some() { "held" } else { "being rolled out" };
+        bail!("revision {requested} is not held\n  hint: name {id}, which is {state}");
     }
     let now = load::now();
     let newest = view.newest();
-    let found = differences(&view.active(), newest, now);
+    let found = differences(view.active(), newest, now);
     match arguments.shown.format {
         Format::Json => output::print_lines(found.iter().map(to_json))?,
         Format::Table => {
-            let zone_of = |difference: &Difference| {
-                newest.page(&difference.page).and_then(|managed| managed.page.zone).unwrap_or(Zone::UTC)
+            let at = |difference: &Difference, at: Instant| {
+                let here = newest.page(&difference.page).map_or(Zone::UTC, load::zone);
+                arguments.times.show(here, at)
             };
             output::remark(&format!(
-                "Revision {} against the active one, next {} days:",
-                held.revision,
+                "Revision {id} against the active one, next {} days:",
                 HOLD_AHEAD.num_days()
             ));
             output::print_table(
                 ["PAGE", "SITE OR VARIABLE", "FROM", "BEFORE", "AFTER"],
-                found.iter().map(|difference| row(difference, now, zone_of(difference))),
+                &[],
+                found.iter().map(|difference| row(difference, now, |instant| at(difference, instant))),
             );
             if found.is_empty() {
                 output::remark("It changes no value in this period.");
             }
-            output::remark(&format!("Approve it with: rtconfd approve {}", held.revision));
+            output::remark(&match &view.rollout {
+                None => format!("Approve it with: rtconfd approve {id}"),
+                Some(rollout) => in_rollout(rollout, &found),
+            });
         }
     }
     Ok(CHANGES)
 }
 
-fn row(difference: &Difference, now: Instant, here: Zone) -> [String; 5] {
+/// Describes how far the rollout of an approved revision is.
+fn in_rollout(rollout: &Rollout, found: &[Difference]) -> String {
+    let pages: BTreeSet<String> = found.iter().map(|difference| difference.page.to_string()).collect();
+    let sent = pages.intersection(&rollout.reached).count();
+    format!("It is approved and being rolled out: sent to {sent} of {} page(s) so far.", pages.len())
+}
+
+fn row(difference: &Difference, now: Instant, at: impl Fn(Instant) -> String) -> [String; 5] {
     let page = difference.page.to_string();
     let none = || "-".to_owned();
     match &difference.what {
@@ -83,13 +101,13 @@ fn row(difference: &Difference, now: Instant, here: Zone) -> [String; 5] {
             [page, name.clone(), "now".to_owned(), "a row".to_owned(), "gone".to_owned()]
         }
         Changed::Value { name, from, before, after } => {
-            let text = |value: &Value| if value.is_null() { none() } else { shorten(value, 60) };
-            let from = if *from <= now { "now".to_owned() } else { zone::show(here, *from) };
-            [page, name.clone(), from, text(before), text(after)]
+            let [before, after] = output::both(before, after, 60);
+            let from = if *from <= now { "now".to_owned() } else { at(*from) };
+            [page, name.clone(), from, before, after]
         }
         Changed::NotCompared { name, from } => {
             let after = "changes too often to be compared".to_owned();
-            [page, name.clone(), zone::show(here, *from), none(), after]
+            [page, name.clone(), at(*from), none(), after]
         }
     }
 }
@@ -124,7 +142,8 @@ mod tests {
     use crate::plan::differences;
     use crate::settings::{Settings, Surroundings};
 
-    use super::{row, zone::Zone};
+    use super::row;
+    use crate::zone::{self, Zone};
 
     #[test]
     fn a_value_that_changes_too_often_is_reported_as_not_compared() {
@@ -150,7 +169,10 @@ mod tests {
         let before = world("show = \"is_open\"");
         let reported = |after: &World| -> Vec<[String; 5]> {
             let found = differences(&before, after, from);
-            found.iter().map(|difference| row(difference, from, Zone::UTC)).collect()
+            found
+                .iter()
+                .map(|difference| row(difference, from, |at| zone::show_local(Zone::UTC, at)))
+                .collect()
         };
         assert_eq!(reported(&before), Vec::<[String; 5]>::new());
         // The value changes 192 times a day, and 1,000 changes are compared.

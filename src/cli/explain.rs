@@ -17,6 +17,7 @@ use crate::zone;
 
 use super::global::{Exit, Format, Global, OK, Shown, parse_instant};
 use super::preview::typed;
+use super::revisions::Chosen;
 use super::{load, output};
 
 #[derive(Args)]
@@ -30,6 +31,8 @@ pub struct Arguments {
     /// Explain the value at this instant
     #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     at: Option<Instant>,
+    #[command(flatten)]
+    chosen: Chosen,
 }
 
 pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -41,7 +44,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     output::show_problems(&view.problems());
     // A page that was never active is explained as written.
     let world = if view.world.page(&arguments.page).is_some() { &view.world } else { view.newest() };
-    view.report_shown_revision(!std::ptr::eq(world, &raw const view.world));
+    let world = arguments.chosen.world(&view, world)?;
     let managed = view.pages(world, Some(&arguments.page))?[0];
     let Some(owned) = managed.page.owned(&arguments.variable) else {
         let known: Vec<String> =

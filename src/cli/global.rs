@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::limits::time::YEARS;
 use crate::model::Instant;
 use crate::settings::{Flag, Surroundings};
+use crate::zone::{self, Zone};
 use crate::zoneinfo;
 
 /// The exit code of a command.
@@ -60,6 +61,21 @@ pub(super) struct Shown {
     /// The format of the output
     #[arg(long, default_value = "table")]
     pub(super) format: Format,
+}
+
+/// The zone in which tables show times.
+#[derive(Args, Clone, Copy)]
+pub(super) struct Times {
+    /// Show times in UTC instead of the local time of each page
+    #[arg(long)]
+    utc: bool,
+}
+
+impl Times {
+    /// Formats an instant of a page in this zone.
+    pub(super) fn show(self, zone: Zone, at: Instant) -> String {
+        zone::show_local(if self.utc { Zone::UTC } else { zone }, at)
+    }
 }
 
 impl Global {

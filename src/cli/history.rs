@@ -1,13 +1,16 @@
 //! `rtconfd history`: the changes, with time, author and reason.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use crate::limits::store::HISTORY_LISTED;
-use crate::model::{PageId, shorten};
+use crate::model::PageId;
+use crate::zone::Zone;
 
-use super::global::{Exit, Format, Global, OK, Shown};
+use super::global::{Exit, Format, Global, OK, Shown, Times};
 use super::status::describe_drift;
-use super::{emergency, output};
+use super::{emergency, output, zones};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -18,6 +21,8 @@ pub struct Arguments {
     /// Show only the newest N changes
     #[arg(long, default_value_t = HISTORY_LISTED, value_name = "N")]
     limit: usize,
+    #[command(flatten)]
+    times: Times,
 }
 
 pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -40,21 +45,24 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     if rows.is_empty() {
         output::remark("There are no changes yet.");
     }
+    let zones = if rows.is_empty() { BTreeMap::new() } else { zones::of_pages(global).await };
     output::print_table(
-        ["AT (UTC)", "WHO", "PAGE", "VARIABLE", "FROM", "TO", "BECAUSE", "OUTCOME", "CORRELATION ID"],
+        ["AT", "WHO", "PAGE", "VARIABLE", "FROM", "TO", "BECAUSE", "OUTCOME", "CORRELATION ID"],
+        &["CORRELATION ID", "WHO", "BECAUSE"],
         rows.into_iter().map(|row| {
             let outcome = match &row.error {
                 Some(error) => format!("{}: {error}", row.outcome),
                 None => row.outcome,
             };
-            let from = if row.from.is_null() { "-".to_owned() } else { shorten(&row.from, 40) };
+            let [from, to] = output::both(&row.from, &row.to, 40);
+            let here = zones.get(&row.page).copied().unwrap_or(Zone::UTC);
             [
-                row.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+                arguments.times.show(here, row.at),
                 row.who,
                 row.page,
                 row.variable,
                 from,
-                shorten(&row.to, 40),
+                to,
                 row.because,
                 outcome,
                 row.correlation_id.unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::compile::{Gone, Managed, World};
 use crate::model::{Instant, PageId, Problem, Variable, each_once};
 use crate::pages::{Override, Page};
 use crate::plan::{Recent, Side, assess};
-use crate::reconcile::{ActiveRevision, Held, Promotion, Promotions, revision_id};
+use crate::reconcile::{ActiveRevision, Held, Out, Promotion, Promotions, revision_id};
 use crate::settings::{Api, Settings};
 use crate::sources::{Files, Revision};
 use crate::store::{PageState, Reading, Remembered, Store};
@@ -89,8 +89,12 @@ pub struct View {
     pub newest: Option<World>,
     /// The pages that wait for their promotion.
     promotions: Promotions,
+    /// The ID of settings and inputs as they are now.
+    pub id: String,
     /// The held revision.
     pub held: Option<Held>,
+    /// The rollout of the pages as written now.
+    pub rollout: Option<Rollout>,
     /// Active pages and variables that are no longer defined.
     gone: Vec<Gone>,
     /// The active overrides.
@@ -99,6 +103,14 @@ pub struct View {
     pub stored: BTreeMap<PageId, PageState>,
     /// The instant of the view.
     at: Instant,
+}
+
+/// An approved revision that is not yet active everywhere.
+pub struct Rollout {
+    /// The pages of the active revision, with overrides.
+    before: World,
+    /// The pages that it was rolled out to.
+    pub reached: BTreeSet<String>,
 }
 
 /// Loads the view at one instant, for evaluation up to a later one.
@@ -117,7 +129,7 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let to = to.unwrap_or(from);
     let reading = settings.store.path.location().read(Some(&settings.owner()))?;
     let known = reading.map(|reading| Known::read(&*reading, from)).transpose()?;
-    let Known { stored, remembered, recent, approved, overrides } = known.unwrap_or_default();
+    let Known { stored, remembered, recent, approved, out, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);
     let recalled = files.recall(&remembered.newest.inputs).inputs;
     let active = ActiveRevision::recall(&settings, &remembered, &recalled, from, to);
@@ -128,10 +140,13 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let impact = assess(active.side(), side, &recent, settings.hold, from);
     let id = revision_id(&settings.written, &revision, &settings.blueprint.zones);
     let gone = newest.gone(&active.world);
-    let held = match impact.reasons.is_empty() || approved.contains(&id) {
-        true => None,
-        false => Some(Held::new(id, from, impact.reasons)),
-    };
+    let (mut held, mut rollout) = (None, None);
+    if !impact.reasons.is_empty() {
+        match approved.contains(&id) {
+            true => rollout = Some(Rollout { before: active.pages(), reached: out.reached(&id) }),
+            false => held = Some(Held::new(id.clone(), from, impact.reasons)),
+        }
+    }
     let (mut world, promotions) = match held {
         Some(_) => (active.pages(), active.promotions),
         None => {
@@ -144,8 +159,22 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let is_active = held.is_none() && promotions.behind().is_empty();
     world.apply_override(&overrides);
     newest.apply_override(&overrides);
+    rollout.iter_mut().for_each(|rollout| rollout.before.apply_override(&overrides));
     let newest = (!is_active).then_some(newest);
-    Ok(View { settings, revision, world, newest, promotions, held, gone, overrides, stored, at: from })
+    Ok(View {
+        settings,
+        revision,
+        world,
+        newest,
+        promotions,
+        id,
+        held,
+        rollout,
+        gone,
+        overrides,
+        stored,
+        at: from,
+    })
 }
 
 /// The store's contents that read-only commands need.
@@ -155,12 +184,14 @@ struct Known {
     remembered: Remembered,
     recent: Recent,
     approved: BTreeSet<String>,
+    out: Out,
     overrides: Vec<Override>,
 }
 
 impl Known {
     fn read(reading: &dyn Reading, now: Instant) -> anyhow::Result<Self> {
         let recent = reading.fact(Recent::FACT)?.and_then(|fact| serde_json::from_str(&fact).ok());
+        let out = reading.fact(Out::FACT)?.and_then(|fact| serde_json::from_str(&fact).ok());
         let mut overrides = reading.overrides(now, false)?;
         overrides.reverse();
         Ok(Self {
@@ -168,15 +199,18 @@ impl Known {
             remembered: reading.remembered()?,
             recent: recent.unwrap_or_default(),
             approved: reading.approvals()?,
+            out: out.unwrap_or_default(),
             overrides: overrides.into_iter().map(|row| row.set).collect(),
         })
     }
 }
 
 impl View {
-    /// Returns the pages of the active revision, without overrides.
-    pub fn active(&self) -> World {
-        self.world.map(|managed| Some(Managed { page: managed.computed.clone(), ..managed.clone() }))
+    /// Returns the pages of the active revision.
+    ///
+    /// During a rollout, it is the one before.
+    pub fn active(&self) -> &World {
+        self.rollout.as_ref().map_or(&self.world, |rollout| &rollout.before)
     }
 
     /// Returns every problem of files and pages, each once.
@@ -257,16 +291,6 @@ impl View {
     pub fn report_held(&self) {
         if let Some(held) = &self.held {
             output::remark(&format!("held: {}", held.describe()));
-        }
-    }
-
-    /// Reports the revision that a command shows, if another one exists.
-    pub fn report_shown_revision(&self, shows_newest: bool) {
-        if let Some(held) = &self.held {
-            output::remark(&match shows_newest {
-                true => format!("shown: the held revision {}, which is not active", held.revision),
-                false => format!("shown: the active revision; {} is held", held.revision),
-            });
         }
     }
 

@@ -21,12 +21,15 @@ mod output;
 mod overrides;
 mod plan;
 mod preview;
+mod progress;
 mod pull;
 mod reload;
+mod revisions;
 mod run;
 mod schema;
 mod simulator;
 mod status;
+mod table;
 mod verdict;
 mod zones;
 
@@ -119,7 +122,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
             // Help goes to standard output and is a success; clap's own code 2 would mean
             // "changes".
             let written = error.print();
-            return if error.use_stderr() || written.is_err() { FAILED } else { OK };
+            if error.use_stderr() {
+                return FAILED;
+            }
+            written.unwrap_or_else(output::note_write_error);
+            return output::finish(OK);
         }
     };
     cli.global.environment = environment;

@@ -4,24 +4,31 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 
 use serde::Serialize;
-use tabled::builder::Builder;
-use tabled::settings::{Padding, Style, object::Columns};
+use serde_json::Value;
 
-use crate::model::{Instant, Problem, Severity};
+use crate::model::{Instant, Problem, Severity, shorten_both};
 use crate::settings::{Log, Report};
 
 use super::global::{Exit, FAILED};
 use super::log::{self, Reader};
+use super::progress;
+use super::table::{self, Rendered};
 
 /// The first error of writing to standard output.
 static WRITE_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
+/// Set when all messages are events of the log.
+static MESSAGES_ARE_EVENTS: OnceLock<()> = OnceLock::new();
+
 /// Writes data to standard output; [`finish`] turns an error into the exit code.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        let _ = WRITE_ERROR.set(error);
-    }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).unwrap_or_else(note_write_error);
+}
+
+/// Records that data could not be written.
+pub fn note_write_error(error: std::io::Error) {
+    let _ = WRITE_ERROR.set(error);
 }
 
 /// Returns true once data could not be written to standard output.
@@ -68,52 +75,111 @@ pub fn visible(text: &str) -> String {
 }
 
 /// Prints a table with a header; nothing when there are no rows.
-pub fn print_table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
-    let mut builder = Builder::default();
-    builder.push_record(header);
-    let mut empty = true;
-    for row in rows {
-        builder.push_record(row.map(|cell| visible(&cell)));
-        empty = false;
-    }
-    if empty {
+///
+/// On a narrow terminal, columns of `optional` are left out, the first one first.
+pub fn print_table<const N: usize>(
+    header: [&str; N],
+    optional: &[&str],
+    rows: impl IntoIterator<Item = [String; N]>,
+) {
+    let rows: Vec<[String; N]> = rows.into_iter().map(|row| row.map(|cell| visible(&cell))).collect();
+    if rows.is_empty() {
         return;
     }
-    let mut table = builder.build();
-    table.with(Style::blank()).modify(Columns::first(), Padding::new(0, 1, 0, 0));
-    let lines: Vec<String> = table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    print(&lines.concat());
+    let Rendered { text, left_out } = table::render(header, optional, &rows, width());
+    print(&text);
+    if !left_out.is_empty() {
+        remark(&format!("left out on this narrow terminal: {}", left_out.join(", ")));
+    }
+}
+
+/// Returns two values as cells of a table, each cut to `limit` characters.
+///
+/// Null is "-". Different values give different cells.
+pub fn both(from: &Value, to: &Value, limit: usize) -> [String; 2] {
+    let [from_cell, to_cell] = shorten_both(from, to, limit);
+    let cell = |value: &Value, cell: String| if value.is_null() { "-".to_owned() } else { cell };
+    [cell(from, from_cell), cell(to, to_cell)]
+}
+
+/// Returns the width for tables.
+///
+/// It is the one that `COLUMNS` sets, or that of the terminal. There is none for files and pipes.
+fn width() -> Option<usize> {
+    let set = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let of_terminal = || {
+        let stdout = std::io::stdout();
+        let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(stdout).ok()).flatten()?;
+        Some(usize::from(size.ws_col))
+    };
+    set.or_else(of_terminal).filter(|width| *width > 0)
 }
 
 /// Writes an error to standard error.
 pub fn print_error(text: &str) {
+    if MESSAGES_ARE_EVENTS.get().is_some() {
+        tracing::error!("{text}");
+        return log::flush();
+    }
     log::flush();
     let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }
 
 /// Writes a remark to standard error.
 pub fn remark(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    match MESSAGES_ARE_EVENTS.get() {
+        Some(()) => tracing::info!("{text}"),
+        None => drop(progress::beside(|| writeln!(std::io::stderr().lock(), "{text}"))),
+    }
+}
+
+/// Writes a line that a person must see to standard error.
+pub fn notice(text: &str) {
+    match MESSAGES_ARE_EVENTS.get() {
+        Some(()) => tracing::warn!("{text}"),
+        None => remark(text),
+    }
 }
 
 /// Writes problems to standard error, each with its hint.
 pub fn show_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
+    if MESSAGES_ARE_EVENTS.get().is_some() {
+        return log_problems(problems);
+    }
     for problem in problems {
         let level = match problem.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let place = problem.origin.as_ref().map_or_else(String::new, |origin| format!("{origin}: "));
-        remark(&format!("{level}: {place}{}", problem.message));
+        remark(&format!("{level}: {}", with_place(problem)));
         if let Some(hint) = &problem.hint {
             remark(&format!("  hint: {hint}"));
         }
     }
 }
 
+/// Logs problems, each as an event with its hint.
+pub fn log_problems<'p>(problems: impl IntoIterator<Item = &'p Problem>) {
+    for problem in problems {
+        let (text, hint) = (with_place(problem), problem.hint.as_deref());
+        match problem.severity {
+            Severity::Error => tracing::error!(hint, "{text}"),
+            Severity::Warning => tracing::warn!(hint, "{text}"),
+        }
+    }
+}
+
+fn with_place(problem: &Problem) -> String {
+    let place = problem.origin.as_ref().map_or_else(String::new, |origin| format!("{origin}: "));
+    place + &problem.message
+}
+
 /// Writes a report on the settings to standard error, in colour on a terminal.
 pub fn show_report(report: &Report) {
-    let _ = std::io::stderr().lock().write_all(report.render(is_colored()).as_bytes());
+    match MESSAGES_ARE_EVENTS.get() {
+        Some(()) => show_problems(&report.problems),
+        None => drop(std::io::stderr().lock().write_all(report.render(is_colored()).as_bytes())),
+    }
 }
 
 /// Returns true if standard error is a terminal, unless `NO_COLOR` is set (no-color.org).
@@ -123,23 +189,24 @@ fn is_colored() -> bool {
 
 /// Starts logging to standard error.
 pub fn start_log(settings: Log) {
-    let reader = match () {
-        () if log::is_journal() => Reader::Journal,
-        () if is_colored() && !settings.json => Reader::Terminal,
-        () => Reader::Plain,
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_writer(log::Events::start(reader))
-        .log_internal_errors(false)
-        .with_max_level(settings.level)
-        .with_target(false)
-        .with_ansi(reader == Reader::Terminal);
-    // A second start in one process changes nothing; the demo does that.
-    let _ = match reader {
-        _ if settings.json => builder.json().flatten_event(true).try_init(),
-        Reader::Journal => builder.without_time().try_init(),
-        Reader::Plain | Reader::Terminal => builder.try_init(),
-    };
+    log::start(reader(settings), settings.level);
+}
+
+/// Starts logging for a command whose log is read by programs or the journal.
+///
+/// All its messages are then events, up to the error with which it ends.
+pub fn start_log_with_messages(settings: Log) {
+    let reader = reader(settings);
+    log::start(reader, settings.level);
+    if reader.is_json || reader.is_journal {
+        let _ = MESSAGES_ARE_EVENTS.set(());
+        std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    }
+}
+
+fn reader(settings: Log) -> Reader {
+    let (is_journal, is_json) = (log::is_journal(), settings.json);
+    Reader { is_json, is_journal, is_colored: is_colored() && !is_json && !is_journal }
 }
 
 /// Formats an instant for programs: UTC, whole seconds.

@@ -13,13 +13,12 @@ use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
 use crate::store::{self, OverrideRow};
-use crate::web::{Daemon, OverrideRequest, Reply, shown};
+use crate::web::{OverrideRequest, Reply, shown};
 use crate::zone::{self, Zone};
-use crate::zoneinfo::{self, Choice};
 
 use super::emergency::{self, Contact, refused};
-use super::global::{Exit, Format, Global, NO_EFFECT, OK, Shown};
-use super::{load, output};
+use super::global::{Exit, Format, Global, NO_EFFECT, OK, Shown, Times};
+use super::{load, output, zones};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -84,6 +83,8 @@ struct List {
     all: bool,
     #[command(flatten)]
     shown: Shown,
+    #[command(flatten)]
+    times: Times,
 }
 
 #[derive(Args)]
@@ -117,7 +118,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
     let asking = asking(global, set)?;
     let (asked, zones, without_daemon) = match emergency::find(global)? {
         Contact::Running(daemon) => {
-            (daemon.set_override(&asking).await?, zones_of(global, &daemon).await?, None)
+            (daemon.set_override(&asking).await?, zones::of_daemon(global, &daemon).await?, None)
         }
         Contact::NoDaemon(store) => {
             let Some(store) = store else { bail!("the state is kept in memory, so no override would last") };
@@ -134,9 +135,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
                     return Ok(exit);
                 }
             };
-            let pages =
-                view.world.pages.iter().map(|managed| (managed.page.id.to_string(), load::zone(managed)));
-            (set_in_store(&view, asking).await?, pages.collect(), Some(store))
+            (set_in_store(&view, asking).await?, zones::of_view(&view), Some(store))
         }
     };
     match asked {
@@ -183,19 +182,6 @@ fn asking(global: &Global, set: Set) -> anyhow::Result<OverrideRequest> {
     })
 }
 
-/// Returns the time zones of the daemon's pages, for showing local times.
-async fn zones_of(global: &Global, daemon: &Daemon) -> anyhow::Result<BTreeMap<String, Zone>> {
-    let database = zoneinfo::open(&Choice::Newest, global.surroundings().zoneinfo.as_deref())
-        .map_err(anyhow::Error::msg)?;
-    let status = daemon.status().await?.unwrap_or_default();
-    let pages = status["pages"].as_array().cloned().unwrap_or_default();
-    let zone = |page: &Value| {
-        let zone = database.zone(page["timezone"].as_str()?)?;
-        Some((page["page"].as_str()?.to_owned(), zone))
-    };
-    Ok(pages.iter().filter_map(zone).collect())
-}
-
 async fn set_in_store(view: &load::View, asking: OverrideRequest) -> anyhow::Result<Reply> {
     let listed = |problems: Vec<crate::model::Problem>| {
         problems.into_iter().map(|problem| {
@@ -232,6 +218,7 @@ fn show_set(
     let pages = reported["pages"].as_array().cloned().unwrap_or_default();
     output::print_table(
         ["PAGE", "UNTIL"],
+        &[],
         pages.iter().flat_map(|page| {
             let id = page["page"].as_str().unwrap_or_default();
             let here = zones.get(id).copied().unwrap_or(Zone::UTC);
@@ -269,21 +256,25 @@ async fn run_list(global: &Global, list: &List) -> anyhow::Result<Exit> {
     if rows.is_empty() {
         output::remark("No override is active.");
     }
+    let zones = &if rows.is_empty() { BTreeMap::new() } else { zones::of_pages(global).await };
     let state = |row: &OverrideRow| match &row.released {
         Some((at, who)) => format!("released {} by {who}", output::utc(*at)),
         None if row.set.is_over(now) => "ended".to_owned(),
         None => "active".to_owned(),
     };
     output::print_table(
-        ["ID", "SAYS", "PAGE", "UNTIL (UTC)", "SET AT (UTC)", "BY", "REASON", "STATE"],
+        ["ID", "SAYS", "PAGE", "UNTIL", "SET AT", "BY", "REASON", "STATE"],
+        &["SET AT", "REASON"],
         rows.iter().flat_map(|row| {
             row.set.reach().into_iter().map(move |(page, of, until)| {
+                let here = zones.get(&page.to_string()).copied().unwrap_or(Zone::UTC);
+                let at = |at: Instant| list.times.show(here, at);
                 [
                     row.set.id.to_string(),
                     row.set.kind.describe(),
                     of.map_or_else(|| page.to_string(), |of| format!("{page} {of}")),
-                    until.map_or_else(|| "released".to_owned(), output::utc),
-                    output::utc(row.set.at),
+                    until.map_or_else(|| "released".to_owned(), at),
+                    at(row.set.at),
                     row.set.who.clone(),
                     row.set.reason.clone(),
                     state(row),
@@ -300,7 +291,7 @@ async fn run_extend(global: &Global, extend: &Extend) -> anyhow::Result<Exit> {
     let who = load::who("override", global);
     match daemon.extend(extend.id, &extend.until, &who).await? {
         Ok(reported) => {
-            show_set(&zones_of(global, &daemon).await?, &reported, extend.shown.format, false)?;
+            show_set(&zones::of_daemon(global, &daemon).await?, &reported, extend.shown.format, false)?;
             if extend.shown.format == Format::Table {
                 output::print(&format!("It replaces override {}.\n", extend.id));
             }

@@ -12,7 +12,7 @@ use crate::agents_api::{Client, ReadOnly, ReadPages};
 use crate::clock::Clock;
 use crate::compile::Managed;
 use crate::limits::time::HORIZON;
-use crate::model::{Environment, Instant, PageId, Problem, RemotePage, shorten};
+use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
 use crate::plan::{Answer, Plan};
 use crate::reconcile::{Decision, Gate, Knowledge, Limits, Observed, Urgency, decide};
 use crate::schema::Schemas;
@@ -20,7 +20,8 @@ use crate::settings::Api;
 use crate::zone;
 
 use super::global::{CHANGES, Exit, FAILED, Format, Global, HELD, OK, Shown, parse_instant};
-use super::{load, output};
+use super::progress::Progress;
+use super::{load, output, revisions};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -48,7 +49,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     output::show_problems(&view.problems());
     view.report_held();
-    view.report_shown_revision(false);
+    if view.held.is_some() || view.rollout.is_some() {
+        revisions::report(&view, &view.world);
+    }
     view.report_gone();
     view.report_promotion(None);
     let mut schemas = Schemas::new(view.settings.assert_formats);
@@ -82,7 +85,8 @@ pub async fn observe<'m>(
     for managed in pages {
         agents.entry(&managed.page.id.agent).or_default().push(&managed.page.id);
     }
-    let rate = &Rate::new(api);
+    let total = agents.values().map(Vec::len).sum();
+    let (rate, progress) = (&Rate::new(api), &Progress::new("fetching pages", total));
     let fetches = agents.into_iter().map(|(agent, pages)| async move {
         rate.wait().await;
         // An unknown agent answers 403 to a list; a fetch of its page gives a better error.
@@ -98,6 +102,7 @@ pub async fn observe<'m>(
                 }
             };
             found.push((id.clone(), page));
+            progress.add(1);
         }
         found
     });
@@ -202,7 +207,8 @@ impl Outcome {
                 to: change.to,
                 because: change.because,
                 until: until.map(output::utc),
-                until_shown: until.map_or_else(String::new, |until| zone::show(load::zone(managed), until)),
+                until_shown: until
+                    .map_or_else(String::new, |until| zone::show_local(load::zone(managed), until)),
             });
         }
         for drift in plan.drift {
@@ -235,16 +241,17 @@ impl Outcome {
         if self.rows.is_empty() && !self.failed && !self.held {
             output::remark("Nothing to do: every page has its desired values.");
         }
-        let value = |value: &Value| if value.is_null() { "-".to_owned() } else { shorten(value, 48) };
         output::print_table(
             ["PAGE", "VARIABLE", "ACTION", "FROM", "TO", "BECAUSE", "UNTIL"],
+            &["UNTIL", "BECAUSE"],
             self.rows.iter().map(|row| {
+                let [from, to] = output::both(&row.from, &row.to, 48);
                 [
                     row.page.clone(),
                     row.variable.clone().unwrap_or_else(|| "-".to_owned()),
                     row.action.to_owned(),
-                    value(&row.from),
-                    value(&row.to),
+                    from,
+                    to,
                     row.because.clone(),
                     row.until_shown.clone(),
                 ]

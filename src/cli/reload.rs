@@ -119,7 +119,7 @@ impl Listening {
                     problems = problems.len(),
                     "reload failed; the previous settings stay active"
                 );
-                output::show_problems(&problems);
+                output::log_problems(&problems);
                 let result = Err(problems);
                 self.reloads.note(load::now(), &result);
                 answer.into_iter().for_each(|answer| drop(answer.send(result.clone())));

@@ -19,7 +19,7 @@ use crate::model::{Instant, PageId, Problem};
 use crate::process;
 use crate::pulse::Pulses;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
-use crate::settings::{Settings, TokenSettings, is_on_this_machine};
+use crate::settings::{Log, Settings, TokenSettings, is_on_this_machine};
 use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
 use crate::store::Store;
 use crate::web;
@@ -27,7 +27,7 @@ use crate::zoneinfo;
 
 use super::claims::Claims;
 use super::global::{Exit, Global, OK, parse_instant};
-use super::{load, log, reload, zones};
+use super::{load, log, output, reload, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
 const FIRST_READS: usize = 6;
@@ -49,6 +49,7 @@ pub struct Arguments {
 }
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    output::start_log_with_messages(Log::find(&global.config(), &global.surroundings()));
     let settings = match load::settings(global) {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
@@ -80,8 +81,11 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
              to a simulator's address"
         );
     }
+    let clock: Arc<dyn Clock> =
+        Arc::new(FastClock::new(arguments.at.unwrap_or_else(load::now), arguments.speed));
+    log::follow(clock.clone());
     tracing::warn!("rehearsal started: the store and its history record the rehearsed time");
-    Ok(Arc::new(FastClock::new(arguments.at.unwrap_or_else(load::now), arguments.speed)))
+    Ok(clock)
 }
 
 /// Runs until a signal stops it; reloaded settings replace the old ones if they are valid.

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::settings::Log;
 use crate::simulator::{Options, Simulator};
 
-use super::global::{Exit, Global, LogFormat, OK};
+use super::global::{Exit, FAILED, Global, LogFormat, OK};
 use super::{load, output};
 
 #[derive(Args)]
@@ -32,7 +32,7 @@ pub struct Arguments {
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let json = matches!(global.log_format, Some(LogFormat::Json));
-    output::start_log(Log { json, level: tracing::Level::INFO });
+    output::start_log_with_messages(Log { json, level: tracing::Level::INFO });
     let simulator = Simulator::new(Options {
         api_key: arguments.api_key,
         agents: arguments.agents,
@@ -47,6 +47,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     output::print(&format!(
         "Agents API simulator at http://{address} (open it in a browser; requests: /_simulator/requests)\n"
     ));
+    if output::has_failed() {
+        return Ok(FAILED);
+    }
     simulator.serve(listener, stopped()?).await?;
     Ok(OK)
 }

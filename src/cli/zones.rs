@@ -1,15 +1,20 @@
 //! Warnings about the zone database that the settings use.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
+use serde_json::Value;
 
 use crate::limits::time::HORIZON;
 use crate::model::{Instant, Origin, Problem};
 use crate::settings::Settings;
+use crate::web::Daemon;
 use crate::zone::{self, Database, Zone};
 use crate::zoneinfo::{self, Choice};
 
+use super::emergency::{self, Contact};
 use super::global::Global;
-use super::output;
+use super::{load, output};
 
 /// Returns a warning when the database is older than a year.
 pub fn age(zones: &Database, at: Instant) -> Option<Problem> {
@@ -17,6 +22,37 @@ pub fn age(zones: &Database, at: Instant) -> Option<Problem> {
     let message =
         format!("the zone database {zones} is older than a year: rules changed after {version} are missing");
     Some(Problem::new(message).hint("update the package tzdata of the system, or rtconfd").warning())
+}
+
+/// Returns the time zones of pages by id, for showing local times.
+///
+/// They come from the daemon or the settings; without either, there are none.
+pub async fn of_pages(global: &Global) -> BTreeMap<String, Zone> {
+    if let Ok(Contact::Running(daemon)) = emergency::find(global) {
+        return of_daemon(global, &daemon).await.unwrap_or_default();
+    }
+    let settings = Settings::load(&global.config(), &global.surroundings());
+    let view = settings.ok().and_then(|settings| load::view_of(settings, None, None).ok());
+    view.map(|view| of_view(&view)).unwrap_or_default()
+}
+
+/// Returns the time zones of a daemon's pages.
+pub async fn of_daemon(global: &Global, daemon: &Daemon) -> anyhow::Result<BTreeMap<String, Zone>> {
+    let database = zoneinfo::open(&Choice::Newest, global.surroundings().zoneinfo.as_deref())
+        .map_err(anyhow::Error::msg)?;
+    let status = daemon.status().await?.unwrap_or_default();
+    let pages = status["pages"].as_array().cloned().unwrap_or_default();
+    let zone = |page: &Value| {
+        let zone = database.zone(page["timezone"].as_str()?)?;
+        Some((page["page"].as_str()?.to_owned(), zone))
+    };
+    Ok(pages.iter().filter_map(zone).collect())
+}
+
+/// Returns the time zones of the pages of settings.
+pub fn of_view(view: &load::View) -> BTreeMap<String, Zone> {
+    let pages = view.world.pages.iter();
+    pages.map(|managed| (managed.page.id.to_string(), load::zone(managed))).collect()
 }
 
 /// Returns the warnings on a database and the zones in use.

@@ -36,6 +36,9 @@ limits! {
     "log events that wait to be written" => count(MAX_QUEUED_EVENTS),
         "events are lost, and a line counts them";
 
+    const MAX_EVENT: usize = 300;
+    "line of the log" => format!("{MAX_EVENT} characters"), "the longest texts in it are cut";
+
     /// A shorter key would also be found in ordinary words.
     const MIN_HIDDEN: usize = 8;
     "API key that is kept out of the log" => format!("at least {MIN_HIDDEN} characters"),

@@ -89,6 +89,17 @@ pub(super) fn ending_calendars(blueprint: &Blueprint, inputs: &Inputs, at: Insta
     found
 }
 
+/// Returns the date of a calendar's last event within 500 days.
+///
+/// A rule without an end reaches up to there.
+pub fn last_event(calendar: &Calendar, at: Instant) -> Option<NaiveDate> {
+    let today = at.date_naive();
+    let to = today.checked_add_days(Days::new(EVENT_DAYS))?;
+    let all = calendar.occurrences(Window { from: today, to }).ok()?;
+    let events = Events { all, here: calendar.zone.unwrap_or(Zone::UTC), today };
+    events.taken(&Filter::default()).last()
+}
+
 /// Returns true if some place takes, or may take, all events of a calendar.
 fn is_taken_whole(blueprint: &Blueprint, calendar: &str) -> bool {
     let is_named =

@@ -19,6 +19,7 @@ use crate::model::{Instant, Problem};
 use calendars::ending_calendars;
 use clauses::Reach;
 
+pub use calendars::last_event;
 pub use filters::unmet_conditions;
 pub use intervals::suspicious_hours;
 

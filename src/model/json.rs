@@ -42,9 +42,38 @@ pub fn shorten(value: &Value, limit: usize) -> String {
     cut
 }
 
+/// Formats two values like [`shorten`]; different values give different texts.
+///
+/// A long start that both share is cut, too.
+pub fn shorten_both(a: &Value, b: &Value, limit: usize) -> [String; 2] {
+    let short = [shorten(a, limit), shorten(b, limit)];
+    let [a, b] = [a, b].map(|value| value.to_string().chars().collect::<Vec<char>>());
+    if short[0] != short[1] || a == b {
+        return short;
+    }
+    let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    [a, b].map(|text| {
+        let from_there: String = text[shared.saturating_sub(limit / 4)..].iter().collect();
+        let shown: String = from_there.chars().take(limit.saturating_sub(2)).collect();
+        format!("…{shown}{}", if shown == from_there { "" } else { "…" })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn different_values_are_never_shortened_to_the_same_text() {
+        let text = |end: &str| Value::from(format!("{}{end}", "0123456789".repeat(9)));
+        let both = |a: &str, b: &str| shorten_both(&text(a), &text(b), 20);
+        assert_eq!(both("yes", "no"), ["…56789yes\"", "…56789no\""]);
+        assert_eq!(both("yes", "yes")[0], "\"012345678901234567…");
+        let rest = "x".repeat(30);
+        let [a, b] = both(&format!("a{rest}"), &format!("b{rest}"));
+        assert_eq!((a.as_str(), b.as_str()), ("…56789axxxxxxxxxxxx…", "…56789bxxxxxxxxxxxx…"));
+        assert_eq!(shorten_both(&1.into(), &text(""), 20), ["1", "\"012345678901234567…"]);
+    }
 
     #[test]
     fn numbers_are_compared_by_value_and_large_integers_exactly() {

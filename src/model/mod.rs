@@ -11,7 +11,7 @@ mod source_text;
 mod variable;
 mod weekdays;
 
-pub(crate) use json::{same_value, shorten};
+pub(crate) use json::{same_value, shorten, shorten_both};
 pub(crate) use length::length;
 pub(crate) use page::{Change, DriftPolicy, OnDrift};
 pub use page::{Environment, PageId, RemotePage};

@@ -97,6 +97,30 @@ pub struct Status {
     pub zones: Arc<Database>,
     /// Counts since the start.
     pub counts: Counts,
+    /// What is waiting, stored, and left.
+    pub amounts: Amounts,
+}
+
+/// What is waiting, stored, and left.
+#[derive(Clone, Debug, Default)]
+pub struct Amounts {
+    /// Pages that are due and wait for a place or the rate limit.
+    pub queued: usize,
+    /// PATCHes in the history, at most.
+    pub history_rows: u64,
+    /// The days left of each calendar.
+    pub days_left: Vec<DaysLeft>,
+}
+
+/// The days up to the last event of a calendar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaysLeft {
+    /// The name of the calendar.
+    pub calendar: String,
+    /// True for public holidays, false for a file.
+    pub is_public: bool,
+    /// The days; 0 without a coming event, negative after the end of public holidays.
+    pub days: i64,
 }
 
 /// The reason for withholding all requests, as a message.

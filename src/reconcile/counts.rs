@@ -1,6 +1,7 @@
 //! Counts since the start, for metrics.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::agents_api::ApiError;
 use crate::model::Instant;
@@ -22,6 +23,8 @@ pub struct Counts {
     pub drifted: u64,
     /// The delays of transitions.
     pub lag: Lag,
+    /// The time in which a due request waited for the rate limit.
+    pub rate_wait: Duration,
     /// The time of the last request.
     pub last_request: Option<Instant>,
     /// The time of the last answer without an error.

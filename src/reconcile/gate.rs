@@ -37,6 +37,26 @@ pub struct Gate {
     streak: (usize, Duration),
     /// Number of times the breaker opened since the last success.
     opened: u32,
+    waits: Waits,
+}
+
+/// The time in which a due request waited for the rate.
+#[derive(Debug, Default)]
+struct Waits {
+    /// The uptime of the last refusal for the rate, and the wait expected then.
+    pending: Option<(Duration, Duration)>,
+    total: Duration,
+}
+
+impl Waits {
+    /// Adds the time since a refusal.
+    ///
+    /// The request may be gone, so a longer time than expected does not count.
+    fn end(&mut self, up: Duration) {
+        if let Some((since, expected)) = self.pending.take() {
+            self.total += up.saturating_sub(since).min(expected);
+        }
+    }
 }
 
 /// The state of the trial: after a pause single requests are tried until one succeeds.
@@ -117,6 +137,7 @@ impl Gate {
             fails: HashMap::new(),
             streak: (0, up),
             opened: 0,
+            waits: Waits::default(),
         }
     }
 
@@ -131,6 +152,11 @@ impl Gate {
             State::Paused { why, .. } => Some(why),
             _ => None,
         }
+    }
+
+    /// Returns true during a pause, and after it until a trial has succeeded.
+    pub fn is_pausing(&self) -> bool {
+        self.pause().is_some() || self.trial != Trial::Over
     }
 
     /// Returns the API's error if it refused the key.
@@ -173,16 +199,24 @@ impl Gate {
         }
         // Resyncs leave half of the burst to more urgent requests.
         let spare = if urgency == Urgency::Resync { self.all.size / 2.0 } else { 0.0 };
-        let count = f64::from(count);
-        if !self.all.has(up, count + spare) || (is_retry && !self.retries.has(up, 1.0)) {
+        self.waits.end(up);
+        if !self.all.has(up, f64::from(count) + spare) || (is_retry && !self.retries.has(up, 1.0)) {
+            let expected = self.wait(up, count, urgency, is_retry);
+            self.waits.pending = expected.map(|expected| (up, expected));
             return false;
         }
+        let count = f64::from(count);
         // A bucket smaller than `count` goes into debt.
         self.all.tokens -= count;
         if is_retry {
             self.retries.tokens -= 1.0;
         }
         true
+    }
+
+    /// Returns the time in which a request waited for the rate.
+    pub fn rate_wait(&self) -> Duration {
+        self.waits.total
     }
 
     /// Returns an unused permission.

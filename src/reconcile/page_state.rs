@@ -355,6 +355,11 @@ impl Pages {
         self.ripe.first().into_iter().chain(again).min().map(|(_, page)| page)
     }
 
+    /// Returns the number of due pages.
+    pub fn due_count(&self) -> usize {
+        self.ripe.len() + self.ripe_again.len()
+    }
+
     /// Returns true if any due page is a retry.
     pub fn has_retries(&self) -> bool {
         !self.ripe_again.is_empty()

@@ -23,7 +23,7 @@ use super::Promotions;
 /// progress.
 pub(super) const RECENT: &str = Recent::FACT;
 pub(super) const HELD: &str = Held::FACT;
-pub(super) const OUT: &str = "out";
+pub(super) const OUT: &str = Out::FACT;
 
 /// The active revision: definitions, their inputs, and the resulting pages.
 #[derive(Debug, Default)]
@@ -242,6 +242,15 @@ impl Held {
         )
     }
 
+    /// Returns the state and the commands for it, without the reasons.
+    pub(super) fn advice(&self) -> String {
+        format!(
+            "revision {0} is held: review its changes with rtconfd diff, then approve it with rtconfd \
+             approve {0}, or correct the files",
+            self.revision
+        )
+    }
+
     pub(super) fn to_fact(&self) -> Option<String> {
         serde_json::to_string(self).ok()
     }
@@ -261,14 +270,22 @@ fn name_of(who: &str) -> &str {
 ///
 /// Stored, so that a restart continues the rollout and reverts no page.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Out {
+pub struct Out {
     /// The revision ID.
-    pub revision: String,
+    pub(super) revision: String,
     /// The pages.
-    pub pages: BTreeSet<String>,
+    pub(super) pages: BTreeSet<String>,
 }
 
 impl Out {
+    /// The name under which the store keeps it.
+    pub const FACT: &'static str = "out";
+
+    /// Returns the pages that a revision was rolled out to.
+    pub fn reached(self, revision: &str) -> BTreeSet<String> {
+        if self.revision == revision { self.pages } else { BTreeSet::new() }
+    }
+
     fn has(&self, page: &PageId) -> bool {
         self.pages.contains(&page.to_string())
     }

@@ -103,7 +103,9 @@ async fn an_intent_is_open_until_its_outcome_is_known() {
         done(store.settle(id, Outcome::Applied(values), None, at(3))).await;
         let known = state(&*store, 1).await;
         assert_eq!((known.open, known.baseline.values().collect::<Vec<_>>()), (None, vec![&json!(8)]));
+        assert_eq!(store.history_rows(), 1);
         assert_ne!(done(store.intend(intent(1, 9, Some(id)))).await, id, "it was applied");
+        assert_eq!(store.history_rows(), 2);
         assert_eq!(done(store.last_known()).await, Some(at(3)));
     }
 }

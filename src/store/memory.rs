@@ -90,6 +90,10 @@ impl Store for Memory {
         Pulse::new("the store", WORK_TIMEOUT)
     }
 
+    fn history_rows(&self) -> u64 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).writes.len() as u64
+    }
+
     fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {
         let store: Arc<dyn Store> = Arc::new(Self { owner: owner.clone(), state: self.state.clone() });
         Box::pin(std::future::ready(Ok(store)))

@@ -139,6 +139,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Returns the pulse of the thread that owns the connection.
     fn pulse(&self) -> Pulse;
 
+    /// Returns the number of PATCHes in the history of all owners, at most.
+    ///
+    /// It reads nothing.
+    fn history_rows(&self) -> u64;
+
     /// Returns the same store for another owner.
     fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>>;
 

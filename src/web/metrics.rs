@@ -1,5 +1,7 @@
 //! Metrics for Prometheus, computed at each scrape.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -27,6 +29,7 @@ pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Er
     register_build(&mut registry);
     register_zones(&mut registry, status);
     register_held(&mut registry, status);
+    register_calendars(&mut registry, status);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -66,6 +69,10 @@ fn register_counters(registry: &mut Registry, status: &Status) {
         "Answers by operation and HTTP status; none if there was no answer",
         answers,
     );
+    let waited = Counter::<f64, AtomicU64>::default();
+    waited.inc_by(counts.rate_wait.as_secs_f64());
+    let help = "Time in which a due request waited for the rate limit";
+    registry.register_with_unit("rate_limit_wait", help, Unit::Seconds, waited);
     let help = "Time from a transition until its value is confirmed";
     registry.register_with_unit("transition_lag", help, Unit::Seconds, Transitions(counts.lag));
 }
@@ -118,6 +125,12 @@ fn register_gauges(registry: &mut Registry, status: &Status, reload: &LastReload
             "last_success_timestamp_seconds",
             "When the last answer without an error came, in seconds since 1970; 0 before the first",
             seconds(status.counts.last_success),
+        ),
+        ("queued_pages", "Pages that are due and wait for a place or the rate limit", status.amounts.queued),
+        (
+            "history_rows",
+            "PATCHes in the history of the store, at most",
+            usize::try_from(status.amounts.history_rows).unwrap_or(usize::MAX),
         ),
         ("input_problems", "Problems of files, rows and definitions", status.problems.len()),
     ] {
@@ -173,12 +186,25 @@ fn register_held(registry: &mut Registry, status: &Status) {
     }
 }
 
+/// Registers the days left of calendars, with the name and kind of each as labels.
+fn register_calendars(registry: &mut Registry, status: &Status) {
+    let calendars = Family::<[(&'static str, String); 2], Gauge>::default();
+    for left in &status.amounts.days_left {
+        let kind = if left.is_public { "public_holidays" } else { "file" };
+        let labels = [("calendar", left.calendar.clone()), ("kind", kind.to_owned())];
+        calendars.get_or_create(&labels).set(left.days);
+    }
+    let help = "Days up to the last event of a calendar, or up to the last known year of public holidays";
+    registry.register("calendar_days_left", help, calendars);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Problem;
-    use crate::reconcile::{Counts, Held};
+    use crate::reconcile::{Amounts, Counts, DaysLeft, Held};
     use crate::zone::Database;
+    use std::time::Duration;
 
     #[test]
     fn a_held_revision_is_reported_with_the_command_that_approves_it() {
@@ -197,7 +223,15 @@ mod tests {
             problems: Vec::new(),
             api: String::new(),
             zones: Database::embedded(),
-            counts: Counts { requests: 7, ..Counts::default() },
+            counts: Counts { requests: 7, rate_wait: Duration::from_millis(1500), ..Counts::default() },
+            amounts: Amounts {
+                queued: 3,
+                history_rows: 20_000_000,
+                days_left: vec![
+                    DaysLeft { calendar: "bank".to_owned(), is_public: true, days: 764 },
+                    DaysLeft { calendar: "ours".to_owned(), is_public: false, days: 0 },
+                ],
+            },
         };
         let at = "2026-11-26T17:00:00Z".parse().unwrap();
         let reload = LastReload { at, succeeded_at: at, problems: vec![Problem::new("unknown key")] };
@@ -206,6 +240,11 @@ mod tests {
             "rtconfd_requests_total 7",
             "rtconfd_pages{state=\"right\"} 0",
             "rtconfd_held 1",
+            "rtconfd_rate_limit_wait_seconds_total 1.5",
+            "rtconfd_queued_pages 3",
+            "rtconfd_history_rows 20000000",
+            "rtconfd_calendar_days_left{calendar=\"bank\",kind=\"public_holidays\"} 764",
+            "rtconfd_calendar_days_left{calendar=\"ours\",kind=\"file\"} 0",
             "rtconfd_ready{condition=\"reload\"} 0",
             "rtconfd_ready{condition=\"key\"} 1",
             "rtconfd_config_last_reload_successful 0",

@@ -81,6 +81,18 @@ pub fn show(zone: Zone, at: Instant) -> String {
     format!("{} {zone} ({})", local(zone, at).format("%a %Y-%m-%d %H:%M:%S"), at.format("%Y-%m-%dT%H:%M:%SZ"))
 }
 
+/// Formats an instant for tables: local time with its zone.
+///
+/// A local time that occurs twice has its offset from UTC, too.
+pub fn show_local(zone: Zone, at: Instant) -> String {
+    let local = local(zone, at);
+    let offset = match instants(zone, local).nth(1) {
+        Some(_) => format!(" {}", zone.offset_at(at)),
+        None => String::new(),
+    };
+    format!("{}{offset} {zone}", local.format("%a %Y-%m-%d %H:%M:%S"))
+}
+
 /// Returns a zone of the embedded database, for tests.
 #[cfg(test)]
 pub(crate) fn named(name: &str) -> Zone {
@@ -93,6 +105,18 @@ mod tests {
 
     fn time(text: &str) -> NaiveDateTime {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap()
+    }
+
+    #[test]
+    fn a_local_time_that_occurs_twice_is_shown_with_its_offset() {
+        for (at, expected) in [
+            ("2026-10-25T00:30:00Z", "Sun 2026-10-25 01:30:00 +01:00 Europe/London"),
+            ("2026-10-25T01:30:00Z", "Sun 2026-10-25 01:30:00 +00:00 Europe/London"),
+            ("2026-10-25T02:30:00Z", "Sun 2026-10-25 02:30:00 Europe/London"),
+            ("2026-06-25T11:30:00Z", "Thu 2026-06-25 12:30:00 Europe/London"),
+        ] {
+            assert_eq!(show_local(named("Europe/London"), at.parse().unwrap()), expected);
+        }
     }
 
     fn table(resolve: impl Fn(Zone, NaiveDateTime) -> Instant, cases: &[(&str, &str, &str)]) {

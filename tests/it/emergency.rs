@@ -37,7 +37,7 @@ async fn commands_reach_the_daemon_even_with_broken_settings() {
     let status = folder.run(&["status"]).expect(1);
     assert!(status.err.contains("this is not TOML"), "{}", status.err);
     assert!(
-        status.out.starts_with("rtconfd is running with its last good settings.\nPAGE       STATE   DUE (UTC)   PROBLEM\nA-1/live   right"),
+        status.out.starts_with("rtconfd is running with its last good settings.\nPAGE       STATE   DUE   PROBLEM\nA-1/live   right"),
         "{}",
         status.out
     );
@@ -235,9 +235,36 @@ async fn a_held_revision_can_be_reviewed_by_site_before_it_is_approved() {
             .contains(&format!("shown: the active revision; {revision} is held"))
     );
 
+    let opening = |chosen: &str| -> String {
+        let at = ["--at", "2026-03-02T09:30:00Z", "--days", "1", "--revision", chosen];
+        let ran = folder.run(&[&["preview", "A-0/live", "--format", "json"][..], &at].concat()).expect(0);
+        let explained = ["explain", "A-0/live", "is_open", "--at", "2026-03-02T09:30:00Z"];
+        let explained = folder.run(&[&explained[..], &["--format", "json", "--revision", chosen]].concat());
+        format!("{} {}", ran.lines()[0]["to"], explained.expect(0).lines()[0]["value"])
+    };
+    assert_eq!(
+        [opening("active"), opening("held"), opening(&revision)],
+        ["true true", "false false", "false false"]
+    );
+    let unknown = folder.run(&["preview", "--revision", "r000000000000"]).expect(1).err;
+    assert!(unknown.contains("unknown revision r000000000000") && unknown.contains(&revision), "{unknown}");
+
     folder.run(&["approve", &revision]).expect(0);
+    let rollout = folder.run(&["diff"]).expect(2);
+    assert_eq!(rollout.out, diff.out, "the pages still hold the revision before");
+    assert!(rollout.err.contains("It is approved and being rolled out: sent to 0 of 12 page(s) so far."));
+    let shown = folder.run(&["preview", "--revision", "active"]).expect(0).err;
+    assert!(
+        shown.contains(&format!("shown: the active revision; {revision} is being rolled out")),
+        "{shown}"
+    );
+    assert_eq!([opening("active"), opening(&revision)], ["true true", "false false"]);
+    assert!(folder.run(&["preview", "--revision", "held"]).expect(1).err.contains("no revision is held"));
     folder.run(&["apply", "--timeout", "30s"]).expect(0);
     assert!(folder.run(&["diff"]).expect(0).err.contains("No revision is held"));
+    assert!(
+        folder.run(&["preview"]).expect(0).err.contains(&format!("shown: the active revision {revision}"))
+    );
 }
 
 #[tokio::test]

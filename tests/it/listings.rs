@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::commands::unreachable_api;
-use crate::support::{Api, Folder, NO_HOLD, SITES, desk};
+use crate::support::{Api, Folder, NO_HOLD, Ran, SITES, desk};
 
 #[test]
 fn status_of_many_pages_is_a_summary_and_the_pages_with_a_problem() {
@@ -67,7 +67,10 @@ fn preview_shows_the_value_at_the_start_and_then_each_change() {
     );
     let table =
         folder.run(&["preview", "A-1/live", "--at", "2026-03-30T00:00:00Z", "--days", "1"]).expect(0).out;
-    assert!(table.contains("Mon 2026-03-30 09:00:00 Europe/London (2026-03-30T08:00:00Z)"), "{table}");
+    assert!(table.contains("Mon 2026-03-30 09:00:00 Europe/London "), "{table}");
+    let day = ["preview", "A-1/live", "--utc", "--at", "2026-03-30T00:00:00Z", "--days", "1"];
+    let table = folder.run(&day).expect(0).out;
+    assert!(table.contains("Mon 2026-03-30 08:00:00 UTC "), "{table}");
     let unknown = folder.run(&["preview", "A-9/live"]).expect(1);
     assert!(
         unknown.err.contains("unknown page A-9/live") && unknown.err.contains("A-1/live"),
@@ -147,4 +150,82 @@ fn a_preview_as_a_calendar_has_an_event_for_each_open_period() {
         ]
     );
     assert!(ics.lines().all(|line| line.len() <= 75), "{ics}");
+}
+
+fn narrow(folder: &Folder, width: usize, arguments: &[&str]) -> Ran {
+    Ran::new(folder.command(arguments).env("COLUMNS", width.to_string()).output().unwrap())
+}
+
+#[test]
+fn tables_fit_a_narrow_terminal_and_pipes_have_no_width() {
+    let folder = Folder::new(unreachable_api(), &desk("A-1"));
+    let day = ["preview", "--at", "2026-03-30T00:00:00Z", "--days", "1"];
+    let wide = folder.run(&day).expect(0).out;
+    assert!(wide.lines().all(|line| line.contains("A-1/live") || line.starts_with("AT ")), "{wide}");
+    let wrapped = narrow(&folder, 80, &day).expect(0);
+    assert!(wrapped.out.lines().all(|line| line.chars().count() <= 80), "{}", wrapped.out);
+    assert!(wrapped.out.lines().count() > wide.lines().count() && !wrapped.err.contains("left out"));
+    let cut = narrow(&folder, 55, &day).expect(0);
+    assert!(cut.out.lines().all(|line| line.chars().count() <= 55), "{}", cut.out);
+    assert!(cut.err.contains("left out on this narrow terminal: BECAUSE"), "{}", cut.err);
+}
+
+#[test]
+fn two_long_values_that_differ_late_look_different() {
+    let start = "x".repeat(300);
+    let settings = format!(
+        "[[page]]\nagent = \"A-1\"\nenvironment = \"live\"\ntimezone = \"UTC\"\nvariables = {{ a = {{ when = [{{ from = \"2026-03-30\", until = \"2026-03-31\", value = \"{start}yes\" }}], otherwise = \"{start}no\" }} }}\n"
+    );
+    let folder = Folder::new(unreachable_api(), &settings);
+    let table = folder.run(&["preview", "--at", "2026-03-29T12:00:00Z", "--days", "3"]).expect(0).out;
+    let change = table.lines().find(|line| line.starts_with("Mon 2026-03-30")).unwrap();
+    assert!(change.contains("xno\"") && change.contains("xyes\""), "{change}");
+}
+
+/// A command that could not write its data must not look like a success.
+#[test]
+fn a_full_disk_and_a_closed_pipe_are_errors_of_every_command() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    folder.run(&["apply"]).expect(0);
+    folder.write("c.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20261220\nSUMMARY:Week\nEND:VEVENT\nEND:VCALENDAR\n");
+    folder.write("schema.json", "{\"properties\": {\"is_open\": {\"type\": \"boolean\"}}}");
+    let set = ["override", "set", "A-1/live", "--closed", "--until-released", "--reason", "snow"];
+    for arguments in [
+        &["apply"][..],
+        &["check"],
+        &["explain", "A-1/live", "is_open"],
+        &["preview"],
+        &["preview", "--format", "ics"],
+        &["status"],
+        &["status", "--format", "json"],
+        &["history"],
+        &set,
+        &["plan"],
+        &["override", "list"],
+        &["override", "clear", "1"],
+        &["calendar", "c.ics", "--timezone", "UTC", "--from", "2026-12-01", "--to", "2027-01-01"],
+        &["agents"],
+        &["schema", "diff", "A-1/live", "./schema.json"],
+        &["pull", "A-1/live", "--into", "pulled"],
+        &["demo", "--listen", "127.0.0.1:0"],
+        &["simulator", "--api-key", "k", "--listen", "127.0.0.1:0"],
+        &["--version"],
+        &["--help"],
+        &["help", "preview"],
+    ] {
+        if arguments == ["plan"] {
+            api.edit("A-1", &json!({"is_open": "other"}));
+        }
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = Ran::new(folder.command(arguments).stdout(full).output().unwrap());
+        assert_eq!(ran.code, 1, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains("No space left on device"), "{arguments:?}: {}", ran.err);
+    }
+    for arguments in [&["status"][..], &["check"], &["--help"], &["--version"], &["history"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = Ran::new(folder.command(arguments).stdout(writer).output().unwrap());
+        assert_eq!(ran.code, 1, "{arguments:?}: {}", ran.err);
+    }
 }

@@ -22,6 +22,7 @@
 //! - `http`: the daemon over HTTP: routes, probes, metrics, misbehaving clients
 //! - `layers`: layers and cycles of the code
 //! - `listings`: `status`, `preview`, `history` and `calendar`
+//! - `logging`: the forms of the log, and what is logged once
 //! - `lost_rows`: tables truncated at the end of a line
 //! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
 //! - `odd_answers`: anomalous answers of the API
@@ -31,6 +32,7 @@
 //! - `simulator`: its state file and web page
 //! - `status_page`: the status page over HTTP, and what people do with its forms
 //! - `systemd`: notifications and the journal
+//! - `terminal`: widths, progress and colours on a terminal
 //! - `watching`: every way a file can change
 //! - `world`: a simulated world with every kind of fault
 //! - `zone_oracle`: every clock change, compared with Python's zoneinfo
@@ -55,6 +57,7 @@ mod house;
 mod http;
 mod layers;
 mod listings;
+mod logging;
 mod lost_rows;
 mod monitoring;
 mod odd_answers;
@@ -65,6 +68,7 @@ mod simulator;
 mod status_page;
 mod support;
 mod systemd;
+mod terminal;
 mod watching;
 mod world;
 mod zone_oracle;

@@ -8,13 +8,14 @@ use crate::agents_api::{ReadOnly, ReadPages};
 use crate::compile::Managed;
 use crate::limits::pages::MAX_PREVIEW_DAYS;
 use crate::limits::time::MAX_SCAN_STEPS;
-use crate::model::{Instant, PageId, Problem, same_value, shorten};
+use crate::model::{Instant, PageId, Problem, same_value};
 use crate::pages::{Owned, Transition, UntypedValue};
 use crate::schema::Schema;
 use crate::zone;
 
-use super::global::{Exit, FAILED, Global, OK, parse_instant};
+use super::global::{Exit, FAILED, Global, OK, Times, parse_instant};
 use super::load::View;
+use super::revisions::Chosen;
 use super::{load, output};
 
 use row::Row;
@@ -48,6 +49,10 @@ pub struct Arguments {
     /// Show only this variable
     #[arg(long, value_name = "VARIABLE")]
     variable: Option<crate::model::Variable>,
+    #[command(flatten)]
+    chosen: Chosen,
+    #[command(flatten)]
+    times: Times,
 }
 
 /// The format of a preview.
@@ -80,18 +85,17 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     let mut problems = view.problems();
     output::show_problems(&problems);
+    let known = problems.len();
+    let mut rows = Vec::new();
+    let world = arguments.chosen.world(&view, view.newest())?;
     if let PreviewFormat::Svg | PreviewFormat::Html = arguments.format {
-        view.report_shown_revision(true);
-        let pages = view.pages(view.newest(), arguments.page.as_ref())?;
+        let pages = view.pages(world, arguments.page.as_ref())?;
         let window = picture::Window { from, to, now: load::now() };
         let draw = if arguments.format == PreviewFormat::Svg { picture::svg } else { picture::html };
         output::print(&draw(&pages, window));
         return Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK });
     }
-    let known = problems.len();
-    let mut rows = Vec::new();
-    view.report_shown_revision(true);
-    for (index, managed) in view.pages(view.newest(), arguments.page.as_ref())?.into_iter().enumerate() {
+    for (index, managed) in view.pages(world, arguments.page.as_ref())?.into_iter().enumerate() {
         let schema = match schema(global, &view, managed).await {
             Ok(schema) => schema,
             Err(problem) => {
@@ -122,7 +126,9 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     match arguments.format {
         PreviewFormat::Json => output::print_lines(&rows)?,
         PreviewFormat::Ics => output::print(&ics::calendar(&rows, to, load::now())),
-        PreviewFormat::Table | PreviewFormat::Svg | PreviewFormat::Html => show(&rows),
+        PreviewFormat::Table | PreviewFormat::Svg | PreviewFormat::Html => {
+            show(&rows, arguments.times);
+        }
     }
     Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK })
 }
@@ -153,7 +159,7 @@ fn changes(
             to: value,
             because: transition.because,
             order: (transition.at, index, place),
-            at_shown: zone::show(load::zone(managed), transition.at),
+            zone: load::zone(managed),
         });
     }
     let warning = cut_short.map(|(owned, at)| {
@@ -223,19 +229,14 @@ async fn schema(global: &Global, view: &View, managed: &Managed) -> Result<Schem
     }
 }
 
-fn show(rows: &[Row]) {
+fn show(rows: &[Row], times: Times) {
     output::print_table(
         ["AT", "PAGE", "VARIABLE", "FROM", "TO", "BECAUSE"],
+        &["BECAUSE"],
         rows.iter().map(|row| {
-            let from = if row.from.is_null() { "-".to_owned() } else { shorten(&row.from, 40) };
-            [
-                row.at_shown.clone(),
-                row.page.clone(),
-                row.variable.clone(),
-                from,
-                shorten(&row.to, 40),
-                row.because.clone(),
-            ]
+            let [from, to] = output::both(&row.from, &row.to, 40);
+            let at = times.show(row.zone, row.order.0);
+            [at, row.page.clone(), row.variable.clone(), from, to, row.because.clone()]
         }),
     );
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::Instant;
+use crate::zone::Zone;
 
 /// One change; `from` is null for the value at the start of the window.
 #[derive(Serialize)]
@@ -17,6 +18,7 @@ pub(super) struct Row {
     /// The instant, and the places of page and variable among all.
     #[serde(skip)]
     pub(super) order: (Instant, usize, usize),
+    /// The zone of the page.
     #[serde(skip)]
-    pub(super) at_shown: String,
+    pub(super) zone: Zone,
 }

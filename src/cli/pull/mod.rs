@@ -21,6 +21,7 @@ use crate::tables::{Table, parse_json};
 
 use super::access::{self, Access};
 use super::global::{Exit, FAILED, Global, OK};
+use super::progress::Progress;
 use super::{load, output};
 use files::{Adopted, AdoptedValue, Files, KeyPlace, SETTINGS};
 
@@ -50,12 +51,15 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     };
     let client = ReadOnly::new(access::client(&connection, global)?);
     let mut pages: Vec<(PageId, RemotePage)> = Vec::new();
+    let progress = Progress::new("fetching pages", arguments.pages.len());
     for id in arguments.pages {
+        progress.add(1);
         if pages.iter().all(|(known, _)| *known != id) {
             let page = client.page(&id).await.map_err(|error| anyhow!("{id}: {error}"))?;
             pages.push((id, page));
         }
     }
+    drop(progress);
     let into = &arguments.into;
     let files = files::write(&pages, &connection.api, &key_place(&connection, into));
     if !files.adopted.is_empty() && !reads_back_equal(&files, into)? {

@@ -52,7 +52,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     let rows: Vec<Row> = found.into_iter().map(Row::from).collect();
     match arguments.shown.format {
         Format::Json => output::print_lines(&rows)?,
-        Format::Table => output::print_table(["AT", "CHANGE", "FROM", "TO"], rows.iter().map(Row::cells)),
+        Format::Table => {
+            output::print_table(["AT", "CHANGE", "FROM", "TO"], &[], rows.iter().map(Row::cells))
+        }
     }
     if rows.len() == MAX_DIFFERENCES {
         output::remark(&format!("Only the first {MAX_DIFFERENCES} differences are shown."));

@@ -357,6 +357,7 @@ fn show(candidates: &[Candidate], arguments: &Arguments) -> anyhow::Result<()> {
     }
     output::print_table(
         ["PAGE", "AT", "CHANGE", "FROM", "TO"],
+        &[],
         candidates.iter().flat_map(|candidate| {
             candidate.rows.iter().map(|row| {
                 let [at, change, from, to] = row.cells();

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::{PageId, Problem, RemotePage, shorten};
+use crate::model::{PageId, Problem, RemotePage};
 use crate::schema::Difference;
 use crate::sources::{Disk, ReadFiles};
 use crate::tables;
+
+use crate::cli::output;
 
 /// Limit of a value's characters in a table.
 const SHOWN_LENGTH: usize = 48;
@@ -73,11 +75,8 @@ impl From<Difference> for Row {
 
 impl Row {
     pub(super) fn cells(&self) -> [String; 4] {
-        let value = |value: &Value| match value {
-            Value::Null => "-".to_owned(),
-            value => shorten(value, SHOWN_LENGTH),
-        };
+        let [from, to] = output::both(&self.from, &self.to, SHOWN_LENGTH);
         let at = if self.at.is_empty() { "/" } else { &self.at };
-        [at.to_owned(), self.change.clone(), value(&self.from), value(&self.to)]
+        [at.to_owned(), self.change.clone(), from, to]
     }
 }

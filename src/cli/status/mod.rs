@@ -14,10 +14,10 @@ use crate::lint::running_out;
 use crate::model::{Instant, Problem, Severity, shorten};
 use crate::schema::Schemas;
 use crate::store::Reading;
-use crate::zone;
+use crate::zone::Zone;
 
 use super::emergency::{self, Contact};
-use super::global::{Exit, FAILED, Format, Global, OK, Shown};
+use super::global::{Exit, FAILED, Format, Global, OK, Shown, Times};
 use super::{check, load, output, zones};
 
 use general::{General, show_reload};
@@ -46,6 +46,8 @@ pub struct Arguments {
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
+    times: Times,
+    #[command(flatten)]
     shown: Shown,
 }
 
@@ -66,7 +68,7 @@ async fn report(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> 
     let view = match load::settings(global) {
         Ok(settings) => load::view_of(settings, None, None)?,
         // The report has been shown; the daemon's status is still useful.
-        Err(exit) => return by_daemon_alone(global, arguments.shown.format, exit).await,
+        Err(exit) => return by_daemon_alone(global, arguments, exit).await,
     };
     let location = view.settings.store.path.location();
     let reading = location.read(Some(&view.settings.owner()))?;
@@ -99,9 +101,10 @@ async fn report(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> 
         }
         Format::Table => {
             output::print(if running { "rtconfd is running.\n" } else { "rtconfd is not running.\n" });
-            show_summary(&pages);
+            show_summary(&pages, arguments.times);
             let lists_all = (arguments.all || is_short) && !arguments.problems;
-            show_pages(pages.iter().filter(|page| lists_all || page.has_problem()));
+            let listed = pages.iter().filter(|page| lists_all || page.has_problem());
+            show_pages(listed, arguments.times);
             general.show(&view);
             output::print(&format!("\nZone database {}\n", general.zones(&view)));
         }
@@ -180,15 +183,10 @@ impl<'v> PageLine<'v> {
             "next_change": next.map(|(at, what)| json!({"at": output::utc(*at), "what": what})),
         })
     }
-
-    /// Shows an instant in the zone of the page.
-    fn local(&self, at: Instant) -> String {
-        zone::show(load::zone(self.managed), at)
-    }
 }
 
 /// Prints the number of pages by state, and the next change of all.
-fn show_summary(pages: &[PageLine]) {
+fn show_summary(pages: &[PageLine], times: Times) {
     let of = |state: &str| pages.iter().filter(|page| page.state == state).count();
     let states = [("right", "right"), ("unseen", "not fetched yet"), ("problem", "with a problem")];
     let states = states.into_iter().filter(|(state, _)| of(state) > 0);
@@ -197,7 +195,8 @@ fn show_summary(pages: &[PageLine]) {
     output::print(&format!("{} page(s){states}.\n", pages.len()));
     let next = pages.iter().filter_map(|page| Some((page.next_change.as_ref()?, page)));
     if let Some(((at, what), page)) = next.min_by_key(|((at, _), _)| *at) {
-        output::print(&format!("Next change: {}, {} {what}\n", page.local(*at), page.managed.page.id));
+        let at = times.show(load::zone(page.managed), *at);
+        output::print(&format!("Next change: {at}, {} {what}\n", page.managed.page.id));
     }
 }
 
@@ -216,10 +215,11 @@ fn unknown_names(view: &load::View, now: Instant) -> Vec<Problem> {
     view.world.pages.iter().filter_map(of_page).flatten().collect()
 }
 
-fn show_pages<'p>(pages: impl Iterator<Item = &'p PageLine<'p>>) {
+fn show_pages<'p>(pages: impl Iterator<Item = &'p PageLine<'p>>, times: Times) {
     let rows: Vec<[String; 6]> = pages
         .map(|page| {
-            let at = |at: Option<Instant>| at.map_or_else(|| "-".to_owned(), |at| page.local(at));
+            let here = load::zone(page.managed);
+            let at = |at: Option<Instant>| at.map_or_else(|| "-".to_owned(), |at| times.show(here, at));
             let (next, what) = page.next_change.clone().unzip();
             [
                 page.managed.page.id.to_string(),
@@ -233,12 +233,16 @@ fn show_pages<'p>(pages: impl Iterator<Item = &'p PageLine<'p>>) {
         .collect();
     if !rows.is_empty() {
         output::print("\n");
-        output::print_table(["PAGE", "STATE", "LAST CHANGE", "NEXT CHANGE", "", "PROBLEM"], rows);
+        output::print_table(
+            ["PAGE", "STATE", "LAST CHANGE", "NEXT CHANGE", "", "PROBLEM"],
+            &["LAST CHANGE", ""],
+            rows,
+        );
     }
 }
 
 /// Reports the running daemon's status alone, when the settings cannot be read.
-async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow::Result<Exit> {
+async fn by_daemon_alone(global: &Global, arguments: &Arguments, exit: Exit) -> anyhow::Result<Exit> {
     let daemon = match emergency::find(global)? {
         Contact::Running(daemon) => daemon,
         Contact::NoDaemon(Some(store)) => {
@@ -251,16 +255,23 @@ async fn by_daemon_alone(global: &Global, format: Format, exit: Exit) -> anyhow:
         Ok(status) => status,
         Err(problems) => return Ok(emergency::refused(&problems)),
     };
-    if format == Format::Json {
+    if arguments.shown.format == Format::Json {
         output::print_lines([status])?;
         return Ok(exit);
     }
     output::print("rtconfd is running with its last good settings.\n");
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let pages = status["pages"].as_array().cloned().unwrap_or_default();
+    let zones = zones::of_daemon(global, &daemon).await.unwrap_or_default();
     output::print_table(
-        ["PAGE", "STATE", "DUE (UTC)", "PROBLEM"],
-        pages.iter().map(|page| ["page", "state", "due", "problem"].map(|key| text(&page[key]))),
+        ["PAGE", "STATE", "DUE", "PROBLEM"],
+        &["DUE"],
+        pages.iter().map(|page| {
+            let here = page["page"].as_str().and_then(|page| zones.get(page)).copied().unwrap_or(Zone::UTC);
+            let due: Option<Instant> = page["due"].as_str().and_then(|due| due.parse().ok());
+            let due = due.map_or_else(|| "-".to_owned(), |due| arguments.times.show(here, due));
+            [text(&page["page"]), text(&page["state"]), due, text(&page["problem"])]
+        }),
     );
     show_reload(&status["reload"]);
     for set in status["overrides"].as_array().into_iter().flatten() {

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::agents_api::{ApiError, Meaning, ReadPages, WritePages};
 use crate::limits::pages::MAX_FETCHED_BYTES;
-use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten};
+use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten_both};
 use crate::reconcile::gaps::Fetch;
 use crate::reconcile::{Acted, Operation, backoff};
 use crate::store::StoreError;
 
+use super::report::LOGGED;
 use super::requests::{Answered, Done};
 use super::{Driver, Duration, Urgency};
 
@@ -318,11 +321,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
 }
 
 fn report_applied(page: &PageId, change: &Change, correlation_id: Option<&str>) {
+    let [from, to] = shorten_both(change.from.as_ref().unwrap_or(&Value::Null), &change.to, LOGGED);
     tracing::info!(
         %page,
         variable = %change.variable,
-        from = change.from.as_ref().map(|value| shorten(value, 200)),
-        to = shorten(&change.to, 200),
+        from = change.from.as_ref().map(|_| from),
+        to,
         because = change.because,
         until = change.until.map(|until| until.to_rfc3339()),
         correlation_id,

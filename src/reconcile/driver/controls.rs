@@ -5,7 +5,7 @@ use crate::compile::Managed;
 use crate::model::{Environment, Instant, PageId, Problem};
 use crate::pages::Override;
 use crate::reconcile::set_override::extend;
-use crate::reconcile::{Control, Draft, PageStatus, Status, Until, Withheld, prepare};
+use crate::reconcile::{Amounts, Control, Counts, Draft, PageStatus, Status, Until, Withheld, prepare};
 use crate::store::StoreError;
 
 use super::{Driver, Urgency};
@@ -188,7 +188,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             problems: self.problems(),
             api: self.actor.api_url.clone(),
             zones: self.revisions.active.blueprint.zones.clone(),
-            counts: self.report.counts.clone(),
+            counts: Counts { rate_wait: gate.rate_wait(), ..self.report.counts.clone() },
+            amounts: Amounts {
+                queued: self.pages.due_count(),
+                history_rows: self.actor.store.history_rows(),
+                days_left: self.report.ends.days_left(&self.revisions.active.blueprint, now),
+            },
         }
     }
 }

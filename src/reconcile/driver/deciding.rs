@@ -1,8 +1,10 @@
 //! Decides on due pages.
 
+use serde_json::Value;
+
 use crate::agents_api::{ReadPages, WritePages};
 use crate::limits::api::LONGEST_RETRY_WAIT;
-use crate::model::{Instant, PageId, Problem, Variable, shorten};
+use crate::model::{Instant, PageId, Problem, Variable, shorten, shorten_both};
 use crate::plan::{Answer, Drift, IntentOutcome, Plan};
 use crate::reconcile::clock_trust::TrustChange;
 use crate::reconcile::gate::Pause;
@@ -10,6 +12,7 @@ use crate::reconcile::page_state::{LOOK_AHEAD, PageState, is_near};
 use crate::reconcile::{Actor, Decision, backoff, decide};
 use crate::store::{OpenIntent, Outcome};
 
+use super::report::LOGGED;
 use super::{Driver, Duration, Standing, Urgency};
 
 enum Start {
@@ -374,12 +377,14 @@ fn drift_standing(plan: &Plan) -> Standing {
 /// Logs drift; returns the number of values.
 fn report_drift(page: &PageId, drift: &[&Drift], by: Option<&str>) -> u64 {
     for drift in drift {
+        let found = drift.found.as_ref().unwrap_or(&Value::Null);
+        let [from, to] = shorten_both(&drift.baseline, found, LOGGED);
         tracing::warn!(
             %page,
             variable = %drift.variable,
-            baseline = shorten(&drift.baseline, 200),
-            found = drift.found.as_ref().map(|found| shorten(found, 200)),
-            desired = shorten(&drift.desired, 200),
+            from,
+            to = drift.found.as_ref().map(|_| to),
+            desired = shorten(&drift.desired, LOGGED),
             answer = drift.answer.word(),
             by,
             "drift: another client changed this value"

@@ -44,9 +44,21 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Meaning::TryAgain | Meaning::Slower | Meaning::OutcomeUnknown => false,
         };
-        match stuck {
-            true => tracing::error!(page = %id, %error, attempts, "request failed"),
-            false => tracing::warn!(page = %id, %error, attempts, "request failed; it will be retried"),
+        let is_known = self.pages.get(id).is_some_and(|state| match &state.standing {
+            Standing::Stuck(known) => stuck && error.is_same(known),
+            Standing::Retrying(known) => !stuck && error.is_same(known),
+            _ => false,
+        });
+        let correlation_id = error.correlation_id.as_deref();
+        match (is_known, stuck) {
+            // The same problem is logged once, until the page has recovered or has another one.
+            (true, _) => {
+                tracing::debug!(page = %id, %error, attempts, correlation_id, "request failed again")
+            }
+            (false, true) => tracing::error!(page = %id, %error, attempts, correlation_id, "request failed"),
+            (false, false) => {
+                tracing::warn!(page = %id, %error, attempts, correlation_id, "request failed; it will be retried");
+            }
         }
         let text = error.to_string();
         self.set_standing(id, if stuck { Standing::Stuck(text) } else { Standing::Retrying(text) });
@@ -82,6 +94,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Resets failures after an outage: they no longer count as retries and use the full rate.
     fn recover(&mut self) {
+        tracing::info!("the API answers again: all pages continue");
         let now = self.actor.clock.now();
         let failed = |(id, state): (&PageId, &mut PageState)| {
             let waits = state.schedule.is_retry() && !state.requests.in_flight() && state.due().is_some();
@@ -116,8 +129,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             _ if key != self.key.number() => {}
             Meaning::Slower => {
                 let asked = error.retry_after.unwrap_or(Duration::from_secs(5));
+                let is_known = self.requests.gate.is_pausing();
                 let pause = asked.min(LONGEST_PAUSE) + backoff::wait(1, &mut self.random);
-                if self.requests.gate.pause_for(pause, asked, up) {
+                if self.requests.gate.pause_for(pause, asked, up) && !is_known {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     let asked = asked.as_secs();
                     tracing::warn!(
@@ -129,7 +143,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Meaning::KeyRefused => {
                 self.key.refused(now, &mut self.random);
-                tracing::error!(%error, "the API refused the key: nothing is sent until it accepts the key; one request is tried at least every minute");
+                if self.requests.gate.stopped().is_none_or(|known| !error.is_same(known)) {
+                    tracing::error!(%error, "the API refused the key: nothing is sent until it accepts the key; one request is tried at least every minute");
+                }
                 self.requests.gate.stop(error.to_string());
             }
             // Nothing changed on the page, but the API is up and accepts the key.
@@ -137,8 +153,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 self.record_answer(whom, key);
             }
             Meaning::Refused | Meaning::Unavailable | Meaning::TryAgain | Meaning::OutcomeUnknown => {
+                let is_known = self.requests.gate.is_pausing();
                 if let Some(pause) =
                     self.requests.gate.failed(whom, attempts > 1, self.agents.count(), up, &mut self.random)
+                    && !is_known
                 {
                     let until = self.actor.clock.after(pause).to_rfc3339();
                     tracing::warn!(

@@ -39,6 +39,7 @@ use revisions::Revisions;
 use waiting::Waiting;
 
 mod answers;
+mod calendar_ends;
 mod clock_state;
 mod contested;
 mod controls;
@@ -157,7 +158,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         driver.overrides.begin(now);
         if let Some(held) = &driver.revisions.held {
-            tracing::warn!("still held: {}", held.describe());
+            tracing::warn!(because = held.reasons.join("; "), "still held: {}", held.advice());
         }
         match driver.clock.trust.distrust() {
             Some(_) if driver.revisions.active.number > 0 => {

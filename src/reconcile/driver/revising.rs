@@ -67,6 +67,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             self.activate_rest(&impact.torn, now);
             self.withhold(id, &newest, impact, now);
         }
+        let active = &self.revisions.active;
+        self.report.ends.update(&active.blueprint, &active.inputs, now);
     }
 
     /// Activates everything but the tables that lost rows.
@@ -169,7 +171,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             None => Held::new(revision, now, reasons),
         };
         if self.revisions.held.as_ref().is_none_or(|before| before.revision != held.revision) {
-            tracing::error!(pages = newest.pages.len(), "{}", held.describe());
+            let (pages, because) = (newest.pages.len(), held.reasons.join("; "));
+            tracing::error!(pages, because, "{}", held.advice());
         }
         self.hold(Some(held));
         let (active, held) = (self.revisions.active.pages(), newest.clone());

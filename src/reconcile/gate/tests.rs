@@ -106,3 +106,18 @@ fn the_breaker_opens_when_half_of_the_agents_fail_and_no_request_succeeds() {
     assert!(gate.begin_trial("1/live", seconds(30.0)) && gate.record_answer("1"));
     assert!(gate.is_open() && gate.take(seconds(30.0), 1, Urgency::Source, false));
 }
+
+#[test]
+fn the_time_that_requests_wait_for_the_rate_is_summed_without_idle_time() {
+    let mut gate = Gate::new(LIMITS, seconds(0.0));
+    let near = |waited: Duration, expected: f64| (waited.as_secs_f64() - expected).abs() < 0.005;
+    assert_eq!(taken(&mut gate, 0.0, Urgency::Source, false), 20);
+    assert!(!gate.take(seconds(0.05), 1, Urgency::Source, false));
+    assert!(near(gate.rate_wait(), 0.05), "{:?}", gate.rate_wait());
+    assert!(gate.take(seconds(0.1), 1, Urgency::Source, false));
+    assert!(near(gate.rate_wait(), 0.1), "{:?}", gate.rate_wait());
+    // The last request of these is refused and given up.
+    assert_eq!(taken(&mut gate, 100.0, Urgency::Source, false), 20);
+    assert!(gate.take(seconds(200.0), 1, Urgency::Source, false));
+    assert!(near(gate.rate_wait(), 0.2), "{:?}", gate.rate_wait());
+}

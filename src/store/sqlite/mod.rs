@@ -3,6 +3,7 @@
 
 mod accepted;
 mod file;
+mod history_span;
 mod location;
 mod migrations;
 mod opening;

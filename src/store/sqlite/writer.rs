@@ -16,6 +16,7 @@ use crate::store::{
 
 use super::Sqlite;
 use super::file::Guard;
+use super::history_span::HistorySpan;
 use super::queue::{Damage, Queue};
 use super::reading::{self, StoredPart};
 use super::{accepted, migrations, owners, retention, texts};
@@ -29,6 +30,7 @@ pub struct Writer {
     queue: Queue,
     /// The number of the owner.
     owner: i64,
+    span: Arc<HistorySpan>,
 }
 
 impl Writer {
@@ -42,7 +44,9 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let number = owner.map_or(Ok(owners::NO_OWNER), |owner| owners::number_or_new(&connection, owner));
         let owner = number.map_err(|error| location.sqlite(error))?;
-        Ok(Self { queue: Queue::start(connection, location, guard, damage)?, owner })
+        let span = Arc::new(HistorySpan::default());
+        span.read(&connection).map_err(|error| location.sqlite(error))?;
+        Ok(Self { queue: Queue::start(connection, location, guard, damage)?, owner, span })
     }
 
     /// Creates a writer on a shared connection, without a thread.
@@ -53,13 +57,15 @@ impl Writer {
     /// Returns an error when the store cannot be upgraded.
     pub fn in_place(connection: Arc<Mutex<Connection>>, owner: &Owner) -> Result<Self, StoreError> {
         let location = Sqlite::new(None);
+        let span = Arc::new(HistorySpan::default());
         let prepare = || {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             migrations::prepare(&mut connection)?;
+            span.read(&connection)?;
             owners::number_or_new(&connection, owner)
         };
         let owner = prepare().map_err(|error| location.sqlite(error))?;
-        Ok(Self { queue: Queue::in_place(connection, location), owner })
+        Ok(Self { queue: Queue::in_place(connection, location), owner, span })
     }
 
     /// Queues a job with the number of the owner.
@@ -77,11 +83,15 @@ impl Store for Writer {
         self.queue.pulse()
     }
 
+    fn history_rows(&self) -> u64 {
+        self.span.len()
+    }
+
     fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {
-        let (queue, owner) = (self.queue.clone(), owner.clone());
+        let (queue, owner, span) = (self.queue.clone(), owner.clone(), self.span.clone());
         let number = self.queue.run(move |connection| owners::number_or_new(connection, &owner));
         Box::pin(async move {
-            let writer: Arc<dyn Store> = Arc::new(Self { queue, owner: number.await? });
+            let writer: Arc<dyn Store> = Arc::new(Self { queue, owner: number.await?, span });
             Ok(writer)
         })
     }
@@ -263,6 +273,7 @@ impl Store for Writer {
     }
 
     fn intend(&self, intent: Intent) -> Written<i64> {
+        let span = self.span.clone();
         self.run(move |connection, owner| {
             if let Some(write) = intent.again {
                 let again = "UPDATE writes SET outcome = 'intended', settled_at = NULL, tries = tries + 1
@@ -288,6 +299,7 @@ impl Store for Writer {
                     change.because,
                 ])?;
             }
+            span.read(connection)?;
             Ok(write)
         })
     }
@@ -325,7 +337,11 @@ impl Store for Writer {
     }
 
     fn prune(&self, before: Instant) -> Written<()> {
-        self.run(move |connection, owner| retention::prune(connection, owner, before))
+        let span = self.span.clone();
+        self.run(move |connection, owner| {
+            retention::prune(connection, owner, before)?;
+            span.read(connection)
+        })
     }
 
     fn saw_schema(&self, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
