@@ -218,6 +218,8 @@ fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<
 /// Serves HTTP, if the settings configure it.
 async fn listen(settings: &Settings, handles: &web::Handles) -> anyhow::Result<()> {
     let Some(listen) = &settings.listen else { return Ok(()) };
+    let bound = tokio::net::TcpListener::bind(listen.address).await;
+    let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
     let token = |token: &TokenSettings| {
         let caller = web::Caller { name: token.name.clone(), rights: token.rights.clone() };
         Ok(web::Token { caller, secret: web::SecretFile::open(&token.file)? })
@@ -230,11 +232,10 @@ async fn listen(settings: &Settings, handles: &web::Handles) -> anyhow::Result<(
         hosts: listen.hosts.clone(),
         trusted_proxy: listen.trusted_proxy,
         sessions: web::Sessions::default(),
+        cookie: format!("rtconfd_session_{}", bound.local_addr()?.port()),
     };
     let tls =
         listen.tls.clone().map(web::Tls::open).transpose().map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    let bound = tokio::net::TcpListener::bind(listen.address).await;
-    let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!(address = %format!("{scheme}://{}", bound.local_addr()?), "serving HTTP");
     web::serve_http(bound, tls, secrets, handles.clone());

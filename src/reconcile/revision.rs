@@ -261,9 +261,12 @@ impl Held {
     }
 }
 
-/// Returns the name of a person without the means: `anna` for `approve as anna`.
+/// Returns the name of a person without the means, nor the name for whom a program says to act.
+///
+/// That is `anna` for `approve as anna` and for `token as anna (for bert)`.
 fn name_of(who: &str) -> &str {
-    who.rsplit_once(" as ").map_or(who, |(_, name)| name)
+    let name = who.split_once(" as ").map_or(who, |(_, name)| name);
+    name.split_once(" (for ").map_or(name, |(name, _)| name)
 }
 
 /// The pages that an approved change was already rolled out to.

@@ -3,6 +3,8 @@
 //! Requests that change state need a token, and the webhook a secret. Checks of host and origin
 //! keep out web pages in a browser on this machine.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, Uri, header};
 use ipnet::IpNet;
 
@@ -11,9 +13,6 @@ use super::refusal::Refusal;
 use super::secret_file::SecretFile;
 use super::sessions::Sessions;
 use super::visitor::{Caller, Visitor};
-
-/// The name of the cookie that holds a session.
-pub const COOKIE: &str = "rtconfd_session";
 
 /// The secrets that HTTP callers must present; none of them is ever printed.
 #[derive(Debug, Default)]
@@ -30,6 +29,8 @@ pub struct Secrets {
     pub hosts: Vec<String>,
     /// The network of the proxy whose connections count as encrypted.
     pub trusted_proxy: Option<IpNet>,
+    /// The name of the cookie of a session. Servers on other ports of one host need other names.
+    pub cookie: String,
     /// The people who signed in.
     pub sessions: Sessions,
 }
@@ -93,21 +94,45 @@ impl Secrets {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         // Other schemes are for a proxy in front.
         if let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) {
-            return self.holder(given).map(|caller| Visitor::Program(caller.clone())).ok_or(Refusal::Token);
+            return self
+                .token(given)
+                .map(|token| Visitor::Program(token.caller.clone()))
+                .ok_or(Refusal::Token);
         }
-        let session = cookie(headers).and_then(|cookie| self.sessions.find(cookie));
-        // A reload of the settings may have removed the token.
+        let session = self.session(headers).and_then(|cookie| self.sessions.find(cookie));
+        // A session ends with its token: when another one is in the file.
         let person = session.and_then(|session| {
-            let caller =
-                self.tokens.iter().map(|token| &token.caller).find(|caller| caller.name == session.token)?;
+            let token = self.tokens.iter().find(|token| token.secret.fingerprint() == session.token)?;
+            let caller = &token.caller;
             Some(Visitor::Person(caller.clone(), session.csrf))
         });
         Ok(person.unwrap_or(Visitor::Anonymous))
     }
 
-    /// Returns the holder of a token.
-    pub fn holder(&self, given: &str) -> Option<&Caller> {
-        self.tokens.iter().find(|token| token.secret.is(given)).map(|token| &token.caller)
+    /// Returns a token by its text.
+    pub fn token(&self, given: &str) -> Option<&Token> {
+        self.tokens.iter().find(|token| token.secret.is(given))
+    }
+
+    /// Returns the address for which failed attempts to sign in count.
+    ///
+    /// The trusted proxy names the caller last in `X-Forwarded-For`.
+    pub fn origin(&self, headers: &HeaderMap, arrival: Arrival) -> Option<IpAddr> {
+        let address = arrival.address?.to_canonical();
+        if !self.trusted_proxy.is_some_and(|proxy| proxy.contains(&address)) {
+            return Some(address);
+        }
+        let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+        let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        last.or(Some(address))
+    }
+
+    /// Returns the cookie of a session.
+    pub fn session<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs =
+            cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(name, _)| *name == self.cookie).map(|(_, value)| value)
     }
 
     /// Returns true if a webhook call carries the secret.
@@ -143,18 +168,8 @@ impl Secrets {
     }
 }
 
-/// Returns the cookie of a session.
-pub fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use crate::settings::Right;
 
     use super::super::secret_file::tests::secret;
@@ -217,7 +232,8 @@ mod tests {
     fn with_token(folder: &std::path::Path, rights: &[Right]) -> Secrets {
         let caller = Caller { name: "anna".to_owned(), rights: rights.iter().copied().collect() };
         let tokens = vec![Token { caller, secret: secret(folder, "t0ken") }];
-        Secrets { tokens, hosts: vec!["ops.example".to_owned()], ..Secrets::default() }
+        let (hosts, cookie) = (vec!["ops.example".to_owned()], "session".to_owned());
+        Secrets { tokens, hosts, cookie, ..Secrets::default() }
     }
 
     #[test]
@@ -254,16 +270,16 @@ mod tests {
         let program = admit(&[unlisted, ("authorization", "Bearer t0ken")]).unwrap();
         assert_eq!(program.require(Right::Override), Ok(()));
         assert_eq!(program.require(Right::Approve), Err(Refusal::Right(Right::Approve)));
-        assert_eq!(program.who("bert"), "bert, by the token anna");
-        let session = secrets.sessions.begin("anna").unwrap();
-        let person = admit(&[unlisted, ("cookie", &format!("a=b; {COOKIE}={session}"))]).unwrap();
+        assert_eq!(program.who("bert"), "token as anna (for bert)");
+        let session = secrets.sessions.begin(secrets.tokens[0].secret.fingerprint()).unwrap();
+        let person = admit(&[unlisted, ("cookie", &format!("a=b; session={session}"))]).unwrap();
         let Visitor::Person(_, Csrf(csrf)) = &person else { panic!("{person:?}") };
         assert_eq!(person.require(Right::Override), Err(Refusal::Token), "a browser sends cookies by itself");
         assert_eq!(person.require_in_form(Right::Override, csrf), Ok(()));
         assert_eq!(person.require_in_form(Right::Override, ""), Err(Refusal::Form));
         assert_eq!(person.require_in_form(Right::Approve, csrf), Err(Refusal::Right(Right::Approve)));
-        let gone = secrets.sessions.begin("a token that was removed").unwrap();
-        assert_eq!(admit(&[unlisted, ("cookie", &format!("{COOKIE}={gone}"))]), Err(Refusal::Host));
+        let gone = secrets.sessions.begin([0; 32]).unwrap();
+        assert_eq!(admit(&[unlisted, ("cookie", &format!("session={gone}"))]), Err(Refusal::Host));
         let basic = [("host", "localhost"), ("authorization", "Basic eDp5")];
         assert_eq!(admit(&basic), Ok(Visitor::Anonymous));
     }

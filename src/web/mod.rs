@@ -30,7 +30,7 @@ use tokio::net::{TcpListener, UnixListener};
 pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
 pub(crate) use guard::{Secrets, Token};
 pub use handles::Handles;
-pub(crate) use html::{STYLE, chart, hours, legend, site};
+pub(crate) use html::{STYLE, chart, legend, site, timelines};
 pub(crate) use reload::{Answer, LastReload, ReloadRequest, Reloads};
 pub(crate) use secret_file::SecretFile;
 pub(crate) use sessions::Sessions;

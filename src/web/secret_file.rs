@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::agents_api::{KeyError, KeySource};
@@ -34,6 +35,16 @@ impl SecretFile {
 
     /// Compares a text with the secret, in constant time.
     pub(super) fn is(&self, given: &str) -> bool {
+        self.current().expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    /// Returns a hash of the secret, which changes with it.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(self.current().expose_secret()).into()
+    }
+
+    /// Returns the secret as the file has it now.
+    fn current(&self) -> SecretString {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.path);
         if stamp != known.0 {
@@ -43,7 +54,7 @@ impl SecretFile {
                 Err(error) => tracing::error!(%error, "the secret was not changed"),
             }
         }
-        known.1.expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
+        known.1.clone()
     }
 }
 

@@ -26,8 +26,8 @@ struct State {
 /// The session of one person.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// The name of the token.
-    pub token: String,
+    /// The hash of the token that it was started with.
+    pub token: [u8; 32],
     /// The text that its forms repeat.
     pub csrf: Csrf,
     ends: Instant,
@@ -50,7 +50,7 @@ impl Sessions {
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn begin(&self, token: &str) -> Result<String, getrandom::Error> {
+    pub fn begin(&self, token: [u8; 32]) -> Result<String, getrandom::Error> {
         let (cookie, csrf) = (random()?, Csrf(random()?));
         let mut state = self.state();
         let now = Instant::now();
@@ -60,7 +60,7 @@ impl Sessions {
             oldest.and_then(|id| state.open.remove(&id));
         }
         let ends = now + SESSION_LIFE;
-        state.open.insert(hash(&cookie), Session { token: token.to_owned(), csrf, ends });
+        state.open.insert(hash(&cookie), Session { token, csrf, ends });
         Ok(cookie)
     }
 
@@ -118,13 +118,13 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_cookie_until_it_ends() {
         let sessions = Sessions::default();
-        let (one, other) = (sessions.begin("anna").unwrap(), sessions.begin("bert").unwrap());
+        let (one, other) = (sessions.begin([1; 32]).unwrap(), sessions.begin([2; 32]).unwrap());
         assert_ne!(one, other);
-        assert_eq!(sessions.find(&one).unwrap().token, "anna");
+        assert_eq!(sessions.find(&one).unwrap().token, [1; 32]);
         assert_ne!(sessions.find(&one).unwrap().csrf, sessions.find(&other).unwrap().csrf);
         sessions.end(&one);
         assert!(sessions.find(&one).is_none() && sessions.find("").is_none());
-        assert_eq!(sessions.find(&other).unwrap().token, "bert");
+        assert_eq!(sessions.find(&other).unwrap().token, [2; 32]);
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
     fn many_sessions_and_addresses_do_not_fill_the_memory() {
         let sessions = Sessions::default();
         for number in 0..2 * u32::try_from(MAX_SESSIONS).unwrap() {
-            sessions.begin("anna").unwrap();
+            sessions.begin([1; 32]).unwrap();
             sessions.count_failure(Some(IpAddr::from(number.to_be_bytes())));
         }
         let state = sessions.state();

@@ -78,12 +78,15 @@ impl Visitor {
         }
     }
 
-    /// Returns the name for the history. A program may act for somebody that it names.
+    /// Returns the name for the history: the means, then the name of the token.
+    ///
+    /// A program may name somebody for whom it acts. That name proves nothing, so it comes last.
     pub fn who(&self, given: &str) -> String {
-        match self.caller() {
-            None => given.to_owned(),
-            Some(caller) if given.is_empty() => caller.name.clone(),
-            Some(caller) => format!("{given}, by the token {}", caller.name),
+        match self {
+            Self::Owner | Self::Anonymous => given.to_owned(),
+            Self::Person(caller, _) => format!("status page as {}", caller.name),
+            Self::Program(caller) if given.is_empty() => format!("token as {}", caller.name),
+            Self::Program(caller) => format!("token as {} (for {given})", caller.name),
         }
     }
 }

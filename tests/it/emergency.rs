@@ -129,7 +129,7 @@ async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     let process = running(&folder).await;
     until("it serves HTTP", || process.log().contains("serving HTTP")).await;
     let log = process.log();
-    let port = log.split("address=127.0.0.1:").nth(1).unwrap();
+    let port = log.split("address=http://127.0.0.1:").nth(1).unwrap();
     let port: String = port.chars().take_while(char::is_ascii_digit).collect();
     let get = |path: &str| {
         let url = format!("http://127.0.0.1:{port}{path}");
@@ -345,7 +345,7 @@ fn check_reports_everything_that_run_needs_and_lacks() {
     std::fs::set_permissions(folder.path("secret"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let reported = folder.run(&["check"]).expect(1).err;
     for part in [
-        "listen.token_file: cannot read the key file".to_owned(),
+        "token token_file: cannot read the key file".to_owned(),
         "listen.webhook_secret_file: other users can read the key file".to_owned(),
         format!("cannot listen on {address} (listen.address)"),
         "hint: stop the program that uses the port".to_owned(),

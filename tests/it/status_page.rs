@@ -41,6 +41,12 @@ file = \"bert\"
 rights = [\"approve\"]
 ";
 
+/// Writes a file that only its owner can read.
+fn private(folder: &Folder, name: &str, content: &str) {
+    folder.write(name, content);
+    std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 impl Desk {
     async fn open(settings: &str, files: &[(&str, &str)]) -> Self {
         Self::listening("", settings, files).await
@@ -54,8 +60,7 @@ impl Desk {
         let folder = Folder::new(&api.url, &format!("{listen}{settings}"));
         folder.without_rate();
         for (name, content) in [("anna", "t0ken-of-anna"), ("bert", "t0ken-of-bert")].iter().chain(files) {
-            folder.write(name, content);
-            std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+            private(&folder, name, content);
         }
         let process = running(&folder).await;
         Self { api, folder, process, port }
@@ -207,7 +212,8 @@ async fn an_override_from_a_form_reaches_the_page_until_it_is_released() {
     let csrf = anna.csrf().await;
     let (code, _, form) = anna.post("/override", &[("select", "all"), ("q", "leeds"), ("csrf", &csrf)]).await;
     assert!(code.is_success() && form.contains("Override Leeds"), "{form}");
-    let fields = [("select", "all"), ("q", "leeds"), ("kind", "closed"), ("until", "2h"), ("reason", "snow")];
+    assert!(form.contains("name=\"id\" value=\"A-1/live\"") && !form.contains("A-2/live"), "{form}");
+    let fields = [("id", "A-1/live"), ("kind", "closed"), ("until", "2h"), ("reason", "snow")];
     assert_eq!(anna.submit("/override/set", &fields).await, "/overrides");
     desk.api.until_variable("A-1", "is_open", &json!(false)).await;
     assert_eq!(desk.api.variables("A-2")["is_open"], json!(false));
@@ -217,6 +223,8 @@ async fn an_override_from_a_form_reaches_the_page_until_it_is_released() {
     assert!(anna.get("/overrides").await.contains("snow"));
     assert!(anna.get("/pages/A-1/live").await.contains("class=\"overridden\""));
     assert!(row(&anna.get("/").await, "A-1/live").contains(">closed</span>"));
+    assert!(anna.get("/sites").await.contains(">closed</span>"));
+    assert!(!anna.get("/sites").await.contains(">open</span>"));
     // Another end, then the release.
     let path = |action: &str, id: &Value| format!("/override/{id}/{action}");
     anna.submit(&path("extend", &set["id"]), &[("until", ""), ("until_text", "")]).await;
@@ -228,11 +236,18 @@ async fn an_override_from_a_form_reaches_the_page_until_it_is_released() {
     desk.api.until_variable("A-1", "is_open", &json!(true)).await;
     // A value, with a problem first: the form keeps what was entered.
     let csrf = anna.csrf().await;
-    let wrong =
-        [("id", "A-2/live"), ("kind", "value"), ("variable", "nothing"), ("reason", "r1"), ("csrf", &csrf)];
+    let wrong = [
+        ("id", "A-2/live"),
+        ("kind", "value"),
+        ("variable", "nothing"),
+        ("until", "4h"),
+        ("reason", "r1"),
+        ("csrf", &csrf),
+    ];
     let (code, _, form) = anna.post("/override/set", &wrong).await;
     assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(form.contains("does not own nothing") && form.contains("value=\"r1\""), "{form}");
+    assert!(form.contains("value=\"4h\" selected"), "{form}");
     let right =
         [("id", "A-2/live"), ("kind", "value"), ("variable", "phone"), ("value", "112"), ("reason", "r")];
     anna.submit("/override/set", &right).await;
@@ -275,6 +290,9 @@ async fn forms_without_a_session_its_text_or_the_right_change_nothing() {
     let request = anna.http.post(format!("{}/overrides", anna.base)).body(body);
     assert_eq!(anna.send(request).await.0, StatusCode::FORBIDDEN);
     assert_eq!(desk.overrides(), Vec::<Value>::new());
+    // Another token in the file ends the sessions of the old one.
+    private(&desk.folder, "bert", "t0ken-of-bart");
+    assert_eq!(bert.post("/held/approve", &[("csrf", &of_bert)]).await.0, StatusCode::SEE_OTHER);
     // After signing out, the cookie is worth nothing.
     anna.submit("/sign-out", &[]).await;
     assert_eq!(anna.post("/override/set", &[("csrf", &of_anna)]).await.0, StatusCode::SEE_OTHER);
@@ -304,6 +322,13 @@ async fn a_held_revision_becomes_active_when_two_people_approve_it() {
     assert!(anna.get("/").await.contains("Rejected by status page as bert"));
     assert_eq!(anna.submit("/held/approve", &fields).await, "/held");
     assert_eq!(anna.submit("/held/approve", &fields).await, "/held", "one person counts once");
+    // A program's word for whom it acts is no second person.
+    for who in ["", "carla", "x as dora"] {
+        let approval = json!({"revision": revision, "who": who}).to_string();
+        let request = anna.http.post(format!("{}/approvals", anna.base)).bearer_auth("t0ken-of-anna");
+        let answer = request.body(approval).send().await.unwrap().text().await.unwrap();
+        assert_eq!(answer, "{\"missing_approvals\":1}", "{who}");
+    }
     assert_eq!(desk.api.variables("A-0")["is_open"], json!(false));
     assert_eq!(bert.submit("/held/approve", &fields).await, "/");
     for agent in ["A-0", "A-1", "A-2", "A-3"] {
@@ -415,6 +440,68 @@ async fn the_page_is_served_over_tls_with_the_newest_certificate() {
     );
 }
 
+/// One page that shows all sites of a table.
+const MANY: &str = "
+[sources.sites]
+path = \"sites.csv\"
+key = \"site\"
+[[page]]
+agent = \"MANY\"
+environment = \"live\"
+[page.variables.sites]
+each = \"sites\"
+hours = { timezone = \"Europe/London\", weekly = \"{{ row.hours }}\" }
+item = { name = \"{{ row.site }}\", open = { show = \"is_open\" } }
+";
+
+#[tokio::test]
+async fn an_override_of_some_sites_of_a_page_with_many_affects_and_shows_only_those() {
+    let sites = "site,region,hours\nLeeds,north,24/7\nYork,northwest,24/7\nBath,south,24/7\n";
+    let desk = Desk::open(MANY, &[("sites.csv", sites)]).await;
+    until("the page is filled", || desk.api.variables("MANY")["sites"].is_array()).await;
+    let anna = desk.signed_in("anna").await;
+    let csrf = anna.csrf().await;
+    let all = [("select", "all"), ("q", "Region=NORTH"), ("csrf", &csrf)];
+    let (_, _, form) = anna.post("/override", &all).await;
+    assert!(form.contains("name=\"where\" value=\"region=north\""), "{form}");
+    let fields = [
+        ("id", "MANY/live"),
+        ("where", "region=north"),
+        ("kind", "closed"),
+        ("until", "2h"),
+        ("reason", "r"),
+    ];
+    anna.submit("/override/set", &fields).await;
+    let open = |site: usize| desk.api.variables("MANY")["sites"][site]["open"].clone();
+    until("Leeds is closed", || open(0) == json!(false)).await;
+    assert_eq!((open(1), open(2)), (json!(true), json!(true)));
+    let page = anna.get("/sites").await;
+    for (site, state) in [("Leeds", "closed"), ("York", "open"), ("Bath", "open")] {
+        let shown =
+            page.split(&format!("<h2>{site}</h2>")).nth(1).unwrap().split("</article>").next().unwrap();
+        assert!(shown.contains(&format!(">{state}</span>")), "{site}: {shown}");
+    }
+    assert!(anna.get("/").await.contains("2 of 3 open"));
+}
+
+#[tokio::test]
+async fn a_value_that_a_person_set_is_not_shown_as_hours() {
+    let desk = Desk::open(&always("A-1"), &[]).await;
+    desk.api.until_variable("A-1", "is_open", &json!(true)).await;
+    let browser = desk.browser();
+    until_right(&browser).await;
+    assert!(browser.get("/").await.contains(">open</span>"));
+    let set =
+        ["override", "set", "A-1/live", "--value", "is_open=false", "--until-released", "--reason", "r"];
+    desk.folder.run(&set).expect(0);
+    desk.api.until_variable("A-1", "is_open", &json!(false)).await;
+    for view in ["/", "/sites"] {
+        let shown = browser.get(view).await;
+        let main = shown.split_once("<main").unwrap().1;
+        assert!(!main.contains(">open</span>"), "{view}: {main}");
+    }
+}
+
 #[tokio::test]
 async fn commands_reject_a_revision_and_extend_an_override() {
     let desk = Desk::open(SITES, &[("sites.csv", TWO)]).await;
@@ -427,6 +514,15 @@ async fn commands_reject_a_revision_and_extend_an_override() {
     assert_eq!(desk.overrides().len(), 1);
     let unknown = desk.folder.run(&["override", "extend", &id, "--until", "4h"]).expect(1).err;
     assert!(unknown.contains("is not active"), "{unknown}");
+    let id = desk.overrides()[0]["id"].to_string();
+    let earlier = desk.folder.run(&["override", "extend", &id, "--until", "1m"]).expect(1).err;
+    assert!(earlier.contains("the new end is earlier"), "{earlier}");
+    // A newer override would lose its precedence.
+    let open = ["override", "set", "A-1/live", "--open", "--until", "3h", "--reason", "over"];
+    desk.folder.run(&open).expect(0);
+    let newer = desk.folder.run(&["override", "extend", &id, "--until", "5h"]).expect(1).err;
+    assert!(newer.contains("was set later on A-1/live and takes precedence"), "{newer}");
+    assert_eq!(desk.overrides().len(), 2);
     let none = desk.folder.run(&["reject", "r1"]).expect(1).err;
     assert!(none.contains("no revision is held"), "{none}");
 }

@@ -40,7 +40,7 @@ struct Site {
 fn sites(pages: &[&Managed], Window { from, to, now }: Window) -> Vec<Site> {
     let mut found: Vec<Site> = Vec::new();
     for managed in pages {
-        let hours = web::hours(&managed.page);
+        let hours = web::timelines(&managed.page);
         for of in &hours {
             let name = if hours.len() > 1 { &of.name } else { web::site(&managed.page) };
             if found.iter().any(|site| site.name == name && site.hours.is_equivalent(of)) {

@@ -79,7 +79,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
 
     /// Sets the same override with another end, then releases the old one.
     ///
-    /// In between, and after a crash there, both are active and say the same.
+    /// In between, and after a crash there, both are active and say the same. No newer override is
+    /// on their pages.
     async fn extend_override(
         &mut self,
         id: i64,
@@ -91,7 +92,10 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Ok(Err(vec![Problem::new(distrust.describe())]));
         }
         let extended = match self.active_override(id, now) {
-            Ok(index) => extend(&self.overrides.set[index], until, who, &self.world, now),
+            Ok(index) => {
+                let active = &self.overrides.set;
+                extend(&active[index], active, until, who, &self.world, now)
+            }
             Err(problem) => Err(vec![problem]),
         };
         let set = match extended {

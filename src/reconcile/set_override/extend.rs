@@ -13,21 +13,36 @@ use super::{Until, end, latest};
 
 /// Returns the same override with another end, without its ID.
 ///
-/// The new end applies to every page, and to every row of a page with many.
+/// The new end applies to every page, and to every row of a page with many. `active` are all
+/// active overrides, the newest last.
 ///
 /// # Errors
-/// An end in the past, or one that a page does not have, such as a next opening.
+/// An end in the past, one that is earlier than before, or one that a page does not have, such as a
+/// next opening. A newer override on one of the pages: the extended one would take precedence.
 pub(crate) fn extend(
     set: &Override,
+    active: &[Override],
     until: Until,
     who: &str,
     world: &World,
     now: Instant,
 ) -> Result<Override, Vec<Problem>> {
     let (mut pages, mut parts, mut problems) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let newer = active.iter().skip_while(|other| other.id != set.id).skip(1);
+    for other in newer.filter(|other| !other.is_over(now)) {
+        if let Some(page) = other.pages.keys().find(|page| set.pages.contains_key(page)) {
+            let message = format!("override {} was set later on {page} and takes precedence", other.id);
+            problems.push(Problem::new(message).hint("release that one, or set a new override"));
+        }
+    }
     for id in set.pages.keys() {
         let part = set.parts.get(id);
         match ends(id, part, until, world, now) {
+            Ok((until, _)) if is_earlier(until, set.pages.get(id).copied().flatten()) => {
+                let message = format!("the new end is earlier than that of override {} on {id}", set.id);
+                problems
+                    .push(Problem::new(message).hint("to end it sooner, release it or set a new override"));
+            }
             Ok((until, part)) => {
                 pages.insert(id.clone(), until);
                 parts.extend(part.map(|part| (id.clone(), part)));
@@ -40,6 +55,15 @@ pub(crate) fn extend(
         Ok(Override { id: 0, at: now, who, reason, kind, pages, parts })
     } else {
         Err(problems)
+    }
+}
+
+/// Returns true if an end comes before another one; without an end, an override ends last.
+fn is_earlier(new: Option<Instant>, old: Option<Instant>) -> bool {
+    match (new, old) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(new), Some(old)) => new < old,
     }
 }
 

@@ -17,9 +17,6 @@ use super::frame::{Frame, problems};
 use super::pairs::Pairs;
 use super::{overrides, text};
 
-/// Added to the name of the person, for the history.
-const MEANS: &str = "status page as";
-
 /// Reads a form and checks that its sender may use it.
 async fn permitted(visitor: &Visitor, right: Right, request: Request) -> Result<Pairs, Box<Response>> {
     let form = Pairs::of_form(request).await.map_err(|found| failed(visitor, &found))?;
@@ -33,11 +30,6 @@ async fn permitted(visitor: &Visitor, right: Right, request: Request) -> Result<
             Err(Box::new(frame.answer(StatusCode::FORBIDDEN, "Refused", &content)))
         }
     }
-}
-
-/// Returns the name of the person, for the history.
-fn who(visitor: &Visitor) -> String {
-    format!("{MEANS} {}", visitor.who(""))
 }
 
 /// Sends the browser to another view.
@@ -74,11 +66,7 @@ pub async fn set_override(
         Ok(form) => form,
         Err(refusal) => return *refusal,
     };
-    let pages = match app.driver.status().await {
-        Ok(status) => overrides::chosen(&form, &status).iter().map(|page| page.page.to_string()).collect(),
-        Err(refusal) => return *refusal,
-    };
-    let draft = match draft(&form, pages, &visitor).read() {
+    let draft = match draft(&form, &visitor).read() {
         Ok(draft) => draft,
         Err(found) => return overrides::ask_for(&app, &visitor, &form, &found).await,
     };
@@ -90,18 +78,18 @@ pub async fn set_override(
 }
 
 /// Returns the override that a form asks for.
-fn draft(form: &Pairs, pages: Vec<String>, visitor: &Visitor) -> OverrideRequest {
+fn draft(form: &Pairs, visitor: &Visitor) -> OverrideRequest {
     let says = match form.get("kind") {
         "value" => format!("{}={}", form.get("variable").trim(), form.get("value")),
         kind => kind.to_owned(),
     };
     OverrideRequest {
-        pages,
+        pages: form.all("id").map(str::to_owned).collect(),
         cells: form.all("where").map(str::to_owned).collect(),
         says,
         until: overrides::chosen_end(form),
         reason: form.get("reason").trim().to_owned(),
-        who: who(visitor),
+        who: visitor.who(""),
         ..OverrideRequest::default()
     }
 }
@@ -120,7 +108,7 @@ pub async fn extend_override(
         Ok(until) => until.unwrap_or(Until::Released),
         Err(message) => return *failed(&visitor, &[Problem::new(message)]),
     };
-    let who = who(&visitor);
+    let who = visitor.who("");
     let asked = app.driver.ask(|answer| Control::Extend { id, until, who, answer }).await;
     done(&visitor, asked, "/overrides")
 }
@@ -134,7 +122,7 @@ pub async fn release_override(
     if let Err(refusal) = permitted(&visitor, Right::Override, request).await {
         return *refusal;
     }
-    let who = who(&visitor);
+    let who = visitor.who("");
     let asked = app.driver.ask(|answer| Control::Release { id, who, answer }).await;
     done(&visitor, asked.map(|released| released.map_err(|problem| vec![problem])), "/overrides")
 }
@@ -148,7 +136,7 @@ pub async fn approve(
         Ok(form) => form,
         Err(refusal) => return *refusal,
     };
-    let (revision, who) = (form.get("revision").to_owned(), who(&visitor));
+    let (revision, who) = (form.get("revision").to_owned(), visitor.who(""));
     let asked = app.driver.ask(|answer| Control::Approve { revision, who, answer }).await;
     let asked = asked.map(|approved| approved.map_err(|problem| vec![problem]));
     let place = if matches!(asked, Ok(Ok(0))) { "/" } else { "/held" };
@@ -164,7 +152,7 @@ pub async fn reject(
         Ok(form) => form,
         Err(refusal) => return *refusal,
     };
-    let (revision, who) = (form.get("revision").to_owned(), who(&visitor));
+    let (revision, who) = (form.get("revision").to_owned(), visitor.who(""));
     let asked = app.driver.ask(|answer| Control::Reject { revision, who, answer }).await;
     done(&visitor, asked.map(|rejected| rejected.map_err(|problem| vec![problem])), "/held")
 }

@@ -18,9 +18,11 @@ const words = (seconds) => {
     return minutes > 0 ? `${minutes} min` : `${Math.floor(seconds)} s`;
 };
 
+/** Shows the time that is left; a view whose next change has come is out of date. */
 const tick = () => {
     for (const element of document.querySelectorAll(".countdown")) {
         const left = Number(element.dataset.until) - now();
+        if (left <= 0 && element.textContent !== "now") setTimeout(() => refresh().catch(() => {}), 1000);
         element.textContent = left > 0 ? `in ${words(left)}` : "now";
     }
 };
@@ -53,21 +55,26 @@ const refresh = async () => {
 if (body.dataset.at) {
     setInterval(tick, 1000);
     const lost = document.querySelector("#lost");
-    const stream = new EventSource("/events");
     let timer = null;
-    stream.onopen = () => {
-        clearTimeout(timer);
-        timer = null;
-        lost.hidden = true;
+    const follow = () => {
+        const stream = new EventSource("/events");
+        stream.onopen = () => {
+            clearTimeout(timer);
+            timer = null;
+            lost.hidden = true;
+        };
+        stream.onmessage = (event) => {
+            latest = event.data;
+            if (latest !== shown) refresh().catch(() => {});
+        };
+        stream.onerror = () => {
+            // The stream also ends now and then, and the browser connects again within some seconds.
+            timer ??= setTimeout(() => { lost.hidden = false; }, 5000);
+            // After a refusal it does not.
+            if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 10000);
+        };
     };
-    stream.onmessage = (event) => {
-        latest = event.data;
-        if (latest !== shown) refresh().catch(() => {});
-    };
-    stream.onerror = () => {
-        // The stream also ends now and then, and the browser connects again within some seconds.
-        timer ??= setTimeout(() => { lost.hidden = false; }, 5000);
-    };
+    follow();
     const catchUp = () => { if (latest !== shown) refresh().catch(() => {}); };
     document.addEventListener("focusout", () => setTimeout(catchUp, 0));
     document.addEventListener("change", catchUp);

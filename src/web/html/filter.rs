@@ -9,7 +9,8 @@ use super::pairs::{Pairs, query};
 /// The conditions that listed pages meet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Words that the page's ID or row must contain; `column=text` names a cell.
+    /// Words that the page's ID or row must contain; `column=text` is a cell as a whole, and
+    /// `column="two words"` too.
     pub words: String,
     /// The environment.
     pub environment: Option<Environment>,
@@ -71,9 +72,21 @@ impl Filter {
         [("q", self.words.clone()), ("environment", environment), ("state", self.state.names().0.to_owned())]
     }
 
+    /// Returns the cells that the words name, as `COLUMN=VALUE` in the letters of the rows.
+    ///
+    /// An override takes them along: of a page with many sites it then affects only those.
+    pub fn cells(&self, pages: &[&PageStatus]) -> Vec<String> {
+        let named = words(&self.words).into_iter().filter(|word| word.contains('='));
+        named
+            .filter_map(|word| {
+                pages.iter().flat_map(|page| rows(&page.definition)).find_map(|row| cell(row, &word))
+            })
+            .collect()
+    }
+
     /// Returns the pages that meet the conditions: those with a problem first, else in order.
     pub fn select<'s>(&self, status: &'s Status) -> Vec<&'s PageStatus> {
-        let words: Vec<String> = self.words.split_whitespace().map(str::to_lowercase).collect();
+        let words = words(&self.words);
         let is_overridden = |page: &PageId| status.overrides.iter().any(|set| set.pages.contains_key(page));
         let mut found: Vec<&PageStatus> = status
             .pages
@@ -91,25 +104,49 @@ impl Filter {
     }
 }
 
+/// Splits text into words in lower case; blanks between double quotes belong to a word.
+fn words(text: &str) -> Vec<String> {
+    let mut quoted = false;
+    let parts = text.split(|c: char| {
+        quoted ^= c == '"';
+        c.is_whitespace() && !quoted
+    });
+    parts.map(|word| word.replace('"', "").to_lowercase()).filter(|word| !word.is_empty()).collect()
+}
+
 /// Returns true if the page's ID or row contains a word, given in lower case.
 fn has_word(page: &Page, word: &str) -> bool {
-    let has = |text: &str, word: &str| text.to_lowercase().contains(word);
-    let rows = || page.row.iter().chain(page.made_for_rows().into_iter().map(|made| made.row));
-    if let Some((column, text)) = word.split_once('=') {
-        let is_meant = |row: &Row| {
-            let mut cells = row.columns.iter().zip(row.cells.iter());
-            cells.any(|(name, cell)| has(name, column) && has(&cell.text, text))
-        };
-        return rows().any(is_meant);
+    let has = |text: &str| text.to_lowercase().contains(word);
+    if word.contains('=') {
+        return rows(page).any(|row| cell(row, word).is_some());
     }
-    has(&page.id.agent, word)
+    has(&page.id.agent)
         || page.id.environment.to_string() == word
-        || rows().any(|row| row.cells.iter().any(|cell| has(&cell.text, word)))
+        || rows(page).any(|row| row.cells.iter().any(|cell| has(&cell.text)))
+}
+
+/// Returns the row of a page, and the rows that parts of it are made for.
+fn rows(page: &Page) -> impl Iterator<Item = &Row> {
+    page.row.iter().chain(page.made_for_rows().into_iter().map(|made| made.row))
+}
+
+/// Returns the cell of a row that `column=text` names, as `COLUMN=VALUE` in the row's own letters.
+fn cell(row: &Row, word: &str) -> Option<String> {
+    let (column, text) = word.split_once('=')?;
+    let is_same = |a: &str, b: &str| a.trim().to_lowercase() == b.trim();
+    let mut cells = row.columns.iter().zip(row.cells.iter());
+    let (name, found) = cells.find(|(name, found)| is_same(name, column) && is_same(&found.text, text))?;
+    Some(format!("{name}={}", found.text.trim()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quoted_blanks_belong_to_a_word() {
+        assert_eq!(words("Leeds  region=\"North East\" \"a b\""), ["leeds", "region=north east", "a b"]);
+    }
 
     #[test]
     fn a_filter_is_read_back_from_its_query() {

@@ -7,6 +7,7 @@ mod app;
 mod chart;
 mod filter;
 mod frame;
+mod heard;
 mod held;
 mod live;
 mod overrides;
@@ -32,7 +33,8 @@ use super::guard::Secrets;
 use app::App;
 
 pub(crate) use chart::{chart, legend};
-pub(crate) use row::{hours, site};
+pub(crate) use heard::timelines;
+pub(crate) use row::site;
 
 /// The style of all views.
 pub(crate) const STYLE: &str = include_str!("style.css");

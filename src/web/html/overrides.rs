@@ -84,20 +84,25 @@ fn forms(set: &Override, visitor: &Visitor) -> Markup {
             }
             form method="post" action={ "/override/" (set.id) "/extend" } {
                 (csrf(visitor))
-                label { "Extend until" (ends()) }
-                (own_end())
+                label { "Extend until" (ends("")) }
+                (own_end(""))
                 button.plain { "Extend" }
             }
         }
     }
 }
 
-fn ends() -> Markup {
-    html! { select name="until" { @for (value, words) in ENDS { option value=(value) { (words) } } } }
+/// Returns the choice of an end, with the one that was chosen before.
+fn ends(chosen: &str) -> Markup {
+    html! {
+        select name="until" {
+            @for (value, words) in ENDS { option value=(value) selected[value == chosen] { (words) } }
+        }
+    }
 }
 
-fn own_end() -> Markup {
-    html! { label { "or" input name="until_text" placeholder="14:00, 2026-12-24T14:00" size="20"; } }
+fn own_end(text: &str) -> Markup {
+    html! { label { "or" input name="until_text" value=(text) placeholder="14:00, 2026-12-24T14:00" size="20"; } }
 }
 
 /// Returns the end that a form names: the text if there is one, else the choice.
@@ -145,14 +150,15 @@ pub async fn ask_for(app: &App, visitor: &Visitor, form: &Pairs, found: &[Proble
         return frame.answer(StatusCode::UNPROCESSABLE_ENTITY, "Override", &content);
     }
     let code = if found.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let cells = cells(form, &pages);
     frame.answer(
         code,
         "Override",
         &html! {
             h1 { "Override " (count(&pages)) }
             (problems(found))
-            (listed(&pages, form))
-            @if visitor.may(Right::Override) { (new(form, &pages, visitor)) } @else {
+            (listed(&pages, &cells))
+            @if visitor.may(Right::Override) { (new(form, &pages, &cells, visitor)) } @else {
                 p { a href="/sign-in" { "Sign in" } " with a token that may override." }
             }
         },
@@ -160,7 +166,7 @@ pub async fn ask_for(app: &App, visitor: &Visitor, form: &Pairs, found: &[Proble
 }
 
 /// Returns the pages that a form names: by ID, or all that meet its conditions.
-pub fn chosen<'s>(form: &Pairs, status: &'s Status) -> Vec<&'s PageStatus> {
+fn chosen<'s>(form: &Pairs, status: &'s Status) -> Vec<&'s PageStatus> {
     if form.get("select") == "all" {
         return Filter::of(form).select(status);
     }
@@ -175,25 +181,37 @@ fn count(pages: &[&PageStatus]) -> String {
     }
 }
 
-fn listed(pages: &[&PageStatus], form: &Pairs) -> Markup {
+/// Returns the cells that select sites of pages with many: those of a link, or of the search.
+fn cells(form: &Pairs, pages: &[&PageStatus]) -> Vec<String> {
+    match form.get("select") {
+        "all" => Filter::of(form).cells(pages),
+        _ => form.all("where").map(str::to_owned).collect(),
+    }
+}
+
+fn listed(pages: &[&PageStatus], cells: &[String]) -> Markup {
+    let sites = |page: &PageStatus| page.definition.made_for_rows().len();
     html! {
         ul.columns {
             @for page in pages.iter().take(LISTED) {
-                li { (row::site(&page.definition)) " " span.quiet { (page.page) } }
+                li {
+                    (row::site(&page.definition)) " " span.quiet { (page.page) }
+                    @if sites(page) > 0 && cells.is_empty() { strong { ", all its " (sites(page)) " sites" } }
+                }
             }
             @if pages.len() > LISTED { li { "and " (pages.len() - LISTED) " more" } }
         }
-        @for cell in form.all("where") { p { "Only the site " strong { (cell) } } }
+        @for cell in cells { p { "Only for " strong { (cell) } } }
     }
 }
 
 /// Returns the form for a new override. It keeps what a failed attempt had entered.
-fn new(form: &Pairs, pages: &[&PageStatus], visitor: &Visitor) -> Markup {
+fn new(form: &Pairs, pages: &[&PageStatus], cells: &[String], visitor: &Visitor) -> Markup {
     let kind = if form.get("kind").is_empty() { "closed" } else { form.get("kind") };
     html! {
         form.new method="post" action="/override/set" {
             (csrf(visitor))
-            (selection(form, pages))
+            (selection(pages, cells))
             fieldset {
                 legend { "Callers hear" }
                 @for (value, words) in [("closed", "closed"), ("open", "open"), ("value", "a value:")] {
@@ -209,8 +227,8 @@ fn new(form: &Pairs, pages: &[&PageStatus], visitor: &Visitor) -> Markup {
             }
             fieldset {
                 legend { "Until" }
-                label { "Until" (ends()) }
-                (own_end())
+                label { "Until" (ends(form.get("until"))) }
+                (own_end(form.get("until_text")))
             }
             label { "Reason" input name="reason" required value=(form.get("reason")) autocomplete="off"; }
             button.primary { "Set the override" }
@@ -218,16 +236,12 @@ fn new(form: &Pairs, pages: &[&PageStatus], visitor: &Visitor) -> Markup {
     }
 }
 
-/// Returns the hidden fields that name the pages again.
-fn selection(form: &Pairs, pages: &[&PageStatus]) -> Markup {
+/// Returns the hidden fields that name the listed pages: those that the person confirms, even if
+/// others meet the conditions meanwhile.
+fn selection(pages: &[&PageStatus], cells: &[String]) -> Markup {
     html! {
-        @if form.get("select") == "all" {
-            input type="hidden" name="select" value="all";
-            @for (name, value) in Filter::of(form).fields() { input type="hidden" name=(name) value=(value); }
-        } @else {
-            @for page in pages { input type="hidden" name="id" value=(page.page); }
-        }
-        @for cell in form.all("where") { input type="hidden" name="where" value=(cell); }
+        @for page in pages { input type="hidden" name="id" value=(page.page); }
+        @for cell in cells { input type="hidden" name="where" value=(cell); }
     }
 }
 

@@ -20,7 +20,7 @@ use super::super::visitor::Visitor;
 use super::app::App;
 use super::frame::{Frame, csrf};
 use super::pairs::query;
-use super::{chart, overrides, row, text};
+use super::{chart, heard, overrides, row, text};
 
 /// Timelines in one view; a page may show many sites.
 const TIMELINES: usize = 20;
@@ -91,7 +91,7 @@ fn active(page: &PageStatus, status: &Status, visitor: &Visitor) -> Markup {
 }
 
 fn timelines(page: &PageStatus, now: Instant, visitor: &Visitor) -> Markup {
-    let hours = row::hours(&page.definition);
+    let hours = heard::timelines(&page.definition);
     let rows: Vec<&Row> = page.definition.made_for_rows().into_iter().map(|made| made.row).collect();
     let sites = rows.iter().filter_map(|row| row.name());
     html! {

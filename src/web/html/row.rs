@@ -12,7 +12,7 @@ use crate::pages::{Owned, Page};
 use crate::reconcile::PageStatus;
 use crate::zone::Zone;
 
-use super::text;
+use super::{heard, text};
 
 /// Values shown of a page in a list.
 const VALUES: usize = 3;
@@ -31,22 +31,11 @@ pub fn zone(page: &Page) -> Zone {
     page.zone.unwrap_or(Zone::UTC)
 }
 
-/// Returns the distinct hours of a page as overrides leave them, in the order of its variables.
-pub fn hours(page: &Page) -> Vec<&Arc<Hours>> {
-    let mut found: Vec<&Arc<Hours>> = Vec::new();
-    for hours in page.variables.iter().flat_map(|owned| owned.definition.overridden_hours()) {
-        if !found.iter().any(|known| known.name == hours.name) {
-            found.push(hours);
-        }
-    }
-    found
-}
-
 /// Returns the cells of a page in the list.
 pub fn cells(page: &PageStatus, now: Instant) -> Markup {
     let definition = &page.definition;
     let zone = zone(definition);
-    let id = &page.page;
+    let (id, hours) = (&page.page, heard::hours(definition, now));
     html! {
         th scope="row" data-label="Page" {
             a href=(text::address(id)) { (site(definition)) }
@@ -56,8 +45,12 @@ pub fn cells(page: &PageStatus, now: Instant) -> Markup {
             (text::standing(&page.standing))
             @if let Some(problem) = page.standing.problem() { div.why { (problem) } }
         }
-        td data-label="Now" { (open_now(&hours(definition), zone, now)) (values(page)) }
-        td data-label="Next" { (next_opening(&hours(definition), now)) (next(definition, zone, now)) }
+        td data-label="Now" {
+            (open_now(&hours, zone, now))
+            @if !hours.is_empty() && !heard::is_confirmed(page) { span.quiet { " by its definition; the page may differ" } }
+            (values(page))
+        }
+        td data-label="Next" { (next_opening(&hours, now)) (next(definition, zone, now)) }
     }
 }
 

@@ -8,7 +8,6 @@ use maud::html;
 use crate::model::Problem;
 
 use super::super::connections::Arrival;
-use super::super::guard::{COOKIE, cookie};
 use super::super::visitor::{Csrf, Visitor};
 use super::actions::see;
 use super::app::App;
@@ -42,10 +41,12 @@ pub async fn begin(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
     Extension(arrival): Extension<Arrival>,
+    headers: HeaderMap,
     request: Request,
 ) -> Response {
     let sessions = &app.secrets.sessions;
-    if let Some(pause) = sessions.pause(arrival.address) {
+    let address = app.secrets.origin(&headers, arrival);
+    if let Some(pause) = sessions.pause(address) {
         let problem =
             Problem::new("too many failed attempts").hint(format!("wait {} s", pause.as_secs() + 1));
         return form(&app, &visitor, StatusCode::TOO_MANY_REQUESTS, &[problem]);
@@ -54,15 +55,19 @@ pub async fn begin(
         Ok(fields) => fields,
         Err(found) => return form(&app, &visitor, StatusCode::BAD_REQUEST, &found),
     };
-    let Some(holder) = app.secrets.holder(fields.get("token").trim()) else {
-        sessions.count_failure(arrival.address);
-        tracing::warn!(address = ?arrival.address, "a sign-in failed");
+    let Some(token) = app.secrets.token(fields.get("token").trim()) else {
+        sessions.count_failure(address);
+        tracing::warn!(?address, "a sign-in failed");
         return form(&app, &visitor, StatusCode::FORBIDDEN, &[Problem::new("unknown token")]);
     };
-    match sessions.begin(&holder.name) {
+    match sessions.begin(token.secret.fingerprint()) {
         Ok(cookie) => {
-            tracing::info!(who = holder.name, "signed in");
-            with_cookie(see("/"), &cookie, arrival.is_encrypted)
+            tracing::info!(who = token.caller.name, "signed in");
+            // A browser behind the trusted proxy names an encrypted origin.
+            let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+            let is_encrypted =
+                arrival.is_encrypted || origin.is_some_and(|origin| origin.starts_with("https://"));
+            with_cookie(see("/"), &format!("{}={cookie}", app.secrets.cookie), is_encrypted)
         }
         Err(error) => {
             let problem = Problem::new(format!("cannot start a session: {error}"));
@@ -79,7 +84,7 @@ pub async fn end(
 ) -> Response {
     let fields = Pairs::of_form(request).await.unwrap_or_default();
     let is_own = matches!(&visitor, Visitor::Person(_, Csrf(csrf)) if csrf == fields.get("csrf"));
-    if let Some(cookie) = cookie(&headers).filter(|_| is_own) {
+    if let Some(cookie) = app.secrets.session(&headers).filter(|_| is_own) {
         app.secrets.sessions.end(cookie);
     }
     see("/")
@@ -88,7 +93,7 @@ pub async fn end(
 /// Adds the session's cookie, which scripts cannot read and other web pages cannot have sent.
 fn with_cookie(mut response: Response, cookie: &str, is_encrypted: bool) -> Response {
     let secure = if is_encrypted { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!("{cookie}; Path=/; HttpOnly; SameSite=Strict{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }

@@ -10,14 +10,13 @@ use maud::{Markup, html};
 
 use crate::hours::{DayKind, Hours};
 use crate::model::{Environment, Instant};
-use crate::pages::Page;
-use crate::reconcile::Status;
+use crate::reconcile::{PageStatus, Status};
 
 use super::super::visitor::Visitor;
 use super::app::App;
 use super::frame::Frame;
 use super::pairs::Pairs;
-use super::{chart, row, text};
+use super::{chart, heard, row, text};
 
 /// Sites in one view.
 const SITES: usize = 50;
@@ -26,6 +25,8 @@ const SITES: usize = 50;
 struct Site<'s> {
     name: String,
     hours: &'s Arc<Hours>,
+    /// True if callers hear them; false while a page is not right.
+    is_confirmed: bool,
 }
 
 pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
@@ -51,30 +52,38 @@ pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>
 }
 
 /// Returns the sites of the most important environment that has them, by name.
+///
+/// A site with several hours, on one page or on several, is listed with each of them.
 fn sites(status: &Status) -> Vec<Site<'_>> {
-    let by_importance = Environment::ALL.into_iter().rev();
-    let mut found: BTreeMap<String, Site> = BTreeMap::new();
-    for environment in by_importance {
+    let mut found: BTreeMap<String, Vec<Site>> = BTreeMap::new();
+    for environment in Environment::ALL.into_iter().rev() {
+        let mut of_environment: BTreeMap<String, Vec<Site>> = BTreeMap::new();
         for page in status.pages.iter().filter(|page| page.page.environment == environment) {
-            for site in of_page(&page.definition) {
-                found.entry(site.name.clone()).or_insert(site);
+            for site in of_page(page, status.at) {
+                let known = of_environment.entry(site.name.clone()).or_default();
+                match known.iter_mut().find(|known| known.hours.is_equivalent(site.hours)) {
+                    Some(known) => known.is_confirmed &= site.is_confirmed,
+                    None => known.push(site),
+                }
             }
         }
+        for (name, sites) in of_environment {
+            found.entry(name).or_insert(sites);
+        }
     }
-    found.into_values().collect()
+    found.into_values().flatten().collect()
 }
 
-/// Returns the sites of a page: its own row, else one for each of its rows.
-fn of_page(page: &Page) -> Vec<Site<'_>> {
-    let made = page.made_for_rows();
-    let of_rows = made.iter().filter_map(|made| {
-        Some(Site { name: made.row.key.clone()?, hours: *made.definition.overridden_hours().first()? })
-    });
-    let mut found: Vec<Site> = of_rows.collect();
-    if let ([], Some(hours)) = (&found[..], row::hours(page).first()) {
-        found.push(Site { name: row::site(page).to_owned(), hours });
+/// Returns the sites of a page: its rows, else the page itself.
+fn of_page(page: &PageStatus, now: Instant) -> Vec<Site<'_>> {
+    let is_confirmed = heard::is_confirmed(page);
+    let of_rows = heard::sites(&page.definition, now);
+    let site = |name: &str, hours| Site { name: name.to_owned(), hours, is_confirmed };
+    if of_rows.is_empty() {
+        let name = row::site(&page.definition);
+        return heard::hours(&page.definition, now).into_iter().map(|hours| site(name, hours)).collect();
     }
-    found
+    of_rows.into_iter().map(|(name, hours)| site(name, hours)).collect()
 }
 
 fn list(found: &[Site], now: Instant) -> Markup {
@@ -85,6 +94,7 @@ fn list(found: &[Site], now: Instant) -> Markup {
                 article {
                     h2 { (site.name) }
                     p { (state(site.hours, now)) }
+                    @if !site.is_confirmed { p.odd { "Callers may hear something else at the moment." } }
                     (exceptions(site.hours, now))
                     details { summary { "The next " (chart::DAYS) " days" } (chart::chart(site.hours, None, &chart::days(site.hours, now))) }
                 }
@@ -97,7 +107,7 @@ fn list(found: &[Site], now: Instant) -> Markup {
 fn state(hours: &Hours, now: Instant) -> Markup {
     html! {
         @if hours.is_open(now) { span.open { "open" } } @else { span.closed { "closed" } }
-        @if let Some(next) = hours.next_change(now) { " until " (text::time(hours.zone, next)) }
+        @if let Some(next) = hours.next_change(now) { " until " (text::coming(hours.zone, next, now)) }
         " · today " (hours.text(hours.today(now)))
     }
 }
