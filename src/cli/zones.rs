@@ -11,13 +11,7 @@ use crate::zoneinfo::{self, Choice};
 use super::global::Global;
 use super::output;
 
-/// Returns a warning when the database is older than a year.
-pub fn age(zones: &Database, at: Instant) -> Option<Problem> {
-    let version = zones.version().filter(|version| version.is_old(at.date_naive()))?;
-    let message =
-        format!("the zone database {zones} is older than a year: rules changed after {version} are missing");
-    Some(Problem::new(message).hint("update the package tzdata of the system, or rtconfd").warning())
-}
+pub use crate::lint::old_zone_database as age;
 
 /// Returns the warnings on a database and the zones in use.
 ///

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::compile::{Blueprint, Inputs, World};
 use crate::model::{Environment, Instant, PageId, Problem};
 use crate::pages::Override;
+use crate::plan::Drift;
 use crate::zone::{Database, Zone};
 
 use super::{Counts, Draft, Held, Promotion, Standing};
@@ -45,6 +47,21 @@ pub enum Control {
         /// The reported author of the change.
         by: Option<String>,
     },
+    /// Return the active definitions.
+    Define(oneshot::Sender<Definitions>),
+}
+
+/// The active revision, for lint.
+#[derive(Clone, Debug)]
+pub struct Definitions {
+    /// The number of the revision.
+    pub number: i64,
+    /// The pages.
+    pub world: World,
+    /// The settings of the pages.
+    pub blueprint: Blueprint,
+    /// The sources and calendars.
+    pub inputs: Inputs,
 }
 
 /// The status of a running driver.
@@ -54,12 +71,16 @@ pub struct Status {
     pub pages: Vec<PageStatus>,
     /// The reason for withholding all requests.
     pub withheld: Option<Withheld>,
+    /// The number of the active revision.
+    pub active: i64,
     /// The revision held for approval.
     pub held: Option<Held>,
     /// The progress of a rollout: revision, remaining pages, and the page it stopped at.
     pub rollout: Option<(String, usize, Option<PageId>)>,
     /// The promoted pages that wait for the page they follow.
     pub following: Vec<Promotion>,
+    /// The latest values of other clients that were replaced by ours, oldest first.
+    pub restored: Vec<Restored>,
     /// The active overrides.
     pub overrides: Vec<Override>,
     /// The problems of the inputs.
@@ -70,6 +91,27 @@ pub struct Status {
     pub zones: Arc<Database>,
     /// Counts since the start.
     pub counts: Counts,
+}
+
+#[cfg(test)]
+impl Status {
+    /// Returns the status of a driver without pages.
+    pub fn of_nothing() -> Self {
+        Self {
+            pages: Vec::new(),
+            withheld: None,
+            active: 0,
+            held: None,
+            rollout: None,
+            following: Vec::new(),
+            restored: Vec::new(),
+            overrides: Vec::new(),
+            problems: Vec::new(),
+            api: String::new(),
+            zones: Database::embedded(),
+            counts: Counts::default(),
+        }
+    }
 }
 
 /// The reason for withholding all requests, as a message.
@@ -105,4 +147,21 @@ pub struct PageStatus {
     pub zone: Option<Zone>,
     /// The time of its next decision.
     pub due: Option<Instant>,
+    /// The lasting changes of other clients; none if unknown.
+    pub drift: Option<Vec<Drift>>,
+}
+
+/// A value of another client that was replaced by ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored {
+    /// Its number since the start, from 1.
+    pub number: u64,
+    /// The page.
+    pub page: PageId,
+    /// The value that was found.
+    pub drift: Drift,
+    /// The user who changed it, if the webhook reported one.
+    pub by: Option<String>,
+    /// The time when it was found.
+    pub at: Instant,
 }

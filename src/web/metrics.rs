@@ -178,7 +178,6 @@ mod tests {
     use super::*;
     use crate::model::Problem;
     use crate::reconcile::{Counts, Held};
-    use crate::zone::Database;
 
     #[test]
     fn a_held_revision_is_reported_with_the_command_that_approves_it() {
@@ -187,18 +186,8 @@ mod tests {
             since: "2026-11-26T17:00:00Z".parse().unwrap(),
             reasons: vec!["source \"sites\" becomes empty".to_owned()],
         };
-        let status = Status {
-            pages: Vec::new(),
-            withheld: None,
-            held: Some(held),
-            rollout: None,
-            following: Vec::new(),
-            overrides: Vec::new(),
-            problems: Vec::new(),
-            api: String::new(),
-            zones: Database::embedded(),
-            counts: Counts { requests: 7, ..Counts::default() },
-        };
+        let counts = Counts { requests: 7, ..Counts::default() };
+        let status = Status { held: Some(held), counts, ..Status::of_nothing() };
         let at = "2026-11-26T17:00:00Z".parse().unwrap();
         let reload = LastReload { at, succeeded_at: at, problems: vec![Problem::new("unknown key")] };
         let reported = text(&status, &reload).unwrap();

@@ -4,7 +4,7 @@ use crate::agents_api::{ReadPages, WritePages};
 use crate::compile::Managed;
 use crate::model::{Environment, PageId, Problem};
 use crate::pages::Override;
-use crate::reconcile::{Control, Draft, PageStatus, Status, Withheld, prepare};
+use crate::reconcile::{Control, Definitions, Draft, PageStatus, Status, Withheld, prepare};
 use crate::store::StoreError;
 
 use super::{Driver, Urgency};
@@ -29,6 +29,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Control::Fetch { agent, environment, by } => {
                 self.fetch_again(agent.as_deref(), environment, by.as_deref());
+            }
+            Control::Define(answer) => {
+                let active = &self.revisions.active;
+                let (world, blueprint) = (active.world.clone(), active.blueprint.clone());
+                let inputs = active.inputs.clone();
+                let _ = answer.send(Definitions { number: active.number, world, blueprint, inputs });
             }
         }
         Ok(())
@@ -110,7 +116,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let state = self.pages.get(id)?;
             let (standing, zone) = (state.standing.clone(), managed.page.zone);
             let is_fetched = state.known.observed.is_some();
-            Some(PageStatus { page: id.clone(), standing, is_fetched, zone, due: state.due() })
+            let drift = state.drift.known().map(<[_]>::to_vec);
+            Some(PageStatus { page: id.clone(), standing, is_fetched, zone, due: state.due(), drift })
         };
         let gate = &self.requests.gate;
         let clock = self.clock.trust.distrust().map(|distrust| Withheld::Clock(distrust.describe()));
@@ -119,6 +126,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         Status {
             pages: self.world.pages.iter().filter_map(page).collect(),
             withheld: clock.or(key).or(pause),
+            active: self.revisions.active.number,
             held: self.revisions.held.clone(),
             rollout: self
                 .revisions
@@ -126,6 +134,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 .as_ref()
                 .map(|rollout| (rollout.out.revision.clone(), rollout.to_come(), rollout.stopped_at.clone())),
             following: self.following(now),
+            restored: self.report.restored.iter().cloned().collect(),
             overrides: self.overrides.active(now).cloned().collect(),
             problems: self.problems(),
             api: self.actor.api_url.clone(),
