@@ -19,7 +19,7 @@ use crate::web::SecretFile;
 
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
-use super::{emergency, load, output, plan, run, zones};
+use super::{emergency, load, notify, output, plan, run, zones};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -47,6 +47,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     problems.extend(run_needs(global, &view.settings));
+    problems.extend(notify::problems(&view.settings, load::now()));
+    problems.extend(view.settings.api.key_ending(from.date_naive()));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {
