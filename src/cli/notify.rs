@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::web;
 
 use super::global::{Exit, FAILED, Format, Global, OK, Shown};
-use super::{load, output};
+use super::{load, log, output};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -116,7 +116,8 @@ impl Notifications {
             Some(notifier) => notifier.replace(settings, store),
             None => {
                 let (board, feed) = (handles.board.clone(), handles.feed.clone());
-                self.0 = Some(Notifier::start(settings, store, Links { board, feed, clock: clock.clone() }));
+                let links = Links { board, feed, clock: clock.clone(), redact: log::redacted };
+                self.0 = Some(Notifier::start(settings, store, links));
             }
         }
         Ok(())

@@ -84,6 +84,14 @@ impl Message {
         Self { id, at, instance, groups: Vec::new(), lost: 0 }
     }
 
+    /// Returns the message with each text redacted.
+    pub fn redacted(mut self, redact: fn(&str) -> String) -> Self {
+        for event in self.groups.iter_mut().flat_map(|group| &mut group.events) {
+            event.text = redact(&event.text);
+        }
+        self
+    }
+
     /// Returns its type for programs.
     pub fn kind(&self) -> &'static str {
         match self.groups.as_slice() {

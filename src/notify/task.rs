@@ -43,6 +43,8 @@ pub struct Links {
     pub feed: mpsc::Sender<Feed>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Redacts the API key, which a value on a page may contain.
+    pub redact: fn(&str) -> String,
 }
 
 /// What the settings say, and the store of their owner.
@@ -296,10 +298,9 @@ impl Task {
                 self.sending.remove(&name);
                 let outbox = self.ledger.outboxes.get_mut(&name);
                 let settled = outbox.and_then(|outbox| outbox.settle(&id, &outcome, now, &mut self.random));
-                if let Some(settled) = settled {
-                    report(&name, &id, &outcome, settled);
-                }
-                self.save().await
+                self.save().await?;
+                settled.iter().for_each(|settled| report(&name, &id, &outcome, *settled));
+                Ok(())
             }
         }
     }
@@ -328,7 +329,7 @@ impl Task {
             let outbox = self.ledger.outboxes.get(&receiver.name);
             let Some(message) = outbox.and_then(|outbox| outbox.due_message(now)).cloned() else { continue };
             if self.sending.insert(receiver.name.clone()) {
-                let receiver = receiver.clone();
+                let (receiver, message) = (receiver.clone(), message.redacted(self.links.redact));
                 self.jobs.spawn(async move {
                     let outcome = deliver(&receiver, &message, now).await;
                     Done::Tried(receiver.name, message.id, outcome)

@@ -24,6 +24,7 @@
 //! - `listings`: `status`, `preview`, `history` and `calendar`
 //! - `lost_rows`: tables truncated at the end of a line
 //! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
+//! - `notify`: notifications as a real receiver gets them, from the daemon and the test command
 //! - `odd_answers`: anomalous answers of the API
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process
@@ -56,6 +57,7 @@ mod layers;
 mod listings;
 mod lost_rows;
 mod monitoring;
+mod notify;
 mod odd_answers;
 mod people;
 mod program;

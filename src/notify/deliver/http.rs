@@ -29,6 +29,10 @@ pub(super) fn prepare(receiver: &Receiver, id: &str, body: String, now: Instant)
         let secret = Secret::read(path, what)?;
         let text = secret.expose();
         secrets.push(secret);
+        // The whole URL first: its parts are parts of it.
+        if what == "URL" {
+            secrets.extend(Secret::parts_of(&text));
+        }
         Ok(text)
     };
     let (url, signing) = match &receiver.via {

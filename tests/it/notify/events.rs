@@ -1,0 +1,223 @@
+//! What is reported: each kind of event once, its end, and nothing twice.
+
+use rtconfd::clock::ManualClock;
+use rtconfd::reconcile::Mode;
+use rtconfd::simulator::{Fault, Kind};
+use serde_json::json;
+
+use super::{Receiver, folder, write_secret};
+use crate::support::{
+    Api, Driving, Folder, NO_HOLD, SITES, always, at, desk, round_the_clock, running, until,
+};
+
+/// The schema of a page that takes no boolean.
+fn stubborn() -> serde_json::Value {
+    json!({"properties": {"is_open": {"type": "string"}}})
+}
+
+/// Sets how often every page is fetched.
+fn resync(folder: &Folder, length: &str) {
+    let text = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &format!("resync = \"{length}\"\n{text}"));
+}
+
+#[tokio::test]
+async fn a_thousand_failing_pages_are_one_signed_message_and_their_recovery_another() {
+    const PAGES: usize = 1_000;
+    let (api, receiver) = (Api::start(), Receiver::start());
+    let block = receiver.webhook("").replace("\"1s\"", "\"3s\"");
+    let folder = folder(&api.url, &format!("{SITES}{block}"));
+    folder.without_rate();
+    resync(&folder, "5s");
+    folder.write("sites.csv", &round_the_clock(PAGES, "Mo-Su 00:00-24:00"));
+    (0..PAGES).for_each(|number| api.schema(&format!("A-{number}"), &stubborn()));
+    let _process = running(&folder).await;
+    let message = receiver.count(1).await.remove(0);
+    message.verify();
+    assert!(message.header("webhook-id").starts_with("msg_"), "{message:?}");
+    let body = message.body();
+    assert_eq!(body["type"], "rtconfd.events");
+    assert_eq!(body["data"]["groups"][0]["count"], PAGES);
+    assert_eq!(body["data"]["title"], "1000 pages with a problem");
+    assert_eq!(message.events().len(), 5);
+    assert!(message.events()[0].starts_with("page: A-0/live is stuck: "), "{:?}", message.events());
+
+    (0..PAGES).for_each(|number| api.schema(&format!("A-{number}"), &json!({})));
+    // The pages are fetched one after another, so a few messages may tell of their recovery.
+    let recovered = || {
+        let groups = receiver
+            .received()
+            .into_iter()
+            .skip(1)
+            .map(|message| message.body()["data"]["groups"][0].clone());
+        groups
+            .filter(|group| group["kind"] == "recovered")
+            .map(|group| group["count"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    until("all pages are reported as right again", || recovered() == PAGES as u64).await;
+    let received = receiver.received();
+    assert!(received.len() <= 6, "{}", received.len());
+    received.iter().for_each(super::Received::verify);
+    let ids: std::collections::BTreeSet<&str> =
+        received.iter().map(|message| message.header("webhook-id")).collect();
+    assert_eq!(ids.len(), received.len());
+}
+
+#[tokio::test]
+async fn overrides_holds_drift_and_inputs_are_reported_when_they_begin_and_end() {
+    let (api, receiver) = (Api::start(), Receiver::start());
+    let folder = folder(&api.url, &format!("{SITES}{}", receiver.webhook("")));
+    folder.without_rate();
+    let open = round_the_clock(20, "Mo-Su 00:00-24:00");
+    folder.write("sites.csv", &open);
+    let _process = running(&folder).await;
+    api.until_variable("A-19", "is_open", &json!(true)).await;
+
+    folder
+        .run(&["override", "set", "--closed", "A-3/live", "--until-released", "--reason=snow <!here>"])
+        .expect(0);
+    let set = receiver.event("snow").await;
+    assert!(set.starts_with("override: set on A-3/live until it is released: "), "{set}");
+    assert!(set.ends_with("override 1: closed, by override as tester: snow <!here>"), "{set}");
+    folder.run(&["override", "clear", "1"]).expect(0);
+    receiver.event("override: ended: override 1: closed").await;
+
+    folder.write("sites.csv", &round_the_clock(20, "closed"));
+    let held = receiver.event("held: revision ").await;
+    assert!(held.contains("is held: ") && held.contains("rtconfd approve r"), "{held}");
+    folder.write("sites.csv", &open);
+    receiver.event("recovered: no revision is held any more").await;
+
+    folder.write("sites.csv", &format!("{open}s99,A-99,Mo-Su 25:00-26:00,1\n"));
+    let input = receiver.event("input: ").await;
+    assert!(input.contains("sites.csv:22") && input.contains("25:00"), "{input}");
+    folder.write("sites.csv", &open);
+    receiver.event("recovered: solved: ").await;
+    receiver.received().iter().for_each(super::Received::verify);
+}
+
+#[tokio::test]
+async fn restored_drift_is_reported_although_it_lasted_only_a_moment() {
+    let (api, receiver) = (Api::start(), Receiver::start());
+    let settings = always("A-1");
+    let folder = folder(&api.url, &format!("{settings}{}", receiver.webhook("")));
+    resync(&folder, "1s");
+    let _process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    api.edit("A-1", &json!({"is_open": false}));
+    let drift = receiver.event("drift: ").await;
+    assert_eq!(drift, "drift: A-1/live: another client changed is_open to false; true is restored");
+}
+
+#[tokio::test]
+async fn a_refused_key_is_one_event_and_an_expiring_one_is_announced() {
+    let (api, receiver) = (Api::start(), Receiver::start());
+    let folder = folder(&api.url, &format!("{SITES}{}", receiver.webhook("")));
+    folder.without_rate();
+    let text = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    let tomorrow =
+        (rtconfd::clock::Clock::now(&rtconfd::clock::WallClock) + chrono::TimeDelta::days(1)).date_naive();
+    folder.write("rtconfd.toml", &text.replace("[api]\n", &format!("[api]\nkey_expires = \"{tomorrow}\"\n")));
+    folder.write("sites.csv", &round_the_clock(9, "Mo-Su 00:00-24:00"));
+    let _process = running(&folder).await;
+    let expiring = receiver.event("key: ").await;
+    assert!(expiring.starts_with(&format!("key: the API key expires on {tomorrow}")), "{expiring}");
+    assert!(folder.run(&["check"]).expect(0).err.contains("the API key expires on"));
+
+    write_secret(&folder, "key", "k-refused-by-the-api");
+    folder.write("sites.csv", &round_the_clock(9, "Mo-Su 00:00-24:00").replace(",1\n", ",2\n"));
+    let refused = receiver.event("the API refuses the key").await;
+    assert!(refused.contains("so nothing is sent: the API answered 401"), "{refused}");
+    write_secret(&folder, "key", crate::support::KEY);
+    receiver.event("recovered: the API accepts the key again").await;
+    api.until_variable("A-1", "phone", &json!("2")).await;
+    let events = receiver.events();
+    assert!(!events.iter().any(|event| event.starts_with("page: ")), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_restart_repeats_nothing_and_reports_what_changed_meanwhile() {
+    let (api, receiver) = (Api::start(), Receiver::start());
+    let block = receiver.webhook("");
+    let folder = folder(&api.url, &format!("{NO_HOLD}{SITES}{block}"));
+    folder.write("sites.csv", &round_the_clock(2, "Mo-Su 00:00-24:00"));
+    api.schema("A-0", &stubborn());
+    let mut process = running(&folder).await;
+    receiver.event("page: A-0/live is stuck").await;
+    until("the delivery is stored", || process.log().contains("notification delivered")).await;
+    process.signal("KILL");
+    process.ends().await;
+
+    let process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    api.schema("A-1", &stubborn());
+    folder.write("sites.csv", &round_the_clock(2, "closed"));
+    receiver.event("page: A-1/live is stuck").await;
+    let stuck: Vec<String> =
+        receiver.events().into_iter().filter(|event| event.starts_with("page: A-0/live")).collect();
+    assert_eq!(stuck.len(), 1, "{stuck:?}\n{}", process.log());
+}
+
+#[tokio::test]
+async fn reading_the_status_is_no_turn_so_a_daemon_at_rest_stays_at_rest() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let driving = Driving::start(&folder, &ManualClock::new(at("2026-11-26T12:00:00Z")), Mode::Daemon).await;
+    let turns = driving.board.turns();
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    // Acknowledgements of the store may still be turns.
+    let mut last = 0;
+    until("the driver rests", || {
+        let is_same = driving.is_quiet() && *turns.borrow() == last;
+        last = *turns.borrow();
+        is_same
+    })
+    .await;
+    for _ in 0..5 {
+        driving.status().await;
+    }
+    assert_eq!(*turns.borrow(), last);
+    driving.advance(at("2026-11-26T17:00:00Z")).await;
+    api.until_variable("A-1", "is_open", &json!(false)).await;
+    assert!(*turns.borrow() > last);
+    driving.stop().await;
+}
+
+#[tokio::test]
+async fn a_rehearsal_notifies_nobody() {
+    let (api, receiver) = (Api::start(), Receiver::start());
+    api.schema("A-1", &stubborn());
+    let folder = folder(&api.url, &format!("{}{}", always("A-1"), receiver.webhook("")));
+    let process = folder.spawn(&["run", "--at", "2026-11-26T16:00:00Z", "--speed", "60"]);
+    until("the page is withheld", || process.log().contains("withheld: nothing is sent")).await;
+    assert!(process.log().contains("rehearsal: no notifications are sent"), "{}", process.log());
+    // With a message on its way, the store would hold it.
+    assert_eq!(folder.stored().fact("notifications").unwrap(), None);
+    assert!(receiver.received().is_empty());
+}
+
+/// The key may be on a page: a person once pasted it there.
+#[tokio::test]
+async fn the_api_key_is_in_no_message() {
+    let (api, receiver) = (Api::start(), Receiver::start());
+    let folder = folder(&api.url, &format!("{SITES}{}", receiver.webhook("")));
+    resync(&folder, "1s");
+    folder.write("sites.csv", &round_the_clock(1, "Mo-Su 00:00-24:00"));
+    let _process = running(&folder).await;
+    api.until_variable("A-0", "phone", &json!("0")).await;
+    api.edit("A-0", &json!({"phone": crate::support::KEY}));
+    let drift = receiver.event("drift: ").await;
+    assert_eq!(drift, "drift: A-0/live: another client changed phone to \"[key]\"; \"0\" is restored");
+}
+
+/// A page that fails for other reasons is reported, too.
+#[tokio::test]
+async fn a_page_that_the_api_refuses_is_reported() {
+    let (api, receiver) = (Api::start(), Receiver::start());
+    api.simulator.inject(Fault::new(Kind::Status { status: 422 }).method("PATCH"));
+    let folder = folder(&api.url, &format!("{}{}", always("A-1"), receiver.webhook("events = [\"page\"]")));
+    let _process = running(&folder).await;
+    let stuck = receiver.event("page: A-1/live is stuck").await;
+    assert!(stuck.contains("the API answered 422"), "{stuck}");
+}
