@@ -8,14 +8,14 @@ use tokio::process::{Child, Command};
 
 use crate::limits::notifications::MAX_NOTIFY_ANSWER;
 
-use super::{Failure, Outcome};
+use super::outcome::{Failure, Outcome};
 
 /// The variables that the command inherits.
 ///
 /// Others may hold secrets, such as the API key.
 const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"];
 
-/// Runs a command; it and its children end at the time limit.
+/// Runs a command; at the time limit, it and its children are ended.
 pub(super) async fn run(words: &[String], body: String, timeout: Duration) -> Outcome {
     let failed = |text: String| Outcome::failed(&text, Failure::default());
     let Some((program, arguments)) = words.split_first() else {
@@ -38,17 +38,20 @@ pub(super) async fn run(words: &[String], body: String, timeout: Duration) -> Ou
     };
     let group = Group::of(&child);
     let ended = tokio::time::timeout(timeout, wait(&mut child, body)).await;
-    // Children that the command left behind must not outlive the attempt.
-    group.end();
     match ended {
-        Err(_) => failed(format!("the command did not end within {} s", timeout.as_secs_f64())),
+        Err(_) => {
+            group.end();
+            failed(format!("the command did not end within {} s", timeout.as_secs_f64()))
+        }
         Ok(Err(error)) => failed(format!("the command could not be watched: {error}")),
         Ok(Ok((status, output))) if status.success() => Outcome::delivered(&format!("exit 0 {output}")),
         Ok(Ok((status, output))) => failed(format!("{status}: {output}")),
     }
 }
 
-/// The process group of a command.
+/// The process group of a command that was not waited for yet.
+///
+/// Until then, no other process can get its number.
 struct Group(Option<rustix::process::Pid>);
 
 impl Group {
@@ -74,9 +77,11 @@ async fn wait(child: &mut Child, body: String) -> std::io::Result<(ExitStatus, S
             let _ = stdin.write_all(format!("{body}\n").as_bytes()).await;
         }
     };
-    let ((), out, err, status) = tokio::join!(write, beginning(out), beginning(err), child.wait());
+    let ((), out, err) = tokio::join!(write, beginning(out), beginning(err));
     let output = [out, err].map(|text| text.trim().to_owned());
-    Ok((status?, output.join(" ").trim().to_owned()))
+    // Last, since afterwards its number may be that of another process.
+    let status = child.wait().await?;
+    Ok((status, output.join(" ").trim().to_owned()))
 }
 
 /// Reads to the end, and keeps the beginning.

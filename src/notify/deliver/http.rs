@@ -9,9 +9,9 @@ use crate::limits::notifications::MAX_NOTIFY_ANSWER;
 use crate::model::Instant;
 use crate::settings::{Address, Receiver, Via, check_url, is_on_this_machine};
 
+use super::outcome::{Failure, Outcome};
 use super::secret::Secret;
 use super::signature::sign;
-use super::{Failure, Outcome};
 
 /// A request that is ready to be sent, and the secrets that must not be shown.
 pub(super) struct Prepared {

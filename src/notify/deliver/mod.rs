@@ -2,47 +2,17 @@
 
 mod command;
 mod http;
+mod outcome;
 mod secret;
 mod signature;
-
-use std::time::Duration;
 
 use crate::model::Instant;
 use crate::settings::{Receiver, Via};
 
-use super::event::line;
 use super::message::Message;
 use super::render::renderer;
 
-/// The outcome of an attempt to deliver a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// What came back, on one line and without secrets.
-    pub answer: String,
-    /// The failure, if the message was not delivered.
-    pub result: Result<(), Failure>,
-}
-
-/// The failure of an attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Failure {
-    /// The wait that the receiver asked for.
-    pub retry_after: Option<Duration>,
-    /// True if the receiver refused the message, so that another attempt hardly helps.
-    pub is_refused: bool,
-}
-
-impl Outcome {
-    /// Creates the outcome of a delivered message.
-    fn delivered(answer: &str) -> Self {
-        Self { answer: line(answer), result: Ok(()) }
-    }
-
-    /// Creates the outcome of a failure.
-    fn failed(answer: &str, failure: Failure) -> Self {
-        Self { answer: line(answer), result: Err(failure) }
-    }
-}
+pub use outcome::{Failure, Outcome};
 
 /// Delivers a message, within the time limit of the receiver.
 ///

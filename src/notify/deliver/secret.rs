@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn the_secret_parts_of_a_url_are_redacted_one_by_one() {
-        let parts = Secret::parts_of("https://hooks.slack.example/services/T00000000/B0/s1ackSecret?sig=sIgnature");
+        let parts =
+            Secret::parts_of("https://hooks.slack.example/services/T00000000/B0/s1ackSecret?sig=sIgnature");
         let redact = |text: &str| parts.iter().fold(text.to_owned(), |text, part| part.redact(&text));
         assert_eq!(
             redact("POST /services/T00000000/B0/s1ackSecret?sig=sIgnature to hooks.slack.example"),

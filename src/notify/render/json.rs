@@ -3,7 +3,9 @@
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-use super::{Message, Render};
+use crate::notify::message::Message;
+
+use super::form::Render;
 
 /// The form for webhooks and commands.
 pub(super) struct Json;

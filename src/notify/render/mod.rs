@@ -1,20 +1,13 @@
 //! Writes a message for one type of receiver.
 
+mod form;
 mod json;
 mod slack;
 mod teams;
 
-use serde_json::Value;
-
 use crate::settings::Via;
 
-use super::message::Message;
-
-/// A form of messages that a type of receiver understands.
-pub trait Render: Sync {
-    /// Returns the message as the JSON body of a request.
-    fn render(&self, message: &Message) -> Value;
-}
+use form::Render;
 
 /// Returns the form of messages for a receiver.
 pub fn renderer(via: &Via) -> &'static dyn Render {
@@ -25,16 +18,10 @@ pub fn renderer(via: &Via) -> &'static dyn Render {
     }
 }
 
-/// Returns the note on events that a group does not list.
-fn more(count: usize) -> Option<String> {
-    (count > 0).then(|| format!("… and {count} more"))
-}
-
 #[cfg(test)]
 pub(super) mod examples {
-    use super::*;
     use crate::notify::event::Event;
-    use crate::notify::message::Group;
+    use crate::notify::message::{Group, Message};
     use crate::settings::EventKind;
 
     /// Returns a message with some events of a kind, all with the same text.

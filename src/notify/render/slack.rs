@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Render, more};
+use crate::notify::message::Message;
+
+use super::form::{Render, more};
 
 /// The most characters of a section. Slack refuses more than 3,000.
 const SECTION: usize = 2_900;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Render, more};
+use crate::notify::message::Message;
+
+use super::form::{Render, more};
 
 /// The most bytes of text. Teams refuses a message of more than 28 KiB.
 const BUDGET: usize = 14 << 10;

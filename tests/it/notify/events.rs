@@ -32,32 +32,30 @@ async fn a_thousand_failing_pages_are_one_signed_message_and_their_recovery_anot
     folder.write("sites.csv", &round_the_clock(PAGES, "Mo-Su 00:00-24:00"));
     (0..PAGES).for_each(|number| api.schema(&format!("A-{number}"), &stubborn()));
     let _process = running(&folder).await;
-    let message = receiver.count(1).await.remove(0);
-    message.verify();
+    let counted = |kind: &str| {
+        let groups =
+            receiver.received().into_iter().map(|message| message.body()["data"]["groups"][0].clone());
+        let counts =
+            groups.filter(|group| group["kind"] == kind).map(|group| group["count"].as_u64().unwrap());
+        counts.sum::<u64>()
+    };
+    // On a busy machine, the first message may leave before the last page failed.
+    until("all pages are reported", || counted("page") == PAGES as u64).await;
+    let failed = receiver.received();
+    assert!(failed.len() <= 3, "{}", failed.len());
+    let message = failed.last().unwrap();
+    assert_eq!(message.body()["type"], "rtconfd.events");
     assert!(message.header("webhook-id").starts_with("msg_"), "{message:?}");
-    let body = message.body();
-    assert_eq!(body["type"], "rtconfd.events");
-    assert_eq!(body["data"]["groups"][0]["count"], PAGES);
-    assert_eq!(body["data"]["title"], "1000 pages with a problem");
-    assert_eq!(message.events().len(), 5);
-    assert!(message.events()[0].starts_with("page: A-0/live is stuck: "), "{:?}", message.events());
+    let (listed, title) = (message.events(), message.body()["data"]["title"].clone());
+    assert!(title.as_str().unwrap().ends_with(" pages with a problem"), "{title}");
+    assert_eq!(listed.len(), 5);
+    assert!(listed[0].starts_with("page: A-") && listed[0].contains("/live is stuck: "), "{listed:?}");
 
     (0..PAGES).for_each(|number| api.schema(&format!("A-{number}"), &json!({})));
     // The pages are fetched one after another, so a few messages may tell of their recovery.
-    let recovered = || {
-        let groups = receiver
-            .received()
-            .into_iter()
-            .skip(1)
-            .map(|message| message.body()["data"]["groups"][0].clone());
-        groups
-            .filter(|group| group["kind"] == "recovered")
-            .map(|group| group["count"].as_u64().unwrap())
-            .sum::<u64>()
-    };
-    until("all pages are reported as right again", || recovered() == PAGES as u64).await;
+    until("all pages are reported as right again", || counted("recovered") == PAGES as u64).await;
     let received = receiver.received();
-    assert!(received.len() <= 6, "{}", received.len());
+    assert!(received.len() <= failed.len() + 5, "{}", received.len());
     received.iter().for_each(super::Received::verify);
     let ids: std::collections::BTreeSet<&str> =
         received.iter().map(|message| message.header("webhook-id")).collect();
