@@ -56,8 +56,13 @@ struct Sending {
 pub enum Settled {
     /// The message was delivered.
     Delivered,
-    /// It will be tried again after this time.
-    Retried(Duration),
+    /// It will be tried again.
+    Retried {
+        /// The wait before the next attempt.
+        after: Duration,
+        /// True for the first failure of the message.
+        is_first: bool,
+    },
     /// It was given up.
     Lost,
 }
@@ -187,9 +192,9 @@ impl Outbox {
             return Some(Settled::Lost);
         }
         sending.attempts += 1;
-        let wait = wait(sending.attempts, failure, random);
-        sending.next = later(now, wait);
-        Some(Settled::Retried(wait))
+        let after = wait(sending.attempts, failure, random);
+        sending.next = later(now, after);
+        Some(Settled::Retried { after, is_first: sending.attempts == 1 })
     }
 }
 
@@ -261,7 +266,7 @@ mod tests {
         let id = "msg at 12:00:10";
         let failed = settle(&mut outbox, id, Err(Failure::default()), "12:00:12");
         assert!(
-            matches!(failed, Some(Settled::Retried(wait)) if (4..=5).contains(&wait.as_secs())),
+            matches!(failed, Some(Settled::Retried { after, is_first: true }) if (4..=5).contains(&after.as_secs())),
             "{failed:?}"
         );
         assert_eq!(outbox.due_message(at("12:00:13")), None);
@@ -301,11 +306,17 @@ mod tests {
         let id = "msg at 12:00:10";
         assert_eq!(
             settle(&mut outbox, id, Err(asked), "12:01:00"),
-            Some(Settled::Retried(Duration::from_secs(300)))
+            Some(Settled::Retried { after: Duration::from_secs(300), is_first: true })
         );
-        assert!(matches!(settle(&mut outbox, id, Err(refused), "13:00:09"), Some(Settled::Retried(_))));
+        assert!(matches!(
+            settle(&mut outbox, id, Err(refused), "13:00:09"),
+            Some(Settled::Retried { is_first: false, .. })
+        ));
         let unreachable = settle(&mut outbox, id, Err(Failure::default()), "13:00:10");
-        assert!(matches!(unreachable, Some(Settled::Retried(_))), "an answer may still come");
+        assert!(
+            matches!(unreachable, Some(Settled::Retried { is_first: false, .. })),
+            "an answer may still come"
+        );
         assert_eq!(settle(&mut outbox, id, Err(refused), "13:00:11"), Some(Settled::Lost));
         outbox.add(event(EventKind::Held, "13:01:00"));
         composed(&mut outbox, &receiver, "13:05:00");

@@ -110,20 +110,26 @@ impl Observer {
         let counts: Vec<String> = counts.collect();
         let mut lines = vec![match counts.is_empty() {
             true => "no page is defined".to_owned(),
-            false => format!("{} pages: {}", status.pages.len(), counts.join(", ")),
+            false => format!("{}: {}", counted(status.pages.len(), "page"), counts.join(", ")),
         }];
         lines.extend(status.withheld.as_ref().map(|withheld| withheld.text().to_owned()));
         lines.extend(
             status.held.as_ref().map(|held| format!("revision {} waits for approval", held.revision)),
         );
         let overrides = status.overrides.len();
-        lines.extend((overrides > 0).then(|| format!("{overrides} overrides are active")));
+        lines.extend((overrides > 0).then(|| format!("active: {}", counted(overrides, "override"))));
         let errors = status.problems.iter().filter(|problem| problem.is_error()).count();
-        lines.extend((errors > 0).then(|| format!("{errors} input problems")));
+        lines.extend((errors > 0).then(|| counted(errors, "input problem")));
         let endings = self.endings.as_ref().map_or(0, Vec::len);
-        lines.extend((endings > 0).then(|| format!("{endings} warnings about data that runs out")));
+        lines.extend((endings > 0).then(|| format!("data that runs out: {}", counted(endings, "warning"))));
         lines.iter().map(|line| Event::new(EventKind::Digest, line, at)).collect()
     }
+}
+
+/// Returns a number of things in words.
+fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 /// Hashes a text for this run of the program.

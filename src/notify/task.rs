@@ -309,6 +309,9 @@ impl Task {
     async fn compose(&mut self) -> Result<(), StoreError> {
         let (now, config) = (self.links.clock.now(), self.config.clone());
         let mut is_changed = false;
+        if self.is_digest_due(now) && self.seen != Some(*self.turns.borrow()) {
+            self.look().await?;
+        }
         for receiver in &config.receivers {
             let Some(outbox) = self.ledger.outboxes.get_mut(&receiver.name) else { continue };
             if let Some(lines) = &self.digest
@@ -320,6 +323,16 @@ impl Task {
             is_changed |= outbox.compose(receiver, now, || message_id(&mut self.random), &config.instance);
         }
         if is_changed { self.save().await } else { Ok(()) }
+    }
+
+    fn is_digest_due(&self, now: Instant) -> bool {
+        let outboxes = self
+            .config
+            .receivers
+            .iter()
+            .filter_map(|receiver| Some((receiver, self.ledger.outboxes.get(&receiver.name)?)));
+        self.digest.is_some()
+            && outboxes.into_iter().any(|(receiver, outbox)| outbox.is_digest_due(receiver, now))
     }
 
     /// Starts the attempts that are due, one for each receiver.
@@ -365,9 +378,13 @@ fn report(receiver: &str, id: &str, outcome: &Outcome, settled: Settled) {
     let answer = &outcome.answer;
     match settled {
         Settled::Delivered => tracing::info!(receiver, id, answer, "notification delivered"),
-        Settled::Retried(after) => {
+        Settled::Retried { after, is_first: true } => {
             let seconds = after.as_secs();
             tracing::warn!(receiver, id, answer, retry_after_secs = seconds, "notification not delivered");
+        }
+        // The same problem once; its end is logged as a delivery or as given up.
+        Settled::Retried { is_first: false, .. } => {
+            tracing::debug!(receiver, id, answer, "notification not delivered");
         }
         Settled::Lost => tracing::error!(receiver, id, answer, "notification given up"),
     }
