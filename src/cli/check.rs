@@ -47,7 +47,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     problems.extend(run_needs(global, &view.settings));
-    problems.extend(notify::problems(&view.settings, load::now()));
+    problems.extend(notify::problems(&view.settings));
     problems.extend(view.settings.api.key_ending(from.date_naive()));
     let pages = if arguments.offline {
         BTreeMap::new()

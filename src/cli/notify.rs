@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::model::{Instant, Problem};
+use crate::model::Problem;
 use crate::notify::{Links, Notifier, Outcome, deliver, problem, test_message};
 use crate::settings::{Receiver, Settings};
 use crate::store::Store;
@@ -81,9 +81,9 @@ fn show(outcomes: &[(String, &'static str, Outcome)], format: Format) -> anyhow:
 }
 
 /// Returns the problems of secrets and URLs of the receivers.
-pub fn problems(settings: &Settings, now: Instant) -> impl Iterator<Item = Problem> {
-    settings.notify.iter().filter_map(move |receiver| {
-        let problem = problem(receiver, now)?;
+pub fn problems(settings: &Settings) -> impl Iterator<Item = Problem> {
+    settings.notify.iter().filter_map(|receiver| {
+        let problem = problem(receiver)?;
         Some(Problem::new(format!("notify \"{}\": {problem}", receiver.name)))
     })
 }
@@ -110,7 +110,7 @@ impl Notifications {
             tracing::warn!("rehearsal: no notifications are sent");
             return Ok(());
         }
-        problems(settings, clock.now()).for_each(|problem| tracing::error!("{problem}"));
+        problems(settings).for_each(|problem| tracing::error!("{problem}"));
         let store = store.owned_by(&settings.owner()).await?;
         match &self.0 {
             Some(notifier) => notifier.replace(settings, store),

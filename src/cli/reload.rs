@@ -156,7 +156,7 @@ impl Listening {
                 tracing::warn!("{name} changed: it takes effect at the next restart");
             }
         }
-        let unusable: Vec<Problem> = notify::problems(&newer, load::now()).collect();
+        let unusable: Vec<Problem> = notify::problems(&newer).collect();
         if !unusable.is_empty() {
             return Err(unusable);
         }

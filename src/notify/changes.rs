@@ -18,11 +18,11 @@ pub enum State {
     Unknown,
     /// A page is right.
     Right,
-    /// The page is no longer defined, so nobody needs to be told of its end.
+    /// The page is no longer defined, so its end is not reported.
     Undefined,
 }
 
-/// A state that people are told of.
+/// A state that is reported to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     /// Its kind.

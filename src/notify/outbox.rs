@@ -16,6 +16,7 @@ use crate::limits::notifications::{
 use crate::model::Instant;
 use crate::settings::{EventKind, Receiver};
 
+use super::changes::AllReported;
 use super::deliver::{Failure, Outcome};
 use super::event::Event;
 use super::message::{Group, Message};
@@ -37,8 +38,10 @@ pub struct Outbox {
     digested: Instant,
     /// Number of messages that were given up since the last delivery.
     lost: u32,
-    /// True until it was told of the conditions that were reported before it was added.
-    pub is_new: bool,
+    /// The conditions that a new receiver has got so far; none once they are all that were reported.
+    ///
+    /// After a start, some conditions are known only when their page was fetched.
+    pub catching_up: Option<AllReported>,
 }
 
 /// A message on its way.
@@ -85,7 +88,7 @@ impl Outbox {
             factor: 1,
             digested: now,
             lost: 0,
-            is_new: true,
+            catching_up: Some(AllReported::new()),
         }
     }
 
@@ -93,6 +96,12 @@ impl Outbox {
     pub fn add(&mut self, event: Event) {
         self.since.get_or_insert(event.at);
         self.groups.entry(event.kind).or_insert_with(|| Group::new(event.kind)).add(event);
+    }
+
+    /// Returns the number of collected events.
+    #[cfg(test)]
+    pub fn collected_count(&self) -> usize {
+        self.groups.values().map(|group| group.count).sum()
     }
 
     /// Returns true if a digest is due.

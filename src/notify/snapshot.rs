@@ -1,4 +1,4 @@
-//! Turns the driver's status into conditions that people are told of, and into the daily digest.
+//! Turns the driver's status into conditions to report, and into the daily digest.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};

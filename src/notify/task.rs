@@ -239,7 +239,7 @@ impl Task {
         self.save().await
     }
 
-    /// Stores the state, so that nothing is lost or told twice.
+    /// Stores the state, so that nothing is lost or reported twice.
     async fn save(&self) -> Result<(), StoreError> {
         let text = serde_json::to_string(&self.ledger).ok();
         self.config.store.set_fact(Ledger::FACT, text).await

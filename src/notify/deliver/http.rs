@@ -19,11 +19,18 @@ pub(super) struct Prepared {
     secrets: Vec<Secret>,
 }
 
-/// Reads the secrets of a receiver, and prepares the request with a body.
+/// The address of a receiver, its signing secret, and everything that must not be shown.
+pub(super) struct Target {
+    url: String,
+    signing: Option<String>,
+    secrets: Vec<Secret>,
+}
+
+/// Reads the address and the secrets of a receiver.
 ///
 /// # Errors
 /// The problem with a secret or a URL, as text that may be shown.
-pub(super) fn prepare(receiver: &Receiver, id: &str, body: String, now: Instant) -> Result<Prepared, String> {
+pub(super) fn read_target(receiver: &Receiver) -> Result<Target, String> {
     let mut secrets = Vec::new();
     let mut from_file = |path, what| -> Result<String, String> {
         let secret = Secret::read(path, what)?;
@@ -44,16 +51,31 @@ pub(super) fn prepare(receiver: &Receiver, id: &str, body: String, now: Instant)
         Via::Command(_) => return Err("a command has no URL".to_owned()),
     };
     check_url(&url).map_err(|why| format!("invalid URL: {why}"))?;
+    let signing = match signing {
+        Some(path) => {
+            let secret = from_file(path, "signing secret")?;
+            let checked = sign(&secret, "", 0, "");
+            checked.map_err(|why| format!("invalid signing secret in {}: {why}", path.display()))?;
+            Some(secret)
+        }
+        None => None,
+    };
+    Ok(Target { url, signing, secrets })
+}
+
+/// Prepares the request with a body.
+///
+/// # Errors
+/// The problem with a secret, a URL or the client, as text that may be shown.
+pub(super) fn prepare(receiver: &Receiver, id: &str, body: String, now: Instant) -> Result<Prepared, String> {
+    let Target { url, signing, secrets } = read_target(receiver)?;
     let mut request = client(&url, receiver.timeout)?.post(&url).header(CONTENT_TYPE, "application/json");
-    if let Some(path) = signing {
+    if let Some(secret) = signing {
         let timestamp = now.timestamp();
-        let signature = sign(&from_file(path, "signing secret")?, id, timestamp, &body);
-        let signature =
-            signature.map_err(|why| format!("invalid signing secret in {}: {why}", path.display()))?;
         request = request
             .header("webhook-id", id)
             .header("webhook-timestamp", timestamp.to_string())
-            .header("webhook-signature", signature);
+            .header("webhook-signature", sign(&secret, id, timestamp, &body)?);
     }
     Ok(Prepared { request: request.body(body), secrets })
 }

@@ -32,10 +32,10 @@ pub async fn deliver(receiver: &Receiver, message: &Message, now: Instant) -> Ou
     }
 }
 
-/// Returns the problem of a receiver's secrets or program, if there is one.
-pub fn problem(receiver: &Receiver, now: Instant) -> Option<String> {
+/// Returns the problem of a receiver's address or secrets, if there is one.
+pub fn problem(receiver: &Receiver) -> Option<String> {
     match &receiver.via {
         Via::Command(_) => None,
-        _ => http::prepare(receiver, "msg_check", String::new(), now).err(),
+        Via::Webhook { .. } | Via::Slack(_) | Via::Teams(_) => http::read_target(receiver).err(),
     }
 }
