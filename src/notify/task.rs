@@ -123,8 +123,8 @@ impl Drop for Notifier {
 enum Done {
     /// An attempt to deliver a message: receiver, ID and outcome.
     Tried(String, String, Outcome),
-    /// Lint of the revision with a number; none if it could not run.
-    Linted(Option<(i64, Endings)>),
+    /// Lint in a round, of the revision with a number; none if it could not run.
+    Linted(u32, Option<(i64, Endings)>),
 }
 
 /// The state of lint.
@@ -133,6 +133,8 @@ struct Lint {
     /// The last run and the number of its revision.
     last: Option<(Instant, i64)>,
     is_running: bool,
+    /// Distinguishes runs for these settings from those for older ones.
+    round: u32,
 }
 
 impl Lint {
@@ -203,8 +205,9 @@ async fn run(links: Links, mut configs: watch::Receiver<Arc<Config>>) -> Result<
                 task.configure(config).await?;
             }
             Some(done) = task.jobs.join_next(), if !task.jobs.is_empty() => {
-                if let Ok(done) = done {
-                    task.take(done).await?;
+                match done {
+                    Ok(done) => task.take(done).await?,
+                    Err(error) => tracing::error!(%error, "a notification failed unexpectedly"),
                 }
             }
             () = turned(&mut task.turns, seen, next_look) => task.look().await?,
@@ -227,15 +230,19 @@ impl Task {
     /// Takes over receivers, and the state of their owner.
     async fn configure(&mut self, config: Arc<Config>) -> Result<(), StoreError> {
         let stored = config.store.fact(Ledger::FACT).await?;
-        let read = stored.as_deref().map(serde_json::from_str).transpose();
-        self.ledger = read.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the stored notifications cannot be read; conditions may be reported again");
-            None
-        }).unwrap_or_default();
+        self.ledger = match stored.as_deref().map(serde_json::from_str) {
+            Some(Ok(ledger)) => ledger,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "stored notifications are unreadable; conditions are reported again");
+                Ledger::default()
+            }
+            None => Ledger::default(),
+        };
         self.config = config;
         self.ledger.set_receivers(&self.config.receivers, self.links.clock.now());
         self.observer.begin_anew();
-        (self.lint, self.digest, self.seen) = (Lint::default(), None, None);
+        self.lint = Lint { round: self.lint.round + 1, ..Lint::default() };
+        (self.digest, self.seen) = (None, None);
         self.save().await
     }
 
@@ -268,7 +275,7 @@ impl Task {
     /// Starts lint on a thread of its own.
     fn start_lint(&mut self, at: Instant) {
         self.lint.is_running = true;
-        let (feed, api) = (self.links.feed.clone(), self.config.api.clone());
+        let (feed, api, round) = (self.links.feed.clone(), self.config.api.clone(), self.lint.round);
         self.jobs.spawn(async move {
             let (send, answered) = oneshot::channel();
             let linted = async {
@@ -278,14 +285,15 @@ impl Task {
                     .await
                     .ok()
             };
-            Done::Linted(linted.await)
+            Done::Linted(round, linted.await)
         });
     }
 
     async fn take(&mut self, done: Done) -> Result<(), StoreError> {
         let now = self.links.clock.now();
         match done {
-            Done::Linted(linted) => {
+            Done::Linted(round, _) if round != self.lint.round => Ok(()),
+            Done::Linted(_, linted) => {
                 self.lint.is_running = false;
                 if let Some((number, endings)) = linted {
                     self.lint.last = Some((now, number));
