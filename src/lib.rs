@@ -22,6 +22,7 @@ pub mod hours;
 pub mod limits;
 mod lint;
 pub mod model;
+pub mod notify;
 pub mod pages;
 pub mod plan;
 pub mod process;

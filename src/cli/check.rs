@@ -20,7 +20,7 @@ use crate::web::{SecretFile, Tls};
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::progress::Progress;
-use super::{emergency, load, output, plan, run, zones};
+use super::{emergency, load, notify, output, plan, run, zones};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -48,6 +48,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
     problems.extend(run_needs(global, &view.settings));
+    problems.extend(notify::problems(&view.settings));
+    problems.extend(view.settings.api.key_ending(from.date_naive()));
     let pages = if arguments.offline {
         BTreeMap::new()
     } else {

@@ -17,6 +17,7 @@ mod global;
 mod history;
 mod load;
 mod log;
+mod notify;
 mod output;
 mod overrides;
 mod plan;
@@ -94,6 +95,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Makes the daemon reload its settings, and waits for the result
     Reload,
+    /// Sends a test message to the receivers of notifications
+    Notify(notify::Arguments),
     /// Lists the account's agents with their ids
     Agents(agents::Arguments),
     /// Turns pages into local files: settings, values and schemas, so that plan finds nothing to do
@@ -163,6 +166,7 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Reject { revision } => verdict::reject(&global, &revision).await,
         Command::Diff(arguments) => diff::run(&global, &arguments).await,
         Command::Reload => reload::run(&global).await,
+        Command::Notify(arguments) => notify::run(&global, arguments).await,
         Command::Agents(arguments) => agents::run(&global, arguments).await,
         Command::Pull(arguments) => pull::run(&global, arguments).await,
         Command::Schema(arguments) => schema::run(&global, arguments).await,

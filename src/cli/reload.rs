@@ -14,7 +14,7 @@ use crate::web::{Answer, ReloadRequest, Reloads};
 use crate::zoneinfo;
 
 use super::global::{Exit, Global, OK};
-use super::{emergency, load, output};
+use super::{emergency, load, notify, output};
 
 /// Settings that are about to become active, and the callers that wait for it.
 #[derive(Debug)]
@@ -155,6 +155,10 @@ impl Listening {
             if is_changed {
                 tracing::warn!("{name} changed: it takes effect at the next restart");
             }
+        }
+        let unusable: Vec<Problem> = notify::problems(&newer).collect();
+        if !unusable.is_empty() {
+            return Err(unusable);
         }
         let key = load::key_source(&newer.api, &self.global).and_then(|source| Ok(source.load()?));
         match key {

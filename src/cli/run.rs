@@ -27,7 +27,7 @@ use crate::zoneinfo;
 
 use super::claims::Claims;
 use super::global::{Exit, Global, OK, parse_instant};
-use super::{load, log, output, reload, zones};
+use super::{load, log, notify, output, reload, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
 const FIRST_READS: usize = 6;
@@ -107,6 +107,7 @@ pub async fn daemon(
     listen(&settings, &handles).await?;
     let mut settings = settings;
     let mut active: Option<ActiveRevision> = None;
+    let mut notifications = notify::Notifications::default();
     // It lasts through reloads: between two claims another daemon could take the variables.
     let mut claims: Option<Arc<Mutex<Claims>>> = None;
     // The settings before a reload, and the reload itself until it has succeeded.
@@ -132,6 +133,7 @@ pub async fn daemon(
             (Err(error), None) => return Err(error),
         };
         in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&settings);
+        notifications.follow(&settings, (&store, &clock), &handles).await?;
         tracing::info!(
             api = settings.api.base_url,
             settings = %settings.file.display(),
@@ -144,6 +146,7 @@ pub async fn daemon(
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
+            notifications.stop().await;
             tracing::info!("stopped");
             return Ok(OK);
         }

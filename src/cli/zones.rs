@@ -16,13 +16,7 @@ use super::emergency::{self, Contact};
 use super::global::Global;
 use super::{load, output};
 
-/// Returns a warning when the database is older than a year.
-pub fn age(zones: &Database, at: Instant) -> Option<Problem> {
-    let version = zones.version().filter(|version| version.is_old(at.date_naive()))?;
-    let message =
-        format!("the zone database {zones} is older than a year: rules changed after {version} are missing");
-    Some(Problem::new(message).hint("update the package tzdata of the system, or rtconfd").warning())
-}
+pub use crate::lint::old_zone_database as age;
 
 /// Returns the time zones of pages by id, for showing local times.
 ///

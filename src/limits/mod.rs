@@ -39,13 +39,14 @@ pub mod calendars;
 pub mod changes;
 pub mod files;
 pub mod listener;
+pub mod notifications;
 pub mod pages;
 pub mod settings;
 pub mod store;
 pub mod time;
 
 /// Returns all sections, in the order of the reference.
-pub fn sections() -> [Section; 9] {
+pub fn sections() -> [Section; 10] {
     [
         files::section(),
         calendars::section(),
@@ -54,6 +55,7 @@ pub fn sections() -> [Section; 9] {
         api::section(),
         changes::section(),
         listener::section(),
+        notifications::section(),
         store::section(),
         time::section(),
     ]

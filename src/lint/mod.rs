@@ -15,6 +15,7 @@ use chrono::{Days, NaiveDate, TimeDelta};
 use crate::compile::{Blueprint, Inputs, World};
 use crate::hours::Hours;
 use crate::model::{Instant, Problem};
+use crate::zone::Database;
 
 use calendars::ending_calendars;
 use clauses::Reach;
@@ -62,6 +63,14 @@ pub fn running_out(world: &World, blueprint: &Blueprint, inputs: &Inputs, at: In
     }
     found.extend(ending_calendars(blueprint, inputs, at));
     found.into_iter().map(Problem::warning).collect()
+}
+
+/// Returns a warning when the zone database is older than a year.
+pub fn old_zone_database(zones: &Database, at: Instant) -> Option<Problem> {
+    let version = zones.version().filter(|version| version.is_old(at.date_naive()))?;
+    let message =
+        format!("the zone database {zones} is older than a year: rules changed after {version} are missing");
+    Some(Problem::new(message).hint("update the package tzdata of the system, or rtconfd").warning())
 }
 
 /// Returns a problem for more than a week of dates without opening.

@@ -27,11 +27,14 @@ struct Inner {
     asked: AtomicU64,
     wake: Notify,
     published: watch::Sender<Published>,
+    /// Number of turns that may have changed the status.
+    turns: watch::Sender<u64>,
 }
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { asked: AtomicU64::new(0), wake: Notify::new(), published: watch::Sender::default() }
+        let (published, turns) = (watch::Sender::default(), watch::Sender::default());
+        Self { asked: AtomicU64::new(0), wake: Notify::new(), published, turns }
     }
 }
 
@@ -63,6 +66,19 @@ impl Board {
         self.0.wake.notify_one();
         let answer = published.wait_for(|published| published.answers >= number).await.ok()?;
         answer.status.clone()
+    }
+
+    /// Returns a receiver that is notified whenever the status may have changed.
+    ///
+    /// Nothing is published for it, so a driver at rest stays at rest. The receiver waits a moment
+    /// and then asks.
+    pub fn turns(&self) -> watch::Receiver<u64> {
+        self.0.turns.subscribe()
+    }
+
+    /// Notes that the driver did something that may have changed the status.
+    pub(super) fn note_turn(&self) {
+        self.0.turns.send_modify(|turns| *turns += 1);
     }
 
     /// Waits until a reader asks and publishing is allowed.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::compile::World;
+use crate::compile::{Blueprint, Inputs, World};
 use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
 use crate::pages::{Override, Page};
+use crate::plan::Drift;
 use crate::zone::{Database, Zone};
 
 use super::{Counts, Draft, Held, Promotion, Standing, Until};
@@ -66,6 +67,21 @@ pub enum Control {
         /// The reported author of the change.
         by: Option<String>,
     },
+    /// Return the active definitions.
+    Define(oneshot::Sender<Definitions>),
+}
+
+/// The active revision, for lint.
+#[derive(Clone, Debug)]
+pub struct Definitions {
+    /// The number of the revision.
+    pub number: i64,
+    /// The pages.
+    pub world: World,
+    /// The settings of the pages.
+    pub blueprint: Blueprint,
+    /// The sources and calendars.
+    pub inputs: Inputs,
 }
 
 /// The status of a running driver.
@@ -79,6 +95,8 @@ pub struct Status {
     pub pages: Vec<PageStatus>,
     /// The reason for withholding all requests.
     pub withheld: Option<Withheld>,
+    /// The number of the active revision.
+    pub active: i64,
     /// The revision held for approval.
     pub held: Option<Held>,
     /// The pages of the active and of the held revision; `None` if no revision is held.
@@ -87,6 +105,8 @@ pub struct Status {
     pub rollout: Option<(String, usize, Option<PageId>)>,
     /// The promoted pages that wait for the page they follow.
     pub following: Vec<Promotion>,
+    /// The latest values of other clients that were replaced by ours, oldest first.
+    pub restored: Vec<Restored>,
     /// The active overrides.
     pub overrides: Vec<Override>,
     /// The problems of the inputs.
@@ -121,6 +141,51 @@ pub struct DaysLeft {
     pub is_public: bool,
     /// The days; 0 without a coming event, negative after the end of public holidays.
     pub days: i64,
+}
+
+#[cfg(test)]
+impl Status {
+    /// Returns the status of a driver without pages.
+    pub fn of_nothing() -> Self {
+        Self {
+            at: Instant::UNIX_EPOCH,
+            speed: 1,
+            proposal: None,
+            amounts: Amounts::default(),
+            pages: Vec::new(),
+            withheld: None,
+            active: 0,
+            held: None,
+            rollout: None,
+            following: Vec::new(),
+            restored: Vec::new(),
+            overrides: Vec::new(),
+            problems: Vec::new(),
+            api: String::new(),
+            zones: Database::embedded(),
+            counts: Counts::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl PageStatus {
+    /// Returns the status of a page that owns no variable.
+    pub fn of(page: PageId, standing: Standing) -> Self {
+        let definition = Page {
+            id: page.clone(),
+            key: page.to_string(),
+            follow: None,
+            on_drift: crate::model::DriftPolicy::default(),
+            zone: None,
+            variables: Arc::new([]),
+            missing: crate::model::Missing::default(),
+            origin: crate::model::Origin::named("a test"),
+            row: None,
+        };
+        let (definition, drift) = (Arc::new(definition), Some(Vec::new()));
+        Self { page, standing, is_fetched: true, zone: None, due: None, definition, observed: None, drift }
+    }
 }
 
 /// The reason for withholding all requests, as a message.
@@ -160,6 +225,8 @@ pub struct PageStatus {
     pub definition: Arc<Page>,
     /// The page as last fetched.
     pub observed: Option<Arc<RemotePage>>,
+    /// The lasting changes of other clients; none if unknown.
+    pub drift: Option<Vec<Drift>>,
 }
 
 /// The pages that a held revision would change, before and after.
@@ -169,4 +236,19 @@ pub struct Proposal {
     pub active: World,
     /// The pages of the held revision.
     pub held: World,
+}
+
+/// A value of another client that was replaced by ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored {
+    /// Its number since the start, from 1.
+    pub number: u64,
+    /// The page.
+    pub page: PageId,
+    /// The value that was found.
+    pub drift: Drift,
+    /// The user who changed it, if the webhook reported one.
+    pub by: Option<String>,
+    /// The time when it was found.
+    pub at: Instant,
 }

@@ -44,6 +44,11 @@ impl DriftReport {
         self.reported = Some(Vec::new());
     }
 
+    /// Returns the reported drift; none if it is unknown.
+    pub fn known(&self) -> Option<&[Drift]> {
+        self.reported.as_deref()
+    }
+
     /// Returns the reported drift; nothing if it is unknown.
     pub fn reported(&self) -> &[Drift] {
         self.reported.as_deref().unwrap_or_default()

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{Days, NaiveDate};
+
 use crate::limits::api::{BURST, CONCURRENCY, CONNECT_TIMEOUT, RATE, READ_TIMEOUT, TOTAL_TIMEOUT};
+use crate::limits::notifications::KEY_WARNED_DAYS;
 use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
@@ -14,6 +17,7 @@ const KEYS: &[&str] = &[
     "base_url",
     "allow_http",
     "key_file",
+    "key_expires",
     "concurrency",
     "rate",
     "burst",
@@ -30,6 +34,8 @@ pub struct Api {
     pub base_url: String,
     /// The file with the key; checked before the credentials directory and the environment.
     pub key_file: Option<PathBuf>,
+    /// The date on which the key expires, as its creator saw it; the API does not tell.
+    pub key_expires: Option<NaiveDate>,
     /// Maximum pages processed concurrently.
     pub concurrency: usize,
     /// Sustained requests per second.
@@ -44,10 +50,24 @@ pub struct Api {
     pub total_timeout: Duration,
 }
 
+impl Api {
+    /// Returns a problem if the key expires soon, or has expired, on a date.
+    pub fn key_ending(&self, on: NaiveDate) -> Option<Problem> {
+        let expires = self.key_expires?;
+        let warned = expires.checked_sub_days(Days::new(KEY_WARNED_DAYS)).unwrap_or(expires);
+        let verb = if expires <= on { "expired" } else { "expires" };
+        (warned <= on).then(|| {
+            let problem = Problem::new(format!("the API key {verb} on {expires} (api.key_expires)"));
+            problem.hint("make a new key, replace the key file, and set the new date").warning()
+        })
+    }
+}
+
 /// Defaults for unset keys.
 pub(super) const DEFAULT: Api = Api {
     base_url: String::new(),
     key_file: None,
+    key_expires: None,
     concurrency: CONCURRENCY,
     rate: RATE,
     burst: BURST,
@@ -86,6 +106,10 @@ pub(super) fn read(
     };
     let (rate, burst) = (number("rate", 100_000, DEFAULT.rate), number("burst", 100_000, DEFAULT.burst));
     let key_file = api.get("key_file").map(|node| reader.text(node, "key_file"));
+    let key_expires = match api.get("key_expires") {
+        Some(node) => reader.text(node, "key_expires").and_then(|text| reader.date_named(&text)).map(Some),
+        None => Some(None),
+    };
     let base_url = base_url(reader, &api, warnings);
     Some(Api {
         base_url: base_url?,
@@ -93,6 +117,7 @@ pub(super) fn read(
             Some(text) => Some(directory.join(text?.value)),
             None => None,
         },
+        key_expires: key_expires?,
         concurrency: concurrency?,
         rate: rate?,
         burst: burst?,

@@ -26,6 +26,7 @@ pub const SCALARS: &[&str] = &[
     "api.region",
     "api.base_url",
     "api.key_file",
+    "api.key_expires",
     "api.concurrency",
     "api.rate",
     "api.burst",

@@ -7,6 +7,7 @@ mod connection;
 mod layers;
 mod listen;
 mod log;
+mod notify;
 pub(crate) mod place;
 mod report;
 mod sources;
@@ -39,6 +40,8 @@ pub(crate) use connection::{Connection, quoted};
 pub use layers::SCALARS;
 pub(crate) use listen::{Listen, Right, TlsFiles, TokenSettings};
 pub(crate) use log::Log;
+pub(crate) use notify::check_url;
+pub use notify::{Address, Daily, EventKind, Quiet, Receiver, Via};
 pub(crate) use report::Report;
 pub(crate) use sources::Source;
 pub(crate) use store::{StorePath, StoreSettings};
@@ -69,6 +72,8 @@ pub struct Settings {
     pub assert_formats: bool,
     /// The HTTP server, if enabled.
     pub listen: Option<Listen>,
+    /// The receivers of notifications.
+    pub notify: Vec<Receiver>,
     /// The sources by name.
     pub sources: BTreeMap<String, Source>,
     /// The calendars that are files, by name; those of public holidays are in the blueprint.
@@ -93,6 +98,7 @@ const TOP_KEYS: &[&str] = &[
     "log",
     "hold",
     "listen",
+    "notify",
     "schema",
     "sources",
     "calendars",
@@ -171,6 +177,7 @@ fn read(
     let (resync, restat) = (duration("resync", RESYNC), duration("restat", RESTAT));
     let PageSettings { sources, calendars, blueprint } =
         read_page_settings(reader, root, &fields, zones, &directory);
+    let notify = notify::read(reader, &fields, &directory, blueprint.zone);
     warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
     if store.as_ref().is_some_and(|store| store.path == StorePath::Memory) {
         warnings.extend(blueprint.pages.iter().find_map(store_in_memory));
@@ -186,6 +193,7 @@ fn read(
         log: log?,
         hold: hold?,
         listen: listen?,
+        notify: notify?,
         assert_formats: assert_formats?,
         sources,
         calendars: calendars.into_iter().filter_map(|(name, read)| Some((name, read.file?))).collect(),

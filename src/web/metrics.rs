@@ -203,7 +203,6 @@ mod tests {
     use super::*;
     use crate::model::Problem;
     use crate::reconcile::{Amounts, Counts, DaysLeft, Held};
-    use crate::zone::Database;
     use std::time::Duration;
 
     #[test]
@@ -211,18 +210,7 @@ mod tests {
         let since = "2026-11-26T17:00:00Z".parse().unwrap();
         let held = Held::new("r1".to_owned(), since, vec!["source \"sites\" becomes empty".to_owned()]);
         let status = Status {
-            at: since,
-            speed: 1,
-            proposal: None,
-            pages: Vec::new(),
-            withheld: None,
             held: Some(held),
-            rollout: None,
-            following: Vec::new(),
-            overrides: Vec::new(),
-            problems: Vec::new(),
-            api: String::new(),
-            zones: Database::embedded(),
             counts: Counts { requests: 7, rate_wait: Duration::from_millis(1500), ..Counts::default() },
             amounts: Amounts {
                 queued: 3,
@@ -232,6 +220,7 @@ mod tests {
                     DaysLeft { calendar: "ours".to_owned(), is_public: false, days: 0 },
                 ],
             },
+            ..Status::of_nothing()
         };
         let at = "2026-11-26T17:00:00Z".parse().unwrap();
         let reload = LastReload { at, succeeded_at: at, problems: vec![Problem::new("unknown key")] };

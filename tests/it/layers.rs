@@ -15,6 +15,7 @@ use crate::house::{root, rust_files};
 const LAYERS: &[&str] = &[
     "cli",
     "web",
+    "notify",
     "simulator",
     "reconcile",
     "sources",

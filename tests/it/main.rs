@@ -25,6 +25,7 @@
 //! - `logging`: the forms of the log, and what is logged once
 //! - `lost_rows`: tables truncated at the end of a line
 //! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
+//! - `notify`: notifications as a real receiver gets them, from the daemon and the test command
 //! - `odd_answers`: anomalous answers of the API
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process
@@ -60,6 +61,7 @@ mod listings;
 mod logging;
 mod lost_rows;
 mod monitoring;
+mod notify;
 mod odd_answers;
 mod people;
 mod program;

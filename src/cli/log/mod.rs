@@ -111,6 +111,11 @@ pub fn hide(key: &ApiKey) {
     }
 }
 
+/// Returns a text without the keys that are redacted in the log.
+pub fn redacted(text: &str) -> String {
+    without_keys(text.to_owned())
+}
+
 fn without_keys(event: String) -> String {
     let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
     keys.iter().fold(event, |event, key| key.redact(&event))

@@ -5,7 +5,9 @@ use crate::compile::Managed;
 use crate::model::{Environment, Instant, PageId, Problem};
 use crate::pages::Override;
 use crate::reconcile::set_override::extend;
-use crate::reconcile::{Amounts, Control, Counts, Draft, PageStatus, Status, Until, Withheld, prepare};
+use crate::reconcile::{
+    Amounts, Control, Counts, Definitions, Draft, PageStatus, Status, Until, Withheld, prepare,
+};
 use crate::store::StoreError;
 
 use super::{Driver, Urgency};
@@ -37,6 +39,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             Control::Fetch { agent, environment, by } => {
                 self.fetch_again(agent.as_deref(), environment, by.as_deref());
+            }
+            Control::Define(answer) => {
+                let active = &self.revisions.active;
+                let (world, blueprint) = (active.world.clone(), active.blueprint.clone());
+                let inputs = active.inputs.clone();
+                let _ = answer.send(Definitions { number: active.number, world, blueprint, inputs });
             }
         }
         Ok(())
@@ -169,7 +177,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             let observed = state.known.observed.as_ref().map(|observed| observed.page.clone());
             let is_fetched = observed.is_some();
             let (due, definition) = (state.due(), managed.page.clone());
-            Some(PageStatus { page: id.clone(), standing, is_fetched, zone, due, definition, observed })
+            let drift = state.drift.known().map(<[_]>::to_vec);
+            let page = id.clone();
+            Some(PageStatus { page, standing, is_fetched, zone, due, definition, observed, drift })
         };
         let gate = &self.requests.gate;
         let clock = self.clock.trust.distrust().map(|distrust| Withheld::Clock(distrust.describe()));
@@ -180,6 +190,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             speed: self.actor.clock.speed(),
             pages: self.world.pages.iter().filter_map(page).collect(),
             withheld: clock.or(key).or(pause),
+            active: self.revisions.active.number,
             held: self.revisions.held.clone(),
             proposal: self.revisions.proposal.clone(),
             rollout: self
@@ -188,6 +199,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 .as_ref()
                 .map(|rollout| (rollout.out.revision.clone(), rollout.to_come(), rollout.stopped_at.clone())),
             following: self.following(now),
+            restored: self.report.restored.iter().cloned().collect(),
             overrides: self.overrides.active(now).cloned().collect(),
             problems: self.problems(),
             api: self.actor.api_url.clone(),

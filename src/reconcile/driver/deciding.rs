@@ -245,6 +245,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         if let Some((new, by)) = state.drift.update(&plan.drift) {
             self.report.counts.drifted += report_drift(id, &new, by.as_deref());
+            self.report.note_restored(id, &new, by.as_deref(), now);
             let drifted: Vec<Variable> = plan.drift.iter().map(|drift| drift.variable.clone()).collect();
             self.notes.push(store.note_drift(id, plan.drift.clone(), by, now));
             self.restart_waits(id, &drifted, now);

@@ -184,6 +184,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let clock = self.actor.clock.clone();
         let mut beat = supervisor.beat().map(tokio::time::interval);
         let mut turn = Turn::default();
+        // A turn for a reader or the supervisor alone changes nothing.
+        let mut is_idle = false;
         let reload = loop {
             let (now, up) = (clock.now(), clock.uptime());
             self.claim_pages(supervisor, now);
@@ -196,6 +198,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             }
             let wake = self.next_wake(mode, now);
             supervisor.resting(self.requests.jobs.len());
+            if !std::mem::take(&mut is_idle) {
+                self.report.board.note_turn();
+            }
             let sleep = clock.sleep_until(wake);
             // If the clock was set since the decisions were made, decide again before sleeping.
             let passed = clock.uptime().saturating_sub(up) * clock.speed();
@@ -224,10 +229,12 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 () = sleep => None,
                 () = next_beat(&mut beat) => {
                     supervisor.alive();
+                    is_idle = true;
                     None
                 }
                 () = self.report.board.is_due(&turn) => {
                     turn = self.report.board.publish(|| self.status());
+                    is_idle = true;
                     None
                 }
             };

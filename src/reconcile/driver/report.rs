@@ -1,9 +1,11 @@
 //! The driver's reports: its status, its counts, and the problems already logged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::model::PageId;
-use crate::reconcile::{Board, Counts};
+use crate::limits::notifications::RESTORED_LISTED;
+use crate::model::{Instant, PageId};
+use crate::plan::{Answer, Drift};
+use crate::reconcile::{Board, Counts, Restored};
 
 use super::calendar_ends::CalendarEnds;
 
@@ -21,6 +23,8 @@ pub(super) struct Report {
     pub(super) ends: CalendarEnds,
     /// The problems of the inputs that were logged, errors marked; sorted.
     pub(super) problems: Vec<(bool, String)>,
+    /// The latest restored drift, which nothing else shows.
+    pub(super) restored: VecDeque<Restored>,
 }
 
 impl Report {
@@ -32,11 +36,23 @@ impl Report {
             applied: BTreeMap::new(),
             ends: CalendarEnds::default(),
             problems: Vec::new(),
+            restored: VecDeque::new(),
         }
     }
 
     /// Counts values applied to a page.
     pub(super) fn count_applied(&mut self, page: &PageId, values: usize) {
         *self.applied.entry(page.clone()).or_default() += values;
+    }
+
+    /// Lists the drift of a page that is being restored.
+    pub(super) fn note_restored(&mut self, page: &PageId, new: &[&Drift], by: Option<&str>, at: Instant) {
+        for drift in new.iter().filter(|drift| drift.answer == Answer::Restored) {
+            let number = self.restored.back().map_or(0, |last| last.number) + 1;
+            let (page, drift, by) = (page.clone(), (*drift).clone(), by.map(str::to_owned));
+            self.restored.push_back(Restored { number, page, drift, by, at });
+        }
+        let beyond = self.restored.len().saturating_sub(RESTORED_LISTED);
+        self.restored.drain(..beyond);
     }
 }

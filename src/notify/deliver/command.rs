@@ -1,0 +1,97 @@
+//! Runs a command with the message on its standard input: no shell, a time limit.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+use crate::limits::notifications::MAX_NOTIFY_ANSWER;
+
+use super::outcome::{Failure, Outcome};
+
+/// The variables that the command inherits.
+///
+/// Others may hold secrets, such as the API key.
+const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"];
+
+/// Runs a command; at the time limit, it and its children are ended.
+pub(super) async fn run(words: &[String], body: String, timeout: Duration) -> Outcome {
+    let failed = |text: String| Outcome::failed(&text, Failure::default());
+    let Some((program, arguments)) = words.split_first() else {
+        return failed("the command names no program".to_owned());
+    };
+    let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+    let spawned = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(inherited)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return failed(format!("cannot run {program}: {error}")),
+    };
+    let group = Group::of(&child);
+    let ended = tokio::time::timeout(timeout, wait(&mut child, body)).await;
+    match ended {
+        Err(_) => {
+            group.end();
+            failed(format!("the command did not end within {} s", timeout.as_secs_f64()))
+        }
+        Ok(Err(error)) => failed(format!("the command could not be watched: {error}")),
+        Ok(Ok((status, output))) if status.success() => Outcome::delivered(&format!("exit 0 {output}")),
+        Ok(Ok((status, output))) => failed(format!("{status}: {output}")),
+    }
+}
+
+/// The process group of a command that was not waited for yet.
+///
+/// Until then, no other process can get its number.
+struct Group(Option<rustix::process::Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.and_then(rustix::process::Pid::from_raw))
+    }
+
+    fn end(&self) {
+        if let Some(group) = self.0 {
+            // It may have ended by itself.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Writes the message and waits for the end; returns the beginning of the output.
+async fn wait(child: &mut Child, body: String) -> std::io::Result<(ExitStatus, String)> {
+    let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let write = async {
+        if let Some(mut stdin) = stdin {
+            // A command that does not read its input may still have done its work.
+            let _ = stdin.write_all(format!("{body}\n").as_bytes()).await;
+        }
+    };
+    let ((), out, err) = tokio::join!(write, beginning(out), beginning(err));
+    let output = [out, err].map(|text| text.trim().to_owned());
+    // Last, since afterwards its number may be that of another process.
+    let status = child.wait().await?;
+    Ok((status, output.join(" ").trim().to_owned()))
+}
+
+/// Reads to the end, and keeps the beginning.
+async fn beginning(from: Option<impl AsyncRead + Unpin>) -> String {
+    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
+    if let Some(mut from) = from {
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let room = MAX_NOTIFY_ANSWER - kept.len();
+            kept.extend_from_slice(&buffer[..count.min(room)]);
+        }
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}

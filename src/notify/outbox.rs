@@ -1,0 +1,395 @@
+//! The outbox of one receiver: events that are being collected, and the message on its way.
+//!
+//! At most one message is on its way. While it cannot be delivered, further events are only
+//! collected, and of each kind only the first few are kept. So the outbox is bounded, and a receiver
+//! that was away for a day gets one message.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::notifications::{
+    FIRST_NOTIFY_RETRY, GIVE_UP, GIVE_UP_REFUSED, LONGEST_NOTIFY_RETRY, SLOWEST_COLLECT,
+};
+use crate::model::Instant;
+use crate::settings::{EventKind, Receiver};
+
+use super::changes::AllReported;
+use super::deliver::{Failure, Outcome};
+use super::event::Event;
+use super::message::{Group, Message};
+
+/// The outbox of one receiver.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outbox {
+    /// The collected events.
+    groups: BTreeMap<EventKind, Group>,
+    /// The time of the first collected event.
+    since: Option<Instant>,
+    /// The message on its way.
+    sending: Option<Sending>,
+    /// The time when the last message was delivered.
+    sent_at: Option<Instant>,
+    /// The factor by which events are collected longer, as messages followed each other soon.
+    factor: u32,
+    /// The time up to which digests are done.
+    digested: Instant,
+    /// Number of messages that were given up since the last delivery.
+    lost: u32,
+    /// The conditions that a new receiver has got so far; none once they are all that were reported.
+    ///
+    /// After a start, some conditions are known only when their page was fetched.
+    pub catching_up: Option<AllReported>,
+}
+
+/// A message on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Sending {
+    message: Message,
+    /// Number of failed attempts.
+    attempts: u32,
+    /// The time of the next attempt.
+    next: Instant,
+}
+
+/// The consequence of an attempt, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The message was delivered.
+    Delivered,
+    /// It will be tried again.
+    Retried {
+        /// The wait before the next attempt.
+        after: Duration,
+        /// True for the first failure of the message.
+        is_first: bool,
+    },
+    /// It was given up.
+    Lost,
+}
+
+fn later(at: Instant, length: Duration) -> Instant {
+    TimeDelta::from_std(length)
+        .ok()
+        .and_then(|length| at.checked_add_signed(length))
+        .unwrap_or(Instant::MAX_UTC)
+}
+
+impl Outbox {
+    /// Creates the outbox of a receiver that was just added.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            groups: BTreeMap::new(),
+            since: None,
+            sending: None,
+            sent_at: None,
+            factor: 1,
+            digested: now,
+            lost: 0,
+            catching_up: Some(AllReported::new()),
+        }
+    }
+
+    /// Adds an event to the collected ones.
+    pub fn add(&mut self, event: Event) {
+        self.since.get_or_insert(event.at);
+        self.groups.entry(event.kind).or_insert_with(|| Group::new(event.kind)).add(event);
+    }
+
+    /// Returns the number of collected events.
+    #[cfg(test)]
+    pub fn collected_count(&self) -> usize {
+        self.groups.values().map(|group| group.count).sum()
+    }
+
+    /// Returns true if a digest is due.
+    pub fn is_digest_due(&self, receiver: &Receiver, now: Instant) -> bool {
+        receiver.digest.is_some_and(|daily| daily.next(self.digested.min(now)) <= now)
+    }
+
+    /// Adds a digest, which stands for all that were due.
+    pub fn add_digest(&mut self, lines: Vec<Event>, now: Instant) {
+        self.digested = now;
+        lines.into_iter().for_each(|line| self.add(line));
+    }
+
+    /// Returns the kinds that may go now if they were collected long enough.
+    fn may_go(&self, receiver: &Receiver, now: Instant) -> Vec<EventKind> {
+        // A person chose the time of the digest, so it is not for quiet hours to hold it back.
+        if self.groups.contains_key(&EventKind::Digest) {
+            return vec![EventKind::Digest];
+        }
+        let quiet = receiver.quiet.as_ref().filter(|quiet| quiet.end(now).is_some());
+        let may_go = |kind: &EventKind| quiet.is_none_or(|quiet| quiet.urgent.contains(kind));
+        self.groups.keys().copied().filter(may_go).collect()
+    }
+
+    /// Returns when the collected events have been collected long enough.
+    fn collected(&self, receiver: &Receiver, now: Instant) -> Instant {
+        // With a clock that was set back, the first event would be in the future.
+        let since = self.since.unwrap_or(now).min(now);
+        match self.groups.contains_key(&EventKind::Digest) {
+            true => now,
+            false => later(since, receiver.collect * self.factor),
+        }
+    }
+
+    /// Returns the next time at which there is something to do.
+    pub fn next_due(&self, receiver: &Receiver, now: Instant, has_digest: bool) -> Option<Instant> {
+        let digest = receiver.digest.filter(|_| has_digest).map(|daily| daily.next(self.digested.min(now)));
+        let message = match &self.sending {
+            Some(sending) => Some(sending.next.min(later(now, LONGEST_NOTIFY_RETRY))),
+            None if !self.may_go(receiver, now).is_empty() => Some(self.collected(receiver, now)),
+            None if self.groups.is_empty() => None,
+            None => receiver.quiet.as_ref().and_then(|quiet| quiet.end(now)),
+        };
+        digest.into_iter().chain(message).min()
+    }
+
+    /// Makes a message of collected events if one is due; returns true if it did.
+    pub fn compose(
+        &mut self,
+        receiver: &Receiver,
+        now: Instant,
+        id: impl FnOnce() -> String,
+        from: &str,
+    ) -> bool {
+        let kinds = self.may_go(receiver, now);
+        if self.sending.is_some() || kinds.is_empty() || self.collected(receiver, now) > now {
+            return false;
+        }
+        let groups = kinds.iter().filter_map(|kind| self.groups.remove(kind)).collect();
+        if self.groups.is_empty() {
+            self.since = None;
+        }
+        let window = receiver.collect * self.factor;
+        let follows_soon = self.sent_at.is_some_and(|sent| now < later(sent, window * 4));
+        self.factor = if follows_soon { (self.factor * 2).min(SLOWEST_COLLECT) } else { 1 };
+        let message = Message { id: id(), at: now, instance: from.to_owned(), groups, lost: self.lost };
+        self.sending = Some(Sending { message, attempts: 0, next: now });
+        true
+    }
+
+    /// Returns the message on its way if an attempt is due.
+    pub fn due_message(&self, now: Instant) -> Option<&Message> {
+        let due =
+            self.sending.as_ref().filter(|sending| sending.next.min(later(now, LONGEST_NOTIFY_RETRY)) <= now);
+        due.map(|sending| &sending.message)
+    }
+
+    /// Records the outcome of an attempt to deliver the message with an ID.
+    ///
+    /// Returns none for another message, which a replaced store may have had.
+    pub fn settle(
+        &mut self,
+        id: &str,
+        outcome: &Outcome,
+        now: Instant,
+        random: &mut fastrand::Rng,
+    ) -> Option<Settled> {
+        let sending = self.sending.as_mut().filter(|sending| sending.message.id == id)?;
+        let Err(failure) = &outcome.result else {
+            (self.sending, self.sent_at, self.lost) = (None, Some(now), 0);
+            return Some(Settled::Delivered);
+        };
+        let limit = if failure.is_refused { GIVE_UP_REFUSED } else { GIVE_UP };
+        if now.signed_duration_since(sending.message.at) >= limit {
+            self.sending = None;
+            self.lost += 1;
+            return Some(Settled::Lost);
+        }
+        sending.attempts += 1;
+        let after = wait(sending.attempts, failure, random);
+        sending.next = later(now, after);
+        Some(Settled::Retried { after, is_first: sending.attempts == 1 })
+    }
+}
+
+/// Returns the wait before the next attempt: doubled each time, with some jitter.
+fn wait(attempts: u32, failure: &Failure, random: &mut fastrand::Rng) -> Duration {
+    let doubled = FIRST_NOTIFY_RETRY.saturating_mul(1 << (attempts - 1).min(16));
+    let jittered = doubled.min(LONGEST_NOTIFY_RETRY).mul_f64(0.8 + 0.2 * random.f64());
+    jittered.max(failure.retry_after.unwrap_or_default()).min(LONGEST_NOTIFY_RETRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Daily, Quiet, Via};
+
+    fn at(text: &str) -> Instant {
+        format!("2026-11-26T{text}Z").parse().unwrap()
+    }
+
+    fn receiver() -> Receiver {
+        Receiver {
+            name: "ops".to_owned(),
+            via: Via::Command(Vec::new()),
+            timeout: Duration::from_secs(1),
+            events: EventKind::ALL.into(),
+            collect: Duration::from_secs(10),
+            digest: None,
+            quiet: None,
+        }
+    }
+
+    fn event(kind: EventKind, time: &str) -> Event {
+        Event::new(kind, "something happened", at(time))
+    }
+
+    /// Makes the message that is due; returns its groups as `kind count`.
+    fn composed(outbox: &mut Outbox, receiver: &Receiver, now: &str) -> Vec<String> {
+        let is_new = outbox.compose(receiver, at(now), || format!("msg at {now}"), "here");
+        let message = outbox.due_message(at(now)).filter(|_| is_new);
+        let groups = message.into_iter().flat_map(|message| &message.groups);
+        groups.map(|group| format!("{} {}", group.kind.word(), group.count)).collect()
+    }
+
+    fn settle(outbox: &mut Outbox, id: &str, result: Result<(), Failure>, now: &str) -> Option<Settled> {
+        let outcome = Outcome { answer: String::new(), result };
+        outbox.settle(id, &outcome, at(now), &mut fastrand::Rng::with_seed(1))
+    }
+
+    #[test]
+    fn events_are_collected_into_one_message_that_lists_a_few() {
+        let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
+        assert_eq!(outbox.next_due(&receiver, at("12:00:00"), true), None);
+        (0..1_000).for_each(|_| outbox.add(event(EventKind::Page, "12:00:01")));
+        outbox.add(event(EventKind::Key, "12:00:09"));
+        assert_eq!(outbox.next_due(&receiver, at("12:00:09"), true), Some(at("12:00:11")));
+        assert_eq!(composed(&mut outbox, &receiver, "12:00:10"), Vec::<String>::new());
+        assert_eq!(composed(&mut outbox, &receiver, "12:00:11"), ["key 1", "page 1000"]);
+        let message = outbox.due_message(at("12:00:11")).unwrap();
+        assert_eq!(message.groups[1].events.len(), 5);
+        assert_eq!(message.title(), "API key, 1000 pages with a problem");
+    }
+
+    #[test]
+    fn a_message_is_retried_by_its_id_while_later_events_wait() {
+        let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
+        outbox.add(event(EventKind::Page, "12:00:00"));
+        assert_eq!(composed(&mut outbox, &receiver, "12:00:10"), ["page 1"]);
+        outbox.add(event(EventKind::Held, "12:00:11"));
+        let id = "msg at 12:00:10";
+        let failed = settle(&mut outbox, id, Err(Failure::default()), "12:00:12");
+        assert!(
+            matches!(failed, Some(Settled::Retried { after, is_first: true }) if (4..=5).contains(&after.as_secs())),
+            "{failed:?}"
+        );
+        assert_eq!(outbox.due_message(at("12:00:13")), None);
+        // As after a crash.
+        let mut outbox: Outbox = serde_json::from_str(&serde_json::to_string(&outbox).unwrap()).unwrap();
+        assert_eq!(composed(&mut outbox, &receiver, "12:00:30"), Vec::<String>::new());
+        assert_eq!(outbox.due_message(at("12:00:30")).unwrap().id, id);
+        assert_eq!(settle(&mut outbox, "msg of another store", Ok(()), "12:00:30"), None);
+        assert_eq!(settle(&mut outbox, id, Ok(()), "12:00:30"), Some(Settled::Delivered));
+        assert_eq!(composed(&mut outbox, &receiver, "12:00:31"), ["held 1"]);
+    }
+
+    #[test]
+    fn a_receiver_that_is_away_gets_one_message_and_the_state_stays_small() {
+        let (receiver, mut outbox) = (receiver(), Outbox::new(at("00:00:00")));
+        let mut size = 0;
+        for hour in 0..20 {
+            let now = format!("{hour:02}:00:00");
+            (0..1_000).for_each(|_| outbox.add(event(EventKind::Page, &now)));
+            composed(&mut outbox, &receiver, &format!("{hour:02}:30:00"));
+            let id = outbox.due_message(at(&format!("{hour:02}:59:00"))).unwrap().id.clone();
+            settle(&mut outbox, &id, Err(Failure::default()), &format!("{hour:02}:59:00"));
+            size = serde_json::to_string(&outbox).unwrap().len();
+        }
+        assert!(size < 4_000, "{size}");
+        settle(&mut outbox, "msg at 00:30:00", Ok(()), "20:00:00");
+        assert_eq!(composed(&mut outbox, &receiver, "20:00:00"), ["page 19000"]);
+    }
+
+    #[test]
+    fn a_refused_message_is_given_up_sooner_and_counted() {
+        let refused = Failure { is_refused: true, retry_after: None };
+        let asked = Failure { is_refused: false, retry_after: Some(Duration::from_secs(300)) };
+        let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
+        outbox.add(event(EventKind::Page, "12:00:00"));
+        composed(&mut outbox, &receiver, "12:00:10");
+        let id = "msg at 12:00:10";
+        assert_eq!(
+            settle(&mut outbox, id, Err(asked), "12:01:00"),
+            Some(Settled::Retried { after: Duration::from_secs(300), is_first: true })
+        );
+        assert!(matches!(
+            settle(&mut outbox, id, Err(refused), "13:00:09"),
+            Some(Settled::Retried { is_first: false, .. })
+        ));
+        let unreachable = settle(&mut outbox, id, Err(Failure::default()), "13:00:10");
+        assert!(
+            matches!(unreachable, Some(Settled::Retried { is_first: false, .. })),
+            "an answer may still come"
+        );
+        assert_eq!(settle(&mut outbox, id, Err(refused), "13:00:11"), Some(Settled::Lost));
+        outbox.add(event(EventKind::Held, "13:01:00"));
+        composed(&mut outbox, &receiver, "13:05:00");
+        assert_eq!(
+            outbox.due_message(at("13:05:00")).unwrap().footer(),
+            "rtconfd, here; 1 earlier message could not be delivered"
+        );
+    }
+
+    #[test]
+    fn messages_that_follow_each_other_soon_come_less_often() {
+        let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
+        let mut now = at("12:00:00");
+        let waits: Vec<i64> = (0..7)
+            .map(|number| {
+                outbox.add(Event::new(EventKind::Page, "", now));
+                let due = outbox.next_due(&receiver, now, true).unwrap();
+                assert!(outbox.compose(&receiver, due, || number.to_string(), "here"));
+                let sent = Outcome { answer: String::new(), result: Ok(()) };
+                outbox.settle(&number.to_string(), &sent, due, &mut fastrand::Rng::with_seed(1));
+                let wait = (due - now).num_seconds();
+                now = due;
+                wait
+            })
+            .collect();
+        assert_eq!(waits, [10, 10, 20, 40, 80, 160, 160]);
+        let calm = now + TimeDelta::hours(1);
+        outbox.add(Event::new(EventKind::Page, "", calm));
+        assert!(outbox.compose(&receiver, calm + TimeDelta::seconds(160), || "last".to_owned(), "here"));
+        assert_eq!(outbox.factor, 1);
+    }
+
+    #[test]
+    fn quiet_hours_hold_back_all_but_urgent_events_until_they_end() {
+        let [from, to] = ["12:00:00", "14:00:00"].map(|text| text.parse().unwrap());
+        let quiet = Quiet { from, to, zone: crate::zone::Zone::UTC, urgent: [EventKind::Key].into() };
+        let receiver = Receiver { quiet: Some(quiet), ..receiver() };
+        let mut outbox = Outbox::new(at("11:00:00"));
+        outbox.add(event(EventKind::Page, "12:30:00"));
+        assert_eq!(outbox.next_due(&receiver, at("12:30:00"), true), Some(at("14:00:00")));
+        assert_eq!(composed(&mut outbox, &receiver, "13:00:00"), Vec::<String>::new());
+        outbox.add(event(EventKind::Key, "13:00:00"));
+        assert_eq!(composed(&mut outbox, &receiver, "13:00:10"), ["key 1"]);
+        settle(&mut outbox, "msg at 13:00:10", Ok(()), "13:00:11");
+        outbox.add(event(EventKind::Page, "13:59:59"));
+        assert_eq!(composed(&mut outbox, &receiver, "14:00:00"), ["page 2"]);
+    }
+
+    #[test]
+    fn a_digest_is_sent_once_a_day_also_in_quiet_hours_and_after_an_outage() {
+        let zone = crate::zone::Zone::UTC;
+        let [from, to, time] = ["12:00:00", "14:00:00", "13:00:00"].map(|text| text.parse().unwrap());
+        let quiet = Some(Quiet { from, to, zone, urgent: [].into() });
+        let receiver = Receiver { quiet, digest: Some(Daily { at: time, zone }), ..receiver() };
+        let mut outbox = Outbox::new(at("11:00:00"));
+        outbox.add(event(EventKind::Page, "12:30:00"));
+        assert!(!outbox.is_digest_due(&receiver, at("12:59:59")));
+        assert_eq!(outbox.next_due(&receiver, at("12:59:59"), true), Some(at("13:00:00")));
+        // The program was off at 13:00.
+        assert!(outbox.is_digest_due(&receiver, at("13:20:00")));
+        outbox.add_digest(vec![event(EventKind::Digest, "13:20:00")], at("13:20:00"));
+        assert!(!outbox.is_digest_due(&receiver, at("13:20:00")));
+        assert_eq!(composed(&mut outbox, &receiver, "13:20:00"), ["digest 1"]);
+        settle(&mut outbox, "msg at 13:20:00", Ok(()), "13:20:01");
+        assert_eq!(outbox.next_due(&receiver, at("13:20:01"), true), Some(at("14:00:00")));
+    }
+}
