@@ -53,13 +53,13 @@ impl DayKind {
 }
 
 impl Hours {
-    /// Returns the hours of a number of dates, with the place of `now` among them.
-    pub fn chart(&self, from: NaiveDate, days: usize, now: Instant) -> Vec<DayChart> {
+    /// Returns the hours of a number of dates, with the place of `now` among them if it is given.
+    pub fn chart(&self, from: NaiveDate, days: usize, now: Option<Instant>) -> Vec<DayChart> {
         let dates = std::iter::successors(Some(from), |date| Some(zone::next(*date)));
         dates.take(days).map(|date| self.day_chart(date, now)).collect()
     }
 
-    fn day_chart(&self, date: NaiveDate, now: Instant) -> DayChart {
+    fn day_chart(&self, date: NaiveDate, now: Option<Instant>) -> DayChart {
         let day =
             Period { from: zone::start_of(self.zone, date), to: zone::start_of(self.zone, zone::next(date)) };
         // A period may begin on the date before and last until the one after.
@@ -77,7 +77,7 @@ impl Hours {
             name,
             open: open.into_iter().filter_map(|period| part(day, period)).collect(),
             overridden: forced.filter_map(|period| part(day, period)).collect(),
-            now: (day.from <= now && now < day.to).then(|| place(day, now)),
+            now: now.filter(|now| day.from <= *now && *now < day.to).map(|now| place(day, now)),
         }
     }
 

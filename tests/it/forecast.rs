@@ -84,3 +84,26 @@ fn the_demo_matches_its_golden_file_for_400_days() {
         beside.display(),
     );
 }
+
+#[test]
+fn the_picture_in_the_readme_is_the_one_that_preview_draws() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let window = ["--from", "2026-12-22T12:00:00Z", "--days", "7"];
+    let demo = [
+        "preview",
+        "--config",
+        "config/demo/rtconfd.toml",
+        "--set",
+        "store.path=:memory:",
+        "--format",
+        "svg",
+    ];
+    let drawn = std::process::Command::new(env!("CARGO_BIN_EXE_rtconfd"))
+        .current_dir(root)
+        .args(demo)
+        .args(window)
+        .output()
+        .unwrap();
+    let expected = std::fs::read_to_string(root.join("docs/pictures/demo-hours.svg")).unwrap();
+    assert_eq!(String::from_utf8(drawn.stdout).unwrap(), expected);
+}

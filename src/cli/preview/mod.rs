@@ -90,7 +90,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     let world = arguments.chosen.world(&view, view.newest())?;
     if let PreviewFormat::Svg | PreviewFormat::Html = arguments.format {
         let pages = view.pages(world, arguments.page.as_ref())?;
-        let window = picture::Window { from, to, now: load::now() };
+        let window = picture::Window { from, to, now: arguments.from.is_none().then_some(from) };
         let draw = if arguments.format == PreviewFormat::Svg { picture::svg } else { picture::html };
         output::print(&draw(&pages, window));
         return Ok(if problems.iter().any(Problem::is_error) { FAILED } else { OK });

@@ -25,8 +25,8 @@ pub struct Window {
     pub from: Instant,
     /// Its end, not included.
     pub to: Instant,
-    /// The instant that is marked.
-    pub now: Instant,
+    /// The instant that is marked; none in a picture of another time.
+    pub now: Option<Instant>,
 }
 
 /// The hours of a site.

@@ -4,6 +4,7 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::html;
+use tokio::sync::oneshot;
 
 use crate::model::{PageId, Problem};
 use crate::reconcile::{Control, Feed, Until};
@@ -44,17 +45,21 @@ fn failed(visitor: &Visitor, found: &[Problem]) -> Box<Response> {
     Box::new(frame.answer(StatusCode::UNPROCESSABLE_ENTITY, "That had no effect", &content))
 }
 
-/// Returns the answer to an action: another view, or its problems.
-fn done<T>(
-    visitor: &Visitor,
-    asked: Result<Result<T, Vec<Problem>>, Box<Response>>,
-    place: &str,
-) -> Response {
-    match asked {
-        Ok(Ok(_)) => see(place),
-        Ok(Err(found)) => *failed(visitor, &found),
-        Err(refusal) => *refusal,
-    }
+/// Reads a form that its sender may use, and asks the daemon for what it says.
+async fn act<T>(
+    (app, visitor): (&App, &Visitor),
+    right: Right,
+    request: Request,
+    control: impl FnOnce(&Pairs, String, oneshot::Sender<Result<T, Problem>>) -> Control,
+) -> Result<T, Box<Response>> {
+    let form = permitted(visitor, right, request).await?;
+    let asked = app.driver.ask(|answer| control(&form, visitor.who(""), answer)).await?;
+    asked.map_err(|problem| failed(visitor, &[problem]))
+}
+
+/// Returns another view, or the problems of an action.
+fn done<T>(acted: Result<T, Box<Response>>, place: impl FnOnce(T) -> &'static str) -> Response {
+    acted.map_or_else(|refusal| *refusal, |result| see(place(result)))
 }
 
 pub async fn set_override(
@@ -109,8 +114,11 @@ pub async fn extend_override(
         Err(message) => return *failed(&visitor, &[Problem::new(message)]),
     };
     let who = visitor.who("");
-    let asked = app.driver.ask(|answer| Control::Extend { id, until, who, answer }).await;
-    done(&visitor, asked, "/overrides")
+    match app.driver.ask(|answer| Control::Extend { id, until, who, answer }).await {
+        Ok(Ok(_)) => see("/overrides"),
+        Ok(Err(found)) => *failed(&visitor, &found),
+        Err(refusal) => *refusal,
+    }
 }
 
 pub async fn release_override(
@@ -119,12 +127,8 @@ pub async fn release_override(
     Path(id): Path<i64>,
     request: Request,
 ) -> Response {
-    if let Err(refusal) = permitted(&visitor, Right::Override, request).await {
-        return *refusal;
-    }
-    let who = visitor.who("");
-    let asked = app.driver.ask(|answer| Control::Release { id, who, answer }).await;
-    done(&visitor, asked.map(|released| released.map_err(|problem| vec![problem])), "/overrides")
+    let release = |_: &Pairs, who, answer| Control::Release { id, who, answer };
+    done(act((&app, &visitor), Right::Override, request, release).await, |()| "/overrides")
 }
 
 pub async fn approve(
@@ -132,15 +136,13 @@ pub async fn approve(
     Extension(visitor): Extension<Visitor>,
     request: Request,
 ) -> Response {
-    let form = match permitted(&visitor, Right::Approve, request).await {
-        Ok(form) => form,
-        Err(refusal) => return *refusal,
+    let approve = |form: &Pairs, who, answer| Control::Approve {
+        revision: form.get("revision").to_owned(),
+        who,
+        answer,
     };
-    let (revision, who) = (form.get("revision").to_owned(), visitor.who(""));
-    let asked = app.driver.ask(|answer| Control::Approve { revision, who, answer }).await;
-    let asked = asked.map(|approved| approved.map_err(|problem| vec![problem]));
-    let place = if matches!(asked, Ok(Ok(0))) { "/" } else { "/held" };
-    done(&visitor, asked, place)
+    let acted = act((&app, &visitor), Right::Approve, request, approve).await;
+    done(acted, |missing| if missing == 0 { "/" } else { "/held" })
 }
 
 pub async fn reject(
@@ -148,13 +150,12 @@ pub async fn reject(
     Extension(visitor): Extension<Visitor>,
     request: Request,
 ) -> Response {
-    let form = match permitted(&visitor, Right::Approve, request).await {
-        Ok(form) => form,
-        Err(refusal) => return *refusal,
+    let reject = |form: &Pairs, who, answer| Control::Reject {
+        revision: form.get("revision").to_owned(),
+        who,
+        answer,
     };
-    let (revision, who) = (form.get("revision").to_owned(), visitor.who(""));
-    let asked = app.driver.ask(|answer| Control::Reject { revision, who, answer }).await;
-    done(&visitor, asked.map(|rejected| rejected.map_err(|problem| vec![problem])), "/held")
+    done(act((&app, &visitor), Right::Approve, request, reject).await, |()| "/held")
 }
 
 /// Has a page fetched now.

@@ -10,7 +10,7 @@ pub const DAYS: usize = 14;
 
 /// Returns the next 14 dates of hours.
 pub fn days(hours: &Hours, now: Instant) -> Vec<DayChart> {
-    hours.chart(hours.today(now), DAYS, now)
+    hours.chart(hours.today(now), DAYS, Some(now))
 }
 
 /// Returns the timeline of hours, under their name and zone.

@@ -20,6 +20,8 @@ use super::{chart, heard, row, text};
 
 /// Sites in one view.
 const SITES: usize = 50;
+/// With more sites than this, a view leaves out their timelines to stay small.
+const WITH_TIMELINES: usize = 10;
 
 /// The hours of a site, and its name.
 struct Site<'s> {
@@ -96,7 +98,12 @@ fn list(found: &[Site], now: Instant) -> Markup {
                     p { (state(site.hours, now)) }
                     @if !site.is_confirmed { p.odd { "Callers may hear something else at the moment." } }
                     (exceptions(site.hours, now))
-                    details { summary { "The next " (chart::DAYS) " days" } (chart::chart(site.hours, None, &chart::days(site.hours, now))) }
+                    @if found.len() <= WITH_TIMELINES {
+                        details {
+                            summary { "The next " (chart::DAYS) " days" }
+                            (chart::chart(site.hours, None, &chart::days(site.hours, now)))
+                        }
+                    }
                 }
             }
         }
@@ -114,7 +121,7 @@ fn state(hours: &Hours, now: Instant) -> Markup {
 
 /// Returns the exceptions and holidays among the next dates.
 fn exceptions(hours: &Hours, now: Instant) -> Markup {
-    let days = hours.chart(hours.today(now), chart::DAYS, now);
+    let days = chart::days(hours, now);
     html! {
         ul.exceptions {
             @for day in days.iter().filter(|day| day.kind != DayKind::Ordinary) {
