@@ -44,7 +44,7 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     output::show_problems(&view.problems());
     // A page that was never active is explained as written.
     let world = if view.world.page(&arguments.page).is_some() { &view.world } else { view.newest() };
-    let world = arguments.chosen.world(&view, world)?;
+    let world = arguments.chosen.world(&view, world, arguments.shown.format == Format::Table)?;
     let managed = view.pages(world, Some(&arguments.page))?[0];
     let Some(owned) = managed.page.owned(&arguments.variable) else {
         let known: Vec<String> =

@@ -18,11 +18,16 @@ pub struct Chosen {
 impl Chosen {
     /// Returns the pages of the chosen revision, or the default ones.
     ///
-    /// It also reports which they are.
+    /// It also reports which they are; to programs only if there is a choice.
     ///
     /// # Errors
     /// Returns an error for a revision that is neither active, held, nor being rolled out.
-    pub fn world<'v>(&self, view: &'v View, default: &'v World) -> anyhow::Result<&'v World> {
+    pub fn world<'v>(
+        &self,
+        view: &'v View,
+        default: &'v World,
+        is_for_people: bool,
+    ) -> anyhow::Result<&'v World> {
         let (active, newest) = (view.active(), view.newest());
         let world = match self.revision.as_deref() {
             None => default,
@@ -36,18 +41,22 @@ impl Chosen {
                 view.id
             ),
         };
+        let has_choice = view.held.is_some() || view.rollout.is_some();
+        if !has_choice && (is_for_people || self.revision.is_some()) {
+            output::remark(&format!("shown: the active revision {}", view.id));
+        }
         report(view, world);
         Ok(world)
     }
 }
 
-/// Reports the revision whose pages are shown.
+/// Reports the revision whose pages are shown, if there is more than one.
 pub fn report(view: &View, world: &World) {
     let id = &view.id;
     let state = match (&view.held, &view.rollout) {
         (Some(_), _) => "held",
         (None, Some(_)) => "being rolled out",
-        (None, None) => return output::remark(&format!("shown: the active revision {id}")),
+        (None, None) => return,
     };
     output::remark(&match (std::ptr::eq(world, view.newest()), state) {
         (true, "held") => format!("shown: the held revision {id}, which is not active"),

@@ -87,7 +87,7 @@ pub async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit>
     output::show_problems(&problems);
     let known = problems.len();
     let mut rows = Vec::new();
-    let world = arguments.chosen.world(&view, view.newest())?;
+    let world = arguments.chosen.world(&view, view.newest(), arguments.format == PreviewFormat::Table)?;
     if let PreviewFormat::Svg | PreviewFormat::Html = arguments.format {
         let pages = view.pages(world, arguments.page.as_ref())?;
         let window = picture::Window { from, to, now: arguments.from.is_none().then_some(from) };
