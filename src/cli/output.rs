@@ -67,7 +67,10 @@ pub fn print_lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> anyhow::R
 ///
 /// Data from the API or a file must not move a terminal's cursor.
 pub fn visible(text: &str) -> String {
-    let shown = |c: char| match c.is_control() {
+    // Marks of direction reorder the text around them.
+    let is_mark =
+        |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = |c: char| match c.is_control() || is_mark(c) {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };

@@ -26,8 +26,6 @@ use super::message::{Group, Message};
 pub struct Outbox {
     /// The collected events.
     groups: BTreeMap<EventKind, Group>,
-    /// The time of the first collected event.
-    since: Option<Instant>,
     /// The message on its way.
     sending: Option<Sending>,
     /// The time when the last message was delivered.
@@ -82,7 +80,6 @@ impl Outbox {
     pub fn new(now: Instant) -> Self {
         Self {
             groups: BTreeMap::new(),
-            since: None,
             sending: None,
             sent_at: None,
             factor: 1,
@@ -94,7 +91,6 @@ impl Outbox {
 
     /// Adds an event to the collected ones.
     pub fn add(&mut self, event: Event) {
-        self.since.get_or_insert(event.at);
         self.groups.entry(event.kind).or_insert_with(|| Group::new(event.kind)).add(event);
     }
 
@@ -112,6 +108,8 @@ impl Outbox {
     /// Adds a digest, which stands for all that were due.
     pub fn add_digest(&mut self, lines: Vec<Event>, now: Instant) {
         self.digested = now;
+        // An earlier one that is still here would be out of date.
+        self.groups.remove(&EventKind::Digest);
         lines.into_iter().for_each(|line| self.add(line));
     }
 
@@ -126,14 +124,21 @@ impl Outbox {
         self.groups.keys().copied().filter(may_go).collect()
     }
 
-    /// Returns when the collected events have been collected long enough.
-    fn collected(&self, receiver: &Receiver, now: Instant) -> Instant {
-        // With a clock that was set back, the first event would be in the future.
-        let since = self.since.unwrap_or(now).min(now);
-        match self.groups.contains_key(&EventKind::Digest) {
-            true => now,
-            false => later(since, receiver.collect * self.factor),
+    /// Returns when the events of some kinds have been collected long enough.
+    fn collected(&self, kinds: &[EventKind], receiver: &Receiver, now: Instant) -> Instant {
+        if kinds.contains(&EventKind::Digest) {
+            return now;
         }
+        let first = |kind: &EventKind| Some(self.groups.get(kind)?.events.first()?.at);
+        // With a clock that was set back, the first event would be in the future.
+        let since = kinds.iter().filter_map(first).min().unwrap_or(now).min(now);
+        later(since, receiver.collect * self.factor_at(since, receiver))
+    }
+
+    /// Returns the factor by which events from an instant on are collected longer: one after a calm.
+    fn factor_at(&self, since: Instant, receiver: &Receiver) -> u32 {
+        let calm = receiver.collect * self.factor * 4;
+        if self.sent_at.is_some_and(|sent| since < later(sent, calm)) { self.factor } else { 1 }
     }
 
     /// Returns the next time at which there is something to do.
@@ -141,8 +146,10 @@ impl Outbox {
         let digest = receiver.digest.filter(|_| has_digest).map(|daily| daily.next(self.digested.min(now)));
         let message = match &self.sending {
             Some(sending) => Some(sending.next.min(later(now, LONGEST_NOTIFY_RETRY))),
-            None if !self.may_go(receiver, now).is_empty() => Some(self.collected(receiver, now)),
             None if self.groups.is_empty() => None,
+            None if !self.may_go(receiver, now).is_empty() => {
+                Some(self.collected(&self.may_go(receiver, now), receiver, now))
+            }
             None => receiver.quiet.as_ref().and_then(|quiet| quiet.end(now)),
         };
         digest.into_iter().chain(message).min()
@@ -157,13 +164,10 @@ impl Outbox {
         from: &str,
     ) -> bool {
         let kinds = self.may_go(receiver, now);
-        if self.sending.is_some() || kinds.is_empty() || self.collected(receiver, now) > now {
+        if self.sending.is_some() || kinds.is_empty() || self.collected(&kinds, receiver, now) > now {
             return false;
         }
         let groups = kinds.iter().filter_map(|kind| self.groups.remove(kind)).collect();
-        if self.groups.is_empty() {
-            self.since = None;
-        }
         let window = receiver.collect * self.factor;
         let follows_soon = self.sent_at.is_some_and(|sent| now < later(sent, window * 4));
         self.factor = if follows_soon { (self.factor * 2).min(SLOWEST_COLLECT) } else { 1 };
@@ -368,7 +372,10 @@ mod tests {
         assert_eq!(outbox.next_due(&receiver, at("12:30:00"), true), Some(at("14:00:00")));
         assert_eq!(composed(&mut outbox, &receiver, "13:00:00"), Vec::<String>::new());
         outbox.add(event(EventKind::Key, "13:00:00"));
-        assert_eq!(composed(&mut outbox, &receiver, "13:00:10"), ["key 1"]);
+        // The time for which the page has waited does not count for the key.
+        assert_eq!(composed(&mut outbox, &receiver, "13:00:09"), Vec::<String>::new());
+        outbox.add(event(EventKind::Key, "13:00:09"));
+        assert_eq!(composed(&mut outbox, &receiver, "13:00:10"), ["key 2"]);
         settle(&mut outbox, "msg at 13:00:10", Ok(()), "13:00:11");
         outbox.add(event(EventKind::Page, "13:59:59"));
         assert_eq!(composed(&mut outbox, &receiver, "14:00:00"), ["page 2"]);
@@ -386,6 +393,7 @@ mod tests {
         assert_eq!(outbox.next_due(&receiver, at("12:59:59"), true), Some(at("13:00:00")));
         // The program was off at 13:00.
         assert!(outbox.is_digest_due(&receiver, at("13:20:00")));
+        outbox.add_digest(vec![event(EventKind::Digest, "13:10:00")], at("13:10:00"));
         outbox.add_digest(vec![event(EventKind::Digest, "13:20:00")], at("13:20:00"));
         assert!(!outbox.is_digest_due(&receiver, at("13:20:00")));
         assert_eq!(composed(&mut outbox, &receiver, "13:20:00"), ["digest 1"]);

@@ -81,6 +81,8 @@ impl Observer {
     fn add_pages(&mut self, status: &Status, states: &mut BTreeMap<String, State>) {
         let is_withheld = matches!(status.withheld, Some(Withheld::Key(_) | Withheld::Clock(_)));
         for page in &status.pages {
+            // A row or file with a problem is one whatever happens to the key.
+            let is_withheld = is_withheld && !matches!(page.standing, Standing::Stale(_));
             let state = match (page_state(page), is_withheld) {
                 (State::Holds(condition), true) => {
                     self.shadowed.insert(page.page.clone(), hash(&condition.text));

@@ -15,6 +15,9 @@ use super::outcome::{Failure, Outcome};
 /// Others may hold secrets, such as the API key.
 const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"];
 
+/// The time for the output of a command that has ended.
+const LAST_OUTPUT: Duration = Duration::from_millis(200);
+
 /// Runs a command; at the time limit, it and its children are ended.
 pub(super) async fn run(words: &[String], body: String, timeout: Duration) -> Outcome {
     let failed = |text: String| Outcome::failed(&text, Failure::default());
@@ -37,15 +40,15 @@ pub(super) async fn run(words: &[String], body: String, timeout: Duration) -> Ou
         Err(error) => return failed(format!("cannot run {program}: {error}")),
     };
     let group = Group::of(&child);
-    let ended = tokio::time::timeout(timeout, wait(&mut child, body)).await;
-    match ended {
-        Err(_) => {
+    let (status, output) = wait(&mut child, body, timeout).await;
+    match status {
+        None => {
             group.end();
             failed(format!("the command did not end within {} s", timeout.as_secs_f64()))
         }
-        Ok(Err(error)) => failed(format!("the command could not be watched: {error}")),
-        Ok(Ok((status, output))) if status.success() => Outcome::delivered(&format!("exit 0 {output}")),
-        Ok(Ok((status, output))) => failed(format!("{status}: {output}")),
+        Some(Err(error)) => failed(format!("the command could not be watched: {error}")),
+        Some(Ok(status)) if status.success() => Outcome::delivered(&format!("exit 0 {output}")),
+        Some(Ok(status)) => failed(format!("{status}: {output}")),
     }
 }
 
@@ -68,20 +71,35 @@ impl Group {
     }
 }
 
-/// Writes the message and waits for the end; returns the beginning of the output.
-async fn wait(child: &mut Child, body: String) -> std::io::Result<(ExitStatus, String)> {
+/// Writes the message and waits for the end, none if it takes too long; returns the beginning of the
+/// output.
+///
+/// A process that the command left behind may hold its output open for ever, so that only gets a
+/// moment.
+async fn wait(
+    child: &mut Child,
+    body: String,
+    timeout: Duration,
+) -> (Option<std::io::Result<ExitStatus>>, String) {
     let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let write = async {
+    let ends = async {
         if let Some(mut stdin) = stdin {
             // A command that does not read its input may still have done its work.
             let _ = stdin.write_all(format!("{body}\n").as_bytes()).await;
         }
+        child.wait().await
     };
-    let ((), out, err) = tokio::join!(write, beginning(out), beginning(err));
-    let output = [out, err].map(|text| text.trim().to_owned());
-    // Last, since afterwards its number may be that of another process.
-    let status = child.wait().await?;
-    Ok((status, output.join(" ").trim().to_owned()))
+    let mut ends = std::pin::pin!(tokio::time::timeout(timeout, ends));
+    let mut reads = std::pin::pin!(async { tokio::join!(beginning(out), beginning(err)) });
+    let (status, texts) = tokio::select! {
+        texts = &mut reads => (ends.await, Some(texts)),
+        status = &mut ends => {
+            let texts = tokio::time::timeout(LAST_OUTPUT, reads).await;
+            (status, texts.ok())
+        }
+    };
+    let (out, err) = texts.unwrap_or_default();
+    (status.ok(), format!("{} {}", out.trim(), err.trim()).trim().to_owned())
 }
 
 /// Reads to the end, and keeps the beginning.

@@ -108,7 +108,10 @@ async fn a_test_message_goes_to_each_receiver_and_what_came_back_is_shown() {
     let script =
         "[[notify]]\nname = \"script\"\ntype = \"command\"\ncommand = [\"./script\", \"--tag\", \"$(id)\"]\n";
     let slow = "[[notify]]\nname = \"slow\"\ntype = \"command\"\ncommand = [\"sleep\", \"600\"]\ntimeout = \"200ms\"\n";
-    let folder = folder(&api.url, &format!("{}{}{script}{slow}", always("A-1"), receiver.webhook("")));
+    // Its child holds the output open.
+    let forks = "[[notify]]\nname = \"forks\"\ntype = \"command\"\ncommand = [\"sh\", \"-c\", \"sleep 60 & exit 0\"]\n";
+    let blocks = format!("{}{}{script}{slow}{forks}", always("A-1"), receiver.webhook(""));
+    let folder = folder(&api.url, &blocks);
     folder.write(
         "script",
         "#!/bin/sh\ncat > seen\nenv > environment\necho \"took $2\"\necho oops >&2\nexit 3\n",
@@ -125,6 +128,7 @@ async fn a_test_message_goes_to_each_receiver_and_what_came_back_is_shown() {
         json!({"name": "hook", "type": "webhook", "result": "delivered", "answer": "200 OK ok"})
     );
     assert_eq!(line("script")["answer"], "exit status: 3: took $(id) oops");
+    assert_eq!((&line("forks")["result"], &line("forks")["answer"]), (&json!("delivered"), &json!("exit 0")));
     assert_eq!(line("slow")["answer"], "the command did not end within 0.2 s");
     let seen: Value = serde_json::from_slice(&std::fs::read(folder.path("seen")).unwrap()).unwrap();
     assert_eq!(seen["type"], "rtconfd.test");
@@ -143,7 +147,11 @@ async fn a_test_message_goes_to_each_receiver_and_what_came_back_is_shown() {
     let refused = folder.run(&["notify", "test", "hook"]).expect(1);
     assert!(refused.out.contains("failed   404 Not Found no, /hook"), "{}", refused.out);
     assert!(
-        folder.run(&["notify", "test", "x"]).expect(1).err.contains("the receivers are: hook, script, slow")
+        folder
+            .run(&["notify", "test", "x"])
+            .expect(1)
+            .err
+            .contains("the receivers are: hook, script, slow, forks")
     );
 }
 
