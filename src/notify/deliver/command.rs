@@ -47,7 +47,7 @@ pub(super) async fn run(words: &[String], body: String, timeout: Duration) -> Ou
             failed(format!("the command did not end within {} s", timeout.as_secs_f64()))
         }
         Some(Err(error)) => failed(format!("the command could not be watched: {error}")),
-        Some(Ok(status)) if status.success() => Outcome::delivered(&format!("exit 0 {output}")),
+        Some(Ok(status)) if status.success() => Outcome::delivered(format!("exit 0 {output}").trim_end()),
         Some(Ok(status)) => failed(format!("{status}: {output}")),
     }
 }
