@@ -161,7 +161,11 @@ async fn a_kill_between_intent_and_outcome_loses_and_repeats_no_write() {
         let outcomes: Vec<&str> = rows.iter().map(|row| row["outcome"].as_str().unwrap()).collect();
         match fault {
             Kind::AppliedThenLatency { .. } => assert_eq!(outcomes, ["applied"]),
-            _ => assert_eq!((outcomes, &rows[0]["tries"]), (vec!["applied"], &json!(2))),
+            _ => {
+                assert_eq!(outcomes, ["applied"]);
+                // A busy machine may need more than one attempt after the restart.
+                assert!(rows[0]["tries"].as_i64() >= Some(2), "{}", rows[0]);
+            }
         }
         let check = rusqlite::Connection::open(folder.path("state.sqlite")).unwrap();
         let verdict: String = check.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
