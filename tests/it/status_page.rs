@@ -227,7 +227,7 @@ async fn an_override_from_a_form_reaches_the_page_until_it_is_released() {
     assert!(!anna.get("/sites").await.contains(">open</span>"));
     // Another end, then the release.
     let path = |action: &str, id: &Value| format!("/override/{id}/{action}");
-    anna.submit(&path("extend", &set["id"]), &[("until", ""), ("until_text", "")]).await;
+    anna.submit(&path("extend", &set["id"]), &[("until", "released"), ("until_text", "")]).await;
     let [extended] = &desk.overrides()[..] else { panic!("{:?}", desk.overrides()) };
     assert_ne!(extended["id"], set["id"]);
     assert_eq!(extended["pages"][0]["until"], json!(null));
@@ -248,8 +248,14 @@ async fn an_override_from_a_form_reaches_the_page_until_it_is_released() {
     assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(form.contains("does not own nothing") && form.contains("value=\"r1\""), "{form}");
     assert!(form.contains("value=\"4h\" selected"), "{form}");
-    let right =
-        [("id", "A-2/live"), ("kind", "value"), ("variable", "phone"), ("value", "112"), ("reason", "r")];
+    let right = [
+        ("id", "A-2/live"),
+        ("kind", "value"),
+        ("variable", "phone"),
+        ("value", "112"),
+        ("until", "released"),
+        ("reason", "r"),
+    ];
     anna.submit("/override/set", &right).await;
     desk.api.until_variable("A-2", "phone", &json!("112")).await;
     let history = desk.folder.run(&["override", "list", "--all"]).expect(0).out;
@@ -345,8 +351,14 @@ async fn text_of_people_files_and_pages_is_never_markup() {
     let desk = Desk::open(SITES, &[("sites.csv", &sites)]).await;
     desk.api.until_variable("A-1", "phone", &json!(quoted)).await;
     let anna = desk.signed_in("anna").await;
-    let fields =
-        [("id", "A-1/live"), ("kind", "value"), ("variable", "phone"), ("value", bad), ("reason", quoted)];
+    let fields = [
+        ("id", "A-1/live"),
+        ("kind", "value"),
+        ("variable", "phone"),
+        ("value", bad),
+        ("until", "released"),
+        ("reason", quoted),
+    ];
     anna.submit("/override/set", &fields).await;
     desk.api.until_variable("A-1", "phone", &json!(bad)).await;
     let query = escaped(quoted);

@@ -31,8 +31,10 @@ const ENDS: [(&str, &str); 6] = [
     ("2h", "in 2 hours"),
     ("4h", "in 4 hours"),
     ("00:00", "midnight"),
-    ("", "it is released"),
+    (RELEASED, "it is released"),
 ];
+/// The choice of no end.
+const RELEASED: &str = "released";
 
 pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>) -> Response {
     let status = match app.driver.status().await {
@@ -105,11 +107,17 @@ fn own_end(text: &str) -> Markup {
     html! { label { "or" input name="until_text" value=(text) placeholder="14:00, 2026-12-24T14:00" size="20"; } }
 }
 
-/// Returns the end that a form names: the text if there is one, else the choice.
+/// Returns the end that a form names, none until a release: the text if there is one, else the choice.
+///
+/// Without either it is the first choice.
 pub fn chosen_end(form: &Pairs) -> Option<String> {
     let text = form.get("until_text").trim();
-    let chosen = if text.is_empty() { form.get("until") } else { text };
-    (!chosen.is_empty()).then(|| chosen.to_owned())
+    match (text, form.get("until")) {
+        ("", "") => Some(ENDS[0].0.to_owned()),
+        ("", RELEASED) => None,
+        ("", chosen) => Some(chosen.to_owned()),
+        (text, _) => Some(text.to_owned()),
+    }
 }
 
 /// Shows the form for pages that a link names.
