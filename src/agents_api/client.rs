@@ -8,7 +8,7 @@ use reqwest::{Method, Response, redirect};
 use serde_json::{Map, Value, json};
 
 use crate::limits::api::{DEFAULT_RETRY_AFTER, MAX_ANSWER_BYTES, MAX_CORRELATION_ID, MAX_ERROR_TEXT};
-use crate::model::{Environment, Instant, PageId, RemotePage};
+use crate::model::{Environment, Instant, PageId, RemotePage, is_unprintable};
 
 use super::wire::{WireError, read_agents, read_page, read_pages, weight};
 use super::{
@@ -254,13 +254,6 @@ fn clean(key: &ApiKey, text: &str, most: usize) -> String {
     let joined: String = text.chars().filter(|c| !is_unprintable(*c)).collect();
     let shown = if key.is_in(&joined) { key.redact(&joined) } else { printable };
     shown.chars().take(most).collect()
-}
-
-/// True for a character that could forge a log line or mislead its reader: controls, invisible
-/// characters, and characters that change the direction of text.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Parses seconds or a date (RFC 9110, 10.2.3); a date is relative to the response's own Date.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{Instant, Problem, Severity, shorten_both};
+use crate::model::{Instant, Problem, Severity, is_unprintable, shorten_both};
 use crate::settings::{Log, Report};
 
 use super::global::{Exit, FAILED};
@@ -63,14 +63,11 @@ pub fn print_lines<T: Serialize>(rows: impl IntoIterator<Item = T>) -> anyhow::R
     Ok(())
 }
 
-/// Returns text with control characters escaped.
+/// Returns text with controls, invisible characters and marks of direction escaped.
 ///
 /// Data from the API or a file must not move a terminal's cursor.
 pub fn visible(text: &str) -> String {
-    // Marks of direction reorder the text around them.
-    let is_mark =
-        |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let shown = |c: char| match c.is_control() || is_mark(c) {
+    let shown = |c: char| match is_unprintable(c) {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };

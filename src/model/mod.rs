@@ -8,6 +8,7 @@ mod page;
 mod problem;
 mod row;
 mod source_text;
+mod unprintable;
 mod variable;
 mod weekdays;
 
@@ -20,6 +21,7 @@ pub use problem::{Origin, Problem, Severity, nearest};
 pub use row::Cell;
 pub(crate) use row::{Row, RowName, no_column};
 pub(crate) use source_text::SourceText;
+pub(crate) use unprintable::is_unprintable;
 pub(crate) use variable::{Missing, Places, Step, Variable, position};
 pub(crate) use weekdays::{NamedWeekday, WEEKDAYS};
 

@@ -9,12 +9,12 @@ use crate::settings::EventKind;
 
 use super::event::Event;
 
-/// What is known now about the subject of a condition.
+/// The present state of the subject of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// The condition holds.
     Holds(Condition),
-    /// Not known, or about to change: what was reported before stays reported.
+    /// Unknown, or about to change: an earlier report stays as it is.
     Unknown,
     /// A page is right.
     Right,
@@ -29,7 +29,7 @@ pub struct Condition {
     pub kind: EventKind,
     /// The page, if it concerns one.
     pub page: Option<String>,
-    /// Distinguishes states of one subject, such as stuck and held. Another text is no other state.
+    /// Distinguishes states of one subject, such as stuck and held. A change of the text alone is not a change of state.
     pub state: String,
     /// The state in words.
     pub text: String,

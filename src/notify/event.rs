@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::notifications::MAX_EVENT_TEXT;
-use crate::model::Instant;
+use crate::model::{Instant, is_unprintable};
 use crate::settings::{EventKind, Receiver};
 
 /// A change of state.
@@ -31,7 +31,7 @@ impl Event {
 
     /// Creates the event of a state that ended.
     pub fn recovery(of: EventKind, text: &str, at: Instant) -> Self {
-        // The end of an override is no recovery: nothing was wrong.
+        // The end of an override is not a recovery: nothing was wrong.
         match of {
             EventKind::Override => Self::new(of, text, at),
             _ => Self { of: Some(of), ..Self::new(EventKind::Recovered, text, at) },
@@ -51,7 +51,7 @@ impl Event {
 
 /// Makes text safe to show: one line, of limited length, without characters that mislead a reader.
 ///
-/// Cells and pages are written by others.
+/// Other people write cells and pages.
 pub fn line(text: &str) -> String {
     let printable = |c: char| if is_unprintable(c) { ' ' } else { c };
     let mut shown: String = text.chars().map(printable).take(MAX_EVENT_TEXT).collect();
@@ -60,14 +60,6 @@ pub fn line(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// True for a character that could forge a line or mislead a reader: controls, invisible
-/// characters, and characters that change the direction of text.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

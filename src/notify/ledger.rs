@@ -1,4 +1,4 @@
-//! What was reported and what is to be sent: the durable state of notifications.
+//! The durable state of notifications: the reported conditions and the messages to send.
 //!
 //! It is one fact in the store, because events and the conditions they come from must be stored
 //! together: if one of them were older than the other after a crash, an event would be lost or

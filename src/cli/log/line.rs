@@ -7,6 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 use crate::limits::store::MAX_EVENT;
+use crate::model::is_unprintable;
 
 /// The lengths to which long texts of an event are cut, tried in this order.
 const CUTS: [usize; 9] = [MAX_EVENT, 200, 150, 120, 100, 80, 60, 40, 24];
@@ -169,8 +170,7 @@ fn one_line(text: &str) -> String {
                 }
                 line.push('\n');
             }
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => line.push(' '),
-            _ if c.is_control() => line.push(' '),
+            _ if is_unprintable(c) => line.push(' '),
             _ => line.push(c),
         }
     }

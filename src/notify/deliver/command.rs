@@ -12,7 +12,7 @@ use super::outcome::{Failure, Outcome};
 
 /// The variables that the command inherits.
 ///
-/// Others may hold secrets, such as the API key.
+/// Other variables may hold secrets, such as the API key.
 const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"];
 
 /// The time for the output of a command that has ended.

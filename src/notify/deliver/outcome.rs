@@ -7,7 +7,7 @@ use crate::notify::event::line;
 /// The outcome of an attempt to deliver a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// What came back, on one line and without secrets.
+    /// The answer, on one line and without secrets.
     pub answer: String,
     /// The failure, if the message was not delivered.
     pub result: Result<(), Failure>,

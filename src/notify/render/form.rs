@@ -1,4 +1,4 @@
-//! What all forms of messages have in common.
+//! The common part of all forms of messages.
 
 use serde_json::Value;
 
