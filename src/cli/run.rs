@@ -134,14 +134,7 @@ pub async fn daemon(
         };
         in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&settings);
         notifications.follow(&settings, (&store, &clock), &handles).await?;
-        tracing::info!(
-            api = settings.api.base_url,
-            settings = %settings.file.display(),
-            zone_database = %settings.blueprint.zones,
-            "running"
-        );
-        report_public_holidays(&settings, clock.now());
-        zones::age(&settings.blueprint.zones, clock.now()).iter().for_each(|old| tracing::warn!("{old}"));
+        report_start(&settings, clock.now());
         let supervisor = Systemd::new(handles.pulses.clone(), claims.clone());
         let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
         if !ended.reload {
@@ -193,6 +186,18 @@ async fn begin(
     let start = Start { who: load::who("run", global), active, revision, number, board };
     let driver = build(settings, &key_source, store, clock, start).await?;
     Ok((driver, watching))
+}
+
+/// Logs that the daemon runs with these settings, and warns about old data.
+fn report_start(settings: &Settings, now: Instant) {
+    tracing::info!(
+        api = settings.api.base_url,
+        settings = %settings.file.display(),
+        zone_database = %settings.blueprint.zones,
+        "running"
+    );
+    report_public_holidays(settings, now);
+    zones::age(&settings.blueprint.zones, now).iter().for_each(|old| tracing::warn!("{old}"));
 }
 
 /// Logs the public holidays in use, and warns about those that end soon.

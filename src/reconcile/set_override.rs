@@ -128,18 +128,32 @@ pub fn prepare(
     let Draft { kind, reason, who, .. } = draft;
     let set = Override { id: 0, at: now, who, reason, kind, pages, parts };
     if problems.is_empty() {
-        let overrides: Vec<Override> = active.iter().cloned().chain([set.clone()]).collect();
-        let steps = (MAX_OVERRIDE_STEPS / chosen.len().max(1)).max(1);
-        for Target { managed, .. } in chosen {
-            let id = &managed.computed.id;
-            let until = set.pages.get(id).copied().flatten();
-            if let Some(observed) = observed(id) {
-                let (page, before) = (managed.under(&overrides), managed.under(active));
-                problems.extend(look_ahead(Page::clone(&page), &before, &observed, (now, until), steps));
-            }
-        }
+        let chosen: Vec<&Managed> = chosen.iter().map(|target| target.managed).collect();
+        problems = refused(&set, &chosen, active, &mut observed, now);
     }
     if problems.is_empty() { Ok(set) } else { Err(problems) }
+}
+
+/// Returns the values that the pages' schemas refuse because of an override.
+fn refused(
+    set: &Override,
+    pages: &[&Managed],
+    active: &[Override],
+    observed: &mut impl FnMut(&PageId) -> Option<Observed>,
+    now: Instant,
+) -> Vec<Problem> {
+    let overrides: Vec<Override> = active.iter().cloned().chain([set.clone()]).collect();
+    let steps = (MAX_OVERRIDE_STEPS / pages.len().max(1)).max(1);
+    let mut problems = Vec::new();
+    for managed in pages {
+        let id = &managed.computed.id;
+        let until = set.pages.get(id).copied().flatten();
+        if let Some(observed) = observed(id) {
+            let (page, before) = (managed.under(&overrides), managed.under(active));
+            problems.extend(look_ahead(Page::clone(&page), &before, &observed, (now, until), steps));
+        }
+    }
+    problems
 }
 
 /// A selected page, or the parts of it made for the selected rows.

@@ -487,6 +487,15 @@ async fn an_override_of_some_sites_of_a_page_with_many_affects_and_shows_only_th
     let open = |site: usize| desk.api.variables("MANY")["sites"][site]["open"].clone();
     until("Leeds is closed", || open(0) == json!(false)).await;
     assert_eq!((open(1), open(2)), (json!(true), json!(true)));
+    // The end of a row counts, too.
+    let id = desk.overrides()[0]["id"].to_string();
+    let earlier = desk.folder.run(&["override", "extend", &id, "--until", "1h"]).expect(1).err;
+    assert!(
+        earlier.contains("the new end is earlier") && earlier.contains("site=Leeds of MANY/live"),
+        "{earlier}"
+    );
+    desk.folder.run(&["override", "extend", &id, "--until", "3h"]).expect(0);
+    assert_eq!((open(0), open(1), open(2)), (json!(false), json!(true), json!(true)));
     let page = anna.get("/sites").await;
     for (site, state) in [("Leeds", "closed"), ("York", "open"), ("Bath", "open")] {
         let shown =

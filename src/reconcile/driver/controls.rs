@@ -1,7 +1,7 @@
 //! Requests from users and tools, and their answers.
 
 use crate::agents_api::{ReadPages, WritePages};
-use crate::compile::Managed;
+use crate::compile::{Managed, World};
 use crate::model::{Environment, Instant, PageId, Problem};
 use crate::pages::Override;
 use crate::reconcile::set_override::extend;
@@ -57,14 +57,19 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return Ok(Err(vec![Problem::new(distrust.describe())]));
         }
         let observed = |id: &PageId| self.pages.get(id)?.known.observed.clone();
-        // A page that waits for its first promotion is in no world yet.
-        let mut world = self.world.clone();
-        world.set_waiting(self.first_waiting());
+        let world = self.world_with_waiting();
         let set = match prepare(draft, &world, &self.overrides.set, observed, now) {
             Ok(set) => set,
             Err(problems) => return Ok(Err(problems)),
         };
         self.store_override(set, now).await
+    }
+
+    /// Returns the pages with those that wait for their first promotion: overrides may apply to them.
+    fn world_with_waiting(&self) -> World {
+        let mut world = self.world.clone();
+        world.set_waiting(self.first_waiting());
+        world
     }
 
     /// Stores an override and applies it, unless another daemon owns one of its pages.
@@ -101,8 +106,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
         let extended = match self.active_override(id, now) {
             Ok(index) => {
-                let active = &self.overrides.set;
-                extend(&active[index], active, until, who, &self.world, now)
+                let (active, world) = (&self.overrides.set, self.world_with_waiting());
+                let observed = |id: &PageId| self.pages.get(id)?.known.observed.clone();
+                extend(&active[index], (active, &world), until, who, observed, now)
             }
             Err(problem) => Err(vec![problem]),
         };

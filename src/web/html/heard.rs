@@ -38,19 +38,18 @@ pub fn is_confirmed(page: &PageStatus) -> bool {
 }
 
 fn of(definition: &Definition, at: Instant) -> Vec<&Arc<Hours>> {
-    match definition {
-        Definition::Hours { hours, .. } => vec![hours],
-        Definition::Ahead { .. } => Vec::new(),
-        Definition::Overridden(overridden) if overridden.is_on(at) => of(&overridden.during, at),
-        Definition::Overridden(overridden) => of(&overridden.computed, at),
-        _ => definition.parts().flat_map(|part| of(part, at)).collect(),
+    match in_effect(definition, at) {
+        None => Vec::new(),
+        Some(Definition::Hours { hours, .. }) => vec![hours],
+        Some(other) => other.parts().flat_map(|part| of(part, at)).collect(),
     }
 }
 
 /// Adds the rows of lists within a definition.
 fn rows<'d>(definition: &'d Definition, at: Instant, found: &mut Vec<(&'d str, &'d Arc<Hours>)>) {
-    match definition {
-        Definition::List { items, rows, .. } if !rows.is_empty() => {
+    match in_effect(definition, at) {
+        None => {}
+        Some(Definition::List { items, rows, .. }) if !rows.is_empty() => {
             for (row, item) in rows.iter().zip(items) {
                 let key = row.key.as_deref();
                 found.extend(
@@ -58,10 +57,28 @@ fn rows<'d>(definition: &'d Definition, at: Instant, found: &mut Vec<(&'d str, &
                 );
             }
         }
-        Definition::Overridden(overridden) if overridden.is_on(at) => rows(&overridden.during, at, found),
-        Definition::Overridden(overridden) => rows(&overridden.computed, at, found),
-        Definition::Ahead { .. } => {}
-        _ => definition.parts().for_each(|part| rows(part, at, found)),
+        Some(other) => other.parts().for_each(|part| rows(part, at, found)),
+    }
+}
+
+/// Returns the definition that gives the value at an instant; none for one that runs ahead.
+fn in_effect(definition: &Definition, at: Instant) -> Option<&Definition> {
+    match definition {
+        Definition::Ahead { .. } => None,
+        Definition::Overridden(overridden) if overridden.is_on(at) => in_effect(&overridden.during, at),
+        Definition::Overridden(overridden) => in_effect(&overridden.computed, at),
+        Definition::When { clauses, otherwise } => {
+            let clause = clauses.iter().find(|clause| clause.holds(at));
+            in_effect(clause.map_or(otherwise, |clause| &clause.definition), at)
+        }
+        Definition::Constant { .. }
+        | Definition::Cell(_)
+        | Definition::Set { .. }
+        | Definition::Hours { .. }
+        | Definition::Calendar { .. }
+        | Definition::Object { .. }
+        | Definition::List { .. }
+        | Definition::Expression(_) => Some(definition),
     }
 }
 
