@@ -28,6 +28,7 @@ pub mod plan;
 pub mod process;
 pub mod pulse;
 pub mod reconcile;
+mod redact;
 mod regular_file;
 pub mod schema;
 pub mod settings;

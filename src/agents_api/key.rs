@@ -7,17 +7,13 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::limits::files::MAX_SECRET_BYTES;
+use crate::redact;
 use crate::regular_file;
 
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "agents-api-key";
 /// The environment variable with the key.
 const VARIABLE: &str = "RTCONFD_API_KEY";
-
-/// The text that replaces a key.
-const REDACTED: &str = "[key]";
-/// Minimum characters of a key's beginning that are redacted before a cut.
-const MIN_CUT: usize = 8;
 
 /// An API key. It prints as `[REDACTED]`.
 #[derive(Clone, Debug)]
@@ -54,37 +50,19 @@ impl ApiKey {
         self.0
     }
 
-    /// Returns the number of characters.
-    #[expect(clippy::len_without_is_empty, reason = "no key is empty")]
-    pub fn len(&self) -> usize {
-        self.expose().len()
-    }
-
     /// Returns true if the key occurs in the text.
     pub fn is_in(&self, text: &str) -> bool {
         text.contains(self.expose())
     }
 
-    /// Returns the text with every occurrence of the key redacted, also where JSON escapes it and
-    /// where `…` cuts it off.
+    /// Returns the text with every occurrence of the key redacted.
     pub fn redact(&self, text: &str) -> String {
-        let key = self.expose();
-        let quoted = serde_json::Value::from(key).to_string();
-        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or(key);
-        let text = text.replace(key, REDACTED).replace(escaped, REDACTED);
-        let text = without_cuts(text, key);
-        if escaped == key { text } else { without_cuts(text, escaped) }
+        redact::without(self.expose(), text.to_owned())
     }
-}
 
-/// Redacts beginnings of a key that `…` cuts off.
-fn without_cuts(text: String, key: &str) -> String {
-    match key.get(..MIN_CUT) {
-        Some(begin) if text.contains('…') && text.contains(begin) => {
-            let cuts = (MIN_CUT..key.len()).rev().filter_map(|length| key.get(..length));
-            cuts.fold(text, |text, cut| text.replace(&format!("{cut}…"), REDACTED))
-        }
-        _ => text,
+    /// Redacts the key in all later text of this process.
+    pub fn hide(&self) {
+        redact::hide(&self.0);
     }
 }
 
@@ -136,6 +114,27 @@ pub enum KeyError {
         /// The reason; never the text itself.
         why: String,
     },
+}
+
+impl KeyError {
+    /// Returns the message for another secret than the API key.
+    pub fn of(&self, what: &str) -> String {
+        match self {
+            Self::Missing => format!("missing {what}"),
+            Self::Unreadable { path, error } => {
+                let hint = "hint: check the path and the permissions of the file";
+                format!("cannot read the {what} from {path}: {error} ({hint})")
+            }
+            Self::ReadableByOthers { path, mode } => {
+                format!(
+                    "other users can read the {what} in {path} (mode {mode:03o}) (hint: run chmod 600 {path})"
+                )
+            }
+            Self::NoKey { place, why } => {
+                format!("{place} holds no {what}: {why} (hint: write only the {what}, on one line)")
+            }
+        }
+    }
 }
 
 /// The source of the key; read again whenever the key may have changed.
@@ -246,13 +245,6 @@ mod tests {
         assert_eq!(key.expose(), "secret-key-1");
         assert!(!format!("{key:?} {source:?}").contains("secret-key-1"));
         assert_eq!(key.redact("no secret-key-1 here"), "no [key] here");
-        assert_eq!(
-            key.redact("cut: \"secret-key…, \"secret-k…, secret-…"),
-            "cut: \"[key], \"[key], secret-…"
-        );
-        let quoted = ApiKey::from("k-\"quoted\"-\\");
-        assert_eq!(quoted.redact(&serde_json::json!(["k-\"quoted\"-\\"]).to_string()), "[\"[key]\"]");
-        assert_eq!(quoted.redact("cut: k-\\\"quote…"), "cut: [key]");
         for bad in ["", " \n", "two words", "one\ntwo\n", "k\u{e9}y"] {
             let (_directory, source) = file(bad, 0o600);
             let error = source.load().unwrap_err().to_string();

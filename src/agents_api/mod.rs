@@ -15,7 +15,6 @@ use crate::model::{Environment, PageId, RemotePage};
 
 pub use client::{Client, Timeouts};
 pub use error::{ApiError, Meaning};
-pub(crate) use key::KeyError;
 pub use key::{ApiKey, KeySource};
 #[doc(hidden)]
 pub use wire::{read_agents, read_page, read_pages};

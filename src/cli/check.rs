@@ -179,7 +179,7 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
         listen.webhook_secret_file.iter().map(|file| ("listen.webhook_secret_file".to_owned(), file));
     for (name, file) in tokens.chain(webhook) {
         if let Err(error) = SecretFile::open(file) {
-            problems.push(Problem::new(format!("{name}: {error}")));
+            problems.push(Problem::new(format!("{name}: {}", error.message)));
         }
     }
     problems.extend(listen.tls.clone().and_then(|files| Tls::open(files).err()));

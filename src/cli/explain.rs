@@ -18,7 +18,7 @@ use crate::zone;
 use super::global::{Exit, Format, Global, OK, Shown, parse_instant};
 use super::preview::typed;
 use super::revisions::Chosen;
-use super::{load, output};
+use super::{load, output, revisions};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -59,7 +59,8 @@ pub fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<Exit> {
     let stored = view.stored.get(&arguments.page);
     let schema = Schema::compile(stored.and_then(|stored| stored.schema.as_deref()))
         .map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    let reported = explain(managed, owned, &schema, at)?;
+    let mut reported = explain(managed, owned, &schema, at)?;
+    reported["revision"] = revisions::name(&view, world).into();
     match arguments.shown.format {
         Format::Json => output::print_lines([reported])?,
         Format::Table => show(&reported, managed),

@@ -18,7 +18,7 @@ use crate::store::{PageState, Reading, Remembered, Store};
 use crate::zone::Zone;
 
 use super::global::{Exit, FAILED, Global};
-use super::{log, output};
+use super::output;
 
 /// Limit of waiting pages listed one by one; above it, one line summarizes them.
 const WAITING_NAMED: usize = 3;
@@ -59,7 +59,7 @@ pub fn client(api: &Api, source: &KeySource) -> anyhow::Result<Client> {
     let timeouts =
         Timeouts { connect: api.connect_timeout, read: api.read_timeout, total: api.total_timeout };
     let key = source.load()?;
-    log::hide(&key);
+    key.hide();
     Ok(Client::new(&api.base_url, key, timeouts)?)
 }
 

@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::web;
 
 use super::global::{Exit, FAILED, Format, Global, OK, Shown};
-use super::{load, log, output};
+use super::{load, output};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -116,7 +116,7 @@ impl Notifications {
             Some(notifier) => notifier.replace(settings, store),
             None => {
                 let (board, feed) = (handles.board.clone(), handles.feed.clone());
-                let links = Links { board, feed, clock: clock.clone(), redact: log::redacted };
+                let links = Links { board, feed, clock: clock.clone() };
                 self.0 = Some(Notifier::start(settings, store, links));
             }
         }

@@ -8,9 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::model::{Instant, Problem};
-use crate::reconcile::Feed;
+use crate::reconcile::{Board, Feed};
 use crate::settings::{Listen, Log, Settings};
-use crate::web::{Answer, ReloadRequest, Reloads};
+use crate::web::{Answer, ReloadRequest};
 use crate::zoneinfo;
 
 use super::global::{Exit, Global, OK};
@@ -37,8 +37,8 @@ pub fn take(next: &Next) -> Option<Newer> {
 
 impl Newer {
     /// Records the result of the reload and sends it to all waiting callers.
-    pub fn end(self, reloads: &Reloads, at: Instant, result: Result<(), Vec<Problem>>) {
-        reloads.note(at, &result);
+    pub fn end(self, board: &Board, at: Instant, result: Result<(), Vec<Problem>>) {
+        board.note_reload(at, &result);
         // A caller may have gone.
         self.answers.into_iter().for_each(|answer| drop(answer.send(result.clone())));
     }
@@ -51,19 +51,19 @@ struct Listening {
     active: Active,
     /// `[listen]` and `[log]` at startup, which a reload does not change.
     at_startup: (Option<Listen>, Log),
-    reloads: Reloads,
+    board: Board,
     next: Next,
     feed: mpsc::Sender<Feed>,
 }
 
 /// Starts the task that handles signals and reload requests.
 ///
-/// SIGTERM and SIGINT stop the daemon. SIGHUP and requests on `reloads` reload the settings;
+/// SIGTERM and SIGINT stop the daemon. SIGHUP and requests on `asked` reload the settings;
 /// invalid ones leave the active ones in place.
 pub fn listen(
     global: Global,
     active: Active,
-    (reloads, mut asked): (Reloads, mpsc::Receiver<ReloadRequest>),
+    (board, mut asked): (Board, mpsc::Receiver<ReloadRequest>),
     next: Next,
     feed: mpsc::Sender<Feed>,
 ) -> anyhow::Result<()> {
@@ -75,7 +75,7 @@ pub fn listen(
         let active = active.lock().unwrap_or_else(PoisonError::into_inner);
         (active.listen.clone(), active.log)
     };
-    let listening = Listening { global, active, at_startup, reloads, next, feed };
+    let listening = Listening { global, active, at_startup, board, next, feed };
     tokio::spawn(async move {
         loop {
             let asked = tokio::select! {
@@ -121,7 +121,7 @@ impl Listening {
                 );
                 output::log_problems(&problems);
                 let result = Err(problems);
-                self.reloads.note(load::now(), &result);
+                self.board.note_reload(load::now(), &result);
                 answer.into_iter().for_each(|answer| drop(answer.send(result.clone())));
                 let _ = sd_notify::notify(&[NotifyState::Ready]);
                 true

@@ -50,6 +50,15 @@ impl Chosen {
     }
 }
 
+/// Returns the shown revision for programs: `active`, `held` or `rollout`.
+pub fn name(view: &View, world: &World) -> &'static str {
+    match (std::ptr::eq(world, view.newest()), &view.held, &view.rollout) {
+        (true, Some(_), _) => "held",
+        (true, None, Some(_)) => "rollout",
+        _ => "active",
+    }
+}
+
 /// Reports the revision whose pages are shown, if there is more than one.
 pub fn report(view: &View, world: &World) {
     let id = &view.id;

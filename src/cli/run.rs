@@ -1,6 +1,7 @@
 //! `rtconfd run`: the daemon, its signals and its supervisor.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -98,11 +99,11 @@ pub async fn daemon(
     let next = reload::Next::default();
     let (feed, mut fed) = mpsc::channel(64);
     let (handles, asked) = web::Handles::new(feed.clone(), clock.now());
-    let reloads = handles.reloads.clone();
+    let board = handles.board.clone();
     handles.pulses.watch(store.pulse());
     // Signals first: a process that sees the socket may already signal the daemon to stop.
     let in_use = reload::Active::new(Mutex::new(settings.clone()));
-    reload::listen(global.clone(), in_use.clone(), (reloads.clone(), asked), next.clone(), feed.clone())?;
+    reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), feed.clone())?;
     let _socket = socket(&settings, &handles)?;
     listen(&settings, &handles).await?;
     let mut settings = settings;
@@ -119,13 +120,13 @@ pub async fn daemon(
             (Ok(begun), newer) => {
                 if let Some((_, newer)) = newer {
                     tracing::info!("the settings were reloaded");
-                    newer.end(&reloads, clock.now(), Ok(()));
+                    newer.end(&board, clock.now(), Ok(()));
                 }
                 begun
             }
             (Err(error), Some((older, newer))) => {
                 tracing::error!("reload failed; the previous settings stay active: {error:#}");
-                newer.end(&reloads, clock.now(), Err(vec![Problem::new(format!("{error:#}"))]));
+                newer.end(&board, clock.now(), Err(vec![Problem::new(format!("{error:#}"))]));
                 settings = older;
                 claims.iter().for_each(|claims| lock(claims).tolerate_conflicts());
                 continue;
@@ -228,13 +229,14 @@ async fn listen(settings: &Settings, handles: &web::Handles) -> anyhow::Result<(
     let Some(listen) = &settings.listen else { return Ok(()) };
     let bound = tokio::net::TcpListener::bind(listen.address).await;
     let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
+    let open = |file: &Path| web::SecretFile::open(file).map_err(|problem| anyhow::anyhow!("{problem}"));
     let token = |token: &TokenSettings| {
         let caller = web::Caller { name: token.name.clone(), rights: token.rights.clone() };
-        Ok(web::Token { caller, secret: web::SecretFile::open(&token.file)? })
+        Ok(web::Token { caller, secret: open(&token.file)? })
     };
     let secrets = web::Secrets {
         tokens: listen.tokens.iter().map(token).collect::<anyhow::Result<_>>()?,
-        webhook: listen.webhook_secret_file.as_deref().map(web::SecretFile::open).transpose()?,
+        webhook: listen.webhook_secret_file.as_deref().map(open).transpose()?,
         webhook_header: listen.webhook_header.clone(),
         webhook_query: listen.webhook_query.clone(),
         hosts: listen.hosts.clone(),
@@ -366,7 +368,7 @@ fn report(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watche
         Watched::Revision(revision) => Feed::Inputs(number, revision),
         Watched::Key => match key_source.load() {
             Ok(key) => {
-                log::hide(&key);
+                key.hide();
                 Feed::Key(number, key)
             }
             Err(error) => {

@@ -31,7 +31,13 @@ impl Ledger {
 
     /// Adds outboxes of new receivers, and removes those of former ones.
     pub fn set_receivers(&mut self, receivers: &[Receiver], now: Instant) {
-        self.outboxes.retain(|name, _| receivers.iter().any(|receiver| receiver.name == *name));
+        self.outboxes.retain(|name, outbox| {
+            let is_kept = receivers.iter().any(|receiver| receiver.name == *name);
+            if !is_kept && outbox.is_pending() {
+                tracing::warn!(receiver = name, "unsent notifications dropped: the receiver was removed");
+            }
+            is_kept
+        });
         for receiver in receivers {
             self.outboxes.entry(receiver.name.clone()).or_insert_with(|| Outbox::new(now));
         }
@@ -61,6 +67,11 @@ impl Ledger {
             news.filter(|event| event.is_for(receiver)).for_each(|event| outbox.add(event.clone()));
         }
         is_changed
+    }
+
+    /// Returns the failed attempts for the message on its way, by receiver.
+    pub fn failures(&self) -> BTreeMap<String, u32> {
+        self.outboxes.iter().map(|(name, outbox)| (name.clone(), outbox.failed_count())).collect()
     }
 
     /// Returns the next time at which there is something to do for a receiver.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::notifications::EVENTS_LISTED;
 use crate::model::Instant;
+use crate::redact::redacted;
 use crate::settings::EventKind;
 
 use super::event::Event;
@@ -69,7 +70,7 @@ impl Group {
             EventKind::Input => plural("input problem", "input problems"),
             EventKind::Drift => plural("value changed by another client", "values changed by other clients"),
             EventKind::Override => plural("override set or ended", "overrides set or ended"),
-            EventKind::Ending => {
+            EventKind::Lint => {
                 plural("warning about data that runs out", "warnings about data that runs out")
             }
             EventKind::Recovered => plural("recovery", "recoveries"),
@@ -85,9 +86,9 @@ impl Message {
     }
 
     /// Returns the message with each text redacted.
-    pub fn redacted(mut self, redact: fn(&str) -> String) -> Self {
+    pub fn redacted(mut self) -> Self {
         for event in self.groups.iter_mut().flat_map(|group| &mut group.events) {
-            event.text = redact(&event.text);
+            event.text = redacted(std::mem::take(&mut event.text));
         }
         self
     }

@@ -14,7 +14,7 @@ use crate::limits::notifications::{
     FIRST_NOTIFY_RETRY, GIVE_UP, GIVE_UP_REFUSED, LONGEST_NOTIFY_RETRY, SLOWEST_COLLECT,
 };
 use crate::model::Instant;
-use crate::settings::{EventKind, Receiver};
+use crate::settings::{EventKind, Quiet, Receiver};
 
 use super::changes::AllReported;
 use super::deliver::{Failure, Outcome};
@@ -50,6 +50,23 @@ struct Sending {
     attempts: u32,
     /// The time of the next attempt.
     next: Instant,
+}
+
+impl Sending {
+    /// Returns the time of the next attempt, which may be before `now`.
+    ///
+    /// A retry wakes nobody in quiet hours either.
+    fn due(&self, receiver: &Receiver, now: Instant) -> Instant {
+        // The clock may have been set back since.
+        let next = self.next.min(later(now, LONGEST_NOTIFY_RETRY));
+        let quiet = receiver.quiet.as_ref().filter(|quiet| !self.is_urgent(quiet));
+        quiet.and_then(|quiet| quiet.end(now.max(next))).unwrap_or(next)
+    }
+
+    fn is_urgent(&self, quiet: &Quiet) -> bool {
+        let is_urgent = |group: &Group| group.kind == EventKind::Digest || quiet.urgent.contains(&group.kind);
+        self.message.groups.iter().any(is_urgent)
+    }
 }
 
 /// The consequence of an attempt, for the log.
@@ -100,6 +117,16 @@ impl Outbox {
         self.groups.values().map(|group| group.count).sum()
     }
 
+    /// Returns the number of failed attempts for the message on its way.
+    pub fn failed_count(&self) -> u32 {
+        self.sending.as_ref().map_or(0, |sending| sending.attempts)
+    }
+
+    /// Returns true if something was not delivered yet.
+    pub fn is_pending(&self) -> bool {
+        self.sending.is_some() || !self.groups.is_empty()
+    }
+
     /// Returns true if a digest is due.
     pub fn is_digest_due(&self, receiver: &Receiver, now: Instant) -> bool {
         receiver.digest.is_some_and(|daily| daily.next(self.digested.min(now)) <= now)
@@ -145,7 +172,7 @@ impl Outbox {
     pub fn next_due(&self, receiver: &Receiver, now: Instant, has_digest: bool) -> Option<Instant> {
         let digest = receiver.digest.filter(|_| has_digest).map(|daily| daily.next(self.digested.min(now)));
         let message = match &self.sending {
-            Some(sending) => Some(sending.next.min(later(now, LONGEST_NOTIFY_RETRY))),
+            Some(sending) => Some(sending.due(receiver, now)),
             None if self.groups.is_empty() => None,
             None if !self.may_go(receiver, now).is_empty() => {
                 Some(self.collected(&self.may_go(receiver, now), receiver, now))
@@ -177,9 +204,8 @@ impl Outbox {
     }
 
     /// Returns the message on its way if an attempt is due.
-    pub fn due_message(&self, now: Instant) -> Option<&Message> {
-        let due =
-            self.sending.as_ref().filter(|sending| sending.next.min(later(now, LONGEST_NOTIFY_RETRY)) <= now);
+    pub fn due_message(&self, receiver: &Receiver, now: Instant) -> Option<&Message> {
+        let due = self.sending.as_ref().filter(|sending| sending.due(receiver, now) <= now);
         due.map(|sending| &sending.message)
     }
 
@@ -221,7 +247,7 @@ fn wait(attempts: u32, failure: &Failure, random: &mut fastrand::Rng) -> Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Daily, Quiet, Via};
+    use crate::settings::{Daily, Via};
 
     fn at(text: &str) -> Instant {
         format!("2026-11-26T{text}Z").parse().unwrap()
@@ -246,7 +272,7 @@ mod tests {
     /// Makes the message that is due; returns its groups as `kind count`.
     fn composed(outbox: &mut Outbox, receiver: &Receiver, now: &str) -> Vec<String> {
         let is_new = outbox.compose(receiver, at(now), || format!("msg at {now}"), "here");
-        let message = outbox.due_message(at(now)).filter(|_| is_new);
+        let message = outbox.due_message(receiver, at(now)).filter(|_| is_new);
         let groups = message.into_iter().flat_map(|message| &message.groups);
         groups.map(|group| format!("{} {}", group.kind.word(), group.count)).collect()
     }
@@ -265,7 +291,7 @@ mod tests {
         assert_eq!(outbox.next_due(&receiver, at("12:00:09"), true), Some(at("12:00:11")));
         assert_eq!(composed(&mut outbox, &receiver, "12:00:10"), Vec::<String>::new());
         assert_eq!(composed(&mut outbox, &receiver, "12:00:11"), ["key 1", "page 1000"]);
-        let message = outbox.due_message(at("12:00:11")).unwrap();
+        let message = outbox.due_message(&receiver, at("12:00:11")).unwrap();
         assert_eq!(message.groups[1].events.len(), 5);
         assert_eq!(message.title(), "API key, 1000 pages with a problem");
     }
@@ -282,11 +308,12 @@ mod tests {
             matches!(failed, Some(Settled::Retried { after, is_first: true }) if (4..=5).contains(&after.as_secs())),
             "{failed:?}"
         );
-        assert_eq!(outbox.due_message(at("12:00:13")), None);
+        assert_eq!(outbox.due_message(&receiver, at("12:00:13")), None);
         // As after a crash.
         let mut outbox: Outbox = serde_json::from_str(&serde_json::to_string(&outbox).unwrap()).unwrap();
         assert_eq!(composed(&mut outbox, &receiver, "12:00:30"), Vec::<String>::new());
-        assert_eq!(outbox.due_message(at("12:00:30")).unwrap().id, id);
+        assert_eq!(outbox.due_message(&receiver, at("12:00:30")).unwrap().id, id);
+        assert_eq!(outbox.failed_count(), 1);
         assert_eq!(settle(&mut outbox, "msg of another store", Ok(()), "12:00:30"), None);
         assert_eq!(settle(&mut outbox, id, Ok(()), "12:00:30"), Some(Settled::Delivered));
         assert_eq!(composed(&mut outbox, &receiver, "12:00:31"), ["held 1"]);
@@ -300,7 +327,8 @@ mod tests {
             let now = format!("{hour:02}:00:00");
             (0..1_000).for_each(|_| outbox.add(event(EventKind::Page, &now)));
             composed(&mut outbox, &receiver, &format!("{hour:02}:30:00"));
-            let id = outbox.due_message(at(&format!("{hour:02}:59:00"))).unwrap().id.clone();
+            let due = at(&format!("{hour:02}:59:00"));
+            let id = outbox.due_message(&receiver, due).unwrap().id.clone();
             settle(&mut outbox, &id, Err(Failure::default()), &format!("{hour:02}:59:00"));
             size = serde_json::to_string(&outbox).unwrap().len();
         }
@@ -334,7 +362,7 @@ mod tests {
         outbox.add(event(EventKind::Held, "13:01:00"));
         composed(&mut outbox, &receiver, "13:05:00");
         assert_eq!(
-            outbox.due_message(at("13:05:00")).unwrap().footer(),
+            outbox.due_message(&receiver, at("13:05:00")).unwrap().footer(),
             "rtconfd, here; 1 earlier message could not be delivered"
         );
     }
@@ -379,6 +407,23 @@ mod tests {
         settle(&mut outbox, "msg at 13:00:10", Ok(()), "13:00:11");
         outbox.add(event(EventKind::Page, "13:59:59"));
         assert_eq!(composed(&mut outbox, &receiver, "14:00:00"), ["page 2"]);
+    }
+
+    #[test]
+    fn a_retry_waits_for_the_end_of_quiet_hours_unless_it_is_urgent() {
+        let [from, to] = ["12:00:00", "14:00:00"].map(|text| text.parse().unwrap());
+        let quiet = Quiet { from, to, zone: crate::zone::Zone::UTC, urgent: [EventKind::Key].into() };
+        let receiver = Receiver { quiet: Some(quiet), ..receiver() };
+        for (kind, due) in [(EventKind::Page, "14:00:00"), (EventKind::Key, "12:00:02")] {
+            let mut outbox = Outbox::new(at("11:00:00"));
+            outbox.add(event(kind, "11:59:40"));
+            composed(&mut outbox, &receiver, "11:59:55");
+            settle(&mut outbox, "msg at 11:59:55", Err(Failure::default()), "11:59:58");
+            let next = outbox.next_due(&receiver, at("11:59:58"), true).unwrap();
+            assert!((at(due)..=at(due) + TimeDelta::seconds(1)).contains(&next), "{kind:?} {next}");
+            assert_eq!(outbox.due_message(&receiver, at("12:00:30")).is_some(), kind == EventKind::Key);
+            assert!(outbox.due_message(&receiver, at("14:00:00")).is_some());
+        }
     }
 
     #[test]

@@ -17,11 +17,14 @@ use super::event::{Event, line};
 
 /// The beginnings of subjects; those of pages are their IDs, which contain no space.
 const INPUT: &str = "input ";
-const ENDING: &str = "ending ";
+const LINT: &str = "lint ";
 const DRIFT: &str = "drift ";
 
+/// The state after a failed reload, in words.
+const RELOAD_FAILED: &str = "the last reload of the settings failed, so the previous ones are active";
+
 /// What lint found about data that runs out, and the kind under which it is reported.
-pub type Endings = Vec<(EventKind, Problem)>;
+pub type Findings = Vec<(EventKind, Problem)>;
 
 /// The observer of one run of the program.
 #[derive(Debug, Default)]
@@ -33,18 +36,18 @@ pub struct Observer {
     /// The number of the last restored drift that was seen.
     restored: u64,
     /// The last findings of lint; none before the first.
-    endings: Option<Endings>,
+    findings: Option<Findings>,
 }
 
 impl Observer {
     /// Prepares for another driver, whose numbers begin anew.
     pub fn begin_anew(&mut self) {
-        (self.restored, self.endings) = (0, None);
+        (self.restored, self.findings) = (0, None);
     }
 
     /// Sets the findings of lint.
-    pub fn set_endings(&mut self, endings: Endings) {
-        self.endings = Some(endings);
+    pub fn set_findings(&mut self, findings: Findings) {
+        self.findings = Some(findings);
     }
 
     /// Returns the events that leave no state behind: drift that was restored.
@@ -63,15 +66,16 @@ impl Observer {
         add_holds(status, &mut states);
         let overrides = status.overrides.iter().take(MAX_CONDITIONS);
         states.extend(overrides.map(|set| (format!("override {}", set.id), override_state(set))));
+        states.extend(reload_state(&status.reload.problems).map(|state| ("reload".to_owned(), state)));
         let errors = status.problems.iter().filter(|problem| problem.is_error()).take(MAX_CONDITIONS);
         states.extend(errors.map(|problem| problem_state(INPUT, EventKind::Input, problem)));
-        match &self.endings {
-            Some(endings) => {
-                let endings = endings.iter().take(MAX_CONDITIONS);
-                states.extend(endings.map(|(kind, problem)| problem_state(ENDING, *kind, problem)));
+        match &self.findings {
+            Some(findings) => {
+                let findings = findings.iter().take(MAX_CONDITIONS);
+                states.extend(findings.map(|(kind, problem)| problem_state(LINT, *kind, problem)));
             }
             None => {
-                let known = reported.keys().filter(|subject| subject.starts_with(ENDING));
+                let known = reported.keys().filter(|subject| subject.starts_with(LINT));
                 states.extend(known.map(|subject| (subject.clone(), State::Unknown)));
             }
         }
@@ -118,12 +122,13 @@ impl Observer {
         lines.extend(
             status.held.as_ref().map(|held| format!("revision {} waits for approval", held.revision)),
         );
+        lines.extend((!status.reload.problems.is_empty()).then(|| RELOAD_FAILED.to_owned()));
         let overrides = status.overrides.len();
         lines.extend((overrides > 0).then(|| format!("active: {}", counted(overrides, "override"))));
         let errors = status.problems.iter().filter(|problem| problem.is_error()).count();
         lines.extend((errors > 0).then(|| counted(errors, "input problem")));
-        let endings = self.endings.as_ref().map_or(0, Vec::len);
-        lines.extend((endings > 0).then(|| format!("data that runs out: {}", counted(endings, "warning"))));
+        let findings = self.findings.as_ref().map_or(0, Vec::len);
+        lines.extend((findings > 0).then(|| format!("data that runs out: {}", counted(findings, "warning"))));
         lines.iter().map(|line| Event::new(EventKind::Digest, line, at)).collect()
     }
 }
@@ -252,6 +257,22 @@ fn override_state(set: &Override) -> State {
         text: format!("set on {pages}{until}: {words}"),
         end: Some(line(&format!("ended: {words}"))),
     })
+}
+
+/// Returns the state after a failed reload of the settings.
+fn reload_state(problems: &[Problem]) -> Option<State> {
+    let more = match problems.len() {
+        0 => return None,
+        1 => String::new(),
+        number => format!(" (and {} more)", number - 1),
+    };
+    Some(State::Holds(Condition {
+        kind: EventKind::Input,
+        page: None,
+        state: String::new(),
+        text: format!("{RELOAD_FAILED}: {}{more}", problems[0]),
+        end: Some("the settings were reloaded and are active".to_owned()),
+    }))
 }
 
 /// Returns the subject and the state of a problem of the inputs or of lint.

@@ -23,7 +23,7 @@ use super::event::Event;
 use super::ledger::Ledger;
 use super::message::Message;
 use super::outbox::Settled;
-use super::snapshot::{Endings, Observer};
+use super::snapshot::{Findings, Observer};
 
 /// The shortest time between two looks at the status.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -43,8 +43,6 @@ pub struct Links {
     pub feed: mpsc::Sender<Feed>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Redacts the API key, which a value on a page may contain.
-    pub redact: fn(&str) -> String,
 }
 
 /// What the settings say, and the store of their owner.
@@ -124,7 +122,7 @@ enum Done {
     /// An attempt to deliver a message: receiver, ID and outcome.
     Tried(String, String, Outcome),
     /// Lint in a round, of the revision with a number; none if it could not run.
-    Linted(u32, Option<(i64, Endings)>),
+    Linted(u32, Option<(i64, Findings)>),
 }
 
 /// The state of lint.
@@ -246,8 +244,9 @@ impl Task {
         self.save().await
     }
 
-    /// Stores the state, so that nothing is lost or reported twice.
+    /// Stores the state, so that nothing is lost or reported twice, and shows what fails.
     async fn save(&self) -> Result<(), StoreError> {
+        self.links.board.note_receivers(self.ledger.failures());
         let text = serde_json::to_string(&self.ledger).ok();
         self.config.store.set_fact(Ledger::FACT, text).await
     }
@@ -281,7 +280,7 @@ impl Task {
             let linted = async {
                 feed.send(Feed::Control(Control::Define(send))).await.ok()?;
                 let definitions = answered.await.ok()?;
-                tokio::task::spawn_blocking(move || (definitions.number, endings(&definitions, &api, at)))
+                tokio::task::spawn_blocking(move || (definitions.number, findings(&definitions, &api, at)))
                     .await
                     .ok()
             };
@@ -295,9 +294,9 @@ impl Task {
             Done::Linted(round, _) if round != self.lint.round => Ok(()),
             Done::Linted(_, linted) => {
                 self.lint.is_running = false;
-                if let Some((number, endings)) = linted {
+                if let Some((number, findings)) = linted {
                     self.lint.last = Some((now, number));
-                    self.observer.set_endings(endings);
+                    self.observer.set_findings(findings);
                     self.seen = None;
                 }
                 Ok(())
@@ -348,9 +347,11 @@ impl Task {
         let now = self.links.clock.now();
         for receiver in &self.config.receivers {
             let outbox = self.ledger.outboxes.get(&receiver.name);
-            let Some(message) = outbox.and_then(|outbox| outbox.due_message(now)).cloned() else { continue };
+            let Some(message) = outbox.and_then(|outbox| outbox.due_message(receiver, now)).cloned() else {
+                continue;
+            };
             if self.sending.insert(receiver.name.clone()) {
-                let (receiver, message) = (receiver.clone(), message.redacted(self.links.redact));
+                let (receiver, message) = (receiver.clone(), message.redacted());
                 self.jobs.spawn(async move {
                     let outcome = deliver(&receiver, &message, now).await;
                     Done::Tried(receiver.name, message.id, outcome)
@@ -371,12 +372,12 @@ pub fn message_id(random: &mut fastrand::Rng) -> String {
 }
 
 /// Returns what runs out: of the definitions, the zone database and the key.
-fn endings(definitions: &Definitions, api: &Api, at: Instant) -> Endings {
+fn findings(definitions: &Definitions, api: &Api, at: Instant) -> Findings {
     let Definitions { world, blueprint, inputs, .. } = definitions;
     let mut found = running_out(world, blueprint, inputs, at);
     found.extend(blueprint.ending(at.date_naive()));
     found.extend(old_zone_database(&blueprint.zones, at));
-    let found = found.into_iter().map(|problem| (EventKind::Ending, problem));
+    let found = found.into_iter().map(|problem| (EventKind::Lint, problem));
     let key = api.key_ending(at.date_naive()).map(|problem| (EventKind::Key, problem));
     key.into_iter().chain(found).collect()
 }

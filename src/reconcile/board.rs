@@ -3,14 +3,18 @@
 //! Readers do not query the driver itself. It publishes between turns, once for all waiting
 //! readers, and limits how often it does.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::model::{Instant as Wall, Problem};
+
 use super::Status;
+use super::control::LastReload;
 
 /// The shortest time between two publications.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -29,12 +33,23 @@ struct Inner {
     published: watch::Sender<Published>,
     /// Number of turns that may have changed the status.
     turns: watch::Sender<u64>,
+    /// Reported by others, and published with the driver's status.
+    beside: Mutex<Beside>,
+}
+
+/// The part of the status that the driver does not know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beside {
+    /// The last reload of the settings.
+    pub(super) reload: LastReload,
+    /// The receivers of notifications, and the number of failed attempts for the message on its way.
+    pub(super) receivers: BTreeMap<String, u32>,
 }
 
 impl Default for Inner {
     fn default() -> Self {
         let (published, turns) = (watch::Sender::default(), watch::Sender::default());
-        Self { asked: AtomicU64::new(0), wake: Notify::new(), published, turns }
+        Self { asked: AtomicU64::new(0), wake: Notify::new(), published, turns, beside: Mutex::default() }
     }
 }
 
@@ -79,6 +94,34 @@ impl Board {
     /// Notes that the driver did something that may have changed the status.
     pub(super) fn note_turn(&self) {
         self.0.turns.send_modify(|turns| *turns += 1);
+    }
+
+    /// Records the result of a reload of the settings.
+    pub fn note_reload(&self, at: Wall, result: &Result<(), Vec<Problem>>) {
+        self.note(|beside| {
+            beside.reload.at = at;
+            match result {
+                Ok(()) => (beside.reload.succeeded_at, beside.reload.problems) = (at, Vec::new()),
+                Err(problems) => beside.reload.problems.clone_from(problems),
+            }
+        });
+    }
+
+    /// Records the receivers of notifications, and the failed attempts for the message on its way.
+    pub fn note_receivers(&self, receivers: BTreeMap<String, u32>) {
+        if self.beside().receivers != receivers {
+            self.note(|beside| beside.receivers = receivers);
+        }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Beside)) {
+        change(&mut self.0.beside.lock().unwrap_or_else(PoisonError::into_inner));
+        self.note_turn();
+    }
+
+    /// Returns the part of the status that the driver does not know.
+    pub(super) fn beside(&self) -> Beside {
+        self.0.beside.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until a reader asks and publishing is allowed.

@@ -1,5 +1,6 @@
 //! Requests to a running driver: overrides, approvals, fetches, status.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -119,6 +120,21 @@ pub struct Status {
     pub counts: Counts,
     /// What is waiting, stored, and left.
     pub amounts: Amounts,
+    /// The last reload of the settings.
+    pub reload: LastReload,
+    /// The receivers of notifications, and the number of failed attempts for the message on its way.
+    pub receivers: BTreeMap<String, u32>,
+}
+
+/// The last reload of the settings.
+#[derive(Clone, Debug, Default)]
+pub struct LastReload {
+    /// Time of that reload.
+    pub at: Instant,
+    /// Time of the last successful reload; earlier than `at` when the last one failed.
+    pub succeeded_at: Instant,
+    /// Problems of the settings; empty when they became active.
+    pub problems: Vec<Problem>,
 }
 
 /// What is waiting, stored, and left.
@@ -152,6 +168,8 @@ impl Status {
             speed: 1,
             proposal: None,
             amounts: Amounts::default(),
+            reload: LastReload::default(),
+            receivers: BTreeMap::new(),
             pages: Vec::new(),
             withheld: None,
             active: 0,

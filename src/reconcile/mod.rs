@@ -24,7 +24,7 @@ mod set_override;
 pub(crate) use act::Acted;
 pub use act::Actor;
 pub use board::Board;
-pub use control::{Amounts, Control, DaysLeft, PageStatus, Proposal, Status};
+pub use control::{Amounts, Control, DaysLeft, LastReload, PageStatus, Proposal, Status};
 pub(crate) use control::{Definitions, Restored, Withheld};
 pub(crate) use counts::{Counts, Lag, Operation};
 pub(crate) use decide::{Decision, Knowledge, Observed, decide};

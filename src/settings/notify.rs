@@ -93,7 +93,7 @@ pub enum EventKind {
     /// An override was set or ended.
     Override,
     /// Data that runs out: calendars, public holidays, lists, the zone database.
-    Ending,
+    Lint,
     /// Something is right again.
     Recovered,
     /// The daily digest.
@@ -109,7 +109,7 @@ impl EventKind {
         Self::Input,
         Self::Drift,
         Self::Override,
-        Self::Ending,
+        Self::Lint,
         Self::Recovered,
     ];
 
@@ -122,7 +122,7 @@ impl EventKind {
             Self::Input => "input",
             Self::Drift => "drift",
             Self::Override => "override",
-            Self::Ending => "ending",
+            Self::Lint => "lint",
             Self::Recovered => "recovered",
             Self::Digest => "digest",
         }

@@ -27,14 +27,15 @@ pub struct Handles {
     pub(super) written: Arc<tokio::sync::Mutex<Option<Written>>>,
 }
 
-/// A serialized status, its source and the time of the last reload in it.
-type Written = (Arc<Status>, Instant, axum::body::Bytes);
+/// A status and the same serialized.
+type Written = (Arc<Status>, axum::body::Bytes);
 
 impl Handles {
     /// Returns the handles for a driver with this feed, and the receiver of reload requests.
     pub fn new(feed: mpsc::Sender<Feed>, started_at: Instant) -> (Self, mpsc::Receiver<ReloadRequest>) {
-        let (reloads, asked) = Reloads::new(started_at);
+        let (reloads, asked) = Reloads::new();
         let (board, pulses, written) = (Board::default(), Pulses::default(), Arc::default());
+        board.note_reload(started_at, &Ok(()));
         (Self { feed, board, reloads, pulses, archive: Archive::default(), written }, asked)
     }
 }

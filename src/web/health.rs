@@ -4,9 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::reconcile::{Status, Withheld};
+use crate::reconcile::{LastReload, Status, Withheld};
 
-use super::reload::LastReload;
 use super::{Handles, wire};
 
 /// A condition of readiness, and why it is not met.
@@ -20,7 +19,7 @@ pub(super) struct Condition {
 /// Returns the conditions of readiness.
 ///
 /// A store that cannot be written stops the daemon, so it needs no condition.
-pub(super) fn conditions(status: &Status, reload: &LastReload) -> [Condition; 4] {
+pub(super) fn conditions(status: &Status) -> [Condition; 4] {
     let unseen = status.pages.iter().filter(|page| !page.is_fetched).count();
     let first_sync =
         (unseen > 0).then(|| format!("{unseen} of {} pages were not fetched yet", status.pages.len()));
@@ -29,7 +28,7 @@ pub(super) fn conditions(status: &Status, reload: &LastReload) -> [Condition; 4]
         Some(Withheld::Clock(text)) => (None, Some(text.clone())),
         Some(Withheld::Pause(_)) | None => (None, None),
     };
-    let reload = (!reload.problems.is_empty()).then(|| reload_failed(reload));
+    let reload = (!status.reload.problems.is_empty()).then(|| reload_failed(&status.reload));
     [("first_sync", first_sync), ("key", key), ("reload", reload), ("clock", clock)]
         .map(|(name, unmet)| Condition { name, unmet })
 }
@@ -55,7 +54,7 @@ pub(super) async fn ready(State(driver): State<Handles>) -> Response {
         Ok(status) => status,
         Err(refusal) => return *refusal,
     };
-    let conditions = conditions(&status, &driver.reloads.last());
+    let conditions = conditions(&status);
     let unmet = conditions.iter().filter_map(|condition| Some((condition.name, condition.unmet.as_ref()?)));
     let lines: String = unmet.map(|(name, why)| format!("{name}: {why}\n")).collect();
     match lines.is_empty() {

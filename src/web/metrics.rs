@@ -13,23 +13,23 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::model::Instant;
 use crate::reconcile::{Lag, Standing, Status};
 
-use super::LastReload;
 use super::health::conditions;
 
 /// Returns the metrics in the exposition format (OpenMetrics 1.0).
 ///
 /// # Errors
 /// A formatting error, which no user could fix.
-pub fn text(status: &Status, reload: &LastReload) -> Result<String, std::fmt::Error> {
+pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("rtconfd");
     register_pages(&mut registry, status);
     register_counters(&mut registry, status);
-    register_gauges(&mut registry, status, reload);
-    register_ready(&mut registry, status, reload);
+    register_gauges(&mut registry, status);
+    register_ready(&mut registry, status);
     register_build(&mut registry);
     register_zones(&mut registry, status);
     register_held(&mut registry, status);
     register_calendars(&mut registry, status);
+    register_receivers(&mut registry, status);
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -91,7 +91,7 @@ impl EncodeMetric for Transitions {
     }
 }
 
-fn register_gauges(registry: &mut Registry, status: &Status, reload: &LastReload) {
+fn register_gauges(registry: &mut Registry, status: &Status) {
     for (name, help, value) in [
         ("held", "A revision of the inputs waits for approval", usize::from(status.held.is_some())),
         (
@@ -109,12 +109,12 @@ fn register_gauges(registry: &mut Registry, status: &Status, reload: &LastReload
         (
             "config_last_reload_successful",
             "The settings became active when they were last read",
-            usize::from(reload.problems.is_empty()),
+            usize::from(status.reload.problems.is_empty()),
         ),
         (
             "config_last_reload_success_timestamp_seconds",
             "When settings last became active, in seconds since 1970",
-            seconds(Some(reload.succeeded_at)),
+            seconds(Some(status.reload.succeeded_at)),
         ),
         (
             "last_request_timestamp_seconds",
@@ -145,9 +145,9 @@ fn seconds(at: Option<Instant>) -> usize {
 }
 
 /// Registers the conditions of readiness.
-fn register_ready(registry: &mut Registry, status: &Status, reload: &LastReload) {
+fn register_ready(registry: &mut Registry, status: &Status) {
     let ready = Family::<[(&'static str, &'static str); 1], Gauge>::default();
-    for condition in conditions(status, reload) {
+    for condition in conditions(status) {
         let is_met = i64::from(condition.unmet.is_none());
         ready.get_or_create(&[("condition", condition.name)]).set(is_met);
     }
@@ -198,11 +198,21 @@ fn register_calendars(registry: &mut Registry, status: &Status) {
     registry.register("calendar_days_left", help, calendars);
 }
 
+/// Registers the receivers of notifications.
+fn register_receivers(registry: &mut Registry, status: &Status) {
+    let receivers = Family::<[(&'static str, String); 1], Gauge>::default();
+    for (name, failed) in &status.receivers {
+        receivers.get_or_create(&[("receiver", name.clone())]).set(i64::from(*failed));
+    }
+    let help = "Failed attempts to deliver the notification on its way; 0 if there is none";
+    registry.register("notification_failures", help, receivers);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Problem;
-    use crate::reconcile::{Amounts, Counts, DaysLeft, Held};
+    use crate::reconcile::{Amounts, Counts, DaysLeft, Held, LastReload};
     use std::time::Duration;
 
     #[test]
@@ -220,11 +230,15 @@ mod tests {
                     DaysLeft { calendar: "ours".to_owned(), is_public: false, days: 0 },
                 ],
             },
+            reload: LastReload {
+                at: since,
+                succeeded_at: since,
+                problems: vec![Problem::new("unknown key")],
+            },
+            receivers: [("ops".to_owned(), 2)].into(),
             ..Status::of_nothing()
         };
-        let at = "2026-11-26T17:00:00Z".parse().unwrap();
-        let reload = LastReload { at, succeeded_at: at, problems: vec![Problem::new("unknown key")] };
-        let reported = text(&status, &reload).unwrap();
+        let reported = text(&status).unwrap();
         for line in [
             "rtconfd_requests_total 7",
             "rtconfd_pages{state=\"right\"} 0",
@@ -234,6 +248,7 @@ mod tests {
             "rtconfd_history_rows 20000000",
             "rtconfd_calendar_days_left{calendar=\"bank\",kind=\"public_holidays\"} 764",
             "rtconfd_calendar_days_left{calendar=\"ours\",kind=\"file\"} 0",
+            "rtconfd_notification_failures{receiver=\"ops\"} 2",
             "rtconfd_ready{condition=\"reload\"} 0",
             "rtconfd_ready{condition=\"key\"} 1",
             "rtconfd_config_last_reload_successful 0",

@@ -31,7 +31,7 @@ pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
 pub(crate) use guard::{Secrets, Token};
 pub use handles::Handles;
 pub(crate) use html::{STYLE, chart, legend, site, timelines};
-pub(crate) use reload::{Answer, LastReload, ReloadRequest, Reloads};
+pub(crate) use reload::{Answer, ReloadRequest};
 pub(crate) use secret_file::SecretFile;
 pub(crate) use sessions::Sessions;
 pub(crate) use tls::Tls;

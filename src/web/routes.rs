@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::limits::listener::ANSWER_TIMEOUT;
 use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
+use crate::redact::redacted;
 use crate::settings::Right;
 
 use super::body::read;
@@ -116,7 +117,7 @@ impl Handles {
 }
 
 async fn numbers(State(driver): State<Handles>) -> Response {
-    match driver.status().await.map(|status| metrics::text(&status, &driver.reloads.last())) {
+    match driver.status().await.map(|status| metrics::text(&status)) {
         Ok(Ok(text)) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
@@ -131,15 +132,14 @@ async fn status(State(driver): State<Handles>) -> Response {
         Ok(status) => status,
         Err(refusal) => return *refusal,
     };
-    let reload = driver.reloads.last();
     // One text for all concurrent requests: with many pages, serializing takes longer than
     // publishing.
     let mut written = driver.written.lock().await;
     let text = match &*written {
-        Some((known, at, text)) if Arc::ptr_eq(known, &status) && *at == reload.at => text.clone(),
+        Some((known, text)) if Arc::ptr_eq(known, &status) => text.clone(),
         _ => {
-            let text = Bytes::from(wire::status(&status, &reload).to_string());
-            *written = Some((status, reload.at, text.clone()));
+            let text = Bytes::from(redacted(wire::status(&status).to_string()));
+            *written = Some((status, text.clone()));
             text
         }
     };

@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::agents_api::{KeyError, KeySource};
+use crate::agents_api::{ApiKey, KeySource};
+use crate::model::Problem;
 
 /// A secret in a file, read again when the file changes.
 ///
@@ -27,9 +28,9 @@ impl SecretFile {
     ///
     /// # Errors
     /// When the file holds no secret, or other users can read it.
-    pub fn open(path: &Path) -> Result<Self, KeyError> {
+    pub fn open(path: &Path) -> Result<Self, Problem> {
         let stamp = stamp(path);
-        let secret = KeySource::File(path.to_owned()).load()?.into_secret();
+        let secret = load(path)?;
         Ok(Self { path: path.to_owned(), known: Mutex::new((stamp, secret)) })
     }
 
@@ -49,13 +50,18 @@ impl SecretFile {
         let stamp = stamp(&self.path);
         if stamp != known.0 {
             known.0 = stamp;
-            match KeySource::File(self.path.clone()).load() {
-                Ok(secret) => known.1 = secret.into_secret(),
-                Err(error) => tracing::error!(%error, "the secret was not changed"),
+            match load(&self.path) {
+                Ok(secret) => known.1 = secret,
+                Err(problem) => tracing::error!("{problem}; the previous secret stays valid"),
             }
         }
         known.1.clone()
     }
+}
+
+fn load(path: &Path) -> Result<SecretString, Problem> {
+    let loaded = KeySource::File(path.to_owned()).load();
+    loaded.map(ApiKey::into_secret).map_err(|error| Problem::new(error.of("token or secret")))
 }
 
 /// Returns the state of a file; `None` if there is none.

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::LastReload;
 use crate::model::{Instant, PageId, Problem, RowName};
 use crate::pages::{Override, OverrideKind};
 use crate::reconcile::{Draft, Promotion, Selection, Status, Until, Withheld};
@@ -150,7 +149,7 @@ pub fn utc(at: Instant) -> String {
 }
 
 /// Returns the status as JSON.
-pub fn status(status: &Status, reload: &LastReload) -> Value {
+pub fn status(status: &Status) -> Value {
     let page = |page: &crate::reconcile::PageStatus| {
         json!({
             "page": page.page.to_string(),
@@ -173,9 +172,9 @@ pub fn status(status: &Status, reload: &LastReload) -> Value {
         "overrides": status.overrides.iter().map(shown).collect::<Vec<_>>(),
         "problems": problems(&status.problems)["problems"],
         "reload": {
-            "at": utc(reload.at),
-            "succeeded_at": utc(reload.succeeded_at),
-            "problems": problems(&reload.problems)["problems"],
+            "at": utc(status.reload.at),
+            "succeeded_at": utc(status.reload.succeeded_at),
+            "problems": problems(&status.reload.problems)["problems"],
         },
         "api": status.api,
         "zone_database": status.zones.to_string(),

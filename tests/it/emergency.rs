@@ -345,8 +345,8 @@ fn check_reports_everything_that_run_needs_and_lacks() {
     std::fs::set_permissions(folder.path("secret"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let reported = folder.run(&["check"]).expect(1).err;
     for part in [
-        "token token_file: cannot read the key file".to_owned(),
-        "listen.webhook_secret_file: other users can read the key file".to_owned(),
+        "token token_file: cannot read the token or secret from".to_owned(),
+        "listen.webhook_secret_file: other users can read the token or secret in".to_owned(),
         format!("cannot listen on {address} (listen.address)"),
         "hint: stop the program that uses the port".to_owned(),
     ] {

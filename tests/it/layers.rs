@@ -27,6 +27,7 @@ const LAYERS: &[&str] = &[
     "clock",
     "regular_file",
     "process",
+    "redact",
     "plan",
     "lint",
     "schema",

@@ -11,7 +11,8 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Api, Folder, NO_HOLD, Process, SITES, always, limit, round_the_clock, running, until, write_atomically,
+    Api, Folder, KEY, NO_HOLD, Process, SITES, always, limit, round_the_clock, running, until,
+    write_atomically,
 };
 
 /// A running daemon with its status page.
@@ -546,4 +547,34 @@ async fn commands_reject_a_revision_and_extend_an_override() {
     assert_eq!(desk.overrides().len(), 2);
     let none = desk.folder.run(&["reject", "r1"]).expect(1).err;
     assert!(none.contains("no revision is held"), "{none}");
+}
+
+/// A person may paste the key into a page, and another client may leave it there.
+#[tokio::test]
+async fn an_api_key_on_a_page_is_neither_shown_nor_stored() {
+    let reporting = SITES.replace("environment = \"live\"", "environment = \"live\"\non_drift = \"report\"");
+    let sites = round_the_clock(1, "Mo-Su 00:00-24:00");
+    let desk = Desk::open(&format!("{NO_HOLD}{reporting}"), &[("sites.csv", &sites)]).await;
+    desk.api.until_variable("A-0", "phone", &json!("0")).await;
+    desk.api.edit("A-0", &json!({"phone": KEY}));
+    let anna = desk.signed_in("anna").await;
+    assert_eq!(anna.submit("/resync", &[("id", "A-0/live")]).await, "/pages/A-0/live");
+    let history = || desk.folder.run(&["history", "--format", "json"]).out;
+    until("the drift is recorded", || history().contains("[key]")).await;
+    let page = anna.get("/pages/A-0/live").await;
+    assert!(page.contains("[key]"), "{page}");
+    let shown = [
+        page,
+        anna.get("/").await,
+        anna.status().await.to_string(),
+        desk.folder.run(&["status", "--all"]).out,
+        history(),
+    ];
+    for text in &shown {
+        assert!(!text.contains(KEY), "{text}");
+    }
+    for (path, content) in desk.folder.everything() {
+        let holds_key = content.windows(KEY.len()).any(|window| window == KEY.as_bytes());
+        assert_eq!(holds_key, path == desk.folder.path("key"), "{}", path.display());
+    }
 }

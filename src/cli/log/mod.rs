@@ -7,7 +7,7 @@ mod line;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
@@ -15,9 +15,9 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::agents_api::ApiKey;
 use crate::clock::{Clock, WallClock};
-use crate::limits::store::{MAX_QUEUED_EVENTS, MIN_HIDDEN};
+use crate::limits::store::MAX_QUEUED_EVENTS;
+use crate::redact::redacted;
 
 use super::progress;
 
@@ -30,8 +30,6 @@ static QUEUE: OnceLock<SyncSender<Entry>> = OnceLock::new();
 static LOST: AtomicU64 = AtomicU64::new(0);
 /// The clock of a rehearsal.
 static PLAYED: OnceLock<Arc<dyn Clock>> = OnceLock::new();
-/// The keys that are redacted in every event.
-static KEYS: RwLock<Vec<ApiKey>> = RwLock::new(Vec::new());
 
 enum Entry {
     Event(String),
@@ -93,32 +91,12 @@ fn render(mut line: Line, reader: Reader) -> String {
         line.at = Some(now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
     }
     // Before a key could be cut.
-    let line = line.map(|text| without_keys(text.to_owned()));
+    let line = line.map(|text| redacted(text.to_owned()));
     let text = if reader.is_json { line.json() } else { line.text(reader.is_colored) };
     match reader.is_journal {
         true => format!("<{}>{text}\n", priority(line.level)),
         false => text + "\n",
     }
-}
-
-/// Redacts a key in all later events, even where a value on a page contains it.
-///
-/// Keys shorter than `MIN_HIDDEN` are not redacted: they also occur in ordinary words.
-pub fn hide(key: &ApiKey) {
-    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
-    if key.len() >= MIN_HIDDEN && !keys.contains(key) {
-        keys.push(key.clone());
-    }
-}
-
-/// Returns a text without the keys that are redacted in the log.
-pub fn redacted(text: &str) -> String {
-    without_keys(text.to_owned())
-}
-
-fn without_keys(event: String) -> String {
-    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
-    keys.iter().fold(event, |event, key| key.redact(&event))
 }
 
 /// Waits briefly until all queued events are written.
@@ -182,15 +160,5 @@ mod tests {
         let json = render(line(), Reader { is_json: true, ..Reader::default() });
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["message"], "a problem hint: fix it");
-    }
-
-    #[test]
-    fn a_key_in_an_event_is_redacted() {
-        hide(&ApiKey::from("k-of-a-page"));
-        hide(&ApiKey::from("k-before"));
-        assert_eq!(
-            without_keys("drift found=\"k-of-a-page k-before\" desired=\"k-of-a-pa…".to_owned()),
-            "drift found=\"[key] [key]\" desired=\"[key]"
-        );
     }
 }

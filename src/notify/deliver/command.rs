@@ -39,20 +39,20 @@ pub(super) async fn run(words: &[String], body: String, timeout: Duration) -> Ou
         Ok(child) => child,
         Err(error) => return failed(format!("cannot run {program}: {error}")),
     };
-    let group = Group::of(&child);
+    let mut group = Group::of(&child);
     let (status, output) = wait(&mut child, body, timeout).await;
+    if status.is_some() {
+        group.release();
+    }
     match status {
-        None => {
-            group.end();
-            failed(format!("the command did not end within {} s", timeout.as_secs_f64()))
-        }
+        None => failed(format!("the command did not end within {} s", timeout.as_secs_f64())),
         Some(Err(error)) => failed(format!("the command could not be watched: {error}")),
         Some(Ok(status)) if status.success() => Outcome::delivered(format!("exit 0 {output}").trim_end()),
         Some(Ok(status)) => failed(format!("{status}: {output}")),
     }
 }
 
-/// The process group of a command that was not waited for yet.
+/// The process group of a command that was not waited for yet; dropped, it is killed.
 ///
 /// Until then, no other process can get its number.
 struct Group(Option<rustix::process::Pid>);
@@ -63,7 +63,14 @@ impl Group {
         Self(id.and_then(rustix::process::Pid::from_raw))
     }
 
-    fn end(&self) {
+    /// Leaves what is still in the group alone: a command that ended may leave a process behind.
+    fn release(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
         if let Some(group) = self.0 {
             // It may have ended by itself.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

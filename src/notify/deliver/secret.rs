@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::agents_api::{ApiKey, KeyError, KeySource};
+use crate::agents_api::{ApiKey, KeySource};
 
 /// The shortest part of a URL that is taken for a secret; shorter ones occur in ordinary words.
 const MIN_PART: usize = 8;
@@ -17,13 +17,7 @@ impl Secret {
     /// The problem with the file, as text.
     pub(super) fn read(path: &Path, what: &str) -> Result<Self, String> {
         let loaded = KeySource::File(path.to_owned()).load();
-        loaded.map(Self).map_err(|error| match error {
-            KeyError::NoKey { place, why } => {
-                format!("{place} holds no {what}: {why} (hint: write only the {what}, on one line)")
-            }
-            KeyError::Unreadable { path, error } => format!("cannot read the {what} from {path}: {error}"),
-            other => other.to_string(),
-        })
+        loaded.map(Self).map_err(|error| error.of(what))
     }
 
     /// Returns the secret, for the request only.

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Origin;
 use crate::notify::changes::changes;
 use crate::pages::OverrideKind;
-use crate::reconcile::Held;
+use crate::reconcile::{Held, LastReload};
 
 fn at() -> Instant {
     "2026-11-26T17:00:00Z".parse().unwrap()
@@ -201,7 +201,7 @@ fn a_problem_that_only_counts_down_is_the_same_problem() {
 #[test]
 fn reported_endings_stay_until_lint_ran_again() {
     let (mut observer, mut reported) = (Observer::default(), AllReported::new());
-    observer.set_endings(vec![(EventKind::Key, Problem::new("the API key expires on 2026-12-01"))]);
+    observer.set_findings(vec![(EventKind::Key, Problem::new("the API key expires on 2026-12-01"))]);
     let status = Status::of_nothing();
     let mut look = |observer: &mut Observer| {
         let states = observer.states(&status, &reported);
@@ -210,6 +210,21 @@ fn reported_endings_stay_until_lint_ran_again() {
     assert_eq!(look(&mut observer), ["the API key expires on 2026-12-01"]);
     observer.begin_anew();
     assert_eq!(look(&mut observer), none());
-    observer.set_endings(Vec::new());
+    observer.set_findings(Vec::new());
     assert_eq!(look(&mut observer), ["solved: the API key expires on 2026-12-01"]);
+}
+
+#[test]
+fn a_failed_reload_is_reported_once_and_its_end_too() {
+    let reloaded = |problems: &[&str]| {
+        let problems = problems.iter().map(|text| Problem::new(*text)).collect();
+        let reload = LastReload { at: at(), succeeded_at: at(), problems };
+        Status { reload, ..Status::of_nothing() }
+    };
+    let failed = reloaded(&["unknown key `x`", "missing agent"]);
+    let events = observe(vec![reloaded(&[]), failed, reloaded(&["unknown key `y`"]), reloaded(&[])]);
+    let first = "input: the last reload of the settings failed, so the previous ones are active: \
+                 unknown key `x` (and 1 more)";
+    let end = "recovered: the settings were reloaded and are active";
+    assert_eq!(events, [vec![], vec![first.to_owned()], vec![], vec![end.to_owned()]]);
 }

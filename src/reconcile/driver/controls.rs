@@ -191,6 +191,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let clock = self.clock.trust.distrust().map(|distrust| Withheld::Clock(distrust.describe()));
         let key = gate.stopped().map(|error| Withheld::Key(error.to_owned()));
         let pause = gate.pause().map(|pause| Withheld::Pause(pause.words()));
+        let beside = self.report.board.beside();
         Status {
             at: now,
             speed: self.actor.clock.speed(),
@@ -211,6 +212,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             api: self.actor.api_url.clone(),
             zones: self.revisions.active.blueprint.zones.clone(),
             counts: Counts { rate_wait: gate.rate_wait(), ..self.report.counts.clone() },
+            reload: beside.reload,
+            receivers: beside.receivers,
             amounts: Amounts {
                 queued: self.pages.due_count(),
                 history_rows: self.actor.store.history_rows(),

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use crate::model::Instant;
+use crate::redact::redacted;
 
 /// Maximum bytes of a value that is stored in place.
 const SHORT: usize = 200;
@@ -19,12 +20,15 @@ pub(super) fn sql(column: &str) -> String {
 }
 
 /// Stores a value and returns the text to store in its column.
+///
+/// Another client may have written the API key into it, which is redacted.
 pub(super) fn put(
     connection: &Connection,
     owner: i64,
     text: String,
     at: Instant,
 ) -> rusqlite::Result<String> {
+    let text = redacted(text);
     if text.len() <= SHORT {
         return Ok(text);
     }

@@ -10,6 +10,7 @@ use crate::model::{Instant, PageId, Variable};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
 use crate::pulse::Pulse;
+use crate::redact::redacted;
 use crate::store::{
     Acceptance, Behind, Intent, Outcome, Owner, PageState, Remembered, Store, StoreError, Written,
 };
@@ -194,6 +195,7 @@ impl Store for Writer {
     }
 
     fn set_fact(&self, name: &'static str, value: Option<String>) -> Written<()> {
+        let value = value.map(redacted);
         self.run(move |connection, owner| {
             let set = "INSERT INTO facts VALUES (?1, ?2, ?3)
                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value";
@@ -357,6 +359,7 @@ impl Store for Writer {
     }
 
     fn note_problem(&self, page: &PageId, problem: Option<String>, at: Instant) -> Written<()> {
+        let problem = problem.map(redacted);
         let page = page.clone();
         self.run(move |connection, owner| {
             let page = page_number(connection, owner, &page)?;

@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::model::Problem;
 use crate::reconcile::Status;
+use crate::redact::redacted;
 
 use super::super::visitor::{Csrf, Visitor};
 use super::live::digest;
@@ -49,7 +50,8 @@ impl Frame<'_> {
                 }
             }
         };
-        (code, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response()
+        (code, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], redacted(page.into_string()))
+            .into_response()
     }
 
     fn header(&self) -> Markup {

@@ -78,5 +78,8 @@ pub fn digest(status: &Status) -> String {
     status.withheld.as_ref().map(|withheld| withheld.text()).hash(&mut hasher);
     status.overrides.iter().for_each(|set| set.id.hash(&mut hasher));
     status.problems.len().hash(&mut hasher);
+    (status.reload.at, status.reload.problems.len()).hash(&mut hasher);
+    let failing = status.receivers.iter().filter(|(_, failed)| **failed > 0).map(|(name, _)| name);
+    failing.for_each(|name| name.hash(&mut hasher));
     format!("{:016x}", hasher.finish())
 }

@@ -9,7 +9,6 @@ use crate::model::{Environment, Problem};
 use crate::reconcile::{PageStatus, Standing, Status};
 use crate::settings::Right;
 
-use super::super::reload::LastReload;
 use super::super::visitor::Visitor;
 use super::app::App;
 use super::filter::{self, Filter};
@@ -30,12 +29,11 @@ pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>
     let pairs = Pairs::of_query(&uri);
     let (filter, number) = (Filter::of(&pairs), pairs.get("page").parse().unwrap_or(1).max(1));
     let frame = Frame { status: Some(&status), visitor: &visitor };
-    let reload = app.driver.reloads.last();
     frame.show(
         "Pages",
         &html! {
             h1 { "Pages" }
-            (attention(&status, &reload))
+            (attention(&status))
             (summary(&status))
             (search(&filter))
             (list(&status, &visitor, &filter, number))
@@ -44,15 +42,15 @@ pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>
 }
 
 /// Returns what needs a person, the most urgent first.
-fn attention(status: &Status, reload: &LastReload) -> Markup {
+fn attention(status: &Status) -> Markup {
     let drifted = status.pages.iter().filter(|page| matches!(page.standing, Standing::Drifted(_))).count();
     html! {
         section.attention aria-label="Attention" {
             @if let Some(withheld) = &status.withheld { p.bad { strong { "Nothing is sent. " } (withheld.text()) } }
-            @if !reload.problems.is_empty() {
+            @if !status.reload.problems.is_empty() {
                 div.bad {
                     strong { "The last reload of the settings failed; the previous ones are active." }
-                    (frame::problems(&reload.problems))
+                    (frame::problems(&status.reload.problems))
                 }
             }
             @if let Some(held) = &status.held {
@@ -75,6 +73,12 @@ fn attention(status: &Status, reload: &LastReload) -> Markup {
                 p.odd { strong { (status.following.len()) " pages wait for their promotion." } }
             }
             (inputs(&status.problems))
+            @for (receiver, failed) in status.receivers.iter().filter(|(_, failed)| **failed > 0) {
+                p.odd {
+                    strong { "Notifications to " (receiver) " do not arrive. " }
+                    (failed) " attempts failed; see the log, or run " code { "rtconfd notify test " (receiver) } "."
+                }
+            }
         }
     }
 }

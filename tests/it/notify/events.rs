@@ -189,7 +189,7 @@ async fn a_digest_comes_at_its_time_and_quiet_hours_hold_back_the_rest() {
     let settings = folder.load();
     let store = rtconfd::store::at(None).open(Some(&settings.owner())).unwrap();
     let (board, feed) = (driving.board.clone(), driving.feed.clone());
-    let links = Links { board, feed, clock: std::sync::Arc::new(clock), redact: str::to_owned };
+    let links = Links { board, feed, clock: std::sync::Arc::new(clock) };
     let notifier = Notifier::start(&settings, store, links);
     api.until_variable("A-1", "is_open", &json!(false)).await;
 
