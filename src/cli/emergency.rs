@@ -117,15 +117,7 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
 ///
 /// Without them, it reads the rows of all owners.
 pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
-    let place = place(global)?;
-    let Some(store) = place.store.file() else { return Ok(None) };
-    let store = match store.exists() || place.is_named {
-        true => store.to_owned(),
-        false => {
-            let mut defaults = place::defaults(&global.surroundings()).into_iter();
-            defaults.find(|store| store.exists()).unwrap_or_else(|| store.to_owned())
-        }
-    };
+    let Some(store) = file_of(&place(global)?, global) else { return Ok(None) };
     let Some(reading) = store::at(Some(&store)).read(owner(global).as_ref())? else {
         bail!(
             "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run \
@@ -134,6 +126,24 @@ pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
         )
     };
     Ok(Some(reading))
+}
+
+/// Returns the file of the store, without valid settings; it may not exist yet.
+///
+/// # Errors
+/// When the store is in memory.
+pub fn store_file(global: &Global) -> anyhow::Result<PathBuf> {
+    file_of(&place(global)?, global)
+        .ok_or_else(|| anyhow!("the store is in memory\n  hint: set store.path to a file"))
+}
+
+fn file_of(place: &place::Place, global: &Global) -> Option<PathBuf> {
+    let store = place.store.file()?;
+    if store.exists() || place.is_named {
+        return Some(store.to_owned());
+    }
+    let mut defaults = place::defaults(&global.surroundings()).into_iter();
+    Some(defaults.find(|store| store.exists()).unwrap_or_else(|| store.to_owned()))
 }
 
 /// Returns the owner of this program's rows in the store; none without valid settings.

@@ -14,6 +14,7 @@ mod diff;
 mod emergency;
 mod explain;
 mod global;
+mod health;
 mod history;
 mod load;
 mod log;
@@ -30,20 +31,20 @@ mod run;
 mod schema;
 mod simulator;
 mod status;
+mod store;
+mod systemd;
 mod table;
 mod verdict;
+mod version;
 mod zones;
 
 use std::ffi::OsString;
 
 use anyhow::Context;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::zone::Database;
-use crate::zoneinfo::{self, Choice};
-
-use global::{FAILED, Global, OK, system_zoneinfo};
+use global::{FAILED, Global, OK};
 
 pub(crate) use global::Exit;
 
@@ -52,7 +53,7 @@ pub(crate) use global::Exit;
     name = "rtconfd",
     version,
     about = "Keeps real-time config pages right: opening hours, holidays and messages, on the second",
-    after_help = "Exit codes: 0 all is well, 1 something failed, 2 there are changes (plan, schema, diff), 3 something is held, 4 stored without effect (override without a daemon)."
+    after_help = "With --version, --verbose also shows the commit and the versions of data and libraries.\n\nExit codes: 0 all is well, 1 something failed, 2 there are changes (plan, schema, diff), 3 something is held, 4 stored without effect (override without a daemon)."
 )]
 struct Cli {
     #[command(flatten)]
@@ -95,6 +96,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Makes the daemon reload its settings, and waits for the result
     Reload,
+    /// Asks the daemon for its health; for probes of containers
+    Health(health::Arguments),
     /// Sends a test message to the receivers of notifications
     Notify(notify::Arguments),
     /// Lists the account's agents with their ids
@@ -105,20 +108,30 @@ enum Command {
     Schema(schema::Arguments),
     /// Lists the dates of a calendar file, or the public holidays of a place, in a window
     Calendar(calendar::Arguments),
+    /// Backs up, restores and describes the store
+    Store(store::Arguments),
     /// Serves a simulator of the Agents API
     Simulator(simulator::Arguments),
     /// Demonstrates rtconfd on sample data
     Demo(demo::Arguments),
 }
 
+/// Returns the definition of all commands, for man pages and completions.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program and returns its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(String, String)>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if version::is_verbose(&arguments) {
+        output::print(&version::verbose(&environment));
+        return output::finish(OK);
+    }
     let mut cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayVersion => {
-            let zones = zoneinfo::open(&Choice::Newest, Some(&system_zoneinfo(&environment)));
-            let zones = zones.unwrap_or_else(|_| Database::embedded());
-            output::print(&format!("rtconfd {}\nzone database {zones}\n", env!("CARGO_PKG_VERSION")));
+            output::print(&version::short(&environment));
             return output::finish(OK);
         }
         Err(error) => {
@@ -166,11 +179,13 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Reject { revision } => verdict::reject(&global, &revision).await,
         Command::Diff(arguments) => diff::run(&global, &arguments).await,
         Command::Reload => reload::run(&global).await,
+        Command::Health(arguments) => health::run(&global, &arguments).await,
         Command::Notify(arguments) => notify::run(&global, arguments).await,
         Command::Agents(arguments) => agents::run(&global, arguments).await,
         Command::Pull(arguments) => pull::run(&global, arguments).await,
         Command::Schema(arguments) => schema::run(&global, arguments).await,
         Command::Calendar(arguments) => calendar::run(&global, &arguments),
+        Command::Store(arguments) => store::run(&global, arguments),
         Command::Simulator(arguments) => simulator::run(&global, arguments).await,
         Command::Demo(arguments) => demo::run(&global, arguments).await,
     }

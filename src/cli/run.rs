@@ -1,9 +1,8 @@
 //! `rtconfd run`: the daemon, its signals and its supervisor.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,10 +15,9 @@ use crate::clock::{Clock, FastClock};
 use crate::compile::World;
 use crate::limits::store::UPGRADE_TIME;
 use crate::limits::time::MAX_SPEED;
-use crate::model::{Instant, PageId, Problem};
+use crate::model::{Instant, Problem};
 use crate::process;
-use crate::pulse::Pulses;
-use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup, Supervisor};
+use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup};
 use crate::settings::{Log, Settings, TokenSettings, is_on_this_machine};
 use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
 use crate::store::Store;
@@ -28,6 +26,7 @@ use crate::zoneinfo;
 
 use super::claims::Claims;
 use super::global::{Exit, Global, OK, parse_instant};
+use super::systemd::{self, Systemd, lock};
 use super::{load, log, notify, output, reload, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
@@ -105,6 +104,7 @@ pub async fn daemon(
     let in_use = reload::Active::new(Mutex::new(settings.clone()));
     reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), feed.clone())?;
     let _socket = socket(&settings, &handles)?;
+    tokio::spawn(systemd::show_status(handles.board.clone()));
     listen(&settings, &handles).await?;
     let mut settings = settings;
     let mut active: Option<ActiveRevision> = None;
@@ -379,43 +379,4 @@ fn report(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watche
         Watched::Zones => return true,
     };
     feed.blocking_send(fed).is_ok()
-}
-
-fn lock(claims: &Mutex<Claims>) -> MutexGuard<'_, Claims> {
-    claims.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A supervisor that notifies systemd, if present, and other daemons of this machine.
-struct Systemd {
-    watchdog: Option<Duration>,
-    pulses: Pulses,
-    claims: Option<Arc<Mutex<Claims>>>,
-}
-
-impl Systemd {
-    fn new(pulses: Pulses, claims: Option<Arc<Mutex<Claims>>>) -> Self {
-        Self { watchdog: sd_notify::watchdog_enabled(), pulses, claims }
-    }
-}
-
-impl Supervisor for Systemd {
-    fn ready(&self) {
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
-    }
-
-    fn alive(&self) {
-        match self.pulses.problem() {
-            None => drop(sd_notify::notify(&[NotifyState::Watchdog])),
-            // Only a restart helps: without a notification, the watchdog triggers it.
-            Some(problem) => tracing::error!("{problem}"),
-        }
-    }
-
-    fn claim(&self, world: &World) -> Option<BTreeMap<PageId, Problem>> {
-        self.claims.as_ref().map_or_else(|| Some(BTreeMap::new()), |claims| lock(claims).follow(world))
-    }
-
-    fn beat(&self) -> Option<Duration> {
-        self.watchdog.map(|watchdog| watchdog / 2)
-    }
 }

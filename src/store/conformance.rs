@@ -2,6 +2,7 @@
 //!
 //! A new entry of `KINDS` is checked without a change here.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -373,5 +374,39 @@ async fn stores_agree_after_any_sequence_of_writes() {
                 read.iter().all(|other| *other == read[0]) && ids.iter().all(|other| *other == ids[0]);
             assert!(is_same, "seed {seed}, step {step}: {read:#?} {ids:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_complete_while_the_store_is_open_and_replaces_it_later() {
+    let folder = tempfile::tempdir().unwrap();
+    for location in locations(&folder) {
+        let (backup, ours) = (folder.path().join("backup"), owner("api", "default"));
+        assert_eq!(location.describe(at(0)).unwrap(), None);
+        assert!(location.back_up(&backup).is_err() && !backup.exists(), "there is no store yet");
+        let store = location.open(Some(&ours)).unwrap();
+        store.set_override(override_of(1, Some(at(60)))).await.unwrap();
+        location.back_up(&backup).unwrap();
+        assert!(location.back_up(&backup).is_err(), "a backup is never replaced");
+        assert_eq!(backup.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        store.set_override(override_of(2, None)).await.unwrap();
+        let overrides = |at| location.describe(at).unwrap().unwrap().contents.unwrap().overrides;
+        assert_eq!((overrides(at(59)), overrides(at(60))), (2, 1));
+        assert!(matches!(location.restore(&backup), Err(StoreError::InUse { .. })));
+        drop(store);
+        let replaced = location.restore(&backup).unwrap().expect("the replaced store is kept");
+        assert_eq!((overrides(at(59)), overrides(at(60))), (1, 0));
+        let store = location.open(Some(&ours)).unwrap();
+        assert_eq!(store.overrides(at(0)).await.unwrap().len(), 1);
+        drop(store);
+        location.restore(&replaced).unwrap();
+        assert_eq!(overrides(at(59)), 2, "and the way back");
+        for (content, name) in [(&b"no store"[..], "damaged"), (b"", "empty")] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, content).unwrap();
+            assert!(location.restore(&file).is_err(), "{name}");
+        }
+        assert!(location.restore(&folder.path().join("nowhere")).is_err());
+        assert_eq!(overrides(at(59)), 2, "a bad backup replaces nothing");
     }
 }

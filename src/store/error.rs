@@ -40,8 +40,8 @@ pub enum StoreError {
     /// The store existed before and is now missing or empty.
     #[error(
         "the store {path} is missing: it existed before, with overrides, approvals and the history of \
-         sent values (hint: restore it from a backup; if it is lost, start once with \
-         --accept-empty-store)"
+         sent values (hint: restore a backup with rtconfd store restore FILE; if there is \
+         none, start once with --accept-empty-store)"
     )]
     Lost {
         /// The file.
@@ -49,8 +49,8 @@ pub enum StoreError {
     },
     /// The store's content cannot be trusted.
     #[error(
-        "the store {path} is damaged: {found} (hint: restore it from a backup; to move it aside and \
-         start with an empty one, start once with --accept-empty-store)"
+        "the store {path} is damaged: {found} (hint: restore a backup with rtconfd store restore FILE; to \
+         move it aside and start with an empty one, start once with --accept-empty-store)"
     )]
     Damaged {
         /// The file.
@@ -66,8 +66,8 @@ pub enum StoreError {
     },
     /// The store was written by a newer version.
     #[error(
-        "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd, \
-         or give this one its own store.path)"
+        "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd; \
+         to go back to this one, restore the backup from before the update: rtconfd store restore FILE)"
     )]
     Newer {
         /// The file.

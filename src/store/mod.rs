@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -31,8 +31,8 @@ mod memory;
 pub(crate) use claims::{Claim, Conflict};
 pub use error::StoreError;
 pub(crate) use types::{
-    Acceptance, Accepted, Behind, DriftRow, HistoryRow, Intent, OpenIntent, Outcome, OverrideRow, Owner,
-    PageState, Remembered,
+    Acceptance, Accepted, Behind, Contents, Description, DriftRow, HistoryRow, Intent, OpenIntent, Outcome,
+    OverrideRow, Owner, PageState, Remembered,
 };
 
 /// The result of a job, available once it is durable.
@@ -44,18 +44,29 @@ struct Kind {
     ending: &'static str,
     /// Names a store of this kind.
     locate: fn(&Path) -> Box<dyn Location>,
+    /// Returns the name and version of its library.
+    library: fn() -> String,
 }
 
 /// All kinds of stores in files. The first one also takes files with any other ending.
 ///
 /// `conformance.rs` checks each entry.
-const KINDS: &[Kind] = &[Kind { ending: "sqlite", locate: |path| Box::new(sqlite::Sqlite::new(Some(path))) }];
+const KINDS: &[Kind] = &[Kind {
+    ending: "sqlite",
+    locate: |path| Box::new(sqlite::Sqlite::new(Some(path))),
+    library: sqlite::library,
+}];
 
 /// Returns the location of a store: a file, or memory for `None`.
 pub fn at(path: Option<&Path>) -> Box<dyn Location> {
     let Some(path) = path else { return Box::new(sqlite::Sqlite::new(None)) };
     let kind = KINDS.iter().find(|kind| path.extension().is_some_and(|ending| ending == kind.ending));
     (kind.unwrap_or(&KINDS[0]).locate)(path)
+}
+
+/// Returns the libraries of all kinds of stores, with their versions.
+pub fn libraries() -> String {
+    KINDS.iter().map(|kind| (kind.library)()).collect::<Vec<_>>().join(", ")
 }
 
 /// The location of a store.
@@ -84,6 +95,24 @@ pub trait Location {
     /// # Errors
     /// As [`open`](Self::open), except for failures that a new store resolves.
     fn open_or_begin_anew(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// Copies the store into a new file, as of one instant, also while a process writes it.
+    ///
+    /// # Errors
+    /// When there is no store, it cannot be read, or the file exists or cannot be written.
+    fn back_up(&self, to: &Path) -> Result<(), StoreError>;
+
+    /// Replaces the store by a backup; returns the new path of the replaced one.
+    ///
+    /// # Errors
+    /// When a process has the store open, or the backup is damaged, of a newer version or none.
+    fn restore(&self, from: &Path) -> Result<Option<PathBuf>, StoreError>;
+
+    /// Describes the store at an instant, of whatever version; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError>;
 
     /// Returns true while a process has the store open for writing.
     fn is_in_use(&self) -> bool;

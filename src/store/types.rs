@@ -1,6 +1,7 @@
 //! The values that a store keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -19,6 +20,40 @@ pub struct Owner {
     pub api: String,
     /// The id of the program, `[store] owner`.
     pub id: String,
+}
+
+/// A store as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size in bytes, with the changes that are not in the file itself yet.
+    pub bytes: u64,
+    /// Its version.
+    pub version: i64,
+    /// The version that this program writes.
+    pub known: i64,
+    /// Its contents; `None` for another version.
+    pub contents: Option<Contents>,
+}
+
+/// The contents of a store, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// The owners of rows: the API's base URL and the id of each.
+    pub owners: Vec<(String, String)>,
+    /// Number of pages that were ever kept.
+    pub pages: u64,
+    /// Number of PATCHes in the history.
+    pub patches: u64,
+    /// Time of the oldest PATCH.
+    pub oldest: Option<Instant>,
+    /// Time of the newest PATCH.
+    pub newest: Option<Instant>,
+    /// Number of active overrides.
+    pub overrides: u64,
+    /// Number of PATCHes whose outcome is unknown.
+    pub open_intents: u64,
 }
 
 /// The stored state of a page.

@@ -125,14 +125,28 @@ impl Daemon {
         self.send(self.client.get("http://rtconfd/status")).await
     }
 
+    /// Returns the text of the daemon's health, or with `ready` of its readiness; an error if it is not well.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn health(&self, ready: bool) -> Result<Result<String, String>, NoAnswer> {
+        let path = if ready { "readyz" } else { "healthz" };
+        let response = self.client.get(format!("http://rtconfd/{path}")).send().await;
+        let response = response.map_err(|error| self.no_answer(&error))?;
+        let is_well = response.status().is_success();
+        let text = response.text().await.map_err(|error| self.no_answer(&error))?;
+        Ok(if is_well { Ok(text) } else { Err(text) })
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
+        let why = if error.is_timeout() { "timed out" } else { "the connection broke off" };
+        NoAnswer { socket: self.socket.display().to_string(), why }
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, NoAnswer> {
-        let no_answer = |error: reqwest::Error| NoAnswer {
-            socket: self.socket.display().to_string(),
-            why: if error.is_timeout() { "timed out" } else { "the connection broke off" },
-        };
-        let response = request.send().await.map_err(no_answer)?;
+        let response = request.send().await.map_err(|error| self.no_answer(&error))?;
         let good = response.status().is_success();
-        let body: Value = response.json().await.map_err(no_answer)?;
+        let body: Value = response.json().await.map_err(|error| self.no_answer(&error))?;
         if good {
             return Ok(Ok(body));
         }

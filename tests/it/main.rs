@@ -24,9 +24,11 @@
 //! - `listings`: `status`, `preview`, `history` and `calendar`
 //! - `logging`: the forms of the log, and what is logged once
 //! - `lost_rows`: tables truncated at the end of a line
+//! - `manual`: man pages and completions, generated from the commands
 //! - `monitoring`: the metrics, alerts, runbooks and dashboard, checked by promtool
 //! - `notify`: notifications as a real receiver gets them, from the daemon and the test command
 //! - `odd_answers`: anomalous answers of the API
+//! - `operations`: health, versions, and backups of the store
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process
 //! - `shapes`: pages and tables of every shape
@@ -60,9 +62,11 @@ mod layers;
 mod listings;
 mod logging;
 mod lost_rows;
+mod manual;
 mod monitoring;
 mod notify;
 mod odd_answers;
+mod operations;
 mod people;
 mod program;
 mod shapes;

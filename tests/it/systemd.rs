@@ -56,6 +56,7 @@ async fn systemd_is_notified_of_readiness_reload_watchdog_and_stopping() {
     wait_for("READY=1");
     wait_for("WATCHDOG=1");
     wait_for("WATCHDOG=1");
+    wait_for("STATUS=1 page right, next transition ");
     let kill =
         |signal: &str| Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
     kill("HUP");

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The content of the lock file after a clean shutdown.
-const CLOSED: &str = "closed";
+pub(super) const CLOSED: &str = "closed";
 /// The first bytes of every SQLite database (the SQLite file format, 1.3.1).
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 

@@ -2,6 +2,7 @@
 //! power cut.
 
 mod accepted;
+mod backup;
 mod file;
 mod history_span;
 mod location;
@@ -19,3 +20,8 @@ pub use writer::Writer;
 
 #[cfg(test)]
 mod tests;
+
+/// Returns the name and version of the library.
+pub(super) fn library() -> String {
+    format!("SQLite {}", rusqlite::version())
+}

@@ -1,12 +1,13 @@
 //! Opens a store: for reading, for writing, or as a replacement for a lost one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::limits::store::CHECKED_AT_START;
-use crate::store::{Location, Owner, Reading, Store, StoreError};
+use crate::model::Instant;
+use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
 
 use super::file::{self, Guard, lock_path};
 use super::location::Sqlite;
@@ -35,10 +36,25 @@ impl Location for Sqlite {
                 Err(error) => matches!(self.sqlite(error), StoreError::Damaged { .. }),
             };
             if damaged {
-                self.put_aside(path)?;
+                self.put_aside(path, "damaged")?;
             }
         }
         Ok(Arc::new(self.begin(owner, lock)?))
+    }
+
+    fn back_up(&self, to: &Path) -> Result<(), StoreError> {
+        self.copy_to(to)
+    }
+
+    fn restore(&self, from: &Path) -> Result<Option<PathBuf>, StoreError> {
+        self.copy_from(from)
+    }
+
+    fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
+        match self.path.as_deref() {
+            Some(path) if path.exists() => self.inspect(path, now).map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn is_in_use(&self) -> bool {
@@ -90,17 +106,17 @@ impl Sqlite {
         }
     }
 
-    /// Renames the store's files, so that none of their contents is lost.
-    fn put_aside(&self, path: &Path) -> Result<(), StoreError> {
+    /// Renames the store's files, so that none of their contents is lost; returns the new path.
+    pub(super) fn put_aside(&self, path: &Path, why: &str) -> Result<PathBuf, StoreError> {
         let suffixed = |suffix: &str| file::suffixed(path, suffix);
-        let number = (1..).find(|number| !suffixed(&format!(".damaged-{number}")).exists()).unwrap_or(1);
+        let number = (1..).find(|number| !suffixed(&format!(".{why}-{number}")).exists()).unwrap_or(1);
         for part in ["", "-wal", "-shm"] {
-            let (from, to) = (suffixed(part), suffixed(&format!(".damaged-{number}{part}")));
+            let (from, to) = (suffixed(part), suffixed(&format!(".{why}-{number}{part}")));
             if from.exists() {
                 std::fs::rename(from, to).map_err(|error| self.io(error))?;
             }
         }
-        Ok(())
+        Ok(suffixed(&format!(".{why}-{number}")))
     }
 
     fn begin(&self, owner: Option<&Owner>, lock: Option<std::fs::File>) -> Result<Writer, StoreError> {
@@ -184,7 +200,7 @@ impl Sqlite {
         }
     }
 
-    fn lock(&self) -> Result<Option<std::fs::File>, StoreError> {
+    pub(super) fn lock(&self) -> Result<Option<std::fs::File>, StoreError> {
         let Some(path) = &self.path else { return Ok(None) };
         if let Some(directory) = path.parent() {
             file::make_folder(directory).map_err(|error| self.io(error))?;
@@ -207,7 +223,7 @@ impl Sqlite {
 }
 
 /// Returns a description of the store's damage; `None` if it is sound.
-fn is_sound(connection: &Connection) -> rusqlite::Result<Option<String>> {
+pub(super) fn is_sound(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))
 }

@@ -1,0 +1,129 @@
+//! `rtconfd store`: backs up, restores and describes the store.
+
+use std::path::PathBuf;
+
+use anyhow::{anyhow, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::store::{self, Contents, Description, Location};
+
+use super::global::{Exit, Format, Global, OK, Shown};
+use super::{emergency, load, output};
+
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Copies the store into a new file, as of one instant; also while the daemon runs
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
+    /// Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Shows what the store is and contains
+    Info {
+        #[command(flatten)]
+        shown: Shown,
+    },
+}
+
+pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
+    let path = emergency::store_file(global)?;
+    let location = store::at(Some(&path));
+    match arguments.command {
+        Command::Backup { file } => {
+            if !path.exists() {
+                return Err(missing(&path));
+            }
+            if file.exists() {
+                bail!("{} exists already\n  hint: name a new file", file.display());
+            }
+            location.back_up(&file)?;
+            output::print(&format!("The store {} was copied to {}.\n", path.display(), file.display()));
+        }
+        Command::Restore { file } => {
+            let replaced = location.restore(&file)?;
+            output::print(&format!("The store {} was restored from {}.\n", path.display(), file.display()));
+            if let Some(replaced) = replaced {
+                output::print(&format!("The replaced store is now {}.\n", replaced.display()));
+            }
+            output::remark(
+                "Overrides that were set since the backup are gone: set them again before the daemon starts.",
+            );
+        }
+        Command::Info { shown } => {
+            let description = location.describe(load::now())?.ok_or_else(|| missing(&path))?;
+            show(&description, location.as_ref(), shown.format)?;
+        }
+    }
+    Ok(OK)
+}
+
+fn missing(path: &std::path::Path) -> anyhow::Error {
+    anyhow!(
+        "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE",
+        path.display()
+    )
+}
+
+fn show(description: &Description, location: &dyn Location, format: Format) -> anyhow::Result<()> {
+    let user = location.is_in_use().then(|| location.user());
+    let Description { path, bytes, version, known, contents } = description;
+    if format == Format::Json {
+        let contents = contents.as_ref().map_or(Value::Null, contents_json);
+        return output::print_lines([json!({
+            "path": path.display().to_string(), "bytes": bytes, "version": version, "known": known,
+            "in_use_by": user, "contents": contents,
+        })]);
+    }
+    let line = |name: &str, value: String| output::print(&format!("{name:<13}{value}\n"));
+    line("path", path.display().to_string());
+    line("size", format!("{bytes} bytes"));
+    line(
+        "version",
+        if version == known {
+            version.to_string()
+        } else {
+            format!("{version}; this program writes {known}")
+        },
+    );
+    line("in use by", user.unwrap_or_else(|| "nobody".to_owned()));
+    let Some(contents) = contents else { return Ok(()) };
+    for (index, (api, id)) in contents.owners.iter().enumerate() {
+        line(if index == 0 { "owners" } else { "" }, format!("{id} at {api}"));
+    }
+    line("pages", contents.pages.to_string());
+    line(
+        "history",
+        match (contents.oldest, contents.newest) {
+            (Some(oldest), Some(newest)) => {
+                format!("{} PATCHes, {} to {}", contents.patches, output::utc(oldest), output::utc(newest))
+            }
+            _ => "empty".to_owned(),
+        },
+    );
+    line("overrides", format!("{} active", contents.overrides));
+    line("open intents", contents.open_intents.to_string());
+    Ok(())
+}
+
+fn contents_json(contents: &Contents) -> Value {
+    json!({
+        "owners": contents.owners.iter().map(|(api, id)| json!({ "api": api, "owner": id })).collect::<Vec<_>>(),
+        "pages": contents.pages,
+        "patches": contents.patches,
+        "oldest": contents.oldest.map(output::utc),
+        "newest": contents.newest.map(output::utc),
+        "overrides": contents.overrides,
+        "open_intents": contents.open_intents,
+    })
+}

@@ -1,0 +1,146 @@
+//! Copies a store to a backup and back, and describes it without regard to its version.
+
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use crate::model::Instant;
+use crate::store::{Contents, Description, StoreError};
+
+use super::file::{self, lock_path, suffixed};
+use super::location::Sqlite;
+use super::{migrations, opening::is_sound};
+
+/// Counts the overrides that are active at an instant on some page.
+const ACTIVE_OVERRIDES: &str = "SELECT count(DISTINCT id) FROM overrides JOIN overridden ON override = id
+    WHERE released_at IS NULL AND (until IS NULL OR until > ?1)";
+
+impl Sqlite {
+    /// Copies the store into a new file, as of one instant, also while a process writes it.
+    pub(super) fn copy_to(&self, to: &Path) -> Result<(), StoreError> {
+        let Some(path) = &self.path else { return Err(self.io(std::io::ErrorKind::NotFound.into())) };
+        let connection = self.connect(path)?;
+        let target = Self::new(Some(to));
+        let unfinished = suffixed(to, ".unfinished");
+        // An earlier attempt may have been interrupted.
+        let _ = std::fs::remove_file(&unfinished);
+        file::make_private(&unfinished).map_err(|error| target.io(error))?;
+        let copied = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
+        let moved = copied.map_err(|error| target.sqlite(error)).and_then(|_| {
+            let moved = File::open(&unfinished)
+                .and_then(|file| file.sync_all())
+                // Unlike a rename, a link never replaces a file.
+                .and_then(|()| std::fs::hard_link(&unfinished, to))
+                .and_then(|()| sync_folder(to));
+            moved.map_err(|error| target.io(error))
+        });
+        let _ = std::fs::remove_file(&unfinished);
+        moved
+    }
+
+    /// Replaces the store by a backup; returns the new path of the replaced one.
+    pub(super) fn copy_from(&self, from: &Path) -> Result<Option<PathBuf>, StoreError> {
+        let Some(path) = &self.path else { return Err(self.io(std::io::ErrorKind::NotFound.into())) };
+        let lock = self.lock()?;
+        let backup = Self::new(Some(from));
+        backup.check_backup(from)?;
+        let unfinished = suffixed(path, ".restoring");
+        let _ = std::fs::remove_file(&unfinished);
+        backup.copy_to(&unfinished)?;
+        let replaced = if path.exists() { Some(self.put_aside(path, "replaced")?) } else { None };
+        std::fs::rename(&unfinished, path)
+            .and_then(|()| sync_folder(path))
+            .map_err(|error| self.io(error))?;
+        give_to_owner_of_folder(path);
+        if let Some(lock) = &lock {
+            file::sign(lock, file::CLOSED).map_err(|error| self.io(error))?;
+        }
+        Ok(replaced)
+    }
+
+    /// Checks that this file is a store that this program can use.
+    fn check_backup(&self, path: &Path) -> Result<(), StoreError> {
+        let connection = self.connect(path)?;
+        if let Some(found) = is_sound(&connection).map_err(|error| self.sqlite(error))? {
+            return Err(StoreError::Damaged { path: self.shown(), found });
+        }
+        let found = migrations::version(&connection).map_err(|error| self.sqlite(error))?;
+        match found {
+            0 => Err(StoreError::Foreign { path: self.shown() }),
+            _ if found > migrations::VERSION => {
+                Err(StoreError::Newer { path: self.shown(), found, known: migrations::VERSION })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Describes the store at an instant.
+    pub(super) fn inspect(&self, path: &Path, now: Instant) -> Result<Description, StoreError> {
+        let connection = self.connect(path)?;
+        let version = migrations::version(&connection).map_err(|error| self.sqlite(error))?;
+        let length = |suffix: &str| std::fs::metadata(suffixed(path, suffix)).map_or(0, |file| file.len());
+        let contents = (version == migrations::VERSION).then(|| contents(&connection, now)).transpose();
+        Ok(Description {
+            path: path.to_owned(),
+            bytes: length("") + length("-wal"),
+            version,
+            known: migrations::VERSION,
+            contents: contents.map_err(|error| self.sqlite(error))?,
+        })
+    }
+
+    /// Connects to a store of any version, for reading.
+    fn connect(&self, path: &Path) -> Result<Connection, StoreError> {
+        std::fs::metadata(path).map_err(|error| self.io(error))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connect = || {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            let is_ours = migrations::is_ours(&connection)?;
+            Ok((connection, is_ours))
+        };
+        match connect().map_err(|error| self.sqlite(error))? {
+            (connection, true) => Ok(connection),
+            (_, false) => Err(StoreError::Foreign { path: self.shown() }),
+        }
+    }
+}
+
+fn contents(connection: &Connection, now: Instant) -> rusqlite::Result<Contents> {
+    let count = |what: &str| {
+        let counted: i64 =
+            connection.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0))?;
+        Ok::<_, rusqlite::Error>(counted.unsigned_abs())
+    };
+    let end = |order: &str| {
+        let sql = format!("SELECT at FROM writes ORDER BY id {order} LIMIT 1");
+        connection.query_row(&sql, [], |row| row.get(0)).optional()
+    };
+    let mut owners = connection.prepare("SELECT api, name FROM owners ORDER BY id")?;
+    let owners = owners.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(Contents {
+        owners: owners.collect::<Result<_, _>>()?,
+        pages: count("pages")?,
+        patches: count("writes")?,
+        oldest: end("ASC")?,
+        newest: end("DESC")?,
+        overrides: connection.query_row(ACTIVE_OVERRIDES, [now], |row| row.get::<_, i64>(0))?.unsigned_abs(),
+        open_intents: count("writes WHERE outcome IN ('intended', 'unknown')")?,
+    })
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
+}
+
+/// Gives the files to the user of their folder: root restores, and the daemon runs as another user.
+fn give_to_owner_of_folder(path: &Path) {
+    let Some(folder) = path.parent().and_then(|folder| std::fs::metadata(folder).ok()) else { return };
+    for file in [path.to_owned(), lock_path(path)] {
+        // Users other than root own the folder already, or could not write here.
+        let _ = chown(file, Some(folder.uid()), Some(folder.gid()));
+    }
+}
