@@ -92,10 +92,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let next = backoff::after(now, backoff::jittered(self.pace.resync, &mut self.random));
         let Some(ours) = self.agents.get(agent).map(|known| known.pages.clone()) else { return };
         self.agents.settle(agent, 0, next);
-        // With a clock that is ahead, all history would look old.
+        let before = self.clock.prune_before(&*self.actor.clock, now, self.pace.keep_history);
+        self.notes.extend(before.map(|before| self.actor.store.prune(before)));
         if self.clock.is_trusted() {
-            let before = now.checked_sub_signed(self.pace.keep_history);
-            self.notes.extend(before.map(|before| self.actor.store.prune(before)));
             let reading = self.clock.hourly_reading(&*self.actor.clock);
             self.store_clock_reading(reading);
         }

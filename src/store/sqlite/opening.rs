@@ -16,6 +16,9 @@ use super::queue::Damage;
 use super::reading::ReadOnly;
 use super::writer::Writer;
 
+/// More than the statements of the writer: parsing one costs more than running it.
+const CACHED_STATEMENTS: usize = 128;
+
 impl Location for Sqlite {
     fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
         let Some(connection) = self.connect_to_read()? else { return Ok(None) };
@@ -140,6 +143,7 @@ impl Sqlite {
             None => (Connection::open_in_memory(), None),
         };
         let mut connection = connection.map_err(|error| self.sqlite(error))?;
+        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         if !is_large && let Some(found) = is_sound(&connection).map_err(|error| self.sqlite(error))? {
             return Err(StoreError::Damaged { path: self.shown(), found });
         }

@@ -12,8 +12,9 @@ const STEP: i64 = 500;
 /// Open PATCHes, lasting drift and active overrides are kept regardless of age.
 pub(super) fn prune(connection: &Connection, owner: i64, before: Instant) -> rusqlite::Result<()> {
     prune_decisions(connection, owner, before)?;
-    // The oldest rows have the smallest numbers, so a step inspects only those.
-    let ours = "page IN (SELECT id FROM pages WHERE owner = ?3)";
+    // The oldest rows have the smallest numbers, so a step inspects only those. The owner is looked up
+    // for each of them: a list of all pages of the owner would cost more with each page.
+    let ours = "(SELECT owner FROM pages WHERE id = page) = ?3";
     let writes = format!(
         "SELECT id FROM (SELECT id, settled_at, outcome FROM writes WHERE {ours} ORDER BY id LIMIT ?2)
             WHERE settled_at < ?1 AND outcome NOT IN ('intended', 'unknown')"
