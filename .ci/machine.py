@@ -63,11 +63,12 @@ class Machine:
     def boot(self):
         # Where the host has no systemd, nothing can register the container.
         alone = [] if Path("/run/systemd/system").exists() else ["--register=no", "--keep-unit"]
-        command = ["systemd-nspawn", "--quiet", "--boot", "--private-network", f"--machine={self.root.parent.name}"]
+        command = ["systemd-nspawn", "--quiet", "--boot", "--private-network", f"--machine=rtconfd-{os.getpid()}"]
         with open(self.console, "wb") as console:
             files = {"stdin": subprocess.DEVNULL, "stdout": console, "stderr": console}
             self.nspawn = subprocess.Popen([*command, *alone, f"--directory={self.root}"], **files)
-        until("systemd has started", lambda: self.first_process() and self.end_of("systemctl", "is-system-running")[0] == 0)
+        is_up = lambda: self.first_process() and self.end_of("systemctl", "is-system-running")[0] == 0
+        until("systemd has started", is_up)
 
     def first_process(self):
         assert self.nspawn.poll() is None, f"the container ended: {self.console.read_text(errors='replace')}"
