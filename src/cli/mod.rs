@@ -44,6 +44,8 @@ use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::settings::Log;
+
 use global::{FAILED, Global, OK};
 
 pub(crate) use global::Exit;
@@ -128,7 +130,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
         output::print(&version::verbose(&environment));
         return output::finish(OK);
     }
-    let mut cli = match Cli::try_parse_from(arguments) {
+    let mut cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayVersion => {
             output::print(&version::short(&environment));
@@ -137,11 +139,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
         Err(error) => {
             // Help goes to standard output and is a success; clap's own code 2 would mean
             // "changes".
-            let written = error.print();
             if error.use_stderr() {
+                report_usage(&error, &arguments, &environment);
                 return FAILED;
             }
-            written.unwrap_or_else(output::note_write_error);
+            error.print().unwrap_or_else(output::note_write_error);
             return output::finish(OK);
         }
     };
@@ -154,6 +156,26 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(Str
             FAILED
         }
     })
+}
+
+/// Reports a usage error, as a line of the log if a program reads it.
+fn report_usage(error: &clap::Error, arguments: &[OsString], environment: &[(String, String)]) {
+    let is_given = |words: &[&str]| {
+        arguments.windows(words.len()).any(|given| given.iter().zip(words).all(|(given, word)| given == word))
+    };
+    let is_logging = ["run", "apply", "simulator"].iter().any(|command| is_given(&[command]));
+    let is_json = is_given(&["--log-format", "json"])
+        || is_given(&["--log-format=json"])
+        || environment.iter().any(|(name, value)| name == "RTCONFD_LOG__FORMAT" && value == "json");
+    if !(is_logging && is_json) {
+        // Standard error may be closed; the exit code remains.
+        let _ = error.print();
+        return;
+    }
+    output::start_log_with_messages(Log { json: true, level: tracing::Level::INFO });
+    let text = error.render().to_string();
+    let text = text.split("\n\nUsage:").next().unwrap_or_default();
+    output::print_error(text.trim_start_matches("error: ").trim());
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -47,6 +47,27 @@ fn a_log_in_json_is_json_to_the_last_line_even_if_the_settings_are_broken() {
 }
 
 #[test]
+fn a_usage_error_is_json_too_if_a_program_reads_the_log() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &desk("A-1"));
+    let mistaken = |arguments: &[&str]| folder.run(arguments).expect(1).err;
+    for arguments in
+        [&["run", "--log-format", "json", "--al"][..], &["apply", "--log-format=json", "--quite"]]
+    {
+        let err = mistaken(arguments);
+        let line: Value = serde_json::from_str(&err).unwrap_or_else(|_| panic!("not JSON: {err}"));
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["message"].as_str().unwrap().starts_with("unexpected argument '--"), "{line}");
+    }
+    for arguments in [&["run", "--al"][..], &["status", "--log-format", "json", "--al"]] {
+        assert!(
+            mistaken(arguments).starts_with("error: unexpected argument '--al' found\n"),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
 fn the_error_with_which_the_daemon_ends_has_a_priority_in_the_journal() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
