@@ -65,7 +65,7 @@ impl Observer {
         add_drift(status, reported, &mut states);
         add_holds(status, &mut states);
         let overrides = status.overrides.iter().take(MAX_CONDITIONS);
-        states.extend(overrides.map(|set| (format!("override {}", set.id), override_state(set))));
+        states.extend(overrides.map(|set| (override_subject(set), override_state(set))));
         states.extend(reload_state(&status.reload.problems).map(|state| ("reload".to_owned(), state)));
         let errors = status.problems.iter().filter(|problem| problem.is_error()).take(MAX_CONDITIONS);
         states.extend(errors.map(|problem| problem_state(INPUT, EventKind::Input, problem)));
@@ -237,6 +237,12 @@ fn add_holds(status: &Status, states: &mut BTreeMap<String, State>) {
     }
 }
 
+/// Returns the subject of an override, which an extension does not change, unlike its ID.
+fn override_subject(set: &Override) -> String {
+    let first = set.pages.keys().next().map(ToString::to_string).unwrap_or_default();
+    format!("override {} {first}", set.at.to_rfc3339())
+}
+
 fn override_state(set: &Override) -> State {
     let pages: Vec<&PageId> = set.pages.keys().collect();
     let pages = match pages.as_slice() {
@@ -253,8 +259,8 @@ fn override_state(set: &Override) -> State {
     State::Holds(Condition {
         kind: EventKind::Override,
         page: None,
-        state: String::new(),
         text: format!("set on {pages}{until}: {words}"),
+        state: until,
         end: Some(line(&format!("ended: {words}"))),
     })
 }

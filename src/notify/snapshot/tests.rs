@@ -115,14 +115,17 @@ fn holds_and_overrides_begin_and_end() {
         who: "dana".to_owned(),
         reason: "snow".to_owned(),
         kind: OverrideKind::Closed,
-        pages: [(page, Some(at()))].into(),
+        pages: [(page.clone(), Some(at()))].into(),
         parts: BTreeMap::new(),
     };
-    let with = Status { overrides: vec![set], ..Status::of_nothing() };
-    let observed = observe(vec![with, Status::of_nothing()]);
-    let words = "override 7: closed, by dana: snow";
-    assert_eq!(observed[0], [format!("override: set on A-1/live until 2026-11-26T17:00:00Z: {words}")]);
-    assert_eq!(observed[1], [format!("override: ended: {words}")]);
+    // An extension keeps all but the ID and the end.
+    let extended = Override { id: 8, pages: [(page, None)].into(), ..set.clone() };
+    let with = |set| Status { overrides: vec![set], ..Status::of_nothing() };
+    let observed = observe(vec![with(set), with(extended), Status::of_nothing()]);
+    let words = |id| format!("override {id}: closed, by dana: snow");
+    assert_eq!(observed[0], [format!("override: set on A-1/live until 2026-11-26T17:00:00Z: {}", words(7))]);
+    assert_eq!(observed[1], [format!("override: set on A-1/live until it is released: {}", words(8))]);
+    assert_eq!(observed[2], [format!("override: ended: {}", words(8))]);
 }
 
 #[test]
