@@ -111,6 +111,8 @@ class Machine:
 
     def report(self):
         """Returns what helps to understand a failure."""
+        if self.nspawn.poll() is not None:
+            return self.console.read_text(errors="replace")
         units = ["rtconfd.service", "rtconfd-apply.service"]
         status = self.end_of("systemctl", "--no-pager", "--full", "--lines=0", "status", *units)[1]
         return status + "\n" + self.end_of("journalctl", "--no-pager", "--lines=40")[1]
