@@ -316,12 +316,15 @@ pub(super) fn parse_toml(file: &Arc<str>, text: &str) -> Result<Node, Problem> {
         // A key pasted into the settings without quotes must not appear in a log.
         let line = text.lines().nth(origin.line.saturating_sub(1)).unwrap_or_default().to_lowercase();
         problem.secret = line.contains("key") && !line.contains("key_file");
-        match error.message().contains("number too") {
-            true => problem.hint(format!(
+        match error.message() {
+            message if message.contains("number too") => problem.hint(format!(
                 "write it in quotes if it is text, such as a phone number; whole numbers have at most \
                  {MAX_INTEGER_DIGITS} digits"
             )),
-            false => problem,
+            message if message.contains("duplicate key `page`") => {
+                problem.hint("remove the line page = [], which says that there is no page")
+            }
+            _ => problem,
         }
     })?;
     let whole = Origin::line(file, 1);

@@ -179,6 +179,7 @@ fn mistakes_are_reported_with_the_nearest_valid_name() {
         (with_api("").replace("region = \"uk\"", "region = \"ukk\""), "did you mean \"uk\"?"),
         (with_api("").replace("region = \"uk\"", "base_url = \"ftp://x\""), "must be http or https"),
         ("[api]\nregion = \"uk\"\n".to_owned(), "no page is defined"),
+        ("page = []\n[[page]]\nagent = \"A-1\"\n".to_owned(), "remove the line page = []"),
         ("[api\n".to_owned(), "this is not TOML"),
         ("a = 1\na = 2\n".to_owned(), "this is not TOML"),
     ] {
