@@ -163,7 +163,7 @@ async fn a_missing_store_is_not_recreated_automatically() {
         let error = location.open(Some(&owner())).unwrap_err().to_string();
         assert_eq!(
             error.replace(&path.display().to_string(), "S"),
-            "the store S is missing: it existed before, with overrides, approvals and the history of sent values (hint: restore it from a backup; if it is lost, start once with --accept-empty-store)"
+            "the store S is missing: it existed before, with overrides, approvals and the history of sent values (hint: restore a backup with rtconfd store restore FILE; if there is none, start once with --accept-empty-store)"
         );
         assert!(matches!(location.read(Some(&owner())), Err(StoreError::Lost { .. })), "{empty}");
         drop(location.open_or_begin_anew(Some(&owner())).unwrap());
