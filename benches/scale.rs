@@ -249,7 +249,10 @@ fn at_rest(count: usize) {
     let sizes = ["VmRSS", "RssAnon"].map(|name| {
         status.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().collect::<String>()
     });
-    println!("{count} pages at rest: {} wake-ups of all threads in 10 s; {sizes:?}", switches() - before);
+    println!(
+        "{count} pages at rest: {} wake-ups of all threads in 10 s; {sizes:?}",
+        switches().saturating_sub(before)
+    );
 }
 
 /// Returns the median time of seven runs.
