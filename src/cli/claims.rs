@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -191,6 +192,11 @@ fn conflict(what: &str, by: &str, who: &str) -> String {
 /// Returns the variables as lines of API, page and name.
 fn owned<'a>(api: &'a str, world: &'a World) -> impl Iterator<Item = String> + 'a {
     world.pages.iter().flat_map(move |managed| claims_of(api, &managed.page))
+}
+
+/// Locks the claims that a daemon's drivers share.
+pub fn lock(claims: &Mutex<Claims>) -> MutexGuard<'_, Claims> {
+    claims.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn claims_of<'a>(api: &'a str, page: &'a Page) -> impl Iterator<Item = String> + 'a {

@@ -119,13 +119,18 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
 pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
     let Some(store) = file_of(&place(global)?, global) else { return Ok(None) };
     let Some(reading) = store::at(Some(&store)).read(owner(global).as_ref())? else {
-        bail!(
-            "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run \
-             and apply create it",
-            store.display()
-        )
+        return Err(no_store(&store));
     };
     Ok(Some(reading))
+}
+
+/// Returns the error for a path without a store.
+pub fn no_store(store: &Path) -> anyhow::Error {
+    anyhow!(
+        "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run and \
+         apply create it",
+        store.display()
+    )
 }
 
 /// Returns the file of the store, without valid settings; it may not exist yet.

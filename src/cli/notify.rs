@@ -1,5 +1,6 @@
 //! `rtconfd notify test`, and the notifications of the daemon.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -104,6 +105,7 @@ impl Notifications {
     ) -> anyhow::Result<()> {
         if settings.notify.is_empty() {
             self.0 = None;
+            handles.board.note_receivers(BTreeMap::new());
             return Ok(());
         }
         if !clock.is_wall() {

@@ -24,9 +24,9 @@ use crate::store::Store;
 use crate::web;
 use crate::zoneinfo;
 
-use super::claims::Claims;
+use super::claims::{Claims, lock};
 use super::global::{Exit, Global, OK, parse_instant};
-use super::systemd::{self, Systemd, lock};
+use super::systemd::{self, Systemd};
 use super::{load, log, notify, output, reload, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Backup { file } => {
             if !path.exists() {
-                return Err(missing(&path));
+                return Err(emergency::no_store(&path));
             }
             if file.exists() {
                 bail!("{} exists already\n  hint: name a new file", file.display());
@@ -61,18 +61,11 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
             );
         }
         Command::Info { shown } => {
-            let description = location.describe(load::now())?.ok_or_else(|| missing(&path))?;
+            let description = location.describe(load::now())?.ok_or_else(|| emergency::no_store(&path))?;
             show(&description, location.as_ref(), shown.format)?;
         }
     }
     Ok(OK)
-}
-
-fn missing(path: &std::path::Path) -> anyhow::Error {
-    anyhow!(
-        "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE",
-        path.display()
-    )
 }
 
 fn show(description: &Description, location: &dyn Location, format: Format) -> anyhow::Result<()> {
@@ -96,7 +89,7 @@ fn show(description: &Description, location: &dyn Location, format: Format) -> a
             format!("{version}; this program writes {known}")
         },
     );
-    line("in use by", user.unwrap_or_else(|| "nobody".to_owned()));
+    line("in use by", user.unwrap_or_else(|| "no process".to_owned()));
     let Some(contents) = contents else { return Ok(()) };
     for (index, (api, id)) in contents.owners.iter().enumerate() {
         line(if index == 0 { "owners" } else { "" }, format!("{id} at {api}"));

@@ -1,7 +1,7 @@
-//! What systemd gets to know: readiness, signs of life, and a line for `systemctl status`.
+//! Reports to systemd: readiness, signs of life, and a line for `systemctl status`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -12,15 +12,10 @@ use crate::pulse::Pulses;
 use crate::reconcile::{Board, PageStatus, Standing, Status, Supervisor};
 use crate::zone::{self, Zone};
 
-use super::claims::Claims;
+use super::claims::{Claims, lock};
 
 /// The shortest time between two status lines.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// Locks the claims.
-pub fn lock(claims: &Mutex<Claims>) -> MutexGuard<'_, Claims> {
-    claims.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A supervisor that notifies systemd, if present, and other daemons of this machine.
 pub struct Systemd {

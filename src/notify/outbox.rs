@@ -55,7 +55,7 @@ struct Sending {
 impl Sending {
     /// Returns the time of the next attempt, which may be before `now`.
     ///
-    /// A retry wakes nobody in quiet hours either.
+    /// Quiet hours hold back retries, too.
     fn due(&self, receiver: &Receiver, now: Instant) -> Instant {
         // The clock may have been set back since.
         let next = self.next.min(later(now, LONGEST_NOTIFY_RETRY));

@@ -33,7 +33,7 @@ struct Inner {
     published: watch::Sender<Published>,
     /// Number of turns that may have changed the status.
     turns: watch::Sender<u64>,
-    /// Reported by others, and published with the driver's status.
+    /// Reported beside the driver, and published with its status.
     beside: Mutex<Beside>,
 }
 

@@ -99,7 +99,7 @@ pub trait Location {
     /// Copies the store into a new file, as of one instant, also while a process writes it.
     ///
     /// # Errors
-    /// When there is no store, it cannot be read, or the file exists or cannot be written.
+    /// A missing or unreadable store, or a file that exists or cannot be written.
     fn back_up(&self, to: &Path) -> Result<(), StoreError>;
 
     /// Replaces the store by a backup; returns the new path of the replaced one.

@@ -63,7 +63,7 @@ impl Group {
         Self(id.and_then(rustix::process::Pid::from_raw))
     }
 
-    /// Leaves what is still in the group alone: a command that ended may leave a process behind.
+    /// Keeps the group alive: a command that ended may leave a process behind.
     fn release(&mut self) {
         self.0 = None;
     }

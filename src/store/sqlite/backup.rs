@@ -29,11 +29,15 @@ impl Sqlite {
         file::make_private(&unfinished).map_err(|error| target.io(error))?;
         let copied = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
         let moved = copied.map_err(|error| target.sqlite(error)).and_then(|_| {
-            let moved = File::open(&unfinished)
-                .and_then(|file| file.sync_all())
-                // Unlike a rename, a link never replaces a file.
-                .and_then(|()| std::fs::hard_link(&unfinished, to))
-                .and_then(|()| sync_folder(to));
+            let moved = File::open(&unfinished).and_then(|file| {
+                file.sync_all()?;
+                // A link would never replace a file, but not every disk for backups has links.
+                if to.exists() {
+                    return Err(std::io::ErrorKind::AlreadyExists.into());
+                }
+                std::fs::rename(&unfinished, to)?;
+                sync_folder(to)
+            });
             moved.map_err(|error| target.io(error))
         });
         let _ = std::fs::remove_file(&unfinished);
@@ -92,7 +96,7 @@ impl Sqlite {
     }
 
     /// Connects to a store of any version, for reading.
-    fn connect(&self, path: &Path) -> Result<Connection, StoreError> {
+    pub(super) fn connect(&self, path: &Path) -> Result<Connection, StoreError> {
         std::fs::metadata(path).map_err(|error| self.io(error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connect = || {

@@ -89,12 +89,7 @@ impl Sqlite {
             }
             Err(_) => return Ok(None),
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(|error| self.sqlite(error))?;
-        connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| self.sqlite(error))?;
-        if !migrations::is_ours(&connection).map_err(|error| self.sqlite(error))? {
-            return Err(StoreError::Foreign { path: self.shown() });
-        }
+        let connection = self.connect(path)?;
         let was_made = std::fs::metadata(lock_path(path)).is_ok_and(|lock| lock.len() > 0);
         match migrations::version(&connection).map_err(|error| self.sqlite(error))? {
             0 if was_made => Err(StoreError::Lost { path: self.shown() }),
