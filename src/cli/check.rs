@@ -15,12 +15,12 @@ use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::Settings;
-use crate::web::{SecretFile, Tls};
+use crate::web;
 
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::progress::Progress;
-use super::{emergency, load, notify, output, plan, run, zones};
+use super::{emergency, load, notify, output, plan, zones};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -174,19 +174,11 @@ fn run_needs(global: &Global, settings: &Settings) -> Vec<Problem> {
         problems.push(Problem::new(format!("{error:#}")));
     }
     let Some(listen) = &settings.listen else { return problems };
-    let tokens = listen.tokens.iter().map(|token| (format!("token {}", token.name), &token.file));
-    let webhook =
-        listen.webhook_secret_file.iter().map(|file| ("listen.webhook_secret_file".to_owned(), file));
-    for (name, file) in tokens.chain(webhook) {
-        if let Err(error) = SecretFile::open(file) {
-            problems.push(Problem::new(format!("{name}: {}", error.message)));
-        }
-    }
-    problems.extend(listen.tls.clone().and_then(|files| Tls::open(files).err()));
+    problems.extend(web::listen_problems(listen));
     // A running daemon itself uses the port.
     let runs = matches!(emergency::find(global), Ok(emergency::Contact::Running(_)));
     if !runs && let Err(error) = std::net::TcpListener::bind(listen.address) {
-        problems.push(run::cannot_listen(listen.address, &error));
+        problems.push(web::cannot_listen(listen.address, &error));
     }
     problems
 }

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 
 use crate::model::{Instant, Problem};
 use crate::reconcile::{Board, Feed};
-use crate::settings::{Listen, Log, Settings};
-use crate::web::{Answer, ReloadRequest};
+use crate::settings::{Log, Settings};
+use crate::web::{self, Answer, ReloadRequest};
 use crate::zoneinfo;
 
 use super::global::{Exit, Global, OK};
@@ -49,8 +49,8 @@ struct Listening {
     global: Global,
     /// The settings of the running driver.
     active: Active,
-    /// `[listen]` and `[log]` at startup, which a reload does not change.
-    at_startup: (Option<Listen>, Log),
+    /// `[log]` at startup, which a reload does not change.
+    log: Log,
     board: Board,
     next: Next,
     feed: mpsc::Sender<Feed>,
@@ -71,11 +71,8 @@ pub fn listen(
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
-    let at_startup = {
-        let active = active.lock().unwrap_or_else(PoisonError::into_inner);
-        (active.listen.clone(), active.log)
-    };
-    let listening = Listening { global, active, at_startup, board, next, feed };
+    let log = active.lock().unwrap_or_else(PoisonError::into_inner).log;
+    let listening = Listening { global, active, log, board, next, feed };
     tokio::spawn(async move {
         loop {
             let asked = tokio::select! {
@@ -150,13 +147,11 @@ impl Listening {
             let problem = Problem::new("store.path cannot change while rtconfd runs");
             return Err(vec![problem.hint("restart rtconfd, or put the path back")]);
         }
-        let (listen, log) = &self.at_startup;
-        for (name, is_changed) in [("[listen]", newer.listen != *listen), ("[log]", newer.log != *log)] {
-            if is_changed {
-                tracing::warn!("{name} changed: it takes effect at the next restart");
-            }
+        if newer.log != self.log {
+            tracing::warn!("[log] changed: it takes effect at the next restart");
         }
-        let unusable: Vec<Problem> = notify::problems(&newer).collect();
+        let listen = newer.listen.iter().flat_map(web::listen_problems);
+        let unusable: Vec<Problem> = notify::problems(&newer).chain(listen).collect();
         if !unusable.is_empty() {
             return Err(unusable);
         }

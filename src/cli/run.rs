@@ -1,7 +1,6 @@
 //! `rtconfd run`: the daemon, its signals and its supervisor.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
@@ -18,7 +17,7 @@ use crate::limits::time::MAX_SPEED;
 use crate::model::{Instant, Problem};
 use crate::process;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup};
-use crate::settings::{Log, Settings, TokenSettings, is_on_this_machine};
+use crate::settings::{Log, Settings, is_on_this_machine};
 use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
 use crate::store::Store;
 use crate::web;
@@ -105,7 +104,8 @@ pub async fn daemon(
     reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), feed.clone())?;
     let _socket = socket(&settings, &handles)?;
     tokio::spawn(systemd::show_status(handles.board.clone()));
-    listen(&settings, &handles).await?;
+    let mut server = web::Server::new(handles.clone());
+    follow(&mut server, &settings).await?;
     let mut settings = settings;
     let mut active: Option<ActiveRevision> = None;
     let mut notifications = notify::Notifications::default();
@@ -116,6 +116,10 @@ pub async fn daemon(
     for number in 0.. {
         let begun =
             begin(global, &settings, (&store, &clock), active.take(), number, &handles, &mut claims).await;
+        let begun = match begun {
+            Ok(begun) => follow(&mut server, &settings).await.map(|()| begun),
+            Err(error) => Err(error),
+        };
         let (driver, _watching) = match (begun, before.take()) {
             (Ok(begun), newer) => {
                 if let Some((_, newer)) = newer {
@@ -155,6 +159,11 @@ pub async fn daemon(
         }
     }
     Ok(OK)
+}
+
+/// Serves HTTP as the settings say.
+async fn follow(server: &mut web::Server, settings: &Settings) -> anyhow::Result<()> {
+    server.follow(settings.listen.as_ref()).await.map_err(|problem| anyhow::anyhow!("{problem}"))
 }
 
 /// Builds a driver for some settings, watches its files and claims its variables.
@@ -221,44 +230,6 @@ fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<
     let path = web::socket_path(store);
     web::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
         format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())
-    })
-}
-
-/// Serves HTTP, if the settings configure it.
-async fn listen(settings: &Settings, handles: &web::Handles) -> anyhow::Result<()> {
-    let Some(listen) = &settings.listen else { return Ok(()) };
-    let bound = tokio::net::TcpListener::bind(listen.address).await;
-    let bound = bound.map_err(|error| anyhow::anyhow!("{}", cannot_listen(listen.address, &error)))?;
-    let open = |file: &Path| web::SecretFile::open(file).map_err(|problem| anyhow::anyhow!("{problem}"));
-    let token = |token: &TokenSettings| {
-        let caller = web::Caller { name: token.name.clone(), rights: token.rights.clone() };
-        Ok(web::Token { caller, secret: open(&token.file)? })
-    };
-    let secrets = web::Secrets {
-        tokens: listen.tokens.iter().map(token).collect::<anyhow::Result<_>>()?,
-        webhook: listen.webhook_secret_file.as_deref().map(open).transpose()?,
-        webhook_header: listen.webhook_header.clone(),
-        webhook_query: listen.webhook_query.clone(),
-        hosts: listen.hosts.clone(),
-        trusted_proxy: listen.trusted_proxy,
-        sessions: web::Sessions::default(),
-        cookie: format!("rtconfd_session_{}", bound.local_addr()?.port()),
-    };
-    let tls =
-        listen.tls.clone().map(web::Tls::open).transpose().map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    tracing::info!(address = %format!("{scheme}://{}", bound.local_addr()?), "serving HTTP");
-    web::serve_http(bound, tls, secrets, handles.clone());
-    Ok(())
-}
-
-/// Returns the problem of an address that cannot be bound, with a hint.
-pub fn cannot_listen(address: std::net::SocketAddr, error: &std::io::Error) -> Problem {
-    let problem = Problem::new(format!("cannot listen on {address} (listen.address): {error}"));
-    problem.hint(match error.kind() {
-        std::io::ErrorKind::AddrInUse => "stop the program that uses the port, or set another port",
-        std::io::ErrorKind::PermissionDenied => "set a port of at least 1024: lower ones are for root",
-        _ => "set an address of this machine and a free port, for example 127.0.0.1:9464",
     })
 }
 

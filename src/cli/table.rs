@@ -7,7 +7,7 @@ const GAP: usize = 3;
 /// The floors of a long column, first choice first.
 ///
 /// Each is a least width, and the length up to which words are kept whole.
-const FLOORS: [(usize, usize); 3] = [(16, 24), (0, 12), (0, 4)];
+const FLOORS: [(usize, usize); 4] = [(16, 24), (0, 12), (0, 8), (0, 4)];
 
 /// A table as text.
 #[derive(Debug, PartialEq, Eq)]

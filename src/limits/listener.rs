@@ -48,6 +48,10 @@ limits! {
     "failed attempts of one address to sign in" => count(SIGN_IN_ATTEMPTS),
         format!("refused for {}", time(SIGN_IN_PAUSE));
 
+    const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
+    "request with a wrong bearer token or webhook secret" => format!("refused after {}", time(WRONG_TOKEN_PAUSE)),
+        "";
+
     const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
     /// Each takes some hundred bytes.
     const MAX_SESSIONS: usize = 1_000;

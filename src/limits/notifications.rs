@@ -38,8 +38,13 @@ limits! {
 
     const GIVE_UP: TimeDelta = TimeDelta::days(3);
     const GIVE_UP_REFUSED: TimeDelta = TimeDelta::hours(1);
+    /// About three attempts.
+    const GIVE_UP_CONTENT: TimeDelta = TimeDelta::minutes(1);
     "age of a message that is retried" =>
-        format!("{}; {} if the receiver refuses it", time(GIVE_UP), time(GIVE_UP_REFUSED)),
+        format!(
+            "{}; {} if the receiver refuses it; {} if it refuses the content and newer events wait",
+            time(GIVE_UP), time(GIVE_UP_REFUSED), time(GIVE_UP_CONTENT),
+        ),
         "it is dropped; the log and the next message say so";
 
     const MAX_NOTIFY_ANSWER: usize = 4 << 10;

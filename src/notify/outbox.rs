@@ -11,13 +11,13 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::notifications::{
-    FIRST_NOTIFY_RETRY, GIVE_UP, GIVE_UP_REFUSED, LONGEST_NOTIFY_RETRY, SLOWEST_COLLECT,
+    FIRST_NOTIFY_RETRY, GIVE_UP, GIVE_UP_CONTENT, GIVE_UP_REFUSED, LONGEST_NOTIFY_RETRY, SLOWEST_COLLECT,
 };
 use crate::model::Instant;
 use crate::settings::{EventKind, Quiet, Receiver};
 
 use super::changes::AllReported;
-use super::deliver::{Failure, Outcome};
+use super::deliver::{Failure, Outcome, Refusal};
 use super::event::Event;
 use super::message::{Group, Message};
 
@@ -224,7 +224,12 @@ impl Outbox {
             (self.sending, self.sent_at, self.lost) = (None, Some(now), 0);
             return Some(Settled::Delivered);
         };
-        let limit = if failure.is_refused { GIVE_UP_REFUSED } else { GIVE_UP };
+        let limit = match failure.refusal {
+            // It would be refused again, and what happened since may be accepted.
+            Some(Refusal::Content) if !self.groups.is_empty() => GIVE_UP_CONTENT,
+            Some(Refusal::Content | Refusal::Sender) => GIVE_UP_REFUSED,
+            None => GIVE_UP,
+        };
         if now.signed_duration_since(sending.message.at) >= limit {
             self.sending = None;
             self.lost += 1;
@@ -339,8 +344,8 @@ mod tests {
 
     #[test]
     fn a_refused_message_is_given_up_sooner_and_counted() {
-        let refused = Failure { is_refused: true, retry_after: None };
-        let asked = Failure { is_refused: false, retry_after: Some(Duration::from_secs(300)) };
+        let refused = Failure { refusal: Some(Refusal::Sender), retry_after: None };
+        let asked = Failure { refusal: None, retry_after: Some(Duration::from_secs(300)) };
         let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
         outbox.add(event(EventKind::Page, "12:00:00"));
         composed(&mut outbox, &receiver, "12:00:10");
@@ -365,6 +370,31 @@ mod tests {
             outbox.due_message(&receiver, at("13:05:00")).unwrap().footer(),
             "rtconfd, here; 1 earlier message could not be delivered"
         );
+    }
+
+    #[test]
+    fn a_message_with_refused_content_makes_way_for_newer_events() {
+        let refused = |refusal| Err(Failure { refusal: Some(refusal), retry_after: None });
+        for (refusal, newer, expected) in [
+            (Refusal::Content, true, "lost"),
+            (Refusal::Content, false, "retried"),
+            (Refusal::Sender, true, "retried"),
+        ] {
+            let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
+            outbox.add(event(EventKind::Page, "12:00:00"));
+            composed(&mut outbox, &receiver, "12:00:10");
+            let id = "msg at 12:00:10";
+            assert!(matches!(
+                settle(&mut outbox, id, refused(refusal), "12:00:11"),
+                Some(Settled::Retried { .. })
+            ));
+            newer.then(|| outbox.add(event(EventKind::Held, "12:00:20")));
+            let settled = match settle(&mut outbox, id, refused(refusal), "12:01:10") {
+                Some(Settled::Lost) => "lost",
+                _ => "retried",
+            };
+            assert_eq!(settled, expected, "{refusal:?} {newer}");
+        }
     }
 
     #[test]

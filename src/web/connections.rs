@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::limits::listener::{
     HEAD_TIMEOUT, LAST_ANSWER, LIFETIME, LONG_REQUEST, MAX_CONNECTIONS, MAX_OF_ADDRESS,
@@ -36,6 +36,20 @@ pub struct Arrival {
     pub address: Option<IpAddr>,
     /// True if the connection is encrypted.
     pub is_encrypted: bool,
+}
+
+/// The application that answers requests, and the certificate of its connections.
+pub(super) struct Served {
+    /// Without it, connections are not encrypted.
+    pub tls: Option<Tls>,
+    /// The routes.
+    pub app: Router,
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Served").finish_non_exhaustive()
+    }
 }
 
 /// Pause after a failed accept, for example when the file descriptors ran out.
@@ -67,8 +81,11 @@ impl Accept for UnixListener {
     }
 }
 
-/// Serves an application until the program ends, over TLS if a certificate is given.
-pub(super) async fn serve(listener: impl Accept, tls: Option<Arc<Tls>>, app: Router) {
+/// Serves the newest service until it is dropped or aborted.
+///
+/// A connection ends when the service that it was accepted for is replaced or dropped: a removed
+/// token must not last as long as a connection does. The current request is still answered.
+pub(super) async fn serve(listener: impl Accept, mut services: watch::Receiver<Arc<Served>>) {
     let open = Open::default();
     loop {
         let (stream, address) = match listener.next().await {
@@ -82,19 +99,23 @@ pub(super) async fn serve(listener: impl Accept, tls: Option<Arc<Tls>>, app: Rou
         // When every place has a request in progress, a new caller is disconnected: waiting here
         // would block the other callers too.
         let Some(place) = open.take(address) else { continue };
-        let (app, acceptor) = (app.clone(), tls.as_ref().map(|tls| tls.acceptor()));
-        let arrival = Arrival { address, is_encrypted: tls.is_some() };
+        let service = services.borrow_and_update().clone();
+        let (app, acceptor) = (service.app.clone(), service.tls.as_ref().map(Tls::acceptor));
+        let arrival = Arrival { address, is_encrypted: acceptor.is_some() };
+        let mut newer = services.clone();
         tokio::spawn(async move {
             let served = async {
                 let state = place.connection.clone();
+                // An error means that the service was dropped.
+                let is_replaced = async { drop(newer.changed().await) };
                 match acceptor {
-                    None => one(stream, app, arrival, state).await,
+                    None => one(stream, app, arrival, state, is_replaced).await,
                     // A failed handshake is the caller's concern and is not logged.
                     Some(acceptor) => {
                         if let Ok(Ok(stream)) =
                             tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await
                         {
-                            one(stream, app, arrival, state).await;
+                            one(stream, app, arrival, state, is_replaced).await;
                         }
                     }
                 }
@@ -112,6 +133,7 @@ async fn one(
     app: Router,
     arrival: Arrival,
     state: Arc<Connection>,
+    is_replaced: impl Future<Output = ()>,
 ) {
     let app = TowerToHyperService::new(app);
     let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -130,11 +152,14 @@ async fn one(
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
-    // Connection errors are the caller's concern and are not logged.
-    if tokio::time::timeout(LIFETIME, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(LAST_ANSWER, connection).await;
+    tokio::select! {
+        // Connection errors are the caller's concern and are not logged.
+        _ = connection.as_mut() => return,
+        () = is_replaced => {}
+        () = tokio::time::sleep(LIFETIME) => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(LAST_ANSWER, connection).await;
 }
 
 /// An open connection.

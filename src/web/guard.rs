@@ -4,6 +4,7 @@
 //! keep out web pages in a browser on this machine.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, Uri, header};
 use ipnet::IpNet;
@@ -32,7 +33,7 @@ pub struct Secrets {
     /// The name of the cookie of a session. Servers on other ports of one host need other names.
     pub cookie: String,
     /// The people who signed in.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
 }
 
 /// A token and its holder.

@@ -16,6 +16,7 @@ mod refusal;
 mod reload;
 mod routes;
 mod secret_file;
+mod server;
 mod sessions;
 mod tls;
 mod visitor;
@@ -25,17 +26,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+use connections::Served;
 
 pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
-pub(crate) use guard::{Secrets, Token};
 pub use handles::Handles;
 pub(crate) use html::{STYLE, chart, legend, site, timelines};
 pub(crate) use reload::{Answer, ReloadRequest};
-pub(crate) use secret_file::SecretFile;
-pub(crate) use sessions::Sessions;
-pub(crate) use tls::Tls;
-pub(crate) use visitor::Caller;
+pub(crate) use server::{Server, cannot_listen, problems as listen_problems};
 pub use wire::OverrideRequest;
 pub(crate) use wire::{shown, waiting};
 
@@ -62,23 +62,22 @@ pub fn serve_socket(path: &Path, handles: Handles) -> io::Result<Socket> {
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
-    tokio::spawn(connections::serve(listener?, None, routes::on_socket(handles)));
-    Ok(Socket(path.to_owned()))
+    let service = Served { tls: None, app: routes::on_socket(handles) };
+    let (service, served) = watch::channel(Arc::new(service));
+    tokio::spawn(connections::serve(listener?, served));
+    Ok(Socket { path: path.to_owned(), _service: service })
 }
 
-/// A guard that removes the socket's file on drop.
+/// The served socket; on drop its connections end, and its file is removed.
 #[derive(Debug)]
-pub struct Socket(PathBuf);
+pub struct Socket {
+    path: PathBuf,
+    _service: watch::Sender<Arc<Served>>,
+}
 
 impl Drop for Socket {
     fn drop(&mut self) {
         // The file may be gone already.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// Serves HTTP until the program ends, over TLS if a certificate is given.
-pub(crate) fn serve_http(listener: TcpListener, tls: Option<Tls>, secrets: Secrets, handles: Handles) {
-    let app = routes::on_network(handles, Arc::new(secrets));
-    tokio::spawn(connections::serve(listener, tls.map(Arc::new), app));
 }

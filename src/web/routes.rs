@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::limits::listener::ANSWER_TIMEOUT;
+use crate::limits::listener::{ANSWER_TIMEOUT, WRONG_TOKEN_PAUSE};
 use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 use crate::redact::redacted;
@@ -76,7 +76,13 @@ async fn guard(
             request.extensions_mut().insert(visitor);
             next.run(request).await
         }
-        Err(refusal) => refused(refusal),
+        Err(refusal) => {
+            if refusal == Refusal::Token {
+                // Tokens cannot be guessed fast, and nobody else is kept out by wrong guesses.
+                tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+            }
+            refused(refusal)
+        }
     }
 }
 
@@ -85,7 +91,7 @@ fn refused(refusal: Refusal) -> Response {
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], redacted(body.to_string())).into_response()
 }
 
 fn refuse(problems: &[Problem]) -> Response {
@@ -296,6 +302,7 @@ async fn webhook(
     request: Request,
 ) -> Response {
     if !secrets.knows_webhook(request.headers(), &query) {
+        tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
         return StatusCode::FORBIDDEN.into_response();
     }
     let body: Value = read(request.into_body()).await.unwrap_or_default();

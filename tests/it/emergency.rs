@@ -354,8 +354,7 @@ fn check_reports_everything_that_run_needs_and_lacks() {
     }
     drop(taken);
     for name in ["token", "secret"] {
-        folder.write(name, "t0ken\n");
-        std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+        folder.private(name, "t0ken\n");
     }
     let reported = folder.run(&["check"]).expect(0).out;
     assert!(reported.starts_with("All is well: 1 page(s)") && !reported.contains("schema"), "{reported}");

@@ -1,16 +1,9 @@
 //! The running daemon over HTTP: its routes, probes and metrics, and clients that misbehave.
 
-use std::os::unix::fs::PermissionsExt;
-
 use rtconfd::clock::{Clock, ManualClock, WallClock};
 use serde_json::{Value, json};
 
 use crate::support::{Api, Folder, KEY, NO_HOLD, always, running, until};
-
-fn private(folder: &Folder, name: &str, content: &str) {
-    folder.write(name, content);
-    std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
-}
 
 #[tokio::test]
 async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_token() {
@@ -28,8 +21,8 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
         "rtconfd.toml",
         &written.replace("[hold]", &format!("[listen]{}[hold]", listen.split_once("[listen]").unwrap().1)),
     );
-    private(&folder, "token", "t0ken\n");
-    private(&folder, "hook", "s3cret\n");
+    folder.private("token", "t0ken\n");
+    folder.private("hook", "s3cret\n");
     let mut process = running(&folder).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -105,6 +98,68 @@ fn listening(api: &Api, settings: &str) -> (Folder, u16) {
     (Folder::new(&api.url, &format!("{listen}{settings}")), port)
 }
 
+/// A removed token must not stay valid on connections that are open.
+#[tokio::test]
+async fn a_reload_replaces_tokens_and_moves_the_listener_and_a_failed_one_changes_nothing() {
+    let api = Api::start();
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (old, new) = (free().local_addr().unwrap().port(), free().local_addr().unwrap().port());
+    let folder = Folder::new(&api.url, "");
+    let set = |listen: &str| folder.settings(&api.url, &format!("{listen}\n{}", always("A-1")));
+    let at = |address: &str, token: &str| format!("[listen]\naddress = \"{address}\"\n{token}");
+    let token = "[[listen.tokens]]\nname = \"anna\"\nfile = \"token\"\nrights = [\"override\"]\n";
+    folder.private("token", "t0ken");
+    set(&at(&format!("127.0.0.1:{old}"), token));
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let release = async |port: u16| {
+        let asked =
+            || http.delete(format!("http://127.0.0.1:{port}/overrides/9")).bearer_auth("t0ken").send();
+        // The reload may be about to close the first connection.
+        let answer = match asked().await {
+            Ok(answer) => Ok(answer),
+            Err(_) => asked().await,
+        };
+        answer.map(|answer| answer.status().as_u16()).ok()
+    };
+    let (unknown_override, unknown_token) = (Some(422), Some(403));
+    assert_eq!(release(old).await, unknown_override);
+    let mut live = http.get(format!("http://127.0.0.1:{old}/events")).send().await.unwrap();
+    assert!(live.chunk().await.unwrap().unwrap().starts_with(b"data: "));
+
+    // Settings that cannot be used change nothing.
+    let taken = free();
+    let taken = format!("127.0.0.1:{}", taken.local_addr().unwrap().port());
+    for (listen, reported) in [
+        (at(&format!("127.0.0.1:{old}"), &token.replace("\"token\"", "\"gone\"")), "token anna: cannot read"),
+        (at(&taken, token), "stop the program that uses the port, or set another port"),
+        (at(&format!("192.0.2.1:{old}"), token), "set an address of this machine and a free port"),
+    ] {
+        set(&listen);
+        let refused = folder.run(&["reload"]).expect(1).err;
+        assert!(refused.contains(reported), "{refused}");
+        assert_eq!(release(old).await, unknown_override, "{listen}");
+    }
+    assert!(live.chunk().await.unwrap().unwrap().starts_with(b"data: "), "it follows a failed reload");
+
+    set(&at(&format!("127.0.0.1:{old}"), ""));
+    folder.run(&["reload"]).expect(0);
+    assert_eq!(release(old).await, unknown_token);
+    // The same port, now on all addresses.
+    set(&at(&format!("0.0.0.0:{old}"), token));
+    folder.run(&["reload"]).expect(0);
+    assert_eq!(release(old).await, unknown_override);
+    set(&at(&format!("127.0.0.1:{new}"), token));
+    folder.run(&["reload"]).expect(0);
+    assert_eq!((release(new).await, release(old).await), (unknown_override, None));
+    set("");
+    folder.run(&["reload"]).expect(0);
+    assert_eq!(release(new).await, None);
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
 /// Opens more silent connections than a process may have open files.
 #[tokio::test]
 async fn half_open_connections_delay_neither_people_nor_pages() {
@@ -140,7 +195,7 @@ async fn half_open_connections_delay_neither_people_nor_pages() {
 async fn request_bodies_that_never_arrive_delay_no_other_request() {
     let api = Api::start();
     let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
-    private(&folder, "token", "t0ken\n");
+    folder.private("token", "t0ken\n");
     let mut process = running(&folder).await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let begun = |_| {
@@ -205,7 +260,7 @@ async fn health_names_a_thread_that_hangs() {
 async fn readiness_names_the_conditions_that_are_not_met() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &always("A-1"));
-    private(&folder, "key", "not-the-key-of-the-api");
+    folder.private("key", "not-the-key-of-the-api");
     let mut process = running(&folder).await;
     let http = reqwest::Client::builder().unix_socket(folder.path("state.sqlite.sock")).build().unwrap();
     let ready = async || {
@@ -217,7 +272,7 @@ async fn readiness_names_the_conditions_that_are_not_met() {
     assert_eq!(status, 503);
     let first_sync = "not ready\nfirst_sync: 1 of 1 pages were not fetched yet\nkey: ";
     assert!(text.starts_with(first_sync), "{text}");
-    private(&folder, "key", KEY);
+    folder.private("key", KEY);
     api.until_variable("A-1", "is_open", &json!(true)).await;
     assert_eq!(ready().await, (200, "ready\n".to_owned()));
     process.signal("TERM");

@@ -2,7 +2,6 @@
 //!
 //! `.ci/browser` does the same in a browser.
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, LOCATION, SET_COOKIE};
@@ -42,12 +41,6 @@ file = \"bert\"
 rights = [\"approve\"]
 ";
 
-/// Writes a file that only its owner can read.
-fn private(folder: &Folder, name: &str, content: &str) {
-    folder.write(name, content);
-    std::fs::set_permissions(folder.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
 impl Desk {
     async fn open(settings: &str, files: &[(&str, &str)]) -> Self {
         Self::listening("", settings, files).await
@@ -61,7 +54,7 @@ impl Desk {
         let folder = Folder::new(&api.url, &format!("{listen}{settings}"));
         folder.without_rate();
         for (name, content) in [("anna", "t0ken-of-anna"), ("bert", "t0ken-of-bert")].iter().chain(files) {
-            private(&folder, name, content);
+            folder.private(name, content);
         }
         let process = running(&folder).await;
         Self { api, folder, process, port }
@@ -298,7 +291,7 @@ async fn forms_without_a_session_its_text_or_the_right_change_nothing() {
     assert_eq!(anna.send(request).await.0, StatusCode::FORBIDDEN);
     assert_eq!(desk.overrides(), Vec::<Value>::new());
     // Another token in the file ends the sessions of the old one.
-    private(&desk.folder, "bert", "t0ken-of-bart");
+    desk.folder.private("bert", "t0ken-of-bart");
     assert_eq!(bert.post("/held/approve", &[("csrf", &of_bert)]).await.0, StatusCode::SEE_OTHER);
     // After signing out, the cookie is worth nothing.
     anna.submit("/sign-out", &[]).await;

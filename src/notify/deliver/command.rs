@@ -120,3 +120,46 @@ async fn beginning(from: Option<impl AsyncRead + Unpin>) -> String {
     }
     String::from_utf8_lossy(&kept).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns true while a process runs; one that ended may not have been waited for yet.
+    fn is_running(id: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+    }
+
+    async fn until(what: &str, is_so: impl Fn() -> bool) {
+        for _ in 0..600 {
+            if is_so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("not within 30 s: {what}");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_or_is_abandoned_leaves_no_process_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, timeout, is_abandoned) in
+            [("late", Duration::from_millis(500), false), ("abandoned", Duration::from_secs(1_000), true)]
+        {
+            let file = folder.path().join(name);
+            let script = format!("sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
+            let words = ["sh".to_owned(), "-c".to_owned(), script];
+            let task = tokio::spawn(async move { run(&words, String::new(), timeout).await });
+            until("the child runs", || file.exists()).await;
+            let child = std::fs::read_to_string(&file).unwrap();
+            if is_abandoned {
+                assert!(is_running(child.trim()), "{name}");
+                task.abort();
+            } else {
+                assert!(task.await.unwrap().result.is_err());
+            }
+            until("the child has ended", || !is_running(child.trim())).await;
+        }
+    }
+}

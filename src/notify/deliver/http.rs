@@ -9,7 +9,7 @@ use crate::limits::notifications::MAX_NOTIFY_ANSWER;
 use crate::model::Instant;
 use crate::settings::{Address, Receiver, Via, check_url, is_on_this_machine};
 
-use super::outcome::{Failure, Outcome};
+use super::outcome::{Failure, Outcome, Refusal};
 use super::secret::Secret;
 use super::signature::sign;
 
@@ -114,13 +114,20 @@ impl Prepared {
             return Outcome::delivered(answer);
         }
         let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let is_temporary = status.is_server_error()
-            || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS]
-                .contains(&status);
-        Outcome::failed(
-            answer,
-            Failure { retry_after: seconds.map(Duration::from_secs), is_refused: !is_temporary },
-        )
+        let refusal = refusal(status);
+        Outcome::failed(answer, Failure { retry_after: seconds.map(Duration::from_secs), refusal })
+    }
+}
+
+/// Returns the refusal that a status means; none for a failure that may be temporary.
+fn refusal(status: StatusCode) -> Option<Refusal> {
+    match status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => None,
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            Some(Refusal::Content)
+        }
+        status if status.is_server_error() => None,
+        _ => Some(Refusal::Sender),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::settings::{Receiver, Via};
 use super::message::Message;
 use super::render::renderer;
 
-pub use outcome::{Failure, Outcome};
+pub use outcome::{Failure, Outcome, Refusal};
 
 /// Delivers a message, within the time limit of the receiver.
 ///

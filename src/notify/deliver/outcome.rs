@@ -18,8 +18,17 @@ pub struct Outcome {
 pub struct Failure {
     /// The wait that the receiver asked for.
     pub retry_after: Option<Duration>,
-    /// True if the receiver refused the message, so that another attempt hardly helps.
-    pub is_refused: bool,
+    /// The refusal, if the receiver answered with one: another attempt hardly helps.
+    pub refusal: Option<Refusal>,
+}
+
+/// The reason for which a receiver refuses a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its content; another message may be accepted.
+    Content,
+    /// Anything else, such as the credentials or a hook that was removed.
+    Sender,
 }
 
 impl Outcome {

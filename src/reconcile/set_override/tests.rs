@@ -313,6 +313,27 @@ fn an_override_that_the_schema_refuses_for_one_site_is_set_for_none() {
     );
 }
 
+/// The schema of a page may have changed since the override was set.
+#[test]
+fn an_extension_that_the_schema_refuses_is_refused() {
+    let world = world(SITES);
+    let set = prepared(draft("closed", "site=Gent", "1h"), &world).unwrap();
+    let extended = |schema: Value| {
+        let page = RemotePage { schema: Some(schema.into()), ..RemotePage::default() };
+        let observed =
+            |id: &PageId| (id.agent == "ALL").then(|| Observed::new(page.clone(), &mut Schemas::default()));
+        let until = "2h".parse().unwrap();
+        let active = std::slice::from_ref(&set);
+        let extended = extend(&set, (active, &world), until, "bert", observed, at(NOW));
+        extended.map(|set| set.who).map_err(|problems| problems[0].to_string())
+    };
+    assert_eq!(extended(serde_json::json!({})).unwrap(), "bert");
+    let open =
+        serde_json::json!({"properties": {"sites": {"items": {"properties": {"open": {"const": true}}}}}});
+    let refused = extended(open).unwrap_err();
+    assert!(refused.contains("/properties/sites/items/properties/open/const"), "{refused}");
+}
+
 #[test]
 fn an_error_that_exists_without_the_override_does_not_block_it() {
     let settings = r#"

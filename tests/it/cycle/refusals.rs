@@ -50,9 +50,7 @@ async fn a_refused_key_stops_all_requests_until_it_is_replaced() {
     let folder = Folder::new(&api.url, SITES);
     folder
         .write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\nb,A-2,Mo-Fr 09:00-17:00,2\n");
-    folder.write("key", "a-wrong-key");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    folder.private("key", "a-wrong-key");
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("the refusals", || api.simulator.log().len() == 2).await;
     // Single probes check whether the key is accepted again, at first soon and then about every
@@ -60,9 +58,7 @@ async fn a_refused_key_stops_all_requests_until_it_is_replaced() {
     driving.advance(later(12)).await;
     let calls = api.simulator.log().len() - 2;
     assert!((10..40).contains(&calls), "{calls} calls in twelve minutes");
-    folder.write("key", crate::support::KEY);
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    folder.private("key", crate::support::KEY);
     api.until_variable("A-1", "is_open", &json!(true)).await;
     api.until_variable("A-2", "is_open", &json!(true)).await;
     driving.stop().await;
@@ -177,16 +173,12 @@ async fn a_corrected_file_is_applied_immediately_after_a_refusal() {
 async fn a_key_replaced_while_the_old_one_is_refused_is_used_immediately() {
     let api = Api::start();
     let folder = Folder::new(&api.url, &desk("A-1"));
-    folder.write("key", "an-old-key");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    folder.private("key", "an-old-key");
     // The refusal of the old key arrives only after the new key was read.
     api.simulator.inject(Fault::new(Kind::AppliedThenLatency { ms: 700 }).times(1));
     let driving = Driving::start(&folder, &ManualClock::new(at(NOON)), Mode::Daemon).await;
     until("a request with the old key arrived", || !api.simulator.log().is_empty()).await;
-    folder.write("key", crate::support::KEY);
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(folder.path("key"), mode).unwrap();
+    folder.private("key", crate::support::KEY);
     api.until_variable("A-1", "is_open", &json!(true)).await;
     driving.stop().await;
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use super::{Receiver, folder, write_secret};
+use super::{Receiver, folder};
 use crate::support::{Api, KEY, NO_HOLD, SITES, always, round_the_clock, running, until};
 
 const OPEN: &str = "Mo-Su 00:00-24:00";
@@ -65,8 +65,8 @@ async fn slack_and_teams_get_their_forms_and_their_urls_stay_secret() {
     };
     let folder = folder(&api.url, &format!("{}{}{}", always("A-1"), block("slack"), block("teams")));
     let secrets = ["T000/B000/s1ackSecret", "t3amsSecret"];
-    write_secret(&folder, "slack-url", &format!("{}/services/{}\n", receiver.url, secrets[0]));
-    write_secret(&folder, "teams-url", &format!("{}/workflows/{}\n", receiver.url, secrets[1]));
+    folder.private("slack-url", &format!("{}/services/{}\n", receiver.url, secrets[0]));
+    folder.private("teams-url", &format!("{}/workflows/{}\n", receiver.url, secrets[1]));
     // The answer repeats the path.
     receiver.answer([500, 500]);
     let process = running(&folder).await;
@@ -155,6 +155,11 @@ async fn a_test_message_goes_to_each_receiver_and_what_came_back_is_shown() {
     );
 }
 
+async fn metrics(folder: &crate::support::Folder) -> String {
+    let http = reqwest::Client::builder().unix_socket(folder.path("state.sqlite.sock")).build().unwrap();
+    http.get("http://localhost/metrics").send().await.unwrap().text().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_reload_takes_over_new_receivers_and_refuses_unusable_secrets() {
     let (api, receiver) = (Api::start(), Receiver::start());
@@ -176,12 +181,14 @@ async fn a_reload_takes_over_new_receivers_and_refuses_unusable_secrets() {
         folder.run(&["check", "--offline"]).expect(1).err.contains("notify \"hook\": other users can read")
     );
 
-    write_secret(&folder, "secret", super::SECRET);
+    folder.private("secret", super::SECRET);
     folder.run(&["reload"]).expect(0);
     // A new receiver learns what holds now.
     receiver.event("override 1: closed").await;
     folder.settings(&api.url, &always("A-1"));
+    assert!(metrics(&folder).await.contains("rtconfd_notification_failures{receiver=\"hook\"}"));
     folder.run(&["reload"]).expect(0);
+    assert!(!metrics(&folder).await.contains("receiver=\"hook\""), "a removed receiver is shown no more");
     receiver.forget();
     folder.run(&["override", "clear", "1"]).expect(0);
     api.until_variable("A-1", "is_open", &json!(true)).await;

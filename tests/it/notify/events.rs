@@ -6,7 +6,7 @@ use rtconfd::reconcile::{Control, Feed, Mode};
 use rtconfd::simulator::{Fault, Kind};
 use serde_json::json;
 
-use super::{Receiver, folder, write_secret};
+use super::{Receiver, folder};
 use crate::support::{
     Api, Driving, Folder, NO_HOLD, SITES, always, at, desk, round_the_clock, running, until,
 };
@@ -124,11 +124,11 @@ async fn a_refused_key_is_one_event_and_an_expiring_one_is_announced() {
     assert!(expiring.starts_with(&format!("key: the API key expires on {tomorrow}")), "{expiring}");
     assert!(folder.run(&["check"]).expect(0).err.contains("the API key expires on"));
 
-    write_secret(&folder, "key", "k-refused-by-the-api");
+    folder.private("key", "k-refused-by-the-api");
     folder.write("sites.csv", &round_the_clock(9, "Mo-Su 00:00-24:00").replace(",1\n", ",2\n"));
     let refused = receiver.event("the API refuses the key").await;
     assert!(refused.contains("so nothing is sent: the API answered 401"), "{refused}");
-    write_secret(&folder, "key", crate::support::KEY);
+    folder.private("key", crate::support::KEY);
     receiver.event("recovered: the API accepts the key again").await;
     api.until_variable("A-1", "phone", &json!("2")).await;
     let events = receiver.events();

@@ -151,16 +151,9 @@ impl Receiver {
     }
 }
 
-/// Writes a file that only its owner can read.
-fn write_secret(folder: &Folder, name: &str, text: &str) {
-    folder.write(name, text);
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(folder.path(name), mode).unwrap();
-}
-
 /// Creates a folder with settings, and the secret of the webhook.
 fn folder(base_url: &str, settings: &str) -> Folder {
     let folder = Folder::new(base_url, settings);
-    write_secret(&folder, "secret", SECRET);
+    folder.private("secret", SECRET);
     folder
 }

@@ -1,6 +1,7 @@
 //! Helpers shared by the tests: a folder with settings and inputs, a simulator, processes.
 
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -57,9 +58,7 @@ impl Folder {
     /// Creates a folder; `rest` of the settings follows the API, key and store.
     pub fn new(base_url: &str, rest: &str) -> Self {
         let folder = Self { directory: tempfile::tempdir().unwrap(), logs: tempfile::tempdir().unwrap() };
-        folder.write("key", KEY);
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(folder.path("key"), mode).unwrap();
+        folder.private("key", KEY);
         folder.settings(base_url, rest);
         folder
     }
@@ -107,6 +106,12 @@ impl Folder {
         let beside = self.path(&format!(".{name}.new"));
         std::fs::write(&beside, content).unwrap();
         std::fs::rename(beside, self.path(name)).unwrap();
+    }
+
+    /// Writes a file that only its owner can read.
+    pub fn private(&self, name: &str, content: &str) {
+        self.write(name, content);
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     pub fn load(&self) -> Settings {
