@@ -2,22 +2,21 @@
 //!
 //! No IO, no clock. Executing a plan makes no further choices.
 
+mod baseline;
 mod difference;
 mod hold;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 use crate::model::{Change, OnDrift, PageId, Places, Problem, Variable, same_value};
 use crate::schema::{Checked, CheckedValue};
 
+pub use baseline::Baseline;
 pub(crate) use difference::{Changed, Difference, differences};
 pub(crate) use hold::{Impact, lost_by_source};
 pub use hold::{Recent, Side, Thresholds, assess};
-
-/// The baseline: the values that we last sent to a page and saw confirmed.
-pub type Baseline = BTreeMap<Variable, Value>;
 
 /// The changes of one page now.
 #[derive(Clone, Debug)]

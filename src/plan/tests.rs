@@ -101,7 +101,7 @@ fn values_left_after_keeping_drift_must_meet_the_schema() {
     let schema = Arc::new(Schema::compile(Some(&schema)).unwrap());
     let checked = check(&desired(&[("a", json!(2)), ("b", json!(3))]), &Arc::new(remote), &schema).unwrap();
     // b drifted from 3 to 9 and is kept, so a = 2 would meet b = 9, which the schema forbids.
-    let baseline = Baseline::from([(variable("a"), json!(1)), (variable("b"), json!(3))]);
+    let baseline = Baseline::from_iter([(variable("a"), json!(1)), (variable("b"), json!(3))]);
     assert!(plan(&checked, &baseline, &|_| OnDrift::Keep, NO_REASON).is_err());
     assert!(plan(&checked, &baseline, &|_| OnDrift::Restore, NO_REASON).is_ok());
 }

@@ -27,7 +27,7 @@ impl Observed {
     pub fn remembered(stored: &store::PageState, schemas: &mut Schemas) -> Self {
         let mut page = RemotePage { schema: stored.schema.clone(), ..RemotePage::default() };
         let mut places = Places::default();
-        for (variable, value) in &stored.baseline {
+        for (variable, value) in stored.baseline.pairs() {
             // A value that cannot be written is left out; the check then reports it.
             let _ = variable.write(&mut page.variables, value.clone(), Missing::Create, &mut places);
         }

@@ -162,8 +162,10 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_accepted_when_a_second_fetch_lacks_it_too() {
-        let baseline =
-            Baseline::from([("is_open".parse().unwrap(), json!(true)), ("/a/b".parse().unwrap(), json!(1))]);
+        let baseline = Baseline::from_iter([
+            ("is_open".parse().unwrap(), json!(true)),
+            ("/a/b".parse().unwrap(), json!(1)),
+        ]);
         let whole = page(json!({"is_open": true, "a": {"b": 1, "c": 2}}), true);
         let (empty, bare) = (page(json!({}), true), page(json!({"is_open": true, "a": {"b": 1}}), false));
         use Fetch::{Doubtful, Inconsistent, Sound};

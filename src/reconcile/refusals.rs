@@ -52,6 +52,11 @@ impl Refusals {
         self.remembered.take()
     }
 
+    /// Forgets all of them: a PATCH was applied.
+    pub fn succeed(&mut self) {
+        *self = Self::default();
+    }
+
     /// Counts a refusal of an attempt, and remembers it after [`STUCK_AFTER`] in a row.
     ///
     /// Returns true if that many are reached.

@@ -169,6 +169,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 // Good enough for decisions, but the next PATCH needs a new fetch.
                 state.forget_page();
                 state.schedule.forget_failures();
+                state.refusals.succeed();
                 self.report.count_applied(id, changes.len());
                 self.report.counts.applied += changes.len() as u64;
                 if let Some(at) = state.schedule.take_transition(now) {

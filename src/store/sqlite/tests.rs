@@ -51,7 +51,7 @@ async fn an_intent_is_open_until_settled_and_then_becomes_the_baseline() {
     let look = location.read(Some(&owner())).unwrap().unwrap();
     let state = &look.pages().unwrap()[&page];
     assert_eq!(state.open, None);
-    assert_eq!(state.baseline[&"is_open".parse().unwrap()], json!(false));
+    assert_eq!(state.baseline.get(&"is_open".parse().unwrap()), Some(&json!(false)));
     let elsewhere = Owner { api: "https://elsewhere.example".to_owned(), ..owner() };
     assert!(location.read(Some(&elsewhere)).unwrap().unwrap().pages().unwrap().is_empty());
     assert_eq!(location.read(None).unwrap().unwrap().pages().unwrap().len(), 1, "the rows of all owners");
