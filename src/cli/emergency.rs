@@ -118,9 +118,11 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
 /// Without them, it reads the rows of all owners.
 pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
     let Some(store) = file_of(&place(global)?, global) else { return Ok(None) };
-    let Some(reading) = store::at(Some(&store)).read(owner(global).as_ref())? else {
+    let owner = owner(global);
+    let Some(reading) = store::at(Some(&store)).read(owner.as_ref())? else {
         return Err(no_store(&store));
     };
+    output::show_problems(&owner.and_then(|owner| load::other_owner(&*reading, &owner)));
     Ok(Some(reading))
 }
 

@@ -14,7 +14,7 @@ use crate::plan::{Recent, Side, assess};
 use crate::reconcile::{ActiveRevision, Held, Out, Promotion, Promotions, revision_id};
 use crate::settings::{Api, Settings};
 use crate::sources::{Files, Revision};
-use crate::store::{PageState, Reading, Remembered, Store};
+use crate::store::{Owner, PageState, Reading, Remembered, Store};
 use crate::zone::Zone;
 
 use super::global::{Exit, FAILED, Global};
@@ -123,11 +123,29 @@ pub fn view(
     Ok(view_of(settings, from, to))
 }
 
+/// Returns a warning when all rows of a store belong to other owners.
+///
+/// The settings of this command may then name another API than those of the daemon.
+pub fn other_owner(reading: &dyn Reading, owner: &Owner) -> Option<Problem> {
+    let owners = reading.owners().ok()?;
+    let other = owners.first().filter(|_| !owners.contains(owner))?;
+    let problem = Problem::new(format!(
+        "the store has rows of \"{}\" at {}, and none of \"{}\" at {}, so this shows no state of a daemon",
+        other.id, other.api, owner.id, owner.api
+    ));
+    Some(
+        problem
+            .hint("use the daemon's api.base_url or region and store.owner, also from its environment")
+            .warning(),
+    )
+}
+
 /// Returns the view for loaded settings.
 pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyhow::Result<View> {
     let from = from.unwrap_or_else(now);
     let to = to.unwrap_or(from);
     let reading = settings.store.path.location().read(Some(&settings.owner()))?;
+    output::show_problems(&reading.as_deref().and_then(|reading| other_owner(reading, &settings.owner())));
     let known = reading.map(|reading| Known::read(&*reading, from)).transpose()?;
     let Known { stored, remembered, recent, approved, out, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);

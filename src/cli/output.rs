@@ -88,6 +88,7 @@ pub fn print_table<const N: usize>(
     }
     let Rendered { text, left_out } = table::render(header, optional, &rows, width());
     print(&text);
+    let left_out: Vec<String> = left_out.into_iter().filter(|name| !name.is_empty()).collect();
     if !left_out.is_empty() {
         remark(&format!("left out on this narrow terminal: {}", left_out.join(", ")));
     }

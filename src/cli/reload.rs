@@ -13,7 +13,7 @@ use crate::settings::{Log, Settings};
 use crate::web::{self, Answer, ReloadRequest};
 use crate::zoneinfo;
 
-use super::global::{Exit, Global, OK};
+use super::global::{Exit, Global, HELD, OK};
 use super::{emergency, load, notify, output};
 
 /// Settings that are about to become active, and the callers that wait for it.
@@ -175,10 +175,22 @@ fn announce() {
 pub async fn run(global: &Global) -> anyhow::Result<Exit> {
     let daemon = emergency::running_daemon(global)?;
     match daemon.reload().await? {
-        Ok(_) => {
-            output::print("The settings were reloaded and are active.\n");
-            Ok(OK)
-        }
+        Ok(answer) => match answer["held"].as_str() {
+            None => {
+                output::print("The settings were reloaded and are active.\n");
+                Ok(OK)
+            }
+            Some(revision) => {
+                output::print(&format!(
+                    "The settings were reloaded, and revision {revision} is held: the pages stay as they are until \
+                     it is approved.\n"
+                ));
+                output::remark(&format!(
+                    "  hint: review it with rtconfd diff, then run rtconfd approve {revision}"
+                ));
+                Ok(HELD)
+            }
+        },
         Err(problems) => {
             let exit = emergency::refused(&problems);
             output::remark("The previous settings stay active.");

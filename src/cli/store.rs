@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::store::{self, Contents, Description, Location};
+use crate::store::{self, Contents, Description, Location, StoreError};
 
 use super::global::{Exit, Format, Global, OK, Shown};
 use super::{emergency, load, output};
@@ -51,7 +51,14 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
             output::print(&format!("The store {} was copied to {}.\n", path.display(), file.display()));
         }
         Command::Restore { file } => {
-            let replaced = location.restore(&file)?;
+            let replaced = match location.restore(&file) {
+                Err(StoreError::InUse { path, other }) => {
+                    bail!(
+                        "the store {path} is in use by {other}\n  hint: stop it, restore, then start it again"
+                    )
+                }
+                replaced => replaced?,
+            };
             output::print(&format!("The store {} was restored from {}.\n", path.display(), file.display()));
             if let Some(replaced) = replaced {
                 output::print(&format!("The replaced store is now {}.\n", replaced.display()));

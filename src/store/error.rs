@@ -58,6 +58,25 @@ pub enum StoreError {
         /// A description of the damage.
         found: String,
     },
+    /// A file that was named as a backup is none, or cannot be read.
+    #[error("the backup {path} cannot be used: {found} (hint: name another backup; nothing was changed)")]
+    Backup {
+        /// The file.
+        path: String,
+        /// The reason.
+        found: String,
+    },
+    /// A backup cannot be written.
+    #[error(
+        "cannot write the backup {path}: {error} (hint: name a new file in a folder that exists and that \
+         this user can write to)"
+    )]
+    NoBackup {
+        /// The file.
+        path: String,
+        /// The error.
+        error: String,
+    },
     /// The file is the database of another program.
     #[error("{path} is the database of another program (hint: set store.path to another file)")]
     Foreign {

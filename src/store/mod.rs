@@ -126,6 +126,12 @@ pub trait Location {
 
 /// A store opened for reading only, for one owner or for all.
 pub trait Reading {
+    /// Returns all owners of rows.
+    ///
+    /// # Errors
+    /// As all methods, when the store cannot be read.
+    fn owners(&self) -> Result<Vec<Owner>, StoreError>;
+
     /// Returns overrides, newest first.
     ///
     /// `all` includes overrides that have expired or were released.

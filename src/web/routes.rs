@@ -272,13 +272,20 @@ async fn reject(
     }
 }
 
-/// Reloads the settings; answers once they are active, or with their problems.
+/// Reloads the settings; answers once they are read, with the revision that is held, or with their
+/// problems.
 async fn reload(State(driver): State<Handles>, Extension(visitor): Extension<Visitor>) -> Response {
     if let Err(refusal) = visitor.require(Right::Approve) {
         return refused(refusal);
     }
     match tokio::time::timeout(ANSWER_TIMEOUT, driver.reloads.reload()).await.ok().flatten() {
-        Some(Ok(())) => answer(StatusCode::OK, &json!({})),
+        Some(Ok(())) => match driver.status().await {
+            Ok(status) => {
+                let held = status.held.as_ref().map(|held| &held.revision);
+                answer(StatusCode::OK, &json!({ "held": held }))
+            }
+            Err(refusal) => *refusal,
+        },
         Some(Err(problems)) => refuse(&problems),
         None => *unavailable(),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Api, Folder, always, desk, running};
+use crate::support::{Api, Folder, SITES, always, desk, round_the_clock, running};
 
 #[tokio::test]
 async fn health_says_if_the_daemon_works_and_if_it_is_ready() {
@@ -46,7 +46,7 @@ async fn a_backup_beside_the_daemon_brings_back_overrides_and_history() {
     let err = folder.run(&["store", "backup", backup]).expect(1).err;
     assert!(err.contains("exists already"), "{err}");
     let err = folder.run(&["store", "restore", backup]).expect(1).err;
-    assert!(err.contains("is in use by process "), "{err}");
+    assert!(err.contains("is in use by process ") && err.contains("hint: stop it"), "{err}");
     let info = folder.run(&["store", "info", "--format", "json"]).expect(0).lines().remove(0);
     assert_eq!((&info["contents"]["overrides"], &info["contents"]["pages"]), (&json!(1), &json!(1)));
     assert!(info["in_use_by"].as_str().unwrap().starts_with("process "), "{info}");
@@ -56,6 +56,21 @@ async fn a_backup_beside_the_daemon_brings_back_overrides_and_history() {
     api.until_variable("A-1", "is_open", &json!(true)).await;
     process.signal("TERM");
     assert!(process.child.wait().unwrap().success());
+    // A bad backup is named as one, and the store stays as it is.
+    let whole = std::fs::read(backup).unwrap();
+    std::fs::write(folder.path("cut.sqlite"), &whole[..whole.len() / 2]).unwrap();
+    for (file, expected) in [
+        ("cut.sqlite", "cut.sqlite cannot be used: it is damaged"),
+        ("sites.csv", "sites.csv cannot be used: "),
+        ("nowhere.sqlite", "nowhere.sqlite cannot be used: No such file or directory"),
+    ] {
+        folder.write("sites.csv", "no store\n");
+        let err = folder.run(&["store", "restore", folder.path(file).to_str().unwrap()]).expect(1).err;
+        assert!(err.contains(expected) && err.contains("nothing was changed"), "{err}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+    }
+    let err = folder.run(&["store", "backup", "/nowhere/b.sqlite"]).expect(1).err;
+    assert!(err.contains("cannot write the backup /nowhere/b.sqlite"), "{err}");
     let out = folder.run(&["store", "restore", backup]).expect(0).out;
     assert!(out.contains("The replaced store is now "), "{out}");
     let _process = running(&folder).await;
@@ -94,4 +109,36 @@ fn the_version_names_everything_that_decides_about_values() {
     {
         assert!(long.contains(part), "{part} in {long}");
     }
+}
+
+/// An environment variable may be set in the terminal of the daemon alone.
+#[tokio::test]
+async fn commands_warn_when_the_rows_of_the_store_belong_to_another_api() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, &always("A-1"));
+    folder.run(&["apply"]).expect(0);
+    for command in [&["status"][..], &["history"], &["override", "list"], &["explain", "A-1/live", "is_open"]]
+    {
+        assert!(!folder.run(command).err.contains("the store has rows of"), "{command:?}");
+        let elsewhere = ["--set", "api.base_url=http://127.0.0.1:9"];
+        let err = folder.run(&[command, &elsewhere].concat()).err;
+        let expected = format!("the store has rows of \"default\" at {}, and none of", api.url);
+        assert!(err.contains(&expected), "{command:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_says_that_its_revision_is_held() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", &round_the_clock(10, "24/7"));
+    let process = running(&folder).await;
+    api.until_variable("A-9", "is_open", &json!(true)).await;
+    folder.settings(&api.url, &SITES.replace("{{ row.hours }}", "off"));
+    let reloaded = folder.run(&["reload"]).expect(3);
+    assert!(reloaded.out.contains(" is held: the pages stay as they are"), "{}", reloaded.out);
+    assert!(reloaded.err.contains("rtconfd approve r"), "{}", reloaded.err);
+    folder.settings(&api.url, SITES);
+    folder.run(&["reload"]).expect(0);
+    drop(process);
 }

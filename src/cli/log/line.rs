@@ -75,7 +75,9 @@ impl Line {
             return self.clone();
         }
         let cut = |length: &usize| self.clone().map(|text| shorten(text, *length));
-        let mut lines = CUTS.iter().map(cut);
+        // The message may have a command to copy, so it is cut last.
+        let cut_fields = |length: &usize| Self { message: self.message.clone(), ..cut(length) };
+        let mut lines = CUTS.iter().map(cut_fields).chain(CUTS.iter().map(cut));
         lines.by_ref().find(fits).unwrap_or_else(|| cut(&CUTS[CUTS.len() - 1]))
     }
 
@@ -228,6 +230,13 @@ mod tests {
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!((&json["page"], &json["correlation_id"]), (&"A-1/live".into(), &"c-77".into()));
         assert_eq!(json["level"], "WARN");
+    }
+
+    #[test]
+    fn a_message_is_cut_after_the_fields() {
+        let message = format!("revision r1 is held: {} rtconfd approve r1", "x".repeat(100));
+        let text = line(&message, &[("because", &"y".repeat(500))]).text(false);
+        assert!(text.contains(&message) && text.chars().count() <= MAX_EVENT, "{text}");
     }
 
     #[test]

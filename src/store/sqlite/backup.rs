@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::model::Instant;
-use crate::store::{Contents, Description, StoreError};
+use crate::store::{Contents, Description, Owner, StoreError};
 
 use super::file::{self, lock_path, suffixed};
 use super::location::Sqlite;
-use super::{migrations, opening::is_sound};
+use super::{migrations, opening::is_sound, owners};
 
 /// Counts the overrides that are active at an instant on some page.
 const ACTIVE_OVERRIDES: &str = "SELECT count(DISTINCT id) FROM overrides JOIN overridden ON override = id
@@ -26,9 +26,14 @@ impl Sqlite {
         let unfinished = suffixed(to, ".unfinished");
         // An earlier attempt may have been interrupted.
         let _ = std::fs::remove_file(&unfinished);
-        file::make_private(&unfinished).map_err(|error| target.io(error))?;
+        let unwritten = |error: String| StoreError::NoBackup { path: target.shown(), error };
+        file::make_private(&unfinished).map_err(|error| unwritten(error.to_string()))?;
         let copied = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
-        let moved = copied.map_err(|error| target.sqlite(error)).and_then(|_| {
+        let copied = copied.map_err(|error| match Self::is_damage(&error) {
+            true => self.sqlite(error),
+            false => unwritten(error.to_string()),
+        });
+        let moved = copied.and_then(|_| {
             let moved = File::open(&unfinished).and_then(|file| {
                 file.sync_all()?;
                 // A link would never replace a file, but not every disk for backups has links.
@@ -38,7 +43,7 @@ impl Sqlite {
                 std::fs::rename(&unfinished, to)?;
                 sync_folder(to)
             });
-            moved.map_err(|error| target.io(error))
+            moved.map_err(|error| unwritten(error.to_string()))
         });
         let _ = std::fs::remove_file(&unfinished);
         moved
@@ -49,7 +54,7 @@ impl Sqlite {
         let Some(path) = &self.path else { return Err(self.io(std::io::ErrorKind::NotFound.into())) };
         let lock = self.lock()?;
         let backup = Self::new(Some(from));
-        backup.check_backup(from)?;
+        backup.check_backup(from).map_err(|error| unusable(error, from))?;
         let unfinished = suffixed(path, ".restoring");
         let _ = std::fs::remove_file(&unfinished);
         backup.copy_to(&unfinished)?;
@@ -112,6 +117,22 @@ impl Sqlite {
     }
 }
 
+/// Returns the error for a backup that cannot be used: the store itself is as it was.
+fn unusable(error: StoreError, from: &Path) -> StoreError {
+    let path = from.display().to_string();
+    match error {
+        StoreError::Damaged { found, .. } => {
+            StoreError::Backup { path, found: format!("it is damaged: {found}") }
+        }
+        StoreError::Foreign { .. } => {
+            StoreError::Backup { path, found: "it is no store of rtconfd".to_owned() }
+        }
+        StoreError::Io { error, .. } => StoreError::Backup { path, found: error.to_string() },
+        StoreError::Failed { error, .. } => StoreError::Backup { path, found: error },
+        error => error,
+    }
+}
+
 fn contents(connection: &Connection, now: Instant) -> rusqlite::Result<Contents> {
     let count = |what: &str| {
         let counted: i64 =
@@ -122,10 +143,8 @@ fn contents(connection: &Connection, now: Instant) -> rusqlite::Result<Contents>
         let sql = format!("SELECT at FROM writes ORDER BY id {order} LIMIT 1");
         connection.query_row(&sql, [], |row| row.get(0)).optional()
     };
-    let mut owners = connection.prepare("SELECT api, name FROM owners ORDER BY id")?;
-    let owners = owners.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(Contents {
-        owners: owners.collect::<Result<_, _>>()?,
+        owners: owners::all(connection)?.into_iter().map(|Owner { api, id }| (api, id)).collect(),
         pages: count("pages")?,
         patches: count("writes")?,
         oldest: end("ASC")?,

@@ -31,7 +31,7 @@ impl Sqlite {
                 StoreError::Moved { path: self.shown() }
             }
             Some(DatabaseCorrupt | NotADatabase) => {
-                StoreError::Damaged { path: self.shown(), found: error.to_string() }
+                StoreError::Damaged { path: self.shown(), found: one_line(&error.to_string()) }
             }
             _ => {
                 let hint = remedy(&error);
@@ -59,6 +59,14 @@ fn remedy(error: &rusqlite::Error) -> Option<&'static str> {
         Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen) => {
             Some("let rtconfd write to the file and its directory; nothing is sent until then")
         }
+        Some(rusqlite::ErrorCode::SystemIoFailure) => {
+            Some("check the free space and the health of its disk; nothing is sent until then")
+        }
         _ => None,
     }
+}
+
+/// SQLite reports damage in several lines.
+pub(super) fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(": ")
 }

@@ -10,7 +10,7 @@ use crate::model::Instant;
 use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
 
 use super::file::{self, Guard, lock_path};
-use super::location::Sqlite;
+use super::location::{Sqlite, one_line};
 use super::migrations;
 use super::queue::Damage;
 use super::reading::ReadOnly;
@@ -224,5 +224,5 @@ impl Sqlite {
 /// Returns a description of the store's damage; `None` if it is sound.
 pub(super) fn is_sound(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    Ok((found != "ok").then_some(found))
+    Ok((found != "ok").then(|| one_line(&found)))
 }

@@ -13,6 +13,13 @@ pub(super) fn number(connection: &Connection, owner: &Owner) -> rusqlite::Result
     connection.query_row(sql, params![owner.api, owner.id], |row| row.get(0)).optional()
 }
 
+/// Returns all owners, the oldest first.
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Owner>> {
+    let mut statement = connection.prepare("SELECT api, name FROM owners ORDER BY id")?;
+    let owners = statement.query_map([], |row| Ok(Owner { api: row.get(0)?, id: row.get(1)? }))?;
+    owners.collect()
+}
+
 /// Returns the number of an owner, adding it if it is new.
 pub(super) fn number_or_new(connection: &Connection, owner: &Owner) -> rusqlite::Result<i64> {
     let add = "INSERT OR IGNORE INTO owners (api, name) VALUES (?1, ?2)";

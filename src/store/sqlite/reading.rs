@@ -47,6 +47,10 @@ impl ReadOnly {
 }
 
 impl Reading for ReadOnly {
+    fn owners(&self) -> Result<Vec<Owner>, StoreError> {
+        self.read(|connection, _| owners::all(connection))
+    }
+
     fn overrides(&self, now: Instant, all: bool) -> Result<Vec<OverrideRow>, StoreError> {
         let mut rows = self.read(overrides)?;
         rows.retain(|row| all || (row.released.is_none() && !row.set.is_over(now)));
