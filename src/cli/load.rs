@@ -130,7 +130,7 @@ pub fn other_owner(reading: &dyn Reading, owner: &Owner) -> Option<Problem> {
     let owners = reading.owners().ok()?;
     let other = owners.first().filter(|_| !owners.contains(owner))?;
     let problem = Problem::new(format!(
-        "the store has rows of \"{}\" at {}, and none of \"{}\" at {}, so this shows no state of a daemon",
+        "the store has rows of \"{}\" at {}, and none of \"{}\" at {}, so the daemon's state is not shown",
         other.id, other.api, owner.id, owner.api
     ));
     Some(

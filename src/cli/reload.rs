@@ -178,12 +178,14 @@ pub async fn run(global: &Global) -> anyhow::Result<Exit> {
         Ok(answer) => match answer["held"].as_str() {
             None => {
                 output::print("The settings were reloaded and are active.\n");
+                if let Some(withheld) = answer["withheld"].as_str() {
+                    output::remark(&format!("warning: nothing is sent now: {withheld}"));
+                }
                 Ok(OK)
             }
             Some(revision) => {
                 output::print(&format!(
-                    "The settings were reloaded, and revision {revision} is held: the pages stay as they are until \
-                     it is approved.\n"
+                    "The settings were reloaded, and revision {revision} is held: its changes wait for approval.\n"
                 ));
                 output::remark(&format!(
                     "  hint: review it with rtconfd diff, then run rtconfd approve {revision}"

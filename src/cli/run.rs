@@ -105,7 +105,8 @@ pub async fn daemon(
     let _socket = socket(&settings, &handles)?;
     tokio::spawn(systemd::show_status(handles.board.clone()));
     let mut server = web::Server::new(handles.clone());
-    follow(&mut server, &settings).await?;
+    let prepared = prepare(&mut server, &settings).await?;
+    server.commit(prepared);
     let mut settings = settings;
     let mut active: Option<ActiveRevision> = None;
     let mut notifications = notify::Notifications::default();
@@ -114,10 +115,17 @@ pub async fn daemon(
     // The settings before a reload, and the reload itself until it has succeeded.
     let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
-        let begun =
-            begin(global, &settings, (&store, &clock), active.take(), number, &handles, &mut claims).await;
-        let begun = match begun {
-            Ok(begun) => follow(&mut server, &settings).await.map(|()| begun),
+        // A new driver has effects at once, so all else that can fail comes before it.
+        let begun = match prepare(&mut server, &settings).await {
+            Ok(prepared) => {
+                let (stores, active) = ((&store, &clock), active.take());
+                let begun = begin(global, &settings, stores, active, number, &handles, &mut claims).await;
+                match begun.is_ok() {
+                    true => server.commit(prepared),
+                    false => server.withdraw(prepared).await,
+                }
+                begun
+            }
             Err(error) => Err(error),
         };
         let (driver, _watching) = match (begun, before.take()) {
@@ -161,9 +169,9 @@ pub async fn daemon(
     Ok(OK)
 }
 
-/// Serves HTTP as the settings say.
-async fn follow(server: &mut web::Server, settings: &Settings) -> anyhow::Result<()> {
-    server.follow(settings.listen.as_ref()).await.map_err(|problem| anyhow::anyhow!("{problem}"))
+/// Prepares to serve HTTP as the settings say.
+async fn prepare(server: &mut web::Server, settings: &Settings) -> anyhow::Result<web::Prepared> {
+    server.prepare(settings.listen.as_ref()).await.map_err(|problem| anyhow::anyhow!("{problem}"))
 }
 
 /// Builds a driver for some settings, watches its files and claims its variables.

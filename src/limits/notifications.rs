@@ -38,7 +38,6 @@ limits! {
 
     const GIVE_UP: TimeDelta = TimeDelta::days(3);
     const GIVE_UP_REFUSED: TimeDelta = TimeDelta::hours(1);
-    /// About three attempts.
     const GIVE_UP_CONTENT: TimeDelta = TimeDelta::minutes(1);
     "age of a message that is retried" =>
         format!(

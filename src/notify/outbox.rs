@@ -50,15 +50,22 @@ struct Sending {
     attempts: u32,
     /// The time of the next attempt.
     next: Instant,
+    /// The time of the first answer that refused its content.
+    #[serde(default)]
+    content_refused: Option<Instant>,
 }
 
 impl Sending {
     /// Returns the time of the next attempt, which may be before `now`.
     ///
     /// Quiet hours hold back retries, too.
-    fn due(&self, receiver: &Receiver, now: Instant) -> Instant {
+    fn due(&self, receiver: &Receiver, now: Instant, is_awaited: bool) -> Instant {
         // The clock may have been set back since.
         let next = self.next.min(later(now, LONGEST_NOTIFY_RETRY));
+        // One more attempt decides if newer events need to wait.
+        let gives_way = self.content_refused.filter(|_| is_awaited);
+        let gives_way = gives_way.and_then(|since| since.checked_add_signed(GIVE_UP_CONTENT));
+        let next = gives_way.map_or(next, |gives_way| next.min(gives_way.max(now)));
         let quiet = receiver.quiet.as_ref().filter(|quiet| !self.is_urgent(quiet));
         quiet.and_then(|quiet| quiet.end(now.max(next))).unwrap_or(next)
     }
@@ -127,6 +134,11 @@ impl Outbox {
         self.sending.is_some() || !self.groups.is_empty()
     }
 
+    /// Returns true if events wait behind the message on its way.
+    fn is_awaited(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
     /// Returns true if a digest is due.
     pub fn is_digest_due(&self, receiver: &Receiver, now: Instant) -> bool {
         receiver.digest.is_some_and(|daily| daily.next(self.digested.min(now)) <= now)
@@ -172,7 +184,7 @@ impl Outbox {
     pub fn next_due(&self, receiver: &Receiver, now: Instant, has_digest: bool) -> Option<Instant> {
         let digest = receiver.digest.filter(|_| has_digest).map(|daily| daily.next(self.digested.min(now)));
         let message = match &self.sending {
-            Some(sending) => Some(sending.due(receiver, now)),
+            Some(sending) => Some(sending.due(receiver, now, self.is_awaited())),
             None if self.groups.is_empty() => None,
             None if !self.may_go(receiver, now).is_empty() => {
                 Some(self.collected(&self.may_go(receiver, now), receiver, now))
@@ -199,13 +211,14 @@ impl Outbox {
         let follows_soon = self.sent_at.is_some_and(|sent| now < later(sent, window * 4));
         self.factor = if follows_soon { (self.factor * 2).min(SLOWEST_COLLECT) } else { 1 };
         let message = Message { id: id(), at: now, instance: from.to_owned(), groups, lost: self.lost };
-        self.sending = Some(Sending { message, attempts: 0, next: now });
+        self.sending = Some(Sending { message, attempts: 0, next: now, content_refused: None });
         true
     }
 
     /// Returns the message on its way if an attempt is due.
     pub fn due_message(&self, receiver: &Receiver, now: Instant) -> Option<&Message> {
-        let due = self.sending.as_ref().filter(|sending| sending.due(receiver, now) <= now);
+        let is_due = |sending: &&Sending| sending.due(receiver, now, self.is_awaited()) <= now;
+        let due = self.sending.as_ref().filter(is_due);
         due.map(|sending| &sending.message)
     }
 
@@ -224,13 +237,13 @@ impl Outbox {
             (self.sending, self.sent_at, self.lost) = (None, Some(now), 0);
             return Some(Settled::Delivered);
         };
-        let limit = match failure.refusal {
-            // It would be refused again, and what happened since may be accepted.
-            Some(Refusal::Content) if !self.groups.is_empty() => GIVE_UP_CONTENT,
-            Some(Refusal::Content | Refusal::Sender) => GIVE_UP_REFUSED,
-            None => GIVE_UP,
-        };
-        if now.signed_duration_since(sending.message.at) >= limit {
+        let limit = if failure.refusal.is_some() { GIVE_UP_REFUSED } else { GIVE_UP };
+        let is_content = failure.refusal == Some(Refusal::Content);
+        let since = is_content.then(|| *sending.content_refused.get_or_insert(now));
+        // It would be refused again, and what happened since may be accepted.
+        let gives_way = since.is_some_and(|since| now.signed_duration_since(since) >= GIVE_UP_CONTENT)
+            && !self.groups.is_empty();
+        if gives_way || now.signed_duration_since(sending.message.at) >= limit {
             self.sending = None;
             self.lost += 1;
             return Some(Settled::Lost);
@@ -344,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_refused_message_is_given_up_sooner_and_counted() {
-        let refused = Failure { refusal: Some(Refusal::Sender), retry_after: None };
+        let refused = Failure { refusal: Some(Refusal::Other), retry_after: None };
         let asked = Failure { refusal: None, retry_after: Some(Duration::from_secs(300)) };
         let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
         outbox.add(event(EventKind::Page, "12:00:00"));
@@ -376,24 +389,28 @@ mod tests {
     fn a_message_with_refused_content_makes_way_for_newer_events() {
         let refused = |refusal| Err(Failure { refusal: Some(refusal), retry_after: None });
         for (refusal, newer, expected) in [
-            (Refusal::Content, true, "lost"),
-            (Refusal::Content, false, "retried"),
-            (Refusal::Sender, true, "retried"),
+            (Refusal::Content, true, (true, "lost")),
+            (Refusal::Content, false, (false, "retried")),
+            (Refusal::Other, true, (false, "retried")),
         ] {
             let (receiver, mut outbox) = (receiver(), Outbox::new(at("12:00:00")));
             outbox.add(event(EventKind::Page, "12:00:00"));
             composed(&mut outbox, &receiver, "12:00:10");
             let id = "msg at 12:00:10";
-            assert!(matches!(
-                settle(&mut outbox, id, refused(refusal), "12:00:11"),
-                Some(Settled::Retried { .. })
-            ));
-            newer.then(|| outbox.add(event(EventKind::Held, "12:00:20")));
-            let settled = match settle(&mut outbox, id, refused(refusal), "12:01:10") {
+            // It has failed for long, so the next attempt is minutes away.
+            for time in ["12:00:11", "12:01:00", "12:02:00", "12:04:00", "12:08:00", "12:16:00", "12:25:00"] {
+                assert!(
+                    matches!(settle(&mut outbox, id, refused(refusal), time), Some(Settled::Retried { .. })),
+                    "{refusal:?} {time}"
+                );
+            }
+            newer.then(|| outbox.add(event(EventKind::Held, "12:26:00")));
+            let is_due = outbox.due_message(&receiver, at("12:26:00")).is_some();
+            let settled = match settle(&mut outbox, id, refused(refusal), "12:26:01") {
                 Some(Settled::Lost) => "lost",
                 _ => "retried",
             };
-            assert_eq!(settled, expected, "{refusal:?} {newer}");
+            assert_eq!((is_due, settled), expected, "{refusal:?} {newer}");
         }
     }
 

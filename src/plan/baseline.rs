@@ -30,7 +30,7 @@ impl Baseline {
         }
     }
 
-    /// Returns true without any value.
+    /// Returns true if it has no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -58,7 +58,7 @@ pub enum StoreError {
         /// A description of the damage.
         found: String,
     },
-    /// A file that was named as a backup is none, or cannot be read.
+    /// A file that was named as a backup is not a backup, or cannot be read.
     #[error("the backup {path} cannot be used: {found} (hint: name another backup; nothing was changed)")]
     Backup {
         /// The file.
@@ -68,14 +68,16 @@ pub enum StoreError {
     },
     /// A backup cannot be written.
     #[error(
-        "cannot write the backup {path}: {error} (hint: name a new file in a folder that exists and that \
-         this user can write to)"
+        "cannot write the backup {path}: {error} (hint: {})",
+        hint.unwrap_or("name a new file in a folder that exists and that this user can write to")
     )]
     NoBackup {
         /// The file.
         path: String,
         /// The error.
         error: String,
+        /// The remedy, if it is another one than the usual.
+        hint: Option<&'static str>,
     },
     /// The file is the database of another program.
     #[error("{path} is the database of another program (hint: set store.path to another file)")]

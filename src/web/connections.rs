@@ -44,6 +44,8 @@ pub(super) struct Served {
     pub tls: Option<Tls>,
     /// The routes.
     pub app: Router,
+    /// The hashes of the tokens that it accepts.
+    pub tokens: Vec<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Served {
@@ -81,10 +83,11 @@ impl Accept for UnixListener {
     }
 }
 
-/// Serves the newest service until it is dropped or aborted.
+/// Serves the newest service until the service is dropped or this task is aborted.
 ///
-/// A connection ends when the service that it was accepted for is replaced or dropped: a removed
-/// token must not last as long as a connection does. The current request is still answered.
+/// Each request is answered by the newest service: a removed token must not last as long as a
+/// connection does. When the service is replaced or dropped, connections end after their current
+/// request.
 pub(super) async fn serve(listener: impl Accept, mut services: watch::Receiver<Arc<Served>>) {
     let open = Open::default();
     loop {
@@ -96,33 +99,34 @@ pub(super) async fn serve(listener: impl Accept, mut services: watch::Receiver<A
                 continue;
             }
         };
+        if services.has_changed().is_err() {
+            return;
+        }
         // When every place has a request in progress, a new caller is disconnected: waiting here
         // would block the other callers too.
         let Some(place) = open.take(address) else { continue };
         let service = services.borrow_and_update().clone();
-        let (app, acceptor) = (service.app.clone(), service.tls.as_ref().map(Tls::acceptor));
+        let acceptor = service.tls.as_ref().map(Tls::acceptor);
         let arrival = Arrival { address, is_encrypted: acceptor.is_some() };
-        let mut newer = services.clone();
+        let newest = services.clone();
         tokio::spawn(async move {
             let served = async {
                 let state = place.connection.clone();
-                // An error means that the service was dropped.
-                let is_replaced = async { drop(newer.changed().await) };
                 match acceptor {
-                    None => one(stream, app, arrival, state, is_replaced).await,
+                    None => one(stream, newest, arrival, state).await,
                     // A failed handshake is the caller's concern and is not logged.
                     Some(acceptor) => {
                         if let Ok(Ok(stream)) =
                             tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await
                         {
-                            one(stream, app, arrival, state, is_replaced).await;
+                            one(stream, newest, arrival, state).await;
                         }
                     }
                 }
             };
             tokio::select! {
                 () = served => {}
-                () = place.connection.gives_way.notified() => {}
+                () = place.connection.closes.notified() => {}
             }
         });
     }
@@ -130,14 +134,15 @@ pub(super) async fn serve(listener: impl Accept, mut services: watch::Receiver<A
 
 async fn one(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    app: Router,
+    services: watch::Receiver<Arc<Served>>,
     arrival: Arrival,
     state: Arc<Connection>,
-    is_replaced: impl Future<Output = ()>,
 ) {
-    let app = TowerToHyperService::new(app);
+    let mut newer = services.clone();
     let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let app = TowerToHyperService::new(services.borrow().app.clone());
         request.extensions_mut().insert(arrival);
+        request.extensions_mut().insert(state.clone());
         let asked = RequestGuard(state.clone());
         let request = request.map(|body| UntilRead::new(body, state.clone()));
         let answered = app.call(request.map(axum::body::Body::new));
@@ -153,9 +158,11 @@ async fn one(
         .serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
+        biased;
+        // An error means that the service was dropped.
+        _ = newer.changed() => {}
         // Connection errors are the caller's concern and are not logged.
         _ = connection.as_mut() => return,
-        () = is_replaced => {}
         () = tokio::time::sleep(LIFETIME) => {}
     }
     connection.as_mut().graceful_shutdown();
@@ -164,14 +171,20 @@ async fn one(
 
 /// An open connection.
 #[derive(Debug, Default)]
-struct Connection {
+pub struct Connection {
     /// The time at which the request in progress had arrived; `None` while idle.
     asked: Mutex<Option<Instant>>,
     /// Signal to close this connection for a newer one.
-    gives_way: Notify,
+    closes: Notify,
 }
 
 impl Connection {
+    /// Counts as idle from now on, although its request is not answered yet: it may be closed for
+    /// another one.
+    pub fn gives_way(&self) {
+        *self.asked() = None;
+    }
+
     fn asked(&self) -> MutexGuard<'_, Option<Instant>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -284,7 +297,7 @@ fn make_room(open: &mut Addresses, address: Option<IpAddr>) -> Option<()> {
         connection.asked().is_some_and(|since| since.elapsed() >= LONG_REQUEST)
     };
     let oldest = known.iter().position(is_idle).or_else(|| known.iter().position(is_slow))?;
-    known.remove(oldest)?.gives_way.notify_one();
+    known.remove(oldest)?.closes.notify_one();
     if known.is_empty() {
         open.remove(&address);
     }

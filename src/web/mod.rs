@@ -35,7 +35,7 @@ pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
 pub use handles::Handles;
 pub(crate) use html::{STYLE, chart, legend, site, timelines};
 pub(crate) use reload::{Answer, ReloadRequest};
-pub(crate) use server::{Server, cannot_listen, problems as listen_problems};
+pub(crate) use server::{Prepared, Server, cannot_listen, problems as listen_problems};
 pub use wire::OverrideRequest;
 pub(crate) use wire::{shown, waiting};
 
@@ -62,7 +62,7 @@ pub fn serve_socket(path: &Path, handles: Handles) -> io::Result<Socket> {
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     rustix::process::umask(before);
-    let service = Served { tls: None, app: routes::on_socket(handles) };
+    let service = Served { tls: None, app: routes::on_socket(handles), tokens: Vec::new() };
     let (service, served) = watch::channel(Arc::new(service));
     tokio::spawn(connections::serve(listener?, served));
     Ok(Socket { path: path.to_owned(), _service: service })

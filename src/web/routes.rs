@@ -1,11 +1,12 @@
 //! The routes of the socket and of HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Extensions, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -20,7 +21,7 @@ use crate::redact::redacted;
 use crate::settings::Right;
 
 use super::body::read;
-use super::connections::Arrival;
+use super::connections::{Arrival, Connection};
 use super::guard::Secrets;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
@@ -78,12 +79,21 @@ async fn guard(
         }
         Err(refusal) => {
             if refusal == Refusal::Token {
-                // Tokens cannot be guessed fast, and nobody else is kept out by wrong guesses.
-                tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+                slow_down(request.extensions()).await;
             }
             refused(refusal)
         }
     }
+}
+
+/// Waits before a wrong secret is refused, so that secrets cannot be guessed fast.
+///
+/// Meanwhile the connection may be closed for another one: wrong guesses keep nobody else out.
+async fn slow_down(extensions: &Extensions) {
+    if let Some(connection) = extensions.get::<Arc<Connection>>() {
+        connection.gives_way();
+    }
+    tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
 }
 
 fn refused(refusal: Refusal) -> Response {
@@ -272,24 +282,26 @@ async fn reject(
     }
 }
 
-/// Reloads the settings; answers once they are read, with the revision that is held, or with their
-/// problems.
+/// Reloads the settings and reports the result: their problems, or what keeps them from the pages.
 async fn reload(State(driver): State<Handles>, Extension(visitor): Extension<Visitor>) -> Response {
     if let Err(refusal) = visitor.require(Right::Approve) {
         return refused(refusal);
     }
     match tokio::time::timeout(ANSWER_TIMEOUT, driver.reloads.reload()).await.ok().flatten() {
-        Some(Ok(())) => match driver.status().await {
-            Ok(status) => {
-                let held = status.held.as_ref().map(|held| &held.revision);
-                answer(StatusCode::OK, &json!({ "held": held }))
-            }
-            Err(refusal) => *refusal,
-        },
+        Some(Ok(())) => {
+            // The reload succeeded, even if the status takes long.
+            let status = tokio::time::timeout(STATUS_TIMEOUT, driver.board.ask()).await.ok().flatten();
+            let held = status.as_ref().and_then(|status| Some(&status.held.as_ref()?.revision));
+            let withheld = status.as_ref().and_then(|status| Some(status.withheld.as_ref()?.text()));
+            answer(StatusCode::OK, &json!({ "held": held, "withheld": withheld }))
+        }
         Some(Err(problems)) => refuse(&problems),
         None => *unavailable(),
     }
 }
+
+/// The wait for the status after a reload.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 
 fn done(asked: Result<Result<(), Problem>, Box<Response>>) -> Response {
     match asked {
@@ -309,7 +321,7 @@ async fn webhook(
     request: Request,
 ) -> Response {
     if !secrets.knows_webhook(request.headers(), &query) {
-        tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+        slow_down(request.extensions()).await;
         return StatusCode::FORBIDDEN.into_response();
     }
     let body: Value = read(request.into_body()).await.unwrap_or_default();

@@ -1,6 +1,8 @@
 //! The HTTP server: follows `[listen]` through reloads.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -8,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::model::Problem;
-use crate::settings::Listen;
+use crate::settings::{Listen, TokenSettings};
 
 use super::Handles;
 use super::connections::{Served, serve};
@@ -33,9 +35,26 @@ struct Running {
     listen: Listen,
     /// The address with the real port.
     bound: SocketAddr,
-    /// What connections are served with. When it is replaced, connections with the previous one end.
-    service: watch::Sender<Arc<Served>>,
+    /// The current service; replacing it ends the connections of the previous one.
+    served: watch::Sender<Arc<Served>>,
     accepting: JoinHandle<()>,
+}
+
+/// A change of the server whose files are read and whose address is bound.
+///
+/// [`Server::commit`] makes it, and [`Server::withdraw`] leaves the server as it was.
+#[derive(Debug)]
+pub struct Prepared(Change);
+
+#[derive(Debug)]
+enum Change {
+    Nothing,
+    /// Serve no more.
+    Stop,
+    /// Serve the same address in another way.
+    Replace(Listen, Arc<Served>),
+    /// Serve another address.
+    Move(Listen, Arc<Served>, TcpListener, SocketAddr),
 }
 
 impl Server {
@@ -44,82 +63,118 @@ impl Server {
         Self { handles, sessions: Arc::default(), running: None }
     }
 
-    /// Follows `[listen]` of the settings.
+    /// Prepares to follow `[listen]` of the settings.
     ///
     /// # Errors
-    /// When a file cannot be used or the address cannot be bound. Everything stays as it was then.
-    pub async fn follow(&mut self, listen: Option<&Listen>) -> Result<(), Problem> {
-        let Some(listen) = listen else {
-            self.stop();
-            return Ok(());
+    /// When a file cannot be used or the address cannot be bound. The server is as it was then.
+    pub async fn prepare(&mut self, listen: Option<&Listen>) -> Result<Prepared, Problem> {
+        let change = match (listen, &self.running) {
+            (None, None) => Change::Nothing,
+            (None, Some(_)) => Change::Stop,
+            (Some(listen), Some(running)) if running.serves(listen) => match running.listen == *listen {
+                true => Change::Nothing,
+                false => Change::Replace(listen.clone(), self.served(listen, running.bound)?),
+            },
+            (Some(listen), _) => self.prepare_move(listen).await?,
         };
-        match self.running.as_ref().map(|running| (&running.listen, running.bound)) {
-            Some((known, _)) if known == listen => Ok(()),
-            Some((known, bound)) if known.address == listen.address => {
-                let service = self.service(listen, bound)?;
-                if let Some(running) = &mut self.running {
-                    running.listen = listen.clone();
-                    running.service.send_replace(service);
-                }
-                tracing::info!("the changed [listen] is active");
-                Ok(())
-            }
-            _ => self.move_to(listen).await,
+        Ok(Prepared(change))
+    }
+
+    async fn prepare_move(&mut self, listen: &Listen) -> Result<Change, Problem> {
+        if let Some(problem) = problems(listen).into_iter().next() {
+            return Err(problem);
         }
-    }
-
-    /// Serves another address, and the previous one no more.
-    async fn move_to(&mut self, listen: &Listen) -> Result<(), Problem> {
-        // Nothing is given up for settings that cannot be used.
-        self.service(listen, listen.address)?;
-        let listener = match TcpListener::bind(listen.address).await {
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => self.take_port(listen).await?,
-            bound => bound.map_err(|error| cannot_listen(listen.address, &error))?,
+        let prepared = match TcpListener::bind(listen.address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                self.bind_beside_own(listen, error).await
+            }
+            bound => bound,
         };
-        let bound = listener.local_addr().map_err(|error| cannot_listen(listen.address, &error))?;
-        let (service, served) = watch::channel(self.service(listen, bound)?);
-        let accepting = tokio::spawn(serve(listener, served));
-        self.stop();
-        self.running = Some(Running { listen: listen.clone(), bound, service, accepting });
-        let scheme = if listen.tls.is_some() { "https" } else { "http" };
-        tracing::info!(address = %format!("{scheme}://{bound}"), "serving HTTP");
-        Ok(())
+        let prepared = prepared.and_then(|listener| {
+            let bound = listener.local_addr()?;
+            Ok((listener, bound))
+        });
+        let prepared =
+            prepared.map_err(|error| cannot_listen(listen.address, &error)).and_then(|(listener, bound)| {
+                Ok(Change::Move(listen.clone(), self.served(listen, bound)?, listener, bound))
+            });
+        if prepared.is_err() {
+            self.resume().await;
+        }
+        prepared
     }
 
-    /// Binds an address whose port the running server may have on another address.
-    async fn take_port(&mut self, listen: &Listen) -> Result<TcpListener, Problem> {
+    /// Binds an address after closing our own listener on the same port of another address.
+    async fn bind_beside_own(&mut self, listen: &Listen, error: io::Error) -> io::Result<TcpListener> {
         let ours = self.running.as_mut().filter(|running| running.bound.port() == listen.address.port());
-        if let Some(running) = ours {
-            running.accepting.abort();
-            // It was aborted; its listener is closed once it has ended.
-            let _ = (&mut running.accepting).await;
-        }
-        let error = match TcpListener::bind(listen.address).await {
-            Ok(listener) => return Ok(listener),
-            Err(error) => error,
-        };
-        if let Some(running) = self.running.as_mut().filter(|running| running.accepting.is_finished()) {
-            match TcpListener::bind(running.bound).await {
-                Ok(listener) => {
-                    running.accepting = tokio::spawn(serve(listener, running.service.subscribe()))
+        let Some(running) = ours else { return Err(error) };
+        running.accepting.abort();
+        // It was aborted; its listener is closed once it has ended.
+        let _ = (&mut running.accepting).await;
+        TcpListener::bind(listen.address).await
+    }
+
+    /// Makes a prepared change.
+    pub fn commit(&mut self, prepared: Prepared) {
+        match prepared.0 {
+            Change::Nothing => {}
+            Change::Stop => self.stop(),
+            Change::Replace(listen, served) => {
+                self.keep_sessions(&served);
+                if let Some(running) = &mut self.running {
+                    running.listen = listen;
+                    running.served.send_replace(served);
                 }
-                Err(error) => tracing::error!("{}", cannot_listen(running.bound, &error)),
+                tracing::info!("[listen] changed");
+            }
+            Change::Move(listen, served, listener, bound) => {
+                self.stop();
+                self.keep_sessions(&served);
+                let scheme = if listen.tls.is_some() { "https" } else { "http" };
+                tracing::info!(address = %format!("{scheme}://{bound}"), "serving HTTP");
+                let (served, current) = watch::channel(served);
+                let accepting = tokio::spawn(serve(listener, current));
+                self.running = Some(Running { listen, bound, served, accepting });
             }
         }
-        Err(cannot_listen(listen.address, &error))
+    }
+
+    /// Gives up a prepared change.
+    pub async fn withdraw(&mut self, prepared: Prepared) {
+        // A new listener may have the port.
+        drop(prepared);
+        self.resume().await;
+    }
+
+    /// Listens again if our listener was closed for another one.
+    async fn resume(&mut self) {
+        let Some(running) = self.running.as_mut().filter(|running| running.accepting.is_finished()) else {
+            return;
+        };
+        match TcpListener::bind(running.bound).await {
+            Ok(listener) => running.accepting = tokio::spawn(serve(listener, running.served.subscribe())),
+            Err(error) => tracing::error!("{}", cannot_listen(running.bound, &error)),
+        }
     }
 
     fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.accepting.abort();
-            tracing::info!(address = %running.bound, "no longer serving HTTP");
+            tracing::info!(address = %running.bound, "HTTP stopped");
         }
     }
 
-    fn service(&self, listen: &Listen, bound: SocketAddr) -> Result<Arc<Served>, Problem> {
+    /// Signs out the people whose token is gone.
+    fn keep_sessions(&self, served: &Served) {
+        self.sessions.retain(|token| served.tokens.contains(token));
+    }
+
+    fn served(&self, listen: &Listen, bound: SocketAddr) -> Result<Arc<Served>, Problem> {
+        let tokens = listen.tokens.iter().map(token).collect::<Result<Vec<Token>, Problem>>()?;
+        let fingerprints = tokens.iter().map(|token| token.secret.fingerprint()).collect();
         let secrets = Secrets {
-            tokens: listen.tokens.iter().map(token).collect::<Result<_, _>>()?,
-            webhook: listen.webhook_secret_file.as_deref().map(SecretFile::open).transpose()?,
+            tokens,
+            webhook: listen.webhook_secret_file.as_deref().map(webhook).transpose()?,
             webhook_header: listen.webhook_header.clone(),
             webhook_query: listen.webhook_query.clone(),
             hosts: listen.hosts.clone(),
@@ -129,36 +184,45 @@ impl Server {
         };
         let tls = listen.tls.clone().map(Tls::open).transpose()?;
         let app = routes::on_network(self.handles.clone(), Arc::new(secrets));
-        Ok(Arc::new(Served { tls, app }))
+        Ok(Arc::new(Served { tls, app, tokens: fingerprints }))
     }
 }
 
-fn token(token: &crate::settings::TokenSettings) -> Result<Token, Problem> {
-    let caller = Caller { name: token.name.clone(), rights: token.rights.clone() };
-    Ok(Token { caller, secret: SecretFile::open(&token.file).map_err(|problem| of_token(token, problem))? })
+impl Running {
+    /// Returns true if the listener works and has the address of these settings.
+    fn serves(&self, listen: &Listen) -> bool {
+        self.listen.address == listen.address && !self.accepting.is_finished()
+    }
 }
 
-fn of_token(token: &crate::settings::TokenSettings, problem: Problem) -> Problem {
-    Problem { message: format!("token {}: {}", token.name, problem.message), ..problem }
+fn token(token: &TokenSettings) -> Result<Token, Problem> {
+    let caller = Caller { name: token.name.clone(), rights: token.rights.clone() };
+    Ok(Token { caller, secret: secret(&token.file, &format!("token {}", token.name))? })
+}
+
+fn webhook(file: &Path) -> Result<SecretFile, Problem> {
+    secret(file, "listen.webhook_secret_file")
+}
+
+fn secret(file: &Path, what: &str) -> Result<SecretFile, Problem> {
+    SecretFile::open(file)
+        .map_err(|problem| Problem { message: format!("{what}: {}", problem.message), ..problem })
 }
 
 /// Returns the problems of the files that `[listen]` names.
 pub fn problems(listen: &Listen) -> Vec<Problem> {
     let tokens = listen.tokens.iter().filter_map(|named| token(named).err());
-    let webhook = listen.webhook_secret_file.iter().filter_map(|file| SecretFile::open(file).err());
-    let webhook = webhook.map(|problem| Problem {
-        message: format!("listen.webhook_secret_file: {}", problem.message),
-        ..problem
-    });
-    tokens.chain(webhook).chain(listen.tls.clone().and_then(|files| Tls::open(files).err())).collect()
+    let webhook = listen.webhook_secret_file.as_deref().and_then(|file| webhook(file).err());
+    let tls = listen.tls.clone().and_then(|files| Tls::open(files).err());
+    tokens.chain(webhook).chain(tls).collect()
 }
 
 /// Returns the problem of an address that cannot be bound, with a hint.
-pub fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Problem {
+pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Problem {
     let problem = Problem::new(format!("cannot listen on {address} (listen.address): {error}"));
     problem.hint(match error.kind() {
-        std::io::ErrorKind::AddrInUse => "stop the program that uses the port, or set another port",
-        std::io::ErrorKind::PermissionDenied => "set a port of at least 1024: lower ones are for root",
+        io::ErrorKind::AddrInUse => "stop the program that uses the port, or set another port",
+        io::ErrorKind::PermissionDenied => "set a port of at least 1024: lower ones are for root",
         _ => "set an address of this machine and a free port, for example 127.0.0.1:9464",
     })
 }

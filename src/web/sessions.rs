@@ -69,6 +69,11 @@ impl Sessions {
         self.state().open.get(&hash(cookie)).filter(|session| session.ends > Instant::now()).cloned()
     }
 
+    /// Ends the sessions whose token is not kept.
+    pub fn retain(&self, keeps: impl Fn(&[u8; 32]) -> bool) {
+        self.state().open.retain(|_, session| keeps(&session.token));
+    }
+
     /// Ends the session of a cookie.
     pub fn end(&self, cookie: &str) {
         self.state().open.remove(&hash(cookie));
@@ -125,6 +130,8 @@ mod tests {
         sessions.end(&one);
         assert!(sessions.find(&one).is_none() && sessions.find("").is_none());
         assert_eq!(sessions.find(&other).unwrap().token, [2; 32]);
+        sessions.retain(|token| *token == [1; 32]);
+        assert!(sessions.find(&other).is_none(), "its token is gone");
     }
 
     #[test]

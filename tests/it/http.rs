@@ -103,7 +103,8 @@ fn listening(api: &Api, settings: &str) -> (Folder, u16) {
 async fn a_reload_replaces_tokens_and_moves_the_listener_and_a_failed_one_changes_nothing() {
     let api = Api::start();
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (old, new) = (free().local_addr().unwrap().port(), free().local_addr().unwrap().port());
+    let (reserved, old) = (free(), free().local_addr().unwrap().port());
+    let new = reserved.local_addr().unwrap().port();
     let folder = Folder::new(&api.url, "");
     let set = |listen: &str| folder.settings(&api.url, &format!("{listen}\n{}", always("A-1")));
     let at = |address: &str, token: &str| format!("[listen]\naddress = \"{address}\"\n{token}");
@@ -129,24 +130,34 @@ async fn a_reload_replaces_tokens_and_moves_the_listener_and_a_failed_one_change
     assert!(live.chunk().await.unwrap().unwrap().starts_with(b"data: "));
     let mut live = Some(live);
 
-    // Settings that cannot be used change nothing.
-    let taken = free();
-    let taken = format!("127.0.0.1:{}", taken.local_addr().unwrap().port());
+    // Settings that cannot be used change nothing: the page that they add is never sent.
+    let more = "[[page]]\nagent = \"A-2\"\nenvironment = \"live\"\n\
+                variables = { is_open = { hours = \"desk\", show = \"is_open\" } }\n";
+    // All addresses have the port of one that another program uses; ours is closed to find out.
+    let beside = std::net::TcpListener::bind(("127.0.0.2", old)).unwrap();
     for (listen, reported) in [
         (at(&format!("127.0.0.1:{old}"), &token.replace("\"token\"", "\"gone\"")), "token anna: cannot read"),
-        (at(&taken, token), "stop the program that uses the port, or set another port"),
+        (at(&format!("127.0.0.1:{new}"), token), "stop the program that uses the port, or set another port"),
+        (at(&format!("0.0.0.0:{old}"), token), "stop the program that uses the port, or set another port"),
         (at(&format!("192.0.2.1:{old}"), token), "set an address of this machine and a free port"),
     ] {
-        set(&listen);
+        folder.settings(&api.url, &format!("{listen}\n{}{more}", always("A-1")));
         let refused = folder.run(&["reload"]).expect(1).err;
         assert!(refused.contains(reported), "{refused}");
         assert_eq!(release(old).await, unknown_override, "{listen}");
         // The first one did not even stop the driver.
         if let Some(mut live) = live.take() {
-            let next = live.chunk().await.unwrap().unwrap();
-            assert!(next.starts_with(b"data: "), "the live view follows a failed reload");
+            // Without news, comments keep the connection alive.
+            while !live
+                .chunk()
+                .await
+                .unwrap()
+                .expect("the live view follows a failed reload")
+                .starts_with(b"data: ")
+            {}
         }
     }
+    drop((reserved, beside));
 
     set(&at(&format!("127.0.0.1:{old}"), ""));
     folder.run(&["reload"]).expect(0);
@@ -161,8 +172,33 @@ async fn a_reload_replaces_tokens_and_moves_the_listener_and_a_failed_one_change
     set("");
     folder.run(&["reload"]).expect(0);
     assert_eq!(release(new).await, None);
+    let is_of_refused_page = |request: &rtconfd::simulator::Logged| request.path.contains("A-2");
+    assert!(!api.simulator.log().iter().any(is_of_refused_page));
     process.signal("TERM");
     assert_eq!(process.ends().await, 0, "{}", process.log());
+}
+
+/// Wrong tokens are answered late, and must not take the places of other callers meanwhile.
+#[tokio::test]
+async fn wrong_tokens_keep_nobody_else_out() {
+    let api = Api::start();
+    let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
+    folder.private("token", "t0ken");
+    let mut process = running(&folder).await;
+    api.until_variable("A-1", "is_open", &json!(true)).await;
+    let wrong = |_| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+        let request = "GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n";
+        std::io::Write::write_all(&mut stream, request.as_bytes()).ok()?;
+        Some(stream)
+    };
+    let guesses: Vec<std::net::TcpStream> = (0..200).filter_map(wrong).collect();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let health = http.get(format!("http://127.0.0.1:{port}/healthz")).send().await;
+    let health = health.map(|answer| answer.status().as_u16()).ok();
+    assert_eq!(health, Some(200), "beside {} guesses", guesses.len());
+    process.signal("TERM");
+    assert_eq!(process.ends().await, 0);
 }
 
 /// Opens more silent connections than a process may have open files.

@@ -59,12 +59,12 @@ async fn a_backup_beside_the_daemon_brings_back_overrides_and_history() {
     // A bad backup is named as one, and the store stays as it is.
     let whole = std::fs::read(backup).unwrap();
     std::fs::write(folder.path("cut.sqlite"), &whole[..whole.len() / 2]).unwrap();
+    folder.write("sites.csv", "no store\n");
     for (file, expected) in [
         ("cut.sqlite", "cut.sqlite cannot be used: it is damaged"),
         ("sites.csv", "sites.csv cannot be used: "),
         ("nowhere.sqlite", "nowhere.sqlite cannot be used: No such file or directory"),
     ] {
-        folder.write("sites.csv", "no store\n");
         let err = folder.run(&["store", "restore", folder.path(file).to_str().unwrap()]).expect(1).err;
         assert!(err.contains(expected) && err.contains("nothing was changed"), "{err}");
         assert_eq!(err.lines().count(), 1, "{err}");
@@ -132,13 +132,15 @@ async fn a_reload_says_that_its_revision_is_held() {
     let api = Api::start();
     let folder = Folder::new(&api.url, SITES);
     folder.write("sites.csv", &round_the_clock(10, "24/7"));
-    let process = running(&folder).await;
+    let mut process = running(&folder).await;
     api.until_variable("A-9", "is_open", &json!(true)).await;
     folder.settings(&api.url, &SITES.replace("{{ row.hours }}", "off"));
     let reloaded = folder.run(&["reload"]).expect(3);
-    assert!(reloaded.out.contains(" is held: the pages stay as they are"), "{}", reloaded.out);
+    assert!(reloaded.out.contains(" is held: its changes wait for approval"), "{}", reloaded.out);
     assert!(reloaded.err.contains("rtconfd approve r"), "{}", reloaded.err);
     folder.settings(&api.url, SITES);
     folder.run(&["reload"]).expect(0);
-    drop(process);
+    assert_eq!(api.variables("A-9")["is_open"], json!(true));
+    process.signal("TERM");
+    assert!(process.child.wait().unwrap().success());
 }

@@ -127,7 +127,7 @@ fn refusal(status: StatusCode) -> Option<Refusal> {
             Some(Refusal::Content)
         }
         status if status.is_server_error() => None,
-        _ => Some(Refusal::Sender),
+        _ => Some(Refusal::Other),
     }
 }
 

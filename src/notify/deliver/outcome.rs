@@ -27,8 +27,8 @@ pub struct Failure {
 pub enum Refusal {
     /// Its content; another message may be accepted.
     Content,
-    /// Anything else, such as the credentials or a hook that was removed.
-    Sender,
+    /// Anything else, such as missing credentials or a removed hook.
+    Other,
 }
 
 impl Outcome {

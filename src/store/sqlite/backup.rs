@@ -10,7 +10,7 @@ use crate::model::Instant;
 use crate::store::{Contents, Description, Owner, StoreError};
 
 use super::file::{self, lock_path, suffixed};
-use super::location::Sqlite;
+use super::location::{Sqlite, remedy};
 use super::{migrations, opening::is_sound, owners};
 
 /// Counts the overrides that are active at an instant on some page.
@@ -18,20 +18,28 @@ const ACTIVE_OVERRIDES: &str = "SELECT count(DISTINCT id) FROM overrides JOIN ov
     WHERE released_at IS NULL AND (until IS NULL OR until > ?1)";
 
 impl Sqlite {
-    /// Copies the store into a new file, as of one instant, also while a process writes it.
-    pub(super) fn copy_to(&self, to: &Path) -> Result<(), StoreError> {
+    /// Backs the store up into a new file, as of one instant, also while a process writes it.
+    pub(super) fn back_up_to(&self, to: &Path) -> Result<(), StoreError> {
+        let path = to.display().to_string();
+        self.copy_to(to, |error, hint| StoreError::NoBackup { path: path.clone(), error, hint })
+    }
+
+    /// Copies the store into a new file; `unwritten` makes the error of a file that cannot be written.
+    fn copy_to(
+        &self,
+        to: &Path,
+        unwritten: impl Fn(String, Option<&'static str>) -> StoreError,
+    ) -> Result<(), StoreError> {
         let Some(path) = &self.path else { return Err(self.io(std::io::ErrorKind::NotFound.into())) };
         let connection = self.connect(path)?;
-        let target = Self::new(Some(to));
         let unfinished = suffixed(to, ".unfinished");
         // An earlier attempt may have been interrupted.
         let _ = std::fs::remove_file(&unfinished);
-        let unwritten = |error: String| StoreError::NoBackup { path: target.shown(), error };
-        file::make_private(&unfinished).map_err(|error| unwritten(error.to_string()))?;
+        file::make_private(&unfinished).map_err(|error| unwritten(error.to_string(), None))?;
         let copied = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
         let copied = copied.map_err(|error| match Self::is_damage(&error) {
             true => self.sqlite(error),
-            false => unwritten(error.to_string()),
+            false => unwritten(error.to_string(), remedy(&error)),
         });
         let moved = copied.and_then(|_| {
             let moved = File::open(&unfinished).and_then(|file| {
@@ -43,7 +51,7 @@ impl Sqlite {
                 std::fs::rename(&unfinished, to)?;
                 sync_folder(to)
             });
-            moved.map_err(|error| unwritten(error.to_string()))
+            moved.map_err(|error| unwritten(error.to_string(), None))
         });
         let _ = std::fs::remove_file(&unfinished);
         moved
@@ -57,7 +65,11 @@ impl Sqlite {
         backup.check_backup(from).map_err(|error| unusable(error, from))?;
         let unfinished = suffixed(path, ".restoring");
         let _ = std::fs::remove_file(&unfinished);
-        backup.copy_to(&unfinished)?;
+        let unwritten = |error, hint| StoreError::Failed { path: self.shown(), error, hint };
+        backup.copy_to(&unfinished, unwritten).map_err(|error| match error {
+            error @ StoreError::Failed { .. } => error,
+            error => unusable(error, from),
+        })?;
         let replaced = if path.exists() { Some(self.put_aside(path, "replaced")?) } else { None };
         std::fs::rename(&unfinished, path)
             .and_then(|()| sync_folder(path))

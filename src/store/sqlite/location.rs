@@ -51,7 +51,7 @@ impl Sqlite {
 }
 
 /// Returns the hint for failures that an operator can fix.
-fn remedy(error: &rusqlite::Error) -> Option<&'static str> {
+pub(super) fn remedy(error: &rusqlite::Error) -> Option<&'static str> {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DiskFull) => {
             Some("free some space on its disk; nothing is sent until then")

@@ -46,7 +46,7 @@ impl Location for Sqlite {
     }
 
     fn back_up(&self, to: &Path) -> Result<(), StoreError> {
-        self.copy_to(to)
+        self.back_up_to(to)
     }
 
     fn restore(&self, from: &Path) -> Result<Option<PathBuf>, StoreError> {
