@@ -185,7 +185,8 @@ pub async fn run(global: &Global) -> anyhow::Result<Exit> {
             }
             Some(revision) => {
                 output::print(&format!(
-                    "The settings were reloaded, and revision {revision} is held: its changes wait for approval.\n"
+                    "The settings were reloaded, and revision {revision} is held: its changes wait for \
+                     approval.\n"
                 ));
                 output::remark(&format!(
                     "  hint: review it with rtconfd diff, then run rtconfd approve {revision}"

@@ -88,7 +88,7 @@ async fn guard(
 
 /// Waits before a wrong secret is refused, so that secrets cannot be guessed fast.
 ///
-/// Meanwhile the connection may be closed for another one: wrong guesses keep nobody else out.
+/// Meanwhile the connection may be closed for another one: wrong guesses keep no other caller out.
 async fn slow_down(extensions: &Extensions) {
     if let Some(connection) = extensions.get::<Arc<Connection>>() {
         connection.gives_way();

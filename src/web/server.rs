@@ -42,14 +42,14 @@ struct Running {
 
 /// A change of the server whose files are read and whose address is bound.
 ///
-/// [`Server::commit`] makes it, and [`Server::withdraw`] leaves the server as it was.
+/// [`Server::commit`] makes the change, and [`Server::withdraw`] undoes its preparation.
 #[derive(Debug)]
 pub struct Prepared(Change);
 
 #[derive(Debug)]
 enum Change {
     Nothing,
-    /// Serve no more.
+    /// Stop serving.
     Stop,
     /// Serve the same address in another way.
     Replace(Listen, Arc<Served>),
@@ -66,7 +66,7 @@ impl Server {
     /// Prepares to follow `[listen]` of the settings.
     ///
     /// # Errors
-    /// When a file cannot be used or the address cannot be bound. The server is as it was then.
+    /// When a file cannot be used or the address cannot be bound. The server is unchanged then.
     pub async fn prepare(&mut self, listen: Option<&Listen>) -> Result<Prepared, Problem> {
         let change = match (listen, &self.running) {
             (None, None) => Change::Nothing,
@@ -141,7 +141,7 @@ impl Server {
 
     /// Gives up a prepared change.
     pub async fn withdraw(&mut self, prepared: Prepared) {
-        // A new listener may have the port.
+        // The new listener may hold the port that ours needs again.
         drop(prepared);
         self.resume().await;
     }

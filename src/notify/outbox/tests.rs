@@ -1,4 +1,4 @@
-//! Tests of the outbox: collecting, retries, and what is given up.
+//! Tests of the outbox: collected events, retries and lost messages.
 
 use super::*;
 use crate::settings::{Daily, Via};

@@ -129,7 +129,7 @@ impl Sqlite {
     }
 }
 
-/// Returns the error for a backup that cannot be used: the store itself is as it was.
+/// Returns an error that names the backup, since the store itself is sound.
 fn unusable(error: StoreError, from: &Path) -> StoreError {
     let path = from.display().to_string();
     match error {
@@ -137,7 +137,7 @@ fn unusable(error: StoreError, from: &Path) -> StoreError {
             StoreError::Backup { path, found: format!("it is damaged: {found}") }
         }
         StoreError::Foreign { .. } => {
-            StoreError::Backup { path, found: "it is no store of rtconfd".to_owned() }
+            StoreError::Backup { path, found: "it is not a store of rtconfd".to_owned() }
         }
         StoreError::Io { error, .. } => StoreError::Backup { path, found: error.to_string() },
         StoreError::Failed { error, .. } => StoreError::Backup { path, found: error },
