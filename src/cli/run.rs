@@ -115,8 +115,13 @@ pub async fn daemon(
     // The settings before a reload, and the reload itself until it has succeeded.
     let mut before: Option<(Settings, reload::Newer)> = None;
     for number in 0.. {
-        // A new driver has effects at once, so all else that can fail comes before it.
-        let begun = match prepare(&mut server, &settings).await {
+        // A new driver has effects at once, so all else that can fail comes before it. After a failed
+        // reload the listener is not tried again: a daemon without one still keeps the pages right.
+        let prepared = match &before {
+            Some(_) => prepare(&mut server, &settings).await,
+            None => Ok(web::Prepared::nothing()),
+        };
+        let begun = match prepared {
             Ok(prepared) => {
                 let (stores, active) = ((&store, &clock), active.take());
                 let begun = begin(global, &settings, stores, active, number, &handles, &mut claims).await;

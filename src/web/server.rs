@@ -57,6 +57,13 @@ enum Change {
     Move(Listen, Arc<Served>, TcpListener, SocketAddr),
 }
 
+impl Prepared {
+    /// Returns a change that leaves the server as it is.
+    pub fn nothing() -> Self {
+        Self(Change::Nothing)
+    }
+}
+
 impl Server {
     /// Creates a server that serves nothing yet.
     pub fn new(handles: Handles) -> Self {
