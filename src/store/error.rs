@@ -2,7 +2,7 @@
 
 /// A failure of the store. Each one stops writing to pages: no failure silently starts an empty
 /// store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database reported an error.
     #[error("the store {path} failed: {error}{}", hint.map(|hint| format!(" (hint: {hint})")).unwrap_or_default())]
@@ -23,7 +23,7 @@ pub enum StoreError {
         /// The file.
         path: String,
         /// The system's error.
-        error: std::io::Error,
+        error: String,
     },
     /// Another process uses the store.
     #[error(

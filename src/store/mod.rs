@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -20,6 +21,7 @@ use crate::pulse::Pulse;
 
 mod claims;
 mod error;
+mod sql;
 pub mod sqlite;
 mod types;
 
@@ -173,6 +175,18 @@ pub trait Reading {
 pub trait Store: fmt::Debug + Send + Sync {
     /// Returns the pulse of the thread that owns the connection.
     fn pulse(&self) -> Pulse;
+
+    /// Returns true while this process alone may send, for at least this time.
+    ///
+    /// A store that several machines share is lent to one of them at a time.
+    fn may_send(&self, _within: Duration) -> bool {
+        true
+    }
+
+    /// Resolves once the store cannot be written any more, with the reason.
+    fn ended(&self) -> BoxFuture<'static, StoreError> {
+        Box::pin(std::future::pending())
+    }
 
     /// Returns the number of PATCHes in the history of all owners, at most.
     ///

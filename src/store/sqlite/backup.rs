@@ -4,18 +4,16 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::model::Instant;
-use crate::store::{Contents, Description, Owner, StoreError};
+use crate::store::sql;
+use crate::store::{Description, StoreError};
 
 use super::file::{self, lock_path, suffixed};
 use super::location::{Sqlite, remedy};
-use super::{migrations, opening::is_sound, owners};
-
-/// Counts the overrides that are active at an instant on some page.
-const ACTIVE_OVERRIDES: &str = "SELECT count(DISTINCT id) FROM overrides JOIN overridden ON override = id
-    WHERE released_at IS NULL AND (until IS NULL OR until > ?1)";
+use super::session::Statements;
+use super::{migrations, opening::is_sound};
 
 impl Sqlite {
     /// Backs the store up into a new file, as of one instant, also while a process writes it.
@@ -102,13 +100,15 @@ impl Sqlite {
         let connection = self.connect(path)?;
         let version = migrations::version(&connection).map_err(|error| self.sqlite(error))?;
         let length = |suffix: &str| std::fs::metadata(suffixed(path, suffix)).map_or(0, |file| file.len());
-        let contents = (version == migrations::VERSION).then(|| contents(&connection, now)).transpose();
+        let contents = (version == migrations::VERSION)
+            .then(|| sql::contents(&mut Statements::new(&connection, self), now))
+            .transpose();
         Ok(Description {
             path: path.to_owned(),
             bytes: length("") + length("-wal"),
             version,
             known: migrations::VERSION,
-            contents: contents.map_err(|error| self.sqlite(error))?,
+            contents: contents?,
         })
     }
 
@@ -139,31 +139,10 @@ fn unusable(error: StoreError, from: &Path) -> StoreError {
         StoreError::Foreign { .. } => {
             StoreError::Backup { path, found: "it is not a store of rtconfd".to_owned() }
         }
-        StoreError::Io { error, .. } => StoreError::Backup { path, found: error.to_string() },
+        StoreError::Io { error, .. } => StoreError::Backup { path, found: error },
         StoreError::Failed { error, .. } => StoreError::Backup { path, found: error },
         error => error,
     }
-}
-
-fn contents(connection: &Connection, now: Instant) -> rusqlite::Result<Contents> {
-    let count = |what: &str| {
-        let counted: i64 =
-            connection.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0))?;
-        Ok::<_, rusqlite::Error>(counted.unsigned_abs())
-    };
-    let end = |order: &str| {
-        let sql = format!("SELECT at FROM writes ORDER BY id {order} LIMIT 1");
-        connection.query_row(&sql, [], |row| row.get(0)).optional()
-    };
-    Ok(Contents {
-        owners: owners::all(connection)?.into_iter().map(|Owner { api, id }| (api, id)).collect(),
-        pages: count("pages")?,
-        patches: count("writes")?,
-        oldest: end("ASC")?,
-        newest: end("DESC")?,
-        overrides: connection.query_row(ACTIVE_OVERRIDES, [now], |row| row.get::<_, i64>(0))?.unsigned_abs(),
-        open_intents: count("writes WHERE outcome IN ('intended', 'unknown')")?,
-    })
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {

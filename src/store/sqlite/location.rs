@@ -4,10 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
-/// SQLite's code for a file that was moved while open (SQLITE_READONLY_DBMOVED), which SQLite does
-/// not check for by itself.
-pub(super) const MOVED: i32 = 1032;
-
 /// A store in a file, or in memory. It converts failures to errors that name it.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
@@ -27,9 +23,6 @@ impl Sqlite {
     pub(super) fn sqlite(&self, error: rusqlite::Error) -> StoreError {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match error.sqlite_error_code() {
-            _ if error.sqlite_error().is_some_and(|error| error.extended_code == MOVED) => {
-                StoreError::Moved { path: self.shown() }
-            }
             Some(DatabaseCorrupt | NotADatabase) => {
                 StoreError::Damaged { path: self.shown(), found: one_line(&error.to_string()) }
             }
@@ -46,7 +39,7 @@ impl Sqlite {
     }
 
     pub(super) fn io(&self, error: std::io::Error) -> StoreError {
-        StoreError::Io { path: self.shown(), error }
+        StoreError::Io { path: self.shown(), error: error.to_string() }
     }
 }
 

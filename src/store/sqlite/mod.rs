@@ -1,22 +1,15 @@
 //! The store in an SQLite file: one writer, WAL, `synchronous=FULL`. Acknowledged data survives a
 //! power cut.
 
-mod accepted;
 mod backup;
 mod file;
-mod history_span;
 mod location;
 mod migrations;
 mod opening;
-mod owners;
-mod queue;
-mod reading;
-mod retention;
-mod texts;
-mod writer;
+mod session;
 
 pub use location::Sqlite;
-pub use writer::Writer;
+pub use opening::in_place;
 
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,19 @@
 //! Opens a store: for reading, for writing, or as a replacement for a lost one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::limits::store::CHECKED_AT_START;
 use crate::model::Instant;
+use crate::store::sql::{Queue, Reader, Writer};
 use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
 
 use super::file::{self, Guard, lock_path};
 use super::location::{Sqlite, one_line};
 use super::migrations;
-use super::queue::Damage;
-use super::reading::ReadOnly;
-use super::writer::Writer;
+use super::session::{Damage, ReadOnly, Shared, Writing};
 
 /// More than the statements of the writer: parsing one costs more than running it.
 const CACHED_STATEMENTS: usize = 128;
@@ -22,7 +21,8 @@ const CACHED_STATEMENTS: usize = 128;
 impl Location for Sqlite {
     fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
         let Some(connection) = self.connect_to_read()? else { return Ok(None) };
-        Ok(Some(Box::new(ReadOnly::new(connection, self.clone(), owner)?)))
+        let connected = ReadOnly { connection, location: self.clone() };
+        Ok(Some(Box::new(Reader::new(connected, owner)?)))
     }
 
     fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
@@ -165,7 +165,9 @@ impl Sqlite {
         if is_large && !was_closed {
             self.check_beside(damage.clone());
         }
-        Writer::start(connection, owner, self.clone(), guard, damage)
+        let database = Writing { connection, location: self.clone(), guard, damage };
+        let queue = |database| Queue::start(database).map_err(|error| self.io(error));
+        Writer::new(Box::new(database), owner, queue)
     }
 
     /// Checks a store while it is already in use; damage stops all writing.
@@ -219,6 +221,19 @@ impl Sqlite {
             Err(std::fs::TryLockError::Error(error)) => Err(self.io(error)),
         }
     }
+}
+
+/// Opens a store on a shared connection, without a thread.
+///
+/// Jobs are committed one by one, for simulations that run in a single order.
+///
+/// # Errors
+/// Returns an error when the store cannot be upgraded.
+pub fn in_place(connection: Arc<Mutex<Connection>>, owner: &Owner) -> Result<Arc<dyn Store>, StoreError> {
+    let prepared = migrations::prepare(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
+    prepared.map_err(|error| Sqlite::new(None).sqlite(error))?;
+    let queue = |database| Ok(Queue::in_place(database));
+    Ok(Arc::new(Writer::new(Box::new(Shared(connection)), Some(owner), queue)?))
 }
 
 /// Returns a description of the store's damage; `None` if it is sound.

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Sqlite, migrations};
 use crate::model::{Change, Instant, PageId, RowName};
 use crate::pages::{Override, OverrideKind, Part};
-use crate::store::{Acceptance, Accepted, Behind, Intent, Location, Outcome, Owner, Store, StoreError};
+use crate::store::{Acceptance, Accepted, Behind, Intent, Location, Outcome, Owner, StoreError};
 
 fn owner() -> Owner {
     Owner { api: "https://api.example".to_owned(), id: "default".to_owned() }
@@ -213,7 +213,7 @@ async fn a_locked_store_names_both_processes_and_a_full_or_read_only_one_gives_a
 
     let connection =
         std::sync::Arc::new(std::sync::Mutex::new(rusqlite::Connection::open_in_memory().unwrap()));
-    let writer = super::Writer::in_place(connection.clone(), &owner()).unwrap();
+    let writer = super::in_place(connection.clone(), &owner()).unwrap();
     let set =
         |pragma: &str| connection.lock().unwrap().query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
     set("PRAGMA max_page_count = 1");
@@ -230,7 +230,7 @@ async fn a_locked_store_names_both_processes_and_a_full_or_read_only_one_gives_a
     set("PRAGMA max_page_count = 100000");
     // Earlier jobs are missing, so later ones are refused, except by a new writer.
     assert!(writer.intend(intent()).await.unwrap_err().to_string().contains("full"));
-    let writer = super::Writer::in_place(connection.clone(), &owner()).unwrap();
+    let writer = super::in_place(connection.clone(), &owner()).unwrap();
     writer.intend(intent()).await.unwrap();
     connection.lock().unwrap().execute_batch("PRAGMA query_only = ON").unwrap();
     let reported = writer.intend(intent()).await.unwrap_err().to_string();

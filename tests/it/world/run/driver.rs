@@ -7,8 +7,7 @@ use rtconfd::reconcile::{
     ActiveRevision, Actor, Board, Control, Driver, Feed, Mode, Newest, Pace, Setup, Status, Unsupervised,
 };
 use rtconfd::sources::{Files, Writers, Writing};
-use rtconfd::store::Store;
-use rtconfd::store::sqlite::Writer;
+use rtconfd::store::sqlite;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{FILES, Running, World, written};
@@ -22,7 +21,7 @@ impl World {
         let now = self.clock.now();
         self.remote.state().forget_rates();
         // A failed writer makes no further writes.
-        self.store = Writer::in_place(self.database.clone(), &self.settings.owner()).unwrap();
+        self.store = sqlite::in_place(self.database.clone(), &self.settings.owner()).unwrap();
         let remembered = self.store.remembered().await.unwrap();
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
         let recalled = files.recall(&remembered.newest.inputs).inputs;
@@ -36,7 +35,7 @@ impl World {
             actor: Actor {
                 api: Arc::new(self.remote.clone()),
                 api_url: self.settings.api.base_url.clone(),
-                store: Arc::new(self.store.clone()),
+                store: self.store.clone(),
                 clock: Arc::new(self.clock.clone()),
                 who: "world".to_owned(),
             },

@@ -20,8 +20,7 @@ use rtconfd::clock::{Clock, ManualClock};
 use rtconfd::reconcile::{Board, Ended, Feed};
 use rtconfd::settings::{Settings, Surroundings};
 use rtconfd::sources::{Content, Files, ReadFiles, Stamp, Unread};
-use rtconfd::store::StoreError;
-use rtconfd::store::sqlite::Writer;
+use rtconfd::store::{Store, StoreError, sqlite};
 use rtconfd::zone::Database;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -83,7 +82,7 @@ pub struct World {
     settings: Settings,
     disk: Memory,
     database: Arc<Mutex<Connection>>,
-    store: Writer,
+    store: Arc<dyn Store>,
     running: Option<Running>,
     /// The intended content of the files, which the model of the remote has too.
     inputs: Inputs,
@@ -133,7 +132,7 @@ impl World {
         let settings = written(&folder.path().join(SETTINGS), &inputs);
         let database = Arc::new(Mutex::new(Connection::open_in_memory().unwrap()));
         let remote = Remote::new(clock.clone(), Rng::with_seed(random.u64(..)), inputs.clone());
-        let store = Writer::in_place(database.clone(), &settings.owner()).unwrap();
+        let store = sqlite::in_place(database.clone(), &settings.owner()).unwrap();
         let mut world = Self {
             seed,
             random,

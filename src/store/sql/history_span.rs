@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use rusqlite::Connection;
+use crate::store::StoreError;
+
+use super::Session;
 
 /// The numbers of the first and the last PATCH of the history.
 ///
@@ -17,13 +19,20 @@ pub(super) struct HistorySpan {
 
 impl HistorySpan {
     /// Reads both numbers again.
-    pub(super) fn read(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn read(&self, session: &mut dyn Session) -> Result<(), StoreError> {
         let numbers = "SELECT (SELECT min(id) FROM writes), (SELECT max(id) FROM writes)";
-        let (first, last): (Option<i64>, Option<i64>) =
-            connection.prepare_cached(numbers)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.first.store(first.unwrap_or(0), Ordering::Relaxed);
-        self.last.store(last.unwrap_or(0), Ordering::Relaxed);
-        Ok(())
+        session.each(numbers, &[], &mut |row| {
+            let (first, last): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+            self.first.store(first.unwrap_or(0), Ordering::Relaxed);
+            self.last.store(last.unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Notes the number of a new PATCH.
+    pub(super) fn extend(&self, number: i64) {
+        let _ = self.first.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+        self.last.fetch_max(number, Ordering::Relaxed);
     }
 
     /// Returns the most rows that there can be.

@@ -2,29 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, params};
-
 use crate::model::Instant;
+use crate::store::StoreError;
+
+use super::{Session, params};
 
 /// Stores content that becomes active and ends the version before it.
 pub(super) fn put(
-    connection: &Connection,
+    session: &mut dyn Session,
     owner: i64,
     (path, content): (&str, &[u8]),
     number: i64,
     at: Instant,
-) -> rusqlite::Result<()> {
-    let is_known = "SELECT 1 FROM accepted WHERE owner = ?1 AND path = ?2 AND until IS NULL AND content = ?3";
-    if connection.prepare_cached(is_known)?.exists(params![owner, path, content])? {
+) -> Result<(), StoreError> {
+    let is_known = "SELECT since FROM accepted
+        WHERE owner = ?1 AND path = ?2 AND until IS NULL AND content = ?3";
+    if session.first::<i64>(is_known, params![owner, path, content])?.is_some() {
         return Ok(());
     }
-    connection.prepare_cached(END)?.execute(params![owner, path, number])?;
-    connection
-        .prepare_cached(
-            "INSERT INTO accepted (owner, path, content, accepted_at, since) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![owner, path, content, at, number])
-        .map(drop)
+    session.execute(END, params![owner, path, number])?;
+    let add = "INSERT INTO accepted (owner, path, content, accepted_at, since) VALUES (?1, ?2, ?3, ?4, ?5)";
+    session.execute(add, params![owner, path, content, at, number]).map(drop)
 }
 
 /// SQL that ends the active version of an input.
@@ -32,26 +30,24 @@ const END: &str = "UPDATE accepted SET until = ?3 WHERE owner = ?1 AND path = ?2
 
 /// Ends inputs that no longer exist: files that the settings no longer name.
 pub(super) fn end_others(
-    connection: &Connection,
+    session: &mut dyn Session,
     owner: i64,
     paths: &BTreeSet<String>,
     number: i64,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     let known = "SELECT path FROM accepted WHERE owner = ?1 AND until IS NULL AND path != ''";
-    let mut known = connection.prepare_cached(known)?;
-    let known = known.query_map([owner], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-    let mut end = connection.prepare_cached(END)?;
+    let known: Vec<String> = session.rows(known, params![owner], |row| row.get(0))?;
     for path in known.iter().filter(|path| !paths.contains(*path)) {
-        end.execute(params![owner, path, number])?;
+        session.execute(END, params![owner, path, number])?;
     }
     Ok(())
 }
 
 /// Deletes formerly active content that no page is based on any more.
-pub(super) fn forget(connection: &Connection, owner: i64) -> rusqlite::Result<()> {
+pub(super) fn forget(session: &mut dyn Session, owner: i64) -> Result<(), StoreError> {
     let sql = "DELETE FROM accepted WHERE owner = ?1 AND until IS NOT NULL AND NOT EXISTS
-        (SELECT 1 FROM (SELECT page, as_of FROM behind UNION ALL SELECT page, as_of FROM kept)
+        (SELECT 1 FROM (SELECT page, as_of FROM behind UNION ALL SELECT page, as_of FROM kept) AS based
             JOIN pages ON pages.id = page
             WHERE pages.owner = ?1 AND as_of >= accepted.since AND as_of < accepted.until)";
-    connection.prepare_cached(sql)?.execute([owner]).map(drop)
+    session.execute(sql, params![owner]).map(drop)
 }
