@@ -81,12 +81,12 @@ fn show(description: &Description, location: &dyn Location, format: Format) -> a
     if format == Format::Json {
         let contents = contents.as_ref().map_or(Value::Null, contents_json);
         return output::print_lines([json!({
-            "path": path.display().to_string(), "bytes": bytes, "version": version, "known": known,
+            "path": path, "bytes": bytes, "version": version, "known": known,
             "in_use_by": user, "contents": contents,
         })]);
     }
     let line = |name: &str, value: String| output::print(&format!("{name:<13}{value}\n"));
-    line("path", path.display().to_string());
+    line("path", path.clone());
     line("size", format!("{bytes} bytes"));
     line(
         "version",

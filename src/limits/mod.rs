@@ -41,12 +41,13 @@ pub mod files;
 pub mod listener;
 pub mod notifications;
 pub mod pages;
+pub mod replicas;
 pub mod settings;
 pub mod store;
 pub mod time;
 
 /// Returns all sections, in the order of the reference.
-pub fn sections() -> [Section; 10] {
+pub fn sections() -> [Section; 11] {
     [
         files::section(),
         calendars::section(),
@@ -57,6 +58,7 @@ pub fn sections() -> [Section; 10] {
         listener::section(),
         notifications::section(),
         store::section(),
+        replicas::section(),
         time::section(),
     ]
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::memory::Memory;
+use super::postgres::{Address, Postgres, server::Server};
 use super::{
     Acceptance, Accepted, Behind, Intent, KINDS, Location, OpenIntent, Outcome, Owner, PageState, Reading,
     Store, StoreError, Written,
@@ -22,16 +23,29 @@ fn owner(api: &str, id: &str) -> Owner {
 }
 
 /// Returns the location of a store of every kind that keeps a file, none of which exists yet.
-fn locations(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
+fn files(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
     KINDS.iter().map(|kind| super::at(Some(&folder.path().join("state/s").with_extension(kind.ending))))
 }
 
-/// Returns an empty store of every kind, and the folder with the files of those that have one.
+/// Returns a location of every kind, without a store.
+fn locations(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
+    let address = Address::new(&Server::shared().database(), None, None).unwrap();
+    let database: Box<dyn Location> = Box::new(Postgres::new(&address));
+    files(folder).chain([database])
+}
+
+/// Creates the store of a location, if need be, and opens it.
+fn open(location: &dyn Location, owner: &Owner) -> Arc<dyn Store> {
+    location.create().unwrap();
+    location.open(Some(owner)).unwrap()
+}
+
+/// Returns an empty store of every kind, and the folder with the files of those that keep some.
 fn stores() -> (TempDir, Vec<Arc<dyn Store>>) {
     let (folder, ours) = (tempfile::tempdir().unwrap(), owner("api", "default"));
-    let in_files: Vec<_> = locations(&folder).map(|location| location.open(Some(&ours)).unwrap()).collect();
+    let others: Vec<_> = locations(&folder).map(|location| open(&*location, &ours)).collect();
     let in_memory = [super::at(None).open(Some(&ours)).unwrap(), Arc::new(Memory::new(ours))];
-    (folder, in_memory.into_iter().chain(in_files).collect())
+    (folder, in_memory.into_iter().chain(others).collect())
 }
 
 /// Returns the instant some minutes after 17:00.
@@ -266,7 +280,7 @@ async fn a_reader_and_the_next_writer_find_what_was_acknowledged() {
     let (folder, ours) = (tempfile::tempdir().unwrap(), owner("api", "default"));
     for location in locations(&folder) {
         assert!(location.read(Some(&ours)).unwrap().is_none(), "reading creates no store");
-        let store = location.open(Some(&ours)).unwrap();
+        let store = open(&*location, &ours);
         assert!(location.is_in_use());
         assert!(matches!(location.open(Some(&ours)), Err(StoreError::InUse { .. })));
 
@@ -380,7 +394,7 @@ async fn stores_agree_after_any_sequence_of_writes() {
 #[tokio::test]
 async fn a_backup_is_complete_while_the_store_is_open_and_replaces_it_later() {
     let folder = tempfile::tempdir().unwrap();
-    for location in locations(&folder) {
+    for location in files(&folder) {
         let (backup, ours) = (folder.path().join("backup"), owner("api", "default"));
         assert_eq!(location.describe(at(0)).unwrap(), None);
         assert!(location.back_up(&backup).is_err() && !backup.exists(), "there is no store yet");

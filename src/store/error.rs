@@ -121,6 +121,54 @@ pub enum StoreError {
         /// The file.
         path: String,
     },
+    /// The database does not answer, or not for now.
+    #[error("cannot reach the store {path}: {error}; nothing is sent until it answers")]
+    Unreachable {
+        /// The database.
+        path: String,
+        /// The error.
+        error: String,
+    },
+    /// A store in a database is created only on request.
+    #[error("no store found in the database {path} (hint: create it with rtconfd store create)")]
+    Absent {
+        /// The database.
+        path: String,
+    },
+    /// Another program took the lease over.
+    #[error("the lease of the store {path} was taken over by {other}, so nothing is sent from here")]
+    TakenOver {
+        /// The database.
+        path: String,
+        /// The other program.
+        other: String,
+    },
+    /// The lease was not renewed in time.
+    #[error("the lease of the store {path} has ended, so nothing is sent from here")]
+    LeaseEnded {
+        /// The database.
+        path: String,
+    },
+    /// The database has fewer transactions than it had before.
+    #[error(
+        "the store {path} lost {lost} transactions that it had confirmed, so nothing is sent (hint: a \
+         failover to a lagging standby or a restore may do this: check the overrides, use synchronous \
+         replication, and restart all replicas to go on)"
+    )]
+    Rewound {
+        /// The database.
+        path: String,
+        /// The number of transactions.
+        lost: i64,
+    },
+    /// The store cannot do it, and another program can.
+    #[error("rtconfd does not copy the store {path} (hint: use {what})")]
+    Unsupported {
+        /// The database.
+        path: String,
+        /// The other program.
+        what: &'static str,
+    },
     /// The writer stopped after an earlier failure.
     #[error("the store was closed after an earlier failure")]
     Closed,

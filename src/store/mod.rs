@@ -21,6 +21,7 @@ use crate::pulse::Pulse;
 
 mod claims;
 mod error;
+pub mod postgres;
 mod sql;
 pub mod sqlite;
 mod types;
@@ -97,6 +98,19 @@ pub trait Location {
     /// # Errors
     /// As [`open`](Self::open), except for failures that a new store resolves.
     fn open_or_begin_anew(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// Creates the store, or upgrades it; without effect on a current one.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and missing rights.
+    fn create(&self) -> Result<(), StoreError> {
+        self.open(None).map(drop)
+    }
+
+    /// Returns true for a store that several machines share.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Copies the store into a new file, as of one instant, also while a process writes it.
     ///

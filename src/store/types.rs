@@ -1,7 +1,6 @@
 //! The values that a store keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -22,11 +21,11 @@ pub struct Owner {
     pub id: String,
 }
 
-/// A store as a file.
+/// A store, whatever its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// Its file.
-    pub path: PathBuf,
+    /// Its file or database.
+    pub path: String,
     /// Its size in bytes, with the changes that are not in the file itself yet.
     pub bytes: u64,
     /// Its version.

@@ -15,11 +15,13 @@ mod reading;
 mod retention;
 mod summary;
 mod texts;
+mod trust;
 mod writer;
 
 pub(super) use queue::{Database, Job, Queue};
 pub(super) use reading::{Connected, Reader};
 pub(super) use summary::contents;
+pub(super) use trust::Trust;
 pub(super) use writer::Writer;
 
 /// A connection that runs statements.
@@ -183,4 +185,4 @@ impl<T: ToParam> ToParam for Option<T> {
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::store::sql::ToParam::param(&$value)),*] };
 }
-use params;
+pub(super) use params;

@@ -2,6 +2,7 @@
 //! one transaction.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub(in crate::store) trait Database: Send {
 }
 
 /// Statements to run in one transaction.
-pub(in crate::store) type Job<'a> = &'a mut dyn FnMut(&mut dyn Session) -> Result<(), StoreError>;
+pub(in crate::store) type Job<'a> = &'a mut (dyn FnMut(&mut dyn Session) -> Result<(), StoreError> + Send);
 
 type Queued = (Box<dyn FnOnce(&mut dyn Session) -> Result<Done, StoreError> + Send>, Fail);
 /// Notifies the waiting caller that the job is durable.
@@ -128,18 +129,21 @@ impl Queue {
         self.pulse.clone()
     }
 
-    /// Resolves with the failure after which nothing more is written.
-    pub(in crate::store) async fn failed(mut failed: watch::Receiver<Option<StoreError>>) -> StoreError {
-        match failed.wait_for(Option::is_some).await.map(|failed| failed.clone()) {
-            Ok(Some(error)) => error,
-            // The thread has ended without one.
-            _ => StoreError::Closed,
-        }
+    /// Returns true once nothing more is written.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.borrow().is_some()
     }
 
-    /// Returns the failure, once there is one.
-    pub(in crate::store) fn failure(&self) -> watch::Receiver<Option<StoreError>> {
-        self.failed.clone()
+    /// Waits for the failure after which nothing more is written.
+    pub(super) fn failed(&self) -> impl Future<Output = StoreError> + Send + use<> {
+        let mut failed = self.failed.clone();
+        async move {
+            match failed.wait_for(Option::is_some).await.map(|failed| failed.clone()) {
+                Ok(Some(error)) => error,
+                // The thread has ended without one.
+                _ => StoreError::Closed,
+            }
+        }
     }
 
     /// Queues a job immediately; the returned future resolves with its result once it is durable.

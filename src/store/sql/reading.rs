@@ -42,11 +42,14 @@ impl<C: Connected> Reader<C> {
 
     fn read<T>(
         &self,
-        read: impl FnOnce(&mut dyn Session, Option<i64>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let (mut read, mut result) = (Some(read), None);
+        read: impl FnOnce(&mut dyn Session, Option<i64>) -> Result<T, StoreError> + Send,
+    ) -> Result<T, StoreError>
+    where
+        T: Send,
+    {
+        let (mut read, mut result, owner) = (Some(read), None, self.owner);
         self.connected.with(&mut |session| {
-            result = read.take().map(|read| read(session, self.owner)).transpose()?;
+            result = read.take().map(|read| read(session, owner)).transpose()?;
             Ok(())
         })?;
         result.ok_or(StoreError::Closed)
@@ -96,7 +99,7 @@ impl<C: Connected> Reading for Reader<C> {
 
     fn last_applied(&self, page: &PageId) -> Result<Option<Instant>, StoreError> {
         let sql = "SELECT max(settled_at) FROM writes JOIN pages ON pages.id = writes.page
-            WHERE (?1 IS NULL OR owner = ?1) AND agent = ?2 AND environment = ?3 AND outcome = 'applied'";
+            WHERE owner = coalesce(?1, owner) AND agent = ?2 AND environment = ?3 AND outcome = 'applied'";
         self.read(|session, owner| {
             session.first(sql, params![owner, page.agent, page.environment.as_str()]).map(Option::flatten)
         })
@@ -107,7 +110,7 @@ pub(super) fn approvals(
     session: &mut dyn Session,
     owner: Option<i64>,
 ) -> Result<BTreeSet<String>, StoreError> {
-    let sql = "SELECT revision FROM approvals WHERE (?1 IS NULL OR owner = ?1) AND used_at IS NULL";
+    let sql = "SELECT revision FROM approvals WHERE owner = coalesce(?1, owner) AND used_at IS NULL";
     Ok(session.rows(sql, params![owner], |row| row.get(0))?.into_iter().collect())
 }
 
@@ -116,7 +119,7 @@ pub(super) fn fact(
     owner: Option<i64>,
     name: &str,
 ) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT value FROM facts WHERE (?1 IS NULL OR owner = ?1) AND name = ?2";
+    let sql = "SELECT value FROM facts WHERE owner = coalesce(?1, owner) AND name = ?2";
     session.first(sql, params![owner, name])
 }
 
@@ -129,7 +132,7 @@ pub(super) fn overrides(
             agent || '/' || environment, until, part
         FROM overrides JOIN overridden ON overridden.override = overrides.id
         JOIN pages ON pages.id = overridden.page
-        WHERE ?1 IS NULL OR overrides.owner = ?1 ORDER BY overrides.id";
+        WHERE overrides.owner = coalesce(?1, overrides.owner) ORDER BY overrides.id";
     let mut found: Vec<OverrideRow> = Vec::new();
     session.each(sql, params![owner], &mut |row| {
         let id: i64 = row.get(0)?;
@@ -207,8 +210,8 @@ fn drifts(
     let sql = format!(
         "SELECT since, agent || '/' || environment, variable, {baseline}, {found}, {desired}, answer, by, ended_at
             FROM drifts JOIN pages ON pages.id = drifts.page
-            WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR agent || '/' || environment = ?2)
-                AND (ended_at IS NULL OR ?3 = 0)
+            WHERE owner = coalesce(?1, owner) AND agent || '/' || environment = coalesce(?2, agent || '/' || environment)
+                AND (ended_at IS NULL OR CAST(?3 AS BIGINT) = 0)
             ORDER BY drifts.id DESC LIMIT ?4",
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -283,7 +286,7 @@ pub(super) fn pages(
     // Many pages share one schema.
     let mut schemas: HashMap<String, Arc<Value>> = HashMap::new();
     let sql = "SELECT id, agent || '/' || environment, schema, problem, problem_since FROM pages
-        WHERE ?1 IS NULL OR owner = ?1";
+        WHERE owner = coalesce(?1, owner)";
     session.each(sql, params![owner], &mut |row| {
         let page: PageId = page(row, 1)?;
         let problem: Option<String> = row.get(3)?;
@@ -356,7 +359,7 @@ fn history(
         "SELECT at, who, agent || '/' || environment, variable, {before}, {after}, because, outcome, correlation_id,
                 error, tries
             FROM writes JOIN pages ON pages.id = writes.page JOIN changes ON changes.write = writes.id
-            WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR agent || '/' || environment = ?2)
+            WHERE owner = coalesce(?1, owner) AND agent || '/' || environment = coalesce(?2, agent || '/' || environment)
             ORDER BY writes.id DESC, variable LIMIT ?3",
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::model::{Instant, PageId, Variable};
@@ -17,7 +19,7 @@ use crate::store::{
 use super::history_span::HistorySpan;
 use super::queue::{Database, Queue};
 use super::reading::{self, StoredPart};
-use super::{Session, accepted, owners, params, retention, texts};
+use super::{Session, Trust, accepted, owners, params, retention, texts};
 
 /// The writer of a store in a database, for one owner.
 ///
@@ -29,15 +31,19 @@ pub(in crate::store) struct Writer {
     /// The number of the owner.
     owner: i64,
     span: Arc<HistorySpan>,
+    /// The trust in being the only writer; none for a store of a single machine.
+    trust: Option<Trust>,
 }
 
 impl Writer {
     /// Writes for an owner; without one, only to release overrides.
     ///
-    /// `queue` makes the queue of the database, once it has been prepared.
+    /// `queue` makes the queue of the database, once it has been prepared. `trust` is the one that the
+    /// database keeps up.
     pub(in crate::store) fn new(
         mut database: Box<dyn Database>,
         owner: Option<&Owner>,
+        trust: Option<Trust>,
         queue: impl FnOnce(Box<dyn Database>) -> Result<Queue, StoreError>,
     ) -> Result<Self, StoreError> {
         let (span, mut number) = (Arc::new(HistorySpan::default()), owners::NO_OWNER);
@@ -47,7 +53,7 @@ impl Writer {
             }
             span.read(session)
         })?;
-        Ok(Self { queue: queue(database)?, owner: number, span })
+        Ok(Self { queue: queue(database)?, owner: number, span, trust })
     }
 
     /// Queues a job with the number of the owner.
@@ -65,15 +71,37 @@ impl Store for Writer {
         self.queue.pulse()
     }
 
+    fn may_send(&self, within: Duration) -> bool {
+        !self.queue.has_failed() && self.trust.as_ref().is_none_or(|trust| trust.left() > within)
+    }
+
+    fn ended(&self) -> BoxFuture<'static, StoreError> {
+        let (failed, trust) = (self.queue.failed(), self.trust.clone());
+        Box::pin(async move {
+            let trusted = async {
+                match &trust {
+                    Some(trust) => trust.ended().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // A failure says more than the end of the lease that it leads to.
+                biased;
+                error = failed => error,
+                error = trusted => error,
+            }
+        })
+    }
+
     fn history_rows(&self) -> u64 {
         self.span.len()
     }
 
     fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {
-        let (queue, owner, span) = (self.queue.clone(), owner.clone(), self.span.clone());
+        let (writer, owner) = (self.clone(), owner.clone());
         let number = self.queue.run(move |session| owners::number_or_new(session, &owner));
         Box::pin(async move {
-            let writer: Arc<dyn Store> = Arc::new(Self { queue, owner: number.await?, span });
+            let writer: Arc<dyn Store> = Arc::new(Self { owner: number.await?, ..writer });
             Ok(writer)
         })
     }
@@ -119,7 +147,7 @@ impl Store for Writer {
         let who = who.to_owned();
         self.run(move |session, owner| {
             let release = "UPDATE overrides SET released_at = ?2, released_by = ?3
-                WHERE id = ?1 AND released_at IS NULL AND (?4 IS NULL OR owner = ?4)";
+                WHERE id = ?1 AND released_at IS NULL AND owner = coalesce(?4, owner)";
             let owner = (owner != owners::NO_OWNER).then_some(owner);
             Ok(session.execute(release, params![id, at, who, owner])? > 0)
         })
@@ -322,7 +350,7 @@ impl Store for Writer {
             let page = page_number(session, owner, &page)?;
             // It remains one problem as long as there is any, even if its message changes.
             let note = "UPDATE pages SET problem = ?2, problem_since =
-                CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(problem_since, ?3) END WHERE id = ?1";
+                CASE WHEN CAST(?2 AS TEXT) IS NULL THEN NULL ELSE coalesce(problem_since, ?3) END WHERE id = ?1";
             session.execute(note, params![page, problem, at]).map(drop)
         })
     }

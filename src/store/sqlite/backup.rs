@@ -104,7 +104,7 @@ impl Sqlite {
             .then(|| sql::contents(&mut Statements::new(&connection, self), now))
             .transpose();
         Ok(Description {
-            path: path.to_owned(),
+            path: path.display().to_string(),
             bytes: length("") + length("-wal"),
             version,
             known: migrations::VERSION,

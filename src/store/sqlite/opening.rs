@@ -167,7 +167,7 @@ impl Sqlite {
         }
         let database = Writing { connection, location: self.clone(), guard, damage };
         let queue = |database| Queue::start(database).map_err(|error| self.io(error));
-        Writer::new(Box::new(database), owner, queue)
+        Writer::new(Box::new(database), owner, None, queue)
     }
 
     /// Checks a store while it is already in use; damage stops all writing.
@@ -233,7 +233,7 @@ pub fn in_place(connection: Arc<Mutex<Connection>>, owner: &Owner) -> Result<Arc
     let prepared = migrations::prepare(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
     prepared.map_err(|error| Sqlite::new(None).sqlite(error))?;
     let queue = |database| Ok(Queue::in_place(database));
-    Ok(Arc::new(Writer::new(Box::new(Shared(connection)), Some(owner), queue)?))
+    Ok(Arc::new(Writer::new(Box::new(Shared(connection)), Some(owner), None, queue)?))
 }
 
 /// Returns a description of the store's damage; `None` if it is sound.

@@ -1,0 +1,217 @@
+//! The lease: which of several programs writes, and until when it may trust that.
+//!
+//! A lease has a number, its *epoch*. It ends when another program takes it, and a program takes it
+//! only if its holder released it, or if the counter of the holder's transactions stood still for
+//! longer than the holder trusts its lease.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, WallClock};
+use crate::limits::replicas::{LEASE, LEASE_MARGIN, POLL, RENEWALS};
+use crate::store::StoreError;
+use crate::store::sql::{Database, Job, Session, Trust, params};
+
+use super::connection::Connection;
+
+/// The times of a lease; all programs that share a store use the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// The time for which a holder trusts it.
+    pub(super) length: Duration,
+    /// The additional time after which another program takes it.
+    pub(super) margin: Duration,
+    /// The time between two looks at a lease of another.
+    pub(super) poll: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { length: LEASE, margin: LEASE_MARGIN, poll: POLL }
+    }
+}
+
+/// The ids of leases that this process no longer uses: it may take these at once.
+static ENDED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// The highest epoch and counter that this process has seen of each store.
+static SEEN: Mutex<BTreeMap<String, (i64, i64)>> = Mutex::new(BTreeMap::new());
+
+/// The row of the lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// The id of the holder; none if it was released.
+    pub(super) holder: Option<String>,
+    /// The host and process of the holder.
+    pub(super) described: String,
+    epoch: i64,
+    commits: i64,
+}
+
+/// Reads the row of the lease.
+pub(super) fn read(session: &mut dyn Session) -> Result<Held, StoreError> {
+    let sql = "SELECT holder, described, epoch, commits FROM rtconfd.lease";
+    let rows = session.rows(sql, &[], |row| {
+        Ok(Held { holder: row.get(0)?, described: row.get(1)?, epoch: row.get(2)?, commits: row.get(3)? })
+    });
+    rows?.into_iter().next().ok_or(StoreError::Closed)
+}
+
+/// A connection whose transactions are committed only while it holds the lease.
+pub(super) struct Leased {
+    connection: Connection,
+    store: String,
+    id: String,
+    epoch: i64,
+    terms: Terms,
+    trust: Trust,
+    /// The last renewal, in time since the machine started.
+    renewed: Duration,
+    /// The counter of transactions as of the last one.
+    commits: i64,
+}
+
+impl Leased {
+    /// Waits for the lease while its holder seems to be dead.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] as soon as the holder has renewed it; failures of the database, also if
+    /// it lost transactions.
+    pub(super) fn acquire(connection: Connection, store: String, terms: Terms) -> Result<Self, StoreError> {
+        let mut connection = connection;
+        let mut first: Option<(Held, Duration)> = None;
+        loop {
+            let held = read(&mut connection)?;
+            let now = WallClock.uptime();
+            note_commits(connection.path(), &store, (held.epoch, held.commits))?;
+            let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_free = held.holder.as_ref().is_none_or(|holder| ended.contains(holder));
+            drop(ended);
+            match &first {
+                _ if is_free => {}
+                Some((known, since)) if *known == held => {
+                    if now.saturating_sub(*since) < terms.length + terms.margin {
+                        std::thread::sleep(terms.poll);
+                        continue;
+                    }
+                }
+                Some(_) => {
+                    return Err(StoreError::InUse {
+                        path: connection.path().to_owned(),
+                        other: held.described,
+                    });
+                }
+                None => {
+                    first = Some((held, now));
+                    continue;
+                }
+            }
+            if let Some(epoch) = take(&mut connection, &store, &held)? {
+                let id = id_of(&store, epoch);
+                let trust = Trust::until(now + terms.length, connection.path());
+                let commits = held.commits;
+                return Ok(Self { connection, store, id, epoch, terms, trust, renewed: now, commits });
+            }
+            first = None;
+        }
+    }
+
+    /// Returns until when the lease is trusted.
+    pub(super) fn trust(&self) -> Trust {
+        self.trust.clone()
+    }
+
+    /// Begins a transaction of the holder.
+    fn begin(&mut self) -> Result<(), StoreError> {
+        let path = self.connection.path().to_owned();
+        if self.trust.left().is_zero() {
+            return Err(StoreError::LeaseEnded { path });
+        }
+        self.connection.batch("BEGIN")?;
+        let fence = "UPDATE rtconfd.lease SET commits = commits + 1
+            WHERE holder = ?1 AND epoch = ?2 RETURNING commits";
+        let session: &mut dyn Session = &mut self.connection;
+        match session.first(fence, params![self.id, self.epoch])? {
+            Some(commits) => {
+                self.commits = commits;
+                Ok(())
+            }
+            None => Err(StoreError::TakenOver { path, other: read(session)?.described }),
+        }
+    }
+}
+
+/// Takes the lease if it is still as seen; returns its epoch.
+fn take(session: &mut dyn Session, store: &str, seen: &Held) -> Result<Option<i64>, StoreError> {
+    let (Held { epoch, commits, .. }, next) = (seen, seen.epoch + 1);
+    let take = "UPDATE rtconfd.lease SET holder = ?1, described = ?2, epoch = ?3, commits = commits + 1
+        WHERE epoch = ?4 AND commits = ?5 RETURNING epoch";
+    session.first(take, params![id_of(store, next), described(), next, epoch, commits])
+}
+
+/// Returns the id of this process as the holder of an epoch.
+fn id_of(store: &str, epoch: i64) -> String {
+    static PROCESS: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let process = PROCESS.get_or_init(|| format!("{:016x}", fastrand::u64(..)));
+    format!("{process}-{store}-{epoch}")
+}
+
+/// Returns the host and process, for people.
+fn described() -> String {
+    let host = rustix::system::uname();
+    format!("process {} on {}", std::process::id(), host.nodename().to_string_lossy())
+}
+
+/// Remembers the epoch and the counter of a store, as committed.
+///
+/// # Errors
+/// When one is lower than seen before: the database lost transactions.
+fn note_commits(path: &str, store: &str, found: (i64, i64)) -> Result<(), StoreError> {
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = seen.entry(store.to_owned()).or_insert(found);
+    if found.0 < known.0 || found.1 < known.1 {
+        return Err(StoreError::Rewound { path: path.to_owned(), lost: known.1 - found.1 });
+    }
+    *known = found;
+    Ok(())
+}
+
+impl Database for Leased {
+    fn transact(&mut self, job: Job) -> Result<(), StoreError> {
+        let began = WallClock.uptime();
+        self.begin()?;
+        job(&mut self.connection)?;
+        self.connection.batch("COMMIT")?;
+        note_commits(self.connection.path(), &self.store, (self.epoch, self.commits))?;
+        self.renewed = began;
+        self.trust.extend(began + self.terms.length);
+        Ok(())
+    }
+
+    fn idle_time(&self) -> Option<Duration> {
+        let next = self.renewed + self.terms.length / RENEWALS;
+        Some(next.saturating_sub(WallClock.uptime()))
+    }
+
+    fn close(&mut self) {
+        let release = "UPDATE rtconfd.lease SET holder = NULL, commits = commits + 1
+            WHERE holder = ?1 AND epoch = ?2 RETURNING commits";
+        let session: &mut dyn Session = &mut self.connection;
+        let released =
+            session.first(release, params![self.id, self.epoch]).and_then(|commits| match commits {
+                Some(commits) => note_commits(self.connection.path(), &self.store, (self.epoch, commits)),
+                None => Ok(()),
+            });
+        // A lease that was not released is taken over after its time.
+        if let Err(error) = released {
+            tracing::warn!(%error, "the lease was not released");
+        }
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        ENDED.lock().unwrap_or_else(PoisonError::into_inner).insert(std::mem::take(&mut self.id));
+    }
+}

@@ -1,0 +1,154 @@
+//! Opens the store in a database: for reading, for writing, or to create it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::Instant;
+use crate::store::sql::{self, Connected, Job, Queue, Reader, Session, Writer};
+use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
+
+use super::address::Address;
+use super::connection::Connection;
+use super::lease::{self, Leased, Terms};
+use super::migrations;
+
+/// A store in a PostgreSQL database.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    address: Address,
+    terms: Terms,
+}
+
+impl Postgres {
+    /// Names the store of a database.
+    pub fn new(address: &Address) -> Self {
+        Self { address: address.clone(), terms: Terms::default() }
+    }
+
+    /// Returns the store with other times of its lease.
+    #[cfg(test)]
+    pub(super) fn with_terms(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    fn path(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Connects to the store and checks its version; returns its id.
+    fn connect(&self) -> Result<Option<(Connection, String)>, StoreError> {
+        let mut connection = Connection::open(&self.address)?;
+        let (path, known) = (self.path(), migrations::VERSION);
+        match migrations::version(&mut connection)? {
+            None => Ok(None),
+            Some((found, _)) if found > known => Err(StoreError::Newer { path, found, known }),
+            Some((found, _)) if found < known => Err(StoreError::Older { path, found, known }),
+            Some((_, store)) => Ok(Some((connection, store))),
+        }
+    }
+
+    fn unsupported<T>(&self, what: &'static str) -> Result<T, StoreError> {
+        Err(StoreError::Unsupported { path: self.path(), what })
+    }
+}
+
+impl Location for Postgres {
+    fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
+        let Some((connection, _)) = on_thread(|| self.connect())? else { return Ok(None) };
+        Ok(Some(Box::new(Reader::new(ReadOnly(Mutex::new(connection)), owner)?)))
+    }
+
+    fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
+        let writer = on_thread(|| {
+            let mut found = self.connect();
+            if matches!(found, Err(StoreError::Older { .. })) {
+                migrations::prepare(&mut Connection::open(&self.address)?)?;
+                found = self.connect();
+            }
+            let (connection, store) = found?.ok_or_else(|| StoreError::Absent { path: self.path() })?;
+            let leased = Leased::acquire(connection, store, self.terms)?;
+            let trust = leased.trust();
+            Writer::new(Box::new(leased), owner, Some(trust), |database| {
+                Queue::start(database)
+                    .map_err(|error| StoreError::Io { path: self.path(), error: error.to_string() })
+            })
+        })?;
+        Ok(Arc::new(writer))
+    }
+
+    fn open_or_begin_anew(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
+        self.create()?;
+        self.open(owner)
+    }
+
+    fn create(&self) -> Result<(), StoreError> {
+        on_thread(|| migrations::prepare(&mut Connection::open(&self.address)?))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn back_up(&self, _: &Path) -> Result<(), StoreError> {
+        self.unsupported("pg_dump --schema=rtconfd")
+    }
+
+    fn restore(&self, _: &Path) -> Result<Option<PathBuf>, StoreError> {
+        self.unsupported("pg_restore")
+    }
+
+    fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
+        on_thread(|| {
+            let mut connection = Connection::open(&self.address)?;
+            let Some((version, _)) = migrations::version(&mut connection)? else { return Ok(None) };
+            let size = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::BIGINT
+                FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = relnamespace
+                WHERE nspname = 'rtconfd' AND relkind = 'r'";
+            let session: &mut dyn Session = &mut connection;
+            let bytes: i64 = session.first(size, &[])?.unwrap_or_default();
+            let is_ours = version == migrations::VERSION;
+            Ok(Some(Description {
+                path: self.path(),
+                bytes: bytes.unsigned_abs(),
+                version,
+                known: migrations::VERSION,
+                contents: is_ours.then(|| sql::contents(session, now)).transpose()?,
+            }))
+        })
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.holder().is_some()
+    }
+
+    fn is_large(&self) -> bool {
+        false
+    }
+
+    fn user(&self) -> String {
+        self.holder().unwrap_or_else(|| "another rtconfd".to_owned())
+    }
+}
+
+impl Postgres {
+    /// Returns the description of the holder of the lease, if there is one.
+    fn holder(&self) -> Option<String> {
+        let held =
+            on_thread(|| self.connect()?.map(|(mut connection, _)| lease::read(&mut connection)).transpose());
+        held.ok().flatten().filter(|held| held.holder.is_some()).map(|held| held.described)
+    }
+}
+
+/// Runs a piece of work on a thread of its own: a thread of a runtime must not wait for another.
+fn on_thread<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap_or(Err(StoreError::Closed)))
+}
+
+/// A connection that only reads.
+struct ReadOnly(Mutex<Connection>);
+
+impl Connected for ReadOnly {
+    fn with(&self, job: Job) -> Result<(), StoreError> {
+        on_thread(|| job(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}

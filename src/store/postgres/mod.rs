@@ -1,0 +1,23 @@
+//! The store in a PostgreSQL database, which several replicas share: one of them writes, the others
+//! stand by.
+//!
+//! The writer holds the *lease*, a row of the database. Each of its transactions first changes that
+//! row, if it still holds it: no transaction of a former holder is ever committed, and each committed
+//! one renews the lease. The holder trusts its lease for [`LEASE`](crate::limits::replicas::LEASE)
+//! from before the transaction, by the time since the machine started; no clock of a wall counts.
+
+mod address;
+mod connection;
+mod fault;
+mod lease;
+mod location;
+mod migrations;
+
+pub use address::Address;
+pub use location::Postgres;
+
+#[cfg(test)]
+#[path = "../../../tests/it/support/postgres.rs"]
+pub(super) mod server;
+#[cfg(test)]
+mod tests;
