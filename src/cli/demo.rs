@@ -88,7 +88,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
     let store = load::open_store(&settings, false)?;
     let ended = tokio::select! {
-        ended = run::daemon(&global, settings, clock, store) => ended,
+        ended = run::daemon(&global, settings, clock, Some(store)) => ended,
         () = print_patches(simulator) => Ok(FAILED),
     };
     // Leftovers in the temporary directory do no harm.

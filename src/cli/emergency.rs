@@ -2,12 +2,10 @@
 //!
 //! They try the daemon first, and need only the store's path instead of valid settings.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{anyhow, bail};
 
-use crate::settings::{Settings, place};
-use crate::store::{self, Owner, Reading};
+use crate::settings::{Settings, StorePath, place};
+use crate::store::{Owner, Reading};
 use crate::web::{Daemon, Unreachable, socket_path};
 
 use super::global::{Exit, FAILED, Global};
@@ -17,8 +15,8 @@ use super::{load, output};
 pub enum Contact {
     /// A daemon that accepts requests.
     Running(Daemon),
-    /// No daemon; the file of its store, which is none in memory.
-    NoDaemon(Option<PathBuf>),
+    /// No daemon on this store.
+    NoDaemon(StorePath),
 }
 
 /// Finds the daemon of the store.
@@ -30,19 +28,23 @@ pub enum Contact {
 pub fn find(global: &Global) -> anyhow::Result<Contact> {
     let surroundings = global.surroundings();
     let place = place(global)?;
-    if let Some(store) = place.store.file()
-        && let Some(daemon) = reach(store)?
-    {
+    if let Some(daemon) = reach(&place.store)? {
         return Ok(Contact::Running(daemon));
+    }
+    // Of replicas that share a store, the active one may run on another machine.
+    let location = place.store.location();
+    if location.is_shared() && location.is_in_use() {
+        let relay = location.relay().map(|(relay, _)| Daemon::through(relay));
+        return Ok(relay.map_or(Contact::NoDaemon(place.store), Contact::Running));
     }
     if !place.is_named {
         for store in place::defaults(&surroundings) {
-            if let Some(daemon) = reach(&store)? {
+            if let Some(daemon) = reach(&StorePath::File(store))? {
                 return Ok(Contact::Running(daemon));
             }
         }
     }
-    Ok(Contact::NoDaemon(place.store.file().map(Path::to_owned)))
+    Ok(Contact::NoDaemon(place.store))
 }
 
 /// Returns the place of the store.
@@ -58,47 +60,45 @@ fn place(global: &Global) -> anyhow::Result<place::Place> {
 pub fn running_daemon(global: &Global) -> anyhow::Result<Daemon> {
     match find(global)? {
         Contact::Running(daemon) => Ok(daemon),
-        Contact::NoDaemon(Some(store)) => Err(no_daemon(global, &store)),
-        Contact::NoDaemon(None) => {
+        Contact::NoDaemon(StorePath::Memory) => {
             bail!("a daemon that keeps its state in memory has no socket\n  hint: set store.path to a file")
         }
+        Contact::NoDaemon(store) => Err(no_daemon(global, &store)),
     }
 }
 
 /// Returns the error for a store without a daemon.
-pub fn no_daemon(global: &Global, store: &Path) -> anyhow::Error {
-    let socket = socket_path(store);
+pub fn no_daemon(global: &Global, store: &StorePath) -> anyhow::Error {
+    let socket = store.socket_base().map(socket_path).unwrap_or_default();
     match elsewhere(global, store) {
         Some(other) => anyhow!(
-            "no rtconfd runs on the store {}\n  hint: add --set store.path={other}: one runs on that store",
-            store.display()
+            "no rtconfd runs on the store {store}\n  hint: add --set store.path={other}: one runs on that store"
         ),
         None => anyhow!(
-            "no rtconfd runs on the store {}: nothing answers at {}\n  hint: name the store of the \
+            "no rtconfd runs on the store {store}: nothing answers at {}\n  hint: name the store of the \
              daemon with --set store.path=FILE, or start rtconfd run",
-            store.display(),
             socket.display()
         ),
     }
 }
 
 /// Returns a store at a default path, other than `store`, that a daemon uses.
-fn elsewhere(global: &Global, store: &Path) -> Option<String> {
-    let mut others = place::defaults(&global.surroundings()).into_iter().filter(|other| other != store);
-    others.find(|other| matches!(reach(other), Ok(Some(_)))).map(|other| other.display().to_string())
+fn elsewhere(global: &Global, store: &StorePath) -> Option<String> {
+    let defaults = place::defaults(&global.surroundings()).into_iter().map(StorePath::File);
+    let mut others = defaults.filter(|other| other.socket_base() != store.socket_base());
+    others.find(|other| matches!(reach(other), Ok(Some(_)))).map(|other| other.to_string())
 }
 
-/// Returns the daemon of a store, if one answers.
-fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
-    let location = store::at(Some(store));
-    match Daemon::at(store) {
+/// Returns the daemon of a store on this machine, if one answers.
+fn reach(store: &StorePath) -> anyhow::Result<Option<Daemon>> {
+    let (Some(base), location) = (store.socket_base(), store.location()) else { return Ok(None) };
+    match Daemon::at(base) {
         Ok(Some(daemon)) => Ok(Some(daemon)),
-        Ok(None) if location.is_in_use() => bail!(
-            "{} uses the store {} and does not answer at {}\n  hint: try again, or check its log: it may \
+        Ok(None) if !location.is_shared() && location.is_in_use() => bail!(
+            "{} uses the store {store} and does not answer at {}\n  hint: try again, or check its log: it may \
              be starting or stopping, or be an apply",
             location.user(),
-            store.display(),
-            socket_path(store).display()
+            socket_path(base).display()
         ),
         Ok(None) => Ok(None),
         Err(Unreachable::Denied(path)) => bail!(
@@ -108,7 +108,7 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
             load::user_id()
         ),
         Err(Unreachable::Other(error)) => {
-            bail!("cannot reach the rtconfd at {}: {error}", socket_path(store).display())
+            bail!("cannot reach the rtconfd at {}: {error}", socket_path(base).display())
         }
     }
 }
@@ -117,40 +117,52 @@ fn reach(store: &Path) -> anyhow::Result<Option<Daemon>> {
 ///
 /// Without them, it reads the rows of all owners.
 pub fn store(global: &Global) -> anyhow::Result<Option<Box<dyn Reading>>> {
-    let Some(store) = file_of(&place(global)?, global) else { return Ok(None) };
+    let store = existing(place(global)?, global);
+    if store == StorePath::Memory {
+        return Ok(None);
+    }
     let owner = owner(global);
-    let Some(reading) = store::at(Some(&store)).read(owner.as_ref())? else {
+    let Some(reading) = store.location().read(owner.as_ref())? else {
         return Err(no_store(&store));
     };
     output::show_problems(&owner.and_then(|owner| load::other_owner(&*reading, &owner)));
     Ok(Some(reading))
 }
 
-/// Returns the error for a path without a store.
-pub fn no_store(store: &Path) -> anyhow::Error {
-    anyhow!(
-        "no store found at {}\n  hint: name the store of the daemon with --set store.path=FILE; run and \
-         apply create it",
-        store.display()
-    )
+/// Returns the error for a place without a store.
+pub fn no_store(store: &StorePath) -> anyhow::Error {
+    match store {
+        StorePath::Database(..) => anyhow!(
+            "no store found in the database {store}\n  hint: create it with rtconfd store create, or correct \
+             store.url"
+        ),
+        _ => anyhow!(
+            "no store found at {store}\n  hint: name the store of the daemon with --set store.path=FILE; run \
+             and apply create it"
+        ),
+    }
 }
 
-/// Returns the file of the store, without valid settings; it may not exist yet.
+/// Returns the place of the store, without valid settings; it may not exist yet.
 ///
 /// # Errors
 /// When the store is in memory.
-pub fn store_file(global: &Global) -> anyhow::Result<PathBuf> {
-    file_of(&place(global)?, global)
-        .ok_or_else(|| anyhow!("the store is in memory\n  hint: set store.path to a file"))
+pub fn store_place(global: &Global) -> anyhow::Result<StorePath> {
+    match existing(place(global)?, global) {
+        StorePath::Memory => bail!("the store is in memory\n  hint: set store.path to a file"),
+        store => Ok(store),
+    }
 }
 
-fn file_of(place: &place::Place, global: &Global) -> Option<PathBuf> {
-    let store = place.store.file()?;
-    if store.exists() || place.is_named {
-        return Some(store.to_owned());
+/// Returns the place itself, or for a default one the first default file that exists.
+fn existing(place: place::Place, global: &Global) -> StorePath {
+    match &place.store {
+        StorePath::File(file) if !place.is_named && !file.exists() => {
+            let mut defaults = place::defaults(&global.surroundings()).into_iter();
+            defaults.find(|store| store.exists()).map_or(place.store, StorePath::File)
+        }
+        _ => place.store,
     }
-    let mut defaults = place::defaults(&global.surroundings()).into_iter();
-    Some(defaults.find(|store| store.exists()).unwrap_or_else(|| store.to_owned()))
 }
 
 /// Returns the owner of this program's rows in the store; none without valid settings.

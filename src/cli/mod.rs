@@ -30,6 +30,7 @@ mod revisions;
 mod run;
 mod schema;
 mod simulator;
+mod standby;
 mod status;
 mod store;
 mod systemd;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::model::Instant;
 use crate::reconcile::{Observed, prepare};
 use crate::schema::Schemas;
-use crate::store::{self, OverrideRow};
+use crate::settings::StorePath;
+use crate::store::OverrideRow;
 use crate::web::{OverrideRequest, Reply, shown};
 use crate::zone::{self, Zone};
 
@@ -121,16 +122,17 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
             (daemon.set_override(&asking).await?, zones::of_daemon(global, &daemon).await?, None)
         }
         Contact::NoDaemon(store) => {
-            let Some(store) = store else { bail!("the state is kept in memory, so no override would last") };
-            if store::at(Some(&store)).read(None)?.is_none() {
+            if store == StorePath::Memory {
+                bail!("the state is kept in memory, so no override would last");
+            }
+            if store.location().read(None)?.is_none() {
                 return Err(emergency::no_daemon(global, &store));
             }
             let view = match load::view(global, None, None) {
                 Ok(view) => view?,
                 Err(exit) => {
                     output::remark(&format!(
-                        "no rtconfd runs on the store {}; without one the settings must be valid",
-                        store.display()
+                        "no rtconfd runs on the store {store}; without one the settings must be valid"
                     ));
                     return Ok(exit);
                 }
@@ -145,8 +147,7 @@ async fn run_set(global: &Global, set: Set) -> anyhow::Result<Exit> {
                 None => OK,
                 Some(store) => {
                     output::remark(&format!(
-                        "warning: stored in {}; no rtconfd runs on it: no effect until the next apply",
-                        store.display()
+                        "warning: stored in {store}; no rtconfd runs on it: no effect until the next apply"
                     ));
                     NO_EFFECT
                 }
@@ -305,10 +306,13 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     let who = load::who("override", global);
     let (released, without_daemon) = match emergency::find(global)? {
         Contact::Running(daemon) => (daemon.release(clear.id, &who).await?.map(drop), None),
-        Contact::NoDaemon(Some(path)) if path.exists() => {
-            let location = store::at(Some(&path));
+        Contact::NoDaemon(StorePath::Memory) => bail!("the state is kept in memory, and no daemon has it"),
+        Contact::NoDaemon(path) => {
+            let location = path.location();
             // A lost store is not replaced by an empty one.
-            location.read(None)?;
+            if location.read(None)?.is_none() {
+                return Err(emergency::no_daemon(global, &path));
+            }
             let store = location.open(emergency::owner(global).as_ref())?;
             let released = match store.release_override(clear.id, &who, load::now()).await? {
                 true => Ok(()),
@@ -319,8 +323,6 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
             };
             (released, Some(path))
         }
-        Contact::NoDaemon(Some(path)) => return Err(emergency::no_daemon(global, &path)),
-        Contact::NoDaemon(None) => bail!("the state is kept in memory, and no daemon has it"),
     };
     if let Err(problems) = released {
         return Ok(refused(&problems));
@@ -328,8 +330,7 @@ async fn run_clear(global: &Global, clear: &Clear) -> anyhow::Result<Exit> {
     if let Some(store) = without_daemon {
         output::print(&format!("Override {} is released.\n", clear.id));
         output::remark(&format!(
-            "warning: stored in {}; no rtconfd runs on it: no effect until the next apply",
-            store.display()
+            "warning: stored in {store}; no rtconfd runs on it: no effect until the next apply"
         ));
         return Ok(NO_EFFECT);
     }

@@ -144,8 +144,8 @@ impl Listening {
         let newer = Settings::load(&self.global.config(), &self.global.surroundings())
             .map_err(|report| report.problems)?;
         if newer.store.path != self.active.lock().unwrap_or_else(PoisonError::into_inner).store.path {
-            let problem = Problem::new("store.path cannot change while rtconfd runs");
-            return Err(vec![problem.hint("restart rtconfd, or put the path back")]);
+            let problem = Problem::new("the store cannot change while rtconfd runs");
+            return Err(vec![problem.hint("restart rtconfd, or put store.path or store.url back")]);
         }
         if newer.log != self.log {
             tracing::warn!("[log] changed: it takes effect at the next restart");

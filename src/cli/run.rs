@@ -26,7 +26,7 @@ use crate::zoneinfo;
 use super::claims::{Claims, lock};
 use super::global::{Exit, Global, OK, parse_instant};
 use super::systemd::{self, Systemd};
-use super::{load, log, notify, output, reload, zones};
+use super::{load, log, notify, output, reload, standby, zones};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
 const FIRST_READS: usize = 6;
@@ -64,7 +64,15 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         let microseconds = u32::try_from(UPGRADE_TIME.as_micros()).unwrap_or(u32::MAX);
         let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
-    let store = load::open_store(&settings, arguments.accept_empty_store)?;
+    let location = settings.store.path.location();
+    if location.is_shared() && arguments.accept_empty_store {
+        bail!("--accept-empty-store is for a store in a file\n  hint: run rtconfd store create");
+    }
+    let store = match location.is_shared() {
+        // Another replica may hold it, and the database may be down for now.
+        true => None,
+        false => Some(load::open_store(&settings, arguments.accept_empty_store)?),
+    };
     daemon(&global, settings, clock, store).await
 }
 
@@ -88,90 +96,193 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
 }
 
 /// Runs until a signal stops it; reloaded settings replace the old ones if they are valid.
+///
+/// Without a store it stands by until it gets the one that the settings name.
 pub async fn daemon(
     global: &Global,
     settings: Settings,
     clock: Arc<dyn Clock>,
-    store: Arc<dyn Store>,
+    store: Option<Arc<dyn Store>>,
 ) -> anyhow::Result<Exit> {
-    let next = reload::Next::default();
-    let (feed, mut fed) = mpsc::channel(64);
-    let (handles, asked) = web::Handles::new(feed.clone(), clock.now());
-    let board = handles.board.clone();
-    handles.pulses.watch(store.pulse());
-    // Signals first: a process that sees the socket may already signal the daemon to stop.
-    let in_use = reload::Active::new(Mutex::new(settings.clone()));
-    reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), feed.clone())?;
-    let _socket = socket(&settings, &handles)?;
-    tokio::spawn(systemd::show_status(handles.board.clone()));
-    let mut server = web::Server::new(handles.clone());
-    let prepared = prepare(&mut server, &settings).await?;
-    server.commit(prepared);
-    let mut settings = settings;
-    let mut active: Option<ActiveRevision> = None;
-    let mut notifications = notify::Notifications::default();
-    // It lasts through reloads: between two claims another daemon could take the variables.
-    let mut claims: Option<Arc<Mutex<Claims>>> = None;
-    // The settings before a reload, and the reload itself until it has succeeded.
-    let mut before: Option<(Settings, reload::Newer)> = None;
-    for number in 0.. {
-        // A new driver has effects at once, so all else that can fail comes before it. After a failed
-        // reload the listener is not tried again: a daemon without one still keeps the pages right.
-        let prepared = match &before {
-            Some(_) => prepare(&mut server, &settings).await,
-            None => Ok(web::Prepared::nothing()),
+    let (mut daemon, mut settings) = (Daemon::start(global, &settings, clock).await?, settings);
+    let mut store = store;
+    loop {
+        let held = match store.take() {
+            Some(store) => store,
+            None => match standby::wait(&mut daemon, &mut settings).await? {
+                Some(store) => store,
+                None => break,
+            },
         };
-        let begun = match prepared {
-            Ok(prepared) => {
-                let (stores, active) = ((&store, &clock), active.take());
-                let begun = begin(global, &settings, stores, active, number, &handles, &mut claims).await;
-                match begun.is_ok() {
-                    true => server.commit(prepared),
-                    false => server.withdraw(prepared).await,
-                }
-                begun
+        match daemon.keep(&mut settings, held).await {
+            Ok(()) => break,
+            // What is lost to another replica, or with the database, can be had again.
+            Err(error) if settings.store.path.location().is_shared() && standby::is_lost(&error) => {
+                tracing::error!("standing by: {error:#}");
+                daemon.let_go(&error).await;
             }
-            Err(error) => Err(error),
-        };
-        let (driver, _watching) = match (begun, before.take()) {
-            (Ok(begun), newer) => {
-                if let Some((_, newer)) = newer {
-                    tracing::info!("the settings were reloaded");
-                    newer.end(&board, clock.now(), Ok(()));
-                }
-                begun
-            }
-            (Err(error), Some((older, newer))) => {
-                tracing::error!("reload failed; the previous settings stay active: {error:#}");
-                newer.end(&board, clock.now(), Err(vec![Problem::new(format!("{error:#}"))]));
-                settings = older;
-                claims.iter().for_each(|claims| lock(claims).tolerate_conflicts());
-                continue;
-            }
-            (Err(error), None) => return Err(error),
-        };
-        in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&settings);
-        notifications.follow(&settings, (&store, &clock), &handles).await?;
-        report_start(&settings, clock.now());
-        let supervisor = Systemd::new(handles.pulses.clone(), claims.clone());
-        let ended = driver.run(Mode::Daemon, &mut fed, &supervisor).await?;
-        if !ended.reload {
-            let _ = sd_notify::notify(&[NotifyState::Stopping]);
-            notifications.stop().await;
-            tracing::info!("stopped");
-            return Ok(OK);
-        }
-        active = Some(ended.active);
-        if let Some(newer) = reload::take(&next) {
-            let older = std::mem::replace(&mut settings, newer.settings.clone());
-            if older.owner() != settings.owner() {
-                // Another API or owner has a revision of its own, in its own rows.
-                active = None;
-            }
-            before = Some((older, newer));
+            Err(error) => return Err(error),
         }
     }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    daemon.notifications.stop().await;
+    tracing::info!("stopped");
     Ok(OK)
+}
+
+/// What lasts through reloads, and through times of standby.
+pub(super) struct Daemon<'g> {
+    global: &'g Global,
+    clock: Arc<dyn Clock>,
+    pub(super) handles: web::Handles,
+    pub(super) fed: mpsc::Receiver<Feed>,
+    pub(super) next: reload::Next,
+    in_use: reload::Active,
+    server: web::Server,
+    _socket: Option<web::Socket>,
+    notifications: notify::Notifications,
+    /// It lasts through reloads: between two claims another daemon could take the variables.
+    claims: Option<Arc<Mutex<Claims>>>,
+}
+
+impl<'g> Daemon<'g> {
+    /// Listens for signals and serves the socket and HTTP.
+    async fn start(global: &'g Global, settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let next = reload::Next::default();
+        let (feed, fed) = mpsc::channel(64);
+        let (mut handles, asked) = web::Handles::new(feed.clone(), clock.now());
+        let relay = settings.store.path.location().relay();
+        let taken = relay.map(|(relay, taken)| {
+            handles.cluster = Some(web::Cluster::new(relay));
+            taken
+        });
+        // Signals first: a process that sees the socket may already signal the daemon to stop.
+        let in_use = reload::Active::new(Mutex::new(settings.clone()));
+        let board = handles.board.clone();
+        reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), feed)?;
+        let socket = socket(settings, &handles)?;
+        tokio::spawn(systemd::show_status(board));
+        if let Some(taken) = taken {
+            tokio::spawn(web::serve_replicas(handles.clone(), taken));
+        }
+        let mut server = web::Server::new(handles.clone());
+        let prepared = prepare(&mut server, settings).await?;
+        server.commit(prepared);
+        let notifications = notify::Notifications::default();
+        Ok(Self {
+            global,
+            clock,
+            handles,
+            fed,
+            next,
+            in_use,
+            server,
+            _socket: socket,
+            notifications,
+            claims: None,
+        })
+    }
+
+    /// Keeps the pages right until a signal stops it.
+    ///
+    /// # Errors
+    /// When the store fails, or the first settings cannot be used. `settings` are the active ones then.
+    async fn keep(&mut self, settings: &mut Settings, store: Arc<dyn Store>) -> anyhow::Result<()> {
+        self.handles.pulses.watch(store.pulse());
+        let mut active: Option<ActiveRevision> = None;
+        // The settings before a reload, and the reload itself until it has succeeded.
+        let mut before: Option<(Settings, reload::Newer)> = None;
+        for number in 0.. {
+            let (driver, _watching) = match (
+                self.turn(settings, &store, active.take(), number, before.is_some()).await,
+                before.take(),
+            ) {
+                (Ok(begun), newer) => {
+                    if let Some((_, newer)) = newer {
+                        tracing::info!("the settings were reloaded");
+                        newer.end(&self.handles.board, self.clock.now(), Ok(()));
+                    }
+                    begun
+                }
+                (Err(error), Some((older, newer))) => {
+                    tracing::error!("reload failed; the previous settings stay active: {error:#}");
+                    let problem = Problem::new(format!("{error:#}"));
+                    newer.end(&self.handles.board, self.clock.now(), Err(vec![problem]));
+                    *settings = older;
+                    self.claims.iter().for_each(|claims| lock(claims).tolerate_conflicts());
+                    continue;
+                }
+                (Err(error), None) => return Err(error),
+            };
+            self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(settings);
+            self.notifications.follow(settings, (&store, &self.clock), &self.handles).await?;
+            report_start(settings, self.clock.now());
+            let supervisor = Systemd::new(self.handles.pulses.clone(), self.claims.clone());
+            let ended = driver.run(Mode::Daemon, &mut self.fed, &supervisor).await?;
+            if !ended.reload {
+                return Ok(());
+            }
+            active = Some(ended.active);
+            if let Some(newer) = reload::take(&self.next) {
+                let older = std::mem::replace(settings, newer.settings.clone());
+                if older.owner() != settings.owner() {
+                    // Another API or owner has a revision of its own, in its own rows.
+                    active = None;
+                }
+                before = Some((older, newer));
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds a driver for the settings, and lets the listener follow them after a reload.
+    ///
+    /// A new driver has effects at once, so all else that can fail comes before it. After a failed
+    /// reload the listener is not tried again: a daemon without one still keeps the pages right.
+    async fn turn(
+        &mut self,
+        settings: &Settings,
+        store: &Arc<dyn Store>,
+        active: Option<ActiveRevision>,
+        number: u32,
+        is_reload: bool,
+    ) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch)> {
+        let prepared = match is_reload {
+            true => prepare(&mut self.server, settings).await?,
+            false => web::Prepared::nothing(),
+        };
+        let stores = (store, &self.clock);
+        let begun =
+            begin(self.global, settings, stores, active, number, &self.handles, &mut self.claims).await;
+        match begun.is_ok() {
+            true => self.server.commit(prepared),
+            false => self.server.withdraw(prepared).await,
+        }
+        begun
+    }
+
+    /// Follows a reload while this replica stands by.
+    pub(super) async fn follow(&mut self, newer: reload::Newer, settings: &mut Settings) {
+        let result = match prepare(&mut self.server, &newer.settings).await {
+            Ok(prepared) => {
+                self.server.commit(prepared);
+                settings.clone_from(&newer.settings);
+                self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(settings);
+                Ok(())
+            }
+            Err(error) => Err(vec![Problem::new(format!("{error:#}"))]),
+        };
+        newer.end(&self.handles.board, self.clock.now(), result);
+    }
+
+    /// Gives up what belongs to the store that was lost.
+    async fn let_go(&mut self, error: &anyhow::Error) {
+        if let Some(cluster) = &self.handles.cluster {
+            cluster.note(Some(format!("{error:#}")));
+        }
+        self.notifications.stop().await;
+        self.claims = None;
+    }
 }
 
 /// Prepares to serve HTTP as the settings say.
@@ -239,8 +350,21 @@ fn report_public_holidays(settings: &Settings, now: Instant) {
 
 /// Serves the socket beside the store, for the commands.
 fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<web::Socket>> {
-    let Some(store) = settings.store.path.file() else { return Ok(None) };
+    let Some(store) = settings.store.path.socket_base() else { return Ok(None) };
     let path = web::socket_path(store);
+    if settings.store.path.location().is_shared() {
+        // A lock of the file keeps a second daemon out; a database does not.
+        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+            bail!(
+                "another rtconfd answers at {}\n  hint: run one replica on each machine, or set \
+                 STATE_DIRECTORY to a folder for each",
+                path.display()
+            );
+        }
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        }
+    }
     web::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
         format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())
     })
@@ -331,6 +455,7 @@ pub async fn build(
             store: store.clone(),
             clock: clock.clone(),
             who: start.who,
+            patience: settings.api.total_timeout,
         },
         set_key: Box::new(move |key| setter.set_key(key)),
         newest: Newest::of(settings, start.revision, start.number),

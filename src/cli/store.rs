@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::store::{self, Contents, Description, Location, StoreError};
+use crate::store::{Contents, Description, Location, StoreError};
 
 use super::global::{Exit, Format, Global, OK, Shown};
 use super::{emergency, load, output};
@@ -29,6 +29,8 @@ enum Command {
         /// The backup
         file: PathBuf,
     },
+    /// Creates the store in the database of store.url, or upgrades it; run and apply create one in a file
+    Create,
     /// Shows what the store is and contains
     Info {
         #[command(flatten)]
@@ -37,18 +39,18 @@ enum Command {
 }
 
 pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
-    let path = emergency::store_file(global)?;
-    let location = store::at(Some(&path));
+    let place = emergency::store_place(global)?;
+    let location = place.location();
     match arguments.command {
         Command::Backup { file } => {
-            if !path.exists() {
-                return Err(emergency::no_store(&path));
+            if place.file().is_some_and(|path| !path.exists()) {
+                return Err(emergency::no_store(&place));
             }
             if file.exists() {
                 bail!("{} exists already\n  hint: name a new file", file.display());
             }
             location.back_up(&file)?;
-            output::print(&format!("The store {} was copied to {}.\n", path.display(), file.display()));
+            output::print(&format!("The store {place} was copied to {}.\n", file.display()));
         }
         Command::Restore { file } => {
             let replaced = match location.restore(&file) {
@@ -59,7 +61,7 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
                 }
                 replaced => replaced?,
             };
-            output::print(&format!("The store {} was restored from {}.\n", path.display(), file.display()));
+            output::print(&format!("The store {place} was restored from {}.\n", file.display()));
             if let Some(replaced) = replaced {
                 output::print(&format!("The replaced store is now {}.\n", replaced.display()));
             }
@@ -67,8 +69,12 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
                 "Overrides that were set since the backup are gone: set them again before the daemon starts.",
             );
         }
+        Command::Create => {
+            location.create()?;
+            output::print(&format!("The store {place} is ready.\n"));
+        }
         Command::Info { shown } => {
-            let description = location.describe(load::now())?.ok_or_else(|| emergency::no_store(&path))?;
+            let description = location.describe(load::now())?.ok_or_else(|| emergency::no_store(&place))?;
             show(&description, location.as_ref(), shown.format)?;
         }
     }

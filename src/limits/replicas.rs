@@ -10,7 +10,7 @@ limits! {
     /// A replica without an answer for this long has lost the lease.
     const LEASE: Duration = Duration::from_secs(30);
     /// Renewals in the time of a lease.
-    const RENEWALS: u32 = 3;
+    const RENEWALS: u32 = 6;
     "lease of the active replica" => time(LEASE),
         format!("it is renewed each {}; at its end nothing more is sent", time(LEASE / RENEWALS));
 
@@ -18,14 +18,28 @@ limits! {
     const LEASE_MARGIN: Duration = Duration::from_secs(5);
     "lease without a renewal" => time(LEASE + LEASE_MARGIN), "another replica takes it over";
 
+    /// With the time between two renewals less than the lease.
+    const MAX_TOTAL_TIMEOUT: Duration = Duration::from_secs(20);
+    "`api.total_timeout` with `store.url`" => time(MAX_TOTAL_TIMEOUT),
+        "an error: no request may end after the lease";
+
     const POLL: Duration = Duration::from_secs(1);
     "time between two looks of a standby at the lease" => time(POLL), "a released lease is taken over";
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
     "connection to the database" => time(CONNECT_TIMEOUT), "the next of its hosts is tried";
 
-    /// Less than the time between two renewals, so that one may fail.
     const DATABASE_TIMEOUT: Duration = Duration::from_secs(8);
     "answer of the database" => time(DATABASE_TIMEOUT),
         "the connection is closed, and the replica becomes a standby";
+
+    const REQUESTS_POLL: Duration = Duration::from_millis(250);
+    const ANSWERS_POLL: Duration = Duration::from_millis(50);
+    const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+    "request of a person at a standby" => time(REQUEST_TIMEOUT),
+        "an error says if it may have been carried out";
+
+    const HEARTBEAT: Duration = Duration::from_secs(5);
+    "time between two signs of life of a replica" => time(HEARTBEAT),
+        "after 60 s without one it leaves the list of replicas";
 }

@@ -4,6 +4,9 @@
 //! Holds no policy.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
@@ -23,6 +26,8 @@ pub struct Actor<R> {
     pub clock: Arc<dyn Clock>,
     /// The name recorded in the history as the author of the change.
     pub who: String,
+    /// The longest time that a request may take.
+    pub patience: Duration,
 }
 
 impl<R> Clone for Actor<R> {
@@ -33,6 +38,7 @@ impl<R> Clone for Actor<R> {
             store: self.store.clone(),
             clock: self.clock.clone(),
             who: self.who.clone(),
+            patience: self.patience,
         }
     }
 }
@@ -71,7 +77,8 @@ impl<R: WritePages> Actor<R> {
     /// does.
     ///
     /// # Errors
-    /// Fails when the store cannot be written. Nothing is sent then.
+    /// Fails when the store cannot be written, or when another process may write it before the request
+    /// has ended. Nothing is sent then.
     pub async fn act(&self, plan: Plan, again: Option<i64>) -> Result<(Acted, Written<()>), StoreError> {
         let intent = Intent {
             page: plan.page.clone(),
@@ -81,6 +88,10 @@ impl<R: WritePages> Actor<R> {
             again,
         };
         let write = self.store.intend(intent).await?;
+        // The intent was durable, but this process may have been paused since.
+        if !self.store.may_send(self.patience) {
+            return Err(self.store.ended().now_or_never().unwrap_or(StoreError::Closed));
+        }
         let answer = self.api.patch(&plan.page, &plan.body).await;
         let (outcome, correlation_id, acted) = judge(write, plan, answer);
         Ok((acted, self.store.settle(write, outcome, correlation_id, self.clock.now())))

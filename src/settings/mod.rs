@@ -25,6 +25,7 @@ use crate::compile::{Blueprint, check_shape};
 use crate::limits::api::RESYNC;
 use crate::limits::changes::MAX_APPROVALS;
 use crate::limits::files::RESTAT;
+use crate::limits::replicas::MAX_TOTAL_TIMEOUT;
 use crate::limits::settings::{MAX_NAMED, MAX_PAGE_BLOCKS, MAX_VARIABLES};
 use crate::model::Problem;
 use crate::plan::Thresholds;
@@ -181,6 +182,17 @@ fn read(
     warnings.extend(calendars.values().filter_map(|calendar| calendar.warning.clone()));
     if store.as_ref().is_some_and(|store| store.path == StorePath::Memory) {
         warnings.extend(blueprint.pages.iter().find_map(store_in_memory));
+    }
+    if let (Some(api), Some(store)) = (&api, &store)
+        && store.path.location().is_shared()
+        && api.total_timeout > MAX_TOTAL_TIMEOUT
+    {
+        let at = root.get("api").and_then(|api| api.get("total_timeout")).unwrap_or(root);
+        let longest = crate::model::length(MAX_TOTAL_TIMEOUT);
+        let message = format!("api.total_timeout is longer than {longest}, with store.url");
+        let hint =
+            format!("set it to {longest} at most: a request must end before another replica takes over");
+        reader.note(Problem::at(&at.origin, message).hint(hint));
     }
     // Reported even when other settings are invalid, so that one run shows all problems.
     check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));

@@ -1,6 +1,7 @@
 //! The location of the store, from settings that may be broken: in an emergency nothing else in
 //! them is needed.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -21,31 +22,54 @@ pub struct Place {
 
 /// Finds the store by the rules of the settings.
 ///
-/// The first of these counts: the flag `--set store.path=FILE`, the variable `RTCONFD_STORE__PATH`,
-/// the settings file as far as it can be read, the default. `is_named` is true if the user named
-/// the settings file.
+/// The first of these counts: the flags `--set store.path=FILE` and `--set store.url=URL`, their
+/// variables in the environment, the settings file as far as it can be read, the default.
+/// `is_named` is true if the user named the settings file.
 ///
 /// # Errors
 /// A message, when the settings may name a store but it is unclear which one: a command must not
 /// reach a different daemon than the intended one.
 pub fn find(file: &Path, is_named: bool, surroundings: &Surroundings) -> Result<Place, String> {
-    let flag = surroundings.flags.iter().rev().find(|flag| flag.path == "store.path");
-    let variable = surroundings.environment.iter().find(|(name, _)| {
-        name.strip_prefix("RTCONFD_").is_some_and(|name| name.replace("__", "_") == "STORE_PATH")
-    });
-    let named = match flag.map(|flag| &flag.value).or(variable.map(|(_, path)| path)) {
-        Some(path) => Some(path.clone()),
+    let flag = |key: &str| {
+        let path = format!("store.{key}");
+        surroundings.flags.iter().rev().find(|flag| flag.path == path).map(|flag| flag.value.clone())
+    };
+    let variable = |key: &str| {
+        let name = format!("STORE_{}", key.to_uppercase());
+        let mut variables = surroundings.environment.iter().filter_map(|(variable, value)| {
+            (variable.strip_prefix("RTCONFD_")?.replace("__", "_") == name).then(|| value.clone())
+        });
+        variables.next()
+    };
+    let above = |key: &str| flag(key).or_else(|| variable(key));
+    // What is above the file may name another kind of store than the file.
+    let written = match above("path").or_else(|| above("url")) {
+        Some(_) => in_file(file, is_named).unwrap_or_default(),
         None => in_file(file, is_named)?,
     };
-    let Some(path) = named.filter(|path| !path.is_empty()) else {
-        let store = StorePath::File(state_directory(surroundings).join(FILE_NAME));
-        return Ok(Place { store, is_named: false });
-    };
+    let text = |key: &str| above(key).or_else(|| written.get(key).cloned()).filter(|text| !text.is_empty());
     // As in the settings, a path is relative to the settings file, if it exists.
     let directory = if file.exists() { file.parent() } else { None }.unwrap_or(Path::new(""));
     let directory = std::path::absolute(directory.join(".")).unwrap_or_default();
-    let store = if path == ":memory:" { StorePath::Memory } else { StorePath::File(directory.join(path)) };
-    Ok(Place { store, is_named: true })
+    let url = match (flag("path"), flag("url"), variable("path")) {
+        (Some(_), None, _) | (None, None, Some(_)) => None,
+        _ => text("url"),
+    };
+    if let Some(url) = url {
+        let file = |key: &str| text(key).map(|path| directory.join(path));
+        let store = StorePath::database(&url, file("password_file"), file("ca_file"), surroundings);
+        return Ok(Place {
+            store: store.map_err(|(why, _)| format!("invalid store.url: {why}"))?,
+            is_named: true,
+        });
+    }
+    Ok(match text("path").as_deref() {
+        None => {
+            Place { store: StorePath::File(state_directory(surroundings).join(FILE_NAME)), is_named: false }
+        }
+        Some(":memory:") => Place { store: StorePath::Memory, is_named: true },
+        Some(path) => Place { store: StorePath::File(directory.join(path)), is_named: true },
+    })
 }
 
 /// Returns other places where a daemon may keep its store: the systemd unit's and this user's.
@@ -54,9 +78,13 @@ pub fn defaults(surroundings: &Surroundings) -> Vec<PathBuf> {
     directories.into_iter().map(|directory| directory.join(FILE_NAME)).collect()
 }
 
-fn in_file(file: &Path, is_named: bool) -> Result<Option<String>, String> {
+/// The keys of `[store]` that locate it.
+const LOCATING: [&str; 4] = ["path", "url", "password_file", "ca_file"];
+
+/// Returns the texts under `[store]` that locate it.
+fn in_file(file: &Path, is_named: bool) -> Result<BTreeMap<String, String>, String> {
     let bytes = match std::fs::metadata(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound && !is_named => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound && !is_named => return Ok(BTreeMap::new()),
         Err(error) => return Err(format!("cannot read the settings {}: {error}", file.display())),
         Ok(_) => {
             layers::read_file(file).map_err(|_| format!("cannot read the settings {}", file.display()))?
@@ -69,59 +97,85 @@ fn in_file(file: &Path, is_named: bool) -> Result<Option<String>, String> {
         _ => layers::parse_toml(&name, &text),
     };
     let unclear = || format!("cannot determine which store the settings {} name", file.display());
-    match parsed.as_ref().map(|root| root.get("store")) {
-        Ok(None) => Ok(None),
-        Ok(Some(store)) => match (store.get("path").map(|path| &path.raw), &store.raw) {
-            (Some(Raw::Text(path)), _) => Ok(Some(path.clone())),
-            (None, Raw::Table(keys)) if keys.iter().all(|entry| is_without_path(&entry.key)) => Ok(None),
-            _ => Err(unclear()),
-        },
+    match parsed.as_ref().map(|root| root.get("store").map(|store| &store.raw)) {
+        Ok(None) => Ok(BTreeMap::new()),
+        Ok(Some(Raw::Table(entries))) => {
+            let mut found = BTreeMap::new();
+            for entry in entries {
+                match &entry.node.raw {
+                    Raw::Text(text) if LOCATING.contains(&entry.key.as_str()) => {
+                        found.insert(entry.key.clone(), text.clone());
+                    }
+                    _ if is_without_place(&entry.key) => {}
+                    _ => return Err(unclear()),
+                }
+            }
+            Ok(found)
+        }
+        Ok(Some(_)) => Err(unclear()),
         Err(_) => scan(&text).map_err(|()| unclear()),
     }
 }
 
-/// Finds the path in text that is not valid TOML as a whole.
+/// Finds the texts in a file that is not valid TOML as a whole.
 ///
 /// The forms are `path = "…"` below `[store]`, `store.path = "…"`, and `store = { path = "…" }`.
 ///
 /// # Errors
-/// Returns an error when the text mentions a store but no path can be read.
-fn scan(text: &str) -> Result<Option<String>, ()> {
-    let (mut section, mut is_unclear) = ("", false);
+/// Returns an error when the text mentions a store but it is unclear where it is.
+fn scan(text: &str) -> Result<BTreeMap<String, String>, ()> {
+    let (mut section, mut is_mentioned, mut found) = ("", false, BTreeMap::new());
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[') {
             section = name.split(']').next().unwrap_or_default().trim();
-            is_unclear |= section == "store";
+            is_mentioned |= section == "store";
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
-            is_unclear |= section == "store" && !line.is_empty();
+            // A line that is cut off may have been the one that counts.
+            if section == "store" && !line.is_empty() && found.is_empty() {
+                return Err(());
+            }
             continue;
         };
-        let value = match (section, key.trim()) {
-            ("store", "path") | ("", "store.path") => value,
-            ("", "store") => value.split_once('=').map_or("", |(_, path)| path),
-            ("store", key) => {
-                is_unclear = !is_without_path(key);
-                continue;
+        let (key, value) = match (section, key.trim()) {
+            ("store", key) => (key, value),
+            ("", "store") => {
+                is_mentioned = true;
+                let inner = value.trim().strip_prefix('{').and_then(|inner| inner.split_once('='));
+                let Some((key, value)) = inner else { return Err(()) };
+                (key.trim(), value)
             }
+            ("", key) => match key.strip_prefix("store.") {
+                Some(key) => (key, value),
+                None => continue,
+            },
             _ => continue,
         };
-        let value = value.trim();
-        // A name without quotes is not TOML but still unambiguous; a truncated one is not.
-        return match value.chars().next().filter(|quote| ['"', '\''].contains(quote)) {
-            Some(quote) => value[1..].split_once(quote).map(|(path, _)| Some(path.to_owned())).ok_or(()),
-            None => {
-                let path = value.split(['#', '}', ' ']).next().unwrap_or_default();
-                if path.is_empty() { Err(()) } else { Ok(Some(path.to_owned())) }
-            }
-        };
+        match LOCATING.contains(&key) {
+            true => drop(found.insert(key.to_owned(), scanned(value.trim())?)),
+            false if is_without_place(key) => is_mentioned = false,
+            false => return Err(()),
+        }
     }
-    if is_unclear { Err(()) } else { Ok(None) }
+    if is_mentioned && found.is_empty() { Err(()) } else { Ok(found) }
 }
 
-/// Returns true for a key of `[store]` beside which the path may be left out.
-fn is_without_path(key: &str) -> bool {
+/// Returns the text of a value.
+///
+/// A name without quotes is not TOML but still unambiguous; a truncated one is not.
+fn scanned(value: &str) -> Result<String, ()> {
+    match value.chars().next().filter(|quote| ['"', '\''].contains(quote)) {
+        Some(quote) => value[1..].split_once(quote).map(|(text, _)| text.to_owned()).ok_or(()),
+        None => match value.split(['#', '}', ' ']).next() {
+            None | Some("") => Err(()),
+            Some(text) => Ok(text.to_owned()),
+        },
+    }
+}
+
+/// Returns true for a key of `[store]` that says nothing about its place.
+fn is_without_place(key: &str) -> bool {
     ["owner", "keep_history"].contains(&key)
 }
 
@@ -141,6 +195,7 @@ mod tests {
             ("store.path = \"c.sqlite\"\nhours = [", Some("c.sqlite")),
             ("[store]\npath = d.sqlite\n[[page", Some("d.sqlite")),
             ("store = { path = \"e.sqlite\" }\n[[page", Some("e.sqlite")),
+            ("[store]\nowner = \"a\"\npath = \"g.sqlite\"\n[[page", Some("g.sqlite")),
             ("[hours]\npath = \"f.sqlite\"\nx = [", None),
             ("[[page", None),
             ("", None),
@@ -178,6 +233,16 @@ mod tests {
             at(&surroundings(&[variable], &["store.path=/f.sqlite"])),
             StorePath::File("/f.sqlite".into())
         );
+        let url = "postgres://u@h/d";
+        let database = |surroundings: &Surroundings| match at(surroundings) {
+            StorePath::Database(address, _) => address.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let named = surroundings(&[("RTCONFD_STORE__URL", url), ("HOME", "/root")], &[]);
+        assert_eq!(database(&named), url, "it counts more than the file");
+        std::fs::write(&file, format!("[store]\nurl = \"{url}\"\npassword_file = \"p\"\n[[page")).unwrap();
+        assert_eq!(database(&Surroundings::default()), url);
+        assert_eq!(at(&surroundings(&[], &["store.path=/f.sqlite"])), StorePath::File("/f.sqlite".into()));
         let state = surroundings(&[("STATE_DIRECTORY", "/var/lib/rtconfd")], &[]);
         std::fs::remove_file(&file).unwrap();
         assert_eq!(at(&state), StorePath::File("/var/lib/rtconfd/rtconfd.sqlite".into()));

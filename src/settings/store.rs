@@ -1,5 +1,6 @@
 //! `[store]`: the location of the state, its owner, and how long history is kept.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
@@ -7,6 +8,7 @@ use chrono::TimeDelta;
 use crate::limits::settings::{MAX_DAYS_KEPT, MAX_OWNER};
 use crate::limits::store::KEEP_HISTORY;
 use crate::model::Problem;
+use crate::store::postgres::{Address, Postgres};
 use crate::store::{self, Location};
 use crate::written::{Fields, Reader};
 
@@ -19,13 +21,44 @@ pub enum StorePath {
     Memory,
     /// A SQLite file.
     File(PathBuf),
+    /// A PostgreSQL database, and the path beside which a daemon has its socket.
+    Database(Address, PathBuf),
 }
 
 impl StorePath {
-    /// Returns the file, beside which a daemon has its socket; none in memory.
-    pub fn file(&self) -> Option<&Path> {
+    /// Reads the address of a database.
+    ///
+    /// Without a file of the password, the systemd credential `store-password` is used, if there is
+    /// one.
+    ///
+    /// # Errors
+    /// A message and a hint.
+    pub(super) fn database(
+        url: &str,
+        password_file: Option<PathBuf>,
+        ca_file: Option<PathBuf>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, (String, &'static str)> {
+        let credential = || {
+            let directory = surroundings.variable("CREDENTIALS_DIRECTORY")?;
+            Some(Path::new(directory).join(CREDENTIAL)).filter(|path| path.exists())
+        };
+        let address = Address::new(url, password_file.or_else(credential), ca_file)?;
+        Ok(Self::Database(address, state_directory(surroundings).join(FILE_NAME)))
+    }
+
+    /// Returns the path beside which a daemon has its socket; none in memory.
+    pub fn socket_base(&self) -> Option<&Path> {
         match self {
             Self::Memory => None,
+            Self::File(path) | Self::Database(_, path) => Some(path),
+        }
+    }
+
+    /// Returns the file, if the store is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Memory | Self::Database(..) => None,
             Self::File(path) => Some(path),
         }
     }
@@ -35,6 +68,17 @@ impl StorePath {
         match self {
             Self::Memory => store::at(None),
             Self::File(path) => store::at(Some(path)),
+            Self::Database(address, _) => Box::new(Postgres::new(address)),
+        }
+    }
+}
+
+impl fmt::Display for StorePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Memory => formatter.write_str(":memory:"),
+            Self::File(path) => path.display().fmt(formatter),
+            Self::Database(address, _) => address.fmt(formatter),
         }
     }
 }
@@ -53,6 +97,9 @@ pub struct StoreSettings {
 /// The default file name of the store.
 pub(super) const FILE_NAME: &str = "rtconfd.sqlite";
 
+/// The name of the systemd credential with the password of the database.
+const CREDENTIAL: &str = "store-password";
+
 /// The owner if the settings name none.
 const OWNER: &str = "default";
 
@@ -62,8 +109,9 @@ pub(super) fn read(
     directory: &Path,
     surroundings: &Surroundings,
 ) -> Option<StoreSettings> {
-    let store =
-        fields.get("store").map(|node| reader.table(node, "store", &["path", "owner", "keep_history"]));
+    let store = fields.get("store").map(|node| {
+        reader.table(node, "store", &["path", "url", "password_file", "ca_file", "owner", "keep_history"])
+    });
     let mut stored = StoreSettings {
         path: StorePath::File(state_directory(surroundings).join(FILE_NAME)),
         owner: OWNER.to_owned(),
@@ -98,7 +146,40 @@ pub(super) fn read(
             path => StorePath::File(directory.join(path)),
         };
     }
+    if let Some(database) = read_database(reader, &fields, directory, surroundings)? {
+        stored.path = database;
+    }
     Some(stored)
+}
+
+/// Reads the keys of a database; `Some(None)` if there are none.
+fn read_database(
+    reader: &Reader,
+    fields: &Fields,
+    directory: &Path,
+    surroundings: &Surroundings,
+) -> Option<Option<StorePath>> {
+    let file = |key: &str| match fields.get(key) {
+        Some(node) => reader.text(node, key).map(|text| Some(directory.join(text.value))),
+        None => Some(None),
+    };
+    let (password_file, ca_file) = (file("password_file")?, file("ca_file")?);
+    let Some(node) = fields.get("url") else {
+        let stray = ["password_file", "ca_file"].into_iter().find_map(|key| Some((key, fields.get(key)?)));
+        let Some((key, node)) = stray else { return Some(None) };
+        let problem = Problem::at(&node.origin, format!("store.{key} requires store.url"));
+        reader.note(problem.hint("set store.url to the address of a PostgreSQL database"));
+        return None;
+    };
+    let url = reader.text(node, "url")?;
+    let problem = match StorePath::database(&url.value, password_file, ca_file, surroundings) {
+        Ok(database) if fields.get("path").is_none() => return Some(Some(database)),
+        Ok(_) => Problem::at(&url.origin, "store.url and store.path exclude each other")
+            .hint("keep store.url for several replicas, and store.path for one"),
+        Err((why, hint)) => Problem::at(&url.origin, format!("invalid store.url: {why}")).hint(hint),
+    };
+    reader.note(problem);
+    None
 }
 
 /// Returns systemd's state directory, else root's, else the user's (XDG base directories).

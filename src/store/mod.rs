@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::model::{Instant, PageId, Variable};
 use crate::pages::Override;
@@ -22,6 +23,7 @@ use crate::pulse::Pulse;
 mod claims;
 mod error;
 pub mod postgres;
+pub mod relay;
 mod sql;
 pub mod sqlite;
 mod types;
@@ -33,6 +35,7 @@ mod memory;
 
 pub(crate) use claims::{Claim, Conflict};
 pub use error::StoreError;
+use relay::{Relay, Taken};
 pub(crate) use types::{
     Acceptance, Accepted, Behind, Contents, Description, DriftRow, HistoryRow, Intent, OpenIntent, Outcome,
     OverrideRow, Owner, PageState, Remembered,
@@ -110,6 +113,11 @@ pub trait Location {
     /// Returns true for a store that several machines share.
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// Connects to the programs that share the store; `None` if none can.
+    fn relay(&self) -> Option<(Relay, mpsc::Receiver<Taken>)> {
+        None
     }
 
     /// Copies the store into a new file, as of one instant, also while a process writes it.

@@ -9,6 +9,7 @@ use crate::pulse::Pulses;
 use crate::reconcile::{Board, Feed, Status};
 
 use super::archive::Archive;
+use super::relay::Cluster;
 use super::reload::{ReloadRequest, Reloads};
 
 /// The handles to a running daemon; all clones share the same state.
@@ -24,6 +25,8 @@ pub struct Handles {
     pub pulses: Pulses,
     /// The history in the store.
     pub archive: Archive,
+    /// The replicas that share the store, if it is shared.
+    pub cluster: Option<Cluster>,
     pub(super) written: Arc<tokio::sync::Mutex<Option<Written>>>,
 }
 
@@ -36,6 +39,7 @@ impl Handles {
         let (reloads, asked) = Reloads::new();
         let (board, pulses, written) = (Board::default(), Pulses::default(), Arc::default());
         board.note_reload(started_at, &Ok(()));
-        (Self { feed, board, reloads, pulses, archive: Archive::default(), written }, asked)
+        let (archive, cluster) = (Archive::default(), None);
+        (Self { feed, board, reloads, pulses, archive, cluster, written }, asked)
     }
 }

@@ -45,11 +45,24 @@ pub(super) async fn live(State(driver): State<Handles>) -> Response {
     if let Some(problem) = driver.pulses.problem() {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")).into_response();
     }
+    if driver.standby().is_some() {
+        return "ok\n".into_response();
+    }
     driver.status().await.map_or_else(|refusal| *refusal, |_| "ok\n".into_response())
 }
 
 /// Answers 200 if every condition is met; else 503 and those that are not.
+///
+/// A replica that stands by is ready if it reaches the database.
 pub(super) async fn ready(State(driver): State<Handles>) -> Response {
+    if let Some((cluster, why)) = driver.standby().and_then(|cluster| Some((cluster, cluster.standby()?))) {
+        return match cluster.replicas().failure {
+            None => format!("ready\nstandby: {why}\n").into_response(),
+            Some(failure) => {
+                (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\nstore: {failure}\n")).into_response()
+            }
+        };
+    }
     let status = match driver.status().await {
         Ok(status) => status,
         Err(refusal) => return *refusal,

@@ -21,6 +21,7 @@ use super::health::conditions;
 /// A formatting error, which no user could fix.
 pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("rtconfd");
+    register_active(&mut registry, true);
     register_pages(&mut registry, status);
     register_counters(&mut registry, status);
     register_gauges(&mut registry, status);
@@ -33,6 +34,25 @@ pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+/// Returns the metrics of a replica that stands by.
+///
+/// # Errors
+/// As [`text`].
+pub fn of_standby() -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::with_prefix("rtconfd");
+    register_active(&mut registry, false);
+    register_build(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+fn register_active(registry: &mut Registry, is_active: bool) {
+    let active = Gauge::<i64>::default();
+    active.set(i64::from(is_active));
+    registry.register("active", "1 for the replica that sends values, 0 for one that stands by", active);
 }
 
 fn register_pages(registry: &mut Registry, status: &Status) {

@@ -25,11 +25,12 @@ use super::connections::{Arrival, Connection};
 use super::guard::Secrets;
 use super::refusal::Refusal;
 use super::visitor::Visitor;
-use super::{Handles, OverrideRequest, health, html, metrics, wire};
+use super::{Handles, OverrideRequest, health, html, metrics, relay, wire};
 
 /// Returns all routes, unguarded: the socket's permissions protect them.
 pub fn on_socket(driver: Handles) -> Router {
-    for_programs().merge(for_monitors()).layer(Extension(Visitor::Owner)).with_state(driver)
+    let passed_on = for_programs().layer(from_fn_with_state(driver.clone(), relay::pass_on));
+    passed_on.merge(local()).merge(for_monitors()).layer(Extension(Visitor::Owner)).with_state(driver)
 }
 
 /// Returns the routes of people and programs behind the guard, those of monitors, and the webhook.
@@ -40,12 +41,22 @@ pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, value);
         response
     };
+    let views = html::views(driver.clone(), secrets.clone());
     let guarded = for_programs()
         .with_state(driver.clone())
-        .merge(html::routes(driver.clone(), secrets.clone()))
+        .merge(views)
+        .layer(from_fn_with_state(driver.clone(), relay::pass_on))
+        .merge(local().with_state(driver.clone()))
+        .merge(html::local(driver.clone(), secrets.clone()))
         .layer(from_fn_with_state(secrets, guard));
     let open = for_monitors().with_state(driver);
     guarded.merge(open).merge(hook).layer(axum::middleware::map_response(nosniff))
+}
+
+/// Returns the routes of requests that other replicas admitted.
+pub fn for_replicas(driver: Handles) -> Router {
+    let views = html::views(driver.clone(), Arc::default());
+    for_programs().route("/digest", get(html::digest)).with_state(driver).merge(views)
 }
 
 /// The routes of probes and scrapers. They name a host by its address, and no secret is behind them.
@@ -63,7 +74,11 @@ fn for_programs() -> Router<Handles> {
         .route("/overrides/{id}", patch(extend_override).delete(release_override))
         .route("/approvals", post(approve))
         .route("/rejections", post(reject))
-        .route("/reload", post(reload))
+}
+
+/// The routes of each replica itself.
+fn local() -> Router<Handles> {
+    Router::new().route("/reload", post(reload))
 }
 
 async fn guard(
@@ -133,7 +148,11 @@ impl Handles {
 }
 
 async fn numbers(State(driver): State<Handles>) -> Response {
-    match driver.status().await.map(|status| metrics::text(&status)) {
+    let text = match driver.standby() {
+        Some(_) => Ok(metrics::of_standby()),
+        None => driver.status().await.map(|status| metrics::text(&status)),
+    };
+    match text {
         Ok(Ok(text)) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
@@ -154,7 +173,11 @@ async fn status(State(driver): State<Handles>) -> Response {
     let text = match &*written {
         Some((known, text)) if Arc::ptr_eq(known, &status) => text.clone(),
         _ => {
-            let text = Bytes::from(redacted(wire::status(&status).to_string()));
+            let mut shown = wire::status(&status);
+            if let Some(cluster) = &driver.cluster {
+                shown["replicas"] = wire::replicas(&cluster.replicas().all);
+            }
+            let text = Bytes::from(redacted(shown.to_string()));
             *written = Some((status, text.clone()));
             text
         }

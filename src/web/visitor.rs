@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use crate::settings::Right;
 
 use super::refusal::Refusal;
@@ -78,6 +80,38 @@ impl Visitor {
         }
     }
 
+    /// Writes the visitor down for another replica, which carries out the request.
+    pub fn written(&self) -> String {
+        let (kind, csrf) = match self {
+            Self::Owner => ("owner", None),
+            Self::Anonymous => ("anonymous", None),
+            Self::Program(_) => ("program", None),
+            Self::Person(_, csrf) => ("person", Some(&csrf.0)),
+        };
+        let caller = self.caller();
+        let rights: Option<Vec<&str>> =
+            caller.map(|caller| caller.rights.iter().map(|right| right.name()).collect());
+        json!({ "kind": kind, "name": caller.map(|caller| &caller.name), "rights": rights, "csrf": csrf })
+            .to_string()
+    }
+
+    /// Reads a visitor that another replica admitted; `None` for one that this program cannot read.
+    pub fn read(written: &str) -> Option<Self> {
+        let written: Value = serde_json::from_str(written).ok()?;
+        let caller = || {
+            let rights = written["rights"].as_array()?.iter();
+            let rights = rights.map(|right| right.as_str()?.parse().ok()).collect::<Option<_>>()?;
+            Some(Caller { name: written["name"].as_str()?.to_owned(), rights })
+        };
+        match written["kind"].as_str()? {
+            "owner" => Some(Self::Owner),
+            "anonymous" => Some(Self::Anonymous),
+            "program" => Some(Self::Program(caller()?)),
+            "person" => Some(Self::Person(caller()?, Csrf(written["csrf"].as_str()?.to_owned()))),
+            _ => None,
+        }
+    }
+
     /// Returns the name for the history: the means, then the name of the token.
     ///
     /// A program may name somebody for whom it acts. That name proves nothing, so it comes last.
@@ -87,6 +121,27 @@ impl Visitor {
             Self::Person(caller, _) => format!("status page as {}", caller.name),
             Self::Program(caller) if given.is_empty() => format!("token as {}", caller.name),
             Self::Program(caller) => format!("token as {} (for {given})", caller.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_replica_reads_the_visitor_that_was_written() {
+        let caller = Caller { name: "anna".to_owned(), rights: [Right::Read, Right::Override].into() };
+        for visitor in [
+            Visitor::Owner,
+            Visitor::Anonymous,
+            Visitor::Program(caller.clone()),
+            Visitor::Person(caller, Csrf("c".to_owned())),
+        ] {
+            assert_eq!(Visitor::read(&visitor.written()), Some(visitor));
+        }
+        for unreadable in ["", "{}", r#"{"kind":"program"}"#, r#"{"kind":"god","name":"x","rights":[]}"#] {
+            assert_eq!(Visitor::read(unreadable), None, "{unreadable}");
         }
     }
 }

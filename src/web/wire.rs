@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::model::{Instant, PageId, Problem, RowName};
 use crate::pages::{Override, OverrideKind};
 use crate::reconcile::{Draft, Promotion, Selection, Status, Until, Withheld};
+use crate::store::relay::Replica;
 use crate::zone::Zone;
 
 /// A request for an override, as text; the daemon parses it as the command line would.
@@ -131,6 +132,19 @@ pub fn problems(problems: &[Problem]) -> Value {
         json!({ "place": place, "message": problem.message, "hint": problem.hint })
     };
     json!({ "problems": problems.iter().map(problem).collect::<Vec<_>>() })
+}
+
+/// Returns the replicas that share the store, as JSON.
+pub fn replicas(replicas: &[Replica]) -> Value {
+    let replica = |replica: &Replica| {
+        json!({
+            "name": replica.described,
+            "program": replica.program,
+            "active": replica.is_active,
+            "seen_seconds_ago": replica.age,
+        })
+    };
+    replicas.iter().map(replica).collect()
 }
 
 /// Returns a promoted page that still waits for the page it follows, as JSON.

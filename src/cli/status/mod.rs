@@ -13,6 +13,7 @@ use crate::limits::pages::{MAX_NEXT_CHANGE, PAGES_SHOWN};
 use crate::lint::running_out;
 use crate::model::{Instant, Problem, Severity, shorten};
 use crate::schema::Schemas;
+use crate::settings::StorePath;
 use crate::store::Reading;
 use crate::zone::Zone;
 
@@ -245,11 +246,11 @@ fn show_pages<'p>(pages: impl Iterator<Item = &'p PageLine<'p>>, times: Times) {
 async fn by_daemon_alone(global: &Global, arguments: &Arguments, exit: Exit) -> anyhow::Result<Exit> {
     let daemon = match emergency::find(global)? {
         Contact::Running(daemon) => daemon,
-        Contact::NoDaemon(Some(store)) => {
-            output::remark(&format!("no rtconfd runs on the store {}", store.display()));
+        Contact::NoDaemon(StorePath::Memory) => return Ok(exit),
+        Contact::NoDaemon(store) => {
+            output::remark(&format!("no rtconfd runs on the store {store}"));
             return Ok(exit);
         }
-        Contact::NoDaemon(None) => return Ok(exit),
     };
     let status = match daemon.status().await? {
         Ok(status) => status,

@@ -182,6 +182,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.is_daemon = mode == Mode::Daemon;
         supervisor.ready();
         let clock = self.actor.clock.clone();
+        let mut store_ended = self.actor.store.ended();
         let mut beat = supervisor.beat().map(tokio::time::interval);
         let mut turn = Turn::default();
         // A turn for a reader or the supervisor alone changes nothing.
@@ -211,6 +212,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             // from the feed.
             let fed = tokio::select! {
                 biased;
+                error = &mut store_ended => return Err(error),
                 Some(done) = self.requests.jobs.join_next(), if !self.requests.jobs.is_empty() => {
                     self.take(finished(done))?;
                     while let Some(done) = self.requests.jobs.try_join_next() {

@@ -158,7 +158,7 @@ fn id_of(store: &str, epoch: i64) -> String {
 }
 
 /// Returns the host and process, for people.
-fn described() -> String {
+pub(super) fn described() -> String {
     let host = rustix::system::uname();
     format!("process {} on {}", std::process::id(), host.nodename().to_string_lossy())
 }

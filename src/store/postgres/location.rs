@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc;
+
 use crate::model::Instant;
+use crate::store::relay::{self, Relay, Taken};
 use crate::store::sql::{self, Connected, Job, Queue, Reader, Session, Writer};
 use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
 
@@ -11,6 +14,7 @@ use super::address::Address;
 use super::connection::Connection;
 use super::lease::{self, Leased, Terms};
 use super::migrations;
+use super::relay::Worker;
 
 /// A store in a PostgreSQL database.
 #[derive(Clone, Debug)]
@@ -87,6 +91,14 @@ impl Location for Postgres {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn relay(&self) -> Option<(Relay, mpsc::Receiver<Taken>)> {
+        let (relay, taken, ends) = relay::channel();
+        let worker = Worker::new(self.address.clone(), ends);
+        // Without a thread, requests are refused.
+        let _ = std::thread::Builder::new().name("relay".to_owned()).spawn(move || worker.run());
+        Some((relay, taken))
     }
 
     fn back_up(&self, _: &Path) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ mod fault;
 mod lease;
 mod location;
 mod migrations;
+mod relay;
 
 pub use address::Address;
 pub use location::Postgres;

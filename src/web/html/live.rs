@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::reconcile::Status;
+use crate::store::relay::Request;
 
+use super::super::handles::Handles;
+use super::super::visitor::Visitor;
 use super::app::App;
 
 /// The time between two looks at the status.
@@ -50,7 +53,7 @@ impl Follower {
     /// Waits for the next line; `None` at the end of the stream.
     async fn next(&mut self) -> Option<String> {
         while self.since.elapsed() < LIFE {
-            let seen = digest(&*self.app.driver.status().await.ok()?);
+            let seen = current(&self.app.driver).await?;
             let is_new = self.seen.as_ref() != Some(&seen);
             self.seen = Some(seen.clone());
             if is_new || self.spoke.elapsed() >= QUIET {
@@ -62,6 +65,30 @@ impl Follower {
         }
         None
     }
+}
+
+/// Returns the text for the status now, from the active replica; `None` if there is no answer.
+async fn current(driver: &Handles) -> Option<String> {
+    let Some(cluster) = driver.standby() else { return Some(digest(&*driver.status().await.ok()?)) };
+    let request = Request {
+        visitor: Visitor::Anonymous.written(),
+        method: "GET".to_owned(),
+        path: "/digest".to_owned(),
+        body: String::new(),
+    };
+    let answer = cluster.ask(request).await;
+    let body = to_bytes(answer.into_body(), MAX_DIGEST).await.ok()?;
+    String::from_utf8(body.into()).ok()
+}
+
+/// The longest text.
+const MAX_DIGEST: usize = 1_000;
+
+/// Answers with the text for the status now.
+pub async fn show_digest(State(driver): State<Handles>) -> Response {
+    current(&driver)
+        .await
+        .map_or_else(|| StatusCode::SERVICE_UNAVAILABLE.into_response(), IntoResponse::into_response)
 }
 
 /// Returns a text that changes with what the views show; it means nothing outside this process.

@@ -31,6 +31,7 @@ use super::Handles;
 use super::guard::Secrets;
 
 use app::App;
+pub(super) use live::show_digest as digest;
 
 pub(crate) use chart::{chart, legend};
 pub(crate) use heard::timelines;
@@ -46,8 +47,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 /// A clock.
 const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="#11703c"/><path d="M8 4v4l3 2" stroke="#fff" stroke-width="1.6" fill="none"/></svg>"##;
 
-/// Returns the routes of the status page. They expect a `Visitor` in each request.
-pub(super) fn routes(driver: Handles, secrets: Arc<Secrets>) -> Router {
+/// Returns the views and actions of the status page. They expect a `Visitor` in each request.
+pub(super) fn views(driver: Handles, secrets: Arc<Secrets>) -> Router {
     Router::new()
         .route("/", get(overview::show))
         .route("/pages/{agent}/{environment}", get(page::show))
@@ -61,6 +62,13 @@ pub(super) fn routes(driver: Handles, secrets: Arc<Secrets>) -> Router {
         .route("/held/approve", post(actions::approve))
         .route("/held/reject", post(actions::reject))
         .route("/resync", post(actions::resync))
+        .with_state(App::new(driver, secrets))
+        .layer(map_response(with_policy))
+}
+
+/// Returns the parts of the status page that each replica serves itself.
+pub(super) fn local(driver: Handles, secrets: Arc<Secrets>) -> Router {
+    Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::begin))
         .route("/sign-out", post(sign_in::end))
         .route("/events", get(live::events))

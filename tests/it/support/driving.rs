@@ -88,6 +88,7 @@ impl Driving {
                 store,
                 clock: shared,
                 who: "test".to_owned(),
+                patience: settings.api.total_timeout,
             },
             set_key,
             newest: Newest::of(&settings, revision, 0),

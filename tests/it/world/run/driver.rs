@@ -38,6 +38,7 @@ impl World {
                 store: self.store.clone(),
                 clock: Arc::new(self.clock.clone()),
                 who: "world".to_owned(),
+                patience: self.settings.api.total_timeout,
             },
             set_key: Box::new(|_| {}),
             newest: Newest::of(&self.settings, files.revision(), 0),

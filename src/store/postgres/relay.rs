@@ -1,0 +1,207 @@
+//! The thread that carries requests through the database, and shows that this replica lives.
+//!
+//! It looks at a table instead of waiting for notifications: a pool between the two may lose those.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::clock::{Clock, WallClock};
+use crate::limits::replicas::{ANSWERS_POLL, HEARTBEAT, REQUEST_TIMEOUT, REQUESTS_POLL};
+use crate::store::StoreError;
+use crate::store::relay::{Asked, Command, Ends, Replica, Replicas, Request, Response};
+use crate::store::sql::{Row, Session, params};
+
+use super::address::Address;
+use super::connection::Connection;
+use super::lease;
+
+/// The pause after a failure of the database.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The state of the thread.
+pub(super) struct Worker {
+    address: Address,
+    ends: Ends,
+    /// The id of this replica in the database.
+    id: String,
+    connection: Option<Connection>,
+    /// The requests without an answer, by number.
+    waiting: HashMap<i64, Waiting>,
+    /// The time of the last sign of life, since the machine started.
+    alive: Option<Duration>,
+}
+
+struct Waiting {
+    answer: oneshot::Sender<Asked>,
+    /// In time since the machine started.
+    until: Duration,
+}
+
+impl Worker {
+    pub(super) fn new(address: Address, ends: Ends) -> Self {
+        let id = format!("{:016x}", fastrand::u64(..));
+        Self { address, ends, id, connection: None, waiting: HashMap::new(), alive: None }
+    }
+
+    /// Runs until the relay is dropped.
+    pub(super) fn run(mut self) {
+        loop {
+            let is_active = self.ends.is_active.load(Ordering::Relaxed);
+            let pause = match (self.waiting.is_empty(), is_active) {
+                (false, _) => ANSWERS_POLL,
+                (true, true) => REQUESTS_POLL,
+                (true, false) => HEARTBEAT,
+            };
+            let command = match self.ends.commands.recv_timeout(pause) {
+                Ok(command) => Some(command),
+                Err(RecvTimeoutError::Timeout) if self.ends.replicas.is_closed() => return self.leave(),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return self.leave(),
+            };
+            if let Err(error) = self.turn(command, is_active) {
+                self.connection = None;
+                let failure = Some(error.to_string());
+                self.ends.replicas.send_modify(|replicas| replicas.failure = failure);
+                // A request may have been taken, and its answer cannot be read.
+                self.waiting.drain().for_each(|(_, waiting)| drop(waiting.answer.send(Asked::Unanswered)));
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn turn(&mut self, command: Option<Command>, is_active: bool) -> Result<(), StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let opened = Connection::open(&self.address);
+                if let (Err(_), Some(Command::Ask(_, _))) = (&opened, &command) {
+                    if let Some(Command::Ask(_, answer)) = command {
+                        drop(answer.send(Asked::NotTaken));
+                    }
+                    return opened.map(drop);
+                }
+                opened?
+            }
+        };
+        let session: &mut dyn Session = &mut connection;
+        match command {
+            Some(Command::Ask(request, answer)) => {
+                let until = WallClock.uptime() + REQUEST_TIMEOUT;
+                let id = ask(session, &self.id, &request)?;
+                self.waiting.insert(id, Waiting { answer, until });
+            }
+            Some(Command::Answer(id, response)) => answer(session, id, &response)?,
+            None => {}
+        }
+        self.collect(session)?;
+        if is_active {
+            for (id, request) in take(session)? {
+                self.ends.take(id, request);
+            }
+        }
+        let now = WallClock.uptime();
+        if self.alive.is_none_or(|alive| now.saturating_sub(alive) >= HEARTBEAT) {
+            self.alive = Some(now);
+            let all = live(session, &self.id, is_active)?;
+            self.ends.replicas.send_replace(Replicas { all, failure: None });
+        }
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Passes on the answers that have come, and gives up what no replica took.
+    fn collect(&mut self, session: &mut dyn Session) -> Result<(), StoreError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let answered = "DELETE FROM rtconfd.requests WHERE asked_by = ?1 AND status IS NOT NULL
+            RETURNING id, status, kind, location, answer";
+        let answers = session.rows(answered, params![self.id], |row| Ok((row.get(0)?, response(row)?)))?;
+        for (id, response) in answers {
+            if let Some(waiting) = self.waiting.remove::<i64>(&id) {
+                drop(waiting.answer.send(Asked::Answered(response)));
+            }
+        }
+        let now = WallClock.uptime();
+        let late: Vec<i64> =
+            self.waiting.iter().filter(|(_, waiting)| waiting.until <= now).map(|(id, _)| *id).collect();
+        for id in late {
+            let withdraw = "DELETE FROM rtconfd.requests WHERE id = ?1 AND taken = 0";
+            let is_withdrawn = session.execute(withdraw, params![id])? > 0;
+            if let Some(waiting) = self.waiting.remove(&id) {
+                drop(waiting.answer.send(if is_withdrawn { Asked::NotTaken } else { Asked::Unanswered }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes this replica from the list of those that live.
+    fn leave(mut self) {
+        if let Some(connection) = &mut self.connection {
+            // Without it, the replica leaves the list when its last sign of life is old.
+            let _ = connection.execute("DELETE FROM rtconfd.replicas WHERE id = ?1", params![self.id]);
+        }
+    }
+}
+
+fn ask(session: &mut dyn Session, asked_by: &str, request: &Request) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO rtconfd.requests (asked_by, visitor, method, path, body)
+        VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
+    let Request { visitor, method, path, body } = request;
+    session.insert(sql, params![asked_by, visitor, method, path, body])
+}
+
+/// Takes the requests that wait, the oldest first.
+///
+/// One that is older than its time limit was given up.
+fn take(session: &mut dyn Session) -> Result<Vec<(i64, Request)>, StoreError> {
+    let sql = "UPDATE rtconfd.requests SET taken = 1 WHERE taken = 0
+        AND at > clock_timestamp() - CAST(?1 AS BIGINT) * INTERVAL '1 second'
+        RETURNING id, visitor, method, path, body";
+    let limit = i64::try_from(REQUEST_TIMEOUT.as_secs()).unwrap_or(i64::MAX);
+    let mut taken = session.rows(sql, params![limit], |row| {
+        let request =
+            Request { visitor: row.get(1)?, method: row.get(2)?, path: row.get(3)?, body: row.get(4)? };
+        Ok((row.get::<i64>(0)?, request))
+    })?;
+    taken.sort_by_key(|(id, _)| *id);
+    Ok(taken)
+}
+
+fn answer(session: &mut dyn Session, id: i64, response: &Response) -> Result<(), StoreError> {
+    let sql = "UPDATE rtconfd.requests SET status = ?2, kind = ?3, location = ?4, answer = ?5 WHERE id = ?1";
+    let Response { status, kind, location, body } = response;
+    session.execute(sql, params![id, i64::from(*status), kind, location, body]).map(drop)
+}
+
+fn response(row: &dyn Row) -> Result<Response, StoreError> {
+    Ok(Response {
+        status: u16::try_from(row.get::<i64>(1)?).unwrap_or_default(),
+        kind: row.get(2)?,
+        location: row.get(3)?,
+        body: row.get(4)?,
+    })
+}
+
+/// Gives a sign of life, removes what is old, and returns all replicas that live.
+fn live(session: &mut dyn Session, id: &str, is_active: bool) -> Result<Vec<Replica>, StoreError> {
+    let sign = "INSERT INTO rtconfd.replicas (id, described, program, active) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (id) DO UPDATE SET active = excluded.active, at = clock_timestamp()";
+    let (program, is_active) = (env!("CARGO_PKG_VERSION"), i64::from(is_active));
+    session.execute(sign, params![id, lease::described(), program, is_active])?;
+    for table in ["requests", "replicas"] {
+        let old = format!("DELETE FROM rtconfd.{table} WHERE at < clock_timestamp() - INTERVAL '1 minute'");
+        session.execute(&old, &[])?;
+    }
+    let all = "SELECT described, program, active,
+            CAST(EXTRACT(EPOCH FROM clock_timestamp() - at) AS BIGINT)
+        FROM rtconfd.replicas ORDER BY active DESC, described";
+    session.rows(all, &[], |row| {
+        let is_active = row.get::<i64>(2)? == 1;
+        Ok(Replica { described: row.get(0)?, program: row.get(1)?, is_active, age: row.get(3)? })
+    })
+}

@@ -1,0 +1,154 @@
+//! Carries requests of people through a shared store: from any replica to the one that writes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as blocking;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// A request that another replica carries out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The sender, in the words of the interface that admitted them.
+    pub visitor: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The body.
+    pub body: String,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The content type.
+    pub kind: String,
+    /// The address to go to next, after a form.
+    pub location: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It was carried out or refused.
+    Answered(Response),
+    /// No replica took it, and none will.
+    NotTaken,
+    /// A replica took it and did not answer: it may have been carried out.
+    Unanswered,
+}
+
+/// A program that shares the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its host and process.
+    pub described: String,
+    /// Its version.
+    pub program: String,
+    /// True for the one that holds the lease.
+    pub is_active: bool,
+    /// Seconds since its last sign of life.
+    pub age: i64,
+}
+
+/// What a replica knows of the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replicas {
+    /// All with a recent sign of life, the active one first.
+    pub all: Vec<Replica>,
+    /// The reason why the database cannot be reached now.
+    pub failure: Option<String>,
+}
+
+/// A request that this replica has taken.
+#[derive(Debug)]
+pub struct Taken {
+    /// The request.
+    pub request: Request,
+    /// Its number.
+    id: i64,
+    commands: blocking::Sender<Command>,
+}
+
+impl Taken {
+    /// Sends the answer.
+    pub fn answer(self, response: Response) {
+        // Without the thread, the one who asked learns that there is no answer.
+        let _ = self.commands.send(Command::Answer(self.id, response));
+    }
+}
+
+/// A command to the thread of a relay.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Send a request, and report what became of it.
+    Ask(Request, oneshot::Sender<Asked>),
+    /// Send an answer.
+    Answer(i64, Response),
+}
+
+/// The connection of a replica to the others; clones share it.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    commands: blocking::Sender<Command>,
+    is_active: Arc<AtomicBool>,
+    replicas: watch::Receiver<Replicas>,
+}
+
+/// The ends of a relay that its thread uses.
+pub(super) struct Ends {
+    /// The commands.
+    pub(super) commands: blocking::Receiver<Command>,
+    /// True while this replica takes requests.
+    pub(super) is_active: Arc<AtomicBool>,
+    /// The replicas, as last seen.
+    pub(super) replicas: watch::Sender<Replicas>,
+    again: blocking::Sender<Command>,
+    taken: mpsc::Sender<Taken>,
+}
+
+impl Ends {
+    /// Passes on a request that was taken; false if too many wait.
+    pub(super) fn take(&self, id: i64, request: Request) -> bool {
+        self.taken.try_send(Taken { request, id, commands: self.again.clone() }).is_ok()
+    }
+}
+
+/// Most requests that a replica has taken and not begun.
+const WAITING: usize = 64;
+
+/// Returns a relay, the requests that it takes, and the ends for its thread.
+pub(super) fn channel() -> (Relay, mpsc::Receiver<Taken>, Ends) {
+    let (send, commands) = blocking::channel();
+    let (taken, requests) = mpsc::channel(WAITING);
+    let (replicas, seen) = watch::channel(Replicas::default());
+    let is_active = Arc::new(AtomicBool::new(false));
+    let relay = Relay { commands: send.clone(), is_active: is_active.clone(), replicas: seen };
+    (relay, requests, Ends { commands, is_active, replicas, again: send, taken })
+}
+
+impl Relay {
+    /// Sends a request to the active replica and waits for what becomes of it.
+    pub async fn ask(&self, request: Request) -> Asked {
+        let (answer, answered) = oneshot::channel();
+        match self.commands.send(Command::Ask(request, answer)) {
+            Ok(()) => answered.await.unwrap_or(Asked::Unanswered),
+            Err(_) => Asked::NotTaken,
+        }
+    }
+
+    /// Takes requests from now on, or no longer.
+    pub fn set_active(&self, is_active: bool) {
+        self.is_active.store(is_active, Ordering::Relaxed);
+    }
+
+    /// Returns the replicas, as last seen.
+    pub fn replicas(&self) -> Replicas {
+        self.replicas.borrow().clone()
+    }
+}
