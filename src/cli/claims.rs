@@ -71,6 +71,8 @@ impl Claims {
             is_tolerant: false,
             failure: None,
         };
+        // Replicas that share a store follow one another on a machine.
+        claims.is_tolerant = settings.store.path.location().is_shared();
         claims.renew(settings, worlds)?;
         Ok(Some(claims))
     }

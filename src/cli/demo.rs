@@ -23,7 +23,7 @@ use crate::simulator::{Logged, Options, Simulator};
 use crate::sources::Files;
 
 use super::global::{Exit, FAILED, Global, parse_instant};
-use super::{load, log, output, run};
+use super::{daemon, load, log, output};
 
 const KEY: &str = "demo-key";
 /// The usual address of the status page.
@@ -88,7 +88,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
     let store = load::open_store(&settings, false)?;
     let ended = tokio::select! {
-        ended = run::daemon(&global, settings, clock, Some(store)) => ended,
+        ended = daemon::run(&global, settings, clock, Some(store)) => ended,
         () = print_patches(simulator) => Ok(FAILED),
     };
     // Leftovers in the temporary directory do no harm.

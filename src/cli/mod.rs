@@ -9,6 +9,7 @@ mod apply;
 mod calendar;
 mod check;
 mod claims;
+mod daemon;
 mod demo;
 mod diff;
 mod emergency;

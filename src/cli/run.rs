@@ -1,32 +1,24 @@
-//! `rtconfd run`: the daemon, its signals and its supervisor.
+//! `rtconfd run`: starts the daemon. Also builds the driver of a daemon and of `apply`.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use sd_notify::NotifyState;
-use tokio::sync::mpsc;
 
 use crate::agents_api::KeySource;
-use crate::calendar::Edition;
 use crate::clock::{Clock, FastClock};
-use crate::compile::World;
 use crate::limits::store::UPGRADE_TIME;
 use crate::limits::time::MAX_SPEED;
-use crate::model::{Instant, Problem};
+use crate::model::Instant;
 use crate::process;
-use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Feed, Mode, Newest, Setup};
+use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Newest, Setup};
 use crate::settings::{Log, Settings, is_on_this_machine};
-use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
+use crate::sources::{Files, Revision};
 use crate::store::Store;
-use crate::web;
-use crate::zoneinfo;
 
-use super::claims::{Claims, lock};
-use super::global::{Exit, Global, OK, parse_instant};
-use super::systemd::{self, Systemd};
-use super::{load, log, notify, output, reload, standby, zones};
+use super::global::{Exit, Global, parse_instant};
+use super::{daemon, load, log, output};
 
 /// Limit of reads at the start for files that are being written; the daemon keeps watching them.
 const FIRST_READS: usize = 6;
@@ -73,7 +65,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         true => None,
         false => Some(load::open_store(&settings, arguments.accept_empty_store)?),
     };
-    daemon(&global, settings, clock, store).await
+    daemon::run(&global, settings, clock, store).await
 }
 
 /// Returns the wall clock, or a rehearsal's clock if its values cannot reach real callers.
@@ -93,306 +85,6 @@ fn clock(arguments: &Arguments, settings: &Settings) -> anyhow::Result<Arc<dyn C
     log::follow(clock.clone());
     tracing::warn!("rehearsal started: the store and its history record the rehearsed time");
     Ok(clock)
-}
-
-/// Runs until a signal stops it; reloaded settings replace the old ones if they are valid.
-///
-/// Without a store it stands by until it gets the one that the settings name.
-pub async fn daemon(
-    global: &Global,
-    settings: Settings,
-    clock: Arc<dyn Clock>,
-    store: Option<Arc<dyn Store>>,
-) -> anyhow::Result<Exit> {
-    let (mut daemon, mut settings) = (Daemon::start(global, &settings, clock).await?, settings);
-    let mut store = store;
-    loop {
-        let held = match store.take() {
-            Some(store) => store,
-            None => match standby::wait(&mut daemon, &mut settings).await? {
-                Some(store) => store,
-                None => break,
-            },
-        };
-        match daemon.keep(&mut settings, held).await {
-            Ok(()) => break,
-            // What is lost to another replica, or with the database, can be had again.
-            Err(error) if settings.store.path.location().is_shared() && standby::is_lost(&error) => {
-                tracing::error!("standing by: {error:#}");
-                daemon.let_go(&error).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
-    daemon.notifications.stop().await;
-    tracing::info!("stopped");
-    Ok(OK)
-}
-
-/// What lasts through reloads, and through times of standby.
-pub(super) struct Daemon<'g> {
-    global: &'g Global,
-    clock: Arc<dyn Clock>,
-    pub(super) handles: web::Handles,
-    pub(super) fed: mpsc::Receiver<Feed>,
-    pub(super) next: reload::Next,
-    in_use: reload::Active,
-    server: web::Server,
-    _socket: Option<web::Socket>,
-    notifications: notify::Notifications,
-    /// It lasts through reloads: between two claims another daemon could take the variables.
-    claims: Option<Arc<Mutex<Claims>>>,
-}
-
-impl<'g> Daemon<'g> {
-    /// Listens for signals and serves the socket and HTTP.
-    async fn start(global: &'g Global, settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let next = reload::Next::default();
-        let (feed, fed) = mpsc::channel(64);
-        let (mut handles, asked) = web::Handles::new(feed.clone(), clock.now());
-        let relay = settings.store.path.location().relay();
-        let taken = relay.map(|(relay, taken)| {
-            handles.cluster = Some(web::Cluster::new(relay));
-            taken
-        });
-        // Signals first: a process that sees the socket may already signal the daemon to stop.
-        let in_use = reload::Active::new(Mutex::new(settings.clone()));
-        let board = handles.board.clone();
-        reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), feed)?;
-        let socket = socket(settings, &handles)?;
-        tokio::spawn(systemd::show_status(board));
-        if let Some(taken) = taken {
-            tokio::spawn(web::serve_replicas(handles.clone(), taken));
-        }
-        let mut server = web::Server::new(handles.clone());
-        let prepared = prepare(&mut server, settings).await?;
-        server.commit(prepared);
-        let notifications = notify::Notifications::default();
-        Ok(Self {
-            global,
-            clock,
-            handles,
-            fed,
-            next,
-            in_use,
-            server,
-            _socket: socket,
-            notifications,
-            claims: None,
-        })
-    }
-
-    /// Keeps the pages right until a signal stops it.
-    ///
-    /// # Errors
-    /// When the store fails, or the first settings cannot be used. `settings` are the active ones then.
-    async fn keep(&mut self, settings: &mut Settings, store: Arc<dyn Store>) -> anyhow::Result<()> {
-        self.handles.pulses.watch(store.pulse());
-        let mut active: Option<ActiveRevision> = None;
-        // The settings before a reload, and the reload itself until it has succeeded.
-        let mut before: Option<(Settings, reload::Newer)> = None;
-        for number in 0.. {
-            let (driver, _watching) = match (
-                self.turn(settings, &store, active.take(), number, before.is_some()).await,
-                before.take(),
-            ) {
-                (Ok(begun), newer) => {
-                    if let Some((_, newer)) = newer {
-                        tracing::info!("the settings were reloaded");
-                        newer.end(&self.handles.board, self.clock.now(), Ok(()));
-                    }
-                    begun
-                }
-                (Err(error), Some((older, newer))) => {
-                    tracing::error!("reload failed; the previous settings stay active: {error:#}");
-                    let problem = Problem::new(format!("{error:#}"));
-                    newer.end(&self.handles.board, self.clock.now(), Err(vec![problem]));
-                    *settings = older;
-                    self.claims.iter().for_each(|claims| lock(claims).tolerate_conflicts());
-                    continue;
-                }
-                (Err(error), None) => return Err(error),
-            };
-            self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(settings);
-            self.notifications.follow(settings, (&store, &self.clock), &self.handles).await?;
-            report_start(settings, self.clock.now());
-            let supervisor = Systemd::new(self.handles.pulses.clone(), self.claims.clone());
-            let ended = driver.run(Mode::Daemon, &mut self.fed, &supervisor).await?;
-            if !ended.reload {
-                return Ok(());
-            }
-            active = Some(ended.active);
-            if let Some(newer) = reload::take(&self.next) {
-                let older = std::mem::replace(settings, newer.settings.clone());
-                if older.owner() != settings.owner() {
-                    // Another API or owner has a revision of its own, in its own rows.
-                    active = None;
-                }
-                before = Some((older, newer));
-            }
-        }
-        Ok(())
-    }
-
-    /// Builds a driver for the settings, and lets the listener follow them after a reload.
-    ///
-    /// A new driver has effects at once, so all else that can fail comes before it. After a failed
-    /// reload the listener is not tried again: a daemon without one still keeps the pages right.
-    async fn turn(
-        &mut self,
-        settings: &Settings,
-        store: &Arc<dyn Store>,
-        active: Option<ActiveRevision>,
-        number: u32,
-        is_reload: bool,
-    ) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch)> {
-        let prepared = match is_reload {
-            true => prepare(&mut self.server, settings).await?,
-            false => web::Prepared::nothing(),
-        };
-        let stores = (store, &self.clock);
-        let begun =
-            begin(self.global, settings, stores, active, number, &self.handles, &mut self.claims).await;
-        match begun.is_ok() {
-            true => self.server.commit(prepared),
-            false => self.server.withdraw(prepared).await,
-        }
-        begun
-    }
-
-    /// Follows a reload while this replica stands by.
-    pub(super) async fn follow(&mut self, newer: reload::Newer, settings: &mut Settings) {
-        let result = match prepare(&mut self.server, &newer.settings).await {
-            Ok(prepared) => {
-                self.server.commit(prepared);
-                settings.clone_from(&newer.settings);
-                self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(settings);
-                Ok(())
-            }
-            Err(error) => Err(vec![Problem::new(format!("{error:#}"))]),
-        };
-        newer.end(&self.handles.board, self.clock.now(), result);
-    }
-
-    /// Gives up what belongs to the store that was lost.
-    async fn let_go(&mut self, error: &anyhow::Error) {
-        if let Some(cluster) = &self.handles.cluster {
-            cluster.note(Some(format!("{error:#}")));
-        }
-        self.notifications.stop().await;
-        self.claims = None;
-    }
-}
-
-/// Prepares to serve HTTP as the settings say.
-async fn prepare(server: &mut web::Server, settings: &Settings) -> anyhow::Result<web::Prepared> {
-    server.prepare(settings.listen.as_ref()).await.map_err(|problem| anyhow::anyhow!("{problem}"))
-}
-
-/// Builds a driver for some settings, watches its files and claims its variables.
-///
-/// The claim comes first, since building a driver activates its pages.
-async fn begin(
-    global: &Global,
-    settings: &Settings,
-    (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
-    active: Option<ActiveRevision>,
-    number: u32,
-    handles: &web::Handles,
-    claims: &mut Option<Arc<Mutex<Claims>>>,
-) -> anyhow::Result<(Driver<crate::agents_api::Client>, Watch)> {
-    let key_source = load::key_source(&settings.api, global)?;
-    handles.archive.follow(settings);
-    // A reload may name another API or owner.
-    let store = &store.owned_by(&settings.owner()).await?;
-    let (files, active) = gather(settings, store, clock, active, true).await?;
-    let revision = files.revision();
-    let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
-    let worlds = [&active.world, &newest];
-    match claims {
-        Some(claims) => lock(claims).renew(settings, worlds)?,
-        None => *claims = Claims::make(settings, global, worlds)?.map(|claims| Arc::new(Mutex::new(claims))),
-    }
-    let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;
-    handles.pulses.watch(watching.pulse.clone());
-    let board = handles.board.clone();
-    let start = Start { who: load::who("run", global), active, revision, number, board };
-    let driver = build(settings, &key_source, store, clock, start).await?;
-    Ok((driver, watching))
-}
-
-/// Logs that the daemon runs with these settings, and warns about old data.
-fn report_start(settings: &Settings, now: Instant) {
-    tracing::info!(
-        api = settings.api.base_url,
-        settings = %settings.file.display(),
-        zone_database = %settings.blueprint.zones,
-        "running"
-    );
-    report_public_holidays(settings, now);
-    zones::age(&settings.blueprint.zones, now).iter().for_each(|old| tracing::warn!("{old}"));
-}
-
-/// Logs the public holidays in use, and warns about those that end soon.
-fn report_public_holidays(settings: &Settings, now: Instant) {
-    let codes: BTreeSet<&str> =
-        settings.blueprint.public_holidays().map(|(_, public)| public.region.code).collect();
-    if codes.is_empty() {
-        return;
-    }
-    let codes: Vec<&str> = codes.into_iter().collect();
-    tracing::info!(of = codes.join(", "), from = %Edition::here(), "public holidays loaded");
-    for problem in settings.blueprint.ending(now.date_naive()) {
-        tracing::warn!("{problem}");
-    }
-}
-
-/// Serves the socket beside the store, for the commands.
-fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<web::Socket>> {
-    let Some(store) = settings.store.path.socket_base() else { return Ok(None) };
-    let path = web::socket_path(store);
-    if settings.store.path.location().is_shared() {
-        // A lock of the file keeps a second daemon out; a database does not.
-        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
-            bail!(
-                "another rtconfd answers at {}\n  hint: run one replica on each machine, or set \
-                 STATE_DIRECTORY to a folder for each",
-                path.display()
-            );
-        }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        }
-    }
-    web::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
-        format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())
-    })
-}
-
-/// Watches the files that a driver was built from.
-fn watch_files(
-    files: Files,
-    (settings, global): (&Settings, &Global),
-    key_source: KeySource,
-    number: u32,
-    handles: &web::Handles,
-) -> anyhow::Result<Watch> {
-    let (feed, reloads) = (handles.feed.clone(), handles.reloads.clone());
-    let system = global.surroundings().zoneinfo;
-    let beside = OtherFiles {
-        key_file: key_source.file().map(ToOwned::to_owned),
-        zoneinfo: zoneinfo::folder(&settings.zoneinfo, system.as_deref()).map(ToOwned::to_owned),
-    };
-    watch(files, beside, settings.restat, move |watched| match watched {
-        // After a package update, the active settings get the newest zone rules.
-        Watched::Zones => {
-            reloads.read_zones();
-            true
-        }
-        watched => report(&feed, number, &key_source, watched),
-    })
-    .context("cannot watch files")
 }
 
 /// The initial state of a driver.
@@ -469,23 +161,4 @@ pub async fn build(
     })
     .await?;
     Ok(driver)
-}
-
-/// Forwards an event of the watching thread; an invalid key leaves the previous one active.
-fn report(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched: Watched) -> bool {
-    let fed = match watched {
-        Watched::Revision(revision) => Feed::Inputs(number, revision),
-        Watched::Key => match key_source.load() {
-            Ok(key) => {
-                key.hide();
-                Feed::Key(number, key)
-            }
-            Err(error) => {
-                tracing::error!(%error, "the API key was not changed");
-                return true;
-            }
-        },
-        Watched::Zones => return true,
-    };
-    feed.blocking_send(fed).is_ok()
 }

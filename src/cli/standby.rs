@@ -12,8 +12,8 @@ use crate::reconcile::{Feed, Supervisor};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 
+use super::daemon::Daemon;
 use super::reload;
-use super::run::Daemon;
 use super::systemd::Systemd;
 
 /// Waits until this replica holds the store; `None` when it was told to stop.

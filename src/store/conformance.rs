@@ -29,7 +29,8 @@ fn files(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
 
 /// Returns a location of every kind, without a store.
 fn locations(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
-    let address = Address::new(&Server::shared().database(), None, None).unwrap();
+    let server = Server::shared();
+    let address = Address::new(&server.url(&server.create()), None, None).unwrap();
     let database: Box<dyn Location> = Box::new(Postgres::new(&address));
     files(folder).chain([database])
 }

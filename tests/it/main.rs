@@ -31,6 +31,7 @@
 //! - `operations`: health, versions, and backups of the store
 //! - `people`: overrides, held revisions, drift, an untrusted clock
 //! - `program`: the program as a process
+//! - `replicas`: processes that share a store in PostgreSQL, paused, killed and cut off
 //! - `shapes`: pages and tables of every shape
 //! - `simulator`: its state file and web page
 //! - `status_page`: the status page over HTTP, and what people do with its forms
@@ -69,6 +70,7 @@ mod odd_answers;
 mod operations;
 mod people;
 mod program;
+mod replicas;
 mod shapes;
 mod simulator;
 mod status_page;

@@ -15,7 +15,7 @@ use crate::store::sql::{Database, Job, Session, Trust, params};
 
 use super::connection::Connection;
 
-/// The times of a lease; all programs that share a store use the same.
+/// The times of a lease; all programs that share a store read them from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
     /// The time for which a holder trusts it.
@@ -26,9 +26,12 @@ pub(super) struct Terms {
     pub(super) poll: Duration,
 }
 
-impl Default for Terms {
-    fn default() -> Self {
-        Self { length: LEASE, margin: LEASE_MARGIN, poll: POLL }
+impl Terms {
+    /// Returns the times of a lease of some milliseconds; a short one is for tests.
+    pub(super) fn of(length_ms: i64) -> Self {
+        let length = Duration::from_millis(length_ms.unsigned_abs());
+        let part = length.as_secs_f64() / LEASE.as_secs_f64();
+        Self { length, margin: LEASE_MARGIN.mul_f64(part), poll: POLL.mul_f64(part.min(1.0)) }
     }
 }
 

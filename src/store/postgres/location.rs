@@ -12,42 +12,35 @@ use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
 
 use super::address::Address;
 use super::connection::Connection;
-use super::lease::{self, Leased, Terms};
-use super::migrations;
+use super::lease::{self, Leased};
+use super::migrations::{self, Meta};
 use super::relay::Worker;
 
 /// A store in a PostgreSQL database.
 #[derive(Clone, Debug)]
 pub struct Postgres {
     address: Address,
-    terms: Terms,
 }
 
 impl Postgres {
     /// Names the store of a database.
     pub fn new(address: &Address) -> Self {
-        Self { address: address.clone(), terms: Terms::default() }
-    }
-
-    /// Returns the store with other times of its lease.
-    #[cfg(test)]
-    pub(super) fn with_terms(self, terms: Terms) -> Self {
-        Self { terms, ..self }
+        Self { address: address.clone() }
     }
 
     fn path(&self) -> String {
         self.address.to_string()
     }
 
-    /// Connects to the store and checks its version; returns its id.
-    fn connect(&self) -> Result<Option<(Connection, String)>, StoreError> {
+    /// Connects to the store and checks its version.
+    fn connect(&self) -> Result<Option<(Connection, Meta)>, StoreError> {
         let mut connection = Connection::open(&self.address)?;
         let (path, known) = (self.path(), migrations::VERSION);
-        match migrations::version(&mut connection)? {
-            None => Ok(None),
-            Some((found, _)) if found > known => Err(StoreError::Newer { path, found, known }),
-            Some((found, _)) if found < known => Err(StoreError::Older { path, found, known }),
-            Some((_, store)) => Ok(Some((connection, store))),
+        let Some(meta) = migrations::meta(&mut connection)? else { return Ok(None) };
+        match meta.version {
+            found if found > known => Err(StoreError::Newer { path, found, known }),
+            found if found < known => Err(StoreError::Older { path, found, known }),
+            _ => Ok(Some((connection, meta))),
         }
     }
 
@@ -69,8 +62,8 @@ impl Location for Postgres {
                 migrations::prepare(&mut Connection::open(&self.address)?)?;
                 found = self.connect();
             }
-            let (connection, store) = found?.ok_or_else(|| StoreError::Absent { path: self.path() })?;
-            let leased = Leased::acquire(connection, store, self.terms)?;
+            let (connection, meta) = found?.ok_or_else(|| StoreError::Absent { path: self.path() })?;
+            let leased = Leased::acquire(connection, meta.store, meta.terms)?;
             let trust = leased.trust();
             Writer::new(Box::new(leased), owner, Some(trust), |database| {
                 Queue::start(database)
@@ -112,7 +105,7 @@ impl Location for Postgres {
     fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
         on_thread(|| {
             let mut connection = Connection::open(&self.address)?;
-            let Some((version, _)) = migrations::version(&mut connection)? else { return Ok(None) };
+            let Some(Meta { version, .. }) = migrations::meta(&mut connection)? else { return Ok(None) };
             let size = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::BIGINT
                 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = relnamespace
                 WHERE nspname = 'rtconfd' AND relkind = 'r'";

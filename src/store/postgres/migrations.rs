@@ -4,6 +4,7 @@ use crate::store::StoreError;
 use crate::store::sql::Session;
 
 use super::connection::Connection;
+use super::lease::Terms;
 
 /// The steps; each takes the store from its index to the next version.
 ///
@@ -177,16 +178,27 @@ const STEPS: &[&str] = &["
 /// The version that this program writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
-/// Returns the version of the store and its id; `None` if there is none.
-pub(super) fn version(connection: &mut Connection) -> Result<Option<(i64, String)>, StoreError> {
+/// What a store says of itself.
+pub(super) struct Meta {
+    /// Its version.
+    pub(super) version: i64,
+    /// Its id.
+    pub(super) store: String,
+    /// The times of its lease.
+    pub(super) terms: Terms,
+}
+
+/// Returns what the store says of itself; `None` if there is none.
+pub(super) fn meta(connection: &mut Connection) -> Result<Option<Meta>, StoreError> {
     let exists = "SELECT count(*) FROM pg_catalog.pg_tables
         WHERE schemaname = 'rtconfd' AND tablename = 'meta'";
     let session: &mut dyn Session = connection;
     if session.first::<i64>(exists, &[])? == Some(0) {
         return Ok(None);
     }
-    let found = session
-        .rows("SELECT version, store::TEXT FROM rtconfd.meta", &[], |row| Ok((row.get(0)?, row.get(1)?)));
+    let found = session.rows("SELECT version, store::TEXT, lease_ms FROM rtconfd.meta", &[], |row| {
+        Ok(Meta { version: row.get(0)?, store: row.get(1)?, terms: Terms::of(row.get(2)?) })
+    });
     Ok(found?.into_iter().next())
 }
 
@@ -195,7 +207,7 @@ pub(super) fn version(connection: &mut Connection) -> Result<Option<(i64, String
 /// Several programs may try at once: the table `meta` is locked by the first.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     connection.batch("BEGIN; SELECT pg_advisory_xact_lock(7236270018)")?;
-    let found = version(connection)?;
+    let found = meta(connection)?;
     if found.is_none() {
         // The user may own an empty schema without the right to create one.
         let exists = "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = 'rtconfd'";
@@ -207,12 +219,13 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
             "CREATE TABLE rtconfd.meta (
                 one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one),
                 store UUID NOT NULL DEFAULT gen_random_uuid(),
-                version BIGINT NOT NULL
+                version BIGINT NOT NULL,
+                lease_ms BIGINT NOT NULL DEFAULT 30000     -- how long a holder trusts its lease
             );
             INSERT INTO rtconfd.meta (version) VALUES (0)",
         )?;
     }
-    let from = usize::try_from(found.map_or(0, |(version, _)| version)).unwrap_or(usize::MAX);
+    let from = usize::try_from(found.map_or(0, |found| found.version)).unwrap_or(usize::MAX);
     for step in STEPS.iter().skip(from) {
         connection.batch(step)?;
     }

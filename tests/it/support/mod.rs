@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 mod driving;
+pub mod postgres;
 
 pub use driving::Driving;
 
@@ -167,15 +168,15 @@ impl Folder {
 
     /// Starts a background process with its standard error in a file.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
-        let log = self.log();
+        self.spawn_command(self.command(arguments), "log.txt")
+    }
+
+    /// Starts a command in the background with its standard error in a file of this name.
+    pub fn spawn_command(&self, mut command: Command, log: &str) -> Process {
+        let log = self.logs.path().join(log);
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let child = self
-            .command(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::from(file))
-            .spawn()
-            .unwrap();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(file)).spawn().unwrap();
         Process { child, log }
     }
 

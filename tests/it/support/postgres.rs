@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(60);
 pub struct Server {
     folder: TempDir,
     databases: AtomicU32,
-    keeper: Child,
+    keeper: Mutex<Child>,
 }
 
 impl Server {
@@ -40,7 +40,7 @@ impl Server {
         let made = init.output().unwrap();
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
         let keeper = Self::run(folder.path());
-        let server = Self { folder, databases: AtomicU32::new(0), keeper };
+        let server = Self { folder, databases: AtomicU32::new(0), keeper: Mutex::new(keeper) };
         server.wait();
         server
     }
@@ -64,14 +64,15 @@ impl Server {
     }
 
     /// Ends the server with a signal, as `kill` names it.
-    pub fn stop(&mut self, signal: &str) {
-        writeln!(self.keeper.stdin.take().unwrap(), "{signal}").unwrap();
-        self.keeper.wait().unwrap();
+    pub fn stop(&self, signal: &str) {
+        let mut keeper = self.keeper.lock().unwrap();
+        writeln!(keeper.stdin.take().unwrap(), "{signal}").unwrap();
+        keeper.wait().unwrap();
     }
 
     /// Starts a server that was stopped.
-    pub fn start_again(&mut self) {
-        self.keeper = Self::run(self.folder.path());
+    pub fn start_again(&self) {
+        *self.keeper.lock().unwrap() = Self::run(self.folder.path());
         self.wait();
     }
 
@@ -86,11 +87,6 @@ impl Server {
     pub fn url(&self, database: &str) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgres://postgres@{folder}/{database}")
-    }
-
-    /// Creates an empty database and returns its URL.
-    pub fn database(&self) -> String {
-        self.url(&self.create())
     }
 
     /// Runs statements in a database and returns their output, a line for each row.
@@ -111,8 +107,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+        let mut keeper = self.keeper.lock().unwrap();
+        drop(keeper.stdin.take());
+        let _ = keeper.wait();
     }
 }
 

@@ -1,0 +1,314 @@
+//! Replicas that share a store in PostgreSQL: real processes, paused, killed and cut off from the
+//! database. Afterwards one of them is active, and every page is right.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+
+use crate::support::postgres::Server;
+use crate::support::{Api, Folder, Process, Ran, round_the_clock, until};
+
+/// The lease in these tests, in milliseconds.
+const LEASE_MS: u64 = 6_000;
+
+const SETTINGS: &str = r#"
+[sources.sites]
+path = "sites.csv"
+key = "site"
+[hold]
+pages_percent = 100
+rows_percent = 100
+closed_percent = 100
+[[page]]
+for_each = "sites"
+agent = "{{ row.agent }}"
+environment = "live"
+hours = { timezone = "Europe/London", weekly = "{{ row.hours }}" }
+variables = { is_open = { show = "is_open" }, phone = { column = "phone" } }
+"#;
+
+/// A database, an API, and a folder with the settings and inputs of all replicas.
+struct Cluster<'s> {
+    server: &'s Server,
+    database: String,
+    api: Api,
+    folder: Folder,
+}
+
+impl<'s> Cluster<'s> {
+    fn new(server: &'s Server, rest: &str) -> Self {
+        let api = Api::start();
+        let folder = Folder::new(&api.url, "");
+        let database = server.create();
+        let cluster = Self { server, database, api, folder };
+        cluster.settings(rest);
+        cluster.sites(0);
+        cluster.command("nobody", &["store", "create"]).output().map(Ran::new).unwrap().expect(0);
+        server.sql(&cluster.database, &format!("UPDATE rtconfd.meta SET lease_ms = {LEASE_MS}"));
+        cluster
+    }
+
+    fn settings(&self, rest: &str) {
+        let top = format!(
+            "[api]\nbase_url = \"{}\"\nkey_file = \"key\"\ntotal_timeout = \"2s\"\n[store]\nurl = \"{}\"\n",
+            self.api.url,
+            self.server.url(&self.database)
+        );
+        self.folder.write("rtconfd.toml", &format!("{top}{rest}{SETTINGS}"));
+    }
+
+    /// Writes the table of three sites, with phone numbers of a revision.
+    fn sites(&self, revision: usize) {
+        let table = round_the_clock(3, "Mo-Su 00:00-24:00");
+        let rows = table.lines().enumerate().map(|(line, row)| match line {
+            0 => format!("{row}\n"),
+            _ => format!("{row}-{revision}\n"),
+        });
+        self.folder.write("sites.csv", &rows.collect::<String>());
+    }
+
+    /// Returns a command on the machine of a replica.
+    fn command(&self, machine: &str, arguments: &[&str]) -> Command {
+        let state = self.folder.path(machine);
+        std::fs::create_dir_all(&state).unwrap();
+        let mut command = self.folder.command(arguments);
+        command.env("STATE_DIRECTORY", &state).env("XDG_RUNTIME_DIR", &state);
+        command
+    }
+
+    fn run(&self, machine: &str, arguments: &[&str]) -> Ran {
+        Ran::new(self.command(machine, arguments).output().unwrap())
+    }
+
+    fn start(&self, machine: &str) -> Process {
+        self.folder.spawn_command(self.command(machine, &["run"]), machine)
+    }
+
+    /// Starts a replica and waits until it is active.
+    async fn start_active(&self, machine: &str) -> Process {
+        let process = self.start(machine);
+        until("it is active", || is_active(&process)).await;
+        self.until_phones(0).await;
+        process
+    }
+
+    /// Starts a replica and waits until it stands by.
+    async fn start_standby(&self, machine: &str) -> Process {
+        let process = self.start(machine);
+        until("it stands by", || process.log().contains("holds the lease")).await;
+        process
+    }
+
+    async fn until_phones(&self, revision: usize) {
+        for site in 0..3 {
+            let phone = json!(format!("{site}-{revision}"));
+            self.api.until_variable(&format!("A-{site}"), "phone", &phone).await;
+        }
+    }
+
+    fn sql(&self, sql: &str) -> String {
+        self.server.sql(&self.database, sql)
+    }
+
+    /// Checks that no value was sent twice in a row to a page, and that no intent is open.
+    async fn check_history(&self) {
+        let open = "SELECT count(*) FROM rtconfd.writes WHERE outcome IN ('intended', 'unknown')";
+        until("no intent is open", || self.sql(open) == "0").await;
+        let repeated = "SELECT count(*) FROM (
+            SELECT after, lag(after) OVER (PARTITION BY page, variable ORDER BY write) AS before_it
+            FROM rtconfd.changes JOIN rtconfd.writes ON writes.id = write WHERE outcome = 'applied'
+        ) AS applied WHERE after = before_it";
+        assert_eq!(self.sql(repeated), "0");
+    }
+}
+
+fn is_active(process: &Process) -> bool {
+    process.log().lines().rev().find_map(|line| {
+        if line.contains("this replica holds the lease") {
+            return Some(true);
+        }
+        line.contains("standing by").then_some(false)
+    }) == Some(true)
+}
+
+#[tokio::test]
+async fn a_killed_replica_is_replaced_and_a_stopped_one_at_once() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let mut first = cluster.start_active("a").await;
+    let second = cluster.start_standby("b").await;
+    cluster.sites(1);
+    cluster.until_phones(1).await;
+    first.child.kill().unwrap();
+    first.ends().await;
+    cluster.sites(2);
+    until("the other one is active", || is_active(&second)).await;
+    cluster.until_phones(2).await;
+    let third = cluster.start_standby("a").await;
+    second.signal("TERM");
+    let start = Instant::now();
+    until("the first one is active again", || is_active(&third)).await;
+    assert!(start.elapsed() < Duration::from_millis(LEASE_MS), "the lease was not released");
+    cluster.sites(3);
+    cluster.until_phones(3).await;
+    cluster.check_history().await;
+}
+
+#[tokio::test]
+async fn a_paused_replica_stands_by_when_it_wakes_and_sends_nothing() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let first = cluster.start_active("a").await;
+    let second = cluster.start_standby("b").await;
+    first.signal("STOP");
+    // Both see the new table: the paused one would send its values when it wakes.
+    cluster.sites(1);
+    until("the other one is active", || is_active(&second)).await;
+    cluster.until_phones(1).await;
+    let sent = cluster.api.requests("PATCH").len();
+    first.signal("CONT");
+    until("it stands by", || !is_active(&first)).await;
+    assert!(first.log().contains("holds the lease"), "{}", first.log());
+    cluster.sites(2);
+    cluster.until_phones(2).await;
+    assert_eq!(cluster.api.requests("PATCH").len(), sent + 3, "one PATCH a page");
+    cluster.check_history().await;
+}
+
+#[tokio::test]
+async fn without_the_database_nothing_is_sent_and_it_goes_on_by_itself() {
+    let server = Server::start();
+    let cluster = Cluster::new(&server, "");
+    let first = cluster.start_active("a").await;
+    server.stop("KILL");
+    until("it stands by", || !is_active(&first)).await;
+    until("it is not ready", || cluster.run("a", &["health", "--ready"]).err.contains("store: cannot reach"))
+        .await;
+    cluster.run("a", &["health"]).expect(0);
+    let sent = cluster.api.requests("PATCH").len();
+    cluster.sites(1);
+    let set = ["override", "set", "A-0/live", "--closed", "--until", "2h", "--reason", "snow"];
+    let refused = cluster.run("a", &set).expect(1);
+    assert!(
+        refused.err.contains("no replica is active, so the request was not carried out"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(cluster.api.requests("PATCH").len(), sent);
+    server.start_again();
+    cluster.until_phones(1).await;
+    cluster.run("a", &["health", "--ready"]).expect(0);
+    cluster.check_history().await;
+}
+
+#[tokio::test]
+async fn people_act_on_any_replica_and_from_any_machine() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let _first = cluster.start_active("a").await;
+    let _second = cluster.start_standby("b").await;
+    let set = ["override", "set", "A-0/live", "--closed", "--until", "2h", "--reason", "snow"];
+    let shown = cluster.run("b", &set).expect(0);
+    assert!(shown.out.contains("Override 1 is set: closed."), "{}", shown.out);
+    assert_eq!(cluster.api.variables("A-0")["is_open"], json!(false), "it is acknowledged with its effect");
+    // A machine without a replica reaches the cluster through the database.
+    let listed = cluster.run("nobody", &["override", "list", "--format", "json"]).expect(0).lines();
+    assert_eq!(listed[0]["reason"], "snow");
+    cluster.run("nobody", &["override", "extend", "1", "--until", "3h"]).expect(0);
+    cluster.run("b", &["override", "clear", "2"]).expect(0);
+    cluster.api.until_variable("A-0", "is_open", &json!(true)).await;
+    let refused = cluster.run("b", &["override", "clear", "99"]).expect(1);
+    assert!(refused.err.contains("override 99 is not active"), "{}", refused.err);
+    let ready = cluster.run("b", &["health", "--ready"]).expect(0);
+    assert!(ready.out.starts_with("ready\nstandby: process "), "{}", ready.out);
+    let elsewhere = cluster.run("nobody", &["health"]).expect(1);
+    assert!(elsewhere.err.contains("no rtconfd runs on this machine"), "{}", elsewhere.err);
+    let status = cluster.run("b", &["status"]).expect(0);
+    assert!(status.out.contains("rtconfd is running."), "{}", status.out);
+}
+
+#[tokio::test]
+async fn a_standby_serves_the_status_page_and_says_that_it_stands_by() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let _first = cluster.start_active("a").await;
+    cluster.folder.private("token", "a-long-secret-token-of-anna");
+    cluster.settings(
+        "[listen]\naddress = \"127.0.0.1:0\"\n[[listen.tokens]]\nname = \"anna\"\nfile = \"token\"\n\
+         rights = [\"override\"]\n",
+    );
+    let second = cluster.start_standby("b").await;
+    until("it serves HTTP", || second.log().contains("serving HTTP")).await;
+    let log = second.log();
+    let address = log.split("address=").nth(1).unwrap().split_whitespace().next().unwrap().trim_matches('"');
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| {
+        let response = client.get(format!("{address}{path}")).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let (status, page) = get("/").await;
+    assert!(status == 200 && page.contains("A-2/live"), "{status} {page}");
+    let (status, page) = get("/status").await;
+    let status_json: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(status, 200);
+    until("both replicas are listed", || cluster.sql("SELECT count(*) FROM rtconfd.replicas") == "2").await;
+    assert_eq!(status_json["pages"].as_array().unwrap().len(), 3);
+    let (status, text) = get("/readyz").await;
+    assert!(status == 200 && text.contains("standby: process "), "{text}");
+    let (_, text) = get("/metrics").await;
+    assert!(text.contains("rtconfd_active 0"), "{text}");
+    let set = json!({ "pages": ["A-1/live"], "says": "closed", "until": "2h", "reason": "snow" });
+    let post = |token: &str| {
+        let request = client.post(format!("{address}/overrides")).body(set.to_string());
+        request.header("Authorization", format!("Bearer {token}")).send()
+    };
+    assert_eq!(post("wrong").await.unwrap().status().as_u16(), 403);
+    let response = post("a-long-secret-token-of-anna").await.unwrap();
+    assert_eq!(response.status().as_u16(), 201, "{}", response.text().await.unwrap());
+    assert_eq!(cluster.api.variables("A-1")["is_open"], json!(false));
+    assert_eq!(cluster.sql("SELECT who FROM rtconfd.overrides"), "token as anna");
+}
+
+/// Pauses and kills replicas at random while the table changes.
+#[tokio::test]
+async fn pauses_and_kills_at_random_lose_and_repeat_nothing() {
+    let rounds: usize = std::env::var("RTCONFD_PAUSES").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
+    let seed = std::env::var("RTCONFD_PAUSES_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    eprintln!("RTCONFD_PAUSES_SEED={seed}");
+    let mut random = Rng::with_seed(seed);
+    let cluster = Cluster::new(Server::shared(), "");
+    let mut replicas = BTreeMap::new();
+    for name in ["a", "b", "c"] {
+        replicas.insert(name, cluster.start(name));
+    }
+    cluster.until_phones(0).await;
+    for round in 1..=rounds {
+        let active = |replicas: &BTreeMap<&'static str, Process>| {
+            replicas.iter().find(|(_, process)| is_active(process)).map(|(name, _)| *name)
+        };
+        let mut found = None;
+        until("a replica is active", || {
+            found = active(&replicas);
+            found.is_some()
+        })
+        .await;
+        let name = found.unwrap();
+        let process = replicas.remove(name).unwrap();
+        cluster.sites(round);
+        tokio::time::sleep(Duration::from_millis(random.u64(0..50))).await;
+        match random.bool() {
+            true => drop(process),
+            false => {
+                process.signal("STOP");
+                let pause = LEASE_MS + random.u64(0..4_000);
+                cluster.sites(round);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                process.signal("CONT");
+                replicas.insert(name, process);
+            }
+        }
+        replicas.entry(name).or_insert_with(|| cluster.start(name));
+        cluster.until_phones(round).await;
+    }
+    cluster.check_history().await;
+}
