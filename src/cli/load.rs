@@ -147,7 +147,7 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let reading = settings.store.path.location().read(Some(&settings.owner()))?;
     output::show_problems(&reading.as_deref().and_then(|reading| other_owner(reading, &settings.owner())));
     let known = reading.map(|reading| Known::read(&*reading, from)).transpose()?;
-    let Known { stored, remembered, recent, approved, out, overrides } = known.unwrap_or_default();
+    let Known { stored, remembered, recent, approved, out, noted, overrides } = known.unwrap_or_default();
     let mut files = Files::new(&settings);
     let recalled = files.recall(&remembered.newest.inputs).inputs;
     let active = ActiveRevision::recall(&settings, &remembered, &recalled, from, to);
@@ -159,10 +159,13 @@ pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -
     let id = revision_id(&settings.written, &revision, &settings.blueprint.zones);
     let gone = newest.gone(&active.world);
     let (mut held, mut rollout) = (None, None);
-    if !impact.reasons.is_empty() {
+    // A daemon may hold a revision for a reason that only it knows.
+    let noted = noted.filter(|noted| noted.revision == id).map(|noted| noted.reasons);
+    let reasons = if impact.reasons.is_empty() { noted.unwrap_or_default() } else { impact.reasons };
+    if !reasons.is_empty() {
         match approved.contains(&id) {
             true => rollout = Some(Rollout { before: active.pages(), reached: out.reached(&id) }),
-            false => held = Some(Held::new(id.clone(), from, impact.reasons)),
+            false => held = Some(Held::new(id.clone(), from, reasons)),
         }
     }
     let (mut world, promotions) = match held {
@@ -203,6 +206,8 @@ struct Known {
     recent: Recent,
     approved: BTreeSet<String>,
     out: Out,
+    /// The revision that the daemon holds.
+    noted: Option<Held>,
     overrides: Vec<Override>,
 }
 
@@ -218,6 +223,7 @@ impl Known {
             recent: recent.unwrap_or_default(),
             approved: reading.approvals()?,
             out: out.unwrap_or_default(),
+            noted: reading.fact(Held::FACT)?.and_then(|fact| Held::from_fact(&fact)),
             overrides: overrides.into_iter().map(|row| row.set).collect(),
         })
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::section::{Row, Section, time};
 
 limits! {
@@ -38,6 +40,17 @@ limits! {
     const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
     "request of a person at a standby" => time(REQUEST_TIMEOUT),
         "an error says if it may have been carried out";
+
+    /// Longer than a ConfigMap takes to reach all machines.
+    const RETURN_WAIT: TimeDelta = TimeDelta::minutes(3);
+    "replaced revision that returns" => time(RETURN_WAIT),
+        "it becomes active after this time: a replica that took over may read old files";
+
+    /// A PATCH of the replica before may arrive late.
+    const LATE_FETCHES: [TimeDelta; 2] = [TimeDelta::minutes(1), TimeDelta::minutes(5)];
+    "page with an open PATCH at a takeover" =>
+        format!("fetched again after {} and {}", time(LATE_FETCHES[0]), time(LATE_FETCHES[1])),
+        "a later PATCH is found at the next resync";
 
     const HEARTBEAT: Duration = Duration::from_secs(5);
     "time between two signs of life of a replica" => time(HEARTBEAT),

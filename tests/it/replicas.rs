@@ -312,3 +312,25 @@ async fn pauses_and_kills_at_random_lose_and_repeat_nothing() {
     }
     cluster.check_history().await;
 }
+
+/// As a ConfigMap that reaches the next machine late.
+#[tokio::test]
+async fn a_replica_with_old_files_rolls_nothing_back() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let first = cluster.start_active("a").await;
+    let second = cluster.start_standby("b").await;
+    cluster.sites(1);
+    cluster.until_phones(1).await;
+    drop(first);
+    cluster.sites(0);
+    until("the other one is active", || is_active(&second)).await;
+    let status = || cluster.run("b", &["status"]).out;
+    until("the old files are held", || status().contains("the files of this replica may be old")).await;
+    cluster.until_phones(1).await;
+    let log = cluster.api.requests("PATCH").len();
+    cluster.sites(1);
+    until("nothing is held", || !status().contains("HELD")).await;
+    assert_eq!(cluster.api.requests("PATCH").len(), log, "the values were right all the time");
+    cluster.sites(2);
+    cluster.until_phones(2).await;
+}

@@ -23,6 +23,8 @@ pub(super) struct General {
     rollout: Value,
     /// The running daemon's last reload, with its problems.
     reload: Value,
+    /// The replicas that share the store, from the active one.
+    replicas: Value,
     /// The zone database of the running daemon.
     zones: Option<String>,
     /// The pages that wait for their promotion.
@@ -65,6 +67,7 @@ impl General {
             withheld: live["withheld"].as_str().map(str::to_owned),
             rollout: live["rollout"].clone(),
             reload: live["reload"].clone(),
+            replicas: live["replicas"].clone(),
             zones: live["zone_database"].as_str().map(str::to_owned),
             drifts: drifts.unwrap_or_default(),
             overrides: overrides.collect(),
@@ -90,6 +93,7 @@ impl General {
             "held": self.held,
             "withheld": self.withheld,
             "rollout": self.rollout,
+            "replicas": self.replicas,
             "reload": self.reload,
             "following": self.following,
             "drift": self.drifts,
@@ -112,6 +116,7 @@ impl General {
                 line(format!("Rejected at {} by {}.", output::utc(rejected.at), rejected.who));
             }
         }
+        self.show_replicas();
         show_reload(&self.reload);
         if let Some(withheld) = &self.withheld {
             line(format!("\nNOTHING IS SENT: {withheld}"));
@@ -148,6 +153,20 @@ impl General {
         for drift in &self.drifts {
             line(format!("\n{}", describe_drift(drift)));
         }
+    }
+}
+
+impl General {
+    fn show_replicas(&self) {
+        let Some(replicas) = self.replicas.as_array() else { return };
+        output::print("\n");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let rows = replicas.iter().map(|replica| {
+            let part = if replica["active"] == true { "active" } else { "standby" };
+            let seen = format!("{} s ago", replica["seen_seconds_ago"]);
+            [text(&replica["name"]), part.to_owned(), text(&replica["program"]), seen]
+        });
+        output::print_table(["REPLICA", "PART", "VERSION", "SEEN"], &["VERSION"], rows);
     }
 }
 

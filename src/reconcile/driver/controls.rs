@@ -158,20 +158,23 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         let meant: Vec<PageId> =
             self.world.pages.iter().map(|managed| managed.page.id.clone()).filter(is_meant).collect();
-        for id in &meant {
-            if let Some(state) = self.pages.get_mut(id) {
-                state.drift.set_author(by);
-                state.needs_fetch = true;
-                // A page already due is due for something more urgent.
-                if state.due().is_none_or(|due| due > now) {
-                    state.schedule.set_urgency(Urgency::Drift);
-                }
-            }
-            if self.pages.get(id).is_some_and(|state| !state.requests.in_flight()) {
-                self.pages.schedule(id, Some(now));
+        meant.iter().for_each(|id| self.fetch_page_again(id, by, now));
+        tracing::debug!(agent, pages = meant.len(), "pages reported as changed");
+    }
+
+    /// Fetches a page that may have changed.
+    pub(super) fn fetch_page_again(&mut self, id: &PageId, by: Option<&str>, now: Instant) {
+        if let Some(state) = self.pages.get_mut(id) {
+            state.drift.set_author(by);
+            state.needs_fetch = true;
+            // A page already due is due for something more urgent.
+            if state.due().is_none_or(|due| due > now) {
+                state.schedule.set_urgency(Urgency::Drift);
             }
         }
-        tracing::debug!(agent, pages = meant.len(), "pages reported as changed");
+        if self.pages.get(id).is_some_and(|state| !state.requests.in_flight()) {
+            self.pages.schedule(id, Some(now));
+        }
     }
 
     pub(super) fn status(&self) -> Status {

@@ -44,6 +44,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         if !self.world.is_fresh(now) {
             self.revise_if_trusted(now);
         }
+        if self.sharing.has_waited(now) {
+            self.revise_if_trusted(now);
+        }
+        let late = self.sharing.take_late(now);
+        late.iter().for_each(|page| self.fetch_page_again(page, None, now));
         self.requests.gate.turn(self.actor.clock.uptime());
         self.requests.room_at = None;
         let mut starts = Vec::new();

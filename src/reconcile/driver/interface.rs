@@ -105,6 +105,8 @@ pub struct Pace {
     pub concurrency: usize,
     /// The rate limits for requests.
     pub limits: Limits,
+    /// True if other replicas may write the store.
+    pub is_shared: bool,
 }
 
 impl From<&Settings> for Pace {
@@ -115,6 +117,7 @@ impl From<&Settings> for Pace {
             keep_history: settings.store.keep_history,
             concurrency: settings.api.concurrency,
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
+            is_shared: settings.store.path.location().is_shared(),
         }
     }
 }

@@ -36,6 +36,7 @@ use overrides::Overrides;
 use report::Report;
 use requests::{Done, Requests};
 use revisions::Revisions;
+use sharing::Sharing;
 use waiting::Waiting;
 
 mod answers;
@@ -56,6 +57,7 @@ mod report;
 mod requests;
 mod revising;
 mod revisions;
+mod sharing;
 mod starting;
 mod waiting;
 
@@ -80,6 +82,7 @@ pub struct Driver<R> {
     /// The pages to decide on: the active revision with rollout stages and overrides.
     world: World,
     revisions: Revisions,
+    sharing: Sharing,
     /// The schedule of promotions.
     waiting: Waiting,
     contested: Contested,
@@ -109,6 +112,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let held = store.fact(HELD).await?.and_then(|fact| Held::from_fact(&fact));
         let out = store.fact(OUT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
         let found = store.fact(overrides::FOUND).await?.and_then(|fact| overrides::read(&fact));
+        let past = store.fact(sharing::PAST).await?;
+        let open = stored.iter().filter(|(_, state)| state.open.is_some()).map(|(page, _)| page.clone());
+        let sharing = Sharing::new(setup.pace.is_shared, past.as_deref(), open.collect(), now);
         // With a clock that is ahead, active overrides would look expired.
         let past = setup.last_known.map_or(now, |known| known.min(now));
         let overrides = store.overrides(past.checked_sub_signed(LONGEST_SLEEP).unwrap_or(past)).await?;
@@ -141,6 +147,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 thresholds: setup.thresholds,
                 recent: recent.unwrap_or_default(),
             },
+            sharing,
             waiting: Waiting::default(),
             contested: Contested::default(),
             overrides: Overrides { set: overrides, applied: Vec::new(), found: found.unwrap_or_default() },
@@ -344,10 +351,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         let pages = self.pages.next_due(now);
         let follows = self.next_to_follow(now);
-        let (claims, requests) = (self.contested.again(), &self.requests);
-        let wakes = [pages, lists, claims, requests.room_at, requests.retry_at, fresh, follows, deadline]
-            .into_iter()
-            .flatten();
+        let (claims, requests, shared) = (self.contested.again(), &self.requests, self.sharing.next());
+        let wakes =
+            [pages, lists, claims, requests.room_at, requests.retry_at, fresh, follows, shared, deadline]
+                .into_iter()
+                .flatten();
         let longest = now.checked_add_signed(LONGEST_SLEEP).unwrap_or(now);
         wakes.chain([longest]).min().unwrap_or(longest)
     }

@@ -12,6 +12,7 @@ use crate::reconcile::{ActiveRevision, Held, Promotions, Proposal};
 use crate::sources::Revision;
 use crate::store::StoreError;
 
+use super::sharing::PAST;
 use super::{Driver, Standing, Urgency};
 
 impl<R: ReadPages + WritePages> Driver<R> {
@@ -44,7 +45,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             Some(&self.revisions.active.world),
         );
         let side = Side { world: &newest, inputs: &self.revisions.newest.revision.inputs };
-        let impact = assess(
+        let mut impact = assess(
             self.revisions.active.side(),
             side,
             &self.revisions.recent,
@@ -52,6 +53,14 @@ impl<R: ReadPages + WritePages> Driver<R> {
             now,
         );
         let id = self.revisions.newest.id();
+        if let Some(until) = self.sharing.waits(&id, now) {
+            impact.torn.clear();
+            impact.reasons.push(format!(
+                "it was active before and then replaced, so the files of this replica may be old; it becomes \
+                 active at {} if they stay as they are",
+                until.format("%H:%M:%SZ")
+            ));
+        }
         self.report_problems(&newest);
         let is_managed =
             |page: &PageId| self.pages.get(page).is_some_and(|state| !state.known.baseline.is_empty());
@@ -214,6 +223,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         self.take_world(self.revisions.active.pages(), now, Urgency::Source);
         self.keep_accepted(now);
+        if let Some(past) = self.sharing.note_active(|| self.revisions.newest.id()) {
+            self.keep_fact(PAST, Some(past));
+        }
         self.keep_fact(RECENT, serde_json::to_string(&self.revisions.recent).ok());
     }
 

@@ -9,6 +9,7 @@ use crate::model::{Environment, Problem};
 use crate::reconcile::{PageStatus, Standing, Status};
 use crate::settings::Right;
 
+use super::super::relay::Cluster;
 use super::super::visitor::Visitor;
 use super::app::App;
 use super::filter::{self, Filter};
@@ -18,6 +19,8 @@ use super::{row, text};
 
 /// Pages in one view.
 const PER_VIEW: usize = 50;
+/// A replica without a sign of life for more seconds is late.
+const LATE: i64 = 15;
 /// Problems of inputs that are listed.
 const PROBLEMS: usize = 10;
 
@@ -35,6 +38,7 @@ pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>
             h1 { "Pages" }
             (attention(&status))
             (summary(&status))
+            (replicas(app.driver.cluster.as_ref()))
             (search(&filter))
             (list(&status, &visitor, &filter, number))
         },
@@ -103,6 +107,26 @@ fn summary(status: &Status) -> Markup {
             strong { (status.pages.len()) " pages" }
             @for (word, count) in Standing::WORDS.map(|word| (word, count(word))) {
                 @if count > 0 { " · " (count) " " (word) }
+            }
+        }
+    }
+}
+
+/// Returns the replicas that share the store, if it is shared.
+fn replicas(cluster: Option<&Cluster>) -> Markup {
+    let Some(cluster) = cluster else { return html! {} };
+    let all = cluster.replicas().all;
+    html! {
+        @if !all.is_empty() {
+            p.quiet {
+                (all.len()) " replicas: "
+                @for (index, replica) in all.iter().enumerate() {
+                    @if index > 0 { " · " }
+                    (replica.described) " (" (if replica.is_active { "active" } else { "standby" })
+                    @if replica.program != env!("CARGO_PKG_VERSION") { ", version " (replica.program) }
+                    @if replica.age > LATE { ", last seen " (replica.age) " s ago" }
+                    ")"
+                }
             }
         }
     }
