@@ -178,6 +178,9 @@ _rtconfd() {
             rtconfd__subcmd__help__subcmd__store,backup)
                 cmd="rtconfd__subcmd__help__subcmd__store__subcmd__backup"
                 ;;
+            rtconfd__subcmd__help__subcmd__store,create)
+                cmd="rtconfd__subcmd__help__subcmd__store__subcmd__create"
+                ;;
             rtconfd__subcmd__help__subcmd__store,info)
                 cmd="rtconfd__subcmd__help__subcmd__store__subcmd__info"
                 ;;
@@ -247,6 +250,9 @@ _rtconfd() {
             rtconfd__subcmd__store,backup)
                 cmd="rtconfd__subcmd__store__subcmd__backup"
                 ;;
+            rtconfd__subcmd__store,create)
+                cmd="rtconfd__subcmd__store__subcmd__create"
+                ;;
             rtconfd__subcmd__store,help)
                 cmd="rtconfd__subcmd__store__subcmd__help"
                 ;;
@@ -258,6 +264,9 @@ _rtconfd() {
                 ;;
             rtconfd__subcmd__store__subcmd__help,backup)
                 cmd="rtconfd__subcmd__store__subcmd__help__subcmd__backup"
+                ;;
+            rtconfd__subcmd__store__subcmd__help,create)
+                cmd="rtconfd__subcmd__store__subcmd__help__subcmd__create"
                 ;;
             rtconfd__subcmd__store__subcmd__help,help)
                 cmd="rtconfd__subcmd__store__subcmd__help__subcmd__help"
@@ -1039,7 +1048,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help__subcmd__store)
-            opts="backup restore info"
+            opts="backup restore create info"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1053,6 +1062,20 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help__subcmd__store__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__help__subcmd__store__subcmd__create)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1935,7 +1958,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__store)
-            opts="-h --config --log-format --set --help backup restore info help"
+            opts="-h --config --log-format --set --help backup restore create info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1986,8 +2009,34 @@ _rtconfd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rtconfd__subcmd__store__subcmd__create)
+            opts="-h --config --log-format --set --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rtconfd__subcmd__store__subcmd__help)
-            opts="backup restore info help"
+            opts="backup restore create info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2001,6 +2050,20 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__store__subcmd__help__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__store__subcmd__help__subcmd__create)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

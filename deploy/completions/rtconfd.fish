@@ -297,15 +297,16 @@ json\t''"
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -l codes -d 'List the codes with known public holidays'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -l log-format -d 'The format of the log' -r -f -a "text\t''
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -l log-format -d 'The format of the log' -r -f -a "text\t''
 json\t''"
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -s h -l help -d 'Print help'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -f -a "info" -d 'Shows what the store is and contains'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore info help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -s h -l help -d 'Print help'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "create" -d 'Creates the store in the database of store.url, or upgrades it; run and apply create one in a file'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "info" -d 'Shows what the store is and contains'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from backup" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from backup" -l log-format -d 'The format of the log' -r -f -a "text\t''
 json\t''"
@@ -316,6 +317,11 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_s
 json\t''"
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from restore" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from create" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from create" -l log-format -d 'The format of the log' -r -f -a "text\t''
+json\t''"
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from create" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from info" -l format -d 'The format of the output' -r -f -a "table\t'For people'
 json\t'For programs: one JSON object per line'"
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from info" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
@@ -325,6 +331,7 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_s
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "create" -d 'Creates the store in the database of store.url, or upgrades it; run and apply create one in a file'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "info" -d 'Shows what the store is and contains'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand simulator" -l listen -d 'The address to listen on; port 0 picks a free one' -r
@@ -376,4 +383,5 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_su
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from schema" -f -a "push" -d 'Sends a file\'s schema to pages, if their values, now and in the coming 400 days, satisfy it'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "create" -d 'Creates the store in the database of store.url, or upgrades it; run and apply create one in a file'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "info" -d 'Shows what the store is and contains'

@@ -15,7 +15,7 @@ use crate::settings::{Flag, Log};
 
 use super::global::{Exit, FAILED, Format, Global, HELD, OK, Shown};
 use super::progress::Progress;
-use super::{load, output, run};
+use super::{driver, load, output};
 
 /// The time between two looks at the progress.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
@@ -48,11 +48,11 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // Files that change meanwhile are for the next run.
     let (_feed, mut fed) = mpsc::channel(1);
     let key_source = load::key_source(&settings.api, global)?;
-    let (files, active) = run::gather(&settings, &store, &clock, None, false).await?;
+    let (files, active) = driver::gather(&settings, &store, &clock, None, false).await?;
     let (who, revision) = (load::who("apply", global), files.revision());
     let board = Board::default();
-    let start = run::Start { who, active, revision, number: 0, board: board.clone() };
-    let driver = run::build(&settings, &key_source, &store, &clock, start).await?;
+    let start = driver::Start { who, active, revision, number: 0, board: board.clone() };
+    let driver = driver::build(&settings, &key_source, &store, &clock, start).await?;
     let progress = (!arguments.quiet).then(|| tokio::spawn(show_progress(board)));
     let timeout = TimeDelta::from_std(arguments.timeout).unwrap_or(TimeDelta::days(1));
     let mode = Mode::Once { deadline: deadline(&*clock, timeout) };

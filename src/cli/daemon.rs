@@ -6,22 +6,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
 use tokio::sync::mpsc;
+use tokio::time::{interval, sleep};
 
 use crate::agents_api::KeySource;
 use crate::calendar::Edition;
 use crate::clock::Clock;
 use crate::compile::World;
+use crate::limits::replicas::POLL;
 use crate::model::{Instant, Problem};
-use crate::reconcile::{ActiveRevision, Driver, Feed, Mode};
+use crate::reconcile::{ActiveRevision, Driver, Feed, Mode, Supervisor};
 use crate::settings::Settings;
 use crate::sources::{Files, OtherFiles, Watch, Watched, watch};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::web;
 use crate::zoneinfo;
 
 use super::claims::{Claims, lock};
+use super::driver::{Start, build, gather};
 use super::global::{Exit, Global, OK};
-use super::run::{Start, build, gather};
 use super::systemd::{self, Systemd};
 use super::{load, notify, reload, standby, zones};
 
@@ -39,7 +41,7 @@ pub async fn run(
     loop {
         let held = match store.take() {
             Some(store) => store,
-            None => match standby::wait(&mut daemon, &mut settings).await? {
+            None => match daemon.stand_by(&mut settings).await? {
                 Some(store) => store,
                 None => break,
             },
@@ -61,12 +63,12 @@ pub async fn run(
 }
 
 /// What lasts through reloads, and through times of standby.
-pub(super) struct Daemon<'g> {
+struct Daemon<'g> {
     global: &'g Global,
     clock: Arc<dyn Clock>,
-    pub(super) handles: web::Handles,
-    pub(super) fed: mpsc::Receiver<Feed>,
-    pub(super) next: reload::Next,
+    handles: web::Handles,
+    fed: mpsc::Receiver<Feed>,
+    next: reload::Next,
     in_use: reload::Active,
     server: web::Server,
     _socket: Option<web::Socket>,
@@ -191,8 +193,61 @@ impl<'g> Daemon<'g> {
         begun
     }
 
+    /// Waits until this replica holds the store; `None` when it was told to stop.
+    ///
+    /// # Errors
+    /// At the first attempt, what only a person can fix: no store, missing rights, another version.
+    async fn stand_by(&mut self, settings: &mut Settings) -> anyhow::Result<Option<Arc<dyn Store>>> {
+        let supervisor = Systemd::new(self.handles.pulses.clone(), None);
+        supervisor.ready();
+        let mut beat = supervisor.beat().map(interval);
+        let mut is_first = true;
+        let mut shown = String::new();
+        loop {
+            let mut opening = standby::open(settings);
+            let opened = loop {
+                tokio::select! {
+                    opened = &mut opening => break opened.unwrap_or(Err(StoreError::Closed)),
+                    fed = self.fed.recv() => match fed {
+                        Some(Feed::Stop) | None => return Ok(None),
+                        Some(Feed::Reload) => {
+                            if let Some(newer) = reload::take(&self.next) {
+                                self.follow(newer, settings).await;
+                            }
+                        }
+                        // Inputs and controls are for a driver; who asks learns that there is none.
+                        Some(Feed::Inputs(..) | Feed::Key(..) | Feed::Control(_)) => {}
+                    },
+                    () = standby::next_beat(&mut beat) => supervisor.alive(),
+                }
+            };
+            let why = match opened {
+                Ok(store) => {
+                    if let Some(cluster) = &self.handles.cluster {
+                        cluster.note(None);
+                    }
+                    tracing::info!("this replica holds the lease");
+                    return Ok(Some(store));
+                }
+                Err(StoreError::InUse { other, .. }) => format!("{other} holds the lease"),
+                Err(error) if is_first && !standby::is_temporary(&error) => return Err(error.into()),
+                Err(error) => error.to_string(),
+            };
+            is_first = false;
+            if shown != why {
+                tracing::warn!("standing by: {why}");
+                let _ = sd_notify::notify(&[NotifyState::Status(&format!("standing by: {why}"))]);
+                shown.clone_from(&why);
+            }
+            if let Some(cluster) = &self.handles.cluster {
+                cluster.note(Some(why));
+            }
+            sleep(POLL).await;
+        }
+    }
+
     /// Follows a reload while this replica stands by.
-    pub(super) async fn follow(&mut self, newer: reload::Newer, settings: &mut Settings) {
+    async fn follow(&mut self, newer: reload::Newer, settings: &mut Settings) {
         let result = match prepare(&mut self.server, &newer.settings).await {
             Ok(prepared) => {
                 self.server.commit(prepared);

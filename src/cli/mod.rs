@@ -12,6 +12,7 @@ mod claims;
 mod daemon;
 mod demo;
 mod diff;
+mod driver;
 mod emergency;
 mod explain;
 mod global;

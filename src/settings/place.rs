@@ -36,10 +36,11 @@ pub fn find(file: &Path, is_named: bool, surroundings: &Surroundings) -> Result<
     };
     let variable = |key: &str| {
         let name = format!("STORE_{}", key.to_uppercase());
-        let mut variables = surroundings.environment.iter().filter_map(|(variable, value)| {
-            (variable.strip_prefix("RTCONFD_")?.replace("__", "_") == name).then(|| value.clone())
-        });
-        variables.next()
+        let is_named = |variable: &str| {
+            variable.strip_prefix("RTCONFD_").is_some_and(|variable| variable.replace("__", "_") == name)
+        };
+        let found = surroundings.environment.iter().find(|(variable, _)| is_named(variable));
+        found.map(|(_, value)| value.clone())
     };
     let above = |key: &str| flag(key).or_else(|| variable(key));
     // What is above the file may name another kind of store than the file.
@@ -100,17 +101,16 @@ fn in_file(file: &Path, is_named: bool) -> Result<BTreeMap<String, String>, Stri
     match parsed.as_ref().map(|root| root.get("store").map(|store| &store.raw)) {
         Ok(None) => Ok(BTreeMap::new()),
         Ok(Some(Raw::Table(entries))) => {
-            let mut found = BTreeMap::new();
+            let (mut found, mut is_unclear) = (BTreeMap::new(), false);
             for entry in entries {
                 match &entry.node.raw {
                     Raw::Text(text) if LOCATING.contains(&entry.key.as_str()) => {
                         found.insert(entry.key.clone(), text.clone());
                     }
-                    _ if is_without_place(&entry.key) => {}
-                    _ => return Err(unclear()),
+                    _ => is_unclear |= !is_without_place(&entry.key),
                 }
             }
-            Ok(found)
+            if is_unclear && !names_a_place(&found) { Err(unclear()) } else { Ok(found) }
         }
         Ok(Some(_)) => Err(unclear()),
         Err(_) => scan(&text).map_err(|()| unclear()),
@@ -124,24 +124,21 @@ fn in_file(file: &Path, is_named: bool) -> Result<BTreeMap<String, String>, Stri
 /// # Errors
 /// Returns an error when the text mentions a store but it is unclear where it is.
 fn scan(text: &str) -> Result<BTreeMap<String, String>, ()> {
-    let (mut section, mut is_mentioned, mut found) = ("", false, BTreeMap::new());
+    let (mut section, mut is_unclear, mut found) = ("", false, BTreeMap::new());
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[') {
             section = name.split(']').next().unwrap_or_default().trim();
-            is_mentioned |= section == "store";
+            is_unclear |= section == "store";
             continue;
         }
         let Some((key, value)) = line.split_once('=') else {
             // A line that is cut off may have been the one that counts.
-            if section == "store" && !line.is_empty() && found.is_empty() {
-                return Err(());
-            }
+            is_unclear |= section == "store" && !line.is_empty();
             continue;
         };
         let (key, value) = match (section, key.trim()) {
             ("store", key) => (key, value),
             ("", "store") => {
-                is_mentioned = true;
                 let inner = value.trim().strip_prefix('{').and_then(|inner| inner.split_once('='));
                 let Some((key, value)) = inner else { return Err(()) };
                 (key.trim(), value)
@@ -154,11 +151,14 @@ fn scan(text: &str) -> Result<BTreeMap<String, String>, ()> {
         };
         match LOCATING.contains(&key) {
             true => drop(found.insert(key.to_owned(), scanned(value.trim())?)),
-            false if is_without_place(key) => is_mentioned = false,
-            false => return Err(()),
+            false => is_unclear = !is_without_place(key),
         }
     }
-    if is_mentioned && found.is_empty() { Err(()) } else { Ok(found) }
+    if is_unclear && !names_a_place(&found) { Err(()) } else { Ok(found) }
+}
+
+fn names_a_place(found: &BTreeMap<String, String>) -> bool {
+    found.contains_key("path") || found.contains_key("url")
 }
 
 /// Returns the text of a value.

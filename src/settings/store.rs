@@ -28,8 +28,8 @@ pub enum StorePath {
 impl StorePath {
     /// Reads the address of a database.
     ///
-    /// Without a file of the password, the systemd credential `store-password` is used, if there is
-    /// one.
+    /// The password is the systemd credential `store-password`, else in its file: a service gets the
+    /// credential, and root reads the file.
     ///
     /// # Errors
     /// A message and a hint.
@@ -43,7 +43,7 @@ impl StorePath {
             let directory = surroundings.variable("CREDENTIALS_DIRECTORY")?;
             Some(Path::new(directory).join(CREDENTIAL)).filter(|path| path.exists())
         };
-        let address = Address::new(url, password_file.or_else(credential), ca_file)?;
+        let address = Address::new(url, credential().or(password_file), ca_file)?;
         Ok(Self::Database(address, state_directory(surroundings).join(FILE_NAME)))
     }
 

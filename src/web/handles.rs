@@ -9,7 +9,7 @@ use crate::pulse::Pulses;
 use crate::reconcile::{Board, Feed, Status};
 
 use super::archive::Archive;
-use super::relay::Cluster;
+use super::cluster::Cluster;
 use super::reload::{ReloadRequest, Reloads};
 
 /// The handles to a running daemon; all clones share the same state.
@@ -41,5 +41,10 @@ impl Handles {
         board.note_reload(started_at, &Ok(()));
         let (archive, cluster) = (Archive::default(), None);
         (Self { feed, board, reloads, pulses, archive, cluster, written }, asked)
+    }
+
+    /// Returns the cluster if this replica stands by.
+    pub(super) fn standby(&self) -> Option<&Cluster> {
+        self.cluster.as_ref().filter(|cluster| cluster.standby().is_some())
     }
 }

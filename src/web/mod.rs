@@ -6,6 +6,7 @@
 mod archive;
 mod body;
 mod client;
+mod cluster;
 mod connections;
 mod guard;
 mod handles;
@@ -15,6 +16,7 @@ mod metrics;
 mod refusal;
 mod relay;
 mod reload;
+mod replicas;
 mod routes;
 mod secret_file;
 mod server;
@@ -33,10 +35,11 @@ use tokio::sync::watch;
 use connections::Served;
 
 pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
+pub use cluster::Cluster;
 pub use handles::Handles;
 pub(crate) use html::{STYLE, chart, legend, site, timelines};
-pub use relay::{Cluster, serve_replicas};
 pub(crate) use reload::{Answer, ReloadRequest};
+pub use replicas::serve_replicas;
 pub(crate) use server::{Prepared, Server, cannot_listen, problems as listen_problems};
 pub use wire::OverrideRequest;
 pub(crate) use wire::{shown, waiting};

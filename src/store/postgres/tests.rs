@@ -27,7 +27,6 @@ impl Case {
 
     fn on(server: &Server) -> Self {
         let database = server.create();
-        let server = Server::shared();
         let address = Address::new(&server.url(&database), None, None).unwrap();
         let location = Postgres::new(&address);
         location.create().unwrap();

@@ -77,12 +77,12 @@ async fn current(driver: &Handles) -> Option<String> {
         body: String::new(),
     };
     let answer = cluster.ask(request).await;
-    let body = to_bytes(answer.into_body(), MAX_DIGEST).await.ok()?;
+    let body = to_bytes(answer.into_body(), DIGEST_BYTES).await.ok()?;
     String::from_utf8(body.into()).ok()
 }
 
 /// The longest text.
-const MAX_DIGEST: usize = 1_000;
+const DIGEST_BYTES: usize = 1_000;
 
 /// Answers with the text for the status now.
 pub async fn show_digest(State(driver): State<Handles>) -> Response {

@@ -9,7 +9,7 @@ use crate::model::{Environment, Problem};
 use crate::reconcile::{PageStatus, Standing, Status};
 use crate::settings::Right;
 
-use super::super::relay::Cluster;
+use super::super::cluster::Cluster;
 use super::super::visitor::Visitor;
 use super::app::App;
 use super::filter::{self, Filter};
