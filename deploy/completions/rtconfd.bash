@@ -184,6 +184,9 @@ _rtconfd() {
             rtconfd__subcmd__help__subcmd__store,info)
                 cmd="rtconfd__subcmd__help__subcmd__store__subcmd__info"
                 ;;
+            rtconfd__subcmd__help__subcmd__store,move)
+                cmd="rtconfd__subcmd__help__subcmd__store__subcmd__move"
+                ;;
             rtconfd__subcmd__help__subcmd__store,restore)
                 cmd="rtconfd__subcmd__help__subcmd__store__subcmd__restore"
                 ;;
@@ -259,6 +262,9 @@ _rtconfd() {
             rtconfd__subcmd__store,info)
                 cmd="rtconfd__subcmd__store__subcmd__info"
                 ;;
+            rtconfd__subcmd__store,move)
+                cmd="rtconfd__subcmd__store__subcmd__move"
+                ;;
             rtconfd__subcmd__store,restore)
                 cmd="rtconfd__subcmd__store__subcmd__restore"
                 ;;
@@ -273,6 +279,9 @@ _rtconfd() {
                 ;;
             rtconfd__subcmd__store__subcmd__help,info)
                 cmd="rtconfd__subcmd__store__subcmd__help__subcmd__info"
+                ;;
+            rtconfd__subcmd__store__subcmd__help,move)
+                cmd="rtconfd__subcmd__store__subcmd__help__subcmd__move"
                 ;;
             rtconfd__subcmd__store__subcmd__help,restore)
                 cmd="rtconfd__subcmd__store__subcmd__help__subcmd__restore"
@@ -1048,7 +1057,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help__subcmd__store)
-            opts="backup restore create info"
+            opts="backup restore move create info"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1090,6 +1099,20 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help__subcmd__store__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__help__subcmd__store__subcmd__move)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1958,7 +1981,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__store)
-            opts="-h --config --log-format --set --help backup restore create info help"
+            opts="-h --config --log-format --set --help backup restore move create info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2036,7 +2059,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__store__subcmd__help)
-            opts="backup restore create info help"
+            opts="backup restore move create info help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2105,6 +2128,20 @@ _rtconfd() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        rtconfd__subcmd__store__subcmd__help__subcmd__move)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         rtconfd__subcmd__store__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -2128,6 +2165,40 @@ _rtconfd() {
             case "${prev}" in
                 --format)
                     COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__store__subcmd__move)
+            opts="-h --password-file --ca-file --config --log-format --set --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -297,16 +297,17 @@ json\t''"
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -l codes -d 'List the codes with known public holidays'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -l log-format -d 'The format of the log' -r -f -a "text\t''
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -l log-format -d 'The format of the log' -r -f -a "text\t''
 json\t''"
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -s h -l help -d 'Print help'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "create" -d 'Creates the store in the database of store.url, or upgrades it; run and apply create one in a file'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "info" -d 'Shows what the store is and contains'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore create info help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -s h -l help -d 'Print help'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -f -a "move" -d 'Moves the store into a new file or database, and back; not while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -f -a "create" -d 'Creates the store in the database of store.url, or upgrades it; run and apply create one in a file'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -f -a "info" -d 'Shows what the store is and contains'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and not __fish_seen_subcommand_from backup restore move create info help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from backup" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from backup" -l log-format -d 'The format of the log' -r -f -a "text\t''
 json\t''"
@@ -317,6 +318,13 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_s
 json\t''"
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from restore" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from move" -l password-file -d 'The file with the password of that database' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from move" -l ca-file -d 'The file with the certificates that its certificate must come from' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from move" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from move" -l log-format -d 'The format of the log' -r -f -a "text\t''
+json\t''"
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from move" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from move" -s h -l help -d 'Print help'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from create" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from create" -l log-format -d 'The format of the log' -r -f -a "text\t''
 json\t''"
@@ -331,6 +339,7 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_s
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "move" -d 'Moves the store into a new file or database, and back; not while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "create" -d 'Creates the store in the database of store.url, or upgrades it; run and apply create one in a file'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "info" -d 'Shows what the store is and contains'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -383,5 +392,6 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_su
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from schema" -f -a "push" -d 'Sends a file\'s schema to pages, if their values, now and in the coming 400 days, satisfy it'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "move" -d 'Moves the store into a new file or database, and back; not while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "create" -d 'Creates the store in the database of store.url, or upgrades it; run and apply create one in a file'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "info" -d 'Shows what the store is and contains'

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::store::{Contents, Description, Location, StoreError};
+use crate::settings::StorePath;
+use crate::store::postgres::Address;
+use crate::store::{self, Contents, Description, Location, StoreError};
 
 use super::global::{Exit, Format, Global, OK, Shown};
 use super::{emergency, load, output};
@@ -28,6 +30,17 @@ enum Command {
     Restore {
         /// The backup
         file: PathBuf,
+    },
+    /// Moves the store into a new file or database, and back; not while the daemon runs
+    Move {
+        /// The new file, or the address of the database: postgres://USER@HOST/DATABASE
+        to: String,
+        /// The file with the password of that database
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// The file with the certificates that its certificate must come from
+        #[arg(long, value_name = "FILE")]
+        ca_file: Option<PathBuf>,
     },
     /// Creates the store in the database of store.url, or upgrades it; run and apply create one in a file
     Create,
@@ -68,6 +81,26 @@ pub fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
             output::remark(
                 "Overrides that were set since the backup are gone: set them again before the daemon starts.",
             );
+        }
+        Command::Move { to, password_file, ca_file } => {
+            let target = match to.contains("://") {
+                true => StorePath::Database(
+                    Address::new(&to, password_file, ca_file)
+                        .map_err(|(why, hint)| anyhow!("invalid address: {why}\n  hint: {hint}"))?,
+                    PathBuf::new(),
+                ),
+                false => StorePath::File(std::path::absolute(&to)?),
+            };
+            let moved = store::move_store(&*location, &*target.location(), &target.to_string());
+            let moved = match moved {
+                Err(StoreError::InUse { path, other }) => {
+                    bail!("the store {path} is in use by {other}\n  hint: stop it, move, then start it again")
+                }
+                moved => moved?.ok_or_else(|| emergency::no_store(&place))?,
+            };
+            output::print(&format!("{moved} rows of the store {place} were moved to {target}.\n"));
+            let setting = if to.contains("://") { "store.url" } else { "store.path" };
+            output::remark(&format!("Set {setting} in the settings before you start rtconfd."));
         }
         Command::Create => {
             location.create()?;

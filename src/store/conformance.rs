@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::postgres::{Address, Postgres, server::Server};
 use super::{
     Acceptance, Accepted, Behind, Intent, KINDS, Location, OpenIntent, Outcome, Owner, PageState, Reading,
-    Store, StoreError, Written,
+    Store, StoreError, Written, move_store,
 };
 use crate::model::{Change, Instant, PageId};
 use crate::pages::{Override, OverrideKind};
@@ -423,5 +423,70 @@ async fn a_backup_is_complete_while_the_store_is_open_and_replaces_it_later() {
         }
         assert!(location.restore(&folder.path().join("nowhere")).is_err());
         assert_eq!(overrides(at(59)), 2, "a bad backup replaces nothing");
+    }
+}
+
+/// From each kind of store to each, and no program opens the one that was left.
+#[tokio::test]
+async fn a_store_moves_with_all_its_content_and_its_source_is_refused_then() {
+    let (folder, ours) = (tempfile::tempdir().unwrap(), owner("api", "default"));
+    for (number, from) in locations(&folder).enumerate() {
+        let store = open(&*from, &ours);
+        for page in 1..300 {
+            let write = done(store.intend(intent(page, page, None))).await;
+            let values = vec![("seats".parse().unwrap(), json!(page))];
+            done(store.settle(write, Outcome::Applied(values), Some("c".to_owned()), at(2))).await;
+        }
+        let acceptance = Acceptance {
+            number: 1,
+            settings: "settings".to_owned(),
+            inputs: [("a".to_owned(), vec![0, 1, 255])].into(),
+            paths: ["a".to_owned()].into(),
+            behind: [(page(1), Behind { as_of: Some(1), since: Some(at(0)) })].into(),
+            kept: [(page(2), 1)].into(),
+        };
+        done(store.accept(acceptance, at(0))).await;
+        done(store.approve("r1", "anna", at(0))).await;
+        done(store.set_fact("held", Some("1".to_owned()))).await;
+        done(store.note_problem(&page(1), Some("x".repeat(300)), at(1))).await;
+        done(store.note_drift(&page(1), vec![drift(7, Answer::Kept)], None, at(1))).await;
+        done(store.set_override(override_of(1, None))).await;
+        let open_intent = done(store.intend(intent(7, 9, None))).await;
+        let before = all_that_a_writer_reads(&*store).await;
+        let beside = folder.path().join(format!("other-{number}"));
+        std::fs::create_dir(&beside).unwrap();
+        let targets = tempfile::tempdir_in(&beside).unwrap();
+        for to in locations(&targets) {
+            assert!(matches!(move_store(&*from, &*to, "there"), Err(StoreError::InUse { .. })));
+        }
+        drop(store);
+        let mut history = from.read(Some(&ours)).unwrap().unwrap().history(None, 1_000).unwrap();
+        let mut source = from;
+        for to in locations(&targets) {
+            let moved = move_store(&*source, &*to, "there").unwrap().unwrap();
+            assert!(moved > 900, "{moved}");
+            for refused in [source.open(Some(&ours)).map(drop), source.read(None).map(drop)] {
+                assert!(
+                    matches!(&refused, Err(StoreError::MovedTo { to, .. }) if to == "there"),
+                    "{refused:?}"
+                );
+            }
+            let reading = to.read(Some(&ours)).unwrap().unwrap();
+            assert_eq!(reading.history(None, 1_000).unwrap(), history);
+            drop(reading);
+            let store = to.open(Some(&ours)).unwrap();
+            assert_eq!(all_that_a_writer_reads(&*store).await, before);
+            let next = done(store.intend(intent(8, 1, None))).await;
+            assert!(next > open_intent, "numbers go on: {next}");
+            done(store.settle(next, Outcome::Failed("no".to_owned()), None, at(3))).await;
+            drop(store);
+            history = to.read(Some(&ours)).unwrap().unwrap().history(None, 1_000).unwrap();
+            // Nothing is moved over other rows, and what was not moved can be used.
+            let full = super::at(Some(&targets.path().join("full.sqlite")));
+            done(full.open(Some(&ours)).unwrap().set_fact("x", None)).await;
+            assert!(matches!(move_store(&*to, &*full, "x"), Err(StoreError::NotEmpty { .. })));
+            drop(to.open(Some(&ours)).unwrap());
+            source = to;
+        }
     }
 }

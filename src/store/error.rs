@@ -135,6 +135,23 @@ pub enum StoreError {
         /// The database.
         path: String,
     },
+    /// The content of the store is in another one.
+    #[error(
+        "the store {path} was moved to {to} (hint: name that store in the settings; to come back, move it \
+         with rtconfd store move)"
+    )]
+    MovedTo {
+        /// The store.
+        path: String,
+        /// The other store.
+        to: String,
+    },
+    /// A store that rows are moved to has rows already.
+    #[error("the store {path} is not empty (hint: name a new file or database; nothing was changed)")]
+    NotEmpty {
+        /// The store.
+        path: String,
+    },
     /// Another program took the lease over.
     #[error("the lease of the store {path} was taken over by {other}, so nothing is sent from here")]
     TakenOver {

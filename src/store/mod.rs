@@ -22,6 +22,7 @@ use crate::pulse::Pulse;
 
 mod claims;
 mod error;
+mod moving;
 pub mod postgres;
 pub mod relay;
 mod sql;
@@ -35,7 +36,9 @@ mod memory;
 
 pub(crate) use claims::{Claim, Conflict};
 pub use error::StoreError;
+pub use moving::move_store;
 use relay::{Relay, Taken};
+pub use sql::Copied;
 pub(crate) use types::{
     Acceptance, Accepted, Behind, Contents, Description, DriftRow, HistoryRow, Intent, OpenIntent, Outcome,
     OverrideRow, Owner, PageState, Remembered,
@@ -75,8 +78,20 @@ pub fn libraries() -> String {
     KINDS.iter().map(|kind| (kind.library)()).collect::<Vec<_>>().join(", ")
 }
 
+/// A store whose rows are on their way to another one; no program can write it meanwhile.
+pub trait Moving: Send {
+    /// Passes on all rows, as long as they are taken.
+    ///
+    /// # Errors
+    /// As all methods, when the store cannot be read or written.
+    fn rows(&mut self, take: &mut (dyn FnMut(Copied) -> bool + Send)) -> Result<(), StoreError>;
+
+    /// Notes that the store was moved to another one, or that it was not: no program opens it then.
+    fn mark(&mut self, to: Option<&str>) -> Result<(), StoreError>;
+}
+
 /// The location of a store.
-pub trait Location {
+pub trait Location: Send + Sync {
     /// Opens the store for reading without creating it; returns `None` when there is none.
     ///
     /// Without an owner, reads the rows of all owners.
@@ -131,6 +146,24 @@ pub trait Location {
     /// # Errors
     /// When a process has the store open, or the backup is damaged, of a newer version or none.
     fn restore(&self, from: &Path) -> Result<Option<PathBuf>, StoreError>;
+
+    /// Takes the store to move it; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for a store that was moved before.
+    fn begin_move(&self) -> Result<Option<Box<dyn Moving>>, StoreError>;
+
+    /// Stores the rows of another store in this one, all or nothing; returns their number.
+    ///
+    /// `seal` is called once all rows have arrived, before they become durable.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), a store that is not empty, and the errors of `seal`.
+    fn import(
+        &self,
+        rows: &mut (dyn Iterator<Item = Copied> + Send),
+        seal: &mut (dyn FnMut() -> Result<(), StoreError> + Send),
+    ) -> Result<u64, StoreError>;
 
     /// Describes the store at an instant, of whatever version; `None` when there is none.
     ///

@@ -183,8 +183,12 @@ fn note_commits(path: &str, store: &str, found: (i64, i64)) -> Result<(), StoreE
 impl Database for Leased {
     fn transact(&mut self, job: Job) -> Result<(), StoreError> {
         let began = WallClock.uptime();
-        self.begin()?;
-        job(&mut self.connection)?;
+        let done = self.begin().and_then(|()| job(&mut self.connection));
+        if let Err(error) = done {
+            // Without an answer the connection is of no use, and the server ends the transaction.
+            let _ = self.connection.batch("ROLLBACK");
+            return Err(error);
+        }
         self.connection.batch("COMMIT")?;
         note_commits(self.connection.path(), &self.store, (self.epoch, self.commits))?;
         self.renewed = began;

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use crate::model::Instant;
 use crate::store::relay::{self, Relay, Taken};
-use crate::store::sql::{self, Connected, Job, Queue, Reader, Session, Writer};
-use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
+use crate::store::sql::{self, Connected, Copied, Database, Job, Queue, Reader, Session, Writer};
+use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError};
 
 use super::address::Address;
 use super::connection::Connection;
@@ -44,6 +44,20 @@ impl Postgres {
         }
     }
 
+    /// Takes the lease, also of a store that was moved if `is_moving`.
+    fn acquire(&self, is_moving: bool) -> Result<Leased, StoreError> {
+        let mut found = self.connect();
+        if matches!(found, Err(StoreError::Older { .. })) {
+            migrations::prepare(&mut Connection::open(&self.address)?)?;
+            found = self.connect();
+        }
+        let (connection, meta) = found?.ok_or_else(|| StoreError::Absent { path: self.path() })?;
+        match meta.moved_to {
+            Some(to) if !is_moving => Err(StoreError::MovedTo { path: self.path(), to }),
+            _ => Leased::acquire(connection, meta.store, meta.terms),
+        }
+    }
+
     fn unsupported<T>(&self, what: &'static str) -> Result<T, StoreError> {
         Err(StoreError::Unsupported { path: self.path(), what })
     }
@@ -51,19 +65,16 @@ impl Postgres {
 
 impl Location for Postgres {
     fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
-        let Some((connection, _)) = on_thread(|| self.connect())? else { return Ok(None) };
+        let Some((connection, meta)) = on_thread(|| self.connect())? else { return Ok(None) };
+        if let Some(to) = meta.moved_to {
+            return Err(StoreError::MovedTo { path: self.path(), to });
+        }
         Ok(Some(Box::new(Reader::new(ReadOnly(Mutex::new(connection)), owner)?)))
     }
 
     fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
         let writer = on_thread(|| {
-            let mut found = self.connect();
-            if matches!(found, Err(StoreError::Older { .. })) {
-                migrations::prepare(&mut Connection::open(&self.address)?)?;
-                found = self.connect();
-            }
-            let (connection, meta) = found?.ok_or_else(|| StoreError::Absent { path: self.path() })?;
-            let leased = Leased::acquire(connection, meta.store, meta.terms)?;
+            let leased = self.acquire(false)?;
             let trust = leased.trust();
             Writer::new(Box::new(leased), owner, Some(trust), |database| {
                 Queue::start(database)
@@ -100,6 +111,45 @@ impl Location for Postgres {
 
     fn restore(&self, _: &Path) -> Result<Option<PathBuf>, StoreError> {
         self.unsupported("pg_restore")
+    }
+
+    fn begin_move(&self) -> Result<Option<Box<dyn Moving>>, StoreError> {
+        on_thread(|| match self.acquire(true) {
+            Ok(leased) => {
+                let moving: Box<dyn Moving> = Box::new(Leaving(leased));
+                Ok(Some(moving))
+            }
+            Err(StoreError::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn import(
+        &self,
+        rows: &mut (dyn Iterator<Item = Copied> + Send),
+        seal: &mut (dyn FnMut() -> Result<(), StoreError> + Send),
+    ) -> Result<u64, StoreError> {
+        on_thread(|| {
+            migrations::prepare(&mut Connection::open(&self.address)?)?;
+            let (mut leased, mut count) = (self.acquire(false)?, 0);
+            leased.transact(&mut |session| {
+                if sql::has_rows(session)? {
+                    return Err(StoreError::NotEmpty { path: self.path() });
+                }
+                count = sql::write_all(session, rows)?;
+                for table in sql::NUMBERED {
+                    // The next number of the database follows the highest one that was copied.
+                    let next = format!(
+                        "SELECT setval(pg_get_serial_sequence('rtconfd.{table}', 'id'), greatest(max(id), 1))
+                            FROM {table}"
+                    );
+                    session.first::<i64>(&next, &[])?;
+                }
+                seal()
+            })?;
+            leased.close();
+            Ok(count)
+        })
     }
 
     fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
@@ -147,6 +197,29 @@ impl Postgres {
 /// Runs a piece of work on a thread of its own: a thread of a runtime must not wait for another.
 fn on_thread<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap_or(Err(StoreError::Closed)))
+}
+
+/// A store that is being moved.
+struct Leaving(Leased);
+
+impl Moving for Leaving {
+    fn rows(&mut self, take: &mut (dyn FnMut(Copied) -> bool + Send)) -> Result<(), StoreError> {
+        on_thread(|| self.0.transact(&mut |session| sql::read_all(session, take)))
+    }
+
+    fn mark(&mut self, to: Option<&str>) -> Result<(), StoreError> {
+        on_thread(|| {
+            self.0.transact(&mut |session| {
+                session.execute("UPDATE rtconfd.meta SET moved_to = ?1", sql::params![to]).map(drop)
+            })
+        })
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        std::thread::scope(|scope| drop(scope.spawn(|| self.0.close()).join()));
+    }
 }
 
 /// A connection that only reads.

@@ -186,6 +186,8 @@ pub(super) struct Meta {
     pub(super) store: String,
     /// The times of its lease.
     pub(super) terms: Terms,
+    /// The store that has its content now.
+    pub(super) moved_to: Option<String>,
 }
 
 /// Returns what the store says of itself; `None` if there is none.
@@ -196,9 +198,15 @@ pub(super) fn meta(connection: &mut Connection) -> Result<Option<Meta>, StoreErr
     if session.first::<i64>(exists, &[])? == Some(0) {
         return Ok(None);
     }
-    let found = session.rows("SELECT version, store::TEXT, lease_ms FROM rtconfd.meta", &[], |row| {
-        Ok(Meta { version: row.get(0)?, store: row.get(1)?, terms: Terms::of(row.get(2)?) })
-    });
+    let found =
+        session.rows("SELECT version, store::TEXT, lease_ms, moved_to FROM rtconfd.meta", &[], |row| {
+            Ok(Meta {
+                version: row.get(0)?,
+                store: row.get(1)?,
+                terms: Terms::of(row.get(2)?),
+                moved_to: row.get(3)?,
+            })
+        });
     Ok(found?.into_iter().next())
 }
 
@@ -220,7 +228,8 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
                 one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one),
                 store UUID NOT NULL DEFAULT gen_random_uuid(),
                 version BIGINT NOT NULL,
-                lease_ms BIGINT NOT NULL DEFAULT 30000     -- how long a holder trusts its lease
+                lease_ms BIGINT NOT NULL DEFAULT 30000,    -- how long a holder trusts its lease
+                moved_to TEXT                              -- the store that has the content now
             );
             INSERT INTO rtconfd.meta (version) VALUES (0)",
         )?;

@@ -8,6 +8,7 @@ use crate::model::Instant;
 use super::StoreError;
 
 mod accepted;
+mod copy;
 mod history_span;
 pub(super) mod owners;
 mod queue;
@@ -18,6 +19,8 @@ mod texts;
 mod trust;
 mod writer;
 
+pub use copy::Copied;
+pub(super) use copy::{NUMBERED, has_rows, read_all, write_all};
 pub(super) use queue::{Database, Job, Queue};
 pub(super) use reading::{Connected, Reader};
 pub(super) use summary::contents;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The content of the lock file after a clean shutdown.
 pub(super) const CLOSED: &str = "closed";
+/// The begin of the lock file of a store that was moved; its new place follows.
+pub(super) const MOVED: &str = "moved to ";
 /// The first bytes of every SQLite database (the SQLite file format, 1.3.1).
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
@@ -49,6 +51,11 @@ impl Guard {
             && identity(&suffixed(&self.path, ".lock")).ok() == lock.ok()
     }
 
+    /// Writes a text into the lock file.
+    pub(super) fn sign(&self, text: &str) -> io::Result<()> {
+        sign(&self.lock, text)
+    }
+
     fn has_header(&self) -> bool {
         let mut header = [0; HEADER.len()];
         self.file.read_exact_at(&mut header, 0).is_ok() && header == *HEADER
@@ -74,6 +81,12 @@ fn identity(path: &Path) -> io::Result<Identity> {
 /// Returns true if the store had a clean shutdown after its last use.
 pub(super) fn was_closed(path: &Path) -> bool {
     std::fs::read_to_string(lock_path(path)).is_ok_and(|signed| signed.trim() == CLOSED)
+}
+
+/// Returns the place that the store was moved to.
+pub(super) fn moved_to(path: &Path) -> Option<String> {
+    let signed = std::fs::read_to_string(lock_path(path)).ok()?;
+    signed.trim().strip_prefix(MOVED).map(str::to_owned)
 }
 
 /// Writes the owning process or the mark of a clean shutdown into the lock file.

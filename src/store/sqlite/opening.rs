@@ -7,8 +7,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::limits::store::CHECKED_AT_START;
 use crate::model::Instant;
-use crate::store::sql::{Queue, Reader, Writer};
-use crate::store::{Description, Location, Owner, Reading, Store, StoreError};
+use crate::store::sql::{self, Copied, Database, Queue, Reader, Writer};
+use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError};
 
 use super::file::{self, Guard, lock_path};
 use super::location::{Sqlite, one_line};
@@ -27,11 +27,13 @@ impl Location for Sqlite {
 
     fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
         let lock = self.lock()?;
+        self.refuse_moved()?;
         Ok(Arc::new(self.begin(owner, lock)?))
     }
 
     fn open_or_begin_anew(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
         let lock = self.lock()?;
+        self.refuse_moved()?;
         if let (Some(lock), Some(path)) = (&lock, &self.path) {
             lock.set_len(0).map_err(|error| self.io(error))?;
             let damaged = match Connection::open(path).and_then(|connection| is_sound(&connection)) {
@@ -51,6 +53,33 @@ impl Location for Sqlite {
 
     fn restore(&self, from: &Path) -> Result<Option<PathBuf>, StoreError> {
         self.copy_from(from)
+    }
+
+    fn begin_move(&self) -> Result<Option<Box<dyn Moving>>, StoreError> {
+        if self.path.as_deref().is_none_or(|path| !path.exists()) {
+            return Ok(None);
+        }
+        let lock = self.lock()?;
+        Ok(Some(Box::new(Taken(self.take_up(lock)?))))
+    }
+
+    fn import(
+        &self,
+        rows: &mut (dyn Iterator<Item = Copied> + Send),
+        seal: &mut (dyn FnMut() -> Result<(), StoreError> + Send),
+    ) -> Result<u64, StoreError> {
+        let lock = self.lock()?;
+        self.refuse_moved()?;
+        let (mut writing, mut count) = (self.take_up(lock)?, 0);
+        writing.transact(&mut |session| {
+            if sql::has_rows(session)? {
+                return Err(StoreError::NotEmpty { path: self.shown() });
+            }
+            count = sql::write_all(session, rows)?;
+            seal()
+        })?;
+        writing.close();
+        Ok(count)
     }
 
     fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
@@ -81,6 +110,7 @@ impl Sqlite {
     /// Connects for reading; returns `None` when there never was a file, and creates none.
     fn connect_to_read(&self) -> Result<Option<Connection>, StoreError> {
         let Some(path) = &self.path else { return Ok(None) };
+        self.refuse_moved()?;
         match std::fs::metadata(path) {
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(self.io(error)),
@@ -118,6 +148,20 @@ impl Sqlite {
     }
 
     fn begin(&self, owner: Option<&Owner>, lock: Option<std::fs::File>) -> Result<Writer, StoreError> {
+        let queue = |database| Queue::start(database).map_err(|error| self.io(error));
+        Writer::new(Box::new(self.take_up(lock)?), owner, None, queue)
+    }
+
+    /// Returns an error for a store that was moved.
+    fn refuse_moved(&self) -> Result<(), StoreError> {
+        match self.path.as_deref().and_then(file::moved_to) {
+            Some(to) => Err(StoreError::MovedTo { path: self.shown(), to }),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the store for writing: creates, checks or upgrades it.
+    fn take_up(&self, lock: Option<std::fs::File>) -> Result<Writing, StoreError> {
         let mut was_made = false;
         if let (Some(lock), Some(path)) = (&lock, &self.path) {
             was_made = lock.metadata().map_err(|error| self.io(error))?.len() > 0;
@@ -165,9 +209,7 @@ impl Sqlite {
         if is_large && !was_closed {
             self.check_beside(damage.clone());
         }
-        let database = Writing { connection, location: self.clone(), guard, damage };
-        let queue = |database| Queue::start(database).map_err(|error| self.io(error));
-        Writer::new(Box::new(database), owner, None, queue)
+        Ok(Writing { connection, location: self.clone(), guard, damage })
     }
 
     /// Checks a store while it is already in use; damage stops all writing.
@@ -220,6 +262,21 @@ impl Sqlite {
             }
             Err(std::fs::TryLockError::Error(error)) => Err(self.io(error)),
         }
+    }
+}
+
+/// A store that is being moved.
+struct Taken(Writing);
+
+impl Moving for Taken {
+    fn rows(&mut self, take: &mut (dyn FnMut(Copied) -> bool + Send)) -> Result<(), StoreError> {
+        self.0.transact(&mut |session| sql::read_all(session, take))
+    }
+
+    fn mark(&mut self, to: Option<&str>) -> Result<(), StoreError> {
+        let text = to.map_or_else(|| file::CLOSED.to_owned(), |to| format!("{}{to}", file::MOVED));
+        let guard = self.0.guard.as_ref();
+        guard.map_or(Ok(()), |guard| guard.sign(&text)).map_err(|error| self.0.location.io(error))
     }
 }
 

@@ -86,7 +86,11 @@ impl Row for Found<'_> {
     }
 
     fn instant(&self, column: usize) -> Result<Option<Instant>, StoreError> {
-        self.get(column)
+        match self.row.get_ref(column) {
+            // What an old store kept without a time.
+            Ok(rusqlite::types::ValueRef::Text(b"")) => Ok(None),
+            _ => self.get(column),
+        }
     }
 
     fn unreadable(&self, column: usize, why: &str) -> StoreError {

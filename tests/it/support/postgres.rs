@@ -39,6 +39,11 @@ impl Server {
         init.args(["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8", "-D"]).arg(&data);
         let made = init.output().unwrap();
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        Self::of(folder)
+    }
+
+    /// Starts the server of a folder.
+    pub fn of(folder: TempDir) -> Self {
         let keeper = Self::run(folder.path());
         let server = Self { folder, databases: AtomicU32::new(0), keeper: Mutex::new(keeper) };
         server.wait();
@@ -74,6 +79,12 @@ impl Server {
     pub fn start_again(&self) {
         *self.keeper.lock().unwrap() = Self::run(self.folder.path());
         self.wait();
+    }
+
+    /// Returns the folder of its socket. The unit tests do not need it.
+    #[allow(dead_code)]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Creates an empty database and returns its name.
@@ -114,7 +125,7 @@ impl Drop for Server {
 }
 
 /// Returns a command of the user `postgres`: the server refuses to run as root.
-fn as_postgres(name: &str) -> Command {
+pub fn as_postgres(name: &str) -> Command {
     let mut command = Command::new(program(name));
     command.current_dir("/");
     if Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n") {

@@ -1,6 +1,9 @@
 //! Replicas that share a store in PostgreSQL: real processes, paused, killed and cut off from the
 //! database. Afterwards one of them is active, and every page is right.
 
+mod faults;
+mod standby_server;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -52,10 +55,20 @@ impl<'s> Cluster<'s> {
     }
 
     fn settings(&self, rest: &str) {
+        self.settings_with(&self.server.url(&self.database), rest);
+    }
+
+    /// Names a standby of the database, too.
+    fn use_both(&self, standby: &Server) {
+        let [one, other] =
+            [self.server, standby].map(|server| server.folder().display().to_string().replace('/', "%2F"));
+        self.settings_with(&format!("postgres://postgres@{one},{other}/{}", self.database), "");
+    }
+
+    fn settings_with(&self, url: &str, rest: &str) {
         let top = format!(
-            "[api]\nbase_url = \"{}\"\nkey_file = \"key\"\ntotal_timeout = \"2s\"\n[store]\nurl = \"{}\"\n",
+            "[api]\nbase_url = \"{}\"\nkey_file = \"key\"\ntotal_timeout = \"2s\"\n[store]\nurl = \"{url}\"\n",
             self.api.url,
-            self.server.url(&self.database)
         );
         self.folder.write("rtconfd.toml", &format!("{top}{rest}{SETTINGS}"));
     }
@@ -333,4 +346,47 @@ async fn a_replica_with_old_files_rolls_nothing_back() {
     assert_eq!(cluster.api.requests("PATCH").len(), log, "the values were right all the time");
     cluster.sites(2);
     cluster.until_phones(2).await;
+}
+
+/// The rights that the guide gives to the service.
+#[tokio::test]
+async fn a_replica_needs_no_more_rights_than_the_guide_gives_it() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let guide = include_str!("../../../docs/guides/two-machines.md");
+    let rights = guide.split("## Give it fewer rights").nth(1).unwrap();
+    let rights = rights.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    let role = format!("service_{}", cluster.database);
+    cluster.sql(&rights.replace("rtconfd_service", &role));
+    let url = cluster.server.url(&cluster.database).replace("postgres@", &format!("{role}@"));
+    cluster.settings_with(&url, "");
+    let first = cluster.start_active("a").await;
+    let second = cluster.start_standby("b").await;
+    let set = ["override", "set", "A-0/live", "--closed", "--until", "2h", "--reason", "snow"];
+    cluster.run("b", &set).expect(0);
+    cluster.run("b", &["history"]).expect(0);
+    first.signal("TERM");
+    until("the other one is active", || is_active(&second)).await;
+    cluster.sites(1);
+    cluster.until_phones(1).await;
+}
+
+#[tokio::test]
+async fn a_store_in_a_file_moves_to_the_database_with_its_overrides() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let url = cluster.server.url(&cluster.database);
+    let with_file = std::fs::read_to_string(cluster.folder.path("rtconfd.toml")).unwrap();
+    let with_file = with_file.replace(&format!("url = \"{url}\""), "path = \"state.sqlite\"");
+    cluster.folder.write("rtconfd.toml", &with_file);
+    cluster.run("a", &["apply"]).expect(0);
+    let set = ["override", "set", "A-0/live", "--closed", "--until", "2h", "--reason", "snow"];
+    cluster.run("a", &set).expect(4);
+    let moved = cluster.run("a", &["store", "move", &url]).expect(0);
+    assert!(moved.out.contains("rows of the store") && moved.err.contains("Set store.url"), "{}", moved.err);
+    let refused = cluster.run("a", &["run"]).expect(1);
+    assert!(refused.err.contains("was moved to postgres://"), "{}", refused.err);
+    cluster.settings("");
+    let _first = cluster.start("a");
+    cluster.api.until_variable("A-0", "is_open", &json!(false)).await;
+    let running = cluster.run("b", &["store", "move", "back.sqlite"]).expect(1);
+    assert!(running.err.contains("is in use by process"), "{}", running.err);
 }
