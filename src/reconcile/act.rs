@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
-
 use crate::agents_api::{ApiError, Meaning, Patched, WritePages};
 use crate::clock::Clock;
 use crate::model::{Change, Places, RemotePage, same_value};
@@ -89,9 +87,7 @@ impl<R: WritePages> Actor<R> {
         };
         let write = self.store.intend(intent).await?;
         // The intent was durable, but this process may have been paused since.
-        if !self.store.may_send(self.patience) {
-            return Err(self.store.ended().now_or_never().unwrap_or(StoreError::Closed));
-        }
+        self.store.may_send(self.patience)?;
         let answer = self.api.patch(&plan.page, &plan.body).await;
         let (outcome, correlation_id, acted) = judge(write, plan, answer);
         Ok((acted, self.store.settle(write, outcome, correlation_id, self.clock.now())))

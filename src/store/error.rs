@@ -161,7 +161,9 @@ pub enum StoreError {
         other: String,
     },
     /// The lease was not renewed in time.
-    #[error("the lease of the store {path} has ended, so nothing is sent from here")]
+    #[error(
+        "the lease of the store {path} has ended, or ends before a request could, so nothing is sent from here"
+    )]
     LeaseEnded {
         /// The database.
         path: String,

@@ -231,11 +231,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Returns the pulse of the thread that owns the connection.
     fn pulse(&self) -> Pulse;
 
-    /// Returns true while this process alone may send, for at least this time.
+    /// Checks that this process alone may send, for at least this time.
     ///
     /// A store that several machines share is lent to one of them at a time.
-    fn may_send(&self, _within: Duration) -> bool {
-        true
+    ///
+    /// # Errors
+    /// When another process may write the store before that.
+    fn may_send(&self, _within: Duration) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Resolves once the store cannot be written any more, with the reason.

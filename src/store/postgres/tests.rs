@@ -80,7 +80,7 @@ async fn a_holder_that_stands_still_is_replaced_and_never_writes_again() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(first.ended().await, StoreError::TakenOver { .. }));
-    assert!(!first.may_send(Duration::ZERO), "nothing is sent either");
+    assert!(first.may_send(Duration::ZERO).is_err(), "nothing is sent either");
     assert!(matches!(write(&*first, "3").await, Err(StoreError::TakenOver { .. } | StoreError::Closed)));
     assert_eq!(case.sql("SELECT value FROM rtconfd.facts"), "1");
     // The other one does nothing: it is dead.
@@ -99,8 +99,8 @@ async fn an_idle_holder_renews_its_lease_and_trusts_it_for_its_length_at_most() 
     tokio::time::sleep(SHORT * 2).await;
     let after: i64 = case.sql("SELECT commits FROM rtconfd.lease").parse().unwrap();
     assert!((6..=20).contains(&(after - before)), "{before} {after}");
-    assert!(store.may_send(SHORT / 4));
-    assert!(!store.may_send(SHORT), "its renewal took time");
+    store.may_send(SHORT / 4).unwrap();
+    assert!(store.may_send(SHORT).is_err(), "its renewal took time");
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn without_the_database_the_lease_ends_and_is_taken_up_again_at_once() {
     let start = Start::now();
     assert!(matches!(store.ended().await, StoreError::Unreachable { .. }));
     assert!(start.elapsed() < SHORT + Duration::from_secs(5));
-    assert!(!store.may_send(Duration::ZERO));
+    assert!(store.may_send(Duration::ZERO).is_err());
     assert!(matches!(case.open(), Err(StoreError::Unreachable { .. })));
     server.start_again();
     let start = Start::now();

@@ -30,11 +30,16 @@ impl Trust {
         Duration::from_millis(self.end_ms.load(Ordering::SeqCst)).saturating_sub(WallClock.uptime())
     }
 
+    /// Returns the error for its end.
+    pub(super) fn end(&self) -> StoreError {
+        StoreError::LeaseEnded { path: self.path.to_string() }
+    }
+
     /// Waits for its end.
     pub(super) async fn ended(&self) -> StoreError {
         loop {
             match self.left() {
-                Duration::ZERO => return StoreError::LeaseEnded { path: self.path.to_string() },
+                Duration::ZERO => return self.end(),
                 left => tokio::time::sleep(left).await,
             }
         }

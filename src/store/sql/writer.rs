@@ -71,8 +71,11 @@ impl Store for Writer {
         self.queue.pulse()
     }
 
-    fn may_send(&self, within: Duration) -> bool {
-        !self.queue.has_failed() && self.trust.as_ref().is_none_or(|trust| trust.left() > within)
+    fn may_send(&self, within: Duration) -> Result<(), StoreError> {
+        match &self.trust {
+            Some(trust) if self.queue.has_failed() || trust.left() <= within => Err(trust.end()),
+            _ => Ok(()),
+        }
     }
 
     fn ended(&self) -> BoxFuture<'static, StoreError> {

@@ -390,3 +390,35 @@ async fn a_store_in_a_file_moves_to_the_database_with_its_overrides() {
     let running = cluster.run("b", &["store", "move", "back.sqlite"]).expect(1);
     assert!(running.err.contains("is in use by process"), "{}", running.err);
 }
+
+#[tokio::test]
+async fn a_replica_whose_lease_was_taken_says_so_and_stores_nothing() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let first = cluster.start_active("a").await;
+    // As another replica does, which then dies.
+    let writes = cluster.sql(
+        "UPDATE rtconfd.lease SET holder = 'other', described = 'process 1 on other', epoch = epoch + 1;
+            SELECT count(*) FROM rtconfd.writes",
+    );
+    cluster.sites(1);
+    until("it says so", || first.log().contains("was taken over by process 1 on other")).await;
+    assert_eq!(cluster.sql("SELECT count(*) FROM rtconfd.writes"), writes);
+    cluster.until_phones(1).await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_that_could_end_after_the_lease() {
+    let cluster = Cluster::new(Server::shared(), "");
+    // Longer than the lease of these tests.
+    let settings = std::fs::read_to_string(cluster.folder.path("rtconfd.toml")).unwrap();
+    cluster
+        .folder
+        .write("rtconfd.toml", &settings.replace("total_timeout = \"2s\"", "total_timeout = \"20s\""));
+    let first = cluster.start("a");
+    until("it says why", || first.log().contains("ends before a request could")).await;
+    assert_eq!(cluster.api.requests("PATCH").len(), 0);
+    cluster.folder.write("rtconfd.toml", &settings);
+    first.signal("HUP");
+    cluster.until_phones(0).await;
+    cluster.check_history().await;
+}
